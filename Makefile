@@ -1,0 +1,46 @@
+# The commands of the repository; `make help` lists them. Needs Python 3.11 or newer and make.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.visapi-setup
+PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
+TEST ?=
+
+.PHONY: help setup up demo test check bench faults load clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Build the environment: packages, Chromium (idempotent)
+	@$(PYTHON) tools/setup_environment.py $(VENV) $(PACKAGES)
+
+up: setup ## Start the embedded stack in the foreground
+	@$(BIN)/visapi up
+
+demo: setup ## Deploy the sample workflow and watch it run, from trigger to delivered mail
+	@$(BIN)/visapi demo
+
+test: setup ## Run every test (TEST=path to choose)
+	@$(BIN)/pytest -q $(or $(TEST),libs services tests)
+
+check: setup ## Lint, format, types, layers, shape: what a change must pass
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python tools/check_shape.py
+	@$(BIN)/pyright
+
+bench: setup ## Measure the budgets beside the machine's own limits; writes bench/out/latest.json
+	@$(BIN)/python -m bench
+
+faults: setup ## kill -9 everything while 200 workflows run, then count
+	@VISAPI_TEST_FAULT_RUNS=200 $(BIN)/pytest -q -s -m faults tests/faults
+
+load: setup ## Sustained load on an embedded stack
+	@$(BIN)/pytest -q -s -m load tests/load
+
+clean: ## Remove the environment, caches and the stack's data
+	@$(PYTHON) tools/clean.py $(VENV) .visapi

@@ -1,0 +1,33 @@
+"""Test settings of the whole workspace: markers by folder, and how many examples Hypothesis tries.
+
+`VISAPI_TEST_EXAMPLES=10000 make test` is the nightly depth.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["kit.fixtures"]
+
+pytest_plugins = ["kit.fixtures"]
+
+LAYERS = ("unit", "property", "contract", "integration", "simulation", "e2e", "faults", "load")
+
+settings.register_profile(
+    "visapi",
+    max_examples=int(os.environ.get("VISAPI_TEST_EXAMPLES", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("visapi")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with its layer, the innermost folder that names one."""
+    for item in items:
+        for part in reversed(Path(item.path).parts):
+            if part in LAYERS:
+                item.add_marker(part)
+                break

@@ -1,0 +1,163 @@
+"""House rules that no linter knows: sizes, names, and things that may be spelled in one place only.
+
+    python tools/check_shape.py            check every Python file that git knows or would take
+    python tools/check_shape.py --shrink   lower the exceptions to what the files need today
+
+`tools/shape_exceptions.json` holds what was allowed to be larger. It may only shrink: an allowance
+that a file no longer needs is itself a finding.
+"""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+EXCEPTIONS = ROOT / "tools" / "shape_exceptions.json"
+
+FILE_LINES = 350
+MAIN_LINES = 80
+FUNCTION_LINES = 60
+POSITIONAL = 5
+NESTING = 4
+
+VAGUE_FILES = {"utils", "util", "helpers", "helper", "manager", "misc", "base", "common", "data"}
+VAGUE_FUNCTION = re.compile(r"^_?handle_")
+
+SQL = re.compile(
+    r"^\s*(select\s+.+\sfrom\s|insert\s+into\s|update\s+\w+\s+set\s|delete\s+from\s)",
+    re.IGNORECASE | re.DOTALL,
+)
+SUBJECT = re.compile(r"^visapi\.(events|engine|tasks|dlq|live|control)\b")
+METRIC = re.compile(r"^visapi_[a-z_]+_(total|seconds|bytes|rows|messages|pages)$")
+
+
+class Finding(NamedTuple):
+    """One broken rule; `size` is set where an exception may allow more than the limit."""
+
+    path: str
+    line: int
+    rule: str
+    text: str
+    subject: str = ""
+    size: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.path}:{self.rule}:{self.subject}"
+
+
+def main() -> int:
+    """Print what is out of shape; 1 when something is."""
+    allowed: dict[str, int] = json.loads(EXCEPTIONS.read_text()) if EXCEPTIONS.exists() else {}
+    findings = [
+        finding for path in _python_files() for finding in check(path.relative_to(ROOT), path.read_text())
+    ]
+    if "--shrink" in sys.argv[1:]:
+        needed = {f.key: min(f.size, allowed[f.key]) for f in findings if f.size and f.key in allowed}
+        EXCEPTIONS.write_text(json.dumps(dict(sorted(needed.items())), indent=2) + "\n")
+        return 0
+    lines = [
+        f"{f.path}:{f.line}: {f.rule}: {f.text}"
+        for f in findings
+        if f.size > allowed.get(f.key, 0) or not f.size
+    ]
+    lines += _stale(allowed, {f.key: f.size for f in findings})
+    print("\n".join(lines) if lines else "shape: ok")
+    return 1 if lines else 0
+
+
+def check(path: Path, source: str) -> Iterator[Finding]:
+    """Every rule on one file."""
+    tree = ast.parse(source)
+    name = str(path)
+    yield from _file_rules(path, name, source)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and VAGUE_FUNCTION.match(node.name):
+            yield Finding(name, node.lineno, "vague-name", f"'{node.name}': say what it does with it")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _function_rules(name, node)
+    if "/src/" in name:
+        yield from _spelling_rules(name, tree)
+
+
+def _file_rules(path: Path, name: str, source: str) -> Iterator[Finding]:
+    lines = source.count("\n")
+    limit = MAIN_LINES if path.name == "main.py" and name.startswith("services/") else FILE_LINES
+    if lines > limit:
+        yield Finding(
+            name, 1, "file-length", f"{lines} lines, at most {limit}: it wants to be two files", "", lines
+        )
+    if path.stem in VAGUE_FILES:
+        yield Finding(name, 1, "vague-name", f"'{path.stem}' says nothing; name the idea")
+
+
+def _function_rules(name: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Finding]:
+    length = (node.end_lineno or node.lineno) - node.lineno + 1
+    if length > FUNCTION_LINES:
+        text = f"{node.name} has {length} lines, at most {FUNCTION_LINES}"
+        yield Finding(name, node.lineno, "function-length", text, node.name, length)
+    positional = [
+        arg.arg for arg in (*node.args.posonlyargs, *node.args.args) if arg.arg not in {"self", "cls"}
+    ]
+    if len(positional) > POSITIONAL and "/tests/" not in f"/{name}":
+        text = f"{node.name} takes {len(positional)} positional parameters, at most {POSITIONAL}; use `*`"
+        yield Finding(name, node.lineno, "parameters", text, node.name, len(positional))
+    depth = _depth(node)
+    if depth > NESTING:
+        text = f"{node.name} nests {depth} deep, at most {NESTING}"
+        yield Finding(name, node.lineno, "nesting", text, node.name, depth)
+
+
+def _depth(node: ast.AST) -> int:
+    """How deep blocks that decide or repeat stand inside one another; `elif` and `with` do not count."""
+    deepest = 0
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        below = _depth(child)
+        counts = isinstance(child, ast.If | ast.For | ast.AsyncFor | ast.While | ast.Try | ast.Match)
+        chained = isinstance(node, ast.If) and isinstance(child, ast.If) and node.orelse == [child]
+        deepest = max(deepest, below + (1 if counts and not chained else 0))
+    return deepest
+
+
+def _spelling_rules(name: str, tree: ast.Module) -> Iterator[Finding]:
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            continue
+        if SQL.match(node.value) and " " in node.value.strip():
+            yield Finding(name, node.lineno, "sql-in-python", "SQL belongs into a named block of a .sql file")
+        if SUBJECT.match(node.value) and not name.endswith(("contracts/subjects.py", "stack/nats_rights.py")):
+            yield Finding(name, node.lineno, "subject", "subjects are spelled in contracts/subjects.py only")
+        if METRIC.match(node.value) and not name.endswith("telemetry/catalogue.py"):
+            yield Finding(name, node.lineno, "metric", "metrics are spelled in telemetry/catalogue.py only")
+
+
+def _stale(allowed: dict[str, int], sizes: dict[str, int]) -> Iterator[str]:
+    for key, size in allowed.items():
+        if sizes.get(key, 0) < size:
+            yield f"tools/shape_exceptions.json: {key}: needs {sizes.get(key, 0)}, not {size}; run --shrink"
+
+
+def _python_files() -> Iterator[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for line in listed.stdout.splitlines():
+        path = ROOT / line
+        if path.is_file():
+            yield path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""Writes the generated parts of docs/reference from the code.
+
+    python tools/reference.py            write what changed
+    python tools/reference.py --check    1 when a page is stale (a test and a hook run this)
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end generated -->`; the rest of a page is
+written by hand and stays.
+"""
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from visapi_common.runtime.settings import PREFIX, CommonSettings, is_secret
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.instruments import Instrument
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "reference"
+OPENAPI = ROOT / "tests" / "contract" / "openapi.json"
+
+BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
+
+METHODS = {"get", "post", "put", "patch", "delete", "head"}
+OWN_REFUSALS = {404, 409, 422}
+"""Statuses that say something of one operation; the page's head lists those that any may answer."""
+
+SERVICES = {
+    "gateway": "visapi_gateway",
+    "orchestrator": "visapi_orchestrator",
+    "pdf-worker": "visapi_pdf_worker",
+    "notifier": "visapi_notifier",
+}
+
+
+def main() -> int:
+    """Write or check every page."""
+    check = "--check" in sys.argv[1:]
+    stale: list[str] = []
+    for page in sorted(PAGES.glob("*.md")):
+        before = page.read_text()
+        after = BLOCK.sub(lambda found: f"{found[1]}{render(found[2])}\n{found[3]}", before)
+        if after != before:
+            stale.append(page.relative_to(ROOT).as_posix())
+            if not check:
+                page.write_text(after)
+    for name in stale:
+        print(f"{name}: {'stale; run python tools/reference.py' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+def render(name: str) -> str:
+    """One generated part."""
+    return "\n".join(PARTS[name]())
+
+
+def metrics() -> Iterator[str]:
+    yield "| name | kind | labels | meaning |"
+    yield "|---|---|---|---|"
+    for metric in sorted(_instruments(), key=lambda declared: declared.name):
+        labels = "; ".join(f"`{label}`: {values}" for label, values in metric.labels.items())
+        yield f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |"
+
+
+def settings() -> Iterator[str]:
+    yield "### Every service\n"
+    yield from _settings_table(CommonSettings, own_only=False)
+    for service, package in SERVICES.items():
+        module = importlib.import_module(f"{package}.settings")
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            if issubclass(kind, CommonSettings) and kind.__module__ == module.__name__:
+                yield f"\n### {service}\n"
+                yield from _settings_table(kind, own_only=True)
+
+
+def problems() -> Iterator[str]:
+    catalogue = importlib.import_module("visapi_gateway.core.problems")
+    yield "| status | `code` | title | type |"
+    yield "|---|---|---|---|"
+    for code, kind in sorted(catalogue.KINDS.items(), key=lambda item: (item[1].status, item[0])):
+        yield f"| {kind.status} | `{code}` | {kind.title} | `{catalogue.type_of(code)}` |"
+
+
+def operations() -> Iterator[str]:
+    document: dict[str, Any] = json.loads(OPENAPI.read_text())
+    for path, item in sorted(document["paths"].items()):
+        for method, operation in item.items():
+            if method in METHODS:
+                yield f"### `{method.upper()} {path}`\n"
+                yield (
+                    f"{operation['summary'].rstrip('.')}. {operation.get('description', '')}".rstrip() + "\n"
+                )
+                yield from _parameters(operation)
+                yield from _answers(operation)
+                yield ""
+
+
+def _parameters(operation: Mapping[str, Any]) -> Iterator[str]:
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] != "path":
+            told = " ".join((parameter.get("description") or "").split())
+            yield f"- `{parameter['name']}` ({parameter['in']}){': ' + told if told else ''}"
+
+
+def _answers(operation: Mapping[str, Any]) -> Iterator[str]:
+    for status, answer in operation["responses"].items():
+        if int(status) < 400:
+            yield f"- `{status}`: {' '.join(answer.get('description', '').split())}"
+    refused = [status for status in operation["responses"] if int(status) in OWN_REFUSALS]
+    if refused:
+        yield f"- also {', '.join(f'`{status}`' for status in refused)}"
+
+
+def scopes() -> Iterator[str]:
+    module = importlib.import_module("visapi_gateway.core.scopes")
+    for scope in module.SCOPES:
+        granted = "" if scope in module.DEFAULT_SCOPES else " (never by default)"
+        yield f"- `{scope}`{granted}"
+
+
+def functions() -> Iterator[str]:
+    module = importlib.import_module("visapi_engine.definition.functions")
+    yield "| function | arguments | needs |"
+    yield "|---|---|---|"
+    for name, arguments in module.BUILTINS.items():
+        needs = [f"`{need}`" for need in arguments.required]
+        needs += [f"exactly one of {_listed(group)}" for group in arguments.one_of]
+        needs += [f"at least one of {_listed(group)}" for group in arguments.some_of]
+        yield f"| `{name}` | {_listed(arguments.allowed)} | {'; '.join(needs)} |"
+
+
+def refused_names() -> Iterator[str]:
+    module = importlib.import_module("visapi_engine.expressions.gate")
+    yield "| name | why |"
+    yield "|---|---|"
+    for name, reason in sorted(module.REFUSED.items()):
+        yield f"| `{name}` | {reason} |"
+    for name, reason in sorted(module.REFUSED_VARIABLES.items()):
+        yield f"| `${name}` | {reason} |"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
+    "metrics": metrics,
+    "settings": settings,
+    "problems": problems,
+    "operations": operations,
+    "scopes": scopes,
+    "functions": functions,
+    "refused-names": refused_names,
+}
+
+
+def _instruments() -> Iterator[Instrument[Any]]:
+    for value in vars(Metrics).values():
+        if isinstance(value, Instrument):
+            yield value
+
+
+def _settings_table(kind: type[CommonSettings], *, own_only: bool) -> Iterator[str]:
+    told = _docstrings(kind)
+    shared = {field.name for field in msgspec.structs.fields(CommonSettings)} if own_only else set[str]()
+    yield "| name | type | default | meaning |"
+    yield "|---|---|---|---|"
+    for field in msgspec.structs.fields(kind):
+        if field.name not in shared:
+            name = PREFIX + field.name.upper()
+            meaning = " ".join(told.get(field.name, "").split()).replace("|", "\\|")
+            yield f"| `{name}` | {_type_text(field.type)} | {_default_text(field)} | {meaning} |"
+
+
+def _docstrings(kind: type) -> dict[str, str]:
+    """The text that follows each field in the class body."""
+    body = ast.parse(inspect.getsource(kind).lstrip()).body[0]
+    assert isinstance(body, ast.ClassDef)
+    told: dict[str, str] = {}
+    for field, after in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr):
+            told[ast.unparse(field.target)] = ast.literal_eval(after.value)
+    return told
+
+
+def _type_text(kind: Any) -> str:
+    if is_secret(kind):
+        return "secret"
+    if hasattr(kind, "__metadata__"):
+        return _type_text(get_args(kind)[0])
+    members = [member for member in get_args(kind) if member is not type(None)]
+    if len(members) == 1 and type(None) in get_args(kind):
+        return _type_text(members[0])
+    if get_origin(kind) is not None and members and all(isinstance(member, str) for member in members):
+        return " or ".join(f"`{member}`" for member in members)
+    origin = get_origin(kind) or kind
+    names = {
+        dict: "JSON object",
+        list: "list, by commas",
+        frozenset: "list, by commas",
+        tuple: "list, by commas",
+    }
+    return names.get(origin, getattr(origin, "__name__", str(origin)))
+
+
+def _default_text(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "needed"
+    value: Any = field.default
+    if field.default_factory is not msgspec.NODEFAULT:
+        value = field.default_factory()
+    if value in (None, b"", ""):
+        return "unset"
+    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(msgspec.to_builtins(value))}`"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
