@@ -1,0 +1,1 @@
+"""The only places that name asyncpg, nats, obstore or httpx."""

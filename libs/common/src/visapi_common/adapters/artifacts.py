@@ -1,0 +1,135 @@
+"""Artifacts (files that workers make) and large payloads, both named by the hash of their content.
+
+`artifacts/<tenant>/<sha256>.<extension>` and `payloads/<tenant>/<sha256>.json`: a repeated put of
+the same bytes is the same object, and no name that a caller sends can leave its tenant's folder.
+"""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from visapi_common.adapters.object_store import ObjectStore
+from visapi_common.contracts.payloads import INLINE_LIMIT, PAYLOAD_LIMIT, Payload, inline
+from visapi_common.contracts.runs import ArtifactRef
+from visapi_common.core.errors import PermanentFault, ProblemError
+
+_TENANT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ARTIFACT_ID = re.compile(r"([0-9a-f]{64})\.([a-z0-9]{1,10})")
+_EXTENSION = re.compile(r"[a-z0-9]{1,10}")
+_PAYLOAD_REF = re.compile(r"payloads/([a-z0-9-]{1,63})/([0-9a-f]{64})\.json")
+
+MEDIA_TYPES = {
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "html": "text/html; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+    "json": "application/json",
+    "zip": "application/zip",
+    "eml": "message/rfc822",
+}
+"""By extension; what is served under an id must not depend on anything its maker can choose later."""
+
+
+def media_type_of(artifact_id: str) -> str:
+    """The media type to serve an artifact under; unknown extensions are opaque bytes."""
+    return MEDIA_TYPES.get(artifact_id.rpartition(".")[2], "application/octet-stream")
+
+
+class ArtifactStore:
+    """The artifacts of all tenants. Safe to share; every method checks tenant and id itself."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    @classmethod
+    def open(cls, url: str) -> "ArtifactStore":
+        """Open `file:///directory` or `s3://bucket/prefix`. Raises `ValueError` for anything else."""
+        return cls(ObjectStore.open(url))
+
+    async def put(
+        self, tenant: str, data: bytes, extension: str, media_type: str, name: str | None = None
+    ) -> ArtifactRef:
+        """Store `data` under its hash and say where. `name` is a file name for people, not a path."""
+        if not _EXTENSION.fullmatch(extension):
+            raise ProblemError("artifact_invalid", f"not a file extension: {extension!r}; use e.g. 'pdf'")
+        digest = hashlib.sha256(data).hexdigest()
+        artifact_id = f"{digest}.{extension}"
+        await self._objects.put(_artifact_path(tenant, artifact_id), data, media_type)
+        return ArtifactRef(id=artifact_id, sha256=digest, size=len(data), media_type=media_type, name=name)
+
+    async def get(self, tenant: str, artifact_id: str) -> bytes:
+        """The bytes, checked against their hash. Raises `ProblemError` 404, `PermanentFault` if damaged."""
+        data = await self._objects.get(_artifact_path(tenant, artifact_id))
+        _check(data, artifact_id[:64], what=f"artifact {artifact_id}")
+        return data
+
+    def stream(self, tenant: str, artifact_id: str) -> AsyncIterator[bytes]:
+        """The bytes in chunks, unchecked. Raises `ProblemError` (404) at the first chunk."""
+        return self._objects.stream(_artifact_path(tenant, artifact_id))
+
+    async def size(self, tenant: str, artifact_id: str) -> int | None:
+        """Bytes of the artifact, `None` when there is none (an id that cannot exist included)."""
+        try:
+            path = _artifact_path(tenant, artifact_id)
+        except ProblemError:
+            return None
+        return await self._objects.size(path)
+
+    async def exists(self, tenant: str, artifact_id: str) -> bool:
+        return await self.size(tenant, artifact_id) is not None
+
+
+class PayloadStore:
+    """Values on the wire and in rows: inline up to `INLINE_LIMIT` bytes, by reference above it."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    @classmethod
+    def open(cls, url: str) -> "PayloadStore":
+        """Open the same URL as the artifact store's."""
+        return cls(ObjectStore.open(url))
+
+    async def pack(self, tenant: str, raw: bytes) -> Payload:
+        """Wrap encoded JSON. Raises `ProblemError` (413) above `PAYLOAD_LIMIT`."""
+        if len(raw) <= INLINE_LIMIT:
+            return inline(raw)
+        if len(raw) > PAYLOAD_LIMIT:
+            detail = f"a value of {len(raw)} bytes of JSON exceeds {PAYLOAD_LIMIT}; store it as an artifact"
+            raise ProblemError("payload_too_large", detail, status=413)
+        digest = hashlib.sha256(raw).hexdigest()
+        ref = f"payloads/{_checked(tenant)}/{digest}.json"
+        await self._objects.put(ref, raw, "application/json")
+        return Payload(ref=ref, size=len(raw), sha256=digest)
+
+    async def unpack(self, tenant: str, payload: Payload) -> bytes:
+        """The encoded JSON. Raises `PermanentFault` for a reference that is not this tenant's or damaged."""
+        if payload.inline is not msgspec.UNSET:
+            return bytes(payload.inline)
+        match = _PAYLOAD_REF.fullmatch(payload.ref or "")
+        if match is None or match[1] != tenant:
+            raise PermanentFault(f"not a payload of tenant {tenant}: {payload.ref!r}")
+        data = await self._objects.get(match[0])
+        _check(data, match[2], what=match[0])
+        return data
+
+
+def _artifact_path(tenant: str, artifact_id: str) -> str:
+    if not _ARTIFACT_ID.fullmatch(artifact_id):
+        detail = f"not an artifact id: {artifact_id[:100]!r}; it is <sha256>.<extension>"
+        raise ProblemError("artifact_id_invalid", detail, status=400)
+    return f"artifacts/{_checked(tenant)}/{artifact_id}"
+
+
+def _checked(tenant: str) -> str:
+    assert _TENANT.fullmatch(tenant), f"not a tenant id: {tenant!r}"
+    return tenant
+
+
+def _check(data: bytes, digest: str, *, what: str) -> None:
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise PermanentFault(f"{what} is damaged: its bytes do not have its hash; restore it from a backup")

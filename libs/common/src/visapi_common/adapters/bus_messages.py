@@ -1,0 +1,126 @@
+"""What comes in over the bus: messages, receipts of JetStream, subscriptions."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from visapi_common.adapters.nats_wire import WireClient, parse_headers, status_of
+from visapi_common.core.errors import Fault
+
+_log = logging.getLogger("visapi.bus")
+
+
+class Outgoing(Protocol):
+    """As much of the bus as messages and subscriptions need."""
+
+    def publish(self, subject: str, body: bytes) -> None: ...
+    def publish_quietly(self, subject: str, body: bytes) -> bool: ...
+    def forget(self, subscription: "Subscription") -> None: ...
+
+
+class Message:
+    """A message as it came; headers are parsed when asked for."""
+
+    __slots__ = ("_bus", "_raw_headers", "data", "reply", "subject")
+
+    def __init__(
+        self, bus: Outgoing, subject: str, reply: str, data: bytes, raw_headers: bytes | None
+    ) -> None:
+        self._bus = bus
+        self._raw_headers = raw_headers
+        self.subject = subject
+        self.reply = reply
+        self.data = data
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return parse_headers(self._raw_headers)
+
+    @property
+    def status(self) -> int:
+        """The server's status code, or 0 for a message that somebody published."""
+        return status_of(self._raw_headers)
+
+    def respond(self, body: bytes) -> None:
+        """Answer a request; nothing happens where no answer was asked for."""
+        if self.reply:
+            self._bus.publish(self.reply, body)
+
+    def respond_quietly(self, body: bytes) -> None:
+        """Answer where a lost answer does no harm, such as an acknowledgement: it comes again."""
+        self._bus.publish_quietly(self.reply, body)
+
+
+Handler = Callable[[Message], Awaitable[None] | None]
+"""A plain function runs inside the read loop and must neither block nor raise; a coroutine function
+runs in a task of the subscription, one message after the other."""
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class PubAck(msgspec.Struct, frozen=True):
+    """JetStream's receipt. `duplicate` means that the message id was stored before."""
+
+    stream: str = ""
+    seq: int = 0
+    duplicate: bool = False
+    error: _Refusal | None = None
+
+
+decode_ack = msgspec.json.Decoder(PubAck).decode
+
+
+class Subscription:
+    """Interest in a subject, kept over reconnects until `close`."""
+
+    def __init__(self, bus: Outgoing, subject: str, queue: str, handler: Handler) -> None:
+        self.subject = subject
+        self._queue_group = queue
+        self._bus = bus
+        self._handler = handler
+        self._sid: int | None = None
+        self._client: WireClient | None = None
+        self._inbound: asyncio.Queue[Message] | None = None
+        self._runner: asyncio.Task[None] | None = None
+        if inspect.iscoroutinefunction(handler):
+            self._inbound = asyncio.Queue()
+            self._runner = asyncio.get_running_loop().create_task(self._run(self._inbound))
+
+    async def attach(self, client: WireClient) -> None:
+        """Tell a fresh client about this subscription."""
+        self._client = client
+        self._sid = await client.add_sink(self.subject, self._queue_group, self._receive)
+
+    def _receive(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        message = Message(self._bus, subject.decode(), reply.decode(), data, headers)
+        if self._inbound is None:
+            self._handler(message)
+        else:
+            self._inbound.put_nowait(message)
+
+    async def _run(self, inbound: "asyncio.Queue[Message]") -> None:
+        while True:
+            message = await inbound.get()
+            try:
+                answer = self._handler(message)
+                assert answer is not None
+                await answer
+            except Fault as fault:
+                _log.warning("handler of %s failed: %s", self.subject, fault)
+
+    async def close(self) -> None:
+        """Lose interest; messages that wait are dropped."""
+        self._bus.forget(self)
+        if self._client is not None and self._sid is not None:
+            self._client.drop_sink(self._sid)
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait([self._runner])

@@ -1,0 +1,86 @@
+"""The guard on every outbound connection: resolve once, check every address, dial a checked one."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import Protocol
+
+from visapi_common.core.egress_policy import EgressPolicy
+from visapi_common.core.errors import TransientFault
+
+DNS_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 5.0
+
+
+class Resolver(Protocol):
+    """Turns a host name into addresses, all of them, in the order to try."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """Raises `TransientFault` when there is no answer."""
+        ...
+
+
+class SystemResolver:
+    """The machine's own resolver, bounded in time."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(DNS_TIMEOUT_S):
+                answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (TimeoutError, socket.gaierror, UnicodeError) as error:
+            raise TransientFault(f"the name {host} could not be resolved: {error}") from error
+        return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+class EgressDialer:
+    """Opens TCP connections to checked addresses only."""
+
+    def __init__(self, policy: EgressPolicy, resolver: Resolver | None = None) -> None:
+        self.policy = policy
+        self._resolver = resolver or SystemResolver()
+
+    async def addresses(self, host: str, port: int, *, trusted: bool = False) -> list[str]:
+        """The addresses that may be dialled. One refused answer refuses the host: `EgressRefused`."""
+        answers = await self._resolver.resolve(host, port)
+        if not answers:
+            raise TransientFault(f"the name {host} has no address")
+        if trusted or self.policy.allows_host(host, port):
+            return list(answers)
+        return [str(address) for address in self.policy.check_addresses(host, answers)]
+
+    async def dial(
+        self, host: str, port: int, *, trusted: bool = False, timeout_s: float = CONNECT_TIMEOUT_S
+    ) -> socket.socket:
+        """A connected non-blocking socket. `trusted` is for hosts that the operator configured.
+
+        Raises `EgressRefused`, or `TransientFault` when nobody answers; nothing was sent in either case.
+        """
+        failure: OSError | None = None
+        for address in await self.addresses(host, port, trusted=trusted):
+            try:
+                return await _connect(address, port, timeout_s)
+            except OSError as error:
+                failure = error
+        raise TransientFault(f"{host}:{port} cannot be reached: {failure or 'no address'}") from failure
+
+    async def open_connection(
+        self, host: str, port: int, *, trusted: bool = False, timeout_s: float = CONNECT_TIMEOUT_S
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """As `asyncio.open_connection`, through the guard."""
+        sock = await self.dial(host, port, trusted=trusted, timeout_s=timeout_s)
+        return await asyncio.open_connection(sock=sock)
+
+
+async def _connect(address: str, port: int, timeout_s: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        async with asyncio.timeout(timeout_s):
+            await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,63 @@
+"""Apply the plain SQL migrations in order, then the role grants, under an advisory lock.
+
+The libraries for this (yoyo, alembic, dbmate) want psycopg, SQLAlchemy or a binary of their own;
+with asyncpg the whole job is this file. A migration that was applied must never change: its hash
+is kept and compared.
+"""
+
+import hashlib
+from importlib import resources
+
+from visapi_common.adapters.pool import Connection, open_connection, pg_faults
+from visapi_common.adapters.queries import load_queries
+from visapi_common.core.errors import PermanentFault
+
+_QUERIES = load_queries("visapi_common.adapters", "sql/migrate.sql")
+
+
+async def apply_migrations(owner_url: str) -> list[str]:
+    """Bring the schema `visapi` up to date and return the names applied now.
+
+    `owner_url` connects as the owner of the schema. Raises `PermanentFault` when a migration that
+    was applied has changed since, or when PostgreSQL refuses one; nothing of that one then stays.
+    """
+    with pg_faults():
+        connection = await open_connection(owner_url)
+        try:
+            await connection.execute(_QUERIES["lock"])
+            await connection.execute(_QUERIES["prepare"])
+            applied = await _apply_new(connection)
+            async with connection.transaction():
+                await connection.execute(_sql("roles.sql"))
+            await connection.execute(_QUERIES["unlock"])
+            return applied
+        finally:
+            await connection.close()
+
+
+async def _apply_new(connection: Connection) -> list[str]:
+    known = {row["name"]: row["sha256"] for row in await connection.fetch(_QUERIES["applied"])}
+    new: list[str] = []
+    for name in _migration_names():
+        text = _sql(f"migrations/{name}")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if name in known:
+            if known[name] != digest:
+                raise PermanentFault(
+                    f"migration {name} was changed after it was applied; add a new one instead"
+                )
+            continue
+        async with connection.transaction():
+            await connection.execute(text)
+            await connection.execute(_QUERIES["record"], name, digest)
+        new.append(name)
+    return new
+
+
+def _migration_names() -> list[str]:
+    folder = resources.files("visapi_common").joinpath("sql/migrations")
+    return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+
+def _sql(path: str) -> str:
+    return resources.files("visapi_common").joinpath(f"sql/{path}").read_text(encoding="utf-8")

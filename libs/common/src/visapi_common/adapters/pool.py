@@ -1,0 +1,158 @@
+"""Connections to PostgreSQL, and the one place that translates their failures into faults."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, Protocol, cast
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+
+from visapi_common.adapters.queries import load_queries
+from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
+
+Row = Mapping[str, Any]
+"""A row of a result; columns by name, as asyncpg decoded them."""
+
+
+class Connection(Protocol):
+    """What callers use of an asyncpg connection, which ships without types."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...
+    async def executemany(self, command: str, args: Iterable[Sequence[object]]) -> None: ...
+    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Row | None: ...
+    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any: ...
+    def transaction(self) -> AbstractAsyncContextManager[Any]: ...
+    async def close(self) -> None: ...
+    def is_closed(self) -> bool: ...
+    def terminate(self) -> None: ...
+
+
+class Pool(Protocol):
+    """What callers use of an asyncpg pool; the shortcuts borrow a connection for one statement."""
+
+    def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]: ...
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...
+    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Row | None: ...
+    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any: ...
+    async def close(self) -> None: ...
+    def terminate(self) -> None: ...
+
+
+_QUERIES = load_queries("visapi_common.adapters", "sql/pool.sql")
+_driver: Any = asyncpg
+"""asyncpg ships without types; what callers get is named by the protocols below."""
+_TENANT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_COMMAND_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 5.0
+_IDLE_S = 300.0
+
+_TRANSIENT_CLASSES = frozenset({"08", "25", "40", "53", "55", "57"})
+"""SQLSTATE classes (PostgreSQL, appendix A) that mend themselves; 25006 is a standby promoted later."""
+_GOES_AWAY_CLASSES = frozenset({"08", "57"})
+"""Classes that end the session: what was under way may have been committed."""
+
+
+async def open_pool(
+    url: str, *, size: int, application: str, session: Mapping[str, str] | None = None
+) -> Pool:
+    """Open a pool of at most `size` connections that work in schema `visapi`; `session` adds settings.
+
+    Sessions keep no state between users of a connection (`set local` only), therefore the reset
+    that asyncpg sends at each release is left out: it costs a round trip. Connections are made when
+    they are needed, so a service starts while PostgreSQL is away.
+    """
+    with pg_faults():
+        pool = await _driver.create_pool(
+            url,
+            min_size=0,
+            max_size=size,
+            command_timeout=_COMMAND_TIMEOUT_S,
+            timeout=_CONNECT_TIMEOUT_S,
+            max_inactive_connection_lifetime=_IDLE_S,
+            max_cached_statement_lifetime=0,
+            reset=_keep,
+            server_settings={
+                "search_path": "visapi",
+                "application_name": application,
+                "jit": "off",
+                "timezone": "UTC",
+                **(session or {}),
+            },
+        )
+    return cast(Pool, pool)
+
+
+async def open_connection(url: str) -> Connection:
+    """One connection outside any pool; the caller closes it. Raises `TransientFault`."""
+    with pg_faults():
+        return await _driver.connect(url, timeout=_CONNECT_TIMEOUT_S)
+
+
+async def _keep(_connection: object) -> None:
+    return None
+
+
+@asynccontextmanager
+async def tenant_transaction(pool: Pool, tenants: Collection[str]) -> AsyncGenerator[Connection]:
+    """A transaction that sees and writes only rows of `tenants`.
+
+    Raises `UnknownFault` when the connection is lost during the commit: the caller rereads what it
+    wrote on a fresh connection, or reports that it does not know.
+    """
+    begin = _QUERIES["begin_for_tenants"].replace("{tenants}", _tenant_list(tenants))
+    with pg_faults():
+        async with pool.acquire() as connection:
+            await connection.execute(begin)
+            try:
+                yield connection
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            with pg_faults(effect=True):
+                await connection.execute(_QUERIES["commit"])
+
+
+async def _roll_back(connection: Connection) -> None:
+    if connection.is_closed():
+        return
+    try:
+        await connection.execute(_QUERIES["rollback"])
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        connection.terminate()
+
+
+def _tenant_list(tenants: Collection[str]) -> str:
+    for tenant in tenants:
+        assert _TENANT.fullmatch(tenant), f"not a tenant id: {tenant!r}"
+    return ",".join(sorted(set(tenants)))
+
+
+@contextmanager
+def pg_faults(*, effect: bool = False) -> Generator[None]:
+    """Translate asyncpg's and the socket's exceptions.
+
+    `effect` says that the body may have committed something when the connection is lost: then a
+    lost connection or a timeout is an `UnknownFault`, otherwise a `TransientFault`. Refusals by
+    PostgreSQL that repeating cannot mend (bad data, constraints, rights) are `PermanentFault`.
+    """
+    lost = UnknownFault if effect else TransientFault
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        state: str = getattr(error, "sqlstate", None) or "XX000"
+        if effect and state[:2] in _GOES_AWAY_CLASSES:
+            raise UnknownFault(_told(error, state)) from error
+        if state[:2] in _TRANSIENT_CLASSES:
+            raise TransientFault(_told(error, state)) from error
+        raise PermanentFault(_told(error, state)) from error
+    except asyncpg.InterfaceError as error:
+        raise lost(f"PostgreSQL: {error}") from error
+    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+        raise lost(f"PostgreSQL cannot be reached or does not answer: {error!r}") from error
+
+
+def _told(error: asyncpg.PostgresError, state: str) -> str:
+    return f"PostgreSQL refused ({state}): {error.args[0] if error.args else error!r}"

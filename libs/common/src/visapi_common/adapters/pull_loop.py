@@ -1,0 +1,208 @@
+"""A continuous pull from one durable JetStream consumer.
+
+nats-py's `fetch` makes up to two pull requests per call and leaves orphans behind; this loop keeps
+one inbox for ever and sends raw `$JS.API.CONSUMER.MSG.NEXT` requests to it (NATS ADR-13):
+
+- `window` bounds messages that are buffered here or asked for; when half of it is free the rest is
+  asked for, so the server always has an open request and nobody ever waits for a round trip;
+- the server reports the end of a request with a status (408 expired, 409 consumer deleted, leader
+  change, shutdown, 503 no such consumer) and how many messages it still owed: those are asked anew;
+- idle heartbeats show that a request still lives; two missed ones, or a reconnect, mean that all of
+  them are gone;
+- a missing consumer is asked for again every second until somebody re-creates it.
+
+Deliveries may repeat. Acknowledging is a plain publish: it is no fence (DESIGN 3.4).
+"""
+
+import asyncio
+from collections import deque
+
+import msgspec
+
+from visapi_common.adapters.bus import Bus, Message, Subscription
+from visapi_common.core.errors import TransientFault
+
+_EXPIRES_S = 30.0
+_HEARTBEAT_S = 5.0
+_CHECK_S = 1.0
+_CONTROL = 100
+
+
+class Delivery:
+    """One delivery of a message. Acknowledge it when the ledger has consumed it."""
+
+    __slots__ = ("_message", "_reply", "data", "subject")
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self._reply = message.reply
+        self.subject = message.subject
+        self.data = message.data
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self._message.headers
+
+    @property
+    def deliveries(self) -> int:
+        """How often the message was delivered, this time included."""
+        parts = self._reply.split(".")
+        # $JS.ACK.<stream>.<consumer>.<deliveries>.… or, with a domain and account, two tokens later.
+        return int(parts[4] if len(parts) == 9 else parts[6])
+
+    @property
+    def stream_seq(self) -> int:
+        """The message's number in its stream."""
+        parts = self._reply.split(".")
+        return int(parts[5] if len(parts) == 9 else parts[7])
+
+    def ack(self) -> None:
+        self._message.respond_quietly(b"+ACK")
+
+    def nak(self, delay_s: float | None = None) -> None:
+        """Ask for another delivery, at once or after `delay_s`."""
+        body = b"-NAK" if delay_s is None else b'-NAK {"delay": %d}' % int(delay_s * 1e9)
+        self._message.respond_quietly(body)
+
+    def in_progress(self) -> None:
+        """Start the acknowledgement wait anew."""
+        self._message.respond_quietly(b"+WPI")
+
+    def term(self, reason: str = "") -> None:
+        """Never deliver it again."""
+        body = f"+TERM {reason}".encode() if reason else b"+TERM"
+        self._message.respond_quietly(body)
+
+
+class PullLoop:
+    """See the module's docstring. One task may take at a time."""
+
+    def __init__(self, bus: Bus, stream: str, consumer: str, *, window: int) -> None:
+        assert window > 0
+        self._bus = bus
+        self._api = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._inbox = bus.new_inbox()
+        self._window = window
+        self._buffer: deque[Delivery] = deque()
+        self._asked = 0
+        self._arrived = asyncio.Event()
+        self._heard = 0.0
+        self._quiet_until = 0.0
+        self._subscription: Subscription | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._request_body = _body(window)
+
+    async def start(self) -> None:
+        """Subscribe the inbox and ask for the first messages."""
+        loop = asyncio.get_running_loop()
+        self._subscription = await self._bus.subscribe(self._inbox, self._receive)
+        self._bus.on_reconnect(self._ask_anew)
+        self._keeper = loop.create_task(self._keep())
+        self._ask()
+
+    async def take(self, limit: int) -> list[Delivery]:
+        """Wait for at least one delivery and give all that are there, up to `limit`. An empty list
+        means that the loop was stopped.
+        """
+        while not self._buffer and not self._stopped:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self.take_nowait(limit)
+
+    def take_nowait(self, limit: int) -> list[Delivery]:
+        """Everything that is there, up to `limit`; perhaps nothing."""
+        buffer = self._buffer
+        taken = [buffer.popleft() for _ in range(min(limit, len(buffer)))]
+        if taken:
+            self._ask()
+        return taken
+
+    def touch(self) -> None:
+        """Start the acknowledgement wait anew for what waits here to be taken."""
+        for delivery in self._buffer:
+            delivery.in_progress()
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries that wait here to be taken."""
+        return len(self._buffer)
+
+    def on_arrival(self, wake: asyncio.Event) -> None:
+        """Set this event when a delivery arrives: for one who waits on several loops."""
+        self._arrived = wake
+
+    async def stop(self) -> None:
+        """Ask for nothing more. What is buffered and not taken goes back to the server."""
+        self._stopped = True
+        self._arrived.set()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        if self._subscription is not None:
+            await self._subscription.close()
+        while self._buffer:
+            self._buffer.popleft().nak()
+
+    # ---- asking
+
+    def _ask(self) -> None:
+        free = self._window - self._asked - len(self._buffer)
+        if self._stopped or free * 2 < self._window or free <= 0:
+            return
+        now = asyncio.get_running_loop().time()
+        if now < self._quiet_until:
+            return
+        try:
+            self._bus.publish(
+                self._api, self._request_body if free == self._window else _body(free), reply=self._inbox
+            )
+        except TransientFault:
+            return
+        if self._asked == 0:
+            self._heard = now
+        self._asked += free
+
+    def _ask_anew(self) -> None:
+        self._asked = 0
+        self._quiet_until = 0.0
+        self._ask()
+
+    async def _keep(self) -> None:
+        """Notice requests that died silently and consumers that come back."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_CHECK_S)
+            if self._asked > 0 and loop.time() - self._heard > 2 * _HEARTBEAT_S + _CHECK_S:
+                self._asked = 0
+            self._ask()
+
+    # ---- receiving, inside the read loop
+
+    def _receive(self, message: Message) -> None:
+        self._heard = asyncio.get_running_loop().time()
+        status = message.status if message.subject == self._inbox else 0
+        if status == 0:
+            self._asked = max(0, self._asked - 1)
+            self._buffer.append(Delivery(message))
+            self._arrived.set()
+        elif status != _CONTROL:
+            self._request_ended(message, status)
+
+    def _request_ended(self, message: Message, status: int) -> None:
+        headers = message.headers
+        owed = headers.get("Nats-Pending-Messages", "")
+        expired = status == 408 or "Batch Completed" in headers.get("Description", "")
+        if owed.isdigit() and expired:
+            self._asked = max(0, self._asked - int(owed))
+        else:
+            self._asked = 0
+        if not expired:
+            self._quiet_until = asyncio.get_running_loop().time() + _CHECK_S
+        self._ask()
+
+
+def _body(batch: int) -> bytes:
+    return msgspec.json.encode(
+        {"batch": batch, "expires": int(_EXPIRES_S * 1e9), "idle_heartbeat": int(_HEARTBEAT_S * 1e9)}
+    )

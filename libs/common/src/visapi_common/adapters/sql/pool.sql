@@ -1,0 +1,11 @@
+-- Transactions on behalf of tenants: one round trip opens the transaction and names the tenants
+-- that the row-level policies (sql/roles.sql) then let it see. `{tenants}` is filled with checked ids.
+
+-- name: begin_for_tenants
+begin; set local visapi.tenants = '{tenants}'
+
+-- name: commit
+commit
+
+-- name: rollback
+rollback

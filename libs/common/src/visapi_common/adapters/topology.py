@@ -1,0 +1,214 @@
+"""The streams and consumers, created and healed idempotently. Only the orchestrator runs this.
+
+`ENGINE` and `TASKS` are fed by the ledger and may be lost whole (DESIGN 3.3): memory, short windows,
+`discard: new`. `EVENTS` and `DLQ` are files; when one of them was lost it is created again, and the
+other incarnation it then has is for the caller to notice and to raise the alarm about.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from visapi_common.adapters.bus import Bus
+from visapi_common.contracts import subjects
+from visapi_common.core.errors import PermanentFault, TransientFault
+
+_SECOND = 1_000_000_000
+_API_TIMEOUT_S = 3.0
+_STREAM_NOT_FOUND = 10059
+_CONSUMER_NOT_FOUND = 10014
+_NAME_IN_USE = 10058
+_MESSAGE_NOT_FOUND = 10037
+
+_LEDGER_FED = {
+    "retention": "workqueue",
+    "storage": "memory",
+    "discard": "new",
+    "max_msgs": 100_000,
+    "max_bytes": 96 * 1024 * 1024,
+    "num_replicas": 1,
+    "duplicate_window": 30 * _SECOND,
+}
+"""30 s of message ids: enough for a publisher that repeats after an unknown outcome. The ids of two
+minutes at 8,000 messages/s would be a million entries in memory."""
+
+STREAMS: dict[str, dict[str, Any]] = {
+    subjects.STREAM_ENGINE: {**_LEDGER_FED, "subjects": [subjects.ENGINE_ALL]},
+    subjects.STREAM_TASKS: {**_LEDGER_FED, "subjects": [subjects.TASKS_ALL]},
+    subjects.STREAM_EVENTS: {
+        "subjects": [subjects.EVENTS_ALL],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "max_age": 7 * 24 * 3600 * _SECOND,
+        "max_bytes": 512 * 1024 * 1024,
+        "num_replicas": 1,
+        "duplicate_window": 600 * _SECOND,
+    },
+    subjects.STREAM_DLQ: {
+        "subjects": [subjects.DLQ_ALL],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "old",
+        "max_age": 30 * 24 * 3600 * _SECOND,
+        "max_bytes": 64 * 1024 * 1024,
+        "num_replicas": 1,
+        "duplicate_window": 120 * _SECOND,
+    },
+}
+
+_ENGINE_ACK_WAIT_S = 5
+_ENGINE_MAX_ACK_PENDING = 20_000
+_TASK_ACK_WAIT_S = 10
+
+
+class _ApiError(msgspec.Struct, frozen=True):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class _StreamAnswer(msgspec.Struct, frozen=True):
+    error: _ApiError | None = None
+    created: str = ""
+    config: dict[str, Any] = {}
+
+
+class _ConsumerAnswer(msgspec.Struct, frozen=True):
+    error: _ApiError | None = None
+    num_pending: int = 0
+    num_ack_pending: int = 0
+
+
+class _Message(msgspec.Struct, frozen=True):
+    time: datetime
+
+
+class _MessageAnswer(msgspec.Struct, frozen=True):
+    error: _ApiError | None = None
+    message: _Message | None = None
+
+
+class FunctionConsumer(msgspec.Struct, frozen=True):
+    """What is needed to create a function's consumer: `owner` is `_` or the tenant."""
+
+    owner: str
+    function: str
+    concurrency: int
+
+
+class Topology:
+    """Creates what the server lacks. All methods raise `TransientFault` while JetStream is away."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def heal(self, functions: Iterable[FunctionConsumer] = ()) -> dict[str, str]:
+        """Make every stream and consumer exist as configured; return the streams' incarnations."""
+        incarnations = {name: await self._ensure_stream(name, config) for name, config in STREAMS.items()}
+        for name, filters in (
+            (subjects.CONSUMER_RESULTS, subjects.ENGINE_RESULTS),
+            (subjects.CONSUMER_TRIGGERS, subjects.ENGINE_TRIGGERS),
+        ):
+            await self._ensure_consumer(subjects.STREAM_ENGINE, _engine_consumer(name, filters))
+        for function in functions:
+            await self.ensure_function(function)
+        return incarnations
+
+    async def ensure_function(self, function: FunctionConsumer) -> str:
+        """Create or update the consumer of one function and return its name."""
+        name = subjects.task_consumer(function.owner, function.function)
+        config = {
+            **_consumer(name, _TASK_ACK_WAIT_S, function.concurrency),
+            "filter_subject": subjects.task(function.owner, function.function),
+        }
+        await self._ensure_consumer(subjects.STREAM_TASKS, config)
+        return name
+
+    async def incarnations(self) -> dict[str, str]:
+        """The streams' incarnations as they are; a missing stream is absent."""
+        found: dict[str, str] = {}
+        for name in STREAMS:
+            answer = await self._stream("INFO", name, {})
+            if answer.error is None:
+                found[name] = answer.created
+        return found
+
+    async def pending(self, stream: str, consumer: str) -> int:
+        """How many messages of a consumer were never delivered; 0 without the consumer."""
+        answer = await self._consumer("INFO", f"{stream}.{consumer}", {})
+        if answer.error is None:
+            return answer.num_pending
+        if answer.error.err_code in (_CONSUMER_NOT_FOUND, _STREAM_NOT_FOUND):
+            return 0
+        raise _refused(f"consumer {consumer}", answer.error)
+
+    async def oldest(self, stream: str, subject: str) -> datetime | None:
+        """When the oldest message that is left on `subject` was stored; None when none is left."""
+        data = await self._call(f"$JS.API.STREAM.MSG.GET.{stream}", {"seq": 1, "next_by_subj": subject})
+        answer = msgspec.json.decode(data, type=_MessageAnswer)
+        if answer.error is None and answer.message is not None:
+            return answer.message.time
+        if answer.error is not None and answer.error.err_code not in (_MESSAGE_NOT_FOUND, _STREAM_NOT_FOUND):
+            raise _refused(f"a look at {subject}", answer.error)
+        return None
+
+    async def _ensure_stream(self, name: str, config: dict[str, Any]) -> str:
+        wanted = {"name": name, **config}
+        answer = await self._stream("INFO", name, {})
+        if answer.error is not None and answer.error.err_code == _STREAM_NOT_FOUND:
+            answer = await self._stream("CREATE", name, wanted)
+            if answer.error is not None and answer.error.err_code == _NAME_IN_USE:
+                answer = await self._stream("INFO", name, {})
+        elif answer.error is None and any(answer.config.get(key) != value for key, value in wanted.items()):
+            answer = await self._stream("UPDATE", name, wanted)
+        if answer.error is not None:
+            raise _refused(f"stream {name}", answer.error)
+        return answer.created
+
+    async def _ensure_consumer(self, stream: str, config: dict[str, Any]) -> None:
+        name = config["durable_name"]
+        answer = await self._consumer("CREATE", f"{stream}.{name}", {"stream_name": stream, "config": config})
+        if answer.error is not None:
+            raise _refused(f"consumer {name}", answer.error)
+
+    async def _stream(self, verb: str, name: str, body: dict[str, Any]) -> _StreamAnswer:
+        data = await self._call(f"$JS.API.STREAM.{verb}.{name}", body)
+        return msgspec.json.decode(data, type=_StreamAnswer)
+
+    async def _consumer(self, verb: str, name: str, body: dict[str, Any]) -> _ConsumerAnswer:
+        data = await self._call(f"$JS.API.CONSUMER.{verb}.{name}", body)
+        return msgspec.json.decode(data, type=_ConsumerAnswer)
+
+    async def _call(self, subject: str, body: dict[str, Any]) -> bytes:
+        message = await self._bus.request(subject, msgspec.json.encode(body) if body else b"", _API_TIMEOUT_S)
+        return message.data
+
+
+def _consumer(name: str, ack_wait_s: int, max_ack_pending: int) -> dict[str, Any]:
+    """Explicit acks, no `backoff` (it would override the wait), endless deliveries: attempts count
+    in PostgreSQL (DESIGN 3.7).
+    """
+    return {
+        "durable_name": name,
+        "ack_policy": "explicit",
+        "ack_wait": ack_wait_s * _SECOND,
+        "max_deliver": -1,
+        "max_ack_pending": max_ack_pending,
+        "deliver_policy": "all",
+        "replay_policy": "instant",
+    }
+
+
+def _engine_consumer(name: str, filters: tuple[str, ...]) -> dict[str, Any]:
+    config = _consumer(name, _ENGINE_ACK_WAIT_S, _ENGINE_MAX_ACK_PENDING)
+    if len(filters) == 1:
+        return {**config, "filter_subject": filters[0]}
+    return {**config, "filter_subjects": list(filters)}
+
+
+def _refused(what: str, error: _ApiError) -> TransientFault | PermanentFault:
+    text = f"NATS refused {what}: {error.description} ({error.err_code})"
+    return TransientFault(text) if error.code >= 500 else PermanentFault(text)

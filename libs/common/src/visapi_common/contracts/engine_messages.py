@@ -1,0 +1,120 @@
+"""What the orchestrator consumes from `ENGINE`: triggers, results, inbox hints, heartbeats."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.payloads import Payload
+from visapi_common.contracts.problems import WorkflowError
+
+VERSION = 1
+
+
+def written_version() -> int:
+    """The version this release writes. A factory, because `omit_defaults` would leave a plain default out."""
+    return VERSION
+
+
+class WorkflowRef(msgspec.Struct, frozen=True):
+    """A deployed definition, exactly."""
+
+    namespace: str
+    name: str
+    version: str
+
+
+class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A committed run that waits for its first transition; carries all the first one needs."""
+
+    run: UUID
+    tenant: str
+    workflow: WorkflowRef
+    program: str
+    """SHA-256 of the compiled program, in hex."""
+    input: Payload
+    created_at: datetime
+    priority: int = 5
+    trace: str | None = None
+    """The W3C traceparent of the request that started the run; stored with it."""
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class Outcome(StrEnum):
+    COMPLETED = "completed"
+    FAULTED = "faulted"
+    UNCERTAIN = "uncertain"
+    """The effect may have happened and nothing can tell: held (DESIGN 3.6)."""
+
+
+class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A worker's answer. Without the task's token it is dropped."""
+
+    run: UUID
+    path: str
+    attempt: int
+    token: str
+    outcome: Outcome
+    output: Payload | None = None
+    error: WorkflowError | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    worker: str = ""
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class InboxHint(msgspec.Struct, frozen=True):
+    """Rows of `inbox` wait for this run; the rows themselves are read from PostgreSQL."""
+
+    run: UUID
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class TaskHeartbeat(msgspec.Struct, frozen=True):
+    """A worker still works on a task; sent after 5 s of work and then every 3 s."""
+
+    run: UUID
+    path: str
+    attempt: int
+    token: str
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class InboxKind(StrEnum):
+    """What may be put into a run's inbox (DESIGN 3.1)."""
+
+    CANCEL = "cancel"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    RETRY = "retry"
+    RESOLVE = "resolve"
+    """Somebody decided what became of an uncertain effect."""
+
+
+class Decision(StrEnum):
+    """How an uncertain effect is resolved."""
+
+    HAPPENED = "happened"
+    RETRY = "retry"
+    FAULT = "fault"
+
+
+class InboxBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of every inbox row; `path`, `decision` and `output` belong to `resolve`."""
+
+    actor: str
+    reason: str | None = None
+    path: str | None = None
+    decision: Decision | None = None
+    output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class LiveUpdate(msgspec.Struct, frozen=True):
+    """A run has committed history up to `seq`; followers reread, they never trust the body."""
+
+    run: UUID
+    seq: int
+    status: str
+    v: int = msgspec.field(default_factory=written_version)

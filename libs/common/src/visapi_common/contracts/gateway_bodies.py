@@ -1,0 +1,51 @@
+"""Smaller bodies of the HTTP API: commands to runs, artifact links, capabilities, health."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.task_messages import FunctionSpec
+
+
+class RunCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of cancel, suspend and resume: why, for the record."""
+
+    reason: str | None = None
+
+
+class NewLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many seconds a signed link works: 1 second to 7 days."""
+
+    expires_in_s: int = 3600
+
+
+class ArtifactLink(msgspec.Struct, frozen=True):
+    """A link that needs no key until it ends."""
+
+    url: str
+    expires_at: datetime
+
+
+class FunctionPage(msgspec.Struct, frozen=True):
+    """Functions that a workflow of this tenant may call."""
+
+    items: list[FunctionSpec]
+    next: str | None
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What this installation can do, and its limits."""
+
+    version: str
+    dsl: str
+    tasks: list[str]
+    features: dict[str, bool]
+    limits: dict[str, int]
+
+
+class HealthView(msgspec.Struct, frozen=True):
+    """Whether requests should be sent here, and why not."""
+
+    status: str
+    checks: dict[str, Any]

@@ -1,0 +1,47 @@
+"""The public shapes of API keys. The key itself is shown once, by whoever makes it."""
+
+from datetime import datetime
+
+import msgspec
+
+
+class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks for a key. No scopes means all but `keys:admin`, within what the asking key holds."""
+
+    name: str
+    kind: str = "live"
+    scopes: list[str] | None = None
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+
+
+class RotateKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For how many seconds the old key goes on working beside the new one: 0 to 7 days."""
+
+    overlap_s: int = 86_400
+
+
+class KeyView(msgspec.Struct, frozen=True):
+    """A key without its secret."""
+
+    id: str
+    name: str
+    kind: str
+    scopes: list[str]
+    created_by: str
+    created_at: datetime
+    not_before: datetime | None
+    expires_at: datetime | None
+    disabled_at: datetime | None
+    last_used_at: datetime | None
+
+
+class MadeKey(KeyView, frozen=True, kw_only=True):
+    """A new key. `key` is the whole key, shown this once."""
+
+    key: str
+
+
+class KeyPage(msgspec.Struct, frozen=True):
+    items: list[KeyView]
+    next: str | None

@@ -1,0 +1,118 @@
+"""The conversation between the orchestrator and workers: tasks, claims, registrations."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import WorkflowRef, written_version
+from visapi_common.contracts.payloads import Payload
+
+
+class EffectClass(StrEnum):
+    """How a function's effect survives a retry (DESIGN 3.6)."""
+
+    KEYED = "keyed"
+    RECONCILABLE = "reconcilable"
+    ONCE = "once"
+
+
+class OnUncertain(StrEnum):
+    HOLD = "hold"
+    RETRY = "retry"
+
+
+class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One attempt at one task. `path` is its JSON pointer, with the iteration vector after `@`."""
+
+    run: UUID
+    path: str
+    attempt: int
+    tenant: str
+    function: str
+    workflow: WorkflowRef
+    name: str
+    pointer: str
+    input: Payload
+    effect_key: str
+    """`HMAC(run, path)`: the same for every attempt, replica and restart."""
+    token: str
+    """Proves that a result answers this attempt; kept in the task's row."""
+    reply: str
+    """The subject for the `TaskResult`."""
+    on_uncertain: OnUncertain = OnUncertain.HOLD
+    deadline: datetime | None = None
+    trace: str | None = None
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class FunctionSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a worker announces of one function."""
+
+    name: str
+    version: str = "1.0.0"
+    effect: EffectClass = EffectClass.ONCE
+    timeout_s: float = 30.0
+    description: str = ""
+    input_schema: dict[str, Any] | None = None
+    output_schema: dict[str, Any] | None = None
+    concurrency: int = 16
+    """Tasks that may be unacknowledged over all replicas of the worker: `max_ack_pending`."""
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """Sent to `CONTROL_REGISTER`; answered with the consumers to pull from."""
+
+    tenant: str
+    worker: str
+    functions: list[FunctionSpec]
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`consumers` names the durable consumer of each function; `error` says what was refused."""
+
+    consumers: dict[str, str]
+    error: str | None = None
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A worker asks to start a *once* task; answered only after `started` is committed."""
+
+    run: UUID
+    path: str
+    attempt: int
+    token: str
+    worker: str
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class ClaimVerdict(StrEnum):
+    GRANTED = "granted"
+    UNCERTAIN = "uncertain"
+    """Somebody started this attempt before; nobody knows how it ended."""
+    GONE = "gone"
+    """The run no longer wants this attempt."""
+
+
+class ClaimAnswer(msgspec.Struct, frozen=True):
+    verdict: ClaimVerdict
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The announcement on `DLQ`; the truth is the row in `dead_letters`."""
+
+    service: str
+    reason: str
+    detail: str
+    tenant: str | None = None
+    run: UUID | None = None
+    path: str | None = None
+    attempt: int | None = None
+    function: str | None = None
+    body: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    v: int = msgspec.field(default_factory=written_version)

@@ -1,0 +1,207 @@
+"""What may leave the machine: URL rules, host normalisation, the allow list, origin mapping.
+
+Pure. The adapters resolve names and dial; they ask here about the URL first and about every
+resolved address afterwards. Operators open holes with `VISAPI_EGRESS_ALLOW` (CIDR blocks,
+hosts, `host:port`); `VISAPI_EGRESS_ORIGINS` sends an origin to a stand-in.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+import idna
+
+from visapi_common.core.egress_addresses import (
+    Address,
+    Network,
+    parse_address,
+    parse_network,
+    refusal,
+)
+from visapi_common.core.errors import PermanentFault
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+URL_MAX = 8192
+
+BLOCKED_PORTS = frozenset(
+    {1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95}
+    | {101, 102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179}
+    | {389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601}
+    | {636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6379}
+    | {6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080, 11211}
+)
+"""Ports on which HTTP can only do harm (Fetch standard, "bad port"; Redis and memcached added)."""
+
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+_NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)\Z")
+
+
+class EgressRefused(PermanentFault):
+    """The guard refused a destination; nothing was sent. `reason` is a bounded word for metrics."""
+
+    def __init__(
+        self, detail: str, reason: Literal["scheme", "port", "address", "host", "redirect"] = "host"
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request wants to go: lower-case scheme, normalised host, explicit port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def origin(self) -> str:
+        """The origin as a URL, without a default port (RFC 6454 section 6.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + (
+            "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request really goes; `mapped` when the operator's origin map sent it there."""
+
+    target: Target
+    mapped: bool
+
+
+def normalise_host(host: str) -> str:
+    """Lower case, IDNA (UTS 46), no trailing dot. Raises `EgressRefused` for what is no host.
+
+    Addresses written as one number, in octal, in hexadecimal or with missing parts are refused:
+    resolvers read them in different ways.
+    """
+    bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if "%" in bare:
+        raise EgressRefused(f"the host {host!r} has a zone or an escape; write a plain host name or address")
+    if ":" in bare:
+        address = parse_address(bare)
+        if address is None:
+            raise EgressRefused(f"the host {host!r} is not an IPv6 address")
+        return str(address)
+    try:
+        name = bare if bare.isascii() else idna.encode(bare, uts46=True, transitional=False).decode("ascii")
+    except (idna.IDNAError, UnicodeError) as error:
+        raise EgressRefused(f"the host {host!r} is not a valid internationalised name") from error
+    name = name.lower().removesuffix(".")
+    labels = name.split(".")
+    if _NUMBER.match(labels[-1]):
+        address = parse_address(name)
+        if address is None:
+            raise EgressRefused(f"the host {host!r} is a number; write IPv4 addresses as four decimal parts")
+        return str(address)
+    if len(name) > 253 or not all(_LABEL.match(label) for label in labels):
+        raise EgressRefused(f"the host {host!r} is not a valid host name")
+    return name
+
+
+def target_of(scheme: str, host: str, port: int | None) -> Target:
+    """A checked target from the parts of a URL. Raises `EgressRefused`."""
+    lowered = scheme.lower()
+    if lowered not in DEFAULT_PORTS:
+        raise EgressRefused(f"the scheme {scheme!r} is not allowed; use http or https", "scheme")
+    chosen = DEFAULT_PORTS[lowered] if port is None else port
+    if not 0 < chosen < 65536:
+        raise EgressRefused(f"the port {chosen} is not a port", "port")
+    return Target(lowered, normalise_host(host), chosen)
+
+
+def parse_url(url: str) -> Target:
+    """The target of an absolute URL. Raises `EgressRefused` saying what is wrong with it."""
+    if len(url) > URL_MAX:
+        raise EgressRefused(f"the URL is longer than {URL_MAX} characters")
+    if any(character <= " " or character in "\\\x7f" or 0x80 <= ord(character) < 0xA1 for character in url):
+        raise EgressRefused("the URL contains a space, a control character or a backslash; encode it")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise EgressRefused(f"the URL cannot be read: {error}") from error
+    if "@" in parts.netloc:
+        raise EgressRefused("the URL carries credentials; send them as a header instead")
+    if "[" in parts.netloc and (host is None or ":" not in host):
+        raise EgressRefused("only IPv6 addresses stand in brackets")
+    if not host:
+        raise EgressRefused("the URL has no host; write it whole, such as https://example.com/path")
+    return target_of(parts.scheme, host, port)
+
+
+@dataclass(frozen=True, slots=True)
+class EgressPolicy:
+    """The operator's rules, parsed once. Build it with `policy_from`."""
+
+    networks: tuple[Network, ...] = ()
+    hosts: frozenset[tuple[str, int | None]] = frozenset()
+    origins: tuple[tuple[Target, Target], ...] = ()
+
+    def route(self, target: Target) -> Route:
+        """Apply the origin map, then the port rule. Raises `EgressRefused`."""
+        for source, replacement in self.origins:
+            if source == target:
+                return Route(replacement, mapped=True)
+        if target.port in BLOCKED_PORTS and not self.allows_host(target.host, target.port):
+            raise EgressRefused(f"port {target.port} of {target.host} is not for HTTP; it is refused", "port")
+        return Route(target, mapped=False)
+
+    def allows_host(self, host: str, port: int) -> bool:
+        """Whether the operator allowed this very host, whatever it resolves to."""
+        return (host, None) in self.hosts or (host, port) in self.hosts
+
+    def check_address(self, host: str, address: str) -> Address:
+        """The parsed address when it may be dialled. Raises `EgressRefused` with the reason."""
+        parsed = parse_address(address)
+        if parsed is None:
+            raise EgressRefused(f"{host} resolved to {address!r}, which is not an address")
+        if reason := refusal(parsed, self.networks):
+            raise EgressRefused(
+                f"{host} is at {parsed}, which is {reason}; VISAPI_EGRESS_ALLOW can open it",
+                "address",
+            )
+        return parsed
+
+    def check_addresses(self, host: str, addresses: Sequence[str]) -> list[Address]:
+        """Every address must pass: one bad answer among good ones refuses the host."""
+        return [self.check_address(host, address) for address in addresses]
+
+
+def policy_from(allow: Iterable[str] = (), origins: Mapping[str, str] | None = None) -> EgressPolicy:
+    """The policy of two settings. Raises `ValueError` naming the entry that cannot be read."""
+    networks: list[Network] = []
+    hosts: set[tuple[str, int | None]] = set()
+    for entry in (item.strip() for item in allow):
+        if not entry:
+            continue
+        if network := parse_network(entry.removeprefix("[").removesuffix("]")):
+            networks.append(network)
+        else:
+            hosts.add(_host_entry(entry))
+    mapped = tuple((_origin(source), _origin(target)) for source, target in (origins or {}).items())
+    return EgressPolicy(tuple(networks), frozenset(hosts), mapped)
+
+
+def _host_entry(entry: str) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(f"//{entry}")
+        host, port = parts.hostname, parts.port
+        if not host or "/" in entry or "@" in entry:
+            raise EgressRefused("no host")
+        return normalise_host(host), port
+    except (ValueError, EgressRefused) as error:
+        raise ValueError(
+            f"VISAPI_EGRESS_ALLOW: {entry!r} is neither a CIDR block, an address, a host nor host:port"
+        ) from error
+
+
+def _origin(text: str) -> Target:
+    try:
+        return parse_url(text)
+    except EgressRefused as error:
+        raise ValueError(f"VISAPI_EGRESS_ORIGINS: {text!r} is not an origin: {error}") from error

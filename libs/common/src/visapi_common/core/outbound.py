@@ -1,0 +1,35 @@
+"""One outbound HTTP exchange as data: what channels build and read, and one adapter sends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+RESPONSE_MAX_BYTES = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """A request, whole. `body` of `None` sends none."""
+
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes | None = None
+    timeout_s: float = 30.0
+    redirects: int = 0
+    fresh_connection: bool = False
+    body_max_bytes: int = RESPONSE_MAX_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """An answer, decompressed. `cut` says why the body is incomplete, when it is."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    url: str
+    cut: str | None = None
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, whatever its case."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)

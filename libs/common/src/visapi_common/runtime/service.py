@@ -1,0 +1,140 @@
+"""The life of a service process: start, be ready, drain, end.
+
+The first SIGTERM or SIGINT turns readiness off and sets `stopping`; the body then finishes what
+it holds. A second signal, or `drain_s` passing, ends it hard: nothing accepted is lost by that,
+because everything accepted is in PostgreSQL.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from visapi_common.runtime.health import HealthServer, Readiness
+from visapi_common.runtime.settings import CommonSettings
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import configure_logging, get_logger
+from visapi_common.telemetry.setup import Telemetry, open_telemetry
+from visapi_common.telemetry.spans import Spans
+
+__all__ = ["CommonSettings", "Lifecycle", "run_service"]
+
+LAG_EVERY_S = 0.5
+HARD_END_S = 2.0
+"""How long a cancelled body may take to unwind before the process ends without it."""
+
+
+class Lifecycle:
+    """What a service's body is given: when to stop, how to report, what to report with."""
+
+    def __init__(self, name: str, telemetry: Telemetry) -> None:
+        self.name = name
+        self.stopping = asyncio.Event()
+        self.readiness = Readiness()
+        self._telemetry = telemetry
+        self._log = get_logger("lifecycle")
+
+    @property
+    def metrics(self) -> Metrics:
+        return self._telemetry.metrics
+
+    @property
+    def spans(self) -> Spans:
+        return self._telemetry.spans
+
+    def ready(self, check: str, ok: bool) -> None:
+        """Report a named check; the service is ready while all its checks hold."""
+        before = self.readiness.ready
+        if self.readiness.report(check, ok):
+            self._log.info("check", check=check, ok=ok)
+        if self.readiness.ready and not before:
+            self._log.info("ready")
+
+    def stop(self) -> None:
+        """Begin to drain: readiness off, `stopping` set."""
+        if not self.stopping.is_set():
+            self._log.info("stopping")
+        self.readiness.stop()
+        self.stopping.set()
+
+
+Body = Callable[[Lifecycle], Awaitable[None]]
+
+
+def run_service(name: str, body: Body, settings: CommonSettings) -> int:
+    """Run `body` as the process `name`; answer the exit code: 0 for a clean end, 1 otherwise."""
+    configure_logging(name, settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(name, body, settings))
+
+
+async def _run(name: str, body: Body, settings: CommonSettings) -> int:
+    log = get_logger("lifecycle")
+    telemetry = open_telemetry(name, otlp_endpoint=settings.otlp_endpoint, trace_sample=settings.trace_sample)
+    lifecycle = Lifecycle(name, telemetry)
+    health = HealthServer(telemetry.metrics.registry, lifecycle.readiness)
+    try:
+        port = await health.start(settings.metrics_host, settings.metrics_port)
+    except OSError as taken:
+        log.error(
+            "metrics_port_taken", host=settings.metrics_host, port=settings.metrics_port, detail=str(taken)
+        )
+        return 1
+    log.info("started", metrics_port=port)
+    lag = asyncio.create_task(_watch_lag(telemetry.metrics), name="loop-lag")
+    try:
+        code = await _drive(lifecycle, body, settings.drain_s)
+    finally:
+        lag.cancel()
+        await health.stop()
+        await telemetry.close()
+    log.info("ended", code=code)
+    return code
+
+
+async def _drive(lifecycle: Lifecycle, body: Body, drain_s: float) -> int:
+    """Run the body to its end, or to the end of its patience."""
+    log = get_logger("lifecycle")
+    hard = asyncio.Event()
+    _on_signals(lifecycle, hard)
+    work = asyncio.ensure_future(body(lifecycle))
+    stopping = asyncio.create_task(lifecycle.stopping.wait())
+    ended_hard = asyncio.create_task(hard.wait())
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not work.done():
+        await asyncio.wait({work, ended_hard}, timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
+    drained = work.done()
+    if not drained:
+        log.warning("drain_incomplete", second_signal=hard.is_set())
+        work.cancel()
+        await asyncio.wait({work}, timeout=HARD_END_S)
+    stopping.cancel()
+    ended_hard.cancel()
+    if not drained or not work.done() or work.cancelled():
+        return 1
+    error = work.exception()
+    if error is not None:
+        log.error("crashed", exc_info=error)
+        return 1
+    return 0
+
+
+def _on_signals(lifecycle: Lifecycle, hard: asyncio.Event) -> None:
+    def stop() -> None:
+        if lifecycle.stopping.is_set():
+            hard.set()
+        lifecycle.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+async def _watch_lag(metrics: Metrics) -> None:
+    loop = asyncio.get_running_loop()
+    histogram = metrics.event_loop_lag_seconds
+    while True:
+        due = loop.time() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        histogram.observe(max(0.0, loop.time() - due))

@@ -1,0 +1,132 @@
+"""Settings: one frozen struct per process, decoded once from `VISAPI_<FIELD>` variables.
+
+A wrong value or an unknown `VISAPI_*` name is a `SettingsError` of one clear line. Settings are
+data; they open nothing. Each process is started with only its own variables.
+"""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+PREFIX = "VISAPI_"
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Secret = Annotated[str, msgspec.Meta(extra={"secret": True})]
+"""A text that is never shown: `shown()` masks it."""
+
+SecretBytes = Annotated[bytes, msgspec.Meta(extra={"secret": True})]
+"""Secret bytes, written in hex."""
+
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0.0)]
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class SettingsError(Exception):
+    """A setting is missing, unknown or wrong; the message is one line and says how to mend it."""
+
+
+class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service reads. Service settings subclass it."""
+
+    log_level: LogLevel = "info"
+    """The least severe level that is written."""
+    metrics_host: str = "127.0.0.1"
+    """The address that serves `/metrics`, `/livez` and `/readyz`."""
+    metrics_port: Port = 0
+    """The port of `/metrics`, `/livez` and `/readyz`; 0 takes any free one and logs it."""
+    otlp_endpoint: str | None = None
+    """Base URL of an OTLP/HTTP receiver; spans go to `<base>/v1/traces`. Unset: no spans are made."""
+    trace_sample: Share = 1.0
+    """Share of new traces that is recorded, 0 to 1. A caller's own sampling decision wins."""
+    drain_s: Seconds = 20.0
+    """Seconds a stopping service may take to finish what it holds before it ends hard."""
+
+
+def load(cls: type[T], environ: Mapping[str, str]) -> T:
+    """Decode `cls` from the `VISAPI_*` names in `environ`; raise `SettingsError` for a wrong one."""
+    fields = {PREFIX + field.name.upper(): field for field in msgspec.structs.fields(cls)}
+    _refuse_unknown(fields, environ)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        text = environ.get(name, "").strip()
+        if text:
+            values[field.name] = _decode(name, text, field.type)
+        elif field.required:
+            raise SettingsError(f"{name} is not set; {cls.__name__} needs it")
+    return cls(**values)
+
+
+def shown(settings: msgspec.Struct) -> dict[str, str]:
+    """The settings as `VISAPI_*` names and texts, secrets masked: what `--print-config` prints."""
+    out: dict[str, str] = {}
+    for field in msgspec.structs.fields(settings):
+        value: Any = getattr(settings, field.name)
+        masked = is_secret(field.type) and bool(value)
+        out[PREFIX + field.name.upper()] = "***" if masked else _text(value)
+    return out
+
+
+def is_secret(kind: Any) -> bool:
+    """Whether a field's type (or a member of its union) is marked as secret."""
+    if typing.get_origin(kind) is Annotated:
+        metas = typing.get_args(kind)[1:]
+        return any(isinstance(meta, msgspec.Meta) and (meta.extra or {}).get("secret") for meta in metas)
+    return any(is_secret(member) for member in typing.get_args(kind))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _refuse_unknown(known: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            known_fields = [other.removeprefix(PREFIX) for other in known]
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), known_fields, n=1, cutoff=0.6)
+            hint = f"; did you mean {PREFIX}{near[0]}?" if near else "; this process has no such setting"
+            raise SettingsError(f"{name} is unknown{hint}")
+
+
+def _decode(name: str, text: str, kind: Any) -> Any:
+    bare = _bare(kind)
+    try:
+        if bare is bytes:
+            return msgspec.convert(bytes.fromhex(text), kind)
+        origin = typing.get_origin(bare) or bare
+        value: Any = text
+        if origin is dict or (text.startswith("[") and origin in _SEQUENCES):
+            value = msgspec.json.decode(text)
+        elif origin in _SEQUENCES:
+            value = [part.strip() for part in text.split(",") if part.strip()]
+        elif origin is bool:
+            value = text.lower()
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise SettingsError(f"{name} is wrong: {wrong}") from None
+    except msgspec.DecodeError:
+        raise SettingsError(f"{name} is wrong: expected JSON") from None
+    except ValueError:
+        raise SettingsError(f"{name} is wrong: expected an even number of hex digits") from None
+
+
+_SEQUENCES = (list, tuple, set, frozenset)
+
+
+def _bare(kind: Any) -> Any:
+    """The type without `Annotated` and without `| None`."""
+    if typing.get_origin(kind) is Annotated:
+        return _bare(typing.get_args(kind)[0])
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        members = [member for member in typing.get_args(kind) if member is not type(None)]
+        return _bare(members[0]) if len(members) == 1 else kind
+    return kind

@@ -1,0 +1,37 @@
+-- Who may touch which table (DESIGN section 4). Applied after every migration, idempotently, by the
+-- owner. The roles exist before: `visapi_gateway`, `visapi_orchestrator`, `visapi_notifier`.
+
+revoke all on all tables in schema visapi from public, visapi_gateway, visapi_orchestrator, visapi_notifier;
+grant usage on schema visapi to visapi_gateway, visapi_orchestrator, visapi_notifier;
+
+grant select on tenants, api_keys, programs, workflows, runs, runs_done, history, inbox, idempotency,
+    dead_letters, functions to visapi_gateway;
+grant insert on api_keys, programs, workflows, runs, inbox, idempotency to visapi_gateway;
+grant update on api_keys to visapi_gateway;
+grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_gateway;
+
+grant select on tenants, programs, workflows, idempotency to visapi_orchestrator;
+grant delete on idempotency to visapi_orchestrator;
+grant select, insert, update, delete on runs, runs_done, history, tasks, timers, inbox, dead_letters,
+    functions, streams, recorded_inputs to visapi_orchestrator;
+
+grant select, insert, update, delete on deliveries to visapi_notifier;
+
+-- Row-level security: the gateway sees the tenants its transaction named, nobody works under BYPASSRLS.
+do $$
+declare
+    t text;
+begin
+    foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters']
+    loop
+        execute format('alter table %I enable row level security', t);
+        execute format('alter table %I force row level security', t);
+        execute format('drop policy if exists gateway_tenants on %I', t);
+        execute format(
+            'create policy gateway_tenants on %I to visapi_gateway using '
+            || '(tenant = any (string_to_array(current_setting(''visapi.tenants'', true), '','')))', t);
+        execute format('drop policy if exists orchestrator_all on %I', t);
+        execute format('create policy orchestrator_all on %I to visapi_orchestrator using (true)', t);
+    end loop;
+end
+$$;

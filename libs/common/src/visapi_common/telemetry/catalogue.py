@@ -1,0 +1,180 @@
+"""Every metric of VisAPI: the only place that spells their names.
+
+Labels are bounded: each is listed with what its values are. Ids of runs, tenants or keys are never
+labels. `docs/reference/metrics.md` is generated from this file.
+"""
+
+from visapi_common.telemetry.instruments import BYTES, SIZES, Count, InstrumentSet, Level, Spread
+
+_FUNCTION = "name of the function"
+
+
+class Metrics(InstrumentSet):
+    """The instruments of one process; passed in, never imported."""
+
+    # Gateway
+    http_requests = Count(
+        "visapi_http_requests_total",
+        "Answered HTTP requests.",
+        {"method": "HTTP method", "route": "route template, never the path", "status": "status code"},
+    )
+    http_request_seconds = Spread(
+        "visapi_http_request_seconds",
+        "Time from the first byte of a request to the end of its answer; streams count their head only.",
+        {"method": "HTTP method", "route": "route template, never the path"},
+    )
+    http_in_flight = Level("visapi_http_in_flight", "HTTP requests being served now.")
+    sse_followers = Level("visapi_sse_followers", "Open event streams.")
+    triggers_accepted = Count(
+        "visapi_triggers_accepted_total", "Triggers whose commit in PostgreSQL was confirmed."
+    )
+    triggers_replayed = Count(
+        "visapi_triggers_replayed_total", "Triggers answered from their Idempotency-Key."
+    )
+    triggers_refused = Count(
+        "visapi_triggers_refused_total",
+        "Triggers that were not accepted.",
+        {"reason": "problem code"},
+    )
+    accept_batch_rows = Spread(
+        "visapi_accept_batch_rows", "Runs inserted by one statement of the gateway.", buckets=SIZES
+    )
+    accept_commit_seconds = Spread(
+        "visapi_accept_commit_seconds", "Time of one batched insert, commit included."
+    )
+    auth_failures = Count(
+        "visapi_auth_failures_total",
+        "Requests refused for their key.",
+        {"reason": "problem code"},
+    )
+
+    # Orchestrator and engine
+    engine_messages = Count(
+        "visapi_engine_messages_total",
+        "Messages taken from ENGINE.",
+        {"kind": "trigger, result, inbox or heartbeat"},
+    )
+    engine_batch_messages = Spread(
+        "visapi_engine_batch_messages", "Messages folded in one transaction.", buckets=SIZES
+    )
+    transitions = Count(
+        "visapi_transitions_total",
+        "Committed transitions of runs.",
+        {"status": "the run's status after it"},
+    )
+    transition_seconds = Spread(
+        "visapi_transition_seconds", "Time from taking a batch to its commit, per batch."
+    )
+    advance_seconds = Spread("visapi_advance_seconds", "Time a batch spent in an engine process.")
+    commit_seconds = Spread("visapi_commit_seconds", "Time of the transaction that stores a batch.")
+    run_seconds = Spread(
+        "visapi_run_seconds",
+        "Time from a run's acceptance to its end.",
+        {"status": "completed, faulted or cancelled"},
+    )
+    cas_conflicts = Count(
+        "visapi_cas_conflicts_total", "Runs whose revision had moved; their batch was folded again."
+    )
+    messages_stale = Count(
+        "visapi_messages_stale_total",
+        "Messages that changed nothing.",
+        {"reason": "duplicate, late, ended, token or unknown"},
+    )
+    sweeps = Count(
+        "visapi_sweeps_total",
+        "Rows a sweep took because their message had not come.",
+        {"kind": "run, inbox, timer or task"},
+    )
+    timers_fired = Count("visapi_timers_fired_total", "Timers consumed by a transition.")
+    timer_lag_seconds = Spread("visapi_timer_lag_seconds", "Time from a timer's due time to its transition.")
+    tasks_published = Count(
+        "visapi_tasks_published_total", "Tasks sent to workers, repeats included.", {"function": _FUNCTION}
+    )
+    results_received = Count(
+        "visapi_results_received_total",
+        "Results of workers that a transition consumed.",
+        {"outcome": "completed, faulted or uncertain"},
+    )
+    streams_recreated = Count(
+        "visapi_streams_recreated_total",
+        "Streams that were lost and made anew.",
+        {"stream": "ENGINE, TASKS, EVENTS or DLQ"},
+    )
+    engine_restarts = Count(
+        "visapi_engine_restarts_total",
+        "Engine processes that were replaced.",
+        {"reason": "deadline, died or memory"},
+    )
+    dead_letters = Count(
+        "visapi_dead_letters_total", "Dead letters recorded.", {"reason": "stable reason of the dead letter"}
+    )
+
+    # Workers
+    worker_tasks = Count(
+        "visapi_worker_tasks_total",
+        "Tasks answered by this worker.",
+        {"function": _FUNCTION, "outcome": "completed, faulted, uncertain or dropped"},
+    )
+    worker_task_seconds = Spread(
+        "visapi_worker_task_seconds",
+        "Time from taking a task to its stored result.",
+        {"function": _FUNCTION, "outcome": "completed, faulted, uncertain or dropped"},
+    )
+    worker_in_flight = Level("visapi_worker_in_flight", "Tasks being worked on now.", {"function": _FUNCTION})
+    worker_redeliveries = Count(
+        "visapi_worker_redeliveries_total", "Tasks delivered more than once.", {"function": _FUNCTION}
+    )
+
+    # Notifier
+    deliveries = Count(
+        "visapi_deliveries_total",
+        "Attempts at outbound effects.",
+        {
+            "channel": "email, webhook, slack or http",
+            "outcome": "sent, failed, postponed, replayed or uncertain",
+        },
+    )
+    delivery_seconds = Spread(
+        "visapi_delivery_seconds",
+        "Time of one attempt at an outbound effect.",
+        {"channel": "email, webhook, slack or http"},
+    )
+    uncertain_held = Count(
+        "visapi_uncertain_held_total",
+        "Effects held because nobody knows their outcome.",
+        {"function": _FUNCTION},
+    )
+    egress_refused = Count(
+        "visapi_egress_refused_total",
+        "Outbound requests the egress guard refused.",
+        {"reason": "scheme, port, address, host or redirect"},
+    )
+
+    # PDF worker
+    pdf_renders = Count(
+        "visapi_pdf_renders_total",
+        "Documents rendered.",
+        {"mode": "static or scripted", "outcome": "completed, faulted or timeout"},
+    )
+    pdf_render_seconds = Spread(
+        "visapi_pdf_render_seconds",
+        "Time of one rendering, storing excluded.",
+        {"mode": "static or scripted"},
+    )
+    pdf_pages = Spread("visapi_pdf_pages", "Pages per document.", buckets=SIZES)
+    pdf_bytes = Spread("visapi_pdf_bytes", "Bytes per document.", buckets=BYTES)
+    browser_restarts = Count(
+        "visapi_browser_restarts_total",
+        "Browsers that were replaced.",
+        {"reason": "crashed, recycled, memory or timeout"},
+    )
+    artifact_seconds = Spread(
+        "visapi_artifact_seconds", "Time of one artifact store operation.", {"operation": "put, get or head"}
+    )
+
+    # Every process
+    event_loop_lag_seconds = Spread(
+        "visapi_event_loop_lag_seconds", "How late the event loop woke a timer; sampled twice a second."
+    )
+    nats_connected = Level("visapi_nats_connected", "1 while connected to NATS.")
+    nats_reconnects = Count("visapi_nats_reconnects_total", "Times the connection to NATS was made again.")

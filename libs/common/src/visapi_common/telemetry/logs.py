@@ -1,0 +1,95 @@
+"""Structured JSON logs on standard output: one object per line, redacted, with trace, run and task ids.
+
+Records of the standard library's loggers (nats, uvicorn, asyncio) take the same path.
+"""
+
+import logging
+import sys
+from contextlib import AbstractContextManager
+from typing import Any, TextIO, cast
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from visapi_common.core.redact import redact
+from visapi_common.telemetry import propagation
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_NOISY = ("httpx", "httpcore", "nats", "uvicorn.access", "opentelemetry", "asyncio", "PIL")
+"""Libraries that talk at info level about what our own records and metrics already say."""
+
+
+def configure_logging(service: str, level: str, stream: TextIO | None = None) -> None:
+    """Send every log record of this process to `stream` (standard output) as JSON."""
+    out = stream or sys.stdout
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.ExceptionRenderer(),
+        _Facts(service),
+        _redacted,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer(serializer=_encode)],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_named, *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(serializer=_encode),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(_LEVELS[level])
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """A logger whose records say which part of the process speaks."""
+    return cast("FilteringBoundLogger", structlog.get_logger(part=name))
+
+
+def log_context(**ids: Any) -> AbstractContextManager[Any]:
+    """Put ids (run, task, request_id …) on every record written inside the block."""
+    return structlog.contextvars.bound_contextvars(**ids)
+
+
+class _Facts:
+    """Adds the service and the current trace to each record."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("service", self._service)
+        traceparent = propagation.current()
+        if traceparent is not None:
+            event.setdefault("trace_id", propagation.trace_id_of(traceparent))
+            event.setdefault("span_id", propagation.span_id_of(traceparent))
+        return event
+
+
+def _named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    record = event.get("_record")
+    if isinstance(record, logging.LogRecord):
+        event.setdefault("part", record.name)
+    return event
+
+
+def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return cast("EventDict", redact(dict(event)))
+
+
+def _encode(event: Any, **_options: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode("utf-8", "backslashreplace")

@@ -1,0 +1,95 @@
+"""Recorded spans, exported in batches over OTLP/HTTP. The only file that names OpenTelemetry's SDK."""
+
+from collections.abc import Mapping, Sequence
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from visapi_common.telemetry.propagation import span_id_of, trace_id_of
+from visapi_common.telemetry.spans import Kind, Span, Value
+
+_KINDS: Mapping[Kind, SpanKind] = {
+    "internal": SpanKind.INTERNAL,
+    "server": SpanKind.SERVER,
+    "client": SpanKind.CLIENT,
+    "producer": SpanKind.PRODUCER,
+    "consumer": SpanKind.CONSUMER,
+}
+
+EXPORT_DELAY_MS = 1000
+"""Spans wait at most a second before they leave: short enough to look at a run as it happens."""
+SHUTDOWN_MS = 3000
+
+
+class RecordedSpan:
+    """An OpenTelemetry span behind the `Span` protocol."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        context = span.get_span_context()
+        self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+    def set(self, name: str, value: Value) -> None:
+        self._span.set_attribute(name, value)
+
+    def fail(self, error: str) -> None:
+        self._span.set_attribute("error.type", error)
+        self._span.set_status(Status(StatusCode.ERROR))
+
+    def end(self) -> None:
+        self._span.end()
+
+
+class OtlpRecorder:
+    """Owns the tracer provider of one process."""
+
+    def __init__(self, service: str, exporter: SpanExporter) -> None:
+        resource = Resource.create({"service.name": service, "service.namespace": "visapi"})
+        # Sampling was decided from the traceparent before a span is asked for (`spans.py`).
+        self._provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
+        self._processor = BatchSpanProcessor(exporter, schedule_delay_millis=EXPORT_DELAY_MS)
+        self._provider.add_span_processor(self._processor)
+        self._tracer = self._provider.get_tracer("visapi")
+
+    def open(self, name: str, kind: Kind, parent: str | None, links: Sequence[str]) -> Span:
+        # An empty context, not None: None would take whatever span a library left current.
+        context = trace.set_span_in_context(trace.INVALID_SPAN)
+        if parent is not None:
+            context = set_span_in_context(NonRecordingSpan(_context_of(parent)))
+        linked = [Link(_context_of(link)) for link in links]
+        return RecordedSpan(self._tracer.start_span(name, context, _KINDS[kind], links=linked))
+
+    def shutdown(self) -> None:
+        """Export what is left, at most `SHUTDOWN_MS`. Blocks: call it in a thread."""
+        self._processor.force_flush(SHUTDOWN_MS)
+        self._provider.shutdown()
+
+
+def open_recorder(service: str, endpoint: str) -> OtlpRecorder:
+    """A recorder that sends to an OTLP/HTTP receiver; `endpoint` is its base URL or the traces URL."""
+    base = endpoint.rstrip("/")
+    url = base if base.endswith("/v1/traces") else f"{base}/v1/traces"
+    return OtlpRecorder(service, OTLPSpanExporter(endpoint=url, timeout=SHUTDOWN_MS / 1000))
+
+
+def _context_of(traceparent: str) -> SpanContext:
+    return SpanContext(
+        trace_id=int(trace_id_of(traceparent), 16),
+        span_id=int(span_id_of(traceparent), 16),
+        is_remote=True,
+        trace_flags=TraceFlags(int(traceparent[-2:], 16)),
+    )

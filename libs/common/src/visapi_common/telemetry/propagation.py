@@ -1,0 +1,73 @@
+"""W3C trace context as text: in headers, in rows, and in the running task's context.
+
+Only strings travel here (`00-<trace>-<span>-<flags>`, W3C Trace Context, section 3.2), so that a
+trace that nobody records costs a comparison and a context variable.
+"""
+
+import random
+import re
+from collections.abc import Generator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+HEADER = "traceparent"
+
+_VALID = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_ZERO_TRACE = "0" * 32
+_ZERO_SPAN = "0" * 16
+
+_current: ContextVar[str | None] = ContextVar("visapi_traceparent", default=None)
+
+
+def current() -> str | None:
+    """The traceparent under which this task runs now."""
+    return _current.get()
+
+
+@contextmanager
+def under(traceparent: str | None) -> Generator[None]:
+    """Run a block under a traceparent that came from a row or a message."""
+    token = _current.set(traceparent)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def inject(headers: MutableMapping[str, str], traceparent: str | None = None) -> None:
+    """Put the given (else the current) traceparent into headers; nothing when there is none."""
+    value = traceparent or _current.get()
+    if value is not None:
+        headers[HEADER] = value
+
+
+def extract(headers: Mapping[str, str] | None) -> str | None:
+    """The traceparent of headers in any letter case, when it is valid."""
+    if not headers:
+        return None
+    value = headers.get(HEADER) or headers.get("Traceparent")
+    return value if value is not None and is_valid(value) else None
+
+
+def is_valid(traceparent: str) -> bool:
+    """Whether the text is a traceparent with a trace and a parent in it."""
+    if _VALID.fullmatch(traceparent) is None or traceparent.startswith("ff"):
+        return False
+    return trace_id_of(traceparent) != _ZERO_TRACE and span_id_of(traceparent) != _ZERO_SPAN
+
+
+def is_sampled(traceparent: str) -> bool:
+    return bool(int(traceparent[-2:], 16) & 1)
+
+
+def trace_id_of(traceparent: str) -> str:
+    return traceparent[3:35]
+
+
+def span_id_of(traceparent: str) -> str:
+    return traceparent[36:52]
+
+
+def unsampled_root() -> str:
+    """A new traceparent that tells everybody after us not to record."""
+    return f"00-{random.getrandbits(128) | 1:032x}-{random.getrandbits(64) | 1:016x}-00"

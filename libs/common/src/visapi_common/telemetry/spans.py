@@ -1,0 +1,102 @@
+"""Spans that cost near nothing when nobody records them.
+
+The decision is made from the traceparent's text before any OpenTelemetry object exists: an
+unsampled parent is passed on as it is, a root that loses the draw becomes an unsampled one.
+"""
+
+import random
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Literal, Protocol
+
+from visapi_common.telemetry import propagation
+
+Kind = Literal["internal", "server", "client", "producer", "consumer"]
+Value = str | int | float | bool
+
+
+class Span(Protocol):
+    """One open span. `traceparent` names it to whoever comes after."""
+
+    @property
+    def traceparent(self) -> str: ...
+    def set(self, name: str, value: Value) -> None: ...
+    def fail(self, error: str) -> None:
+        """Mark as failed with a bounded kind, never with a message that may hold data."""
+        ...
+
+    def end(self) -> None: ...
+
+
+class Recorder(Protocol):
+    """Makes spans that are exported; see `otlp.py`."""
+
+    def open(self, name: str, kind: Kind, parent: str | None, links: Sequence[str]) -> Span: ...
+
+
+class PassedOn:
+    """The span that nobody records: keeps the traceparent, forgets the rest."""
+
+    __slots__ = ("traceparent",)
+
+    def __init__(self, traceparent: str) -> None:
+        self.traceparent = traceparent
+
+    def set(self, name: str, value: Value) -> None:
+        """Forget it."""
+
+    def fail(self, error: str) -> None:
+        """Forget it."""
+
+    def end(self) -> None:
+        """Nothing was opened."""
+
+
+class Spans:
+    """Opens spans for one process. Without a recorder every span is passed on."""
+
+    def __init__(self, recorder: Recorder | None = None, sample: float = 0.0) -> None:
+        self._recorder = recorder
+        self._sample = sample if recorder is not None else 0.0
+
+    def open(
+        self,
+        name: str,
+        *,
+        kind: Kind = "internal",
+        parent: str | None = None,
+        links: Sequence[str] = (),
+    ) -> Span:
+        """Open a span under `parent`, else under the current one, else as a root; end it yourself.
+
+        Does not become the current one: use it where many runs share one task, as in a batch.
+        """
+        above = parent or propagation.current()
+        if self._recorder is None:
+            return PassedOn(above or propagation.unsampled_root())
+        if above is None:
+            if random.random() >= self._sample:
+                return PassedOn(propagation.unsampled_root())
+        elif not propagation.is_sampled(above):
+            return PassedOn(above)
+        return self._recorder.open(name, kind, above, links)
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        *,
+        kind: Kind = "internal",
+        parent: str | None = None,
+        links: Sequence[str] = (),
+    ) -> Generator[Span]:
+        """Open a span, make it the current one for the block, end it; an exception marks it failed."""
+        span = self.open(name, kind=kind, parent=parent, links=links)
+        with propagation.under(span.traceparent):
+            try:
+                yield span
+            except BaseException as error:
+                span.fail(type(error).__name__)
+                raise
+            finally:
+                span.end()

@@ -1,0 +1,18 @@
+"""The worker kit: what VisAPI's own workers are built with, and anybody's (docs, Own workers)."""
+
+from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
+from visapi_common.worker.context import TaskContext
+from visapi_common.worker.faults import Postponed, TaskFault, TransientTaskFault
+from visapi_common.worker.worker import Worker
+
+__all__ = [
+    "PermanentFault",
+    "Postponed",
+    "ProblemError",
+    "TaskContext",
+    "TaskFault",
+    "TransientFault",
+    "TransientTaskFault",
+    "UnknownFault",
+    "Worker",
+]

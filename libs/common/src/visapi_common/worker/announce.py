@@ -1,0 +1,77 @@
+"""Telling the orchestrator which functions this worker serves, again and again.
+
+The orchestrator creates the consumer of each function. It may be younger than this worker or have
+forgotten it, so the announcement is repeated after every reconnect and every half minute.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+
+from visapi_common.adapters.bus import Bus
+from visapi_common.contracts import subjects
+from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
+from visapi_common.core.errors import Fault, ProblemError
+from visapi_common.telemetry.logs import get_logger
+
+_TIMEOUT_S = 5.0
+_AGAIN_S = 30.0
+_RETRY_S = 0.5
+
+_decode = msgspec.json.Decoder(Registered).decode
+
+
+class Announcer:
+    """Announces a fixed list of functions."""
+
+    def __init__(self, bus: Bus, *, tenant: str, worker: str, functions: Sequence[FunctionSpec]) -> None:
+        self._bus = bus
+        self._body = msgspec.json.encode(Registration(tenant, worker, list(functions)))
+        self._names = [function.name for function in functions]
+        self._due = asyncio.Event()
+        self._log = get_logger("worker")
+
+    async def first(self) -> dict[str, str]:
+        """Announce until it is answered; the consumer of each function by name.
+
+        Raises `ProblemError` when the orchestrator refuses.
+        """
+        told = False
+        while True:
+            try:
+                return await self._announce()
+            except Fault as fault:
+                if not told:
+                    self._log.warning("registration_waits", detail=str(fault))
+                told = True
+            await asyncio.sleep(_RETRY_S)
+
+    def again(self) -> None:
+        """Announce once more, soon."""
+        self._due.set()
+
+    async def keep(self) -> None:
+        """Announce every half minute, and when `again` asks for it, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_S):
+                    await self._due.wait()
+            self._due.clear()
+            try:
+                await self.first()
+            except ProblemError as refused:
+                self._log.error("registration_refused", detail=refused.detail)
+
+    async def _announce(self) -> dict[str, str]:
+        answer = await self._bus.request(subjects.CONTROL_REGISTER, self._body, _TIMEOUT_S)
+        try:
+            registered = _decode(answer.data)
+        except msgspec.DecodeError as error:
+            raise ProblemError("registration_unreadable", f"not a registration's answer: {error}") from error
+        missing = [name for name in self._names if name not in registered.consumers]
+        if registered.error or missing:
+            detail = registered.error or f"the answer names no consumer for {', '.join(missing)}"
+            raise ProblemError("registration_refused", f"the orchestrator refused the registration: {detail}")
+        return registered.consumers

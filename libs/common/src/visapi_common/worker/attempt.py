@@ -1,0 +1,142 @@
+"""One attempt at one task: claim, read, call with in-process retries, answer, acknowledge.
+
+The order matters: the result is stored (PubAck) before the task is acknowledged, so a crash between
+the two repeats the task under the same effect key; the orchestrator drops the second result.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from visapi_common.contracts.engine_messages import Outcome
+from visapi_common.contracts.task_messages import ClaimVerdict, EffectClass, TaskMessage
+from visapi_common.core.errors import TransientFault, UnknownFault
+from visapi_common.telemetry.logs import get_logger
+from visapi_common.telemetry.spans import Span, Spans
+from visapi_common.worker import outcomes
+from visapi_common.worker.answers import Answers
+from visapi_common.worker.claims import Claims
+from visapi_common.worker.context import TaskContext
+from visapi_common.worker.faults import Postponed
+from visapi_common.worker.functions import Function
+from visapi_common.worker.meter import DROPPED
+from visapi_common.worker.open_tasks import OpenTask
+from visapi_common.worker.outcomes import Failure
+from visapi_common.worker.retries import RETRY_S, wait_s
+
+_HAND_BACK_S = 2.0
+
+
+class Attempts:
+    """Works on tasks, one call of `work` each. Shared by all functions of a process."""
+
+    def __init__(self, answers: Answers, claims: Claims, spans: Spans, draw: Callable[[], float]) -> None:
+        self._answers = answers
+        self._claims = claims
+        self._spans = spans
+        self._draw = draw
+        self._log = get_logger("worker")
+
+    async def work(self, function: Function, task: OpenTask) -> str:
+        """Work on a task to its answer and return the outcome's name, or `DROPPED`.
+
+        Raises nothing but `CancelledError`; the delivery then goes back to the server.
+        """
+        message = task.message
+        structlog.contextvars.bind_contextvars(run=str(message.run), task=message.path)
+        try:
+            with self._spans.span(f"task {message.function}", kind="consumer", parent=message.trace) as span:
+                return await self._work(function, task, span)
+        except asyncio.CancelledError:
+            task.delivery.nak()
+            raise
+        except Postponed as postponed:
+            task.delivery.nak(postponed.delay_s)
+            return DROPPED
+
+    async def _work(self, function: Function, task: OpenTask, span: Span) -> str:
+        message = task.message
+        started_at = datetime.now(UTC)
+        deliveries = task.delivery.deliveries
+        if deliveries > outcomes.MAX_DELIVERIES:
+            self._answers.dead_letter("poison", f"delivered {deliveries} times", message)
+            return await self._failed(task, outcomes.poison(deliveries), started_at, span)
+        if message.deadline is not None and message.deadline <= started_at:
+            return await self._failed(task, outcomes.too_late(), started_at, span)
+        if function.claims:
+            verdict = await self._claims.ask(message)
+            if verdict is None:
+                task.delivery.nak(_HAND_BACK_S)
+                return DROPPED
+            if verdict is ClaimVerdict.GONE:
+                task.delivery.ack()
+                return DROPPED
+            if verdict is ClaimVerdict.UNCERTAIN:
+                return await self._failed(task, outcomes.claimed_before(), started_at, span)
+        ended = await self._run(function, message, started_at)
+        if isinstance(ended, Failure):
+            return await self._failed(task, ended, started_at, span)
+        return await self._completed(task, ended, started_at, span)
+
+    async def _run(self, function: Function, message: TaskMessage, started_at: datetime) -> bytes | Failure:
+        try:
+            value = function.read(await self._answers.input_of(message))
+        except Exception as error:  # noqa: BLE001 (nothing ran yet; whatever it is, the task must be answered)
+            return self._failure(error, EffectClass.KEYED)
+        limit_s = function.spec.timeout_s
+        if message.deadline is not None:
+            limit_s = min(limit_s, (message.deadline - started_at).total_seconds())
+        scope = asyncio.timeout(limit_s)
+        try:
+            async with scope:
+                ends = asyncio.get_running_loop().time() + limit_s
+                return await self._call(function, value, TaskContext(message, started_at), ends)
+        except Postponed:
+            raise
+        except Exception as error:  # noqa: BLE001 (a handler may raise anything; the task must be answered)
+            if isinstance(error, TimeoutError) and scope.expired():
+                return outcomes.timed_out(function.spec.effect, limit_s)
+            return self._failure(error, function.spec.effect)
+
+    async def _call(self, function: Function, value: Any, context: TaskContext, ends: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        give_up = min(loop.time() + RETRY_S, ends)
+        tries = 0
+        while True:
+            try:
+                return function.write(await function.call(value, context))
+            except Postponed as postponed:
+                delay_s = postponed.delay_s
+                if loop.time() + delay_s >= ends:
+                    raise
+            except (TransientFault, UnknownFault) as fault:
+                tries += 1
+                delay_s = wait_s(fault, tries, self._draw())
+                unclear = isinstance(fault, UnknownFault) and function.spec.effect is EffectClass.ONCE
+                if unclear or loop.time() + delay_s >= give_up:
+                    raise
+            await asyncio.sleep(delay_s)
+
+    def _failure(self, error: Exception, effect: EffectClass) -> Failure:
+        failure = outcomes.failure_of(error, effect)
+        if failure.bug:
+            self._log.error("function_failed", exc_info=error)
+        return failure
+
+    async def _completed(self, task: OpenTask, raw: bytes, started_at: datetime, span: Span) -> str:
+        try:
+            output = await self._answers.pack(task.message, raw)
+        except Exception as error:  # noqa: BLE001 (the effect has happened; the task must be answered)
+            return await self._failed(task, self._failure(error, EffectClass.KEYED), started_at, span)
+        await self._answers.completed(task.message, output, started_at)
+        task.delivery.ack()
+        return Outcome.COMPLETED.value
+
+    async def _failed(self, task: OpenTask, failure: Failure, started_at: datetime, span: Span) -> str:
+        span.fail(failure.error.type.rpartition("/")[2])
+        await self._answers.failed(task.message, failure, started_at)
+        task.delivery.ack()
+        return failure.outcome.value

@@ -1,0 +1,98 @@
+"""A function of a worker: its announcement, and how its input and output pass through JSON.
+
+Input and output types come from the handler's annotations; a type that msgspec knows (a struct, a
+dataclass, `dict[str, int]`, …) both validates the input and becomes the announced JSON Schema.
+Schemas given by hand take their place; then the handler gets plain data.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, get_type_hints
+
+import jsonschema_rs
+import msgspec
+
+from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
+from visapi_common.core.errors import ProblemError
+from visapi_common.worker.context import TaskContext
+
+Handler = Callable[..., Any]
+"""`async def f(input)` or `async def f(input, task: TaskContext)`; a plain `def` runs in a thread."""
+
+_encode = msgspec.json.Encoder().encode
+_PREFETCH_MAX = 256
+
+
+class Function:
+    """One function: what is announced of it, and how to call it."""
+
+    def __init__(self, spec: FunctionSpec, handler: Handler, *, local: int, claims: bool) -> None:
+        self.spec = spec
+        self.local = local
+        """Tasks at once in this process."""
+        self.claims = claims and spec.effect is EffectClass.ONCE
+        """Whether the orchestrator is asked before each start (DESIGN 3.6)."""
+        self._handler = handler
+        parameters = list(inspect.signature(handler).parameters)
+        if not 1 <= len(parameters) <= 2:
+            raise TypeError(f"{spec.name}: a function takes its input and perhaps a TaskContext")
+        self._with_context = len(parameters) == 2
+        self._in_thread = not inspect.iscoroutinefunction(handler)
+        input_type = get_type_hints(handler).get(parameters[0], Any)
+        self._decode = msgspec.json.Decoder(Any if spec.input_schema else input_type).decode
+        self._validator = jsonschema_rs.validator_for(spec.input_schema) if spec.input_schema else None
+
+    @property
+    def window(self) -> int:
+        """How many deliveries may be asked for ahead."""
+        return min(self.local, _PREFETCH_MAX)
+
+    def read(self, raw: bytes) -> Any:
+        """Decode and validate the input. Raises `ProblemError` with a pointer for each mistake."""
+        try:
+            value = self._decode(raw)
+        except msgspec.ValidationError as error:
+            raise ProblemError("invalid_input", f"{self.spec.name}: {error}") from error
+        if self._validator is not None:
+            self._validate(self._validator, value)
+        return value
+
+    def call(self, value: Any, context: TaskContext) -> Awaitable[Any]:
+        """Start the handler."""
+        arguments = (value, context) if self._with_context else (value,)
+        if self._in_thread:
+            return asyncio.to_thread(self._handler, *arguments)
+        return self._handler(*arguments)
+
+    def write(self, value: Any) -> bytes:
+        """Encode the output. Raises `TypeError` for something that is not data."""
+        return _encode(value)
+
+    def announcement(self) -> FunctionSpec:
+        """The spec with the schemas that the annotations imply."""
+        hints = get_type_hints(self._handler)
+        first = next(iter(inspect.signature(self._handler).parameters))
+        return msgspec.structs.replace(
+            self.spec,
+            input_schema=self.spec.input_schema or _schema_of(hints.get(first, Any)),
+            output_schema=self.spec.output_schema or _schema_of(hints.get("return", Any)),
+        )
+
+    def _validate(self, validator: Any, value: Any) -> None:
+        errors = [
+            FieldError(pointer="".join(f"/{part}" for part in error.instance_path), detail=error.message)
+            for error in validator.iter_errors(value)
+        ]
+        if errors:
+            shown = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:5])
+            raise ProblemError("invalid_input", f"{self.spec.name}: {shown}", errors=errors)
+
+
+def _schema_of(hint: Any) -> dict[str, Any] | None:
+    if hint is Any or hint is msgspec.Raw:
+        return None
+    if hint is None or hint is type(None):
+        return {"type": "null"}
+    return msgspec.json.schema(hint)

@@ -1,0 +1,67 @@
+"""From deliveries to running tasks, for one function: at most `local` at once, nothing buffered here."""
+
+import asyncio
+
+import msgspec
+
+from visapi_common.adapters.pull_loop import Delivery, PullLoop
+from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.telemetry.logs import get_logger
+from visapi_common.worker.attempt import Attempts
+from visapi_common.worker.functions import Function
+from visapi_common.worker.meter import DROPPED, FunctionMeter
+from visapi_common.worker.open_tasks import OpenTask, OpenTasks
+
+_decode = msgspec.json.Decoder(TaskMessage).decode
+
+
+class Intake:
+    """Takes deliveries as slots are free and starts a task for each."""
+
+    def __init__(
+        self, function: Function, pull: PullLoop, attempts: Attempts, tasks: OpenTasks, meter: FunctionMeter
+    ) -> None:
+        self._function = function
+        self._pull = pull
+        self._attempts = attempts
+        self._tasks = tasks
+        self._meter = meter
+        self._free = function.local
+        self._freed = asyncio.Event()
+        self._log = get_logger("worker")
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Take until the pull loop is stopped; tasks run in `group`."""
+        while True:
+            while self._free == 0:
+                self._freed.clear()
+                await self._freed.wait()
+            taken = await self._pull.take(self._free)
+            if not taken:
+                return
+            for delivery in taken:
+                self._start(delivery, group)
+
+    def _start(self, delivery: Delivery, group: asyncio.TaskGroup) -> None:
+        try:
+            message = _decode(delivery.data)
+        except msgspec.DecodeError as error:
+            # The ledger still has the task and sends it again; this copy can never be read.
+            self._log.error("task_unreadable", subject=delivery.subject, detail=str(error))
+            delivery.term("unreadable")
+            return
+        task = self._tasks.begin(message, delivery)
+        if task is not None:
+            self._free -= 1
+            self._meter.began(redelivered=delivery.deliveries > 1)
+            group.create_task(self._work(task))
+
+    async def _work(self, task: OpenTask) -> None:
+        outcome = DROPPED
+        try:
+            outcome = await self._attempts.work(self._function, task)
+        finally:
+            self._tasks.end(task)
+            self._free += 1
+            self._freed.set()
+            self._meter.ended(outcome, asyncio.get_running_loop().time() - task.since)

@@ -1,0 +1,86 @@
+"""From an exception to a task's outcome and error. Pure.
+
+A function of class *once* must never be repeated blindly, so everything that does not say whether
+the effect happened (an unknown fault, a timeout, a bug in the handler) is `uncertain` for it.
+"""
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import Outcome
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.contracts.task_messages import EffectClass
+from visapi_common.core.errors import Fault, PermanentFault, ProblemError, TransientFault
+from visapi_common.worker.faults import TaskFault, TransientTaskFault
+
+MAX_DELIVERIES = 5
+"""A task delivered more often without an answer is poison (DESIGN 3.7)."""
+
+_KIND_BY_STATUS = {401: "authentication", 403: "authorization", 408: "timeout"}
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """How a task ended badly. `bug` asks for a traceback in the log."""
+
+    outcome: Outcome
+    error: WorkflowError
+    bug: bool = False
+
+
+def failure_of(raised: BaseException, effect: EffectClass) -> Failure:
+    """What a handler's exception means for the workflow."""
+    match raised:
+        case ProblemError():
+            return Failure(Outcome.FAULTED, _problem(raised))
+        case TaskFault() | TransientTaskFault():
+            return Failure(Outcome.FAULTED, raised.error)
+        case TransientFault():
+            return Failure(Outcome.FAULTED, _communication(503, "Temporarily unavailable", raised))
+        case PermanentFault():
+            return Failure(Outcome.FAULTED, _communication(500, "Refused", raised))
+        case Fault():
+            return _unclear(effect, _communication(500, "Outcome unknown", raised))
+        case _:
+            detail = f"the worker's function raised {type(raised).__name__}; its log has the traceback"
+            error = standard_error("runtime", 500, title="Function failed", detail=detail)
+            return _unclear(effect, error, bug=True)
+
+
+def timed_out(effect: EffectClass, timeout_s: float) -> Failure:
+    """The function was still running when its time was over."""
+    detail = f"the function did not end within {timeout_s:g} s; raise its timeout or do less"
+    return _unclear(effect, standard_error("timeout", 408, title="Timeout", detail=detail))
+
+
+def too_late() -> Failure:
+    """The deadline had passed before the function was started, so nothing happened."""
+    detail = "the task's deadline had passed when a worker received it; it was not run"
+    return Failure(Outcome.FAULTED, standard_error("timeout", 408, title="Timeout", detail=detail))
+
+
+def poison(deliveries: int) -> Failure:
+    """Delivered over and over: it probably kills its workers, so it is not run again."""
+    detail = f"delivered {deliveries} times without an answer; not run again, see the dead letters"
+    return Failure(Outcome.FAULTED, standard_error("runtime", 500, title="Poison task", detail=detail))
+
+
+def claimed_before() -> Failure:
+    """Somebody started this attempt of a *once* function, and nobody knows how it ended."""
+    detail = "this attempt was started before and its outcome is unknown; resolve it by hand"
+    return Failure(Outcome.UNCERTAIN, standard_error("runtime", 500, title="Outcome unknown", detail=detail))
+
+
+def _unclear(effect: EffectClass, error: WorkflowError, *, bug: bool = False) -> Failure:
+    outcome = Outcome.UNCERTAIN if effect is EffectClass.ONCE else Outcome.FAULTED
+    return Failure(outcome, error, bug)
+
+
+def _problem(problem: ProblemError) -> WorkflowError:
+    kind = _KIND_BY_STATUS.get(problem.status, "validation" if problem.status < 500 else "runtime")
+    plain = standard_error(kind, problem.status, title=problem.code, detail=problem.detail)
+    if not problem.errors:
+        return plain
+    return msgspec.structs.replace(plain, data={"errors": msgspec.to_builtins(problem.errors)})
+
+
+def _communication(status: int, title: str, fault: Fault) -> WorkflowError:
+    return standard_error("communication", status, title=title, detail=str(fault))

@@ -1,0 +1,183 @@
+"""The worker kit: register functions with a decorator, then serve them until told to stop."""
+
+import asyncio
+import os
+import random
+import secrets
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, TypeVar
+
+from visapi_common.adapters.artifacts import PayloadStore
+from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.pull_loop import PullLoop
+from visapi_common.contracts import subjects
+from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
+from visapi_common.runtime.service import Lifecycle, run_service
+from visapi_common.runtime.settings import CommonSettings, SettingsError, load
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.spans import Spans
+from visapi_common.worker.announce import Announcer
+from visapi_common.worker.answers import Answers
+from visapi_common.worker.attempt import Attempts
+from visapi_common.worker.claims import Claims
+from visapi_common.worker.functions import Function, Handler
+from visapi_common.worker.intake import Intake
+from visapi_common.worker.meter import FunctionMeter
+from visapi_common.worker.open_tasks import OpenTasks
+
+_OWN = "worker"
+
+H = TypeVar("H", bound=Handler)
+T = TypeVar("T")
+
+
+def _unheard(_ok: bool) -> None:
+    """Readiness that nobody asked for."""
+
+
+class WorkerSettings(CommonSettings, frozen=True, kw_only=True):
+    """What a worker of one's own reads from its environment."""
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """Where NATS is; credentials belong into the URL."""
+    tenant: str = "default"
+    """The tenant whose workflows may call the functions."""
+    artifacts_url: str | None = None
+    """The artifact store, for inputs and outputs above 64 KiB of JSON."""
+
+
+class Worker:
+    """A process that serves functions. `name` appears in results and logs."""
+
+    def __init__(self, name: str = "worker") -> None:
+        self.name = name
+        self._functions: dict[str, Function] = {}
+
+    def function(  # noqa: PLR0913 (one call says all of a function; only its name is needed)
+        self,
+        name: str,
+        *,
+        effect: Literal["keyed", "reconcilable", "once"] = "once",
+        timeout_s: float = 30.0,
+        concurrency: int = 16,
+        local: int | None = None,
+        version: str = "1.0.0",
+        description: str = "",
+        input_schema: dict[str, Any] | None = None,
+        output_schema: dict[str, Any] | None = None,
+        claims: bool = True,
+    ) -> Callable[[H], H]:
+        """Serve the decorated function under `name`.
+
+        It takes the input and, when it has a second parameter, a `TaskContext`. `concurrency`
+        bounds the tasks in work over all replicas, `local` those in this process (the same when
+        unset). `claims=False` is for a *once* function that keeps a ledger of its own.
+        """
+
+        def register(handler: H) -> H:
+            spec = FunctionSpec(
+                name=name,
+                version=version,
+                effect=EffectClass(effect),
+                timeout_s=timeout_s,
+                description=description or (handler.__doc__ or "").strip().partition("\n")[0],
+                input_schema=input_schema,
+                output_schema=output_schema,
+                concurrency=concurrency,
+            )
+            if name in self._functions:
+                raise ValueError(f"the function {name} is registered twice")
+            self._functions[name] = Function(spec, handler, local=local or concurrency, claims=claims)
+            return handler
+
+        return register
+
+    async def serve(  # noqa: PLR0913 (the process hands over all it has, by name)
+        self,
+        bus: Bus,
+        *,
+        tenant: str,
+        stopping: asyncio.Event,
+        metrics: Metrics,
+        spans: Spans,
+        payloads: PayloadStore | None = None,
+        ready: Callable[[bool], None] = _unheard,
+    ) -> None:
+        """Announce, pull and work until `stopping`; then finish what is open and return.
+
+        `tenant` is the owner of the functions, `_` for the built-in ones. `ready` is told when
+        tasks are being pulled. Cancelling hands every open task back to the server. Raises
+        `ProblemError` when the orchestrator refuses the functions.
+        """
+        worker_id = f"{self.name}-{secrets.token_hex(4)}"
+        specs = [function.announcement() for function in self._functions.values()]
+        announcer = Announcer(bus, tenant=tenant, worker=worker_id, functions=specs)
+        consumers = await _unless(stopping, announcer.first())
+        if consumers is None:
+            return
+        bus.on_reconnect(announcer.again)
+        bus.on_reconnect(metrics.nats_reconnects.inc)
+        tasks = OpenTasks(bus)
+        # Dead letters are named after the NATS user, which may announce no others.
+        service = self.name if tenant == subjects.BUILTIN else _OWN
+        answers = Answers(bus, payloads, random.random, service=service, worker=worker_id)
+        attempts = Attempts(answers, Claims(bus, worker_id, random.random), spans, random.random)
+        pulls: list[PullLoop] = []
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(tasks.keep_alive(pulls)),
+                group.create_task(announcer.keep()),
+            ]
+            for name, function in self._functions.items():
+                pull = PullLoop(bus, subjects.STREAM_TASKS, consumers[name], window=function.window)
+                await pull.start()
+                pulls.append(pull)
+                intake = Intake(function, pull, attempts, tasks, FunctionMeter(metrics, name))
+                group.create_task(intake.run(group))
+            try:
+                ready(True)
+                await stopping.wait()
+            finally:
+                for pull in pulls:
+                    await pull.stop()
+            await tasks.drained()
+            for upkeep in background:
+                upkeep.cancel()
+
+    def run(self) -> int:
+        """Serve until SIGTERM or Ctrl-C with settings from the environment; the exit code."""
+        try:
+            settings = load(WorkerSettings, os.environ)
+        except SettingsError as error:
+            sys.stderr.write(f"{self.name}: {error}\n")
+            return 2
+
+        async def body(lifecycle: Lifecycle) -> None:
+            lifecycle.ready("tasks", False)
+            bus = await Bus.connect(settings.nats_url, self.name)
+            try:
+                await self.serve(
+                    bus,
+                    tenant=settings.tenant,
+                    stopping=lifecycle.stopping,
+                    metrics=lifecycle.metrics,
+                    spans=lifecycle.spans,
+                    payloads=PayloadStore.open(settings.artifacts_url) if settings.artifacts_url else None,
+                    ready=lambda ok: lifecycle.ready("tasks", ok),
+                )
+            finally:
+                await bus.close()
+
+        return run_service(self.name, body, settings)
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`, or `None` when `stopping` was set first."""
+    wait, task = asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({wait, task}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        wait.cancel()
+        task.cancel()

@@ -1,0 +1,62 @@
+"""The pool, its faults, the policies of tenants, the migrations."""
+
+from uuid import uuid4
+
+import pytest
+
+from kit.servers import Database
+from visapi_common.adapters.migrate import apply_migrations
+from visapi_common.adapters.pool import open_pool, pg_faults, tenant_transaction
+from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
+
+INSERT = "insert into inbox (run, key, tenant, kind, body) values ($1, 'k', $2, 'cancel', '\\x7b7d'::bytea)"
+
+
+async def test_a_tenant_transaction_sees_and_writes_its_tenants_only(postgres_db: Database):
+    pool = await open_pool(postgres_db.gateway, size=2, application="test")
+    run = uuid4()
+    async with tenant_transaction(pool, ["default", "other"]) as connection:
+        await connection.execute(INSERT, run, "default")
+    async with tenant_transaction(pool, ["other"]) as connection:
+        assert await connection.fetch("select * from inbox") == []
+    async with tenant_transaction(pool, ["default"]) as connection:
+        assert await connection.fetchval("select run from inbox") == run
+    with pytest.raises(PermanentFault, match="42501"):
+        async with tenant_transaction(pool, ["other"]) as connection:
+            await connection.execute(INSERT, uuid4(), "default")
+    assert await pool.fetch("select * from inbox") == []
+    await pool.close()
+
+
+async def test_a_failed_tenant_transaction_leaves_nothing_and_a_usable_connection(postgres_db: Database):
+    pool = await open_pool(postgres_db.gateway, size=1, application="test")
+
+    async def fails_after_writing() -> None:
+        async with tenant_transaction(pool, ["default"]) as connection:
+            await connection.execute(INSERT, uuid4(), "default")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fails_after_writing()
+    async with tenant_transaction(pool, ["default"]) as connection:
+        assert await connection.fetch("select * from inbox") == []
+    await pool.close()
+
+
+async def test_a_killed_session_is_unknown_where_something_may_have_happened(postgres_db: Database):
+    pool = await open_pool(postgres_db.superuser, size=1, application="test")
+    suicide = "select pg_terminate_backend(pg_backend_pid())"
+    with pytest.raises(TransientFault), pg_faults():
+        await pool.fetch(suicide)
+    with pytest.raises(UnknownFault), pg_faults(effect=True):
+        await pool.fetch(suicide)
+    assert await pool.fetchval("select 1") == 1
+    await pool.close()
+
+
+async def test_migrations_are_applied_once_and_partitions_wait_for_the_days_ahead(postgres_db: Database):
+    assert await apply_migrations(postgres_db.owner) == []
+    pool = await open_pool(postgres_db.orchestrator, size=1, application="test")
+    assert await pool.fetchval("select ensure_partitions(7)") == 0
+    assert await pool.fetchval("select ensure_partitions(9)") == 4
+    await pool.close()

@@ -1,0 +1,94 @@
+from typing import Annotated
+
+import msgspec
+import pytest
+
+from visapi_common.runtime.settings import CommonSettings, SecretBytes, SettingsError, load, shown
+
+
+class Example(CommonSettings, frozen=True, kw_only=True):
+    postgres_url: str
+    effect_secret: SecretBytes = b""
+    pepper: Annotated[SecretBytes, msgspec.Meta(min_length=2)] = b"  "
+    egress_allow: list[str] = msgspec.field(default_factory=list[str])
+    egress_origins: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    tagged: bool = False
+    pages_max: int | None = None
+
+
+URL = {"VISAPI_POSTGRES_URL": "postgresql://u@h/db"}
+
+
+def test_each_type_is_decoded_from_its_text():
+    settings = load(
+        Example,
+        {
+            **URL,
+            "VISAPI_METRICS_PORT": "9100",
+            "VISAPI_TRACE_SAMPLE": "0.25",
+            "VISAPI_EFFECT_SECRET": "00ff",
+            "VISAPI_EGRESS_ALLOW": "127.0.0.0/8, hooks.local",
+            "VISAPI_EGRESS_ORIGINS": '{"https://a": "http://b"}',
+            "VISAPI_TAGGED": "True",
+            "VISAPI_PAGES_MAX": "7",
+            "PATH": "/bin",
+        },
+    )
+    assert settings == Example(
+        postgres_url="postgresql://u@h/db",
+        metrics_port=9100,
+        trace_sample=0.25,
+        effect_secret=b"\x00\xff",
+        egress_allow=["127.0.0.0/8", "hooks.local"],
+        egress_origins={"https://a": "http://b"},
+        tagged=True,
+        pages_max=7,
+    )
+
+
+def test_a_list_may_be_json_too():
+    assert load(Example, {**URL, "VISAPI_EGRESS_ALLOW": '["a,b"]'}).egress_allow == ["a,b"]
+
+
+def test_an_empty_value_means_the_default():
+    assert load(Example, {**URL, "VISAPI_METRICS_PORT": ""}).metrics_port == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        ({}, "VISAPI_POSTGRES_URL is not set; Example needs it"),
+        (
+            {**URL, "VISAPI_METRIC_PORT": "1"},
+            "VISAPI_METRIC_PORT is unknown; did you mean VISAPI_METRICS_PORT?",
+        ),
+        ({**URL, "VISAPI_QUX": "1"}, "VISAPI_QUX is unknown; this process has no such setting"),
+        ({**URL, "VISAPI_METRICS_PORT": "high"}, "VISAPI_METRICS_PORT is wrong: Expected `int`, got `str`"),
+        ({**URL, "VISAPI_METRICS_PORT": "70000"}, "VISAPI_METRICS_PORT is wrong: Expected `int` <= 65535"),
+        ({**URL, "VISAPI_TRACE_SAMPLE": "2"}, "VISAPI_TRACE_SAMPLE is wrong: Expected `float` <= 1.0"),
+        ({**URL, "VISAPI_EGRESS_ORIGINS": "{"}, "VISAPI_EGRESS_ORIGINS is wrong: expected JSON"),
+        (
+            {**URL, "VISAPI_EFFECT_SECRET": "abc"},
+            "VISAPI_EFFECT_SECRET is wrong: expected an even number of hex digits",
+        ),
+        ({**URL, "VISAPI_PEPPER": "00"}, "VISAPI_PEPPER is wrong: Expected `bytes` of length >= 2"),
+        ({**URL, "VISAPI_LOG_LEVEL": "loud"}, "VISAPI_LOG_LEVEL is wrong: Invalid enum value 'loud'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line(environ: dict[str, str], line: str):
+    with pytest.raises(SettingsError) as refused:
+        load(Example, environ)
+    assert str(refused.value) == line
+
+
+def test_secrets_are_masked_when_settings_are_shown():
+    view = shown(load(Example, {**URL, "VISAPI_EFFECT_SECRET": "00ff"}))
+    assert view["VISAPI_EFFECT_SECRET"] == "***"
+    assert view["VISAPI_METRICS_HOST"] == "127.0.0.1"
+    assert view["VISAPI_PAGES_MAX"] == ""
+
+
+def test_settings_are_frozen():
+    settings = load(Example, URL)
+    with pytest.raises(AttributeError):
+        settings.metrics_port = 1  # pyright: ignore[reportAttributeAccessIssue]
