@@ -1,0 +1,100 @@
+"""The state of one compilation: findings, nodes, expressions to check, and where things stand."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from visapi_engine.definition.findings import Findings
+from visapi_engine.definition.pointers import join
+from visapi_engine.definition.program import Common, Node
+from visapi_engine.expressions.gate import Inspected
+from visapi_engine.expressions.lexer import walk
+
+NODES_MAX = 2_000
+TOKENS_MAX = 20_000
+"""Tokens of all expressions together; libjq compiles the worst of them in about two seconds."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a task stands.
+
+    `pointer` names its node; `source` is where it is written, which differs for the body of a
+    reusable function: one text, a node for each call of it.
+    """
+
+    pointer: str
+    source: str
+    name: str
+    parent: str | None
+    siblings: Mapping[str, str] = {}
+    """Names that `then` may jump to, with their pointers."""
+    in_fork: bool = False
+    variables: frozenset[str] = frozenset()
+    """Variables that surrounding constructs bind, such as a `catch`'s error."""
+    calling: tuple[str, ...] = ()
+    """Reusable functions that are being expanded here, outermost first."""
+    on_uncertain: str | None = None
+    """What the caller of a reusable function decided for the calls in it."""
+
+    def at(self, *parts: str | int) -> str:
+        """The pointer of a member as it is written."""
+        return join(self.source, *parts)
+
+
+class Reusables(msgspec.Struct, frozen=True):
+    """The `use` section, checked for shape only: what a name stands for, by kind."""
+
+    errors: Mapping[str, Any] = {}
+    retries: Mapping[str, Any] = {}
+    timeouts: Mapping[str, Any] = {}
+    functions: Mapping[str, Any] = {}
+
+
+class ToCheck(msgspec.Struct, frozen=True):
+    """An expression for libjq to compile: where it stands, and the names it may use."""
+
+    at: str
+    inspected: Inspected
+    names: frozenset[str]
+
+
+CompileTask = Callable[["Build", Place, dict[str, Any], Common], Node]
+
+
+class Construct(msgspec.Struct, frozen=True):
+    """One kind of task: the property that marks it, its further properties, its compiler."""
+
+    keyword: str
+    compile: CompileTask
+    extra: tuple[str, ...] = ()
+
+
+class Build:
+    """Everything that one compilation gathers."""
+
+    def __init__(self, *, constructs: Mapping[str, Construct]) -> None:
+        self.findings = Findings()
+        self.constructs = constructs
+        self.use = Reusables()
+        self.loose = False
+        self.nodes: dict[str, Node] = {}
+        self.expressions: list[ToCheck] = []
+        self.tokens = 0
+
+    def add(self, node: Node) -> None:
+        self.nodes[node.pointer] = node
+
+    def expect(self, at: str, inspected: Inspected, names: frozenset[str]) -> None:
+        """Remember an expression that libjq has to compile."""
+        self.count(inspected)
+        self.expressions.append(ToCheck(at, inspected, names))
+
+    def count(self, inspected: Inspected) -> None:
+        """Add an expression's tokens to the total that a definition may have."""
+        self.tokens += sum(1 for _ in walk(inspected.tokens))
+
+    @property
+    def full(self) -> bool:
+        """Whether the program has grown beyond its bound; compilation then only unwinds."""
+        return len(self.nodes) >= NODES_MAX or self.tokens >= TOKENS_MAX

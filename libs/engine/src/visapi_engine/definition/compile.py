@@ -1,0 +1,87 @@
+"""From a document to a program: the entry point of deployment.
+
+Reading stops at the first mistake, because nothing after it is certain; everything later is
+collected, so that an author sees all mistakes of a document at once.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.problems import FieldError
+from visapi_engine.definition.build import Build, Place
+from visapi_engine.definition.data_flow import read_timeout, read_transform
+from visapi_engine.definition.document import read_document, read_evaluate, read_use
+from visapi_engine.definition.findings import DefinitionInvalid
+from visapi_engine.definition.program import Program, encode_program
+from visapi_engine.definition.registry import CONSTRUCTS
+from visapi_engine.definition.shapes import as_object, check_keys
+from visapi_engine.definition.source import read_source
+from visapi_engine.definition.tasks.lists import compile_list
+from visapi_engine.definition.templates import WORKFLOW_INPUT, WORKFLOW_OUTPUT, check_with_libjq
+
+__all__ = ["Compiled", "DefinitionInvalid", "compile_definition"]
+
+_KEYS = ("document", "input", "use", "do", "timeout", "output", "evaluate")
+_REFUSED = {"schedule": "schedules; start the workflow over HTTP"}
+_ROOT = Place(pointer="", source="", name="", parent=None)
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """A definition that can be deployed. `body` is the encoded program, `hash` its SHA-256 in hex."""
+
+    program: Program
+    body: bytes
+    hash: str
+    source_hash: str
+    warnings: list[FieldError]
+
+
+def compile_definition(source: bytes, media_type: str) -> Compiled:
+    """Validate and compile a document. Raises `DefinitionInvalid` listing all its mistakes.
+
+    libjq compiles unusual expressions in this process; run it off the event loop.
+    """
+    build = Build(constructs=CONSTRUCTS)
+    program = _compile(build, read_source(source, media_type))
+    check_with_libjq(build)
+    if build.findings.errors:
+        raise DefinitionInvalid(build.findings.errors)
+    body = encode_program(program)
+    return Compiled(
+        program=program,
+        body=body,
+        hash=hashlib.sha256(body).hexdigest(),
+        source_hash=hashlib.sha256(source).hexdigest(),
+        warnings=build.findings.warnings,
+    )
+
+
+def _compile(build: Build, data: Any) -> Program:
+    root = as_object(build.findings, data, "", "the document")
+    if root is None:
+        raise DefinitionInvalid(build.findings.errors)
+    check_keys(build.findings, root, "", _KEYS, required=("document", "do"), refused=_REFUSED)
+    document = read_document(build.findings, root["document"]) if "document" in root else {}
+    mode = read_evaluate(build.findings, root["evaluate"]) if "evaluate" in root else "strict"
+    build.loose = mode == "loose"
+    if "use" in root:
+        read_use(build, root["use"])
+    input_schema, input_from = read_transform(build, root, ("input", "from"), "", WORKFLOW_INPUT)
+    output_schema, output_as = read_transform(build, root, ("output", "as"), "", WORKFLOW_OUTPUT)
+    children = compile_list(build, _ROOT, root["do"], "do") if "do" in root else []
+    return Program(
+        namespace=str(document.get("namespace")),
+        name=str(document.get("name")),
+        version=str(document.get("version")),
+        children=children,
+        nodes=build.nodes,
+        document=document,
+        input_schema=input_schema,
+        input_from=input_from,
+        output_as=output_as,
+        output_schema=output_schema,
+        timeout=read_timeout(build, root, "", WORKFLOW_OUTPUT),
+        evaluate_mode=mode,
+    )

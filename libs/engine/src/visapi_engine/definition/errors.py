@@ -1,0 +1,103 @@
+"""Errors as definitions write them: to raise, and to match in a `catch` (dsl-reference, Error).
+
+The standard types have lived on two hosts under one version of the specification; both are
+accepted, and types are compared by their last segment.
+"""
+
+from typing import Any
+
+from visapi_engine.definition.build import Build
+from visapi_engine.definition.findings import listed, nearest
+from visapi_engine.definition.pointers import join
+from visapi_engine.definition.program import ErrorFilter, Template
+from visapi_engine.definition.shapes import as_integer, as_object, as_text, check_keys, kind
+from visapi_engine.definition.templates import is_wrapped, record, template
+
+STANDARD_TYPES = (
+    "configuration",
+    "validation",
+    "expression",
+    "authentication",
+    "authorization",
+    "timeout",
+    "communication",
+    "runtime",
+)
+_HOSTS = ("serverlessworkflow.io/", "open-workflow-specification.org/")
+_FIELDS = ("type", "status", "instance", "title", "detail")
+
+
+def read_error(build: Build, value: Any, at: str, names: frozenset[str]) -> Template | None:
+    """The error that a `raise` raises: inline, or the name of one in `use.errors`."""
+    if isinstance(value, str):
+        if value not in build.use.errors:
+            hint = nearest(value, build.use.errors)
+            known = listed(build.use.errors)
+            build.findings.error(at, f'no error called "{value}" in use.errors.{hint} Defined: {known}')
+            return None
+        value, at = build.use.errors[value], join("/use/errors", value)
+    given = as_object(build.findings, value, at, "an error")
+    if given is None:
+        return None
+    check_keys(build.findings, given, at, _FIELDS, required=("type", "status"))
+    if "status" in given:
+        as_integer(build.findings, given["status"], join(at, "status"), "`status`", least=100, most=599)
+    for field in ("type", "instance", "title", "detail"):
+        if field in given:
+            as_text(build.findings, given[field], join(at, field), f"`{field}`")
+    if isinstance(given.get("type"), str):
+        check_type(build, given["type"], join(at, "type"))
+    return record({key: template(build, given[key], join(at, key), names) for key in _FIELDS if key in given})
+
+
+def read_filter(build: Build, value: Any, at: str) -> ErrorFilter | None:
+    """`catch.errors`: what an error must equal to be caught."""
+    given = as_object(build.findings, value, at, "`errors`")
+    if given is None:
+        return None
+    check_keys(build.findings, given, at, ("with",))
+    if "with" not in given:
+        return None
+    at = join(at, "with")
+    wanted = as_object(build.findings, given["with"], at, "`with`")
+    if wanted is None:
+        return None
+    if not wanted:
+        build.findings.error(at, f"an error filter needs one of {listed(_FIELDS)}")
+    check_keys(build.findings, wanted, at, _FIELDS)
+    texts = {
+        key: _constant(build, wanted[key], join(at, key))
+        for key in wanted
+        if key in _FIELDS and key != "status"
+    }
+    status = None
+    if "status" in wanted:
+        status = as_integer(
+            build.findings, wanted["status"], join(at, "status"), "`status`", least=100, most=599
+        )
+    if texts.get("type") is not None:
+        check_type(build, texts["type"] or "", join(at, "type"))
+    return ErrorFilter(
+        type=texts.get("type"),
+        status=status,
+        title=texts.get("title"),
+        detail=texts.get("detail"),
+        instance=texts.get("instance"),
+    )
+
+
+def _constant(build: Build, value: Any, at: str) -> str | None:
+    if is_wrapped(value):
+        build.findings.error(at, f"an error filter holds constants, found {kind(value)}; use `catch.when`")
+        return None
+    return as_text(build.findings, value, at, "an error filter's property")
+
+
+def check_type(build: Build, type_: str, at: str) -> None:
+    """Warn when a type of the specification is misspelt, for it would never match."""
+    last = type_.rstrip("/").rsplit("/", 1)[-1]
+    if any(host in type_ for host in _HOSTS) and "/spec/" in type_ and last not in STANDARD_TYPES:
+        hint = nearest(last, STANDARD_TYPES)
+        build.findings.warn(
+            at, f'the specification has no error type "{last}".{hint} It has {listed(STANDARD_TYPES)}'
+        )

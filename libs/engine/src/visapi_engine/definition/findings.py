@@ -1,0 +1,69 @@
+"""Everything wrong with a definition, collected, so that an author mends it in one round."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.errors import ProblemError
+
+REPORTED_MAX = 100
+"""Mistakes listed in one answer; the rest is counted."""
+
+
+class DefinitionInvalid(ProblemError):
+    """The definition cannot be deployed; `errors` lists every mistake found.
+
+    The status is 422, or 400 for bytes that are no document at all.
+    """
+
+    errors: list[FieldError]
+
+    def __init__(self, errors: list[FieldError], *, status: int = 422) -> None:
+        more = len(errors) - REPORTED_MAX
+        shown = errors[:REPORTED_MAX]
+        if more > 0:
+            shown = [*shown, FieldError("", f"{more} more mistakes are not listed")]
+        count = "one mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
+        first = f"{errors[0].pointer or 'the document'}: {errors[0].detail}"
+        super().__init__(
+            "definition_invalid", f"The definition has {count}. {first}", status=status, errors=shown
+        )
+        self.errors = shown
+
+
+class Findings:
+    """Mistakes and warnings, each said once per place."""
+
+    def __init__(self) -> None:
+        self._errors: dict[tuple[str, str], FieldError] = {}
+        self._warnings: dict[tuple[str, str], FieldError] = {}
+
+    @property
+    def errors(self) -> list[FieldError]:
+        return list(self._errors.values())
+
+    @property
+    def warnings(self) -> list[FieldError]:
+        return list(self._warnings.values())
+
+    def error(self, at: str, detail: str) -> None:
+        self._errors.setdefault((at, detail), FieldError(at, detail))
+
+    def warn(self, at: str, detail: str) -> None:
+        self._warnings.setdefault((at, detail), FieldError(at, detail))
+
+    def refuse(self, at: str, what: str) -> None:
+        """Part of the specification, but not of this release."""
+        self.error(at, f"not in this release: {what}")
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """` Did you mean "x"?` when something allowed is spelled alike, else nothing."""
+    by_folded = {candidate.casefold(): candidate for candidate in allowed}
+    close = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return f' Did you mean "{by_folded[close[0]]}"?' if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a sentence, in their order."""
+    return ", ".join(f'"{name}"' for name in names) or "none"

@@ -1,0 +1,78 @@
+"""`call: http` (dsl-reference, HTTP Call): its `with`, checked and compiled as arguments of `http.request`.
+
+The endpoint becomes one text whatever its form; output and redirect keep their defaults for the worker.
+"""
+
+from typing import Any
+
+from visapi_engine.definition.build import Build
+from visapi_engine.definition.pointers import join
+from visapi_engine.definition.program import Literal, Template
+from visapi_engine.definition.shapes import as_choice, as_flag, as_object, as_text, check_keys, kind
+from visapi_engine.definition.templates import expression, is_wrapped, record, template
+from visapi_engine.definition.uri_templates import uri_template
+
+_KEYS = ("method", "endpoint", "headers", "body", "query", "output", "redirect")
+_METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
+_OUTPUTS = ("content", "response", "raw")
+_AUTHENTICATION = "authentication of endpoints; send an authorization header"
+
+
+def compile_http(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
+    """The arguments of an HTTP call."""
+    given = as_object(build.findings, value, at, "`with` of an HTTP call")
+    if given is None:
+        return Literal(None)
+    check_keys(build.findings, given, at, _KEYS, required=("method", "endpoint"))
+    fields: dict[str, Template] = {}
+    if "method" in given:
+        fields["method"] = _method(build, given["method"], join(at, "method"), names)
+    if "endpoint" in given:
+        fields["endpoint"] = _endpoint(build, given["endpoint"], join(at, "endpoint"), names)
+    for key, kinds in (("headers", (str,)), ("query", (str, int, float, bool))):
+        if key in given:
+            _check_mapping(build, given[key], join(at, key), key, kinds)
+            fields[key] = template(build, given[key], join(at, key), names)
+    if "body" in given:
+        fields["body"] = template(build, given["body"], join(at, "body"), names)
+    if "output" in given:
+        as_choice(build.findings, given["output"], join(at, "output"), "`output`", _OUTPUTS)
+        fields["output"] = Literal(given["output"])
+    if "redirect" in given:
+        as_flag(build.findings, given["redirect"], join(at, "redirect"), "`redirect`")
+        fields["redirect"] = Literal(given["redirect"])
+    return record(fields)
+
+
+def _method(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
+    if is_wrapped(value):
+        return template(build, value, at, names)
+    text = as_text(build.findings, value, at, "`method`")
+    if text is not None:
+        as_choice(build.findings, text.lower(), at, "`method`", _METHODS)
+    return Literal(text.lower() if text is not None else None)
+
+
+def _endpoint(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
+    if isinstance(value, dict):
+        given = as_object(build.findings, value, at, "`endpoint`") or {}
+        refused = {"authentication": _AUTHENTICATION}
+        check_keys(build.findings, given, at, ("uri",), required=("uri",), refused=refused)
+        if "uri" not in given:
+            return Literal(None)
+        value, at = given["uri"], join(at, "uri")
+    text = as_text(build.findings, value, at, "the endpoint's URI")
+    if text is None:
+        return Literal(None)
+    if is_wrapped(text):
+        return expression(build, text, at, names, "the endpoint") or Literal(None)
+    return uri_template(build, text, at, names)
+
+
+def _check_mapping(build: Build, value: Any, at: str, what: str, kinds: tuple[type, ...]) -> None:
+    if is_wrapped(value):
+        return
+    given = as_object(build.findings, value, at, f"`{what}`")
+    for key, inner in (given or {}).items():
+        if not isinstance(inner, kinds):
+            build.findings.error(join(at, key), f"a value of `{what}` must be text, found {kind(inner)}")

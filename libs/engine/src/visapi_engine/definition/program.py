@@ -1,0 +1,211 @@
+"""The compiled form of a definition: a flat program whose nodes are named by JSON pointer.
+
+A program is data. It is stored by its hash, sent once to each engine process, and holds
+everything the machine needs to advance a run; nothing is looked up in the source again.
+"""
+
+from typing import Any
+
+import msgspec
+
+PROGRAM_VERSION = 1
+
+# ---- values that may contain expressions
+
+
+class Literal(msgspec.Struct, frozen=True, tag="lit"):
+    """A constant; strings that are not `${ … }` are constants too."""
+
+    value: Any
+
+
+class Jq(msgspec.Struct, frozen=True, tag="jq", omit_defaults=True):
+    """One runtime expression, without its `${ }`."""
+
+    source: str
+    otherwise: str | None = None
+    """In loose mode: the text itself, which is the value when evaluation fails."""
+
+
+class Record(msgspec.Struct, frozen=True, tag="obj"):
+    """An object in which at least one value is not constant."""
+
+    fields: dict[str, "Template"]
+
+
+class Sequence(msgspec.Struct, frozen=True, tag="arr"):
+    """An array in which at least one item is not constant."""
+
+    items: list["Template"]
+
+
+Template = Literal | Jq | Record | Sequence
+
+
+# ---- what every task may carry
+
+
+class Validated(msgspec.Struct, frozen=True):
+    """A JSON Schema (2020-12) to hold a value against, and where the definition states it."""
+
+    schema: dict[str, Any] | bool
+    pointer: str
+
+
+class Flow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where to go after a task: `continue`, `exit`, `end`, or the pointer of a sibling in `goto`."""
+
+    directive: str = "continue"
+    goto: str | None = None
+
+
+class Common(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The parts shared by all tasks (dsl-reference, Task). Absent means the specification's default."""
+
+    when: Template | None = None
+    input_schema: Validated | None = None
+    input_from: Template | None = None
+    output_as: Template | None = None
+    output_schema: Validated | None = None
+    export_as: Template | None = None
+    export_schema: Validated | None = None
+    timeout: "Duration | None" = None
+    then: Flow = Flow()
+    metadata: dict[str, Any] = {}
+
+
+class Duration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A span of time: constant milliseconds, or an expression that yields one (object, ISO 8601)."""
+
+    ms: int | None = None
+    expression: Template | None = None
+
+
+class Backoff(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`kind` is constant, linear or exponential; `factor` and `max_delay_ms` are our open extras."""
+
+    kind: str = "constant"
+    factor: float = 2.0
+    max_delay_ms: int | None = None
+
+
+class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A retry policy (dsl-reference, Retry). Absent limits mean unlimited."""
+
+    when: Template | None = None
+    except_when: Template | None = None
+    delay: Duration = Duration(ms=0)
+    backoff: Backoff = Backoff()
+    attempts: int | None = None
+    attempt_duration: Duration | None = None
+    total_duration: Duration | None = None
+    jitter_from: Duration | None = None
+    jitter_to: Duration | None = None
+
+
+class ErrorFilter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `catch.errors.with` matches; every given field must be equal, types by last segment."""
+
+    type: str | None = None
+    status: int | None = None
+    title: str | None = None
+    detail: str | None = None
+    instance: str | None = None
+
+
+class Case(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One case of a `switch`; no `when` means the default case."""
+
+    name: str
+    then: Flow
+    when: Template | None = None
+
+
+# ---- nodes; `children` and bodies are pointers in order
+
+
+class _Node(msgspec.Struct, frozen=True, kw_only=True):
+    pointer: str
+    name: str
+    parent: str | None
+    common: Common
+
+
+class DoNode(_Node, frozen=True, tag="do"):
+    children: list[str]
+
+
+class SetNode(_Node, frozen=True, tag="set"):
+    value: Template
+
+
+class CallNode(_Node, frozen=True, tag="call", omit_defaults=True):
+    """A call of a function; `call: http` is the function `http.request`."""
+
+    function: str
+    arguments: Template
+    on_uncertain: str = "hold"
+    function_version: str | None = None
+
+
+class SwitchNode(_Node, frozen=True, tag="switch"):
+    cases: list[Case]
+
+
+class ForkNode(_Node, frozen=True, tag="fork"):
+    branches: list[str]
+    compete: bool
+
+
+class TryNode(_Node, frozen=True, tag="try", omit_defaults=True):
+    children: list[str]
+    errors: ErrorFilter | None = None
+    error_as: str = "error"
+    when: Template | None = None
+    except_when: Template | None = None
+    retry: Retry | None = None
+    catch_children: list[str] = []
+    catch_then: Flow | None = None
+
+
+class RaiseNode(_Node, frozen=True, tag="raise"):
+    error: Template
+
+
+class WaitNode(_Node, frozen=True, tag="wait"):
+    duration: Duration
+
+
+Node = DoNode | SetNode | CallNode | SwitchNode | ForkNode | TryNode | RaiseNode | WaitNode
+
+
+class Program(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A whole definition. `children` are the pointers of the top-level tasks."""
+
+    namespace: str
+    name: str
+    version: str
+    children: list[str]
+    nodes: dict[str, Node]
+    document: dict[str, Any]
+    """The `document` section, for `$workflow.definition`."""
+    input_schema: Validated | None = None
+    input_from: Template | None = None
+    output_as: Template | None = None
+    output_schema: Validated | None = None
+    timeout: Duration | None = None
+    evaluate_mode: str = "strict"
+    v: int = PROGRAM_VERSION
+
+
+def encode_program(program: Program) -> bytes:
+    """Deterministic bytes: the same program always hashes alike."""
+    return msgspec.json.encode(program, order="deterministic")
+
+
+_decoder = msgspec.json.Decoder(Program)
+
+
+def decode_program(body: bytes) -> Program:
+    """Read a stored program. Raises `msgspec.ValidationError` for a version this release cannot read."""
+    return _decoder.decode(body)

@@ -1,0 +1,108 @@
+"""`call`: HTTP, functions of workers, and the reusable functions of the definition (dsl-reference, Call).
+
+A reusable function is expanded where it is called: the call becomes a sequence of two tasks, the
+first setting the function's input from `with`, the second the function's own task.
+"""
+
+from typing import Any
+
+from visapi_engine.definition.build import Build, Construct, Place
+from visapi_engine.definition.data_flow import on_uncertain
+from visapi_engine.definition.functions import (
+    HTTP_FUNCTION,
+    REFUSED_CALLS,
+    FunctionName,
+    check_arguments,
+    read_reference,
+)
+from visapi_engine.definition.http_call import compile_http
+from visapi_engine.definition.pointers import join
+from visapi_engine.definition.program import CallNode, Common, DoNode, Literal, SetNode, Template
+from visapi_engine.definition.shapes import as_object, as_text
+from visapi_engine.definition.tasks.lists import compile_task
+from visapi_engine.definition.templates import TASK, template
+
+
+def compile_call(build: Build, place: Place, body: dict[str, Any], common: Common) -> CallNode | DoNode:
+    name = as_text(build.findings, body["call"], place.at("call"), "`call`")
+    if name is None:
+        return _call(place, common, FunctionName("", None), Literal(None))
+    if name in REFUSED_CALLS:
+        build.findings.refuse(place.at("call"), REFUSED_CALLS[name])
+        return _call(place, common, FunctionName("", None), Literal(None))
+    if name in build.use.functions:
+        return _expand(build, place, body, common, name)
+    if name in ("http", HTTP_FUNCTION):
+        if "with" not in body:
+            build.findings.error(
+                place.source, 'the property "with" is missing: an HTTP call needs its arguments'
+            )
+            return _call(place, common, FunctionName(HTTP_FUNCTION, None), Literal(None))
+        arguments = compile_http(build, body["with"], place.at("with"), TASK | place.variables)
+        return _call(place, common, FunctionName(HTTP_FUNCTION, None), arguments)
+    function = read_reference(build.findings, name, place.at("call"), build.use.functions)
+    if function is None:
+        return _call(place, common, FunctionName("", None), Literal(None))
+    arguments = _arguments(build, place, body)
+    if isinstance(body.get("with", {}), dict):
+        check_arguments(build.findings, function.name, body.get("with", {}), place.at("with"))
+    return _call(place, common, function, arguments)
+
+
+def _call(place: Place, common: Common, function: FunctionName, arguments: Template) -> CallNode:
+    return CallNode(
+        pointer=place.pointer,
+        name=place.name,
+        parent=place.parent,
+        common=common,
+        function=function.name,
+        arguments=arguments,
+        on_uncertain=place.on_uncertain or on_uncertain(common.metadata) or "hold",
+        function_version=function.version,
+    )
+
+
+def _arguments(build: Build, place: Place, body: dict[str, Any]) -> Template:
+    given = as_object(build.findings, body.get("with", {}), place.at("with"), "`with`")
+    return (
+        template(build, given, place.at("with"), TASK | place.variables)
+        if given is not None
+        else Literal(None)
+    )
+
+
+def _expand(build: Build, place: Place, body: dict[str, Any], common: Common, name: str) -> DoNode:
+    children: list[str] = []
+    if name in place.calling:
+        chain = " calls ".join([*place.calling, name])
+        build.findings.error(place.at("call"), f"functions must not call themselves: {chain}")
+    else:
+        if "with" in body:
+            children.append(_set_input(build, place, body))
+        children.append(_inner(build, place, common, name))
+    return DoNode(
+        pointer=place.pointer, name=place.name, parent=place.parent, common=common, children=children
+    )
+
+
+def _set_input(build: Build, place: Place, body: dict[str, Any]) -> str:
+    pointer = join(place.pointer, "with")
+    arguments = _arguments(build, place, body)
+    build.add(SetNode(pointer=pointer, name="with", parent=place.pointer, common=Common(), value=arguments))
+    return pointer
+
+
+def _inner(build: Build, place: Place, common: Common, name: str) -> str:
+    inner = Place(
+        pointer=join(place.pointer, "call"),
+        source=join("/use/functions", name),
+        name=name,
+        parent=place.pointer,
+        calling=(*place.calling, name),
+        on_uncertain=place.on_uncertain or on_uncertain(common.metadata),
+    )
+    compile_task(build, inner, build.use.functions[name])
+    return inner.pointer
+
+
+CONSTRUCT = Construct("call", compile_call, extra=("with",))

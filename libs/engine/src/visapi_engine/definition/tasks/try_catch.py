@@ -1,0 +1,81 @@
+"""`try`: tasks, the errors that are caught, and what happens then (dsl-reference, Try)."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from visapi_engine.definition.build import Build, Construct, Place
+from visapi_engine.definition.errors import read_filter
+from visapi_engine.definition.flow import read_flow
+from visapi_engine.definition.program import Common, TryNode
+from visapi_engine.definition.retries import read_retry
+from visapi_engine.definition.shapes import as_object, as_text, check_keys
+from visapi_engine.definition.tasks.lists import compile_list
+from visapi_engine.definition.templates import STANDARD, TASK, expression
+
+_CATCH_KEYS = ("errors", "as", "when", "exceptWhen", "retry", "do", "then")
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z_0-9]*")
+
+
+def compile_try(build: Build, place: Place, body: dict[str, Any], common: Common) -> TryNode:
+    children = compile_list(build, place, body["try"], "try")
+    node = TryNode(
+        pointer=place.pointer, name=place.name, parent=place.parent, common=common, children=children
+    )
+    if "catch" not in body:
+        build.findings.error(place.source, 'the property "catch" is missing')
+        return node
+    given = as_object(build.findings, body["catch"], place.at("catch"), "`catch`")
+    return node if given is None else _catch(build, place, given, node)
+
+
+def _catch(build: Build, place: Place, given: dict[str, Any], node: TryNode) -> TryNode:
+    check_keys(build.findings, given, place.at("catch"), _CATCH_KEYS)
+    error_as = _variable(build, place, given)
+    names = TASK | place.variables | {error_as}
+    conditions = {
+        key: expression(build, given[key], place.at("catch", key), names, f"`{key}`")
+        for key in ("when", "exceptWhen")
+        if key in given
+    }
+    handlers: list[str] = []
+    if "do" in given:
+        handlers = compile_list(build, place, given["do"], "catch", "do", bound=frozenset({error_as}))
+    then = None
+    if "then" in given:
+        then = read_flow(build.findings, place, given["then"], place.at("catch", "then"))
+    return msgspec.structs.replace(
+        node,
+        errors=read_filter(build, given["errors"], place.at("catch", "errors"))
+        if "errors" in given
+        else None,
+        error_as=error_as,
+        when=conditions.get("when"),
+        except_when=conditions.get("exceptWhen"),
+        retry=read_retry(build, given["retry"], place.at("catch", "retry"), names)
+        if "retry" in given
+        else None,
+        catch_children=handlers,
+        catch_then=then,
+    )
+
+
+def _variable(build: Build, place: Place, given: dict[str, Any]) -> str:
+    if "as" not in given:
+        return "error"
+    at = place.at("catch", "as")
+    name = as_text(build.findings, given["as"], at, "`as`")
+    if name is None:
+        return "error"
+    name = name.removeprefix("$")
+    if not _NAME.fullmatch(name):
+        build.findings.error(at, f'"{name}" cannot name a variable; use letters, digits and _')
+        return "error"
+    if name in STANDARD:
+        build.findings.error(at, f"`${name}` already has a meaning; choose another name")
+        return "error"
+    return name
+
+
+CONSTRUCT = Construct("try", compile_try, extra=("catch",))

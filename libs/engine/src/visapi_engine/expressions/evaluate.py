@@ -1,0 +1,119 @@
+"""What the machine knows of expressions: a scope, an evaluator, and one kind of failure.
+
+`build_evaluator` prepares the expressions of a program once; evaluating is then a pure function
+of (template, scope). Data is never scanned for expressions.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from visapi_engine.definition.program import Jq, Literal, Program, Record, Sequence, Template
+from visapi_engine.expressions.gate import Inspected, Refused, inspect
+from visapi_engine.expressions.libjq import JqProgram
+from visapi_engine.expressions.native import parse
+from visapi_engine.expressions.scope import ExpressionError, Scope
+from visapi_engine.expressions.values import Defer, truthy
+
+__all__ = ["Evaluator", "ExpressionError", "Scope", "build_evaluator", "evaluate_source", "truth"]
+
+_Fill = Callable[[Scope], Any]
+
+
+class Evaluator(Protocol):
+    """Fills in a template of the program it was built for."""
+
+    def __call__(self, template: Template, scope: Scope) -> Any:
+        """The template's value. Raises `ExpressionError`. The result may share parts of the scope."""
+        ...
+
+
+def truth(value: Any) -> bool:
+    """The truth of a condition, as in jq: everything but `false` and `null`."""
+    return truthy(value)
+
+
+def build_evaluator(program: Program) -> Evaluator:
+    """An evaluator for the templates of one program. Use it in an engine process: jq runs inside."""
+    return _ProgramEvaluator(program)
+
+
+def evaluate_source(source: str, scope: Scope) -> Any:
+    """Evaluate one expression from scratch, for `expression test` and for tests."""
+    return _expression(Jq(source))(scope)
+
+
+class _ProgramEvaluator:
+    """Templates are found by identity, which holds because the program is kept alive here."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._known: dict[int, tuple[Template, _Fill]] = {}
+
+    def __call__(self, template: Template, scope: Scope) -> Any:
+        known = self._known.get(id(template))
+        if known is None:
+            known = self._known[id(template)] = (template, _fill(template))
+        return known[1](scope)
+
+
+def _fill(template: Template) -> _Fill:
+    match template:
+        case Literal(value):
+            return lambda _: value
+        case Jq():
+            return _expression(template)
+        case Record(fields):
+            filled = [(name, _fill(field)) for name, field in fields.items()]
+            return lambda scope: {name: field(scope) for name, field in filled}
+        case Sequence(items):
+            parts = [_fill(item) for item in items]
+            return lambda scope: [part(scope) for part in parts]
+
+
+def _expression(template: Jq) -> _Fill:
+    fill = _strict(template.source)
+    otherwise = template.otherwise
+    if otherwise is None:
+        return fill
+
+    def loose(scope: Scope) -> Any:
+        try:
+            return fill(scope)
+        except ExpressionError:
+            return otherwise
+
+    return loose
+
+
+def _strict(source: str) -> _Fill:
+    try:
+        inspected = inspect(source)
+    except Refused as refused:
+        raise ExpressionError(str(refused)) from refused
+    through_jq = _LazyJq(inspected)
+    native = parse(inspected.tokens)
+    if native is None:
+        return through_jq.evaluate
+
+    def fill(scope: Scope) -> Any:
+        try:
+            return native(scope.input, scope)
+        except (Defer, RecursionError):
+            return through_jq.evaluate(scope)
+
+    return fill
+
+
+class _LazyJq:
+    """libjq's form of an expression, compiled (1 ms) when it is first needed."""
+
+    __slots__ = ("_inspected", "_program")
+
+    def __init__(self, inspected: Inspected) -> None:
+        self._inspected = inspected
+        self._program: JqProgram | None = None
+
+    def evaluate(self, scope: Scope) -> Any:
+        if self._program is None:
+            self._program = JqProgram(self._inspected.text, self._inspected.variables)
+        return self._program.evaluate(scope)

@@ -1,0 +1,52 @@
+"""End a run that cannot be advanced at all: it killed its process, or its program is unreadable.
+
+Needs neither program nor expressions, so it is safe wherever it is called.
+"""
+
+from visapi_common.contracts.problems import WorkflowError
+from visapi_common.contracts.runs import RunStatus, TaskRef
+from visapi_engine.machine import history
+from visapi_engine.machine.commands import Command, DropTask, DropTimer
+from visapi_engine.machine.faults import plain
+from visapi_engine.machine.history import Entry
+from visapi_engine.machine.paths import ATTEMPT, RETRY, TIMEOUT, WAIT, timer_id
+from visapi_engine.machine.plan import ROOT
+from visapi_engine.machine.result import Advance
+from visapi_engine.machine.state import CallFrame, Frame, State, TryFrame, WaitFrame
+
+
+def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError) -> Advance:
+    """The run faulted with `error`; whatever it had open is cancelled, innermost first."""
+    frames: dict[str, Frame] = {} if state is None else state.frames
+    commands: list[Command] = []
+    entries: list[Entry] = []
+    for path, frame in reversed(frames.items()):
+        commands += _dropped(path, frame)
+        if path != ROOT:
+            entries.append(Entry(history.TASK_CANCELLED, now_ms, _task(path)))
+    entries.append(Entry(history.WORKFLOW_FAULTED, now_ms, data={"error": plain(error)}))
+    started = now_ms if state is None else state.started
+    ended = State(run=run, started=started, status=RunStatus.FAULTED)
+    return Advance(ended, commands, entries, error=error)
+
+
+def _dropped(path: str, frame: Frame) -> list[Command]:
+    timers: list[str] = []
+    if frame.timeout_at is not None:
+        timers.append(TIMEOUT)
+    if isinstance(frame, WaitFrame):
+        timers.append(WAIT)
+    if isinstance(frame, TryFrame):
+        timers += [RETRY] if frame.retry_at is not None else []
+        timers += [ATTEMPT] if frame.attempt_at is not None else []
+    tasks: list[Command] = [DropTask(path, cancelled=True)] if isinstance(frame, CallFrame) else []
+    return [*tasks, *(DropTimer(timer_id(path, kind)) for kind in timers)]
+
+
+def _task(path: str) -> TaskRef:
+    """Without a program the name is the pointer's last part; a round in the path is left out."""
+    pointer, _, vector = path.rpartition("@")
+    if not pointer or not vector.replace(".", "").isdigit():
+        pointer = path
+    name = pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+    return TaskRef(name=name, pointer=pointer)

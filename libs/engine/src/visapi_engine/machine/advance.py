@@ -1,0 +1,42 @@
+"""The heart: `advance(plan, state, event, evaluate)` gives the next state, the commands, the history.
+
+Pure. Time and ids arrive in the event; jitter is a hash; expressions are evaluated by the function
+passed in. The same inputs give the same bytes, so a recorded run can be replayed.
+
+Late, repeated and stale events are ordinary: they give the same state and a reason (`noted`).
+A result counts for the attempt that is open under its path, a timer only when it is due. While a
+run is suspended what it is told is kept in order and acted on when it is resumed: results are
+recorded, nothing new is issued.
+
+A run's first event is `Started` (or `EngineFailed`); anything else without a state is a bug of the
+caller and asserts.
+"""
+
+from visapi_common.contracts.runs import ENDED
+from visapi_engine.expressions.evaluate import Evaluator
+from visapi_engine.machine.abandon import abandon
+from visapi_engine.machine.events import EngineFailed, Event, Started
+from visapi_engine.machine.faults import read_error
+from visapi_engine.machine.plan import ROOT, Plan
+from visapi_engine.machine.reactions import react, start
+from visapi_engine.machine.result import Advance
+from visapi_engine.machine.state import State
+from visapi_engine.machine.transition import Transition
+
+
+def advance(plan: Plan, state: State | None, event: Event, evaluate: Evaluator) -> Advance:
+    """Fold one event into a run. Never changes `state`; never raises for what an event may say."""
+    if isinstance(event, EngineFailed) and (state is None or state.status not in ENDED):
+        return abandon(state, run=event.run, now_ms=event.now_ms, error=read_error(event.error, ROOT))
+    if state is None:
+        assert isinstance(event, Started), f"{type(event).__name__} before Started"
+        tx = Transition(plan, evaluate, State(run=event.run, started=event.now_ms), event.now_ms)
+        start(tx, event)
+    elif state.status in ENDED:
+        return Advance(state, [], [], noted=f"the run is {state.status}")
+    else:
+        tx = Transition(plan, evaluate, state, event.now_ms)
+        noted = react(tx, event)
+        if noted is not None:
+            return Advance(state, tx.commands, [], noted=noted)
+    return Advance(tx.state(), tx.commands, tx.entries, output=tx.output, error=tx.error)

@@ -1,0 +1,55 @@
+"""What a transition asks of the world. A command is imperative; the rows of `tasks` and `timers`
+follow from commands alone, so whoever applies them needs to know nothing of the machine.
+"""
+
+import msgspec
+
+
+class CallTask(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
+    """Give a task to a worker: insert or replace the row `(run, path)`, then publish it.
+
+    `arguments` is JSON. The effect key comes from `path` alone: another attempt has the same.
+    `deadline_ms` is when the innermost timeout around the task ends it, in Unix milliseconds.
+    """
+
+    path: str
+    attempt: int
+    function: str
+    name: str
+    pointer: str
+    arguments: bytes
+    on_uncertain: str = "hold"
+    function_version: str | None = None
+    deadline_ms: int | None = None
+
+
+class HoldTask(msgspec.Struct, frozen=True, tag="hold", omit_defaults=True):
+    """Keep the row as `uncertain`, do not send it again, tell the operator (a dead letter)."""
+
+    path: str
+    attempt: int
+    function: str
+    detail: str | None = None
+
+
+class DropTask(msgspec.Struct, frozen=True, tag="drop", omit_defaults=True):
+    """Delete the row: its result was consumed, or (`cancelled`) the run no longer wants it."""
+
+    path: str
+    cancelled: bool = False
+
+
+class SetTimer(msgspec.Struct, frozen=True, tag="timer"):
+    """Insert or replace the timer `(run, id)`, due at `fire_at_ms` (Unix milliseconds)."""
+
+    id: str
+    fire_at_ms: int
+
+
+class DropTimer(msgspec.Struct, frozen=True, tag="untimer"):
+    """Delete the timer: it was consumed, or nobody waits for it any more. It may be gone already."""
+
+    id: str
+
+
+Command = CallTask | HoldTask | DropTask | SetTimer | DropTimer

@@ -1,0 +1,79 @@
+"""Which module handles which construct: the only place that knows them all.
+
+Each `match` is closed with `assert_never`, so that a construct cannot be half added.
+"""
+
+from typing import assert_never
+
+from visapi_common.contracts.problems import WorkflowError
+from visapi_engine.definition.program import (
+    CallNode,
+    DoNode,
+    ForkNode,
+    RaiseNode,
+    SetNode,
+    SwitchNode,
+    TryNode,
+    WaitNode,
+)
+from visapi_engine.machine.nodes import call, do, fork, raise_, set_, switch, try_, wait
+from visapi_engine.machine.outcomes import Completed, Faulted, Outcome
+from visapi_engine.machine.state import DoFrame, ForkFrame, TryFrame, WaitFrame
+from visapi_engine.machine.transition import Task, Transition
+
+
+def begin(tx: Transition, task: Task) -> Outcome:
+    """Start a task whose input is ready. Raises `TaskFault`."""
+    node = task.node
+    match node:
+        case DoNode():
+            return do.begin(tx, task, node)
+        case SetNode():
+            return set_.begin(tx, task, node)
+        case CallNode():
+            return call.begin(tx, task, node)
+        case SwitchNode():
+            return switch.begin(tx, task, node)
+        case ForkNode():
+            return fork.begin(tx, task, node)
+        case TryNode():
+            return try_.begin(tx, task, node)
+        case RaiseNode():
+            return raise_.begin(tx, task, node)
+        case WaitNode():
+            return wait.begin(tx, task, node)
+        case _:
+            assert_never(node)
+
+
+def child_completed(tx: Transition, task: Task, child: str, done: Completed) -> Outcome:
+    """A task within an open one completed. Raises `TaskFault`."""
+    match task.node, tx.frames[task.path]:
+        case DoNode() as node, DoFrame() as frame:
+            return do.child_completed(tx, task, node, frame, child=child, done=done)
+        case ForkNode() as node, ForkFrame() as frame:
+            return fork.child_completed(tx, task, node, frame, child=child, done=done)
+        case TryNode() as node, TryFrame() as frame:
+            return try_.child_completed(tx, task, node, frame, child=child, done=done)
+        case node, frame:
+            raise AssertionError(f"{type(frame).__name__} of {node.pointer} has no children")
+
+
+def child_faulted(tx: Transition, task: Task, error: WorkflowError) -> Outcome:
+    """A task within an open one faulted: only `try` may catch it. Raises `TaskFault`."""
+    match task.node, tx.frames[task.path]:
+        case TryNode() as node, TryFrame() as frame:
+            return try_.child_faulted(tx, task, node, frame, error)
+        case _:
+            return Faulted(error)
+
+
+def timer_fired(tx: Transition, task: Task, kind: str) -> Outcome:
+    """A construct's own timer is due. Raises `TaskFault`."""
+    match task.node, tx.frames[task.path]:
+        case WaitNode(), WaitFrame() as frame:
+            return wait.timer_fired(frame)
+        case TryNode() as node, TryFrame() as frame:
+            return try_.timer_fired(tx, task, node, frame, kind)
+        case node, frame:
+            raise AssertionError(f"{type(frame).__name__} of {node.pointer} has no timer {kind!r}")

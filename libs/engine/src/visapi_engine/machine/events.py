@@ -1,0 +1,97 @@
+"""What a run can be told. An event is past tense, carries its time, and may be late or repeated.
+
+Values from outside (inputs, outputs, errors) stay encoded JSON until the machine reads them, so
+that they cross processes untouched. `now_ms` is the database's clock in Unix milliseconds.
+"""
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import Decision
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """The run's first event. `input` is the run's input as JSON, `run` its id."""
+
+    now_ms: int
+    run: str
+    input: bytes
+
+
+class TaskCompleted(msgspec.Struct, frozen=True, tag="task.completed"):
+    """A worker answered. `output` is JSON."""
+
+    now_ms: int
+    path: str
+    attempt: int
+    output: bytes
+
+
+class TaskFaulted(msgspec.Struct, frozen=True, tag="task.faulted"):
+    """A worker failed, and nothing happened. `error` is a `WorkflowError` as JSON."""
+
+    now_ms: int
+    path: str
+    attempt: int
+    error: bytes
+
+
+class TaskUncertain(msgspec.Struct, frozen=True, tag="task.uncertain", omit_defaults=True):
+    """Nobody knows whether the effect happened (DESIGN 3.6). `error` is a `WorkflowError` as JSON."""
+
+    now_ms: int
+    path: str
+    attempt: int
+    error: bytes | None = None
+
+
+class TimerFired(msgspec.Struct, frozen=True, tag="timer"):
+    """A timer of the run is due; `id` as in `SetTimer`."""
+
+    now_ms: int
+    id: str
+
+
+class CancelRequested(msgspec.Struct, frozen=True, tag="cancel", omit_defaults=True):
+    now_ms: int
+    actor: str
+    reason: str | None = None
+
+
+class SuspendRequested(msgspec.Struct, frozen=True, tag="suspend", omit_defaults=True):
+    now_ms: int
+    actor: str
+    reason: str | None = None
+
+
+class ResumeRequested(msgspec.Struct, frozen=True, tag="resume", omit_defaults=True):
+    now_ms: int
+    actor: str
+    reason: str | None = None
+
+
+class Resolved(msgspec.Struct, frozen=True, tag="resolved", omit_defaults=True):
+    """Somebody decided what became of an uncertain effect; `output` (JSON) goes with `happened`."""
+
+    now_ms: int
+    path: str
+    decision: Decision
+    actor: str
+    output: bytes | None = None
+    reason: str | None = None
+
+
+class EngineFailed(msgspec.Struct, frozen=True, tag="engine.failed"):
+    """The run cannot be advanced, whatever the reason: it faults, and nothing is evaluated.
+
+    `error` is a `WorkflowError` as JSON. May be the first event of a run.
+    """
+
+    now_ms: int
+    run: str
+    error: bytes
+
+
+Told = TaskCompleted | TaskFaulted | TaskUncertain | TimerFired | Resolved
+"""What moves a run on, and what a suspended run therefore keeps for later."""
+
+Event = Started | Told | CancelRequested | SuspendRequested | ResumeRequested | EngineFailed

@@ -1,0 +1,34 @@
+"""The public lifecycle of a run: the specification's words, one entry per change of phase."""
+
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.runs import TaskRef
+
+WORKFLOW_STARTED = "workflow.started"
+WORKFLOW_SUSPENDED = "workflow.suspended"
+WORKFLOW_RESUMED = "workflow.resumed"
+WORKFLOW_COMPLETED = "workflow.completed"
+WORKFLOW_FAULTED = "workflow.faulted"
+WORKFLOW_CANCELLED = "workflow.cancelled"
+
+TASK_CREATED = "task.created"
+TASK_STARTED = "task.started"
+TASK_SUSPENDED = "task.suspended"
+"""Of one task alone: its outcome is uncertain and it is held until somebody decides (DESIGN 3.6)."""
+TASK_RESUMED = "task.resumed"
+TASK_RETRIED = "task.retried"
+TASK_COMPLETED = "task.completed"
+TASK_FAULTED = "task.faulted"
+TASK_CANCELLED = "task.cancelled"
+TASK_SKIPPED = "task.skipped"
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One item before it has its number; `time_ms` is the event's."""
+
+    type: str
+    time_ms: int
+    task: TaskRef | None = None
+    data: dict[str, Any] | None = None

@@ -1,0 +1,184 @@
+"""The life of every task, whatever it is: `if`, input, body, output, export, then (dsl, Data Flow).
+
+An ended task hands its result to the task it stands in, and so on outwards; tasks to begin wait
+on the agenda. Nothing here knows a construct.
+"""
+
+from typing import Any
+
+from visapi_common.contracts.problems import WorkflowError
+from visapi_common.contracts.runs import RunStatus
+from visapi_engine.definition.program import Validated
+from visapi_engine.machine import dispatch, history
+from visapi_engine.machine.evaluation import evaluate, holds, span
+from visapi_engine.machine.faults import TaskFault, plain, runtime_fault, validation_fault
+from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
+from visapi_engine.machine.plan import ROOT
+from visapi_engine.machine.transition import Enter, Task, Transition
+
+STEPS_MAX = 10_000
+"""Tasks begun in one transition. More is a loop that never waits; it would outlast the watchdog."""
+
+
+def run_agenda(tx: Transition) -> None:
+    """Begin tasks, depth first in the order of the definition, until all that is left is waiting."""
+    steps = 0
+    while tx.agenda:
+        steps += 1
+        if steps > STEPS_MAX:
+            detail = (
+                f"more than {STEPS_MAX} tasks began without the run waiting for anything: a loop of `then`?"
+            )
+            fail_workflow(tx, runtime_fault(tx.agenda[-1].pointer, "Step limit reached", detail).error)
+            return
+        _enter(tx, tx.agenda.pop())
+
+
+def settle(tx: Transition, task: Task, outcome: Outcome) -> None:
+    """Act on what became of a task."""
+    match outcome:
+        case Opened():
+            return
+        case Completed():
+            _complete(tx, task, outcome)
+        case Faulted():
+            fail(tx, task, outcome.error)
+
+
+def _enter(tx: Transition, step: Enter) -> None:
+    node = tx.plan.nodes[step.pointer]
+    task = Task(node, step.path, step.parent, step.raw, step.raw, tx.now_ms)
+    tx.note(history.TASK_CREATED, node)
+    try:
+        condition = node.common.when
+        if condition is not None and not holds(tx, condition, task, step.raw):
+            tx.note(history.TASK_SKIPPED, node)
+            _tell_parent(tx, task, Completed(step.raw, skipped=True))
+            return
+        outcome = _begin(tx, task)
+    except TaskFault as fault:
+        outcome = Faulted(fault.error)
+    settle(tx, task, outcome)
+
+
+def _begin(tx: Transition, task: Task) -> Outcome:
+    """Validate and transform the input, start the timeout's clock, run the body. Raises `TaskFault`."""
+    common = task.node.common
+    check(tx, common.input_schema, task, task.raw)
+    if common.input_from is not None:
+        task = task._replace(input=evaluate(tx, common.input_from, task, task.raw))
+    if common.timeout is not None:
+        task = task._replace(timeout_at=tx.now_ms + span(tx, common.timeout, task))
+    tx.note(history.TASK_STARTED, task.node)
+    return dispatch.begin(tx, task)
+
+
+def _complete(tx: Transition, task: Task, done: Completed) -> None:
+    try:
+        output = _output(tx, task, done.output)
+    except TaskFault as fault:
+        fail(tx, task, fault.error)
+        return
+    if task.path == ROOT:
+        _complete_workflow(tx, output)
+        return
+    if done.recalled:
+        tx.note(
+            history.TASK_SKIPPED,
+            task.node,
+            {"reason": "it completed in an earlier attempt", "output": output},
+        )
+    else:
+        tx.note(history.TASK_COMPLETED, task.node, {"output": output})
+    tx.close(task.path)
+    _tell_parent(tx, task, Completed(output, done.flow or task.node.common.then))
+
+
+def _output(tx: Transition, task: Task, raw: Any) -> Any:
+    """Transform and validate the output, then export. Raises `TaskFault`."""
+    common = task.node.common
+    task = task._replace(output=raw)
+    seen = {} if task.path == ROOT else {"input": task.input}
+    output = raw if common.output_as is None else evaluate(tx, common.output_as, task, raw, **seen)
+    check(tx, common.output_schema, task, output)
+    if common.export_as is not None:
+        exported = evaluate(tx, common.export_as, task, output, output=output, **seen)
+        check(tx, common.export_schema, task, exported)
+        tx.context = exported
+    return output
+
+
+def check(tx: Transition, schema: Validated | None, task: Task, value: Any) -> None:
+    """Hold a value against a schema. Raises `TaskFault` of type `validation`."""
+    if schema is not None:
+        violation = tx.plan.schemas[schema.pointer](value)
+        if violation is not None:
+            raise validation_fault(task.node.pointer, violation)
+
+
+def _tell_parent(tx: Transition, task: Task, done: Completed) -> None:
+    if done.flow is not None and done.flow.directive == "end" and done.flow.goto is None:
+        _end_workflow(tx, task, done.output)
+        return
+    parent = tx.task_at(task.parent)
+    try:
+        outcome = dispatch.child_completed(tx, parent, task.node.pointer, done)
+    except TaskFault as fault:
+        outcome = Faulted(fault.error)
+    settle(tx, parent, outcome)
+
+
+def fail(tx: Transition, task: Task, error: WorkflowError) -> None:
+    """End a task with an error, cancel what is open within it, and tell the task it stands in."""
+    if task.path == ROOT:
+        fail_workflow(tx, error)
+        return
+    tx.cancel_below(task.path)
+    tx.note(history.TASK_FAULTED, task.node, {"error": plain(error)})
+    tx.close(task.path)
+    parent = tx.task_at(task.parent)
+    try:
+        outcome = dispatch.child_faulted(tx, parent, error)
+    except TaskFault as fault:
+        outcome = Faulted(fault.error)
+    settle(tx, parent, outcome)
+
+
+def _end_workflow(tx: Transition, task: Task, output: Any) -> None:
+    """`then: end`: the tasks around it complete with its output, everything else is cancelled."""
+    for path, _ in list(tx.enclosing(task.parent)):
+        if path != ROOT:
+            tx.cancel_below(path)
+            tx.note(history.TASK_COMPLETED, tx.node_at(path), {"output": output})
+            tx.close(path)
+    tx.cancel_below(ROOT)
+    settle(tx, tx.task_at(ROOT), Completed(output))
+
+
+def _complete_workflow(tx: Transition, output: Any) -> None:
+    tx.close(ROOT)
+    tx.status = RunStatus.COMPLETED
+    tx.output = output
+    tx.note(history.WORKFLOW_COMPLETED, data={"output": output})
+
+
+def fail_workflow(tx: Transition, error: WorkflowError) -> None:
+    """End the run with an error; nothing catches it any more."""
+    _stop(tx)
+    tx.status = RunStatus.FAULTED
+    tx.error = error
+    tx.note(history.WORKFLOW_FAULTED, data={"error": plain(error)})
+
+
+def cancel_workflow(tx: Transition, data: dict[str, Any]) -> None:
+    """End the run because somebody asked."""
+    _stop(tx)
+    tx.status = RunStatus.CANCELLED
+    tx.note(history.WORKFLOW_CANCELLED, data=data)
+
+
+def _stop(tx: Transition) -> None:
+    tx.cancel_below(ROOT)
+    tx.agenda.clear()
+    tx.deferred.clear()
+    tx.close(ROOT)

@@ -1,0 +1,128 @@
+"""`call`: a task for a worker, under an effect path that no retry changes (DESIGN 3.5, 3.6).
+
+Within a `try` that retries, the outermost such frame remembers what completed under its path and
+how often each path was attempted: a completed effect is not repeated, a failed one is, as the
+next attempt of the same effect.
+"""
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import Decision
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_engine.definition.program import CallNode, TryNode
+from visapi_engine.machine import history
+from visapi_engine.machine.commands import CallTask, DropTask, HoldTask
+from visapi_engine.machine.evaluation import evaluate
+from visapi_engine.machine.faults import located, plain, read_error, runtime_fault
+from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
+from visapi_engine.machine.state import CallFrame, TryFrame
+from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.machine.values import UnreadableValue, read_json
+
+
+def begin(tx: Transition, task: Task, node: CallNode) -> Outcome:
+    block = _retried_block(tx, task.parent)
+    if block is not None and task.path in block.memo:
+        return Completed(block.memo[task.path], recalled=True)
+    arguments = evaluate(tx, node.arguments, task, task.input, input=task.input)
+    attempt = 1 if block is None else block.attempts.get(task.path, 0) + 1
+    frame = CallFrame(attempt=attempt, arguments=msgspec.Raw(msgspec.json.encode(arguments)))
+    tx.open(task, frame)
+    _issue(tx, task, node, frame)
+    return Opened()
+
+
+def _issue(
+    tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, on_uncertain: str | None = None
+) -> None:
+    block = _retried_block(tx, task.parent)
+    if block is not None:
+        block.attempts = {**block.attempts, task.path: frame.attempt}
+    tx.commands.append(
+        CallTask(
+            path=task.path,
+            attempt=frame.attempt,
+            function=node.function,
+            name=node.name,
+            pointer=node.pointer,
+            arguments=bytes(frame.arguments),
+            on_uncertain=on_uncertain or node.on_uncertain,
+            function_version=node.function_version,
+            deadline_ms=tx.deadline_ms(task.path),
+        )
+    )
+
+
+def completed(tx: Transition, task: Task, output: bytes) -> Outcome:
+    """The worker's output. One that cannot be read is a runtime error of the task."""
+    tx.commands.append(DropTask(task.path))
+    try:
+        value = read_json(output)
+    except UnreadableValue as unreadable:
+        detail = f"the worker's output is no JSON: {unreadable}"
+        return Faulted(runtime_fault(task.node.pointer, "Unreadable output", detail).error)
+    block = _retried_block(tx, task.parent)
+    if block is not None:
+        block.memo = {**block.memo, task.path: value}
+    return Completed(value)
+
+
+def faulted(tx: Transition, task: Task, error: bytes) -> Outcome:
+    tx.commands.append(DropTask(task.path))
+    return Faulted(read_error(error, task.node.pointer))
+
+
+def uncertain(tx: Transition, task: Task, node: CallNode, frame: CallFrame, error: bytes | None) -> Outcome:
+    """Held until somebody decides, unless the definition says to repeat it (`onUncertain`)."""
+    reason = None if error is None else read_error(error, node.pointer)
+    if node.on_uncertain == "retry":
+        return _again(tx, task, node, frame)
+    frame.held = True
+    data = {} if reason is None else {"error": plain(reason)}
+    tx.note(history.TASK_SUSPENDED, node, {"reason": "uncertain", **data})
+    detail = None if reason is None else reason.detail or reason.title
+    tx.commands.append(HoldTask(task.path, frame.attempt, node.function, detail))
+    return Opened()
+
+
+def resolved(
+    tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, decision: Decision, output: bytes | None
+) -> Outcome:
+    """Somebody's decision about a held task."""
+    frame.held = False
+    tx.note(history.TASK_RESUMED, node, {"decision": decision.value})
+    match decision:
+        case Decision.HAPPENED:
+            return completed(tx, task, output or b"null")
+        case Decision.RETRY:
+            return _again(tx, task, node, frame)
+        case Decision.FAULT:
+            tx.commands.append(DropTask(task.path))
+            return Faulted(located(_UNCERTAIN, node.pointer))
+
+
+_UNCERTAIN: WorkflowError = standard_error(
+    "communication",
+    500,
+    title="Outcome uncertain",
+    detail="Nobody knows whether the effect happened; it was decided to treat it as failed.",
+)
+
+
+def _again(tx: Transition, task: Task, node: CallNode, frame: CallFrame) -> Outcome:
+    """Repeat what may have happened already; the message says that this was decided."""
+    frame.attempt += 1
+    tx.note(history.TASK_RETRIED, node, {"attempt": frame.attempt})
+    _issue(tx, task, node, frame, on_uncertain="retry")
+    return Opened()
+
+
+def _retried_block(tx: Transition, path: str) -> TryFrame | None:
+    """The outermost open `try` around a path whose block may run again."""
+    found = None
+    for at, frame in tx.enclosing(path):
+        if isinstance(frame, TryFrame):
+            node = tx.node_at(at)
+            assert isinstance(node, TryNode)
+            found = frame if node.retry is not None else found
+    return found

@@ -1,0 +1,33 @@
+"""`fork`: branches side by side (dsl-reference, Fork).
+
+Together they give an array in the order of their declaration; competing, the output of the first
+to end. A branch whose error nothing caught faults the fork at once, competing or not, as any
+uncaught error does; the other branches are then cancelled.
+"""
+
+from visapi_engine.definition.program import ForkNode
+from visapi_engine.machine.outcomes import Completed, Opened, Outcome
+from visapi_engine.machine.state import ForkFrame
+from visapi_engine.machine.transition import Task, Transition
+
+
+def begin(tx: Transition, task: Task, node: ForkNode) -> Outcome:
+    if not node.branches:
+        return Completed(task.input if node.compete else [])
+    tx.open(task, ForkFrame(input=task.input if node.compete else None))
+    for branch in reversed(node.branches):
+        tx.enter(branch, task, 0, task.input)
+    return Opened()
+
+
+def child_completed(
+    tx: Transition, task: Task, node: ForkNode, frame: ForkFrame, *, child: str, done: Completed
+) -> Outcome:
+    """A branch that its `if` skipped did nothing, so it does not win a race."""
+    if node.compete and not done.skipped:
+        tx.cancel_below(task.path)
+        return Completed(done.output)
+    frame.outputs = {**frame.outputs, child: done.output}
+    if len(frame.outputs) < len(node.branches):
+        return Opened()
+    return Completed(frame.input if node.compete else [frame.outputs[branch] for branch in node.branches])

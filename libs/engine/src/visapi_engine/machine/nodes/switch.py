@@ -1,0 +1,17 @@
+"""`switch`: the first case that holds says where to go; the output is the input (dsl-reference, Switch)."""
+
+from visapi_engine.definition.program import SwitchNode
+from visapi_engine.machine.evaluation import holds
+from visapi_engine.machine.outcomes import Completed, Outcome
+from visapi_engine.machine.transition import Task, Transition
+
+
+def begin(tx: Transition, task: Task, node: SwitchNode) -> Outcome:
+    """Cases in order; the default case counts only when no other holds, wherever it stands."""
+    default = None
+    for case in node.cases:
+        if case.when is None:
+            default = case
+        elif holds(tx, case.when, task, task.input, input=task.input):
+            return Completed(task.input, case.then)
+    return Completed(task.input, default.then if default is not None else None)

@@ -1,0 +1,22 @@
+"""`wait`: a durable timer; the output is the input (dsl-reference, Wait)."""
+
+from visapi_engine.definition.program import WaitNode
+from visapi_engine.machine.evaluation import span
+from visapi_engine.machine.outcomes import Completed, Opened, Outcome
+from visapi_engine.machine.paths import WAIT
+from visapi_engine.machine.state import WaitFrame
+from visapi_engine.machine.transition import Task, Transition
+
+
+def begin(tx: Transition, task: Task, node: WaitNode) -> Outcome:
+    ms = span(tx, node.duration, task)
+    if ms == 0:
+        return Completed(task.input)
+    due = tx.now_ms + ms
+    tx.open(task, WaitFrame(due=due, input=task.input))
+    tx.set_timer(task.path, WAIT, due)
+    return Opened()
+
+
+def timer_fired(frame: WaitFrame) -> Outcome:
+    return Completed(frame.input)

@@ -1,0 +1,207 @@
+"""What each kind of event does to an open run. Each reaction answers why it changed nothing, or None."""
+
+from typing import Any, assert_never
+
+from visapi_common.contracts.runs import ENDED, RunStatus
+from visapi_engine.definition.program import CallNode
+from visapi_engine.machine import dispatch, history
+from visapi_engine.machine.commands import DropTask, DropTimer, HoldTask
+from visapi_engine.machine.evaluation import evaluate, span
+from visapi_engine.machine.events import (
+    CancelRequested,
+    EngineFailed,
+    Event,
+    Resolved,
+    ResumeRequested,
+    Started,
+    SuspendRequested,
+    TaskCompleted,
+    TaskFaulted,
+    TaskUncertain,
+    TimerFired,
+    Told,
+)
+from visapi_engine.machine.faults import TaskFault, runtime_fault, timeout_fault
+from visapi_engine.machine.lifecycle import cancel_workflow, check, run_agenda, settle
+from visapi_engine.machine.nodes import call
+from visapi_engine.machine.outcomes import Faulted, Outcome
+from visapi_engine.machine.paths import TIMEOUT, split_timer_id
+from visapi_engine.machine.plan import ROOT
+from visapi_engine.machine.state import CallFrame
+from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.machine.values import UnreadableValue, read_json
+
+
+def start(tx: Transition, event: Started) -> None:
+    """Begin a run: validate and transform its input, open the workflow, enter its first task."""
+    root = Task(tx.plan.nodes[ROOT], ROOT, ROOT, None, None, tx.now_ms)
+    tx.note(history.WORKFLOW_STARTED)
+    try:
+        raw = read_json(event.input)
+        outcome = _open_workflow(tx, root, raw)
+    except UnreadableValue as wrong:
+        outcome = Faulted(runtime_fault(ROOT, "Unreadable input", f"the input is no JSON: {wrong}").error)
+    except TaskFault as fault:
+        outcome = Faulted(fault.error)
+    settle(tx, root, outcome)
+    run_agenda(tx)
+
+
+def _open_workflow(tx: Transition, root: Task, raw: Any) -> Outcome:
+    program = tx.plan.program
+    if tx.plan.uses_workflow:
+        tx.workflow_input = raw
+    check(tx, program.input_schema, root, raw)
+    value = raw if program.input_from is None else evaluate(tx, program.input_from, root, raw)
+    if tx.plan.uses_context:
+        tx.context = value
+    root = root._replace(raw=raw, input=value)
+    limit = None if program.timeout is None else tx.now_ms + span(tx, program.timeout, root)
+    return dispatch.begin(tx, root._replace(timeout_at=limit))
+
+
+def react(tx: Transition, event: Event) -> str | None:
+    """Act on an event of a run that has not ended."""
+    match event:
+        case Started():
+            return "the run has started already"
+        case TaskCompleted() | TaskFaulted() | TaskUncertain() | TimerFired() | Resolved():
+            return _defer(tx, event) if tx.status is RunStatus.SUSPENDED else _act(tx, event)
+        case CancelRequested():
+            cancel_workflow(tx, {"actor": event.actor, "reason": event.reason})
+        case SuspendRequested():
+            return _suspend(tx, event)
+        case ResumeRequested():
+            return _resume(tx, event)
+        case EngineFailed():
+            raise AssertionError("a run is abandoned before it is asked")
+        case _:
+            assert_never(event)
+    return None
+
+
+def _act(tx: Transition, event: Told) -> str | None:
+    stale = _stale(tx, event)
+    if stale is not None:
+        return stale
+    path = split_timer_id(event.id)[0] if isinstance(event, TimerFired) else event.path
+    task = tx.task_at(path)
+    try:
+        outcome = _outcome(tx, task, event)
+    except TaskFault as fault:
+        outcome = Faulted(fault.error)
+    settle(tx, task, outcome)
+    run_agenda(tx)
+    return None
+
+
+def _stale(tx: Transition, event: Told) -> str | None:
+    """Why an event is of no concern to what is open now."""
+    if isinstance(event, TimerFired):
+        return _stale_timer(tx, event)
+    frame = tx.frames.get(event.path)
+    if not isinstance(frame, CallFrame):
+        return f"no task is open at {event.path}"
+    if isinstance(event, Resolved):
+        return None if frame.held else f"{event.path} is not uncertain"
+    if event.attempt != frame.attempt:
+        return f"attempt {event.attempt} of {event.path} is over, attempt {frame.attempt} is open"
+    if isinstance(event, TaskUncertain) and frame.held:
+        return f"{event.path} is known to be uncertain"
+    return None
+
+
+def _stale_timer(tx: Transition, event: TimerFired) -> str | None:
+    due = tx.due_at(event.id)
+    if due is None:
+        tx.commands.append(DropTimer(event.id))
+        return f"nothing waits for the timer {event.id}"
+    if tx.now_ms < due:
+        return f"the timer {event.id} is due in {due - tx.now_ms} ms"
+    return None
+
+
+def _outcome(tx: Transition, task: Task, event: Told) -> Outcome:
+    if isinstance(event, TimerFired):
+        return _timer_outcome(tx, task, event)
+    node, frame = task.node, tx.frames[task.path]
+    assert isinstance(node, CallNode)
+    assert isinstance(frame, CallFrame)
+    match event:
+        case TaskCompleted():
+            return call.completed(tx, task, event.output)
+        case TaskFaulted():
+            return call.faulted(tx, task, event.error)
+        case TaskUncertain():
+            return call.uncertain(tx, task, node, frame, event.error)
+        case Resolved():
+            return call.resolved(tx, task, node, frame, decision=event.decision, output=event.output)
+        case _:
+            assert_never(event)
+
+
+def _timer_outcome(tx: Transition, task: Task, event: TimerFired) -> Outcome:
+    kind = split_timer_id(event.id)[1]
+    if kind != TIMEOUT:
+        return dispatch.timer_fired(tx, task, kind)
+    if isinstance(tx.frames[task.path], CallFrame):
+        tx.commands.append(DropTask(task.path, cancelled=True))
+    what = "the workflow" if task.path == ROOT else f"the task {task.node.name!r}"
+    return Faulted(timeout_fault(task.node.pointer, f"{what} took longer than its timeout allows").error)
+
+
+def _suspend(tx: Transition, event: SuspendRequested) -> str | None:
+    if tx.status is RunStatus.SUSPENDED:
+        return "the run is suspended already"
+    tx.status = RunStatus.SUSPENDED
+    tx.note(history.WORKFLOW_SUSPENDED, data={"actor": event.actor, "reason": event.reason})
+    return None
+
+
+def _resume(tx: Transition, event: ResumeRequested) -> str | None:
+    """Act on what the run was told meanwhile, in order, at the time of the resumption."""
+    if tx.status is not RunStatus.SUSPENDED:
+        return "the run is not suspended"
+    tx.status = RunStatus.RUNNING
+    tx.note(history.WORKFLOW_RESUMED, data={"actor": event.actor, "reason": event.reason})
+    told, tx.deferred = tx.deferred, []
+    for earlier in told:
+        if tx.status in ENDED:
+            break
+        react(tx, earlier)
+    return None
+
+
+def _defer(tx: Transition, event: Told) -> str | None:
+    """Keep what a suspended run is told; its row is consumed, what follows from it waits."""
+    stale = _stale_while_suspended(tx, event)
+    if stale is not None:
+        return stale
+    tx.deferred = [*tx.deferred, event]
+    match event:
+        case TaskCompleted() | TaskFaulted():
+            tx.commands.append(DropTask(event.path))
+        case TaskUncertain():
+            node = tx.node_at(event.path)
+            assert isinstance(node, CallNode)
+            tx.commands.append(HoldTask(event.path, event.attempt, node.function))
+        case TimerFired():
+            tx.commands.append(DropTimer(event.id))
+        case Resolved():
+            pass
+    return None
+
+
+def _stale_while_suspended(tx: Transition, event: Told) -> str | None:
+    """As `_stale`, but what was already kept counts as if it had been acted on."""
+    if isinstance(event, TimerFired):
+        known = any(isinstance(kept, TimerFired) and kept.id == event.id for kept in tx.deferred)
+        return f"the timer {event.id} is recorded already" if known else _stale_timer(tx, event)
+    kept = [kept for kept in tx.deferred if not isinstance(kept, TimerFired) and kept.path == event.path]
+    if any(not isinstance(earlier, TaskUncertain) for earlier in kept):
+        return f"the outcome of {event.path} is recorded already"
+    if isinstance(event, Resolved) and kept:
+        return None
+    if isinstance(event, TaskUncertain) and kept:
+        return f"{event.path} is known to be uncertain"
+    return _stale(tx, event)

@@ -1,0 +1,116 @@
+"""The stored state of a run: what is open, never what is finished (DESIGN section 5).
+
+A frame is one open activation of one task, under its path. Tasks that end within the transition
+that began them (`set`, `switch`, `raise`) leave no frame. State names JSON pointers only, so a
+later release reads it against the same program.
+
+The shape carries the rest of the language: `for` is a frame that owns its children like `do`,
+adds its index to their iteration vector and its item to `variables`; `listen` is a frame that
+waits for events as a call waits for its result; `run: workflow` is a call whose worker is another
+run; `emit` is a call; extensions are expanded by the compiler; a schedule starts runs from outside.
+"""
+
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.problems import WorkflowError
+from visapi_common.contracts.runs import RunStatus
+from visapi_engine.machine.events import Told
+
+STATE_VERSION = 1
+
+
+class _Frame(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """`parent` is the path of the enclosing frame, `started` and `timeout_at` Unix milliseconds.
+
+    `input` is the transformed input and `raw` the raw one, kept only where something reads them again.
+    """
+
+    parent: str = ""
+    started: int = 0
+    input: Any = None
+    raw: Any = None
+    timeout_at: int | None = None
+
+
+class DoFrame(_Frame, tag="do"):
+    """A sequence of tasks: the workflow itself (path ``""``) or a `do`.
+
+    `round` counts the backward jumps taken within it: a child's place in the iteration vector.
+    """
+
+    round: int = 0
+
+
+class CallFrame(_Frame, tag="call"):
+    """A task given to a worker; `held` when its outcome is uncertain and somebody must decide.
+
+    `arguments` are kept because another attempt at the same effect must ask for the same.
+    """
+
+    attempt: int
+    arguments: msgspec.Raw
+    held: bool = False
+
+
+class WaitFrame(_Frame, tag="wait"):
+    due: int
+
+
+class ForkFrame(_Frame, tag="fork"):
+    """`outputs` holds what finished branches produced, by pointer; `skipped` those that never ran."""
+
+    outputs: dict[str, Any] = {}
+    skipped: list[str] = []
+
+
+class TryFrame(_Frame, tag="try"):
+    """A `try`: running its block, waiting to retry it (`retry_at`), or in its handler (`error`).
+
+    `retries` counts retries of the block. Where this is the outermost open `try` that retries,
+    `memo` holds the outputs of tasks that completed under their effect path, and `attempts` the
+    attempts made under each path: neither is repeated by any retry, both end with the frame.
+    """
+
+    round: int = 0
+    retries: int = 0
+    retry_at: int | None = None
+    attempt_at: int | None = None
+    error: WorkflowError | None = None
+    memo: dict[str, Any] = {}
+    attempts: dict[str, int] = {}
+
+
+Frame = DoFrame | CallFrame | WaitFrame | ForkFrame | TryFrame
+
+
+class State(msgspec.Struct, omit_defaults=True):
+    """One run between two transitions. `frames` is in order of entry: a parent before its children.
+
+    `input` (the run's own) and `context` are kept only when the program reads them; `deferred` is
+    what a suspended run was told and will act on when it is resumed.
+    """
+
+    run: str
+    started: int
+    status: RunStatus = RunStatus.RUNNING
+    frames: dict[str, Frame] = {}
+    context: Any = None
+    input: Any = None
+    deferred: list[Told] = []
+    v: int = STATE_VERSION
+
+
+_decoder = msgspec.json.Decoder(State)
+_encoder = msgspec.json.Encoder()
+
+
+def decode_state(body: bytes) -> State:
+    """Read `runs.state`. Unknown fields are ignored, so that releases can roll."""
+    return _decoder.decode(body)
+
+
+def encode_state(state: State) -> bytes:
+    """The bytes of `runs.state`; the same state always gives the same bytes."""
+    return _encoder.encode(state)

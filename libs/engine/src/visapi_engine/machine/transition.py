@@ -1,0 +1,193 @@
+"""One transition while it is being worked out: the open frames, what is still to enter, what came of it.
+
+Private to the machine. It copies what it changes, so the state it began from stays as it was.
+"""
+
+import copy
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from visapi_common.contracts.problems import WorkflowError
+from visapi_common.contracts.runs import RunStatus, TaskRef
+from visapi_engine.definition.program import Node
+from visapi_engine.expressions.evaluate import Evaluator
+from visapi_engine.machine import history, paths
+from visapi_engine.machine.commands import Command, DropTask, DropTimer, SetTimer
+from visapi_engine.machine.history import Entry
+from visapi_engine.machine.paths import child_path, split_timer_id, timer_id, vector_of
+from visapi_engine.machine.plan import ROOT, Plan, pointer_of, reads_input_again
+from visapi_engine.machine.state import CallFrame, Frame, State, TryFrame, WaitFrame
+
+
+class Task(NamedTuple):
+    """One activation of a node. `raw` is its raw input, `input` the transformed one, `output` the raw one."""
+
+    node: Node
+    path: str
+    parent: str
+    raw: Any
+    input: Any
+    started: int
+    timeout_at: int | None = None
+    output: Any = None
+
+
+class Enter(NamedTuple):
+    """A task to begin: its pointer, its path, the path of the frame it belongs to, its raw input."""
+
+    pointer: str
+    path: str
+    parent: str
+    raw: Any
+
+
+class Transition:
+    """Collects everything one event leads to."""
+
+    def __init__(self, plan: Plan, evaluator: Evaluator, state: State, now_ms: int) -> None:
+        self.plan = plan
+        self.evaluator = evaluator
+        self.now_ms = now_ms
+        self.run = state.run
+        self.started = state.started
+        self.status = state.status
+        self.context = state.context
+        self.workflow_input = state.input
+        self.deferred = list(state.deferred)
+        self.frames: dict[str, Frame] = {path: copy.copy(frame) for path, frame in state.frames.items()}
+        self.agenda: list[Enter] = []
+        self.commands: list[Command] = []
+        self.entries: list[Entry] = []
+        self.output: Any = None
+        self.error: WorkflowError | None = None
+
+    def state(self) -> State:
+        """The state after the transition; `waiting` when nothing is in flight (DESIGN section 6)."""
+        status = self.status
+        if status in (RunStatus.RUNNING, RunStatus.WAITING):
+            in_flight = any(isinstance(frame, CallFrame) and not frame.held for frame in self.frames.values())
+            status = RunStatus.RUNNING if in_flight else RunStatus.WAITING
+        return State(
+            run=self.run,
+            started=self.started,
+            status=status,
+            frames=self.frames,
+            context=self.context,
+            input=self.workflow_input,
+            deferred=self.deferred,
+        )
+
+    def note(self, word: str, node: Node | None = None, data: dict[str, Any] | None = None) -> None:
+        """Add an entry to the history, of a task or of the workflow itself."""
+        task = None if node is None or node.pointer == ROOT else TaskRef(name=node.name, pointer=node.pointer)
+        self.entries.append(Entry(word, self.now_ms, task, data))
+
+    def node_at(self, path: str) -> Node:
+        return self.plan.nodes[pointer_of(self.plan, path)]
+
+    def task_at(self, path: str) -> Task:
+        """The open task at a path, as its frame remembers it."""
+        frame = self.frames[path]
+        return Task(self.node_at(path), path, frame.parent, frame.raw, frame.input, frame.started)
+
+    def enclosing(self, path: str) -> Iterator[tuple[str, Frame]]:
+        """The frames from a path outwards to the workflow's own, innermost first."""
+        frame = self.frames.get(path)
+        while frame is not None:
+            yield path, frame
+            if path == ROOT:
+                return
+            path = frame.parent
+            frame = self.frames.get(path)
+
+    def deadline_ms(self, path: str) -> int | None:
+        """When the earliest timeout around a path ends it."""
+        limits: list[int] = []
+        for _, frame in self.enclosing(path):
+            if frame.timeout_at is not None:
+                limits.append(frame.timeout_at)
+            if isinstance(frame, TryFrame) and frame.attempt_at is not None:
+                limits.append(frame.attempt_at)
+        return min(limits, default=None)
+
+    def enter(self, pointer: str, parent: Task, visit: int, raw: Any) -> None:
+        """Put a child of an open task on the agenda, in the `visit`-th round of its list."""
+        vector = vector_of(parent.path, parent.node.pointer)
+        path = child_path(pointer, vector, self.plan.widths[parent.node.pointer], visit)
+        self.agenda.append(Enter(pointer, path, parent.path, raw))
+
+    def due_at(self, timer: str) -> int | None:
+        """When a timer is due that some open task waits for; None when none does."""
+        path, kind = split_timer_id(timer)
+        frame = self.frames.get(path)
+        match kind, frame:
+            case _, None:
+                return None
+            case paths.TIMEOUT, _:
+                return frame.timeout_at
+            case paths.WAIT, WaitFrame():
+                return frame.due
+            case paths.RETRY, TryFrame():
+                return frame.retry_at
+            case paths.ATTEMPT, TryFrame():
+                return frame.attempt_at
+            case _:
+                return None
+
+    def set_timer(self, path: str, kind: str, fire_at_ms: int) -> None:
+        self.commands.append(SetTimer(timer_id(path, kind), fire_at_ms))
+
+    def drop_timer(self, path: str, kind: str) -> None:
+        self.commands.append(DropTimer(timer_id(path, kind)))
+
+    def open(self, task: Task, frame: Frame) -> None:
+        """Keep a task open under its frame, and start its timeout. Inputs stay only if read again."""
+        frame.parent = task.parent
+        frame.started = task.started
+        if task.path != ROOT:
+            if reads_input_again(self.plan, task.node.common):
+                frame.input = task.input
+            if self.plan.uses_task:
+                frame.raw = task.raw
+        if task.timeout_at is not None:
+            frame.timeout_at = task.timeout_at
+            self.set_timer(task.path, paths.TIMEOUT, task.timeout_at)
+        self.frames[task.path] = frame
+
+    def close(self, path: str) -> None:
+        """Forget a frame and its timers. A task that left no frame is nothing to close."""
+        frame = self.frames.pop(path, None)
+        if frame is None:
+            return
+        if frame.timeout_at is not None:
+            self.drop_timer(path, paths.TIMEOUT)
+        if isinstance(frame, WaitFrame):
+            self.drop_timer(path, paths.WAIT)
+        if isinstance(frame, TryFrame):
+            self.stop_attempt(path, frame)
+
+    def stop_attempt(self, path: str, frame: TryFrame) -> None:
+        """Drop the timers of a `try`'s current attempt."""
+        if frame.retry_at is not None:
+            self.drop_timer(path, paths.RETRY)
+            frame.retry_at = None
+        if frame.attempt_at is not None:
+            self.drop_timer(path, paths.ATTEMPT)
+            frame.attempt_at = None
+
+    def cancel_below(self, path: str) -> None:
+        """Cancel everything open within a frame, innermost first, and what was still to enter."""
+        doomed = {path}
+        for inner, frame in self.frames.items():
+            if inner != ROOT and frame.parent in doomed:
+                doomed.add(inner)
+        self.agenda = [step for step in self.agenda if step.parent not in doomed]
+        for inner in reversed([inner for inner in self.frames if inner in doomed and inner != path]):
+            self.cancel(inner)
+
+    def cancel(self, path: str) -> None:
+        """Cancel one open task, whose own children are closed already."""
+        if isinstance(self.frames[path], CallFrame):
+            self.commands.append(DropTask(path, cancelled=True))
+        self.note(history.TASK_CANCELLED, self.node_at(path))
+        self.close(path)

@@ -1,0 +1,167 @@
+"""The engine process: `python -I -m visapi_engine.process.child`, its socket as standard input.
+
+It has an empty environment, no file but the socket, bounded memory, and a budget of CPU time per
+run that the kernel enforces: `SIGPROF` ends the process, even inside jq. It reads a message,
+answers it, reads the next. A bug ends it too, with a word to the parent about where.
+"""
+
+import argparse
+import gc
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import msgspec
+
+from visapi_engine.definition.program import decode_program
+from visapi_engine.expressions.evaluate import Evaluator, build_evaluator
+from visapi_engine.machine.plan import Plan, make_plan
+from visapi_engine.process.fold import fold
+from visapi_engine.process.protocol import (
+    Answer,
+    Answers,
+    Batch,
+    Crashed,
+    Done,
+    Down,
+    Load,
+    Loaded,
+    Ready,
+    Up,
+    Work,
+)
+
+FLUSH_BYTES = 64 * 1024
+FLUSH_S = 0.005
+"""Answers wait for company this long at most: a message per answer would wake the parent each time."""
+
+COLLECT_EVERY = 64
+"""Batches between two garbage collections, made after a batch is answered, never within one."""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--memory", type=int, required=True, help="bytes")
+    arguments.add_argument("--cpu-ms", type=int, required=True, help="CPU time of one run in a batch")
+    given = arguments.parse_args()
+    wire = _Wire(socket.socket(fileno=0))
+    sys.excepthook = wire.crashed
+    _confine(given.memory)
+    engine = _Engine(wire, given.cpu_ms / 1000)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    wire.send(Ready())
+    while (message := wire.receive()) is not None:
+        engine.take(message)
+
+
+def _confine(memory_bytes: int) -> None:
+    """Everything is imported by now: no new file, no child, no core dump, no more memory than this."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    limits = ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0))
+    for limit, value in (*limits, (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_NOFILE, 3)):
+        resource.setrlimit(limit, (value, value))
+
+
+class _Engine:
+    """The loaded programs, and the loop over a batch."""
+
+    def __init__(self, wire: "_Wire", cpu_s: float) -> None:
+        self._wire = wire
+        self._cpu_s = cpu_s
+        self._programs: dict[str, tuple[Plan, Evaluator]] = {}
+        self._batches = 0
+
+    def take(self, message: Down) -> None:
+        match message:
+            case Load():
+                self._wire.send(self._load(message))
+            case Batch():
+                self._run(message.works)
+
+    def _load(self, message: Load) -> Loaded:
+        try:
+            program = decode_program(message.body)
+            self._programs[message.hash] = (make_plan(program), build_evaluator(program))
+        except (msgspec.DecodeError, ValueError, KeyError) as unreadable:
+            return Loaded(message.hash, refused=f"{type(unreadable).__name__}: {unreadable}")
+        gc.freeze()
+        return Loaded(message.hash)
+
+    def _run(self, works: list[Work]) -> None:
+        waiting = _Waiting(self._wire.send)
+        for work in works:
+            plan, evaluate = self._programs[work.program]
+            signal.setitimer(signal.ITIMER_PROF, self._cpu_s)
+            waiting.add(fold(plan, evaluate, work))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        waiting.flush()
+        self._wire.send(Done())
+        self._batches += 1
+        if self._batches % COLLECT_EVERY == 0:
+            gc.collect()
+
+
+class _Waiting:
+    """Answers that wait to be sent together, within bounds."""
+
+    def __init__(self, send: Callable[[Up], None]) -> None:
+        self._send = send
+        self._answers: list[Answer] = []
+        self._bytes = 0
+        self._since = time.monotonic()
+
+    def add(self, answer: Answer) -> None:
+        self._answers.append(answer)
+        self._bytes += len(answer.state) + len(answer.items_json)
+        if self._bytes >= FLUSH_BYTES or time.monotonic() - self._since >= FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._answers:
+            self._send(Answers(self._answers))
+        self._answers = []
+        self._bytes = 0
+        self._since = time.monotonic()
+
+
+class _Wire:
+    """Length-prefixed msgpack over the socket, blocking."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._stream = connection.makefile("rb", buffering=256 * 1024)
+        self._decoder = msgspec.msgpack.Decoder(Down)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._buffer = bytearray(4)
+
+    def receive(self) -> Down | None:
+        """The next message; None when the parent has gone."""
+        head = self._stream.read(4)
+        if len(head) < 4:
+            return None
+        body = self._stream.read(int.from_bytes(head, "big"))
+        return self._decoder.decode(body)
+
+    def send(self, message: Up) -> None:
+        self._encoder.encode_into(message, self._buffer, 4)
+        self._buffer[:4] = (len(self._buffer) - 4).to_bytes(4, "big")
+        self._connection.sendall(self._buffer)
+
+    def crashed(self, kind: type[BaseException], _: BaseException, trace: TracebackType | None) -> None:
+        """Say where a bug struck. Not the message: it may quote a run's data."""
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        self.send(Crashed(f"{kind.__name__}{where}"))
+
+
+if __name__ == "__main__":
+    main()

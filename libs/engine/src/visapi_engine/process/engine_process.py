@@ -1,0 +1,170 @@
+"""One engine process as its parent sees it: started, fed, read, and ended when it overstays."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from visapi_engine.process.protocol import (
+    Answer,
+    Answers,
+    Batch,
+    Crashed,
+    Done,
+    Down,
+    Limits,
+    Load,
+    Loaded,
+    Ready,
+    Up,
+    Work,
+)
+
+_MODULE = "visapi_engine.process.child"
+_EXTERNAL = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class ProcessLost(Exception):
+    """The process ended, or was ended, before it answered.
+
+    `by_itself` when its work is the cause; `hung` when it did nothing, not even use the processor.
+    """
+
+    def __init__(self, how: str, *, by_itself: bool = False, hung: bool = False) -> None:
+        super().__init__(how)
+        self.how = how
+        self.by_itself = by_itself
+        self.hung = hung
+
+
+class EngineProcess:
+    """A child with a socket. One batch at a time; after `ProcessLost` only `end` is of use."""
+
+    def __init__(self, child: asyncio.subprocess.Process, streams: "_Streams", limits: Limits) -> None:
+        self._child = child
+        self._streams = streams
+        self._limits = limits
+        self.programs: set[str] = set()
+        self.refused: dict[str, str] = {}
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._child.returncode is None
+
+    async def warm_up(self) -> None:
+        """Wait for its first word. Raises `ProcessLost`; a caller that gives up leaves no process behind."""
+        try:
+            message = await self._next(self._limits.start_wall_ms)
+        except asyncio.CancelledError:
+            await self.end()
+            raise
+        assert isinstance(message, Ready), f"expected Ready, got {type(message).__name__}"
+
+    async def load(self, program: str, body: bytes) -> None:
+        """Send a program; one that it refuses is remembered with the reason. Raises `ProcessLost`."""
+        self._streams.send(Load(program, body))
+        message = await self._next(self._limits.load_wall_ms)
+        assert isinstance(message, Loaded), f"expected Loaded, got {type(message).__name__}"
+        self.programs.add(program)
+        if message.refused is not None:
+            self.refused[program] = message.refused
+
+    async def run(self, works: Sequence[Work]) -> AsyncGenerator[Answer, None]:
+        """Answers in the order of the work. Raises `ProcessLost`; what was not yielded is unanswered."""
+        self._streams.send(Batch(list(works)))
+        while True:
+            message = await self._next(self._limits.run_wall_ms)
+            match message:
+                case Answers():
+                    for answer in message.answers:
+                        yield answer
+                case Done():
+                    return
+                case _:
+                    raise AssertionError(f"unexpected {type(message).__name__} in a batch")
+
+    async def end(self) -> None:
+        """End the process, whatever it is doing, and wait until it is gone."""
+        self._streams.close()
+        if self.alive:
+            self._child.kill()
+        await self._child.wait()
+
+    async def _next(self, wall_ms: int) -> Ready | Loaded | Answers | Done:
+        try:
+            async with asyncio.timeout(wall_ms / 1000):
+                message = await self._streams.receive()
+        except TimeoutError as late:
+            await self.end()
+            raise ProcessLost(f"hung for {wall_ms} ms", hung=True) from late
+        except (EOFError, OSError) as gone:
+            raise await self._autopsy() from gone
+        if isinstance(message, Crashed):
+            await self.end()
+            raise ProcessLost(f"died of {message.where}", by_itself=True)
+        return message
+
+    async def _autopsy(self) -> ProcessLost:
+        await self.end()
+        code = self._child.returncode
+        assert code is not None
+        if code >= 0:
+            return ProcessLost(f"died with code {code}", by_itself=True)
+        if -code == signal.SIGPROF:
+            return ProcessLost(f"deadline: over {self._limits.run_cpu_ms} ms of CPU time", by_itself=True)
+        name = signal.Signals(-code).name
+        return ProcessLost(f"died of {name}", by_itself=-code not in _EXTERNAL)
+
+
+async def start_process(limits: Limits) -> EngineProcess:
+    """Start a process and wait until it is warm. Raises `ProcessLost`."""
+    ours, theirs = socket.socketpair()
+    try:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-m", _MODULE,
+            "--memory", str(limits.memory_bytes), "--cpu-ms", str(limits.run_cpu_ms),
+            stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            env={}, cwd="/", start_new_session=True,
+        )  # fmt: skip
+    except OSError as failed:
+        ours.close()
+        raise ProcessLost(f"could not be started: {failed}") from failed
+    finally:
+        theirs.close()
+    process = EngineProcess(child, await _Streams.over(ours), limits)
+    await process.warm_up()
+    return process
+
+
+class _Streams:
+    """Length-prefixed msgpack over a stream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._decoder = msgspec.msgpack.Decoder[Up](Up)
+        self._encoder = msgspec.msgpack.Encoder()
+
+    @classmethod
+    async def over(cls, connection: socket.socket) -> "_Streams":
+        return cls(*await asyncio.open_connection(sock=connection, limit=1024 * 1024))
+
+    def send(self, message: Down) -> None:
+        body = self._encoder.encode(message)
+        self._writer.write(len(body).to_bytes(4, "big"))
+        self._writer.write(body)
+
+    async def receive(self) -> Up:
+        head = await self._reader.readexactly(4)
+        body = await self._reader.readexactly(int.from_bytes(head, "big"))
+        return self._decoder.decode(body)
+
+    def close(self) -> None:
+        self._writer.close()

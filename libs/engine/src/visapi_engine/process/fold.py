@@ -1,0 +1,91 @@
+"""One run's events folded in order into one answer, encoded as the rows want it. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.runs import ENDED, RunStatus, TaskRef
+from visapi_engine.expressions.evaluate import Evaluator
+from visapi_engine.machine.advance import advance
+from visapi_engine.machine.commands import Command, DropTimer, SetTimer
+from visapi_engine.machine.history import Entry
+from visapi_engine.machine.plan import Plan
+from visapi_engine.machine.result import Advance
+from visapi_engine.machine.state import State, decode_state, encode_state
+from visapi_engine.process.protocol import Answer, Work
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Item(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A `HistoryItem` whose data is not encoded yet: the array is encoded in one go."""
+
+    seq: int
+    type: str
+    time: datetime
+    task: TaskRef | None = None
+    data: dict[str, Any] | None = None
+
+
+_items = msgspec.json.Encoder()
+_values = msgspec.json.Encoder()
+
+
+def fold(plan: Plan, evaluate: Evaluator, work: Work) -> Answer:
+    """Advance a run by all its events."""
+    state = None if work.state is None else decode_state(work.state)
+    steps: list[Advance] = []
+    for event in work.events:
+        step = advance(plan, state, event, evaluate)
+        state = step.state
+        steps.append(step)
+    return answer(work, state, steps)
+
+
+def answer(work: Work, state: State | None, steps: list[Advance]) -> Answer:
+    """The answer that a run's steps amount to. `work.events` had at least one event."""
+    assert state is not None, "work without events"
+    entries = [entry for step in steps for entry in step.history]
+    output, error = None, None
+    if state.status is RunStatus.COMPLETED:
+        output = _values.encode(next((step.output for step in steps if step.state is state), None))
+    for step in steps:
+        if step.error is not None:
+            error = _values.encode(step.error)
+    return Answer(
+        run=work.run,
+        status=state.status,
+        state=encode_state(state),
+        first_seq=work.seq + 1,
+        seq=work.seq + len(entries),
+        commands=net([command for step in steps for command in step.commands]),
+        items_json=_encode_items(entries, work.seq),
+        output=output,
+        error=error,
+        started=work.state is None,
+        ended=state.status in ENDED,
+        noted=[step.noted for step in steps if step.noted is not None],
+    )
+
+
+def net(commands: list[Command]) -> list[Command]:
+    """The last command for each task and each timer: all that the rows need."""
+    last: dict[tuple[bool, str], Command] = {}
+    for command in commands:
+        is_timer = isinstance(command, SetTimer | DropTimer)
+        key = (is_timer, command.id if isinstance(command, SetTimer | DropTimer) else command.path)
+        last.pop(key, None)
+        last[key] = command
+    return list(last.values())
+
+
+def _encode_items(entries: list[Entry], seq: int) -> bytes:
+    items: list[_Item] = []
+    time_ms, time = -1, _EPOCH
+    for number, entry in enumerate(entries, seq + 1):
+        if entry.time_ms != time_ms:
+            time_ms = entry.time_ms
+            time = _EPOCH + timedelta(milliseconds=time_ms)
+        items.append(_Item(number, entry.type, time, entry.task, entry.data))
+    return _items.encode(items)

@@ -1,0 +1,173 @@
+"""A few engine processes, and always one more that is warm.
+
+A batch goes to one process. When the process is lost, the runs it had not answered go one by one
+to fresh processes, so that one bad run cannot take its neighbours along. A run that ends its
+process twice is abandoned: it faults. A process that hangs or is killed from outside is the
+machine's doing and counts against nobody, within reason.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.core.errors import TransientFault
+from visapi_engine.machine.abandon import abandon
+from visapi_engine.machine.state import decode_state
+from visapi_engine.process.engine_process import EngineProcess, ProcessLost, start_process
+from visapi_engine.process.fold import answer as answer_of
+from visapi_engine.process.protocol import Answer, Limits, Work
+
+STRIKES_MAX = 2
+"""Processes a run may end before it is abandoned."""
+
+LOSSES_MAX = 5
+"""Processes lost around one run, for whatever reason, before it is abandoned all the same: memory
+that the machine does not have shows as `SIGKILL`. Where they only hang, nobody is abandoned."""
+
+LoadProgram = Callable[[str], Awaitable[bytes]]
+"""Gives the stored bytes of a compiled program by the hex of its hash."""
+
+OnLost = Callable[[str], None]
+"""Told how a process was lost, for logs and counters."""
+
+_RESTART_DELAY_S = 0.5
+"""Between two failed starts: whatever is wrong with the machine, starting faster will not mend it."""
+
+
+class EnginePool:
+    """Advances runs in `size` processes at once. `start` and `stop` belong to one task."""
+
+    def __init__(
+        self,
+        size: int,
+        load_program: LoadProgram,
+        limits: Limits | None = None,
+        *,
+        on_lost: OnLost | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._load_program = load_program
+        self._on_lost = on_lost or _ignore
+        self._turns = asyncio.Semaphore(size)
+        self._size = size
+        self._wanted = asyncio.Semaphore(size + 1)
+        # Last in, first out: the process used last has the programs and the warm caches.
+        self._warm: asyncio.LifoQueue[EngineProcess] = asyncio.LifoQueue()
+        self._group = asyncio.TaskGroup()
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start all processes. Raises `TransientFault` when not even one comes up."""
+        await self._group.__aenter__()
+        self._keeper = self._group.create_task(self._keep_warm())
+        self._warm.put_nowait(await self._take())
+
+    async def stop(self) -> None:
+        """End all processes. Batches under way must have ended."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await self._group.__aexit__(None, None, None)
+        while not self._warm.empty():
+            await self._warm.get_nowait().end()
+
+    async def advance(self, works: Sequence[Work]) -> AsyncGenerator[Answer, None]:
+        """One answer for each run, in no promised order.
+
+        Raises `TransientFault` when no engine process can be had, and whatever `load_program` raises.
+        """
+        strikes: Counter[UUID] = Counter()
+        losses: Counter[UUID] = Counter()
+        batches = deque([list(works)] if works else [])
+        while batches:
+            batch = batches.popleft()
+            unanswered = {work.run: work for work in batch}
+            try:
+                async with aclosing(self._run(batch)) as answers:
+                    async for answer in answers:
+                        del unanswered[answer.run]
+                        yield answer
+            except ProcessLost as lost:
+                self._on_lost(lost.how)
+                losses.update(list(unanswered))
+                strikes.update(list(unanswered) if lost.by_itself else [])
+                if lost.hung and max(losses.values()) >= LOSSES_MAX:
+                    raise TransientFault(f"engine processes do not get to work: {lost.how}") from lost
+                for run, work in unanswered.items():
+                    if strikes[run] >= STRIKES_MAX or losses[run] >= LOSSES_MAX:
+                        yield abandoned(work, lost.how)
+                    else:
+                        batches.append([work])
+
+    async def _run(self, works: Sequence[Work]) -> AsyncGenerator[Answer, None]:
+        """One batch in one process, which is replaced unless it answered everything."""
+        async with self._turns:
+            process = await self._take()
+            whole = False
+            try:
+                await self._load(process, works)
+                refused = process.refused
+                for work in works:
+                    if work.program in refused:
+                        yield abandoned(work, f"the program is refused: {refused[work.program]}")
+                runnable = [work for work in works if work.program not in refused]
+                if runnable:
+                    async with aclosing(process.run(runnable)) as answers:
+                        async for answer in answers:
+                            yield answer
+                whole = len(process.programs) <= self._limits.programs
+            finally:
+                await self._give_back(process, usable=whole)
+
+    async def _load(self, process: EngineProcess, works: Sequence[Work]) -> None:
+        for program in {work.program: None for work in works}:
+            if program not in process.programs:
+                await process.load(program, await self._load_program(program))
+
+    async def _take(self) -> EngineProcess:
+        """A warm process that lives. Raises `TransientFault` when none comes up in time."""
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.start_wall_ms / 1000):
+                    process = await self._warm.get()
+            except TimeoutError as late:
+                raise TransientFault("no engine process could be started in time") from late
+            if process.alive:
+                return process
+            await self._give_back(process, usable=False)
+
+    async def _give_back(self, process: EngineProcess, *, usable: bool) -> None:
+        if usable and process.alive:
+            self._warm.put_nowait(process)
+            return
+        self._wanted.release()
+        await process.end()
+
+    async def _keep_warm(self) -> None:
+        """Start a process for each that is wanted: `size` of them, and one to spare."""
+        while True:
+            await self._wanted.acquire()
+            try:
+                self._warm.put_nowait(await start_process(self._limits))
+            except ProcessLost as lost:
+                self._on_lost(lost.how)
+                self._wanted.release()
+                await asyncio.sleep(_RESTART_DELAY_S)
+
+
+def abandoned(work: Work, how: str) -> Answer:
+    """The answer for a run that cannot be advanced: it faults, and `killed` says why."""
+    detail = f"the engine gave this run up: {how}. An expression that never ends, or needs too much memory?"
+    error: WorkflowError = standard_error("runtime", 500, title="Engine gave up", detail=detail)
+    state = None if work.state is None else decode_state(work.state)
+    step = abandon(state, run=str(work.run), now_ms=work.events[-1].now_ms, error=error)
+    answer = answer_of(work, step.state, [step])
+    return msgspec.structs.replace(answer, ok=False, killed=how)
+
+
+def _ignore(how: str) -> None:
+    """Nobody wants to know."""

@@ -1,0 +1,123 @@
+"""What travels between the orchestrator and an engine process: a 4-byte big-endian length, then msgpack.
+
+Down go programs (once per hash) and batches of work, one batch outstanding at a time; up come
+answers, several to a frame, and the end of the batch. Everything a row needs is encoded by the
+child already: the orchestrator writes `state` and `items_json` without looking inside.
+"""
+
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.runs import RunStatus
+from visapi_engine.machine.commands import Command
+from visapi_engine.machine.events import Event
+
+
+class Work(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One run and what it was told, in order. A run stands in a batch once.
+
+    `program` is the SHA-256 of the compiled program in hex; `state` the bytes of `runs.state`
+    (None before the first transition, then the first event is `Started`); `seq` the last number
+    used in its history.
+    """
+
+    run: UUID
+    tenant: str
+    program: str
+    seq: int
+    events: list[Event]
+    state: bytes | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The run after its events. Every event was consumed, or is among `noted` and changed nothing.
+
+    `commands` hold at most one command per task path and one per timer id: the last one given,
+    which is all that the rows need. `items_json` is a JSON array of `HistoryItem`, numbered
+    `first_seq` to `seq`; when it is empty `first_seq` is `seq + 1`. `output` or `error`
+    (a `WorkflowError`) is JSON and set when the run `ended` so.
+    """
+
+    run: UUID
+    status: RunStatus
+    state: bytes
+    first_seq: int
+    seq: int
+    commands: list[Command] = []
+    items_json: bytes = b"[]"
+    output: bytes | None = None
+    error: bytes | None = None
+    started: bool = False
+    """These events began the run: `started_at` is due."""
+    ended: bool = False
+    noted: list[str] = []
+    """Why events changed nothing: late, repeated, of no concern. For logs and counters."""
+    ok: bool = True
+    """False when the engine, not the workflow, is why the run faulted (see `killed`)."""
+    killed: str | None = None
+    """How the run killed its process each time it was tried, or why its program is refused."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of an engine process. A run that passes one is given a second chance alone, then faults."""
+
+    run_cpu_ms: int = 250
+    """CPU time one run may use in one batch; the kernel ends the process then."""
+    run_wall_ms: int = 2_000
+    """Wall-clock time without any answer after which the process is replaced: it hangs. That is
+    the machine's doing (a run cannot wait), so it is no strike against a run."""
+    load_wall_ms: int = 5_000
+    """The same for compiling a program's expressions."""
+    memory_bytes: int = 512 * 1024 * 1024
+    """RLIMIT_AS of the process."""
+    programs: int = 1_000
+    """Programs one process holds compiled; a process that holds more is replaced."""
+    start_wall_ms: int = 15_000
+    """Wall-clock time a process may take to start and import everything."""
+
+
+class Load(msgspec.Struct, frozen=True, tag="load"):
+    """Down: a compiled program, as stored."""
+
+    hash: str
+    body: bytes
+
+
+class Batch(msgspec.Struct, frozen=True, tag="batch"):
+    """Down: work whose programs were all sent before."""
+
+    works: list[Work]
+
+
+Down = Load | Batch
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """Up: the process is warm and its limits are in force."""
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded", omit_defaults=True):
+    """Up: a program is compiled; `refused` says why it could not be."""
+
+    hash: str
+    refused: str | None = None
+
+
+class Answers(msgspec.Struct, frozen=True, tag="answers"):
+    """Up: some answers of the batch, in the batch's order."""
+
+    answers: list[Answer]
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """Up: the batch is answered whole."""
+
+
+class Crashed(msgspec.Struct, frozen=True, tag="crashed"):
+    """Up, the last word of a process that a bug ends: the kind of exception, and where."""
+
+    where: str
+
+
+Up = Ready | Loaded | Answers | Done | Crashed

@@ -1,0 +1,220 @@
+"""A run told as a story: say what happens, read what it asks for.
+
+A session stands where the orchestrator stands. It keeps the rows that follow from commands, and
+after each event holds the machine to its promises: the old state is untouched, the state survives
+its own bytes, the rows are exactly the open work, and a replay from the start gives the same.
+"""
+
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import Decision
+from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
+from visapi_common.contracts.runs import ENDED, RunStatus
+from visapi_engine.definition.compile import Compiled, compile_definition
+from visapi_engine.expressions.evaluate import build_evaluator
+from visapi_engine.machine.advance import advance
+from visapi_engine.machine.commands import CallTask, Command, DropTask, DropTimer, HoldTask, SetTimer
+from visapi_engine.machine.events import (
+    CancelRequested,
+    Event,
+    Resolved,
+    ResumeRequested,
+    Started,
+    SuspendRequested,
+    TaskCompleted,
+    TaskFaulted,
+    TaskUncertain,
+    TimerFired,
+)
+from visapi_engine.machine.history import Entry
+from visapi_engine.machine.plan import make_plan
+from visapi_engine.machine.result import Advance
+from visapi_engine.machine.state import CallFrame, State, TryFrame, WaitFrame, decode_state, encode_state
+
+NOON = 1_700_000_000_000
+RUN = "01890000-0000-7000-8000-000000000001"
+
+HEAD = b"document: {dsl: '1.0.3', namespace: test, name: story, version: '1.0.0'}\n"
+
+
+def compiled(body: str) -> Compiled:
+    """Compile a definition given without its `document`."""
+    return compile_definition(HEAD + body.encode(), "application/yaml")
+
+
+class Session:
+    """One run of one definition, from its first event on."""
+
+    def __init__(self, body: str | Compiled, *, run: str = RUN) -> None:
+        self.compiled = compiled(body) if isinstance(body, str) else body
+        self.plan = make_plan(self.compiled.program)
+        self.evaluate = build_evaluator(self.compiled.program)
+        self.run = run
+        self.now = NOON
+        self.state: bytes | None = None
+        self.last: Advance | None = None
+        self.events: list[Event] = []
+        self.entries: list[Entry] = []
+        self.tasks: dict[str, CallTask | HoldTask] = {}
+        self.timers: dict[str, int] = {}
+        self.calls: list[CallTask] = []
+        self.output: Any = None
+        self.error: WorkflowError | None = None
+
+    # ---- what happens
+
+    def start(self, value: Any = None) -> str:
+        return self.tell(Started(self.now, self.run, msgspec.json.encode(value)))
+
+    def complete(self, path: str, output: Any = None, *, attempt: int | None = None) -> str:
+        attempt = attempt or self.attempt(path)
+        return self.tell(TaskCompleted(self.now, path, attempt, msgspec.json.encode(output)))
+
+    def fault(
+        self, path: str, status: int = 503, kind: str = "communication", *, attempt: int | None = None
+    ) -> str:
+        error = WorkflowError(type=ERROR_BASE + kind, status=status, title="It failed")
+        attempt = attempt or self.attempt(path)
+        return self.tell(TaskFaulted(self.now, path, attempt, msgspec.json.encode(error)))
+
+    def doubt(self, path: str, *, attempt: int | None = None) -> str:
+        return self.tell(TaskUncertain(self.now, path, attempt or self.attempt(path)))
+
+    def resolve(self, path: str, decision: Decision, output: Any = None) -> str:
+        body = msgspec.json.encode(output)
+        return self.tell(Resolved(self.now, path, decision, "operator", body))
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+
+    def fire(self, timer: str) -> str:
+        """The timer fires now, due or not."""
+        return self.tell(TimerFired(self.now, timer))
+
+    def fire_next(self) -> str:
+        """Let time pass until the earliest timer is due."""
+        timer, due = min(self.timers.items(), key=lambda item: (item[1], item[0]))
+        self.now = max(self.now, due)
+        return self.fire(timer)
+
+    def cancel(self) -> str:
+        return self.tell(CancelRequested(self.now, "operator", "no longer needed"))
+
+    def suspend(self) -> str:
+        return self.tell(SuspendRequested(self.now, "operator"))
+
+    def resume(self) -> str:
+        return self.tell(ResumeRequested(self.now, "operator"))
+
+    # ---- what came of it
+
+    def tell(self, event: Event) -> str:
+        """Give the machine an event, apply its commands, and print them."""
+        before = self.state
+        state = None if before is None else decode_state(before)
+        step = advance(self.plan, state, event, self.evaluate)
+        assert state is None or encode_state(state) == before, "the machine changed the state it was given"
+        self.state = encode_state(step.state)
+        assert encode_state(decode_state(self.state)) == self.state, "the state does not survive its bytes"
+        self.events.append(event)
+        self.last = step
+        if step.noted is not None:
+            assert self.state == before, "a noted event changed the state"
+            assert not step.history
+        self.entries += step.history
+        for command in step.commands:
+            self._apply(command)
+        if step.state.status in ENDED and step.noted is None:
+            self.output, self.error = step.output, step.error
+        self._check_rows(step.state)
+        return told(step)
+
+    def status(self) -> RunStatus:
+        assert self.last is not None
+        return self.last.state.status
+
+    def noted(self) -> str | None:
+        assert self.last is not None
+        return self.last.noted
+
+    def attempt(self, path: str) -> int:
+        return self.tasks[path].attempt
+
+    def words(self) -> list[str]:
+        """The history so far, one line an item, in the specification's words."""
+        return [shown_entry(entry) for entry in self.entries]
+
+    def replayed(self) -> bytes:
+        """The state that the recorded events give from the start."""
+        state: State | None = None
+        for event in self.events:
+            state = advance(self.plan, state, event, self.evaluate).state
+        assert state is not None
+        return encode_state(state)
+
+    def _apply(self, command: Command) -> None:
+        match command:
+            case CallTask():
+                self.tasks[command.path] = command
+                self.calls.append(command)
+            case HoldTask():
+                self.tasks[command.path] = command
+            case DropTask():
+                self.tasks.pop(command.path, None)
+            case SetTimer():
+                self.timers[command.id] = command.fire_at_ms
+            case DropTimer():
+                self.timers.pop(command.id, None)
+
+    def _check_rows(self, state: State) -> None:
+        """What is open has its row, and nothing else has; what a suspended run recorded is consumed."""
+        kept = {event.path for event in state.deferred if isinstance(event, TaskCompleted | TaskFaulted)}
+        fired = {event.id for event in state.deferred if isinstance(event, TimerFired)}
+        open_tasks = {path for path, frame in state.frames.items() if isinstance(frame, CallFrame)}
+        assert set(self.tasks) == open_tasks - kept, (self.tasks, state.frames)
+        assert set(self.timers) == set(open_timers(state)) - fired, (self.timers, state.frames)
+
+
+def open_timers(state: State) -> dict[str, int]:
+    """The timers that a state waits for, as its frames say."""
+    found: dict[str, int] = {}
+    for path, frame in state.frames.items():
+        if frame.timeout_at is not None:
+            found[f"{path}#timeout"] = frame.timeout_at
+        if isinstance(frame, WaitFrame):
+            found[f"{path}#wait"] = frame.due
+        if isinstance(frame, TryFrame) and frame.retry_at is not None:
+            found[f"{path}#retry"] = frame.retry_at
+        if isinstance(frame, TryFrame) and frame.attempt_at is not None:
+            found[f"{path}#attempt"] = frame.attempt_at
+    return found
+
+
+def told(step: Advance) -> str:
+    """A transition in words: what it asks for, then the run's status."""
+    if step.noted is not None:
+        return f"noted: {step.noted}"
+    lines = [shown_command(command) for command in step.commands]
+    lines.append(f"the run is {step.state.status.value}")
+    return "\n".join(lines)
+
+
+def shown_command(command: Command) -> str:
+    match command:
+        case CallTask():
+            again = f" (attempt {command.attempt})" if command.attempt > 1 else ""
+            return f"call {command.path} {command.function} {command.arguments.decode()}{again}"
+        case HoldTask():
+            return f"hold {command.path}"
+        case DropTask():
+            return f"cancel {command.path}" if command.cancelled else f"drop {command.path}"
+        case SetTimer():
+            return f"timer {command.id} at noon+{(command.fire_at_ms - NOON) / 1000:g}s"
+        case DropTimer():
+            return f"untimer {command.id}"
+
+
+def shown_entry(entry: Entry) -> str:
+    return entry.type if entry.task is None else f"{entry.type} {entry.task.pointer}"
