@@ -1,0 +1,1 @@
+"""The ledger's SQL, and everything else that talks to the world."""

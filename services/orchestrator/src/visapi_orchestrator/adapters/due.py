@@ -1,0 +1,49 @@
+"""Overdue rows, straight from PostgreSQL."""
+
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.queries import load_queries
+from visapi_orchestrator.core.said import DueTimer, Said
+
+_SQL = load_queries("visapi_orchestrator.adapters", "sql/due.sql")
+
+
+class NextTimer(msgspec.Struct, frozen=True):
+    """Seconds until the next timer (None: there is none), and the database's clock."""
+
+    wait_s: float | None
+    now_ms: int
+
+
+class PostgresDue:
+    """See `app.ports.Due`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def claim_timers(self, limit: int) -> list[Said]:
+        """Timers that are due, pushed so that they come again if this process dies."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["claim_timers"], limit)
+        return [Said(row["run"], timers=[DueTimer(row["id"], row["fire_at_ms"])]) for row in rows]
+
+    async def claim_runs(self, limit: int, overdue_s: float) -> list[UUID]:
+        """Pending runs overdue by `overdue_s` whose trigger did not come."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["claim_runs"], limit, overdue_s)
+        return [row["id"] for row in rows]
+
+    async def claim_inbox(self, limit: int) -> list[UUID]:
+        """Runs with overdue inbox rows; a run may stand there twice."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["claim_inbox"], limit)
+        return [row["run"] for row in rows]
+
+    async def next_timer(self) -> NextTimer:
+        with pg_faults():
+            row = await self._pool.fetchrow(_SQL["next_timer"])
+        assert row is not None
+        return NextTimer(row["wait_s"], row["now_ms"])

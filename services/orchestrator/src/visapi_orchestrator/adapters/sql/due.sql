@@ -1,0 +1,48 @@
+-- What is overdue is claimed by pushing its time, under `for update skip locked`, so that several
+-- orchestrators share the work and a row whose taker died comes again (DESIGN 3.2). The database's
+-- clock decides (DESIGN 3.8). At most $1 rows.
+
+-- name: claim_timers
+-- Pushed by as much as it is late already, between 2 and 60 s: the wait doubles.
+with due as (
+    select run, id, fire_at from timers where due_at <= now() order by due_at limit $1
+    for update skip locked
+)
+update timers t
+set due_at = now() + greatest(interval '2 seconds', least(interval '60 seconds', now() - due.fire_at))
+from due
+where t.run = due.run and t.id = due.id
+returning t.run, t.id, (extract(epoch from t.fire_at) * 1000)::bigint as fire_at_ms
+
+-- name: claim_runs
+-- Pending runs whose trigger did not come. $2: only those overdue by so many seconds.
+with due as (
+    select id from runs
+    where status = 'pending' and sweep_at <= now() - make_interval(secs => $2::float8)
+    order by sweep_at limit $1
+    for update skip locked
+)
+update runs r
+set sweep_at = now() + make_interval(secs => least(60, power(2, least(r.sweeps, 5) + 1))),
+    sweeps = least(r.sweeps + 1, 1000)
+from due
+where r.id = due.id
+returning r.id
+
+-- name: claim_inbox
+with due as (
+    select run, key from inbox where sweep_at <= now() order by sweep_at limit $1
+    for update skip locked
+)
+update inbox i
+set sweep_at = now() + make_interval(secs => least(60, power(2, least(i.sweeps, 5) + 1))),
+    sweeps = least(i.sweeps + 1, 1000)
+from due
+where i.run = due.run and i.key = due.key
+returning i.run
+
+-- name: next_timer
+-- Seconds until the next timer is due, and the database's clock in milliseconds.
+select
+    extract(epoch from (select min(due_at) from timers) - now())::float8 as wait_s,
+    (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms

@@ -1,0 +1,60 @@
+-- Open tasks that may have been lost on the way, heartbeats, claims.
+
+-- name: overdue_functions
+-- Which functions have tasks that are overdue for a look. A task with a recent heartbeat is at work.
+select t.tenant, t.function
+from tasks t
+where t.sweep_at <= now() and t.state in ('queued', 'started')
+    and (t.heartbeat_at is null or t.heartbeat_at < now() - interval '10 seconds')
+group by t.tenant, t.function
+limit 1000
+
+-- name: claim_tasks
+-- Overdue tasks of one function that were sent last before $4 (null: any), to be sent again.
+with due as (
+    select run, path from tasks
+    where sweep_at <= now() and state in ('queued', 'started') and tenant = $2 and function = $3
+        and (heartbeat_at is null or heartbeat_at < now() - interval '10 seconds')
+        and ($4::timestamptz is null or sent_at < $4)
+    order by sweep_at limit $1
+    for update skip locked
+)
+update tasks t
+set sweep_at = now() + make_interval(secs => least(60, power(2, least(t.sweeps + 1, 5) + 1))),
+    sweeps = least(t.sweeps + 1, 1000), sent_at = now()
+from due
+where t.run = due.run and t.path = due.path
+returning t.run, t.path, t.attempt, t.sweeps, t.token, t.message
+
+-- name: postpone_tasks
+-- Overdue tasks of a function whose messages are still under way: look again later.
+update tasks set sweep_at = now() + interval '2 seconds'
+where (run, path) in (
+    select run, path from tasks
+    where sweep_at <= now() and state in ('queued', 'started') and tenant = $2 and function = $3
+    order by sweep_at limit $1
+    for update skip locked
+)
+
+-- name: expose_tasks
+-- The stream was lost: every open task is due for a look now.
+update tasks set sweep_at = now(), sweeps = 0
+where state in ('queued', 'started')
+    and (heartbeat_at is null or heartbeat_at < now() - interval '10 seconds')
+
+-- name: beat
+update tasks t set heartbeat_at = now()
+from unnest($1::uuid[], $2::text[], $3::int[]) as b (run, path, attempt)
+where t.run = b.run and t.path = b.path and t.attempt = b.attempt
+
+-- name: claim_once
+-- Start tasks whose effect may happen only once.
+update tasks t set state = 'started', claimed_by = c.worker, heartbeat_at = now()
+from unnest($1::uuid[], $2::text[], $3::int[], $4::text[]) as c (run, path, attempt, worker)
+where t.run = c.run and t.path = c.path and t.attempt = c.attempt and t.state = 'queued'
+
+-- name: holders
+-- Who holds the attempts that are still wanted; an uncertain one is held by nobody.
+select t.run, t.path, t.attempt, case when t.state = 'started' then t.claimed_by end as claimed_by
+from unnest($1::uuid[], $2::text[], $3::int[]) as c (run, path, attempt)
+join tasks t on t.run = c.run and t.path = c.path and t.attempt = c.attempt

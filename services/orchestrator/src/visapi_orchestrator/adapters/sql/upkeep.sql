@@ -1,0 +1,30 @@
+-- Functions, stream incarnations, programs, and what grows old.
+
+-- name: register_functions
+insert into functions (owner, name, version, spec)
+select $1, f.name, f.version, f.spec
+from unnest($2::text[], $3::text[], $4::bytea[]) as f (name, version, spec)
+on conflict (owner, name, version) do update set spec = excluded.spec, announced_at = now()
+
+-- name: list_functions
+select distinct on (owner, name) owner, name, spec from functions order by owner, name, announced_at desc
+
+-- name: see_stream
+-- Remember an incarnation; answers the one seen before, null at first sight.
+with before as (select incarnation from streams where name = $1),
+seen as (
+    insert into streams (name, incarnation) values ($1, $2)
+    on conflict (name) do update set incarnation = excluded.incarnation, seen_at = now()
+)
+select (select incarnation from before) as before
+
+-- name: program
+select body from programs where hash = decode($1, 'hex')
+
+-- name: sweep_idempotency
+delete from idempotency where ctid in (
+    select ctid from idempotency where created_at < now() - interval '7 days' limit $1
+)
+
+-- name: ensure_partitions
+select ensure_partitions($1)

@@ -1,0 +1,65 @@
+"""Rows of open tasks: sweeps, heartbeats, claims."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import msgspec
+
+from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.task_messages import Claim, TaskMessage
+from visapi_orchestrator.core.open_tasks import Attempt, LostTask
+
+_SQL = load_queries("visapi_orchestrator.adapters", "sql/tasks.sql")
+_decode = msgspec.json.Decoder(TaskMessage).decode
+
+
+class PostgresTasks:
+    """See `app.task_sweep.OpenTasks`, `app.heartbeats.BeatenTasks`, `app.claims.ClaimedTasks`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def overdue_functions(self) -> list[tuple[str, str]]:
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["overdue_functions"])
+        return [(row["tenant"], row["function"]) for row in rows]
+
+    async def claim_lost(
+        self, limit: int, tenant: str, function: str, sent_before: datetime | None
+    ) -> list[LostTask]:
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["claim_tasks"], limit, tenant, function, sent_before)
+        return [
+            LostTask(
+                run=row["run"],
+                path=row["path"],
+                attempt=row["attempt"],
+                send=row["sweeps"],
+                token=row["token"],
+                body=row["message"],
+                trace=_decode(row["message"]).trace,
+            )
+            for row in rows
+        ]
+
+    async def postpone(self, limit: int, tenant: str, function: str) -> None:
+        with pg_faults():
+            await self._pool.execute(_SQL["postpone_tasks"], limit, tenant, function)
+
+    async def beat(self, attempts: Collection[Attempt]) -> None:
+        """Note that somebody works on these."""
+        columns = [list(column) for column in zip(*attempts, strict=True)]
+        with pg_faults():
+            await self._pool.execute(_SQL["beat"], *columns)
+
+    async def claim(self, claims: Sequence[Claim]) -> dict[Attempt, str]:
+        """Start what is queued; who holds each attempt now. Committed when this returns."""
+        run = [claim.run for claim in claims]
+        path = [claim.path for claim in claims]
+        attempt = [claim.attempt for claim in claims]
+        worker = [claim.worker for claim in claims]
+        with pg_faults(effect=True):
+            await self._pool.execute(_SQL["claim_once"], run, path, attempt, worker)
+            rows = await self._pool.fetch(_SQL["holders"], run, path, attempt)
+        return {(row["run"], row["path"], row["attempt"]): row["claimed_by"] or "" for row in rows}

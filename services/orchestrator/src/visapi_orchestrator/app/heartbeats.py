@@ -1,0 +1,43 @@
+"""Heartbeats of tasks, written together at most once a second."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Protocol
+
+from visapi_common.contracts.engine_messages import TaskHeartbeat
+from visapi_common.core.errors import Fault
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.core.open_tasks import Attempt
+
+_EVERY_S = 1.0
+_BOUND = 10_000
+"""Heartbeats kept while PostgreSQL is away; a task beats again every 3 s anyway."""
+
+
+class BeatenTasks(Protocol):
+    async def beat(self, attempts: Collection[Attempt]) -> None: ...
+
+
+class Heartbeats:
+    """Collects heartbeats and writes them."""
+
+    def __init__(self, tasks: BeatenTasks) -> None:
+        self._tasks = tasks
+        self._heard: set[Attempt] = set()
+        self._log = get_logger("heartbeats")
+
+    def beat(self, heartbeat: TaskHeartbeat) -> None:
+        if len(self._heard) < _BOUND:
+            self._heard.add((heartbeat.run, heartbeat.path, heartbeat.attempt))
+
+    async def run(self) -> None:
+        """Write what was heard until cancelled."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            if not self._heard:
+                continue
+            heard, self._heard = self._heard, set()
+            try:
+                await self._tasks.beat(heard)
+            except Fault as fault:
+                self._log.warning("heartbeats_not_written", detail=str(fault))

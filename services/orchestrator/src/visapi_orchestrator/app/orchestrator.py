@@ -1,0 +1,184 @@
+"""All parts of the orchestrator, started in order and stopped in order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from visapi_common.contracts import subjects
+from visapi_common.core.errors import Fault
+from visapi_common.runtime.service import Lifecycle
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.app.claims import Asked, ClaimedTasks, Claims
+from visapi_orchestrator.app.database_clock import DatabaseClock
+from visapi_orchestrator.app.due_work import DueRows, DueWork
+from visapi_orchestrator.app.heartbeats import BeatenTasks, Heartbeats
+from visapi_orchestrator.app.intake import Intake
+from visapi_orchestrator.app.outbox import Outbox
+from visapi_orchestrator.app.ports import Engine, Ledger, Monotonic, Payloads, Publisher
+from visapi_orchestrator.app.pump import Pump, Source
+from visapi_orchestrator.app.registry import FunctionRows, Registry, Streams
+from visapi_orchestrator.app.task_sweep import OpenTasks, TaskStream, TaskSweep
+from visapi_orchestrator.app.transitions import Tools, Transitions
+from visapi_orchestrator.app.upkeep import AgingRows, keep_tidy
+from visapi_orchestrator.app.values import ValueReader
+
+_HEALTH_EVERY_S = 1.0
+_START_RETRY_S = 0.5
+
+
+class NatsBus(Publisher, Protocol):
+    """The connection, as far as wiring needs it."""
+
+    @property
+    def connected(self) -> bool: ...
+    async def subscribe(
+        self, subject: str, handler: Callable[[Asked], None], queue: str | None = None
+    ) -> object: ...
+    def on_reconnect(self, callback: Callable[[], Awaitable[None] | None]) -> None: ...
+
+
+class PulledSource(Source, Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class TaskRows(OpenTasks, BeatenTasks, ClaimedTasks, Protocol):
+    """Everything about open tasks."""
+
+
+class UpkeepRows(FunctionRows, AgingRows, Protocol):
+    """Everything else."""
+
+
+class JetStreams(Streams, TaskStream, Protocol):
+    """Streams, as the registry and the sweep see them."""
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """The real things."""
+
+    ledger: Ledger
+    due: DueRows
+    tasks: TaskRows
+    upkeep: UpkeepRows
+    streams: JetStreams
+    bus: NatsBus
+    results: PulledSource
+    triggers: PulledSource
+    engine: Engine
+    payloads: Payloads
+    monotonic: Monotonic
+
+
+class Tuning(Protocol):
+    """The settings that concern this layer."""
+
+    @property
+    def effect_secret(self) -> bytes: ...
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def batch_max(self) -> int: ...
+    @property
+    def record_inputs(self) -> bool: ...
+
+
+class Orchestrator:
+    """Owns the parts; `run` returns when everything held is settled or handed back."""
+
+    def __init__(self, world: World, tuning: Tuning, lifecycle: Lifecycle) -> None:
+        metrics, secret = lifecycle.metrics, tuning.effect_secret
+        self._world = world
+        self._lanes = tuning.lanes
+        self._lifecycle = lifecycle
+        self._clock = DatabaseClock(world.monotonic)
+        self._heartbeats = Heartbeats(world.tasks)
+        self._claims = Claims(world.tasks, secret)
+        self._registry = Registry(world.upkeep, world.streams, metrics)
+        self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
+        tools = Tools(
+            ledger=world.ledger,
+            engine=world.engine,
+            values=ValueReader(world.payloads),
+            outbox=Outbox(world.bus, metrics),
+            clock=self._clock,
+            metrics=metrics,
+            spans=lifecycle.spans,
+            timer_set=self._timer_set,
+        )
+        transitions = Transitions(tools, secret=secret, record_inputs=tuning.record_inputs)
+        self._pump = Pump(
+            results=world.results,
+            triggers=world.triggers,
+            intake=Intake(secret=secret, metrics=metrics, beat=self._heartbeats.beat),
+            transitions=transitions,
+            metrics=metrics,
+            batch_max=tuning.batch_max,
+        )
+        self._due = DueWork(world.due, self._pump, self._clock, metrics)
+        self._log = get_logger("orchestrator")
+
+    def _timer_set(self, fire_at_ms: int) -> None:
+        self._due.timer_set(fire_at_ms)
+
+    async def run(self) -> None:
+        """Orchestrate until the lifecycle stops."""
+        world, lifecycle = self._world, self._lifecycle
+        await self._hear_the_time()
+        world.bus.on_reconnect(self._registry.heal_soon)
+        world.bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
+        await world.bus.subscribe(subjects.CONTROL_REGISTER, self._registry.receive, "orchestrator")
+        await world.bus.subscribe(subjects.CONTROL_CLAIM, self._claims.receive, "orchestrator")
+        async with asyncio.TaskGroup() as group:
+            aside = [
+                group.create_task(work)
+                for work in (
+                    self._registry.keep_healed(),
+                    self._registry.serve(),
+                    self._claims.run(),
+                    self._heartbeats.run(),
+                    self._sweep.run(),
+                    self._due.fire_timers(),
+                    self._due.sweep(),
+                    self._watch_health(),
+                    keep_tidy(world.upkeep),
+                )
+            ]
+            await world.results.start()
+            await world.triggers.start()
+            lanes = [group.create_task(self._pump.run_lane()) for _ in range(self._lanes)]
+            await lifecycle.stopping.wait()
+            await world.triggers.stop()
+            await world.results.stop()
+            self._pump.stop()
+            await asyncio.wait(lanes)
+            self._pump.hand_back()
+            for task in aside:
+                task.cancel()
+
+    async def _hear_the_time(self) -> None:
+        """Nothing can be decided before the database has said what time it is."""
+        while not self._lifecycle.stopping.is_set():
+            try:
+                self._clock.heard((await self._world.due.next_timer()).now_ms)
+            except Fault as fault:
+                self._log.warning("database_awaited", detail=str(fault))
+                await asyncio.sleep(_START_RETRY_S)
+            else:
+                return
+
+    async def _watch_health(self) -> None:
+        await self._registry.wait_healed()
+        while True:
+            try:
+                await self._world.due.next_timer()
+                alive = True
+            except Fault:
+                alive = False
+            self._lifecycle.ready("postgres", alive)
+            connected = self._world.bus.connected
+            self._lifecycle.ready("nats", connected)
+            self._lifecycle.metrics.nats_connected.set(connected)
+            await asyncio.sleep(_HEALTH_EVERY_S)

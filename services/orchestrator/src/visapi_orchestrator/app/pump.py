@@ -1,0 +1,150 @@
+"""Takes everything that waits, results first, and keeps the lanes busy.
+
+A lane takes what is there, up to `batch_max`, and never waits for more: under load a batch fills
+itself while the lanes are busy, at rest a message travels alone. A run is in one batch at a time;
+what arrives for it meanwhile is kept aside and joins the next one. Started work goes first: results
+before triggers, and rows that a sweep claimed with them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.app.intake import Incoming, Intake
+from visapi_orchestrator.core.said import Said
+
+_PAUSE_FIRST_S = 0.1
+_PAUSE_MAX_S = 2.0
+
+
+class Source(Protocol):
+    """A continuous pull (`adapters.pull_loop`)."""
+
+    def take_nowait(self, limit: int) -> Sequence[Incoming]: ...
+    def on_arrival(self, wake: "asyncio.Event") -> None: ...
+    @property
+    def waiting(self) -> int: ...
+
+
+class Advancer(Protocol):
+    """`Transitions`, as far as lanes are concerned."""
+
+    async def advance(self, batch: list[Said]) -> bool: ...
+
+
+class Pump:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        *,
+        results: Source,
+        triggers: Source,
+        intake: Intake,
+        transitions: Advancer,
+        metrics: Metrics,
+        batch_max: int,
+    ) -> None:
+        self._results = results
+        self._triggers = triggers
+        self._intake = intake
+        self._transitions = transitions
+        self._metrics = metrics
+        self._batch_max = batch_max
+        self._wake = asyncio.Event()
+        self._claimed: deque[Said] = deque()
+        self._busy: set[UUID] = set()
+        self._aside: dict[UUID, Said] = {}
+        self._stopped = False
+        self._log = get_logger("pump")
+        results.on_arrival(self._wake)
+        triggers.on_arrival(self._wake)
+
+    def put(self, said: Sequence[Said]) -> None:
+        """Rows claimed from PostgreSQL, to be said in the next batch."""
+        self._claimed.extend(said)
+        if said:
+            self._wake.set()
+
+    @property
+    def backlog(self) -> int:
+        """How much waits here for a lane."""
+        return self._results.waiting + self._triggers.waiting + len(self._claimed)
+
+    def stop(self) -> None:
+        """Let the lanes end after what they hold."""
+        self._stopped = True
+        self._wake.set()
+
+    def hand_back(self) -> None:
+        """After the lanes ended: what no lane took goes back to the server at once."""
+        for said in (*self._claimed, *self._aside.values()):
+            for receipt in said.receipts:
+                receipt.nak()
+        self._claimed.clear()
+        self._aside.clear()
+
+    async def run_lane(self) -> None:
+        """Advance batch after batch until stopped."""
+        pause_s = _PAUSE_FIRST_S
+        while True:
+            batch = await self._next_batch()
+            if not batch:
+                return
+            self._metrics.engine_batch_messages.observe(sum(said.messages for said in batch))
+            try:
+                with self._metrics.transition_seconds.time():
+                    well = await self._transitions.advance(batch)
+            finally:
+                self._release(batch)
+            if well:
+                pause_s = _PAUSE_FIRST_S
+            else:
+                await asyncio.sleep(pause_s)
+                pause_s = min(_PAUSE_MAX_S, pause_s * 2)
+
+    async def _next_batch(self) -> list[Said]:
+        while not self._stopped:
+            self._wake.clear()
+            batch = self._gather()
+            if batch:
+                if self.backlog:
+                    # More waits than one batch takes: wake another lane.
+                    self._wake.set()
+                return batch
+            await self._wake.wait()
+        return []
+
+    def _gather(self) -> list[Said]:
+        room = self._batch_max
+        taken: dict[UUID, Said] = {}
+        room -= self._join(self._intake.read(self._results.take_nowait(room)), taken)
+        claimed = [self._claimed.popleft() for _ in range(min(max(room, 1), len(self._claimed)))]
+        room -= self._join(claimed, taken)
+        if room > 0:
+            self._join(self._intake.read(self._triggers.take_nowait(room)), taken)
+        self._busy.update(taken)
+        return list(taken.values())
+
+    def _join(self, said: Sequence[Said], taken: dict[UUID, Said]) -> int:
+        """Sort into the batch, or aside when the run is in another lane."""
+        for one in said:
+            run = one.run
+            home = self._aside if run in self._busy else taken
+            known = home.get(run)
+            if known is None:
+                home[run] = one
+            else:
+                known.absorb(one)
+        return len(said)
+
+    def _release(self, batch: Sequence[Said]) -> None:
+        freed = [self._aside.pop(said.run) for said in batch if said.run in self._aside]
+        self._busy.difference_update(said.run for said in batch)
+        if freed:
+            self._claimed.extendleft(freed)
+            self._wake.set()

@@ -1,0 +1,310 @@
+"""One batch through the delivery protocol: load, advance, write, publish, acknowledge.
+
+The order is the protocol (DESIGN sections 2 and 3):
+
+1. A trigger describes its run completely, so a new run is not read; the compare-and-set on revision
+   0 tells whether that was right. All other runs are read together, after their messages arrived:
+   a state read then has seen everything that caused the messages, so what it calls stale is stale.
+2. The engine folds each run's events into one answer.
+3. One transaction writes all runs whose revision has not moved. The others are folded again on what
+   the ledger says now, up to `ROUNDS` times; then they are handed back.
+4. Only then tasks are published, and only then messages are acknowledged. A lost commit answer is
+   settled by reading: a revision one higher with our very state means that our commit happened.
+
+A fault of the world hands messages back and leaves rows to be claimed again; it never acknowledges.
+A batch that PostgreSQL refuses is written run by run, so that a bad row cannot fail its neighbours.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.core.errors import Fault, PermanentFault, UnknownFault
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_common.telemetry.spans import Spans
+from visapi_engine.machine.commands import CallTask
+from visapi_engine.machine.events import EngineFailed, Event
+from visapi_engine.process.protocol import Answer, Work
+from visapi_orchestrator.app.database_clock import DatabaseClock
+from visapi_orchestrator.app.outbox import Outbox
+from visapi_orchestrator.app.ports import Engine, Ledger
+from visapi_orchestrator.app.values import ValueReader
+from visapi_orchestrator.core.events import events_of
+from visapi_orchestrator.core.facts import Facts, facts_of
+from visapi_orchestrator.core.plan import Step, plan
+from visapi_orchestrator.core.said import Said
+from visapi_orchestrator.core.tasks import task_of
+
+ROUNDS = 5
+HAND_BACK_S = 1.0
+_encode = msgspec.json.Encoder().encode
+
+Batch = list[Said]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What transitions work with. `timer_set` hears the earliest timer that a batch has set."""
+
+    ledger: Ledger
+    engine: Engine
+    values: ValueReader
+    outbox: Outbox
+    clock: DatabaseClock
+    metrics: Metrics
+    spans: Spans
+    timer_set: Callable[[int], None]
+
+
+class Transitions:
+    """Advances batches. Several may be under way at once, but a run is in one of them at a time."""
+
+    def __init__(self, tools: Tools, *, secret: bytes, record_inputs: bool) -> None:
+        self._ledger = tools.ledger
+        self._engine = tools.engine
+        self._values = tools.values
+        self._outbox = tools.outbox
+        self._clock = tools.clock
+        self._metrics = tools.metrics
+        self._spans = tools.spans
+        self._timer_set = tools.timer_set
+        self._secret = secret
+        self._record = record_inputs
+        self._log = get_logger("transitions")
+
+    async def advance(self, batch: Batch) -> bool:
+        """Advance every run of the batch; each stands in it once.
+
+        Answers whether the world worked: after False the caller waits a little.
+        """
+        pending = batch
+        try:
+            for round_number in range(ROUNDS):
+                if not pending:
+                    return True
+                pending = await self._round(pending, trust_triggers=round_number == 0)
+        except Fault as fault:
+            self._log.warning("batch_handed_back", runs=len(pending), detail=str(fault))
+            _hand_back(pending)
+            return False
+        if pending:
+            self._log.warning("runs_contended", runs=len(pending))
+        _hand_back(pending)
+        return True
+
+    async def _round(self, batch: Batch, *, trust_triggers: bool) -> Batch:
+        """Fold and write once; return what must be folded again."""
+        known = await self._facts(batch, trust_triggers=trust_triggers)
+        absent = [said for said in batch if said.run not in known]
+        if absent:
+            await self._dismiss(absent)
+        steps = await self._fold([said for said in batch if said.run in known], known)
+        again: Batch = []
+        to_write: list[Step] = []
+        for step in steps:
+            if step.changes or not step.facts.trusted:
+                to_write.append(step)
+            else:
+                self._settle_unchanged(step)
+        if to_write:
+            again += await self._write(to_write)
+        return again
+
+    # ---- what is known
+
+    async def _facts(self, batch: Batch, *, trust_triggers: bool) -> dict[UUID, Facts]:
+        known: dict[UUID, Facts] = {}
+        unread: list[Said] = []
+        for said in batch:
+            if trust_triggers and said.trigger is not None and not said.look and not said.results:
+                known[said.run] = facts_of(said.trigger)
+            else:
+                unread.append(said)
+        if unread:
+            loaded = await self._ledger.load([said.run for said in unread])
+            if loaded.now_ms is not None:
+                self._clock.heard(loaded.now_ms)
+            known.update(loaded.facts)
+        return known
+
+    async def _dismiss(self, absent: Batch) -> None:
+        """Runs that are not live: they ended, or were never committed. Nothing is left to say to them."""
+        claimed = [said.run for said in absent if said.timers or said.look]
+        if claimed:
+            await self._ledger.forget(claimed)
+        self._metrics.messages_stale.labels("ended").inc(sum(said.messages for said in absent))
+        _acknowledge(absent)
+
+    # ---- the engine
+
+    async def _fold(self, batch: Batch, known: dict[UUID, Facts]) -> list[Step]:
+        works: dict[UUID, tuple[Said, Facts, list[Event]]] = {}
+        now_ms = self._clock.now_ms()
+        for said in batch:
+            facts = known[said.run]
+            works[facts.run] = (said, facts, await self._events(said, facts, now_ms))
+        asked = [_work(facts, events) for _, facts, events in works.values() if events]
+        steps = [_silent(*work) for work in works.values() if not work[2]]
+        with self._metrics.advance_seconds.time():
+            steps += [
+                await self._prepare(Step(*works[answer.run], answer))
+                async for answer in self._engine.advance(asked)
+            ]
+        return steps
+
+    async def _events(self, said: Said, facts: Facts, now_ms: int) -> list[Event]:
+        values = await self._values.resolve(said, facts)
+        if isinstance(values, WorkflowError):
+            return [EngineFailed(now_ms=now_ms, run=str(facts.run), error=_encode(values))]
+        return events_of(said, facts, values, now_ms)
+
+    async def _prepare(self, step: Step) -> Step:
+        """Make the payload columns and the tasks' messages, under the span of this transition."""
+        facts, answer = step.facts, step.answer
+        span = self._spans.open("transition", kind="consumer", parent=facts.trace)
+        span.set("visapi.run", str(facts.run))
+        span.set("visapi.status", answer.status)
+        step.trace = span.traceparent if facts.trace is not None else None
+        try:
+            step.output = await self._values.column(answer.output, facts)
+            for command in answer.commands:
+                if isinstance(command, CallTask):
+                    arguments = await self._values.arguments(command, facts)
+                    step.tasks.append(task_of(command, arguments, facts, self._secret, step.trace))
+        finally:
+            span.end()
+        return step
+
+    # ---- the ledger
+
+    async def _write(self, steps: list[Step]) -> Batch:
+        """Write steps in one transaction; return what must be folded again."""
+        rows = plan(steps, record=self._record)
+        try:
+            with self._metrics.commit_seconds.time():
+                written = await self._ledger.write(rows)
+        except UnknownFault as fault:
+            return await self._settle_unknown(steps, fault)
+        except PermanentFault as fault:
+            return await self._write_apart(steps, fault)
+        self._outbox.dead_letters(written.letters, steps)
+        if rows.new_timers.fire_at_ms:
+            self._timer_set(min(rows.new_timers.fire_at_ms))
+        again: Batch = []
+        for step in steps:
+            age_s = written.done.get(step.facts.run)
+            if age_s is None:
+                again.append(step.said)
+            else:
+                self._settle(step, age_s)
+        self._metrics.cas_conflicts.inc(len(again))
+        self._count(step for step in steps if step.facts.run in written.done)
+        return again
+
+    async def _settle_unknown(self, steps: list[Step], fault: UnknownFault) -> Batch:
+        """The commit's answer was lost: what the ledger says now decides."""
+        self._log.warning("commit_unknown", runs=len(steps), detail=str(fault))
+        now = await self._ledger.settled([step.facts.run for step in steps])
+        again: Batch = []
+        for step in steps:
+            stands = now.get(step.facts.run)
+            ours = stands is not None and stands.revision == step.facts.revision + 1
+            if (
+                ours
+                and stands is not None
+                and stands.state == (None if step.answer.ended else step.answer.state)
+            ):
+                self._settle(step, 0.0)
+            else:
+                again.append(step.said)
+        return again
+
+    async def _write_apart(self, steps: list[Step], fault: PermanentFault) -> Batch:
+        """PostgreSQL refused the batch; find out whose fault it was."""
+        if len(steps) > 1:
+            self._log.warning("batch_refused", runs=len(steps), detail=str(fault))
+            again: Batch = []
+            for step in steps:
+                again += await self._write([step])
+            return again
+        return await self._fault_run(steps[0], fault)
+
+    async def _fault_run(self, step: Step, fault: PermanentFault) -> Batch:
+        """A run whose row PostgreSQL refuses cannot go on: it faults, with the reason."""
+        if any(isinstance(event, EngineFailed) for event in step.events):
+            self._log.error("run_refused", run=str(step.facts.run), detail=str(fault))
+            _hand_back([step.said], delay_s=60.0)
+            return []
+        error = standard_error("runtime", 500, title="Not storable", detail=str(fault))
+        event = EngineFailed(now_ms=self._clock.now_ms(), run=str(step.facts.run), error=_encode(error))
+        again: Batch = []
+        async for answer in self._engine.advance([_work(step.facts, [event])]):
+            again += await self._write([await self._prepare(Step(step.said, step.facts, [event], answer))])
+        return again
+
+    # ---- afterwards
+
+    def _settle(self, step: Step, age_s: float) -> None:
+        self._outbox.announce(step)
+        _acknowledge([step.said])
+        answer = step.answer
+        if answer.ended:
+            self._metrics.run_seconds.labels(answer.status).observe(age_s)
+        if answer.noted:
+            self._metrics.messages_stale.labels("duplicate").inc(len(answer.noted))
+
+    def _settle_unchanged(self, step: Step) -> None:
+        self._metrics.messages_stale.labels("duplicate").inc(step.said.messages)
+        _acknowledge([step.said])
+
+    def _count(self, steps: Iterable[Step]) -> None:
+        """Metrics of a batch, added up first: an increment costs a lock."""
+        statuses: Counter[str] = Counter()
+        outcomes: Counter[str] = Counter()
+        timers = 0
+        for step in steps:
+            statuses[step.answer.status] += 1
+            outcomes.update(result.outcome for result in step.said.results)
+            timers += len(step.said.timers)
+        for status, count in statuses.items():
+            self._metrics.transitions.labels(status).inc(count)
+        for outcome, count in outcomes.items():
+            self._metrics.results_received.labels(outcome).inc(count)
+        self._metrics.timers_fired.inc(timers)
+
+
+def _work(facts: Facts, events: list[Event]) -> Work:
+    return Work(
+        run=facts.run,
+        tenant=facts.tenant,
+        program=facts.program,
+        seq=facts.seq,
+        events=events,
+        state=facts.state,
+    )
+
+
+def _silent(said: Said, facts: Facts, events: list[Event]) -> Step:
+    """Nothing was said after all (a hint whose rows are consumed): the run stays as it is."""
+    assert facts.state is not None
+    answer = Answer(
+        run=facts.run, status=facts.status, state=facts.state, first_seq=facts.seq + 1, seq=facts.seq
+    )
+    return Step(said, facts, events, answer)
+
+
+def _acknowledge(batch: Batch) -> None:
+    for said in batch:
+        for receipt in said.receipts:
+            receipt.ack()
+
+
+def _hand_back(batch: Batch, delay_s: float = HAND_BACK_S) -> None:
+    for said in batch:
+        for receipt in said.receipts:
+            receipt.nak(delay_s)

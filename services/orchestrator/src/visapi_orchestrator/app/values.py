@@ -1,0 +1,70 @@
+"""Large values come from and go to the artifact store around a transition; small ones pass by.
+
+A reference that cannot be read is the caller's or the worker's failure, not ours: the task faults.
+"""
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import Outcome, TaskResult
+from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.core.errors import PermanentFault, ProblemError
+from visapi_engine.machine.commands import CallTask
+from visapi_orchestrator.app.ports import Payloads
+from visapi_orchestrator.core.events import INPUT, Values
+from visapi_orchestrator.core.facts import Facts
+from visapi_orchestrator.core.said import Said
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ValueReader:
+    """Fetches what events need and stores what rows must not carry."""
+
+    def __init__(self, payloads: Payloads) -> None:
+        self._payloads = payloads
+
+    async def resolve(self, said: Said, facts: Facts) -> Values | WorkflowError:
+        """The values of one run's events; an error when its input cannot be read, which faults it."""
+        values: Values = {}
+        if facts.state is None:
+            if facts.input is None:
+                return _unreadable("input", "the run's stored input is no payload")
+            try:
+                values[INPUT] = await self._value(facts.tenant, facts.input)
+            except (PermanentFault, ProblemError) as fault:
+                return _unreadable("input", str(fault))
+        for position, result in enumerate(said.results):
+            if result.output is not None:
+                try:
+                    values[id(result)] = await self._value(facts.tenant, result.output)
+                except (PermanentFault, ProblemError) as fault:
+                    said.results[position] = _faulted(result, _unreadable("output", str(fault)))
+        return values
+
+    async def _value(self, tenant: str, payload: Payload) -> bytes:
+        if payload.inline is not msgspec.UNSET:
+            return bytes(payload.inline)
+        return await self._payloads.unpack(tenant, payload)
+
+    async def arguments(self, call: CallTask, facts: Facts) -> Payload:
+        """A task's input as it travels."""
+        if len(call.arguments) <= INLINE_LIMIT:
+            return Payload(inline=msgspec.Raw(call.arguments))
+        return await self._payloads.pack(facts.tenant, call.arguments)
+
+    async def column(self, raw: bytes | None, facts: Facts) -> bytes | None:
+        """A payload column."""
+        if raw is None:
+            return None
+        if len(raw) <= INLINE_LIMIT:
+            return b'{"inline":%b}' % raw
+        return _encode(await self._payloads.pack(facts.tenant, raw))
+
+
+def _unreadable(what: str, detail: str) -> WorkflowError:
+    return standard_error("runtime", 500, title=f"Unreadable {what}", detail=detail)
+
+
+def _faulted(result: TaskResult, error: WorkflowError) -> TaskResult:
+    return msgspec.structs.replace(result, outcome=Outcome.FAULTED, output=None, error=error)

@@ -1,0 +1,1 @@
+"""What a batch means, decided without touching anything: pure."""

@@ -1,0 +1,118 @@
+"""From what was said to the machine's events, in a fixed order: start, results, inbox, timers.
+
+Results come before what people asked for and before timers, so that an answer that was there in
+time is never beaten by a timeout of the same batch.
+"""
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import InboxBody, InboxKind, Outcome, TaskResult
+from visapi_common.contracts.problems import standard_error
+from visapi_engine.machine.events import (
+    CancelRequested,
+    Event,
+    Resolved,
+    ResumeRequested,
+    Started,
+    SuspendRequested,
+    TaskCompleted,
+    TaskFaulted,
+    TaskUncertain,
+    TimerFired,
+)
+from visapi_orchestrator.core.facts import Facts, InboxRow
+from visapi_orchestrator.core.said import DueTimer, Said
+
+_encode = msgspec.json.Encoder().encode
+_decode_body = msgspec.json.Decoder(InboxBody).decode
+
+_NO_ERROR = _encode(
+    standard_error("runtime", 500, title="Failed", detail="the worker reported a failure without an error")
+)
+
+Values = dict[int, bytes]
+"""Resolved payloads by the `id()` of the result they belong to, plus `INPUT` for the run's input."""
+
+INPUT = 0
+
+
+def events_of(said: Said, facts: Facts, values: Values, now_ms: int) -> list[Event]:
+    """The events of one run; `values` holds every output and the input as JSON."""
+    events: list[Event] = []
+    if facts.state is None:
+        events.append(Started(now_ms=now_ms, run=str(facts.run), input=values[INPUT]))
+    events.extend(result_event(result, values, now_ms) for result in said.results)
+    for row in facts.inbox:
+        event = inbox_event(row, now_ms)
+        if event is not None:
+            events.append(event)
+    events.extend(timer_event(timer, now_ms) for timer in said.timers)
+    return events
+
+
+def result_event(result: TaskResult, values: Values, now_ms: int) -> Event:
+    """A worker's answer; its token has been verified."""
+    error = _encode(result.error) if result.error is not None else None
+    match result.outcome:
+        case Outcome.COMPLETED:
+            return TaskCompleted(
+                now_ms=now_ms,
+                path=result.path,
+                attempt=result.attempt,
+                output=values.get(id(result), b"null"),
+            )
+        case Outcome.FAULTED:
+            return TaskFaulted(
+                now_ms=now_ms, path=result.path, attempt=result.attempt, error=error or _NO_ERROR
+            )
+        case Outcome.UNCERTAIN:
+            return TaskUncertain(now_ms=now_ms, path=result.path, attempt=result.attempt, error=error)
+
+
+def inbox_event(row: InboxRow, now_ms: int) -> Event | None:
+    """What an inbox row asks for; None for a row that no release of ours can have meant."""
+    try:
+        body = _decode_body(row.body)
+    except msgspec.DecodeError:
+        return None
+    match row.kind:
+        case InboxKind.CANCEL:
+            return CancelRequested(now_ms=now_ms, actor=body.actor, reason=body.reason)
+        case InboxKind.SUSPEND:
+            return SuspendRequested(now_ms=now_ms, actor=body.actor, reason=body.reason)
+        case InboxKind.RESUME:
+            return ResumeRequested(now_ms=now_ms, actor=body.actor, reason=body.reason)
+        case InboxKind.RESOLVE:
+            return _resolved(body, now_ms)
+        case InboxKind.RETRY:
+            return None
+
+
+def _resolved(body: InboxBody, now_ms: int) -> Event | None:
+    if body.path is None or body.decision is None:
+        return None
+    return Resolved(
+        now_ms=now_ms,
+        path=body.path,
+        decision=body.decision,
+        actor=body.actor,
+        output=None if body.output is msgspec.UNSET else bytes(body.output),
+        reason=body.reason,
+    )
+
+
+def timer_event(timer: DueTimer, now_ms: int) -> Event:
+    """The database found it due, so it is: our estimate of its clock may lag by a round trip."""
+    return TimerFired(now_ms=max(now_ms, timer.fire_at_ms), id=timer.id)
+
+
+def resolutions_of(facts: Facts) -> list[InboxBody]:
+    """The decisions about uncertain effects in the inbox; they close dead letters."""
+    found: list[InboxBody] = []
+    for row in facts.inbox:
+        if row.kind is InboxKind.RESOLVE:
+            try:
+                found.append(_decode_body(row.body))
+            except msgspec.DecodeError:
+                continue
+    return found

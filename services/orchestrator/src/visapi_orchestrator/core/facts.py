@@ -1,0 +1,60 @@
+"""What the ledger knows of a run before a transition."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import InboxKind, Trigger, WorkflowRef
+from visapi_common.contracts.payloads import Payload
+from visapi_common.contracts.runs import RunStatus
+
+
+class InboxRow(msgspec.Struct, frozen=True):
+    """Something somebody told the run, as stored; `body` is an `InboxBody`."""
+
+    key: str
+    kind: InboxKind
+    body: bytes
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """A live run. `input` is there only before the first transition (`state` is None then).
+
+    `trusted` is false for facts taken from a trigger: nobody read the row, the compare-and-set will
+    tell whether they hold.
+    """
+
+    run: UUID
+    tenant: str
+    workflow: WorkflowRef
+    program: str
+    status: RunStatus
+    revision: int
+    seq: int
+    state: bytes | None
+    trace: str | None
+    priority: int
+    created_at: datetime
+    input: Payload | None = None
+    inbox: tuple[InboxRow, ...] = ()
+    trusted: bool = True
+
+
+def facts_of(trigger: Trigger) -> Facts:
+    """A run that nobody has advanced yet, as its trigger describes it."""
+    return Facts(
+        run=trigger.run,
+        tenant=trigger.tenant,
+        workflow=trigger.workflow,
+        program=trigger.program,
+        status=RunStatus.PENDING,
+        revision=0,
+        seq=0,
+        state=None,
+        trace=trigger.trace,
+        priority=trigger.priority,
+        created_at=trigger.created_at,
+        input=trigger.input,
+        trusted=False,
+    )

@@ -1,0 +1,37 @@
+"""What the ledger answers: values, so that the core can reason about them."""
+
+from uuid import UUID
+
+import msgspec
+
+from visapi_orchestrator.core.facts import Facts
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """Live runs by id. `now_ms` is the database's clock, unless nothing was found."""
+
+    facts: dict[UUID, Facts]
+    now_ms: int | None
+
+
+class WrittenLetter(msgspec.Struct, frozen=True):
+    """A dead letter that did not exist before."""
+
+    run: UUID
+    path: str
+    attempt: int
+    reason: str
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The runs whose compare-and-set held, with their age in seconds; new dead letters."""
+
+    done: dict[UUID, float]
+    letters: list[WrittenLetter]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """Where a run stands; an ended run has no state."""
+
+    revision: int
+    state: bytes | None

@@ -1,0 +1,63 @@
+"""What a batch was told about each run: the messages, rows and timers, grouped by run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from visapi_common.contracts.engine_messages import TaskResult, Trigger
+
+
+class Receipt(Protocol):
+    """A delivery that can be acknowledged or handed back."""
+
+    def ack(self) -> None: ...
+    def nak(self, delay_s: float | None = None) -> None: ...
+
+
+@dataclass(slots=True)
+class DueTimer:
+    """A timer whose time has come by the database's clock."""
+
+    id: str
+    fire_at_ms: int
+
+
+@dataclass(slots=True)
+class Said:
+    """Everything a batch says to one run. `receipts` are acknowledged when the run has consumed it.
+
+    `look` says that rows of PostgreSQL wait for the run (inbox, or its trigger was lost).
+    """
+
+    run: UUID
+    trigger: Trigger | None = None
+    results: list[TaskResult] = field(default_factory=list[TaskResult])
+    timers: list[DueTimer] = field(default_factory=list[DueTimer])
+    look: bool = False
+    receipts: list[Receipt] = field(default_factory=list[Receipt])
+
+    def absorb(self, other: "Said") -> None:
+        """Add what came later."""
+        self.trigger = self.trigger or other.trigger
+        self.results += other.results
+        self.timers += other.timers
+        self.look = self.look or other.look
+        self.receipts += other.receipts
+
+    @property
+    def messages(self) -> int:
+        """How much was said, for bounds and metrics."""
+        return (self.trigger is not None) + len(self.results) + len(self.timers) + self.look
+
+
+def group(said: Iterable[Said]) -> dict[UUID, Said]:
+    """One entry per run, in the order of arrival; a run's own order is kept."""
+    by_run: dict[UUID, Said] = {}
+    for one in said:
+        known = by_run.get(one.run)
+        if known is None:
+            by_run[one.run] = one
+        else:
+            known.absorb(one)
+    return by_run

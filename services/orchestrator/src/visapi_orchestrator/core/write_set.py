@@ -1,0 +1,136 @@
+"""The columns that one batch writes, ready for `unnest`: lists of equal length per relation.
+
+`hot` relations are written by one statement; `rest` ones, rare, by a second one in the same
+transaction. Every row names its run, and is written only if that run was really updated.
+"""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+
+def _uuids() -> list[UUID]:
+    return []
+
+
+def _texts() -> list[str]:
+    return []
+
+
+def _ints() -> list[int]:
+    return []
+
+
+def _blobs() -> list[bytes]:
+    return []
+
+
+@dataclass(slots=True)
+class Live:
+    """Runs that go on."""
+
+    run: list[UUID] = field(default_factory=_uuids)
+    revision: list[int] = field(default_factory=_ints)
+    status: list[str] = field(default_factory=_texts)
+    seq: list[int] = field(default_factory=_ints)
+    state: list[bytes] = field(default_factory=_blobs)
+
+
+@dataclass(slots=True)
+class Ended:
+    """Runs that are over."""
+
+    run: list[UUID] = field(default_factory=_uuids)
+    revision: list[int] = field(default_factory=_ints)
+    status: list[str] = field(default_factory=_texts)
+    seq: list[int] = field(default_factory=_ints)
+    output: list[bytes | None] = field(default_factory=list[bytes | None])
+    error: list[bytes | None] = field(default_factory=list[bytes | None])
+
+
+@dataclass(slots=True)
+class History:
+    run: list[UUID] = field(default_factory=_uuids)
+    first_seq: list[int] = field(default_factory=_ints)
+    last_seq: list[int] = field(default_factory=_ints)
+    items: list[bytes] = field(default_factory=_blobs)
+
+
+@dataclass(slots=True)
+class NewTasks:
+    run: list[UUID] = field(default_factory=_uuids)
+    path: list[str] = field(default_factory=_texts)
+    attempt: list[int] = field(default_factory=_ints)
+    function: list[str] = field(default_factory=_texts)
+    effect_key: list[str] = field(default_factory=_texts)
+    token: list[str] = field(default_factory=_texts)
+    message: list[bytes] = field(default_factory=_blobs)
+
+
+@dataclass(slots=True)
+class Keys:
+    """Rows to delete by (run, key)."""
+
+    run: list[UUID] = field(default_factory=_uuids)
+    key: list[str] = field(default_factory=_texts)
+
+    def add(self, run: UUID, key: str) -> None:
+        self.run.append(run)
+        self.key.append(key)
+
+
+@dataclass(slots=True)
+class NewTimers:
+    run: list[UUID] = field(default_factory=_uuids)
+    id: list[str] = field(default_factory=_texts)
+    fire_at_ms: list[int] = field(default_factory=_ints)
+
+
+@dataclass(slots=True)
+class Letters:
+    """Dead letters to open. `held` says that the task's row stays, as `uncertain`."""
+
+    run: list[UUID] = field(default_factory=_uuids)
+    tenant: list[str] = field(default_factory=_texts)
+    path: list[str] = field(default_factory=_texts)
+    attempt: list[int] = field(default_factory=_ints)
+    function: list[str] = field(default_factory=_texts)
+    reason: list[str] = field(default_factory=_texts)
+    detail: list[str] = field(default_factory=_texts)
+    held: list[bool] = field(default_factory=list[bool])
+
+
+@dataclass(slots=True)
+class Closed:
+    """Dead letters that a decision closes."""
+
+    run: list[UUID] = field(default_factory=_uuids)
+    path: list[str] = field(default_factory=_texts)
+    actor: list[str] = field(default_factory=_texts)
+    decision: list[str] = field(default_factory=_texts)
+
+
+@dataclass(slots=True)
+class Recorded:
+    run: list[UUID] = field(default_factory=_uuids)
+    revision: list[int] = field(default_factory=_ints)
+    events: list[bytes] = field(default_factory=_blobs)
+
+
+@dataclass(slots=True)
+class WriteSet:
+    live: Live = field(default_factory=Live)
+    ended: Ended = field(default_factory=Ended)
+    history: History = field(default_factory=History)
+    new_tasks: NewTasks = field(default_factory=NewTasks)
+    gone_tasks: Keys = field(default_factory=Keys)
+    new_timers: NewTimers = field(default_factory=NewTimers)
+    gone_timers: Keys = field(default_factory=Keys)
+    inbox: Keys = field(default_factory=Keys)
+    letters: Letters = field(default_factory=Letters)
+    closed: Closed = field(default_factory=Closed)
+    recorded: Recorded = field(default_factory=Recorded)
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether the second, rarer statement is needed."""
+        return bool(self.inbox.run or self.letters.run or self.closed.run or self.recorded.run)

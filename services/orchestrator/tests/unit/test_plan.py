@@ -1,0 +1,166 @@
+"""From answers to rows, without any server."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import InboxKind, Outcome, TaskResult, WorkflowRef
+from visapi_common.contracts.payloads import inline
+from visapi_common.contracts.problems import standard_error
+from visapi_common.contracts.runs import RunStatus
+from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.core.effect_key import effect_key, task_token
+from visapi_engine.machine.commands import CallTask, DropTask, DropTimer, HoldTask, SetTimer
+from visapi_engine.machine.events import TaskUncertain, TimerFired
+from visapi_engine.process.protocol import Answer
+from visapi_orchestrator.core.events import events_of
+from visapi_orchestrator.core.facts import Facts, InboxRow
+from visapi_orchestrator.core.plan import Step, plan
+from visapi_orchestrator.core.said import DueTimer, Said, group
+from visapi_orchestrator.core.tasks import task_of
+
+SECRET = b"s" * 32
+RUN = UUID("01930000-0000-7000-8000-000000000001")
+OTHER = UUID("01930000-0000-7000-8000-000000000002")
+
+
+def facts(run: UUID = RUN, **changes: Any) -> Facts:
+    known = Facts(
+        run=run,
+        tenant="default",
+        workflow=WorkflowRef("test", "flow", "1.0.0"),
+        program="00" * 32,
+        status=RunStatus.RUNNING,
+        revision=3,
+        seq=7,
+        state=b"{}",
+        trace=None,
+        priority=5,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    return msgspec.structs.replace(known, **changes)
+
+
+def answer(run: UUID = RUN, **changes: Any) -> Answer:
+    plain = Answer(run=run, status=RunStatus.RUNNING, state=b"{1}", first_seq=8, seq=7)
+    return msgspec.structs.replace(plain, **changes)
+
+
+def step(*, said: Said | None = None, known: Facts | None = None, given: Answer | None = None) -> Step:
+    known = known or facts()
+    return Step(said or Said(known.run), known, [], given or answer(known.run))
+
+
+def test_a_run_that_goes_on_is_updated_at_the_revision_it_was_read_at():
+    rows = plan([step()], record=False)
+    assert (rows.live.run, rows.live.revision, rows.live.state) == ([RUN], [3], [b"{1}"])
+    assert rows.ended.run == []
+    assert rows.history.run == []
+
+
+def test_an_ended_run_leaves_live_and_asks_for_no_single_deletions():
+    given = answer(ended=True, status=RunStatus.COMPLETED, commands=[DropTask("/do/0/a"), DropTimer("t")])
+    rows = plan([step(given=given)], record=False)
+    assert rows.live.run == []
+    assert rows.ended.status == ["completed"]
+    assert rows.gone_tasks.run == []
+    assert rows.gone_timers.run == []
+
+
+def test_rows_are_in_the_order_of_run_ids_whatever_the_order_of_messages():
+    rows = plan([step(known=facts(OTHER)), step()], record=False)
+    assert rows.live.run == [RUN, OTHER]
+
+
+def test_history_is_written_only_when_there_is_some():
+    rows = plan([step(given=answer(seq=9))], record=False)
+    assert (rows.history.first_seq, rows.history.last_seq) == ([8], [9])
+
+
+def test_a_consumed_timer_is_removed_unless_it_was_set_again():
+    said = Said(RUN, timers=[DueTimer("old", 1), DueTimer("again", 1)])
+    rows = plan([step(said=said, given=answer(commands=[SetTimer("again", 99)]))], record=False)
+    assert rows.gone_timers.key == ["old"]
+    assert (rows.new_timers.id, rows.new_timers.fire_at_ms) == (["again"], [99])
+
+
+def test_a_timer_that_the_machine_drops_is_named_once():
+    said = Said(RUN, timers=[DueTimer("t", 1)])
+    rows = plan([step(said=said, given=answer(commands=[DropTimer("t")]))], record=False)
+    assert rows.gone_timers.key == ["t"]
+
+
+def test_consumed_inbox_rows_are_removed_with_the_transition():
+    known = facts(inbox=(InboxRow("k1", InboxKind.CANCEL, b'{"actor":"a"}'),))
+    rows = plan([step(known=known)], record=False)
+    assert (rows.inbox.run, rows.inbox.key, rows.has_rest) == ([RUN], ["k1"], True)
+
+
+def test_a_held_task_becomes_a_dead_letter():
+    given = answer(commands=[HoldTask("/do/0/a", 2, "notify.email", "lease over")])
+    letters = plan([step(given=given)], record=False).letters
+    assert (letters.reason, letters.path, letters.attempt, letters.held) == (
+        ["uncertain"],
+        ["/do/0/a"],
+        [2],
+        [True],
+    )
+
+
+def test_a_poisonous_task_becomes_a_dead_letter():
+    error = standard_error("runtime", 500, title="Poison task", detail="delivered 6 times")
+    result = TaskResult(RUN, "/do/0/a", 1, "t", Outcome.FAULTED, error=error)
+    letters = plan([step(said=Said(RUN, results=[result]))], record=False).letters
+    assert (letters.reason, letters.held) == (["poison"], [False])
+
+
+def test_a_run_that_ended_its_engine_twice_becomes_a_dead_letter():
+    given = answer(ok=False, killed="deadline", ended=True, status=RunStatus.FAULTED)
+    assert plan([step(given=given)], record=False).letters.reason == ["engine-killed"]
+
+
+def test_a_decision_closes_the_dead_letter_of_its_task():
+    body = b'{"actor":"ann","path":"/do/0/a","decision":"retry"}'
+    known = facts(inbox=(InboxRow("k", InboxKind.RESOLVE, body),))
+    closed = plan([step(known=known)], record=False).closed
+    assert (closed.path, closed.actor, closed.decision) == (["/do/0/a"], ["ann"], ["retry"])
+
+
+def test_nothing_changed_is_seen():
+    same = answer(state=b"{}")
+    assert not step(given=same).changes
+    assert step(given=answer(seq=8, state=b"{}")).changes
+    assert step(said=Said(RUN, timers=[DueTimer("t", 1)]), given=same).changes
+
+
+def test_results_come_before_timers_of_the_same_batch():
+    result = TaskResult(RUN, "/do/0/a", 1, "t", Outcome.UNCERTAIN)
+    said = Said(RUN, results=[result], timers=[DueTimer("t", 1)])
+    assert [type(event) for event in events_of(said, facts(), {}, 5)] == [TaskUncertain, TimerFired]
+
+
+def test_what_is_said_to_one_run_is_folded_in_order():
+    results = [TaskResult(RUN, f"/do/{n}/a", 1, "t", Outcome.COMPLETED) for n in range(3)]
+    said = group([Said(RUN, results=results[:1]), Said(OTHER, look=True), Said(RUN, results=results[1:])])
+    assert list(said) == [RUN, OTHER]
+    assert said[RUN].results == results
+    assert said[RUN].messages == 3
+
+
+def test_a_tasks_effect_key_ignores_the_attempt_and_its_token_does_not():
+    calls = [CallTask("/do/0/a", n, "acme.echo", "a", "/do/0/a", b"{}") for n in (1, 2)]
+    first, second = (task_of(call, inline(b"{}"), facts(), SECRET, None) for call in calls)
+    assert first.effect_key == second.effect_key == effect_key(SECRET, RUN, "/do/0/a")
+    assert first.token != second.token == task_token(SECRET, RUN, "/do/0/a", 2)
+
+
+def test_a_tasks_message_says_where_to_answer_and_what_the_deadline_is():
+    call = CallTask("/do/0/a", 1, "pdf.render", "a", "/do/0/a", b'{"html":""}', deadline_ms=1_000)
+    made = task_of(call, inline(call.arguments), facts(), SECRET, "00-aa-bb-01")
+    message = msgspec.json.decode(made.body, type=TaskMessage)
+    assert made.subject == "visapi.tasks._.pdf.render"
+    assert message.reply == "visapi.engine.1.result"
+    assert message.deadline == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+    assert message.trace == "00-aa-bb-01"
