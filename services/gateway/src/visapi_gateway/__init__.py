@@ -1,0 +1,1 @@
+"""The HTTP gateway: accepts triggers, serves runs."""

@@ -1,0 +1,1 @@
+"""PostgreSQL, NATS and the artifact store, as the use cases want them."""

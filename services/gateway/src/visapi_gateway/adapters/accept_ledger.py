@@ -1,0 +1,64 @@
+"""The ledger behind `app.accept_trigger`: one statement per batch."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.subjects import partition_of
+from visapi_gateway.app.accept_trigger import NewRun
+
+_SQL = load_queries("visapi_gateway.adapters", "sql/accept.sql")
+
+
+class AcceptLedger:
+    """Inserts runs as `visapi_gateway`, under the policies of the batch's tenants."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def accept(self, runs: Sequence[NewRun]) -> set[UUID]:
+        with pg_faults():
+            async with self._pool.acquire() as connection:
+                # Only from here on can something have been committed.
+                with pg_faults(effect=True):
+                    rows = await connection.fetch(_SQL["accept"], *_columns(runs))
+        return {row["id"] for row in rows}
+
+    async def taken_keys(self, runs: Sequence[NewRun]) -> dict[tuple[str, str], tuple[UUID, bytes]]:
+        async with tenant_transaction(self._pool, _tenants(runs)) as connection:
+            tenants, keys = [run.tenant for run in runs], [run.key for run in runs]
+            rows = await connection.fetch(_SQL["taken_keys"], tenants, keys)
+        return {(row["tenant"], row["key"]): (row["run"], row["body_hash"]) for row in rows}
+
+    async def present(self, runs: Sequence[NewRun]) -> set[UUID]:
+        async with tenant_transaction(self._pool, _tenants(runs)) as connection:
+            rows = await connection.fetch(_SQL["present_runs"], [run.id for run in runs])
+        return {row["id"] for row in rows}
+
+
+def _tenants(runs: Iterable[NewRun]) -> set[str]:
+    return {run.tenant for run in runs}
+
+
+def _columns(runs: Sequence[NewRun]) -> list[object]:
+    """The arrays of `accept`, in its order."""
+    rows = [
+        (
+            run.id,
+            run.tenant,
+            run.namespace,
+            run.name,
+            run.version,
+            run.program,
+            partition_of(run.id),
+            run.trace,
+            run.input,
+            run.started_by,
+            run.created_at,
+            run.key,
+            run.body_hash,
+        )
+        for run in runs
+    ]
+    return [",".join(sorted(_tenants(runs))), *map(list, zip(*rows, strict=True))]

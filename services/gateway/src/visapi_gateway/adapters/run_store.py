@@ -1,0 +1,89 @@
+"""Runs, their history and their inbox, as one tenant sees them."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.adapters.pool import Pool, Row, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.dead_letters import DeadLetterView
+from visapi_gateway.app.command_run import InboxRow, Resolution
+from visapi_gateway.app.follow_run import Head, Item
+from visapi_gateway.app.run_views import RunFilter, RunRow
+
+_SQL = load_queries("visapi_gateway.adapters", "sql/runs.sql")
+_LETTERS = load_queries("visapi_gateway.adapters", "sql/dead_letters.sql")
+
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class RunStore:
+    """Reads by one short transaction each, under the tenant's policies."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def run(self, tenant: str, run: UUID) -> RunRow | None:
+        rows = await self._read(tenant, _SQL["run"], run, tenant)
+        return RunRow(**rows[0]) if rows else None
+
+    async def runs(self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int) -> Sequence[RunRow]:
+        narrowed = (wanted.status, wanted.namespace, wanted.name)
+        rows = await self._read(tenant, _SQL["list_runs"], tenant, before, *narrowed, limit)
+        return [RunRow(**row) for row in rows]
+
+    async def head(self, tenant: str, run: UUID) -> Head | None:
+        rows = await self._read(tenant, _SQL["run_head"], run, tenant)
+        return Head(rows[0]["status"], rows[0]["seq"]) if rows else None
+
+    async def history(self, tenant: str, run: UUID, after: int, rows: int) -> Sequence[Item]:
+        found = await self._read(tenant, _SQL["history"], run, tenant, after, rows)
+        return [item for row in found for item in _numbered(row) if item[0] > after]
+
+    async def put_inbox(self, row: InboxRow) -> None:
+        async with tenant_transaction(self._pool, [row.tenant]) as connection:
+            await connection.execute(_SQL["put_inbox"], row.run, row.key, row.tenant, row.kind, row.body)
+
+    async def dead_letter(self, tenant: str, letter: UUID) -> DeadLetterView | None:
+        rows = await self._read(tenant, _LETTERS["dead_letter"], letter, tenant)
+        return _letter(rows[0]) if rows else None
+
+    async def dead_letters(
+        self, tenant: str, resolved: bool | None, before: UUID | None, limit: int
+    ) -> Sequence[DeadLetterView]:
+        rows = await self._read(tenant, _LETTERS["list_dead_letters"], tenant, before, resolved, limit)
+        return [_letter(row) for row in rows]
+
+    async def resolve(self, resolution: Resolution) -> bool:
+        told = resolution.told
+        async with tenant_transaction(self._pool, [resolution.tenant]) as connection:
+            done = await connection.fetchval(
+                _LETTERS["resolve_dead_letter"],
+                resolution.id,
+                resolution.tenant,
+                resolution.by,
+                resolution.text,
+            )
+            if done is not None and told is not None:
+                await connection.execute(
+                    _SQL["put_inbox"], told.run, told.key, told.tenant, told.kind, told.body
+                )
+        return done is not None
+
+    async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            return await connection.fetch(query, *arguments)
+
+
+def _numbered(row: Row) -> list[Item]:
+    return [(row["first_seq"] + n, bytes(item)) for n, item in enumerate(_items(row["items"]))]
+
+
+def _letter(row: Row) -> DeadLetterView:
+    links = {"self": f"/v1/dead-letters/{row['id']}", "resolve": f"/v1/dead-letters/{row['id']}/resolve"}
+    if row["run"] is not None:
+        links["run"] = f"/v1/runs/{row['run']}"
+    fields: dict[str, Any] = dict(row)
+    return DeadLetterView(**fields, links=links)

@@ -1,0 +1,35 @@
+-- The promise: the statement that accepts a batch of runs, and the ones that find out what became of it.
+
+-- name: accept
+-- One statement is one transaction and one round trip. `scope` names the batch's tenants before any
+-- row is checked against the policies; a run whose key is taken is not inserted, and not returned.
+with scope as materialized (
+    select set_config('visapi.tenants', $1, true)
+), wanted as materialized (
+    select u.*
+    from unnest(
+        $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::smallint[],
+        $9::text[], $10::bytea[], $11::text[], $12::timestamptz[], $13::text[], $14::bytea[]
+    ) as u (id, tenant, namespace, name, version, program, partition,
+            trace, input, started_by, created_at, key, body_hash), scope
+), keyed as (
+    insert into idempotency (tenant, key, run, body_hash)
+    select tenant, key, id, body_hash from wanted where key is not null order by tenant, key
+    on conflict do nothing
+    returning run
+)
+insert into runs (id, tenant, namespace, name, version, program, partition, trace, input, started_by, created_at)
+select id, tenant, namespace, name, version, program, partition, trace, input, started_by, created_at
+from wanted
+where key is null or id in (select run from keyed)
+returning id
+
+-- name: taken_keys
+select i.tenant, i.key, i.run, i.body_hash
+from unnest($1::text[], $2::text[]) as u (tenant, key)
+join idempotency i on i.tenant = u.tenant and i.key = u.key
+
+-- name: present_runs
+select id from runs where id = any ($1::uuid[])
+union
+select id from runs_done where id = any ($1::uuid[])

@@ -1,0 +1,43 @@
+-- API keys and the functions that workers announced.
+
+-- name: all_keys
+select id, tenant, kind, hash, scopes, not_before, expires_at, disabled_at
+from api_keys
+where disabled_at is null or disabled_at > now() - interval '1 hour'
+
+-- name: list_keys
+select id, name, kind, scopes, created_by, created_at, not_before, expires_at, disabled_at, last_used_at
+from api_keys
+where tenant = $1 and ($2::text is null or id > $2)
+order by id limit $3
+
+-- name: one_key
+select id, name, kind, scopes, created_by, created_at, not_before, expires_at, disabled_at, last_used_at
+from api_keys where id = $1 and tenant = $2
+
+-- name: put_key
+insert into api_keys (id, tenant, kind, name, hash, scopes, created_by, not_before, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: disable_key
+update api_keys set disabled_at = coalesce(disabled_at, now())
+where id = $1 and tenant = $2
+returning id
+
+-- name: shorten_key
+update api_keys set expires_at = least(coalesce(expires_at, 'infinity'), now() + make_interval(secs => $3))
+where id = $1 and tenant = $2 and disabled_at is null
+returning id
+
+-- name: note_use
+update api_keys k set last_used_at = greatest(coalesce(k.last_used_at, '-infinity'), u.used_at)
+from unnest($1::text[], $2::timestamptz[]) as u (id, used_at)
+where k.id = u.id
+
+-- name: list_functions
+select distinct on (name) name, spec from functions
+where owner = $1 or owner = '_'
+order by name, announced_at desc
+
+-- name: ping
+select 1

@@ -1,0 +1,46 @@
+-- Runs and their history, as one tenant sees them. Ended runs lie in `runs_done`.
+
+-- name: run
+select id, namespace, name, version, status, revision, seq, input, null::bytea as output, null::bytea as error,
+    created_at, started_at, null::timestamptz as ended_at
+from runs where id = $1 and tenant = $2
+union all
+select id, namespace, name, version, status, revision, seq, input, output, error,
+    created_at, started_at, ended_at
+from runs_done where id = $1 and tenant = $2
+
+-- name: run_head
+select status, seq, revision from runs where id = $1 and tenant = $2
+union all
+select status, seq, revision from runs_done where id = $1 and tenant = $2
+
+-- name: list_runs
+-- Both halves are read newest first and cut to the page before they are merged.
+select * from (
+    (select id, namespace, name, version, status, revision, seq, input, null::bytea as output,
+        null::bytea as error, created_at, started_at, null::timestamptz as ended_at
+    from runs
+    where tenant = $1 and ($2::uuid is null or id < $2)
+        and ($3::text is null or status = $3)
+        and ($4::text is null or namespace = $4) and ($5::text is null or name = $5)
+    order by id desc limit $6)
+    union all
+    (select id, namespace, name, version, status, revision, seq, input, output, error,
+        created_at, started_at, ended_at
+    from runs_done
+    where tenant = $1 and ($2::uuid is null or id < $2)
+        and ($3::text is null or status = $3)
+        and ($4::text is null or namespace = $4) and ($5::text is null or name = $5)
+    order by id desc limit $6)
+) as both_halves
+order by id desc limit $6
+
+-- name: history
+select first_seq, last_seq, items
+from history
+where retention = 'standard' and run = $1 and tenant = $2 and last_seq > $3
+order by first_seq limit $4
+
+-- name: put_inbox
+insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, $4, $5)
+on conflict do nothing

@@ -1,0 +1,64 @@
+"""Deployed definitions, for reading, deploying and starting."""
+
+from collections.abc import Sequence
+
+from visapi_common.adapters.pool import Pool, Row, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_gateway.app.definitions import Name
+from visapi_gateway.app.deploy_workflow import NewWorkflow, WorkflowRow
+
+_SQL = load_queries("visapi_gateway.adapters", "sql/workflows.sql")
+
+
+class WorkflowStore:
+    """The definitions of all tenants; each call sees one."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def put(self, new: NewWorkflow) -> bool:
+        tenant, namespace, name = new.name
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            await connection.execute(_SQL["put_program"], new.program, new.body)
+            stored = await connection.fetchval(
+                _SQL["put_workflow"],
+                tenant,
+                namespace,
+                name,
+                new.version,
+                new.order,
+                new.source_hash,
+                new.source,
+                new.media_type,
+                new.program,
+                new.created_by,
+                new.created_at,
+            )
+        return stored is not None
+
+    async def version(self, name: Name, version: str) -> WorkflowRow | None:
+        rows = await self._read(name[0], _SQL["version"], *name, version)
+        return WorkflowRow(**rows[0]) if rows else None
+
+    async def program_of(self, name: Name, version: str) -> tuple[bytes, bytes] | None:
+        row = await self.version(name, version)
+        return None if row is None else (row.program, row.body)
+
+    async def highest(self, name: Name) -> str | None:
+        rows = await self._read(name[0], _SQL["highest_version"], *name)
+        return rows[0]["version"] if rows else None
+
+    async def versions(self, name: Name, below: str | None, limit: int) -> Sequence[WorkflowRow]:
+        rows = await self._read(name[0], _SQL["list_versions"], *name, below, limit)
+        return [WorkflowRow(**row) for row in rows]
+
+    async def workflows(
+        self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
+    ) -> Sequence[WorkflowRow]:
+        last = after or (None, None)
+        rows = await self._read(tenant, _SQL["list_workflows"], tenant, *last, namespace, limit)
+        return [WorkflowRow(**row) for row in rows]
+
+    async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            return await connection.fetch(query, *arguments)

@@ -1,0 +1,134 @@
+"""API keys in memory: who asks is decided without a query.
+
+All keys are loaded at start, again every `RELOAD_S`, and at once when NATS tells of a change. A key
+ring that could not be reloaded for `STALE_S` trusts nobody: a revoked key must never live on
+because a store is away.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from visapi_common.core import api_keys
+from visapi_common.core.errors import Fault, ProblemError, TransientFault
+from visapi_gateway.core.scopes import ALL, Principal
+
+RELOAD_S = 5.0
+STALE_S = 30.0
+
+
+class StoredKey(msgspec.Struct, frozen=True):
+    id: str
+    tenant: str
+    kind: str
+    hash: bytes
+    scopes: list[str]
+    not_before: datetime | None
+    expires_at: datetime | None
+    disabled_at: datetime | None
+
+
+class KeySource(Protocol):
+    async def all_keys(self) -> Sequence[StoredKey]: ...
+    async def note_use(self, used: dict[str, datetime]) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+
+
+class _Held(msgspec.Struct, frozen=True):
+    stored: StoredKey
+    principal: Principal
+
+
+class KeyRing:
+    """See the module's docstring."""
+
+    def __init__(self, source: KeySource, pepper: bytes, clock: Clock) -> None:
+        self._source = source
+        self._pepper = pepper
+        self._clock = clock
+        self._held: dict[str, _Held] = {}
+        self._used: dict[str, datetime] = {}
+        self._loaded_at: float | None = None
+        self._changed = asyncio.Event()
+
+    async def load(self) -> None:
+        """Read all keys. Raises `TransientFault`."""
+        asked_at = self._clock.monotonic()
+        self._held = {key.id: _Held(key, _principal(key)) for key in await self._source.all_keys()}
+        self._loaded_at = asked_at
+
+    def reload_soon(self) -> None:
+        """A key changed somewhere."""
+        self._changed.set()
+
+    async def keep_fresh(self) -> None:
+        """Reload at each change and every `RELOAD_S`, and store when keys were used; until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(RELOAD_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+            self._changed.clear()
+            try:
+                await self.load()
+                await self._store_use()
+            except Fault:
+                await asyncio.sleep(0.5)
+
+    def authenticate(self, token: str) -> Principal:
+        """Who holds this key. Raises `ProblemError` 401, never telling unknown from wrong."""
+        try:
+            parsed = api_keys.parse(token)
+        except ValueError:
+            raise _refused("this is not a VisAPI key: its form or its checksum is wrong") from None
+        if self._loaded_at is None or self._clock.monotonic() - self._loaded_at > STALE_S:
+            raise TransientFault("API keys cannot be checked now; try again", retry_after_s=2.0)
+        held = self._held.get(parsed.id)
+        given = api_keys.hash_key(self._pepper, token)
+        expected = held.stored.hash if held is not None else bytes(32)
+        if not api_keys.hash_matches(expected, given) or held is None:
+            raise _refused("the API key is not known; check it, or make another one")
+        now = self._clock.now()
+        _check_times(held.stored, now)
+        self._used[parsed.id] = now
+        return held.principal
+
+    async def _store_use(self) -> None:
+        used, self._used = self._used, {}
+        if used:
+            await self._source.note_use(used)
+
+
+def _principal(key: StoredKey) -> Principal:
+    scopes = frozenset([ALL]) if key.kind == "admin" else frozenset(key.scopes)
+    return Principal(key=key.id, tenant=key.tenant, kind=key.kind, scopes=scopes)
+
+
+def _check_times(key: StoredKey, now: datetime) -> None:
+    if key.disabled_at is not None and key.disabled_at <= now:
+        raise _refused("the API key was revoked; use another one", code="key_expired")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise _refused("the API key has expired; use its successor", code="key_expired")
+    if key.not_before is not None and now < key.not_before:
+        raise _refused("the API key is not valid yet", code="key_expired")
+
+
+def _refused(detail: str, *, code: str = "unauthenticated") -> ProblemError:
+    challenge = {"WWW-Authenticate": 'Bearer realm="visapi", error="invalid_token"'}
+    return ProblemError(code, detail, status=401, headers=challenge)
+
+
+def missing_key() -> ProblemError:
+    """Nobody said who asks."""
+    detail = "send an API key as 'Authorization: Bearer visapi_…' or as 'X-API-Key: visapi_…'"
+    return ProblemError(
+        "unauthenticated", detail, status=401, headers={"WWW-Authenticate": 'Bearer realm="visapi"'}
+    )

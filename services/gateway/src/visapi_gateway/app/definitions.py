@@ -1,0 +1,128 @@
+"""Deployed definitions in memory. A version never changes, so it is read once.
+
+Which version is the highest may be `HIGHEST_TTL_S` old on a replica that did not deploy it.
+"""
+
+from collections import OrderedDict
+from typing import Any, Protocol
+
+import jsonschema_rs
+import msgspec
+
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.errors import ProblemError
+from visapi_engine.definition.program import Validated, decode_program
+
+CACHE_LIMIT = 1000
+HIGHEST_TTL_S = 1.0
+ERRORS_LIMIT = 50
+
+Name = tuple[str, str, str]
+"""Tenant, namespace, name."""
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """What starting a run needs of a version. `program` is the hash in bytes."""
+
+    namespace: str
+    name: str
+    version: str
+    program: bytes
+    validator: Any = None
+
+    def check_input(self, value: Any) -> None:
+        """Raises `ProblemError` 422 with every mistake when the input does not fit the schema."""
+        if self.validator is None or self.validator.is_valid(value):
+            return
+        errors: list[FieldError] = []
+        for error in self.validator.iter_errors(value):
+            errors.append(FieldError(pointer=_pointer(error.instance_path), detail=error.message[:500]))
+            if len(errors) == ERRORS_LIMIT:
+                break
+        where = f"{self.namespace}/{self.name} {self.version}"
+        detail = f"the input does not fit the input schema of {where}; see errors"
+        raise ProblemError("input_invalid", detail, status=422, errors=errors)
+
+
+class DefinitionSource(Protocol):
+    async def program_of(self, name: Name, version: str) -> tuple[bytes, bytes] | None:
+        """Hash and body of a version's program."""
+        ...
+
+    async def highest(self, name: Name) -> str | None: ...
+
+
+class MonotonicClock(Protocol):
+    def monotonic(self) -> float: ...
+
+
+class Definitions:
+    """See the module's docstring."""
+
+    def __init__(self, source: DefinitionSource, clock: MonotonicClock) -> None:
+        self._source = source
+        self._clock = clock
+        self._known: OrderedDict[tuple[Name, str], Definition] = OrderedDict()
+        self._highest: OrderedDict[Name, tuple[str, float]] = OrderedDict()
+
+    async def find(self, name: Name, version: str | None) -> Definition:
+        """The version, or the highest one. Raises `ProblemError` 404."""
+        if version is None:
+            version = await self._highest_version(name)
+        known = self._known.get((name, version))
+        if known is not None:
+            return known
+        found = await self._source.program_of(name, version)
+        if found is None:
+            raise not_found(name, version)
+        definition = _build(name, version, *found)
+        _keep(self._known, (name, version), definition)
+        return definition
+
+    def forget_highest(self, name: Name) -> None:
+        """A version was deployed here."""
+        self._highest.pop(name, None)
+
+    async def _highest_version(self, name: Name) -> str:
+        now = self._clock.monotonic()
+        known = self._highest.get(name)
+        if known is not None and now < known[1]:
+            return known[0]
+        version = await self._source.highest(name)
+        if version is None:
+            raise not_found(name, None)
+        _keep(self._highest, name, (version, now + HIGHEST_TTL_S))
+        return version
+
+
+def not_found(name: Name, version: str | None) -> ProblemError:
+    which = f" in version {version}" if version else ""
+    detail = f"no workflow {name[1]}/{name[2]}{which} is deployed; deploy it with POST /v1/workflows"
+    return ProblemError("workflow_not_found", detail, status=404)
+
+
+def _build(name: Name, version: str, program: bytes, body: bytes) -> Definition:
+    schema = decode_program(body).input_schema
+    validator = None if schema is None else build_validator(schema)
+    return Definition(name[1], name[2], version, program, validator)
+
+
+def build_validator(schema: Validated) -> Any:
+    """Compile an input schema. Raises `ProblemError` 422 for one that cannot be compiled."""
+    try:
+        # `offline` keeps a schema from making the gateway read files or URLs.
+        return jsonschema_rs.Draft202012Validator(schema.schema, offline=True, validate_formats=True)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as wrong:
+        mistake = FieldError(pointer=schema.pointer, detail=str(wrong).splitlines()[0][:500])
+        detail = "the input schema is not a valid JSON Schema (2020-12); see errors"
+        raise ProblemError("definition_invalid", detail, status=422, errors=[mistake]) from None
+
+
+def _pointer(path: list[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _keep(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    cache[key] = value
+    if len(cache) > CACHE_LIMIT:
+        cache.popitem(last=False)

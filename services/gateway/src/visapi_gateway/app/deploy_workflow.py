@@ -1,0 +1,210 @@
+"""Deploying definitions and reading them back. A deployed version never changes."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
+from visapi_common.core.errors import ProblemError
+from visapi_engine.definition.compile import Compiled
+from visapi_engine.definition.program import decode_program
+from visapi_engine.definition.versions import version_order
+from visapi_gateway.app.definitions import Definitions, Name, build_validator, not_found
+from visapi_gateway.core.scopes import Principal
+
+COMPILE_TIMEOUT_S = 20.0
+
+
+class Compile(Protocol):
+    def __call__(self, source: bytes, media_type: str) -> Compiled:
+        """Raises `ProblemError` that lists every mistake."""
+        ...
+
+
+class NewWorkflow(msgspec.Struct, frozen=True):
+    """A version to store. Hashes in bytes."""
+
+    name: Name
+    version: str
+    order: str
+    source_hash: bytes
+    source: bytes
+    media_type: str
+    program: bytes
+    body: bytes
+    created_by: str
+    created_at: datetime
+
+
+class WorkflowRow(msgspec.Struct, frozen=True):
+    """A stored version. `body` is its compiled program."""
+
+    namespace: str
+    name: str
+    version: str
+    program: bytes
+    body: bytes
+    created_by: str
+    created_at: datetime
+    source_hash: bytes = b""
+    source: bytes = b""
+    media_type: str = ""
+    version_order: str = ""
+
+
+class WorkflowStore(Protocol):
+    async def put(self, new: NewWorkflow) -> bool:
+        """Whether the version was not there before."""
+        ...
+
+    async def version(self, name: Name, version: str) -> WorkflowRow | None: ...
+    async def highest(self, name: Name) -> str | None: ...
+    async def versions(self, name: Name, below: str | None, limit: int) -> Sequence[WorkflowRow]: ...
+    async def workflows(
+        self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
+    ) -> Sequence[WorkflowRow]: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+
+class Workflows:
+    """Deploys and describes the workflows of a tenant."""
+
+    def __init__(
+        self, store: WorkflowStore, definitions: Definitions, compile_: Compile, clock: Clock
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._compile = compile_
+        self._clock = clock
+
+    async def deploy(
+        self, who: Principal, source: bytes, media_type: str, *, dry_run: bool
+    ) -> tuple[Deployed, bool]:
+        """The description, and whether the version is new. Raises `ProblemError` 409 and 422."""
+        new, warnings = await self._prepare(who, source, media_type)
+        created = False
+        if not dry_run:
+            created = await self._store.put(new)
+            self._definitions.forget_highest(new.name)
+        kept = None if created else await self._refuse_other_content(new)
+        view = msgspec.structs.asdict(_view(kept or _row(new)))
+        return Deployed(**view, warnings=warnings, dry_run=dry_run), created
+
+    async def describe(self, tenant: str, namespace: str, name: str, version: str | None) -> WorkflowView:
+        return _view(await self.row(tenant, namespace, name, version))
+
+    async def row(self, tenant: str, namespace: str, name: str, version: str | None) -> WorkflowRow:
+        """A version, or the highest. Raises `ProblemError` 404."""
+        which: Name = (tenant, namespace, name)
+        chosen = version or await self._store.highest(which)
+        row = None if chosen is None else await self._store.version(which, chosen)
+        if row is None:
+            raise not_found(which, version)
+        return row
+
+    async def versions(self, name: Name, below: str | None, limit: int) -> WorkflowPage:
+        """Highest first; `next` is the plain order key to go on from. Raises `ProblemError` 404."""
+        rows = await self._store.versions(name, below, limit + 1)
+        if not rows and below is None:
+            raise not_found(name, None)
+        more = rows[limit - 1].version_order if len(rows) > limit else None
+        return WorkflowPage(items=[_view(row) for row in rows[:limit]], next=more)
+
+    async def page(
+        self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
+    ) -> WorkflowPage:
+        """By name, each as its highest version; `next` is the plain name to go on from."""
+        rows = await self._store.workflows(tenant, namespace, after, limit + 1)
+        last = rows[limit - 1] if len(rows) > limit else None
+        more = None if last is None else f"{last.namespace}/{last.name}"
+        return WorkflowPage(items=[_view(row) for row in rows[:limit]], next=more)
+
+    async def _prepare(
+        self, who: Principal, source: bytes, media_type: str
+    ) -> tuple[NewWorkflow, list[FieldError]]:
+        try:
+            async with asyncio.timeout(COMPILE_TIMEOUT_S):
+                compiled = await asyncio.to_thread(self._compile, source, media_type)
+        except TimeoutError:
+            detail = f"the definition takes more than {COMPILE_TIMEOUT_S:.0f} s to compile; make it smaller"
+            raise ProblemError("definition_invalid", detail, status=422) from None
+        program = compiled.program
+        if program.input_schema is not None:
+            build_validator(program.input_schema)
+        new = NewWorkflow(
+            name=(who.tenant, program.namespace, program.name),
+            version=program.version,
+            order=_order(program.version),
+            source_hash=bytes.fromhex(compiled.source_hash),
+            source=source,
+            media_type=media_type,
+            program=bytes.fromhex(compiled.hash),
+            body=compiled.body,
+            created_by=who.actor,
+            created_at=self._clock.now(),
+        )
+        return new, list(compiled.warnings)
+
+    async def _refuse_other_content(self, new: NewWorkflow) -> WorkflowRow | None:
+        kept = await self._store.version(new.name, new.version)
+        if kept is None or kept.program == new.program or kept.source_hash == new.source_hash:
+            return kept
+        detail = (
+            f"{new.name[1]}/{new.name[2]} {new.version} is deployed with other content, and a deployed "
+            "version never changes; raise document.version"
+        )
+        raise ProblemError("workflow_version_exists", detail, status=409)
+
+
+def _order(version: str) -> str:
+    try:
+        return version_order(version)
+    except ValueError as wrong:
+        mistake = FieldError("/document/version", str(wrong))
+        raise ProblemError("definition_invalid", str(wrong), status=422, errors=[mistake]) from None
+
+
+def _row(new: NewWorkflow) -> WorkflowRow:
+    _, namespace, name = new.name
+    return WorkflowRow(
+        namespace=namespace,
+        name=name,
+        version=new.version,
+        program=new.program,
+        body=new.body,
+        created_by=new.created_by,
+        created_at=new.created_at,
+    )
+
+
+def _view(row: WorkflowRow) -> WorkflowView:
+    program = decode_program(row.body)
+    here = f"/v1/workflows/{row.namespace}/{row.name}"
+    schema = program.input_schema
+    return WorkflowView(
+        namespace=row.namespace,
+        name=row.name,
+        version=row.version,
+        title=_text(program.document.get("title")),
+        summary=_text(program.document.get("summary")),
+        input_schema=None if schema is None else schema.schema,
+        program=row.program.hex(),
+        created_at=row.created_at,
+        created_by=row.created_by,
+        links={
+            "self": f"{here}/versions/{row.version}",
+            "versions": f"{here}/versions",
+            "runs": f"{here}/runs?version={row.version}",
+        },
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

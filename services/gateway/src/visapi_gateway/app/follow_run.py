@@ -1,0 +1,106 @@
+"""Following a run: its history in pages or as a stream, and the wait for its end.
+
+A follower subscribes first, then reads, and reads again at each bell; what it has seen is told by
+the number of the last item, so nothing is lost or shown twice, whatever NATS forgets.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.runs import ENDED
+from visapi_gateway.app.live import LiveHub
+from visapi_gateway.app.run_views import no_such_run
+from visapi_gateway.core import event_stream
+
+PING_S = 10.0
+READ_ROWS = 100
+RETRY_MS = 1000
+RETRY_SPREAD_MS = 2000
+"""Followers of a replica that stops come back spread over this time."""
+
+Item = tuple[int, bytes]
+"""A history item's number and its JSON."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    status: str
+    seq: int
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+class HistorySource(Protocol):
+    async def head(self, tenant: str, run: UUID) -> Head | None: ...
+    async def history(self, tenant: str, run: UUID, after: int, rows: int) -> Sequence[Item]:
+        """Items after `after`, oldest first, of at most `rows` transitions."""
+        ...
+
+
+class FollowRun:
+    """Reads and follows runs of a tenant."""
+
+    def __init__(self, source: HistorySource, hub: LiveHub) -> None:
+        self._source = source
+        self._hub = hub
+
+    async def head(self, tenant: str, run: UUID) -> Head:
+        """Raises `ProblemError` 404."""
+        head = await self._source.head(tenant, run)
+        if head is None:
+            raise no_such_run(run)
+        return head
+
+    async def page(self, tenant: str, run: UUID, after: int, limit: int) -> tuple[list[Item], int | None]:
+        """At most `limit` items after `after`, and where to go on when there are more now."""
+        await self.head(tenant, run)
+        items: list[Item] = []
+        while len(items) <= limit:
+            more = await self._source.history(tenant, run, items[-1][0] if items else after, READ_ROWS)
+            items.extend(more)
+            if not more:
+                break
+        return items[:limit], items[limit - 1][0] if len(items) > limit else None
+
+    async def stream(self, tenant: str, run: UUID, after: int) -> AsyncGenerator[bytes, None]:
+        """Server-sent events until the run's end, or until this replica stops."""
+        loop = asyncio.get_running_loop()
+        with self._hub.listen(run) as bell:
+            yield event_stream.retry_after(RETRY_MS)
+            seen, spoke_at = after, loop.time()
+            while True:
+                head = await self.head(tenant, run)
+                unseen = await self._source.history(tenant, run, seen, READ_ROWS) if head.seq > seen else ()
+                for seq, item in unseen:
+                    yield event_stream.item_event(seq, item)
+                    seen, spoke_at = seq, loop.time()
+                if unseen and head.seq > seen:
+                    continue
+                if head.ended:
+                    yield event_stream.end_event(head.seq, head.status)
+                    return
+                if self._hub.closing:
+                    yield event_stream.retry_after(RETRY_MS + random.randrange(RETRY_SPREAD_MS))
+                    return
+                await bell.wait(spoke_at + PING_S - loop.time())
+                if loop.time() - spoke_at >= PING_S:
+                    yield event_stream.PING
+                    spoke_at = loop.time()
+
+    async def wait_for_end(self, tenant: str, run: UUID, limit_s: float) -> bool:
+        """Whether the run ended within `limit_s`. The caller listens from before the run existed."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limit_s
+        with self._hub.listen(run) as bell:
+            while True:
+                if (await self.head(tenant, run)).ended:
+                    return True
+                if self._hub.closing or loop.time() >= deadline:
+                    return False
+                await bell.wait(deadline - loop.time())

@@ -1,0 +1,87 @@
+"""Who waits for news of a run, and how the news reaches them.
+
+One subscription per replica feeds this hub; each waiter has a bell. A live message is a hint and
+never the truth: whoever hears the bell reads PostgreSQL. Bells ring for all when NATS comes back,
+because what was said meanwhile was not heard, and waiters look for themselves while it is away.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from uuid import UUID
+
+POLL_S = 0.5
+"""How often a waiter looks for itself while NATS is away."""
+CHECK_S = 5.0
+"""How often it looks although nothing was said: a live message is not acknowledged by anybody."""
+
+
+class Bell:
+    """Rings when the run has news, or when nobody may stay (`closing`)."""
+
+    __slots__ = ("_event", "_hub")
+
+    def __init__(self, hub: "LiveHub") -> None:
+        self._hub = hub
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+
+    async def wait(self, limit_s: float) -> None:
+        """Return at news, after `limit_s`, or when it is time to look without news."""
+        patience = min(limit_s, CHECK_S if self._hub.connected else POLL_S)
+        try:
+            async with asyncio.timeout(max(0.0, patience)):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        self._event.clear()
+
+
+class LiveHub:
+    """The waiters of this replica, by run."""
+
+    def __init__(self, connected: Callable[[], bool]) -> None:
+        self._bells: dict[str, set[Bell]] = {}
+        self._connected = connected
+        self.closing = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether live messages can come at all."""
+        return self._connected()
+
+    @contextmanager
+    def listen(self, run: UUID) -> Generator[Bell]:
+        """Hear of everything the run commits from now on."""
+        key, bell = str(run), Bell(self)
+        self._bells.setdefault(key, set()).add(bell)
+        try:
+            yield bell
+        finally:
+            bells = self._bells[key]
+            bells.discard(bell)
+            if not bells:
+                del self._bells[key]
+
+    def heard(self, subject: str) -> None:
+        """A live message came; its subject ends in the run's id."""
+        bells = self._bells.get(subject[-36:])
+        if bells:
+            for bell in bells:
+                bell.ring()
+
+    def connection_changed(self) -> None:
+        """NATS came or went; either way everybody looks for themselves now."""
+        self._ring_all()
+
+    def close(self) -> None:
+        """Nobody may stay: streams and waits end themselves."""
+        self.closing = True
+        self._ring_all()
+
+    def _ring_all(self) -> None:
+        for bells in self._bells.values():
+            for bell in bells:
+                bell.ring()

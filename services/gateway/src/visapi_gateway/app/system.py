@@ -1,0 +1,97 @@
+"""What the installation is and whether it works."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from visapi_common.contracts.gateway_bodies import Capabilities
+from visapi_common.contracts.payloads import INLINE_LIMIT
+from visapi_common.contracts.task_messages import FunctionSpec
+from visapi_common.core.errors import Fault
+
+CHECK_S = 1.0
+DSL = "1.0.3"
+TASKS = ("call", "do", "fork", "raise", "set", "switch", "try", "wait")
+
+
+class SystemStore(Protocol):
+    async def functions(self, tenant: str) -> Sequence[FunctionSpec]: ...
+    async def ping(self) -> None:
+        """Raises a `Fault` when PostgreSQL does not answer."""
+        ...
+
+
+class Report(Protocol):
+    def __call__(self, check: str, ok: bool) -> None: ...
+
+
+class System:
+    """Readiness is kept up to date in the background, so that probes cost nothing."""
+
+    def __init__(
+        self,
+        store: SystemStore,
+        nats_connected: Callable[[], bool],
+        report: Report,
+        *,
+        version: str,
+        body_limit: int,
+    ) -> None:
+        self._store = store
+        self._nats_connected = nats_connected
+        self._report = report
+        self._version = version
+        self._body_limit = body_limit
+        self._postgres = False
+        self._draining = False
+
+    async def keep_checking(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.check()
+            await asyncio.sleep(CHECK_S)
+
+    async def check(self) -> None:
+        try:
+            await self._store.ping()
+            self._postgres = True
+        except Fault:
+            self._postgres = False
+        self._report("postgres", self._postgres)
+
+    def drain(self) -> None:
+        """No new requests should come."""
+        self._draining = True
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def readiness(self) -> tuple[bool, dict[str, str]]:
+        """NATS is shown but not required: without it runs are still accepted (DESIGN 3.1)."""
+        checks = {
+            "postgres": "ok" if self._postgres else "unavailable",
+            "nats": "ok" if self._nats_connected() else "unavailable, runs wait in PostgreSQL",
+            "draining": "yes" if self._draining else "no",
+        }
+        return self._postgres and not self._draining, checks
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            version=self._version,
+            dsl=DSL,
+            tasks=list(TASKS),
+            features={"wait": True, "server_sent_events": True, "idempotency": True, "dry_run": True},
+            limits={
+                "body_bytes": self._body_limit,
+                "body_depth": 64,
+                "inline_bytes": INLINE_LIMIT,
+                "wait_s": 60,
+                "page_items": 200,
+                "idempotency_days": 7,
+            },
+        )
+
+    async def functions(self, tenant: str) -> Sequence[FunctionSpec]:
+        """What workers announced, the built-in ones included."""
+        return await self._store.functions(tenant)

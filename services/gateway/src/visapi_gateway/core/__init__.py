@@ -1,0 +1,1 @@
+"""Decisions without I/O: JSON limits, cursors, rates, scopes, signatures, problem codes."""

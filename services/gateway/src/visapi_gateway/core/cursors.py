@@ -1,0 +1,34 @@
+"""Opaque cursors: where a list goes on, bound to what was listed, signed so that nobody builds them."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+from visapi_common.core.errors import ProblemError
+
+_MAC_BYTES = 8
+
+
+def seal_cursor(secret: bytes, listing: str, position: str) -> str:
+    """A cursor for `listing` (path, tenant and filters) that goes on after `position`."""
+    body = position.encode()
+    return base64.urlsafe_b64encode(_mac(secret, listing, body) + body).rstrip(b"=").decode()
+
+
+def open_cursor(secret: bytes, listing: str, cursor: str) -> str:
+    """The position in a cursor. Raises `ProblemError` when it is not one of this listing's."""
+    try:
+        raw = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        if hmac.compare_digest(mac, _mac(secret, listing, body)):
+            return body.decode()
+    except (binascii.Error, UnicodeError, ValueError):
+        pass
+    detail = "the cursor does not belong to this list and these filters; start again without it"
+    raise ProblemError("invalid_cursor", detail, status=400)
+
+
+def _mac(secret: bytes, listing: str, body: bytes) -> bytes:
+    key = hmac.digest(secret, b"cursor", hashlib.sha256)
+    return hmac.digest(key, listing.encode() + b"\0" + body, hashlib.sha256)[:_MAC_BYTES]

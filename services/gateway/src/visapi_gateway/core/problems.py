@@ -1,0 +1,69 @@
+"""Every problem the API can answer with: its stable code, its status and its constant title.
+
+The type URI of a problem is `TYPE_BASE` and its code with dashes. What happened this time stands
+in `detail`; the title never changes.
+"""
+
+from typing import NamedTuple
+
+TYPE_BASE = "https://visapi.dev/problems/"
+
+
+class Kind(NamedTuple):
+    status: int
+    title: str
+
+
+KINDS: dict[str, Kind] = {
+    # 400: the request cannot be read
+    "bad_request": Kind(400, "The request is malformed"),
+    "invalid_json": Kind(400, "The body is not valid JSON"),
+    "invalid_body": Kind(400, "The body does not have the expected shape"),
+    "invalid_query": Kind(400, "The query parameters are wrong"),
+    "invalid_header": Kind(400, "A header is wrong"),
+    "invalid_cursor": Kind(400, "The cursor is not valid"),
+    "artifact_id_invalid": Kind(400, "This is not an artifact id"),
+    # 401, 403: who asks
+    "unauthenticated": Kind(401, "An API key is needed"),
+    "key_expired": Kind(401, "The API key has ended"),
+    "forbidden": Kind(403, "The API key may not do this"),
+    "link_invalid": Kind(403, "The link is not valid or has ended"),
+    # 404 to 415: what is asked
+    "not_found": Kind(404, "There is nothing here"),
+    "workflow_not_found": Kind(404, "There is no such workflow"),
+    "run_not_found": Kind(404, "There is no such run"),
+    "key_not_found": Kind(404, "There is no such key"),
+    "dead_letter_not_found": Kind(404, "There is no such dead letter"),
+    "artifact_not_found": Kind(404, "There is no such artifact"),
+    "method_not_allowed": Kind(405, "The method is not allowed here"),
+    "not_acceptable": Kind(406, "None of the accepted media types is served here"),
+    "request_timeout": Kind(408, "The request took too long to arrive"),
+    "workflow_version_exists": Kind(409, "The version exists with other content"),
+    "idempotency_conflict": Kind(409, "The Idempotency-Key was used for another request"),
+    "run_ended": Kind(409, "The run has ended"),
+    "dead_letter_resolved": Kind(409, "The dead letter was resolved before"),
+    "payload_too_large": Kind(413, "The body is too large"),
+    "uri_too_long": Kind(414, "The URL is too long"),
+    "unsupported_media_type": Kind(415, "The media type or encoding of the body is not supported"),
+    "definition_invalid": Kind(422, "The workflow definition is not valid"),
+    "input_invalid": Kind(422, "The input does not fit the workflow's schema"),
+    "rate_limited": Kind(429, "Too many requests"),
+    "headers_too_large": Kind(431, "The headers are too large"),
+    # 5xx: ours
+    "internal_error": Kind(500, "Something went wrong on our side"),
+    "unavailable": Kind(503, "The service cannot do this now"),
+    "outcome_unknown": Kind(503, "It is not known whether the request was carried out"),
+}
+
+_BY_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+
+
+def type_of(code: str) -> str:
+    return TYPE_BASE + code.replace("_", "-")
+
+
+def code_for(status: int) -> str:
+    """The general code of a status that a library chose."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return "bad_request" if 400 <= status < 500 else "internal_error"

@@ -1,0 +1,39 @@
+"""Who asks, and what a key may do."""
+
+from dataclasses import dataclass
+
+ALL = "*"
+SCOPES = (
+    "workflows:read",
+    "workflows:write",
+    "runs:read",
+    "runs:write",
+    "artifacts:read",
+    "dead-letters:read",
+    "dead-letters:write",
+    "keys:admin",
+)
+DEFAULT_SCOPES = tuple(scope for scope in SCOPES if scope != "keys:admin")
+"""What a key gets when its maker names no scopes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The key behind a request. Its tenant is the only tenant the request can touch."""
+
+    key: str
+    tenant: str
+    kind: str
+    scopes: frozenset[str]
+
+    @property
+    def actor(self) -> str:
+        """How rows name who did something."""
+        return f"key:{self.key}"
+
+    def may(self, scope: str) -> bool:
+        return ALL in self.scopes or scope in self.scopes
+
+    def may_grant(self, scopes: frozenset[str]) -> bool:
+        """Nobody gives away more than they hold."""
+        return ALL in self.scopes or scopes <= self.scopes

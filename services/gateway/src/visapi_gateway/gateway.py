@@ -1,0 +1,161 @@
+"""The gateway as one object: opened, served, drained. `main.py` and the tests both use it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
+from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.clock import RandomIds, SystemClock
+from visapi_common.adapters.pool import Pool, open_pool
+from visapi_common.core.errors import TransientFault
+from visapi_common.runtime.service import Lifecycle
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_engine.definition.compile import compile_definition
+from visapi_gateway.adapters.accept_ledger import AcceptLedger
+from visapi_gateway.adapters.artifact_source import ArtifactSource
+from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
+from visapi_gateway.adapters.messages import Messages
+from visapi_gateway.adapters.run_store import RunStore
+from visapi_gateway.adapters.workflow_store import WorkflowStore
+from visapi_gateway.app.accept_trigger import Accepting
+from visapi_gateway.app.artifacts import Artifacts
+from visapi_gateway.app.authenticate import KeyRing
+from visapi_gateway.app.command_run import Commands
+from visapi_gateway.app.definitions import Definitions
+from visapi_gateway.app.deploy_workflow import Workflows
+from visapi_gateway.app.follow_run import FollowRun
+from visapi_gateway.app.live import LiveHub
+from visapi_gateway.app.manage_keys import Keys
+from visapi_gateway.app.run_views import RunViews
+from visapi_gateway.app.start_run import StartRun
+from visapi_gateway.app.system import System
+from visapi_gateway.core.rates import Limit
+from visapi_gateway.http.access_log import AccessLog, NoAccessLog
+from visapi_gateway.http.api import Surroundings, UseCases, build_api
+from visapi_gateway.http.checks import RateLimits
+from visapi_gateway.http.server import HttpServer
+from visapi_gateway.http.shell import BODY_LIMIT
+from visapi_gateway.settings import GatewaySettings
+
+START_RETRY_S = 0.5
+
+
+class _Meter:
+    """What accepting measures."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def batch(self, rows: int, seconds: float) -> None:
+        self._metrics.accept_batch_rows.observe(rows)
+        self._metrics.accept_commit_seconds.observe(seconds)
+
+
+class Gateway:
+    """All parts, wired. `run` serves until the lifecycle stops."""
+
+    def __init__(self, settings: GatewaySettings, lifecycle: Lifecycle, pool: Pool, bus: Bus) -> None:
+        clock, ids, self._lifecycle, self._bus = SystemClock(), RandomIds(), lifecycle, bus
+        runs, keys, workflows = RunStore(pool), PgKeyStore(pool), WorkflowStore(pool)
+        payloads = PayloadStore.open(settings.artifacts_url)
+        self._messages = Messages(bus)
+        bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
+        self._hub = LiveHub(lambda: bus.connected)
+        self._keyring = KeyRing(keys, settings.key_pepper, clock)
+        self._accepting = Accepting(AcceptLedger(pool), self._messages.trigger, _Meter(lifecycle.metrics))
+        definitions, views = Definitions(workflows, clock), RunViews(runs, payloads.unpack)
+        release = version("visapi-gateway")
+        self._system = System(
+            keys, lambda: bus.connected, lifecycle.ready, version=release, body_limit=BODY_LIMIT
+        )
+        cases = UseCases(
+            keyring=self._keyring,
+            start=StartRun(definitions, self._accepting.accept, payloads.pack, clock, ids),
+            views=views,
+            follow=FollowRun(runs, self._hub),
+            commands=Commands(runs, views, self._messages.hint),
+            workflows=Workflows(workflows, definitions, compile_definition, clock),
+            keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),
+            artifacts=Artifacts(
+                ArtifactSource(ArtifactStore.open(settings.artifacts_url)), settings.link_secret, clock
+            ),
+            system=self._system,
+        )
+        around = Surroundings(
+            metrics=lifecycle.metrics,
+            spans=lifecycle.spans,
+            log=AccessLog(clock.now) if settings.access_log else NoAccessLog(),
+            rates=RateLimits(Limit(settings.key_rate_per_s, settings.key_burst), clock.monotonic),
+            cursor_secret=settings.link_secret,
+            new_id=lambda: str(ids.uuid7()),
+            version=release,
+        )
+        self._server = HttpServer(build_api(cases, around), settings.http_host, settings.http_port)
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    async def run(self) -> None:
+        """Serve until the lifecycle stops and all that was promised is said."""
+        await self._load_keys()
+        await self._messages.listen(self._hub, self._keyring)
+        await self._system.check()
+        get_logger("gateway").info("listening", port=self.port)
+        async with asyncio.TaskGroup() as group:
+            upkeep = [
+                group.create_task(self._keyring.keep_fresh()),
+                group.create_task(self._system.keep_checking()),
+            ]
+            accepting = group.create_task(self._accepting.run())
+            serving = group.create_task(self._server.serve())
+            await self._lifecycle.stopping.wait()
+            self._system.drain()
+            self._hub.close()
+            self._server.stop()
+            await serving
+            self._accepting.close()
+            await accepting
+            for task in upkeep:
+                task.cancel()
+
+    def _key_changed(self, key: str) -> None:
+        self._keyring.reload_soon()
+        self._messages.key_changed(key)
+
+    async def _load_keys(self) -> None:
+        while not self._lifecycle.stopping.is_set():
+            try:
+                await self._keyring.load()
+                return
+            except TransientFault as away:
+                get_logger("gateway").warning("waiting_for_postgres", error=str(away))
+                await asyncio.sleep(START_RETRY_S)
+
+
+@asynccontextmanager
+async def open_gateway(settings: GatewaySettings, lifecycle: Lifecycle) -> AsyncGenerator[Gateway]:
+    """Connect to PostgreSQL (waiting for it) and to NATS (not waiting), then wire the gateway."""
+    pool = await _open_pool(settings, lifecycle)
+    bus = await Bus.connect(settings.nats_url, "visapi-gateway")
+    try:
+        yield Gateway(settings, lifecycle, pool, bus)
+    finally:
+        await bus.close()
+        pool.terminate()
+
+
+async def _open_pool(settings: GatewaySettings, lifecycle: Lifecycle) -> Pool:
+    while True:
+        try:
+            return await open_pool(
+                settings.postgres_url, size=settings.postgres_connections, application="visapi-gateway"
+            )
+        except TransientFault as away:
+            if lifecycle.stopping.is_set():
+                raise
+            get_logger("gateway").warning("waiting_for_postgres", error=str(away))
+            await asyncio.sleep(START_RETRY_S)

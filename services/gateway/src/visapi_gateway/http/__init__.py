@@ -1,0 +1,1 @@
+"""HTTP: the ASGI shell, the operations, and the OpenAPI document made from them."""

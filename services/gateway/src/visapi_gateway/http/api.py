@@ -1,0 +1,115 @@
+"""The whole HTTP API: use cases in, one ASGI application out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.spans import Spans
+from visapi_gateway.app.artifacts import Artifacts
+from visapi_gateway.app.authenticate import KeyRing
+from visapi_gateway.app.command_run import Commands
+from visapi_gateway.app.deploy_workflow import Workflows
+from visapi_gateway.app.follow_run import FollowRun
+from visapi_gateway.app.manage_keys import Keys
+from visapi_gateway.app.run_views import RunViews
+from visapi_gateway.app.start_run import StartRun
+from visapi_gateway.app.system import System
+from visapi_gateway.http import (
+    routes_artifacts,
+    routes_dead_letters,
+    routes_keys,
+    routes_runs,
+    routes_system,
+    routes_workflows,
+)
+from visapi_gateway.http.checks import RateLimits
+from visapi_gateway.http.docs_page import build_docs
+from visapi_gateway.http.exchange import Asgi, encode
+from visapi_gateway.http.lists import Cursors
+from visapi_gateway.http.mount import Gate, build_app
+from visapi_gateway.http.openapi import build_openapi
+from visapi_gateway.http.operation import Operation
+from visapi_gateway.http.routes_artifacts import ArtifactRoutes
+from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
+from visapi_gateway.http.routes_keys import KeyRoutes
+from visapi_gateway.http.routes_runs import RunRoutes
+from visapi_gateway.http.routes_system import SystemRoutes
+from visapi_gateway.http.routes_workflows import WorkflowRoutes
+from visapi_gateway.http.shell import AccessLog, Shell
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What the operations carry out."""
+
+    keyring: KeyRing
+    start: StartRun
+    views: RunViews
+    follow: FollowRun
+    commands: Commands
+    workflows: Workflows
+    keys: Keys
+    artifacts: Artifacts
+    system: System
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the shell needs of the process."""
+
+    metrics: Metrics
+    spans: Spans
+    log: AccessLog
+    rates: RateLimits
+    cursor_secret: bytes
+    new_id: Callable[[], str]
+    version: str
+
+
+def operations() -> list[Operation]:
+    """Every operation there is, in the order of the documentation."""
+    modules = (
+        routes_workflows,
+        routes_runs,
+        routes_artifacts,
+        routes_dead_letters,
+        routes_keys,
+        routes_system,
+    )
+    found: list[Operation] = []
+    for module in modules:
+        found += [value for value in vars(module).values() if isinstance(value, Operation)]
+    return found + list(routes_runs.COMMANDS.values())
+
+
+def build_api(cases: UseCases, around: Surroundings) -> Asgi:
+    """The application that the server serves."""
+    cursors = Cursors(around.cursor_secret)
+    described = operations()
+    openapi = encode(build_openapi(described, around.version))
+    docs = build_docs(described, around.version)
+    routes = [
+        *WorkflowRoutes(cases.workflows, cursors).routes(),
+        *RunRoutes(
+            start=cases.start,
+            views=cases.views,
+            follow=cases.follow,
+            commands=cases.commands,
+            cursors=cursors,
+            metrics=around.metrics,
+        ).routes(),
+        *ArtifactRoutes(cases.artifacts).routes(),
+        *DeadLetterRoutes(cases.commands, cursors).routes(),
+        *KeyRoutes(cases.keys, cursors).routes(),
+        *SystemRoutes(cases.system, openapi, docs).routes(),
+    ]
+    assert {id(route.operation) for route in routes} == {id(operation) for operation in described}
+    gate = Gate(cases.keyring, around.rates, around.metrics)
+    return Shell(
+        build_app(routes, gate),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
+        metrics=around.metrics,
+        spans=around.spans,
+        log=around.log,
+        new_id=around.new_id,
+        draining=lambda: cases.system.draining,
+    )

@@ -1,0 +1,147 @@
+"""Operations as Litestar routes: the only file that knows Litestar, together with `main.py`.
+
+Every operation passes `_serve`, where its declaration is enforced and where every failure becomes
+problem details. Litestar's own errors (404, 405, bad host) and bugs pass `_problem_response`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from litestar import Litestar, Request
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
+from litestar.types import ASGIApp
+
+from visapi_common.core.errors import Fault, ProblemError
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_gateway.app.authenticate import KeyRing
+from visapi_gateway.core.problems import code_for
+from visapi_gateway.http.checks import (
+    RateLimits,
+    check_query,
+    check_representation,
+    check_scope,
+    refuse_rate,
+    token_of,
+)
+from visapi_gateway.http.exchange import (
+    EXCHANGE,
+    Answer,
+    Exchange,
+    Receive,
+    Scope,
+    problem_of_fault,
+    problem_reply,
+)
+from visapi_gateway.http.operation import Call, Operation, Route
+
+_log = get_logger("http")
+
+
+class Gate:
+    """Decides who comes in, and how often."""
+
+    def __init__(self, keys: KeyRing, rates: RateLimits, metrics: Metrics) -> None:
+        self._keys = keys
+        self._rates = rates
+        self._metrics = metrics
+
+    def admit(self, operation: Operation, call: Call) -> None:
+        """Names the caller in `call`. Raises `ProblemError` 401, 403 and 429."""
+        try:
+            who = self._keys.authenticate(token_of(call))
+            check_scope(operation, who)
+        except ProblemError as refused:
+            self._metrics.auth_failures.labels(refused.code).inc()
+            raise
+        verdict = self._rates.admit(who.key)
+        exchange = call.exchange
+        exchange.extra += self._rates.headers(verdict)
+        exchange.key, exchange.tenant = who.key, who.tenant
+        if not verdict.allowed:
+            raise refuse_rate(verdict)
+        call.who = who
+
+
+def build_app(routes: Sequence[Route], gate: Gate) -> Litestar:
+    """The Litestar application of these operations."""
+    return Litestar(
+        route_handlers=[_handler(route, gate) for route in routes],
+        exception_handlers={Exception: _problem_response},
+        openapi_config=None,
+        debug=False,
+        # structlog is configured once, for the whole process.
+        logging_config=None,
+        # The shell counts bodies as they come, whatever reads them.
+        request_max_body_size=None,
+    )
+
+
+def _handler(route: Route, gate: Gate) -> HTTPRouteHandler:
+    operation = route.operation
+    methods = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
+
+    async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
+        return await _serve(route, gate, request)  # pyright: ignore[reportReturnType] (our own ASGI types)
+
+    return HTTPRouteHandler(
+        operation.path,
+        http_method=methods,  # pyright: ignore[reportArgumentType]
+        name=operation.name,
+        status_code=200,
+        opt={"operation": operation},
+    )(handle)
+
+
+async def _serve(route: Route, gate: Gate, request: Request[Any, Any, Any]) -> Answer:
+    operation, scope = route.operation, cast("Scope", request.scope)
+    exchange: Exchange = scope[EXCHANGE]
+    exchange.route = operation.path
+    call = Call(scope, cast("Receive", request.receive), exchange)
+    try:
+        if _needs_key(operation, scope["query_string"]):
+            gate.admit(operation, call)
+        call.media_type = check_representation(operation, call)
+        call.query = check_query(operation, scope["query_string"])
+        return await route.handler(call)
+    except ProblemError as problem:
+        return problem_reply(problem, exchange, scope["path"])
+    except Fault as fault:
+        problem = problem_of_fault(fault)
+        _log.warning("fault", route=operation.path, code=problem.code, error=str(fault))
+        return problem_reply(problem, exchange, scope["path"])
+
+
+def _needs_key(operation: Operation, query: bytes) -> bool:
+    return not operation.public and not (operation.signed and b"signature=" in query)
+
+
+def _problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    scope = cast("Scope", request.scope)
+    reply = problem_reply(_translate(scope, error), scope[EXCHANGE], scope["path"])
+    headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers[2:]}
+    media_type = reply.headers[0][1].decode()
+    return Response(reply.body, status_code=reply.status, headers=headers, media_type=media_type)
+
+
+def _translate(scope: Scope, error: Exception) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, Fault):
+        return problem_of_fault(error)
+    if not isinstance(error, HTTPException):
+        _log.error("bug", route=scope.get("path_template"), exc_info=error)
+        detail = "this is a defect of the service; tell the operator the request_id"
+        return ProblemError("internal_error", detail, status=500)
+    code = code_for(error.status_code)
+    if code == "not_found":
+        detail = "no operation has this path; GET /openapi.json lists all of them"
+        return ProblemError(code, detail, status=404)
+    if code == "method_not_allowed":
+        allowed = dict(error.headers or {}).get("allow", "").replace(" ", "")
+        methods = ", ".join(sorted(allowed.split(",")))
+        detail = f"this path allows {methods}"
+        return ProblemError(code, detail, status=405, headers={"Allow": methods})
+    return ProblemError(code, error.detail or "the request cannot be read", status=error.status_code)

@@ -1,0 +1,272 @@
+"""Starting, reading, following and commanding runs."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import InboxKind
+from visapi_common.contracts.gateway_bodies import RunCommand
+from visapi_common.contracts.runs import HistoryPage, RunPage, RunStatus, RunView
+from visapi_common.core.errors import ProblemError
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_gateway.app.command_run import Commands
+from visapi_gateway.app.follow_run import FollowRun
+from visapi_gateway.app.run_views import RunFilter, RunViews
+from visapi_gateway.app.start_run import Start, StartRun
+from visapi_gateway.core.event_stream import last_event_id
+from visapi_gateway.core.headers import idempotency_key, preferred_wait_s
+from visapi_gateway.http.checks import check_media_type, read_json
+from visapi_gateway.http.exchange import Answer, Empty, Header, Reply, encode, json_reply
+from visapi_gateway.http.lists import Cursor, Cursors, Limit
+from visapi_gateway.http.operation import Answers, Call, Operation, Route
+from visapi_gateway.http.streams import EventStream
+
+EVENTS = "text/event-stream"
+
+
+class StartQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: Annotated[str, msgspec.Meta(max_length=128, description="Pin this version.")] | None = None
+
+
+class RunsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    status: Annotated[RunStatus, msgspec.Meta(description="Only runs in this state.")] | None = None
+    workflow: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                pattern="^[^/]+(/[^/]+)?$",
+                max_length=200,
+                description="Only runs of `namespace/name`, or of a whole namespace.",
+            ),
+        ]
+        | None
+    ) = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many items at most.")] = 200
+    cursor: Cursor | None = None
+    after: (
+        Annotated[int, msgspec.Meta(ge=0, le=999_999_999, description="Only items after this number.")] | None
+    ) = None
+
+
+START = Operation(
+    "POST",
+    "/v1/workflows/{namespace:str}/{name:str}/runs",
+    "startRun",
+    "Start a run",
+    {
+        200: Answers("The run ended within the preferred wait.", RunView, headers=("Preference-Applied",)),
+        202: Answers("The run is committed.", RunView, headers=("Location", "Idempotent-Replayed")),
+    },
+    description="The body is the input (any JSON; no body means `null`). `202` is sent after the commit.",
+    scope="runs:write",
+    query=StartQuery,
+    headers={
+        "Idempotency-Key": "The same key and request give the same run, for 7 days.",
+        "Prefer": "`wait=N`: wait at most N (60) seconds for the end of the run.",
+    },
+    body=Any,
+    problems=(
+        "workflow_not_found",
+        "idempotency_conflict",
+        "input_invalid",
+        "invalid_header",
+        "outcome_unknown",
+    ),
+)
+LIST = Operation(
+    "GET",
+    "/v1/runs",
+    "listRuns",
+    "List runs, newest first",
+    {200: Answers("A page. Inputs and outputs above 64 KiB are null here; read the run.", RunPage)},
+    scope="runs:read",
+    query=RunsQuery,
+)
+READ = Operation(
+    "GET",
+    "/v1/runs/{run:uuid}",
+    "readRun",
+    "Read a run",
+    {
+        200: Answers("The run.", RunView, headers=("ETag",)),
+        304: Answers("The run is as `If-None-Match` says.", headers=("ETag",)),
+    },
+    scope="runs:read",
+    headers={"If-None-Match": "An ETag read before."},
+    problems=("run_not_found",),
+)
+HISTORY = Operation(
+    "GET",
+    "/v1/runs/{run:uuid}/history",
+    "readHistory",
+    "Read or follow the history of a run",
+    {
+        200: Answers(
+            "A page, or a stream of items until the run's end.", HistoryPage, ("application/json", EVENTS)
+        )
+    },
+    description=(
+        "As `text/event-stream` each item is one message with `id: <seq>`; the last one is `event: end`. "
+        "A stream goes on after `Last-Event-ID` or `?after=`."
+    ),
+    scope="runs:read",
+    query=HistoryQuery,
+    headers={"Last-Event-ID": "Number of the last item seen; for streams."},
+    produces=("application/json", EVENTS),
+    problems=("run_not_found", "invalid_header"),
+)
+
+
+def _command(kind: InboxKind, summary: str) -> Operation:
+    return Operation(
+        "POST",
+        f"/v1/runs/{{run:uuid}}/{kind.value}",
+        f"{kind.value}Run",
+        summary,
+        {202: Answers("The command is committed; the run as it is now.", RunView, headers=("Location",))},
+        scope="runs:write",
+        body=RunCommand,
+        problems=("run_not_found", "run_ended"),
+    )
+
+
+COMMANDS = {
+    InboxKind.CANCEL: _command(InboxKind.CANCEL, "Cancel a run"),
+    InboxKind.SUSPEND: _command(
+        InboxKind.SUSPEND, "Suspend a run: results are recorded, nothing new is issued"
+    ),
+    InboxKind.RESUME: _command(InboxKind.RESUME, "Resume a suspended run"),
+}
+
+
+class RunRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(
+        self,
+        *,
+        start: StartRun,
+        views: RunViews,
+        follow: FollowRun,
+        commands: Commands,
+        cursors: Cursors,
+        metrics: Metrics,
+    ) -> None:
+        self._start = start
+        self._views = views
+        self._follow = follow
+        self._commands = commands
+        self._cursors = cursors
+        self._metrics = metrics
+
+    def routes(self) -> list[Route]:
+        told = [Route(operation, self._teller(kind, operation)) for kind, operation in COMMANDS.items()]
+        return [
+            Route(START, self.start),
+            Route(LIST, self.list),
+            Route(READ, self.read),
+            Route(HISTORY, self.history),
+            *told,
+        ]
+
+    async def start(self, call: Call) -> Answer:
+        wait_s = preferred_wait_s(call.header(b"prefer"))
+        body = await call.read_body()
+        check_media_type(START, call, body)
+        wanted = Start(
+            namespace=call.path["namespace"],
+            name=call.path["name"],
+            version=call.query.version,
+            body=body,
+            key=idempotency_key(call.header(b"idempotency-key")),
+            trace=call.exchange.traceparent,
+        )
+        try:
+            started = await self._start(call.principal, wanted)
+        except ProblemError as refused:
+            self._metrics.triggers_refused.labels(refused.code).inc()
+            raise
+        headers: list[Header] = [(b"location", b"/v1/runs/%b" % str(started.id).encode())]
+        if started.replayed:
+            self._metrics.triggers_replayed.inc()
+            headers.append((b"idempotent-replayed", b"true"))
+        else:
+            self._metrics.triggers_accepted.inc()
+        if wait_s:
+            return await self._waited(call, started.id, wait_s, headers)
+        view = started.view or await self._view(call, started.id)
+        return json_reply(view, 202, headers)
+
+    async def _waited(self, call: Call, run: UUID, wait_s: float, headers: list[Header]) -> Answer:
+        ended = await self._follow.wait_for_end(call.principal.tenant, run, wait_s)
+        headers.append((b"preference-applied", b"wait=%d" % int(wait_s)))
+        return json_reply(await self._view(call, run), 200 if ended else 202, headers)
+
+    async def list(self, call: Call) -> Answer:
+        query: RunsQuery = call.query
+        namespace, _, name = (query.workflow or "").partition("/")
+        wanted = RunFilter(query.status, namespace or None, name or None)
+        position = self._cursors.position(call)
+        before = None if position is None else UUID(position)
+        page = await self._views.page(call.principal.tenant, wanted, before, query.limit)
+        return json_reply(self._cursors.page(call, page))
+
+    async def read(self, call: Call) -> Answer:
+        tenant = call.principal.tenant
+        row = await self._views.row(tenant, call.path["run"])
+        tag = f'"{row.revision}-{row.status}"'
+        headers: list[Header] = [(b"etag", tag.encode()), (b"cache-control", b"private, no-cache")]
+        if _same(call.header(b"if-none-match"), tag):
+            return Empty(304, headers)
+        return json_reply(await self._views.view(tenant, row), 200, headers)
+
+    async def history(self, call: Call) -> Answer:
+        tenant, run, query = call.principal.tenant, call.path["run"], call.query
+        if call.media_type == EVENTS:
+            after = _resume(call)
+            await self._follow.head(tenant, run)
+            return EventStream(self._follow.stream(tenant, run, after), self._metrics.sse_followers)
+        position = self._cursors.position(call)
+        after = int(position) if position is not None else query.after or 0
+        items, more = await self._follow.page(tenant, run, after, query.limit)
+        following = self._cursors.next(call, None if more is None else str(more))
+        body = b'{"items":[%b],"next":%b}' % (b",".join(item for _, item in items), encode(following))
+        return Reply(200, body)
+
+    def _teller(self, kind: InboxKind, operation: Operation) -> Any:
+        async def tell(call: Call) -> Answer:
+            command: RunCommand = await read_json(operation, call)
+            tenant, run = call.principal.tenant, call.path["run"]
+            row = await self._commands.tell(call.principal, run, kind, command.reason)
+            location = (b"location", f"/v1/runs/{run}".encode())
+            return json_reply(await self._views.view(tenant, row), 202, [location])
+
+        return tell
+
+    async def _view(self, call: Call, run: UUID) -> RunView:
+        tenant = call.principal.tenant
+        return await self._views.view(tenant, await self._views.row(tenant, run))
+
+
+def _same(if_none_match: str | None, tag: str) -> bool:
+    if if_none_match is None:
+        return False
+    given = {part.strip().removeprefix("W/") for part in if_none_match.split(",")}
+    return tag in given or "*" in given
+
+
+def _resume(call: Call) -> int:
+    """After which item a stream goes on: the header wins, because browsers send it by themselves."""
+    header = call.header(b"last-event-id")
+    if header is None or not header.strip():
+        return call.query.after or 0
+    try:
+        return last_event_id(header.strip())
+    except ValueError as wrong:
+        raise ProblemError("invalid_header", f"Last-Event-ID: {wrong}", status=400) from None

@@ -1,0 +1,65 @@
+"""Artifacts are their tenant's; a signed link opens exactly one, for a while."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from visapi_common.adapters.artifacts import ArtifactStore
+
+PDF = b"%PDF-1.7 test"
+
+
+@pytest.fixture
+async def artifact(gateway: Any, tmp_path: Path) -> str:
+    store = ArtifactStore.open((tmp_path / "artifacts").as_uri())
+    return (await store.put("default", PDF, "pdf", "application/pdf")).id
+
+
+async def test_an_artifact_is_read_with_a_key_and_cached_by_its_hash(gateway: Any, artifact: str) -> None:
+    answer = await gateway.http.get(f"/v1/artifacts/{artifact}")
+    assert (answer.status_code, answer.content) == (200, PDF)
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"].startswith("inline")
+    tag = {"If-None-Match": answer.headers["etag"]}
+    assert (await gateway.http.get(f"/v1/artifacts/{artifact}", headers=tag)).status_code == 304
+
+
+async def test_a_signed_link_needs_no_key(gateway: Any, artifact: str) -> None:
+    link = (await gateway.http.post(f"/v1/artifacts/{artifact}/links", json={"expires_in_s": 60})).json()
+    async with gateway.client(None) as nobody:
+        assert (await nobody.get(link["url"])).content == PDF
+
+
+async def test_a_changed_or_ended_link_opens_nothing(gateway: Any, artifact: str) -> None:
+    link = (await gateway.http.post(f"/v1/artifacts/{artifact}/links")).json()
+    parts = urlsplit(link["url"])
+    query = dict(parse_qsl(parts.query))
+    spoiled = [
+        {**query, "expires": str(int(query["expires"]) + 1)},
+        {**query, "tenant": "other"},
+        {**query, "signature": "0" * 64},
+        {**query, "signature": "é"},
+        {"signature": query["signature"]},
+        {**query, "expires": "1"},
+    ]
+    async with gateway.client(None) as nobody:
+        for params in spoiled:
+            answer = await nobody.get(parts.path, params=params)
+            assert (answer.status_code, answer.json()["code"]) == (403, "link_invalid")
+        other = parts.path.replace(artifact[:8], "00000000")
+        assert (await nobody.get(other, params=query)).status_code == 403
+
+
+async def test_another_tenant_and_other_paths_find_nothing(gateway: Any, artifact: str) -> None:
+    async with gateway.client(await gateway.key("other")) as other:
+
+        async def let_in() -> bool:
+            return (await other.get("/v1/keys/current")).status_code == 200
+
+        await gateway.until(let_in)
+        assert (await other.get(f"/v1/artifacts/{artifact}")).status_code == 404
+        assert (await other.post(f"/v1/artifacts/{artifact}/links")).status_code == 404
+    for name in ("..%2f..%2fetc%2fpasswd", "x", artifact.upper(), artifact + ".pdf"):
+        assert (await gateway.http.get(f"/v1/artifacts/{name}")).status_code in {400, 404}

@@ -1,0 +1,71 @@
+"""Commands and decisions are rows in the run's inbox before they are anything else."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from kit.servers import NatsServer
+from visapi_common.adapters.bus import Bus
+
+
+@pytest.mark.parametrize("kind", ["cancel", "suspend", "resume"])
+async def test_a_command_is_committed_to_the_inbox_and_hinted(
+    gateway: Any, shared_nats: NatsServer, kind: str
+) -> None:
+    await gateway.deploy()
+    run = (await gateway.start(1)).json()["id"]
+    bus = await Bus.connect(shared_nats.url(), "test")
+    hints = []
+    await bus.subscribe("visapi.engine.*.inbox", hints.append)
+    await bus.flush()
+    for _ in range(2):
+        answer = await gateway.http.post(f"/v1/runs/{run}/{kind}", json={"reason": "mistake"})
+        assert answer.status_code == 202
+    rows = await gateway.db.fetch("select * from visapi.inbox")
+    assert [(str(row["run"]), row["kind"]) for row in rows] == [(run, kind)]
+    body = json.loads(rows[0]["body"])
+    assert body["reason"] == "mistake"
+    assert body["actor"].startswith("key:")
+
+    async def hinted():
+        return any(run in hint.data.decode() for hint in hints)
+
+    await gateway.until(hinted)
+    await bus.close()
+
+
+async def test_an_ended_run_takes_no_commands(gateway: Any) -> None:
+    await gateway.deploy()
+    run = (await gateway.start(1)).json()["id"]
+    await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
+    answer = await gateway.http.post(f"/v1/runs/{run}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "run_ended")
+    assert await gateway.db.fetchval("select count(*) from visapi.inbox") == 0
+
+
+async def test_an_uncertain_effect_is_resolved_once_and_the_run_hears_of_it(gateway: Any) -> None:
+    await gateway.deploy()
+    run = (await gateway.start(1)).json()["id"]
+    letter = str(uuid.uuid4())
+    await gateway.db.execute(
+        "insert into visapi.dead_letters (id, tenant, service, reason, detail, run, path, attempt)"
+        " values ($1, 'default', 'notifier', 'uncertain', 'no answer', $2, '/do/0/a', 1)",
+        letter,
+        run,
+    )
+    open_ones = (await gateway.http.get("/v1/dead-letters?resolved=false")).json()["items"]
+    assert [item["id"] for item in open_ones] == [letter]
+    decision = {"decision": "happened", "output": {"message_id": "1"}, "reason": "seen in the log"}
+    first = await gateway.http.post(f"/v1/dead-letters/{letter}/resolve", json=decision)
+    again = await gateway.http.post(f"/v1/dead-letters/{letter}/resolve", json=decision)
+    assert (first.status_code, first.json()["resolution"]) == (200, "happened")
+    assert (again.status_code, again.json()["code"]) == (409, "dead_letter_resolved")
+    body = json.loads(await gateway.db.fetchval("select body from visapi.inbox where kind = 'resolve'"))
+    assert (body["path"], body["decision"], body["output"]) == ("/do/0/a", "happened", {"message_id": "1"})
+
+
+async def test_a_wrong_decision_is_refused_with_a_pointer(gateway: Any) -> None:
+    answer = await gateway.http.post(f"/v1/dead-letters/{uuid.uuid4()}/resolve", json={"decision": "maybe"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/decision")

@@ -1,0 +1,64 @@
+"""The description is true: of every route, and against a fuzzer."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import openapi_spec_validator
+
+from visapi_gateway.http.api import operations
+
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
+    "response_headers_conformance,unsupported_method,ignored_auth,missing_required_header"
+)
+
+
+EXAMPLES = "8"
+
+
+async def test_the_openapi_document_is_valid_and_complete(gateway: Any) -> None:
+    document = (await gateway.http.get("/openapi.json")).json()
+    openapi_spec_validator.validate(document)
+    described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert len(described) == len(operations())
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert "500" in operation["responses"]
+            if operation.get("security") != []:
+                assert {"401", "403", "429"} <= set(operation["responses"])
+
+
+async def test_the_docs_load_nothing_from_elsewhere(gateway: Any) -> None:
+    page = (await gateway.http.get("/docs")).text
+    assert "<script" not in page
+    assert "http://" not in page
+    assert 'src="' not in page
+    assert "startRun" in page
+
+
+async def test_capabilities_and_functions_are_told(gateway: Any) -> None:
+    assert (await gateway.http.get("/v1/capabilities")).json()["dsl"] == "1.0.3"
+    assert (await gateway.http.get("/v1/functions")).json() == {"items": [], "next": None}
+
+
+async def test_readiness_tells_its_checks(gateway: Any) -> None:
+    checks = (await gateway.http.get("/readyz?verbose")).json()["checks"]
+    assert checks == {"postgres": "ok", "nats": "ok", "draining": "no"}
+
+
+async def test_a_fuzzer_finds_no_contradiction(gateway: Any, tmp_path: Path) -> None:
+    await gateway.deploy()
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")), "run", f"{gateway.base}/openapi.json",
+        "-H", f"Authorization: Bearer {gateway.admin}", "--checks", CHECKS, "--max-examples", EXAMPLES,
+        "--phases", "examples,coverage,fuzzing", "--seed", "1", "--no-color", "--request-timeout", "10",
+        "--exclude-path-regex", "/v1/keys/.*/rotate|/v1/keys/\\{key\\}",
+    ]  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()[-6000:]

@@ -1,0 +1,60 @@
+"""Deployed versions never change."""
+
+from typing import Any
+
+
+async def test_the_same_content_again_is_200_and_other_content_409(gateway: Any) -> None:
+    first, again = await gateway.deploy(), await gateway.deploy()
+    other = await gateway.deploy(gateway.hello.replace("Hello ", "Goodbye "))
+    assert [first.status_code, again.status_code, other.status_code] == [201, 200, 409]
+    assert first.headers["location"] == "/v1/workflows/demo/hello/versions/1.0.0"
+    assert other.json()["code"] == "workflow_version_exists"
+
+
+async def test_a_dry_run_validates_and_stores_nothing(gateway: Any) -> None:
+    headers = {"Content-Type": "application/yaml"}
+    answer = await gateway.http.post("/v1/workflows?dry_run=true", content=gateway.hello, headers=headers)
+    assert (answer.status_code, answer.json()["dry_run"]) == (200, True)
+    assert await gateway.db.fetchval("select count(*) from visapi.workflows") == 0
+
+
+async def test_mistakes_come_with_pointers(gateway: Any) -> None:
+    answer = await gateway.deploy(
+        "document: {dsl: '1.0.3', namespace: demo, name: x, version: '1'}\ndo: []\n"
+    )
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "definition_invalid")
+    assert all(error["detail"] for error in problem["errors"])
+
+
+async def test_an_input_schema_that_cannot_be_compiled_is_refused_at_deployment(gateway: Any) -> None:
+    answer = await gateway.deploy(gateway.strict.replace("type: object", "type: nonsense"))
+    assert (answer.status_code, answer.json()["code"]) == (422, "definition_invalid")
+
+
+async def test_the_source_comes_back_as_it_was_sent(gateway: Any) -> None:
+    await gateway.deploy()
+    path = "/v1/workflows/demo/hello/versions/1.0.0"
+    as_yaml = await gateway.http.get(path, headers={"Accept": "application/yaml"})
+    as_json = await gateway.http.get(path)
+    assert (as_yaml.text, as_yaml.headers["content-type"]) == (gateway.hello, "application/yaml")
+    assert (as_json.json()["title"], as_json.json()["version"]) == ("Hello", "1.0.0")
+
+
+async def test_versions_are_listed_by_precedence_and_workflows_by_their_highest(gateway: Any) -> None:
+    versions = ["1.0.0-rc.1", "1.0.0", "1.2.0", "1.10.0"]
+    for version in versions:
+        assert (await gateway.deploy(gateway.hello.replace("1.0.0", version))).status_code == 201
+    await gateway.deploy(gateway.strict)
+    page = (await gateway.http.get("/v1/workflows/demo/hello/versions?limit=3")).json()
+    rest = (
+        await gateway.http.get(
+            "/v1/workflows/demo/hello/versions", params={"limit": 3, "cursor": page["next"]}
+        )
+    ).json()
+    assert [item["version"] for item in page["items"] + rest["items"]] == versions[::-1]
+    first = (await gateway.http.get("/v1/workflows?limit=1")).json()
+    second = (await gateway.http.get("/v1/workflows", params={"limit": 1, "cursor": first["next"]})).json()
+    found = [(item["name"], item["version"]) for item in first["items"] + second["items"]]
+    assert found == [("hello", "1.10.0"), ("strict", "1.0.0")]
+    assert second["next"] is None

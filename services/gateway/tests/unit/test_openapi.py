@@ -1,0 +1,34 @@
+"""The description follows from the declarations."""
+
+from visapi_gateway.core.problems import KINDS, type_of
+from visapi_gateway.http.api import operations
+from visapi_gateway.http.openapi import build_openapi
+
+
+def test_operations_have_names_of_their_own_and_known_problems() -> None:
+    names = [operation.name for operation in operations()]
+    assert len(set(names)) == len(names)
+    for operation in operations():
+        assert set(operation.problems) <= set(KINDS), operation.name
+
+
+def test_only_probes_and_the_description_are_public() -> None:
+    public = {operation.path for operation in operations() if operation.public}
+    assert public == {"/livez", "/readyz", "/openapi.json", "/docs"}
+    assert {operation.path for operation in operations() if operation.signed} == {
+        "/v1/artifacts/{artifact:str}"
+    }
+
+
+def test_the_shapes_others_rely_on_are_in_the_document() -> None:
+    schemas = build_openapi(operations(), "1.0.0")["components"]["schemas"]
+    run = set(schemas["RunView"]["properties"])
+    assert run == {
+        "id", "workflow", "status", "input", "output", "error", "created_at", "started_at", "ended_at", "links",
+    }  # fmt: skip
+    assert {"items", "next"} == set(schemas["HistoryPage"]["properties"])
+
+
+def test_problem_types_are_stable() -> None:
+    assert type_of("not_found") == "https://visapi.dev/problems/not-found"
+    assert all(400 <= kind.status < 600 for kind in KINDS.values())
