@@ -1,0 +1,1 @@
+"""The PDF worker: renders documents with Chromium."""

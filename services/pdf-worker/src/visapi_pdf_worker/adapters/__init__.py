@@ -1,0 +1,1 @@
+"""Chromium, the template process, PDF files."""

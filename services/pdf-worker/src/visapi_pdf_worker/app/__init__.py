@@ -1,0 +1,1 @@
+"""The use cases of the PDF worker; they name the Protocols they need."""

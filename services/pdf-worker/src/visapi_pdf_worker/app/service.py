@@ -1,0 +1,53 @@
+"""The worker's function, and the watch over its browser."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from visapi_common.worker import TaskContext, Worker
+from visapi_pdf_worker.app.render import Limits, Renderer
+from visapi_pdf_worker.core.document import Document, Rendered
+from visapi_pdf_worker.settings import PdfWorkerSettings
+
+_WATCH_EVERY_S = 5.0
+_TASK_EXTRA_S = 15.0
+"""A task may take longer than its rendering: its template, storing, a second try after a crash."""
+_AHEAD = 2
+"""Tasks per printing slot: while one is printed, the template or the storing of another goes on."""
+_REPLICAS_SHARE = 32
+"""Tasks in work over all replicas, as a multiple of one replica's."""
+
+
+def build_worker(renderer: Renderer, settings: PdfWorkerSettings) -> Worker:
+    """A worker that serves `pdf.render`. It is keyed: the same document has the same bytes."""
+    worker = Worker("pdf-worker")
+
+    @worker.function(
+        "pdf.render",
+        effect="keyed",
+        timeout_s=settings.pdf_timeout_s * _AHEAD + _TASK_EXTRA_S,
+        concurrency=settings.pdf_concurrency * _REPLICAS_SHARE,
+        local=settings.pdf_concurrency * _AHEAD,
+        description="Renders HTML, a URL or a template with data to a PDF.",
+    )
+    async def render(document: Document, task: TaskContext) -> Rendered:
+        return await renderer.render(document, task)
+
+    assert callable(render)
+    return worker
+
+
+def limits_of(settings: PdfWorkerSettings) -> Limits:
+    """The bounds of one document."""
+    return Limits(
+        render_s=settings.pdf_timeout_s,
+        pages_max=settings.pdf_pages_max,
+        bytes_max=settings.pdf_bytes_max,
+        at_once=settings.pdf_concurrency,
+    )
+
+
+async def watch(check: Callable[[], Awaitable[bool]], report: Callable[[bool], None]) -> None:
+    """Report the browser's fitness every few seconds, until cancelled."""
+    while True:
+        report(await check())
+        await asyncio.sleep(_WATCH_EVERY_S)

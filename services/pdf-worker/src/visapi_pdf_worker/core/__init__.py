@@ -1,0 +1,1 @@
+"""What a rendering is asked to be, and what Chromium is told; pure."""

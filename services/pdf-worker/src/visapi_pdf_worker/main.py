@@ -1,0 +1,72 @@
+"""Wires the PDF worker together."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
+from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.egress_proxy import EgressProxy
+from visapi_common.contracts import subjects
+from visapi_common.core.egress_policy import policy_from
+from visapi_common.runtime.service import Lifecycle, run_service
+from visapi_common.runtime.settings import SettingsError, load
+from visapi_pdf_worker.adapters.browsers import Browsers, browser_settings
+from visapi_pdf_worker.adapters.chromium import unprivileged
+from visapi_pdf_worker.adapters.pdf_file import finish
+from visapi_pdf_worker.adapters.printer import ChromiumPrinter
+from visapi_pdf_worker.adapters.template_process import TemplateProcess
+from visapi_pdf_worker.app.render import Renderer
+from visapi_pdf_worker.app.service import build_worker, limits_of, watch
+from visapi_pdf_worker.settings import PdfWorkerSettings
+
+
+def main() -> int:
+    """Run the service; the exit code."""
+    try:
+        settings = load(PdfWorkerSettings, os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"pdf-worker: {error}\n")
+        return 2
+    return run_service("pdf-worker", lambda lifecycle: _serve(lifecycle, settings), settings)
+
+
+async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
+    lifecycle.ready("browser", False)
+    lifecycle.ready("tasks", False)
+    user = unprivileged(settings.chromium_user)
+    proxy = EgressProxy(policy_from(settings.egress_allow, settings.egress_origins))
+    with tempfile.TemporaryDirectory(prefix="visapi-pdf-") as folder:
+        where = browser_settings(settings, user, Path(folder))
+        browsers = Browsers(where, await proxy.start(), lifecycle.metrics)
+        templates = TemplateProcess(user)
+        renderer = Renderer(
+            printer=ChromiumPrinter(browsers),
+            templates=templates,
+            artifacts=ArtifactStore.open(settings.artifacts_url),
+            finish=finish,
+            limits=limits_of(settings),
+            metrics=lifecycle.metrics,
+        )
+        bus = await Bus.connect(settings.nats_url, "pdf-worker")
+        try:
+            await browsers.start()
+            async with asyncio.TaskGroup() as group:
+                watcher = group.create_task(watch(browsers.check, lambda ok: lifecycle.ready("browser", ok)))
+                await build_worker(renderer, settings).serve(
+                    bus,
+                    tenant=subjects.BUILTIN,
+                    stopping=lifecycle.stopping,
+                    metrics=lifecycle.metrics,
+                    spans=lifecycle.spans,
+                    payloads=PayloadStore.open(settings.artifacts_url),
+                    ready=lambda ok: lifecycle.ready("tasks", ok),
+                )
+                watcher.cancel()
+        finally:
+            await bus.close()
+            await browsers.stop()
+            await templates.stop()
+            await proxy.stop()

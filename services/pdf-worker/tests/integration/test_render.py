@@ -1,0 +1,165 @@
+"""Rendering with a real Chromium."""
+
+import asyncio
+import io
+import os
+import signal
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pikepdf
+import pytest
+
+from visapi_common.core.errors import ProblemError, TransientFault
+from visapi_common.worker import TaskFault
+
+CERTIFICATE = {
+    "reference": "VA-1",
+    "applicant": {
+        "name": "Zoë <b>Ünal</b>",
+        "date_of_birth": "1990-01-02",
+        "nationality": "Chile",
+        "passport_number": "P1",
+    },
+    "visa": {
+        "number": "V-1",
+        "type": "Business",
+        "valid_from": "2026-01-01",
+        "valid_until": "2026-12-31",
+        "entries": "multiple",
+    },
+}
+
+
+async def test_html_becomes_a_stored_pdf_and_the_answer_refers_to_it(rig):
+    rendered = await rig.render(html="<h1>Hello</h1>", options={"name": "hello.pdf", "title": "Greeting"})
+    pdf = await rig.pdf(rendered)
+    assert pdf.startswith(b"%PDF-")
+    assert (rendered.pages, rendered.size) == (1, len(pdf))
+    assert (rendered.artifact.name, rendered.artifact.pages) == ("hello.pdf", 1)
+    with pikepdf.open(io.BytesIO(pdf)) as opened:
+        assert str(opened.docinfo["/Title"]) == "Greeting"
+
+
+async def test_the_same_document_of_the_same_run_has_the_same_bytes_on_a_fresh_browser(rig):
+    first = await rig.render(template="visa-certificate", data=CERTIFICATE)
+    again = await rig.render(template="visa-certificate", data=CERTIFICATE)
+    await rig.browsers.stop()
+    fresh = await rig.render(template="visa-certificate", data=CERTIFICATE)
+    assert first.artifact.id == again.artifact.id == fresh.artifact.id
+
+
+async def test_the_dates_in_the_file_are_the_runs(rig):
+    rendered = await rig.render(html="x", run=UUID("01930000-0000-7000-8000-000000000001"))
+    when = datetime.fromtimestamp(0x019300000000 // 1000, UTC).strftime("D:%Y%m%d%H%M%S+00'00'")
+    with pikepdf.open(io.BytesIO(await rig.pdf(rendered))) as opened:
+        assert str(opened.docinfo["/CreationDate"]) == str(opened.docinfo["/ModDate"]) == when
+
+
+async def test_the_certificate_shows_its_data_escaped_on_one_page(rig):
+    rendered = await rig.render(template="visa-certificate", data=CERTIFICATE)
+    assert rendered.pages == 1
+    text = await rig.text(template="visa-certificate", data=CERTIFICATE)
+    assert "Zoë <b>Ünal</b>" in text
+    assert "V-1" in text
+
+
+async def test_options_reach_the_paper(rig):
+    rendered = await rig.render(
+        html="<p>x", options={"paper": "100mm 50mm", "landscape": False, "css_page_size": False}
+    )
+    with pikepdf.open(io.BytesIO(await rig.pdf(rendered))) as opened:
+        box = [float(value) for value in opened.pages[0].mediabox]
+    assert (round(box[2] / 72 * 25.4), round(box[3] / 72 * 25.4)) == (100, 50)
+
+
+async def test_scripts_do_not_run_unless_asked_for(rig):
+    html = "<p id=a>before</p><script>document.getElementById('a').textContent = 'after'</script>"
+    assert "before" in await rig.text(html=html)
+    assert "after" in await rig.text(html=html, options={"javascript": True})
+
+
+async def test_a_scripted_document_is_waited_for(rig):
+    html = "<p id=a>before</p><script>setTimeout(() => { a.textContent = 'after'; a.className = 'done' }, 150)</script>"
+    text = await rig.text(html=html, options={"javascript": True, "wait": {"selector": ".done"}})
+    assert "after" in text
+
+
+async def test_images_and_fonts_given_inline_are_there_when_it_prints(rig):
+    svg = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='99' height='9'><text y='9'>INLINE</text></svg>"
+    assert "INLINE" in await rig.text(html=f'<img src="{svg}" width=200>')
+
+
+async def test_headers_footers_and_ranges_are_printed(rig):
+    html = "<div style='break-after:page'>one</div><div>two</div>"
+    footer = "<div style='font-size:9px'>page <span class=pageNumber></span> of <span class=totalPages></span></div>"
+    text = await rig.text(html=html, options={"footer": footer, "margins": "20mm", "page_ranges": "2"})
+    assert "two" in text
+    assert "one" not in text
+    assert "page 2 of 2" in text
+
+
+async def test_pages_that_do_not_exist_are_a_problem(rig):
+    with pytest.raises(ProblemError, match="page_ranges"):
+        await rig.render(html="one page", options={"page_ranges": "7"})
+
+
+async def test_too_many_pages_and_too_many_bytes_are_problems(rig):
+    rig.limit(pages_max=3)
+    with pytest.raises(ProblemError, match="more than 3 pages"):
+        await rig.render(html="<div style='break-after:page'>x</div>" * 10)
+    rig.limit(bytes_max=1000)
+    with pytest.raises(ProblemError, match="limit is 1000"):
+        await rig.render(html="x")
+
+
+async def test_a_document_that_never_ends_times_out_and_the_next_one_renders(rig):
+    rig.limit(render_s=1.0)
+    with pytest.raises(TaskFault, match="not rendered within 1 s"):
+        await rig.render(html="<script>for (;;) {}</script>", options={"javascript": True})
+    rig.limit(pages_max=3)
+    assert (await rig.render(html="next")).pages == 1
+
+
+async def test_a_browser_killed_in_the_middle_is_a_transient_fault_and_the_next_render_works(rig):
+    async with rig.browsers.use() as running:
+        (browser,) = await pids_of(running, "browser")
+        before = await pids_of(running, "renderer")
+        hung = asyncio.ensure_future(
+            rig.render(html="<script>for (;;) {}</script>", options={"javascript": True})
+        )
+        while not await pids_of(running, "renderer") - before:
+            await asyncio.sleep(0.02)
+        os.kill(browser, signal.SIGKILL)
+        with pytest.raises(TransientFault):
+            await hung
+    assert "again" in await rig.text(html="again")
+
+
+async def test_a_renderer_that_crashes_is_a_transient_fault_and_others_go_on(rig):
+    assert "one" in await rig.text(html="one")
+    async with rig.browsers.use() as running:
+        before = await pids_of(running, "renderer")
+        hung = asyncio.ensure_future(
+            rig.render(tenant="other", html="<script>for (;;) {}</script>", options={"javascript": True})
+        )
+        while not (fresh := await pids_of(running, "renderer") - before):
+            await asyncio.sleep(0.02)
+        for pid in fresh:
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(TransientFault):
+            await hung
+    assert "two" in await rig.text(html="two")
+
+
+async def test_a_browser_is_replaced_after_its_jobs_without_failing_one(rig):
+    import msgspec
+
+    rig.browsers._settings = msgspec.structs.replace(rig.browsers._settings, jobs_max=3)
+    texts = await asyncio.gather(*(rig.text(html=f"job {number}") for number in range(8)))
+    assert [f"job {number}" in text for number, text in enumerate(texts)] == [True] * 8
+
+
+async def pids_of(running, kind: str) -> set[int]:
+    answer = await running._session.send("SystemInfo.getProcessInfo")
+    return {int(process["id"]) for process in answer["processInfo"] if process["type"] == kind}

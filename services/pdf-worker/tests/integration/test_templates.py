@@ -1,0 +1,102 @@
+"""The template sandbox, attacked."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from visapi_common.core.errors import ProblemError
+from visapi_pdf_worker.adapters import chromium
+from visapi_pdf_worker.adapters.template_process import TemplateProcess
+from visapi_pdf_worker.core.document import InlineTemplate
+
+
+@pytest.fixture
+async def templates():
+    process = TemplateProcess(chromium.unprivileged(""))
+    yield process
+    await process.stop()
+
+
+async def test_data_is_escaped(templates):
+    html = await templates.render(InlineTemplate("<p>{{ name }}</p>"), {"name": "<script>"})
+    assert html == "<p>&lt;script&gt;</p>"
+
+
+async def test_a_qr_code_is_inline_svg(templates):
+    html = await templates.render(InlineTemplate("{{ qr(text) }}"), {"text": "<x>"})
+    assert html.startswith("<svg")
+    assert "<x>" not in html
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ (qr|attr('__globals__'))['os'] }}",
+        "{{ qr.__globals__ }}",
+        "{{ '{0.__class__.__mro__}'.format('x') }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{{ ('{0.__class__}'|attr('format'))(7) }}",
+        "{{ ['{0.__class__}']|map('format', 7)|list }}",
+        "{% set f = '{0.__class__}'.format %}{{ f(7) }}",
+        "{{ data.append(1) }}",
+        "{% include '/etc/passwd' %}",
+        "{% import 'os' as os %}",
+    ],
+)
+async def test_no_template_reaches_what_is_not_its_data(templates, source):
+    try:
+        html = await templates.render(InlineTemplate(source), {"data": [1]})
+    except ProblemError as error:
+        refusal = error.code
+    else:
+        refusal = ""
+        assert not any(word in html for word in ("class", "module", "uid="))
+    assert refusal in {"", "template_refused", "template_failed", "template_invalid"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ 'x' * 9999999999 }}",
+        "{% for a in range(9999) %}{{ 'x' * 99999 }}{% endfor %}",
+        "{{ 9 ** (9 ** 9) }}",
+    ],
+)
+async def test_a_template_that_eats_the_machine_is_stopped(templates, source):
+    begun = time.monotonic()
+    with pytest.raises(ProblemError, match="template"):
+        await templates.render(InlineTemplate(source), {})
+    assert time.monotonic() - begun < 13
+    assert await templates.render(InlineTemplate("{{ 1 + 1 }}"), {}) == "2"
+
+
+async def test_a_template_sees_no_environment_and_may_open_no_file(templates):
+    # What an escape would find; asked of the process itself, since no template gets this far.
+    await templates.render(InlineTemplate("x"), {})
+    pid = templates._process.pid
+    assert environment_of(pid) == b""
+
+
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+async def test_mistakes_are_told_with_their_line(templates):
+    with pytest.raises(ProblemError, match="line 2"):
+        await templates.render(InlineTemplate("ok\n{% if %}"), {})
+    with pytest.raises(ProblemError, match="'nobody' is undefined"):
+        await templates.render(InlineTemplate("{{ nobody.name }}"), {})
+    with pytest.raises(ProblemError, match="no template"):
+        await templates.render("unheard-of", {})
+
+
+async def test_many_at_once_get_their_own_answers(templates):
+    answers = await asyncio.gather(
+        *(templates.render(InlineTemplate("{{ n }}"), {"n": number}) for number in range(20))
+    )
+    assert answers == [str(number) for number in range(20)]
