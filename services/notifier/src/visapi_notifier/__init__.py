@@ -1,0 +1,1 @@
+"""The notifier: everything outbound leaves here."""

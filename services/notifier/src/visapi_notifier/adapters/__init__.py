@@ -1,0 +1,1 @@
+"""The notifier's edges: the deliveries ledger, the mail relay, the template process."""

@@ -1,0 +1,90 @@
+"""One statement for everything that waits: the first item starts a batch at once, the rest joins the next.
+
+Never waits to fill. Items with the same key never share a batch, because one statement must not
+name a row twice.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from visapi_common.core.errors import Fault, PermanentFault
+
+I = TypeVar("I")  # noqa: E741 (item)
+O = TypeVar("O")  # noqa: E741 (outcome)
+
+BATCH_MAX = 256
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[I, O]):
+    item: I
+    answer: "asyncio.Future[O]"
+
+
+class GroupCommit(Generic[I, O]):
+    """Collects items and writes them together; each caller gets its own answer."""
+
+    def __init__(self, write: Callable[[Mapping[str, I]], Awaitable[Mapping[str, O]]]) -> None:
+        self._write = write
+        self._waiting: list[tuple[str, _Waiting[I, O]]] = []
+        self._arrived = asyncio.Event()
+
+    async def submit(self, key: str, item: I) -> O:
+        """The answer to `item` once it is committed. Raises the fault of its batch."""
+        waiting = _Waiting[I, O](item, asyncio.get_running_loop().create_future())
+        self._waiting.append((key, waiting))
+        self._arrived.set()
+        return await waiting.answer
+
+    async def run(self) -> None:
+        """Write batches until cancelled."""
+        while True:
+            await self._arrived.wait()
+            batch = self._take()
+            try:
+                await self._commit(batch)
+            except BaseException:
+                for waiting in batch.values():
+                    waiting.answer.cancel()
+                raise
+
+    def _take(self) -> dict[str, _Waiting[I, O]]:
+        batch: dict[str, _Waiting[I, O]] = {}
+        later: list[tuple[str, _Waiting[I, O]]] = []
+        for key, waiting in self._waiting:
+            if waiting.answer.done():
+                continue
+            if key in batch or len(batch) >= BATCH_MAX:
+                later.append((key, waiting))
+            else:
+                batch[key] = waiting
+        self._waiting = later
+        if not later:
+            self._arrived.clear()
+        return batch
+
+    async def _commit(self, batch: dict[str, _Waiting[I, O]]) -> None:
+        if not batch:
+            return
+        try:
+            answers = await self._write({key: waiting.item for key, waiting in batch.items()})
+        except PermanentFault as refused:
+            if len(batch) == 1:
+                _fail(batch, refused)
+                return
+            for key, waiting in batch.items():  # one bad row must not fail its neighbours
+                await self._commit({key: waiting})
+        except Fault as fault:
+            _fail(batch, fault)
+        else:
+            for key, waiting in batch.items():
+                if not waiting.answer.done():
+                    waiting.answer.set_result(answers[key])
+
+
+def _fail(batch: Mapping[str, _Waiting[I, O]], fault: Fault) -> None:
+    for waiting in batch.values():
+        if not waiting.answer.done():
+            waiting.answer.set_exception(fault)

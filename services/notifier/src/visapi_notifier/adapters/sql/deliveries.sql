@@ -1,0 +1,83 @@
+-- The deliveries ledger (DESIGN 3.6). Statements take many deliveries at once; the database's clock
+-- decides about leases. Every effect key appears at most once per statement.
+
+-- name: start
+-- $9: repeatable keys. A failed delivery may start again in a newer attempt; a lapsed or uncertain
+-- one only when repeating is safe or was asked for.
+with asked as (
+    select *
+    from unnest($1::text [], $2::text [], $3::uuid [], $4::text [], $5::text [], $6::smallint [], $7::text [])
+        as a (effect_key, tenant, run, path, function, attempt, owner)
+),
+
+started as (
+    insert into deliveries as d (
+        effect_key, tenant, run, path, function, state, lease_owner, lease_until, attempts
+    )
+    select effect_key, tenant, run, path, function, 'started', owner, now() + $8::interval, attempt
+    from asked
+    order by effect_key
+    on conflict (effect_key) do update
+        set
+            state = 'started',
+            lease_owner = excluded.lease_owner,
+            lease_until = excluded.lease_until,
+            attempts = greatest(d.attempts, excluded.attempts),
+            outcome = null,
+            updated_at = now()
+        where
+            (d.state = 'failed' and d.attempts < excluded.attempts)
+            or (
+                d.effect_key = any($9::text [])
+                and (d.state = 'uncertain' or (d.state = 'started' and d.lease_until < now()))
+            )
+    returning d.effect_key
+),
+
+lapsed as (
+    update deliveries d
+    set state = 'uncertain', updated_at = now()
+    from asked a
+    where
+        d.effect_key = a.effect_key
+        and d.state = 'started'
+        and d.lease_until < now()
+        and not a.effect_key = any($9::text [])
+    returning d.effect_key
+)
+
+select
+    a.effect_key,
+    s.effect_key is not null as granted,
+    l.effect_key is not null as lapsed,
+    d.state,
+    d.lease_owner = a.owner as ours,
+    d.outcome,
+    greatest(0, extract(epoch from d.lease_until - now()))::float8 as lease_s
+from asked a
+left join started s on s.effect_key = a.effect_key
+left join lapsed l on l.effect_key = a.effect_key
+left join deliveries d on d.effect_key = a.effect_key;
+
+-- name: finish
+update deliveries d
+set state = a.state, outcome = a.outcome, lease_until = null, updated_at = now()
+from unnest($1::text [], $2::text [], $3::text [], $4::bytea []) as a (effect_key, owner, state, outcome)
+where d.effect_key = a.effect_key and d.lease_owner = a.owner and d.state in ('started', 'uncertain');
+
+-- name: renew
+update deliveries d
+set lease_until = now() + $3::interval
+from unnest($1::text [], $2::text []) as a (effect_key, owner)
+where d.effect_key = a.effect_key and d.lease_owner = a.owner and d.state = 'started'
+returning d.effect_key;
+
+-- name: forget
+-- Rows of ended deliveries, older than any run that could still ask.
+delete from deliveries
+where
+    effect_key in (
+        select effect_key from deliveries
+        where state in ('sent', 'failed') and updated_at < now() - $1::interval
+        limit 1000
+    );

@@ -1,0 +1,44 @@
+"""What the notifier reaches the world with, all of it behind the egress guard."""
+
+from visapi_common.adapters.artifacts import ArtifactStore, media_type_of
+from visapi_common.adapters.egress import open_client
+from visapi_common.adapters.egress_dial import EgressDialer
+from visapi_common.adapters.egress_fetch import exchange
+from visapi_common.core.egress_policy import policy_from
+from visapi_common.core.outbound import Inbound, Outbound
+from visapi_notifier.adapters.smtp_relay import SmtpRelay
+from visapi_notifier.adapters.template_process import TemplateProcess
+from visapi_notifier.core.mail_address import mailbox
+from visapi_notifier.core.mail_relay import relay_of
+from visapi_notifier.settings import NotifierSettings
+
+
+class World:
+    """Opened from the settings; nothing connects before it is needed.
+
+    Raises `ValueError` or `ProblemError` for settings that cannot be used.
+    """
+
+    def __init__(self, settings: NotifierSettings) -> None:
+        policy = policy_from(settings.egress_allow, settings.egress_origins)
+        relay = relay_of(settings.smtp_url) if settings.smtp_url else None
+        self.sender = mailbox(settings.mail_from, "VISAPI_MAIL_FROM")
+        self.relay = SmtpRelay(relay, EgressDialer(policy), ident=self.sender.domain) if relay else None
+        self.artifacts = ArtifactStore.open(settings.artifacts_url) if settings.artifacts_url else None
+        self.templates = TemplateProcess()
+        self.slack_base_url = settings.slack_base_url
+        self.slack_token = settings.slack_token
+        self._client = open_client(policy)
+
+    async def exchange(self, outbound: Outbound) -> Inbound:
+        """One HTTP exchange; see `egress_fetch.exchange`."""
+        return await exchange(self._client, outbound)
+
+    def media_type_of(self, artifact_id: str) -> str:
+        return media_type_of(artifact_id)
+
+    async def close(self) -> None:
+        await self.templates.close()
+        if self.relay is not None:
+            await self.relay.close()
+        await self._client.aclose()

@@ -1,0 +1,231 @@
+"""One outbound effect under its key: claim it, try it, record it, answer it (DESIGN 3.6).
+
+`started` is committed before anything can leave the process. Whoever finds it later, with its lease
+over, knows that the effect may have happened, and holds it unless repeating is safe.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
+from visapi_common.core.backoff import full_jitter_s
+from visapi_common.core.egress_policy import EgressRefused
+from visapi_common.core.errors import Fault, TransientFault, UnknownFault
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_common.worker.faults import Postponed, TaskFault
+from visapi_notifier.app.leases import Lease, LeaseKeeper
+from visapi_notifier.core import delivery
+from visapi_notifier.core.delivery import (
+    Again,
+    Busy,
+    DeliveryState,
+    Ended,
+    Granted,
+    Held,
+    Record,
+    Recorded,
+    Start,
+    Verdict,
+)
+from visapi_notifier.core.reading import Reading, communication
+
+LEDGER_RETRY_S = 1.0
+RECORDING_S = 5.0
+"""How long recording an outcome is tried; afterwards the answer goes out without it."""
+TRY_S_MIN = 0.5
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+
+
+class Ledger(Protocol):
+    """What was done under each effect key."""
+
+    async def start(self, start: Start) -> Verdict:
+        """Record `started`, or say why not. Raises `TransientFault` or `UnknownFault`."""
+        ...
+
+    async def finish(self, start: Start, state: DeliveryState, record: bytes) -> None:
+        """Record how it ended. Idempotent. Raises `Fault`."""
+        ...
+
+    async def read(self, tenant: str, record: bytes) -> bytes:
+        """The JSON of a recorded outcome, wherever it lies. Raises `Fault`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a function wants done. `attempt(timeout_s)` is one try; it raises faults.
+
+    `keyed` says that the receiver recognises a repetition; `recorded` is false for requests
+    without any effect, which need no ledger.
+    """
+
+    channel: str
+    attempt: Callable[[float], Awaitable[Reading]]
+    keyed: bool = False
+    recorded: bool = True
+    timeout_s: float = 30.0
+
+
+class Deliverer:
+    """Delivers effects. Shared by all functions of the process."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        leases: LeaseKeeper,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        new_owner: Callable[[], str],
+        draw: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._leases = leases
+        self._clock = clock
+        self._metrics = metrics
+        self._new_owner = new_owner
+        self._draw = draw
+        self._log = get_logger("deliveries")
+
+    async def deliver(self, message: TaskMessage, effect: Effect) -> Any:
+        """The effect's output.
+
+        Raises `TaskFault` (it did not happen), `UnknownFault` (held) or `Postponed`.
+        """
+        if not effect.recorded:
+            return self._answer(
+                message, effect, await self._tries(message, effect, lease=None, repeatable=True)
+            )
+        repeatable = effect.keyed or message.on_uncertain is OnUncertain.RETRY
+        start = Start(message, repeatable, self._new_owner())
+        asked_at = self._clock.monotonic()
+        try:
+            verdict = await self._ledger.start(start)
+        except (TransientFault, UnknownFault) as fault:
+            self._log.warning("ledger_unavailable", detail=str(fault))
+            raise Postponed(LEDGER_RETRY_S) from fault
+        match verdict:
+            case Granted():
+                with self._leases.holding(message.effect_key, start.owner, asked_at) as lease:
+                    ended = await self._tries(message, effect, lease=lease, repeatable=repeatable)
+                    await self._record(start, ended)
+                return self._answer(message, effect, ended)
+            case Recorded():
+                self._count(effect, "replayed")
+                return await self._replay(message, verdict)
+            case Busy(delay_s):
+                self._count(effect, "postponed")
+                raise Postponed(delay_s)
+            case Held():
+                raise self._held(effect, message, "it was started before and its outcome is unknown")
+
+    async def _tries(
+        self, message: TaskMessage, effect: Effect, *, lease: Lease | None, repeatable: bool
+    ) -> Ended:
+        give_up = self._clock.monotonic() + delivery.IN_PROCESS_S
+        tries = 0
+        while True:
+            if lease is not None and not self._leases.valid(lease):
+                return _lost_lease()
+            tries += 1
+            after = await self._one_try(message, effect, repeatable=repeatable, tries=tries)
+            if isinstance(after, Ended):
+                return after
+            if self._clock.monotonic() + after.delay_s > give_up:
+                return after.otherwise
+            await asyncio.sleep(after.delay_s)
+
+    async def _one_try(
+        self, message: TaskMessage, effect: Effect, *, repeatable: bool, tries: int
+    ) -> Ended | Again:
+        backoff_s = full_jitter_s(
+            tries, base_s=delivery.BACKOFF_BASE_S, cap_s=delivery.BACKOFF_CAP_S, draw=self._draw()
+        )
+        began = self._clock.monotonic()
+        try:
+            reading = await effect.attempt(self._time_left(message, effect))
+        except Fault as fault:
+            if isinstance(fault, EgressRefused):
+                self.note_refusal(fault)
+            return delivery.after_fault(fault, repeatable=repeatable, backoff_s=backoff_s)
+        finally:
+            self._metrics.delivery_seconds.labels(channel=effect.channel).observe(
+                self._clock.monotonic() - began
+            )
+        return delivery.after_reading(reading, repeatable=repeatable, backoff_s=backoff_s)
+
+    def note_refusal(self, refused: EgressRefused) -> None:
+        """Count what the egress guard refused."""
+        self._metrics.egress_refused.labels(reason=refused.reason).inc()
+
+    def _time_left(self, message: TaskMessage, effect: Effect) -> float:
+        if message.deadline is None:
+            return effect.timeout_s
+        left_s = (message.deadline - self._clock.now()).total_seconds() - TRY_S_MIN
+        return max(TRY_S_MIN, min(effect.timeout_s, left_s))
+
+    async def _record(self, start: Start, ended: Ended) -> None:
+        record = _encode_record(ended)
+        give_up = self._clock.monotonic() + RECORDING_S
+        while True:
+            try:
+                await self._ledger.finish(start, ended.state, record)
+                return
+            except Fault as fault:
+                if self._clock.monotonic() > give_up:
+                    self._log.error("outcome_not_recorded", state=ended.state.value, detail=str(fault))
+                    return
+            await asyncio.sleep(LEDGER_RETRY_S * self._draw())
+
+    async def _replay(self, message: TaskMessage, recorded: Recorded) -> Any:
+        try:
+            raw = await self._ledger.read(message.tenant, recorded.record)
+        except (TransientFault, UnknownFault) as fault:
+            raise Postponed(LEDGER_RETRY_S) from fault
+        record = msgspec.json.decode(raw, type=Record)
+        if recorded.state is DeliveryState.SENT:
+            return record.output if record.output is not msgspec.UNSET else None
+        raise TaskFault(record.error or communication(502, "Not deliverable", "recorded without a reason"))
+
+    def _answer(self, message: TaskMessage, effect: Effect, ended: Ended) -> Any:
+        if ended.state is DeliveryState.SENT:
+            self._count(effect, "sent")
+            return ended.output
+        assert ended.error is not None
+        if ended.state is DeliveryState.UNCERTAIN:
+            raise self._held(effect, message, ended.error.detail or "")
+        self._count(effect, "failed")
+        raise TaskFault(ended.error)
+
+    def _held(self, effect: Effect, message: TaskMessage, detail: str) -> UnknownFault:
+        self._count(effect, "uncertain")
+        self._metrics.uncertain_held.labels(function=message.function).inc()
+        self._log.warning("held", channel=effect.channel, attempt=message.attempt, detail=detail)
+        return UnknownFault(
+            f"{effect.channel}: {detail}; decide with POST /v1/runs/…/resolve whether it happened"
+        )
+
+    def _count(self, effect: Effect, outcome: str) -> None:
+        self._metrics.deliveries.labels(channel=effect.channel, outcome=outcome).inc()
+
+
+def _lost_lease() -> Ended:
+    detail = "the lease could not be renewed in time, so nothing was sent"
+    return Ended(DeliveryState.FAILED, error=communication(503, "Postponed", detail))
+
+
+def _encode_record(ended: Ended) -> bytes:
+    if ended.state is DeliveryState.SENT:
+        return msgspec.json.encode(Record(output=msgspec.Raw(msgspec.json.encode(ended.output))))
+    return msgspec.json.encode(Record(error=ended.error))

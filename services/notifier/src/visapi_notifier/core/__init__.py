@@ -1,0 +1,1 @@
+"""The notifier's pure rules: no clock, randomness, environment, logging or I/O."""

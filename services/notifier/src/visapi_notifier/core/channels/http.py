@@ -1,0 +1,204 @@
+"""`http.request`: the specification's `call: http` (dsl-reference, HTTP Call).
+
+Keyed when the method is idempotent (RFC 9110 section 9.2.2) or an `Idempotency-Key` is sent; safe
+methods have no effect at all; everything else is *once*.
+"""
+
+import base64
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from visapi_common.core.backoff import retry_after_s
+from visapi_common.core.egress_policy import parse_url
+from visapi_common.core.errors import ProblemError
+from visapi_common.core.outbound import Inbound, Outbound
+from visapi_notifier.core.http_headers import checked_headers
+from visapi_notifier.core.reading import Capabilities, Reading, Refused, Sent, communication
+
+CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=10 * 1024 * 1024)
+TIMEOUT_S = 30.0
+REDIRECTS_MAX = 5
+SHOWN_BYTES = 4096
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_IDEMPOTENT = frozenset({"PUT", "DELETE", "TRACE"}) | _SAFE
+_METHODS = frozenset({"POST", "PATCH"}) | (_IDEMPOTENT - {"TRACE"})
+_PRIVATE = ("authorization", "cookie", "token", "secret", "key", "signature", "password")
+
+
+class Effect(Enum):
+    """What a request may do to the world when it is repeated."""
+
+    NONE = "none"
+    KEYED = "keyed"
+    ONCE = "once"
+
+
+class Basic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    username: str
+    password: str
+
+
+class Bearer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    token: str
+
+
+class Authentication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Inline policies only; named ones are resolved before the task is made."""
+
+    basic: Basic | None = None
+    bearer: Bearer | None = None
+
+
+class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    uri: str
+    authentication: Authentication | None = None
+
+
+class HttpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `with` of `call: http`."""
+
+    method: str
+    endpoint: str | Endpoint
+    headers: dict[str, Any] = {}
+    query: dict[str, Any] = {}
+    body: Any = None
+    output: Literal["content", "response", "raw"] = "content"
+    redirect: bool = False
+
+
+def effect_of(wanted: HttpInput) -> Effect:
+    """The effect class of this very request."""
+    method = wanted.method.upper()
+    if method in _SAFE:
+        return Effect.NONE
+    keyed = method in _IDEMPOTENT or any(name.lower() == "idempotency-key" for name in wanted.headers)
+    return Effect.KEYED if keyed else Effect.ONCE
+
+
+def build_request(wanted: HttpInput) -> Outbound:
+    """The request. Raises `ProblemError` or `EgressRefused` for what can never be sent."""
+    method = wanted.method.upper()
+    if method not in _METHODS:
+        raise ProblemError(
+            "invalid_input", f"/method: {wanted.method!r} is not one of {', '.join(sorted(_METHODS))}"
+        )
+    endpoint = wanted.endpoint if isinstance(wanted.endpoint, Endpoint) else Endpoint(wanted.endpoint)
+    url = _with_query(endpoint.uri, wanted.query)
+    parse_url(url)
+    headers = checked_headers(wanted.headers)
+    given = {name.lower(): value for name, value in headers}
+    body, media_type = _body(wanted.body, given.get("content-type"))
+    if body is not None and len(body) > CAPABILITIES.max_bytes:
+        raise ProblemError(
+            "body_too_large",
+            f"/body: {len(body)} bytes; at most {CAPABILITIES.max_bytes} can be sent",
+            status=413,
+        )
+    if media_type and "content-type" not in given:
+        headers.append(("content-type", media_type))
+    if endpoint.authentication and "authorization" not in given:
+        headers.extend(_credentials(endpoint.authentication))
+    follow = REDIRECTS_MAX if wanted.redirect and method in _SAFE else 0
+    fresh = effect_of(wanted) is Effect.ONCE
+    return Outbound(method, url, headers, body, TIMEOUT_S, redirects=follow, fresh_connection=fresh)
+
+
+def read_response(wanted: HttpInput, outbound: Outbound, inbound: Inbound, *, now: datetime) -> Reading:
+    """The output in the asked form; a status outside 2xx (or 3xx with `redirect`) is an error."""
+    if not 200 <= inbound.status < (400 if wanted.redirect else 300):
+        advice = retry_after_s(inbound.header("retry-after"), now)
+        shown = inbound.body[:SHOWN_BYTES].decode("utf-8", "replace")
+        detail = f"{outbound.method} {_bare(inbound.url)} answered {inbound.status}"
+        return Refused(communication(inbound.status, "HTTP error", detail, {"body": shown}), advice)
+    if inbound.cut:
+        detail = f"{outbound.method} {_bare(inbound.url)} answered {inbound.status}, but {inbound.cut}"
+        return Refused(communication(502, "Unusable response", detail))
+    if wanted.output == "raw":
+        return Sent(base64.b64encode(inbound.body).decode())
+    content = _content(inbound)
+    return Sent(content if wanted.output == "content" else _response(outbound, inbound, content))
+
+
+def _response(outbound: Outbound, inbound: Inbound, content: Any) -> dict[str, Any]:
+    """The specification's HTTP Response; request headers that may carry a credential are left out."""
+    shown = {
+        name: value for name, value in outbound.headers if not any(word in name.lower() for word in _PRIVATE)
+    }
+    headers: dict[str, str] = {}
+    for name, value in inbound.headers:
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return {
+        "request": {"method": outbound.method, "uri": outbound.url, "headers": shown},
+        "statusCode": inbound.status,
+        "headers": headers,
+        "content": content,
+    }
+
+
+def _content(inbound: Inbound) -> Any:
+    if not inbound.body:
+        return None
+    media_type = (inbound.header("content-type") or "").split(";", 1)[0].strip().lower()
+    if media_type == "application/json" or media_type.endswith("+json"):
+        try:
+            return msgspec.json.decode(inbound.body)
+        except msgspec.DecodeError:
+            return inbound.body.decode("utf-8", "replace")
+    try:
+        return inbound.body.decode("utf-8")
+    except UnicodeDecodeError:
+        return base64.b64encode(inbound.body).decode()
+
+
+def _body(value: Any, media_type: str | None) -> tuple[bytes | None, str | None]:
+    if value is None:
+        return None, None
+    if isinstance(value, str):
+        return value.encode(), "text/plain; charset=utf-8"
+    bare = (media_type or "application/json").split(";", 1)[0].strip().lower()
+    if bare == "application/x-www-form-urlencoded" and isinstance(value, dict):
+        return urlencode(_pairs(value), doseq=True).encode(), media_type  # pyright: ignore[reportUnknownArgumentType]
+    if bare == "application/json" or bare.endswith("+json"):
+        return msgspec.json.encode(value), "application/json"
+    raise ProblemError("invalid_input", f"/body: to send {bare}, give the body as text")
+
+
+def _with_query(uri: str, query: dict[str, Any]) -> str:
+    if not query:
+        return uri
+    parts = urlsplit(uri)
+    added = urlencode(_pairs(query), doseq=True)
+    return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
+
+
+def _pairs(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: [_text(item) for item in _items(value)] for name, value in values.items() if value is not None
+    }
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _credentials(authentication: Authentication) -> list[tuple[str, str]]:
+    if authentication.basic:
+        pair = f"{authentication.basic.username}:{authentication.basic.password}".encode()
+        return [("authorization", "Basic " + base64.b64encode(pair).decode())]
+    if authentication.bearer:
+        return checked_headers({"authorization": f"Bearer {authentication.bearer.token}"})
+    return []
+
+
+def _bare(url: str) -> str:
+    return url.split("?", 1)[0]

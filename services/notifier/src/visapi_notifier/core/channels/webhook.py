@@ -1,0 +1,65 @@
+"""`notify.webhook`: a signed POST in the manner of Standard Webhooks. Keyed by its `webhook-id`."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from visapi_common.core.backoff import retry_after_s
+from visapi_common.core.egress_policy import parse_url
+from visapi_common.core.errors import ProblemError
+from visapi_common.core.outbound import Inbound, Outbound
+from visapi_notifier.core.http_headers import checked_headers
+from visapi_notifier.core.reading import Capabilities, Reading, Refused, Sent, communication
+from visapi_notifier.core.webhook_signature import signature
+
+CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=1024 * 1024)
+TIMEOUT_S = 15.0
+SHOWN_BYTES = 1024
+"""How much of a refusal's body the workflow sees."""
+
+
+class WebhookInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to post what. Several secrets sign while a receiver rotates."""
+
+    url: str
+    payload: Any = None
+    headers: dict[str, Any] = {}
+    secret: str | list[str] | None = None
+
+
+def build_request(wanted: WebhookInput, *, effect_key: str, now: datetime) -> Outbound:
+    """The signed request. Raises `ProblemError` or `EgressRefused` for what can never be sent."""
+    parse_url(wanted.url)
+    body = msgspec.json.encode(wanted.payload)
+    if len(body) > CAPABILITIES.max_bytes:
+        raise ProblemError(
+            "payload_too_large",
+            f"/payload: {len(body)} bytes of JSON, at most {CAPABILITIES.max_bytes} can be posted",
+            status=413,
+        )
+    timestamp_s = int(now.timestamp())
+    headers = [
+        ("content-type", "application/json"),
+        ("webhook-id", effect_key),
+        ("webhook-timestamp", str(timestamp_s)),
+    ]
+    secrets = [wanted.secret] if isinstance(wanted.secret, str) else wanted.secret or []
+    if secrets:
+        headers.append(("webhook-signature", signature(secrets, effect_key, timestamp_s, body)))
+    own = checked_headers(wanted.headers, reserved="webhook-")
+    headers = [pair for pair in headers if pair[0] not in {name.lower() for name, _ in own}] + own
+    return Outbound("POST", wanted.url, headers, body, TIMEOUT_S, body_max_bytes=SHOWN_BYTES)
+
+
+def read_response(inbound: Inbound, *, effect_key: str, now: datetime) -> Reading:
+    """2xx is delivered; a redirect is a failure, as Standard Webhooks says; 410 means "stop"."""
+    if 200 <= inbound.status < 300:
+        return Sent({"id": effect_key, "status": inbound.status})
+    advice = retry_after_s(inbound.header("retry-after"), now)
+    title = "Endpoint gone" if inbound.status == 410 else "Webhook refused"
+    detail = f"the receiver answered {inbound.status}; 2xx is delivered, everything else is not"
+    data: dict[str, Any] = {"body": inbound.body.decode("utf-8", "replace")}
+    if advice is not None:
+        data["retry_after_s"] = advice
+    return Refused(communication(inbound.status, title, detail, data), advice)

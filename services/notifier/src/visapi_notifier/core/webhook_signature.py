@@ -1,0 +1,32 @@
+"""Standard Webhooks signatures (standard-webhooks specification 1.0): `v1`, HMAC-SHA-256."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from visapi_common.core.errors import ProblemError
+
+PREFIX = "whsec_"
+
+
+def signature(secrets: Sequence[str], identifier: str, timestamp_s: int, body: bytes) -> str:
+    """The `webhook-signature` header: one signature per secret, so that receivers can rotate theirs."""
+    signed = b".".join((identifier.encode(), str(timestamp_s).encode(), body))
+    digests = (hmac.new(key_of(secret), signed, hashlib.sha256).digest() for secret in secrets)
+    return " ".join("v1," + base64.b64encode(digest).decode() for digest in digests)
+
+
+def key_of(secret: str) -> bytes:
+    """The bytes of a `whsec_…` secret. Raises `ProblemError` when it is not base64."""
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ProblemError("invalid_secret", _ADVICE) from error
+    if not key:
+        raise ProblemError("invalid_secret", _ADVICE)
+    return key
+
+
+_ADVICE = "/secret: a webhook secret is whsec_ and the base64 of 24 to 64 random bytes"

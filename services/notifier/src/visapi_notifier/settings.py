@@ -1,0 +1,30 @@
+"""The notifier's settings; see `visapi_common.runtime.settings` for how they are read."""
+
+from visapi_common.runtime.settings import CommonSettings, Secret
+
+
+class NotifierSettings(CommonSettings, frozen=True, kw_only=True):
+    """What the notifier reads from its environment."""
+
+    postgres_url: Secret
+    """PostgreSQL as the role `visapi_notifier`."""
+    nats_url: Secret = "nats://127.0.0.1:4222"
+    """NATS as the user `notifier`."""
+    postgres_pool: int = 4
+    """Connections to PostgreSQL; writes are batched, so few are needed."""
+    artifacts_url: str | None = None
+    """The artifact store, `file:///…` or `s3://bucket/prefix`: attachments and large values."""
+    smtp_url: Secret | None = None
+    """The mail relay: `smtp://user:password@host:port?starttls=auto|required|off` or `smtps://…`."""
+    mail_from: str = "VisAPI <no-reply@localhost>"
+    """The sender of mails."""
+    slack_token: Secret | None = None
+    """A bot token (`xoxb-…`) for messages to channels."""
+    slack_base_url: str = "https://slack.com/api"
+    """Where Slack's Web API is."""
+    egress_allow: list[str] = []  # noqa: RUF012 (msgspec copies it)
+    """CIDR blocks, hosts or `host:port` that may be reached although they are not public."""
+    egress_origins: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
+    """Origins that are sent to other origins, for tests against stand-ins."""
+    deliveries_keep_days: int = 30
+    """How long the outcomes of deliveries are kept."""

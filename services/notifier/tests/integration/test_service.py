@@ -1,0 +1,283 @@
+"""The whole notifier as a process: tasks over NATS, effects in the world, kill -9 in between."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kit.servers import Database, NatsServer
+from visapi.stack.standins.faults import Fault, FaultKind
+from visapi.stack.standins.slack import Slack
+from visapi.stack.standins.smtp_sink import SmtpFault, SmtpSink
+from visapi.stack.standins.webhook_receiver import WebhookReceiver
+from visapi_common.adapters.artifacts import ArtifactStore
+from visapi_common.adapters.bus import Bus, Message
+from visapi_common.adapters.clock import RandomIds
+from visapi_common.adapters.pull_loop import PullLoop
+from visapi_common.adapters.topology import FunctionConsumer, Topology
+from visapi_common.contracts import subjects
+from visapi_common.contracts.engine_messages import Outcome, TaskResult, WorkflowRef
+from visapi_common.contracts.payloads import inline
+from visapi_common.contracts.task_messages import Registered, Registration, TaskMessage
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+class Desk:
+    """Sends tasks to the notifier as the orchestrator does, and collects its answers."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._topology = Topology(bus)
+        self._ids = RandomIds()
+        self.results: list[TaskResult] = []
+        self._jobs: list[asyncio.Future[None]] = []
+
+    async def start(self) -> None:
+        await self._topology.heal()
+        await self._bus.subscribe(subjects.CONTROL_REGISTER, self._register)
+        self._pull = PullLoop(self._bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=256)
+        await self._pull.start()
+        self._jobs.append(asyncio.ensure_future(self._read()))
+
+    async def stop(self) -> None:
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.wait(self._jobs)
+        await self._pull.stop()
+
+    async def send(self, function: str, value: Any, key: str, *, attempt: int = 1) -> TaskMessage:
+        run = self._ids.uuid7()
+        message = TaskMessage(
+            run=run,
+            path="/do/0/x",
+            attempt=attempt,
+            tenant="default",
+            function=function,
+            workflow=WorkflowRef("test", "notifier", "1.0.0"),
+            name="x",
+            pointer="/do/0/x",
+            input=inline(msgspec.json.encode(value)),
+            effect_key=key,
+            token="t" * 64,
+            reply=subjects.result(run),
+        )
+        await self._bus.publish_acked(subjects.task("default", function), msgspec.json.encode(message))
+        return message
+
+    async def result(self, message: TaskMessage, timeout_s: float = 20.0) -> TaskResult:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                found = [result for result in self.results if result.run == message.run]
+                if found:
+                    return found[0]
+                await asyncio.sleep(0.01)
+
+    async def call(self, function: str, value: Any, key: str) -> TaskResult:
+        return await self.result(await self.send(function, value, key))
+
+    async def _register(self, message: Message) -> None:
+        registration = msgspec.json.decode(message.data, type=Registration)
+        consumers = {
+            function.name: await self._topology.ensure_function(
+                FunctionConsumer(registration.tenant, function.name, function.concurrency)
+            )
+            for function in registration.functions
+        }
+        message.respond(msgspec.json.encode(Registered(consumers)))
+
+    async def _read(self) -> None:
+        while True:
+            for delivery in await self._pull.take(256):
+                if delivery.subject.endswith(".result"):
+                    self.results.append(msgspec.json.decode(delivery.data, type=TaskResult))
+                delivery.ack()
+
+
+class Notifier:
+    """`python -m visapi_notifier`, started and killed by the test."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self._environ = environ
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "visapi_notifier", env={"PATH": os.environ["PATH"], **self._environ},
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+
+    async def end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        return await self._process.wait()
+
+
+@pytest.fixture
+async def mails(tmp_path: Path) -> AsyncIterator[SmtpSink]:
+    sink = SmtpSink(tmp_path / "mail")
+    await sink.start()
+    yield sink
+    await sink.stop()
+
+
+@pytest.fixture
+async def hooks(tmp_path: Path) -> AsyncIterator[WebhookReceiver]:
+    receiver = WebhookReceiver([SECRET], tmp_path / "hooks.jsonl")
+    await receiver.start()
+    yield receiver
+    await receiver.stop()
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[Slack]:
+    standin = Slack("xoxb-test")
+    await standin.start()
+    yield standin
+    await standin.stop()
+
+
+@pytest.fixture
+async def desk(nats_server: NatsServer) -> AsyncIterator[Desk]:
+    bus = await Bus.connect(nats_server.url("orchestrator"), "desk")
+    started = Desk(bus)
+    await started.start()
+    yield started
+    await started.stop()
+    await bus.close()
+
+
+@pytest.fixture
+async def notifier(
+    nats_server: NatsServer,
+    postgres_db: Database,
+    tmp_path: Path,
+    desk: Desk,
+    mails: SmtpSink,
+    hooks: WebhookReceiver,
+    slack: Slack,
+) -> AsyncIterator[Notifier]:
+    origins = {
+        "https://partner.example": hooks.url,
+        "https://hooks.slack.com": slack.url,
+        "https://slack.com": slack.url,
+    }
+    started = Notifier(
+        {
+            "VISAPI_POSTGRES_URL": postgres_db.notifier,
+            "VISAPI_NATS_URL": nats_server.url("notifier"),
+            "VISAPI_ARTIFACTS_URL": f"file://{tmp_path}/artifacts",
+            "VISAPI_SMTP_URL": mails.url,
+            "VISAPI_MAIL_FROM": "VisAPI <visa@visa.example>",
+            "VISAPI_SLACK_TOKEN": "xoxb-test",
+            "VISAPI_EGRESS_ORIGINS": msgspec.json.encode(origins).decode(),
+        }
+    )
+    await started.start()
+    yield started
+    await started.end(signal.SIGKILL)
+
+
+async def test_every_function_reaches_the_world_once(
+    notifier: Notifier, desk: Desk, mails: SmtpSink, hooks: WebhookReceiver, slack: Slack, tmp_path: Path
+) -> None:
+    store = ArtifactStore.open(f"file://{tmp_path}/artifacts")
+    ref = await store.put("default", b"%PDF-1.7 visa", "pdf", "application/pdf", "visa.pdf")
+    hooks.faults.add(Fault(FaultKind.STATUS, 429, retry_after_s=1))
+    wanted = {
+        "notify.email": {
+            "to": "Ada <ada@example.com>",
+            "subject": "Approved",
+            "template": "<p>Dear {{ name }}</p>",
+            "data": {"name": "Ada & Co"},
+            "attachments": [{"artifact": msgspec.to_builtins(ref)}],
+        },
+        "notify.webhook": {"url": "https://partner.example/hooks", "payload": {"visa": 1}, "secret": SECRET},
+        "notify.slack": {"channel": "C1", "text": "Approved"},
+        "http.request": {
+            "method": "post",
+            "endpoint": "https://hooks.slack.com/services/T/B/X",
+            "body": {"text": "raw"},
+        },
+    }
+    results = {name: await desk.call(name, value, f"{name:x<64}") for name, value in wanted.items()}
+    assert {name: result.outcome for name, result in results.items()} == dict.fromkeys(
+        wanted, Outcome.COMPLETED
+    )
+    [mail] = mails.received
+    message = message_from_bytes(mail.content, policy=default)
+    assert isinstance(message, EmailMessage)
+    html, text = message.get_body(("html",)), message.get_body(("plain",))
+    assert html is not None
+    assert text is not None
+    assert "Dear Ada &amp; Co" in html.get_content()
+    assert "Dear Ada & Co" in text.get_content()
+    assert next(message.iter_attachments()).get_content() == b"%PDF-1.7 visa"
+    [hook] = hooks.received
+    assert hook["verified"]
+    assert hook["id"] == f"{'notify.webhook':x<64}"
+    assert [record["message"]["text"] for record in slack.received] == ["Approved", "raw"]
+    assert await notifier.end(signal.SIGTERM) == 0
+
+
+async def test_failures_are_answered_as_the_specification_says(
+    notifier: Notifier, desk: Desk, hooks: WebhookReceiver
+) -> None:
+    hooks.faults.add(Fault(FaultKind.STATUS, 503))
+    url = "https://partner.example/"
+    cases: list[tuple[str, Any, str, int]] = [
+        ("notify.webhook", {"url": url, "secret": SECRET}, "communication", 503),
+        ("notify.webhook", {"url": "http://169.254.169.254/latest/"}, "authorization", 403),
+        ("notify.webhook", {"url": "http://[::ffff:10.0.0.1]/"}, "authorization", 403),
+        ("http.request", {"method": "get", "endpoint": "HTTP://127.0.0.1:1/"}, "authorization", 403),
+        ("http.request", {"method": "get", "endpoint": "gopher://x/"}, "authorization", 403),
+        ("notify.email", {"to": "a@example.com\r\nBcc: all@x.example", "text": "x"}, "validation", 400),
+        (
+            "notify.email",
+            {"to": "a@example.com", "text": "x", "attachments": [{"artifact": "../../x"}]},
+            "validation",
+            400,
+        ),
+        ("notify.webhook", {"urll": url}, "validation", 400),
+        ("notify.slack", {"channel": "C1"}, "validation", 400),
+    ]
+    for number, (function, value, kind, status) in enumerate(cases):
+        result = await desk.call(function, value, f"{number:064d}")
+        assert result.outcome is Outcome.FAULTED
+        assert result.error is not None
+        assert (result.error.type.rsplit("/", 1)[1], result.error.status) == (kind, status), (
+            value,
+            result.error,
+        )
+    assert hooks.received == []
+
+
+async def test_killed_between_effect_and_record_a_mail_is_held_and_a_webhook_repeated_under_its_key(
+    notifier: Notifier, desk: Desk, mails: SmtpSink, hooks: WebhookReceiver
+) -> None:
+    hooks.faults.add(Fault(FaultKind.HANG))
+    hook = await desk.send("notify.webhook", {"url": "https://partner.example/", "secret": SECRET}, "a1" * 32)
+    async with asyncio.timeout(20):
+        while not hooks.received:
+            await asyncio.sleep(0.01)
+    await notifier.end(signal.SIGKILL)
+    await notifier.start()
+    assert (await desk.result(hook, 30)).outcome is Outcome.COMPLETED
+    assert [record["id"] for record in hooks.received] == ["a1" * 32] * 2
+
+    mails.faults.append(SmtpFault.DROP_AFTER_DATA)
+    held = await desk.call("notify.email", {"to": "ada@example.com", "text": "x"}, "b2" * 32)
+    assert held.outcome is Outcome.UNCERTAIN
+    again = await desk.send("notify.email", {"to": "ada@example.com", "text": "x"}, "b2" * 32, attempt=2)
+    assert (await desk.result(again)).outcome is Outcome.UNCERTAIN
+    assert len(mails.received) == 1
