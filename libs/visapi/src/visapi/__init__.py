@@ -1,0 +1,1 @@
+"""What users install: the command line, the client and the embedded stack."""

@@ -1,0 +1,101 @@
+"""`visapi demo`: a whole stack with stand-ins for the world outside, and the sample on it."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir
+from visapi.cli.foreground import REFUSALS, Interruption, print_notice, running_stack
+from visapi.cli.output import FAILURE, USAGE, console, fail
+from visapi.client import ApiError, AsyncClient, UnreachableError
+from visapi.demo.scenario import Sample, Scenario
+from visapi.stack.data_directory import DataDirectory
+from visapi.stack.demo_world import DemoWorld
+from visapi.stack.embedded import EmbeddedStack, StackOptions
+
+_PATIENCE_S = 60.0
+_DEFINITION = Path("examples/visa-approval.yaml")
+_INPUT = Path("examples/visa-approval.input.json")
+
+
+def demo(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    definition: Annotated[Path, typer.Option(help="The sample.")] = _DEFINITION,
+    body: Annotated[Path, typer.Option("--input", help="Its input.")] = Path(
+        "examples/visa-approval.input.json"
+    ),
+    keep: Annotated[bool, typer.Option(help="Leave the stack running until Ctrl-C.")] = False,
+) -> None:
+    """Deploy the sample, start it, watch it, and check that everything truly arrived."""
+    for path in (definition, body):
+        if not path.is_file():
+            fail(f"{path} is not there; run this in the checkout of VisAPI, or name it", code=USAGE)
+    raise typer.Exit(asyncio.run(_demo(data_dir, Sample(definition, body), keep=keep)))
+
+
+async def _demo(data_dir: Path, sample: Sample, *, keep: bool) -> int:
+    out = console()
+    try:
+        state = DataDirectory(data_dir).state()
+        if state is not None and state.standins:
+            return await _on_running_stack(out, data_dir, state.gateway, sample)
+        if state is not None:
+            data_dir = data_dir / "demo"
+            out.print(f"A stack runs here already, without stand-ins; the demo starts its own in {data_dir}.")
+        return await _on_own_stack(out, data_dir, sample, keep=keep)
+    except (*REFUSALS, ApiError, UnreachableError, TimeoutError) as error:
+        detail = str(error) or f"the run did not end within {_PATIENCE_S:.0f} s"
+        out.print(Text.assemble(("error: ", "bold red"), detail))
+        if isinstance(error, ApiError):
+            for mistake in error.problem.errors or ():
+                out.print(f"  {mistake.pointer}  {mistake.detail}")
+        return FAILURE
+
+
+async def _on_own_stack(out: Console, data_dir: Path, sample: Sample, *, keep: bool) -> int:
+    world = DemoWorld(data_dir)
+    environ = {**os.environ, **world.environment()}
+    options = StackOptions(data_dir=data_dir, environ=environ, standins=True)
+    stack = EmbeddedStack(options, lambda notice: print_notice(notice, to=out))
+    interruption = Interruption(stack.kill)
+    interruption.install()
+    async with running_stack(stack, interruption, world.specs()) as ready:
+        if ready is None:
+            return 130
+        out.print()
+        play = asyncio.ensure_future(_play(out, data_dir, (ready.gateway, ready.api_key), world, sample))
+        waiter = asyncio.ensure_future(interruption.asked.wait())
+        await asyncio.wait({play, waiter}, return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+        if not play.done():
+            play.cancel()
+            await asyncio.wait({play})
+            return 130
+        code = play.result()
+        if keep:
+            out.print(
+                f"\nThe stack keeps running on {ready.gateway} with key {ready.api_key}; Ctrl-C stops it."
+            )
+            await interruption.asked.wait()
+        else:
+            out.print("\nThe stack stops now and keeps its data; `make up` shows the run again.")
+    return code
+
+
+async def _on_running_stack(out: Console, data_dir: Path, gateway: str, sample: Sample) -> int:
+    key = DataDirectory(data_dir).api_key()
+    assert key is not None, "a stack that runs has a key"
+    return await _play(out, data_dir, (gateway, key), DemoWorld(data_dir), sample)
+
+
+async def _play(out: Console, data_dir: Path, at: tuple[str, str], world: DemoWorld, sample: Sample) -> int:
+    gateway, key = at
+    async with asyncio.timeout(_PATIENCE_S), AsyncClient(gateway, key) as client:
+        artifacts = DataDirectory(data_dir).artifacts
+        scenario = Scenario(out, client, world, gateway=gateway, artifacts=artifacts)
+        return 0 if await scenario.play(sample) else FAILURE

@@ -1,0 +1,51 @@
+"""The entry point of the command `visapi`; wiring only."""
+
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from visapi.cli.demo_command import demo
+from visapi.cli.key_commands import keys
+from visapi.cli.run_commands import runs
+from visapi.cli.stack_commands import down, status, up
+from visapi.cli.workflow_commands import deploy, validate
+
+app = typer.Typer(
+    name="visapi",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Workflows that lose nothing and do nothing twice.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"visapi {metadata.version('visapi')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Workflows that lose nothing and do nothing twice."""
+
+
+for _command in (up, down, status, demo, validate, deploy):
+    app.command()(_command)
+app.add_typer(runs, name="run")
+app.add_typer(keys, name="key")
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it quietly with the shell's code 130."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)

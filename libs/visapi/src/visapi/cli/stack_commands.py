@@ -1,0 +1,114 @@
+"""`visapi up`, `down`, `status`: the embedded stack."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir
+from visapi.cli.foreground import run_stack
+from visapi.cli.output import as_json, console, done, fail, say, status_text, table
+from visapi.stack.data_directory import DataDamagedError, DataDirectory, StackState
+from visapi.stack.embedded import StackOptions
+
+_DOWN_S = 60.0
+_POLL_S = 0.1
+
+
+def up(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The gateway's port; otherwise 8080, or a free one.")
+    ] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Written (JSON, mode 0600) when everything answers.")
+    ] = None,
+) -> None:
+    """Start the whole stack in the foreground; Ctrl-C stops it, the data stays.
+
+    Settings of the services are taken from the environment: VISAPI_SMTP_URL, VISAPI_EGRESS_ALLOW,
+    VISAPI_EGRESS_ORIGINS, VISAPI_OTLP_ENDPOINT, VISAPI_TRACE_SAMPLE, VISAPI_LOG_LEVEL and others.
+    """
+    options = StackOptions(data_dir=data_dir, port=port, ready_file=ready_file, environ=dict(os.environ))
+    raise typer.Exit(asyncio.run(run_stack(options)))
+
+
+def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Stop the stack that runs on a data directory, and wait until nothing of it is left."""
+    data = DataDirectory(data_dir)
+    holder = data.holder()
+    if holder is None:
+        say(f"no stack runs on {data.root}")
+        return
+    try:
+        os.kill(holder, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        fail(f"process {holder} belongs to another user; ask them to stop it")
+    deadline = time.monotonic() + _DOWN_S
+    while data.holder() is not None:
+        if time.monotonic() > deadline:
+            fail(
+                f"process {holder} did not stop in {_DOWN_S:.0f} s",
+                hint=f"Its logs are in {data.root / 'logs'}.",
+            )
+        time.sleep(_POLL_S)
+    done(f"stopped; the data stays in {data.root}")
+
+
+def status(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show every process of the stack. Exit code 1 when no stack runs."""
+    data = DataDirectory(data_dir)
+    try:
+        state = data.state()
+    except DataDamagedError as error:
+        fail(str(error))
+    if json:
+        as_json({"processes": state.processes if state else []})
+    elif state is None:
+        say(f"no stack runs on {data.root}; start it with `visapi up`")
+    else:
+        _show(state)
+    raise typer.Exit(0 if state else 1)
+
+
+def _show(state: StackState) -> None:
+    say(f"{state.gateway}  (visapi up is process {state.supervisor})")
+    shown = table("process", "pid", "state", "restarts", "memory", "ports")
+    for process in state.processes:
+        ports = "  ".join(f"{name} {port}" for name, port in process.ports.items())
+        shown.add_row(
+            process.name,
+            str(process.pid or "-"),
+            status_text(process.state),
+            str(process.restarts),
+            _memory(process.pid),
+            ports,
+        )
+    console().print(shown)
+
+
+def _memory(pid: int | None) -> str:
+    """Proportional memory of a process and its children, where the system tells it."""
+    if pid is None:
+        return "-"
+    try:
+        root = psutil.Process(pid)
+        total = sum(_proportional(process) for process in (root, *root.children(recursive=True)))
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return "-"
+    return f"{total / 1024 / 1024:.0f} MB"
+
+
+def _proportional(process: psutil.Process) -> int:
+    info = process.memory_full_info()
+    return int(getattr(info, "pss", info.uss))

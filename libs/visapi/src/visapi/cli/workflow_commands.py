@@ -1,0 +1,54 @@
+"""`visapi validate` and `visapi deploy`: definitions."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.output import as_json, done, fail, mistakes, say
+from visapi.client import operations
+from visapi_engine.definition.compile import Compiled, DefinitionInvalid, compile_definition
+
+File = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A definition, YAML or JSON.")
+]
+
+
+def validate(file: File) -> None:
+    """Check a definition without a server: every mistake, with the place where it is."""
+    compiled = _compile(file)
+    for warning in compiled.warnings:
+        say(f"  {warning.pointer or '/'}  {warning.detail}")
+    done(f"{file} is valid")
+
+
+def deploy(
+    file: File,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    dry_run: Annotated[bool, typer.Option(help="Let the gateway check it and store nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Deploy a definition. Deployed versions never change; raise the version to change one."""
+    _compile(file)
+    with connected(url, data_dir) as client:
+        workflow = client.send(operations.deploy(file.read_bytes(), media_type(file), dry_run=dry_run))
+    if json:
+        as_json(workflow)
+    else:
+        verb = "would deploy" if dry_run else "deployed"
+        done(f"{verb} {workflow.namespace}/{workflow.name} version {workflow.version}")
+
+
+def media_type(file: Path) -> str:
+    return operations.JSON if file.suffix == ".json" else operations.YAML
+
+
+def _compile(file: Path) -> Compiled:
+    try:
+        return compile_definition(file.read_bytes(), media_type(file))
+    except DefinitionInvalid as invalid:
+        mistakes(invalid.errors)
+        count = len(invalid.errors)
+        fail(f"{file} has {count} mistake{'s' if count > 1 else ''}")

@@ -1,0 +1,71 @@
+"""The asyncio client; the same operations as the blocking one, each sent once."""
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from visapi.client.event_stream import EventReader, as_item, ends_run
+from visapi.client.failures import UnreachableError, read_answer
+from visapi.client.operations import Call
+from visapi_common.contracts.runs import HistoryItem
+
+T = TypeVar("T")
+
+_TIMEOUT_S = 30.0
+_SILENCE_S = 60.0
+
+
+class AsyncClient:
+    """Send operations to one gateway with one key. Use it as an asynchronous context manager."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._url = url.rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=self._url,
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def send(self, call: Call[T]) -> T:
+        """Raises `ApiError` when refused, `UnreachableError` when nobody answered."""
+        try:
+            answer = await self._http.request(
+                call.method, call.path, params=call.params, headers=call.headers, content=call.body or None
+            )
+        except httpx.TransportError as error:
+            raise UnreachableError(f"{self._url} does not answer: {error}") from error
+        return read_answer(call, answer.status_code, answer.content)
+
+    async def follow(self, run: str, *, after: int = 0) -> AsyncIterator[HistoryItem]:
+        """The run's history from `after`, live, until the run has ended or the connection is lost."""
+        headers = {"Accept": "text/event-stream"}
+        if after:
+            headers["Last-Event-ID"] = str(after)
+        path = f"/v1/runs/{run}/history"
+        timeout = httpx.Timeout(_TIMEOUT_S, read=_SILENCE_S)
+        reader = EventReader()
+        try:
+            async with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+                if answer.status_code >= 400:
+                    call: Call[None] = Call(method="GET", path=path, answer=None)
+                    read_answer(call, answer.status_code, await answer.aread())
+                async for line in answer.aiter_lines():
+                    event = reader.feed(line)
+                    item = as_item(event[1]) if event else None
+                    if item is not None:
+                        yield item
+                        if ends_run(item):
+                            return
+        except httpx.TransportError as error:
+            raise UnreachableError(f"{self._url} broke the stream: {error}") from error

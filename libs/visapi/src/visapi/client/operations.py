@@ -1,0 +1,127 @@
+"""The operations of the HTTP API as values (DESIGN section 6): what to send, what comes back. Pure."""
+
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from visapi_common.contracts.keys import KeyPage, MadeKey, NewKey
+from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
+from visapi_common.contracts.workflows import Deployed
+
+T = TypeVar("T")
+
+YAML = "application/yaml"
+JSON = "application/json"
+
+
+class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One request. `repeatable`: sending it twice is as good as once."""
+
+    method: str
+    path: str
+    answer: Any
+    params: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    body: bytes = b""
+    repeatable: bool = False
+
+
+def deploy(source: bytes, media_type: str, *, dry_run: bool = False) -> Call[Deployed]:
+    """Deploy a definition; the same content again is fine, other content under its version is a 409."""
+    return Call(
+        method="POST",
+        path="/v1/workflows",
+        answer=Deployed,
+        params={"dry_run": "true"} if dry_run else {},
+        headers={"Content-Type": media_type},
+        body=source,
+        repeatable=True,
+    )
+
+
+def start_run(
+    namespace: str,
+    name: str,
+    body: bytes = b"",
+    *,
+    version: str | None = None,
+    idempotency_key: str | None = None,
+    wait_s: int | None = None,
+) -> Call[RunView]:
+    """Start a run with encoded JSON as its input; with `wait_s` the answer may be the ended run."""
+    headers = {"Content-Type": JSON} if body else {}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
+    if wait_s is not None:
+        headers["Prefer"] = f"wait={wait_s}"
+    return Call(
+        method="POST",
+        path=f"/v1/workflows/{_part(namespace)}/{_part(name)}/runs",
+        answer=RunView,
+        params={"version": version} if version else {},
+        headers=headers,
+        body=body,
+        repeatable=idempotency_key is not None,
+    )
+
+
+def get_run(run: str) -> Call[RunView]:
+    return Call(method="GET", path=f"/v1/runs/{_part(run)}", answer=RunView, repeatable=True)
+
+
+def list_runs(*, limit: int, cursor: str | None = None, status: str | None = None) -> Call[RunPage]:
+    params = {"limit": str(limit)}
+    if cursor:
+        params["cursor"] = cursor
+    if status:
+        params["status"] = status
+    return Call(method="GET", path="/v1/runs", answer=RunPage, params=params, repeatable=True)
+
+
+def get_history(run: str, *, cursor: str | None = None) -> Call[HistoryPage]:
+    params = {"cursor": cursor} if cursor else {}
+    return Call(
+        method="GET",
+        path=f"/v1/runs/{_part(run)}/history",
+        answer=HistoryPage,
+        params=params,
+        repeatable=True,
+    )
+
+
+def cancel_run(run: str, reason: str | None = None) -> Call[Any]:
+    body = msgspec.json.encode({"reason": reason}) if reason else b""
+    headers = {"Content-Type": JSON} if body else {}
+    return Call(
+        method="POST",
+        path=f"/v1/runs/{_part(run)}/cancel",
+        answer=Any,
+        headers=headers,
+        body=body,
+        repeatable=True,
+    )
+
+
+def create_key(name: str, kind: str, scopes: list[str] | None) -> Call[MadeKey]:
+    """Without scopes the key may do everything but manage keys."""
+    wanted = NewKey(name=name, kind=kind, scopes=scopes or None)
+    return Call(
+        method="POST",
+        path="/v1/keys",
+        answer=MadeKey,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(wanted),
+    )
+
+
+def list_keys() -> Call[KeyPage]:
+    return Call(method="GET", path="/v1/keys", answer=KeyPage, repeatable=True)
+
+
+def revoke_key(key: str) -> Call[Any]:
+    return Call(method="DELETE", path=f"/v1/keys/{_part(key)}", answer=Any, repeatable=True)
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

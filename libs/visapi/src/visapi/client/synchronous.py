@@ -1,0 +1,100 @@
+"""The blocking client: one connection pool, deadlines on everything, retries only where safe."""
+
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from visapi.client.event_stream import EventReader, ends_run, history_items
+from visapi.client.failures import ApiError, UnreachableError, read_answer
+from visapi.client.operations import Call
+from visapi_common.contracts.runs import HistoryItem
+
+T = TypeVar("T")
+
+_TIMEOUT_S = 30.0
+_SILENCE_S = 60.0
+"""A stream that says nothing for so long, heartbeats included, is dead."""
+_ATTEMPTS = 4
+_PAUSE_S = 0.25
+_MENDS_ITSELF = frozenset({502, 503, 504})
+
+
+class Client:
+    """Send operations to one gateway with one key. Use it as a context manager."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self._url,
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def send(self, call: Call[T]) -> T:
+        """Raises `ApiError` when refused, `UnreachableError` without an answer. Repeatable operations
+        are tried a few times while the gateway is away.
+        """
+        attempts = _ATTEMPTS if call.repeatable else 1
+        for attempt in range(1, attempts + 1):
+            try:
+                return self._once(call)
+            except UnreachableError:
+                if attempt == attempts:
+                    raise
+            except ApiError as error:
+                if attempt == attempts or error.status not in _MENDS_ITSELF:
+                    raise
+            time.sleep(_PAUSE_S * 2.0 ** (attempt - 1))
+        raise AssertionError("unreachable")
+
+    def _once(self, call: Call[T]) -> T:
+        try:
+            answer = self._http.request(
+                call.method, call.path, params=call.params, headers=call.headers, content=call.body or None
+            )
+        except httpx.TransportError as error:
+            raise UnreachableError(f"{self._url} does not answer: {error}") from error
+        return read_answer(call, answer.status_code, answer.content)
+
+    def follow(self, run: str, *, after: int = 0) -> Iterator[HistoryItem]:
+        """The run's history from `after`, live, until the run has ended; survives lost connections."""
+        failures = 0
+        while True:
+            try:
+                for item in self._stream(run, after):
+                    after, failures = item.seq, 0
+                    yield item
+                    if ends_run(item):
+                        return
+            except UnreachableError:
+                failures += 1
+                if failures >= _ATTEMPTS:
+                    raise
+                time.sleep(_PAUSE_S * 2.0**failures)
+
+    def _stream(self, run: str, after: int) -> Iterator[HistoryItem]:
+        headers = {"Accept": "text/event-stream"}
+        if after:
+            headers["Last-Event-ID"] = str(after)
+        timeout = httpx.Timeout(_TIMEOUT_S, read=_SILENCE_S)
+        path = f"/v1/runs/{run}/history"
+        try:
+            with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+                if answer.status_code >= 400:
+                    call: Call[None] = Call(method="GET", path=path, answer=None)
+                    read_answer(call, answer.status_code, answer.read())
+                yield from history_items(EventReader(), answer.iter_lines())
+        except httpx.TransportError as error:
+            raise UnreachableError(f"{self._url} broke the stream: {error}") from error

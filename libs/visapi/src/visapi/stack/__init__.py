@@ -1,0 +1,1 @@
+"""The embedded stack: NATS, PostgreSQL and the four services as supervised processes of one machine."""

@@ -1,0 +1,88 @@
+"""Which settings each service gets: only its own, and of the caller's only the ones it knows.
+
+The services refuse a `VISAPI_*` name they do not know, so this table and their settings agree or
+nothing starts.
+"""
+
+import difflib
+from collections.abc import Mapping
+
+_COMMON = (
+    "VISAPI_LOG_LEVEL",
+    "VISAPI_OTLP_ENDPOINT",
+    "VISAPI_TRACE_SAMPLE",
+    "VISAPI_DRAIN_S",
+    "VISAPI_ARTIFACTS_URL",
+)
+_EGRESS = ("VISAPI_EGRESS_ALLOW", "VISAPI_EGRESS_ORIGINS")
+
+FORWARDED: dict[str, tuple[str, ...]] = {
+    "gateway": (
+        *_COMMON,
+        "VISAPI_POSTGRES_CONNECTIONS",
+        "VISAPI_KEY_RATE_PER_S",
+        "VISAPI_KEY_BURST",
+        "VISAPI_ACCESS_LOG",
+    ),
+    "orchestrator": (
+        *_COMMON,
+        "VISAPI_ENGINE_PROCESSES",
+        "VISAPI_LANES",
+        "VISAPI_BATCH_MAX",
+        "VISAPI_RECORD_INPUTS",
+    ),
+    "pdf-worker": (
+        *_COMMON,
+        *_EGRESS,
+        "VISAPI_CHROMIUM",
+        "VISAPI_CHROMIUM_USER",
+        "VISAPI_CHROMIUM_SANDBOX",
+        "VISAPI_PDF_CONCURRENCY",
+        "VISAPI_PDF_TIMEOUT_S",
+        "VISAPI_PDF_PAGES_MAX",
+        "VISAPI_PDF_BYTES_MAX",
+        "VISAPI_BROWSER_JOBS_MAX",
+        "VISAPI_BROWSER_MEMORY_MAX_MB",
+    ),
+    "notifier": (
+        *_COMMON,
+        *_EGRESS,
+        "VISAPI_POSTGRES_POOL",
+        "VISAPI_SMTP_URL",
+        "VISAPI_MAIL_FROM",
+        "VISAPI_SLACK_TOKEN",
+        "VISAPI_SLACK_BASE_URL",
+        "VISAPI_DELIVERIES_KEEP_DAYS",
+    ),
+}
+"""What the caller of `visapi up` may set, by service."""
+
+OWN = ("VISAPI_API_KEY", "VISAPI_URL", "VISAPI_DATA_DIR")
+"""What the command line itself reads."""
+
+_TESTS = "VISAPI_TEST_"
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PLAYWRIGHT_BROWSERS_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class UnknownSettingError(Exception):
+    """A `VISAPI_*` variable that no process of the stack knows; the message names the nearest."""
+
+
+def check(environ: Mapping[str, str]) -> None:
+    """Refuse a mistyped setting before anything starts. Raises `UnknownSettingError`."""
+    known = {*OWN, *(name for names in FORWARDED.values() for name in names)}
+    for name in sorted(environ):
+        if not name.startswith("VISAPI_") or name.startswith(_TESTS) or name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else "the embedded stack has no such setting"
+        raise UnknownSettingError(f"{name} is unknown; {hint}")
+
+
+def of_service(service: str, environ: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of a service: a few general names, the caller's settings for it, then
+    what the stack decides, which wins.
+    """
+    general = {name: environ[name] for name in _INHERITED if name in environ}
+    forwarded = {name: environ[name] for name in FORWARDED[service] if environ.get(name)}
+    return {"PYTHONUNBUFFERED": "1", "TZ": "UTC", **general, **forwarded, **own}

@@ -1,0 +1,131 @@
+"""Who may say and hear what on NATS (DESIGN section 4), one entry per user, nothing beyond it.
+
+Every user's replies arrive under an inbox prefix of its own, so that no service reads another's.
+Only the orchestrator touches streams and consumers; nobody may purge or delete a stream.
+"""
+
+import msgspec
+
+from visapi_common.contracts import subjects
+
+GATEWAY = "gateway"
+ORCHESTRATOR = "orchestrator"
+PDF_WORKER = "pdf-worker"
+NOTIFIER = "notifier"
+WORKER = "worker"
+USERS = (GATEWAY, ORCHESTRATOR, PDF_WORKER, NOTIFIER, WORKER)
+
+PDF_FUNCTIONS = ("pdf.render",)
+NOTIFIER_FUNCTIONS = tuple(name for name in subjects.BUILTIN_FUNCTIONS if name not in PDF_FUNCTIONS)
+
+_STREAMS = (subjects.STREAM_ENGINE, subjects.STREAM_TASKS, subjects.STREAM_EVENTS, subjects.STREAM_DLQ)
+_CONSUMED = (subjects.STREAM_ENGINE, subjects.STREAM_EVENTS)
+_ENGINE = "visapi.engine.*"
+
+
+class Rights(msgspec.Struct, frozen=True):
+    """Subjects (wildcards allowed). A denial beats a permission. `responds`: may answer a request
+    once, on the inbox the request names.
+    """
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    deny_publish: tuple[str, ...] = ()
+    responds: bool = False
+
+
+def rights_of(user: str) -> Rights:
+    """The rights of one of `USERS`."""
+    match user:
+        case "gateway":
+            return _gateway()
+        case "orchestrator":
+            return _orchestrator()
+        case "pdf-worker":
+            return _builtin_worker(PDF_WORKER, PDF_FUNCTIONS)
+        case "notifier":
+            return _builtin_worker(NOTIFIER, NOTIFIER_FUNCTIONS)
+        case "worker":
+            return _own_workers()
+        case _:
+            raise KeyError(f"no rights are defined for the NATS user {user!r}")
+
+
+def _gateway() -> Rights:
+    return Rights(
+        publish=(f"{_ENGINE}.trigger", f"{_ENGINE}.inbox", subjects.CONTROL_KEYS),
+        subscribe=(subjects.live_all(), subjects.CONTROL_KEYS, _inbox(GATEWAY)),
+    )
+
+
+def _orchestrator() -> Rights:
+    topology = [
+        f"$JS.API.STREAM.{verb}.{name}"
+        for name in _STREAMS
+        for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")
+    ]
+    consumers = [
+        f"$JS.API.CONSUMER.{verb}.{name}.{rest}"
+        for name in _STREAMS
+        for verb, rest in (("INFO", "*"), ("CREATE", ">"), ("DELETE", "*"))
+    ]
+    looks = [f"$JS.API.STREAM.MSG.GET.{subjects.STREAM_TASKS}"]
+    pulls = [f"$JS.API.CONSUMER.MSG.NEXT.{name}.*" for name in _CONSUMED]
+    acks = [f"$JS.ACK.{name}.>" for name in _CONSUMED]
+    own = [subjects.TASKS_ALL, subjects.live_all(), subjects.DLQ_ALL, subjects.CONTROL_CANCELLED]
+    return Rights(
+        publish=(*own, *topology, *consumers, *looks, *pulls, *acks),
+        subscribe=(
+            subjects.CONTROL_REGISTER,
+            subjects.CONTROL_CLAIM,
+            _inbox(ORCHESTRATOR),
+        ),
+        responds=True,
+    )
+
+
+def _builtin_worker(user: str, functions: tuple[str, ...]) -> Rights:
+    consumers = [subjects.task_consumer(subjects.BUILTIN, function) for function in functions]
+    stream = subjects.STREAM_TASKS
+    return Rights(
+        publish=(
+            *_answers(user),
+            *(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}" for consumer in consumers),
+            *(f"$JS.ACK.{stream}.{consumer}.>" for consumer in consumers),
+        ),
+        subscribe=(subjects.CONTROL_CANCELLED, _inbox(user)),
+    )
+
+
+def _own_workers() -> Rights:
+    """Workers of the stack's one tenant: every consumer but those of the built-in workers, because
+    a wildcard replaces a whole token and `fn-<tenant>-<function>` is one.
+    """
+    stream = subjects.STREAM_TASKS
+    builtin = [subjects.task_consumer(subjects.BUILTIN, name) for name in subjects.BUILTIN_FUNCTIONS]
+    return Rights(
+        publish=(
+            *_answers(WORKER),
+            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.*",
+            f"$JS.ACK.{stream}.*.>",
+        ),
+        subscribe=(subjects.CONTROL_CANCELLED, _inbox(WORKER)),
+        deny_publish=(
+            *(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}" for consumer in builtin),
+            *(f"$JS.ACK.{stream}.{consumer}.>" for consumer in builtin),
+        ),
+    )
+
+
+def _answers(user: str) -> tuple[str, ...]:
+    return (
+        f"{_ENGINE}.result",
+        f"{_ENGINE}.heartbeat",
+        subjects.CONTROL_REGISTER,
+        subjects.CONTROL_CLAIM,
+        subjects.dead_letter(user, ">"),
+    )
+
+
+def _inbox(user: str) -> str:
+    return f"_INBOX.{user}.>"

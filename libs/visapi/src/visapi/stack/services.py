@@ -1,0 +1,107 @@
+"""The four services as processes of one machine: command lines, settings, readiness."""
+
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+
+import httpx
+import msgspec
+
+from visapi.stack import nats_rights
+from visapi.stack.data_directory import DataDirectory, StackSecrets
+from visapi.stack.environment import of_service
+from visapi.stack.nats import Nats
+from visapi.stack.ports import LOOPBACK
+from visapi.stack.postgres import Postgres
+from visapi.stack.processes import ProcessSpec
+
+SERVICES = ("orchestrator", "gateway", "pdf-worker", "notifier")
+
+USUAL_PORTS = {
+    "gateway": 8080,
+    "nats": 4222,
+    "nats-monitor": 8222,
+    "postgres": 5432,
+    "gateway-metrics": 9101,
+    "orchestrator-metrics": 9102,
+    "pdf-worker-metrics": 9103,
+    "notifier-metrics": 9104,
+}
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What service processes are built from."""
+
+    data: DataDirectory
+    secrets: StackSecrets
+    postgres: Postgres
+    nats: Nats
+    ports: dict[str, int]
+    environ: dict[str, str]
+    """The caller's environment, with what the demo adds."""
+
+
+def service_spec(name: str, parts: Parts) -> ProcessSpec:
+    """One of `SERVICES`, run as `python -m visapi_<name>` with only its own environment."""
+    metrics = parts.ports[f"{name}-metrics"]
+    ports = {"metrics": metrics}
+    if name == "gateway":
+        ports["http"] = parts.ports["gateway"]
+    return ProcessSpec(
+        name=name,
+        argv=(sys.executable, "-m", f"visapi_{name.replace('-', '_')}"),
+        env=of_service(name, parts.environ, {**_common(name, parts, metrics), **_own(name, parts)}),
+        cwd=parts.data.root,
+        log=parts.data.log(name),
+        ready=_answers_200(f"http://{LOOPBACK}:{metrics}/readyz"),
+        ports=ports,
+        stop_s=25.0,
+    )
+
+
+def metrics_urls(ports: Mapping[str, int]) -> dict[str, str]:
+    """The base URL of every process's metrics; NATS's is its monitoring page."""
+    urls = {name: f"http://{LOOPBACK}:{ports[f'{name}-metrics']}" for name in SERVICES}
+    return {**urls, "nats": f"http://{LOOPBACK}:{ports['nats-monitor']}"}
+
+
+def _common(name: str, parts: Parts, metrics: int) -> dict[str, str]:
+    artifacts = parts.environ.get("VISAPI_ARTIFACTS_URL") or parts.data.artifacts.as_uri()
+    return {
+        "VISAPI_NATS_URL": parts.nats.url(name),
+        "VISAPI_METRICS_PORT": str(metrics),
+        "VISAPI_METRICS_HOST": LOOPBACK,
+        "VISAPI_ARTIFACTS_URL": artifacts,
+    }
+
+
+def _own(name: str, parts: Parts) -> dict[str, str]:
+    match name:
+        case nats_rights.GATEWAY:
+            return {
+                "VISAPI_POSTGRES_URL": parts.postgres.url("visapi_gateway"),
+                "VISAPI_HTTP_HOST": LOOPBACK,
+                "VISAPI_HTTP_PORT": str(parts.ports["gateway"]),
+                "VISAPI_KEY_PEPPER": parts.secrets.key_pepper,
+                "VISAPI_LINK_SECRET": parts.secrets.link_secret,
+            }
+        case nats_rights.ORCHESTRATOR:
+            return {
+                "VISAPI_POSTGRES_URL": parts.postgres.url("visapi_orchestrator"),
+                "VISAPI_EFFECT_SECRET": parts.secrets.effect_secret,
+            }
+        case nats_rights.NOTIFIER:
+            return {"VISAPI_POSTGRES_URL": parts.postgres.url("visapi_notifier")}
+        case _:
+            return {}
+
+
+def _answers_200(url: str) -> Callable[[], Awaitable[bool]]:
+    async def ready() -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
+                return (await client.get(url)).status_code == HTTPStatus.OK
+        return False
+
+    return ready

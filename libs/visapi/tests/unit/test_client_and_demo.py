@@ -1,0 +1,155 @@
+"""The client's pure parts, and how the demo reads a history and checks what arrived."""
+
+import hashlib
+import io
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import msgspec
+import pikepdf
+import pytest
+
+from visapi.client import ApiError, operations
+from visapi.client.event_stream import EventReader, ends_run, history_items
+from visapi.client.failures import read_answer
+from visapi.demo.arrivals import check_mail, check_slack, check_webhook
+from visapi.demo.progress import Progress
+from visapi_common.contracts.runs import HistoryItem, TaskRef
+
+START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def item(seq: int, kind: str, pointer: str | None = None) -> HistoryItem:
+    task = TaskRef(pointer.rsplit("/", 1)[-1], pointer) if pointer else None
+    return HistoryItem(seq=seq, type=kind, time=START + timedelta(seconds=seq), task=task)
+
+
+def test_an_event_ends_with_a_blank_line_and_heartbeats_are_skipped():
+    lines = [
+        ": heartbeat",
+        "",
+        "id: 1",
+        'data: {"seq": 1, "type": "workflow.started",',
+        'data:  "time": "2026-11-24T12:00:00Z"}',
+        "",
+        "data: not json",
+        "",
+    ]
+    assert [found.type for found in history_items(EventReader(), lines)] == ["workflow.started"]
+
+
+def test_only_the_end_of_the_workflow_ends_a_run():
+    assert [
+        ends_run(item(1, kind)) for kind in ("task.completed", "workflow.completed", "workflow.faulted")
+    ] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_names_cannot_break_out_of_a_path():
+    assert operations.get_run("../keys").path == "/v1/runs/..%2Fkeys"
+
+
+def test_a_start_is_repeatable_only_under_an_idempotency_key():
+    assert not operations.start_run("d", "w").repeatable
+    assert operations.start_run("d", "w", idempotency_key="k").repeatable
+
+
+def test_a_refusal_is_an_error_with_the_problem():
+    body = b'{"type": "t", "title": "Not found", "status": 404, "detail": "no such run"}'
+    with pytest.raises(ApiError, match="no such run") as caught:
+        read_answer(operations.get_run("x"), 404, body)
+    assert caught.value.status == 404
+
+
+def test_an_answer_that_is_no_problem_document_is_shown_as_it_is():
+    with pytest.raises(ApiError, match="<html>"):
+        read_answer(operations.get_run("x"), 502, b"<html>bad gateway")
+
+
+def test_steps_are_shown_in_the_order_of_the_definition_and_nested():
+    progress = Progress()
+    for seq, (kind, pointer) in enumerate(
+        [
+            ("task.started", "/do/0/render"),
+            ("task.started", "/do/1/tell"),
+            ("task.started", "/do/1/tell/fork/branches/10/slack"),
+            ("task.started", "/do/1/tell/fork/branches/2/partner"),
+            ("task.started", "/do/1/tell/fork/branches/2/partner/try/0/call"),
+            ("task.retried", "/do/1/tell/fork/branches/2/partner/try/0/call"),
+            ("task.completed", "/do/0/render"),
+        ]
+    ):
+        progress.take(item(seq, kind, pointer))
+    assert [(step.name, step.depth, step.state, step.retries) for step in progress.steps()] == [
+        ("render", 0, "completed", 0),
+        ("tell", 0, "running", 0),
+        ("partner", 1, "running", 0),
+        ("call", 2, "retrying", 1),
+        ("slack", 1, "running", 0),
+    ]
+
+
+def test_a_step_takes_from_its_first_start_to_its_end():
+    progress = Progress()
+    for seq, kind in ((1, "task.started"), (3, "task.retried"), (4, "task.started"), (9, "task.completed")):
+        progress.take(item(seq, kind, "/do/0/a"))
+    assert progress.steps()[0].seconds(START) == 8
+
+
+def pdf() -> bytes:
+    out = io.BytesIO()
+    document = pikepdf.new()
+    document.add_blank_page()
+    document.save(out)
+    return out.getvalue()
+
+
+def mail(folder: Path, name: str, attachment: bytes | None, to: str = "ada@example.com") -> Path:
+    message = EmailMessage()
+    message["To"] = to
+    message.set_content("hello")
+    if attachment is not None:
+        message.add_attachment(attachment, maintype="application", subtype="pdf", filename="c.pdf")
+    path = folder / name
+    path.write_bytes(bytes(message))
+    return path
+
+
+def test_a_mail_counts_only_with_the_very_pdf(tmp_path: Path):
+    content = pdf()
+    digest = hashlib.sha256(content).hexdigest()
+    good = mail(tmp_path, "1.eml", content)
+    bare = mail(tmp_path, "2.eml", None)
+    broken = mail(tmp_path, "3.eml", b"%PDF-garbage")
+    assert check_mail([good], "ada@example.com", digest).ok
+    assert not check_mail([bare], "ada@example.com", digest).ok
+    assert not check_mail([broken], "ada@example.com", digest).ok
+    assert not check_mail([good], "ada@example.com", "0" * 64).ok
+    assert not check_mail([good, good], "ada@example.com", digest).ok
+    assert not check_mail([good], "eve@example.com", digest).ok
+
+
+def test_a_webhook_counts_only_once_verified_and_under_one_key():
+    record = {"id": "k1", "verified": True, "body": '{"run": "r1"}'}
+    assert check_webhook([record], "r1").ok
+    assert not check_webhook([], "r1").ok
+    assert not check_webhook([{**record, "verified": False}], "r1").ok
+    assert not check_webhook([record, {**record, "id": "k2"}], "r1").ok
+    assert check_webhook([record, {**record, "body": '{"run": "r2"}'}], "r1").ok
+
+
+def test_a_slack_message_counts_when_it_names_the_case():
+    record = {"message": {"text": "Visa for VA-1"}}
+    assert check_slack([record], "VA-1").ok
+    assert not check_slack([record], "VA-2").ok
+    assert not check_slack([record, record], "VA-1").ok
+
+
+def test_the_sample_input_is_what_the_sample_asks_for():
+    root = Path(__file__).parents[4]
+    request = msgspec.json.decode((root / "examples/visa-approval.input.json").read_bytes())
+    assert {"reference", "applicant", "visa"} <= set(request)

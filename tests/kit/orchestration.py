@@ -1,0 +1,327 @@
+"""A whole orchestrator on real servers, with a gateway and workers in miniature that speak the wire
+contracts: what tests of the delivery protocol run on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import msgspec
+
+from kit.servers import Database, NatsServer
+from visapi_common.adapters.artifacts import PayloadStore
+from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.clock import RandomIds, SystemClock
+from visapi_common.adapters.pool import Pool, open_pool
+from visapi_common.adapters.pull_loop import Delivery, PullLoop
+from visapi_common.adapters.topology import Topology
+from visapi_common.contracts import subjects
+from visapi_common.contracts.engine_messages import InboxHint, Outcome, TaskResult, Trigger, WorkflowRef
+from visapi_common.contracts.payloads import Payload, inline
+from visapi_common.contracts.problems import WorkflowError
+from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration, TaskMessage
+from visapi_common.core.errors import Fault
+from visapi_common.runtime.service import Lifecycle
+from visapi_common.telemetry.setup import Telemetry, open_metrics
+from visapi_common.telemetry.spans import Spans
+from visapi_engine.definition.compile import compile_definition
+from visapi_engine.process.pool import EnginePool
+from visapi_engine.process.protocol import Limits
+from visapi_orchestrator.adapters.due import PostgresDue
+from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
+from visapi_orchestrator.adapters.streams import JetStreams
+from visapi_orchestrator.adapters.tasks import PostgresTasks
+from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
+from visapi_orchestrator.app.orchestrator import Orchestrator, World
+from visapi_orchestrator.settings import OrchestratorSettings
+
+TENANT = "default"
+SECRET = b"k" * 32
+_encode = msgspec.json.encode
+
+Answering = Callable[[TaskMessage], Awaitable[TaskResult | None] | TaskResult | None]
+
+
+async def eventually(condition: Callable[[], Awaitable[Any]], *, within_s: float = 15.0) -> Any:
+    """The condition's first true value; waits for it, never for a fixed time."""
+    async with asyncio.timeout(within_s):
+        while True:
+            value = await condition()
+            if value:
+                return value
+            await asyncio.sleep(0.02)
+
+
+def completed(task: TaskMessage, output: Any = None) -> TaskResult:
+    return TaskResult(
+        task.run, task.path, task.attempt, task.token, Outcome.COMPLETED, inline(_encode(output))
+    )
+
+
+def faulted(task: TaskMessage, error: WorkflowError) -> TaskResult:
+    return TaskResult(task.run, task.path, task.attempt, task.token, Outcome.FAULTED, error=error)
+
+
+def uncertain(task: TaskMessage) -> TaskResult:
+    return TaskResult(task.run, task.path, task.attempt, task.token, Outcome.UNCERTAIN)
+
+
+class MiniGateway:
+    """Deploys, accepts and reads, as the gateway does."""
+
+    def __init__(self, pool: Pool, bus: Bus) -> None:
+        self.pool = pool
+        self.bus = bus
+        self.ids = RandomIds()
+        self._deployed: dict[str, tuple[WorkflowRef, str]] = {}
+
+    async def deploy(self, name: str, do: str) -> None:
+        source = f"document: {{dsl: '1.0.3', namespace: test, name: {name}, version: '1.0.0'}}\n{do}"
+        compiled = compile_definition(source.encode(), "application/yaml")
+        await self.pool.execute(
+            "insert into programs (hash, body) values (decode($1, 'hex'), $2) on conflict do nothing",
+            compiled.hash,
+            compiled.body,
+        )
+        self._deployed[name] = (WorkflowRef("test", name, "1.0.0"), compiled.hash)
+
+    def trigger(self, name: str, value: Any = None, *, trace: str | None = None) -> Trigger:
+        ref, program = self._deployed[name]
+        return Trigger(
+            run=self.ids.uuid7(),
+            tenant=TENANT,
+            workflow=ref,
+            program=program,
+            input=inline(_encode(value)),
+            created_at=datetime.now(UTC),
+            trace=trace,
+        )
+
+    async def accept(self, trigger: Trigger) -> None:
+        """The commit that is the promise."""
+        ref = trigger.workflow
+        await self.pool.execute(
+            "insert into runs (id, tenant, namespace, name, version, program, partition, trace, input, started_by)"
+            " values ($1, $2, $3, $4, $5, decode($6, 'hex'), $7, $8, $9, 'test')",
+            trigger.run,
+            trigger.tenant,
+            ref.namespace,
+            ref.name,
+            ref.version,
+            trigger.program,
+            subjects.partition_of(trigger.run),
+            trigger.trace,
+            _encode(trigger.input),
+        )
+
+    def announce(self, trigger: Trigger) -> None:
+        self.bus.publish(subjects.trigger(trigger.run), _encode(trigger), {"Nats-Msg-Id": str(trigger.run)})
+
+    async def start(self, name: str, value: Any = None, *, announce: bool = True) -> UUID:
+        trigger = self.trigger(name, value)
+        await self.accept(trigger)
+        if announce:
+            self.announce(trigger)
+        return trigger.run
+
+    async def tell(
+        self, run: UUID, kind: str, *, key: str | None = None, hint: bool = True, **body: Any
+    ) -> None:
+        await self.pool.execute(
+            "insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, $4, $5)",
+            run,
+            key or kind,
+            TENANT,
+            kind,
+            _encode({"actor": "tester", **body}),
+        )
+        if hint:
+            self.bus.publish(subjects.inbox(run), _encode(InboxHint(run)))
+
+    async def done(self, run: UUID) -> Mapping[str, Any] | None:
+        return await self.pool.fetchrow("select * from runs_done where id = $1", run)
+
+    async def ended(self, run: UUID, *, within_s: float = 15.0) -> Mapping[str, Any]:
+        return await eventually(lambda: self.done(run), within_s=within_s)
+
+    async def live(self, run: UUID) -> Mapping[str, Any] | None:
+        return await self.pool.fetchrow("select * from runs where id = $1", run)
+
+    async def status(self, run: UUID) -> str | None:
+        return await self.pool.fetchval(
+            "select status from runs where id = $1 union all select status from runs_done where id = $1", run
+        )
+
+    async def history(self, run: UUID) -> list[dict[str, Any]]:
+        rows = await self.pool.fetch("select items from history where run = $1 order by first_seq", run)
+        return [item for row in rows for item in msgspec.json.decode(row["items"])]
+
+    async def count(self, table: str, run: UUID) -> int:
+        return await self.pool.fetchval(f"select count(*) from {table} where run = $1", run)
+
+
+def output_of(row: Mapping[str, Any]) -> Any:
+    payload = msgspec.json.decode(row["output"], type=Payload)
+    assert payload.inline is not msgspec.UNSET
+    return msgspec.json.decode(payload.inline)
+
+
+class MiniWorker:
+    """Pulls tasks of some functions of tenant `default` and answers them; `seen` keeps every delivery."""
+
+    def __init__(self, bus: Bus, functions: list[str], answer: Answering) -> None:
+        self._bus = bus
+        self._functions = functions
+        self._answer = answer
+        self.seen: list[TaskMessage] = []
+        self._pulls: list[PullLoop] = []
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        consumers = await register(self._bus, self._functions)
+        for name in self._functions:
+            pull = PullLoop(self._bus, subjects.STREAM_TASKS, consumers[name], window=256)
+            await pull.start()
+            self._pulls.append(pull)
+            group.create_task(self._pull(pull))
+
+        async def again() -> None:
+            await register(self._bus, self._functions)
+
+        self._bus.on_reconnect(again)
+
+    async def _pull(self, pull: PullLoop) -> None:
+        while taken := await pull.take(128):
+            await asyncio.gather(*(self._work(delivery) for delivery in taken))
+
+    async def _work(self, delivery: Delivery) -> None:
+        task = msgspec.json.decode(delivery.data, type=TaskMessage)
+        self.seen.append(task)
+        answer = self._answer(task)
+        result = await answer if isinstance(answer, Awaitable) else answer
+        if result is not None:
+            await publish(self._bus, task.reply, _encode(result))
+            delivery.ack()
+
+    async def stop(self) -> None:
+        for pull in self._pulls:
+            await pull.stop()
+
+
+async def publish(bus: Bus, subject: str, body: bytes) -> None:
+    async def stored() -> bool:
+        try:
+            await bus.publish_acked(subject, body)
+        except Fault:
+            return False
+        return True
+
+    await eventually(stored)
+
+
+async def register(bus: Bus, functions: list[str], tenant: str = TENANT) -> dict[str, str]:
+    body = _encode(Registration(tenant, "mini", [FunctionSpec(name, concurrency=1000) for name in functions]))
+
+    async def answered() -> Registered | None:
+        try:
+            message = await bus.request(subjects.CONTROL_REGISTER, body, 1.0)
+        except Fault:
+            return None
+        return msgspec.json.decode(message.data, type=Registered)
+
+    registered = await eventually(answered)
+    assert registered.error is None, registered.error
+    return registered.consumers
+
+
+class Stack:
+    """The servers of one test, and what runs on them."""
+
+    def __init__(self, database: Database, nats: NatsServer, folder: Path) -> None:
+        self.database = database
+        self.nats = nats
+        self._folder = folder
+        self._exits = AsyncExitStack()
+        self.group = asyncio.TaskGroup()
+        self.gateway: MiniGateway
+
+    async def __aenter__(self) -> Self:
+        await self.group.__aenter__()
+        pool = await open_pool(self.database.superuser, size=4, application="test")
+        self._exits.push_async_callback(pool.close)
+        bus = await self.bus()
+        self.gateway = MiniGateway(pool, bus)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exits.aclose()
+        await self.group.__aexit__(kind, error, trace)
+
+    async def bus(self) -> Bus:
+        bus = await Bus.connect(self.nats.url("admin"), "test")
+        self._exits.push_async_callback(bus.close)
+        return bus
+
+    async def worker(self, *functions: str, answer: Answering = completed) -> MiniWorker:
+        worker = MiniWorker(await self.bus(), list(functions), answer)
+        await worker.run(self.group)
+        self._exits.push_async_callback(worker.stop)
+        return worker
+
+    def settings(self, **more: Any) -> OrchestratorSettings:
+        return OrchestratorSettings(
+            postgres_url=more.pop("postgres_url", self.database.orchestrator),
+            nats_url=self.nats.url("orchestrator"),
+            artifacts_url=f"file://{self._folder}",
+            effect_secret=SECRET,
+            engine_processes=1,
+            **more,
+        )
+
+    @asynccontextmanager
+    async def orchestrator(
+        self,
+        spans: Spans | None = None,
+        around_ledger: Callable[[PostgresLedger], Any] = lambda ledger: ledger,
+        **more: Any,
+    ) -> AsyncIterator[Lifecycle]:
+        """An orchestrator in this process, on connections of its own, drained at the end.
+
+        `around_ledger` may put something between it and its ledger, such as a lossy connection.
+        """
+        settings = self.settings(**more)
+        lifecycle = Lifecycle("orchestrator", Telemetry(spans or Spans(), open_metrics()))
+        pool = await open_pool(settings.postgres_url, size=8, application="orchestrator", session=SESSION)
+        bus = await Bus.connect(settings.nats_url, "orchestrator")
+        upkeep = PostgresUpkeep(pool)
+        engine = EnginePool(1, upkeep.program, Limits())
+        window = settings.batch_max * 2
+        world = World(
+            ledger=around_ledger(PostgresLedger(pool, RandomIds())),
+            due=PostgresDue(pool),
+            tasks=PostgresTasks(pool),
+            upkeep=upkeep,
+            streams=JetStreams(Topology(bus)),
+            bus=bus,
+            results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),
+            triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=window),
+            engine=engine,
+            payloads=PayloadStore.open(settings.artifacts_url),
+            monotonic=SystemClock(),
+        )
+        await engine.start()
+        running = asyncio.create_task(Orchestrator(world, settings, lifecycle).run())
+        try:
+            yield lifecycle
+        finally:
+            lifecycle.stop()
+            async with asyncio.timeout(10):
+                await running
+            await engine.stop()
+            await bus.close()
+            pool.terminate()

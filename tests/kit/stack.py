@@ -1,0 +1,102 @@
+"""The whole embedded stack as a test sees it: `visapi up` as a child process, spoken to from outside."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from visapi.stack.data_directory import DataDirectory, ReadyFile
+from visapi.stack.processes import tail, wait_for
+from visapi.stack.supervisor import ProcessState, ProcessView
+
+_START_S = 90.0
+_STOP_S = 60.0
+
+
+class StackProcess:
+    """`visapi up` on a data directory of its own. Restartable; `close` removes the data."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="visapi-test-stack-"))
+        self.folder.chmod(0o711)
+        self.data_dir = self.folder / "data"
+        self.ready_file = self.folder / "ready.json"
+        self.output = self.folder / "up.log"
+        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("VISAPI_")}
+        self._environ |= dict(environ or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def supervisor(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def ready(self) -> ReadyFile:
+        return msgspec.json.decode(self.ready_file.read_bytes(), type=ReadyFile)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another `visapi` command on this stack's data directory."""
+        return subprocess.run(
+            [sys.executable, "-m", "visapi", *arguments, "--data-dir", str(self.data_dir)],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_START_S,
+            env=self._environ,
+        )
+
+    def start(self) -> ReadyFile:
+        """Start it and wait until everything answers."""
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "visapi", "up", "--data-dir", str(self.data_dir)),
+                    *("--ready-file", str(self.ready_file)),
+                ],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environ,
+            )
+        wait_for(self._is_ready, timeout_s=_START_S, what="the embedded stack ready")
+        return self.ready
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(f"`visapi up` ended; it said:\n{tail(self.output, 40)}")
+        return self.ready_file.exists()
+
+    def processes(self) -> dict[str, ProcessView]:
+        """The table of `visapi status`, by name; empty when nothing runs."""
+        state = DataDirectory(self.data_dir).state()
+        return {view.name: view for view in state.processes} if state else {}
+
+    def wait_restarted(self, name: str, restarts: int, timeout_s: float = 30.0) -> None:
+        """Wait until a process is ready again after it was restarted so many times in all."""
+
+        def again() -> bool:
+            view = self.processes().get(name)
+            return view is not None and view.restarts >= restarts and view.state is ProcessState.READY
+
+        wait_for(again, timeout_s=timeout_s, what=f"{name} restarted")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it as a person would; the exit code."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        return self._process.wait(_STOP_S)
+
+    def close(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+        cluster = (self.data_dir / "postgres").resolve()
+        shutil.rmtree(cluster, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
