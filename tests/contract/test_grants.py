@@ -1,0 +1,125 @@
+"""Who may touch which table (ARCHITECTURE, Trust boundaries), asked of a real, migrated PostgreSQL."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from kit.servers import Database
+
+GATEWAY, ORCHESTRATOR, NOTIFIER = "visapi_gateway", "visapi_orchestrator", "visapi_notifier"
+
+# r: select, i: insert, u: update, d: delete; c: update of some columns only.
+MATRIX = {
+    "api_keys": {GATEWAY: "riu", ORCHESTRATOR: "", NOTIFIER: ""},
+    "dead_letters": {GATEWAY: "rc", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "deliveries": {GATEWAY: "", ORCHESTRATOR: "", NOTIFIER: "riud"},
+    "functions": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "history": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "idempotency": {GATEWAY: "ri", ORCHESTRATOR: "rd", NOTIFIER: ""},
+    "inbox": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "programs": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
+    "recorded_inputs": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "runs": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "runs_done": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "streams": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "tasks": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "tenants": {GATEWAY: "r", ORCHESTRATOR: "r", NOTIFIER: ""},
+    "timers": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "workflows": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
+}
+
+UNSEEN_BY_GATEWAY = {"api_keys", "tenants", "programs", "functions"}
+"""Tables the gateway reads across tenants: keys are found before a tenant is known, programs are
+shared by content, functions belong to workers."""
+
+TABLES = """
+select c.relname as name, c.relrowsecurity as secured, c.relforcerowsecurity as forced
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'visapi' and c.relkind in ('r', 'p') and not c.relispartition
+"""
+PRIVILEGES = """
+select
+    case when has_table_privilege($1, $2, 'select') then 'r' else '' end
+    || case when has_table_privilege($1, $2, 'insert') then 'i' else '' end
+    || case when has_table_privilege($1, $2, 'update') then 'u' else '' end
+    || case when has_table_privilege($1, $2, 'delete') then 'd' else '' end
+    || case when not has_table_privilege($1, $2, 'update') and has_any_column_privilege($1, $2, 'update')
+        then 'c' else '' end
+"""
+
+
+@pytest.fixture
+async def superuser(postgres_db: Database) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(postgres_db.superuser)
+    yield connection
+    await connection.close()
+
+
+async def ours(connection: asyncpg.Connection) -> dict[str, asyncpg.Record]:
+    return {
+        row["name"]: row
+        for row in await connection.fetch(TABLES)
+        if row["name"] not in {"migrations", "schema_migrations"}
+    }
+
+
+async def test_every_table_is_in_the_matrix(superuser: asyncpg.Connection):
+    assert set(await ours(superuser)) == set(MATRIX)
+
+
+@pytest.mark.parametrize("table", MATRIX)
+async def test_each_role_has_exactly_its_rights(superuser: asyncpg.Connection, table: str):
+    granted = {role: await superuser.fetchval(PRIVILEGES, role, f"visapi.{table}") for role in MATRIX[table]}
+    assert granted == MATRIX[table]
+
+
+async def test_no_service_role_bypasses_row_level_security(superuser: asyncpg.Connection):
+    rows = await superuser.fetch(
+        "select rolname from pg_roles where rolname like 'visapi\\_%' and (rolbypassrls or rolsuper)"
+    )
+    assert rows == []
+
+
+async def test_every_tenant_table_the_gateway_reads_is_under_forced_row_level_security(
+    superuser: asyncpg.Connection,
+):
+    tables = await ours(superuser)
+    read = {name for name, rights in MATRIX.items() if rights[GATEWAY]} - UNSEEN_BY_GATEWAY
+    assert {name for name in read if not (tables[name]["secured"] and tables[name]["forced"])} == set()
+
+
+async def test_the_gateway_sees_only_the_tenants_of_its_transaction(
+    postgres_db: Database, superuser: asyncpg.Connection
+):
+    await superuser.execute("set search_path to visapi")
+    await superuser.execute("insert into tenants (id) values ('other')")
+    for tenant in ("default", "other"):
+        await superuser.execute(
+            "insert into idempotency (tenant, key, run, body_hash) values ($1, 'k', gen_random_uuid(), '\\x00')",
+            tenant,
+        )
+    gateway = await asyncpg.connect(postgres_db.gateway)
+    try:
+        await gateway.execute("set search_path to visapi")
+        assert await gateway.fetch("select * from idempotency") == []
+        async with gateway.transaction():
+            await gateway.execute("select set_config('visapi.tenants', 'other', true)")
+            assert [row["tenant"] for row in await gateway.fetch("select tenant from idempotency")] == [
+                "other"
+            ]
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await gateway.execute(
+                    "insert into idempotency (tenant, key, run, body_hash) values ('default', 'j', gen_random_uuid(), '\\x00')"
+                )
+    finally:
+        await gateway.close()
+
+
+async def test_the_gateway_cannot_change_a_run(postgres_db: Database):
+    gateway = await asyncpg.connect(postgres_db.gateway)
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await gateway.execute("update visapi.runs set status = 'completed'")
+    finally:
+        await gateway.close()

@@ -1,0 +1,74 @@
+"""The HTTP API as documented, frozen: a change of the API is a change of `openapi.json` in the same commit.
+
+`VISAPI_TEST_FREEZE=1 .venv/bin/pytest tests/contract/test_openapi.py` writes it anew.
+"""
+
+import importlib
+import json
+import os
+import pkgutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from openapi_spec_validator import validate
+
+from visapi_gateway import http
+from visapi_gateway.core.problems import KINDS
+from visapi_gateway.core.scopes import SCOPES
+from visapi_gateway.http.openapi import build_openapi
+from visapi_gateway.http.operation import Operation
+
+FROZEN = Path(__file__).parent / "openapi.json"
+
+
+def operations() -> list[Operation]:
+    """Every operation that a `routes_*` module declares."""
+    return sorted(_declared(), key=lambda operation: (operation.path, operation.method))
+
+
+def _declared() -> Iterator[Operation]:
+    names = [
+        module.name for module in pkgutil.iter_modules(http.__path__) if module.name.startswith("routes_")
+    ]
+    for name in names:
+        for value in vars(importlib.import_module(f"visapi_gateway.http.{name}")).values():
+            yield from (item for item in _items(value) if isinstance(item, Operation))
+
+
+def _items(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else (value,)
+
+
+def document() -> dict[str, Any]:
+    return json.loads(json.dumps(build_openapi(operations(), "frozen"), sort_keys=True))
+
+
+def test_the_document_is_as_frozen():
+    if os.environ.get("VISAPI_TEST_FREEZE"):
+        FROZEN.write_text(json.dumps(document(), indent=1, sort_keys=True) + "\n")
+    assert json.loads(FROZEN.read_text()) == document()
+
+
+def test_the_document_is_valid_openapi_3_1():
+    validate(document())
+
+
+def test_every_operation_needs_a_key_and_a_scope_unless_it_says_otherwise():
+    open_to_all = {f"{operation.method} {operation.path}" for operation in operations() if operation.public}
+    unscoped = {
+        f"{operation.method} {operation.path}"
+        for operation in operations()
+        if not operation.public and operation.scope not in SCOPES
+    }
+    assert open_to_all == {"GET /livez", "GET /readyz", "GET /openapi.json", "GET /docs"}
+    assert unscoped == {"GET /v1/capabilities", "GET /v1/keys/current"}
+
+
+def test_every_problem_an_operation_names_is_in_the_catalogue():
+    assert {code for operation in operations() for code in operation.problems} - set(KINDS) == set()
+
+
+def test_names_of_operations_are_unique():
+    names = [operation.name for operation in operations()]
+    assert sorted(names) == sorted(set(names))
