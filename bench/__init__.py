@@ -1,0 +1,1 @@
+"""Measurements of the product beside the machine's own limits: `make bench`."""

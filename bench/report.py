@@ -1,0 +1,67 @@
+"""The table and the file of a benchmark: each value beside the machine's own limit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One measurement. `ratio` is value over limit; `floor` is what must be reached, if anything."""
+
+    name: str
+    value: float
+    unit: str
+    limit: float | None = None
+    ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a row must reach: at least (`floor`) or at most (`ceiling`)."""
+
+    floor: float | None = None
+    ceiling: float | None = None
+
+    def met(self, value: float) -> bool:
+        return (self.floor is None or value >= self.floor) and (self.ceiling is None or value <= self.ceiling)
+
+    def __str__(self) -> str:
+        return f"≥ {self.floor:g}" if self.floor is not None else f"≤ {self.ceiling:g}"
+
+
+GOALS = {
+    "3-step workflows": Goal(floor=600),
+    "3-step latency p50": Goal(ceiling=15),
+    "3-step latency p99": Goal(ceiling=30),
+    "accepted triggers": Goal(floor=1500),
+    "accept latency p99": Goal(ceiling=50),
+    "static PDFs": Goal(floor=30),
+    "scripted PDFs": Goal(floor=12),
+    "native expression": Goal(ceiling=5),
+    "jq expression": Goal(ceiling=150),
+    "idle memory": Goal(ceiling=450),
+}
+
+
+def row(name: str, value: float, unit: str, limit: float | None = None) -> Row:
+    ratio = round(value / limit, 3) if limit else None
+    return Row(name, round(value, 2), unit, round(limit, 2) if limit else None, ratio)
+
+
+def show(rows: list[Row], console: Console) -> None:
+    table = Table("row", "measured", "unit", "machine's limit", "ratio", "goal", "", title="VisAPI bench")
+    for each in rows:
+        goal = GOALS.get(each.name)
+        verdict = "" if goal is None else "met" if goal.met(each.value) else "MISSED"
+        limit = "" if each.limit is None else f"{each.limit:,.1f}"
+        ratio = "" if each.ratio is None else f"{each.ratio:.2f}"
+        table.add_row(each.name, f"{each.value:,.1f}", each.unit, limit, ratio, str(goal or ""), verdict)
+    console.print(table)
+
+
+def save(rows: list[Row], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(rows)))

@@ -1,0 +1,122 @@
+"""The embedded stack as the benchmark uses it: started by its own command, driven from outside."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import msgspec
+import psutil
+
+from bench.http_load import request_bytes
+
+_VISAPI = str(Path(sys.executable).with_name("visapi"))
+
+
+class BenchStack:
+    """A stack in a folder of its own, and the no-op worker beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._up: subprocess.Popen[bytes] | None = None
+        self._worker: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self.key = ""
+        self._nats = ""
+
+    def __enter__(self) -> Self:
+        ready_file = self._folder / "ready.json"
+        arguments = ["up", "--data-dir", str(self._folder / "data"), "--ready-file", str(ready_file)]
+        environment = {**os.environ, "VISAPI_TRACE_SAMPLE": "0.01", "VISAPI_LOG_LEVEL": "warning"}
+        with (self._folder / "up.log").open("wb") as log:
+            self._up = subprocess.Popen(
+                [_VISAPI, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 60
+        while not ready_file.exists():
+            if self._up.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(
+                    f"the stack did not come up:\n{(self._folder / 'up.log').read_text()[-4000:]}"
+                )
+            time.sleep(0.1)
+        ready = msgspec.json.decode(ready_file.read_bytes())
+        self.url, self.key, self._nats = ready["gateway"].rstrip("/"), ready["api_key"], ready["nats"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (self._worker, self._up):
+            if process is None:
+                continue
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def start_worker(self) -> None:
+        """The no-op worker, as a user would run it."""
+        environment = {**os.environ, "VISAPI_NATS_URL": self._nats, "VISAPI_TENANT": "default"}
+        environment |= {"VISAPI_LOG_LEVEL": "warning", "VISAPI_TRACE_SAMPLE": "0.01"}
+        with (self._folder / "worker.log").open("wb") as log:
+            self._worker = subprocess.Popen(
+                [sys.executable, "-m", "bench.noop_worker"], env=environment, stdout=log, stderr=log
+            )
+
+    def deploy(self, document: str) -> None:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/yaml"}
+        answer = httpx.post(
+            f"{self.url}/v1/workflows", content=document.encode(), headers=headers, trust_env=False
+        )
+        if answer.status_code not in (200, 201):
+            raise SystemExit(f"deploying failed: {answer.text}")
+
+    def start_request(self, workflow: str, body: Any, *, wait_s: int | None = None) -> bytes:
+        """A start of `bench/<workflow>`, as bytes to send again and again."""
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        if wait_s is not None:
+            headers["Prefer"] = f"wait={wait_s}"
+        url = f"{self.url}/v1/workflows/bench/{workflow}/runs"
+        return request_bytes(url, "POST", headers, msgspec.json.encode(body))
+
+    def get(self, target: str) -> Any:
+        answer = httpx.get(
+            self.url + target, headers={"Authorization": f"Bearer {self.key}"}, trust_env=False, timeout=20
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def open_runs(self) -> int:
+        """Runs that have not ended, up to one page; 0 means that everything is done."""
+        return sum(
+            len(self.get(f"/v1/runs?status={status}&limit=1")["items"])
+            for status in ("pending", "running", "waiting")
+        )
+
+    def idle_memory_mb(self) -> float:
+        """PSS of every process of the stack but Chromium and its driver (DESIGN section 9)."""
+        told = subprocess.run(
+            [_VISAPI, "status", "--json", "--data-dir", str(self._folder / "data")],
+            capture_output=True,
+            check=True,
+            timeout=20,
+        )
+        counted: dict[int, float] = {}
+        roots = [
+            process["pid"] for process in msgspec.json.decode(told.stdout)["processes"] if process["pid"]
+        ]
+        for root in [*roots, self._up.pid if self._up else 0]:
+            _count(psutil.Process(root), counted)
+        return sum(counted.values()) / 1e6
+
+
+def _count(process: psutil.Process, counted: dict[int, float]) -> None:
+    name = process.name().lower()
+    if process.pid in counted or "chrom" in name or "headless" in name or name == "node":
+        return
+    counted[process.pid] = float(process.memory_full_info().pss)
+    for child in process.children():
+        _count(child, counted)

@@ -1,0 +1,38 @@
+"""The documents that the benchmark deploys."""
+
+
+def three_steps() -> str:
+    """Three calls to a no-op worker, the output of each the input of the next."""
+    return _document(
+        "three-steps", [f"  - step{n}:\n      call: bench.noop\n      with: {{n: {n}}}" for n in (1, 2, 3)]
+    )
+
+
+def one_set() -> str:
+    """The cheapest run there is: accepting it is what is measured."""
+    return _document("one-set", ["  - note:\n      set: {seen: true}"])
+
+
+def one_pdf(*, scripted: bool) -> str:
+    """One page of an invoice, from HTML in the input."""
+    options = "{javascript: true}" if scripted else "{tagged: true}"
+    name = "scripted-pdf" if scripted else "static-pdf"
+    step = f"  - render:\n      call: pdf.render\n      with: {{html: '${{ .html }}', options: {options}}}"
+    return _document(name, [step])
+
+
+def _document(name: str, tasks: list[str]) -> str:
+    head = f"document: {{dsl: '1.0.3', namespace: bench, name: {name}, version: '1.0.0'}}\ndo:\n"
+    return head + "\n".join(tasks) + "\n"
+
+
+def invoice(number: int) -> str:
+    """A one-page invoice of about 4 KB, different for every number so that nothing is cached."""
+    lines = "".join(
+        f"<tr><td>{n}</td><td>Service {number}-{n}</td><td class=r>{n * 3}.00</td></tr>" for n in range(1, 31)
+    )
+    return (
+        "<!doctype html><html lang=en><head><title>Invoice</title><style>"
+        "body{font-family:sans-serif;margin:2cm}table{width:100%;border-collapse:collapse}td{border-bottom:1px solid #ccc;padding:2px}.r{text-align:right}"
+        f"</style></head><body><h1>Invoice {number}</h1><table>{lines}</table></body></html>"
+    )
