@@ -33,6 +33,7 @@ def invoice(number: int) -> str:
     )
     return (
         "<!doctype html><html lang=en><head><title>Invoice</title><style>"
-        "body{font-family:sans-serif;margin:2cm}table{width:100%;border-collapse:collapse}td{border-bottom:1px solid #ccc;padding:2px}.r{text-align:right}"
+        "body{font-family:sans-serif;margin:2cm}table{width:100%;border-collapse:collapse}"
+        "td{border-bottom:1px solid #ccc;padding:2px}.r{text-align:right}"
         f"</style></head><body><h1>Invoice {number}</h1><table>{lines}</table></body></html>"
     )

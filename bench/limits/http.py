@@ -10,7 +10,6 @@ from litestar import Litestar, post
 
 from bench.http_load import closed_loop, request_bytes
 
-
 _BODY = b'{"text":"%s"}' % (b"x" * 1000)
 
 
