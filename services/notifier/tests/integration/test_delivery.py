@@ -269,11 +269,23 @@ async def test_a_lost_lease_stops_a_delivery_before_it_sends(
         await replica.pool.execute("update deliveries set lease_owner = 'other'")
 
     thief = asyncio.ensure_future(steal())
-    with pytest.raises(TaskFault, match="lease"):
+    with pytest.raises(Postponed):
         await replica.deliverer.deliver(make_task(), once(receiver))
     await thief
     assert receiver.tries == 1
     assert (await row(KEY))["lease_owner"] == "other"
+
+
+async def test_a_lost_lease_under_which_nothing_was_sent_leaves_no_trace(
+    replica: Any, make_task: MakeTask, row: Any
+) -> None:
+    receiver = Receiver(Sent("done"))
+    replica.leases.valid = lambda lease: False
+    with pytest.raises(Postponed):
+        await replica.deliverer.deliver(make_task(), once(receiver))
+    assert (receiver.tries, await row(KEY)) == (0, None)
+    del replica.leases.valid
+    assert await replica.deliverer.deliver(make_task(), once(receiver)) == "done"
 
 
 async def test_a_try_never_outlives_the_tasks_deadline(replica: Any, make_task: MakeTask) -> None:

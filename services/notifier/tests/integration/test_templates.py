@@ -53,7 +53,7 @@ async def test_a_mistake_or_an_attack_is_named_and_the_next_rendering_works(
     [
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
         "{{ 'x' * 10**10 }}",
-        "{% set x = 'x' * 10**8 %}{% for i in range(9) %}{% set x = x ~ x %}{{ x|length }}{% endfor %}",
+        "{% set n = namespace(x='x' * 10**8) %}{% for i in range(9) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ n.x|length }}",
     ],
 )
 async def test_a_bomb_ends_its_process_and_nothing_else(templates: TemplateProcess, source: str) -> None:

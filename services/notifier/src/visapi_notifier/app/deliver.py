@@ -96,6 +96,9 @@ class Deliverer:
         self._metrics = metrics
         self._new_owner = new_owner
         self._draw = draw
+        self._unused: dict[str, str] = {}
+        """Owners, by effect key, of starts that are or may be recorded and under which nothing has left:
+        whoever asks again under such a name is not somebody else."""
         self._log = get_logger("deliveries")
 
     async def deliver(self, message: TaskMessage, effect: Effect) -> Any:
@@ -104,21 +107,27 @@ class Deliverer:
         Raises `TaskFault` (it did not happen), `UnknownFault` (held) or `Postponed`.
         """
         if not effect.recorded:
-            return self._answer(
-                message, effect, await self._tries(message, effect, lease=None, repeatable=True)
-            )
+            ended = await self._tries(message, effect, lease=None, repeatable=True)
+            assert ended is not None, "without a lease none can be lost"
+            return self._answer(message, effect, ended)
         repeatable = effect.keyed or message.on_uncertain is OnUncertain.RETRY
-        start = Start(message, repeatable, self._new_owner())
+        owner = self._unused.pop(message.effect_key, None) or self._new_owner()
+        start = Start(message, repeatable, owner)
         asked_at = self._clock.monotonic()
         try:
             verdict = await self._ledger.start(start)
         except (TransientFault, UnknownFault) as fault:
             self._log.warning("ledger_unavailable", detail=str(fault))
+            self._unused[message.effect_key] = owner
             raise Postponed(LEDGER_RETRY_S) from fault
         match verdict:
             case Granted():
                 with self._leases.holding(message.effect_key, start.owner, asked_at) as lease:
                     ended = await self._tries(message, effect, lease=lease, repeatable=repeatable)
+                    if ended is None:
+                        self._unused[message.effect_key] = owner
+                        self._count(effect, "postponed")
+                        raise Postponed(LEDGER_RETRY_S)
                     await self._record(start, ended)
                 return self._answer(message, effect, ended)
             case Recorded():
@@ -132,12 +141,13 @@ class Deliverer:
 
     async def _tries(
         self, message: TaskMessage, effect: Effect, *, lease: Lease | None, repeatable: bool
-    ) -> Ended:
+    ) -> Ended | None:
+        """How the effect ended; `None` when the lease was lost before a try: nothing unsafe happened."""
         give_up = self._clock.monotonic() + delivery.IN_PROCESS_S
         tries = 0
         while True:
             if lease is not None and not self._leases.valid(lease):
-                return _lost_lease()
+                return None
             tries += 1
             after = await self._one_try(message, effect, repeatable=repeatable, tries=tries)
             if isinstance(after, Ended):
@@ -218,11 +228,6 @@ class Deliverer:
 
     def _count(self, effect: Effect, outcome: str) -> None:
         self._metrics.deliveries.labels(channel=effect.channel, outcome=outcome).inc()
-
-
-def _lost_lease() -> Ended:
-    detail = "the lease could not be renewed in time, so nothing was sent"
-    return Ended(DeliveryState.FAILED, error=communication(503, "Postponed", detail))
 
 
 def _encode_record(ended: Ended) -> bytes:

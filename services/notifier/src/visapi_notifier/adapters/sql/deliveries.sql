@@ -3,7 +3,8 @@
 
 -- name: start
 -- $9: repeatable keys. A failed delivery may start again in a newer attempt; a lapsed or uncertain
--- one only when repeating is safe or was asked for.
+-- one only when repeating is safe or was asked for. An owner that asks again has sent nothing yet: the
+-- answer to its start was lost, or its lease was.
 with asked as (
     select *
     from unnest($1::text [], $2::text [], $3::uuid [], $4::text [], $5::text [], $6::smallint [], $7::text [])
@@ -27,6 +28,7 @@ started as (
             updated_at = now()
         where
             (d.state = 'failed' and d.attempts < excluded.attempts)
+            or (d.state = 'started' and d.lease_owner = excluded.lease_owner)
             or (
                 d.effect_key = any($9::text [])
                 and (d.state = 'uncertain' or (d.state = 'started' and d.lease_until < now()))
@@ -42,6 +44,7 @@ lapsed as (
         d.effect_key = a.effect_key
         and d.state = 'started'
         and d.lease_until < now()
+        and d.lease_owner <> a.owner
         and not a.effect_key = any($9::text [])
     returning d.effect_key
 )
