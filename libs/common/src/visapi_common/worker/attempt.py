@@ -27,8 +27,6 @@ from visapi_common.worker.open_tasks import OpenTask
 from visapi_common.worker.outcomes import Failure
 from visapi_common.worker.retries import RETRY_S, wait_s
 
-_HAND_BACK_S = 2.0
-
 
 class Attempts:
     """Works on tasks, one call of `work` each. Shared by all functions of a process."""
@@ -53,24 +51,21 @@ class Attempts:
         except asyncio.CancelledError:
             task.delivery.nak()
             raise
-        except Postponed as postponed:
-            task.delivery.nak(postponed.delay_s)
-            return DROPPED
 
     async def _work(self, function: Function, task: OpenTask, span: Span) -> str:
         message = task.message
         started_at = datetime.now(UTC)
         deliveries = task.delivery.deliveries
-        if deliveries > outcomes.MAX_DELIVERIES:
+        # What is claimed never runs twice, however often it is delivered: its claim decides.
+        if deliveries > outcomes.MAX_DELIVERIES and not function.claims:
             self._answers.dead_letter("poison", f"delivered {deliveries} times", message)
-            return await self._failed(task, outcomes.poison(deliveries), started_at, span)
+            poison = outcomes.poison(function.spec.effect, deliveries)
+            return await self._failed(task, poison, started_at, span)
         if message.deadline is not None and message.deadline <= started_at:
-            return await self._failed(task, outcomes.too_late(), started_at, span)
+            late = outcomes.too_late(function.spec.effect, begun=deliveries > 1)
+            return await self._failed(task, late, started_at, span)
         if function.claims:
             verdict = await self._claims.ask(message)
-            if verdict is None:
-                task.delivery.nak(_HAND_BACK_S)
-                return DROPPED
             if verdict is ClaimVerdict.GONE:
                 task.delivery.ack()
                 return DROPPED
@@ -79,16 +74,29 @@ class Attempts:
         ended = await self._run(function, message, started_at)
         if isinstance(ended, Failure):
             return await self._failed(task, ended, started_at, span)
-        return await self._completed(task, ended, started_at, span)
+        return await self._completed(function, task, ended, started_at, span)
 
     async def _run(self, function: Function, message: TaskMessage, started_at: datetime) -> bytes | Failure:
         try:
             value = function.read(await self._answers.input_of(message))
         except Exception as error:  # noqa: BLE001 (nothing ran yet; whatever it is, the task must be answered)
             return self._failure(error, EffectClass.KEYED)
+        while True:
+            try:
+                return await self._run_once(function, value, message, started_at)
+            except Postponed as postponed:
+                # Waiting here and not at the server: a delivery handed back would count towards poison.
+                await asyncio.sleep(postponed.delay_s)
+
+    async def _run_once(
+        self, function: Function, value: Any, message: TaskMessage, started_at: datetime
+    ) -> bytes | Failure:
+        """Run the function within its time. Raises `Postponed` when it did not begin."""
         limit_s = function.spec.timeout_s
         if message.deadline is not None:
-            limit_s = min(limit_s, (message.deadline - started_at).total_seconds())
+            limit_s = min(limit_s, (message.deadline - datetime.now(UTC)).total_seconds())
+        if limit_s <= 0:
+            return outcomes.too_late(function.spec.effect, begun=True)
         scope = asyncio.timeout(limit_s)
         try:
             async with scope:
@@ -108,10 +116,6 @@ class Attempts:
         while True:
             try:
                 return function.write(await function.call(value, context))
-            except Postponed as postponed:
-                delay_s = postponed.delay_s
-                if loop.time() + delay_s >= ends:
-                    raise
             except (TransientFault, UnknownFault) as fault:
                 tries += 1
                 delay_s = wait_s(fault, tries, self._draw())
@@ -126,11 +130,14 @@ class Attempts:
             self._log.error("function_failed", exc_info=error)
         return failure
 
-    async def _completed(self, task: OpenTask, raw: bytes, started_at: datetime, span: Span) -> str:
+    async def _completed(
+        self, function: Function, task: OpenTask, raw: bytes, started_at: datetime, span: Span
+    ) -> str:
         try:
             output = await self._answers.pack(task.message, raw)
         except Exception as error:  # noqa: BLE001 (the effect has happened; the task must be answered)
-            return await self._failed(task, self._failure(error, EffectClass.KEYED), started_at, span)
+            failure = outcomes.happened(self._failure(error, EffectClass.KEYED), function.spec.effect)
+            return await self._failed(task, failure, started_at, span)
         await self._answers.completed(task.message, output, started_at)
         task.delivery.ack()
         return Outcome.COMPLETED.value

@@ -10,9 +10,10 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict, TaskMessage
 from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.telemetry.logs import get_logger
-from visapi_common.worker.retries import RETRY_S, wait_s
+from visapi_common.worker.retries import wait_s
 
 _TIMEOUT_S = 3.0
+_TELL_AFTER = 5
 
 _decode = msgspec.json.Decoder(ClaimAnswer).decode
 
@@ -31,25 +32,23 @@ class Claims:
         self._count = 0
         self._log = get_logger("worker")
 
-    async def ask(self, message: TaskMessage) -> ClaimVerdict | None:
-        """The orchestrator's verdict; `None` when nobody answered within 10 s."""
+    async def ask(self, message: TaskMessage) -> ClaimVerdict:
+        """The orchestrator's verdict, however long it takes: under another name this start, whose
+        answer may have been lost, would look like somebody else's.
+        """
         self._count += 1
         name = f"{self._worker}.{self._count}"
         body = msgspec.json.encode(Claim(message.run, message.path, message.attempt, message.token, name))
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + RETRY_S
         tries = 0
         while True:
             try:
                 answer = await self._bus.request(subjects.CONTROL_CLAIM, body, _TIMEOUT_S)
                 return _decode(answer.data).verdict
-            except (TransientFault, UnknownFault) as fault:
-                tries += 1
-                delay_s = wait_s(fault, tries, self._draw())
-                if loop.time() + delay_s >= give_up:
-                    self._log.warning("claim_unanswered", detail=str(fault))
-                    return None
             except msgspec.DecodeError as error:
-                self._log.error("claim_unreadable", detail=str(error))
-                return None
-            await asyncio.sleep(delay_s)
+                fault = TransientFault(f"the answer to a claim cannot be read: {error}")
+            except (TransientFault, UnknownFault) as away:
+                fault = away
+            tries += 1
+            if tries == _TELL_AFTER:
+                self._log.warning("claim_unanswered", detail=str(fault))
+            await asyncio.sleep(wait_s(fault, tries, self._draw()))

@@ -21,7 +21,10 @@ class TransientTaskFault(TransientFault):
 
 
 class Postponed(Exception):
-    """Somebody else holds this effect: ask again after `delay_s`, within the task's timeout."""
+    """The effect cannot be begun yet (somebody else holds it, or a ledger is away): nothing happened.
+
+    The handler is called again after `delay_s`, with its whole timeout, as long as it takes.
+    """
 
     def __init__(self, delay_s: float) -> None:
         super().__init__(f"postponed by {delay_s} s")

@@ -1,7 +1,7 @@
 """The tasks this process holds, and the one clock that keeps their deliveries alive.
 
-JetStream hears of each task every 3 s, so that its acknowledgement wait (10 s) never passes while
-somebody works; the engine hears of it after 5 s of work and then every 3 s (DESIGN 3.11). A
+JetStream hears of each task every second, so that its acknowledgement wait (4 s or more) never passes
+while somebody works; the engine hears of it after 5 s of work and then every 3 s (DESIGN 3.11). A
 redelivery of a task that is held here replaces the delivery to acknowledge and starts nothing.
 """
 
@@ -17,7 +17,7 @@ from visapi_common.contracts.engine_messages import TaskHeartbeat
 from visapi_common.contracts.task_messages import TaskMessage
 
 _TICK_S = 0.5
-_PROGRESS_S = 3.0
+_PROGRESS_S = 1.0
 _HEARTBEAT_AFTER_S = 5.0
 _HEARTBEAT_S = 3.0
 

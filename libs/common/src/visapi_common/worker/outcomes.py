@@ -51,16 +51,28 @@ def timed_out(effect: EffectClass, timeout_s: float) -> Failure:
     return _unclear(effect, standard_error("timeout", 408, title="Timeout", detail=detail))
 
 
-def too_late() -> Failure:
-    """The deadline had passed before the function was started, so nothing happened."""
-    detail = "the task's deadline had passed when a worker received it; it was not run"
-    return Failure(Outcome.FAULTED, standard_error("timeout", 408, title="Timeout", detail=detail))
+def too_late(effect: EffectClass, *, begun: bool) -> Failure:
+    """The deadline had passed before the function was called. `begun` when another delivery or
+    another process may have called it before.
+    """
+    detail = "the task's deadline had passed when a worker could start it; it was not run"
+    error = standard_error("timeout", 408, title="Timeout", detail=detail)
+    return _unclear(effect, error) if begun else Failure(Outcome.FAULTED, error)
 
 
-def poison(deliveries: int) -> Failure:
-    """Delivered over and over: it probably kills its workers, so it is not run again."""
+def poison(effect: EffectClass, deliveries: int) -> Failure:
+    """Delivered over and over: it probably kills its workers, so it is not run again. Whether an
+    effect of class *once* happened on the way nobody knows.
+    """
     detail = f"delivered {deliveries} times without an answer; not run again, see the dead letters"
-    return Failure(Outcome.FAULTED, standard_error("runtime", 500, title="Poison task", detail=detail))
+    return _unclear(effect, standard_error("runtime", 500, title="Poison task", detail=detail))
+
+
+def happened(failure: Failure, effect: EffectClass) -> Failure:
+    """The function returned and its output cannot be stored: repeating would do the effect again."""
+    if effect is not EffectClass.ONCE:
+        return failure
+    return msgspec.structs.replace(failure, outcome=Outcome.UNCERTAIN)
 
 
 def claimed_before() -> Failure:
