@@ -49,6 +49,8 @@ _COMMAND_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
 _IDLE_S = 300.0
 
+_CONNECTION_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""A connection that died between two messages shows as the second: its protocol state is no longer idle."""
 _TRANSIENT_CLASSES = frozenset({"08", "25", "40", "53", "55", "57"})
 """SQLSTATE classes (PostgreSQL, appendix A) that mend themselves; 25006 is a standby promoted later."""
 _GOES_AWAY_CLASSES = frozenset({"08", "57"})
@@ -120,7 +122,7 @@ async def _roll_back(connection: Connection) -> None:
         return
     try:
         await connection.execute(_QUERIES["rollback"])
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except (asyncpg.PostgresError, *_CONNECTION_BROKEN, OSError, TimeoutError):
         connection.terminate()
 
 
@@ -148,7 +150,7 @@ def pg_faults(*, effect: bool = False) -> Generator[None]:
         if state[:2] in _TRANSIENT_CLASSES:
             raise TransientFault(_told(error, state)) from error
         raise PermanentFault(_told(error, state)) from error
-    except asyncpg.InterfaceError as error:
+    except _CONNECTION_BROKEN as error:
         raise lost(f"PostgreSQL: {error}") from error
     except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
         raise lost(f"PostgreSQL cannot be reached or does not answer: {error!r}") from error
