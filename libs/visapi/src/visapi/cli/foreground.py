@@ -20,6 +20,7 @@ REFUSALS = (DataInUseError, DataDamagedError, PortTakenError, UnknownSettingErro
 """What ends a start with one clear line instead of a traceback."""
 
 _PLAIN_WIDTH = 13
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def print_notice(notice: Notice, *, to: Console | None = None) -> None:
@@ -41,8 +42,14 @@ class Interruption:
 
     def install(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _ENDING:
             loop.add_signal_handler(number, self._signalled)
+
+    def finish(self) -> None:
+        """Everything is stopped: a signal that comes late must not turn a clean end into a killed one."""
+        for number in _ENDING:
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
     def _signalled(self) -> None:
         if self.asked.is_set():
@@ -89,6 +96,7 @@ async def run_stack(options: StackOptions) -> int:
     except REFUSALS as error:
         errors().print(Text.assemble(("error: ", "bold red"), str(error)))
         return FAILURE
+    interruption.finish()
     print_notice(Notice("stack", f"stopped; the data stays in {stack.data.root}"), to=out)
     return 0
 
@@ -98,7 +106,6 @@ def _greet(out: Console, stack: EmbeddedStack, ready: ReadyFile, took_s: float) 
     out.print()
     for name, value in (
         ("Gateway", ready.gateway),
-        ("Console", f"{ready.gateway}/console"),
         ("API reference", f"{ready.gateway}/docs"),
         ("API key", ready.api_key),
         ("NATS for workers", ready.nats),
