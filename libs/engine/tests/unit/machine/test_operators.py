@@ -92,7 +92,9 @@ def test_an_uncertain_effect_may_be_repeated_under_the_same_path() -> None:
     assert run.resolve("/do/0/first", Decision.RETRY) == (
         'call /do/0/first acme.first {"n":3} (attempt 2)\nthe run is running'
     )
-    assert [call.on_uncertain for call in run.calls] == ["hold", "retry"], "the worker is told of the decision"
+    assert [call.on_uncertain for call in run.calls] == ["hold", "retry"], (
+        "the worker is told of the decision"
+    )
     assert run.complete("/do/0/first", "late", attempt=1).startswith("noted: attempt 1")
 
 
