@@ -22,6 +22,8 @@ class RunSeen:
     """An uncertain effect of this run is open in the dead letters."""
     history: Sequence[tuple[int, str]]
     """`(seq, type)` in order."""
+    error: str = ""
+    """What the run says of its fault, for the reader of a violation."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Observation:
     runs: Mapping[str, RunSeen]
     webhooks: Sequence[EffectSeen] = field(default_factory=list[EffectSeen])
     mails: Sequence[EffectSeen] = field(default_factory=list[EffectSeen])
+    cancelled: frozenset[str] = frozenset()
+    """Runs that were asked to cancel, and whose request was accepted: they may end so."""
 
 
 @dataclass
@@ -71,6 +75,7 @@ def judge(seen: Observation) -> Verdict:
         "unknown": seen.unknown,
         "completed": statuses.count("completed"),
         "faulted": statuses.count("faulted"),
+        "cancelled": statuses.count("cancelled"),
         "held": sum(1 for run in seen.runs.values() if run.held),
         "webhook calls": len(seen.webhooks),
         "webhook keys": len({effect.key for effect in seen.webhooks}),
@@ -93,7 +98,10 @@ def _accepted_runs_end_or_are_held(seen: Observation) -> list[str]:
         if view is None:
             found.append(f"run {run} was accepted and is gone")
         elif view.status == "faulted":
-            found.append(f"run {run} faulted although every receiver was healthy")
+            found.append(f"run {run} faulted although every receiver was healthy: {view.error}")
+        elif view.status == "cancelled":
+            if run not in seen.cancelled:
+                found.append(f"run {run} was cancelled by nobody")
         elif view.status != "completed" and not view.held:
             found.append(f"run {run} is stuck in {view.status} and nothing explains it")
     return found

@@ -38,6 +38,7 @@ def test_a_held_run_without_its_mail_is_accounted_for() -> None:
         (lambda s: replace(s, runs={"a": s.runs["a"]}), "gone"),
         (lambda s: _with_run(s, RunSeen("b", "running", False, _HISTORY[:2])), "stuck"),
         (lambda s: _with_run(s, RunSeen("b", "faulted", False, _HISTORY)), "faulted"),
+        (lambda s: _with_run(s, RunSeen("b", "cancelled", False, _HISTORY)), "cancelled by nobody"),
         (lambda s: replace(s, webhooks=s.webhooks[:2]), "never called"),
         (lambda s: replace(s, webhooks=[*s.webhooks, EffectSeen("b", "other", "h")]), "2 effect keys"),
         (lambda s: replace(s, webhooks=[*s.webhooks, EffectSeen("b", "kb", "other")]), "2 different bodies"),
