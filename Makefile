@@ -34,13 +34,13 @@ check: setup ## Lint, format, types, layers, shape: what a change must pass
 	@$(BIN)/pyright
 
 bench: setup ## Measure the budgets beside the machine's own limits; writes bench/out/latest.json
-	@$(BIN)/python -m bench
+	@PYTHONPATH=tests $(BIN)/python -m bench
 
 faults: setup ## kill -9 everything while 200 workflows run, then count
 	@VISAPI_TEST_FAULT_RUNS=200 $(BIN)/pytest -q -s -m faults tests/faults
 
 load: setup ## Sustained load on an embedded stack
-	@$(BIN)/pytest -q -s -m load tests/load
+	@VISAPI_TEST_LOAD=full $(BIN)/pytest -q -s -m load tests/load
 
 clean: ## Remove the environment, caches and the stack's data
 	@$(PYTHON) tools/clean.py $(VENV) .visapi

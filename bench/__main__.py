@@ -106,9 +106,10 @@ def main() -> int:
         row("limit: bare 3-step flow", limits.bare_flow, "/s"),
         row("limit: Litestar POST 1 KB", limits.litestar, "/s"),
     ]
-    with tempfile.TemporaryDirectory(prefix="visapi-bench-") as folder, BenchStack(Path(folder)) as stack:
+    with tempfile.TemporaryDirectory(prefix="visapi-bench-") as folder:
         Path(folder).chmod(0o711)
-        measured = asyncio.run(measure_product(stack, sizes, limits))
+        with BenchStack(Path(folder)) as stack:
+            measured = asyncio.run(measure_product(stack, sizes, limits))
     everything = [*limit_rows, *measured, *measure_expressions()]
     show(everything, console)
     save(everything, arguments.out)

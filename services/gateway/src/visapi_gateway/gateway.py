@@ -41,6 +41,9 @@ from visapi_gateway.http.shell import BODY_LIMIT
 from visapi_gateway.settings import GatewaySettings
 
 START_RETRY_S = 0.5
+SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+"""Settings of the pool. Planning a read of a partitioned table takes longer than the read, so plans are
+kept; tables may be empty when one is made, and it must not read a full one to its end later."""
 
 
 class _Meter:
@@ -152,7 +155,10 @@ async def _open_pool(settings: GatewaySettings, lifecycle: Lifecycle) -> Pool:
     while True:
         try:
             return await open_pool(
-                settings.postgres_url, size=settings.postgres_connections, application="visapi-gateway"
+                settings.postgres_url,
+                size=settings.postgres_connections,
+                application="visapi-gateway",
+                session=SESSION,
             )
         except TransientFault as away:
             if lifecycle.stopping.is_set():

@@ -276,16 +276,54 @@ async def test_a_lost_lease_stops_a_delivery_before_it_sends(
     assert (await row(KEY))["lease_owner"] == "other"
 
 
-async def test_a_lost_lease_under_which_nothing_was_sent_leaves_no_trace(
-    replica: Any, make_task: MakeTask, row: Any
+async def test_a_start_under_whose_lost_lease_nothing_was_sent_is_no_reason_to_hold(
+    replica: Any, make_task: MakeTask, lapse: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver = Receiver(Sent("done"))
-    replica.leases.valid = lambda lease: False
-    with pytest.raises(Postponed):
-        await replica.deliverer.deliver(make_task(), once(receiver))
-    assert (receiver.tries, await row(KEY)) == (0, None)
-    del replica.leases.valid
+    with monkeypatch.context() as stalled:
+        stalled.setattr(replica.leases, "valid", lambda _lease: False)
+        for _ in range(2):
+            with pytest.raises(Postponed):
+                await replica.deliverer.deliver(make_task(), once(receiver))
+            await lapse()
+    assert receiver.tries == 0
     assert await replica.deliverer.deliver(make_task(), once(receiver)) == "done"
+    assert receiver.tries == 1
+
+
+async def test_a_start_whose_answer_was_lost_is_no_reason_to_hold(
+    replica: Any, make_task: MakeTask, lapse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = Receiver(Sent("done"))
+    start = replica.ledger.start
+
+    async def commits_unheard(asked: Any) -> None:
+        await start(asked)
+        raise UnknownFault("PostgreSQL went away during the commit")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(replica.ledger, "start", commits_unheard)
+        with pytest.raises(Postponed):
+            await replica.deliverer.deliver(make_task(), once(receiver))
+    await lapse()
+    assert await replica.deliverer.deliver(make_task(), once(receiver)) == "done"
+    assert receiver.tries == 1
+
+
+async def test_a_start_of_somebody_else_is_held_although_this_process_sent_nothing(
+    replica: Any, other_replica: Any, make_task: MakeTask, lapse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = make_task()
+    with monkeypatch.context() as stalled:
+        stalled.setattr(replica.leases, "valid", lambda _lease: False)
+        with pytest.raises(Postponed):
+            await replica.deliverer.deliver(message, once(Receiver()))
+    await lapse()
+    receiver = Receiver()
+    for other in (other_replica, replica):
+        with pytest.raises(UnknownFault):
+            await other.deliverer.deliver(message, once(receiver))
+    assert receiver.tries == 0
 
 
 async def test_a_try_never_outlives_the_tasks_deadline(replica: Any, make_task: MakeTask) -> None:

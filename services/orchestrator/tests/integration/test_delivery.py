@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 
 from kit.orchestration import Stack, completed, eventually, faulted, output_of, publish, uncertain
-from kit.servers import PostgresServer
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import TaskHeartbeat
 from visapi_common.contracts.problems import standard_error
@@ -316,51 +315,3 @@ async def test_a_task_lost_on_the_way_is_sent_again_though_others_are_waiting(st
         worker = await stack.worker("acme.echo")
         await _complete_all(stack, [first, second])
         assert {task.run: task.attempt for task in worker.seen} == {first: 1, second: 1}
-
-
-async def test_postgres_killed_under_load_loses_nothing(stack: Stack, postgres_server: PostgresServer):
-    await stack.gateway.deploy("two", TWO)
-    async with stack.orchestrator() as lifecycle:
-        worker = await stack.worker("acme.echo")
-        runs = [await stack.gateway.start("two") for _ in range(100)]
-        postgres_server.kill()
-
-        async def noticed():
-            return not lifecycle.readiness.ready
-
-        await eventually(noticed)
-        # Not in a thread: the server dies with the thread that started it.
-        postgres_server.restart()
-        await _complete_all(stack, runs)
-        assert len({task.effect_key for task in worker.seen}) == 200
-
-
-async def test_the_inputs_of_every_transition_are_recorded_when_asked(stack: Stack):
-    await stack.gateway.deploy("two", TWO)
-    async with stack.orchestrator(record_inputs=True):
-        await stack.worker("acme.echo")
-        run = await stack.gateway.start("two")
-        row = await stack.gateway.ended(run)
-        rows = await stack.gateway.pool.fetch(
-            "select revision, events from recorded_inputs where run = $1 order by revision", run
-        )
-        assert [one["revision"] for one in rows] == list(range(row["revision"]))
-        kinds = [event["type"] for one in rows for event in msgspec.json.decode(one["events"])]
-        assert kinds == ["started", "task.completed", "task.completed"]
-
-
-async def test_values_above_64_kib_travel_by_reference(stack: Stack):
-    await stack.gateway.deploy("big", "do:\n  - only: {call: acme.echo, with: {blob: '${ .blob }'}}\n")
-    big = "x" * 200_000
-    inputs = []
-
-    def echo(task: TaskMessage):
-        inputs.append(task.input)
-        return completed(task, "small")
-
-    async with stack.orchestrator():
-        await stack.worker("acme.echo", answer=echo)
-        run = await stack.gateway.start("big", {"blob": big})
-        assert (await stack.gateway.ended(run))["status"] == "completed"
-        assert inputs[0].ref is not None
-        assert inputs[0].size > 200_000

@@ -22,7 +22,8 @@ import msgspec
 from visapi_common.adapters.bus import Bus, Message, Subscription
 from visapi_common.core.errors import TransientFault
 
-_EXPIRES_S = 30.0
+_EXPIRES_S = 12.0
+"""A process that stands still is sent nothing for longer; each delivery counts towards poison."""
 _HEARTBEAT_S = 5.0
 _CHECK_S = 1.0
 _CONTROL = 100

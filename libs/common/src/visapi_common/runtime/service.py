@@ -6,6 +6,7 @@ because everything accepted is in PostgreSQL.
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -21,6 +22,8 @@ from visapi_common.telemetry.spans import Spans
 __all__ = ["CommonSettings", "Lifecycle", "run_service"]
 
 LAG_EVERY_S = 0.5
+GC_YOUNG = 10_000
+"""Objects made before the collector looks at the youngest ones."""
 HARD_END_S = 2.0
 """How long a cancelled body may take to unwind before the process ends without it."""
 
@@ -50,6 +53,7 @@ class Lifecycle:
             self._log.info("check", check=check, ok=ok)
         if self.readiness.ready and not before:
             self._log.info("ready")
+            _settle_memory()
 
     def stop(self) -> None:
         """Begin to drain: readiness off, `stopping` set."""
@@ -118,6 +122,17 @@ async def _drive(lifecycle: Lifecycle, body: Body, drain_s: float) -> int:
         log.error("crashed", exc_info=error)
         return 1
     return 0
+
+
+def _settle_memory() -> None:
+    """Keep what starting made out of every later garbage collection.
+
+    Modules, routes and statements live as long as the process; looking through them takes tens of
+    milliseconds, in which nothing else happens. The young generation is made larger for batches.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_YOUNG, 20, 50)
 
 
 def _on_signals(lifecycle: Lifecycle, hard: asyncio.Event) -> None:

@@ -42,6 +42,7 @@ class StandInOrchestrator:
         self.refusal: str | None = None
         self.claims: list[Claim] = []
         self.verdict = ClaimVerdict.GRANTED
+        self.garbled_claims = 0
         self.results: list[TaskResult] = []
         self.heartbeats: list[TaskHeartbeat] = []
 
@@ -117,6 +118,9 @@ class StandInOrchestrator:
 
     async def _claim(self, message: Message) -> None:
         self.claims.append(msgspec.json.decode(message.data, type=Claim))
+        if len(self.claims) <= self.garbled_claims:
+            message.respond(b"?")
+            return
         message.respond(msgspec.json.encode(ClaimAnswer(self.verdict)))
 
     async def _read(self) -> None:

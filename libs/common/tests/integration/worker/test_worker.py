@@ -7,12 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kit.servers import NatsServer
 from visapi_common.adapters.artifacts import PayloadStore
-from visapi_common.adapters.bus import Bus
-from visapi_common.adapters.pull_loop import PullLoop
-from visapi_common.adapters.topology import FunctionConsumer
-from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import Outcome
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import ClaimVerdict, EffectClass
@@ -273,50 +268,6 @@ async def test_keyed_functions_and_those_with_their_own_ledger_do_not_claim(orch
     for function in ("acme.keyed", "acme.ledger"):
         await orchestrator.result_of(await orchestrator.send(function))
     assert orchestrator.claims == []
-
-
-async def test_a_task_delivered_more_than_five_times_is_answered_without_running(
-    nats_server: NatsServer, orchestrator, serve
-):
-    worker = Worker()
-    called = []
-
-    @worker.function("acme.poison", effect="keyed", timeout_s=0.01)
-    async def poison(_input: Any) -> None:
-        called.append(1)
-
-    letters: list[bytes] = []
-    admin = await Bus.connect(nats_server.url(), "admin")
-    await admin.subscribe("visapi.dlq.>", lambda message: letters.append(message.data))
-    consumer = await orchestrator.topology.ensure_function(FunctionConsumer("default", "acme.poison", 16))
-    message = await orchestrator.send("acme.poison")
-    dying_workers = PullLoop(admin, subjects.STREAM_TASKS, consumer, window=1)
-    await dying_workers.start()
-    for _ in range(5):
-        [delivery] = await dying_workers.take(1)
-        delivery.nak()
-    await dying_workers.stop()
-    await serve(worker)
-    result = await orchestrator.result_of(message)
-    assert (result.outcome, result.error.title, called) == (Outcome.FAULTED, "Poison task", [])
-    await eventually(lambda: letters)
-    await admin.close()
-
-
-async def test_a_postponed_task_waits_here_and_is_done_however_often_it_was_postponed(orchestrator, serve):
-    worker = Worker()
-    asked = []
-
-    @worker.function("acme.patient", effect="keyed", timeout_s=0.01)
-    async def patient(_input: Any) -> int:
-        asked.append(1)
-        if len(asked) < 12:
-            raise Postponed(0.02)
-        return len(asked)
-
-    await serve(worker)
-    result = await orchestrator.result_of(await orchestrator.send("acme.patient"))
-    assert (result.outcome, bytes(result.output.inline)) == (Outcome.COMPLETED, b"12")
 
 
 async def test_a_large_output_travels_by_reference_and_a_large_input_is_fetched(

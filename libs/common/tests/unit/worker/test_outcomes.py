@@ -7,7 +7,7 @@ from visapi_common.contracts.problems import FieldError, standard_error
 from visapi_common.contracts.task_messages import EffectClass
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.worker import TaskFault, TransientTaskFault, Worker
-from visapi_common.worker.outcomes import failure_of, timed_out, too_late
+from visapi_common.worker.outcomes import failure_of, happened, poison, timed_out, too_late
 from visapi_common.worker.retries import wait_s
 
 ONCE, KEYED, RECONCILABLE = EffectClass.ONCE, EffectClass.KEYED, EffectClass.RECONCILABLE
@@ -24,7 +24,14 @@ def test_what_may_have_had_an_effect_is_held_only_where_it_must_not_be_repeated(
     assert failure_of(raised, ONCE).outcome is Outcome.UNCERTAIN
     assert failure_of(raised, KEYED).outcome is Outcome.FAULTED
     assert timed_out(ONCE, 1).outcome is Outcome.UNCERTAIN
-    assert too_late().outcome is Outcome.FAULTED
+
+
+@pytest.mark.parametrize(("effect", "outcome"), [(ONCE, Outcome.UNCERTAIN), (KEYED, Outcome.FAULTED)])
+def test_what_an_earlier_delivery_may_have_done_is_held_only_where_it_must_not_be_repeated(effect, outcome):
+    assert too_late(effect, begun=False).outcome is Outcome.FAULTED
+    assert too_late(effect, begun=True).outcome is outcome
+    assert poison(effect, 6).outcome is outcome
+    assert happened(failure_of(PermanentFault("no store"), KEYED), effect).outcome is outcome
 
 
 def test_a_bug_is_told_by_its_type_and_never_by_its_message():

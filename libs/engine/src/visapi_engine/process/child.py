@@ -101,8 +101,8 @@ class _Engine:
             signal.setitimer(signal.ITIMER_PROF, self._cpu_s)
             waiting.add(fold(plan, evaluate, work))
         signal.setitimer(signal.ITIMER_PROF, 0)
-        waiting.flush()
-        self._wire.send(Done())
+        # One write, so that the parent wakes once.
+        self._wire.send(*waiting.rest(), Done())
         self._batches += 1
         if self._batches % COLLECT_EVERY == 0:
             gc.collect()
@@ -124,11 +124,15 @@ class _Waiting:
             self.flush()
 
     def flush(self) -> None:
-        if self._answers:
-            self._send(Answers(self._answers))
+        for answers in self.rest():
+            self._send(answers)
         self._answers = []
         self._bytes = 0
         self._since = time.monotonic()
+
+    def rest(self) -> list[Answers]:
+        """What waits, as messages to send."""
+        return [Answers(self._answers)] if self._answers else []
 
 
 class _Wire:
@@ -149,9 +153,13 @@ class _Wire:
         body = self._stream.read(int.from_bytes(head, "big"))
         return self._decoder.decode(body)
 
-    def send(self, message: Up) -> None:
-        self._encoder.encode_into(message, self._buffer, 4)
-        self._buffer[:4] = (len(self._buffer) - 4).to_bytes(4, "big")
+    def send(self, *messages: Up) -> None:
+        del self._buffer[:]
+        for message in messages:
+            start = len(self._buffer)
+            self._buffer += bytes(4)
+            self._encoder.encode_into(message, self._buffer, start + 4)
+            self._buffer[start : start + 4] = (len(self._buffer) - start - 4).to_bytes(4, "big")
         self._connection.sendall(self._buffer)
 
     def crashed(self, kind: type[BaseException], _: BaseException, trace: TracebackType | None) -> None:

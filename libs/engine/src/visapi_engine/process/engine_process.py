@@ -158,8 +158,7 @@ class _Streams:
 
     def send(self, message: Down) -> None:
         body = self._encoder.encode(message)
-        self._writer.write(len(body).to_bytes(4, "big"))
-        self._writer.write(body)
+        self._writer.write(len(body).to_bytes(4, "big") + body)
 
     async def receive(self) -> Up:
         head = await self._reader.readexactly(4)

@@ -29,7 +29,7 @@ class Messages:
         """Subscribe for as long as the bus lives."""
 
         def live(message: Message) -> None:
-            hub.heard(message.subject)
+            hub.heard(message.subject, message.data)
 
         def key_changed(_: Message) -> None:
             keys.reload_soon()

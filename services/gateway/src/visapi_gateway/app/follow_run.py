@@ -93,14 +93,18 @@ class FollowRun:
                     yield event_stream.PING
                     spoke_at = loop.time()
 
-    async def wait_for_end(self, tenant: str, run: UUID, limit_s: float) -> bool:
-        """Whether the run ended within `limit_s`. The caller listens from before the run existed."""
+    async def wait_for_end(self, tenant: str, run: UUID, limit_s: float, *, fresh: bool) -> None:
+        """Return when the run seems to have ended, or after `limit_s`; the caller then reads it.
+
+        `fresh`: the caller learned of the commit in this very turn of the loop, so nothing said of
+        the run can have been missed, and it is not read before something is.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit_s
-        with self._hub.listen(run) as bell:
-            while True:
-                if (await self.head(tenant, run)).ended:
-                    return True
-                if self._hub.closing or loop.time() >= deadline:
-                    return False
+        with self._hub.listen(run, end_only=True) as bell:
+            if not fresh and (await self.head(tenant, run)).ended:
+                return
+            while not (bell.ended or self._hub.closing or loop.time() >= deadline):
                 await bell.wait(deadline - loop.time())
+                if not bell.ended and (await self.head(tenant, run)).ended:
+                    return

@@ -10,6 +10,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from uuid import UUID
 
+import msgspec
+
+from visapi_common.contracts.engine_messages import LiveUpdate
+from visapi_common.contracts.runs import ENDED
+
+_update = msgspec.json.Decoder(LiveUpdate).decode
+
 POLL_S = 0.5
 """How often a waiter looks for itself while NATS is away."""
 CHECK_S = 5.0
@@ -17,13 +24,16 @@ CHECK_S = 5.0
 
 
 class Bell:
-    """Rings when the run has news, or when nobody may stay (`closing`)."""
+    """Rings when the run has news (`end_only`: when it ended), or when nobody may stay (`closing`)."""
 
-    __slots__ = ("_event", "_hub")
+    __slots__ = ("_event", "_hub", "end_only", "ended")
 
-    def __init__(self, hub: "LiveHub") -> None:
+    def __init__(self, hub: "LiveHub", *, end_only: bool) -> None:
         self._hub = hub
         self._event = asyncio.Event()
+        self.end_only = end_only
+        self.ended = False
+        """Whether a live message told of the run's end."""
 
     def ring(self) -> None:
         self._event.set()
@@ -53,9 +63,9 @@ class LiveHub:
         return self._connected()
 
     @contextmanager
-    def listen(self, run: UUID) -> Generator[Bell]:
-        """Hear of everything the run commits from now on."""
-        key, bell = str(run), Bell(self)
+    def listen(self, run: UUID, *, end_only: bool = False) -> Generator[Bell]:
+        """Hear of everything the run commits from now on, or only of its end."""
+        key, bell = str(run), Bell(self, end_only=end_only)
         self._bells.setdefault(key, set()).add(bell)
         try:
             yield bell
@@ -65,11 +75,15 @@ class LiveHub:
             if not bells:
                 del self._bells[key]
 
-    def heard(self, subject: str) -> None:
+    def heard(self, subject: str, body: bytes) -> None:
         """A live message came; its subject ends in the run's id."""
         bells = self._bells.get(subject[-36:])
-        if bells:
-            for bell in bells:
+        if not bells:
+            return
+        ended = _says_ended(body)
+        for bell in bells:
+            if ended or not bell.end_only:
+                bell.ended |= ended
                 bell.ring()
 
     def connection_changed(self) -> None:
@@ -85,3 +99,11 @@ class LiveHub:
         for bells in self._bells.values():
             for bell in bells:
                 bell.ring()
+
+
+def _says_ended(body: bytes) -> bool:
+    """What cannot be read tells of no end; the waiter looks for itself after `CHECK_S`."""
+    try:
+        return _update(body).status in ENDED
+    except msgspec.DecodeError:
+        return False

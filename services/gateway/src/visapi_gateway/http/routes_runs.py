@@ -13,7 +13,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.app.command_run import Commands
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.run_views import RunFilter, RunViews
-from visapi_gateway.app.start_run import Start, StartRun
+from visapi_gateway.app.start_run import Start, Started, StartRun
 from visapi_gateway.core.event_stream import last_event_id
 from visapi_gateway.core.headers import idempotency_key, preferred_wait_s
 from visapi_gateway.http.checks import check_media_type, read_json
@@ -199,14 +199,16 @@ class RunRoutes:
         else:
             self._metrics.triggers_accepted.inc()
         if wait_s:
-            return await self._waited(call, started.id, wait_s, headers)
+            return await self._waited(call, started, wait_s, headers)
         view = started.view or await self._view(call, started.id)
         return json_reply(view, 202, headers)
 
-    async def _waited(self, call: Call, run: UUID, wait_s: float, headers: list[Header]) -> Answer:
-        ended = await self._follow.wait_for_end(call.principal.tenant, run, wait_s)
+    async def _waited(self, call: Call, started: Started, wait_s: float, headers: list[Header]) -> Answer:
+        tenant = call.principal.tenant
+        await self._follow.wait_for_end(tenant, started.id, wait_s, fresh=not started.replayed)
         headers.append((b"preference-applied", b"wait=%d" % int(wait_s)))
-        return json_reply(await self._view(call, run), 200 if ended else 202, headers)
+        row = await self._views.row(tenant, started.id)
+        return json_reply(await self._views.view(tenant, row), 200 if row.ended else 202, headers)
 
     async def list(self, call: Call) -> Answer:
         query: RunsQuery = call.query

@@ -2,8 +2,9 @@
 
 The order is the protocol (DESIGN sections 2 and 3):
 
-1. A trigger describes its run completely, so a new run is not read; the compare-and-set on revision
-   0 tells whether that was right. All other runs are read together, after their messages arrived:
+1. A trigger describes its run completely, so a new run is not read, nor is one whose newest tasks,
+   issued by this process, are answered (`core.recent`); the compare-and-set on the revision tells
+   whether that was right. All other runs are read together, after their messages arrived:
    a state read then has seen everything that caused the messages, so what it calls stale is stale.
 2. The engine folds each run's events into one answer.
 3. One transaction writes all runs whose revision has not moved. The others are folded again on what
@@ -37,6 +38,7 @@ from visapi_orchestrator.app.values import ValueReader
 from visapi_orchestrator.core.events import events_of
 from visapi_orchestrator.core.facts import Facts, facts_of
 from visapi_orchestrator.core.plan import Step, plan
+from visapi_orchestrator.core.recent import RecentRuns
 from visapi_orchestrator.core.said import Said
 from visapi_orchestrator.core.tasks import task_of
 
@@ -75,6 +77,7 @@ class Transitions:
         self._timer_set = tools.timer_set
         self._secret = secret
         self._record = record_inputs
+        self._recent = RecentRuns()
         self._log = get_logger("transitions")
 
     async def advance(self, batch: Batch) -> bool:
@@ -87,7 +90,7 @@ class Transitions:
             for round_number in range(ROUNDS):
                 if not pending:
                     return True
-                pending = await self._round(pending, trust_triggers=round_number == 0)
+                pending = await self._round(pending, unread_yet=round_number == 0)
         except Fault as fault:
             self._log.warning("batch_handed_back", runs=len(pending), detail=str(fault))
             _hand_back(pending)
@@ -97,9 +100,9 @@ class Transitions:
         _hand_back(pending)
         return True
 
-    async def _round(self, batch: Batch, *, trust_triggers: bool) -> Batch:
+    async def _round(self, batch: Batch, *, unread_yet: bool) -> Batch:
         """Fold and write once; return what must be folded again."""
-        known = await self._facts(batch, trust_triggers=trust_triggers)
+        known = await self._facts(batch, unread_yet=unread_yet)
         absent = [said for said in batch if said.run not in known]
         if absent:
             await self._dismiss(absent)
@@ -117,11 +120,16 @@ class Transitions:
 
     # ---- what is known
 
-    async def _facts(self, batch: Batch, *, trust_triggers: bool) -> dict[UUID, Facts]:
+    async def _facts(self, batch: Batch, *, unread_yet: bool) -> dict[UUID, Facts]:
         known: dict[UUID, Facts] = {}
         unread: list[Said] = []
         for said in batch:
-            if trust_triggers and said.trigger is not None and not said.look and not said.results:
+            recent = self._recent.facts_for(said)
+            if not unread_yet:
+                unread.append(said)
+            elif recent is not None:
+                known[said.run] = recent
+            elif said.trigger is not None and not said.look and not said.results:
                 known[said.run] = facts_of(said.trigger)
             else:
                 unread.append(said)
@@ -201,6 +209,7 @@ class Transitions:
             if age_s is None:
                 again.append(step.said)
             else:
+                self._recent.written(step)
                 self._settle(step, age_s)
         self._metrics.cas_conflicts.inc(len(again))
         self._count(step for step in steps if step.facts.run in written.done)

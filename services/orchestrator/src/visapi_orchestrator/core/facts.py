@@ -21,8 +21,8 @@ class InboxRow(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True):
     """A live run. `input` is there only before the first transition (`state` is None then).
 
-    `trusted` is false for facts taken from a trigger: nobody read the row, the compare-and-set will
-    tell whether they hold.
+    `trusted` is false for facts taken from a trigger or from what this process wrote last: nobody read
+    the row, the compare-and-set will tell whether they hold.
     """
 
     run: UUID
