@@ -11,8 +11,6 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["kit.fixtures"]
 
-pytest_plugins = ["kit.fixtures"]
-
 LAYERS = ("unit", "property", "contract", "integration", "simulation", "e2e", "faults", "load")
 
 settings.register_profile(

@@ -1,5 +1,7 @@
 """What is refused, late or strange, and still costs nobody anything."""
 
+from uuid import UUID
+
 import msgspec
 
 from kit.orchestration import Stack, completed, eventually
