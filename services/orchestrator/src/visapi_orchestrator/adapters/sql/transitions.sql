@@ -50,11 +50,13 @@ done as (
 moved as (
     insert into runs_done (
         id, tenant, namespace, name, version, program, status, revision, seq, priority, retention,
-        trace, input, output, error, started_by, created_at, started_at, ended_at
+        trace, input, output, error, started_by, created_at, started_at, ended_at,
+        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet
     )
     select
         id, tenant, namespace, name, version, program, end_status, revision + 1, end_seq, priority,
-        retention, trace, input, output, error, started_by, created_at, coalesce(started_at, now()), now()
+        retention, trace, input, output, error, started_by, created_at, coalesce(started_at, now()), now(),
+        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet
     from ended
 ),
 written as (
