@@ -16,6 +16,7 @@ from visapi_engine.definition.document import read_document, read_evaluate, read
 from visapi_engine.definition.findings import DefinitionInvalid
 from visapi_engine.definition.program import Program, encode_program
 from visapi_engine.definition.registry import CONSTRUCTS
+from visapi_engine.definition.settings import read_settings
 from visapi_engine.definition.shapes import as_object, check_keys
 from visapi_engine.definition.source import read_source
 from visapi_engine.definition.tasks.lists import compile_list
@@ -84,4 +85,5 @@ def _compile(build: Build, data: Any) -> Program:
         output_schema=output_schema,
         timeout=read_timeout(build, root, "", WORKFLOW_OUTPUT),
         evaluate_mode=mode,
+        settings=read_settings(build, document),
     )

@@ -46,16 +46,7 @@ def read_document(findings: Findings, value: Any) -> dict[str, Any]:
         as_text(findings, given[key], f"/document/{key}", f"`{key}`")
     for key in given.keys() & {"tags", "metadata"}:
         as_object(findings, given[key], f"/document/{key}", f"`{key}`")
-    _check_settings(findings, given.get("metadata"))
     return given
-
-
-def _check_settings(findings: Findings, metadata: Any) -> None:
-    if not isinstance(metadata, dict) or "visapi" not in metadata:
-        return
-    at = "/document/metadata/visapi"
-    for key in as_object(findings, metadata["visapi"], at, "`metadata.visapi`") or {}:
-        findings.refuse(join(at, key), f'the setting "{key}"')
 
 
 def _check_name(findings: Findings, value: Any, at: str, what: str) -> None:

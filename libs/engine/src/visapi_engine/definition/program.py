@@ -179,6 +179,10 @@ class WaitNode(_Node, frozen=True, tag="wait"):
 Node = DoNode | SetNode | CallNode | SwitchNode | ForkNode | TryNode | RaiseNode | WaitNode
 
 
+class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `document.metadata.visapi` sets, where the specification has no words. Absent is default."""
+
+
 class Program(msgspec.Struct, frozen=True, omit_defaults=True):
     """A whole definition. `children` are the pointers of the top-level tasks."""
 
@@ -195,6 +199,7 @@ class Program(msgspec.Struct, frozen=True, omit_defaults=True):
     output_schema: Validated | None = None
     timeout: Duration | None = None
     evaluate_mode: str = "strict"
+    settings: Settings | None = None
     v: int = PROGRAM_VERSION
 
 
