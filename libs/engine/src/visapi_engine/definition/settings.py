@@ -1,0 +1,41 @@
+"""`document.metadata.visapi`: settings that the specification has no words for (DESIGN section 5)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+from visapi_engine.definition.build import Build
+from visapi_engine.definition.pointers import join
+from visapi_engine.definition.program import Settings
+from visapi_engine.definition.shapes import as_object, check_keys
+
+_AT = "/document/metadata/visapi"
+
+
+class Setting(NamedTuple):
+    """One setting: the field of `Settings` it fills, and its reader (build, value, pointer)."""
+
+    field: str
+    read: Callable[[Build, Any, str], Any]
+
+
+SETTINGS: Mapping[str, Setting] = {}
+"""Every setting by the name it has in a document."""
+
+
+def read_settings(build: Build, document: Mapping[str, Any]) -> Settings | None:
+    """The settings of a document; None when it has none."""
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or "visapi" not in metadata:
+        return None
+    value = cast("dict[str, Any]", metadata)["visapi"]
+    given = as_object(build.findings, value, _AT, "`metadata.visapi`")
+    if not given:
+        return None
+    check_keys(build.findings, given, _AT, SETTINGS)
+    return Settings(
+        **{
+            setting.field: setting.read(build, given[key], join(_AT, key))
+            for key, setting in SETTINGS.items()
+            if key in given
+        }
+    )
