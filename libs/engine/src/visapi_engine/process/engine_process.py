@@ -24,6 +24,7 @@ from visapi_engine.process.protocol import (
 )
 
 _MODULE = "visapi_engine.process.child"
+_DYING_S = 1.0
 _EXTERNAL = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -97,6 +98,16 @@ class EngineProcess:
             self._child.kill()
         await self._child.wait()
 
+    async def _await_exit(self) -> None:
+        """Let a process whose socket broke end by itself: a kill that meets it dying takes its exit
+        status away from the event loop, which then knows it as 255.
+        """
+        try:
+            async with asyncio.timeout(_DYING_S):
+                await self._child.wait()
+        except TimeoutError:
+            return
+
     async def _next(self, wall_ms: int) -> Ready | Loaded | Answers | Done:
         try:
             async with asyncio.timeout(wall_ms / 1000):
@@ -112,6 +123,7 @@ class EngineProcess:
         return message
 
     async def _autopsy(self) -> ProcessLost:
+        await self._await_exit()
         await self.end()
         code = self._child.returncode
         assert code is not None
