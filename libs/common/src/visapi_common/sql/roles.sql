@@ -6,14 +6,15 @@ grant usage on schema visapi to visapi_gateway, visapi_orchestrator, visapi_noti
 
 grant select on tenants, api_keys, programs, workflows, runs, runs_done, history, inbox, idempotency,
     dead_letters, functions to visapi_gateway;
-grant insert on api_keys, programs, workflows, runs, inbox, idempotency to visapi_gateway;
+grant insert on api_keys, programs, workflows, runs, inbox, idempotency, events_in to visapi_gateway;
+grant select on events_in to visapi_gateway;
 grant update on api_keys to visapi_gateway;
 grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_gateway;
 
 grant select on tenants, programs, workflows, idempotency to visapi_orchestrator;
 grant delete on idempotency to visapi_orchestrator;
 grant select, insert, update, delete on runs, runs_done, history, tasks, timers, inbox, dead_letters,
-    functions, streams, recorded_inputs to visapi_orchestrator;
+    functions, streams, recorded_inputs, events_in, subscriptions to visapi_orchestrator;
 
 grant select, insert, update, delete on deliveries to visapi_notifier;
 
@@ -22,7 +23,8 @@ do $$
 declare
     t text;
 begin
-    foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters']
+    foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
+        'events_in']
     loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);
