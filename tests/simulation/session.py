@@ -15,10 +15,24 @@ from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.definition.compile import Compiled, compile_definition
 from visapi_engine.expressions.evaluate import build_evaluator
 from visapi_engine.machine.advance import advance
-from visapi_engine.machine.commands import CallTask, Command, DropTask, DropTimer, HoldTask, SetTimer
+from visapi_engine.machine.commands import (
+    CallTask,
+    Command,
+    DropRun,
+    DropTask,
+    DropTimer,
+    Emit,
+    HoldTask,
+    SetTimer,
+    StartRun,
+    Subscribe,
+    Unsubscribe,
+)
 from visapi_engine.machine.events import (
     CancelRequested,
+    ChildEnded,
     Event,
+    EventArrived,
     Resolved,
     ResumeRequested,
     Started,
@@ -31,7 +45,16 @@ from visapi_engine.machine.events import (
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.plan import make_plan
 from visapi_engine.machine.result import Advance
-from visapi_engine.machine.state import CallFrame, State, TryFrame, WaitFrame, decode_state, encode_state
+from visapi_engine.machine.state import (
+    CallFrame,
+    ChildFrame,
+    ListenFrame,
+    State,
+    TryFrame,
+    WaitFrame,
+    decode_state,
+    encode_state,
+)
 
 NOON = 1_700_000_000_000
 RUN = "01890000-0000-7000-8000-000000000001"
@@ -60,6 +83,10 @@ class Session:
         self.tasks: dict[str, CallTask | HoldTask] = {}
         self.timers: dict[str, int] = {}
         self.calls: list[CallTask] = []
+        self.children: dict[str, StartRun] = {}
+        self.started: list[StartRun] = []
+        self.subscriptions: dict[str, Subscribe] = {}
+        self.emitted: list[dict[str, Any]] = []
         self.output: Any = None
         self.error: WorkflowError | None = None
 
@@ -85,6 +112,31 @@ class Session:
     def resolve(self, path: str, decision: Decision, output: Any = None) -> str:
         body = msgspec.json.encode(output)
         return self.tell(Resolved(self.now, path, decision, "operator", body))
+
+    def arrive(self, kind: str = "test.event", data: Any = None, **attributes: Any) -> str:
+        """An event comes in; `n` numbers it unless an id is given."""
+        event = {
+            "specversion": "1.0",
+            "id": f"e{len(self.events)}",
+            "source": "/test",
+            "type": kind,
+            "data": data,
+            **attributes,
+        }
+        return self.tell(EventArrived(self.now, msgspec.json.encode(event)))
+
+    def child_completed(self, path: str, output: Any = None) -> str:
+        body = msgspec.json.encode(output)
+        return self.tell(
+            ChildEnded(self.now, path, self.children[path].child, RunStatus.COMPLETED, output=body)
+        )
+
+    def child_faulted(self, path: str, status: int = 500) -> str:
+        error = WorkflowError(
+            type=ERROR_BASE + "runtime", status=status, title="It failed", instance="/do/0/x"
+        )
+        body = msgspec.json.encode(error)
+        return self.tell(ChildEnded(self.now, path, self.children[path].child, RunStatus.FAULTED, error=body))
 
     def pass_time(self, seconds: float) -> None:
         self.now += round(seconds * 1000)
@@ -167,6 +219,26 @@ class Session:
                 self.timers[command.id] = command.fire_at_ms
             case DropTimer():
                 self.timers.pop(command.id, None)
+            case _:
+                self._apply_rest(command)
+
+    def _apply_rest(self, command: Command) -> None:
+        """Commands about events and children."""
+        match command:
+            case Subscribe():
+                self.subscriptions[command.path] = command
+            case Unsubscribe():
+                self.subscriptions.pop(command.path, None)
+            case Emit():
+                self.emitted.append(msgspec.json.decode(command.event))
+            case StartRun():
+                self.started.append(command)
+                if command.awaited:
+                    self.children[command.path] = command
+            case DropRun():
+                self.children.pop(command.path, None)
+            case _:
+                raise AssertionError(f"no row for {command}")
 
     def _check_rows(self, state: State) -> None:
         """What is open has its row, and nothing else has; what a suspended run recorded is consumed."""
@@ -174,12 +246,17 @@ class Session:
         fired = {event.id for event in state.deferred if isinstance(event, TimerFired)}
         open_tasks = {path for path, frame in state.frames.items() if isinstance(frame, CallFrame)}
         assert set(self.tasks) == open_tasks - kept, (self.tasks, state.frames)
+        children = {path for path, frame in state.frames.items() if isinstance(frame, ChildFrame)}
+        ended = {event.path for event in state.deferred if isinstance(event, ChildEnded)}
+        assert set(self.children) == children - ended, (self.children, state.frames)
+        listeners = {path for path, frame in state.frames.items() if isinstance(frame, ListenFrame)}
+        assert set(self.subscriptions) == listeners, (self.subscriptions, state.frames)
         assert set(self.timers) == set(open_timers(state)) - fired, (self.timers, state.frames)
 
 
 def open_timers(state: State) -> dict[str, int]:
     """The timers that a state waits for, as its frames say."""
-    found: dict[str, int] = {}
+    found: dict[str, int] = {"#continue": 0} if state.agenda else {}
     for path, frame in state.frames.items():
         if frame.timeout_at is not None:
             found[f"{path}#timeout"] = frame.timeout_at
@@ -214,6 +291,24 @@ def shown_command(command: Command) -> str:
             return f"timer {command.id} at noon+{(command.fire_at_ms - NOON) / 1000:g}s"
         case DropTimer():
             return f"untimer {command.id}"
+        case _:
+            return _shown_rest(command)
+
+
+def _shown_rest(command: Command) -> str:
+    match command:
+        case Subscribe():
+            return f"subscribe {command.path} {msgspec.json.encode(command.filters).decode()}"
+        case Unsubscribe():
+            return f"unsubscribe {command.path}"
+        case Emit():
+            return f"emit {command.path} {command.kind}"
+        case StartRun():
+            return f"run {command.path} {command.namespace}/{command.name} {command.version} {command.input.decode()}"
+        case DropRun():
+            return f"cancel run {command.path}" if command.cancelled else f"drop run {command.path}"
+        case _:
+            raise AssertionError(f"no words for {command}")
 
 
 def shown_entry(entry: Entry) -> str:

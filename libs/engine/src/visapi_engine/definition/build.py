@@ -36,10 +36,32 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Reusable functions that are being expanded here, outermost first."""
     on_uncertain: str | None = None
     """What the caller of a reusable function decided for the calls in it."""
+    extending: bool = False
+    """The task belongs to an extension."""
 
     def at(self, *parts: str | int) -> str:
         """The pointer of a member as it is written."""
         return join(self.source, *parts)
+
+    def with_layer(self, pointer: str, source: str) -> "Place":
+        """The place of an extension's own tasks around this task."""
+        return Place(
+            pointer=pointer,
+            source=source,
+            name=self.name,
+            parent=pointer,
+            variables=self.variables,
+            extending=True,
+        )
+
+
+class Extension(msgspec.Struct, frozen=True):
+    """An extension as written at `at`; `extends` are keywords of tasks, or `all`."""
+
+    name: str
+    at: str
+    extends: frozenset[str]
+    body: Mapping[str, Any]
 
 
 class Reusables(msgspec.Struct, frozen=True):
@@ -77,6 +99,8 @@ class Build:
         self.findings = Findings()
         self.constructs = constructs
         self.use = Reusables()
+        self.extensions: list[Extension] = []
+        self.definitions: dict[str, Any] = {}
         self.loose = False
         self.nodes: dict[str, Node] = {}
         self.expressions: list[ToCheck] = []
@@ -84,6 +108,23 @@ class Build:
 
     def add(self, node: Node) -> None:
         self.nodes[node.pointer] = node
+
+    def extensions_of(self, place: Place, keyword: str) -> list[Extension]:
+        """The extensions around a task of this kind, outermost first. A task of an extension has none, and
+        the body of a reusable function is extended where it is called.
+        """
+        if place.extending or place.calling:
+            return []
+        return [layer for layer in self.extensions if layer.extends & {keyword, "all"}]
+
+    def keyword_of(self, body: Any) -> str | None:
+        """The construct of a task; None unless there is exactly one. `do` is also a part of `for`."""
+        if not isinstance(body, dict):
+            return None
+        present = [key for key in self.constructs if key in body]
+        parts = {extra for key in present for extra in self.constructs[key].extra}
+        found = [key for key in present if key not in parts]
+        return found[0] if len(found) == 1 else None
 
     def expect(self, at: str, inspected: Inspected, names: frozenset[str]) -> None:
         """Remember an expression that libjq has to compile."""

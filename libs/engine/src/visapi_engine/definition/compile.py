@@ -45,11 +45,12 @@ def compile_definition(source: bytes, media_type: str) -> Compiled:
     libjq compiles unusual expressions in this process; run it off the event loop.
     """
     build = Build(constructs=CONSTRUCTS)
-    program = _compile(build, read_source(source, media_type))
+    data = read_source(source, media_type)
+    program = _compile(build, data)
     check_with_libjq(build)
     if build.findings.errors:
         raise DefinitionInvalid(build.findings.errors)
-    body = encode_program(program)
+    program, body = _with_definitions(build, program, data)
     return Compiled(
         program=program,
         body=body,
@@ -57,6 +58,21 @@ def compile_definition(source: bytes, media_type: str) -> Compiled:
         source_hash=hashlib.sha256(source).hexdigest(),
         warnings=build.findings.warnings,
     )
+
+
+def _with_definitions(build: Build, program: Program, data: dict[str, Any]) -> tuple[Program, bytes]:
+    """Keep the text of the document, or of its tasks, where an expression may ask for it."""
+    body = encode_program(program)
+    changes: dict[str, Any] = {}
+    if b"$workflow" in body and b"definition" in body:
+        changes["definition"] = data
+    if b"$task" in body:
+        kept = build.definitions
+        changes["definitions"] = {pointer: kept[pointer] for pointer in program.nodes if pointer in kept}
+    if not changes:
+        return program, body
+    program = msgspec.structs.replace(program, **changes)
+    return program, encode_program(program)
 
 
 def _compile(build: Build, data: Any) -> Program:

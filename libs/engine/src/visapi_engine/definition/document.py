@@ -6,6 +6,7 @@ from typing import Any
 from visapi_engine.definition.build import Build, Place, Reusables
 from visapi_engine.definition.data_flow import read_timeout
 from visapi_engine.definition.errors import read_error
+from visapi_engine.definition.extensions import check_extension, read_extensions
 from visapi_engine.definition.findings import Findings
 from visapi_engine.definition.functions import REFUSED_CALLS
 from visapi_engine.definition.pointers import join
@@ -18,11 +19,11 @@ from visapi_engine.definition.versions import is_version
 DSL_VERSIONS = ("1.0.0", "1.0.1", "1.0.2", "1.0.3")
 
 _DOCUMENT_KEYS = ("dsl", "namespace", "name", "version", "title", "summary", "tags", "metadata")
-_USE_KEYS = ("errors", "functions", "retries", "timeouts")
+_MAPS = ("errors", "functions", "retries", "timeouts")
+_USE_KEYS = (*_MAPS, "extensions")
 _USE_REFUSED = {
     "authentications": "authentication policies",
     "catalogs": 'catalogs; functions come from the catalog "default"',
-    "extensions": "extensions",
     "secrets": "secrets",
 }
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
@@ -91,7 +92,7 @@ def read_use(build: Build, value: Any) -> None:
     )
     kept = {
         key: as_object(build.findings, given[key], f"/use/{key}", f"`{key}`") or {}
-        for key in _USE_KEYS
+        for key in _MAPS
         if key in given
     }
     build.use = Reusables(**kept)
@@ -108,6 +109,11 @@ def read_use(build: Build, value: Any) -> None:
             )
     for name, body in build.use.functions.items():
         _check_function(build, name, body)
+    if "extensions" in given:
+        extensions = read_extensions(build, given["extensions"])
+        for extension in extensions:
+            check_extension(build, extension)
+        build.extensions = extensions
 
 
 def _check_function(build: Build, name: str, body: Any) -> None:

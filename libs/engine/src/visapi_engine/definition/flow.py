@@ -6,7 +6,7 @@ from typing import Any
 
 from visapi_engine.definition.build import Place
 from visapi_engine.definition.findings import Findings, listed, nearest
-from visapi_engine.definition.program import Flow, Node, RaiseNode, SwitchNode, TryNode
+from visapi_engine.definition.program import ExtendNode, Flow, Node, RaiseNode, SwitchNode, TryNode
 from visapi_engine.definition.shapes import kind
 
 DIRECTIVES = ("continue", "exit", "end")
@@ -42,16 +42,19 @@ def unreachable(children: list[str], nodes: Mapping[str, Node]) -> list[str]:
         if pointer in reached or pointer not in nodes:
             continue
         reached.add(pointer)
-        for flow in _exits(nodes[pointer]):
+        for flow in _exits(nodes, nodes[pointer]):
             target = flow.goto or (following.get(pointer) if flow.directive == "continue" else None)
             if target is not None:
                 waiting.append(target)
     return [pointer for pointer in children if pointer in nodes and pointer not in reached]
 
 
-def _exits(node: Node) -> list[Flow]:
+def _exits(nodes: Mapping[str, Node], node: Node) -> list[Flow]:
     """All ways out of a task. A task that is skipped by `if` continues with the next one."""
     exits: list[Flow] = [Flow()] if node.common.when is not None else []
+    if isinstance(node, ExtendNode):
+        # A task before may leave in place of the extended one, whatever that one does.
+        return [*exits, Flow(), *(_exits(nodes, nodes[node.target]) if node.target in nodes else [])]
     if isinstance(node, SwitchNode):
         exits += [case.then for case in node.cases]
         if all(case.when is not None for case in node.cases) or any(

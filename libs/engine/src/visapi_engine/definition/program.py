@@ -121,6 +121,46 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     when: Template | None = None
 
 
+class Correlation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value that events of one listener share: `source` is evaluated on the event, `expect` when the
+    listener starts; without `expect` the first value found counts.
+    """
+
+    source: Template
+    expect: Template | None = None
+
+
+class EventFilter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an event must have: attributes (none: any event), and correlations by name."""
+
+    attributes: dict[str, Template] = {}
+    correlations: dict[str, Correlation] = {}
+
+
+class Consumption(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event consumption strategy: `mode` is one, any or all (dsl-reference, Event Consumption Strategy).
+
+    `until` and `until_events` end an `any`; without either its first event does.
+    """
+
+    mode: str
+    filters: list[EventFilter]
+    until: Template | None = None
+    until_events: "Consumption | None" = None
+
+
+class Iterator(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is done with each consumed event (dsl-reference, Subscription Iterator)."""
+
+    item: str = "item"
+    at: str = "index"
+    children: list[str] = []
+    output_as: Template | None = None
+    output_schema: Validated | None = None
+    export_as: Template | None = None
+    export_schema: Validated | None = None
+
+
 # ---- nodes; `children` and bodies are pointers in order
 
 
@@ -176,7 +216,66 @@ class WaitNode(_Node, frozen=True, tag="wait"):
     duration: Duration
 
 
-Node = DoNode | SetNode | CallNode | SwitchNode | ForkNode | TryNode | RaiseNode | WaitNode
+class ForNode(_Node, frozen=True, tag="for", omit_defaults=True):
+    items: Template
+    children: list[str]
+    each: str = "item"
+    at: str = "index"
+    condition: Template | None = None
+
+
+class EmitNode(_Node, frozen=True, tag="emit"):
+    """`event` gives the attributes that the definition states."""
+
+    event: Template
+
+
+class ListenNode(_Node, frozen=True, tag="listen", omit_defaults=True):
+    """`read` is data, envelope or raw."""
+
+    to: Consumption
+    read: str = "data"
+    foreach: Iterator | None = None
+
+
+class RunNode(_Node, frozen=True, tag="run", omit_defaults=True):
+    """`run: workflow`. Without `input` the child is given the task's own; `silent` gives no output."""
+
+    namespace: str
+    workflow: str
+    version: str
+    input: Template | None = None
+    awaited: bool = True
+    silent: bool = False
+
+
+class ExtendNode(_Node, frozen=True, tag="extend", omit_defaults=True):
+    """A task with one extension around it; it has no place in the history.
+
+    `common` holds the task's `if` alone; the rest is with the task itself, at `target`.
+    """
+
+    target: str
+    when: Template | None = None
+    before: list[str] = []
+    after: list[str] = []
+
+
+Node = (
+    DoNode
+    | SetNode
+    | CallNode
+    | SwitchNode
+    | ForkNode
+    | TryNode
+    | RaiseNode
+    | WaitNode
+    | ForNode
+    | EmitNode
+    | ListenNode
+    | RunNode
+    | ExtendNode
+)
 
 
 class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -200,6 +299,12 @@ class Program(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout: Duration | None = None
     evaluate_mode: str = "strict"
     settings: Settings | None = None
+    definition: dict[str, Any] | None = None
+    """The whole document, where an expression asks for `$workflow.definition`."""
+    definitions: dict[str, Any] = {}
+    """The tasks as written, by pointer, where an expression asks for `$task`."""
+    quiet: bool = False
+    """Runs of it leave no history: the system's own listeners."""
     v: int = PROGRAM_VERSION
 
 

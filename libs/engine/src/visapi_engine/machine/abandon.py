@@ -6,13 +6,22 @@ Needs neither program nor expressions, so it is safe wherever it is called.
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus, TaskRef
 from visapi_engine.machine import history
-from visapi_engine.machine.commands import Command, DropTask, DropTimer
+from visapi_engine.machine.commands import Command, DropRun, DropTask, DropTimer, Unsubscribe
 from visapi_engine.machine.faults import plain
 from visapi_engine.machine.history import Entry
-from visapi_engine.machine.paths import ATTEMPT, RETRY, TIMEOUT, WAIT, timer_id
+from visapi_engine.machine.paths import ATTEMPT, CONTINUE, RETRY, TIMEOUT, WAIT, timer_id
 from visapi_engine.machine.plan import ROOT
 from visapi_engine.machine.result import Advance
-from visapi_engine.machine.state import CallFrame, Frame, State, TryFrame, WaitFrame
+from visapi_engine.machine.state import (
+    CallFrame,
+    ChildFrame,
+    ExtendFrame,
+    Frame,
+    ListenFrame,
+    State,
+    TryFrame,
+    WaitFrame,
+)
 
 
 def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError) -> Advance:
@@ -20,9 +29,11 @@ def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError)
     frames: dict[str, Frame] = {} if state is None else state.frames
     commands: list[Command] = []
     entries: list[Entry] = []
+    if state is not None and state.slices:
+        commands.append(DropTimer(timer_id(ROOT, CONTINUE)))
     for path, frame in reversed(frames.items()):
         commands += _dropped(path, frame)
-        if path != ROOT:
+        if path != ROOT and not isinstance(frame, ExtendFrame):
             entries.append(Entry(history.TASK_CANCELLED, now_ms, _task(path)))
     entries.append(Entry(history.WORKFLOW_FAULTED, now_ms, data={"error": plain(error)}))
     started = now_ms if state is None else state.started
@@ -39,7 +50,13 @@ def _dropped(path: str, frame: Frame) -> list[Command]:
     if isinstance(frame, TryFrame):
         timers += [RETRY] if frame.retry_at is not None else []
         timers += [ATTEMPT] if frame.attempt_at is not None else []
-    tasks: list[Command] = [DropTask(path, cancelled=True)] if isinstance(frame, CallFrame) else []
+    tasks: list[Command] = []
+    if isinstance(frame, CallFrame):
+        tasks.append(DropTask(path, cancelled=True))
+    if isinstance(frame, ChildFrame):
+        tasks.append(DropRun(path, frame.child, cancelled=True))
+    if isinstance(frame, ListenFrame):
+        tasks.append(Unsubscribe(path))
     return [*tasks, *(DropTimer(timer_id(path, kind)) for kind in timers)]
 
 

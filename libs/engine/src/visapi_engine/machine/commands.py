@@ -2,6 +2,8 @@
 follow from commands alone, so whoever applies them needs to know nothing of the machine.
 """
 
+from typing import Any
+
 import msgspec
 
 
@@ -52,4 +54,63 @@ class DropTimer(msgspec.Struct, frozen=True, tag="untimer"):
     id: str
 
 
-Command = CallTask | HoldTask | DropTask | SetTimer | DropTimer
+class Subscribe(msgspec.Struct, frozen=True, tag="subscribe"):
+    """Tell the run of every event that one of the filters may match. Each filter is the attributes that
+    it fixes: dotted paths into the structured event, and their values; the machine decides the rest.
+    """
+
+    path: str
+    filters: list[dict[str, Any]]
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe"):
+    """The task at `path` listens no more."""
+
+    path: str
+
+
+class Emit(msgspec.Struct, frozen=True, tag="emit"):
+    """Bring an event into the world, once: `event` is a structured CloudEvent as JSON, `kind` its type."""
+
+    path: str
+    event: bytes
+    source: str
+    id: str
+    kind: str
+
+
+class StartRun(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
+    """Start the run `child` of another workflow; `version` may be `latest`. `input` is JSON.
+
+    With `awaited` its end is told to the task at `path` (`ChildEnded`).
+    """
+
+    path: str
+    child: str
+    namespace: str
+    name: str
+    version: str
+    input: bytes
+    awaited: bool = True
+
+
+class DropRun(msgspec.Struct, frozen=True, tag="unrun", omit_defaults=True):
+    """The run `child` has ended, or (`cancelled`) is no longer wanted and is to be cancelled."""
+
+    path: str
+    child: str
+    cancelled: bool = False
+
+
+Command = (
+    CallTask
+    | HoldTask
+    | DropTask
+    | SetTimer
+    | DropTimer
+    | Subscribe
+    | Unsubscribe
+    | Emit
+    | StartRun
+    | DropRun
+)

@@ -9,17 +9,47 @@ from visapi_common.contracts.problems import WorkflowError
 from visapi_engine.definition.program import (
     CallNode,
     DoNode,
+    EmitNode,
+    ExtendNode,
     ForkNode,
+    ForNode,
+    ListenNode,
     RaiseNode,
+    RunNode,
     SetNode,
     SwitchNode,
     TryNode,
     WaitNode,
 )
-from visapi_engine.machine.nodes import call, do, fork, raise_, set_, switch, try_, wait
+from visapi_engine.machine.nodes import (
+    call,
+    do,
+    emit,
+    extend,
+    for_,
+    fork,
+    listen,
+    raise_,
+    run_,
+    set_,
+    switch,
+    try_,
+    wait,
+)
 from visapi_engine.machine.outcomes import Completed, Faulted, Outcome
-from visapi_engine.machine.state import DoFrame, ForkFrame, TryFrame, WaitFrame
+from visapi_engine.machine.state import (
+    DoFrame,
+    ExtendFrame,
+    ForFrame,
+    ForkFrame,
+    ListenFrame,
+    TryFrame,
+    WaitFrame,
+)
 from visapi_engine.machine.transition import Task, Transition
+
+Leaf = SetNode | CallNode | SwitchNode | RaiseNode | WaitNode | EmitNode | RunNode
+"""Constructs without tasks of their own."""
 
 
 def begin(tx: Transition, task: Task) -> Outcome:
@@ -28,20 +58,36 @@ def begin(tx: Transition, task: Task) -> Outcome:
     match node:
         case DoNode():
             return do.begin(tx, task, node)
+        case ForkNode():
+            return fork.begin(tx, task, node)
+        case TryNode():
+            return try_.begin(tx, task, node)
+        case ForNode():
+            return for_.begin(tx, task, node)
+        case ListenNode():
+            return listen.begin(tx, task, node)
+        case ExtendNode():
+            return extend.begin(tx, task, node)
+        case _:
+            return _begin_leaf(tx, task, node)
+
+
+def _begin_leaf(tx: Transition, task: Task, node: Leaf) -> Outcome:
+    match node:
         case SetNode():
             return set_.begin(tx, task, node)
         case CallNode():
             return call.begin(tx, task, node)
         case SwitchNode():
             return switch.begin(tx, task, node)
-        case ForkNode():
-            return fork.begin(tx, task, node)
-        case TryNode():
-            return try_.begin(tx, task, node)
         case RaiseNode():
             return raise_.begin(tx, task, node)
         case WaitNode():
             return wait.begin(tx, task, node)
+        case EmitNode():
+            return emit.begin(tx, task, node)
+        case RunNode():
+            return run_.begin(tx, task, node)
         case _:
             assert_never(node)
 
@@ -55,6 +101,12 @@ def child_completed(tx: Transition, task: Task, child: str, done: Completed) -> 
             return fork.child_completed(tx, task, node, frame, child=child, done=done)
         case TryNode() as node, TryFrame() as frame:
             return try_.child_completed(tx, task, node, frame, child=child, done=done)
+        case ForNode() as node, ForFrame() as frame:
+            return for_.child_completed(tx, task, node, frame, child=child, done=done)
+        case ListenNode() as node, ListenFrame() as frame:
+            return listen.child_completed(tx, task, node, frame, child=child, done=done)
+        case ExtendNode() as node, ExtendFrame() as frame:
+            return extend.child_completed(tx, task, node, frame, child=child, done=done)
         case node, frame:
             raise AssertionError(f"{type(frame).__name__} of {node.pointer} has no children")
 

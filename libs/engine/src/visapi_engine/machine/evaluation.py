@@ -4,19 +4,29 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from visapi_engine.definition.program import Duration, Template, TryNode
+from visapi_common.contracts.problems import WorkflowError
+from visapi_engine.definition.program import (
+    Duration,
+    ExtendNode,
+    ForNode,
+    Iterator,
+    ListenNode,
+    Template,
+    TryNode,
+    Validated,
+)
 from visapi_engine.expressions.evaluate import ExpressionError, Scope, truth
 from visapi_engine.machine.durations import span_ms
-from visapi_engine.machine.faults import expression_fault, plain
+from visapi_engine.machine.faults import expression_fault, plain, validation_fault
 from visapi_engine.machine.plan import ROOT
-from visapi_engine.machine.state import TryFrame
+from visapi_engine.machine.state import ExtendFrame, ForFrame, ListenFrame, TryFrame
 from visapi_engine.machine.transition import Task, Transition
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RUNTIME: Mapping[str, Any] = {"name": "VisAPI", "version": "1", "metadata": {}}
 
 
-def evaluate(tx: Transition, template: Template, task: Task, value: Any, **variables: Any) -> Any:
+def evaluate(tx: Transition, template: Template, task: Task, value: Any, /, **variables: Any) -> Any:
     """A template's value for a task, `value` being `.`. Raises `TaskFault` of type `expression`."""
     scope = Scope(input=value, variables={**_variables(tx, task), **variables}, now_ms=tx.now_ms)
     try:
@@ -25,7 +35,7 @@ def evaluate(tx: Transition, template: Template, task: Task, value: Any, **varia
         raise expression_fault(task.node.pointer, failed.detail) from failed
 
 
-def holds(tx: Transition, condition: Template, task: Task, value: Any, **variables: Any) -> bool:
+def holds(tx: Transition, condition: Template, task: Task, value: Any, /, **variables: Any) -> bool:
     """Whether a condition is true, as jq sees truth. Raises `TaskFault`."""
     return truth(evaluate(tx, condition, task, value, **variables))
 
@@ -39,41 +49,70 @@ def span(tx: Transition, duration: Duration, task: Task) -> int:
 
 
 def _variables(tx: Transition, task: Task) -> dict[str, Any]:
-    found = _caught(tx, task.parent)
+    found = _bound(tx, task.parent)
     found["runtime"] = _RUNTIME
     if tx.plan.uses_context:
         found["context"] = tx.context
     if tx.plan.uses_workflow:
         found["workflow"] = _workflow_descriptor(tx)
     if tx.plan.uses_task and task.path != ROOT:
-        found["task"] = _task_descriptor(task)
+        found.setdefault("task", _task_descriptor(tx, task))
     return found
 
 
-def _caught(tx: Transition, path: str) -> dict[str, Any]:
-    """The errors in reach: each enclosing handler's, the innermost of a name winning."""
+def checked(tx: Transition, schema: Validated | None, task: Task, value: Any) -> None:
+    """Hold a value against a schema. Raises `TaskFault` of type `validation`."""
+    if schema is not None:
+        violation = tx.plan.schemas[schema.pointer](value)
+        if violation is not None:
+            raise validation_fault(task.node.pointer, violation)
+
+
+def _bound(tx: Transition, path: str) -> dict[str, Any]:
+    """What the tasks around bind, the innermost of a name winning: a handler's error, a loop's item, an
+    iterator's event, and for the tasks of an extension the task that it extends.
+    """
     found: dict[str, Any] = {}
     for at, frame in tx.enclosing(path):
-        if isinstance(frame, TryFrame) and frame.error is not None:
-            node = tx.node_at(at)
-            assert isinstance(node, TryNode)
-            found.setdefault(node.error_as, plain(frame.error))
+        match frame, tx.node_at(at):
+            case TryFrame(error=WorkflowError() as error), TryNode(error_as=name):
+                found.setdefault(name, plain(error))
+            case ForFrame(index=index), ForNode(each=each, at=name):
+                found.setdefault(each, tx.items(frame)[index])
+                found.setdefault(name, index)
+            case ListenFrame(busy=True, current=current), ListenNode(foreach=Iterator(item=item, at=name)):
+                found.setdefault(item, current)
+                found.setdefault(name, len(frame.consumed))
+            case ExtendFrame(stage="before" | "after"), ExtendNode() as node if tx.plan.uses_task:
+                found.setdefault("task", extended_descriptor(tx, at, node, frame))
+            case _:
+                continue
     return found
+
+
+def extended_descriptor(tx: Transition, path: str, node: ExtendNode, frame: ExtendFrame) -> dict[str, Any]:
+    """`$task` of an extension's tasks: the extended task, and the members of its definition beside it."""
+    target = tx.extended(node)
+    task = Task(target, path, frame.parent, frame.input, frame.input, frame.started, output=frame.output)
+    described = _task_descriptor(tx, task)
+    definition = described["definition"]
+    return {**definition, **described} if isinstance(definition, dict) else described
 
 
 def _workflow_descriptor(tx: Transition) -> dict[str, Any]:
     return {
         "id": tx.run,
-        "definition": {"document": tx.plan.program.document},
+        "definition": tx.plan.program.definition or {"document": tx.plan.program.document},
         "input": tx.workflow_input,
         "startedAt": instant(tx.started),
     }
 
 
-def _task_descriptor(task: Task) -> dict[str, Any]:
+def _task_descriptor(tx: Transition, task: Task) -> dict[str, Any]:
     return {
         "name": task.node.name,
         "reference": task.node.pointer,
+        "definition": tx.plan.program.definitions.get(task.node.pointer),
         "input": task.raw,
         "output": task.output,
         "startedAt": instant(task.started),

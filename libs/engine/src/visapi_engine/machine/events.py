@@ -7,6 +7,7 @@ that they cross processes untouched. `now_ms` is the database's clock in Unix mi
 import msgspec
 
 from visapi_common.contracts.engine_messages import Decision
+from visapi_common.contracts.runs import RunStatus
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -51,6 +52,24 @@ class TimerFired(msgspec.Struct, frozen=True, tag="timer"):
     id: str
 
 
+class EventArrived(msgspec.Struct, frozen=True, tag="event"):
+    """An event that some open `listen` may be waiting for: a structured CloudEvent as JSON."""
+
+    now_ms: int
+    event: bytes
+
+
+class ChildEnded(msgspec.Struct, frozen=True, tag="child", omit_defaults=True):
+    """The run that a task started and waits for has ended. `output` or `error` is JSON."""
+
+    now_ms: int
+    path: str
+    child: str
+    status: RunStatus
+    output: bytes | None = None
+    error: bytes | None = None
+
+
 class CancelRequested(msgspec.Struct, frozen=True, tag="cancel", omit_defaults=True):
     now_ms: int
     actor: str
@@ -91,7 +110,7 @@ class EngineFailed(msgspec.Struct, frozen=True, tag="engine.failed"):
     error: bytes
 
 
-Told = TaskCompleted | TaskFaulted | TaskUncertain | TimerFired | Resolved
+Told = TaskCompleted | TaskFaulted | TaskUncertain | TimerFired | Resolved | EventArrived | ChildEnded
 """What moves a run on, and what a suspended run therefore keeps for later."""
 
 Event = Started | Told | CancelRequested | SuspendRequested | ResumeRequested | EngineFailed

@@ -9,6 +9,8 @@ from visapi_common.contracts.runs import TaskRef
 WORKFLOW_STARTED = "workflow.started"
 WORKFLOW_SUSPENDED = "workflow.suspended"
 WORKFLOW_RESUMED = "workflow.resumed"
+WORKFLOW_CORRELATION_STARTED = "workflow.correlation-started"
+WORKFLOW_CORRELATION_COMPLETED = "workflow.correlation-completed"
 WORKFLOW_COMPLETED = "workflow.completed"
 WORKFLOW_FAULTED = "workflow.faulted"
 WORKFLOW_CANCELLED = "workflow.cancelled"

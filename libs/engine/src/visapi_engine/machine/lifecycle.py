@@ -8,30 +8,44 @@ from typing import Any
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
-from visapi_engine.definition.program import Validated
 from visapi_engine.machine import dispatch, history
-from visapi_engine.machine.evaluation import evaluate, holds, span
-from visapi_engine.machine.faults import TaskFault, plain, runtime_fault, validation_fault
+from visapi_engine.machine.evaluation import checked, evaluate, holds, span
+from visapi_engine.machine.faults import TaskFault, plain, runtime_fault
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
+from visapi_engine.machine.paths import CONTINUE
 from visapi_engine.machine.plan import ROOT
-from visapi_engine.machine.transition import Enter, Task, Transition
+from visapi_engine.machine.state import ExtendFrame, Pending
+from visapi_engine.machine.transition import Task, Transition
 
-STEPS_MAX = 10_000
-"""Tasks begun in one transition. More is a loop that never waits; it would outlast the watchdog."""
+STEPS_MAX = 500
+"""Tasks begun in one transition; a run with more to begin goes on in the next one."""
+SLICES_MAX = 200
+"""Transitions in a row that may end so. More is a loop that never waits."""
 
 
 def run_agenda(tx: Transition) -> None:
-    """Begin tasks, depth first in the order of the definition, until all that is left is waiting."""
-    steps = 0
-    while tx.agenda:
-        steps += 1
-        if steps > STEPS_MAX:
-            detail = (
-                f"more than {STEPS_MAX} tasks began without the run waiting for anything: a loop of `then`?"
-            )
-            fail_workflow(tx, runtime_fault(tx.agenda[-1].pointer, "Step limit reached", detail).error)
-            return
+    """Begin tasks, depth first in the order of the definition, until all that is left is waiting, or
+    until it is time to let others go on.
+    """
+    for _ in range(STEPS_MAX):
+        if not tx.agenda:
+            break
         _enter(tx, tx.agenda.pop())
+    if tx.agenda:
+        _continue_later(tx)
+    elif tx.slices:
+        tx.slices = 0
+        tx.drop_timer(ROOT, CONTINUE)
+
+
+def _continue_later(tx: Transition) -> None:
+    tx.slices += 1
+    if tx.slices > SLICES_MAX:
+        steps = STEPS_MAX * SLICES_MAX
+        detail = f"more than {steps} tasks began without the run waiting for anything: a loop of `then`?"
+        fail_workflow(tx, runtime_fault(tx.agenda[-1].pointer, "Step limit reached", detail).error)
+        return
+    tx.set_timer(ROOT, CONTINUE, tx.now_ms)
 
 
 def settle(tx: Transition, task: Task, outcome: Outcome) -> None:
@@ -45,14 +59,14 @@ def settle(tx: Transition, task: Task, outcome: Outcome) -> None:
             fail(tx, task, outcome.error)
 
 
-def _enter(tx: Transition, step: Enter) -> None:
+def _enter(tx: Transition, step: Pending) -> None:
     node = tx.plan.nodes[step.pointer]
     task = Task(node, step.path, step.parent, step.raw, step.raw, tx.now_ms)
     tx.note(history.TASK_CREATED, node)
     try:
         condition = node.common.when
         if condition is not None and not holds(tx, condition, task, step.raw):
-            tx.note(history.TASK_SKIPPED, node)
+            tx.note(history.TASK_SKIPPED, tx.extended(node))
             _tell_parent(tx, task, Completed(step.raw, skipped=True))
             return
         outcome = _begin(tx, task)
@@ -64,7 +78,7 @@ def _enter(tx: Transition, step: Enter) -> None:
 def _begin(tx: Transition, task: Task) -> Outcome:
     """Validate and transform the input, start the timeout's clock, run the body. Raises `TaskFault`."""
     common = task.node.common
-    check(tx, common.input_schema, task, task.raw)
+    checked(tx, common.input_schema, task, task.raw)
     if common.input_from is not None:
         task = task._replace(input=evaluate(tx, common.input_from, task, task.raw))
     if common.timeout is not None:
@@ -100,24 +114,17 @@ def _output(tx: Transition, task: Task, raw: Any) -> Any:
     task = task._replace(output=raw)
     seen = {} if task.path == ROOT else {"input": task.input}
     output = raw if common.output_as is None else evaluate(tx, common.output_as, task, raw, **seen)
-    check(tx, common.output_schema, task, output)
+    checked(tx, common.output_schema, task, output)
     if common.export_as is not None:
         exported = evaluate(tx, common.export_as, task, output, output=output, **seen)
-        check(tx, common.export_schema, task, exported)
+        checked(tx, common.export_schema, task, exported)
         tx.context = exported
     return output
 
 
-def check(tx: Transition, schema: Validated | None, task: Task, value: Any) -> None:
-    """Hold a value against a schema. Raises `TaskFault` of type `validation`."""
-    if schema is not None:
-        violation = tx.plan.schemas[schema.pointer](value)
-        if violation is not None:
-            raise validation_fault(task.node.pointer, violation)
-
-
 def _tell_parent(tx: Transition, task: Task, done: Completed) -> None:
-    if done.flow is not None and done.flow.directive == "end" and done.flow.goto is None:
+    ends = done.flow is not None and done.flow.directive == "end" and done.flow.goto is None
+    if ends and not isinstance(tx.frames.get(task.parent), ExtendFrame):
         _end_workflow(tx, task, done.output)
         return
     parent = tx.task_at(task.parent)

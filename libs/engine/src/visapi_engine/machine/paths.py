@@ -1,7 +1,7 @@
 """Where a task is in a run: its pointer, then `@` and the iteration vector (DESIGN 3.5).
 
-The vector has one number per enclosing list of tasks that can be run again by a jump (or, later,
-per loop), outermost first: how often that list was gone back in. Trailing zeros are left out, and
+The vector has one number per enclosing list of tasks that can be run again, by a jump or by the next
+iteration of its loop, outermost first: how often that list was begun anew. Trailing zeros are left out, and
 an all-zero vector altogether, so most paths are plain pointers. A retry never enters it.
 """
 
@@ -11,6 +11,8 @@ WAIT = "wait"
 TIMEOUT = "timeout"
 RETRY = "retry"
 ATTEMPT = "attempt"
+CONTINUE = "continue"
+"""Of the workflow itself: it has more to begin than one transition takes."""
 
 
 def vector_of(path: str, pointer: str) -> tuple[int, ...]:

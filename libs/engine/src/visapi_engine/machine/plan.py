@@ -13,11 +13,16 @@ from visapi_engine.definition.program import (
     CallNode,
     Common,
     DoNode,
+    EmitNode,
+    ExtendNode,
     ForkNode,
+    ForNode,
+    ListenNode,
     Literal,
     Node,
     Program,
     RaiseNode,
+    RunNode,
     SetNode,
     SwitchNode,
     Template,
@@ -108,7 +113,13 @@ def _lists(node: Node) -> list[tuple[list[str], int]]:
             return [(node.children, 1), (node.catch_children, 1)]
         case ForkNode():
             return [(node.branches, 0)]
-        case SetNode() | CallNode() | SwitchNode() | RaiseNode() | WaitNode():
+        case ForNode():
+            return [(node.children, 1)]
+        case ListenNode():
+            return [] if node.foreach is None else [(node.foreach.children, 1)]
+        case ExtendNode():
+            return [(node.before, 1), ([node.target], 0), (node.after, 1)]
+        case SetNode() | CallNode() | SwitchNode() | RaiseNode() | WaitNode() | EmitNode() | RunNode():
             return []
 
 
@@ -116,6 +127,8 @@ def _schemas(program: Program) -> dict[str, Violation]:
     found = [program.input_schema, program.output_schema]
     for node in program.nodes.values():
         found += [node.common.input_schema, node.common.output_schema, node.common.export_schema]
+        if isinstance(node, ListenNode) and node.foreach is not None:
+            found += [node.foreach.output_schema, node.foreach.export_schema]
     return {schema.pointer: _compile(schema) for schema in found if schema is not None}
 
 

@@ -3,14 +3,16 @@
 from typing import Any, assert_never
 
 from visapi_common.contracts.runs import ENDED, RunStatus
-from visapi_engine.definition.program import CallNode
-from visapi_engine.machine import dispatch, history
-from visapi_engine.machine.commands import DropTask, DropTimer, HoldTask
-from visapi_engine.machine.evaluation import evaluate, span
+from visapi_engine.definition.program import CallNode, RunNode
+from visapi_engine.machine import arrivals, dispatch, history
+from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, HoldTask
+from visapi_engine.machine.evaluation import checked, evaluate, span
 from visapi_engine.machine.events import (
     CancelRequested,
+    ChildEnded,
     EngineFailed,
     Event,
+    EventArrived,
     Resolved,
     ResumeRequested,
     Started,
@@ -22,14 +24,16 @@ from visapi_engine.machine.events import (
     Told,
 )
 from visapi_engine.machine.faults import TaskFault, runtime_fault, timeout_fault
-from visapi_engine.machine.lifecycle import cancel_workflow, check, run_agenda, settle
-from visapi_engine.machine.nodes import call
+from visapi_engine.machine.lifecycle import cancel_workflow, run_agenda, settle
+from visapi_engine.machine.nodes import call, run_
 from visapi_engine.machine.outcomes import Faulted, Outcome
-from visapi_engine.machine.paths import TIMEOUT, split_timer_id
+from visapi_engine.machine.paths import CONTINUE, TIMEOUT, split_timer_id
 from visapi_engine.machine.plan import ROOT
-from visapi_engine.machine.state import CallFrame
+from visapi_engine.machine.state import CallFrame, ChildFrame, ListenFrame
 from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
+
+_OF_TASKS = (TaskCompleted, TaskFaulted, TaskUncertain, Resolved)
 
 
 def start(tx: Transition, event: Started) -> None:
@@ -51,7 +55,7 @@ def _open_workflow(tx: Transition, root: Task, raw: Any) -> Outcome:
     program = tx.plan.program
     if tx.plan.uses_workflow:
         tx.workflow_input = raw
-    check(tx, program.input_schema, root, raw)
+    checked(tx, program.input_schema, root, raw)
     value = raw if program.input_from is None else evaluate(tx, program.input_from, root, raw)
     if tx.plan.uses_context:
         tx.context = value
@@ -65,7 +69,15 @@ def react(tx: Transition, event: Event) -> str | None:
     match event:
         case Started():
             return "the run has started already"
-        case TaskCompleted() | TaskFaulted() | TaskUncertain() | TimerFired() | Resolved():
+        case (
+            TaskCompleted()
+            | TaskFaulted()
+            | TaskUncertain()
+            | TimerFired()
+            | Resolved()
+            | EventArrived()
+            | ChildEnded()
+        ):
             return _defer(tx, event) if tx.status is RunStatus.SUSPENDED else _act(tx, event)
         case CancelRequested():
             cancel_workflow(tx, {"actor": event.actor, "reason": event.reason})
@@ -84,6 +96,11 @@ def _act(tx: Transition, event: Told) -> str | None:
     stale = _stale(tx, event)
     if stale is not None:
         return stale
+    if isinstance(event, EventArrived):
+        return arrivals.offer(tx, event)
+    if isinstance(event, TimerFired) and split_timer_id(event.id)[1] == CONTINUE:
+        run_agenda(tx)
+        return None
     path = split_timer_id(event.id)[0] if isinstance(event, TimerFired) else event.path
     task = tx.task_at(path)
     try:
@@ -99,7 +116,12 @@ def _stale(tx: Transition, event: Told) -> str | None:
     """Why an event is of no concern to what is open now."""
     if isinstance(event, TimerFired):
         return _stale_timer(tx, event)
+    if isinstance(event, EventArrived):
+        return None
     frame = tx.frames.get(event.path)
+    if isinstance(event, ChildEnded):
+        waits = isinstance(frame, ChildFrame) and frame.child == event.child
+        return None if waits else f"nothing waits for the run {event.child} at {event.path}"
     if not isinstance(frame, CallFrame):
         return f"no task is open at {event.path}"
     if isinstance(event, Resolved):
@@ -125,6 +147,10 @@ def _outcome(tx: Transition, task: Task, event: Told) -> Outcome:
     if isinstance(event, TimerFired):
         return _timer_outcome(tx, task, event)
     node, frame = task.node, tx.frames[task.path]
+    if isinstance(event, ChildEnded):
+        assert isinstance(node, RunNode)
+        assert isinstance(frame, ChildFrame)
+        return run_.ended(tx, task, node, frame, event)
     assert isinstance(node, CallNode)
     assert isinstance(frame, CallFrame)
     match event:
@@ -136,6 +162,8 @@ def _outcome(tx: Transition, task: Task, event: Told) -> Outcome:
             return call.uncertain(tx, task, node, frame, event.error)
         case Resolved():
             return call.resolved(tx, task, node, frame, decision=event.decision, output=event.output)
+        case EventArrived():
+            raise AssertionError("an event has no task of its own")
         case _:
             assert_never(event)
 
@@ -144,8 +172,7 @@ def _timer_outcome(tx: Transition, task: Task, event: TimerFired) -> Outcome:
     kind = split_timer_id(event.id)[1]
     if kind != TIMEOUT:
         return dispatch.timer_fired(tx, task, kind)
-    if isinstance(tx.frames[task.path], CallFrame):
-        tx.commands.append(DropTask(task.path, cancelled=True))
+    tx.abort(task.path)
     what = "the workflow" if task.path == ROOT else f"the task {task.node.name!r}"
     return Faulted(timeout_fault(task.node.pointer, f"{what} took longer than its timeout allows").error)
 
@@ -187,17 +214,25 @@ def _defer(tx: Transition, event: Told) -> str | None:
             tx.commands.append(HoldTask(event.path, event.attempt, node.function))
         case TimerFired():
             tx.commands.append(DropTimer(event.id))
-        case Resolved():
+        case ChildEnded():
+            tx.commands.append(DropRun(event.path, event.child))
+        case Resolved() | EventArrived():
             pass
     return None
 
 
 def _stale_while_suspended(tx: Transition, event: Told) -> str | None:
     """As `_stale`, but what was already kept counts as if it had been acted on."""
+    if isinstance(event, EventArrived):
+        listening = any(isinstance(frame, ListenFrame) for frame in tx.frames.values())
+        return None if listening else "nothing listens"
+    if isinstance(event, ChildEnded):
+        known = any(isinstance(kept, ChildEnded) and kept.path == event.path for kept in tx.deferred)
+        return f"the end of {event.child} is recorded already" if known else _stale(tx, event)
     if isinstance(event, TimerFired):
         known = any(isinstance(kept, TimerFired) and kept.id == event.id for kept in tx.deferred)
         return f"the timer {event.id} is recorded already" if known else _stale_timer(tx, event)
-    kept = [kept for kept in tx.deferred if not isinstance(kept, TimerFired) and kept.path == event.path]
+    kept = [kept for kept in tx.deferred if isinstance(kept, _OF_TASKS) and kept.path == event.path]
     if any(not isinstance(earlier, TaskUncertain) for earlier in kept):
         return f"the outcome of {event.path} is recorded already"
     if isinstance(event, Resolved) and kept:

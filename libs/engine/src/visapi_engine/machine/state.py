@@ -4,10 +4,8 @@ A frame is one open activation of one task, under its path. Tasks that end withi
 that began them (`set`, `switch`, `raise`) leave no frame. State names JSON pointers only, so a
 later release reads it against the same program.
 
-The shape carries the rest of the language: `for` is a frame that owns its children like `do`,
-adds its index to their iteration vector and its item to `variables`; `listen` is a frame that
-waits for events as a call waits for its result; `run: workflow` is a call whose worker is another
-run; `emit` is a call; extensions are expanded by the compiler; a schedule starts runs from outside.
+A transition that has begun many tasks stops in between: what it was still to begin is on the
+`agenda`, and a timer that is due at once takes it up again.
 """
 
 from typing import Any
@@ -16,6 +14,7 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
+from visapi_engine.definition.program import Flow
 from visapi_engine.machine.events import Told
 
 STATE_VERSION = 1
@@ -82,7 +81,66 @@ class TryFrame(_Frame, tag="try"):
     attempts: dict[str, int] = {}
 
 
-Frame = DoFrame | CallFrame | WaitFrame | ForkFrame | TryFrame
+class ForFrame(_Frame, tag="for"):
+    """A loop in its iteration `index`. `round` counts iterations and backward jumps together, so that
+    each activation of a task in it has a path of its own.
+    """
+
+    items: msgspec.Raw
+    count: int
+    index: int = 0
+    round: int = 0
+
+
+class ListenFrame(_Frame, tag="listen"):
+    """A listener: what it wants, what it has consumed, what waits to be worked on.
+
+    `expected` holds the attributes of each filter that were known when it started, `matched` the
+    filters of an `all` that have their event; `until_*` the same of the strategy that ends it.
+    `queue` are consumed events that wait for their turn in `foreach`, `current` the one whose turn it
+    is; `closing` says that nothing more is to be consumed.
+    """
+
+    expected: list[dict[str, Any]]
+    matched: list[int] = []
+    until_expected: list[dict[str, Any]] = []
+    until_matched: list[int] = []
+    correlations: dict[str, Any] = {}
+    consumed: list[Any] = []
+    queue: list[Any] = []
+    current: Any = None
+    busy: bool = False
+    closing: bool = False
+    round: int = 0
+
+
+class ChildFrame(_Frame, tag="child"):
+    """A task that waits for the end of another run."""
+
+    child: str
+
+
+class ExtendFrame(_Frame, tag="extend"):
+    """A task within an extension: `stage` is before, task or after; `output` and `flow` are the task's."""
+
+    stage: str = "before"
+    round: int = 0
+    output: Any = None
+    flow: Flow | None = None
+
+
+Frame = (
+    DoFrame | CallFrame | WaitFrame | ForkFrame | TryFrame | ForFrame | ListenFrame | ChildFrame | ExtendFrame
+)
+
+
+class Pending(msgspec.Struct, frozen=True, array_like=True):
+    """A task to begin: its pointer, its path, the path of the frame it belongs to, its raw input."""
+
+    pointer: str
+    path: str
+    parent: str
+    raw: Any
 
 
 class State(msgspec.Struct, omit_defaults=True):
@@ -99,6 +157,9 @@ class State(msgspec.Struct, omit_defaults=True):
     context: Any = None
     input: Any = None
     deferred: list[Told] = []
+    agenda: list[Pending] = []
+    slices: int = 0
+    """Transitions in a row that ended with an agenda."""
     v: int = STATE_VERSION
 
 

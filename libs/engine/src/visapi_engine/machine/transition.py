@@ -7,16 +7,28 @@ import copy
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import msgspec
+
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus, TaskRef
-from visapi_engine.definition.program import Node
+from visapi_engine.definition.program import ExtendNode, Node
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine import history, paths
-from visapi_engine.machine.commands import Command, DropTask, DropTimer, SetTimer
+from visapi_engine.machine.commands import Command, DropRun, DropTask, DropTimer, SetTimer, Unsubscribe
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.paths import child_path, split_timer_id, timer_id, vector_of
 from visapi_engine.machine.plan import ROOT, Plan, pointer_of, reads_input_again
-from visapi_engine.machine.state import CallFrame, Frame, State, TryFrame, WaitFrame
+from visapi_engine.machine.state import (
+    CallFrame,
+    ChildFrame,
+    ForFrame,
+    Frame,
+    ListenFrame,
+    Pending,
+    State,
+    TryFrame,
+    WaitFrame,
+)
 
 
 class Task(NamedTuple):
@@ -30,15 +42,6 @@ class Task(NamedTuple):
     started: int
     timeout_at: int | None = None
     output: Any = None
-
-
-class Enter(NamedTuple):
-    """A task to begin: its pointer, its path, the path of the frame it belongs to, its raw input."""
-
-    pointer: str
-    path: str
-    parent: str
-    raw: Any
 
 
 class Transition:
@@ -55,18 +58,20 @@ class Transition:
         self.workflow_input = state.input
         self.deferred = list(state.deferred)
         self.frames: dict[str, Frame] = {path: copy.copy(frame) for path, frame in state.frames.items()}
-        self.agenda: list[Enter] = []
+        self.agenda: list[Pending] = list(state.agenda)
+        self.slices = state.slices
         self.commands: list[Command] = []
         self.entries: list[Entry] = []
         self.output: Any = None
         self.error: WorkflowError | None = None
+        self._items: dict[int, list[Any]] = {}
 
     def state(self) -> State:
         """The state after the transition; `waiting` when nothing is in flight (DESIGN section 6)."""
         status = self.status
         if status in (RunStatus.RUNNING, RunStatus.WAITING):
-            in_flight = any(isinstance(frame, CallFrame) and not frame.held for frame in self.frames.values())
-            status = RunStatus.RUNNING if in_flight else RunStatus.WAITING
+            at_work = bool(self.agenda) or any(_in_flight(frame) for frame in self.frames.values())
+            status = RunStatus.RUNNING if at_work else RunStatus.WAITING
         return State(
             run=self.run,
             started=self.started,
@@ -75,12 +80,22 @@ class Transition:
             context=self.context,
             input=self.workflow_input,
             deferred=self.deferred,
+            agenda=self.agenda,
+            slices=self.slices,
         )
 
     def note(self, word: str, node: Node | None = None, data: dict[str, Any] | None = None) -> None:
-        """Add an entry to the history, of a task or of the workflow itself."""
+        """Add an entry to the history, of a task or of the workflow; extensions have no place in it."""
+        if isinstance(node, ExtendNode):
+            return
         task = None if node is None or node.pointer == ROOT else TaskRef(name=node.name, pointer=node.pointer)
         self.entries.append(Entry(word, self.now_ms, task, data))
+
+    def extended(self, node: Node) -> Node:
+        """The task itself, for the node of an extension around it."""
+        while isinstance(node, ExtendNode):
+            node = self.plan.nodes[node.target]
+        return node
 
     def node_at(self, path: str) -> Node:
         return self.plan.nodes[pointer_of(self.plan, path)]
@@ -114,11 +129,13 @@ class Transition:
         """Put a child of an open task on the agenda, in the `visit`-th round of its list."""
         vector = vector_of(parent.path, parent.node.pointer)
         path = child_path(pointer, vector, self.plan.widths[parent.node.pointer], visit)
-        self.agenda.append(Enter(pointer, path, parent.path, raw))
+        self.agenda.append(Pending(pointer, path, parent.path, raw))
 
     def due_at(self, timer: str) -> int | None:
         """When a timer is due that some open task waits for; None when none does."""
         path, kind = split_timer_id(timer)
+        if kind == paths.CONTINUE:
+            return self.now_ms if self.agenda else None
         frame = self.frames.get(path)
         match kind, frame:
             case _, None:
@@ -159,12 +176,17 @@ class Transition:
         frame = self.frames.pop(path, None)
         if frame is None:
             return
+        if path == ROOT and self.slices:
+            self.slices = 0
+            self.drop_timer(ROOT, paths.CONTINUE)
         if frame.timeout_at is not None:
             self.drop_timer(path, paths.TIMEOUT)
         if isinstance(frame, WaitFrame):
             self.drop_timer(path, paths.WAIT)
         if isinstance(frame, TryFrame):
             self.stop_attempt(path, frame)
+        if isinstance(frame, ListenFrame):
+            self.commands.append(Unsubscribe(path))
 
     def stop_attempt(self, path: str, frame: TryFrame) -> None:
         """Drop the timers of a `try`'s current attempt."""
@@ -187,7 +209,25 @@ class Transition:
 
     def cancel(self, path: str) -> None:
         """Cancel one open task, whose own children are closed already."""
-        if isinstance(self.frames[path], CallFrame):
-            self.commands.append(DropTask(path, cancelled=True))
+        self.abort(path)
         self.note(history.TASK_CANCELLED, self.node_at(path))
         self.close(path)
+
+    def abort(self, path: str) -> None:
+        """Call off what is under way elsewhere for an open task: its worker, or its child run."""
+        frame = self.frames[path]
+        if isinstance(frame, CallFrame):
+            self.commands.append(DropTask(path, cancelled=True))
+        elif isinstance(frame, ChildFrame):
+            self.commands.append(DropRun(path, frame.child, cancelled=True))
+
+    def items(self, frame: ForFrame) -> list[Any]:
+        """The items of a loop, decoded once in a transition."""
+        key = id(frame)
+        if key not in self._items:
+            self._items[key] = msgspec.json.decode(frame.items)
+        return self._items[key]
+
+
+def _in_flight(frame: Frame) -> bool:
+    return isinstance(frame, ChildFrame) or (isinstance(frame, CallFrame) and not frame.held)

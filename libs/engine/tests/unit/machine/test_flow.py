@@ -2,6 +2,7 @@
 
 from simulation.session import Session
 from visapi_common.contracts.runs import RunStatus
+from visapi_engine.machine.lifecycle import SLICES_MAX
 
 SWITCH = """
 do:
@@ -108,6 +109,9 @@ def test_the_rounds_of_two_lists_are_never_confused() -> None:
 def test_a_loop_that_never_waits_faults_the_run_with_a_clear_error() -> None:
     run = Session("do: [{a: {set: {x: 1}}}, {b: {set: {y: 1}, then: a}}]")
     run.start()
+    assert run.status() is RunStatus.RUNNING
+    for _ in range(SLICES_MAX):
+        run.fire("#continue")
     assert run.status() is RunStatus.FAULTED
     assert run.error is not None
     assert run.error.title == "Step limit reached"

@@ -4,6 +4,7 @@ import pytest
 
 from simulation.session import NOON, Session
 from visapi_common.contracts.runs import RunStatus
+from visapi_engine.machine.lifecycle import SLICES_MAX
 
 PATH = "/do/0/attempt/try/0/send"
 
@@ -307,5 +308,7 @@ do:
       catch: {retry: {}}
 """)
     run.start()
+    for _ in range(SLICES_MAX):
+        run.fire("#continue")
     assert run.error is not None
     assert run.error.title == "Step limit reached"

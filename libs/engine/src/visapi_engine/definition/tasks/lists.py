@@ -2,21 +2,16 @@
 
 from typing import Any, cast
 
-from visapi_engine.definition.build import Build, Place
+import msgspec
+
+from visapi_engine.definition.build import Build, Extension, Place
 from visapi_engine.definition.data_flow import TASK_KEYS, read_common
 from visapi_engine.definition.findings import listed, nearest
 from visapi_engine.definition.flow import DIRECTIVES, unreachable
 from visapi_engine.definition.pointers import join
+from visapi_engine.definition.program import Common, ExtendNode, Node, Template
 from visapi_engine.definition.shapes import as_list, as_object, check_keys, kind
-from visapi_engine.definition.templates import TOO_LARGE
-
-REFUSED = {
-    "for": "loops (`for`)",
-    "emit": "publishing events (`emit`)",
-    "listen": "waiting for events (`listen`)",
-    "run": "running workflows, containers, scripts and shell commands (`run`)",
-}
-"""Constructs of the specification that this release does not have."""
+from visapi_engine.definition.templates import TASK_BEFORE, TOO_LARGE, expression
 
 
 def compile_list(
@@ -42,25 +37,36 @@ def _compile(
         build.findings.error(at, "the list of tasks is empty")
     named = _names(build, items, at)
     base = join(parent.pointer, *parts)
-    pointers = {name: join(base, index, name) for index, (name, _) in named.items()}
+    extending, calling = parent.extending, parent.calling
+    entries = {
+        name: _entry(build, parent, join(base, index, name), body) for index, (name, body) in named.items()
+    }
     for index, (name, body) in named.items():
         place = Place(
             pointer=join(base, index, name),
             source=join(at, index, name),
             name=name,
             parent=parent.pointer or None,
-            siblings={} if in_fork else pointers,
+            siblings={} if in_fork else entries,
             in_fork=in_fork,
             variables=parent.variables | bound,
-            calling=parent.calling,
+            calling=calling,
             on_uncertain=parent.on_uncertain,
+            extending=extending,
         )
         compile_task(build, place, body)
-    children = [join(base, index, name) for index, (name, _) in named.items()]
+    children = list(entries.values())
     if not in_fork and not build.findings.errors:
         for pointer in unreachable(children, build.nodes):
             build.findings.warn(pointer, "no path leads to this task")
     return children
+
+
+def _entry(build: Build, parent: Place, pointer: str, body: Any) -> str:
+    """Where a task is entered: at its outermost extension, else at itself."""
+    keyword = build.keyword_of(body)
+    layers = [] if keyword is None else build.extensions_of(parent, keyword)
+    return join(pointer, "extensions", layers[0].name) if layers else pointer
 
 
 def _names(build: Build, items: list[Any], at: str) -> dict[int, tuple[str, Any]]:
@@ -95,24 +101,60 @@ def compile_task(build: Build, place: Place, value: Any) -> None:
     body = as_object(build.findings, value, place.source, "a task")
     if body is None:
         return
-    refused = [key for key in REFUSED if key in body]
-    if refused:
-        build.findings.refuse(place.at(refused[0]), REFUSED[refused[0]])
+    keyword = build.keyword_of(body)
+    if keyword is None:
+        _report_construct(build, place, body)
         return
-    keywords = [key for key in build.constructs if key in body]
-    if len(keywords) != 1:
-        _report_construct(build, place, body, keywords)
-        return
-    construct = build.constructs[keywords[0]]
+    construct = build.constructs[keyword]
     check_keys(build.findings, body, place.source, (construct.keyword, *construct.extra, *TASK_KEYS))
-    build.add(construct.compile(build, place, body, read_common(build, place, body)))
+    build.definitions[place.pointer] = body
+    node = construct.compile(build, place, body, read_common(build, place, body))
+    _add_extended(build, place, keyword, node)
 
 
-def _report_construct(build: Build, place: Place, body: dict[str, Any], keywords: list[str]) -> None:
+def _report_construct(build: Build, place: Place, body: dict[str, Any]) -> None:
+    keywords = [key for key in build.constructs if key in body]
     if keywords:
         build.findings.error(place.source, f"a task does one thing; this one has {listed(keywords)}")
         return
     unknown = [key for key in body if key not in TASK_KEYS]
-    hint = next((found for key in unknown if (found := nearest(key, [*build.constructs, *REFUSED]))), "")
+    hint = next((found for key in unknown if (found := nearest(key, build.constructs))), "")
     found = f"found {listed(unknown)}.{hint}" if unknown else "found none."
     build.findings.error(place.source, f"a task needs one of {listed(build.constructs)}; {found}")
+
+
+def _add_extended(build: Build, place: Place, keyword: str, node: Node) -> None:
+    """Add a compiled task, with the extensions of its kind around it."""
+    layers = build.extensions_of(place, keyword)
+    wrappers = [join(place.pointer, "extensions", layer.name) for layer in layers]
+    for index, layer in enumerate(layers):
+        when, before, after = extension_tasks(build, place.with_layer(wrappers[index], layer.at), layer)
+        build.add(
+            ExtendNode(
+                pointer=wrappers[index],
+                name=place.name,
+                parent=wrappers[index - 1] if index else place.parent,
+                common=Common(when=node.common.when) if index == 0 else Common(),
+                target=wrappers[index + 1] if index + 1 < len(layers) else place.pointer,
+                when=when,
+                before=before,
+                after=after,
+            )
+        )
+    if wrappers:
+        common = msgspec.structs.replace(node.common, when=None)
+        node = msgspec.structs.replace(node, parent=wrappers[-1], common=common)
+    build.add(node)
+
+
+def extension_tasks(
+    build: Build, place: Place, extension: Extension
+) -> tuple[Template | None, list[str], list[str]]:
+    """An extension's condition, and the pointers of its tasks before and after, around one task."""
+    given = extension.body
+    when = None
+    if "when" in given:
+        when = expression(build, given["when"], join(extension.at, "when"), TASK_BEFORE, "`when`")
+    before = compile_list(build, place, given["before"], "before") if "before" in given else []
+    after = compile_list(build, place, given["after"], "after") if "after" in given else []
+    return when, before, after

@@ -1,6 +1,5 @@
 """`try`: tasks, the errors that are caught, and what happens then (dsl-reference, Try)."""
 
-import re
 from typing import Any
 
 import msgspec
@@ -10,12 +9,12 @@ from visapi_engine.definition.errors import read_filter
 from visapi_engine.definition.flow import read_flow
 from visapi_engine.definition.program import Common, TryNode
 from visapi_engine.definition.retries import read_retry
-from visapi_engine.definition.shapes import as_object, as_text, check_keys
+from visapi_engine.definition.shapes import as_object, check_keys
 from visapi_engine.definition.tasks.lists import compile_list
-from visapi_engine.definition.templates import STANDARD, TASK, expression
+from visapi_engine.definition.tasks.variables import read_variable
+from visapi_engine.definition.templates import TASK, expression
 
 _CATCH_KEYS = ("errors", "as", "when", "exceptWhen", "retry", "do", "then")
-_NAME = re.compile(r"[a-zA-Z_][a-zA-Z_0-9]*")
 
 
 def compile_try(build: Build, place: Place, body: dict[str, Any], common: Common) -> TryNode:
@@ -32,7 +31,7 @@ def compile_try(build: Build, place: Place, body: dict[str, Any], common: Common
 
 def _catch(build: Build, place: Place, given: dict[str, Any], node: TryNode) -> TryNode:
     check_keys(build.findings, given, place.at("catch"), _CATCH_KEYS)
-    error_as = _variable(build, place, given)
+    error_as = read_variable(build, given, "as", place.at("catch"), "error")
     names = TASK | place.variables | {error_as}
     conditions = {
         key: expression(build, given[key], place.at("catch", key), names, f"`{key}`")
@@ -59,23 +58,6 @@ def _catch(build: Build, place: Place, given: dict[str, Any], node: TryNode) -> 
         catch_children=handlers,
         catch_then=then,
     )
-
-
-def _variable(build: Build, place: Place, given: dict[str, Any]) -> str:
-    if "as" not in given:
-        return "error"
-    at = place.at("catch", "as")
-    name = as_text(build.findings, given["as"], at, "`as`")
-    if name is None:
-        return "error"
-    name = name.removeprefix("$")
-    if not _NAME.fullmatch(name):
-        build.findings.error(at, f'"{name}" cannot name a variable; use letters, digits and _')
-        return "error"
-    if name in STANDARD:
-        build.findings.error(at, f"`${name}` already has a meaning; choose another name")
-        return "error"
-    return name
 
 
 CONSTRUCT = Construct("try", compile_try, extra=("catch",))

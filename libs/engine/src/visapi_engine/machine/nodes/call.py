@@ -9,23 +9,24 @@ import msgspec
 
 from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.problems import WorkflowError, standard_error
-from visapi_engine.definition.program import CallNode, TryNode
+from visapi_engine.definition.program import CallNode
 from visapi_engine.machine import history
 from visapi_engine.machine.commands import CallTask, DropTask, HoldTask
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.faults import located, plain, read_error, runtime_fault
+from visapi_engine.machine.nodes import retried
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
-from visapi_engine.machine.state import CallFrame, TryFrame
+from visapi_engine.machine.state import CallFrame
 from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
 
 
 def begin(tx: Transition, task: Task, node: CallNode) -> Outcome:
-    block = _retried_block(tx, task.parent)
+    block = retried.block(tx, task.parent)
     if block is not None and task.path in block.memo:
         return Completed(block.memo[task.path], recalled=True)
     arguments = evaluate(tx, node.arguments, task, task.input, input=task.input)
-    attempt = 1 if block is None else block.attempts.get(task.path, 0) + 1
+    attempt = retried.next_attempt(block, task.path)
     frame = CallFrame(attempt=attempt, arguments=msgspec.Raw(msgspec.json.encode(arguments)))
     tx.open(task, frame)
     _issue(tx, task, node, frame)
@@ -35,9 +36,7 @@ def begin(tx: Transition, task: Task, node: CallNode) -> Outcome:
 def _issue(
     tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, on_uncertain: str | None = None
 ) -> None:
-    block = _retried_block(tx, task.parent)
-    if block is not None:
-        block.attempts = {**block.attempts, task.path: frame.attempt}
+    retried.attempted(retried.block(tx, task.parent), task.path, frame.attempt)
     tx.commands.append(
         CallTask(
             path=task.path,
@@ -61,9 +60,7 @@ def completed(tx: Transition, task: Task, output: bytes) -> Outcome:
     except UnreadableValue as unreadable:
         detail = f"the worker's output is no JSON: {unreadable}"
         return Faulted(runtime_fault(task.node.pointer, "Unreadable output", detail).error)
-    block = _retried_block(tx, task.parent)
-    if block is not None:
-        block.memo = {**block.memo, task.path: value}
+    retried.remember(retried.block(tx, task.parent), task.path, value)
     return Completed(value)
 
 
@@ -115,14 +112,3 @@ def _again(tx: Transition, task: Task, node: CallNode, frame: CallFrame) -> Outc
     tx.note(history.TASK_RETRIED, node, {"attempt": frame.attempt})
     _issue(tx, task, node, frame, on_uncertain="retry")
     return Opened()
-
-
-def _retried_block(tx: Transition, path: str) -> TryFrame | None:
-    """The outermost open `try` around a path whose block may run again."""
-    found = None
-    for at, frame in tx.enclosing(path):
-        if isinstance(frame, TryFrame):
-            node = tx.node_at(at)
-            assert isinstance(node, TryNode)
-            found = frame if node.retry is not None else found
-    return found

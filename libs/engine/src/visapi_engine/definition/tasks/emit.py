@@ -1,0 +1,43 @@
+"""`emit`: an event for the world (dsl-reference, Emit and Event Properties)."""
+
+from typing import Any
+
+from visapi_engine.definition.build import Build, Construct, Place
+from visapi_engine.definition.event_filters import check_attributes
+from visapi_engine.definition.program import Common, EmitNode, Literal, Template
+from visapi_engine.definition.shapes import as_object, check_keys
+from visapi_engine.definition.templates import TASK, template
+
+
+def compile_emit(build: Build, place: Place, body: dict[str, Any], common: Common) -> EmitNode:
+    return EmitNode(
+        pointer=place.pointer,
+        name=place.name,
+        parent=place.parent,
+        common=common,
+        event=_event(build, place, body["emit"]),
+    )
+
+
+def _event(build: Build, place: Place, value: Any) -> Template:
+    given = as_object(build.findings, value, place.at("emit"), "`emit`")
+    if given is None:
+        return Literal(None)
+    check_keys(build.findings, given, place.at("emit"), ("event",), required=("event",))
+    if "event" not in given:
+        return Literal(None)
+    at = place.at("emit", "event")
+    event = as_object(build.findings, given["event"], at, "`event`")
+    if event is None:
+        return Literal(None)
+    check_keys(build.findings, event, at, ("with",), required=("with",))
+    if "with" not in event:
+        return Literal(None)
+    attributes = as_object(build.findings, event["with"], f"{at}/with", "`with`")
+    if attributes is None:
+        return Literal(None)
+    check_attributes(build, attributes, f"{at}/with", required=("type",))
+    return template(build, attributes, f"{at}/with", TASK | place.variables)
+
+
+CONSTRUCT = Construct("emit", compile_emit)

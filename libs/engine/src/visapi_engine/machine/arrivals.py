@@ -1,0 +1,44 @@
+"""An event that came in, offered to everything that listens in a run."""
+
+from typing import Any
+
+import msgspec
+
+from visapi_engine.definition.program import ListenNode
+from visapi_engine.machine.events import EventArrived
+from visapi_engine.machine.faults import TaskFault
+from visapi_engine.machine.lifecycle import run_agenda, settle
+from visapi_engine.machine.nodes import listen
+from visapi_engine.machine.outcomes import Faulted, Outcome
+from visapi_engine.machine.state import ListenFrame
+from visapi_engine.machine.transition import Transition
+from visapi_engine.machine.values import UnreadableValue, read_json
+
+
+def offer(tx: Transition, event: EventArrived) -> str | None:
+    """Let each open listener take the event; why nobody did, or None."""
+    try:
+        arrived = read_json(event.event, dict[str, Any])
+    except (UnreadableValue, msgspec.ValidationError) as wrong:
+        return f"the event is unreadable: {wrong}"
+    taken = False
+    for path in [path for path, frame in tx.frames.items() if isinstance(frame, ListenFrame)]:
+        outcome = _offered(tx, path, arrived)
+        if outcome is None:
+            continue
+        taken = True
+        settle(tx, tx.task_at(path), outcome)
+        run_agenda(tx)
+    return None if taken else "nobody listens for it"
+
+
+def _offered(tx: Transition, path: str, arrived: dict[str, Any]) -> Outcome | None:
+    frame = tx.frames.get(path)
+    if not isinstance(frame, ListenFrame):
+        return None
+    task = tx.task_at(path)
+    assert isinstance(task.node, ListenNode)
+    try:
+        return listen.offered(tx, task, task.node, frame, arrived)
+    except TaskFault as fault:
+        return Faulted(fault.error)

@@ -1,0 +1,54 @@
+"""`emit`: an event, brought into the world with the transition that emits it (dsl-reference, Emit).
+
+Its id follows from the task's path, so that a repetition in a retried block is the same event. The
+output is the event.
+"""
+
+import hashlib
+from typing import Any, cast
+
+import msgspec
+
+from visapi_engine.definition.program import EmitNode
+from visapi_engine.machine.commands import Emit
+from visapi_engine.machine.evaluation import evaluate, instant
+from visapi_engine.machine.faults import expression_fault
+from visapi_engine.machine.outcomes import Completed, Outcome
+from visapi_engine.machine.transition import Task, Transition
+
+_TEXTS = ("id", "source", "type", "time", "subject", "datacontenttype", "dataschema")
+
+
+def begin(tx: Transition, task: Task, node: EmitNode) -> Outcome:
+    stated = evaluate(tx, node.event, task, task.input, input=task.input)
+    assert isinstance(stated, dict), "the compiler takes an object only"
+    event = _complete(tx, task, cast("dict[str, Any]", stated))
+    tx.commands.append(
+        Emit(
+            task.path, msgspec.json.encode(event), source=event["source"], id=event["id"], kind=event["type"]
+        )
+    )
+    return Completed(event)
+
+
+def _complete(tx: Transition, task: Task, stated: dict[str, Any]) -> dict[str, Any]:
+    """The event with the attributes that nobody stated. Raises `TaskFault` for one that is no text."""
+    given = {name: value for name, value in stated.items() if value is not None or name == "data"}
+    for name in _TEXTS:
+        if name in given and (not isinstance(given[name], str) or not given[name]):
+            detail = (
+                f"the event's `{name}` must be text, it is {msgspec.json.encode(given[name]).decode()[:100]}"
+            )
+            raise expression_fault(task.node.pointer, detail)
+    if "type" not in given:
+        raise expression_fault(task.node.pointer, "the event's `type` is null; an event needs a type")
+    program = tx.plan.program
+    defaults: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": hashlib.sha256(f"{tx.run}\0{task.path}".encode()).hexdigest()[:32],
+        "source": f"/workflows/{program.namespace}/{program.name}",
+        "time": instant(tx.now_ms)["iso8601"],
+    }
+    if "data" in given:
+        defaults["datacontenttype"] = "application/json"
+    return {**defaults, **given}

@@ -1,0 +1,54 @@
+"""`for`: a list of tasks for each item, one after the other (dsl-reference, For).
+
+Each iteration is given what the one before gave; the loop gives what its last iteration gave, or
+its input when there was none. `while` is asked before each iteration.
+"""
+
+from typing import Any, cast
+
+import msgspec
+
+from visapi_engine.definition.program import ForNode
+from visapi_engine.machine.evaluation import evaluate, holds
+from visapi_engine.machine.faults import expression_fault
+from visapi_engine.machine.nodes import sequence
+from visapi_engine.machine.outcomes import Completed, Outcome
+from visapi_engine.machine.state import ForFrame
+from visapi_engine.machine.transition import Task, Transition
+
+
+def begin(tx: Transition, task: Task, node: ForNode) -> Outcome:
+    found = evaluate(tx, node.items, task, task.input, input=task.input)
+    if not isinstance(found, list):
+        detail = f"`for.in` must give a list, it gave {msgspec.json.encode(found).decode()[:100]}"
+        raise expression_fault(node.pointer, detail)
+    items = cast("list[Any]", found)
+    frame = ForFrame(items=msgspec.Raw(msgspec.json.encode(items)), count=len(items))
+    tx.open(task, frame)
+    return _iterate(tx, task, node, frame, task.input)
+
+
+def child_completed(
+    tx: Transition, task: Task, node: ForNode, frame: ForFrame, *, child: str, done: Completed
+) -> Outcome:
+    outcome = sequence.after(tx, task, frame, node.children, child=child, done=done)
+    if not isinstance(outcome, Completed):
+        return outcome
+    frame.index += 1
+    frame.round += 1
+    return _iterate(tx, task, node, frame, outcome.output)
+
+
+def _iterate(tx: Transition, task: Task, node: ForNode, frame: ForFrame, value: Any) -> Outcome:
+    if frame.index >= frame.count:
+        return Completed(value)
+    if node.condition is not None:
+        bound = bindings(tx, node, frame)
+        if not holds(tx, node.condition, task, value, **{"input": value, **bound}):
+            return Completed(value)
+    return sequence.first(tx, task, node.children, value, frame.round)
+
+
+def bindings(tx: Transition, node: ForNode, frame: ForFrame) -> dict[str, Any]:
+    """The variables of the current iteration."""
+    return {node.each: tx.items(frame)[frame.index], node.at: frame.index}

@@ -1,0 +1,167 @@
+"""`listen`: wait for events (dsl-reference, Listen, Event Consumption Strategy, Subscription Iterator).
+
+Events are told to the run one by one; each is offered to every open listener, in the order of
+their entry. A listener that has what it wants gives the array of what it consumed. With `foreach`
+consumed events wait in line; each is worked on before the next, and what comes of it is what the
+array holds. Events that end an `any` (`until`) are not in it. What arrives while nobody listens is
+not kept for later.
+"""
+
+from typing import Any
+
+from visapi_engine.definition.program import Consumption, Iterator, ListenNode
+from visapi_engine.machine import history
+from visapi_engine.machine.commands import Subscribe
+from visapi_engine.machine.consumption import constraints, expectations, matches, read_as
+from visapi_engine.machine.evaluation import checked, evaluate, holds
+from visapi_engine.machine.nodes import sequence
+from visapi_engine.machine.outcomes import Completed, Opened, Outcome
+from visapi_engine.machine.state import ListenFrame
+from visapi_engine.machine.transition import Task, Transition
+
+
+def begin(tx: Transition, task: Task, node: ListenNode) -> Outcome:
+    until = node.to.until_events
+    frame = ListenFrame(
+        input=task.input,
+        expected=expectations(tx, task, node.to.filters),
+        until_expected=expectations(tx, task, until.filters) if until is not None else [],
+    )
+    tx.open(task, frame)
+    wanted = constraints(node.to.filters, frame.expected, {})
+    if node.to.mode == "any" and not node.to.filters:
+        wanted.append({})
+    if until is not None:
+        wanted += constraints(until.filters, frame.until_expected, {})
+        if until.mode == "any" and not until.filters:
+            wanted.append({})
+    tx.commands.append(Subscribe(task.path, wanted))
+    if _correlates(node.to):
+        tx.note(history.WORKFLOW_CORRELATION_STARTED)
+    return Opened()
+
+
+def offered(
+    tx: Transition, task: Task, node: ListenNode, frame: ListenFrame, event: dict[str, Any]
+) -> Outcome | None:
+    """What comes of an event; None when it is not for this listener."""
+    if frame.closing:
+        return None
+    until = node.to.until_events
+    if until is not None and _counts_towards(tx, task, until, frame, event):
+        frame.closing = until.mode != "all" or len(frame.until_matched) == len(until.filters)
+        return _finish(tx, node, frame) if frame.closing and not frame.busy else Opened()
+    if not _consumes(tx, task, node.to, frame, event):
+        return None
+    value = read_as(event, node.read)
+    if node.foreach is None:
+        frame.consumed = [*frame.consumed, value]
+        return _finish(tx, node, frame) if _satisfied(tx, task, node.to, frame) else Opened()
+    frame.queue = [*frame.queue, value]
+    if node.to.until is None and node.to.until_events is None:
+        frame.closing = node.to.mode != "all" or len(frame.matched) == len(node.to.filters)
+    return Opened() if frame.busy else _next(tx, task, node, frame)
+
+
+def child_completed(
+    tx: Transition, task: Task, node: ListenNode, frame: ListenFrame, *, child: str, done: Completed
+) -> Outcome:
+    """A task of `foreach` completed."""
+    assert node.foreach is not None
+    outcome = sequence.after(tx, task, frame, node.foreach.children, child=child, done=done)
+    if not isinstance(outcome, Completed):
+        return outcome
+    return _worked(tx, task, node, frame, outcome.output)
+
+
+def _next(tx: Transition, task: Task, node: ListenNode, frame: ListenFrame) -> Outcome:
+    """Work on the event whose turn it is; finish when there is none and none is to come."""
+    assert node.foreach is not None
+    if not frame.queue:
+        return _finish(tx, node, frame) if frame.closing else Opened()
+    frame.current, frame.queue = frame.queue[0], frame.queue[1:]
+    frame.busy = True
+    outcome = sequence.first(tx, task, node.foreach.children, frame.current, frame.round)
+    return _worked(tx, task, node, frame, outcome.output) if isinstance(outcome, Completed) else outcome
+
+
+def _worked(tx: Transition, task: Task, node: ListenNode, frame: ListenFrame, raw: Any) -> Outcome:
+    assert node.foreach is not None
+    value = _item_output(tx, task, node.foreach, frame, raw)
+    frame.consumed = [*frame.consumed, value]
+    frame.busy, frame.current = False, None
+    frame.round += 1
+    if node.to.until is not None and _satisfied(tx, task, node.to, frame):
+        return _finish(tx, node, frame)
+    return _next(tx, task, node, frame)
+
+
+def _item_output(tx: Transition, task: Task, each: Iterator, frame: ListenFrame, raw: Any) -> Any:
+    """`foreach.output` and `foreach.export`. Raises `TaskFault`."""
+    bound = bindings(each, frame)
+    value = raw
+    if each.output_as is not None:
+        value = evaluate(tx, each.output_as, task, raw, **{"input": frame.input, **bound})
+    checked(tx, each.output_schema, task, value)
+    if each.export_as is not None:
+        exported = evaluate(
+            tx, each.export_as, task, value, **{"input": frame.input, "output": value, **bound}
+        )
+        checked(tx, each.export_schema, task, exported)
+        tx.context = exported
+    return value
+
+
+def bindings(each: Iterator, frame: ListenFrame) -> dict[str, Any]:
+    """The variables of the event that is worked on; its index counts from 0."""
+    return {each.item: frame.current, each.at: len(frame.consumed)}
+
+
+def _consumes(tx: Transition, task: Task, to: Consumption, frame: ListenFrame, event: dict[str, Any]) -> bool:
+    """Whether the strategy takes the event; of an `all`, the first filter that has none yet."""
+    if not to.filters:
+        return True
+    for index, wanted in enumerate(to.filters):
+        if to.mode == "all" and index in frame.matched:
+            continue
+        found = matches(tx, task, wanted, frame.expected[index], event, known=frame.correlations)
+        if found is not None:
+            frame.correlations = found
+            frame.matched = [*frame.matched, index] if to.mode == "all" else frame.matched
+            return True
+    return False
+
+
+def _counts_towards(
+    tx: Transition, task: Task, until: Consumption, frame: ListenFrame, event: dict[str, Any]
+) -> bool:
+    """Whether the strategy that ends the listener takes the event."""
+    if not until.filters:
+        return True
+    for index, wanted in enumerate(until.filters):
+        if index in frame.until_matched:
+            continue
+        found = matches(tx, task, wanted, frame.until_expected[index], event, known=frame.correlations)
+        if found is not None:
+            frame.until_matched = [*frame.until_matched, index]
+            return True
+    return False
+
+
+def _satisfied(tx: Transition, task: Task, to: Consumption, frame: ListenFrame) -> bool:
+    if to.until is not None:
+        return holds(tx, to.until, task, frame.consumed, input=frame.input)
+    if to.until_events is not None:
+        return False
+    return to.mode != "all" or len(frame.matched) == len(to.filters)
+
+
+def _finish(tx: Transition, node: ListenNode, frame: ListenFrame) -> Outcome:
+    if _correlates(node.to):
+        tx.note(history.WORKFLOW_CORRELATION_COMPLETED, data={"correlationKeys": frame.correlations})
+    return Completed(frame.consumed)
+
+
+def _correlates(to: Consumption) -> bool:
+    """Every listener correlates events; only one that names keys says so in the history."""
+    return any(wanted.correlations for wanted in to.filters)

@@ -1,0 +1,77 @@
+"""`run: workflow`: a run of another workflow (dsl-reference, Workflow Process).
+
+The child's id follows from the task's path, so it is started once. Its end is the task's: its output,
+or its error. In a retried block a child that completed is not run again; one that failed is, anew.
+Not awaited, it is started and left to itself, and the output is the input.
+"""
+
+import hashlib
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.runs import RunStatus
+from visapi_common.core.ids import time_ms_of, uuid7_from
+from visapi_engine.definition.program import RunNode
+from visapi_engine.machine.commands import DropRun, StartRun
+from visapi_engine.machine.evaluation import evaluate
+from visapi_engine.machine.events import ChildEnded
+from visapi_engine.machine.faults import read_error, runtime_fault
+from visapi_engine.machine.nodes import retried
+from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
+from visapi_engine.machine.state import ChildFrame
+from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.machine.values import UnreadableValue, read_json
+
+
+def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
+    block = retried.block(tx, task.parent)
+    if block is not None and task.path in block.memo:
+        return Completed(block.memo[task.path], recalled=True)
+    value = task.input
+    if node.input is not None:
+        value = evaluate(tx, node.input, task, task.input, input=task.input)
+    attempt = retried.next_attempt(block, task.path) if node.awaited else 1
+    child = child_id(tx.run, task.path, attempt)
+    tx.commands.append(
+        StartRun(
+            path=task.path,
+            child=child,
+            namespace=node.namespace,
+            name=node.workflow,
+            version=node.version,
+            input=msgspec.json.encode(value),
+            awaited=node.awaited,
+        )
+    )
+    if not node.awaited:
+        return Completed(task.input)
+    retried.attempted(block, task.path, attempt)
+    tx.open(task, ChildFrame(child=child))
+    return Opened()
+
+
+def ended(tx: Transition, task: Task, node: RunNode, frame: ChildFrame, event: ChildEnded) -> Outcome:
+    """The child has ended."""
+    tx.commands.append(DropRun(task.path, frame.child))
+    if event.status is RunStatus.FAULTED:
+        return Faulted(read_error(event.error or b"null", node.pointer))
+    if event.status is RunStatus.CANCELLED:
+        detail = f"the run {frame.child} of {node.namespace}/{node.workflow} was cancelled"
+        return Faulted(runtime_fault(node.pointer, "Child run cancelled", detail).error)
+    try:
+        output = read_json(event.output or b"null")
+    except UnreadableValue as unreadable:
+        detail = f"the child's output is no JSON: {unreadable}"
+        return Faulted(runtime_fault(node.pointer, "Unreadable output", detail).error)
+    if node.silent:
+        output = None
+    retried.remember(retried.block(tx, task.parent), task.path, output)
+    return Completed(output)
+
+
+def child_id(run: str, path: str, attempt: int) -> str:
+    """A UUIDv7 with the parent's time, so that a family of runs lies together."""
+    name = path if attempt == 1 else f"{path}#{attempt}"
+    digest = hashlib.sha256(f"child\0{run}\0{name}".encode()).digest()
+    return str(uuid7_from(time_ms_of(UUID(run)), int.from_bytes(digest[:10], "big")))

@@ -1,0 +1,110 @@
+"""`run: workflow`: children of a run."""
+
+from uuid import UUID
+
+from simulation.session import RUN, Session
+from visapi_common.contracts.runs import RunStatus
+from visapi_common.core.ids import time_ms_of
+from visapi_engine.machine.events import ChildEnded
+
+CHILD = (
+    "do: [{sub: {run: {workflow: {namespace: other, name: child, version: '1.2.0', input: {n: '${ .n }'}}}}}]"
+)
+PATH = "/do/0/sub"
+
+
+def test_a_child_is_started_with_its_input_and_its_output_is_the_tasks() -> None:
+    run = Session(CHILD)
+    assert run.start({"n": 1}) == f'run {PATH} other/child 1.2.0 {{"n":1}}\nthe run is running'
+    assert run.child_completed(PATH, {"m": 2}) == f"drop run {PATH}\nthe run is completed"
+    assert run.output == {"m": 2}
+
+
+def test_a_childs_id_is_a_uuid7_with_the_time_of_its_parent_and_always_the_same() -> None:
+    ids: set[str] = set()
+    for _ in range(2):
+        run = Session(CHILD)
+        run.start({})
+        ids.add(run.children[PATH].child)
+    (child,) = ids
+    assert UUID(child).version == 7
+    assert time_ms_of(UUID(child)) == time_ms_of(UUID(RUN))
+
+
+def test_an_error_of_a_child_is_the_tasks_and_can_be_caught() -> None:
+    run = Session(CHILD)
+    run.start({})
+    run.child_faulted(PATH)
+    assert run.error is not None
+    assert (run.error.title, run.error.instance) == ("It failed", PATH)
+
+
+def test_a_cancelled_child_faults_its_task() -> None:
+    run = Session(CHILD)
+    run.start({})
+    run.tell(ChildEnded(run.now, PATH, run.children[PATH].child, RunStatus.CANCELLED))
+    assert run.error is not None
+    assert run.error.title == "Child run cancelled"
+
+
+def test_the_end_of_another_child_is_of_no_concern() -> None:
+    run = Session(CHILD)
+    run.start({})
+    assert run.tell(ChildEnded(run.now, PATH, RUN, RunStatus.COMPLETED)).startswith("noted")
+
+
+def test_a_child_that_is_not_awaited_is_left_to_itself() -> None:
+    run = Session("do: [{sub: {run: {await: false, workflow: {namespace: o, name: c}}}}]")
+    assert run.start({"n": 1}) == f'run {PATH} o/c latest {{"n":1}}\nthe run is completed'
+    assert run.output == {"n": 1}
+
+
+def test_return_none_gives_no_output() -> None:
+    run = Session("do: [{sub: {run: {return: none, workflow: {namespace: o, name: c}}}}]")
+    run.start({})
+    run.child_completed(PATH, 1)
+    assert run.output is None
+
+
+def test_cancelling_a_run_cancels_its_children() -> None:
+    run = Session(CHILD)
+    run.start({})
+    assert run.cancel() == f"cancel run {PATH}\nthe run is cancelled"
+
+
+def test_a_timeout_cancels_the_child() -> None:
+    run = Session(CHILD.replace("sub: {", "sub: {timeout: {after: {seconds: 1}}, "))
+    run.start({})
+    assert f"cancel run {PATH}" in run.fire_next()
+    assert run.error is not None
+    assert run.error.status == 408
+
+
+def test_in_a_retried_block_a_completed_child_is_not_run_again_and_a_failed_one_is_anew() -> None:
+    run = Session("""
+do:
+  - block:
+      try:
+        - good: {run: {workflow: {namespace: o, name: good}}}
+        - bad: {run: {workflow: {namespace: o, name: bad}}}
+      catch: {retry: {limit: {attempt: {count: 2}}}}
+""")
+    run.start({})
+    run.child_completed("/do/0/block/try/0/good", 1)
+    first = run.children["/do/0/block/try/1/bad"].child
+    run.child_faulted("/do/0/block/try/1/bad")
+    assert list(run.children) == ["/do/0/block/try/1/bad"]
+    assert run.children["/do/0/block/try/1/bad"].child != first
+    run.child_completed("/do/0/block/try/1/bad", 2)
+    assert run.output == 2
+    assert [start.name for start in run.started] == ["good", "bad", "bad"]
+
+
+def test_the_end_of_a_child_is_kept_while_the_parent_is_suspended() -> None:
+    run = Session(CHILD)
+    run.start({})
+    run.suspend()
+    run.child_completed(PATH, 5)
+    assert run.status() is RunStatus.SUSPENDED
+    run.resume()
+    assert run.output == 5
