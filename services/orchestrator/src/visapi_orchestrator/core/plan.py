@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from visapi_engine.machine.commands import CallTask, DropTask, DropTimer, HoldTask, SetTimer
+from visapi_engine.machine.commands import DropTask, DropTimer, HoldTask, SetTimer
 from visapi_engine.machine.events import Event
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.core.events import resolutions_of
@@ -126,8 +126,8 @@ def _plan_open_work(rows: WriteSet, step: Step) -> None:
             case DropTimer():
                 set_now.add(command.id)
                 rows.gone_timers.add(run, command.id)
-            case CallTask() | HoldTask():
-                pass
+            case _:
+                continue
     for timer in step.said.timers:
         if timer.id not in set_now:
             set_now.add(timer.id)
