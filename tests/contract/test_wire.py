@@ -22,6 +22,7 @@ from visapi_common.contracts.runs import ArtifactRef
 GOLDEN = Path(__file__).parent / "wire"
 
 RUN = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d")
+PARENT = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3e")
 AT = datetime(2026, 11, 24, 9, 30, 0, 250000, tzinfo=UTC)
 WORKFLOW = engine.WorkflowRef("visa", "approval", "1.2.0")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -73,6 +74,10 @@ MESSAGES: dict[str, msgspec.Struct] = {
     "inbox_resolve": engine.InboxBody(
         "key:k1", path=PATH, decision=engine.Decision.HAPPENED, output=msgspec.Raw(b"{}")
     ),
+    "trigger_of_a_child": engine.Trigger(
+        RUN, "default", WORKFLOW, "ab" * 32, inline(b"1"), AT, parent=PARENT, parent_path="/do/0/sub"
+    ),
+    "child_end": engine.ChildEnd("/do/0/sub", RUN, "completed", output=inline(b'{"n":1}')),
     "live": engine.LiveUpdate(RUN, 7, "running"),
     "task": tasks.TaskMessage(
         RUN,

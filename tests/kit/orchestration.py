@@ -29,6 +29,7 @@ from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.setup import Telemetry, open_metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_engine.definition.compile import compile_definition
+from visapi_engine.definition.versions import version_order
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.adapters.due import PostgresDue
@@ -79,15 +80,27 @@ class MiniGateway:
         self.ids = RandomIds()
         self._deployed: dict[str, tuple[WorkflowRef, str]] = {}
 
-    async def deploy(self, name: str, do: str) -> None:
-        source = f"document: {{dsl: '1.0.3', namespace: test, name: {name}, version: '1.0.0'}}\n{do}"
+    async def deploy(self, name: str, do: str, *, version: str = "1.0.0") -> None:
+        source = f"document: {{dsl: '1.0.3', namespace: test, name: {name}, version: '{version}'}}\n{do}"
         compiled = compile_definition(source.encode(), "application/yaml")
         await self.pool.execute(
             "insert into programs (hash, body) values (decode($1, 'hex'), $2) on conflict do nothing",
             compiled.hash,
             compiled.body,
         )
-        self._deployed[name] = (WorkflowRef("test", name, "1.0.0"), compiled.hash)
+        await self.pool.execute(
+            "insert into workflows (tenant, namespace, name, version, version_order, source_hash, source,"
+            " media_type, program, created_by) values ($1, 'test', $2, $3, $4, $5, $6, 'application/yaml',"
+            " decode($7, 'hex'), 'test')",
+            TENANT,
+            name,
+            version,
+            version_order(version),
+            bytes.fromhex(compiled.source_hash),
+            source.encode(),
+            compiled.hash,
+        )
+        self._deployed[name] = (WorkflowRef("test", name, version), compiled.hash)
 
     def trigger(self, name: str, value: Any = None, *, trace: str | None = None) -> Trigger:
         ref, program = self._deployed[name]

@@ -43,15 +43,15 @@ def test_a_timer_never_fires_before_its_time_however_slow_our_clock_is():
 
 def test_inbox_rows_become_events_and_unreadable_ones_nothing():
     cancel = InboxRow("k", InboxKind.CANCEL, b'{"actor":"ann","reason":"typo"}')
-    assert inbox_event(cancel, 5) == CancelRequested(5, "ann", "typo")
+    assert inbox_event(cancel, 5, {}) == CancelRequested(5, "ann", "typo")
     decided = InboxRow(
         "k", InboxKind.RESOLVE, b'{"actor":"ann","path":"/a","decision":"happened","output":{"x":1}}'
     )
-    event = inbox_event(decided, 5)
+    event = inbox_event(decided, 5, {})
     assert isinstance(event, Resolved)
     assert event.output == b'{"x":1}'
-    assert inbox_event(InboxRow("k", InboxKind.CANCEL, b"no json"), 5) is None
-    assert inbox_event(InboxRow("k", InboxKind.RESOLVE, b'{"actor":"ann"}'), 5) is None
+    assert inbox_event(InboxRow("k", InboxKind.CANCEL, b"no json"), 5, {}) is None
+    assert inbox_event(InboxRow("k", InboxKind.RESOLVE, b'{"actor":"ann"}'), 5, {}) is None
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,9 @@ class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
     priority: int = 5
     trace: str | None = None
     """The W3C traceparent of the request that started the run; stored with it."""
+    parent: UUID | None = None
+    parent_path: str | None = None
+    """The task of another run that waits for this one."""
     v: int = msgspec.field(default_factory=written_version)
 
 
@@ -90,6 +93,10 @@ class InboxKind(StrEnum):
     RETRY = "retry"
     RESOLVE = "resolve"
     """Somebody decided what became of an uncertain effect."""
+    EVENT = "event"
+    """A CloudEvent that the run may be listening for; the body is the event, structured."""
+    CHILD = "child"
+    """A run that a task waits for has ended; the body is a `ChildEnd`."""
 
 
 class Decision(StrEnum):
@@ -101,13 +108,24 @@ class Decision(StrEnum):
 
 
 class InboxBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of every inbox row; `path`, `decision` and `output` belong to `resolve`."""
+    """The body of inbox rows of commands; `path`, `decision` and `output` belong to `resolve`."""
 
     actor: str
     reason: str | None = None
     path: str | None = None
     decision: Decision | None = None
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class ChildEnd(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a child run ended, for the task at `path` of its parent."""
+
+    path: str
+    child: UUID
+    status: str
+    output: Payload | None = None
+    error: WorkflowError | None = None
     v: int = msgspec.field(default_factory=written_version)
 
 

@@ -8,7 +8,16 @@ import msgspec
 from visapi_common.contracts.runs import ENDED, RunStatus, TaskRef
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine.advance import advance
-from visapi_engine.machine.commands import Command, DropTimer, SetTimer
+from visapi_engine.machine.commands import (
+    Command,
+    DropRun,
+    DropTimer,
+    Emit,
+    SetTimer,
+    StartRun,
+    Subscribe,
+    Unsubscribe,
+)
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.plan import Plan
 from visapi_engine.machine.result import Advance
@@ -40,13 +49,13 @@ def fold(plan: Plan, evaluate: Evaluator, work: Work) -> Answer:
         step = advance(plan, state, event, evaluate)
         state = step.state
         steps.append(step)
-    return answer(work, state, steps)
+    return answer(work, state, steps, quiet=plan.program.quiet)
 
 
-def answer(work: Work, state: State | None, steps: list[Advance]) -> Answer:
-    """The answer that a run's steps amount to. `work.events` had at least one event."""
+def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool = False) -> Answer:
+    """The answer that a run's steps amount to; a `quiet` one has no history. `work.events` is not empty."""
     assert state is not None, "work without events"
-    entries = [entry for step in steps for entry in step.history]
+    entries = [] if quiet else [entry for step in steps for entry in step.history]
     output, error = None, None
     if state.status is RunStatus.COMPLETED:
         output = _values.encode(next((step.output for step in steps if step.state is state), None))
@@ -70,14 +79,27 @@ def answer(work: Work, state: State | None, steps: list[Advance]) -> Answer:
 
 
 def net(commands: list[Command]) -> list[Command]:
-    """The last command for each task and each timer: all that the rows need."""
-    last: dict[tuple[bool, str], Command] = {}
+    """The last command for each task, timer, listener and child: all that the rows need."""
+    last: dict[tuple[str, str], Command] = {}
     for command in commands:
-        is_timer = isinstance(command, SetTimer | DropTimer)
-        key = (is_timer, command.id if isinstance(command, SetTimer | DropTimer) else command.path)
+        key = _key(command)
         last.pop(key, None)
         last[key] = command
     return list(last.values())
+
+
+def _key(command: Command) -> tuple[str, str]:
+    match command:
+        case SetTimer() | DropTimer():
+            return "timer", command.id
+        case Subscribe() | Unsubscribe():
+            return "listener", command.path
+        case StartRun() | DropRun():
+            return "child", command.child
+        case Emit():
+            return "event", command.path
+        case _:
+            return "task", command.path
 
 
 def _encode_items(entries: list[Entry], seq: int) -> bytes:

@@ -73,8 +73,9 @@ def _orchestrator() -> Rights:
     pulls = [f"$JS.API.CONSUMER.MSG.NEXT.{name}.*" for name in _CONSUMED]
     acks = [f"$JS.ACK.{name}.>" for name in _CONSUMED]
     own = [subjects.TASKS_ALL, subjects.live_all(), subjects.DLQ_ALL, subjects.CONTROL_CANCELLED]
+    families = [f"{_ENGINE}.trigger", f"{_ENGINE}.inbox"]
     return Rights(
-        publish=(*own, *topology, *consumers, *looks, *pulls, *acks),
+        publish=(*own, *families, *topology, *consumers, *looks, *pulls, *acks),
         subscribe=(
             subjects.CONTROL_REGISTER,
             subjects.CONTROL_CLAIM,

@@ -12,10 +12,12 @@ from visapi_common.contracts.engine_messages import InboxKind, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
 from visapi_orchestrator.core.facts import Facts, InboxRow
+from visapi_orchestrator.core.family import Definition
 from visapi_orchestrator.core.ledger import Loaded, Settled, Written, WrittenLetter
 from visapi_orchestrator.core.write_set import WriteSet
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/transitions.sql")
+_FAMILY = load_queries("visapi_orchestrator.adapters", "sql/family.sql")
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 """Settings of the pool. Planning `write_batch` anew costs more than running it for one run (0.8 against
 0.4 ms measured), so its plan is kept; the tables may be empty when it is made, so index scans are
@@ -44,7 +46,7 @@ class PostgresLedger:
         `UnknownFault` when nobody knows whether it was committed.
         """
         with pg_faults(effect=True):
-            if not rows.has_rest:
+            if not (rows.has_rest or rows.has_family):
                 return _written(await self._pool.fetch(_SQL["write_batch"], *_columns(rows)), [])
             async with self._pool.acquire() as connection:
                 return await self._write_with_rest(connection, rows)
@@ -53,7 +55,11 @@ class PostgresLedger:
         async with connection.transaction():
             updated = await connection.fetch(_SQL["write_batch"], *_columns(rows))
             done = [row["id"] for row in updated]
-            letters = await connection.fetch(_SQL["write_rest"], *self._rest_columns(rows, done))
+            letters: list[Row] = []
+            if rows.has_rest:
+                letters = await connection.fetch(_SQL["write_rest"], *self._rest_columns(rows, done))
+            if rows.has_family:
+                await connection.execute(_FAMILY["write_family"], *_family_columns(rows, done))
         return _written(updated, letters)
 
     def _rest_columns(self, rows: WriteSet, done: list[UUID]) -> tuple[object, ...]:
@@ -85,6 +91,15 @@ class PostgresLedger:
         with pg_faults():
             rows = await self._pool.fetch(_SQL["load_settled"], list(runs), _RETENTIONS)
         return {row["id"]: Settled(row["revision"], row["state"]) for row in rows}
+
+    async def definition(self, tenant: str, wanted: WorkflowRef, *, latest: bool) -> Definition | None:
+        """A deployed version, or the highest; None when there is none."""
+        version = None if latest else wanted.version
+        with pg_faults():
+            row = await self._pool.fetchrow(
+                _FAMILY["definition"], tenant, wanted.namespace, wanted.name, version
+            )
+        return None if row is None else Definition(row["version"], row["program"])
 
     async def forget(self, runs: Collection[UUID]) -> None:
         """Drop rows addressed to runs that are not live."""
@@ -127,6 +142,44 @@ def _columns(rows: WriteSet) -> tuple[object, ...]:
     )
 
 
+def _family_columns(rows: WriteSet, done: list[UUID]) -> tuple[object, ...]:
+    children, told, heard, emitted = rows.children, rows.told, rows.subscriptions, rows.emitted
+    return (
+        done,
+        children.id,
+        children.parent,
+        children.parent_path,
+        children.tenant,
+        children.namespace,
+        children.name,
+        children.version,
+        children.program,
+        children.trace,
+        children.input,
+        children.priority,
+        told.source,
+        told.run,
+        told.key,
+        told.tenant,
+        told.kind,
+        told.body,
+        heard.run,
+        heard.path,
+        heard.n,
+        heard.tenant,
+        heard.shape,
+        heard.key,
+        rows.gone_subscriptions.run,
+        rows.gone_subscriptions.key,
+        emitted.run,
+        emitted.tenant,
+        emitted.source,
+        emitted.id,
+        emitted.type,
+        emitted.body,
+    )
+
+
 def _written(updated: list[Row], letters: list[Row]) -> Written:
     return Written(
         {row["id"]: row["age_s"] for row in updated},
@@ -148,6 +201,8 @@ def _facts(row: Row) -> Facts:
         priority=row["priority"],
         created_at=row["created_at"],
         input=_payload(row["input"]),
+        parent=row["parent"],
+        parent_path=row["parent_path"],
         inbox=tuple(InboxRow(key, InboxKind(kind), body) for key, kind, body in row["inbox"] or ()),
     )
 

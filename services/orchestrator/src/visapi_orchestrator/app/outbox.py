@@ -10,13 +10,15 @@ from urllib.parse import quote
 import msgspec
 
 from visapi_common.contracts import subjects
-from visapi_common.contracts.engine_messages import LiveUpdate
+from visapi_common.contracts.engine_messages import InboxHint, LiveUpdate
 from visapi_common.contracts.task_messages import DeadLetter
 from visapi_common.core.errors import PermanentFault, TransientFault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import DropTask
 from visapi_orchestrator.app.ports import Publisher
+from visapi_orchestrator.core.facts import Facts
+from visapi_orchestrator.core.family import Family
 from visapi_orchestrator.core.ledger import WrittenLetter
 from visapi_orchestrator.core.plan import Step
 
@@ -55,6 +57,8 @@ class Outbox:
                     headers["traceparent"] = step.trace
                 self._publisher.publish(task.subject, task.body, headers)
                 self._metrics.tasks_published.labels(task.function).inc()
+            if step.family is not None:
+                self._announce_family(facts, step.family)
             for command in answer.commands:
                 if isinstance(command, DropTask) and command.cancelled:
                     body = _encode(CancelledTask(str(facts.run), command.path))
@@ -67,6 +71,15 @@ class Outbox:
             return
         except PermanentFault as fault:
             self._log.error("publish_refused", run=str(facts.run), detail=str(fault))
+
+    def _announce_family(self, facts: Facts, family: Family) -> None:
+        for child in family.children:
+            headers = {"Nats-Msg-Id": str(child.id)}
+            if child.trace is not None:
+                headers["traceparent"] = child.trace
+            self._publisher.publish(subjects.trigger(child.id), _encode(child.trigger(facts)), headers)
+        for told in family.telling:
+            self._publisher.publish(subjects.inbox(told.run), _encode(InboxHint(told.run)))
 
     def dead_letters(self, letters: Iterable[WrittenLetter], steps: Iterable[Step]) -> None:
         """Announce new dead letters on `DLQ`; the rows are the truth."""

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_engine.process.protocol import Answer, Work
+from visapi_orchestrator.core.family import Definition
 from visapi_orchestrator.core.ledger import Loaded, Settled, Written
 from visapi_orchestrator.core.said import Said
 from visapi_orchestrator.core.write_set import WriteSet
@@ -18,6 +20,7 @@ class Ledger(Protocol):
     async def write(self, rows: WriteSet) -> Written: ...
     async def settled(self, runs: Collection[UUID]) -> dict[UUID, Settled]: ...
     async def forget(self, runs: Collection[UUID]) -> None: ...
+    async def definition(self, tenant: str, wanted: WorkflowRef, *, latest: bool) -> Definition | None: ...
 
 
 class Due(Protocol):

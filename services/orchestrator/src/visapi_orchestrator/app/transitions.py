@@ -34,6 +34,7 @@ from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.app.database_clock import DatabaseClock
 from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger
+from visapi_orchestrator.app.relations import Relations
 from visapi_orchestrator.app.values import ValueReader
 from visapi_orchestrator.core.events import events_of
 from visapi_orchestrator.core.facts import Facts, facts_of
@@ -78,6 +79,7 @@ class Transitions:
         self._secret = secret
         self._record = record_inputs
         self._recent = RecentRuns()
+        self._relations = Relations(tools.ledger, tools.values)
         self._log = get_logger("transitions")
 
     async def advance(self, batch: Batch) -> bool:
@@ -182,8 +184,9 @@ class Transitions:
             step.output = await self._values.column(answer.output, facts)
             for command in answer.commands:
                 if isinstance(command, CallTask):
-                    arguments = await self._values.arguments(command, facts)
+                    arguments = await self._values.travelling(command.arguments, facts)
                     step.tasks.append(task_of(command, arguments, facts, self._secret, step.trace))
+            step.family = await self._relations.of(step)
         finally:
             span.end()
         return step

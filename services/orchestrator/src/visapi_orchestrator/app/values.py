@@ -5,14 +5,13 @@ A reference that cannot be read is the caller's or the worker's failure, not our
 
 import msgspec
 
-from visapi_common.contracts.engine_messages import Outcome, TaskResult
+from visapi_common.contracts.engine_messages import InboxKind, Outcome, TaskResult
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.errors import PermanentFault, ProblemError
-from visapi_engine.machine.commands import CallTask
 from visapi_orchestrator.app.ports import Payloads
-from visapi_orchestrator.core.events import INPUT, Values
-from visapi_orchestrator.core.facts import Facts
+from visapi_orchestrator.core.events import INPUT, Values, child_end
+from visapi_orchestrator.core.facts import Facts, InboxRow
 from visapi_orchestrator.core.said import Said
 
 _encode = msgspec.json.Encoder().encode
@@ -40,18 +39,30 @@ class ValueReader:
                     values[id(result)] = await self._value(facts.tenant, result.output)
                 except (PermanentFault, ProblemError) as fault:
                     said.results[position] = _faulted(result, _unreadable("output", str(fault)))
+        for row in facts.inbox:
+            if row.kind is InboxKind.CHILD:
+                await self._resolve_child(values, row, facts)
         return values
+
+    async def _resolve_child(self, values: Values, row: InboxRow, facts: Facts) -> None:
+        """A child's output. One that cannot be read stays `null`: its store has lost what it promised."""
+        end = child_end(row)
+        if end is not None and end.output is not None:
+            try:
+                values[id(row)] = await self._value(facts.tenant, end.output)
+            except (PermanentFault, ProblemError):
+                values[id(row)] = b"null"
 
     async def _value(self, tenant: str, payload: Payload) -> bytes:
         if payload.inline is not msgspec.UNSET:
             return bytes(payload.inline)
         return await self._payloads.unpack(tenant, payload)
 
-    async def arguments(self, call: CallTask, facts: Facts) -> Payload:
-        """A task's input as it travels."""
-        if len(call.arguments) <= INLINE_LIMIT:
-            return Payload(inline=msgspec.Raw(call.arguments))
-        return await self._payloads.pack(facts.tenant, call.arguments)
+    async def travelling(self, raw: bytes, facts: Facts) -> Payload:
+        """The input of a task or of a child run as it travels."""
+        if len(raw) <= INLINE_LIMIT:
+            return Payload(inline=msgspec.Raw(raw))
+        return await self._payloads.pack(facts.tenant, raw)
 
     async def column(self, raw: bytes | None, facts: Facts) -> bytes | None:
         """A payload column."""

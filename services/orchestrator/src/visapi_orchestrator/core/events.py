@@ -6,11 +6,14 @@ time is never beaten by a timeout of the same batch.
 
 import msgspec
 
-from visapi_common.contracts.engine_messages import InboxBody, InboxKind, Outcome, TaskResult
+from visapi_common.contracts.engine_messages import ChildEnd, InboxBody, InboxKind, Outcome, TaskResult
 from visapi_common.contracts.problems import standard_error
+from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.events import (
     CancelRequested,
+    ChildEnded,
     Event,
+    EventArrived,
     Resolved,
     ResumeRequested,
     Started,
@@ -30,8 +33,10 @@ _NO_ERROR = _encode(
     standard_error("runtime", 500, title="Failed", detail="the worker reported a failure without an error")
 )
 
+_decode_child = msgspec.json.Decoder(ChildEnd).decode
+
 Values = dict[int, bytes]
-"""Resolved payloads by the `id()` of the result they belong to, plus `INPUT` for the run's input."""
+"""Resolved payloads by the `id()` of the result or inbox row they belong to; `INPUT` is the run's own."""
 
 INPUT = 0
 
@@ -43,7 +48,7 @@ def events_of(said: Said, facts: Facts, values: Values, now_ms: int) -> list[Eve
         events.append(Started(now_ms=now_ms, run=str(facts.run), input=values[INPUT]))
     events.extend(result_event(result, values, now_ms) for result in said.results)
     for row in facts.inbox:
-        event = inbox_event(row, now_ms)
+        event = inbox_event(row, now_ms, values)
         if event is not None:
             events.append(event)
     events.extend(timer_event(timer, now_ms) for timer in said.timers)
@@ -69,8 +74,12 @@ def result_event(result: TaskResult, values: Values, now_ms: int) -> Event:
             return TaskUncertain(now_ms=now_ms, path=result.path, attempt=result.attempt, error=error)
 
 
-def inbox_event(row: InboxRow, now_ms: int) -> Event | None:
-    """What an inbox row asks for; None for a row that no release of ours can have meant."""
+def inbox_event(row: InboxRow, now_ms: int, values: Values) -> Event | None:
+    """What an inbox row says; None for a row that no release of ours can have meant."""
+    if row.kind is InboxKind.EVENT:
+        return EventArrived(now_ms=now_ms, event=row.body)
+    if row.kind is InboxKind.CHILD:
+        return _child_ended(row, now_ms, values)
     try:
         body = _decode_body(row.body)
     except msgspec.DecodeError:
@@ -86,6 +95,28 @@ def inbox_event(row: InboxRow, now_ms: int) -> Event | None:
             return _resolved(body, now_ms)
         case InboxKind.RETRY:
             return None
+
+
+def _child_ended(row: InboxRow, now_ms: int, values: Values) -> Event | None:
+    end = child_end(row)
+    if end is None:
+        return None
+    return ChildEnded(
+        now_ms=now_ms,
+        path=end.path,
+        child=str(end.child),
+        status=RunStatus(end.status),
+        output=values.get(id(row)),
+        error=None if end.error is None else _encode(end.error),
+    )
+
+
+def child_end(row: InboxRow) -> ChildEnd | None:
+    """The body of a `child` row; None when it cannot be read."""
+    try:
+        return _decode_child(row.body)
+    except msgspec.DecodeError:
+        return None
 
 
 def _resolved(body: InboxBody, now_ms: int) -> Event | None:

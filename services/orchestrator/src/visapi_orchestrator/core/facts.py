@@ -11,7 +11,7 @@ from visapi_common.contracts.runs import RunStatus
 
 
 class InboxRow(msgspec.Struct, frozen=True):
-    """Something somebody told the run, as stored; `body` is an `InboxBody`."""
+    """Something somebody told the run, as stored; what `body` is follows from `kind`."""
 
     key: str
     kind: InboxKind
@@ -38,6 +38,8 @@ class Facts(msgspec.Struct, frozen=True):
     created_at: datetime
     input: Payload | None = None
     inbox: tuple[InboxRow, ...] = ()
+    parent: UUID | None = None
+    parent_path: str | None = None
     trusted: bool = True
 
 
@@ -56,5 +58,7 @@ def facts_of(trigger: Trigger) -> Facts:
         priority=trigger.priority,
         created_at=trigger.created_at,
         input=trigger.input,
+        parent=trigger.parent,
+        parent_path=trigger.parent_path,
         trusted=False,
     )

@@ -14,6 +14,8 @@ from visapi_engine.machine.events import Event
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.core.events import resolutions_of
 from visapi_orchestrator.core.facts import Facts
+from visapi_orchestrator.core.family import Family
+from visapi_orchestrator.core.plan_family import plan_family
 from visapi_orchestrator.core.said import Said
 from visapi_orchestrator.core.tasks import Outgoing
 from visapi_orchestrator.core.write_set import WriteSet
@@ -41,6 +43,8 @@ class Step:
     answer: Answer
     output: bytes | None = None
     tasks: list[Outgoing] = field(default_factory=list[Outgoing])
+    family: Family | None = None
+    """What concerns others, where anything does."""
     trace: str | None = None
     """The traceparent of this transition, for whoever works on its tasks."""
 
@@ -66,6 +70,8 @@ def plan(steps: Iterable[Step], *, record: bool) -> WriteSet:
         if not step.answer.ended:
             _plan_open_work(rows, step)
         _plan_letters(rows, step)
+        if step.family is not None:
+            plan_family(rows, step.facts, step.family)
         if record:
             rows.recorded.run.append(step.facts.run)
             rows.recorded.revision.append(step.facts.revision)

@@ -1,7 +1,8 @@
 """The columns that one batch writes, ready for `unnest`: lists of equal length per relation.
 
-`hot` relations are written by one statement; `rest` ones, rare, by a second one in the same
-transaction. Every row names its run, and is written only if that run was really updated.
+The hot relations are written by one statement; rarer ones by a second (`has_rest`), what concerns
+other runs and events by a third (`has_family`), all in one transaction. Every row names its run, and
+is written only if that run was really updated.
 """
 
 from dataclasses import dataclass, field
@@ -117,6 +118,57 @@ class Recorded:
 
 
 @dataclass(slots=True)
+class Children:
+    """Runs to start."""
+
+    id: list[UUID] = field(default_factory=_uuids)
+    parent: list[UUID] = field(default_factory=_uuids)
+    parent_path: list[str | None] = field(default_factory=list[str | None])
+    tenant: list[str] = field(default_factory=_texts)
+    namespace: list[str] = field(default_factory=_texts)
+    name: list[str] = field(default_factory=_texts)
+    version: list[str] = field(default_factory=_texts)
+    program: list[str] = field(default_factory=_texts)
+    trace: list[str | None] = field(default_factory=list[str | None])
+    input: list[bytes] = field(default_factory=_blobs)
+    priority: list[int] = field(default_factory=_ints)
+
+
+@dataclass(slots=True)
+class Told:
+    """Rows for inboxes; `source` is the run whose transition tells."""
+
+    source: list[UUID] = field(default_factory=_uuids)
+    run: list[UUID] = field(default_factory=_uuids)
+    key: list[str] = field(default_factory=_texts)
+    tenant: list[str] = field(default_factory=_texts)
+    kind: list[str] = field(default_factory=_texts)
+    body: list[bytes] = field(default_factory=_blobs)
+
+
+@dataclass(slots=True)
+class Subscriptions:
+    run: list[UUID] = field(default_factory=_uuids)
+    path: list[str] = field(default_factory=_texts)
+    n: list[int] = field(default_factory=_ints)
+    tenant: list[str] = field(default_factory=_texts)
+    shape: list[str] = field(default_factory=_texts)
+    key: list[bytes] = field(default_factory=_blobs)
+
+
+@dataclass(slots=True)
+class Emitted:
+    """Events to bring into the world."""
+
+    run: list[UUID] = field(default_factory=_uuids)
+    tenant: list[str] = field(default_factory=_texts)
+    source: list[str] = field(default_factory=_texts)
+    id: list[str] = field(default_factory=_texts)
+    type: list[str] = field(default_factory=_texts)
+    body: list[bytes] = field(default_factory=_blobs)
+
+
+@dataclass(slots=True)
 class WriteSet:
     live: Live = field(default_factory=Live)
     ended: Ended = field(default_factory=Ended)
@@ -129,8 +181,24 @@ class WriteSet:
     letters: Letters = field(default_factory=Letters)
     closed: Closed = field(default_factory=Closed)
     recorded: Recorded = field(default_factory=Recorded)
+    children: Children = field(default_factory=Children)
+    told: Told = field(default_factory=Told)
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    gone_subscriptions: Keys = field(default_factory=Keys)
+    emitted: Emitted = field(default_factory=Emitted)
 
     @property
     def has_rest(self) -> bool:
         """Whether the second, rarer statement is needed."""
         return bool(self.inbox.run or self.letters.run or self.closed.run or self.recorded.run)
+
+    @property
+    def has_family(self) -> bool:
+        """Whether others are concerned: children, parents, events."""
+        return bool(
+            self.children.id
+            or self.told.run
+            or self.subscriptions.run
+            or self.gone_subscriptions.run
+            or self.emitted.run
+        )

@@ -7,7 +7,7 @@
 -- What is known of the runs, with the inbox rows of each, in the order in which they came.
 select
     r.id, r.tenant, r.namespace, r.name, r.version, encode(r.program, 'hex') as program,
-    r.status, r.revision, r.seq, r.priority, r.trace, r.state, r.created_at,
+    r.status, r.revision, r.seq, r.priority, r.trace, r.state, r.created_at, r.parent, r.parent_path,
     case when r.revision = 0 then r.input end as input,
     (
         select array_agg(row(i.key, i.kind, i.body) order by i.created_at, i.key)

@@ -1,0 +1,146 @@
+"""What a run asks of others: children to start and to cancel, a parent to tell, events. Pure."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import (
+    ChildEnd,
+    InboxBody,
+    InboxKind,
+    Trigger,
+    WorkflowRef,
+)
+from visapi_common.contracts.payloads import Payload
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.contracts.runs import RunStatus
+from visapi_common.core.event_keys import shape_and_key
+from visapi_engine.machine.commands import Command, DropRun, Emit, StartRun, Subscribe, Unsubscribe
+from visapi_engine.process.protocol import Answer
+from visapi_orchestrator.core.facts import Facts
+
+_encode = msgspec.json.Encoder().encode
+_error = msgspec.json.Decoder(WorkflowError).decode
+_payload = msgspec.json.Decoder(Payload).decode
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """A deployed version: its program's hash in hex."""
+
+    version: str
+    program: str
+
+
+class Child(msgspec.Struct, frozen=True):
+    """A run to start; `parent_path` only where its end is awaited."""
+
+    id: UUID
+    workflow: WorkflowRef
+    program: str
+    input: Payload
+    parent_path: str | None
+    trace: str | None
+
+    def trigger(self, parent: Facts) -> Trigger:
+        """What carries it to whoever advances it first."""
+        return Trigger(
+            run=self.id,
+            tenant=parent.tenant,
+            workflow=self.workflow,
+            program=self.program,
+            input=self.input,
+            created_at=parent.created_at,
+            priority=parent.priority,
+            trace=self.trace,
+            parent=parent.run,
+            parent_path=self.parent_path,
+        )
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """A row for the inbox of a run."""
+
+    run: UUID
+    key: str
+    kind: InboxKind
+    body: bytes
+
+
+@dataclass(slots=True)
+class Family:
+    """All of it, of one run's transition."""
+
+    children: list[Child] = field(default_factory=list[Child])
+    telling: list[Telling] = field(default_factory=list[Telling])
+    subscribe: list[Subscribe] = field(default_factory=list[Subscribe])
+    unsubscribe: list[str] = field(default_factory=list[str])
+    emit: list[Emit] = field(default_factory=list[Emit])
+
+    def ask(self, command: Command, facts: Facts) -> None:
+        """Take a command that concerns others; starting a run needs its definition first."""
+        match command:
+            case DropRun(cancelled=True):
+                self.telling.append(_cancel(command, facts))
+            case Subscribe():
+                self.subscribe.append(command)
+            case Unsubscribe():
+                self.unsubscribe.append(command.path)
+            case Emit():
+                self.emit.append(command)
+            case _:
+                return
+
+    @property
+    def rows(self) -> list[tuple[str, int, str, bytes]]:
+        """Subscriptions: path, number, shape and key of each filter."""
+        return [
+            (one.path, n, *shape_and_key(wanted))
+            for one in self.subscribe
+            for n, wanted in enumerate(one.filters)
+        ]
+
+
+def child_of(start: StartRun, found: Definition, value: Payload, trace: str | None) -> Child:
+    return Child(
+        id=UUID(start.child),
+        workflow=WorkflowRef(start.namespace, start.name, found.version),
+        program=found.program,
+        input=value,
+        parent_path=start.path if start.awaited else None,
+        trace=trace,
+    )
+
+
+def unknown_child(start: StartRun, facts: Facts) -> Telling | None:
+    """What the run is told when there is no such workflow; nothing when it does not wait."""
+    if not start.awaited:
+        return None
+    version = "" if start.version == "latest" else f" in version {start.version}"
+    error = standard_error(
+        "configuration",
+        404,
+        title="Unknown workflow",
+        detail=f"no workflow {start.namespace}/{start.name}{version} is deployed; deploy it, then retry",
+    )
+    end = ChildEnd(start.path, UUID(start.child), RunStatus.FAULTED.value, error=error)
+    return Telling(facts.run, f"child:{start.child}", InboxKind.CHILD, _encode(end))
+
+
+def end_of(facts: Facts, answer: Answer, output: bytes | None) -> Telling | None:
+    """What a run's end tells the one that waits for it; `output` is the payload column."""
+    if not answer.ended or facts.parent is None or facts.parent_path is None:
+        return None
+    end = ChildEnd(
+        facts.parent_path,
+        facts.run,
+        answer.status.value,
+        output=None if output is None else _payload(output),
+        error=None if answer.error is None else _error(answer.error),
+    )
+    return Telling(facts.parent, f"child:{facts.run}", InboxKind.CHILD, _encode(end))
+
+
+def _cancel(command: DropRun, facts: Facts) -> Telling:
+    body = InboxBody(actor=f"run:{facts.run}", reason="the run that started it no longer wants it")
+    return Telling(UUID(command.child), "parent", InboxKind.CANCEL, _encode(body))
