@@ -33,6 +33,8 @@ from visapi_engine.definition.versions import version_order
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.adapters.due import PostgresDue
+from visapi_orchestrator.adapters.event_publisher import JetStreamEvents
+from visapi_orchestrator.adapters.events import PostgresEvents
 from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
 from visapi_orchestrator.adapters.streams import JetStreams
 from visapi_orchestrator.adapters.tasks import PostgresTasks
@@ -323,6 +325,9 @@ class Stack:
             bus=bus,
             results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),
             triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=window),
+            events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
+            event_rows=PostgresEvents(pool, RandomIds()),
+            event_publisher=JetStreamEvents(bus),
             engine=engine,
             payloads=PayloadStore.open(settings.artifacts_url),
             monotonic=SystemClock(),

@@ -16,10 +16,12 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_engine.definition.compile import compile_definition
 from visapi_gateway.adapters.accept_ledger import AcceptLedger
 from visapi_gateway.adapters.artifact_source import ArtifactSource
+from visapi_gateway.adapters.event_ledger import PgEventLedger
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
 from visapi_gateway.adapters.messages import Messages
 from visapi_gateway.adapters.run_store import RunStore
 from visapi_gateway.adapters.workflow_store import WorkflowStore
+from visapi_gateway.app.accept_events import AcceptEvents
 from visapi_gateway.app.accept_trigger import Accepting
 from visapi_gateway.app.artifacts import Artifacts
 from visapi_gateway.app.authenticate import KeyRing
@@ -80,6 +82,7 @@ class Gateway:
             views=views,
             follow=FollowRun(runs, self._hub),
             commands=Commands(runs, views, self._messages.hint),
+            events=AcceptEvents(PgEventLedger(pool), self._messages.events_arrived),
             workflows=Workflows(workflows, definitions, compile_definition, clock),
             keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),
             artifacts=Artifacts(

@@ -18,6 +18,8 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.adapters.due import PostgresDue
+from visapi_orchestrator.adapters.event_publisher import JetStreamEvents
+from visapi_orchestrator.adapters.events import PostgresEvents
 from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
 from visapi_orchestrator.adapters.streams import JetStreams
 from visapi_orchestrator.adapters.tasks import PostgresTasks
@@ -46,6 +48,9 @@ async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
         bus=bus,
         results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),
         triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=window),
+        events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
+        event_rows=PostgresEvents(pool, RandomIds()),
+        event_publisher=JetStreamEvents(bus),
         engine=engine,
         payloads=PayloadStore.open(settings.artifacts_url),
         monotonic=SystemClock(),

@@ -61,6 +61,7 @@ STREAMS: dict[str, dict[str, Any]] = {
 
 _ENGINE_ACK_WAIT_S = 5
 _ENGINE_MAX_ACK_PENDING = 20_000
+_EVENTS_MAX_ACK_PENDING = 2_000
 _TASK_ACK_WAIT_S = 4
 """Built-in functions report progress every second and never block their event loop, so 4 s suffice: their
 work is taken over within 5 s."""
@@ -117,6 +118,8 @@ class Topology:
             (subjects.CONSUMER_TRIGGERS, subjects.ENGINE_TRIGGERS),
         ):
             await self._ensure_consumer(subjects.STREAM_ENGINE, _engine_consumer(name, filters))
+        events = _consumer(subjects.CONSUMER_EVENTS, _ENGINE_ACK_WAIT_S, _EVENTS_MAX_ACK_PENDING)
+        await self._ensure_consumer(subjects.STREAM_EVENTS, {**events, "filter_subject": subjects.EVENTS_ALL})
         for function in functions:
             await self.ensure_function(function)
         return incarnations

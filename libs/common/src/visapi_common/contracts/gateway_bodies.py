@@ -27,6 +27,20 @@ class ArtifactLink(msgspec.Struct, frozen=True):
     expires_at: datetime
 
 
+class EventReceipt(msgspec.Struct, frozen=True):
+    """One event of a request. `duplicate` says that its `source` and `id` were there before."""
+
+    id: str
+    source: str
+    duplicate: bool
+
+
+class EventReceipts(msgspec.Struct, frozen=True):
+    """The events of a request, in its order; all are committed."""
+
+    items: list[EventReceipt]
+
+
 class FunctionPage(msgspec.Struct, frozen=True):
     """Functions that a workflow of this tenant may call."""
 

@@ -23,6 +23,8 @@ STREAM_DLQ = "DLQ"
 
 CONSUMER_RESULTS = "engine-results"
 CONSUMER_TRIGGERS = "engine-triggers"
+CONSUMER_EVENTS = "events-in"
+"""The one durable that reads what producers publish on `EVENTS`."""
 
 ENGINE_ALL = "visapi.engine.>"
 ENGINE_RESULTS = ("visapi.engine.*.result", "visapi.engine.*.inbox", "visapi.engine.*.heartbeat")
@@ -37,6 +39,8 @@ CONTROL_REGISTER = "visapi.control.register"
 """Request/reply to the orchestrator: a worker announces its functions."""
 CONTROL_CLAIM = "visapi.control.claim"
 """Request/reply to the orchestrator: a worker of a *once* function asks to start (DESIGN 3.6)."""
+CONTROL_EVENTS = "visapi.control.events"
+"""Core NATS: rows of `events_in` wait to be matched."""
 CONTROL_CANCELLED = "visapi.control.cancelled"
 """Core NATS: tasks whose run no longer wants them; workers may stop early."""
 
@@ -84,6 +88,16 @@ def live(tenant: str, run: UUID) -> str:
 
 def live_all() -> str:
     return "visapi.live.>"
+
+
+def event(tenant: str, kind: str) -> str:
+    """Where an event is published; `kind` is its type as subject tokens (`core.cloudevents.subject_of`)."""
+    return f"visapi.events.{tenant}.{kind}"
+
+
+def event_tenant(subject: str) -> str:
+    """The tenant of a subject under `visapi.events.`; it may not exist."""
+    return subject.split(".", 3)[2]
 
 
 def dead_letter(service: str, reason: str) -> str:

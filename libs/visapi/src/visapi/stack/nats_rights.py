@@ -53,7 +53,7 @@ def rights_of(user: str) -> Rights:
 
 def _gateway() -> Rights:
     return Rights(
-        publish=(f"{_ENGINE}.trigger", f"{_ENGINE}.inbox", subjects.CONTROL_KEYS),
+        publish=(f"{_ENGINE}.trigger", f"{_ENGINE}.inbox", subjects.CONTROL_KEYS, subjects.CONTROL_EVENTS),
         subscribe=(subjects.live_all(), subjects.CONTROL_KEYS, _inbox(GATEWAY)),
     )
 
@@ -73,12 +73,13 @@ def _orchestrator() -> Rights:
     pulls = [f"$JS.API.CONSUMER.MSG.NEXT.{name}.*" for name in _CONSUMED]
     acks = [f"$JS.ACK.{name}.>" for name in _CONSUMED]
     own = [subjects.TASKS_ALL, subjects.live_all(), subjects.DLQ_ALL, subjects.CONTROL_CANCELLED]
-    families = [f"{_ENGINE}.trigger", f"{_ENGINE}.inbox"]
+    families = [f"{_ENGINE}.trigger", f"{_ENGINE}.inbox", subjects.EVENTS_ALL]
     return Rights(
         publish=(*own, *families, *topology, *consumers, *looks, *pulls, *acks),
         subscribe=(
             subjects.CONTROL_REGISTER,
             subjects.CONTROL_CLAIM,
+            subjects.CONTROL_EVENTS,
             _inbox(ORCHESTRATOR),
         ),
         responds=True,

@@ -61,6 +61,10 @@ class Messages:
         """Rows of `inbox` wait for the run."""
         self._say(subjects.inbox(run), _encode(InboxHint(run)))
 
+    def events_arrived(self) -> None:
+        """Rows of `events_in` wait to be matched."""
+        self._say(subjects.CONTROL_EVENTS, b"")
+
     def key_changed(self, key: str) -> None:
         self._say(subjects.CONTROL_KEYS, key.encode())
 

@@ -8,6 +8,7 @@ SCOPES = (
     "workflows:write",
     "runs:read",
     "runs:write",
+    "events:write",
     "artifacts:read",
     "dead-letters:read",
     "dead-letters:write",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
+from visapi_gateway.app.accept_events import AcceptEvents
 from visapi_gateway.app.artifacts import Artifacts
 from visapi_gateway.app.authenticate import KeyRing
 from visapi_gateway.app.command_run import Commands
@@ -17,6 +18,7 @@ from visapi_gateway.app.system import System
 from visapi_gateway.http import (
     routes_artifacts,
     routes_dead_letters,
+    routes_events,
     routes_keys,
     routes_runs,
     routes_system,
@@ -31,6 +33,7 @@ from visapi_gateway.http.openapi import build_openapi
 from visapi_gateway.http.operation import Operation
 from visapi_gateway.http.routes_artifacts import ArtifactRoutes
 from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
+from visapi_gateway.http.routes_events import EventRoutes
 from visapi_gateway.http.routes_keys import KeyRoutes
 from visapi_gateway.http.routes_runs import RunRoutes
 from visapi_gateway.http.routes_system import SystemRoutes
@@ -47,6 +50,7 @@ class UseCases:
     views: RunViews
     follow: FollowRun
     commands: Commands
+    events: AcceptEvents
     workflows: Workflows
     keys: Keys
     artifacts: Artifacts
@@ -71,6 +75,7 @@ def operations() -> list[Operation]:
     modules = (
         routes_workflows,
         routes_runs,
+        routes_events,
         routes_artifacts,
         routes_dead_letters,
         routes_keys,
@@ -98,6 +103,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
             cursors=cursors,
             metrics=around.metrics,
         ).routes(),
+        *EventRoutes(cases.events).routes(),
         *ArtifactRoutes(cases.artifacts).routes(),
         *DeadLetterRoutes(cases.commands, cursors).routes(),
         *KeyRoutes(cases.keys, cursors).routes(),

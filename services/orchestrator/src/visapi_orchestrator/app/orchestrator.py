@@ -13,6 +13,8 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.app.claims import Asked, ClaimedTasks, Claims
 from visapi_orchestrator.app.database_clock import DatabaseClock
 from visapi_orchestrator.app.due_work import DueRows, DueWork
+from visapi_orchestrator.app.event_dispatch import Acknowledged, EventDispatch, EventRows
+from visapi_orchestrator.app.event_intake import EventIntake, EventSource, IntakeRows
 from visapi_orchestrator.app.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.app.intake import Intake
 from visapi_orchestrator.app.outbox import Outbox
@@ -52,6 +54,10 @@ class UpkeepRows(FunctionRows, AgingRows, Protocol):
     """Everything else."""
 
 
+class AllEventRows(EventRows, IntakeRows, Protocol):
+    """Everything about events."""
+
+
 class JetStreams(Streams, TaskStream, Protocol):
     """Streams, as the registry and the sweep see them."""
 
@@ -67,6 +73,9 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     bus: NatsBus
     results: PulledSource
     triggers: PulledSource
+    events: EventSource
+    event_rows: AllEventRows
+    event_publisher: Acknowledged
     engine: Engine
     payloads: Payloads
     monotonic: Monotonic
@@ -107,6 +116,7 @@ class Orchestrator:
             metrics=metrics,
             spans=lifecycle.spans,
             timer_set=self._timer_set,
+            emitted=self._events_emitted,
         )
         transitions = Transitions(tools, secret=secret, record_inputs=tuning.record_inputs)
         self._pump = Pump(
@@ -118,10 +128,18 @@ class Orchestrator:
             batch_max=tuning.batch_max,
         )
         self._due = DueWork(world.due, self._pump, self._clock, metrics)
+        self._dispatch = EventDispatch(world.event_rows, self._pump, world.event_publisher)
+        self._event_intake = EventIntake(world.events, world.event_rows, self._dispatch.hint)
         self._log = get_logger("orchestrator")
 
     def _timer_set(self, fire_at_ms: int) -> None:
         self._due.timer_set(fire_at_ms)
+
+    def _events_emitted(self) -> None:
+        self._dispatch.emitted()
+
+    def _hear_of_events(self, _: Asked) -> None:
+        self._dispatch.hint()
 
     async def run(self) -> None:
         """Orchestrate until the lifecycle stops."""
@@ -131,6 +149,7 @@ class Orchestrator:
         world.bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
         await world.bus.subscribe(subjects.CONTROL_REGISTER, self._registry.receive, "orchestrator")
         await world.bus.subscribe(subjects.CONTROL_CLAIM, self._claims.receive, "orchestrator")
+        await world.bus.subscribe(subjects.CONTROL_EVENTS, self._hear_of_events)
         async with asyncio.TaskGroup() as group:
             aside = [
                 group.create_task(work)
@@ -142,14 +161,20 @@ class Orchestrator:
                     self._sweep.run(),
                     self._due.fire_timers(),
                     self._due.sweep(),
+                    self._dispatch.keep_matching(),
+                    self._dispatch.keep_publishing(),
                     self._watch_health(),
                     keep_tidy(world.upkeep),
                 )
             ]
             await world.results.start()
             await world.triggers.start()
+            await world.events.start()
+            intake = group.create_task(self._event_intake.run())
             lanes = [group.create_task(self._pump.run_lane()) for _ in range(self._lanes)]
             await lifecycle.stopping.wait()
+            await world.events.stop()
+            await intake
             await world.triggers.stop()
             await world.results.stop()
             self._pump.stop()

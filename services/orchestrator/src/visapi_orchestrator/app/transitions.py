@@ -52,7 +52,9 @@ Batch = list[Said]
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What transitions work with. `timer_set` hears the earliest timer that a batch has set."""
+    """What transitions work with. `timer_set` hears the earliest timer that a batch has set,
+    `emitted` that it brought events into the world.
+    """
 
     ledger: Ledger
     engine: Engine
@@ -62,6 +64,7 @@ class Tools:
     metrics: Metrics
     spans: Spans
     timer_set: Callable[[int], None]
+    emitted: Callable[[], None]
 
 
 class Transitions:
@@ -76,6 +79,7 @@ class Transitions:
         self._metrics = tools.metrics
         self._spans = tools.spans
         self._timer_set = tools.timer_set
+        self._emitted = tools.emitted
         self._secret = secret
         self._record = record_inputs
         self._recent = RecentRuns()
@@ -206,6 +210,8 @@ class Transitions:
         self._outbox.dead_letters(written.letters, steps)
         if rows.new_timers.fire_at_ms:
             self._timer_set(min(rows.new_timers.fire_at_ms))
+        if rows.emitted.run:
+            self._emitted()
         again: Batch = []
         for step in steps:
             age_s = written.done.get(step.facts.run)

@@ -1,4 +1,4 @@
-"""What grows old or must exist ahead of time: idempotency keys, partitions."""
+"""What grows old or must exist ahead of time: idempotency keys, events, partitions."""
 
 import asyncio
 from typing import Protocol
@@ -15,6 +15,7 @@ _DAYS_AHEAD = 7
 
 class AgingRows(Protocol):
     async def sweep_idempotency(self, limit: int) -> int: ...
+    async def sweep_events(self, limit: int) -> int: ...
     async def ensure_partitions(self, days_ahead: int) -> int: ...
 
 
@@ -27,7 +28,8 @@ async def keep_tidy(rows: AgingRows) -> None:
             made = await rows.ensure_partitions(_DAYS_AHEAD)
             if made:
                 log.info("partitions_made", count=made)
-            if await rows.sweep_idempotency(_LIMIT) == _LIMIT:
+            swept = [await rows.sweep_idempotency(_LIMIT), await rows.sweep_events(_LIMIT)]
+            if _LIMIT in swept:
                 wait_s = _MORE_S
         except Fault as fault:
             log.warning("upkeep_failed", detail=str(fault))

@@ -1,0 +1,120 @@
+"""CloudEvents 1.0.2: structured JSON, JSON batches, and the binary mode of HTTP and NATS.
+
+Whatever came in is kept as one structured JSON object. Reading collects every mistake.
+"""
+
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+from urllib.parse import unquote
+
+import msgspec
+
+from visapi_common.contracts.problems import FieldError
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+
+_REQUIRED = ("specversion", "id", "source", "type")
+_TEXTS = (*_REQUIRED, "subject", "time", "datacontenttype", "dataschema")
+_NAME = re.compile(r"[a-z0-9]{1,64}")
+_TEXT_MAX = 2048
+_JSON = re.compile(r"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
+
+
+def check_event(value: Any, at: str = "") -> list[FieldError]:
+    """Everything wrong with a structured event; nothing when it is one."""
+    if not isinstance(value, dict):
+        return [FieldError(at, "an event must be an object with specversion, id, source and type")]
+    event = cast("dict[str, Any]", value)
+    found = [
+        FieldError(at, f'the attribute "{name}" is missing') for name in _REQUIRED if event.get(name) is None
+    ]
+    for name, given in event.items():
+        problem = None if name in ("data", "data_base64") or given is None else _attribute(name, given)
+        if problem is not None:
+            found.append(FieldError(f"{at}/{name.replace('~', '~0').replace('/', '~1')}", problem))
+    if event.get("specversion") not in (None, "1.0"):
+        found.append(FieldError(f"{at}/specversion", 'must be "1.0"'))
+    if "data_base64" in event:
+        found += _check_base64(event, at)
+    return found
+
+
+def _attribute(name: str, value: Any) -> str | None:
+    if not _NAME.fullmatch(name):
+        return "an attribute's name has lower-case letters and digits only (CloudEvents 1.0.2, 3.1)"
+    if name in _TEXTS:
+        if not isinstance(value, str) or not value:
+            return "must be text that is not empty"
+        if len(value) > _TEXT_MAX:
+            return f"must not be longer than {_TEXT_MAX} characters"
+        return _check_time(value) if name == "time" else None
+    if not isinstance(value, str | bool | int):
+        return "an extension attribute is text, a whole number or a flag"
+    return None
+
+
+def _check_time(value: str) -> str | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        return "must be a time such as 2026-01-31T09:30:00Z (RFC 3339)"
+    return None
+
+
+def _check_base64(event: dict[str, Any], at: str) -> list[FieldError]:
+    if event.get("data") is not None:
+        return [FieldError(f"{at}/data_base64", "give data or data_base64, not both")]
+    try:
+        b64decode(event["data_base64"], validate=True)
+    except (Base64Error, TypeError, ValueError):
+        return [FieldError(f"{at}/data_base64", "must be base64 (RFC 4648, section 4)")]
+    return []
+
+
+def is_binary(names: Mapping[str, str]) -> bool:
+    """Whether headers (lower case) say that this is an event in binary mode."""
+    return "ce-specversion" in names or "ce-type" in names
+
+
+def from_binary(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """The structured form of a binary event: attributes in `ce-` headers (lower case), data in the body.
+
+    JSON becomes `data`, UTF-8 text too, anything else `data_base64`.
+    """
+    event: dict[str, Any] = {
+        name[3:]: _unquoted(value) for name, value in headers.items() if name.startswith("ce-")
+    }
+    content_type = headers.get("content-type")
+    if content_type:
+        event["datacontenttype"] = content_type
+    if not body:
+        return event
+    if content_type is None or _JSON.fullmatch(content_type.strip()):
+        try:
+            return {**event, "data": msgspec.json.decode(body)}
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+    elif content_type.lower().startswith("text/"):
+        try:
+            return {**event, "data": body.decode()}
+        except UnicodeDecodeError:
+            pass
+    return {**event, "data_base64": b64encode(body).decode()}
+
+
+def _unquoted(value: str) -> str:
+    """Percent-encoding undone (CloudEvents, HTTP binding, 3.1.3.2)."""
+    return unquote(value) if "%" in value else value
+
+
+def subject_of(kind: str) -> str:
+    """An event's type as the tail of a NATS subject: no spaces, wildcards or empty tokens."""
+    tokens = [re.sub(r"[\s*>]", "_", token) or "_" for token in kind.split(".")]
+    return ".".join(tokens)

@@ -1,0 +1,15 @@
+-- Events that producers post.
+
+-- name: put_events
+-- One statement is one transaction. Sorted, so that two requests with the same events cannot deadlock.
+with scope as materialized (
+    select set_config('visapi.tenants', $1, true)
+), wanted as materialized (
+    select distinct on (u.source, u.id) u.*
+    from unnest($2::text[], $3::text[], $4::text[], $5::bytea[]) as u (source, id, type, body), scope
+    order by u.source, u.id
+)
+insert into events_in (tenant, source, id, type, body)
+select $1, source, id, type, body from wanted
+on conflict do nothing
+returning source, id

@@ -1,0 +1,74 @@
+"""`POST /v1/events`: committed before it is answered, harmless to repeat."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+GOOD: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/shop",
+    "type": "paid",
+    "data": {"order": 7},
+}
+STRUCTURED = {"content-type": "application/cloudevents+json"}
+
+
+async def stored(gateway: Any) -> list[dict[str, Any]]:
+    rows = await gateway.db.fetch("select tenant, body from visapi.events_in order by source, id")
+    return [{"tenant": row["tenant"], **msgspec.json.decode(row["body"])} for row in rows]
+
+
+async def test_a_structured_event_is_committed_under_the_tenant_of_the_key(gateway: Any):
+    answer = await gateway.http.post("/v1/events", json=GOOD, headers=STRUCTURED)
+    assert answer.status_code == 202
+    assert answer.json() == {"items": [{"id": "1", "source": "/shop", "duplicate": False}]}
+    assert await stored(gateway) == [{"tenant": "default", **GOOD}]
+
+
+async def test_an_event_posted_again_is_a_duplicate(gateway: Any):
+    await gateway.http.post("/v1/events", json=GOOD, headers=STRUCTURED)
+    again = await gateway.http.post("/v1/events", json=GOOD, headers=STRUCTURED)
+    assert again.status_code == 202
+    assert again.json()["items"][0]["duplicate"] is True
+    assert len(await stored(gateway)) == 1
+
+
+async def test_a_batch_may_hold_the_same_event_twice(gateway: Any):
+    batch = [GOOD, {**GOOD, "id": "2"}, GOOD]
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    answer = await gateway.http.post("/v1/events", json=batch, headers=headers)
+    assert [item["duplicate"] for item in answer.json()["items"]] == [False, False, True]
+
+
+async def test_binary_mode_takes_the_body_as_data(gateway: Any):
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "b",
+        "ce-source": "/cam",
+        "ce-type": "shot",
+        "content-type": "image/png",
+    }
+    answer = await gateway.http.post("/v1/events", content=b"\x89PNG", headers=headers)
+    assert answer.status_code == 202
+    (event,) = await stored(gateway)
+    assert (event["datacontenttype"], event["data_base64"]) == ("image/png", "iVBORw==")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [({**GOOD, "type": None}, ""), ({**GOOD, "time": "noon"}, "/time"), ([GOOD], ""), ("x", "")],
+)
+async def test_what_is_no_event_is_told_where(gateway: Any, body: Any, pointer: str):
+    answer = await gateway.http.post("/v1/events", json=body, headers=STRUCTURED)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer
+    assert await stored(gateway) == []
+
+
+async def test_a_key_without_the_scope_may_not_post(gateway: Any):
+    client = gateway.client(await gateway.key(scopes=("runs:read",)))
+    answer = await client.post("/v1/events", json=GOOD, headers=STRUCTURED)
+    assert answer.status_code == 403
+    await client.aclose()

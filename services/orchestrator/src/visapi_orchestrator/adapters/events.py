@@ -1,0 +1,90 @@
+"""Events in PostgreSQL: taken in, matched, published."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from visapi_common.adapters.clock import Ids
+from visapi_common.adapters.pool import Connection, Pool, pg_faults
+from visapi_common.adapters.queries import load_queries
+from visapi_orchestrator.core.arriving import Arrived, Probe, probes
+
+_SQL = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
+
+
+class PostgresEvents:
+    """See `app.event_dispatch.EventRows` and `app.event_intake.EventRows`."""
+
+    def __init__(self, pool: Pool, ids: Ids) -> None:
+        self._pool = pool
+        self._ids = ids
+
+    async def take_in(self, events: Sequence[Arrived]) -> None:
+        """Commit events of known tenants; those that are there already stay as they are."""
+        with pg_faults():
+            await self._pool.execute(
+                _SQL["take_in"],
+                [event.tenant for event in events],
+                [event.source for event in events],
+                [event.id for event in events],
+                [event.type for event in events],
+                [event.body for event in events],
+            )
+
+    async def known_tenants(self, tenants: Sequence[str]) -> set[str]:
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["known_tenants"], list(tenants))
+        return {row["id"] for row in rows}
+
+    async def bury(self, tenant: str, detail: str, body: bytes) -> None:
+        """Keep a message that is no event as a dead letter."""
+        with pg_faults():
+            await self._pool.execute(_SQL["bury_event"], self._ids.uuid7(), tenant, detail, body)
+
+    async def match(self, limit: int) -> tuple[int, list[UUID]]:
+        """Match waiting events in one transaction; how many, and the runs that are told."""
+        with pg_faults():
+            async with self._pool.acquire() as connection, connection.transaction():
+                rows = await connection.fetch(_SQL["claim_unmatched"], limit)
+                if not rows:
+                    return 0, []
+                events = [Arrived(row["tenant"], row["source"], row["id"], row["body"]) for row in rows]
+                runs = await _tell(connection, events)
+                await connection.execute(_SQL["mark_matched"], *_names(events))
+        return len(events), runs
+
+    async def unpublished(self, limit: int) -> list[Arrived]:
+        """Events that workflows emitted and JetStream has not acknowledged."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["unpublished"], limit)
+        return [Arrived(row["tenant"], row["source"], row["id"], row["body"], row["type"]) for row in rows]
+
+    async def published(self, events: Sequence[Arrived]) -> None:
+        with pg_faults():
+            await self._pool.execute(_SQL["mark_published"], *_names(events))
+
+
+async def _tell(connection: Connection, events: Sequence[Arrived]) -> list[UUID]:
+    rows = await connection.fetch(_SQL["shapes"], sorted({event.tenant for event in events}))
+    shapes: dict[str, list[str]] = {}
+    for row in rows:
+        shapes.setdefault(row["tenant"], []).append(row["shape"])
+    found: list[Probe] = probes(events, shapes)
+    if not found:
+        return []
+    told = await connection.fetch(
+        _SQL["tell_listeners"],
+        [probe.event.tenant for probe in found],
+        [probe.shape for probe in found],
+        [probe.key for probe in found],
+        [probe.event.inbox_key for probe in found],
+        [probe.event.body for probe in found],
+    )
+    return list(dict.fromkeys(row["run"] for row in told))
+
+
+def _names(events: Sequence[Arrived]) -> tuple[list[str], list[str], list[str]]:
+    return (
+        [event.tenant for event in events],
+        [event.source for event in events],
+        [event.id for event in events],
+    )

@@ -1,0 +1,82 @@
+-- Events: taken in, matched against those who listen, published for the world.
+
+-- name: take_in
+-- From the stream. An event of an unknown tenant is not taken; it is answered by its absence.
+with wanted as (
+    select distinct on (u.tenant, u.source, u.id) u.*
+    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[]) as u (tenant, source, id, type, body)
+    order by u.tenant, u.source, u.id
+)
+insert into events_in (tenant, source, id, type, body)
+select w.tenant, w.source, w.id, w.type, w.body from wanted w join tenants t on t.id = w.tenant
+on conflict do nothing
+
+-- name: known_tenants
+select id from tenants where id = any($1::text[])
+
+-- name: claim_unmatched
+-- The rows stay locked until the transaction that matches them ends, so two replicas share the work.
+select tenant, source, id, body from events_in
+where matched_at is null
+order by received_at limit $1
+for update skip locked
+
+-- name: shapes
+-- The distinct shapes of some tenants: one probe of subscriptions_by_key per shape (a loose index scan),
+-- however many subscriptions there are.
+with recursive shapes as (
+    (
+        select t.tenant, s.shape
+        from unnest($1::text[]) as t (tenant)
+        cross join lateral (
+            select shape from subscriptions where tenant = t.tenant order by shape limit 1
+        ) as s
+    )
+    union all
+    select h.tenant, n.shape
+    from shapes h
+    cross join lateral (
+        select shape from subscriptions where tenant = h.tenant and shape > h.shape order by shape limit 1
+    ) as n
+)
+select tenant, shape from shapes
+
+-- name: tell_listeners
+-- $1 to $3: tenant, shape and key of an event, $4 the event's inbox key, $5 its body. One row per run.
+with heard as (
+    select distinct on (s.run, e.inbox_key) s.run, s.tenant, e.inbox_key, e.body
+    from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[])
+        as e (tenant, shape, key, inbox_key, body)
+    join subscriptions s on s.tenant = e.tenant and s.shape = e.shape and s.key = e.key
+)
+insert into inbox (run, key, tenant, kind, body, sweep_at)
+select run, inbox_key, tenant, 'event', body, now() + interval '2 seconds' from heard
+on conflict do nothing
+returning run
+
+-- name: mark_matched
+update events_in e set matched_at = now()
+from unnest($1::text[], $2::text[], $3::text[]) as m (tenant, source, id)
+where e.tenant = m.tenant and e.source = m.source and e.id = m.id
+
+-- name: unpublished
+select tenant, source, id, type, body from events_in
+where publish and published_at is null
+order by received_at limit $1
+
+-- name: mark_published
+update events_in e set published_at = now()
+from unnest($1::text[], $2::text[], $3::text[]) as m (tenant, source, id)
+where e.tenant = m.tenant and e.source = m.source and e.id = m.id
+
+-- name: sweep_events
+delete from events_in where ctid in (
+    select ctid from events_in
+    where received_at < now() - interval '7 days' and matched_at is not null
+        and (not publish or published_at is not null)
+    limit $1
+)
+
+-- name: bury_event
+insert into dead_letters (id, tenant, service, reason, detail, body)
+values ($1, $2, 'orchestrator', 'bad-event', $3, $4)

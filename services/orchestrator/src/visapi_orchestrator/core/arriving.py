@@ -1,0 +1,75 @@
+"""Events as the orchestrator takes them in. Pure."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from visapi_common.contracts import subjects
+from visapi_common.core.cloudevents import check_event, from_binary, is_binary
+from visapi_common.core.event_keys import key_in
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """An event that came in; `body` is its structured JSON."""
+
+    tenant: str
+    source: str
+    id: str
+    body: bytes
+    type: str = ""
+
+    @property
+    def inbox_key(self) -> str:
+        """Under which a run is told of it, once."""
+        return "event:" + hashlib.sha256(f"{self.source}\0{self.id}".encode()).hexdigest()
+
+
+class BadEvent(Exception):
+    """A message on `EVENTS` that is no CloudEvent; the text says why."""
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Where to look for those who listen to an event."""
+
+    event: Arrived
+    shape: str
+    key: bytes
+
+
+def read_message(subject: str, headers: Mapping[str, str], body: bytes) -> Arrived:
+    """The event in a message, structured or binary. Raises `BadEvent`."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    if is_binary(lower):
+        value: Any = from_binary(lower, body)
+    else:
+        try:
+            value = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+            raise BadEvent(f"neither a structured nor a binary CloudEvent: {wrong}") from wrong
+    errors = check_event(value)
+    if errors:
+        raise BadEvent("; ".join(f"{error.pointer or 'the event'}: {error.detail}" for error in errors[:10]))
+    event = cast("dict[str, Any]", value)
+    return Arrived(
+        subjects.event_tenant(subject), event["source"], event["id"], _encode(event), event["type"]
+    )
+
+
+def probes(events: Iterable[Arrived], shapes: Mapping[str, Sequence[str]]) -> list[Probe]:
+    """One probe per event and shape of its tenant, where the event has the shape's attributes."""
+    found: list[Probe] = []
+    for event in events:
+        wanted = shapes.get(event.tenant)
+        if not wanted:
+            continue
+        value = _decode(event.body)
+        for shape in wanted:
+            key = key_in(value, shape)
+            if key is not None:
+                found.append(Probe(event, shape, key))
+    return found
