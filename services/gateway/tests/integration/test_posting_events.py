@@ -62,7 +62,7 @@ async def test_binary_mode_takes_the_body_as_data(gateway: Any):
 )
 async def test_what_is_no_event_is_told_where(gateway: Any, body: Any, pointer: str):
     answer = await gateway.http.post("/v1/events", json=body, headers=STRUCTURED)
-    assert answer.status_code == 422
+    assert answer.status_code == 400
     assert answer.json()["errors"][0]["pointer"] == pointer
     assert await stored(gateway) == []
 
