@@ -161,10 +161,14 @@ def test_nothing_survives_a_killed_supervisor(stack: StackProcess):
     before = descendants(stack.supervisor)
     assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
 
+    def alive(process: psutil.Process) -> bool:
+        try:
+            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
     def gone() -> bool:
-        return not [
-            process for process in before if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        return not [process for process in before if alive(process)]
 
     wait_for(gone, timeout_s=30, what="every process gone")
     stack.ready_file.unlink()

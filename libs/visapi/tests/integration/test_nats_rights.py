@@ -7,6 +7,7 @@ import nats
 import pytest
 from nats import errors as nats_errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from kit.servers import NatsServer
 from visapi.stack.nats_rights import NOTIFIER_FUNCTIONS, PDF_FUNCTIONS, USERS
@@ -20,8 +21,10 @@ SERVICES = {"gateway", "orchestrator", "pdf-worker", "notifier", "worker"}
 WORKERS = {"pdf-worker", "notifier", "worker"}
 
 PUBLISHES = {
-    subjects.trigger(RUN): {"gateway"},
-    subjects.inbox(RUN): {"gateway"},
+    subjects.trigger(RUN): {"gateway", "orchestrator"},
+    subjects.inbox(RUN): {"gateway", "orchestrator"},
+    subjects.event("default", "com.example.paid"): {"orchestrator", "worker"},
+    subjects.CONTROL_EVENTS: {"gateway"},
     subjects.CONTROL_KEYS: {"gateway"},
     subjects.result(RUN): WORKERS,
     subjects.heartbeat(RUN): WORKERS,
@@ -58,9 +61,12 @@ SUBSCRIBES = {
     subjects.CONTROL_CANCELLED: WORKERS,
     subjects.CONTROL_REGISTER: {"orchestrator"},
     subjects.CONTROL_CLAIM: {"orchestrator"},
+    subjects.CONTROL_EVENTS: {"orchestrator"},
     subjects.ENGINE_ALL: set[str](),
     subjects.TASKS_ALL: set[str](),
-    "_INBOX.>": set[str](),
+    subjects.EVENTS_ALL: {"worker"},
+    "_INBOX.>": {"worker"},
+    "_INBOX.anybody.x": {"worker"},
     "_INBOX.gateway.x": {"gateway"},
     "_INBOX.orchestrator.x": {"orchestrator"},
     "_INBOX.notifier.x": {"notifier"},
@@ -116,6 +122,27 @@ async def test_a_user_may_hear_its_own_subjects_and_no_others(shared_nats: NatsS
     allowed = {subject for subject in SUBSCRIBES if await probe.may_subscribe(subject)}
     await probe.client.close()
     assert allowed == {subject for subject, users in SUBSCRIBES.items() if user in users}
+
+
+async def test_whoever_names_inboxes_as_they_please_hears_nothing_of_the_services(shared_nats: NatsServer):
+    worker, admin = Client(), Client()
+    await worker.connect(shared_nats.url("worker"))
+    await admin.connect(shared_nats.url())
+    heard: list[str] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.subject)
+
+    for subject in ("_INBOX.>", "_INBOX.*.*"):
+        await worker.subscribe(subject, cb=hear)
+    await worker.flush()
+    for subject in ("_INBOX.gateway.x", "_INBOX.orchestrator.x", "_INBOX.notifier.x", "_INBOX.mine.x"):
+        await admin.publish(subject, b"secret")
+    await admin.flush()
+    await worker.flush()
+    await worker.close()
+    await admin.close()
+    assert set(heard) == {"_INBOX.mine.x"}
 
 
 async def test_nobody_connects_without_a_password(nats_server: NatsServer):

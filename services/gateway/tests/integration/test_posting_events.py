@@ -68,7 +68,8 @@ async def test_what_is_no_event_is_told_where(gateway: Any, body: Any, pointer: 
 
 
 async def test_a_key_without_the_scope_may_not_post(gateway: Any):
-    client = gateway.client(await gateway.key(scopes=("runs:read",)))
+    made = await gateway.http.post("/v1/keys", json={"name": "reader", "scopes": ["runs:read"]})
+    client = gateway.client(made.json()["key"])
     answer = await client.post("/v1/events", json=GOOD, headers=STRUCTURED)
     assert answer.status_code == 403
     await client.aclose()

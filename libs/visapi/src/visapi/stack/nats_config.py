@@ -56,7 +56,10 @@ def _permissions(rights: Rights) -> str:
     publish = f"allow: {_texts(rights.publish)}"
     if rights.deny_publish:
         publish += f", deny: {_texts(rights.deny_publish)}"
-    text = f"{{ publish: {{ {publish} }}, subscribe: {{ allow: {_texts(rights.subscribe)} }}"
+    subscribe = f"allow: {_texts(rights.subscribe)}"
+    if rights.deny_subscribe:
+        subscribe += f", deny: {_texts(rights.deny_subscribe)}"
+    text = f"{{ publish: {{ {publish} }}, subscribe: {{ {subscribe} }}"
     if rights.responds:
         text += ', allow_responses: { max: 1, expires: "30s" }'
     return f"{text} }}"

@@ -31,6 +31,7 @@ class Rights(msgspec.Struct, frozen=True):
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
     deny_publish: tuple[str, ...] = ()
+    deny_subscribe: tuple[str, ...] = ()
     responds: bool = False
 
 
@@ -100,8 +101,9 @@ def _builtin_worker(user: str, functions: tuple[str, ...]) -> Rights:
 
 
 def _own_workers() -> Rights:
-    """Workers of the stack's one tenant: every consumer but those of the built-in workers, because
-    a wildcard replaces a whole token and `fn-<tenant>-<function>` is one.
+    """Workers and event producers of the stack's one tenant, whose clients name their inboxes as they
+    please. Every consumer but those of the built-in workers, because a wildcard replaces a whole token
+    and `fn-<tenant>-<function>` is one.
     """
     stream = subjects.STREAM_TASKS
     builtin = [subjects.task_consumer(subjects.BUILTIN, name) for name in subjects.BUILTIN_FUNCTIONS]
@@ -110,8 +112,16 @@ def _own_workers() -> Rights:
             *_answers(WORKER),
             f"$JS.API.CONSUMER.MSG.NEXT.{stream}.*",
             f"$JS.ACK.{stream}.*.>",
+            subjects.EVENTS_ALL,
         ),
-        subscribe=(subjects.CONTROL_CANCELLED, _inbox(WORKER)),
+        subscribe=(
+            subjects.CONTROL_CANCELLED,
+            subjects.EVENTS_ALL,
+            _inbox(WORKER),
+            "_INBOX.*",
+            "_INBOX.*.*",
+        ),
+        deny_subscribe=tuple(_inbox(user) for user in USERS if user != WORKER),
         deny_publish=(
             *(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}" for consumer in builtin),
             *(f"$JS.ACK.{stream}.{consumer}.>" for consumer in builtin),
