@@ -139,8 +139,7 @@ async def test_whoever_names_inboxes_as_they_please_hears_nothing_of_the_service
     for subject in ("_INBOX.gateway.x", "_INBOX.orchestrator.x", "_INBOX.notifier.x", "_INBOX.mine.x"):
         await admin.publish(subject, b"secret")
     await admin.flush()
-    await worker.flush()
-    await worker.close()
+    await worker.drain()
     await admin.close()
     assert set(heard) == {"_INBOX.mine.x"}
 
