@@ -24,6 +24,7 @@ MATRIX = {
     "runs": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "runs_done": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "subscriptions": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "secrets": {GATEWAY: "idc", ORCHESTRATOR: "", NOTIFIER: "r"},
     "streams": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "tasks": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "tenants": {GATEWAY: "r", ORCHESTRATOR: "r", NOTIFIER: ""},

@@ -93,7 +93,13 @@ def test_an_unknown_run_is_one_clear_line(stack: StackProcess):
 
 def test_each_service_sees_only_its_own_secrets(stack: StackProcess):
     secrets = msgspec.json.decode((stack.data_dir / "secrets.json").read_bytes())
-    allowed = {"key_pepper": {"gateway"}, "link_secret": {"gateway"}, "effect_secret": {"orchestrator"}}
+    allowed = {
+        "key_pepper": {"gateway"},
+        "link_secret": {"gateway"},
+        "effect_secret": {"orchestrator"},
+        "handle_secret": {"orchestrator", "notifier"},
+        "sealing_key": {"gateway", "notifier"},
+    }
     for name, view in stack.processes().items():
         if name == "postgres":
             continue

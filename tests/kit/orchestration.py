@@ -294,6 +294,7 @@ class Stack:
             nats_url=self.nats.url("orchestrator"),
             artifacts_url=f"file://{self._folder}",
             effect_secret=SECRET,
+            handle_secret=SECRET,
             engine_processes=1,
             **more,
         )

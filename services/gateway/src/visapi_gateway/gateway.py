@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
+from secrets import token_bytes
 
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import RandomIds, SystemClock
 from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.core.errors import TransientFault
+from visapi_common.core.sealing import NONCE_BYTES
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
@@ -20,6 +23,7 @@ from visapi_gateway.adapters.event_ledger import PgEventLedger
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
 from visapi_gateway.adapters.messages import Messages
 from visapi_gateway.adapters.run_store import RunStore
+from visapi_gateway.adapters.secret_store import PgSecretStore
 from visapi_gateway.adapters.workflow_store import WorkflowStore
 from visapi_gateway.app.accept_events import AcceptEvents
 from visapi_gateway.app.accept_trigger import Accepting
@@ -31,6 +35,7 @@ from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.live import LiveHub
 from visapi_gateway.app.manage_keys import Keys
+from visapi_gateway.app.manage_secrets import Secrets
 from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.start_run import StartRun
 from visapi_gateway.app.system import System
@@ -84,6 +89,7 @@ class Gateway:
             commands=Commands(runs, views, self._messages.hint),
             events=AcceptEvents(PgEventLedger(pool), self._messages.events_arrived),
             workflows=Workflows(workflows, definitions, compile_definition, clock),
+            secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),
             keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),
             artifacts=Artifacts(
                 ArtifactSource(ArtifactStore.open(settings.artifacts_url)), settings.link_secret, clock

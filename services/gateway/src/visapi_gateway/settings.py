@@ -20,6 +20,8 @@ class GatewaySettings(CommonSettings, frozen=True, kw_only=True):
     """Keys the hashes of API keys; at least 16 bytes in hex."""
     link_secret: Pepper
     """Signs links and cursors; at least 16 bytes in hex."""
+    sealing_key: Annotated[SecretBytes, msgspec.Meta(min_length=32, max_length=32)] | None = None
+    """Seals secrets (32 bytes in hex); the notifier has the same. Unset: secrets cannot be stored."""
     http_host: str = "127.0.0.1"
     http_port: Port = 8080
     postgres_connections: Annotated[int, msgspec.Meta(ge=3, le=100)] = 8

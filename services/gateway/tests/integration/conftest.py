@@ -149,6 +149,7 @@ def settings_for(database: Database, nats_url: str, folder: Path, **changes: Any
         artifacts_url=(folder / "artifacts").as_uri(),
         key_pepper=PEPPER,
         link_secret=bytes(range(32, 64)),
+        sealing_key=bytes(range(64, 96)),
         http_port=0,
         access_log=False,
         postgres_connections=6,

@@ -16,11 +16,16 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
 from visapi_common.worker.worker import Worker
+from visapi_notifier.adapters.documents import TextDocuments
 from visapi_notifier.adapters.ledger import PostgresLedger
+from visapi_notifier.adapters.secret_rows import PostgresSecrets
 from visapi_notifier.adapters.world import World
+from visapi_notifier.app.authentication import Authenticator
 from visapi_notifier.app.deliver import Deliverer
 from visapi_notifier.app.functions import Functions
+from visapi_notifier.app.http_functions import HttpFunctions
 from visapi_notifier.app.leases import LeaseKeeper
+from visapi_notifier.app.secrets import Secrets
 from visapi_notifier.settings import NotifierSettings
 
 
@@ -47,7 +52,12 @@ async def _body(settings: NotifierSettings, world: World, lifecycle: Lifecycle) 
         ledger, leases, clock, lifecycle.metrics, new_owner=lambda: secrets.token_hex(16), draw=random.random
     )
     worker = Worker("notifier")
-    Functions(deliverer, world, clock).register(worker)
+    secrets_of = Secrets(
+        PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None, settings.handle_secret
+    )
+    authenticator = Authenticator(world.exchange, clock, partial(secrets.token_hex, 16))
+    http = HttpFunctions(deliverer, secrets_of, authenticator, TextDocuments(), clock)
+    Functions(deliverer, world, clock, secrets_of, http).register(worker)
     async with asyncio.TaskGroup() as group:
         upkeep = [group.create_task(ledger.run()), group.create_task(leases.run())]
         await worker.serve(

@@ -1,6 +1,6 @@
 """The notifier's settings; see `visapi_common.runtime.settings` for how they are read."""
 
-from visapi_common.runtime.settings import CommonSettings, Secret
+from visapi_common.runtime.settings import CommonSettings, Secret, SecretBytes
 
 
 class NotifierSettings(CommonSettings, frozen=True, kw_only=True):
@@ -14,6 +14,10 @@ class NotifierSettings(CommonSettings, frozen=True, kw_only=True):
     """Connections to PostgreSQL; writes are batched, so few are needed."""
     artifacts_url: str | None = None
     """The artifact store, `file:///…` or `s3://bucket/prefix`: attachments and large values."""
+    handle_secret: SecretBytes | None = None
+    """Tells the handles of secrets from text (hex); the orchestrator has the same."""
+    sealing_key: SecretBytes | None = None
+    """Opens secrets (32 bytes in hex); the gateway has the same. Unset: no secret can be used."""
     smtp_url: Secret | None = None
     """The mail relay: `smtp://user:password@host:port?starttls=auto|required|off` or `smtps://…`."""
     mail_from: str = "VisAPI <no-reply@localhost>"

@@ -19,6 +19,8 @@ class OrchestratorSettings(CommonSettings, frozen=True, kw_only=True):
     effect_secret: SecretBytes
     """Keys effect keys and task tokens (hex). Changing it makes open tasks' results unbelievable and
     repeats effects: never change it while runs are open."""
+    handle_secret: SecretBytes
+    """Signs the handles that stand for secrets in a running workflow (hex); the notifier has the same."""
     engine_processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     """One runs while another is replaced; more help only with more cores."""
     lanes: Annotated[int, msgspec.Meta(ge=1, le=32)] = 3

@@ -36,6 +36,10 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def unix_s(self) -> int:
+        """Whole seconds since 1970."""
+        return int(time.time())
+
 
 class RandomIds:
     """UUIDv7 (RFC 9562) of now and 80 random bits."""

@@ -11,8 +11,9 @@ BUILTIN_FUNCTIONS = (
     "notify.webhook",
     "notify.slack",
     "http.request",
+    "openapi.request",
 )
-"""Functions served by the built-in workers; `http.request` is what `call: http` becomes."""
+"""Functions served by the built-in workers; `call: http` becomes `http.request`, `call: openapi` the last."""
 
 PARTITIONS = 64
 

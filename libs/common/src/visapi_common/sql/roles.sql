@@ -8,6 +8,11 @@ grant select on tenants, api_keys, programs, workflows, runs, runs_done, history
     dead_letters, functions to visapi_gateway;
 grant insert on api_keys, programs, workflows, runs, inbox, idempotency, events_in to visapi_gateway;
 grant select on events_in to visapi_gateway;
+-- The gateway seals secrets and never reads them back.
+grant insert, delete on secrets to visapi_gateway;
+grant update (sealed, hosts, updated_at, updated_by) on secrets to visapi_gateway;
+grant select (tenant, name, hosts, updated_at, updated_by) on secrets to visapi_gateway;
+grant select on secrets to visapi_notifier;
 grant update on api_keys to visapi_gateway;
 grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_gateway;
 
@@ -24,7 +29,7 @@ declare
     t text;
 begin
     foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
-        'events_in']
+        'events_in', 'secrets']
     loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);
@@ -34,6 +39,8 @@ begin
             || '(tenant = any (string_to_array(current_setting(''visapi.tenants'', true), '','')))', t);
         execute format('drop policy if exists orchestrator_all on %I', t);
         execute format('create policy orchestrator_all on %I to visapi_orchestrator using (true)', t);
+        execute format('drop policy if exists notifier_all on %I', t);
+        execute format('create policy notifier_all on %I to visapi_notifier using (true)', t);
     end loop;
 end
 $$;

@@ -28,13 +28,22 @@ _PREFETCH_MAX = 256
 class Function:
     """One function: what is announced of it, and how to call it."""
 
-    def __init__(self, spec: FunctionSpec, handler: Handler, *, local: int, claims: bool) -> None:
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        handler: Handler,
+        *,
+        local: int,
+        claims: bool,
+        shape: type | None = None,
+    ) -> None:
         self.spec = spec
         self.local = local
         """Tasks at once in this process."""
         self.claims = claims and spec.effect is EffectClass.ONCE
         """Whether the orchestrator is asked before each start (DESIGN 3.6)."""
         self._handler = handler
+        self._shape = shape
         parameters = list(inspect.signature(handler).parameters)
         if not 1 <= len(parameters) <= 2:
             raise TypeError(f"{spec.name}: a function takes its input and perhaps a TaskContext")
@@ -76,7 +85,7 @@ class Function:
         first = next(iter(inspect.signature(self._handler).parameters))
         return msgspec.structs.replace(
             self.spec,
-            input_schema=self.spec.input_schema or _schema_of(hints.get(first, Any)),
+            input_schema=self.spec.input_schema or _schema_of(self._shape or hints.get(first, Any)),
             output_schema=self.spec.output_schema or _schema_of(hints.get("return", Any)),
         )
 

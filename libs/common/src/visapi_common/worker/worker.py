@@ -67,12 +67,14 @@ class Worker:
         input_schema: dict[str, Any] | None = None,
         output_schema: dict[str, Any] | None = None,
         claims: bool = True,
+        shape: type | None = None,
     ) -> Callable[[H], H]:
         """Serve the decorated function under `name`.
 
         It takes the input and, when it has a second parameter, a `TaskContext`. `concurrency`
         bounds the tasks in work over all replicas, `local` those in this process (the same when
-        unset). `claims=False` is for a *once* function that keeps a ledger of its own.
+        unset). `claims=False` is for a *once* function that keeps a ledger of its own. `shape` is
+        what is announced of the input where the function reads it by itself, as plain data.
         """
 
         def register(handler: H) -> H:
@@ -88,7 +90,9 @@ class Worker:
             )
             if name in self._functions:
                 raise ValueError(f"the function {name} is registered twice")
-            self._functions[name] = Function(spec, handler, local=local or concurrency, claims=claims)
+            self._functions[name] = Function(
+                spec, handler, local=local or concurrency, claims=claims, shape=shape
+            )
             return handler
 
         return register

@@ -1,6 +1,6 @@
 """The state of one compilation: findings, nodes, expressions to check, and where things stand."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -71,6 +71,8 @@ class Reusables(msgspec.Struct, frozen=True):
     retries: Mapping[str, Any] = {}
     timeouts: Mapping[str, Any] = {}
     functions: Mapping[str, Any] = {}
+    authentications: Mapping[str, Any] = {}
+    secrets: Sequence[str] = ()
 
 
 class ToCheck(msgspec.Struct, frozen=True):
@@ -101,6 +103,8 @@ class Build:
         self.use = Reusables()
         self.extensions: list[Extension] = []
         self.definitions: dict[str, Any] = {}
+        self.secrets: set[tuple[str, ...]] = set()
+        """The secrets that expressions use, each by its name and members."""
         self.loose = False
         self.nodes: dict[str, Node] = {}
         self.expressions: list[ToCheck] = []

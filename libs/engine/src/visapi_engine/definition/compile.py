@@ -20,7 +20,7 @@ from visapi_engine.definition.settings import read_settings
 from visapi_engine.definition.shapes import as_object, check_keys
 from visapi_engine.definition.source import read_source
 from visapi_engine.definition.tasks.lists import compile_list
-from visapi_engine.definition.templates import WORKFLOW_INPUT, WORKFLOW_OUTPUT, check_with_libjq
+from visapi_engine.definition.templates import SECRETS, WORKFLOW_INPUT, WORKFLOW_OUTPUT, check_with_libjq
 
 __all__ = ["Compiled", "DefinitionInvalid", "compile_definition"]
 
@@ -85,7 +85,7 @@ def _compile(build: Build, data: Any) -> Program:
     build.loose = mode == "loose"
     if "use" in root:
         read_use(build, root["use"])
-    input_schema, input_from = read_transform(build, root, ("input", "from"), "", WORKFLOW_INPUT)
+    input_schema, input_from = read_transform(build, root, ("input", "from"), "", WORKFLOW_INPUT | SECRETS)
     output_schema, output_as = read_transform(build, root, ("output", "as"), "", WORKFLOW_OUTPUT)
     children = compile_list(build, _ROOT, root["do"], "do") if "do" in root else []
     return Program(
@@ -102,4 +102,5 @@ def _compile(build: Build, data: Any) -> Program:
         timeout=read_timeout(build, root, "", WORKFLOW_OUTPUT),
         evaluate_mode=mode,
         settings=read_settings(build, document),
+        secrets=sorted(list(path) for path in build.secrets),
     )

@@ -11,6 +11,7 @@ from visapi_engine.definition.program import Common, Duration, Flow, Template, V
 from visapi_engine.definition.schemas import SchemaInvalid, build_validator
 from visapi_engine.definition.shapes import as_choice, as_object, check_keys, kind
 from visapi_engine.definition.templates import (
+    SECRETS,
     TASK,
     TASK_BEFORE,
     TASK_EXPORT,
@@ -20,6 +21,7 @@ from visapi_engine.definition.templates import (
 )
 
 TASK_KEYS = ("if", "input", "output", "export", "timeout", "then", "metadata")
+_ANSWER = frozenset({"authorization"})
 UNCERTAIN = ("hold", "retry")
 _EXTERNAL = "schemas from a URL; write the schema under `document`"
 
@@ -28,11 +30,13 @@ def read_common(build: Build, place: Place, body: dict[str, Any]) -> Common:
     """The shared part of a task's body."""
     bound = place.variables
     input_schema, input_from = read_transform(
-        build, body, ("input", "from"), place.source, TASK_BEFORE | bound
+        build, body, ("input", "from"), place.source, TASK_BEFORE | SECRETS | bound
     )
-    output_schema, output_as = read_transform(build, body, ("output", "as"), place.source, TASK | bound)
+    output_schema, output_as = read_transform(
+        build, body, ("output", "as"), place.source, TASK | _ANSWER | bound
+    )
     export_schema, export_as = read_transform(
-        build, body, ("export", "as"), place.source, TASK_EXPORT | bound
+        build, body, ("export", "as"), place.source, TASK_EXPORT | _ANSWER | bound
     )
     when: Template | None = None
     if "if" in body:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from visapi_engine.definition.authentication import read_authentication
 from visapi_engine.definition.build import Build, Place, Reusables
 from visapi_engine.definition.data_flow import read_timeout
 from visapi_engine.definition.errors import read_error
@@ -11,21 +12,18 @@ from visapi_engine.definition.findings import Findings
 from visapi_engine.definition.functions import REFUSED_CALLS
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.retries import read_retry
+from visapi_engine.definition.secrets import read_secrets
 from visapi_engine.definition.shapes import as_choice, as_object, as_text, check_keys, kind
 from visapi_engine.definition.tasks.lists import compile_task
-from visapi_engine.definition.templates import TASK
+from visapi_engine.definition.templates import CALL, TASK
 from visapi_engine.definition.versions import is_version
 
 DSL_VERSIONS = ("1.0.0", "1.0.1", "1.0.2", "1.0.3")
 
 _DOCUMENT_KEYS = ("dsl", "namespace", "name", "version", "title", "summary", "tags", "metadata")
-_MAPS = ("errors", "functions", "retries", "timeouts")
-_USE_KEYS = (*_MAPS, "extensions")
-_USE_REFUSED = {
-    "authentications": "authentication policies",
-    "catalogs": 'catalogs; functions come from the catalog "default"',
-    "secrets": "secrets",
-}
+_MAPS = ("authentications", "errors", "functions", "retries", "timeouts")
+_USE_KEYS = (*_MAPS, "extensions", "secrets")
+_USE_REFUSED = {"catalogs": 'catalogs; functions come from the catalog "default"'}
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
 
@@ -95,7 +93,10 @@ def read_use(build: Build, value: Any) -> None:
         for key in _MAPS
         if key in given
     }
-    build.use = Reusables(**kept)
+    secrets = read_secrets(build, given["secrets"]) if "secrets" in given else []
+    build.use = Reusables(**kept, secrets=secrets)
+    for name, policy in build.use.authentications.items():
+        read_authentication(build, policy, join("/use/authentications", name), CALL, named=False)
     for name in build.use.errors:
         read_error(build, name, join("/use/errors", name), TASK)
     for name in build.use.timeouts:

@@ -16,10 +16,11 @@ from visapi_engine.definition.versions import is_version
 BUILTIN_VERSION = "1.0.0"
 HTTP_FUNCTION = "http.request"
 """The function that `call: http` becomes."""
+OPENAPI_FUNCTION = "openapi.request"
+"""The function that `call: openapi` becomes."""
 
 REFUSED_CALLS = {
     "grpc": "gRPC calls",
-    "openapi": "OpenAPI calls; use `call: http`",
     "asyncapi": "AsyncAPI calls",
     "a2a": "A2A calls",
     "mcp": "MCP calls",

@@ -1,10 +1,12 @@
 """`call: http` (dsl-reference, HTTP Call): its `with`, checked and compiled as arguments of `http.request`.
 
-The endpoint becomes one text whatever its form; output and redirect keep their defaults for the worker.
+The endpoint becomes one text, or a text and a policy; output and redirect keep their defaults for the
+worker.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from visapi_engine.definition.authentication import read_authentication
 from visapi_engine.definition.build import Build
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import Literal, Template
@@ -15,33 +17,47 @@ from visapi_engine.definition.uri_templates import uri_template
 _KEYS = ("method", "endpoint", "headers", "body", "query", "output", "redirect")
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 _OUTPUTS = ("content", "response", "raw")
-_AUTHENTICATION = "authentication of endpoints; send an authorization header"
 
 
-def compile_http(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
+class HttpCall(NamedTuple):
+    """Compiled arguments, and the scheme of the authentication among them (for `$authorization`)."""
+
+    arguments: Template
+    scheme: str | None
+
+
+def compile_http(build: Build, value: Any, at: str, names: frozenset[str]) -> HttpCall:
     """The arguments of an HTTP call."""
     given = as_object(build.findings, value, at, "`with` of an HTTP call")
     if given is None:
-        return Literal(None)
+        return HttpCall(Literal(None), None)
     check_keys(build.findings, given, at, _KEYS, required=("method", "endpoint"))
     fields: dict[str, Template] = {}
+    scheme = None
     if "method" in given:
         fields["method"] = _method(build, given["method"], join(at, "method"), names)
     if "endpoint" in given:
-        fields["endpoint"] = _endpoint(build, given["endpoint"], join(at, "endpoint"), names)
+        fields["endpoint"], scheme = endpoint(build, given["endpoint"], join(at, "endpoint"), names)
     for key, kinds in (("headers", (str,)), ("query", (str, int, float, bool))):
         if key in given:
             _check_mapping(build, given[key], join(at, key), key, kinds)
             fields[key] = template(build, given[key], join(at, key), names)
     if "body" in given:
         fields["body"] = template(build, given["body"], join(at, "body"), names)
+    fields |= read_answer_options(build, given, at)
+    return HttpCall(record(fields), scheme)
+
+
+def read_answer_options(build: Build, given: dict[str, Any], at: str) -> dict[str, Template]:
+    """`output` and `redirect`: what is made of the answer."""
+    fields: dict[str, Template] = {}
     if "output" in given:
         as_choice(build.findings, given["output"], join(at, "output"), "`output`", _OUTPUTS)
         fields["output"] = Literal(given["output"])
     if "redirect" in given:
         as_flag(build.findings, given["redirect"], join(at, "redirect"), "`redirect`")
         fields["redirect"] = Literal(given["redirect"])
-    return record(fields)
+    return fields
 
 
 def _method(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
@@ -53,14 +69,21 @@ def _method(build: Build, value: Any, at: str, names: frozenset[str]) -> Templat
     return Literal(text.lower() if text is not None else None)
 
 
-def _endpoint(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
-    if isinstance(value, dict):
-        given = as_object(build.findings, value, at, "`endpoint`") or {}
-        refused = {"authentication": _AUTHENTICATION}
-        check_keys(build.findings, given, at, ("uri",), required=("uri",), refused=refused)
-        if "uri" not in given:
-            return Literal(None)
-        value, at = given["uri"], join(at, "uri")
+def endpoint(build: Build, value: Any, at: str, names: frozenset[str]) -> HttpCall:
+    """An endpoint (dsl-reference, Endpoint): a URI, or one with a policy."""
+    if not isinstance(value, dict):
+        return HttpCall(_uri(build, value, at, names), None)
+    given = as_object(build.findings, value, at, "`endpoint`") or {}
+    check_keys(build.findings, given, at, ("uri", "authentication"), required=("uri",))
+    uri = _uri(build, given["uri"], join(at, "uri"), names) if "uri" in given else Literal(None)
+    if "authentication" not in given:
+        return HttpCall(uri, None)
+    where = join(at, "authentication")
+    policy = read_authentication(build, given["authentication"], where, names)
+    return HttpCall(record({"uri": uri, "authentication": policy.argument}), policy.scheme)
+
+
+def _uri(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
     text = as_text(build.findings, value, at, "the endpoint's URI")
     if text is None:
         return Literal(None)

@@ -186,6 +186,8 @@ class CallNode(_Node, frozen=True, tag="call", omit_defaults=True):
     arguments: Template
     on_uncertain: str = "hold"
     function_version: str | None = None
+    scheme: str | None = None
+    """Of its authentication: what `$authorization.scheme` is."""
 
 
 class SwitchNode(_Node, frozen=True, tag="switch"):
@@ -303,6 +305,8 @@ class Program(msgspec.Struct, frozen=True, omit_defaults=True):
     """The whole document, where an expression asks for `$workflow.definition`."""
     definitions: dict[str, Any] = {}
     """The tasks as written, by pointer, where an expression asks for `$task`."""
+    secrets: list[list[str]] = []
+    """The secrets that expressions use, each by its name and members."""
     quiet: bool = False
     """Runs of it leave no history: the system's own listeners."""
     v: int = PROGRAM_VERSION

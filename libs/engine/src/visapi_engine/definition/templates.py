@@ -12,6 +12,7 @@ from visapi_engine.definition.build import NODES_MAX, TOKENS_MAX, Build
 from visapi_engine.definition.findings import listed, nearest
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import Jq, Literal, Record, Sequence, Template
+from visapi_engine.definition.secrets import note_secrets
 from visapi_engine.definition.shapes import kind
 from visapi_engine.expressions.gate import REFUSED_VARIABLES, Refused, inspect
 from visapi_engine.expressions.libjq import compile_errors
@@ -23,7 +24,10 @@ TASK_BEFORE = frozenset({"context", "task", "workflow", "runtime"})
 TASK = TASK_BEFORE | {"input"}
 """A task's definition and its `output.as`."""
 TASK_EXPORT = TASK | {"output"}
-STANDARD = TASK_EXPORT | REFUSED_VARIABLES.keys()
+SECRETS = frozenset({"secrets"})
+"""Where a secret may be named: `input.from`, and what a task passes on."""
+CALL = TASK | SECRETS
+STANDARD = TASK_EXPORT | SECRETS | {"authorization"} | REFUSED_VARIABLES.keys()
 """Names that no construct may bind (dsl.md, Runtime expression arguments)."""
 
 _WRAPPED = re.compile(r"\s*\$\{(.+)\}\s*", re.DOTALL)
@@ -134,6 +138,8 @@ def _loose(build: Build, value: str, names: frozenset[str]) -> Template:
     build.count(inspected)
     if build.full:
         return Literal(value)
+    if "secrets" in inspected.variables and "secrets" in names:
+        note_secrets(build, inspected.tokens, "")
     (error,) = compile_errors([(inspected.text, inspected.variables & names)])
     return Literal(value) if error is not None else Jq(value, otherwise=value)
 
@@ -147,6 +153,8 @@ def _checked(build: Build, source: str, at: str, names: frozenset[str]) -> Templ
             build.findings.error(at, reason)
         return Literal(None)
     build.expect(at, inspected, names)
+    if "secrets" in inspected.variables and "secrets" in names:
+        note_secrets(build, inspected.tokens, at)
     return Jq(source)
 
 

@@ -1,7 +1,7 @@
 """What an expression may say: pure, bounded jq (DESIGN section 5).
 
 Refused is everything that reads the process (environment, further inputs, files, its paths) or
-writes to it; secrets are refused by name until the engine can hand out opaque handles.
+writes to it.
 """
 
 import msgspec
@@ -37,8 +37,6 @@ REFUSED_VARIABLES = {
     "ENV": _ENVIRONMENT,
     "__loc__": _PROCESS,
     "__prog_args": _PROCESS,
-    "secrets": "not in this release: secrets",
-    "authorization": "not in this release: authentication",
 }
 
 

@@ -24,18 +24,23 @@ from visapi_engine.machine.state import State
 from visapi_engine.machine.transition import Transition
 
 
-def advance(plan: Plan, state: State | None, event: Event, evaluate: Evaluator) -> Advance:
-    """Fold one event into a run. Never changes `state`; never raises for what an event may say."""
+def advance(
+    plan: Plan, state: State | None, event: Event, evaluate: Evaluator, *, handle_key: bytes = b""
+) -> Advance:
+    """Fold one event into a run. Never changes `state`; never raises for what an event may say.
+
+    `handle_key` signs the handles of secrets (`visapi_common.core.secret_handles`).
+    """
     if isinstance(event, EngineFailed) and (state is None or state.status not in ENDED):
         return abandon(state, run=event.run, now_ms=event.now_ms, error=read_error(event.error, ROOT))
     if state is None:
         assert isinstance(event, Started), f"{type(event).__name__} before Started"
-        tx = Transition(plan, evaluate, State(run=event.run, started=event.now_ms), event.now_ms)
+        tx = Transition(plan, evaluate, State(run=event.run, started=event.now_ms), event.now_ms, handle_key)
         start(tx, event)
     elif state.status in ENDED:
         return Advance(state, [], [], noted=f"the run is {state.status}")
     else:
-        tx = Transition(plan, evaluate, state, event.now_ms)
+        tx = Transition(plan, evaluate, state, event.now_ms, handle_key)
         noted = react(tx, event)
         if noted is not None:
             return Advance(state, tx.commands, [], noted=noted)

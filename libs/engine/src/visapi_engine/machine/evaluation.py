@@ -51,6 +51,8 @@ def span(tx: Transition, duration: Duration, task: Task) -> int:
 def _variables(tx: Transition, task: Task) -> dict[str, Any]:
     found = _bound(tx, task.parent)
     found["runtime"] = _RUNTIME
+    if tx.secrets is not None:
+        found["secrets"] = tx.secrets
     if tx.plan.uses_context:
         found["context"] = tx.context
     if tx.plan.uses_workflow:

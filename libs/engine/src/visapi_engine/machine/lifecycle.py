@@ -8,6 +8,7 @@ from typing import Any
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
+from visapi_engine.definition.program import CallNode
 from visapi_engine.machine import dispatch, history
 from visapi_engine.machine.evaluation import checked, evaluate, holds, span
 from visapi_engine.machine.faults import TaskFault, plain, runtime_fault
@@ -17,6 +18,7 @@ from visapi_engine.machine.plan import ROOT
 from visapi_engine.machine.state import ExtendFrame, Pending
 from visapi_engine.machine.transition import Task, Transition
 
+HIDDEN = "***"
 STEPS_MAX = 500
 """Tasks begun in one transition; a run with more to begin goes on in the next one."""
 SLICES_MAX = 200
@@ -112,7 +114,10 @@ def _output(tx: Transition, task: Task, raw: Any) -> Any:
     """Transform and validate the output, then export. Raises `TaskFault`."""
     common = task.node.common
     task = task._replace(output=raw)
-    seen = {} if task.path == ROOT else {"input": task.input}
+    seen: dict[str, Any] = {} if task.path == ROOT else {"input": task.input}
+    if isinstance(task.node, CallNode) and task.node.scheme is not None:
+        # The parameter is a credential, so it is not told (docs/reference/language.md).
+        seen["authorization"] = {"scheme": task.node.scheme, "parameter": HIDDEN}
     output = raw if common.output_as is None else evaluate(tx, common.output_as, task, raw, **seen)
     checked(tx, common.output_schema, task, output)
     if common.export_as is not None:

@@ -11,6 +11,7 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus, TaskRef
+from visapi_common.core.secret_handles import nested
 from visapi_engine.definition.program import ExtendNode, Node
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine import history, paths
@@ -47,7 +48,9 @@ class Task(NamedTuple):
 class Transition:
     """Collects everything one event leads to."""
 
-    def __init__(self, plan: Plan, evaluator: Evaluator, state: State, now_ms: int) -> None:
+    def __init__(
+        self, plan: Plan, evaluator: Evaluator, state: State, now_ms: int, handle_key: bytes = b""
+    ) -> None:
         self.plan = plan
         self.evaluator = evaluator
         self.now_ms = now_ms
@@ -64,6 +67,8 @@ class Transition:
         self.entries: list[Entry] = []
         self.output: Any = None
         self.error: WorkflowError | None = None
+        self.secrets = nested(handle_key, plan.program.secrets) if plan.program.secrets else None
+        """What `$secrets` is: handles, made anew in each transition and never kept."""
         self._items: dict[int, list[Any]] = {}
 
     def state(self) -> State:

@@ -46,7 +46,7 @@ def fold(plan: Plan, evaluate: Evaluator, work: Work) -> Answer:
     state = None if work.state is None else decode_state(work.state)
     steps: list[Advance] = []
     for event in work.events:
-        step = advance(plan, state, event, evaluate)
+        step = advance(plan, state, event, evaluate, handle_key=work.handle_key)
         state = step.state
         steps.append(step)
     return answer(work, state, steps, quiet=plan.program.quiet)

@@ -28,6 +28,8 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     seq: int
     events: list[Event]
     state: bytes | None = None
+    handle_key: bytes = b""
+    """Signs the handles of this run's secrets; it is never stored."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

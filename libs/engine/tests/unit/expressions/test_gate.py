@@ -50,9 +50,6 @@ def reasons(source: str) -> str:
         "a::b",
         "def env: 1; env",
         "# \\\nenv\nenv",
-        "$secrets.token",
-        "{$secrets}",
-        "$authorization",
     ],
 )
 def test_what_reaches_beyond_the_scope_is_refused(source: str) -> None:

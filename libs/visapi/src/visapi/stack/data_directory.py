@@ -35,6 +35,8 @@ class StackSecrets(msgspec.Struct, frozen=True, kw_only=True):
     key_pepper: str
     effect_secret: str
     link_secret: str
+    handle_secret: str = ""
+    sealing_key: str = ""
     postgres: dict[str, str]
     nats: dict[str, str]
 
@@ -121,7 +123,15 @@ class DataDirectory:
         path = self.root / "secrets.json"
         if not path.exists():
             write_private(path, msgspec.json.encode(_new_secrets()))
-        return _read(path, StackSecrets)
+        kept = _read(path, StackSecrets)
+        if not kept.sealing_key:
+            # Of a release that had no secrets of tenants.
+            fresh = _new_secrets()
+            kept = msgspec.structs.replace(
+                kept, handle_secret=fresh.handle_secret, sealing_key=fresh.sealing_key
+            )
+            write_private(path, msgspec.json.encode(kept))
+        return kept
 
     def api_key(self) -> str | None:
         """The first API key, once it was made."""
@@ -147,6 +157,8 @@ def _new_secrets() -> StackSecrets:
         key_pepper=secrets.token_hex(32),
         effect_secret=secrets.token_hex(32),
         link_secret=secrets.token_hex(32),
+        handle_secret=secrets.token_hex(32),
+        sealing_key=secrets.token_hex(32),
         postgres=postgres.new_passwords(),
         nats=nats.new_passwords(),
     )

@@ -85,14 +85,20 @@ def _own(name: str, parts: Parts) -> dict[str, str]:
                 "VISAPI_HTTP_PORT": str(parts.ports["gateway"]),
                 "VISAPI_KEY_PEPPER": parts.secrets.key_pepper,
                 "VISAPI_LINK_SECRET": parts.secrets.link_secret,
+                "VISAPI_SEALING_KEY": parts.secrets.sealing_key,
             }
         case nats_rights.ORCHESTRATOR:
             return {
                 "VISAPI_POSTGRES_URL": parts.postgres.url("visapi_orchestrator"),
                 "VISAPI_EFFECT_SECRET": parts.secrets.effect_secret,
+                "VISAPI_HANDLE_SECRET": parts.secrets.handle_secret,
             }
         case nats_rights.NOTIFIER:
-            return {"VISAPI_POSTGRES_URL": parts.postgres.url("visapi_notifier")}
+            return {
+                "VISAPI_POSTGRES_URL": parts.postgres.url("visapi_notifier"),
+                "VISAPI_HANDLE_SECRET": parts.secrets.handle_secret,
+                "VISAPI_SEALING_KEY": parts.secrets.sealing_key,
+            }
         case _:
             return {}
 

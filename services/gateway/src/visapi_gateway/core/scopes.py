@@ -12,9 +12,10 @@ SCOPES = (
     "artifacts:read",
     "dead-letters:read",
     "dead-letters:write",
+    "secrets:write",
     "keys:admin",
 )
-DEFAULT_SCOPES = tuple(scope for scope in SCOPES if scope != "keys:admin")
+DEFAULT_SCOPES = tuple(scope for scope in SCOPES if scope not in ("keys:admin", "secrets:write"))
 """What a key gets when its maker names no scopes."""
 
 

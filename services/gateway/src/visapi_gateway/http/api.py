@@ -12,6 +12,7 @@ from visapi_gateway.app.command_run import Commands
 from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.manage_keys import Keys
+from visapi_gateway.app.manage_secrets import Secrets
 from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.start_run import StartRun
 from visapi_gateway.app.system import System
@@ -21,6 +22,7 @@ from visapi_gateway.http import (
     routes_events,
     routes_keys,
     routes_runs,
+    routes_secrets,
     routes_system,
     routes_workflows,
 )
@@ -36,6 +38,7 @@ from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
 from visapi_gateway.http.routes_events import EventRoutes
 from visapi_gateway.http.routes_keys import KeyRoutes
 from visapi_gateway.http.routes_runs import RunRoutes
+from visapi_gateway.http.routes_secrets import SecretRoutes
 from visapi_gateway.http.routes_system import SystemRoutes
 from visapi_gateway.http.routes_workflows import WorkflowRoutes
 from visapi_gateway.http.shell import AccessLog, Shell
@@ -53,6 +56,7 @@ class UseCases:
     events: AcceptEvents
     workflows: Workflows
     keys: Keys
+    secrets: Secrets
     artifacts: Artifacts
     system: System
 
@@ -78,6 +82,7 @@ def operations() -> list[Operation]:
         routes_events,
         routes_artifacts,
         routes_dead_letters,
+        routes_secrets,
         routes_keys,
         routes_system,
     )
@@ -106,6 +111,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
         *EventRoutes(cases.events).routes(),
         *ArtifactRoutes(cases.artifacts).routes(),
         *DeadLetterRoutes(cases.commands, cursors).routes(),
+        *SecretRoutes(cases.secrets, cursors).routes(),
         *KeyRoutes(cases.keys, cursors).routes(),
         *SystemRoutes(cases.system, openapi, docs).routes(),
     ]

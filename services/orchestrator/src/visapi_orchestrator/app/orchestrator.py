@@ -87,6 +87,8 @@ class Tuning(Protocol):
     @property
     def effect_secret(self) -> bytes: ...
     @property
+    def handle_secret(self) -> bytes: ...
+    @property
     def lanes(self) -> int: ...
     @property
     def batch_max(self) -> int: ...
@@ -118,7 +120,9 @@ class Orchestrator:
             timer_set=self._timer_set,
             emitted=self._events_emitted,
         )
-        transitions = Transitions(tools, secret=secret, record_inputs=tuning.record_inputs)
+        transitions = Transitions(
+            tools, secret=secret, handle_secret=tuning.handle_secret, record_inputs=tuning.record_inputs
+        )
         self._pump = Pump(
             results=world.results,
             triggers=world.triggers,

@@ -25,6 +25,7 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.errors import Fault, PermanentFault, UnknownFault
+from visapi_common.core.secret_handles import run_key
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.telemetry.spans import Spans
@@ -70,7 +71,7 @@ class Tools:
 class Transitions:
     """Advances batches. Several may be under way at once, but a run is in one of them at a time."""
 
-    def __init__(self, tools: Tools, *, secret: bytes, record_inputs: bool) -> None:
+    def __init__(self, tools: Tools, *, secret: bytes, handle_secret: bytes, record_inputs: bool) -> None:
         self._ledger = tools.ledger
         self._engine = tools.engine
         self._values = tools.values
@@ -81,6 +82,7 @@ class Transitions:
         self._timer_set = tools.timer_set
         self._emitted = tools.emitted
         self._secret = secret
+        self._handle_secret = handle_secret
         self._record = record_inputs
         self._recent = RecentRuns()
         self._relations = Relations(tools.ledger, tools.values)
@@ -162,7 +164,7 @@ class Transitions:
         for said in batch:
             facts = known[said.run]
             works[facts.run] = (said, facts, await self._events(said, facts, now_ms))
-        asked = [_work(facts, events) for _, facts, events in works.values() if events]
+        asked = [self._work(facts, events) for _, facts, events in works.values() if events]
         steps = [_silent(*work) for work in works.values() if not work[2]]
         with self._metrics.advance_seconds.time():
             steps += [
@@ -170,6 +172,17 @@ class Transitions:
                 async for answer in self._engine.advance(asked)
             ]
         return steps
+
+    def _work(self, facts: Facts, events: list[Event]) -> Work:
+        return Work(
+            run=facts.run,
+            tenant=facts.tenant,
+            program=facts.program,
+            seq=facts.seq,
+            events=events,
+            state=facts.state,
+            handle_key=run_key(self._handle_secret, facts.run),
+        )
 
     async def _events(self, said: Said, facts: Facts, now_ms: int) -> list[Event]:
         values = await self._values.resolve(said, facts)
@@ -261,7 +274,7 @@ class Transitions:
         error = standard_error("runtime", 500, title="Not storable", detail=str(fault))
         event = EngineFailed(now_ms=self._clock.now_ms(), run=str(step.facts.run), error=_encode(error))
         again: Batch = []
-        async for answer in self._engine.advance([_work(step.facts, [event])]):
+        async for answer in self._engine.advance([self._work(step.facts, [event])]):
             again += await self._write([await self._prepare(Step(step.said, step.facts, [event], answer))])
         return again
 
@@ -294,17 +307,6 @@ class Transitions:
         for outcome, count in outcomes.items():
             self._metrics.results_received.labels(outcome).inc(count)
         self._metrics.timers_fired.inc(timers)
-
-
-def _work(facts: Facts, events: list[Event]) -> Work:
-    return Work(
-        run=facts.run,
-        tenant=facts.tenant,
-        program=facts.program,
-        seq=facts.seq,
-        events=events,
-        state=facts.state,
-    )
 
 
 def _silent(said: Said, facts: Facts, events: list[Event]) -> Step:

@@ -4,23 +4,35 @@ A reusable function is expanded where it is called: the call becomes a sequence 
 first setting the function's input from `with`, the second the function's own task.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from visapi_engine.definition.build import Build, Construct, Place
 from visapi_engine.definition.data_flow import on_uncertain
 from visapi_engine.definition.functions import (
     HTTP_FUNCTION,
+    OPENAPI_FUNCTION,
     REFUSED_CALLS,
     FunctionName,
     check_arguments,
     read_reference,
 )
-from visapi_engine.definition.http_call import compile_http
+from visapi_engine.definition.http_call import HttpCall, compile_http
+from visapi_engine.definition.openapi_call import compile_openapi
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import CallNode, Common, DoNode, Literal, SetNode, Template
 from visapi_engine.definition.shapes import as_object, as_text
 from visapi_engine.definition.tasks.lists import compile_task
-from visapi_engine.definition.templates import TASK, template
+from visapi_engine.definition.templates import CALL, template
+
+_OUTBOUND: Mapping[str, tuple[str, Callable[[Build, Any, str, frozenset[str]], HttpCall]]] = {
+    "http": (HTTP_FUNCTION, compile_http),
+    HTTP_FUNCTION: (HTTP_FUNCTION, compile_http),
+    "openapi": (OPENAPI_FUNCTION, compile_openapi),
+    OPENAPI_FUNCTION: (OPENAPI_FUNCTION, compile_openapi),
+}
 
 
 def compile_call(build: Build, place: Place, body: dict[str, Any], common: Common) -> CallNode | DoNode:
@@ -32,14 +44,8 @@ def compile_call(build: Build, place: Place, body: dict[str, Any], common: Commo
         return _call(place, common, FunctionName("", None), Literal(None))
     if name in build.use.functions:
         return _expand(build, place, body, common, name)
-    if name in ("http", HTTP_FUNCTION):
-        if "with" not in body:
-            build.findings.error(
-                place.source, 'the property "with" is missing: an HTTP call needs its arguments'
-            )
-            return _call(place, common, FunctionName(HTTP_FUNCTION, None), Literal(None))
-        arguments = compile_http(build, body["with"], place.at("with"), TASK | place.variables)
-        return _call(place, common, FunctionName(HTTP_FUNCTION, None), arguments)
+    if name in _OUTBOUND:
+        return _outbound(build, place, body, common, name)
     function = read_reference(build.findings, name, place.at("call"), build.use.functions)
     if function is None:
         return _call(place, common, FunctionName("", None), Literal(None))
@@ -47,6 +53,18 @@ def compile_call(build: Build, place: Place, body: dict[str, Any], common: Commo
     if isinstance(body.get("with", {}), dict):
         check_arguments(build.findings, function.name, body.get("with", {}), place.at("with"))
     return _call(place, common, function, arguments)
+
+
+def _outbound(build: Build, place: Place, body: dict[str, Any], common: Common, name: str) -> CallNode:
+    function, compile_with = _OUTBOUND[name]
+    if "with" not in body:
+        build.findings.error(
+            place.source, f'the property "with" is missing: `call: {name}` needs its arguments'
+        )
+        return _call(place, common, FunctionName(function, None), Literal(None))
+    compiled = compile_with(build, body["with"], place.at("with"), CALL | place.variables)
+    node = _call(place, common, FunctionName(function, None), compiled.arguments)
+    return msgspec.structs.replace(node, scheme=compiled.scheme)
 
 
 def _call(place: Place, common: Common, function: FunctionName, arguments: Template) -> CallNode:
@@ -65,7 +83,7 @@ def _call(place: Place, common: Common, function: FunctionName, arguments: Templ
 def _arguments(build: Build, place: Place, body: dict[str, Any]) -> Template:
     given = as_object(build.findings, body.get("with", {}), place.at("with"), "`with`")
     return (
-        template(build, given, place.at("with"), TASK | place.variables)
+        template(build, given, place.at("with"), CALL | place.variables)
         if given is not None
         else Literal(None)
     )

@@ -4,14 +4,14 @@ from typing import Any
 
 from visapi_engine.definition.build import Build, Construct, Place
 from visapi_engine.definition.program import Common, Literal, SetNode
-from visapi_engine.definition.templates import TASK, expression_or_object
+from visapi_engine.definition.templates import CALL, expression_or_object
 
 
 def compile_set(build: Build, place: Place, body: dict[str, Any], common: Common) -> SetNode:
     given = body["set"]
     if given == {}:
         build.findings.error(place.at("set"), "`set` must have at least one property")
-    value = expression_or_object(build, given, place.at("set"), TASK | place.variables, "`set`")
+    value = expression_or_object(build, given, place.at("set"), CALL | place.variables, "`set`")
     return SetNode(
         pointer=place.pointer,
         name=place.name,

@@ -17,6 +17,7 @@ from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.core.http_headers import checked_headers
+from visapi_notifier.core.oauth import Policy
 from visapi_notifier.core.reading import Capabilities, Reading, Refused, Sent, communication
 
 CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=10 * 1024 * 1024)
@@ -48,10 +49,13 @@ class Bearer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Authentication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Inline policies only; named ones are resolved before the task is made."""
+    """One policy, inline: named ones are resolved before the task is made."""
 
     basic: Basic | None = None
     bearer: Bearer | None = None
+    digest: Basic | None = None
+    oauth2: Policy | None = None
+    oidc: Policy | None = None
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

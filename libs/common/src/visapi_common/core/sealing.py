@@ -1,0 +1,30 @@
+"""Sealing values at rest: AES-256-GCM with the tenant and the name as associated data, so that a sealed
+value opens nowhere but in its own place.
+"""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+
+
+class CannotOpen(Exception):
+    """The value was sealed with another key, for another place, or was changed."""
+
+
+def seal(key: bytes, value: bytes, *, tenant: str, name: str, nonce: bytes) -> bytes:
+    """Seal a value; `nonce` is 12 random bytes, never used twice with a key."""
+    return nonce + AESGCM(key).encrypt(nonce, value, _place(tenant, name))
+
+
+def unseal(key: bytes, sealed: bytes, *, tenant: str, name: str) -> bytes:
+    """The value. Raises `CannotOpen`."""
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _place(tenant, name))
+    except (InvalidTag, ValueError) as wrong:
+        raise CannotOpen(f"the secret {name!r} cannot be opened with this key") from wrong
+
+
+def _place(tenant: str, name: str) -> bytes:
+    return f"{tenant}\0{name}".encode()

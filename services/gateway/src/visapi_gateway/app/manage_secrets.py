@@ -1,0 +1,97 @@
+"""Secrets: sealed as they come in; their values are never read back here."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.secrets import SecretPage, SecretView
+from visapi_common.core.errors import ProblemError
+from visapi_common.core.sealing import seal
+from visapi_gateway.core.json_input import check_json
+from visapi_gateway.core.scopes import Principal
+
+VALUE_MAX = 64 * 1024
+_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,126}[a-zA-Z0-9])?")
+_HOST = re.compile(r"(?:[*][.])?[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?(?::[0-9]{1,5})?")
+_encode = msgspec.json.Encoder().encode
+
+
+class NewSecret(msgspec.Struct, frozen=True):
+    """What is stored."""
+
+    tenant: str
+    name: str
+    sealed: bytes
+    hosts: list[str] | None
+    by: str
+
+
+class SecretStore(Protocol):
+    async def put(self, secret: NewSecret) -> bool:
+        """Whether it is new."""
+        ...
+
+    async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[SecretView]: ...
+    async def remove(self, tenant: str, name: str) -> bool: ...
+
+
+class Secrets:
+    """The use cases."""
+
+    def __init__(self, store: SecretStore, key: bytes | None, nonce: Callable[[], bytes]) -> None:
+        self._store = store
+        self._key = key
+        self._nonce = nonce
+
+    async def put(self, who: Principal, name: str, body: bytes) -> bool:
+        """Store a secret: any JSON, or `{"value": …, "hosts": […]}`. Whether it is new."""
+        if self._key is None:
+            raise ProblemError(
+                "unavailable", "secrets are not configured; set VISAPI_SEALING_KEY", status=503
+            )
+        if not _NAME.fullmatch(name):
+            detail = f"{name!r} cannot name a secret: 1 to 128 letters, digits and inner _ . -"
+            raise ProblemError("invalid_body", detail, status=400)
+        if len(body) > VALUE_MAX:
+            raise ProblemError("payload_too_large", f"a secret has at most {VALUE_MAX} bytes", status=413)
+        value, hosts = _read(check_json(body))
+        sealed = seal(self._key, _encode(value), tenant=who.tenant, name=name, nonce=self._nonce())
+        return await self._store.put(NewSecret(who.tenant, name, sealed, hosts, who.actor))
+
+    async def page(self, tenant: str, after: str | None, limit: int) -> SecretPage:
+        """By name; `next` is the plain name to go on from."""
+        rows = await self._store.page(tenant, after, limit + 1)
+        more = rows[limit - 1].name if len(rows) > limit else None
+        return SecretPage(items=list(rows[:limit]), next=more)
+
+    async def remove(self, tenant: str, name: str) -> None:
+        """Raises `ProblemError` 404."""
+        if not await self._store.remove(tenant, name):
+            raise ProblemError("secret_not_found", f"there is no secret {name!r}", status=404)
+
+
+def _read(given: Any) -> tuple[Any, list[str] | None]:
+    """The value, and where it may go. An object with `value` and perhaps `hosts` alone says both."""
+    if given is None:
+        raise ProblemError("invalid_body", "a secret needs a value; to remove it, DELETE it", status=400)
+    whole = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    if "value" not in whole or whole.keys() - {"value", "hosts"}:
+        return cast("Any", given), None
+    if whole.get("hosts") is None:
+        return whole["value"], None
+    return whole["value"], _hosts(whole["hosts"])
+
+
+def _hosts(given: Any) -> list[str]:
+    hosts: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [None]
+    errors = [
+        FieldError(f"/hosts/{index}", "a host such as api.example.com, *.example.com or api.example.com:8443")
+        for index, host in enumerate(hosts)
+        if not isinstance(host, str) or not _HOST.fullmatch(host.lower())
+    ]
+    if errors:
+        raise ProblemError("invalid_body", "`hosts` must be a list of hosts", status=400, errors=errors)
+    return [str(host).lower() for host in hosts]

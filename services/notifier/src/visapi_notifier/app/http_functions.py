@@ -1,0 +1,140 @@
+"""`http.request` and `openapi.request`: what `call: http` and `call: openapi` become."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from visapi_common.contracts.problems import standard_error
+from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.core.egress_policy import parse_url
+from visapi_common.core.errors import ProblemError
+from visapi_common.core.outbound import Inbound, Outbound
+from visapi_common.worker.context import TaskContext
+from visapi_common.worker.faults import TaskFault
+from visapi_notifier.app.authentication import Authenticator
+from visapi_notifier.app.deliver import Clock, Deliverer, Effect
+from visapi_notifier.app.refusals import refused_early
+from visapi_notifier.app.secrets import Revealed, Secrets
+from visapi_notifier.core.channels import http
+from visapi_notifier.core.channels.http import Authentication, Endpoint, HttpInput
+from visapi_notifier.core.oauth import TokenRefused
+from visapi_notifier.core.openapi import OpenApiInput, plan_call
+from visapi_notifier.core.reading import Reading, Refused, communication
+
+DOCUMENT_KEPT_S = 300.0
+DOCUMENTS_MAX = 100
+
+
+class Documents(Protocol):
+    def read(self, body: bytes) -> Mapping[str, Any]:
+        """A JSON or YAML document. Raises `ProblemError`."""
+        ...
+
+
+class HttpFunctions:
+    """The handlers."""
+
+    def __init__(
+        self,
+        deliverer: Deliverer,
+        secrets: Secrets,
+        authenticator: Authenticator,
+        documents: Documents,
+        clock: Clock,
+    ) -> None:
+        self._deliverer = deliverer
+        self._secrets = secrets
+        self._authenticator = authenticator
+        self._documents = documents
+        self._clock = clock
+        self._kept: dict[tuple[str, str], tuple[Mapping[str, Any], float]] = {}
+
+    async def request_http(self, wanted: Any, task: TaskContext) -> Any:
+        """Make an HTTP request."""
+        revealed = await self._secrets.reveal(wanted, task.message)
+        return await self._call(read_input(revealed.value, HttpInput), revealed, task.message)
+
+    async def request_openapi(self, wanted: Any, task: TaskContext) -> Any:
+        """Call an operation that an OpenAPI document describes."""
+        revealed = await self._secrets.reveal(wanted, task.message)
+        asked = read_input(revealed.value, OpenApiInput)
+        endpoint = asked.document if isinstance(asked.document, Endpoint) else Endpoint(asked.document)
+        document = await self._document(endpoint, revealed, task.message)
+        planned = plan_call(document, asked, url=endpoint.uri)
+        return await self._call(planned, revealed, task.message)
+
+    async def _call(self, wanted: HttpInput, revealed: Revealed, message: TaskMessage) -> Any:
+        outbound = self._outbound(wanted, revealed)
+        kind = http.effect_of(wanted)
+        policy = _policy(wanted)
+
+        async def attempt(timeout_s: float) -> Reading:
+            try:
+                inbound = await self._authenticator.exchange(
+                    message.tenant, policy, replace(outbound, timeout_s=timeout_s)
+                )
+            except TokenRefused as refused:
+                return Refused(standard_error("authentication", 401, title="No token", detail=str(refused)))
+            return http.read_response(wanted, outbound, inbound, now=self._clock.now())
+
+        effect = Effect(
+            "http",
+            attempt,
+            keyed=kind is not http.Effect.ONCE,
+            recorded=kind is not http.Effect.NONE,
+            timeout_s=http.TIMEOUT_S,
+        )
+        return await self._deliverer.deliver(message, revealed.guarded(effect))
+
+    def _outbound(self, wanted: HttpInput, revealed: Revealed) -> Outbound:
+        outbound = refused_early(self._deliverer, lambda: http.build_request(wanted))
+        target = parse_url(outbound.url)
+        revealed.check_destination(target.host, target.port)
+        return outbound
+
+    async def _document(
+        self, endpoint: Endpoint, revealed: Revealed, message: TaskMessage
+    ) -> Mapping[str, Any]:
+        """The document, read at most every five minutes. Raises `TaskFault`."""
+        key = (message.tenant, endpoint.uri)
+        known = self._kept.get(key)
+        if known is not None and self._clock.monotonic() < known[1]:
+            return known[0]
+        asked = HttpInput(method="get", endpoint=endpoint, redirect=True)
+        outbound = self._outbound(asked, revealed)
+        try:
+            inbound = await self._authenticator.exchange(message.tenant, _policy(asked), outbound)
+        except TokenRefused as refused:
+            error = standard_error("authentication", 401, title="No token", detail=str(refused))
+            raise TaskFault(error) from refused
+        document = self._read(inbound)
+        if len(self._kept) >= DOCUMENTS_MAX:
+            self._kept.clear()
+        self._kept[key] = (document, self._clock.monotonic() + DOCUMENT_KEPT_S)
+        return document
+
+    def _read(self, inbound: Inbound) -> Mapping[str, Any]:
+        where = f"the OpenAPI document at {urlsplit(inbound.url)._replace(query='').geturl()}"
+        if inbound.status != 200 or inbound.cut:
+            detail = f"{where} answered {inbound.status}" + (f", but {inbound.cut}" if inbound.cut else "")
+            raise TaskFault(communication(inbound.status, "No OpenAPI document", detail))
+        try:
+            return self._documents.read(inbound.body)
+        except ProblemError as wrong:
+            error = communication(502, "Unusable OpenAPI document", f"{where}: {wrong.detail}")
+            raise TaskFault(error) from wrong
+
+
+def read_input(value: Any, kind: type[Any]) -> Any:
+    """The input as its struct. Raises `ProblemError` that says where it is wrong."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as wrong:
+        raise ProblemError("invalid_input", str(wrong)) from wrong
+
+
+def _policy(wanted: HttpInput) -> Authentication | None:
+    return wanted.endpoint.authentication if isinstance(wanted.endpoint, Endpoint) else None

@@ -1,0 +1,119 @@
+"""Handles swapped for secrets in the input of a call, and secrets taken out of its answer. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.core.secret_handles import Path, handles_in
+
+HIDDEN = "***"
+SHORTEST = 4
+"""Characters of a secret that is looked for in answers; a shorter one would hide ordinary text."""
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A secret's value, and where it may be sent (None: anywhere)."""
+
+    value: Any
+    hosts: tuple[str, ...] | None = None
+
+
+class NotAllowed(Exception):
+    """A secret that is not there, or may not be used so; becomes an authorization error."""
+
+    @property
+    def error(self) -> WorkflowError:
+        return standard_error("authorization", 403, title="Secret not available", detail=str(self))
+
+
+def paths_in(value: Any, key: bytes) -> set[Path]:
+    """Every secret that the input names."""
+    found: set[Path] = set()
+    for text in _texts(value):
+        found.update(path for _, _, path in handles_in(text, key))
+    return found
+
+
+def reveal(value: Any, key: bytes, secrets: Mapping[str, Opened]) -> Any:
+    """The input with its secrets. Raises `NotAllowed` for a member that a secret does not have."""
+    if isinstance(value, str):
+        return _reveal_text(value, key, secrets)
+    if isinstance(value, dict):
+        return {name: reveal(inner, key, secrets) for name, inner in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [reveal(inner, key, secrets) for inner in cast("list[Any]", value)]
+    return value
+
+
+def _reveal_text(text: str, key: bytes, secrets: Mapping[str, Opened]) -> Any:
+    found = handles_in(text, key)
+    if not found:
+        return text
+    if found[0][:2] == (0, len(text)):
+        return _member(found[0][2], secrets)
+    parts: list[str] = []
+    end = 0
+    for start, stop, path in found:
+        inner = _member(path, secrets)
+        parts += [text[end:start], inner if isinstance(inner, str) else msgspec.json.encode(inner).decode()]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+def _member(path: Path, secrets: Mapping[str, Opened]) -> Any:
+    value = secrets[path[0]].value
+    for name in path[1:]:
+        if not isinstance(value, dict) or name not in value:
+            raise NotAllowed(f"the secret {path[0]!r} has no member {'.'.join(path[1:])!r}")
+        value = cast("dict[str, Any]", value)[name]
+    return value
+
+
+def check_hosts(secrets: Mapping[str, Opened], host: str, port: int) -> None:
+    """Whether every secret may be sent there. Raises `NotAllowed`."""
+    for name, opened in secrets.items():
+        if opened.hosts is not None and not any(_fits(allowed, host, port) for allowed in opened.hosts):
+            raise NotAllowed(f"the secret {name!r} may not be sent to {host}; see its hosts")
+
+
+def _fits(allowed: str, host: str, port: int) -> bool:
+    wanted, _, wanted_port = allowed.partition(":")
+    if wanted_port and int(wanted_port) != port:
+        return False
+    return host == wanted or (wanted.startswith("*.") and host.endswith(wanted[1:]))
+
+
+def values_of(secrets: Iterable[Opened]) -> list[str]:
+    """The texts that must not come back, the longest first."""
+    found = {text for opened in secrets for text in _texts(opened.value) if len(text) >= SHORTEST}
+    return sorted(found, key=len, reverse=True)
+
+
+def hide(value: Any, hidden: list[str]) -> Any:
+    """A value with every secret text in it replaced."""
+    if not hidden:
+        return value
+    if isinstance(value, str):
+        for text in hidden:
+            value = value.replace(text, HIDDEN)
+        return value
+    if isinstance(value, dict):
+        return {
+            hide(name, hidden): hide(inner, hidden) for name, inner in cast("dict[str, Any]", value).items()
+        }
+    if isinstance(value, list):
+        return [hide(inner, hidden) for inner in cast("list[Any]", value)]
+    return value
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in cast("dict[str, Any]", value).values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in cast("list[Any]", value):
+            yield from _texts(inner)
