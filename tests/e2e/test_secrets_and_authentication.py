@@ -132,98 +132,95 @@ def call(url: str, policy: str, use: str = "") -> str:
 
 
 async def test_every_way_to_authenticate_works_and_no_credential_is_kept(guarded: Guarded, tmp_path: Path):
-    url = guarded.server.url
-    async with (
-        running_stack(tmp_path, {"VISAPI_EGRESS_ALLOW": "127.0.0.0/8"}) as stack,
-        stack.client() as client,
-    ):
-        for name, value in (
-            ("login", {"username": "ada", "password": PASSWORD}),
-            ("token", {"value": TOKEN, "hosts": ["127.0.0.1"]}),
-            ("elsewhere", {"value": TOKEN, "hosts": ["api.example.com"]}),
-            ("app", CLIENT),
-        ):
-            assert (await client.put(f"/v1/secrets/{name}", json=value)).status_code == 201
-        listed = (await client.get("/v1/secrets")).json()["items"]
-        assert [item["name"] for item in listed] == ["app", "elsewhere", "login", "token"]
-        assert PASSWORD not in (await client.get("/v1/secrets")).text
-
-        policy = f"{{oauth2: {{authority: '{url}', grant: client_credentials, client: {CLIENT_PARTS}}}}}"
-        use = (
-            f"use: {{secrets: [login, token, app, elsewhere, absent], authentications: {{app: {policy}}}}}\n"
-        )
-        outcomes = {
-            "basic": await run(client, "basic", call(f"{url}/basic", "{basic: {use: login}}", use)),
-            "parts": await run(
-                client,
-                "parts",
-                call(
-                    f"{url}/basic", "{basic: {username: ada, password: '${ $secrets.login.password }'}}", use
-                ),
-            ),
-            "digest": await run(client, "digest", call(f"{url}/digest", "{digest: {use: login}}", use)),
-            "bearer": await run(
-                client,
-                "bearer",
-                f"{use}do: [{{go: {{input: {{from: '${{ {{auth: (\"Bearer \" + $secrets.token)}} }}'}}, call: http, with: "
-                f"{{method: get, endpoint: '{url}/bearer', headers: {{authorization: '${{ .auth }}'}}}}}}}}]",
-            ),
-            "oauth": await run(client, "oauth", call(f"{url}/oauth", "{use: app}", use)),
-            "oidc": await run(
-                client,
-                "oidc",
-                call(
-                    f"{url}/oidc",
-                    f"{{oidc: {{authority: '{url}/auth', grant: client_credentials, client: {{id: me, secret: '${{ $secrets.app }}'}}}}}}",
-                    use,
-                ),
-            ),
-        }
-        for name, outcome in outcomes.items():
-            assert outcome["status"] == "completed", (name, outcome)
-            assert outcome["output"]["in"] is True
-        assert outcomes["bearer"]["output"]["echo"] == "Bearer ***"
-
-        tokens = guarded.tokens
-        again = await client.post("/v1/workflows/auth/oauth/runs", headers={"Prefer": "wait=20"})
-        assert again.json()["status"] == "completed"
-        assert guarded.tokens <= tokens + 1, "a token that is refused is asked for anew, else kept"
-        guarded.valid = "revoked meanwhile"
-        renewed = await client.post("/v1/workflows/auth/oauth/runs", headers={"Prefer": "wait=20"})
-        assert renewed.json()["status"] == "completed"
-
-        for name, policy in (("hosts", "elsewhere"), ("missing", "absent")):
-            refused = await run(
-                client, name, call(f"{url}/bearer", f"{{bearer: {{token: '${{ $secrets.{policy} }}'}}}}", use)
-            )
-            assert (refused["error"]["status"], refused["error"]["type"].rpartition("/")[2]) == (
-                403,
-                "authorization",
-            )
-
-        told = await run(
-            client,
-            "told",
-            call(f"{url}/basic", "{basic: {use: login}}", use).replace(
-                "{go: {", "{go: {output: {as: '${ $authorization }'}, "
-            ),
-        )
-        assert told["output"] == {"scheme": "Basic", "parameter": "***"}
-
-        pet = await run(
-            client,
-            "pets",
-            f"do: [{{go: {{call: openapi, with: {{document: {{endpoint: '{url}/openapi.json'}}, operationId: getPet, "
-            "parameters: {petId: 7, tag: [a, b], X-Tag: t}}}}]",
-        )
-        assert pet["output"] == {"id": 7, "query": "tag=a&tag=b", "h": "t"}
-        typo = await run(
-            client,
-            "typo",
-            f"do: [{{go: {{call: openapi, with: {{document: {{endpoint: '{url}/openapi.json'}}, operationId: getPat}}}}}}]",
-        )
-        assert "getPet" in typo["error"]["detail"]
+    settings = {"VISAPI_EGRESS_ALLOW": "127.0.0.0/8"}
+    async with running_stack(tmp_path, settings) as stack, stack.client() as client:
+        await store_secrets(client)
+        await all_ways_in(client, guarded)
+        await tokens_are_kept_and_renewed(client, guarded)
+        await refusals(client, guarded)
+        await openapi_calls(client, guarded)
         await nothing_kept(stack, tmp_path)
+
+
+async def store_secrets(client: httpx.AsyncClient) -> None:
+    for name, value in (
+        ("login", {"username": "ada", "password": PASSWORD}),
+        ("token", {"value": TOKEN, "hosts": ["127.0.0.1"]}),
+        ("elsewhere", {"value": TOKEN, "hosts": ["api.example.com"]}),
+        ("app", CLIENT),
+    ):
+        assert (await client.put(f"/v1/secrets/{name}", json=value)).status_code == 201
+    listed = await client.get("/v1/secrets")
+    assert [item["name"] for item in listed.json()["items"]] == ["app", "elsewhere", "login", "token"]
+    assert PASSWORD not in listed.text
+
+
+def uses(url: str) -> str:
+    policy = f"{{oauth2: {{authority: '{url}', grant: client_credentials, client: {CLIENT_PARTS}}}}}"
+    secrets = "login, token, app, elsewhere, absent"
+    return f"use: {{secrets: [{secrets}], authentications: {{app: {policy}}}}}\n"
+
+
+async def all_ways_in(client: httpx.AsyncClient, guarded: Guarded) -> None:
+    url = guarded.server.url
+    use = uses(url)
+    oidc = f"{{oidc: {{authority: '{url}/auth', grant: client_credentials, client: {CLIENT_PARTS}}}}}"
+    parts = "{basic: {username: ada, password: '${ $secrets.login.password }'}}"
+    header = (
+        f"{use}do: [{{go: {{input: {{from: '${{ {{auth: (\"Bearer \" + $secrets.token)}} }}'}}, call: http, "
+        f"with: {{method: get, endpoint: '{url}/bearer', headers: {{authorization: '${{ .auth }}'}}}}}}}}]"
+    )
+    texts = {
+        "basic": call(f"{url}/basic", "{basic: {use: login}}", use),
+        "parts": call(f"{url}/basic", parts, use),
+        "digest": call(f"{url}/digest", "{digest: {use: login}}", use),
+        "bearer": header,
+        "oauth": call(f"{url}/oauth", "{use: app}", use),
+        "oidc": call(f"{url}/oidc", oidc, use),
+    }
+    for name, text in texts.items():
+        outcome = await run(client, name, text)
+        assert outcome["status"] == "completed", (name, outcome)
+        assert outcome["output"]["in"] is True
+        if name == "bearer":
+            assert outcome["output"]["echo"] == "Bearer ***"
+
+
+async def tokens_are_kept_and_renewed(client: httpx.AsyncClient, guarded: Guarded) -> None:
+    async def again() -> None:
+        answer = await client.post("/v1/workflows/auth/oauth/runs", headers={"Prefer": "wait=20"})
+        assert answer.json()["status"] == "completed"
+
+    await again()
+    tokens = guarded.tokens
+    await again()
+    assert guarded.tokens == tokens, "a token that is accepted is kept"
+    guarded.valid = "revoked meanwhile"
+    await again()
+    assert guarded.tokens == tokens + 1, "one that is refused is asked for anew"
+
+
+async def refusals(client: httpx.AsyncClient, guarded: Guarded) -> None:
+    url = guarded.server.url
+    use = uses(url)
+    for name, secret in (("hosts", "elsewhere"), ("missing", "absent")):
+        policy = f"{{bearer: {{token: '${{ $secrets.{secret} }}'}}}}"
+        refused = await run(client, name, call(f"{url}/bearer", policy, use))
+        kind = refused["error"]["type"].rpartition("/")[2]
+        assert (refused["error"]["status"], kind) == (403, "authorization")
+    text = call(f"{url}/basic", "{basic: {use: login}}", use)
+    told = await run(client, "told", text.replace("{go: {", "{go: {output: {as: '${ $authorization }'}, "))
+    assert told["output"] == {"scheme": "Basic", "parameter": "***"}
+
+
+async def openapi_calls(client: httpx.AsyncClient, guarded: Guarded) -> None:
+    document = f"document: {{endpoint: '{guarded.server.url}/openapi.json'}}"
+    parameters = "parameters: {petId: 7, tag: [a, b], X-Tag: t}"
+    body = f"do: [{{go: {{call: openapi, with: {{{document}, operationId: getPet, {parameters}}}}}}}]"
+    pet = await run(client, "pets", body)
+    assert pet["output"] == {"id": 7, "query": "tag=a&tag=b", "h": "t"}
+    typo = await run(client, "typo", body.replace("getPet", "getPat"))
+    assert "getPet" in typo["error"]["detail"]
 
 
 async def nothing_kept(stack: RunningStack, folder: Path) -> None:
