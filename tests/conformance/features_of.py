@@ -1,6 +1,7 @@
 """Feature files as scenarios: parsed by Cucumber's own parser, outlines already spread over their examples."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from gherkin import Compiler, Parser
@@ -31,7 +32,8 @@ def scenarios_of(folder: Path) -> list[Scenario]:
 
 
 def _read(path: Path) -> list[Scenario]:
-    document = {**Parser().parse(path.read_text(encoding="utf-8")), "uri": path.name}
+    document: Any = Parser().parse(path.read_text(encoding="utf-8"))
+    document["uri"] = path.name
     return [
         Scenario(
             feature=path.stem,
@@ -42,7 +44,7 @@ def _read(path: Path) -> list[Scenario]:
     ]
 
 
-def _block(step: dict) -> str | None:
+def _block(step: Any) -> str | None:
     argument = step.get("argument") or {}
     block = argument.get("docString")
     return None if block is None else block["content"]

@@ -180,7 +180,11 @@ def _has_started(stage: Stage, task: str) -> None:
 @step(r"the events are published:")
 def _publish(stage: Stage, block: str) -> None:
     for number, event in enumerate(value_of(block)):
-        plain = {"specversion": "1.0", "source": f"/{stage.namespace}", "id": f"{time.monotonic_ns()}-{number}"}
+        plain = {
+            "specversion": "1.0",
+            "source": f"/{stage.namespace}",
+            "id": f"{time.monotonic_ns()}-{number}",
+        }
         answer = stage.client.post(
             "/v1/events",
             content=msgspec.json.encode(plain | event),

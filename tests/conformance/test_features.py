@@ -33,7 +33,9 @@ def test_a_scenario_of_ours_holds(api: httpx.Client, world: World, number: int):
     perform(api, world, OWN[number], namespace_of("own", number, OWN[number]))
 
 
-@pytest.mark.skipif(not _KIT, reason="VISAPI_CTK names no folder with the features of the specification's kit")
+@pytest.mark.skipif(
+    not _KIT, reason="VISAPI_CTK names no folder with the features of the specification's kit"
+)
 @pytest.mark.parametrize("number", range(len(KIT)), ids=[scenario.id for scenario in KIT])
 def test_a_scenario_of_the_specification_holds(api: httpx.Client, world: World, number: int):
     perform(api, world, KIT[number], namespace_of("ctk", number, KIT[number]))

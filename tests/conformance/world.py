@@ -73,7 +73,10 @@ class World:
         """Start all; the settings that lead a stack's traffic to them."""
         self._thread.start()
         origins = {origin: self._await(server.start()) for origin, server in self._servers.items()}
-        return {"VISAPI_SMTP_URL": self._await(self.mail.start()), "VISAPI_EGRESS_ORIGINS": json.dumps(origins)}
+        return {
+            "VISAPI_SMTP_URL": self._await(self.mail.start()),
+            "VISAPI_EGRESS_ORIGINS": json.dumps(origins),
+        }
 
     def stop(self) -> None:
         for standin in (*self._servers.values(), self.mail):

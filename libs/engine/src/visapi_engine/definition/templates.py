@@ -115,7 +115,8 @@ def check_with_libjq(build: Build) -> None:
 def _text(build: Build, value: str, at: str, names: frozenset[str]) -> Template:
     wrapped = _WRAPPED.fullmatch(value)
     if wrapped:
-        return _checked(build, wrapped.group(1), at, names)
+        checked = _checked(build, wrapped.group(1), at, names)
+        return Jq(checked.source, otherwise=value) if build.loose and isinstance(checked, Jq) else checked
     if build.loose:
         return _loose(build, value, names)
     if _EMBEDDED.search(value):

@@ -329,6 +329,6 @@ def test_loose_mode_tries_every_text() -> None:
     assert value.fields == {
         "a": Jq(".x", otherwise=".x"),
         "b": Literal("Hello there"),
-        "c": Jq(".y"),
+        "c": Jq(".y", otherwise="${ .y }"),
         "d": Literal("$unknown"),
     }
