@@ -71,6 +71,7 @@ async def _tell(connection: Connection, events: Sequence[Arrived]) -> list[UUID]
     found: list[Probe] = probes(events, shapes)
     if not found:
         return []
+    places = {event.inbox_key: place for place, event in enumerate(events)}
     told = await connection.fetch(
         _SQL["tell_listeners"],
         [probe.event.tenant for probe in found],
@@ -78,6 +79,7 @@ async def _tell(connection: Connection, events: Sequence[Arrived]) -> list[UUID]
         [probe.key for probe in found],
         [probe.event.inbox_key for probe in found],
         [probe.event.body for probe in found],
+        [places[probe.event.inbox_key] for probe in found],
     )
     return list(dict.fromkeys(row["run"] for row in told))
 

@@ -42,15 +42,17 @@ with recursive shapes as (
 select tenant, shape from shapes
 
 -- name: tell_listeners
--- $1 to $3: tenant, shape and key of an event, $4 the event's inbox key, $5 its body. One row per run.
+-- $1 to $3: tenant, shape and key of an event, $4 the event's inbox key, $5 its body, $6 its place among
+-- those matched here. One row per run; a run reads them in the order in which the events came.
 with heard as (
-    select distinct on (s.run, e.inbox_key) s.run, s.tenant, e.inbox_key, e.body
-    from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[])
-        as e (tenant, shape, key, inbox_key, body)
+    select distinct on (s.run, e.inbox_key) s.run, s.tenant, e.inbox_key, e.body, e.place
+    from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::int[])
+        as e (tenant, shape, key, inbox_key, body, place)
     join subscriptions s on s.tenant = e.tenant and s.shape = e.shape and s.key = e.key
 )
-insert into inbox (run, key, tenant, kind, body, sweep_at)
-select run, inbox_key, tenant, 'event', body, now() + interval '2 seconds' from heard
+insert into inbox (run, key, tenant, kind, body, created_at, sweep_at)
+select run, inbox_key, tenant, 'event', body, now() + place * interval '1 microsecond', now() + interval '2 seconds'
+from heard
 on conflict do nothing
 returning run
 
