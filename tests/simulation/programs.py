@@ -1,7 +1,8 @@
 """Random workflows whose outcome does not depend on the order in which the world answers.
 
-Races are left out (`compete`, timeouts, exports and uncaught errors within branches), because
-there the order is the outcome. Everything else of the language may appear, nested.
+Loops, `switch`, `then: exit` and `emit` are among them. Races are left out (`compete`, `listen`,
+timeouts, exports and uncaught errors within branches), because there the order is the outcome.
+Everything else of the language may appear, nested.
 """
 
 import json
@@ -12,6 +13,10 @@ from hypothesis import strategies as st
 from visapi_engine.definition.compile import Compiled, compile_definition
 
 Tasks = list[dict[str, Any]]
+
+# With an id and a time of its own: else both would tell when the event came about.
+_EVENT = {"id": "1", "source": "/test", "type": "test.said", "time": "2026-01-01T00:00:00Z", "data": "${ . }"}
+_EMIT = {"emit": {"event": {"with": _EVENT}}}
 
 
 def _named(tasks: list[dict[str, Any]]) -> Tasks:
@@ -27,7 +32,9 @@ def _leaf(*, may_fault: bool) -> st.SearchStrategy[dict[str, Any]]:
     shaped = st.just(
         {"call": "acme.sure", "input": {"from": "${ {asked: .} }"}, "output": {"as": "${ [$input, .] }"}}
     )
-    return st.one_of(calls, calls, sets, waits, skipped, shaped)
+    leaves = st.just({"if": "${ $workflow.input.n % 2 == 0 }", "set": {"left": "${ . }"}, "then": "exit"})
+    decides = st.just({"switch": [{"even": {"when": "${ $workflow.input.n % 2 == 0 }", "then": "exit"}}]})
+    return st.one_of(calls, calls, sets, waits, skipped, shaped, leaves, decides, st.just(_EMIT))
 
 
 def _list(depth: int, *, may_fault: bool) -> st.SearchStrategy[Tasks]:
@@ -39,6 +46,11 @@ def _task(depth: int, *, may_fault: bool) -> st.SearchStrategy[dict[str, Any]]:
         return _leaf(may_fault=may_fault)
     within = depth - 1
     blocks = _list(within, may_fault=may_fault).map(lambda tasks: {"do": tasks})
+    loops = st.builds(
+        lambda items, body: {"for": {"each": "item", "in": f"${{ {items} }}"}, "do": body},
+        st.lists(st.integers(0, 9), max_size=3),
+        _list(within, may_fault=may_fault),
+    )
     forks = _list(within, may_fault=False).map(lambda tasks: {"fork": {"branches": tasks}})
     policies = st.sampled_from([
         {},
@@ -53,7 +65,7 @@ def _task(depth: int, *, may_fault: bool) -> st.SearchStrategy[dict[str, Any]]:
         policies,
         _list(0, may_fault=False),
     )
-    return st.one_of(_leaf(may_fault=may_fault), blocks, forks, tries)
+    return st.one_of(_leaf(may_fault=may_fault), blocks, loops, forks, tries)
 
 
 def workflows() -> st.SearchStrategy[Compiled]:

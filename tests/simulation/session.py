@@ -83,6 +83,7 @@ class Session:
         self.tasks: dict[str, CallTask | HoldTask] = {}
         self.timers: dict[str, int] = {}
         self.calls: list[CallTask] = []
+        self.completed: dict[str, int] = {}
         self.children: dict[str, StartRun] = {}
         self.started: list[StartRun] = []
         self.subscriptions: dict[str, Subscribe] = {}
@@ -175,6 +176,8 @@ class Session:
         if step.noted is not None:
             assert self.state == before, "a noted event changed the state"
             assert not step.history
+        elif isinstance(event, TaskCompleted):
+            self.completed[event.path] = self.completed.get(event.path, 0) + 1
         self.entries += step.history
         for command in step.commands:
             self._apply(command)
