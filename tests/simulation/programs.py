@@ -1,7 +1,8 @@
 """Random workflows whose outcome does not depend on the order in which the world answers.
 
-Loops, `switch`, `then: exit` and `emit` are among them. Races are left out (`compete`, `listen`,
-timeouts, exports and uncaught errors within branches), because there the order is the outcome.
+Loops, `switch`, `then: exit`, `emit`, children and listeners (every event says the same) are among them.
+Races are left out (`compete`, timeouts, exports and uncaught errors within branches), because there the
+order is the outcome.
 Everything else of the language may appear, nested.
 """
 
@@ -17,6 +18,10 @@ Tasks = list[dict[str, Any]]
 # With an id and a time of its own: else both would tell when the event came about.
 _EVENT = {"id": "1", "source": "/test", "type": "test.said", "time": "2026-01-01T00:00:00Z", "data": "${ . }"}
 _EMIT = {"emit": {"event": {"with": _EVENT}}}
+_CHILD = {
+    "run": {"workflow": {"namespace": "test", "name": "child", "version": "1.0.0", "input": "${ {a: .} }"}}
+}
+_HEAR = {"listen": {"to": {"one": {"with": {"type": "test.go"}}}}}
 
 
 def _named(tasks: list[dict[str, Any]]) -> Tasks:
@@ -34,7 +39,8 @@ def _leaf(*, may_fault: bool) -> st.SearchStrategy[dict[str, Any]]:
     )
     leaves = st.just({"if": "${ $workflow.input.n % 2 == 0 }", "set": {"left": "${ . }"}, "then": "exit"})
     decides = st.just({"switch": [{"even": {"when": "${ $workflow.input.n % 2 == 0 }", "then": "exit"}}]})
-    return st.one_of(calls, calls, sets, waits, skipped, shaped, leaves, decides, st.just(_EMIT))
+    others = st.sampled_from([_EMIT, _CHILD, _HEAR])
+    return st.one_of(calls, calls, sets, waits, skipped, shaped, leaves, decides, others)
 
 
 def _list(depth: int, *, may_fault: bool) -> st.SearchStrategy[Tasks]:

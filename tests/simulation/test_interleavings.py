@@ -14,8 +14,15 @@ from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.definition.compile import Compiled
-from visapi_engine.machine.commands import CallTask
-from visapi_engine.machine.events import Event, TaskCompleted, TaskFaulted, TimerFired
+from visapi_engine.machine.commands import CallTask, HoldTask
+from visapi_engine.machine.events import (
+    ChildEnded,
+    Event,
+    EventArrived,
+    TaskCompleted,
+    TaskFaulted,
+    TimerFired,
+)
 
 STEPS_MAX = 2_000
 
@@ -31,6 +38,21 @@ def answer(session: Session, path: str, world: int) -> Event:
     return TaskCompleted(session.now, path, task.attempt, msgspec.json.encode(digest[1]))
 
 
+def waiting(session: Session) -> list[str]:
+    """What waits for the world: tasks, children, listeners."""
+    return [*session.tasks, *session.children, *session.subscriptions]
+
+
+def tell(session: Session, path: str, world: int) -> None:
+    """The world does what one of them waits for. An event is heard by all who listen."""
+    if path in session.tasks:
+        session.tell(answer(session, path, world))
+    elif path in session.children:
+        session.child_completed(path, hashlib.sha256(f"{world}{path}".encode()).digest()[1])
+    else:
+        session.arrive("test.go", 7)
+
+
 def in_sequence(program: Compiled, world: int) -> Session:
     """The plain reading: one thing at a time, oldest first, nothing twice."""
     session = Session(program)
@@ -38,8 +60,8 @@ def in_sequence(program: Compiled, world: int) -> Session:
     for _ in range(STEPS_MAX):
         if session.status() in ENDED:
             break
-        if session.tasks:
-            session.tell(answer(session, next(iter(session.tasks)), world))
+        if open_now := waiting(session):
+            tell(session, open_now[0], world)
         else:
             session.fire_next()
     return session
@@ -64,7 +86,7 @@ class Chaos:
         return self.session
 
     def _progress(self) -> None:
-        session, choices = self.session, [*self.session.tasks, *self.session.timers]
+        session, choices = self.session, [*waiting(self.session), *self.session.timers]
         if not choices:
             assert session.status() is RunStatus.SUSPENDED, "nothing is open and nothing goes on"
             session.resume()
@@ -73,8 +95,8 @@ class Chaos:
         if chosen in session.timers:
             session.now = max(session.now, session.timers[chosen])
             session.fire(chosen)
-        elif isinstance(session.tasks[chosen], CallTask):
-            session.tell(answer(session, chosen, self.world))
+        elif not isinstance(session.tasks.get(chosen), HoldTask):
+            tell(session, chosen, self.world)
         else:
             output = hashlib.sha256(f"{self.world}{chosen}{session.attempt(chosen)}".encode()).digest()[1]
             session.resolve(chosen, Decision.HAPPENED, output)
@@ -98,7 +120,11 @@ class Chaos:
         """Something told before, again, at the present time. The start can be repeated too."""
         earlier = self.order.choice(
             [event for event in self.session.events if not isinstance(event, TimerFired)][:1]
-            + [e for e in self.session.events if isinstance(e, TaskCompleted | TaskFaulted | TimerFired)]
+            + [
+                e
+                for e in self.session.events
+                if isinstance(e, TaskCompleted | TaskFaulted | TimerFired | ChildEnded | EventArrived)
+            ]
         )
         return msgspec.structs.replace(earlier, now_ms=self.session.now)
 
@@ -150,14 +176,14 @@ def test_a_cancelled_run_leaves_nothing_open_wherever_it_stood(
     for _ in range(stop):
         if session.status() in ENDED:
             return
-        if session.tasks:
-            session.tell(answer(session, next(iter(session.tasks)), world))
+        if open_now := waiting(session):
+            tell(session, open_now[0], world)
         else:
             session.fire_next()
     if session.status() not in ENDED:
         session.cancel()
         assert session.status() is RunStatus.CANCELLED
-    assert (session.tasks, session.timers) == ({}, {})
+    assert (waiting(session), session.timers) == ([], {})
 
 
 @given(program=workflows(), world=st.integers(0, 2**16))
