@@ -32,9 +32,6 @@ REFUSED = {
 }
 """What is never run (beginning of the name → reason); everything else must be deployed."""
 
-_NOT_YET = ("schedule-cron", "schedule-event-driven", "set-expression", "set")
-"""Refused for its `schedule` until schedules are here; the list may only shrink."""
-
 _HEAD = """# Conformance
 
 What became of the 68 example documents of the Open Workflow Specification 1.0.3, each posted to a running stack
@@ -45,8 +42,6 @@ The behaviour is held by the scenarios in `tests/conformance/features`, in the v
 
 
 def declared(name: str) -> str | None:
-    if name in _NOT_YET:
-        return "schedule"
     return next((reason for start, reason in REFUSED.items() if name.startswith(start)), None)
 
 

@@ -33,10 +33,10 @@ from visapi_engine.definition.versions import version_order
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.adapters.due import PostgresDue
-from visapi_orchestrator.adapters.event_publisher import JetStreamEvents
 from visapi_orchestrator.adapters.events import PostgresEvents
 from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
-from visapi_orchestrator.adapters.streams import JetStreams
+from visapi_orchestrator.adapters.schedules import PostgresSchedules
+from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreams
 from visapi_orchestrator.adapters.tasks import PostgresTasks
 from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
 from visapi_orchestrator.app.orchestrator import Orchestrator, World
@@ -103,6 +103,9 @@ class MiniGateway:
             compiled.hash,
         )
         self._deployed[name] = (WorkflowRef("test", name, version), compiled.hash)
+
+    def deployed(self, name: str) -> tuple[WorkflowRef, str]:
+        return self._deployed[name]
 
     def trigger(self, name: str, value: Any = None, *, trace: str | None = None) -> Trigger:
         ref, program = self._deployed[name]
@@ -329,6 +332,7 @@ class Stack:
             events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
             event_rows=PostgresEvents(pool, RandomIds()),
             event_publisher=JetStreamEvents(bus),
+            schedules=PostgresSchedules(pool),
             engine=engine,
             payloads=PayloadStore.open(settings.artifacts_url),
             monotonic=SystemClock(),

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from secrets import token_bytes
+from secrets import randbits, token_bytes
 
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
 from visapi_common.adapters.bus import Bus
@@ -23,6 +23,7 @@ from visapi_gateway.adapters.event_ledger import PgEventLedger
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
 from visapi_gateway.adapters.messages import Messages
 from visapi_gateway.adapters.run_store import RunStore
+from visapi_gateway.adapters.schedule_store import PgScheduleStore
 from visapi_gateway.adapters.secret_store import PgSecretStore
 from visapi_gateway.adapters.workflow_store import WorkflowStore
 from visapi_gateway.app.accept_events import AcceptEvents
@@ -35,6 +36,7 @@ from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.live import LiveHub
 from visapi_gateway.app.manage_keys import Keys
+from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
 from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.start_run import StartRun
@@ -88,7 +90,15 @@ class Gateway:
             follow=FollowRun(runs, self._hub),
             commands=Commands(runs, views, self._messages.hint),
             events=AcceptEvents(PgEventLedger(pool), self._messages.events_arrived),
-            workflows=Workflows(workflows, definitions, compile_definition, clock),
+            workflows=Workflows(
+                workflows,
+                definitions,
+                compile_definition,
+                clock=clock,
+                ids=ids,
+                announce=self._messages.trigger,
+            ),
+            schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), self._messages.hint),
             secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),
             keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),
             artifacts=Artifacts(

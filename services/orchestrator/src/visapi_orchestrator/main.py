@@ -18,10 +18,10 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.adapters.due import PostgresDue
-from visapi_orchestrator.adapters.event_publisher import JetStreamEvents
 from visapi_orchestrator.adapters.events import PostgresEvents
 from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
-from visapi_orchestrator.adapters.streams import JetStreams
+from visapi_orchestrator.adapters.schedules import PostgresSchedules
+from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreams
 from visapi_orchestrator.adapters.tasks import PostgresTasks
 from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
 from visapi_orchestrator.app.orchestrator import Orchestrator, World
@@ -34,10 +34,8 @@ async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
     """Open everything, orchestrate until told to stop, close everything."""
     pool = await open_pool(settings.postgres_url, size=settings.lanes + 4, application=NAME, session=SESSION)
     bus = await Bus.connect(settings.nats_url, NAME)
-    upkeep = PostgresUpkeep(pool)
-    engine = EnginePool(
-        settings.engine_processes, upkeep.program, Limits(), on_lost=partial(_count_loss, lifecycle.metrics)
-    )
+    upkeep, on_lost = PostgresUpkeep(pool), partial(_count_loss, lifecycle.metrics)
+    engine = EnginePool(settings.engine_processes, upkeep.program, Limits(), on_lost=on_lost)
     window = settings.batch_max * 2
     world = World(
         ledger=PostgresLedger(pool, RandomIds()),
@@ -51,6 +49,7 @@ async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
         events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
         event_rows=PostgresEvents(pool, RandomIds()),
         event_publisher=JetStreamEvents(bus),
+        schedules=PostgresSchedules(pool),
         engine=engine,
         payloads=PayloadStore.open(settings.artifacts_url),
         monotonic=SystemClock(),

@@ -8,6 +8,10 @@ grant select on tenants, api_keys, programs, workflows, runs, runs_done, history
     dead_letters, functions to visapi_gateway;
 grant insert on api_keys, programs, workflows, runs, inbox, idempotency, events_in to visapi_gateway;
 grant select on events_in to visapi_gateway;
+grant select, insert, update, delete on schedules, schedule_listeners to visapi_gateway;
+grant select, insert on schedule_fires to visapi_gateway;
+grant select, update on schedules to visapi_orchestrator;
+grant select, insert, delete on schedule_fires to visapi_orchestrator;
 -- The gateway seals secrets and never reads them back.
 grant insert, delete on secrets to visapi_gateway;
 grant update (sealed, hosts, updated_at, updated_by) on secrets to visapi_gateway;
@@ -29,7 +33,7 @@ declare
     t text;
 begin
     foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
-        'events_in', 'secrets']
+        'events_in', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners']
     loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);

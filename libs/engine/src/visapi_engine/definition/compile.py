@@ -16,6 +16,7 @@ from visapi_engine.definition.document import read_document, read_evaluate, read
 from visapi_engine.definition.findings import DefinitionInvalid
 from visapi_engine.definition.program import Program, encode_program
 from visapi_engine.definition.registry import CONSTRUCTS
+from visapi_engine.definition.schedule import read_schedule
 from visapi_engine.definition.settings import read_settings
 from visapi_engine.definition.shapes import as_object, check_keys
 from visapi_engine.definition.source import read_source
@@ -24,8 +25,7 @@ from visapi_engine.definition.templates import SECRETS, WORKFLOW_INPUT, WORKFLOW
 
 __all__ = ["Compiled", "DefinitionInvalid", "compile_definition"]
 
-_KEYS = ("document", "input", "use", "do", "timeout", "output", "evaluate")
-_REFUSED = {"schedule": "schedules; start the workflow over HTTP"}
+_KEYS = ("document", "input", "use", "do", "timeout", "output", "schedule", "evaluate")
 _ROOT = Place(pointer="", source="", name="", parent=None)
 
 
@@ -79,7 +79,7 @@ def _compile(build: Build, data: Any) -> Program:
     root = as_object(build.findings, data, "", "the document")
     if root is None:
         raise DefinitionInvalid(build.findings.errors)
-    check_keys(build.findings, root, "", _KEYS, required=("document", "do"), refused=_REFUSED)
+    check_keys(build.findings, root, "", _KEYS, required=("document", "do"))
     document = read_document(build.findings, root["document"]) if "document" in root else {}
     mode = read_evaluate(build.findings, root["evaluate"]) if "evaluate" in root else "strict"
     build.loose = mode == "loose"
@@ -87,6 +87,7 @@ def _compile(build: Build, data: Any) -> Program:
         read_use(build, root["use"])
     input_schema, input_from = read_transform(build, root, ("input", "from"), "", WORKFLOW_INPUT | SECRETS)
     output_schema, output_as = read_transform(build, root, ("output", "as"), "", WORKFLOW_OUTPUT)
+    schedule, on = read_schedule(build, root)
     children = compile_list(build, _ROOT, root["do"], "do") if "do" in root else []
     return Program(
         namespace=str(document.get("namespace")),
@@ -102,5 +103,7 @@ def _compile(build: Build, data: Any) -> Program:
         timeout=read_timeout(build, root, "", WORKFLOW_OUTPUT),
         evaluate_mode=mode,
         settings=read_settings(build, document),
+        schedule=schedule,
+        schedule_on=on,
         secrets=sorted(list(path) for path in build.secrets),
     )

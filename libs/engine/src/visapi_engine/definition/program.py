@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from visapi_engine.schedule.decisions import Schedule
+
 PROGRAM_VERSION = 1
 
 # ---- values that may contain expressions
@@ -305,6 +307,8 @@ class Program(msgspec.Struct, frozen=True, omit_defaults=True):
     """The whole document, where an expression asks for `$workflow.definition`."""
     definitions: dict[str, Any] = {}
     """The tasks as written, by pointer, where an expression asks for `$task`."""
+    schedule: Schedule | None = None
+    schedule_on: Consumption | None = None
     secrets: list[list[str]] = []
     """The secrets that expressions use, each by its name and members."""
     quiet: bool = False

@@ -19,7 +19,7 @@ class Setting(NamedTuple):
 
 
 SETTINGS: Mapping[str, Setting] = {}
-"""Every setting by the name it has in a document."""
+"""Every setting by the name it has in a document, but `schedule`, which is read with the schedule."""
 
 
 def read_settings(build: Build, document: Mapping[str, Any]) -> Settings | None:
@@ -31,7 +31,7 @@ def read_settings(build: Build, document: Mapping[str, Any]) -> Settings | None:
     given = as_object(build.findings, value, _AT, "`metadata.visapi`")
     if not given:
         return None
-    check_keys(build.findings, given, _AT, SETTINGS)
+    check_keys(build.findings, given, _AT, (*SETTINGS, "schedule"))
     return Settings(
         **{
             setting.field: setting.read(build, given[key], join(_AT, key))

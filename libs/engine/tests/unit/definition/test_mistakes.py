@@ -74,7 +74,6 @@ def test_all_mistakes_of_a_document_are_found_at_once() -> None:
         "/document/version",
         "/document/titel",
         "/use/retries/r/dely",
-        "/schedule",
         "/typo",
         "/do/0/a",
         "/do/1/b/set/x",
@@ -248,3 +247,39 @@ def test_a_definition_cannot_hold_more_expressions_than_libjq_compiles_in_second
     heavy = '"' + "\\(1)" * 400 + '"'
     found = mistakes("\n".join(f"- t{n}: {{set: {{x: '${{ {heavy} }}'}}}}" for n in range(60)))
     assert "20000 tokens" in found[""]
+
+
+@pytest.mark.parametrize(
+    ("rest", "pointer", "detail"),
+    [
+        ("schedule: {cron: '61 * * * *'}", "/schedule/cron", "not a cron expression"),
+        ("schedule: {cron: '* * * *'}", "/schedule/cron", "has 5 fields"),
+        ("schedule: {evry: {hours: 1}}", "/schedule/evry", 'Did you mean "every"?'),
+        ("schedule: {every: {milliseconds: 10}}", "/schedule/every", "at least one second"),
+        ("schedule: {every: {hours: 1}, after: {hours: 1}}", "/schedule", "exactly one of"),
+        ("schedule: {on: {any: []}, cron: '@daily'}", "/schedule", "exactly one of"),
+        ("schedule: {on: {one: {with: {}}}}", "/schedule/on/one/with", "at least one attribute"),
+    ],
+)
+def test_a_mistake_in_a_schedule_is_named_with_its_place(rest: str, pointer: str, detail: str) -> None:
+    found = mistakes("- a: {set: {x: 1}}", f"{rest}\n")
+    assert detail in found[pointer]
+
+
+def test_settings_of_a_schedule_are_checked_with_it() -> None:
+    text = """
+        document:
+          dsl: 1.0.3
+          namespace: n
+          name: n
+          version: 1.0.0
+          metadata: {visapi: {schedule: {timezone: Mars/Base, overlap: skp, catchUp: {policy: some}, jiter: PT1S}}}
+        schedule: {cron: '@daily'}
+        do: [{a: {set: {x: 1}}}]
+    """
+    with pytest.raises(DefinitionInvalid) as caught:
+        compile_definition(dedent(text).encode(), "application/yaml")
+    at = "/document/metadata/visapi/schedule"
+    assert {error.pointer for error in caught.value.errors} == {
+        f"{at}/timezone", f"{at}/overlap", f"{at}/catchUp/policy", f"{at}/jiter",
+    }  # fmt: skip

@@ -52,9 +52,11 @@ class Messages:
             program=run.program.hex(),
             input=_payload(run.input),
             created_at=run.created_at,
-            trace=run.trace,
+            trace=run.trace or None,
         )
-        headers = {"Nats-Msg-Id": str(run.id), "traceparent": run.trace}
+        headers = {"Nats-Msg-Id": str(run.id)}
+        if run.trace:
+            headers["traceparent"] = run.trace
         self._say(subjects.trigger(run.id), _encode(message), headers)
 
     def hint(self, run: UUID) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from visapi_common.adapters.pool import Pool, Row, tenant_transaction
+from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.subjects import partition_of
 from visapi_gateway.app.definitions import Name
 from visapi_gateway.app.deploy_workflow import NewWorkflow, WorkflowRow
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/workflows.sql")
+_SCHEDULES = load_queries("visapi_gateway.adapters", "sql/schedules.sql")
 
 
 class WorkflowStore:
@@ -34,6 +36,8 @@ class WorkflowStore:
                 new.created_by,
                 new.created_at,
             )
+            if stored is not None:
+                await _put_schedule(connection, new)
         return stored is not None
 
     async def version(self, name: Name, version: str) -> WorkflowRow | None:
@@ -62,3 +66,37 @@ class WorkflowStore:
     async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             return await connection.fetch(query, *arguments)
+
+
+async def _put_schedule(connection: Connection, new: NewWorkflow) -> None:
+    """The highest version's schedule counts: it takes the place of the one before, or removes it."""
+    if await connection.fetchval(_SQL["highest_version"], *new.name) != new.version:
+        return
+    scheduled = new.schedule
+    spec = None if scheduled is None else scheduled.spec
+    if scheduled is not None and spec is not None:
+        await connection.execute(
+            _SCHEDULES["put_schedule"],
+            scheduled.id,
+            *new.name,
+            new.version,
+            new.program,
+            spec,
+            scheduled.paused,
+        )
+    else:
+        await connection.execute(_SCHEDULES["remove_schedule"], *new.name)
+    await connection.execute(_SCHEDULES["stop_listener"], *new.name)
+    if scheduled is not None and scheduled.listener is not None:
+        run = scheduled.listener
+        await connection.execute(_SQL["put_program"], run.program, scheduled.listener_body)
+        await connection.execute(
+            _SCHEDULES["put_listener"],
+            run.id,
+            *new.name,
+            new.version,
+            run.program,
+            partition_of(run.id),
+            run.input,
+            run.started_by,
+        )

@@ -1,9 +1,11 @@
 """Deploying definitions and reading them back. A deployed version never changes."""
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -11,8 +13,10 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
 from visapi_common.core.errors import ProblemError
 from visapi_engine.definition.compile import Compiled
-from visapi_engine.definition.program import decode_program
+from visapi_engine.definition.listeners import listener_of
+from visapi_engine.definition.program import Program, decode_program, encode_program
 from visapi_engine.definition.versions import version_order
+from visapi_gateway.app.accept_trigger import Announce, NewRun
 from visapi_gateway.app.definitions import Definitions, Name, build_validator, not_found
 from visapi_gateway.core.scopes import Principal
 
@@ -23,6 +27,19 @@ class Compile(Protocol):
     def __call__(self, source: bytes, media_type: str) -> Compiled:
         """Raises `ProblemError` that lists every mistake."""
         ...
+
+
+class Scheduled(msgspec.Struct, frozen=True):
+    """What comes with a version that starts by itself: its times, or the run that listens for its events.
+
+    `id` is of the schedule or of the listener's run.
+    """
+
+    id: UUID
+    spec: bytes | None = None
+    paused: bool = False
+    listener: NewRun | None = None
+    listener_body: bytes = b""
 
 
 class NewWorkflow(msgspec.Struct, frozen=True):
@@ -38,6 +55,8 @@ class NewWorkflow(msgspec.Struct, frozen=True):
     body: bytes
     created_by: str
     created_at: datetime
+    schedule: Scheduled | None = None
+    """What starts it by itself, if anything."""
 
 
 class WorkflowRow(msgspec.Struct, frozen=True):
@@ -73,12 +92,25 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
+class Ids(Protocol):
+    def uuid7(self) -> UUID: ...
+
+
 class Workflows:
     """Deploys and describes the workflows of a tenant."""
 
     def __init__(
-        self, store: WorkflowStore, definitions: Definitions, compile_: Compile, clock: Clock
+        self,
+        store: WorkflowStore,
+        definitions: Definitions,
+        compile_: Compile,
+        *,
+        clock: Clock,
+        ids: Ids,
+        announce: Announce,
     ) -> None:
+        self._ids = ids
+        self._announce = announce
         self._store = store
         self._definitions = definitions
         self._compile = compile_
@@ -93,6 +125,8 @@ class Workflows:
         if not dry_run:
             created = await self._store.put(new)
             self._definitions.forget_highest(new.name)
+            if created and new.schedule is not None and new.schedule.listener is not None:
+                self._announce(new.schedule.listener)
         kept = None if created else await self._refuse_other_content(new)
         view = msgspec.structs.asdict(_view(kept or _row(new)))
         return Deployed(**view, warnings=warnings, dry_run=dry_run), created
@@ -149,8 +183,31 @@ class Workflows:
             body=compiled.body,
             created_by=who.actor,
             created_at=self._clock.now(),
+            schedule=self._scheduled(who, program),
         )
         return new, list(compiled.warnings)
+
+    def _scheduled(self, who: Principal, program: Program) -> Scheduled | None:
+        identity = self._ids.uuid7()
+        if program.schedule is not None:
+            spec = msgspec.json.encode(program.schedule)
+            return Scheduled(identity, spec=spec, paused=program.schedule.paused)
+        if program.schedule_on is None:
+            return None
+        body = encode_program(listener_of(program, program.schedule_on))
+        run = NewRun(
+            id=identity,
+            tenant=who.tenant,
+            namespace=program.namespace,
+            name=program.name,
+            version=program.version,
+            program=hashlib.sha256(body).digest(),
+            input=b'{"inline":null}',
+            trace="",
+            started_by="schedule",
+            created_at=self._clock.now(),
+        )
+        return Scheduled(identity, listener=run, listener_body=body)
 
     async def _refuse_other_content(self, new: NewWorkflow) -> WorkflowRow | None:
         kept = await self._store.version(new.name, new.version)

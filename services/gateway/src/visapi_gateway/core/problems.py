@@ -32,6 +32,7 @@ KINDS: dict[str, Kind] = {
     "not_found": Kind(404, "There is nothing here"),
     "workflow_not_found": Kind(404, "There is no such workflow"),
     "run_not_found": Kind(404, "There is no such run"),
+    "schedule_not_found": Kind(404, "There is no such schedule"),
     "secret_not_found": Kind(404, "There is no such secret"),
     "key_not_found": Kind(404, "There is no such key"),
     "dead_letter_not_found": Kind(404, "There is no such dead letter"),

@@ -12,6 +12,7 @@ from visapi_gateway.app.command_run import Commands
 from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.manage_keys import Keys
+from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
 from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.start_run import StartRun
@@ -22,6 +23,7 @@ from visapi_gateway.http import (
     routes_events,
     routes_keys,
     routes_runs,
+    routes_schedules,
     routes_secrets,
     routes_system,
     routes_workflows,
@@ -38,6 +40,7 @@ from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
 from visapi_gateway.http.routes_events import EventRoutes
 from visapi_gateway.http.routes_keys import KeyRoutes
 from visapi_gateway.http.routes_runs import RunRoutes
+from visapi_gateway.http.routes_schedules import ScheduleRoutes
 from visapi_gateway.http.routes_secrets import SecretRoutes
 from visapi_gateway.http.routes_system import SystemRoutes
 from visapi_gateway.http.routes_workflows import WorkflowRoutes
@@ -57,6 +60,7 @@ class UseCases:
     workflows: Workflows
     keys: Keys
     secrets: Secrets
+    schedules: Schedules
     artifacts: Artifacts
     system: System
 
@@ -80,6 +84,7 @@ def operations() -> list[Operation]:
         routes_workflows,
         routes_runs,
         routes_events,
+        routes_schedules,
         routes_artifacts,
         routes_dead_letters,
         routes_secrets,
@@ -111,6 +116,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
         *EventRoutes(cases.events).routes(),
         *ArtifactRoutes(cases.artifacts).routes(),
         *DeadLetterRoutes(cases.commands, cursors).routes(),
+        *ScheduleRoutes(cases.schedules, cursors).routes(),
         *SecretRoutes(cases.secrets, cursors).routes(),
         *KeyRoutes(cases.keys, cursors).routes(),
         *SystemRoutes(cases.system, openapi, docs).routes(),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.topology import FunctionConsumer, Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec
@@ -28,6 +29,16 @@ class JetStreams:
     async def results_waiting(self) -> int:
         """Results that no orchestrator has taken yet."""
         return await self._topology.pending(subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS)
+
+
+class JetStreamEvents:
+    """Emitted events on `EVENTS`; see `app.event_dispatch.Acknowledged`."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def publish_event(self, subject: str, body: bytes, *, message_id: str, kind: str) -> None:
+        await self._bus.publish_acked(subject, body, msg_id=message_id, headers={"content-type": kind})
 
 
 def _consumer(owner: str, function: FunctionSpec) -> FunctionConsumer:

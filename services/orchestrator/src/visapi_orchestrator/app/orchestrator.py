@@ -21,6 +21,7 @@ from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger, Monotonic, Payloads, Publisher
 from visapi_orchestrator.app.pump import Pump, Source
 from visapi_orchestrator.app.registry import FunctionRows, Registry, Streams
+from visapi_orchestrator.app.schedule_clock import ScheduleRows, keep_firing
 from visapi_orchestrator.app.task_sweep import OpenTasks, TaskStream, TaskSweep
 from visapi_orchestrator.app.transitions import Tools, Transitions
 from visapi_orchestrator.app.upkeep import AgingRows, keep_tidy
@@ -76,6 +77,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     events: EventSource
     event_rows: AllEventRows
     event_publisher: Acknowledged
+    schedules: ScheduleRows
     engine: Engine
     payloads: Payloads
     monotonic: Monotonic
@@ -167,6 +169,7 @@ class Orchestrator:
                     self._due.sweep(),
                     self._dispatch.keep_matching(),
                     self._dispatch.keep_publishing(),
+                    keep_firing(world.schedules, self._pump),
                     self._watch_health(),
                     keep_tidy(world.upkeep),
                 )

@@ -1,14 +1,16 @@
 -- Events: taken in, matched against those who listen, published for the world.
 
 -- name: take_in
--- From the stream. An event of an unknown tenant is not taken; it is answered by its absence.
+-- From the stream, in its order: a microsecond apart. An event of an unknown tenant is not taken.
 with wanted as (
     select distinct on (u.tenant, u.source, u.id) u.*
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[]) as u (tenant, source, id, type, body)
-    order by u.tenant, u.source, u.id
+    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[]) with ordinality
+        as u (tenant, source, id, type, body, n)
+    order by u.tenant, u.source, u.id, u.n
 )
-insert into events_in (tenant, source, id, type, body)
-select w.tenant, w.source, w.id, w.type, w.body from wanted w join tenants t on t.id = w.tenant
+insert into events_in (tenant, source, id, type, body, received_at)
+select w.tenant, w.source, w.id, w.type, w.body, now() + w.n * interval '1 microsecond'
+from wanted w join tenants t on t.id = w.tenant
 on conflict do nothing
 
 -- name: known_tenants

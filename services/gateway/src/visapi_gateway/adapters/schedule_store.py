@@ -1,0 +1,62 @@
+"""Schedules in PostgreSQL, as one tenant sees them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from visapi_common.adapters.pool import Pool, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.schedules import FireView
+from visapi_common.contracts.subjects import partition_of
+from visapi_gateway.app.definitions import Name
+from visapi_gateway.app.manage_schedules import ScheduleRow
+
+_SQL = load_queries("visapi_gateway.adapters", "sql/schedules.sql")
+
+
+class PgScheduleStore:
+    """See `app.manage_schedules.ScheduleStore`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def page(self, tenant: str, after: tuple[str, str] | None, limit: int) -> Sequence[ScheduleRow]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            last = after or (None, None)
+            rows = await connection.fetch(_SQL["list_schedules"], tenant, *last, limit)
+        return [ScheduleRow(**row) for row in rows]
+
+    async def one(self, name: Name) -> ScheduleRow | None:
+        async with tenant_transaction(self._pool, [name[0]]) as connection:
+            row = await connection.fetchrow(_SQL["one_schedule"], *name)
+        return None if row is None else ScheduleRow(**row)
+
+    async def fires(self, tenant: str, schedule: UUID, limit: int) -> Sequence[FireView]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            rows = await connection.fetch(_SQL["recent_fires"], schedule, tenant, limit)
+        return [FireView(row["fire_at"], row["outcome"], row["run"]) for row in rows]
+
+    async def pause(self, name: Name, paused: bool) -> bool:
+        async with tenant_transaction(self._pool, [name[0]]) as connection:
+            return await connection.fetchval(_SQL["pause_schedule"], *name, paused) is not None
+
+    async def known(self, tenant: str, schedule: UUID, fires: Sequence[datetime]) -> set[datetime]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            rows = await connection.fetch(_SQL["known_fires"], schedule, tenant, list(fires))
+        return {row["fire_at"] for row in rows}
+
+    async def backfill(
+        self, tenant: str, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, by: str
+    ) -> Sequence[UUID]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            rows = await connection.fetch(
+                _SQL["backfill"],
+                schedule,
+                tenant,
+                [fire for fire, _ in runs],
+                [run for _, run in runs],
+                [partition_of(run) for _, run in runs],
+                value,
+                by,
+            )
+        return [row["id"] for row in rows]
