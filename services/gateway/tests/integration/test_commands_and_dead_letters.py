@@ -69,3 +69,32 @@ async def test_an_uncertain_effect_is_resolved_once_and_the_run_hears_of_it(gate
 async def test_a_wrong_decision_is_refused_with_a_pointer(gateway: Any) -> None:
     answer = await gateway.http.post(f"/v1/dead-letters/{uuid.uuid4()}/resolve", json={"decision": "maybe"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/decision")
+
+
+async def test_a_run_is_repeated_with_its_input_or_another_one(gateway: Any) -> None:
+    await gateway.deploy()
+    first = (await gateway.http.post("/v1/workflows/demo/hello/runs", json={"name": "Ada"})).json()
+    again = await gateway.http.post(first["links"]["rerun"])
+    assert again.status_code == 202
+    assert again.json()["input"] == {"name": "Ada"}
+    assert again.json()["id"] != first["id"]
+    other = await gateway.http.post(
+        first["links"]["rerun"], json={"input": {"name": "Bob"}, "reason": "typo"}
+    )
+    assert other.json()["input"] == {"name": "Bob"}
+    origin = await gateway.db.fetchval("select rerun_of from visapi.runs where id = $1", other.json()["id"])
+    assert str(origin) == first["id"]
+
+
+async def test_a_repetition_with_one_key_is_one_run(gateway: Any) -> None:
+    await gateway.deploy()
+    first = (await gateway.http.post("/v1/workflows/demo/hello/runs", json={"name": "Ada"})).json()
+    headers = {"Idempotency-Key": "again-1"}
+    ids = {(await gateway.http.post(first["links"]["rerun"], headers=headers)).json()["id"] for _ in range(2)}
+    assert len(ids) == 1
+
+
+async def test_runs_of_the_system_are_not_listed(gateway: Any) -> None:
+    await gateway.deploy(gateway.hello + "schedule: {on: {one: {with: {type: t}}}}\n")
+    assert (await gateway.http.get("/v1/runs")).json()["items"] == []
+    assert await gateway.db.fetchval("select count(*) from visapi.runs where quiet") == 1

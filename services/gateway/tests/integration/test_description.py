@@ -40,7 +40,10 @@ async def test_the_docs_load_nothing_from_elsewhere(gateway: Any) -> None:
 
 
 async def test_capabilities_and_functions_are_told(gateway: Any) -> None:
-    assert (await gateway.http.get("/v1/capabilities")).json()["dsl"] == "1.0.3"
+    told = (await gateway.http.get("/v1/capabilities")).json()
+    assert (told["dsl"], told["schedules"]) == ("1.0.3", ["every", "cron", "after", "on"])
+    assert {"for", "listen", "emit", "run"} <= set(told["tasks"])
+    assert {"run.shell", "call.grpc", "use.catalogs"} <= set(told["refused"])
     assert (await gateway.http.get("/v1/functions")).json() == {"items": [], "next": None}
 
 

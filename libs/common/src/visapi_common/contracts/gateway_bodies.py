@@ -14,6 +14,14 @@ class RunCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None = None
 
 
+class Rerun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a run is repeated: with its own input unless another is given, in its own version unless told."""
+
+    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    version: str | None = None
+    reason: str | None = None
+
+
 class NewLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many seconds a signed link works: 1 second to 7 days."""
 
@@ -49,11 +57,16 @@ class FunctionPage(msgspec.Struct, frozen=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What this installation can do, and its limits."""
+    """What this installation can do, and its limits; `refused` says why a construct is not run."""
 
     version: str
     dsl: str
+    dsl_versions: list[str]
     tasks: list[str]
+    calls: list[str]
+    schedules: list[str]
+    authentications: list[str]
+    refused: dict[str, str]
     features: dict[str, bool]
     limits: dict[str, int]
 

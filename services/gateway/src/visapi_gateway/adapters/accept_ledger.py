@@ -58,6 +58,7 @@ def _columns(runs: Sequence[NewRun]) -> list[object]:
             run.created_at,
             run.key,
             run.body_hash,
+            run.rerun_of,
         )
         for run in runs
     ]

@@ -43,6 +43,7 @@ class NewRun(msgspec.Struct, frozen=True):
     created_at: datetime
     key: str | None = None
     body_hash: bytes | None = None
+    rerun_of: UUID | None = None
 
 
 class Fresh(msgspec.Struct, frozen=True):

@@ -91,7 +91,12 @@ def no_such_run(run: UUID) -> ProblemError:
 
 def links_of(run: UUID) -> dict[str, str]:
     here = f"/v1/runs/{run}"
-    return {"self": here, "history": f"{here}/history", "cancel": f"{here}/cancel"}
+    return {
+        "self": here,
+        "history": f"{here}/history",
+        "cancel": f"{here}/cancel",
+        "rerun": f"{here}/rerun",
+    }
 
 
 _payload = msgspec.json.Decoder(Payload).decode

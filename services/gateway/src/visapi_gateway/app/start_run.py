@@ -29,6 +29,7 @@ class Start(msgspec.Struct, frozen=True):
     body: bytes
     key: str | None
     trace: str
+    rerun_of: UUID | None = None
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -84,6 +85,7 @@ class StartRun:
             created_at=self._clock.now(),
             key=start.key,
             body_hash=_hash(start) if start.key is not None else None,
+            rerun_of=start.rerun_of,
         )
         match await self._accept(new):
             case Fresh():

@@ -6,12 +6,18 @@ from typing import Protocol
 
 from visapi_common.contracts.gateway_bodies import Capabilities
 from visapi_common.contracts.payloads import INLINE_LIMIT
+from visapi_common.contracts.subjects import BUILTIN_FUNCTIONS
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core.errors import Fault
+from visapi_engine.definition.authentication import SCHEMES
+from visapi_engine.definition.document import DSL_VERSIONS
+from visapi_engine.definition.refusals import REFUSED
+from visapi_engine.definition.registry import CONSTRUCTS
+from visapi_engine.definition.schedule import KINDS
 
 CHECK_S = 1.0
-DSL = "1.0.3"
-TASKS = ("call", "do", "fork", "raise", "set", "switch", "try", "wait")
+CALLS = ("http", "openapi")
+"""Kinds of `call` beside functions."""
 
 
 class SystemStore(Protocol):
@@ -79,8 +85,13 @@ class System:
     def capabilities(self) -> Capabilities:
         return Capabilities(
             version=self._version,
-            dsl=DSL,
-            tasks=list(TASKS),
+            dsl=DSL_VERSIONS[-1],
+            dsl_versions=list(DSL_VERSIONS),
+            tasks=sorted(CONSTRUCTS),
+            calls=[*CALLS, *BUILTIN_FUNCTIONS],
+            schedules=list(KINDS),
+            authentications=list(SCHEMES),
+            refused=dict(REFUSED),
             features={"wait": True, "server_sent_events": True, "idempotency": True, "dry_run": True},
             limits={
                 "body_bytes": self._body_limit,

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.engine_messages import InboxKind
-from visapi_common.contracts.gateway_bodies import RunCommand
+from visapi_common.contracts.gateway_bodies import Rerun, RunCommand
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunStatus, RunView
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
@@ -123,6 +123,27 @@ HISTORY = Operation(
 )
 
 
+RERUN = Operation(
+    "POST",
+    "/v1/runs/{run:uuid}/rerun",
+    "rerunRun",
+    "Start a new run like this one",
+    {202: Answers("The new run is committed.", RunView, headers=("Location", "Idempotent-Replayed"))},
+    description="With its input and version unless others are given; the run itself stays as it is.",
+    scope="runs:write",
+    headers={"Idempotency-Key": "The same key and request give the same run, for 7 days."},
+    body=Rerun,
+    problems=(
+        "run_not_found",
+        "workflow_not_found",
+        "idempotency_conflict",
+        "input_invalid",
+        "invalid_header",
+        "outcome_unknown",
+    ),
+)
+
+
 def _command(kind: InboxKind, summary: str) -> Operation:
     return Operation(
         "POST",
@@ -172,6 +193,7 @@ class RunRoutes:
             Route(LIST, self.list),
             Route(READ, self.read),
             Route(HISTORY, self.history),
+            Route(RERUN, self.rerun),
             *told,
         ]
 
@@ -187,6 +209,31 @@ class RunRoutes:
             key=idempotency_key(call.header(b"idempotency-key")),
             trace=call.exchange.traceparent,
         )
+        started, headers = await self._committed(call, wanted)
+        if wait_s:
+            return await self._waited(call, started, wait_s, headers)
+        view = started.view or await self._view(call, started.id)
+        return json_reply(view, 202, headers)
+
+    async def rerun(self, call: Call) -> Answer:
+        wanted: Rerun = await read_json(RERUN, call)
+        tenant = call.principal.tenant
+        row = await self._views.row(tenant, call.path["run"])
+        given = wanted.input
+        value = (await self._views.view(tenant, row)).input if given is msgspec.UNSET else given
+        start = Start(
+            namespace=row.namespace,
+            name=row.name,
+            version=wanted.version or row.version,
+            body=bytes(value),
+            key=idempotency_key(call.header(b"idempotency-key")),
+            trace=call.exchange.traceparent,
+            rerun_of=row.id,
+        )
+        started, headers = await self._committed(call, start)
+        return json_reply(started.view or await self._view(call, started.id), 202, headers)
+
+    async def _committed(self, call: Call, wanted: Start) -> tuple[Started, list[Header]]:
         try:
             started = await self._start(call.principal, wanted)
         except ProblemError as refused:
@@ -198,10 +245,7 @@ class RunRoutes:
             headers.append((b"idempotent-replayed", b"true"))
         else:
             self._metrics.triggers_accepted.inc()
-        if wait_s:
-            return await self._waited(call, started, wait_s, headers)
-        view = started.view or await self._view(call, started.id)
-        return json_reply(view, 202, headers)
+        return started, headers
 
     async def _waited(self, call: Call, started: Started, wait_s: float, headers: list[Header]) -> Answer:
         tenant = call.principal.tenant

@@ -9,17 +9,20 @@ with scope as materialized (
     select u.*
     from unnest(
         $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::smallint[],
-        $9::text[], $10::bytea[], $11::text[], $12::timestamptz[], $13::text[], $14::bytea[]
+        $9::text[], $10::bytea[], $11::text[], $12::timestamptz[], $13::text[], $14::bytea[], $15::uuid[]
     ) as u (id, tenant, namespace, name, version, program, partition,
-            trace, input, started_by, created_at, key, body_hash), scope
+            trace, input, started_by, created_at, key, body_hash, rerun_of), scope
 ), keyed as (
     insert into idempotency (tenant, key, run, body_hash)
     select tenant, key, id, body_hash from wanted where key is not null order by tenant, key
     on conflict do nothing
     returning run
 )
-insert into runs (id, tenant, namespace, name, version, program, partition, trace, input, started_by, created_at)
-select id, tenant, namespace, name, version, program, partition, trace, input, started_by, created_at
+insert into runs (
+    id, tenant, namespace, name, version, program, partition, trace, input, started_by, created_at, rerun_of
+)
+select
+    id, tenant, namespace, name, version, program, partition, trace, input, started_by, created_at, rerun_of
 from wanted
 where key is null or id in (select run from keyed)
 returning id

@@ -20,7 +20,7 @@ select * from (
     (select id, namespace, name, version, status, revision, seq, input, null::bytea as output,
         null::bytea as error, created_at, started_at, null::timestamptz as ended_at
     from runs
-    where tenant = $1 and ($2::uuid is null or id < $2)
+    where tenant = $1 and not quiet and ($2::uuid is null or id < $2)
         and ($3::text is null or status = $3)
         and ($4::text is null or namespace = $4) and ($5::text is null or name = $5)
     order by id desc limit $6)
@@ -28,7 +28,7 @@ select * from (
     (select id, namespace, name, version, status, revision, seq, input, output, error,
         created_at, started_at, ended_at
     from runs_done
-    where tenant = $1 and ($2::uuid is null or id < $2)
+    where tenant = $1 and not quiet and ($2::uuid is null or id < $2)
         and ($3::text is null or status = $3)
         and ($4::text is null or namespace = $4) and ($5::text is null or name = $5)
     order by id desc limit $6)
