@@ -27,6 +27,8 @@ DECIDED = {
     "VISAPI_KEY_PEPPER",
     "VISAPI_LINK_SECRET",
     "VISAPI_EFFECT_SECRET",
+    "VISAPI_HANDLE_SECRET",
+    "VISAPI_SEALING_KEY",
 }
 """What the embedded stack sets by itself."""
 
