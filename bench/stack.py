@@ -115,7 +115,7 @@ class BenchStack:
 
 def _count(process: psutil.Process, counted: dict[int, float]) -> None:
     name = process.name().lower()
-    if process.pid in counted or "chrom" in name or "headless" in name or name == "node":
+    if process.pid in counted or "chrom" in name or "headless" in name or name.startswith("node"):
         return
     counted[process.pid] = float(process.memory_full_info().pss)
     for child in process.children():

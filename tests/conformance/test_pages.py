@@ -12,6 +12,7 @@ PAGES = [
     "docs/how-to/undo-with-a-saga.md",
     "docs/how-to/fan-out-and-collect.md",
     "docs/how-to/correlate-events.md",
+    "docs/how-to/check-before-you-deploy.md",
 ]
 _BLOCK = re.compile(r"```yaml\n(document:.*?)```", re.DOTALL)
 BLOCKS = [(page, text) for page in PAGES for text in _BLOCK.findall((ROOT / page).read_text())]

@@ -17,6 +17,7 @@ from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.definition.compile import compile_definition
+from visapi_engine.process.simulator import Simulator
 from visapi_gateway.adapters.accept_ledger import AcceptLedger
 from visapi_gateway.adapters.artifact_source import ArtifactSource
 from visapi_gateway.adapters.event_ledger import PgEventLedger
@@ -39,6 +40,7 @@ from visapi_gateway.app.manage_keys import Keys
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
 from visapi_gateway.app.run_views import RunViews
+from visapi_gateway.app.simulate import Simulations
 from visapi_gateway.app.start_run import StartRun
 from visapi_gateway.app.system import System
 from visapi_gateway.core.rates import Limit
@@ -79,6 +81,7 @@ class Gateway:
         self._keyring = KeyRing(keys, settings.key_pepper, clock)
         self._accepting = Accepting(AcceptLedger(pool), self._messages.trigger, _Meter(lifecycle.metrics))
         definitions, views = Definitions(workflows, clock), RunViews(runs, payloads.unpack)
+        self._simulator = Simulator()
         release = version("visapi-gateway")
         self._system = System(
             keys, lambda: bus.connected, lifecycle.ready, version=release, body_limit=BODY_LIMIT
@@ -98,6 +101,7 @@ class Gateway:
                 ids=ids,
                 announce=self._messages.trigger,
             ),
+            simulate=Simulations(compile_definition, self._simulator, clock),
             schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), self._messages.hint),
             secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),
             keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),
@@ -139,6 +143,7 @@ class Gateway:
             self._hub.close()
             self._server.stop()
             await serving
+            await self._simulator.close()
             self._accepting.close()
             await accepting
             for task in upkeep:

@@ -104,6 +104,8 @@ def _complete(tx: Transition, task: Task, done: Completed) -> None:
             task.node,
             {"reason": "it completed in an earlier attempt", "output": output},
         )
+    elif done.case is not None:
+        tx.note(history.TASK_COMPLETED, task.node, {"output": output, "case": done.case or None})
     else:
         tx.note(history.TASK_COMPLETED, task.node, {"output": output})
     tx.close(task.path)

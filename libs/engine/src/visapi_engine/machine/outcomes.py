@@ -15,6 +15,8 @@ class Completed(NamedTuple):
     """Nothing was done now: the task completed in an earlier attempt of its block."""
     skipped: bool = False
     """Nothing was done: the task's `if` did not hold."""
+    case: str | None = None
+    """Of a `switch`: the case that was taken; empty when none holds."""
 
 
 class Opened(NamedTuple):

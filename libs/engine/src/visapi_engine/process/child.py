@@ -31,9 +31,12 @@ from visapi_engine.process.protocol import (
     Load,
     Loaded,
     Ready,
+    Simulate,
+    Simulated,
     Up,
     Work,
 )
+from visapi_engine.process.simulating import simulated
 
 FLUSH_BYTES = 64 * 1024
 FLUSH_S = 0.005
@@ -84,6 +87,10 @@ class _Engine:
                 self._wire.send(self._load(message))
             case Batch():
                 self._run(message.works)
+            case Simulate():
+                body = simulated(message, lambda: signal.setitimer(signal.ITIMER_PROF, self._cpu_s))
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                self._wire.send(Simulated(body))
 
     def _load(self, message: Load) -> Loaded:
         try:

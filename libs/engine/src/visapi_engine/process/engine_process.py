@@ -19,6 +19,8 @@ from visapi_engine.process.protocol import (
     Load,
     Loaded,
     Ready,
+    Simulate,
+    Simulated,
     Up,
     Work,
 )
@@ -91,6 +93,13 @@ class EngineProcess:
                 case _:
                     raise AssertionError(f"unexpected {type(message).__name__} in a batch")
 
+    async def simulate(self, wanted: Simulate) -> bytes:
+        """A `Simulation` as JSON. Raises `ProcessLost`."""
+        self._streams.send(wanted)
+        message = await self._next(self._limits.simulate_wall_ms)
+        assert isinstance(message, Simulated), f"expected Simulated, got {type(message).__name__}"
+        return message.body
+
     async def end(self) -> None:
         """End the process, whatever it is doing, and wait until it is gone."""
         self._streams.close()
@@ -108,7 +117,7 @@ class EngineProcess:
         except TimeoutError:
             return
 
-    async def _next(self, wall_ms: int) -> Ready | Loaded | Answers | Done:
+    async def _next(self, wall_ms: int) -> Ready | Loaded | Answers | Done | Simulated:
         try:
             async with asyncio.timeout(wall_ms / 1000):
                 message = await self._streams.receive()

@@ -69,7 +69,7 @@ def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool
         first_seq=work.seq + 1,
         seq=work.seq + len(entries),
         commands=net([command for step in steps for command in step.commands]),
-        items_json=_encode_items(entries, work.seq),
+        items_json=encode_items(entries, work.seq),
         output=output,
         error=error,
         started=work.state is None,
@@ -102,7 +102,8 @@ def _key(command: Command) -> tuple[str, str]:
             return "task", command.path
 
 
-def _encode_items(entries: list[Entry], seq: int) -> bytes:
+def encode_items(entries: list[Entry], seq: int) -> bytes:
+    """Entries as a JSON array of `HistoryItem`, numbered from the one after `seq`."""
     items: list[_Item] = []
     time_ms, time = -1, _EPOCH
     for number, entry in enumerate(entries, seq + 1):

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.runs import RunStatus
+from visapi_common.contracts.simulation import Given
 from visapi_engine.machine.commands import Command
 from visapi_engine.machine.events import Event
 
@@ -69,6 +70,8 @@ class Limits(msgspec.Struct, frozen=True):
     run_wall_ms: int = 2_000
     """Wall-clock time without any answer after which the process is replaced: it hangs. That is
     the machine's doing (a run cannot wait), so it is no strike against a run."""
+    simulate_wall_ms: int = 10_000
+    """The same for a whole simulation; each of its transitions has the CPU time of a run."""
     load_wall_ms: int = 5_000
     """The same for compiling a program's expressions."""
     memory_bytes: int = 512 * 1024 * 1024
@@ -92,7 +95,17 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
     works: list[Work]
 
 
-Down = Load | Batch
+class Simulate(msgspec.Struct, frozen=True, tag="simulate"):
+    """Down: a program to carry out in virtual time (`visapi_engine.simulation`); it is not kept."""
+
+    body: bytes
+    input: bytes
+    given: dict[str, Given | list[Given]]
+    events: list[bytes]
+    now_ms: int
+
+
+Down = Load | Batch | Simulate
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -122,4 +135,10 @@ class Crashed(msgspec.Struct, frozen=True, tag="crashed"):
     where: str
 
 
-Up = Ready | Loaded | Answers | Done | Crashed
+class Simulated(msgspec.Struct, frozen=True, tag="simulated"):
+    """Up: a `contracts.simulation.Simulation` as JSON."""
+
+    body: bytes
+
+
+Up = Ready | Loaded | Answers | Done | Crashed | Simulated

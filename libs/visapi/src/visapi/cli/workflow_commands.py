@@ -17,8 +17,8 @@ File = Annotated[
 
 def validate(file: File) -> None:
     """Check a definition without a server: every mistake, with the place where it is."""
-    compiled = _compile(file)
-    for warning in compiled.warnings:
+    program = compiled(file)
+    for warning in program.warnings:
         say(f"  {warning.pointer or '/'}  {warning.detail}")
     done(f"{file} is valid")
 
@@ -31,7 +31,7 @@ def deploy(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Deploy a definition. Deployed versions never change; raise the version to change one."""
-    _compile(file)
+    compiled(file)
     with connected(url, data_dir) as client:
         workflow = client.send(operations.deploy(file.read_bytes(), media_type(file), dry_run=dry_run))
     if json:
@@ -45,7 +45,8 @@ def media_type(file: Path) -> str:
     return operations.JSON if file.suffix == ".json" else operations.YAML
 
 
-def _compile(file: Path) -> Compiled:
+def compiled(file: Path) -> Compiled:
+    """The definition in a file; with mistakes, each is shown and the command ends."""
     try:
         return compile_definition(file.read_bytes(), media_type(file))
     except DefinitionInvalid as invalid:

@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
     "unsupported_media_type": Kind(415, "The media type or encoding of the body is not supported"),
     "definition_invalid": Kind(422, "The workflow definition is not valid"),
     "input_invalid": Kind(422, "The input does not fit the workflow's schema"),
+    "simulation_ended": Kind(422, "The simulation was ended"),
     "rate_limited": Kind(429, "Too many requests"),
     "headers_too_large": Kind(431, "The headers are too large"),
     # 5xx: ours

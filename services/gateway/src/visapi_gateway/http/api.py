@@ -15,6 +15,7 @@ from visapi_gateway.app.manage_keys import Keys
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
 from visapi_gateway.app.run_views import RunViews
+from visapi_gateway.app.simulate import Simulations
 from visapi_gateway.app.start_run import StartRun
 from visapi_gateway.app.system import System
 from visapi_gateway.http import (
@@ -58,6 +59,7 @@ class UseCases:
     commands: Commands
     events: AcceptEvents
     workflows: Workflows
+    simulate: Simulations
     keys: Keys
     secrets: Secrets
     schedules: Schedules
@@ -104,7 +106,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
     openapi = encode(build_openapi(described, around.version))
     docs = build_docs(described, around.version)
     routes = [
-        *WorkflowRoutes(cases.workflows, cursors).routes(),
+        *WorkflowRoutes(cases.workflows, cases.simulate, cursors).routes(),
         *RunRoutes(
             start=cases.start,
             views=cases.views,

@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 import msgspec
 
+from visapi_common.contracts.simulation import SimulateWorkflow, Simulation
 from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.app.deploy_workflow import Workflows
-from visapi_gateway.http.checks import check_media_type
+from visapi_gateway.app.simulate import Simulations
+from visapi_gateway.http.checks import check_media_type, read_json
 from visapi_gateway.http.exchange import Answer, Reply, json_reply
 from visapi_gateway.http.lists import Cursor, Cursors, Limit, Listing
 from visapi_gateway.http.operation import Answers, Call, Operation, Route
@@ -45,6 +47,22 @@ DEPLOY = Operation(
     body_required=True,
     body_types=(YAML, JSON),
     problems=("workflow_version_exists", "definition_invalid"),
+)
+SIMULATE = Operation(
+    "POST",
+    "/v1/workflows/simulate",
+    "simulateWorkflow",
+    "Carry out a definition in virtual time, without touching the world",
+    {200: Answers("Its history, its output, and what was decided at each task.", Simulation)},
+    description=(
+        "Nothing is stored and nothing is called: `given` has an answer for each `call` and `run`, by the "
+        "task's pointer or name. It stops where an answer is missing and says which."
+    ),
+    tag="workflows",
+    scope="workflows:read",
+    body=SimulateWorkflow,
+    body_required=True,
+    problems=("definition_invalid", "simulation_ended"),
 )
 LIST = Operation(
     "GET",
@@ -94,13 +112,15 @@ VERSION = Operation(
 class WorkflowRoutes:
     """The handlers of the operations above."""
 
-    def __init__(self, workflows: Workflows, cursors: Cursors) -> None:
+    def __init__(self, workflows: Workflows, simulate: Simulations, cursors: Cursors) -> None:
         self._workflows = workflows
+        self._simulate = simulate
         self._cursors = cursors
 
     def routes(self) -> list[Route]:
         return [
             Route(DEPLOY, self.deploy),
+            Route(SIMULATE, self.simulate),
             Route(LIST, self.list),
             Route(READ, self.read),
             Route(VERSIONS, self.versions),
@@ -116,6 +136,9 @@ class WorkflowRoutes:
         deployed, created = await self._workflows.deploy(call.principal, source, media_type, dry_run=dry_run)
         location = (b"location", deployed.links["self"].encode())
         return json_reply(deployed, 201 if created else 200, [location] if created else [])
+
+    async def simulate(self, call: Call) -> Answer:
+        return Reply(200, await self._simulate(await read_json(SIMULATE, call)))
 
     async def list(self, call: Call) -> Answer:
         query: WorkflowsQuery = call.query

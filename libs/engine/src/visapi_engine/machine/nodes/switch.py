@@ -13,5 +13,7 @@ def begin(tx: Transition, task: Task, node: SwitchNode) -> Outcome:
         if case.when is None:
             default = case
         elif holds(tx, case.when, task, task.input, input=task.input):
-            return Completed(task.input, case.then)
-    return Completed(task.input, default.then if default is not None else None)
+            return Completed(task.input, case.then, case=case.name)
+    if default is None:
+        return Completed(task.input, case="")
+    return Completed(task.input, default.then, case=default.name)

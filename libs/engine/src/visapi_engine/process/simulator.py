@@ -1,0 +1,82 @@
+"""An engine process for simulations: started when one is asked for, ended when none was for a while."""
+
+import asyncio
+
+from visapi_common.core.errors import TransientFault
+from visapi_engine.process.engine_process import EngineProcess, ProcessLost, start_process
+from visapi_engine.process.protocol import Limits, Simulate
+
+IDLE_S = 60.0
+WAITING_MAX = 8
+"""Simulations that wait for their turn; more are refused, so that none waits for long."""
+
+
+class SimulationLost(Exception):
+    """The simulation ended its process; the text says how."""
+
+
+class Simulator:
+    """One simulation at a time, each under the limits of an engine process."""
+
+    def __init__(self, limits: Limits | None = None, *, idle_s: float = IDLE_S) -> None:
+        self._limits = limits or Limits()
+        self._idle_s = idle_s
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._process: EngineProcess | None = None
+        self._idle: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process that is kept, if one is."""
+        return None if self._process is None else self._process.pid
+
+    async def __call__(self, wanted: Simulate) -> bytes:
+        """A `Simulation` as JSON. Raises `SimulationLost`, and `TransientFault` when too many wait."""
+        if self._waiting >= WAITING_MAX:
+            raise TransientFault("too many simulations wait for their turn", retry_after_s=2)
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._run(wanted)
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """End the process, if there is one. No simulation may be under way."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        await self._end()
+
+    async def _run(self, wanted: Simulate) -> bytes:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        try:
+            if self._process is None or not self._process.alive:
+                self._process = await start_process(self._limits)
+        except ProcessLost as lost:
+            raise TransientFault(f"no engine process could be started: {lost.how}") from lost
+        whole = False
+        try:
+            body = await self._process.simulate(wanted)
+            whole = True
+        except ProcessLost as lost:
+            raise SimulationLost(lost.how) from lost
+        finally:
+            if not whole:
+                await self._end()
+        self._idle = asyncio.create_task(self._end_when_idle())
+        return body
+
+    async def _end_when_idle(self) -> None:
+        await asyncio.sleep(self._idle_s)
+        self._idle = None
+        async with self._turn:
+            await self._end()
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            await process.end()
