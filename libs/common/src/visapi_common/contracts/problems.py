@@ -8,11 +8,16 @@ ERROR_BASE = "https://open-workflow-specification.org/spec/1.0.0/errors/"
 """Where the specification's standard error types live; matching uses the last segment only."""
 
 
-class FieldError(msgspec.Struct, frozen=True):
-    """One mistake in a body: a JSON pointer (RFC 6901) into it, and what to do about it."""
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One mistake in a body: a JSON pointer (RFC 6901) into it, and what to do about it.
+
+    Where the body is a text that people write, `line` and `column` (from 1) say where the mistake stands.
+    """
 
     pointer: str
     detail: str
+    line: int | None = None
+    column: int | None = None
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):

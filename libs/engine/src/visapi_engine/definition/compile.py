@@ -19,7 +19,7 @@ from visapi_engine.definition.registry import CONSTRUCTS
 from visapi_engine.definition.schedule import read_schedule
 from visapi_engine.definition.settings import read_settings
 from visapi_engine.definition.shapes import as_object, check_keys
-from visapi_engine.definition.source import read_source
+from visapi_engine.definition.source import locate, read_source
 from visapi_engine.definition.tasks.lists import compile_list
 from visapi_engine.definition.templates import SECRETS, WORKFLOW_INPUT, WORKFLOW_OUTPUT, check_with_libjq
 
@@ -48,15 +48,15 @@ def compile_definition(source: bytes, media_type: str) -> Compiled:
     data = read_source(source, media_type)
     program = _compile(build, data)
     check_with_libjq(build)
-    if build.findings.errors:
-        raise DefinitionInvalid(build.findings.errors)
+    if program is None or build.findings.errors:
+        raise DefinitionInvalid(locate(build.findings.errors, source, media_type))
     program, body = _with_definitions(build, program, data)
     return Compiled(
         program=program,
         body=body,
         hash=hashlib.sha256(body).hexdigest(),
         source_hash=hashlib.sha256(source).hexdigest(),
-        warnings=build.findings.warnings,
+        warnings=locate(build.findings.warnings, source, media_type),
     )
 
 
@@ -75,10 +75,11 @@ def _with_definitions(build: Build, program: Program, data: dict[str, Any]) -> t
     return program, encode_program(program)
 
 
-def _compile(build: Build, data: Any) -> Program:
+def _compile(build: Build, data: Any) -> Program | None:
+    """The program, of no use where there are findings; None for a document that is no object."""
     root = as_object(build.findings, data, "", "the document")
     if root is None:
-        raise DefinitionInvalid(build.findings.errors)
+        return None
     check_keys(build.findings, root, "", _KEYS, required=("document", "do"))
     document = read_document(build.findings, root["document"]) if "document" in root else {}
     mode = read_evaluate(build.findings, root["evaluate"]) if "evaluate" in root else "strict"

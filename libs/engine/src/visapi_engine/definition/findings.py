@@ -24,11 +24,16 @@ class DefinitionInvalid(ProblemError):
         if more > 0:
             shown = [*shown, FieldError("", f"{more} more mistakes are not listed")]
         count = "one mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
-        first = f"{errors[0].pointer or 'the document'}: {errors[0].detail}"
+        first = f"{_place(errors[0])}: {errors[0].detail}"
         super().__init__(
             "definition_invalid", f"The definition has {count}. {first}", status=status, errors=shown
         )
         self.errors = shown
+
+
+def _place(error: FieldError) -> str:
+    where = error.pointer or "the document"
+    return where if error.line is None else f"{where} (line {error.line}, column {error.column})"
 
 
 class Findings:

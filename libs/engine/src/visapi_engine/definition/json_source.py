@@ -4,7 +4,7 @@ import json
 from typing import Any, NoReturn, cast
 
 from visapi_engine.definition.pointers import join
-from visapi_engine.definition.unreadable import Unreadable
+from visapi_engine.definition.unreadable import Position, Unreadable
 
 
 class _Duplicated(dict[str, Any]):
@@ -18,7 +18,7 @@ def read_json(text: str) -> Any:
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise Unreadable("", f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+        raise Unreadable("", error.msg, Position(error.lineno, error.colno)) from error
     except RecursionError as error:
         raise Unreadable("", "values are nested too deeply") from error
     except ValueError as error:

@@ -6,6 +6,7 @@ from visapi_common.contracts.problems import FieldError
 from visapi_engine.definition.findings import DefinitionInvalid
 from visapi_engine.definition.json_source import read_json
 from visapi_engine.definition.pointers import join
+from visapi_engine.definition.positions import located
 from visapi_engine.definition.unreadable import Unreadable
 from visapi_engine.definition.yaml_source import read_yaml
 
@@ -26,8 +27,20 @@ def read_source(source: bytes, media_type: str) -> Any:
         data = _parse(_text(source), media_type)
         _check(data)
     except Unreadable as error:
-        raise DefinitionInvalid([FieldError(error.pointer, error.detail)], status=400) from error
+        raise DefinitionInvalid([_located(error, source, media_type)], status=400) from error
     return data
+
+
+def locate(errors: list[FieldError], source: bytes, media_type: str) -> list[FieldError]:
+    """Mistakes of a document with the places in its text."""
+    return located(errors, source.decode("utf-8-sig", errors="replace"), is_json=_is_json(media_type))
+
+
+def _located(error: Unreadable, source: bytes, media_type: str) -> FieldError:
+    if error.position is not None:
+        return FieldError(error.pointer, error.detail, error.position.line, error.position.column)
+    mistake = FieldError(error.pointer, error.detail)
+    return locate([mistake], source, media_type)[0] if error.pointer else mistake
 
 
 def _text(source: bytes) -> str:
@@ -43,12 +56,21 @@ def _text(source: bytes) -> str:
 
 
 def _parse(text: str, media_type: str) -> Any:
-    kind = media_type.split(";", maxsplit=1)[0].strip().lower()
-    if kind in _JSON or kind.endswith("+json"):
+    if _is_json(media_type):
         return read_json(text)
+    kind = _kind(media_type)
     if kind in _YAML or kind.endswith("+yaml"):
         return read_yaml(text, depth_max=DEPTH_MAX, values_max=VALUES_MAX)
     raise Unreadable("", f"media type {media_type!r} is unknown; send application/yaml or application/json")
+
+
+def _is_json(media_type: str) -> bool:
+    kind = _kind(media_type)
+    return kind in _JSON or kind.endswith("+json")
+
+
+def _kind(media_type: str) -> str:
+    return media_type.split(";", maxsplit=1)[0].strip().lower()
 
 
 def _check(data: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import yaml
 
 from visapi_engine.definition.pointers import join
-from visapi_engine.definition.unreadable import Unreadable
+from visapi_engine.definition.unreadable import Position, Unreadable
 
 ALIASES_MAX = 100
 
@@ -25,26 +25,31 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({None, "!", _TAG + "str", _TAG + "map", _TAG + "seq"})
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(text: str, *, depth_max: int, values_max: int) -> Any:
     """The one document in the text. Raises `Unreadable`."""
     builder = _Builder(depth_max, values_max)
+    at: Position | None = None
     try:
-        for event in cast(Any, yaml.parse(text, Loader=_LOADER)):  # pyright: ignore[reportUnknownMemberType]
+        for event in cast(Any, yaml.parse(text, Loader=LOADER)):  # pyright: ignore[reportUnknownMemberType]
+            at = position_of(event.start_mark)
             builder.feed(event)
+    except Unreadable as wrong:
+        raise Unreadable(wrong.pointer, wrong.detail, at) from None
     except yaml.MarkedYAMLError as error:
-        raise Unreadable("", _syntax_message(error)) from error
+        mark = error.problem_mark or error.context_mark
+        detail = " ".join(part for part in (error.context, error.problem) if part)
+        raise Unreadable("", detail, None if mark is None else position_of(mark)) from error
     except yaml.YAMLError as error:
         raise Unreadable("", f"not YAML: {error}") from error
     return builder.document()
 
 
-def _syntax_message(error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-    return where + " ".join(part for part in (error.context, error.problem) if part)
+def position_of(mark: Any) -> Position:
+    """The place of one of libyaml's marks."""
+    return Position(mark.line + 1, mark.column + 1)
 
 
 class _Open:
@@ -87,9 +92,7 @@ class _Builder:
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent) and self._documents:
-            raise Unreadable(
-                "", f"line {event.start_mark.line + 1}: a second document begins; send one at a time"
-            )
+            raise Unreadable("", "a second document begins; send one at a time")
 
     def _place(self) -> str:
         if not self._open:
@@ -103,7 +106,7 @@ class _Builder:
         at = self._place()
         self._refuse_tag(event, at)
         if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is None:
-            raise Unreadable(at, f"line {event.start_mark.line + 1}: a key must be text")
+            raise Unreadable(at, "a key must be text")
         if len(self._open) >= self._depth_max:
             raise Unreadable(at, f"values are nested deeper than {self._depth_max}")
         self._open.append(_Open(value, at, event.anchor))
@@ -121,9 +124,7 @@ class _Builder:
             raise Unreadable(at, f"more than {ALIASES_MAX} aliases")
         known = self._anchors.get(event.anchor)
         if known is None:
-            raise Unreadable(
-                at, f"line {event.start_mark.line + 1}: no finished anchor &{event.anchor} stands before"
-            )
+            raise Unreadable(at, f"no finished anchor &{event.anchor} stands before")
         if len(self._open) + known[2] > self._depth_max:
             raise Unreadable(at, f"values are nested deeper than {self._depth_max}")
         self._add(*known)
@@ -142,15 +143,12 @@ class _Builder:
 
     def _key(self, top: _Open, event: Any) -> None:
         key: str = event.value
-        line = event.start_mark.line + 1
         if event.implicit[0] and key == "<<":
-            raise Unreadable(
-                top.at, f"line {line}: merge keys (<<) are not part of YAML 1.2; write the keys out"
-            )
+            raise Unreadable(top.at, "merge keys (<<) are not part of YAML 1.2; write the keys out")
         if not isinstance(_resolve(event, top.at), str):
-            raise Unreadable(top.at, f'line {line}: a key must be text; write "{key}" in quotes')
+            raise Unreadable(top.at, f'a key must be text; write "{key}" in quotes')
         if key in top.value:
-            raise Unreadable(join(top.at, key), f'line {line}: the key "{key}" stands twice in one object')
+            raise Unreadable(join(top.at, key), f'the key "{key}" stands twice in one object')
         top.key = key
 
     def _add(self, value: Any, size: int, height: int) -> None:
@@ -173,7 +171,7 @@ class _Builder:
     @staticmethod
     def _refuse_tag(event: Any, at: str) -> None:
         if event.tag not in _PLAIN_TAGS:
-            raise Unreadable(at, f"line {event.start_mark.line + 1}: the tag {event.tag} is not supported")
+            raise Unreadable(at, f"the tag {event.tag} is not supported")
 
 
 def _resolve(event: Any, at: str) -> Any:

@@ -234,7 +234,37 @@ def test_a_misspelt_standard_error_type_is_a_warning() -> None:
 def test_a_document_that_is_no_object_is_refused() -> None:
     with pytest.raises(DefinitionInvalid) as caught:
         compile_definition(b"[]", "application/json")
-    assert caught.value.errors == [FieldError("", "the document must be an object, found a list")]
+    assert caught.value.errors == [FieldError("", "the document must be an object, found a list", 1, 1)]
+
+
+def test_a_mistake_has_its_line_and_column_and_so_has_a_warning() -> None:
+    text = (
+        HEAD
+        + "do:\n  - a: {call: pdf.rendr, with: {html: x}}\n  - b:\n      set: {x: 1}\n      then: nowhere\n"
+    )
+    with pytest.raises(DefinitionInvalid) as caught:
+        compile_definition(text.encode(), "application/yaml")
+    (mistake,) = caught.value.errors
+    assert (mistake.pointer, mistake.line, mistake.column) == ("/do/1/b/then", 6, 7)
+    assert "/do/1/b/then (line 6, column 7): no task called" in str(caught.value)
+    (warning,) = compile_definition(text.replace("nowhere", "end").encode(), "application/yaml").warnings
+    assert (warning.pointer, warning.line, warning.column) == ("/do/0/a/call", 3, 9)
+
+
+def test_a_mistake_in_json_has_its_line_and_column() -> None:
+    text = '{"document": {"dsl": "1.0.3",\n "namespace": "n", "name": "n", "version": "1"},\n "do": [{"a": {"set": 1}}]}'
+    with pytest.raises(DefinitionInvalid) as caught:
+        compile_definition(text.encode(), "application/json")
+    found = {error.pointer: (error.line, error.column) for error in caught.value.errors}
+    assert found == {"/document/version": (2, 33), "/do/0/a/set": (3, 16)}
+
+
+def test_a_mistake_behind_an_alias_stands_where_the_alias_does() -> None:
+    text = "document: {dsl: '1.0.3', namespace: n, name: n, version: '1.0.0', metadata: {m: &m {st: 1}}}\ndo:\n  - a: *m\n"
+    with pytest.raises(DefinitionInvalid) as caught:
+        compile_definition(text.encode(), "application/yaml")
+    (mistake,) = caught.value.errors
+    assert (mistake.pointer, mistake.line, mistake.column) == ("/do/0/a", 3, 5)
 
 
 def test_many_mistakes_are_counted_not_listed() -> None:

@@ -17,7 +17,8 @@ def refusal(text: str | bytes, media_type: str = "application/yaml") -> tuple[st
         read(text, media_type)
     (error,) = caught.value.errors
     assert caught.value.status == 400
-    return error.pointer, error.detail
+    place = "" if error.line is None else f" at {error.line}:{error.column}"
+    return error.pointer, error.detail + place
 
 
 def test_scalars_are_those_of_yaml_1_2() -> None:
@@ -71,18 +72,20 @@ def test_aliases_are_counted_as_if_written_out() -> None:
         ("a: b\0", "NUL"),
         ('a: "\\0"', "NUL"),
         ("", "empty"),
-        ("a: 1\n---\nb: 2", "second document"),
+        ("a: 1\n---\nb: 2", "a second document begins; send one at a time at 2:1"),
         ("a: !!python/object:os.system x", "tag"),
         ("a: !mine x", "tag"),
-        ("base: &b {x: 1}\na:\n  <<: *b", "merge keys"),
+        ("base: &b {x: 1}\na:\n  <<: *b", "write the keys out at 3:3"),
         ("1: x", 'write "1" in quotes'),
-        ("true: x", "in quotes"),
+        ("true: x", "in quotes at 1:1"),
+        ("a: 1\nb: 2\na: 3", "stands twice in one object at 3:1"),
+        ("a:\n  - 99999999999999999999", "write it as text at 2:5"),
         ("? [a]\n: x", "a key must be text"),
         ("a: .nan", "no JSON form"),
         ("a: 1e999", "too large"),
         ("a: 99999999999999999999", "64 bits"),
-        ("a: [1", "line 2, column 1"),
-        ("a: b: c", "line 1, column 5"),
+        ("a: [1", "did not find expected ',' or ']' at 2:1"),
+        ("a: b: c", "mapping values are not allowed in this context at 1:5"),
         ("x: " + "y" * 1_100_000, "allowed are 1048576"),
     ],
 )
@@ -93,7 +96,7 @@ def test_what_yaml_allows_but_a_definition_does_not_is_refused(text: str | bytes
 @pytest.mark.parametrize(
     ("text", "detail"),
     [
-        ("{", "line 1, column 2"),
+        ("{", "double quotes at 1:2"),
         ('{"a": NaN}', "NaN is not JSON"),
         ('{"a": "\\u0000"}', "NUL"),
         ('{"a": "\\ud800"}', "surrogate"),

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import as_json, done, fail, mistakes, say
+from visapi.cli.output import FAILURE, as_json, done, fail
+from visapi.cli.source_view import show_in_source
 from visapi.client import operations
 from visapi_engine.definition.compile import Compiled, DefinitionInvalid, compile_definition
 
@@ -15,11 +16,15 @@ File = Annotated[
 ]
 
 
-def validate(file: File) -> None:
-    """Check a definition without a server: every mistake, with the place where it is."""
+def validate(
+    file: File, *, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Check a definition without a server: every mistake, with its line, its column and its remedy."""
+    if json:
+        _validate_for_machines(file)
+        return
     program = compiled(file)
-    for warning in program.warnings:
-        say(f"  {warning.pointer or '/'}  {warning.detail}")
+    show_in_source(file, program.warnings, word="warning", style="yellow")
     done(f"{file} is valid")
 
 
@@ -50,6 +55,15 @@ def compiled(file: Path) -> Compiled:
     try:
         return compile_definition(file.read_bytes(), media_type(file))
     except DefinitionInvalid as invalid:
-        mistakes(invalid.errors)
+        show_in_source(file, invalid.errors, word="error", style="bold red")
         count = len(invalid.errors)
         fail(f"{file} has {count} mistake{'s' if count > 1 else ''}")
+
+
+def _validate_for_machines(file: Path) -> None:
+    try:
+        warnings = compile_definition(file.read_bytes(), media_type(file)).warnings
+    except DefinitionInvalid as invalid:
+        as_json({"valid": False, "errors": invalid.errors, "warnings": []})
+        raise typer.Exit(FAILURE) from None
+    as_json({"valid": True, "errors": [], "warnings": warnings})
