@@ -22,7 +22,7 @@ def test_the_page_shows_what_the_command_prints(tmp_path: Path) -> None:
         app, [*arguments, "--given", str(tmp_path / "given.json")], input='{"amount": 120}'
     )
     assert ran.exit_code == 0, ran.output
-    shown = blocks("text")[0]
+    shown = blocks("text")[1]
     assert [line.split() for line in ran.stdout.splitlines()] == [line.split() for line in shown.splitlines()]
 
 

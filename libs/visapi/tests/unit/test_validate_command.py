@@ -1,6 +1,7 @@
 """`visapi validate`: each mistake where it stands in the file."""
 
 import json
+import re
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
@@ -8,6 +9,8 @@ from typer.testing import CliRunner, Result
 from visapi.cli.main import app
 
 HEAD = "document: {dsl: '1.0.3', namespace: demo, name: checked, version: '1.0.0'}\n"
+
+PAGE = Path(__file__).parents[4] / "docs/how-to/check-before-you-deploy.md"
 
 
 def validate(tmp_path: Path, text: str, *options: str, name: str = "flow.yaml") -> Result:
@@ -50,7 +53,7 @@ def test_wide_characters_and_long_lines_keep_the_caret_in_its_place(tmp_path: Pa
     assert caret == " " * 30 + "^"
     ran = validate(tmp_path, HEAD + "do: [{a: {set: {x: '" + "y" * 500 + "'}, nix: 1}}]\n")
     shown, caret = ran.stderr.splitlines()[1:3]
-    assert len(shown) <= 100
+    assert len(shown) <= 120
     assert shown[caret.index("^") :].startswith("nix")
 
 
@@ -71,3 +74,11 @@ def test_a_valid_file_passes_with_its_warnings_and_a_machine_reads_the_same(tmp_
     ]
     wrong = validate(tmp_path, HEAD + "do: []\n", "--json")
     assert (wrong.exit_code, json.loads(wrong.stdout)["errors"][0]["line"]) == (1, 2)
+
+
+def test_the_page_shows_what_the_command_prints(tmp_path: Path) -> None:
+    page = PAGE.read_text()
+    text, shown = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("yaml", "text"))
+    broken = text.replace("then: exit", "then: gfit").replace("delay:", "dely:")
+    ran = validate(tmp_path, broken, name="broken.yaml")
+    assert ran.stderr.replace(f"{tmp_path}/", "") == shown

@@ -27,6 +27,18 @@ async def test_mistakes_come_with_pointers(gateway: Any) -> None:
     assert all(error["detail"] for error in problem["errors"])
 
 
+async def test_mistakes_in_a_text_come_with_line_and_column(gateway: Any) -> None:
+    head = "document: {dsl: '1.0.3', namespace: demo, name: x, version: '1.0.0'}\n"
+    wrong = (await gateway.deploy(head + "do:\n  - a:\n      set: 1\n")).json()
+    assert [(one["pointer"], one["line"], one["column"]) for one in wrong["errors"]] == [
+        ("/do/0/a/set", 4, 7)
+    ]
+    unreadable = await gateway.deploy(head + "do: [\n")
+    assert unreadable.status_code == 422
+    (mistake,) = unreadable.json()["errors"]
+    assert (mistake["line"], mistake["column"]) == (3, 1)
+
+
 async def test_an_input_schema_that_cannot_be_compiled_is_refused_at_deployment(gateway: Any) -> None:
     answer = await gateway.deploy(gateway.strict.replace("type: object", "type: nonsense"))
     assert (answer.status_code, answer.json()["code"]) == (422, "definition_invalid")

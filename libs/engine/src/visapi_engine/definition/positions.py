@@ -103,8 +103,8 @@ def _json_places(text: str) -> Iterator[tuple[str, Position]]:
         if word in ("]", "}"):
             opened.pop()
         elif top is not None and top.is_object and top.key is None:
-            top.key = json.loads(word)
-            yield join(top.at, top.key), lines.position(offset)
+            top.key = key = str(json.loads(word))
+            yield join(top.at, key), lines.position(offset)
         else:
             of_key = top is not None and top.key is not None
             at = "" if top is None else top.next()

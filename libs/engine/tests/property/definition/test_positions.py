@@ -24,10 +24,10 @@ def places(value: Any, at: str = "", key: str | None = None) -> Iterator[tuple[s
     """Every pointer of a value, with its key (None for an item of a list)."""
     yield at, key, value
     if isinstance(value, dict):
-        for name, inner in value.items():  # pyright: ignore[reportUnknownVariableType] (narrowed from Any)
-            yield from places(inner, join(at, str(name)), str(name))  # pyright: ignore[reportUnknownArgumentType]
+        for name, inner in value.items():
+            yield from places(inner, join(at, str(name)), str(name))
     elif isinstance(value, list):
-        for index, inner in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        for index, inner in enumerate(value):
             yield from places(inner, join(at, index))
 
 
@@ -54,13 +54,17 @@ def test_a_mistake_in_json_stands_where_its_key_or_its_value_does(
 @given(value=_VALUES, flow=st.sampled_from([None, True, False]))
 def test_a_mistake_in_yaml_stands_where_its_key_or_its_value_does(value: Any, flow: bool | None) -> None:
     text = yaml.safe_dump(value, default_flow_style=flow, allow_unicode=True)
-    for pointer, key, inner in places(value):
-        rest = there(text, pointer, is_json=False)
-        if key is not None:
-            assert _first_scalar(rest) == key
-        elif isinstance(inner, str):
-            assert _first_scalar(rest) == inner
+    for pointer, mark in composed(yaml.compose(text, Loader=yaml.SafeLoader)):
+        (found,) = located([FieldError(pointer, "wrong")], text, is_json=False)
+        assert (found.line, found.column) == (mark.line + 1, mark.column + 1)
 
 
-def _first_scalar(text: str) -> str:
-    return next(event.value for event in yaml.parse(text) if isinstance(event, yaml.ScalarEvent))
+def composed(node: Any, at: str = "", mark: Any = None) -> Iterator[tuple[str, Any]]:
+    """Every pointer of a YAML tree, with the mark that the tree keeps."""
+    yield at, mark or node.start_mark
+    if isinstance(node, yaml.MappingNode):
+        for key, inner in node.value:
+            yield from composed(inner, join(at, key.value), key.start_mark)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, inner in enumerate(node.value):
+            yield from composed(inner, join(at, index))

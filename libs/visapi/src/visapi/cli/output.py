@@ -56,7 +56,8 @@ def fail(text: str, *, hint: str | None = None, code: int = FAILURE) -> NoReturn
 def mistakes(found: list[FieldError]) -> None:
     """Where a document is wrong, one line each."""
     for mistake in found:
-        errors().print(Text.assemble(("  ", ""), (mistake.pointer or "/", "bold"), "  ", mistake.detail))
+        place = "" if mistake.line is None else f" (line {mistake.line}, column {mistake.column})"
+        errors().print(Text.assemble("  ", (mistake.pointer or "/", "bold"), place, "  ", mistake.detail))
 
 
 def as_json(value: Any) -> None:

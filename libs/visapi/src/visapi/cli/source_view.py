@@ -9,7 +9,7 @@ from rich.text import Text
 from visapi.cli.output import errors
 from visapi_common.contracts.problems import FieldError
 
-WIDTH_MAX = 100
+WIDTH_MAX = 120
 """Of a line that is shown; of a longer one, what stands around the place."""
 _TAB = "    "
 
