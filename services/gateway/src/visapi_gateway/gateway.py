@@ -32,6 +32,7 @@ from visapi_gateway.app.accept_trigger import Accepting
 from visapi_gateway.app.artifacts import Artifacts
 from visapi_gateway.app.authenticate import KeyRing
 from visapi_gateway.app.command_run import Commands
+from visapi_gateway.app.compile_definition import Compiling
 from visapi_gateway.app.definitions import Definitions
 from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
@@ -81,7 +82,7 @@ class Gateway:
         self._keyring = KeyRing(keys, settings.key_pepper, clock)
         self._accepting = Accepting(AcceptLedger(pool), self._messages.trigger, _Meter(lifecycle.metrics))
         definitions, views = Definitions(workflows, clock), RunViews(runs, payloads.unpack)
-        self._simulator = Simulator()
+        compiling, self._simulator = Compiling(compile_definition, keys.functions), Simulator()
         release = version("visapi-gateway")
         self._system = System(
             keys, lambda: bus.connected, lifecycle.ready, version=release, body_limit=BODY_LIMIT
@@ -96,12 +97,12 @@ class Gateway:
             workflows=Workflows(
                 workflows,
                 definitions,
-                compile_definition,
+                compiling,
                 clock=clock,
                 ids=ids,
                 announce=self._messages.trigger,
             ),
-            simulate=Simulations(compile_definition, self._simulator, clock),
+            simulate=Simulations(compiling, self._simulator, clock),
             schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), self._messages.hint),
             secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),
             keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),

@@ -37,6 +37,11 @@ async def test_a_missing_answer_is_told(gateway: Any) -> None:
 async def test_mistakes_of_the_definition_and_of_what_is_given_are_told_apart(gateway: Any) -> None:
     wrong = await gateway.http.post("/v1/workflows/simulate", json={"workflow": {"do": []}})
     assert (wrong.status_code, wrong.json()["code"]) == (422, "definition_invalid")
+    assert {error["pointer"] for error in wrong.json()["errors"]} == {"/workflow", "/workflow/do"}
+    assert "line" not in wrong.json()["errors"][0]
+    text = '{"document": {},\n\t"do": 1}'
+    lines = await gateway.http.post("/v1/workflows/simulate", json={"workflow": text})
+    assert (lines.json()["errors"][-1]["pointer"], lines.json()["errors"][-1]["line"]) == ("/workflow/do", 2)
     body = {"workflow": SOURCE, "given": {"nobody": {"output": 1}}}
     unknown = await gateway.http.post("/v1/workflows/simulate", json=body)
     assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (400, "/given/nobody")

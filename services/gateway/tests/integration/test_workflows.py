@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import msgspec
+
+from visapi_common.contracts.task_messages import FunctionSpec
+
 
 async def test_the_same_content_again_is_200_and_other_content_409(gateway: Any) -> None:
     first, again = await gateway.deploy(), await gateway.deploy()
@@ -37,6 +41,29 @@ async def test_mistakes_in_a_text_come_with_line_and_column(gateway: Any) -> Non
     assert unreadable.status_code == 422
     (mistake,) = unreadable.json()["errors"]
     assert (mistake["line"], mistake["column"]) == (3, 1)
+
+
+async def test_arguments_are_held_against_what_the_tenants_own_workers_announced(gateway: Any) -> None:
+    schema = {"type": "object", "properties": {"amount": {"type": "number"}}}
+    for owner in ("default", "other"):
+        spec = FunctionSpec("acme.pay", input_schema=schema if owner == "default" else {"type": "null"})
+        await gateway.db.execute(
+            "insert into visapi.functions (owner, name, version, spec) values ($1, 'acme.pay', '1.0.0', $2)",
+            owner,
+            msgspec.json.encode(spec),
+        )
+    source = (
+        "document: {dsl: '1.0.3', namespace: demo, name: pays, version: '1.0.0'}\n"
+        "do: [{pay: {call: acme.pay, with: {amount: ten}}}]\n"
+    )
+    for answer in (
+        await gateway.deploy(source),
+        await gateway.http.post("/v1/workflows/simulate", json={"workflow": source}),
+    ):
+        (mistake,) = answer.json()["errors"]
+        assert (answer.status_code, mistake["line"]) == (422, 2)
+        assert mistake["pointer"].removeprefix("/workflow") == "/do/0/pay/with/amount"
+    assert (await gateway.deploy(source.replace("ten", "10"))).status_code == 201
 
 
 async def test_an_input_schema_that_cannot_be_compiled_is_refused_at_deployment(gateway: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_engine.definition.findings import Findings
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import Common, Node
@@ -97,8 +98,12 @@ class Construct(msgspec.Struct, frozen=True):
 class Build:
     """Everything that one compilation gathers."""
 
-    def __init__(self, *, constructs: Mapping[str, Construct]) -> None:
+    def __init__(
+        self, *, constructs: Mapping[str, Construct], announced: Mapping[str, FunctionSpec] | None = None
+    ) -> None:
         self.findings = Findings()
+        self.announced = announced or {}
+        """Functions of workers, as far as they are known here."""
         self.constructs = constructs
         self.use = Reusables()
         self.extensions: list[Extension] = []

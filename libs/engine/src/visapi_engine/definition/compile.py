@@ -5,11 +5,13 @@ collected, so that an author sees all mistakes of a document at once.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_engine.definition.build import Build, Place
 from visapi_engine.definition.data_flow import read_timeout, read_transform
 from visapi_engine.definition.document import read_document, read_evaluate, read_use
@@ -39,12 +41,15 @@ class Compiled(msgspec.Struct, frozen=True):
     warnings: list[FieldError]
 
 
-def compile_definition(source: bytes, media_type: str) -> Compiled:
+def compile_definition(
+    source: bytes, media_type: str, announced: Mapping[str, FunctionSpec] | None = None
+) -> Compiled:
     """Validate and compile a document. Raises `DefinitionInvalid` listing all its mistakes.
 
-    libjq compiles unusual expressions in this process; run it off the event loop.
+    `announced` are the functions of workers by name, where they are known. libjq compiles unusual
+    expressions in this process; run it off the event loop.
     """
-    build = Build(constructs=CONSTRUCTS)
+    build = Build(constructs=CONSTRUCTS, announced=announced)
     data = read_source(source, media_type)
     program = _compile(build, data)
     check_with_libjq(build)

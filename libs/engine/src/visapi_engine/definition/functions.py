@@ -1,7 +1,7 @@
 """Functions: how a `call` names them, and which arguments the built-in ones take (DESIGN section 6)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -65,8 +65,10 @@ BUILTINS: Mapping[str, Arguments] = {
 }
 
 
-def read_reference(findings: Findings, text: str, at: str, defined: Mapping[str, Any]) -> FunctionName | None:
-    """`acme.score`, `acme.score:1.2.0` or `acme.score:1.2.0@default`."""
+def read_reference(
+    findings: Findings, text: str, at: str, defined: Mapping[str, Any], *, known: Collection[str] = ()
+) -> FunctionName | None:
+    """`acme.score`, `acme.score:1.2.0` or `acme.score:1.2.0@default`; `known` are functions of workers."""
     if "://" in text:
         findings.refuse(at, "functions from a URL; serve the function with a worker and call it by name")
         return None
@@ -89,8 +91,8 @@ def read_reference(findings: Findings, text: str, at: str, defined: Mapping[str,
         return None
     if name in BUILTIN_FUNCTIONS and version not in (None, BUILTIN_VERSION):
         findings.error(at, f"{name} exists in version {BUILTIN_VERSION}, found {version}")
-    if name not in BUILTIN_FUNCTIONS:
-        hint = nearest(name, BUILTIN_FUNCTIONS)
+    if name not in BUILTIN_FUNCTIONS and name not in known:
+        hint = nearest(name, [*BUILTIN_FUNCTIONS, *known])
         findings.warn(
             at, f'"{name}" is not built in; the call waits until a worker of yours serves it.{hint}'
         )

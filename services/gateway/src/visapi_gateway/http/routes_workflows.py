@@ -138,7 +138,7 @@ class WorkflowRoutes:
         return json_reply(deployed, 201 if created else 200, [location] if created else [])
 
     async def simulate(self, call: Call) -> Answer:
-        return Reply(200, await self._simulate(await read_json(SIMULATE, call)))
+        return Reply(200, await self._simulate(call.principal.tenant, await read_json(SIMULATE, call)))
 
     async def list(self, call: Call) -> Answer:
         query: WorkflowsQuery = call.query

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from visapi_engine.definition.announced import check_announced
 from visapi_engine.definition.build import Build, Construct, Place
 from visapi_engine.definition.data_flow import on_uncertain
 from visapi_engine.definition.functions import (
@@ -46,12 +47,17 @@ def compile_call(build: Build, place: Place, body: dict[str, Any], common: Commo
         return _expand(build, place, body, common, name)
     if name in _OUTBOUND:
         return _outbound(build, place, body, common, name)
-    function = read_reference(build.findings, name, place.at("call"), build.use.functions)
+    function = read_reference(
+        build.findings, name, place.at("call"), build.use.functions, known=build.announced
+    )
     if function is None:
         return _call(place, common, FunctionName("", None), Literal(None))
+    before = len(build.findings.errors)
     arguments = _arguments(build, place, body)
     if isinstance(body.get("with", {}), dict):
         check_arguments(build.findings, function.name, body.get("with", {}), place.at("with"))
+        if len(build.findings.errors) == before:
+            check_announced(build.findings, build.announced, function, arguments, place.at("with"))
     return _call(place, common, function, arguments)
 
 
