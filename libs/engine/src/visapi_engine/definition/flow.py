@@ -6,7 +6,7 @@ from typing import Any
 
 from visapi_engine.definition.build import Place
 from visapi_engine.definition.findings import Findings, listed, nearest
-from visapi_engine.definition.program import ExtendNode, Flow, Node, RaiseNode, SwitchNode, TryNode
+from visapi_engine.definition.program import DoNode, ExtendNode, Flow, Node, RaiseNode, SwitchNode, TryNode
 from visapi_engine.definition.shapes import kind
 
 DIRECTIVES = ("continue", "exit", "end")
@@ -34,8 +34,15 @@ def read_flow(findings: Findings, place: Place, value: Any, at: str) -> Flow:
 
 def unreachable(children: list[str], nodes: Mapping[str, Node]) -> list[str]:
     """The tasks of a list that no path from its first task leads to."""
+    reached, _ = _walk(children, nodes)
+    return [pointer for pointer in children if pointer in nodes and pointer not in reached]
+
+
+def _walk(children: list[str], nodes: Mapping[str, Node]) -> tuple[set[str], bool]:
+    """The tasks of a list that some path leads to, and whether some path leads out of its end."""
     following = dict(pairwise(children))
     reached: set[str] = set()
+    completes = not children
     waiting = children[:1]
     while waiting:
         pointer = waiting.pop()
@@ -46,7 +53,9 @@ def unreachable(children: list[str], nodes: Mapping[str, Node]) -> list[str]:
             target = flow.goto or (following.get(pointer) if flow.directive == "continue" else None)
             if target is not None:
                 waiting.append(target)
-    return [pointer for pointer in children if pointer in nodes and pointer not in reached]
+            elif flow.directive != "end":
+                completes = True
+    return reached, completes
 
 
 def _exits(nodes: Mapping[str, Node], node: Node) -> list[Flow]:
@@ -61,10 +70,11 @@ def _exits(nodes: Mapping[str, Node], node: Node) -> list[Flow]:
             _continues(case.then) for case in node.cases
         ):
             exits.append(node.common.then)
+    elif isinstance(node, DoNode):
+        exits += [node.common.then] if _walk(node.children, nodes)[1] else []
     elif isinstance(node, TryNode):
-        exits.append(node.common.then)
-        if node.catch_then is not None:
-            exits.append(node.catch_then)
+        exits += [node.common.then] if _walk(node.children, nodes)[1] else []
+        exits += [node.catch_then or node.common.then] if _walk(node.catch_children, nodes)[1] else []
     elif not isinstance(node, RaiseNode):
         exits.append(node.common.then)
     return exits

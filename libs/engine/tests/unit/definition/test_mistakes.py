@@ -38,6 +38,36 @@ def test_a_skipped_task_leads_to_the_next_one() -> None:
     """).warnings
 
 
+def test_nothing_follows_a_block_that_always_ends_the_run() -> None:
+    result = compiled("""
+        - a: {do: [{b: {set: {x: 1}, then: end}}]}
+        - c: {set: {x: 1}}
+    """)
+    assert [warning.pointer for warning in result.warnings] == ["/do/1/c"]
+    result = compiled("""
+        - a:
+            try: [{b: {call: http, with: {method: get, endpoint: 'https://a.example'}, then: end}}]
+            catch: {do: [{c: {raise: {error: {type: 'https://e.example/x', status: 500}}}}]}
+        - d: {set: {x: 1}}
+    """)
+    assert [warning.pointer for warning in result.warnings] == ["/do/1/d"]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "do: [{b: {if: .x, set: {x: 1}, then: end}}]",
+        "do: [{b: {set: {x: 1}, then: exit}}]",
+        "do: [{b: {switch: [{one: {when: .x, then: end}}]}}]",
+        "{try: [{b: {set: {x: 1}, then: end}}], catch: {}}",
+        "{try: [{b: {set: {x: 1}, then: end}}], catch: {do: [{c: {set: {x: 1}}}]}}",
+    ],
+)
+def test_what_follows_a_block_that_may_end_is_reachable(block: str) -> None:
+    body = block if block.startswith("{") else f"{{{block}}}"
+    assert not compiled(f"- a: {body}\n- z: {{set: {{x: 1}}}}").warnings
+
+
 def test_an_unknown_function_is_a_warning_with_the_nearest_name() -> None:
     (warning,) = compiled("- c: {call: pdf.rendr}").warnings
     assert warning.pointer == "/do/0/c/call"
