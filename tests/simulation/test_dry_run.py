@@ -16,6 +16,7 @@ from visapi_engine.machine.events import ChildEnded, TaskCompleted, TaskFaulted
 from visapi_engine.machine.plan import pointer_of
 from visapi_engine.process.protocol import Simulate
 from visapi_engine.process.simulating import simulated
+from visapi_engine.simulation.dry_run import Wanted
 
 GO = b'{"specversion":"1.0","id":"1","source":"/test","type":"test.go","data":7}'
 
@@ -43,13 +44,12 @@ def answers(session: Session) -> dict[str, list[Given]]:
 @given(program=workflows(), world=st.integers(0, 2**16))
 def test_a_dry_run_with_the_same_answers_ends_as_the_run_did(program: Compiled, world: int) -> None:
     ran = in_sequence(program, world)
-    wanted = Simulate(
-        body=program.body,
+    wanted = Wanted(
         input=msgspec.json.encode({"n": world}),
         given=msgspec.convert(msgspec.to_builtins(answers(ran)), dict[str, Given | list[Given]]),
         events=[GO] * 500,
         now_ms=NOON,
     )
-    done = msgspec.json.decode(simulated(wanted), type=Simulation)
+    done = msgspec.json.decode(simulated(Simulate(program.body, wanted)).body, type=Simulation)
     assert (done.status, done.output) == (ran.status(), ran.output), done.stopped
     assert done.error == ran.error

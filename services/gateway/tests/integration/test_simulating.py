@@ -30,7 +30,13 @@ async def test_a_missing_answer_is_told(gateway: Any) -> None:
     ).json()
     assert told["stopped"] == "missing"
     assert told["missing"] == [
-        {"pointer": "/do/0/ask", "name": "ask", "function": "acme.ask", "arguments": {"n": 1}}
+        {
+            "pointer": "/do/0/ask",
+            "name": "ask",
+            "function": "acme.ask",
+            "arguments": {"n": 1},
+            "give": 'add to `given`: "/do/0/ask": {"output": …} (or "error")',
+        }
     ]
 
 

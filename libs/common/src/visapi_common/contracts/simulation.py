@@ -9,7 +9,7 @@ from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import HistoryItem, RunStatus
 
 
-class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What becomes of one call: an output, an error, or nobody knows. `after` is an ISO 8601 duration."""
 
     output: Any = msgspec.UNSET
@@ -22,21 +22,23 @@ class SimulateWorkflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a simulation.
 
     `workflow` is a definition, as an object or as YAML or JSON text. `given` has an answer for each
-    `call` and `run`, by the task's pointer or its name: one for all its visits, or a list for one after
-    another. `events` are CloudEvents for whoever listens, in order. `now` is when it begins.
+    `call` and awaited `run`, by the task's pointer or its name: one for all its visits, or a list for
+    one after another. `events` are CloudEvents for whoever listens, in order; `type` is enough, the rest
+    that an event needs is made. `now` is when it begins, else it begins now.
     """
 
     workflow: Any
     input: Any = None
     given: dict[str, Given | list[Given]] = {}
     events: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=1000)] = []
-    now: datetime | None = None
+    now: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was decided at a task: `seq` of the history item that shows it, and when, after the begin.
 
-    `what` is skipped, case, retried, caught, recalled, completed, faulted, cancelled or held.
+    `what` is entered (its `if` holds), skipped, case, retried, caught, recalled, completed, faulted,
+    cancelled or held.
     """
 
     seq: int
@@ -48,17 +50,20 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class MissingAnswer(msgspec.Struct, frozen=True):
-    """A call for which nothing was given: its arguments (or the input of a child run), and its function."""
+    """A call for which nothing (more) was given: its function and arguments, or the workflow and the input
+    of a child run; `give` says how to give it.
+    """
 
     pointer: str
     name: str
     function: str
     arguments: Any
+    give: str
 
 
 class Simulation(msgspec.Struct, frozen=True):
     """What came of it. `stopped` says why it did not go on to its end: `missing` answers, `listening` for
-    events, `held` by an uncertain effect, `suspended`, or the `limit` on transitions.
+    events, `held` by an uncertain effect, or the `limit` on transitions.
     """
 
     status: RunStatus
@@ -71,4 +76,4 @@ class Simulation(msgspec.Struct, frozen=True):
     missing: list[MissingAnswer]
     emitted: list[dict[str, Any]]
     unused: list[str]
-    """Pointers into the body: answers and events that nobody asked for."""
+    """Pointers into the body: answers that nobody asked for, events that nobody took."""

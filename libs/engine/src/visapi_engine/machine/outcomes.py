@@ -1,5 +1,6 @@
 """What a construct answers when it is begun, or when something within it ended."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from visapi_common.contracts.problems import WorkflowError
@@ -15,8 +16,8 @@ class Completed(NamedTuple):
     """Nothing was done now: the task completed in an earlier attempt of its block."""
     skipped: bool = False
     """Nothing was done: the task's `if` did not hold."""
-    case: str | None = None
-    """Of a `switch`: the case that was taken; empty when none holds."""
+    facts: Mapping[str, Any] | None = None
+    """What was decided, for the history: the case of a `switch`, the winner of a race."""
 
 
 class Opened(NamedTuple):

@@ -88,9 +88,7 @@ class _Engine:
             case Batch():
                 self._run(message.works)
             case Simulate():
-                body = simulated(message, lambda: signal.setitimer(signal.ITIMER_PROF, self._cpu_s))
-                signal.setitimer(signal.ITIMER_PROF, 0)
-                self._wire.send(Simulated(body))
+                self._wire.send(self._simulate(message))
 
     def _load(self, message: Load) -> Loaded:
         try:
@@ -100,6 +98,13 @@ class _Engine:
             return Loaded(message.hash, refused=f"{type(unreadable).__name__}: {unreadable}")
         gc.freeze()
         return Loaded(message.hash)
+
+    def _simulate(self, message: Simulate) -> Simulated:
+        """Each transition has the CPU time of a run."""
+        done = simulated(message, lambda: signal.setitimer(signal.ITIMER_PROF, self._cpu_s))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        gc.collect()
+        return done
 
     def _run(self, works: list[Work]) -> None:
         waiting = _Waiting(self._wire.send)

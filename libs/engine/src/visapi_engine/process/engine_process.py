@@ -93,12 +93,12 @@ class EngineProcess:
                 case _:
                     raise AssertionError(f"unexpected {type(message).__name__} in a batch")
 
-    async def simulate(self, wanted: Simulate) -> bytes:
-        """A `Simulation` as JSON. Raises `ProcessLost`."""
+    async def simulate(self, wanted: Simulate) -> Simulated:
+        """Carry out a simulation. Raises `ProcessLost`."""
         self._streams.send(wanted)
         message = await self._next(self._limits.simulate_wall_ms)
         assert isinstance(message, Simulated), f"expected Simulated, got {type(message).__name__}"
-        return message.body
+        return message
 
     async def end(self) -> None:
         """End the process, whatever it is doing, and wait until it is gone."""

@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.runs import RunStatus
-from visapi_common.contracts.simulation import Given
 from visapi_engine.machine.commands import Command
 from visapi_engine.machine.events import Event
+from visapi_engine.simulation.dry_run import Wanted
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,8 +54,6 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     started: bool = False
     """These events began the run: `started_at` is due."""
     ended: bool = False
-    retryable: bool = False
-    """The run faulted, and its state says where it can be taken up again."""
     noted: list[str] = []
     """Why events changed nothing: late, repeated, of no concern. For logs and counters."""
     ok: bool = True
@@ -101,10 +99,7 @@ class Simulate(msgspec.Struct, frozen=True, tag="simulate"):
     """Down: a program to carry out in virtual time (`visapi_engine.simulation`); it is not kept."""
 
     body: bytes
-    input: bytes
-    given: dict[str, Given | list[Given]]
-    events: list[bytes]
-    now_ms: int
+    wanted: Wanted
 
 
 Down = Load | Batch | Simulate
@@ -137,10 +132,11 @@ class Crashed(msgspec.Struct, frozen=True, tag="crashed"):
     where: str
 
 
-class Simulated(msgspec.Struct, frozen=True, tag="simulated"):
-    """Up: a `contracts.simulation.Simulation` as JSON."""
+class Simulated(msgspec.Struct, frozen=True, tag="simulated", omit_defaults=True):
+    """Up: a `contracts.simulation.Simulation` as JSON; `refused` says why there is none."""
 
     body: bytes
+    refused: str | None = None
 
 
 Up = Ready | Loaded | Answers | Done | Crashed | Simulated

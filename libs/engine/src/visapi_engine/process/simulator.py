@@ -4,7 +4,7 @@ import asyncio
 
 from visapi_common.core.errors import TransientFault
 from visapi_engine.process.engine_process import EngineProcess, ProcessLost, start_process
-from visapi_engine.process.protocol import Limits, Simulate
+from visapi_engine.process.protocol import Limits, Simulate, Simulated
 
 IDLE_S = 60.0
 WAITING_MAX = 8
@@ -12,7 +12,7 @@ WAITING_MAX = 8
 
 
 class SimulationLost(Exception):
-    """The simulation ended its process; the text says how."""
+    """The simulation did not come to an answer; the text says why."""
 
 
 class Simulator:
@@ -38,9 +38,12 @@ class Simulator:
         self._waiting += 1
         try:
             async with self._turn:
-                return await self._run(wanted)
+                done = await self._run(wanted)
         finally:
             self._waiting -= 1
+        if done.refused is not None:
+            raise SimulationLost(done.refused)
+        return done.body
 
     async def close(self) -> None:
         """End the process, if there is one. No simulation may be under way."""
@@ -49,7 +52,7 @@ class Simulator:
             self._idle = None
         await self._end()
 
-    async def _run(self, wanted: Simulate) -> bytes:
+    async def _run(self, wanted: Simulate) -> Simulated:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -60,23 +63,29 @@ class Simulator:
             raise TransientFault(f"no engine process could be started: {lost.how}") from lost
         whole = False
         try:
-            body = await self._process.simulate(wanted)
+            done = await self._process.simulate(wanted)
             whole = True
         except ProcessLost as lost:
-            raise SimulationLost(lost.how) from lost
+            raise SimulationLost(_told(lost)) from lost
         finally:
             if not whole:
                 await self._end()
         self._idle = asyncio.create_task(self._end_when_idle())
-        return body
+        return done
 
     async def _end_when_idle(self) -> None:
         await asyncio.sleep(self._idle_s)
-        self._idle = None
         async with self._turn:
+            self._idle = None
             await self._end()
 
     async def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             await process.end()
+
+
+def _told(lost: ProcessLost) -> str:
+    if lost.hung:
+        return f"it takes too long ({lost.how}); give it less to do"
+    return f"{lost.how}; an expression that never ends, or needs too much memory?"

@@ -1,9 +1,10 @@
-"""Reads what was decided at each task out of the history of one transition."""
+"""Reads what was decided at each task out of a history."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from visapi_common.contracts.simulation import Decision
-from visapi_engine.definition.program import Program, TryNode
+from visapi_engine.definition.program import ExtendNode, Node, Program, TryNode
 from visapi_engine.machine import history
 from visapi_engine.machine.history import Entry
 
@@ -17,44 +18,85 @@ _WORDS = {
 }
 
 
-def decisions_of(program: Program, entries: list[Entry], first_seq: int, began_ms: int) -> list[Decision]:
-    """The decisions that the entries of one transition show, in order."""
+def decisions_of(program: Program, entries: Sequence[Entry], began_ms: int) -> list[Decision]:
+    """The decisions that a history shows, in its order."""
     found: list[Decision] = []
-    ended = {entry.task.pointer for entry in entries if entry.task and entry.type == history.TASK_FAULTED}
-    retried = {entry.task.pointer for entry in entries if entry.task and entry.type == history.TASK_RETRIED}
-    for seq, entry in enumerate(entries, first_seq):
-        word = _WORDS.get(entry.type)
-        if word is None or entry.task is None:
+    for place, entry in enumerate(entries):
+        if entry.task is None:
             continue
-        word, detail = _what(word, entry.data or {})
-        after_ms = entry.time_ms - began_ms
-        found.append(Decision(seq, after_ms, entry.task.name, entry.task.pointer, word, detail))
-        if entry.type == history.TASK_FAULTED:
-            catcher = _catcher(program, entry.task.pointer)
-            if catcher is not None and catcher.pointer not in ended | retried:
-                then = "its `catch.do` begins" if catcher.catch_children else "it goes on"
-                found.append(Decision(seq, after_ms, catcher.name, catcher.pointer, "caught", then))
+        seq, after_ms, task = place + 1, entry.time_ms - began_ms, entry.task
+        said = _said(program, entry)
+        if said is not None:
+            found.append(Decision(seq, after_ms, task.name, task.pointer, *said))
+        catcher = _catcher(program, entries, place)
+        if catcher is not None:
+            then = "its `catch.do` begins" if catcher.catch_children else "it goes on"
+            found.append(Decision(seq, after_ms, catcher.name, catcher.pointer, "caught", then))
     return found
 
 
-def _what(word: str, data: dict[str, Any]) -> tuple[str, str | None]:
-    error = data.get("error")
-    if word == "skipped":
-        return ("recalled", data["reason"]) if "reason" in data else (word, "its `if` does not hold")
-    if word == "completed" and "case" in data:
-        return "case", data["case"] or "no case holds"
-    if word == "retried" and "delay_ms" in data:
-        return word, f"attempt {data['attempt']} after {data['delay_ms']} ms"
-    if word in ("faulted", "held") and isinstance(error, dict):
-        said: dict[str, Any] = error  # pyright: ignore[reportUnknownVariableType] (`Any` narrowed to dict)
-        return word, f"{said.get('title') or said.get('type')}: {said.get('detail') or said.get('status')}"
-    return word, None
+def _said(program: Program, entry: Entry) -> tuple[str, str | None] | None:
+    """The decision that an entry of a task shows, and its detail."""
+    assert entry.task is not None
+    data = entry.data or {}
+    if entry.type == history.TASK_STARTED:
+        return ("entered", "its `if` holds") if _is_conditional(program, entry.task.pointer) else None
+    word = _WORDS.get(entry.type)
+    match word:
+        case None:
+            return None
+        case "skipped":
+            return ("recalled", data["reason"]) if "reason" in data else (word, "its `if` does not hold")
+        case "retried":
+            delay = f" after {data['delay_ms']} ms" if "delay_ms" in data else ""
+            return word, f"attempt {data['attempt']}{delay}"
+        case "completed" if "case" in data:
+            return "case", "no case holds" if data["case"] is None else str(data["case"])
+        case _:
+            return word, _detail(data)
 
 
-def _catcher(program: Program, pointer: str) -> TryNode | None:
-    """The `try` whose block a task stands in directly, if it does."""
+def _detail(data: dict[str, Any]) -> str | None:
+    """What the history says beside a task's output."""
+    if "error" in data:
+        return _shown(data["error"])
+    if "branch" in data:
+        return f"the branch {data['branch']} was first"
+    if "iterations" in data:
+        return f"iterations: {data['iterations']}"
+    return f"caught {_shown(data['caught'])}" if "caught" in data else None
+
+
+def _shown(error: Any) -> str:
+    said = cast("dict[str, Any]", error)
+    return f"{said.get('title') or said.get('type')}: {said.get('detail') or said.get('status')}"
+
+
+def _is_conditional(program: Program, pointer: str) -> bool:
+    """Whether a task has an `if`; with extensions around it, the outermost of them keeps it."""
     node = program.nodes.get(pointer)
-    parent = None if node is None or node.parent is None else program.nodes.get(node.parent)
-    if isinstance(parent, TryNode) and pointer in parent.children:
-        return parent
-    return None
+    while node is not None and node.common.when is None:
+        outer = _around(program, node)
+        node = outer if isinstance(outer, ExtendNode) and outer.target == node.pointer else None
+    return node is not None
+
+
+def _catcher(program: Program, entries: Sequence[Entry], place: int) -> TryNode | None:
+    """The `try` that caught the error of an entry: what comes next is neither its fault nor its retry."""
+    entry = entries[place]
+    if entry.type != history.TASK_FAULTED or entry.task is None:
+        return None
+    node = program.nodes[entry.task.pointer]
+    outer = _around(program, node)
+    while isinstance(outer, ExtendNode):
+        node, outer = outer, _around(program, outer)
+    if not isinstance(outer, TryNode) or node.pointer not in outer.children:
+        return None
+    following = entries[place + 1] if place + 1 < len(entries) else None
+    if following is None or following.task is None or following.task.pointer != outer.pointer:
+        return outer
+    return None if following.type in (history.TASK_FAULTED, history.TASK_RETRIED) else outer
+
+
+def _around(program: Program, node: Node) -> Node | None:
+    return None if node.parent is None else program.nodes.get(node.parent)

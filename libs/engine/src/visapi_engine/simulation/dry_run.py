@@ -1,10 +1,11 @@
 """A run in virtual time: the machine as it is, and in place of the world what was given. Pure.
 
-Answers come when they are said to; timers fire when nothing else is due before them; events are
-offered, in order, whenever the run listens and nothing else is due at that moment. It stops at the
-first moment at which an answer is missing.
+Answers come when they are said to; timers fire when nothing else is due before them. Events are
+offered when somebody listens and nothing else is due at that moment: first what the run emitted
+itself, then what was given, in order. It stops at the first moment at which an answer is missing.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ import msgspec
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_common.contracts.simulation import Decision, Given, MissingAnswer
-from visapi_engine.definition.program import CallNode, Program, RunNode
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine.advance import advance
 from visapi_engine.machine.commands import (
@@ -41,19 +41,30 @@ from visapi_engine.machine.events import (
 )
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.plan import Plan, pointer_of
-from visapi_engine.machine.state import State
-from visapi_engine.simulation.answers import Answer, Answers, AnswersGiven
+from visapi_engine.machine.result import Advance
+from visapi_engine.simulation.answers import Answers
 from visapi_engine.simulation.decisions import decisions_of
 
 TRANSITIONS_MAX = 10_000
+RUN = "018f0000-0000-7000-8000-000000000000"
+"""The id of a simulated run: always the same, so that a simulation can be repeated exactly."""
+HANDLE_KEY = b"simulated"
+"""Signs the handles of secrets, which are hidden in what is shown. They open nothing."""
 
 _encode = msgspec.json.Encoder().encode
-RUN = "018f0000-0000-7000-8000-000000000000"
-"""The id of a simulated run."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is to be carried out. `input` is JSON, each event a structured CloudEvent as JSON."""
+
+    input: bytes
+    given: dict[str, Given | list[Given]]
+    events: list[bytes]
+    now_ms: int
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of it; `entries` is its history."""
+    """What came of it, as `contracts.simulation.Simulation` has it; `entries` is its history."""
 
     status: RunStatus
     stopped: str | None
@@ -67,66 +78,60 @@ class Outcome(msgspec.Struct, frozen=True):
     unused: list[str]
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """What is to be carried out. `input` is JSON, each event a structured CloudEvent as JSON."""
-
-    input: bytes
-    given: AnswersGiven
-    events: list[bytes]
-    now_ms: int
-
-
 def dry_run(
-    plan: Plan, evaluate: Evaluator, wanted: Wanted, *, before_each: Callable[[], None] | None = None
+    plan: Plan, evaluate: Evaluator, wanted: Wanted, *, before_each: Callable[[], object] | None = None
 ) -> Outcome:
-    """Carry out a program. The answers were checked before (`check_answers`).
+    """Carry out a program. What is wanted was checked before (`read_request`).
 
     `before_each` is called before each transition: it may renew a limit on time.
     """
-    world = _World(plan.program, plan, wanted)
-    state: State | None = None
-    event: Event | None = Started(now_ms=wanted.now_ms, run=RUN, input=wanted.input)
-    transitions = 0
-    while event is not None and transitions < TRANSITIONS_MAX:
+    world = _World(plan, wanted)
+    event: Event = Started(now_ms=wanted.now_ms, run=RUN, input=wanted.input)
+    state = None
+    for _ in range(TRANSITIONS_MAX):
         if before_each is not None:
             before_each()
-        step = advance(plan, state, event, evaluate)
+        step = advance(plan, state, event, evaluate, handle_key=HANDLE_KEY)
         state = step.state
-        transitions += 1
-        world.take(step.commands, step.history)
+        world.take(step)
         if state.status in ENDED:
-            return world.outcome(state, None, step.output, step.error)
-        event = world.next()
+            return world.outcome(step, None)
+        following = world.next()
+        if following is None:
+            return world.outcome(step, world.why())
+        event = following
     assert state is not None, "a simulation begins with a transition"
-    return world.outcome(state, "limit" if event is not None else world.why(state), None, None)
+    return world.outcome(Advance(state, [], []), "limit")
 
 
 class _World:
     """Stands where the world stands: gives answers, keeps time, writes down."""
 
-    def __init__(self, program: Program, plan: Plan, wanted: Wanted) -> None:
+    def __init__(self, plan: Plan, wanted: Wanted) -> None:
         self._plan = plan
-        self._program = program
-        self._answers = Answers(program, wanted.given)
-        self._events = wanted.events
-        self._offered = 0
+        self._answers = Answers(plan.program, wanted.given)
+        self._events = deque(enumerate(wanted.events))
+        self._own_events: deque[bytes] = deque()
+        self._offered: int | None = None
+        """The given event that the run was told last, while nobody knows whether it is wanted."""
+        self._unwanted: list[int] = []
         self._began_ms = self._now_ms = wanted.now_ms
         self._timers: dict[str, int] = {}
         self._due: dict[str, tuple[int, Event]] = {}
-        """What is under way, by task path or child, with the time at which it comes."""
+        """What is under way, by task path, with the time at which it comes."""
         self._missing: dict[str, MissingAnswer] = {}
         self._listening: set[str] = set()
         self._held: set[str] = set()
         self._entries: list[Entry] = []
-        self._decisions: list[Decision] = []
         self._emitted: list[dict[str, Any]] = []
 
-    def take(self, commands: list[Command], entries: list[Entry]) -> None:
-        """Carry out the commands of a transition and write down its history."""
-        first = len(self._entries) + 1
-        self._entries += entries
-        self._decisions += decisions_of(self._program, entries, first, self._began_ms)
-        for command in commands:
+    def take(self, step: Advance) -> None:
+        """Carry out what a transition asks for, and write down its history."""
+        if self._offered is not None and step.noted is not None:
+            self._unwanted.append(self._offered)
+        self._offered = None
+        self._entries += step.history
+        for command in step.commands:
             self._carry_out(command)
 
     def _carry_out(self, command: Command) -> None:
@@ -138,7 +143,9 @@ class _World:
             case HoldTask():
                 self._held.add(command.path)
             case DropTask() | DropRun():
-                self._forget(command.path)
+                self._due.pop(command.path, None)
+                self._missing.pop(command.path, None)
+                self._held.discard(command.path)
             case SetTimer():
                 self._timers[command.id] = command.fire_at_ms
             case DropTimer():
@@ -149,82 +156,88 @@ class _World:
                 self._listening.discard(command.path)
             case Emit():
                 self._emitted.append(msgspec.json.decode(command.event))
-
-    def _forget(self, path: str) -> None:
-        self._due.pop(path, None)
-        self._missing.pop(path, None)
-        self._held.discard(path)
+                self._own_events.append(command.event)
 
     def _ask(self, call: CallTask) -> None:
         self._held.discard(call.path)
         answer = self._answers.next(call.pointer)
         if answer is None:
-            arguments = msgspec.json.decode(call.arguments)
-            self._missing[call.path] = MissingAnswer(call.pointer, call.name, call.function, arguments)
+            self._miss(call.path, call.function, call.arguments)
             return
-        self._later(call.path, answer, _answered(call, answer.given, self._now_ms + answer.after_ms))
+        at_ms = self._now_ms + answer.after_ms
+        self._due[call.path] = (at_ms, _answered(call, answer.given, at_ms))
 
     def _start(self, start: StartRun) -> None:
         if not start.awaited:
             return
-        pointer = pointer_of(self._plan, start.path)
-        answer = self._answers.next(pointer)
+        answer = self._answers.next(pointer_of(self._plan, start.path))
         if answer is None:
-            node = self._program.nodes[pointer]
-            assert isinstance(node, (CallNode, RunNode))
-            function = f"{start.namespace}/{start.name}:{start.version}"
-            value = msgspec.json.decode(start.input)
-            self._missing[start.path] = MissingAnswer(pointer, node.name, function, value)
+            self._miss(start.path, f"{start.namespace}/{start.name}:{start.version}", start.input)
             return
-        self._later(start.path, answer, _ended(start, answer.given, self._now_ms + answer.after_ms))
+        at_ms = self._now_ms + answer.after_ms
+        self._due[start.path] = (at_ms, _ended(start, answer.given, at_ms))
 
-    def _later(self, path: str, answer: Answer, event: Event) -> None:
-        self._due[path] = (self._now_ms + answer.after_ms, event)
+    def _miss(self, path: str, function: str, arguments: bytes) -> None:
+        node = self._plan.nodes[pointer_of(self._plan, path)]
+        self._missing[path] = MissingAnswer(
+            pointer=node.pointer,
+            name=node.name,
+            function=function,
+            arguments=msgspec.json.decode(arguments),
+            give=self._answers.how_to_give(node.pointer),
+        )
 
     def next(self) -> Event | None:
         """What happens next; None when nothing does, or nobody can say what."""
         path = min(self._due, key=lambda path: self._due[path][0], default=None)
         timer = min(self._timers, key=lambda name: self._timers[name], default=None)
-        answered_at = None if path is None else self._due[path][0]
-        fires_at = None if timer is None else self._timers[timer]
-        at = min((time for time in (answered_at, fires_at) if time is not None), default=None)
+        times = [] if path is None else [self._due[path][0]]
+        times += [] if timer is None else [self._timers[timer]]
+        at = min(times, default=None)
         if at is None or at > self._now_ms:
-            if self._listening and self._offered < len(self._events):
-                return self._offer()
+            event = self._offer()
+            if event is not None:
+                return event
             if at is None or self._missing:
                 return None
             self._now_ms = at
-        if path is not None and answered_at is not None and (fires_at is None or answered_at <= fires_at):
+        if path is not None and self._due[path][0] == at:
             return self._due.pop(path)[1]
-        assert timer is not None, "a time without anything due then"
+        assert timer is not None, "a time at which nothing is due"
         del self._timers[timer]
         return TimerFired(now_ms=self._now_ms, id=timer)
 
-    def _offer(self) -> Event:
-        self._offered += 1
-        return EventArrived(now_ms=self._now_ms, event=self._events[self._offered - 1])
+    def _offer(self) -> Event | None:
+        """The next event for whoever listens. What the run emits while nobody listens is not kept."""
+        if not self._listening:
+            self._own_events.clear()
+            return None
+        if self._own_events:
+            return EventArrived(now_ms=self._now_ms, event=self._own_events.popleft())
+        if not self._events:
+            return None
+        self._offered, event = self._events.popleft()
+        return EventArrived(now_ms=self._now_ms, event=event)
 
-    def why(self, state: State) -> str:
+    def why(self) -> str:
         """Why a run that has not ended does not go on."""
         if self._missing:
             return "missing"
-        if self._held:
-            return "held"
-        return "suspended" if state.status is RunStatus.SUSPENDED else "listening"
+        return "held" if self._held else "listening"
 
-    def outcome(self, state: State, stopped: str | None, output: Any, error: WorkflowError | None) -> Outcome:
-        events = [f"/events/{at}" for at in range(self._offered, len(self._events))]
+    def outcome(self, step: Advance, stopped: str | None) -> Outcome:
+        left = sorted([*self._unwanted, *(number for number, _ in self._events)])
         return Outcome(
-            status=state.status,
+            status=step.state.status,
             stopped=stopped,
-            output=output,
-            error=error,
+            output=step.output,
+            error=step.error,
             elapsed_ms=self._now_ms - self._began_ms,
             entries=self._entries,
-            decisions=self._decisions,
+            decisions=decisions_of(self._plan.program, self._entries, self._began_ms),
             missing=list(self._missing.values()),
             emitted=self._emitted,
-            unused=self._answers.unused() + events,
+            unused=self._answers.unused() + [f"/events/{number}" for number in left],
         )
 
 
@@ -240,6 +253,4 @@ def _ended(start: StartRun, given: Given, at_ms: int) -> Event:
     if given.error is not msgspec.UNSET:
         error = _encode(given.error)
         return ChildEnded(at_ms, start.path, start.child, RunStatus.FAULTED, error=error)
-    if given.uncertain:
-        return ChildEnded(at_ms, start.path, start.child, RunStatus.CANCELLED)
     return ChildEnded(at_ms, start.path, start.child, RunStatus.COMPLETED, output=_encode(given.output))

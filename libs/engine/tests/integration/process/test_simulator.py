@@ -5,9 +5,11 @@ import asyncio
 import msgspec
 import pytest
 
+from visapi_common.core.errors import TransientFault
 from visapi_engine.definition.compile import compile_definition
 from visapi_engine.process.protocol import Limits, Simulate
-from visapi_engine.process.simulator import SimulationLost, Simulator
+from visapi_engine.process.simulator import WAITING_MAX, SimulationLost, Simulator
+from visapi_engine.simulation.dry_run import Wanted
 
 GOOD = "do: [{a: {set: '${ .n + 1 }'}}]"
 ENDLESS = "do: [{a: {set: {x: '${ [range(1e12)] | length }'}}}]"
@@ -17,13 +19,13 @@ LIMITS = Limits(run_cpu_ms=200, memory_bytes=256 * 1024 * 1024)
 def wanted(source: str) -> Simulate:
     head = "document: {dsl: '1.0.3', namespace: test, name: dry, version: '1.0.0'}\n"
     body = compile_definition((head + source).encode(), "application/yaml").body
-    return Simulate(body=body, input=b'{"n":1}', given={}, events=[], now_ms=1_767_268_800_000)
+    return Simulate(body, Wanted(input=b'{"n":1}', given={}, events=[], now_ms=1_767_268_800_000))
 
 
 async def test_an_expression_without_end_ends_its_simulation_and_no_other() -> None:
     simulator = Simulator(LIMITS)
     try:
-        with pytest.raises(SimulationLost):
+        with pytest.raises(SimulationLost, match="an expression that never ends"):
             await simulator(wanted(ENDLESS))
         assert msgspec.json.decode(await simulator(wanted(GOOD)))["output"] == 2
     finally:
@@ -41,3 +43,46 @@ async def test_the_process_goes_when_nobody_simulates() -> None:
     await simulator(wanted(GOOD))
     assert simulator.pid not in (None, first)
     await simulator.close()
+
+
+async def test_an_answer_that_is_too_large_is_refused_and_the_process_lives() -> None:
+    simulator = Simulator()
+    again = "do: [{each: {for: {in: '${ [range(20)] }'}, do: [{keep: {set: '${ . }'}}]}}]"
+    grows = msgspec.structs.replace(wanted(again), wanted=Wanted(b'["' + b"x" * 900_000 + b'"]', {}, [], 0))
+    try:
+        with pytest.raises(SimulationLost, match="allowed are 16777216"):
+            await simulator(grows)
+        kept = simulator.pid
+        assert msgspec.json.decode(await simulator(wanted(GOOD)))["output"] == 2
+        assert simulator.pid == kept is not None
+    finally:
+        await simulator.close()
+
+
+async def test_too_many_at_once_are_turned_away() -> None:
+    simulator = Simulator(LIMITS)
+    try:
+        told = await asyncio.gather(
+            *(simulator(wanted(GOOD)) for _ in range(WAITING_MAX + 1)), return_exceptions=True
+        )
+        assert [type(one) for one in told].count(TransientFault) == 1
+        assert [type(one) for one in told].count(bytes) == WAITING_MAX
+    finally:
+        await simulator.close()
+
+
+async def test_a_caller_that_goes_away_leaves_no_answer_for_the_next() -> None:
+    simulator = Simulator(Limits(run_cpu_ms=5_000))
+    try:
+        gone = asyncio.create_task(
+            simulator(wanted("do: [{a: {set: {x: '${ [range(3000000)] | length }'}}}]"))
+        )
+        async with asyncio.timeout(10):
+            while simulator.pid is None:
+                await asyncio.sleep(0.01)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert msgspec.json.decode(await simulator(wanted(GOOD)))["output"] == 2
+    finally:
+        await simulator.close()

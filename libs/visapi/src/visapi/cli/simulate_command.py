@@ -1,5 +1,6 @@
 """`visapi simulate`: a definition carried out in virtual time, without a server and without the world."""
 
+import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +13,18 @@ from rich.text import Text
 from visapi.cli.output import FAILURE, USAGE, as_json, console, fail, mistakes, say, status_text, table
 from visapi.cli.workflow_commands import File, compiled
 from visapi_common.contracts.runs import RunStatus
-from visapi_common.contracts.simulation import Decision, Given, Simulation
+from visapi_common.contracts.simulation import Decision, SimulateWorkflow, Simulation
+from visapi_common.core.errors import TransientFault
+from visapi_engine.definition.findings import DefinitionInvalid
+from visapi_engine.definition.source import read_source
 from visapi_engine.process.protocol import Simulate
-from visapi_engine.process.simulating import simulated
-from visapi_engine.simulation.answers import check_answers
+from visapi_engine.process.simulator import SimulationLost, Simulator
+from visapi_engine.simulation.request import RequestInvalid, read_request
 
 _WHY = {
     "missing": "it stops where an answer is missing; give it with --given",
     "listening": "it waits for events; give them with --events",
     "held": "it waits for a decision about an uncertain effect",
-    "suspended": "it is suspended",
     "limit": "it was ended after 10,000 transitions; does it loop?",
 }
 _STYLE = {"completed": "green", "faulted": "red", "cancelled": "yellow", "skipped": "dim", "held": "yellow"}
@@ -31,37 +34,37 @@ def simulate(
     file: File,
     *,
     body: Annotated[
-        Path | None, typer.Option("--input", "-i", allow_dash=True, help="A JSON file, or - for stdin.")
+        Path | None, typer.Option("--input", "-i", help="A JSON or YAML file, or - for JSON from stdin.")
     ] = None,
     given: Annotated[
         Path | None,
-        typer.Option("--given", "-g", help="A JSON file: an answer for each task, by its name or pointer."),
+        typer.Option("--given", "-g", help="The same: an answer for each call, by its name or pointer."),
     ] = None,
     events: Annotated[
-        Path | None, typer.Option("--events", "-e", help="A JSON file: an array of CloudEvents.")
+        Path | None, typer.Option("--events", "-e", help="The same: a list of CloudEvents, in order.")
     ] = None,
-    now: Annotated[datetime | None, typer.Option(help="When it begins (UTC); otherwise now.")] = None,
+    now: Annotated[datetime | None, typer.Option(help="When it begins, in UTC; otherwise now.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Carry out a definition in virtual time with given answers; nothing is called, nothing is stored."""
     program = compiled(file)
-    answers: dict[str, Given | list[Given]] = _read(given, "--given", dict[str, Given | list[Given]], {})
-    wrong = check_answers(program.program, answers)
-    if wrong:
-        mistakes(wrong)
-        fail(f"{given} does not fit {file}", code=USAGE)
-    heard: list[dict[str, Any]] = _read(events, "--events", list[dict[str, Any]], [])
-    begins = (now or datetime.now(UTC)).replace(tzinfo=UTC)
-    answer = simulated(
-        Simulate(
-            body=program.body,
-            input=msgspec.json.encode(_read(body, "--input", Any, None)),
-            given=answers,
-            events=[msgspec.json.encode(event) for event in heard],
-            now_ms=round(begins.timestamp() * 1000),
-        )
-    )
-    done = msgspec.json.decode(answer, type=Simulation)
+    asked = {
+        "workflow": None,
+        "input": _read(body, "--input", None),
+        "given": _read(given, "--given", {}),
+        "events": _read(events, "--events", []),
+    }
+    begins = datetime.now(UTC) if now is None else now.replace(tzinfo=UTC)
+    try:
+        wanted = read_request(program.program, msgspec.convert(asked, SimulateWorkflow), begins)
+        done = asyncio.run(_simulated(Simulate(program.body, wanted)))
+    except msgspec.ValidationError as wrong:
+        fail(f"what is given has the wrong shape: {wrong}", code=USAGE)
+    except RequestInvalid as wrong:
+        mistakes(wrong.mistakes)
+        fail(f"what is given does not fit {file}", code=USAGE)
+    except (SimulationLost, TransientFault) as ended:
+        fail(f"the simulation was ended: {ended}")
     if json:
         as_json(done)
     else:
@@ -70,16 +73,27 @@ def simulate(
         raise typer.Exit(FAILURE)
 
 
-def _read(path: Path | None, option: str, kind: Any, otherwise: Any) -> Any:
+async def _simulated(wanted: Simulate) -> Simulation:
+    """In an engine process, so that an expression that never ends is ended here too."""
+    simulator = Simulator()
+    try:
+        return msgspec.json.decode(await simulator(wanted), type=Simulation)
+    finally:
+        await simulator.close()
+
+
+def _read(path: Path | None, option: str, otherwise: Any) -> Any:
     if path is None:
         return otherwise
+    media_type = "application/yaml" if path.suffix in (".yaml", ".yml") else "application/json"
     try:
         body = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        return msgspec.json.decode(body, type=kind)
+        return read_source(body, media_type)
     except OSError as error:
         fail(f"{option} {path} cannot be read: {error.strerror}", code=USAGE)
-    except msgspec.DecodeError as error:
-        fail(f"{option} {path} is wrong: {error}", code=USAGE)
+    except DefinitionInvalid as unreadable:
+        mistakes(unreadable.errors)
+        fail(f"{option} {path} cannot be read", code=USAGE)
 
 
 def _show(done: Simulation) -> None:
@@ -87,23 +101,27 @@ def _show(done: Simulation) -> None:
     for decision in done.decisions:
         shown.add_row(*_row(decision))
     console().print(shown)
+    for event in done.emitted:
+        console().print(Text(f"emitted {_json(event)}"))
     for missing in done.missing:
-        arguments = msgspec.json.encode(missing.arguments).decode()
-        say(f"no answer for {missing.name} ({missing.pointer}): {missing.function} {arguments[:400]}")
+        say(f"no answer for {missing.name}: {missing.function} {_json(missing.arguments)[:400]}")
+        say(f"  {missing.give}")
     for pointer in done.unused:
         say(f"nobody asked for {pointer}")
-    for event in done.emitted:
-        console().print(f"emitted {msgspec.json.encode(event).decode()}")
     console().print(Text.assemble("status ", status_text(done.status)))
     if done.stopped is not None:
         say(_WHY[done.stopped])
     elif done.error is not None:
-        console().print(f"error {msgspec.json.encode(done.error).decode()}")
+        console().print(Text(f"error {_json(done.error)}"))
     else:
-        console().print(f"output {msgspec.json.encode(done.output).decode()}")
+        console().print(Text(f"output {_json(done.output)}"))
 
 
-def _row(decision: Decision) -> tuple[str, Text, Text, str]:
+def _row(decision: Decision) -> tuple[str, Text, Text, Text]:
     seconds = f"{decision.after_ms / 1000:.3f} s"
     word = Text(decision.what, style=_STYLE.get(decision.what, ""))
-    return seconds, Text(decision.name), word, decision.detail or ""
+    return seconds, Text(decision.name), word, Text(decision.detail or "")
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -95,7 +95,6 @@ def links_of(run: UUID) -> dict[str, str]:
         "self": here,
         "history": f"{here}/history",
         "cancel": f"{here}/cancel",
-        "retry": f"{here}/retry",
         "rerun": f"{here}/rerun",
     }
 

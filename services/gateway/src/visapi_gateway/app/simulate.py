@@ -11,11 +11,9 @@ from visapi_common.core.errors import ProblemError
 from visapi_engine.definition.compile import Compiled, DefinitionInvalid
 from visapi_engine.process.protocol import Simulate
 from visapi_engine.process.simulator import SimulationLost
-from visapi_engine.simulation.answers import check_answers
+from visapi_engine.simulation.request import RequestInvalid, read_request
 from visapi_gateway.app.compile_definition import Compiling
 from visapi_gateway.app.deploy_workflow import Clock
-
-_encode = msgspec.json.Encoder().encode
 
 RunSimulation = Callable[[Simulate], Awaitable[bytes]]
 
@@ -31,26 +29,14 @@ class Simulations:
     async def __call__(self, tenant: str, wanted: SimulateWorkflow) -> bytes:
         """A `Simulation` as JSON. Raises `ProblemError` 400 and 422, `TransientFault` under load."""
         compiled = await self._compiled(tenant, wanted.workflow)
-        wrong = check_answers(compiled.program, wanted.given)
-        if wrong:
-            detail = f"what is given does not fit the workflow: {wrong[0].detail}"
-            raise ProblemError("invalid_body", detail, status=400, errors=wrong)
-        begins = wanted.now or self._clock.now()
         try:
-            return await self._run(
-                Simulate(
-                    body=compiled.body,
-                    input=_encode(wanted.input),
-                    given=wanted.given,
-                    events=[_encode(event) for event in wanted.events],
-                    now_ms=round(begins.timestamp() * 1000),
-                )
-            )
+            request = read_request(compiled.program, wanted, self._clock.now())
+        except RequestInvalid as wrong:
+            raise ProblemError("invalid_body", str(wrong), status=400, errors=wrong.mistakes) from None
+        try:
+            return await self._run(Simulate(compiled.body, request))
         except SimulationLost as lost:
-            detail = (
-                f"the simulation was ended: {lost}. An expression that never ends, or needs too much memory?"
-            )
-            raise ProblemError("simulation_ended", detail, status=422) from None
+            raise ProblemError("simulation_ended", f"the simulation was ended: {lost}", status=422) from None
 
     async def _compiled(self, tenant: str, workflow: Any) -> Compiled:
         source, media_type = _source(workflow)
@@ -64,7 +50,7 @@ class Simulations:
 def _source(workflow: Any) -> tuple[bytes, str]:
     """The definition as text, and what it is written in. Raises `ProblemError` 400."""
     if isinstance(workflow, dict):
-        return _encode(workflow), "application/json"
+        return msgspec.json.encode(workflow), "application/json"
     if isinstance(workflow, str):
         source = workflow.encode()
         return source, "application/json" if _is_json(source) else "application/yaml"

@@ -41,11 +41,11 @@ def child_completed(
 
 def _iterate(tx: Transition, task: Task, node: ForNode, frame: ForFrame, value: Any) -> Outcome:
     if frame.index >= frame.count:
-        return Completed(value)
+        return Completed(value, facts={"iterations": frame.index})
     if node.condition is not None:
         bound = bindings(tx, node, frame)
         if not holds(tx, node.condition, task, value, **{"input": value, **bound}):
-            return Completed(value)
+            return Completed(value, facts={"iterations": frame.index})
     return sequence.first(tx, task, node.children, value, frame.round)
 
 

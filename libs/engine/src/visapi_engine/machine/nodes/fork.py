@@ -26,7 +26,7 @@ def child_completed(
     """A branch that its `if` skipped did nothing, so it does not win a race."""
     if node.compete and not done.skipped:
         tx.cancel_below(task.path)
-        return Completed(done.output)
+        return Completed(done.output, facts={"branch": tx.extended(tx.plan.nodes[child]).name})
     frame.outputs = {**frame.outputs, child: done.output}
     if len(frame.outputs) < len(node.branches):
         return Opened()

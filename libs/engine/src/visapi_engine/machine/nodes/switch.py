@@ -13,7 +13,7 @@ def begin(tx: Transition, task: Task, node: SwitchNode) -> Outcome:
         if case.when is None:
             default = case
         elif holds(tx, case.when, task, task.input, input=task.input):
-            return Completed(task.input, case.then, case=case.name)
+            return Completed(task.input, case.then, facts={"case": case.name})
     if default is None:
-        return Completed(task.input, case="")
-    return Completed(task.input, default.then, case=default.name)
+        return Completed(task.input, facts={"case": None})
+    return Completed(task.input, default.then, facts={"case": default.name})

@@ -10,7 +10,7 @@ from typing import Any
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_engine.definition.program import Retry, TryNode
-from visapi_engine.machine import failures, history
+from visapi_engine.machine import history
 from visapi_engine.machine.evaluation import holds, span
 from visapi_engine.machine.faults import matches, plain, timeout_fault
 from visapi_engine.machine.nodes import sequence
@@ -43,7 +43,7 @@ def child_completed(
         return sequence.after(tx, task, frame, node.children, child=child, done=done)
     outcome = sequence.after(tx, task, frame, node.catch_children, child=child, done=done)
     if isinstance(outcome, Completed):
-        return Completed(outcome.output, node.catch_then)
+        return Completed(outcome.output, node.catch_then, facts=_caught(frame.error))
     return outcome
 
 
@@ -66,7 +66,6 @@ def timer_fired(tx: Transition, task: Task, node: TryNode, frame: TryFrame, kind
     tx.stop_attempt(task.path, frame)
     if kind == RETRY:
         return _attempt(tx, task, node, frame)
-    failures.remember(tx, task, failures.REOPEN)
     tx.cancel_below(task.path)
     late = timeout_fault(node.pointer, "an attempt took longer than retry.limit.attempt.duration")
     return child_faulted(tx, task, node, frame, late.error)
@@ -122,4 +121,10 @@ def _handle(tx: Transition, task: Task, node: TryNode, frame: TryFrame, error: W
         return sequence.first(tx, task, node.catch_children, frame.input)
     if node.retry is not None and node.catch_then is None:
         return Faulted(error)
-    return Completed(frame.input, node.catch_then)
+    return Completed(frame.input, node.catch_then, facts=_caught(error))
+
+
+def _caught(error: WorkflowError) -> dict[str, Any]:
+    """What was caught, for the history; the error itself stands with the task that raised it."""
+    said = plain(error)
+    return {"caught": {key: said[key] for key in ("type", "status", "title", "instance") if key in said}}
