@@ -35,6 +35,7 @@ from visapi_engine.machine.events import (
     EventArrived,
     Resolved,
     ResumeRequested,
+    RetryRequested,
     Started,
     SuspendRequested,
     TaskCompleted,
@@ -160,6 +161,11 @@ class Session:
 
     def resume(self) -> str:
         return self.tell(ResumeRequested(self.now, "operator"))
+
+    def retry(self, value: Any = None) -> str:
+        """A faulted run is taken up again; `value` replaces the input of the task that failed."""
+        body = None if value is None else msgspec.json.encode(value)
+        return self.tell(RetryRequested(self.now, "operator", "it is mended", body))
 
     # ---- what came of it
 

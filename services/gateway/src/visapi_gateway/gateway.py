@@ -40,6 +40,7 @@ from visapi_gateway.app.live import LiveHub
 from visapi_gateway.app.manage_keys import Keys
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
+from visapi_gateway.app.retry_run import Retries
 from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.simulate import Simulations
 from visapi_gateway.app.start_run import StartRun
@@ -87,21 +88,18 @@ class Gateway:
         self._system = System(
             keys, lambda: bus.connected, lifecycle.ready, version=release, body_limit=BODY_LIMIT
         )
+        deployed = Workflows(
+            workflows, definitions, compiling, clock=clock, ids=ids, announce=self._messages.trigger
+        )
         cases = UseCases(
             keyring=self._keyring,
             start=StartRun(definitions, self._accepting.accept, payloads.pack, clock, ids),
             views=views,
             follow=FollowRun(runs, self._hub),
             commands=Commands(runs, views, self._messages.hint),
+            retry=Retries(runs, views, deployed, pack=payloads.pack, hint=self._messages.hint),
             events=AcceptEvents(PgEventLedger(pool), self._messages.events_arrived),
-            workflows=Workflows(
-                workflows,
-                definitions,
-                compiling,
-                clock=clock,
-                ids=ids,
-                announce=self._messages.trigger,
-            ),
+            workflows=deployed,
             simulate=Simulations(compiling, self._simulator, clock),
             schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), self._messages.hint),
             secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),

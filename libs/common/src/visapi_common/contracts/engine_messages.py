@@ -108,13 +108,18 @@ class Decision(StrEnum):
 
 
 class InboxBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of inbox rows of commands; `path`, `decision` and `output` belong to `resolve`."""
+    """The body of inbox rows of commands; `path`, `decision` and `output` belong to `resolve`, `input` (of
+    the task that failed), `version` and `program` (its hash in hex) to `retry`.
+    """
 
     actor: str
     reason: str | None = None
     path: str | None = None
     decision: Decision | None = None
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    input: Payload | None = None
+    version: str | None = None
+    program: str | None = None
     v: int = msgspec.field(default_factory=written_version)
 
 

@@ -22,6 +22,16 @@ class Rerun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None = None
 
 
+class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a faulted run is taken up again: `input` replaces that of the task that failed, `version` is of a
+    newer definition to go on with.
+    """
+
+    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    version: str | None = None
+    reason: str | None = None
+
+
 class NewLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many seconds a signed link works: 1 second to 7 days."""
 

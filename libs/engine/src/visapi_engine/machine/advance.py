@@ -12,14 +12,17 @@ A run's first event is `Started` (or `EngineFailed`); anything else without a st
 caller and asserts.
 """
 
+import copy
+
 from visapi_common.contracts.runs import ENDED
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine.abandon import abandon
-from visapi_engine.machine.events import EngineFailed, Event, Started
+from visapi_engine.machine.events import EngineFailed, Event, RetryRequested, Started
 from visapi_engine.machine.faults import read_error
 from visapi_engine.machine.plan import ROOT, Plan
-from visapi_engine.machine.reactions import react, start
+from visapi_engine.machine.reactions import react, retry, start
 from visapi_engine.machine.result import Advance
+from visapi_engine.machine.resumption import restored
 from visapi_engine.machine.state import State
 from visapi_engine.machine.transition import Transition
 
@@ -37,6 +40,9 @@ def advance(
         assert isinstance(event, Started), f"{type(event).__name__} before Started"
         tx = Transition(plan, evaluate, State(run=event.run, started=event.now_ms), event.now_ms, handle_key)
         start(tx, event)
+    elif isinstance(event, RetryRequested) and state.resume is not None:
+        tx = Transition(plan, evaluate, restored(state), event.now_ms, handle_key)
+        retry(tx, copy.deepcopy(state.resume), event)
     elif state.status in ENDED:
         return Advance(state, [], [], noted=f"the run is {state.status}")
     else:

@@ -99,6 +99,15 @@ class Resolved(msgspec.Struct, frozen=True, tag="resolved", omit_defaults=True):
     reason: str | None = None
 
 
+class RetryRequested(msgspec.Struct, frozen=True, tag="retry", omit_defaults=True):
+    """A faulted run is to go on from the task that failed; `input` (JSON) replaces that task's raw input."""
+
+    now_ms: int
+    actor: str
+    reason: str | None = None
+    input: bytes | None = None
+
+
 class EngineFailed(msgspec.Struct, frozen=True, tag="engine.failed"):
     """The run cannot be advanced, whatever the reason: it faults, and nothing is evaluated.
 
@@ -113,4 +122,4 @@ class EngineFailed(msgspec.Struct, frozen=True, tag="engine.failed"):
 Told = TaskCompleted | TaskFaulted | TaskUncertain | TimerFired | Resolved | EventArrived | ChildEnded
 """What moves a run on, and what a suspended run therefore keeps for later."""
 
-Event = Started | Told | CancelRequested | SuspendRequested | ResumeRequested | EngineFailed
+Event = Started | Told | CancelRequested | SuspendRequested | ResumeRequested | RetryRequested | EngineFailed

@@ -9,7 +9,7 @@ from typing import Any
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.definition.program import CallNode
-from visapi_engine.machine import dispatch, history
+from visapi_engine.machine import dispatch, failures, history
 from visapi_engine.machine.evaluation import checked, evaluate, holds, span
 from visapi_engine.machine.faults import TaskFault, plain, runtime_fault
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
@@ -52,6 +52,8 @@ def _continue_later(tx: Transition) -> None:
 
 def settle(tx: Transition, task: Task, outcome: Outcome) -> None:
     """Act on what became of a task."""
+    if not isinstance(outcome, Faulted):
+        tx.failing = None
     match outcome:
         case Opened():
             return
@@ -74,6 +76,8 @@ def _enter(tx: Transition, step: Pending) -> None:
         outcome = _begin(tx, task)
     except TaskFault as fault:
         outcome = Faulted(fault.error)
+    if isinstance(outcome, Faulted):
+        failures.remember(tx, task, failures.ENTER)
     settle(tx, task, outcome)
 
 
@@ -89,10 +93,18 @@ def _begin(tx: Transition, task: Task) -> Outcome:
     return dispatch.begin(tx, task)
 
 
+def finish(tx: Transition, path: str, output: Any) -> None:
+    """Do again what follows the body of an open task, which gave `output`."""
+    settle(tx, tx.task_at(path), Completed(output))
+    run_agenda(tx)
+
+
 def _complete(tx: Transition, task: Task, done: Completed) -> None:
     try:
         output = _output(tx, task, done.output)
     except TaskFault as fault:
+        how = failures.FINISH if task.path in tx.frames else failures.ENTER
+        failures.remember(tx, task, how, done.output)
         fail(tx, task, fault.error)
         return
     if task.path == ROOT:
@@ -144,6 +156,7 @@ def _tell_parent(tx: Transition, task: Task, done: Completed) -> None:
 
 def fail(tx: Transition, task: Task, error: WorkflowError) -> None:
     """End a task with an error, cancel what is open within it, and tell the task it stands in."""
+    failures.remember(tx, task, failures.REOPEN if task.path in tx.frames else failures.ENTER)
     if task.path == ROOT:
         fail_workflow(tx, error)
         return
@@ -178,6 +191,7 @@ def _complete_workflow(tx: Transition, output: Any) -> None:
 
 def fail_workflow(tx: Transition, error: WorkflowError) -> None:
     """End the run with an error; nothing catches it any more."""
+    tx.resume = failures.point_of(tx)
     _stop(tx)
     tx.status = RunStatus.FAULTED
     tx.error = error

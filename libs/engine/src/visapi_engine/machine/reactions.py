@@ -4,7 +4,7 @@ from typing import Any, assert_never
 
 from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.definition.program import CallNode, RunNode
-from visapi_engine.machine import arrivals, dispatch, history
+from visapi_engine.machine import arrivals, dispatch, failures, history, resumption
 from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, HoldTask
 from visapi_engine.machine.evaluation import checked, evaluate, span
 from visapi_engine.machine.events import (
@@ -15,6 +15,7 @@ from visapi_engine.machine.events import (
     EventArrived,
     Resolved,
     ResumeRequested,
+    RetryRequested,
     Started,
     SuspendRequested,
     TaskCompleted,
@@ -24,12 +25,12 @@ from visapi_engine.machine.events import (
     Told,
 )
 from visapi_engine.machine.faults import TaskFault, runtime_fault, timeout_fault
-from visapi_engine.machine.lifecycle import cancel_workflow, run_agenda, settle
+from visapi_engine.machine.lifecycle import cancel_workflow, finish, run_agenda, settle
 from visapi_engine.machine.nodes import call, run_
 from visapi_engine.machine.outcomes import Faulted, Outcome
 from visapi_engine.machine.paths import CONTINUE, TIMEOUT, split_timer_id
 from visapi_engine.machine.plan import ROOT
-from visapi_engine.machine.state import CallFrame, ChildFrame, ListenFrame
+from visapi_engine.machine.state import CallFrame, ChildFrame, ListenFrame, ResumePoint
 from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
 
@@ -64,6 +65,15 @@ def _open_workflow(tx: Transition, root: Task, raw: Any) -> Outcome:
     return dispatch.begin(tx, root._replace(timeout_at=limit))
 
 
+def retry(tx: Transition, point: ResumePoint, event: RetryRequested) -> None:
+    """Take a faulted run up again where its task failed."""
+    resumption.take_up(tx, point, event)
+    if point.failed.how == failures.FINISH:
+        finish(tx, point.failed.path, point.failed.output)
+    else:
+        run_agenda(tx)
+
+
 def react(tx: Transition, event: Event) -> str | None:
     """Act on an event of a run that has not ended."""
     match event:
@@ -85,6 +95,8 @@ def react(tx: Transition, event: Event) -> str | None:
             return _suspend(tx, event)
         case ResumeRequested():
             return _resume(tx, event)
+        case RetryRequested():
+            return "the run has not faulted"
         case EngineFailed():
             raise AssertionError("a run is abandoned before it is asked")
         case _:
@@ -172,6 +184,7 @@ def _timer_outcome(tx: Transition, task: Task, event: TimerFired) -> Outcome:
     kind = split_timer_id(event.id)[1]
     if kind != TIMEOUT:
         return dispatch.timer_fired(tx, task, kind)
+    failures.remember(tx, task, failures.REOPEN)
     tx.abort(task.path)
     what = "the workflow" if task.path == ROOT else f"the task {task.node.name!r}"
     return Faulted(timeout_fault(task.node.pointer, f"{what} took longer than its timeout allows").error)

@@ -115,9 +115,11 @@ class ListenFrame(_Frame, tag="listen"):
 
 
 class ChildFrame(_Frame, tag="child"):
-    """A task that waits for the end of another run."""
+    """A task that waits for the end of another run; `value` is what that was given, for another attempt."""
 
     child: str
+    attempt: int = 1
+    value: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class ExtendFrame(_Frame, tag="extend"):
@@ -143,6 +145,30 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
     raw: Any
 
 
+class Failed(msgspec.Struct, omit_defaults=True):
+    """The task whose error ended a run, and how it is taken up again.
+
+    `enter`: it is begun anew with its raw input. `reopen`: its frame is as it was, what was under way in
+    it is asked for again. `finish`: its body had ended with `output`; what follows is done again.
+    """
+
+    pointer: str
+    path: str
+    parent: str
+    how: str
+    raw: Any = None
+    output: Any = None
+
+
+class ResumePoint(msgspec.Struct, omit_defaults=True):
+    """A faulted run as it stood when its task failed, at `at` (Unix milliseconds)."""
+
+    failed: Failed
+    at: int
+    frames: dict[str, Frame] = {}
+    agenda: list[Pending] = []
+
+
 class State(msgspec.Struct, omit_defaults=True):
     """One run between two transitions. `frames` is in order of entry: a parent before its children.
 
@@ -160,6 +186,10 @@ class State(msgspec.Struct, omit_defaults=True):
     agenda: list[Pending] = []
     slices: int = 0
     """Transitions in a row that ended with an agenda."""
+    attempts: dict[str, int] = {}
+    """Attempts made at tasks before the run was retried, by path; what is begun anew counts on from there."""
+    resume: ResumePoint | None = None
+    """Of a faulted run: where it can be taken up again, if it can."""
     v: int = STATE_VERSION
 
 

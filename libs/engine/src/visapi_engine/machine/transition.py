@@ -26,6 +26,7 @@ from visapi_engine.machine.state import (
     Frame,
     ListenFrame,
     Pending,
+    ResumePoint,
     State,
     TryFrame,
     WaitFrame,
@@ -63,6 +64,10 @@ class Transition:
         self.frames: dict[str, Frame] = {path: copy.copy(frame) for path, frame in state.frames.items()}
         self.agenda: list[Pending] = list(state.agenda)
         self.slices = state.slices
+        self.attempts = state.attempts
+        self.failing: ResumePoint | None = None
+        """While an error goes outwards: where the run could be taken up again."""
+        self.resume: ResumePoint | None = None
         self.commands: list[Command] = []
         self.entries: list[Entry] = []
         self.output: Any = None
@@ -87,6 +92,8 @@ class Transition:
             deferred=self.deferred,
             agenda=self.agenda,
             slices=self.slices,
+            attempts=self.attempts,
+            resume=self.resume,
         )
 
     def note(self, word: str, node: Node | None = None, data: dict[str, Any] | None = None) -> None:

@@ -74,6 +74,7 @@ def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool
         error=error,
         started=work.state is None,
         ended=state.status in ENDED,
+        retryable=state.resume is not None,
         noted=[step.noted for step in steps if step.noted is not None],
     )
 

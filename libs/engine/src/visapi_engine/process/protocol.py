@@ -54,6 +54,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     started: bool = False
     """These events began the run: `started_at` is due."""
     ended: bool = False
+    retryable: bool = False
+    """The run faulted, and its state says where it can be taken up again."""
     noted: list[str] = []
     """Why events changed nothing: late, repeated, of no concern. For logs and counters."""
     ok: bool = True

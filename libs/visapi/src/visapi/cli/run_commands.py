@@ -1,4 +1,4 @@
-"""`visapi run start|get|list|watch|cancel`: runs."""
+"""`visapi run start|get|list|watch|cancel|retry`: runs."""
 
 import sys
 from pathlib import Path
@@ -102,6 +102,29 @@ def cancel(
     with connected(url, data_dir) as client:
         client.send(operations.cancel_run(run, reason))
     done(f"asked {run} to cancel")
+
+
+@runs.command()
+def retry(  # noqa: PLR0913 (each is an option of the command)
+    run: Run,
+    *,
+    body: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", allow_dash=True, help="JSON: another input for the task."),
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Go on with this version of the workflow.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Kept in the run's history.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")] = False,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Take a faulted run up again from the task that failed; what completed stays completed."""
+    given = None if body is None else _read_input(body)
+    with connected(url, data_dir) as client:
+        client.send(operations.retry_run(run, body=given, version=version, reason=reason))
+        done(f"took {run} up again")
+        if watch:
+            _watch(client, run, json=False)
 
 
 def _read_input(path: Path | None) -> bytes:

@@ -103,6 +103,22 @@ def cancel_run(run: str, reason: str | None = None) -> Call[Any]:
     )
 
 
+def retry_run(
+    run: str, *, body: bytes | None = None, version: str | None = None, reason: str | None = None
+) -> Call[RunView]:
+    """Take a faulted run up again; `body` (JSON) replaces the input of the task that failed."""
+    given = {"input": msgspec.Raw(body)} if body is not None else {}
+    wanted = {**given, **{key: value for key, value in (("version", version), ("reason", reason)) if value}}
+    return Call(
+        method="POST",
+        path=f"/v1/runs/{_part(run)}/retry",
+        answer=RunView,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(wanted),
+        repeatable=True,
+    )
+
+
 def create_key(name: str, kind: str, scopes: list[str] | None) -> Call[MadeKey]:
     """Without scopes the key may do everything but manage keys."""
     wanted = NewKey(name=name, kind=kind, scopes=scopes or None)

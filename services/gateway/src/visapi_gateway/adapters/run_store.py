@@ -42,6 +42,10 @@ class RunStore:
         found = await self._read(tenant, _SQL["history"], run, tenant, after, rows)
         return [item for row in found for item in _numbered(row) if item[0] > after]
 
+    async def resume_point(self, tenant: str, run: UUID) -> tuple[bytes, bytes] | None:
+        rows = await self._read(tenant, _SQL["resume_point"], run, tenant)
+        return (rows[0]["resume"], rows[0]["program"]) if rows else None
+
     async def put_inbox(self, row: InboxRow) -> None:
         async with tenant_transaction(self._pool, [row.tenant]) as connection:
             await connection.execute(_SQL["put_inbox"], row.run, row.key, row.tenant, row.kind, row.body)

@@ -95,6 +95,7 @@ def links_of(run: UUID) -> dict[str, str]:
         "self": here,
         "history": f"{here}/history",
         "cancel": f"{here}/cancel",
+        "retry": f"{here}/retry",
         "rerun": f"{here}/rerun",
     }
 

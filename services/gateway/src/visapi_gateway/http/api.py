@@ -14,12 +14,14 @@ from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.manage_keys import Keys
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
+from visapi_gateway.app.retry_run import Retries
 from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.simulate import Simulations
 from visapi_gateway.app.start_run import StartRun
 from visapi_gateway.app.system import System
 from visapi_gateway.http import (
     routes_artifacts,
+    routes_commands,
     routes_dead_letters,
     routes_events,
     routes_keys,
@@ -37,6 +39,7 @@ from visapi_gateway.http.mount import Gate, build_app
 from visapi_gateway.http.openapi import build_openapi
 from visapi_gateway.http.operation import Operation
 from visapi_gateway.http.routes_artifacts import ArtifactRoutes
+from visapi_gateway.http.routes_commands import CommandRoutes
 from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
 from visapi_gateway.http.routes_events import EventRoutes
 from visapi_gateway.http.routes_keys import KeyRoutes
@@ -57,6 +60,7 @@ class UseCases:
     views: RunViews
     follow: FollowRun
     commands: Commands
+    retry: Retries
     events: AcceptEvents
     workflows: Workflows
     simulate: Simulations
@@ -85,6 +89,7 @@ def operations() -> list[Operation]:
     modules = (
         routes_workflows,
         routes_runs,
+        routes_commands,
         routes_events,
         routes_schedules,
         routes_artifacts,
@@ -96,7 +101,7 @@ def operations() -> list[Operation]:
     found: list[Operation] = []
     for module in modules:
         found += [value for value in vars(module).values() if isinstance(value, Operation)]
-    return found + list(routes_runs.COMMANDS.values())
+    return found + list(routes_commands.COMMANDS.values())
 
 
 def build_api(cases: UseCases, around: Surroundings) -> Asgi:
@@ -111,10 +116,10 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
             start=cases.start,
             views=cases.views,
             follow=cases.follow,
-            commands=cases.commands,
             cursors=cursors,
             metrics=around.metrics,
         ).routes(),
+        *CommandRoutes(cases.commands, cases.retry, cases.views).routes(),
         *EventRoutes(cases.events).routes(),
         *ArtifactRoutes(cases.artifacts).routes(),
         *DeadLetterRoutes(cases.commands, cursors).routes(),

@@ -1,16 +1,14 @@
-"""Starting, reading, following and commanding runs."""
+"""Starting, repeating, reading and following runs."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.engine_messages import InboxKind
-from visapi_common.contracts.gateway_bodies import Rerun, RunCommand
+from visapi_common.contracts.gateway_bodies import Rerun
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunStatus, RunView
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_gateway.app.command_run import Commands
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.run_views import RunFilter, RunViews
 from visapi_gateway.app.start_run import Start, Started, StartRun
@@ -144,28 +142,6 @@ RERUN = Operation(
 )
 
 
-def _command(kind: InboxKind, summary: str) -> Operation:
-    return Operation(
-        "POST",
-        f"/v1/runs/{{run:uuid}}/{kind.value}",
-        f"{kind.value}Run",
-        summary,
-        {202: Answers("The command is committed; the run as it is now.", RunView, headers=("Location",))},
-        scope="runs:write",
-        body=RunCommand,
-        problems=("run_not_found", "run_ended"),
-    )
-
-
-COMMANDS = {
-    InboxKind.CANCEL: _command(InboxKind.CANCEL, "Cancel a run"),
-    InboxKind.SUSPEND: _command(
-        InboxKind.SUSPEND, "Suspend a run: results are recorded, nothing new is issued"
-    ),
-    InboxKind.RESUME: _command(InboxKind.RESUME, "Resume a suspended run"),
-}
-
-
 class RunRoutes:
     """The handlers of the operations above."""
 
@@ -175,26 +151,22 @@ class RunRoutes:
         start: StartRun,
         views: RunViews,
         follow: FollowRun,
-        commands: Commands,
         cursors: Cursors,
         metrics: Metrics,
     ) -> None:
         self._start = start
         self._views = views
         self._follow = follow
-        self._commands = commands
         self._cursors = cursors
         self._metrics = metrics
 
     def routes(self) -> list[Route]:
-        told = [Route(operation, self._teller(kind, operation)) for kind, operation in COMMANDS.items()]
         return [
             Route(START, self.start),
             Route(LIST, self.list),
             Route(READ, self.read),
             Route(HISTORY, self.history),
             Route(RERUN, self.rerun),
-            *told,
         ]
 
     async def start(self, call: Call) -> Answer:
@@ -284,16 +256,6 @@ class RunRoutes:
         following = self._cursors.next(call, None if more is None else str(more))
         body = b'{"items":[%b],"next":%b}' % (b",".join(item for _, item in items), encode(following))
         return Reply(200, body)
-
-    def _teller(self, kind: InboxKind, operation: Operation) -> Any:
-        async def tell(call: Call) -> Answer:
-            command: RunCommand = await read_json(operation, call)
-            tenant, run = call.principal.tenant, call.path["run"]
-            row = await self._commands.tell(call.principal, run, kind, command.reason)
-            location = (b"location", f"/v1/runs/{run}".encode())
-            return json_reply(await self._views.view(tenant, row), 202, [location])
-
-        return tell
 
     async def _view(self, call: Call, run: UUID) -> RunView:
         tenant = call.principal.tenant

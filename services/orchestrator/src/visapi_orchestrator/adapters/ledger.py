@@ -8,7 +8,7 @@ import msgspec
 from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
-from visapi_common.contracts.engine_messages import InboxKind, WorkflowRef
+from visapi_common.contracts.engine_messages import InboxBody, InboxKind, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
 from visapi_orchestrator.core.facts import Facts, InboxRow
@@ -23,6 +23,7 @@ SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 0.4 ms measured), so its plan is kept; the tables may be empty when it is made, so index scans are
 asked for: a plan made for an empty table must not read a full one to its end."""
 
+_decode_body = msgspec.json.Decoder(InboxBody).decode
 _decode_payload = msgspec.json.Decoder(Payload).decode
 _RETENTIONS = ["standard"]
 
@@ -101,6 +102,20 @@ class PostgresLedger:
             )
         return None if row is None else Definition(row["version"], row["program"])
 
+    async def revive(self, runs: Collection[UUID]) -> list[UUID]:
+        """Make faulted runs live that somebody asked to take up again; answers which."""
+        with pg_faults():
+            asked = {
+                row["run"]: _decode_body(row["body"])
+                for row in await self._pool.fetch(_SQL["retries_asked"], list(runs))
+            }
+            if not asked:
+                return []
+            versions = [body.version for body in asked.values()]
+            programs = [body.program for body in asked.values()]
+            rows = await self._pool.fetch(_SQL["revive"], list(asked), versions, programs, _RETENTIONS)
+        return [row["id"] for row in rows]
+
     async def forget(self, runs: Collection[UUID]) -> None:
         """Drop rows addressed to runs that are not live."""
         with pg_faults():
@@ -139,6 +154,7 @@ def _columns(rows: WriteSet) -> tuple[object, ...]:
         rows.new_timers.fire_at_ms,
         rows.gone_timers.run,
         rows.gone_timers.key,
+        ended.resume,
     )
 
 

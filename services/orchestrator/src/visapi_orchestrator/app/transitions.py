@@ -146,7 +146,14 @@ class Transitions:
             if loaded.now_ms is not None:
                 self._clock.heard(loaded.now_ms)
             known.update(loaded.facts)
+            known.update(await self._revived([said for said in unread if said.run not in known]))
         return known
+
+    async def _revived(self, absent: Batch) -> dict[UUID, Facts]:
+        """Faulted runs that somebody asked to take up again are live from now on."""
+        asked = [said.run for said in absent if said.look]
+        revived = await self._ledger.revive(asked) if asked else []
+        return (await self._ledger.load(revived)).facts if revived else {}
 
     async def _dismiss(self, absent: Batch) -> None:
         """Runs that are not live: they ended, or were never committed. Nothing is left to say to them."""

@@ -10,7 +10,7 @@ from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.errors import PermanentFault, ProblemError
 from visapi_orchestrator.app.ports import Payloads
-from visapi_orchestrator.core.events import INPUT, Values, child_end
+from visapi_orchestrator.core.events import INPUT, Values, child_end, inbox_body
 from visapi_orchestrator.core.facts import Facts, InboxRow
 from visapi_orchestrator.core.said import Said
 
@@ -42,7 +42,18 @@ class ValueReader:
         for row in facts.inbox:
             if row.kind is InboxKind.CHILD:
                 await self._resolve_child(values, row, facts)
+            elif row.kind is InboxKind.RETRY:
+                await self._resolve_input(values, row, facts)
         return values
+
+    async def _resolve_input(self, values: Values, row: InboxRow, facts: Facts) -> None:
+        """The other input of a task that is tried again; one that cannot be read is `null`."""
+        body = inbox_body(row)
+        if body is not None and body.input is not None:
+            try:
+                values[id(row)] = await self._value(facts.tenant, body.input)
+            except (PermanentFault, ProblemError):
+                values[id(row)] = b"null"
 
     async def _resolve_child(self, values: Values, row: InboxRow, facts: Facts) -> None:
         """A child's output. One that cannot be read stays `null`: its store has lost what it promised."""

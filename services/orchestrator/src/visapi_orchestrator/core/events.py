@@ -16,6 +16,7 @@ from visapi_engine.machine.events import (
     EventArrived,
     Resolved,
     ResumeRequested,
+    RetryRequested,
     Started,
     SuspendRequested,
     TaskCompleted,
@@ -80,9 +81,8 @@ def inbox_event(row: InboxRow, now_ms: int, values: Values) -> Event | None:
         return EventArrived(now_ms=now_ms, event=row.body)
     if row.kind is InboxKind.CHILD:
         return _child_ended(row, now_ms, values)
-    try:
-        body = _decode_body(row.body)
-    except msgspec.DecodeError:
+    body = inbox_body(row)
+    if body is None:
         return None
     match row.kind:
         case InboxKind.CANCEL:
@@ -94,7 +94,9 @@ def inbox_event(row: InboxRow, now_ms: int, values: Values) -> Event | None:
         case InboxKind.RESOLVE:
             return _resolved(body, now_ms)
         case InboxKind.RETRY:
-            return None
+            return RetryRequested(
+                now_ms=now_ms, actor=body.actor, reason=body.reason, input=values.get(id(row))
+            )
 
 
 def _child_ended(row: InboxRow, now_ms: int, values: Values) -> Event | None:
@@ -115,6 +117,14 @@ def child_end(row: InboxRow) -> ChildEnd | None:
     """The body of a `child` row; None when it cannot be read."""
     try:
         return _decode_child(row.body)
+    except msgspec.DecodeError:
+        return None
+
+
+def inbox_body(row: InboxRow) -> InboxBody | None:
+    """The body of a command; None when it cannot be read."""
+    try:
+        return _decode_body(row.body)
     except msgspec.DecodeError:
         return None
 

@@ -93,6 +93,7 @@ def _plan_run(rows: WriteSet, step: Step) -> None:
         ended.seq.append(answer.seq)
         ended.output.append(step.output)
         ended.error.append(answer.error)
+        ended.resume.append(answer.state if answer.retryable else None)
     else:
         live = rows.live
         live.run.append(facts.run)

@@ -46,6 +46,7 @@ class Ended:
     seq: list[int] = field(default_factory=_ints)
     output: list[bytes | None] = field(default_factory=list[bytes | None])
     error: list[bytes | None] = field(default_factory=list[bytes | None])
+    resume: list[bytes | None] = field(default_factory=list[bytes | None])
 
 
 @dataclass(slots=True)

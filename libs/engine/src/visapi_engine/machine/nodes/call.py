@@ -26,7 +26,7 @@ def begin(tx: Transition, task: Task, node: CallNode) -> Outcome:
     if block is not None and task.path in block.memo:
         return Completed(block.memo[task.path], recalled=True)
     arguments = evaluate(tx, node.arguments, task, task.input, input=task.input)
-    attempt = retried.next_attempt(block, task.path)
+    attempt = retried.next_attempt(tx, block, task.path)
     frame = CallFrame(attempt=attempt, arguments=msgspec.Raw(msgspec.json.encode(arguments)))
     tx.open(task, frame)
     _issue(tx, task, node, frame)
@@ -108,7 +108,14 @@ _UNCERTAIN: WorkflowError = standard_error(
 
 def _again(tx: Transition, task: Task, node: CallNode, frame: CallFrame) -> Outcome:
     """Repeat what may have happened already; the message says that this was decided."""
+    reopen(tx, task, node, frame, on_uncertain="retry")
+    return Opened()
+
+
+def reopen(
+    tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, on_uncertain: str | None = None
+) -> None:
+    """Ask again, with the same arguments under the same effect key, as the next attempt."""
     frame.attempt += 1
     tx.note(history.TASK_RETRIED, node, {"attempt": frame.attempt})
-    _issue(tx, task, node, frame, on_uncertain="retry")
-    return Opened()
+    _issue(tx, task, node, frame, on_uncertain=on_uncertain)

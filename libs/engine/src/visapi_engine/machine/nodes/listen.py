@@ -28,6 +28,15 @@ def begin(tx: Transition, task: Task, node: ListenNode) -> Outcome:
         until_expected=expectations(tx, task, until.filters) if until is not None else [],
     )
     tx.open(task, frame)
+    subscribe(tx, task, node, frame)
+    if _correlates(node.to):
+        tx.note(history.WORKFLOW_CORRELATION_STARTED)
+    return Opened()
+
+
+def subscribe(tx: Transition, task: Task, node: ListenNode, frame: ListenFrame) -> None:
+    """Ask for the events that the listener may want."""
+    until = node.to.until_events
     wanted = constraints(node.to.filters, frame.expected, {})
     if node.to.mode == "any" and not node.to.filters:
         wanted.append({})
@@ -36,9 +45,6 @@ def begin(tx: Transition, task: Task, node: ListenNode) -> Outcome:
         if until.mode == "any" and not until.filters:
             wanted.append({})
     tx.commands.append(Subscribe(task.path, wanted))
-    if _correlates(node.to):
-        tx.note(history.WORKFLOW_CORRELATION_STARTED)
-    return Opened()
 
 
 def offered(

@@ -21,9 +21,10 @@ def block(tx: Transition, path: str) -> TryFrame | None:
     return found
 
 
-def next_attempt(within: TryFrame | None, path: str) -> int:
+def next_attempt(tx: Transition, within: TryFrame | None, path: str) -> int:
     """The number of the next attempt at an effect."""
-    return 1 if within is None else within.attempts.get(path, 0) + 1
+    made = 0 if within is None else within.attempts.get(path, 0)
+    return max(made, tx.attempts.get(path, 0)) + 1
 
 
 def attempted(within: TryFrame | None, path: str, attempt: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_engine.definition.program import Retry, TryNode
-from visapi_engine.machine import history
+from visapi_engine.machine import failures, history
 from visapi_engine.machine.evaluation import holds, span
 from visapi_engine.machine.faults import matches, plain, timeout_fault
 from visapi_engine.machine.nodes import sequence
@@ -66,6 +66,7 @@ def timer_fired(tx: Transition, task: Task, node: TryNode, frame: TryFrame, kind
     tx.stop_attempt(task.path, frame)
     if kind == RETRY:
         return _attempt(tx, task, node, frame)
+    failures.remember(tx, task, failures.REOPEN)
     tx.cancel_below(task.path)
     late = timeout_fault(node.pointer, "an attempt took longer than retry.limit.attempt.duration")
     return child_faulted(tx, task, node, frame, late.error)

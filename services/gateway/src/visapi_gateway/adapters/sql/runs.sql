@@ -41,6 +41,12 @@ from history
 where retention = 'standard' and run = $1 and tenant = $2 and last_seq > $3
 order by first_seq limit $4
 
+-- name: resume_point
+-- Where a faulted run can be taken up again, with the program it ran.
+select d.resume, p.body as program
+from runs_done d join programs p on p.hash = d.program
+where d.id = $1 and d.tenant = $2 and d.status = 'faulted' and d.resume is not null
+
 -- name: put_inbox
 insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, $4, $5)
 on conflict do nothing

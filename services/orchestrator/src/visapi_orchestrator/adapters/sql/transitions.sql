@@ -26,8 +26,9 @@ with live_in as (
         as t (run, revision, status, seq, state)
 ),
 ended_in as (
-    select * from unnest($6::uuid[], $7::int[], $8::text[], $9::int[], $10::bytea[], $11::bytea[])
-        as t (run, revision, status, seq, output, error)
+    select * from unnest(
+        $6::uuid[], $7::int[], $8::text[], $9::int[], $10::bytea[], $11::bytea[], $30::bytea[]
+    ) as t (run, revision, status, seq, output, error, resume)
 ),
 live as (
     update runs r
@@ -40,7 +41,7 @@ live as (
 ended as (
     delete from runs r using ended_in i
     where r.id = i.run and r.revision = i.revision
-    returning r.*, i.status as end_status, i.seq as end_seq, i.output, i.error
+    returning r.*, i.status as end_status, i.seq as end_seq, i.output, i.error, i.resume
 ),
 done as (
     select id, tenant, retention, priority, created_at from live
@@ -51,12 +52,12 @@ moved as (
     insert into runs_done (
         id, tenant, namespace, name, version, program, status, revision, seq, priority, retention,
         trace, input, output, error, started_by, created_at, started_at, ended_at,
-        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet
+        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume
     )
     select
         id, tenant, namespace, name, version, program, end_status, revision + 1, end_seq, priority,
         retention, trace, input, output, error, started_by, created_at, coalesce(started_at, now()), now(),
-        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet
+        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume
     from ended
 ),
 written as (
@@ -151,12 +152,52 @@ select id, revision, state from runs where id = any($1::uuid[])
 union all
 select id, revision, null from runs_done where retention = any($2::text[]) and id = any($1::uuid[])
 
+-- name: retries_asked
+-- Who asked that runs which are not live be taken up again.
+select i.run, i.body from inbox i
+where i.run = any($1::uuid[]) and i.kind = 'retry' and not exists (select from runs r where r.id = i.run)
+
+-- name: revive
+-- Faulted runs become live again where they can be taken up; $2, $3: under another definition. A row is
+-- in one of the two tables in every snapshot. Only what is known to be in vain is dropped: a run that
+-- somebody else takes up at this moment still needs its row in the inbox.
+with asked as (
+    select * from unnest($1::uuid[], $2::text[], $3::text[]) as a (run, version, program)
+),
+back as (
+    delete from runs_done d using asked a
+    where d.retention = any($4::text[]) and d.id = a.run and d.status = 'faulted' and d.resume is not null
+    returning d.*, a.version as new_version, decode(a.program, 'hex') as new_program
+),
+in_vain as (
+    delete from inbox i using asked a
+    where i.run = a.run and i.kind = 'retry'
+        and not exists (select from runs r where r.id = a.run)
+        and not exists (
+            select from runs_done d
+            where d.retention = any($4::text[]) and d.id = a.run and d.status = 'faulted'
+                and d.resume is not null
+        )
+)
+insert into runs (
+    id, tenant, namespace, name, version, program, status, revision, seq, priority, partition, retention,
+    trace, input, state, started_by, created_at, started_at,
+    parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet
+)
+select
+    id, tenant, namespace, name, coalesce(new_version, version), coalesce(new_program, program), 'running',
+    revision, seq, priority, get_byte(uuid_send(id), 15) & 63, retention, trace, input, resume, started_by,
+    created_at, started_at, parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet
+from back
+returning id
+
 -- name: forget_absent
--- Rows addressed to runs that are not live (ended meanwhile, or never were) are of no concern.
+-- Rows addressed to runs that are not live (ended meanwhile, or never were) are of no concern, but for
+-- those that ask to take a run up again: `revive` consumes them.
 with absent as (
     select a.id from unnest($1::uuid[]) as a (id)
     where not exists (select from runs r where r.id = a.id)
 ),
-inbox_gone as (delete from inbox i using absent a where i.run = a.id),
+inbox_gone as (delete from inbox i using absent a where i.run = a.id and i.kind <> 'retry'),
 timers_gone as (delete from timers t using absent a where t.run = a.id)
 delete from tasks t using absent a where t.run = a.id

@@ -1,0 +1,141 @@
+"""Where a faulted run can be taken up again, and taking it up (`POST /v1/runs/{id}/retry`).
+
+The resume point is the run as it stood when the error began to go outwards (`failures`). Taken up,
+is begun anew, or asked for again under its effect key; what had completed stays completed; what was
+under way beside it is asked for again.
+"""
+
+from typing import Any
+
+from visapi_common.contracts.runs import RunStatus
+from visapi_engine.definition.program import CallNode, ListenNode, RunNode
+from visapi_engine.machine import history, paths
+from visapi_engine.machine.evaluation import span
+from visapi_engine.machine.events import RetryRequested
+from visapi_engine.machine.failures import ENTER, FINISH, REOPEN
+from visapi_engine.machine.nodes import call, listen, run_
+from visapi_engine.machine.plan import ROOT, Plan, pointer_of
+from visapi_engine.machine.state import (
+    CallFrame,
+    ChildFrame,
+    Failed,
+    Frame,
+    ListenFrame,
+    Pending,
+    ResumePoint,
+    State,
+    TryFrame,
+    WaitFrame,
+)
+from visapi_engine.machine.transition import Transition
+from visapi_engine.machine.values import read_json
+
+
+def misfits(old: Plan, new: Plan, point: ResumePoint) -> list[str]:
+    """Why a run cannot go on with another definition: what is open must be there, of the same kind."""
+    wanted = {pointer_of(old, path) for path in point.frames}
+    wanted |= {step.pointer for step in point.agenda} | {point.failed.pointer}
+    found: list[str] = []
+    for pointer in sorted(wanted):
+        before, after = old.nodes[pointer], new.nodes.get(pointer)
+        if after is None:
+            found.append(f"{pointer} is not there")
+        elif type(before) is not type(after):
+            found.append(f"{pointer} is another construct")
+        elif old.widths[pointer] != new.widths[pointer]:
+            found.append(f"{pointer} stands in other loops")
+    return found
+
+
+def takes_input(plan: Plan, point: ResumePoint) -> bool:
+    """Whether the failed task can be given another input: it is begun anew, or asks somebody else."""
+    node = plan.nodes[point.failed.pointer]
+    return point.failed.how == ENTER or (
+        point.failed.how == REOPEN and isinstance(node, (CallNode, RunNode, ListenNode))
+    )
+
+
+def restored(state: State) -> State:
+    """The state of a faulted run as it stood when its task failed."""
+    point = state.resume
+    assert point is not None, "the run cannot be taken up again"
+    return State(
+        run=state.run,
+        started=state.started,
+        status=RunStatus.RUNNING,
+        frames=point.frames,
+        context=state.context,
+        input=state.input,
+        agenda=point.agenda,
+        attempts=state.attempts,
+    )
+
+
+def take_up(tx: Transition, point: ResumePoint, event: RetryRequested) -> Any:
+    """Open again what was open. What is left to do with the failed task is the answer: its output where
+    its body had ended (`finish`).
+    """
+    failed = point.failed
+    data = {"actor": event.actor, "reason": event.reason, "retried": failed.pointer}
+    tx.note(history.WORKFLOW_RESUMED, data=data)
+    if event.input is not None and failed.how == REOPEN:
+        _begin_anew(tx, failed)
+    for path, frame in list(tx.frames.items()):
+        _restart_clocks(tx, path, frame, point)
+        if path not in (ROOT, failed.path):
+            tx.note(history.TASK_RESUMED, tx.node_at(path))
+        if not (failed.how == FINISH and path == failed.path):
+            _ask_again(tx, path, frame)
+    if failed.how == ENTER:
+        raw = failed.raw if event.input is None else read_json(event.input)
+        tx.agenda.append(Pending(failed.pointer, failed.path, failed.parent, raw))
+
+
+def _begin_anew(tx: Transition, failed: Failed) -> None:
+    """Another input makes other arguments: the task is begun anew, as the next attempt at its effect."""
+    frame = tx.frames.pop(failed.path)
+    if isinstance(frame, (CallFrame, ChildFrame)):
+        tx.attempts = {**tx.attempts, failed.path: frame.attempt}
+    failed.how = ENTER
+
+
+def _restart_clocks(tx: Transition, path: str, frame: Frame, point: ResumePoint) -> None:
+    """Timeouts go on where they stood; the one that was over has its whole time again."""
+    passed = tx.now_ms - point.at
+    if frame.timeout_at is not None:
+        if frame.timeout_at <= point.at:
+            frame.timeout_at = tx.now_ms + frame.timeout_at - frame.started
+            frame.started = tx.now_ms
+        else:
+            frame.timeout_at += passed
+        tx.set_timer(path, paths.TIMEOUT, frame.timeout_at)
+    if isinstance(frame, TryFrame):
+        if frame.retry_at is not None:
+            tx.set_timer(path, paths.RETRY, frame.retry_at)
+        if frame.attempt_at is not None:
+            frame.attempt_at = _attempt_at(tx, path, frame.attempt_at, point)
+            tx.set_timer(path, paths.ATTEMPT, frame.attempt_at)
+
+
+def _attempt_at(tx: Transition, path: str, attempt_at: int, point: ResumePoint) -> int:
+    if attempt_at > point.at:
+        return attempt_at + tx.now_ms - point.at
+    task = tx.task_at(path)
+    retry = getattr(task.node, "retry", None)
+    limit = None if retry is None else retry.attempt_duration
+    return tx.now_ms + (0 if limit is None else span(tx, limit, task))
+
+
+def _ask_again(tx: Transition, path: str, frame: Frame) -> None:
+    task = tx.task_at(path)
+    match frame, task.node:
+        case CallFrame(), CallNode() as node:
+            call.reopen(tx, task, node, frame)
+        case ChildFrame(), RunNode() as node:
+            run_.reopen(tx, task, node, frame)
+        case WaitFrame(), _:
+            tx.set_timer(path, paths.WAIT, frame.due)
+        case ListenFrame(), ListenNode() as node:
+            listen.subscribe(tx, task, node, frame)
+        case _:
+            return

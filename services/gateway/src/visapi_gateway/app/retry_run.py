@@ -1,0 +1,133 @@
+"""Taking a faulted run up again where its task failed: checked here, committed in its inbox."""
+
+import asyncio
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import InboxBody, InboxKind
+from visapi_common.contracts.gateway_bodies import Retry
+from visapi_common.contracts.payloads import Payload
+from visapi_common.core.errors import ProblemError
+from visapi_engine.definition.program import decode_program
+from visapi_engine.machine.plan import Plan, make_plan
+from visapi_engine.machine.resumption import misfits, takes_input
+from visapi_engine.machine.state import ResumePoint, decode_state
+from visapi_gateway.app.command_run import Hint, InboxRow
+from visapi_gateway.app.deploy_workflow import WorkflowRow
+from visapi_gateway.app.run_views import RunRow, RunViews
+from visapi_gateway.core.scopes import Principal
+
+TAKEN_UP_S = 2.0
+"""How long an answer waits for the run to be live again, so that who asks next does not find it faulted."""
+_LOOK_S = 0.03
+
+
+class RetryStore(Protocol):
+    async def resume_point(self, tenant: str, run: UUID) -> tuple[bytes, bytes] | None:
+        """The state of a faulted run that can be taken up again, and its program."""
+        ...
+
+    async def put_inbox(self, row: InboxRow) -> None: ...
+
+
+class Versions(Protocol):
+    async def row(self, tenant: str, namespace: str, name: str, version: str | None) -> WorkflowRow:
+        """Raises `ProblemError` 404."""
+        ...
+
+
+class Pack(Protocol):
+    async def __call__(self, tenant: str, raw: bytes) -> Payload: ...
+
+
+class Retries:
+    """See the module's docstring."""
+
+    def __init__(
+        self, store: RetryStore, runs: RunViews, versions: Versions, *, pack: Pack, hint: Hint
+    ) -> None:
+        self._store = store
+        self._runs = runs
+        self._versions = versions
+        self._pack = pack
+        self._hint = hint
+
+    async def __call__(self, who: Principal, run: UUID, wanted: Retry) -> RunRow:
+        """Ask for it; answer the run as it is then. Raises `ProblemError` 404 and 409."""
+        row = await self._runs.row(who.tenant, run)
+        if row.status != "faulted":
+            raise _not_faulted(row)
+        found = await self._store.resume_point(who.tenant, run)
+        if found is None:
+            raise _not_retryable(row)
+        state, program = found
+        point = decode_state(state).resume
+        assert point is not None, "a resume column without a resume point"
+        plan = make_plan(decode_program(program))
+        body = await self._body(who, row, wanted, plan, point)
+        # The number of its last history item names this fault: asked twice, it is taken up once.
+        await self._store.put_inbox(
+            InboxRow(run, f"retry:{row.seq}", who.tenant, InboxKind.RETRY.value, msgspec.json.encode(body))
+        )
+        self._hint(run)
+        return await self._taken_up(who, row)
+
+    async def _body(
+        self, who: Principal, row: RunRow, wanted: Retry, plan: Plan, point: ResumePoint
+    ) -> InboxBody:
+        given: Payload | None = None
+        if wanted.input is not msgspec.UNSET:
+            if not takes_input(plan, point):
+                raise _no_input(point)
+            given = await self._pack(who.tenant, bytes(wanted.input))
+        version, program = None, None
+        if wanted.version is not None:
+            newer = await self._versions.row(who.tenant, row.namespace, row.name, wanted.version)
+            wrong = misfits(plan, make_plan(decode_program(newer.body)), point)
+            if wrong:
+                raise _not_compatible(row, newer, wrong)
+            version, program = newer.version, newer.program.hex()
+        return InboxBody(actor=who.actor, reason=wanted.reason, input=given, version=version, program=program)
+
+    async def _taken_up(self, who: Principal, before: RunRow) -> RunRow:
+        try:
+            async with asyncio.timeout(TAKEN_UP_S):
+                while True:
+                    now = await self._runs.row(who.tenant, before.id)
+                    if now.revision > before.revision:
+                        return now
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            return await self._runs.row(who.tenant, before.id)
+
+
+def _not_faulted(row: RunRow) -> ProblemError:
+    what = {
+        "completed": "it completed; start it anew with /rerun",
+        "cancelled": "it was cancelled; start it anew with /rerun",
+    }.get(row.status, f"it is {row.status}")
+    return ProblemError("run_not_faulted", f"run {row.id} has not faulted: {what}", status=409)
+
+
+def _not_retryable(row: RunRow) -> ProblemError:
+    detail = (
+        f"run {row.id} stopped where it cannot go on (before its first task, in an expression of a loop, "
+        "beside an uncertain effect, or in the engine); start it anew with /rerun"
+    )
+    return ProblemError("run_not_retryable", detail, status=409)
+
+
+def _no_input(point: ResumePoint) -> ProblemError:
+    pointer = point.failed.pointer
+    detail = f"{pointer or 'the workflow'} goes on where it was and is not begun anew, so it takes no input"
+    return ProblemError("run_not_retryable", detail, status=409)
+
+
+def _not_compatible(row: RunRow, newer: WorkflowRow, wrong: list[str]) -> ProblemError:
+    detail = (
+        f"run {row.id} cannot go on with version {newer.version}: {'; '.join(wrong[:5])}. What the run has "
+        "open must be in the same place; only what it says, and what comes after it, may differ"
+    )
+    return ProblemError("version_not_compatible", detail, status=409)

@@ -1,0 +1,87 @@
+"""Commanding runs: cancel, suspend, resume, retry."""
+
+from typing import Any
+
+from visapi_common.contracts.engine_messages import InboxKind
+from visapi_common.contracts.gateway_bodies import Retry, RunCommand
+from visapi_common.contracts.runs import RunView
+from visapi_gateway.app.command_run import Commands
+from visapi_gateway.app.retry_run import Retries
+from visapi_gateway.app.run_views import RunRow, RunViews
+from visapi_gateway.http.checks import read_json
+from visapi_gateway.http.exchange import Answer, json_reply
+from visapi_gateway.http.operation import Answers, Call, Operation, Route
+
+RETRY = Operation(
+    "POST",
+    "/v1/runs/{run:uuid}/retry",
+    "retryRun",
+    "Take a faulted run up again where its task failed",
+    {202: Answers("It is committed; the run as it is now.", RunView, headers=("Location",))},
+    description=(
+        "What completed stays completed; the failed task is tried again under its effect key; what was "
+        "cancelled beside it is asked for again. Asked twice, it is taken up once."
+    ),
+    scope="runs:write",
+    body=Retry,
+    problems=(
+        "run_not_found",
+        "workflow_not_found",
+        "run_not_faulted",
+        "run_not_retryable",
+        "version_not_compatible",
+    ),
+)
+
+
+def _command(kind: InboxKind, summary: str) -> Operation:
+    return Operation(
+        "POST",
+        f"/v1/runs/{{run:uuid}}/{kind.value}",
+        f"{kind.value}Run",
+        summary,
+        {202: Answers("The command is committed; the run as it is now.", RunView, headers=("Location",))},
+        scope="runs:write",
+        body=RunCommand,
+        problems=("run_not_found", "run_ended"),
+    )
+
+
+COMMANDS = {
+    InboxKind.CANCEL: _command(InboxKind.CANCEL, "Cancel a run"),
+    InboxKind.SUSPEND: _command(
+        InboxKind.SUSPEND, "Suspend a run: results are recorded, nothing new is issued"
+    ),
+    InboxKind.RESUME: _command(InboxKind.RESUME, "Resume a suspended run"),
+}
+
+
+class CommandRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(self, commands: Commands, retry: Retries, views: RunViews) -> None:
+        self._commands = commands
+        self._retry = retry
+        self._views = views
+
+    def routes(self) -> list[Route]:
+        told = [Route(operation, self._teller(kind, operation)) for kind, operation in COMMANDS.items()]
+        return [Route(RETRY, self.retry), *told]
+
+    async def retry(self, call: Call) -> Answer:
+        wanted: Retry = await read_json(RETRY, call)
+        return await self._accepted(call, await self._retry(call.principal, call.path["run"], wanted))
+
+    def _teller(self, kind: InboxKind, operation: Operation) -> Any:
+        async def tell(call: Call) -> Answer:
+            command: RunCommand = await read_json(operation, call)
+            run = call.path["run"]
+            return await self._accepted(
+                call, await self._commands.tell(call.principal, run, kind, command.reason)
+            )
+
+        return tell
+
+    async def _accepted(self, call: Call, row: RunRow) -> Answer:
+        location = (b"location", f"/v1/runs/{row.id}".encode())
+        return json_reply(await self._views.view(call.principal.tenant, row), 202, [location])
