@@ -21,6 +21,7 @@ MATRIX = {
     "inbox": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "programs": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
     "recorded_inputs": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "run_attributes": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "runs": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "runs_done": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "subscriptions": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},

@@ -82,8 +82,12 @@ class MiniGateway:
         self.ids = RandomIds()
         self._deployed: dict[str, tuple[WorkflowRef, str]] = {}
 
-    async def deploy(self, name: str, do: str, *, version: str = "1.0.0") -> None:
-        source = f"document: {{dsl: '1.0.3', namespace: test, name: {name}, version: '{version}'}}\n{do}"
+    async def deploy(
+        self, name: str, do: str, *, version: str = "1.0.0", attributes: str | None = None
+    ) -> None:
+        metadata = "" if attributes is None else f", metadata: {{visapi: {{attributes: {attributes}}}}}"
+        head = f"dsl: '1.0.3', namespace: test, name: {name}, version: '{version}'{metadata}"
+        source = f"document: {{{head}}}\n{do}"
         compiled = compile_definition(source.encode(), "application/yaml")
         await self.pool.execute(
             "insert into programs (hash, body) values (decode($1, 'hex'), $2) on conflict do nothing",

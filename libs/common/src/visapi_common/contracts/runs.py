@@ -47,6 +47,10 @@ class HistoryPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+AttributeValue = str | int | float | bool | list[str] | None
+"""What a search attribute can be."""
+
+
 class RunView(msgspec.Struct, frozen=True):
     """A run as the API shows it."""
 
@@ -60,6 +64,8 @@ class RunView(msgspec.Struct, frozen=True):
     started_at: datetime | None
     ended_at: datetime | None
     links: dict[str, str]
+    attributes: dict[str, AttributeValue] = {}
+    """Search attributes (`document.metadata.visapi.attributes`)."""
 
 
 class RunPage(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ revoke all on all tables in schema visapi from public, visapi_gateway, visapi_or
 grant usage on schema visapi to visapi_gateway, visapi_orchestrator, visapi_notifier;
 
 grant select on tenants, api_keys, programs, workflows, runs, runs_done, history, inbox, idempotency,
-    dead_letters, functions to visapi_gateway;
+    dead_letters, functions, run_attributes to visapi_gateway;
 grant insert on api_keys, programs, workflows, runs, inbox, idempotency, events_in to visapi_gateway;
 grant select on events_in to visapi_gateway;
 grant select, insert, update, delete on schedules, schedule_listeners to visapi_gateway;
@@ -23,7 +23,7 @@ grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_ga
 grant select on tenants, programs, workflows, idempotency to visapi_orchestrator;
 grant delete on idempotency to visapi_orchestrator;
 grant select, insert, update, delete on runs, runs_done, history, tasks, timers, inbox, dead_letters,
-    functions, streams, recorded_inputs, events_in, subscriptions to visapi_orchestrator;
+    functions, streams, recorded_inputs, events_in, subscriptions, run_attributes to visapi_orchestrator;
 
 grant select, insert, update, delete on deliveries to visapi_notifier;
 
@@ -33,7 +33,7 @@ declare
     t text;
 begin
     foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
-        'events_in', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners']
+        'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners']
     loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);

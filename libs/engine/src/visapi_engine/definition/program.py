@@ -282,8 +282,20 @@ Node = (
 )
 
 
+class Attribute(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A search attribute: what runs can be found by. Without `$context` and `$output` it follows from the
+    run's input alone; see `machine/attributes.py`.
+    """
+
+    value: Template
+    reads_context: bool = False
+    reads_output: bool = False
+
+
 class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     """What `document.metadata.visapi` sets, where the specification has no words. Absent is default."""
+
+    attributes: dict[str, Attribute] = {}
 
 
 class Program(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
+from visapi_engine.definition.attributes import read_attributes
 from visapi_engine.definition.build import Build
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import Settings
@@ -18,7 +19,7 @@ class Setting(NamedTuple):
     read: Callable[[Build, Any, str], Any]
 
 
-SETTINGS: Mapping[str, Setting] = {}
+SETTINGS: Mapping[str, Setting] = {"attributes": Setting("attributes", read_attributes)}
 """Every setting by the name it has in a document, but `schedule`, which is read with the schedule."""
 
 

@@ -14,8 +14,9 @@ caller and asserts.
 
 import copy
 
-from visapi_common.contracts.runs import ENDED
+from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.expressions.evaluate import Evaluator
+from visapi_engine.machine import attributes
 from visapi_engine.machine.abandon import abandon
 from visapi_engine.machine.events import EngineFailed, Event, RetryRequested, Started
 from visapi_engine.machine.faults import read_error
@@ -36,6 +37,7 @@ def advance(
     """
     if isinstance(event, EngineFailed) and (state is None or state.status not in ENDED):
         return abandon(state, run=event.run, now_ms=event.now_ms, error=read_error(event.error, ROOT))
+    before = None if state is None else state.context
     if state is None:
         assert isinstance(event, Started), f"{type(event).__name__} before Started"
         tx = Transition(plan, evaluate, State(run=event.run, started=event.now_ms), event.now_ms, handle_key)
@@ -50,4 +52,17 @@ def advance(
         noted = react(tx, event)
         if noted is not None:
             return Advance(state, tx.commands, [], noted=noted)
-    return Advance(tx.state(), tx.commands, tx.entries, output=tx.output, error=tx.error)
+    changed = bool(plan.attributes) and attributes.follow(
+        tx,
+        began=state is None,
+        context_before=before,
+        completed=tx.status is RunStatus.COMPLETED,
+    )
+    return Advance(
+        tx.state(),
+        tx.commands,
+        tx.entries,
+        output=tx.output,
+        error=tx.error,
+        attributes=tx.attributes if changed else None,
+    )

@@ -35,6 +35,16 @@ def evaluate(tx: Transition, template: Template, task: Task, value: Any, /, **va
         raise expression_fault(task.node.pointer, failed.detail) from failed
 
 
+def evaluate_alone(tx: Transition, template: Template, value: Any, /, **variables: Any) -> Any:
+    """A template's value outside of any task. Raises `ExpressionError`; secrets are not told."""
+    found: dict[str, Any] = {"runtime": _RUNTIME}
+    if tx.plan.uses_context:
+        found["context"] = tx.context
+    if tx.plan.uses_workflow:
+        found["workflow"] = _workflow_descriptor(tx)
+    return tx.evaluator(template, Scope(input=value, variables={**found, **variables}, now_ms=tx.now_ms))
+
+
 def holds(tx: Transition, condition: Template, task: Task, value: Any, /, **variables: Any) -> bool:
     """Whether a condition is true, as jq sees truth. Raises `TaskFault`."""
     return truth(evaluate(tx, condition, task, value, **variables))

@@ -10,6 +10,7 @@ import jsonschema_rs
 import msgspec
 
 from visapi_engine.definition.program import (
+    Attribute,
     CallNode,
     Common,
     DoNode,
@@ -52,6 +53,9 @@ class Plan(msgspec.Struct, frozen=True):
     uses_context: bool
     uses_task: bool
     uses_workflow: bool
+    attributes: Mapping[str, Attribute]
+    attributes_change: bool
+    """Whether some attribute is evaluated again after the start."""
 
 
 def make_plan(program: Program) -> Plan:
@@ -70,6 +74,7 @@ def make_plan(program: Program) -> Plan:
     places: dict[str, int] = {}
     _place(root, nodes, widths, places)
     source = encode_program(program)
+    attributes = {} if program.settings is None else program.settings.attributes
     return Plan(
         program=program,
         nodes=nodes,
@@ -79,6 +84,8 @@ def make_plan(program: Program) -> Plan:
         uses_context=b"$context" in source,
         uses_task=b"$task" in source,
         uses_workflow=b"$workflow" in source,
+        attributes=attributes,
+        attributes_change=any(one.reads_context or one.reads_output for one in attributes.values()),
     )
 
 

@@ -54,7 +54,7 @@ def start(tx: Transition, event: Started) -> None:
 
 def _open_workflow(tx: Transition, root: Task, raw: Any) -> Outcome:
     program = tx.plan.program
-    if tx.plan.uses_workflow:
+    if tx.plan.uses_workflow or tx.plan.attributes:
         tx.workflow_input = raw
     checked(tx, program.input_schema, root, raw)
     value = raw if program.input_from is None else evaluate(tx, program.input_from, root, raw)

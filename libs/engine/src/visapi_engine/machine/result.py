@@ -14,6 +14,7 @@ class Advance(msgspec.Struct, frozen=True):
     """What an event led to. `output` and `error` belong to a run that ended in this transition.
 
     With `noted` the event changed nothing; the one command it may carry drops a stale timer's row.
+    `attributes` are all search attributes of the run, where they changed.
     """
 
     state: State
@@ -22,3 +23,4 @@ class Advance(msgspec.Struct, frozen=True):
     noted: str | None = None
     output: Any = None
     error: WorkflowError | None = None
+    attributes: dict[str, Any] | None = None

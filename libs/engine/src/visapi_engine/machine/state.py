@@ -190,6 +190,8 @@ class State(msgspec.Struct, omit_defaults=True):
     """Attempts made at tasks before the run was retried, by path; what is begun anew counts on from there."""
     resume: ResumePoint | None = None
     """Of a faulted run: where it can be taken up again, if it can."""
+    attributes: dict[str, Any] = {}
+    """Search attributes, kept only when some of them are evaluated again."""
     v: int = STATE_VERSION
 
 

@@ -60,6 +60,7 @@ class Transition:
         self.status = state.status
         self.context = state.context
         self.workflow_input = state.input
+        self.attributes = state.attributes
         self.deferred = list(state.deferred)
         self.frames: dict[str, Frame] = {path: copy.copy(frame) for path, frame in state.frames.items()}
         self.agenda: list[Pending] = list(state.agenda)
@@ -78,7 +79,7 @@ class Transition:
 
     def state(self) -> State:
         """The state after the transition; `waiting` when nothing is in flight (DESIGN section 6)."""
-        status = self.status
+        status, follows = self.status, self.plan.attributes_change
         if status in (RunStatus.RUNNING, RunStatus.WAITING):
             at_work = bool(self.agenda) or any(_in_flight(frame) for frame in self.frames.values())
             status = RunStatus.RUNNING if at_work else RunStatus.WAITING
@@ -88,7 +89,8 @@ class Transition:
             status=status,
             frames=self.frames,
             context=self.context,
-            input=self.workflow_input,
+            input=self.workflow_input if self.plan.uses_workflow or follows else None,
+            attributes=self.attributes if follows else {},
             deferred=self.deferred,
             agenda=self.agenda,
             slices=self.slices,

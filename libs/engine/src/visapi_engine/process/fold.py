@@ -56,12 +56,14 @@ def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool
     """The answer that a run's steps amount to; a `quiet` one has no history. `work.events` is not empty."""
     assert state is not None, "work without events"
     entries = [] if quiet else [entry for step in steps for entry in step.history]
-    output, error = None, None
+    output, error, attributes = None, None, None
     if state.status is RunStatus.COMPLETED:
         output = _values.encode(next((step.output for step in steps if step.state is state), None))
     for step in steps:
         if step.error is not None:
             error = _values.encode(step.error)
+        if step.attributes is not None:
+            attributes = _values.encode(step.attributes)
     return Answer(
         run=work.run,
         status=state.status,
@@ -75,6 +77,7 @@ def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool
         started=work.state is None,
         ended=state.status in ENDED,
         retryable=state.resume is not None,
+        attributes=attributes,
         noted=[step.noted for step in steps if step.noted is not None],
     )
 

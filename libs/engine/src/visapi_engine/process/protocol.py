@@ -56,6 +56,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     ended: bool = False
     retryable: bool = False
     """The run faulted, and its state says where it can be taken up again."""
+    attributes: bytes | None = None
+    """All search attributes of the run as a JSON object, where they changed."""
     noted: list[str] = []
     """Why events changed nothing: late, repeated, of no concern. For logs and counters."""
     ok: bool = True

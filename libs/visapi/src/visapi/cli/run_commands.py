@@ -60,30 +60,6 @@ def get(run: Run, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: A
         _show(view)
 
 
-@runs.command(name="list")
-def list_(
-    status: Annotated[RunStatus | None, typer.Option(help="Only runs in this state.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-L", min=1, max=100)] = 20,
-    url: Url = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    json: AsJson = False,
-) -> None:
-    """List runs, newest first."""
-    with connected(url, data_dir) as client:
-        page = client.send(operations.list_runs(limit=limit, status=status.value if status else None))
-    if json:
-        as_json(page.items)
-        return
-    if not page.items:
-        say("no runs")
-        return
-    shown = table("run", "workflow", "status", "created")
-    for run in page.items:
-        name = f"{run.workflow.namespace}/{run.workflow.name} {run.workflow.version}"
-        shown.add_row(str(run.id), name, status_text(run.status), f"{run.created_at:%Y-%m-%d %H:%M:%S}")
-    console().print(shown)
-
-
 @runs.command()
 def watch(run: Run, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: AsJson = False) -> None:
     """Follow a run to its end. Exit code 1 when it does not complete."""
@@ -167,6 +143,8 @@ def _show(run: RunView) -> None:
     shown.add_row("workflow", f"{run.workflow.namespace}/{run.workflow.name} {run.workflow.version}")
     shown.add_row("status", status_text(run.status))
     shown.add_row("created", f"{run.created_at:%Y-%m-%d %H:%M:%S %Z}")
+    for name, value in run.attributes.items():
+        shown.add_row(name, value if isinstance(value, str) else msgspec.json.encode(value).decode())
     if run.ended_at and run.started_at:
         shown.add_row("took", f"{(run.ended_at - run.started_at).total_seconds():.2f} s")
     if run.error is not None:

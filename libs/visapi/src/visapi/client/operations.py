@@ -21,7 +21,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     method: str
     path: str
     answer: Any
-    params: dict[str, str] = {}
+    params: dict[str, str | list[str]] = {}
     headers: dict[str, str] = {}
     body: bytes = b""
     repeatable: bool = False
@@ -70,17 +70,33 @@ def get_run(run: str) -> Call[RunView]:
     return Call(method="GET", path=f"/v1/runs/{_part(run)}", answer=RunView, repeatable=True)
 
 
-def list_runs(*, limit: int, cursor: str | None = None, status: str | None = None) -> Call[RunPage]:
-    params = {"limit": str(limit)}
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What narrows a list of runs, as `GET /v1/runs` takes it; empty is not sent."""
+
+    status: list[str] = []
+    workflow: str | None = None
+    version: str | None = None
+    created_after: str | None = None
+    created_before: str | None = None
+    attribute: list[str] = []
+    q: str | None = None
+    parent: str | None = None
+    schedule: str | None = None
+
+    def params(self) -> dict[str, str | list[str]]:
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value}
+
+
+def list_runs(*, limit: int, cursor: str | None = None, filters: Filters | None = None) -> Call[RunPage]:
+    params: dict[str, str | list[str]] = {} if filters is None else filters.params()
+    params["limit"] = str(limit)
     if cursor:
         params["cursor"] = cursor
-    if status:
-        params["status"] = status
     return Call(method="GET", path="/v1/runs", answer=RunPage, params=params, repeatable=True)
 
 
 def get_history(run: str, *, cursor: str | None = None) -> Call[HistoryPage]:
-    params = {"cursor": cursor} if cursor else {}
+    params: dict[str, str | list[str]] = {"cursor": cursor} if cursor else {}
     return Call(
         method="GET",
         path=f"/v1/runs/{_part(run)}/history",

@@ -9,11 +9,14 @@ import msgspec
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.dead_letters import DeadLetterView
+from visapi_gateway.adapters.run_filters import PLAN_ANEW, Narrowing, narrow, workflows_named
 from visapi_gateway.app.command_run import InboxRow, Resolution
 from visapi_gateway.app.follow_run import Head, Item
-from visapi_gateway.app.run_views import RunFilter, RunRow
+from visapi_gateway.app.run_views import RunRow
+from visapi_gateway.core.run_filters import RunFilter
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/runs.sql")
+LIST_RUNS = _SQL["list_runs"]
 _LETTERS = load_queries("visapi_gateway.adapters", "sql/dead_letters.sql")
 
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -30,8 +33,14 @@ class RunStore:
         return RunRow(**rows[0]) if rows else None
 
     async def runs(self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int) -> Sequence[RunRow]:
-        narrowed = (wanted.status, wanted.namespace, wanted.name)
-        rows = await self._read(tenant, _SQL["list_runs"], tenant, before, *narrowed, limit)
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            await connection.execute(PLAN_ANEW)
+            narrowed = Narrowing(tenant, limit)
+            if before is not None:
+                narrowed.add("before_id", before)
+            narrow(narrowed, wanted, await workflows_named(connection, tenant, wanted.text))
+            query = LIST_RUNS.replace("{narrowed}", str(narrowed))
+            rows = await connection.fetch(query, *narrowed.arguments)
         return [RunRow(**row) for row in rows]
 
     async def head(self, tenant: str, run: UUID) -> Head | None:

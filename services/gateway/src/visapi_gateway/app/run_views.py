@@ -10,8 +10,9 @@ import msgspec
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import WorkflowError
-from visapi_common.contracts.runs import ENDED, RunPage, RunStatus, RunView
+from visapi_common.contracts.runs import ENDED, AttributeValue, RunPage, RunStatus, RunView
 from visapi_common.core.errors import ProblemError
+from visapi_gateway.core.run_filters import RunFilter
 
 NULL = msgspec.Raw(b"null")
 
@@ -32,16 +33,12 @@ class RunRow(msgspec.Struct, frozen=True):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    attributes: str | None
+    """Search attributes as a JSON object."""
 
     @property
     def ended(self) -> bool:
         return self.status in ENDED
-
-
-class RunFilter(msgspec.Struct, frozen=True):
-    status: str | None = None
-    namespace: str | None = None
-    name: str | None = None
 
 
 class RunSource(Protocol):
@@ -101,6 +98,7 @@ def links_of(run: UUID) -> dict[str, str]:
 
 
 _payload = msgspec.json.Decoder(Payload).decode
+_attributes = msgspec.json.Decoder(dict[str, AttributeValue]).decode
 _workflow_error = msgspec.json.Decoder(WorkflowError).decode
 
 
@@ -122,5 +120,6 @@ def _view(row: RunRow, given: msgspec.Raw, output: msgspec.Raw) -> RunView:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        attributes={} if row.attributes is None else _attributes(row.attributes),
         links=links_of(row.id),
     )

@@ -6,18 +6,19 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.gateway_bodies import Rerun
-from visapi_common.contracts.runs import HistoryPage, RunPage, RunStatus, RunView
+from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.app.follow_run import FollowRun
-from visapi_gateway.app.run_views import RunFilter, RunViews
+from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.start_run import Start, Started, StartRun
 from visapi_gateway.core.event_stream import last_event_id
 from visapi_gateway.core.headers import idempotency_key, preferred_wait_s
 from visapi_gateway.http.checks import check_media_type, read_json
 from visapi_gateway.http.exchange import Answer, Empty, Header, Reply, encode, json_reply
-from visapi_gateway.http.lists import Cursor, Cursors, Limit
+from visapi_gateway.http.lists import Cursor, Cursors
 from visapi_gateway.http.operation import Answers, Call, Operation, Route
+from visapi_gateway.http.run_queries import FINDING, RunsQuery, filter_of
 from visapi_gateway.http.streams import EventStream
 
 EVENTS = "text/event-stream"
@@ -25,23 +26,6 @@ EVENTS = "text/event-stream"
 
 class StartQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[str, msgspec.Meta(max_length=128, description="Pin this version.")] | None = None
-
-
-class RunsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    status: Annotated[RunStatus, msgspec.Meta(description="Only runs in this state.")] | None = None
-    workflow: (
-        Annotated[
-            str,
-            msgspec.Meta(
-                pattern="^[^/]+(/[^/]+)?$",
-                max_length=200,
-                description="Only runs of `namespace/name`, or of a whole namespace.",
-            ),
-        ]
-        | None
-    ) = None
-    limit: Limit = 50
-    cursor: Cursor | None = None
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +67,7 @@ LIST = Operation(
     "listRuns",
     "List runs, newest first",
     {200: Answers("A page. Inputs and outputs above 64 KiB are null here; read the run.", RunPage)},
+    description=FINDING,
     scope="runs:read",
     query=RunsQuery,
 )
@@ -228,11 +213,9 @@ class RunRoutes:
 
     async def list(self, call: Call) -> Answer:
         query: RunsQuery = call.query
-        namespace, _, name = (query.workflow or "").partition("/")
-        wanted = RunFilter(query.status, namespace or None, name or None)
         position = self._cursors.position(call)
         before = None if position is None else UUID(position)
-        page = await self._views.page(call.principal.tenant, wanted, before, query.limit)
+        page = await self._views.page(call.principal.tenant, filter_of(query), before, query.limit)
         return json_reply(self._cursors.page(call, page))
 
     async def read(self, call: Call) -> Answer:

@@ -14,9 +14,10 @@ from visapi_common.contracts.runs import RunStatus
 from visapi_orchestrator.core.facts import Facts, InboxRow
 from visapi_orchestrator.core.family import Definition
 from visapi_orchestrator.core.ledger import Loaded, Settled, Written, WrittenLetter
-from visapi_orchestrator.core.write_set import WriteSet
+from visapi_orchestrator.core.write_set import Attributes, WriteSet
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/transitions.sql")
+_ATTRIBUTES = load_queries("visapi_orchestrator.adapters", "sql/attributes.sql")
 _FAMILY = load_queries("visapi_orchestrator.adapters", "sql/family.sql")
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 """Settings of the pool. Planning `write_batch` anew costs more than running it for one run (0.8 against
@@ -47,13 +48,15 @@ class PostgresLedger:
         `UnknownFault` when nobody knows whether it was committed.
         """
         with pg_faults(effect=True):
-            if not (rows.has_rest or rows.has_family):
+            if not (rows.has_rest or rows.has_family or rows.attributes.run):
                 return _written(await self._pool.fetch(_SQL["write_batch"], *_columns(rows)), [])
             async with self._pool.acquire() as connection:
                 return await self._write_with_rest(connection, rows)
 
     async def _write_with_rest(self, connection: Connection, rows: WriteSet) -> Written:
         async with connection.transaction():
+            if rows.attributes.run:
+                await _write_attributes(connection, rows.attributes)
             updated = await connection.fetch(_SQL["write_batch"], *_columns(rows))
             done = [row["id"] for row in updated]
             letters: list[Row] = []
@@ -120,6 +123,14 @@ class PostgresLedger:
         """Drop rows addressed to runs that are not live."""
         with pg_faults():
             await self._pool.execute(_SQL["forget_absent"], list(runs))
+
+
+async def _write_attributes(connection: Connection, changed: Attributes) -> None:
+    """Before the transition is written, which then moves the rows of ended runs as they are."""
+    set_now = await connection.fetch(
+        _ATTRIBUTES["set_attributes"], changed.run, changed.revision, changed.values
+    )
+    await connection.execute(_ATTRIBUTES["index_attributes"], [row["id"] for row in set_now])
 
 
 def _columns(rows: WriteSet) -> tuple[object, ...]:

@@ -101,6 +101,10 @@ def _plan_run(rows: WriteSet, step: Step) -> None:
         live.status.append(answer.status)
         live.seq.append(answer.seq)
         live.state.append(answer.state)
+    if answer.attributes is not None:
+        rows.attributes.run.append(facts.run)
+        rows.attributes.revision.append(facts.revision)
+        rows.attributes.values.append(answer.attributes.decode())
     if answer.seq >= answer.first_seq:
         history = rows.history
         history.run.append(facts.run)

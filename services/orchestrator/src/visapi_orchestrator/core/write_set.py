@@ -119,6 +119,15 @@ class Recorded:
 
 
 @dataclass(slots=True)
+class Attributes:
+    """Search attributes that changed: all of a run's, as a JSON object."""
+
+    run: list[UUID] = field(default_factory=_uuids)
+    revision: list[int] = field(default_factory=_ints)
+    values: list[str] = field(default_factory=_texts)
+
+
+@dataclass(slots=True)
 class Children:
     """Runs to start."""
 
@@ -182,6 +191,7 @@ class WriteSet:
     letters: Letters = field(default_factory=Letters)
     closed: Closed = field(default_factory=Closed)
     recorded: Recorded = field(default_factory=Recorded)
+    attributes: Attributes = field(default_factory=Attributes)
     children: Children = field(default_factory=Children)
     told: Told = field(default_factory=Told)
     subscriptions: Subscriptions = field(default_factory=Subscriptions)

@@ -2,11 +2,11 @@
 
 -- name: run
 select id, namespace, name, version, status, revision, seq, input, null::bytea as output, null::bytea as error,
-    created_at, started_at, null::timestamptz as ended_at
+    created_at, started_at, null::timestamptz as ended_at, attributes
 from runs where id = $1 and tenant = $2
 union all
 select id, namespace, name, version, status, revision, seq, input, output, error,
-    created_at, started_at, ended_at
+    created_at, started_at, ended_at, attributes
 from runs_done where id = $1 and tenant = $2
 
 -- name: run_head
@@ -15,25 +15,24 @@ union all
 select status, seq, revision from runs_done where id = $1 and tenant = $2
 
 -- name: list_runs
--- Both halves are read newest first and cut to the page before they are merged.
+-- In the braces go conditions of run_filters.sql. Both halves are read newest first and cut to the page
+-- before they are merged.
 select * from (
     (select id, namespace, name, version, status, revision, seq, input, null::bytea as output,
-        null::bytea as error, created_at, started_at, null::timestamptz as ended_at
-    from runs
-    where tenant = $1 and not quiet and ($2::uuid is null or id < $2)
-        and ($3::text is null or status = $3)
-        and ($4::text is null or namespace = $4) and ($5::text is null or name = $5)
-    order by id desc limit $6)
+        null::bytea as error, created_at, started_at, null::timestamptz as ended_at, attributes
+    from runs r
+    where r.tenant = $1 and not r.quiet
+    {narrowed}
+    order by id desc limit $2)
     union all
     (select id, namespace, name, version, status, revision, seq, input, output, error,
-        created_at, started_at, ended_at
-    from runs_done
-    where tenant = $1 and not quiet and ($2::uuid is null or id < $2)
-        and ($3::text is null or status = $3)
-        and ($4::text is null or namespace = $4) and ($5::text is null or name = $5)
-    order by id desc limit $6)
+        created_at, started_at, ended_at, attributes
+    from runs_done r
+    where r.tenant = $1 and not r.quiet
+    {narrowed}
+    order by id desc limit $2)
 ) as both_halves
-order by id desc limit $6
+order by id desc limit $2
 
 -- name: history
 select first_seq, last_seq, items

@@ -1,0 +1,104 @@
+"""Search attributes: what a run can be found by (`document.metadata.visapi.attributes`).
+
+Each is an expression on the run's input. It is evaluated when the run starts; one that reads `$context`
+again whenever the context has changed, one that reads `$output` when the run completes. No attribute
+faults a run: one that fails, or gives what cannot be searched for, is left out, and the history says so.
+"""
+
+import math
+from typing import Any, cast
+
+import msgspec
+
+from visapi_engine.definition.program import Attribute
+from visapi_engine.expressions.evaluate import ExpressionError
+from visapi_engine.machine.evaluation import evaluate_alone
+from visapi_engine.machine.transition import Transition
+
+TEXT_MAX = 256
+ITEMS_MAX = 20
+_INTEGER_MAX = 2**63
+_EXACT = 2.0**53
+_REASON_MAX = 200
+_LEFT_OUT = "attributesLeftOut"
+
+
+class NotSearchable(Exception):
+    """The value cannot be an attribute; the text says why."""
+
+
+def follow(tx: Transition, *, began: bool, context_before: Any, completed: bool) -> bool:
+    """Evaluate what this transition may have changed, its end being `tx`; whether any attribute changed."""
+    known = tx.plan.attributes
+    moved = tx.context is not context_before
+    due = {name: one for name, one in known.items() if _is_due(one, began, moved, completed)}
+    if not due:
+        return False
+    before = tx.attributes
+    after = dict(before)
+    left_out: dict[str, str] = {}
+    for name, attribute in due.items():
+        after.pop(name, None)
+        try:
+            after[name] = _value(tx, attribute, completed)
+        except (ExpressionError, NotSearchable) as reason:
+            if began or completed or name in before:
+                left_out[name] = str(reason)[:_REASON_MAX]
+    if left_out and tx.entries:
+        _note(tx, left_out, 0 if began else -1)
+    tx.attributes = after
+    return after != before
+
+
+def _is_due(attribute: Attribute, began: bool, moved: bool, completed: bool) -> bool:
+    if attribute.reads_output:
+        return completed
+    return began or (moved and attribute.reads_context)
+
+
+def _value(tx: Transition, attribute: Attribute, completed: bool) -> Any:
+    variables = {"output": tx.output} if completed else {}
+    return searchable(evaluate_alone(tx, attribute.value, tx.workflow_input, **variables))
+
+
+def _note(tx: Transition, left_out: dict[str, str], place: int) -> None:
+    """Say so in the first item of the run, or in the last one of a later transition."""
+    entry = tx.entries[place]
+    tx.entries[place] = msgspec.structs.replace(entry, data={**(entry.data or {}), _LEFT_OUT: left_out})
+
+
+def searchable(value: Any) -> Any:
+    """A value as it is stored. Raises `NotSearchable`."""
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        if len(items) > ITEMS_MAX:
+            raise NotSearchable(f"a list of {len(items)} texts is longer than {ITEMS_MAX}")
+        return [_text(item) if isinstance(item, str) else _refuse(items) for item in items]
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return _number(value)
+    return _refuse(value)
+
+
+def _refuse(value: Any) -> Any:
+    kind = "an object" if isinstance(value, dict) else "such a list"
+    raise NotSearchable(f"an attribute is a text, a number, a boolean, null or a list of texts, not {kind}")
+
+
+def _text(value: str) -> str:
+    """PostgreSQL keeps neither U+0000 nor half of a surrogate pair."""
+    if len(value) > TEXT_MAX:
+        raise NotSearchable(f"a text of {len(value)} characters is longer than {TEXT_MAX}")
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise NotSearchable("the text holds a character that cannot be stored")
+    return value
+
+
+def _number(value: float) -> float:
+    """Whole numbers are integers, so that 5 and 5.0 are one value."""
+    if not math.isfinite(value) or abs(value) >= _INTEGER_MAX:
+        raise NotSearchable(f"the number {value} is out of range")
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT else value

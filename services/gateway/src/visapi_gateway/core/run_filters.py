@@ -1,0 +1,80 @@
+"""Which runs somebody means: what `GET /v1/runs` narrows by, and whatever else acts on many runs. Pure."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.core.errors import ProblemError
+
+ATTRIBUTES_MAX = 5
+_ATTRIBUTE = re.compile(r"([a-zA-Z][a-zA-Z0-9_-]{0,62})(:|>=|<=|>|<)(.{0,256})", re.DOTALL)
+_HEX = re.compile(r"[0-9a-f]{1,32}")
+_GROUPS = (8, 12, 16, 20)
+"""How many digits of a UUID stand before each of its hyphens."""
+
+
+class AttributeFilter(msgspec.Struct, frozen=True):
+    """A search attribute's value, compared as text by `:`, as a number by the others."""
+
+    name: str
+    operator: str
+    value: str | float
+
+
+class RunFilter(msgspec.Struct, frozen=True):
+    """Runs that fit all of it; nothing given means all runs. `text` is free text."""
+
+    statuses: tuple[str, ...] = ()
+    namespace: str | None = None
+    name: str | None = None
+    version: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    attributes: tuple[AttributeFilter, ...] = ()
+    text: str | None = None
+    parent: UUID | None = None
+    schedule: tuple[str, str] | None = None
+    """Namespace and name of the workflow whose schedule started the run."""
+
+
+def read_attributes(given: Sequence[str]) -> tuple[AttributeFilter, ...]:
+    """`name:value`, `name>=5`. Raises `ProblemError` 400."""
+    if len(given) > ATTRIBUTES_MAX:
+        raise _wrong(f"at most {ATTRIBUTES_MAX} attributes can be asked for, found {len(given)}")
+    return tuple(_attribute(text) for text in given)
+
+
+def _attribute(text: str) -> AttributeFilter:
+    match = _ATTRIBUTE.fullmatch(text)
+    if match is None:
+        raise _wrong(f"attribute {text[:80]!r} is not understood; write name:value, or name>=5 for numbers")
+    name, operator, value = match.groups()
+    if operator == ":":
+        return AttributeFilter(name, operator, value)
+    try:
+        return AttributeFilter(name, operator, float(value))
+    except ValueError:
+        raise _wrong(f"attribute {text[:80]!r}: {operator} compares numbers, found {value[:40]!r}") from None
+
+
+def first_id_at(time: datetime) -> UUID:
+    """The lowest id that a run of this time or later has."""
+    return UUID(int=(max(0, int(time.timestamp() * 1000)) & ((1 << 48) - 1)) << 80)
+
+
+def ids_beginning(text: str) -> tuple[UUID, UUID] | None:
+    """The lowest and the highest id that begins as `text` does; None when none can."""
+    digits = text.strip().lower().replace("-", "")
+    if not _HEX.fullmatch(digits):
+        return None
+    spelled = "".join("-" + digit if place in _GROUPS else digit for place, digit in enumerate(digits))
+    if "-" in text and not spelled.startswith(text.strip().lower().rstrip("-")):
+        return None
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+
+
+def _wrong(detail: str) -> ProblemError:
+    return ProblemError("invalid_query", detail, status=400)

@@ -1,0 +1,205 @@
+"""Finding runs: every filter, over live and ended runs alike, within one's tenant, by index scans."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+
+from kit.servers import Database
+from visapi_common.core.ids import uuid7_from
+from visapi_gateway.adapters import run_filters, run_store
+from visapi_gateway.core.run_filters import AttributeFilter, RunFilter
+from visapi_gateway.gateway import SESSION
+
+NOON_MS = int(datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp() * 1000)
+PARENT = uuid7_from(NOON_MS, 999)
+SCHEDULE = uuid7_from(NOON_MS, 998)
+
+INSERT = {
+    True: "insert into visapi.runs_done (id, tenant, namespace, name, version, program, status, revision, seq,"
+    " priority, retention, input, started_by, created_at, ended_at, parent, schedule, attributes)"
+    " values ($1, $2, 'sales', $3, $4, '\\x00', $5, 1, 1, 5, 'standard', $6, 'test', now(), now(), $7, $8, $9)",
+    False: "insert into visapi.runs (id, tenant, namespace, name, version, program, status, partition, input,"
+    " started_by, parent, schedule, attributes)"
+    " values ($1, $2, 'sales', $3, $4, '\\x00', $5, 0, $6, 'test', $7, $8, $9)",
+}
+INDEX = (
+    "insert into visapi.run_attributes (retention, run, tenant, name, value, folded, number)"
+    " values ('standard', $1, $2, $3, $4, lower($4), $5)"
+)
+
+
+async def put(
+    db: asyncpg.Connection,
+    minute: int,
+    *,
+    tenant: str = "default",
+    name: str = "order",
+    version: str = "1.0.0",
+    status: str = "completed",
+    parent: UUID | None = None,
+    schedule: UUID | None = None,
+    **attributes: Any,
+) -> str:
+    """A run as the orchestrator leaves it, created `minute` minutes after noon."""
+    run = uuid7_from(NOON_MS + minute * 60_000, minute)
+    text = msgspec.json.encode(attributes).decode() if attributes else None
+    ended = status in ("completed", "faulted", "cancelled")
+    await db.execute(
+        INSERT[ended], run, tenant, name, version, status, b'{"inline":null}', parent, schedule, text
+    )
+    for key, value in attributes.items():
+        for one in value if isinstance(value, list) else [value]:
+            shown = one if isinstance(one, str) else msgspec.json.encode(one).decode()
+            number = float(one) if isinstance(one, int | float) and not isinstance(one, bool) else None
+            await db.execute(INDEX, run, tenant, key, shown, number)
+    return str(run)
+
+
+@pytest.fixture
+async def runs(gateway: Any) -> dict[str, str]:
+    db = gateway.db
+    await db.execute("insert into visapi.tenants (id) values ('other') on conflict do nothing")
+    await db.execute(
+        "insert into visapi.schedules (id, tenant, namespace, name, version, program, spec)"
+        " values ($1, 'default', 'sales', 'nightly', '1.0.0', '\\x00', '{}')",
+        SCHEDULE,
+    )
+    await db.execute("insert into visapi.programs (hash, body) values ('\\x00', '')")
+    await db.execute(
+        "insert into visapi.workflows (tenant, namespace, name, version, version_order, source_hash, source,"
+        " media_type, program, created_by)"
+        " values ('default', 'sales', 'Refund', '1.0.0', '1', '', '', '', '\\x00', 'test')"
+    )
+    return {
+        "ada": await put(db, 1, customer="Ada", amount=50, tags=["vip", "new"], paid=True),
+        "bob": await put(db, 2, customer="Bob", amount=7.5, status="faulted", version="2.0.0"),
+        "cid": await put(db, 3, customer="Cid", amount=120, status="running", tags=["vip"]),
+        "plain": await put(db, 4, name="Refund", status="cancelled"),
+        "child": await put(db, 5, name="part", parent=PARENT, status="waiting"),
+        "nightly": await put(db, 6, name="nightly", schedule=SCHEDULE),
+        "foreign": await put(db, 7, tenant="other", customer="Ada", amount=50, tags=["vip"]),
+    }
+
+
+CASES = [
+    ({}, "nightly child plain cid bob ada"),
+    ({"status": "faulted"}, "bob"),
+    ({"status": ["faulted", "running"]}, "cid bob"),
+    ({"workflow": "sales"}, "nightly child plain cid bob ada"),
+    ({"workflow": "sales/order"}, "cid bob ada"),
+    ({"workflow": "sales/order", "version": "2.0.0"}, "bob"),
+    ({"created_after": "2026-11-26T12:03:00Z", "created_before": "2026-11-26T12:05:00Z"}, "plain cid"),
+    ({"created_after": "2026-11-26T13:03:00+01:00", "created_before": "2026-11-26T13:04:00+01:00"}, "cid"),
+    ({"attribute": "customer:Ada"}, "ada"),
+    ({"attribute": "customer:ada"}, ""),
+    ({"attribute": "tags:vip"}, "cid ada"),
+    ({"attribute": ["tags:vip", "customer:Cid"]}, "cid"),
+    ({"attribute": "paid:true"}, "ada"),
+    ({"attribute": "amount:7.5"}, "bob"),
+    ({"attribute": "amount>=50"}, "cid ada"),
+    ({"attribute": "amount>50"}, "cid"),
+    ({"attribute": ["amount>=7", "amount<50"]}, "bob"),
+    ({"attribute": "amount<=50", "status": "completed"}, "ada"),
+    ({"q": "VI"}, "cid ada"),
+    ({"q": "refund"}, "plain"),
+    ({"q": "nobody"}, ""),
+    ({"parent": str(PARENT)}, "child"),
+    ({"schedule": "sales/nightly"}, "nightly"),
+    ({"schedule": "sales/none"}, ""),
+]
+
+
+@pytest.mark.parametrize(("query", "found"), CASES, ids=[str(query) for query, _ in CASES])
+async def test_a_filter_finds_what_fits_newest_first(
+    gateway: Any, runs: dict[str, str], query: dict[str, Any], found: str
+):
+    answer = await gateway.http.get("/v1/runs", params=query)
+    names = {run: name for name, run in runs.items()}
+    assert answer.status_code == 200, answer.text
+    assert " ".join(names[item["id"]] for item in answer.json()["items"]) == found
+
+
+@pytest.mark.parametrize("spelled", [lambda run: run, lambda run: run[:13], lambda run: run.replace("-", "").upper()])
+async def test_a_run_is_found_by_the_beginning_of_its_id(gateway: Any, runs: dict[str, str], spelled: Any):
+    answer = await gateway.http.get("/v1/runs", params={"q": spelled(runs["bob"])})
+    assert [item["id"] for item in answer.json()["items"]] == [runs["bob"]]
+
+
+async def test_a_run_shows_its_attributes(gateway: Any, runs: dict[str, str]):
+    ada = (await gateway.http.get(f"/v1/runs/{runs['ada']}")).json()
+    assert ada["attributes"] == {"customer": "Ada", "amount": 50, "tags": ["vip", "new"], "paid": True}
+    assert (await gateway.http.get(f"/v1/runs/{runs['plain']}")).json()["attributes"] == {}
+
+
+async def test_pages_of_a_filtered_list_go_on_where_they_ended(gateway: Any, runs: dict[str, str]):
+    query = {"attribute": "tags:vip", "limit": "1"}
+    first = (await gateway.http.get("/v1/runs", params=query)).json()
+    second = (await gateway.http.get("/v1/runs", params={**query, "cursor": first["next"]})).json()
+    assert [item["id"] for item in first["items"] + second["items"]] == [runs["cid"], runs["ada"]]
+    assert second["next"] is None
+    other = await gateway.http.get("/v1/runs", params={"attribute": "tags:new", "cursor": first["next"]})
+    assert other.json()["code"] == "invalid_cursor"
+
+
+async def test_another_tenant_finds_its_own_alone(gateway: Any, runs: dict[str, str]):
+    client = gateway.client(await gateway.key("other"))
+    for query in ({"attribute": "customer:Ada"}, {"q": "vip"}, {"q": runs["ada"][:8]}, {}):
+        items = (await client.get("/v1/runs", params=query)).json()["items"]
+        assert [item["id"] for item in items] == [runs["foreign"]], query
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("status=done", "Invalid enum value"),
+        ("attribute=customer", "write name:value"),
+        ("attribute=amount%3Emany", "compares numbers"),
+        ("created_after=2026-11-26T12:00:00", "timezone"),
+        ("q=", "length >= 1"),
+        ("workflow=a&workflow=b", "stands twice"),
+        ("parent=x", "UUID"),
+    ],
+)
+async def test_a_filter_that_makes_no_sense_is_refused(gateway: Any, query: str, words: str):
+    answer = await gateway.http.get(f"/v1/runs?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_query")
+    assert words in answer.json()["detail"]
+
+
+FILTERS = [
+    RunFilter(),
+    RunFilter(statuses=("faulted",)),
+    RunFilter(namespace="sales", name="order"),
+    RunFilter(attributes=(AttributeFilter("customer", ":", "Ada"),)),
+    RunFilter(attributes=(AttributeFilter("amount", ">=", 5.0),)),
+    RunFilter(text="vip"),
+    RunFilter(parent=PARENT),
+    RunFilter(schedule=("sales", "nightly")),
+]
+
+
+@pytest.mark.parametrize("wanted", FILTERS, ids=str)
+async def test_no_filter_reads_a_whole_table(postgres_db: Database, wanted: RunFilter):
+    """As the gateway's role: under row-level security not every condition may use an index."""
+    connection = await asyncpg.connect(
+        postgres_db.gateway, server_settings={"search_path": "visapi", **SESSION}
+    )
+    try:
+        narrowed = run_filters.narrow(run_filters.Narrowing("default", 51), wanted, [])
+        query = run_store.LIST_RUNS.replace("{narrowed}", str(narrowed))
+        async with connection.transaction():
+            await connection.execute("set local visapi.tenants = 'default'")
+            await connection.execute(run_filters.PLAN_ANEW)
+            plan = "\n".join(
+                row[0] for row in await connection.fetch("explain " + query, *narrowed.arguments)
+            )
+    finally:
+        await connection.close()
+    assert "Seq Scan" not in plan
+    if wanted.attributes or wanted.text:
+        assert "tenant_name_" in plan or "tenant_folded_" in plan, plan
