@@ -13,6 +13,7 @@ PAGES = [
     "docs/how-to/fan-out-and-collect.md",
     "docs/how-to/correlate-events.md",
     "docs/how-to/check-before-you-deploy.md",
+    "docs/how-to/find-runs-again.md",
 ]
 _BLOCK = re.compile(r"```yaml\n(document:.*?)```", re.DOTALL)
 BLOCKS = [(page, text) for page in PAGES for text in _BLOCK.findall((ROOT / page).read_text())]
@@ -31,6 +32,7 @@ ENDS = {
     "use": {"authenticated": True},
     "call": {"id": 1, "name": "Pet 1", "status": "available"},
     "fan-out": {"price": 12, "stock": 3},
+    "claim": {"decision": "accepted"},
     "each": {"letters": ["Dear Anna", "Dear Ben"]},
 }
 """The outputs of those whose output does not depend on the moment."""

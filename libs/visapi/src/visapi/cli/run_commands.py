@@ -8,7 +8,8 @@ import msgspec
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import FAILURE, USAGE, as_json, console, done, fail, say, status_text, table
+from visapi.cli.output import FAILURE, USAGE, as_json, console, done, fail, status_text, table
+from visapi.cli.run_list import list_runs
 from visapi.client import Client, operations
 from visapi_common.contracts.runs import ENDED, HistoryItem, RunStatus, RunView
 
@@ -58,6 +59,9 @@ def get(run: Run, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: A
         as_json(view)
     else:
         _show(view)
+
+
+runs.command(name="list")(list_runs)
 
 
 @runs.command()
