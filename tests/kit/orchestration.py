@@ -1,5 +1,4 @@
-"""A whole orchestrator on real servers, with a gateway and workers in miniature that speak the wire
-contracts: what tests of the delivery protocol run on."""
+"""A whole orchestrator on real servers, a gateway and workers in miniature that speak the wire contracts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -82,12 +81,9 @@ class MiniGateway:
         self.ids = RandomIds()
         self._deployed: dict[str, tuple[WorkflowRef, str]] = {}
 
-    async def deploy(
-        self, name: str, do: str, *, version: str = "1.0.0", attributes: str | None = None
-    ) -> None:
-        metadata = "" if attributes is None else f", metadata: {{visapi: {{attributes: {attributes}}}}}"
-        head = f"dsl: '1.0.3', namespace: test, name: {name}, version: '{version}'{metadata}"
-        source = f"document: {{{head}}}\n{do}"
+    async def deploy(self, name: str, do: str, *, version: str = "1.0.0", settings: str = "{}") -> None:
+        head = f"name: {name}, version: '{version}', metadata: {{visapi: {settings}}}"
+        source = f"document: {{dsl: '1.0.3', namespace: test, {head}}}\n{do}"
         compiled = compile_definition(source.encode(), "application/yaml")
         await self.pool.execute(
             "insert into programs (hash, body) values (decode($1, 'hex'), $2) on conflict do nothing",

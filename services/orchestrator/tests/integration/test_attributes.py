@@ -10,9 +10,7 @@ from visapi_orchestrator.adapters.ledger import PostgresLedger
 from visapi_orchestrator.core.ledger import Written
 from visapi_orchestrator.core.write_set import WriteSet
 
-ATTRIBUTES = (
-    "{customer: .customer, tags: .tags, amount: .amount, stage: '$context.stage', result: '$output.result'}"
-)
+ATTRIBUTES = "{attributes: {customer: .customer, tags: .tags, amount: .amount, stage: $context.stage, result: $output.result}}"
 WORK = "do: [{a: {call: acme.a, export: {as: '${ {stage: .stage} }'}}}, {b: {call: acme.b}}]"
 INPUT = {"customer": "Ada", "tags": ["new", "vip"], "amount": 12.5}
 
@@ -36,7 +34,7 @@ async def shown(stack: Stack, run: UUID) -> dict[str, Any] | None:
 
 
 async def test_a_run_carries_its_attributes_from_its_start_to_its_end(stack: Stack):
-    await stack.gateway.deploy("found", WORK, attributes=ATTRIBUTES)
+    await stack.gateway.deploy("found", WORK, settings=ATTRIBUTES)
     async with stack.orchestrator():
         run = await stack.gateway.start("found", INPUT)
         await eventually(lambda: shown(stack, run))
@@ -105,7 +103,9 @@ async def rows_of_customer(stack: Stack, run: UUID) -> list[tuple[str, float | N
 
 
 async def test_a_transition_that_was_overtaken_writes_no_attributes(stack: Stack):
-    await stack.gateway.deploy("found", "do: [{a: {set: {x: 1}}}]", attributes="{customer: .customer}")
+    await stack.gateway.deploy(
+        "found", "do: [{a: {set: {x: 1}}}]", settings="{attributes: {customer: .customer}}"
+    )
     ledgers: list[Overtaken] = []
 
     def around(ledger: PostgresLedger) -> Overtaken:
