@@ -1,5 +1,6 @@
 """Faulted runs that are taken up again, on real servers: once, whole, and whoever is there to do it."""
 
+import asyncio
 from uuid import UUID
 
 import msgspec
@@ -7,7 +8,8 @@ import msgspec
 from kit.orchestration import Stack, completed, eventually, faulted, output_of
 from visapi_common.contracts.engine_messages import TaskResult
 from visapi_common.contracts.problems import standard_error
-from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.contracts.task_messages import Claim, TaskMessage
+from visapi_orchestrator.adapters.tasks import PostgresTasks
 
 TWO = "do: [{first: {call: acme.sure}}, {second: {call: acme.weak}}, {last: {set: {got: '${ . }'}}}]"
 DOWN = standard_error("communication", 503, title="Down")
@@ -125,6 +127,54 @@ async def test_a_run_that_was_made_live_before_its_orchestrator_died_goes_on(sta
     async with stack.orchestrator():
         await completes(stack, run)
     assert world.asked.count(("/do/1/second", 2)) == 1
+
+
+async def test_a_task_that_somebody_had_begun_and_may_do_once_forbids_the_retry(stack: Stack):
+    """The failure cancels it; nobody will know what became of it, so nobody may ask for it again."""
+    beside = "do: [{all: {fork: {branches: [{slow: {call: acme.slow}}, {weak: {call: acme.weak}}]}}}]"
+    gate = asyncio.Event()
+
+    async def fails_late(task: TaskMessage) -> TaskResult:
+        await gate.wait()
+        return faulted(task, DOWN)
+
+    await stack.gateway.deploy("two", beside)
+    async with stack.orchestrator():
+        slow = await stack.worker("acme.slow", answer=lambda _: None)
+        await stack.worker("acme.weak", answer=fails_late)
+        runs = [await stack.gateway.start("two", {"n": n}) for n in range(2)]
+
+        async def asked() -> bool:
+            return {task.run for task in slow.seen} >= set(runs)
+
+        await eventually(asked)
+        task = next(task for task in slow.seen if task.run == runs[0])
+        rows = PostgresTasks(stack.gateway.pool)
+        held = await rows.claim([Claim(task.run, task.path, task.attempt, task.token, "worker")])
+        assert list(held.values()) == ["worker"]
+        gate.set()
+        ended = [await stack.gateway.ended(run) for run in runs]
+        assert [row["resume"] is None for row in ended] == [True, False]
+
+
+async def test_an_input_that_cannot_be_read_is_told_and_the_run_can_be_retried_again(stack: Stack):
+    world = World()
+    await stack.gateway.deploy("two", TWO)
+    async with stack.orchestrator():
+        await stack.worker("acme.sure", "acme.weak", answer=world)
+        run = await failed(stack)
+        lost = {"ref": f"{'0' * 64}.json", "size": 70_000, "sha256": "0" * 64}
+        await stack.gateway.tell(run, "retry", key="retry:9", input=lost)
+
+        async def told() -> bool:
+            row = await stack.gateway.done(run)
+            return row is not None and b"Unreadable input" in row["error"]
+
+        await eventually(told)
+        world.down = False
+        await stack.gateway.tell(run, "retry", key="retry:10")
+        await completes(stack, run)
+        assert world.asked.count(("/do/0/first", 1)) == 1
 
 
 async def test_a_retry_of_what_cannot_be_taken_up_is_dropped(stack: Stack):

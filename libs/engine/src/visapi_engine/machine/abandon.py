@@ -37,7 +37,9 @@ def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError)
             entries.append(Entry(history.TASK_CANCELLED, now_ms, _task(path)))
     entries.append(Entry(history.WORKFLOW_FAULTED, now_ms, data={"error": plain(error)}))
     started = now_ms if state is None else state.started
-    ended = State(run=run, started=started, status=RunStatus.FAULTED)
+    # What failed while a faulted run was taken up again leaves it as it was: it can be tried once more.
+    resume = None if state is None else state.resume
+    ended = State(run=run, started=started, status=RunStatus.FAULTED, resume=resume)
     return Advance(ended, commands, entries, error=error)
 
 

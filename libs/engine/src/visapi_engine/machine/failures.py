@@ -8,6 +8,7 @@ from visapi_engine.machine.state import (
     CallFrame,
     ChildFrame,
     Failed,
+    Frame,
     ListenFrame,
     ResumePoint,
     WaitFrame,
@@ -34,21 +35,31 @@ def remember(tx: Transition, task: Task, how: str, output: Any = None) -> None:
 
 
 def point_of(tx: Transition) -> ResumePoint | None:
-    """The resume point of a run that fails now; None when it could not go on from there."""
+    """The resume point of a run that fails now; None when it could not go on from there, or not without
+    doing something twice. Results that a suspended run was told and has not acted on count among those.
+    """
     point = tx.failing
     if point is None or (point.failed.how == ENTER and point.failed.path == ROOT):
         return None
-    if any(isinstance(frame, CallFrame) and frame.held for frame in point.frames.values()):
-        # An effect that may have happened waited for a decision; nobody may ask for it again.
+    if tx.deferred or any(_must_not_repeat(path, frame, point) for path, frame in point.frames.items()):
         return None
     return point if point.failed.how != REOPEN or _goes_on(point) else None
+
+
+def _must_not_repeat(path: str, frame: Frame, point: ResumePoint) -> bool:
+    """Whether asking for it again could do something twice. An effect that may have happened waits for a
+    decision. Another run of a child has effect keys of its own, so what the first one did would happen again.
+    """
+    if isinstance(frame, ChildFrame):
+        return not (point.failed.how == FINISH and point.failed.path == path)
+    return isinstance(frame, CallFrame) and frame.held
 
 
 def _goes_on(point: ResumePoint) -> bool:
     """Whether the reopened task waits for something: a construct whose own expression failed does not."""
     path = point.failed.path
     frame = point.frames.get(path)
-    if isinstance(frame, CallFrame | ChildFrame | WaitFrame):
+    if isinstance(frame, CallFrame | WaitFrame):
         return True
     if isinstance(frame, ListenFrame) and not frame.busy:
         return True

@@ -204,10 +204,8 @@ def _resume(tx: Transition, event: ResumeRequested) -> str | None:
         return "the run is not suspended"
     tx.status = RunStatus.RUNNING
     tx.note(history.WORKFLOW_RESUMED, data={"actor": event.actor, "reason": event.reason})
-    told, tx.deferred = tx.deferred, []
-    for earlier in told:
-        if tx.status in ENDED:
-            break
+    while tx.deferred and tx.status not in ENDED:
+        earlier, *tx.deferred = tx.deferred
         react(tx, earlier)
     return None
 

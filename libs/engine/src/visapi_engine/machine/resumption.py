@@ -1,23 +1,20 @@
 """Where a faulted run can be taken up again, and taking it up (`POST /v1/runs/{id}/retry`).
 
-The resume point is the run as it stood when the error began to go outwards (`failures`). Taken up,
-is begun anew, or asked for again under its effect key; what had completed stays completed; what was
+The resume point is the run as it stood when the error began to go outwards (`failures`). The failed
+task is begun anew, or asked for again under its effect key; what had completed stays completed; what was
 under way beside it is asked for again.
 """
 
-from typing import Any
-
 from visapi_common.contracts.runs import RunStatus
-from visapi_engine.definition.program import CallNode, ListenNode, RunNode
+from visapi_engine.definition.program import CallNode, ListenNode, TryNode
 from visapi_engine.machine import history, paths
 from visapi_engine.machine.evaluation import span
 from visapi_engine.machine.events import RetryRequested
 from visapi_engine.machine.failures import ENTER, FINISH, REOPEN
-from visapi_engine.machine.nodes import call, listen, run_
+from visapi_engine.machine.nodes import call, listen
 from visapi_engine.machine.plan import ROOT, Plan, pointer_of
 from visapi_engine.machine.state import (
     CallFrame,
-    ChildFrame,
     Failed,
     Frame,
     ListenFrame,
@@ -44,6 +41,10 @@ def misfits(old: Plan, new: Plan, point: ResumePoint) -> list[str]:
             found.append(f"{pointer} is another construct")
         elif old.widths[pointer] != new.widths[pointer]:
             found.append(f"{pointer} stands in other loops")
+        elif (
+            isinstance(before, CallNode) and isinstance(after, CallNode) and before.function != after.function
+        ):
+            found.append(f"{pointer} calls another function")
     return found
 
 
@@ -51,7 +52,7 @@ def takes_input(plan: Plan, point: ResumePoint) -> bool:
     """Whether the failed task can be given another input: it is begun anew, or asks somebody else."""
     node = plan.nodes[point.failed.pointer]
     return point.failed.how == ENTER or (
-        point.failed.how == REOPEN and isinstance(node, (CallNode, RunNode, ListenNode))
+        point.failed.how == REOPEN and isinstance(node, (CallNode, ListenNode))
     )
 
 
@@ -71,10 +72,8 @@ def restored(state: State) -> State:
     )
 
 
-def take_up(tx: Transition, point: ResumePoint, event: RetryRequested) -> Any:
-    """Open again what was open. What is left to do with the failed task is the answer: its output where
-    its body had ended (`finish`).
-    """
+def take_up(tx: Transition, point: ResumePoint, event: RetryRequested) -> None:
+    """Open again what was open, and put a task that is begun anew on the agenda."""
     failed = point.failed
     data = {"actor": event.actor, "reason": event.reason, "retried": failed.pointer}
     tx.note(history.WORKFLOW_RESUMED, data=data)
@@ -94,7 +93,7 @@ def take_up(tx: Transition, point: ResumePoint, event: RetryRequested) -> Any:
 def _begin_anew(tx: Transition, failed: Failed) -> None:
     """Another input makes other arguments: the task is begun anew, as the next attempt at its effect."""
     frame = tx.frames.pop(failed.path)
-    if isinstance(frame, (CallFrame, ChildFrame)):
+    if isinstance(frame, CallFrame):
         tx.attempts = {**tx.attempts, failed.path: frame.attempt}
     failed.how = ENTER
 
@@ -121,7 +120,7 @@ def _attempt_at(tx: Transition, path: str, attempt_at: int, point: ResumePoint) 
     if attempt_at > point.at:
         return attempt_at + tx.now_ms - point.at
     task = tx.task_at(path)
-    retry = getattr(task.node, "retry", None)
+    retry = task.node.retry if isinstance(task.node, TryNode) else None
     limit = None if retry is None else retry.attempt_duration
     return tx.now_ms + (0 if limit is None else span(tx, limit, task))
 
@@ -131,8 +130,6 @@ def _ask_again(tx: Transition, path: str, frame: Frame) -> None:
     match frame, task.node:
         case CallFrame(), CallNode() as node:
             call.reopen(tx, task, node, frame)
-        case ChildFrame(), RunNode() as node:
-            run_.reopen(tx, task, node, frame)
         case WaitFrame(), _:
             tx.set_timer(path, paths.WAIT, frame.due)
         case ListenFrame(), ListenNode() as node:

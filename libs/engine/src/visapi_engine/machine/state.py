@@ -115,11 +115,9 @@ class ListenFrame(_Frame, tag="listen"):
 
 
 class ChildFrame(_Frame, tag="child"):
-    """A task that waits for the end of another run; `value` is what that was given, for another attempt."""
+    """A task that waits for the end of another run."""
 
     child: str
-    attempt: int = 1
-    value: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class ExtendFrame(_Frame, tag="extend"):

@@ -1,7 +1,11 @@
 """A faulted run goes on from the task that failed; what completed stays completed."""
 
+import msgspec
+
 from simulation.session import Session, compiled
+from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
 from visapi_common.contracts.runs import RunStatus
+from visapi_engine.machine.events import EngineFailed
 from visapi_engine.machine.plan import make_plan
 from visapi_engine.machine.resumption import misfits, takes_input
 from visapi_engine.machine.state import ResumePoint, decode_state
@@ -126,17 +130,49 @@ def test_after_a_retry_an_exhausted_block_still_catches_what_it_would_have_caugh
     assert [call.path for call in run.calls].count("/do/0/guarded/try/0/a") == 1
 
 
-def test_a_child_run_that_failed_is_started_anew_under_another_id() -> None:
-    run = Session(
-        "do: [{child: {run: {workflow: {namespace: a, name: b, version: '1.0.0', input: {x: 1}}}}}]"
+def test_a_child_run_forbids_the_retry_because_another_would_do_its_work_again() -> None:
+    child = "{run: {workflow: {namespace: a, name: b, version: '1.0.0'}}}"
+    failed = Session(f"do: [{{child: {child}}}]")
+    failed.start()
+    failed.child_faulted("/do/0/child")
+    assert (failed.status(), point(failed)) == (RunStatus.FAULTED, None)
+    beside = Session(f"do: [{{all: {{fork: {{branches: [{{child: {child}}}, {{b: {{call: acme.b}}}}]}}}}}}]")
+    beside.start()
+    beside.fault("/do/0/all/fork/branches/1/b")
+    assert (beside.status(), point(beside)) == (RunStatus.FAULTED, None)
+
+
+def test_a_child_that_had_ended_well_is_no_hindrance() -> None:
+    source = (
+        "do: [{child: {run: {workflow: {namespace: a, name: b, version: '1.0.0'}}}}, {ask: {call: acme.ask}}]"
     )
+    run = Session(source)
     run.start()
-    first = run.children["/do/0/child"].child
-    run.child_faulted("/do/0/child")
-    assert run.retry() == 'run /do/0/child a/b 1.0.0 {"x":1}\nthe run is running'
-    assert run.children["/do/0/child"].child != first
     run.child_completed("/do/0/child", 5)
-    assert run.output == 5
+    run.fault("/do/1/ask")
+    run.retry()
+    run.complete("/do/1/ask", 1)
+    assert (run.status(), len(run.started)) == (RunStatus.COMPLETED, 1)
+
+
+def test_results_that_a_suspended_run_had_not_acted_on_forbid_the_retry() -> None:
+    run = Session("do: [{all: {fork: {branches: [{a: {call: acme.a}}, {b: {call: acme.b}}]}}}]")
+    run.start()
+    run.suspend()
+    run.fault("/do/0/all/fork/branches/1/b")
+    run.complete("/do/0/all/fork/branches/0/a", "done")
+    run.resume()
+    assert (run.status(), point(run)) == (RunStatus.FAULTED, None)
+
+
+def test_what_fails_while_a_run_is_taken_up_leaves_it_retryable_with_its_error() -> None:
+    run = faulted(THREE, "/do/0/a", "/do/1/b")
+    error = WorkflowError(type=ERROR_BASE + "runtime", status=500, title="Unreadable input")
+    run.tell(EngineFailed(run.now, run.run, msgspec.json.encode(error)))
+    assert (run.status(), run.error) == (RunStatus.FAULTED, error)
+    run.retry()
+    run.complete("/do/1/b", 1)
+    assert run.status() is RunStatus.COMPLETED
 
 
 def test_a_timeout_that_was_over_has_its_whole_time_again() -> None:
@@ -221,3 +257,5 @@ def test_a_newer_definition_fits_when_what_is_open_is_still_there() -> None:
     assert misfits(run.plan, renamed, open_now) == ["/do/1/b is not there"]
     other = make_plan(compiled(THREE.replace("{call: acme.b, with: {n: '${ . }'}}", "{set: {x: 1}}")).program)
     assert misfits(run.plan, other, open_now) == ["/do/1/b is another construct"]
+    elsewhere = make_plan(compiled(THREE.replace("call: acme.b", "call: acme.z")).program)
+    assert misfits(run.plan, elsewhere, open_now) == ["/do/1/b calls another function"]

@@ -113,8 +113,9 @@ def _not_faulted(row: RunRow) -> ProblemError:
 
 def _not_retryable(row: RunRow) -> ProblemError:
     detail = (
-        f"run {row.id} stopped where it cannot go on (before its first task, in an expression of a loop, "
-        "beside an uncertain effect, or in the engine); start it anew with /rerun"
+        f"run {row.id} cannot go on without doing something twice, or at all: it stopped before its first "
+        "task, in a child run or beside one, beside an effect that may have happened, in the own expression "
+        "of a loop, or in the engine. Start it anew with /rerun; that does everything again"
     )
     return ProblemError("run_not_retryable", detail, status=409)
 

@@ -48,7 +48,7 @@ class PostgresLedger:
         `UnknownFault` when nobody knows whether it was committed.
         """
         with pg_faults(effect=True):
-            if not (rows.has_rest or rows.has_family or rows.attributes.run):
+            if not (rows.has_rest or rows.has_family or rows.attributes.run or rows.cancelled.run):
                 return _written(await self._pool.fetch(_SQL["write_batch"], *_columns(rows)), [])
             async with self._pool.acquire() as connection:
                 return await self._write_with_rest(connection, rows)
@@ -57,6 +57,8 @@ class PostgresLedger:
         async with connection.transaction():
             if rows.attributes.run:
                 await _write_attributes(connection, rows.attributes)
+            if rows.cancelled.run:
+                await _forbid_retries(connection, rows)
             updated = await connection.fetch(_SQL["write_batch"], *_columns(rows))
             done = [row["id"] for row in updated]
             letters: list[Row] = []
@@ -131,6 +133,16 @@ async def _write_attributes(connection: Connection, changed: Attributes) -> None
         _ATTRIBUTES["set_attributes"], changed.run, changed.revision, changed.values
     )
     await connection.execute(_ATTRIBUTES["index_attributes"], [row["id"] for row in set_now])
+
+
+async def _forbid_retries(connection: Connection, rows: WriteSet) -> None:
+    """A run whose failure cancels what somebody has begun, and may do once only, cannot be retried."""
+    cancelled = rows.cancelled
+    begun = await connection.fetch(_SQL["begun"], cancelled.run, cancelled.key)
+    runs = {row["run"] for row in begun if row["state"] != "queued"}
+    rows.ended.resume = [
+        None if run in runs else resume for run, resume in zip(rows.ended.run, rows.ended.resume, strict=True)
+    ]
 
 
 def _columns(rows: WriteSet) -> tuple[object, ...]:

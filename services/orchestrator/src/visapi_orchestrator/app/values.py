@@ -39,21 +39,21 @@ class ValueReader:
                     values[id(result)] = await self._value(facts.tenant, result.output)
                 except (PermanentFault, ProblemError) as fault:
                     said.results[position] = _faulted(result, _unreadable("output", str(fault)))
+        return await self._resolve_inbox(values, facts) or values
+
+    async def _resolve_inbox(self, values: Values, facts: Facts) -> WorkflowError | None:
+        """What inbox rows refer to; an error when the input of a task that is tried again is not there."""
         for row in facts.inbox:
             if row.kind is InboxKind.CHILD:
                 await self._resolve_child(values, row, facts)
             elif row.kind is InboxKind.RETRY:
-                await self._resolve_input(values, row, facts)
-        return values
-
-    async def _resolve_input(self, values: Values, row: InboxRow, facts: Facts) -> None:
-        """The other input of a task that is tried again; one that cannot be read is `null`."""
-        body = inbox_body(row)
-        if body is not None and body.input is not None:
-            try:
-                values[id(row)] = await self._value(facts.tenant, body.input)
-            except (PermanentFault, ProblemError):
-                values[id(row)] = b"null"
+                body = inbox_body(row)
+                try:
+                    if body is not None and body.input is not None:
+                        values[id(row)] = await self._value(facts.tenant, body.input)
+                except (PermanentFault, ProblemError) as fault:
+                    return _unreadable("input", str(fault))
+        return None
 
     async def _resolve_child(self, values: Values, row: InboxRow, facts: Facts) -> None:
         """A child's output. One that cannot be read stays `null`: its store has lost what it promised."""

@@ -94,6 +94,9 @@ def _plan_run(rows: WriteSet, step: Step) -> None:
         ended.output.append(step.output)
         ended.error.append(answer.error)
         ended.resume.append(answer.state if answer.retryable else None)
+        for command in answer.commands if answer.retryable else []:
+            if isinstance(command, DropTask) and command.cancelled:
+                rows.cancelled.add(facts.run, command.path)
     else:
         live = rows.live
         live.run.append(facts.run)

@@ -194,6 +194,8 @@ class WriteSet:
     attributes: Attributes = field(default_factory=Attributes)
     children: Children = field(default_factory=Children)
     told: Told = field(default_factory=Told)
+    cancelled: Keys = field(default_factory=Keys)
+    """Tasks that the failure of a run cancels which could be retried."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     gone_subscriptions: Keys = field(default_factory=Keys)
     emitted: Emitted = field(default_factory=Emitted)

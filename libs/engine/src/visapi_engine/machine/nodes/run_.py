@@ -32,39 +32,23 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
     if node.input is not None:
         value = evaluate(tx, node.input, task, task.input, input=task.input)
     attempt = retried.next_attempt(tx, block, task.path) if node.awaited else 1
-    frame = ChildFrame(
-        child=child_id(tx.run, task.path, attempt),
-        attempt=attempt,
-        value=msgspec.Raw(msgspec.json.encode(value)),
-    )
-    _start(tx, task, node, frame)
-    if not node.awaited:
-        return Completed(task.input)
-    tx.open(task, frame)
-    return Opened()
-
-
-def reopen(tx: Transition, task: Task, node: RunNode, frame: ChildFrame) -> None:
-    """Start the child anew, given the same: the one before has ended."""
-    frame.attempt += 1
-    frame.child = child_id(tx.run, task.path, frame.attempt)
-    _start(tx, task, node, frame)
-
-
-def _start(tx: Transition, task: Task, node: RunNode, frame: ChildFrame) -> None:
-    if node.awaited:
-        retried.attempted(retried.block(tx, task.parent), task.path, frame.attempt)
+    child = child_id(tx.run, task.path, attempt)
     tx.commands.append(
         StartRun(
             path=task.path,
-            child=frame.child,
+            child=child,
             namespace=node.namespace,
             name=node.workflow,
             version=node.version,
-            input=bytes(frame.value),
+            input=msgspec.json.encode(value),
             awaited=node.awaited,
         )
     )
+    if not node.awaited:
+        return Completed(task.input)
+    retried.attempted(block, task.path, attempt)
+    tx.open(task, ChildFrame(child=child))
+    return Opened()
 
 
 def ended(tx: Transition, task: Task, node: RunNode, frame: ChildFrame, event: ChildEnded) -> Outcome:

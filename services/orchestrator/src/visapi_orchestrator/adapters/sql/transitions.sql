@@ -17,6 +17,14 @@ select
 from runs r
 where r.id = any($1::uuid[])
 
+-- name: begun
+-- The tasks that a failure cancels. They are locked, so that nobody begins one of class `once` any more
+-- (`claim_once`) between this look and the end of its run.
+select t.run, t.state from tasks t
+join unnest($1::uuid[], $2::text[]) as c (run, path) on t.run = c.run and t.path = c.path
+order by t.run, t.path
+for update of t
+
 -- name: write_batch
 -- EXPLAIN ANALYZE with 20,000 live runs, 64 going on and 32 ending: nested loops over runs_pkey,
 -- tasks_pkey and timers_pkey, hash joins between the small inputs, 2.6 ms; for one run 0.4 ms, and
