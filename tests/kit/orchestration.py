@@ -33,6 +33,7 @@ from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.adapters.due import PostgresDue
 from visapi_orchestrator.adapters.events import PostgresEvents
+from visapi_orchestrator.adapters.flow import PostgresFlow
 from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
 from visapi_orchestrator.adapters.schedules import PostgresSchedules
 from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreams
@@ -212,8 +213,9 @@ class MiniWorker:
         self._bus.on_reconnect(again)
 
     async def _pull(self, pull: PullLoop) -> None:
-        while taken := await pull.take(128):
-            await asyncio.gather(*(self._work(delivery) for delivery in taken))
+        async with asyncio.TaskGroup() as working:
+            while taken := await pull.take(128):
+                _ = [working.create_task(self._work(delivery)) for delivery in taken]
 
     async def _work(self, delivery: Delivery) -> None:
         task = msgspec.json.decode(delivery.data, type=TaskMessage)
@@ -333,6 +335,7 @@ class Stack:
             event_rows=PostgresEvents(pool, RandomIds()),
             event_publisher=JetStreamEvents(bus),
             schedules=PostgresSchedules(pool),
+            flow=PostgresFlow(pool),
             engine=engine,
             payloads=PayloadStore.open(settings.artifacts_url),
             monotonic=SystemClock(),

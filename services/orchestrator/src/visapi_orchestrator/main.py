@@ -19,6 +19,7 @@ from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.adapters.due import PostgresDue
 from visapi_orchestrator.adapters.events import PostgresEvents
+from visapi_orchestrator.adapters.flow import PostgresFlow
 from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
 from visapi_orchestrator.adapters.schedules import PostgresSchedules
 from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreams
@@ -50,6 +51,7 @@ async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
         event_rows=PostgresEvents(pool, RandomIds()),
         event_publisher=JetStreamEvents(bus),
         schedules=PostgresSchedules(pool),
+        flow=PostgresFlow(pool),
         engine=engine,
         payloads=PayloadStore.open(settings.artifacts_url),
         monotonic=SystemClock(),

@@ -23,7 +23,9 @@ grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_ga
 grant select on tenants, programs, workflows, idempotency to visapi_orchestrator;
 grant delete on idempotency to visapi_orchestrator;
 grant select, insert, update, delete on runs, runs_done, history, tasks, timers, inbox, dead_letters,
-    functions, streams, recorded_inputs, events_in, subscriptions, run_attributes to visapi_orchestrator;
+    functions, streams, recorded_inputs, events_in, subscriptions, run_attributes, flow_slots, flow_waiting,
+    flow_turns to visapi_orchestrator;
+grant select on flow_slots, flow_waiting to visapi_gateway;
 
 grant select, insert, update, delete on deliveries to visapi_notifier;
 
@@ -33,7 +35,8 @@ declare
     t text;
 begin
     foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
-        'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners']
+        'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners',
+        'flow_slots', 'flow_waiting']
     loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);

@@ -292,10 +292,29 @@ class Attribute(msgspec.Struct, frozen=True, omit_defaults=True):
     reads_output: bool = False
 
 
+class Concurrency(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many runs with one key may be under way; `on_limit` is queue, reject or cancel-oldest."""
+
+    limit: int
+    key: Template | None = None
+    on_limit: str = "queue"
+
+
+class RateLimit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many runs of the workflow with one key may begin in a period."""
+
+    limit: int
+    period_ms: int
+    key: Template | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     """What `document.metadata.visapi` sets, where the specification has no words. Absent is default."""
 
     attributes: dict[str, Attribute] = {}
+    concurrency: Concurrency | None = None
+    rate_limit: RateLimit | None = None
+    priority: Template | None = None
 
 
 class Program(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from visapi_engine.definition.attributes import read_attributes
 from visapi_engine.definition.build import Build
+from visapi_engine.definition.flow_control import read_concurrency, read_priority, read_rate_limit
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import Settings
 from visapi_engine.definition.shapes import as_object, check_keys
@@ -19,7 +20,12 @@ class Setting(NamedTuple):
     read: Callable[[Build, Any, str], Any]
 
 
-SETTINGS: Mapping[str, Setting] = {"attributes": Setting("attributes", read_attributes)}
+SETTINGS: Mapping[str, Setting] = {
+    "attributes": Setting("attributes", read_attributes),
+    "concurrency": Setting("concurrency", read_concurrency),
+    "rateLimit": Setting("rate_limit", read_rate_limit),
+    "priority": Setting("priority", read_priority),
+}
 """Every setting by the name it has in a document, but `schedule`, which is read with the schedule."""
 
 

@@ -39,7 +39,8 @@ def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError)
     started = now_ms if state is None else state.started
     # What failed while a faulted run was taken up again leaves it as it was: it can be tried once more.
     resume = None if state is None else state.resume
-    ended = State(run=run, started=started, status=RunStatus.FAULTED, resume=resume)
+    admission = None if state is None else state.admission
+    ended = State(run=run, started=started, status=RunStatus.FAULTED, resume=resume, admission=admission)
     return Advance(ended, commands, entries, error=error)
 
 

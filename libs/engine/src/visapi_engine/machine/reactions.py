@@ -5,6 +5,7 @@ from typing import Any, assert_never
 from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.definition.program import CallNode, RunNode
 from visapi_engine.machine import arrivals, dispatch, failures, history, resumption
+from visapi_engine.machine.admission import admission_of
 from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, HoldTask
 from visapi_engine.machine.evaluation import checked, evaluate, span
 from visapi_engine.machine.events import (
@@ -57,6 +58,8 @@ def _open_workflow(tx: Transition, root: Task, raw: Any) -> Outcome:
     if tx.plan.uses_workflow or tx.plan.attributes:
         tx.workflow_input = raw
     checked(tx, program.input_schema, root, raw)
+    if program.settings is not None:
+        tx.admission = admission_of(tx, root, program.settings, raw)
     value = raw if program.input_from is None else evaluate(tx, program.input_from, root, raw)
     if tx.plan.uses_context:
         tx.context = value

@@ -69,6 +69,7 @@ def restored(state: State) -> State:
         input=state.input,
         agenda=point.agenda,
         attempts=state.attempts,
+        admission=state.admission,
     )
 
 

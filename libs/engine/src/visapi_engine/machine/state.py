@@ -167,6 +167,21 @@ class ResumePoint(msgspec.Struct, omit_defaults=True):
     agenda: list[Pending] = []
 
 
+class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run needs before it may begin (flow control): a slot under its key, its turn under its rate key.
+
+    Keys are the JSON text of what their expressions gave. `limit` and `rate_limit` of 0 are none.
+    """
+
+    priority: int = 5
+    key: str = ""
+    limit: int = 0
+    on_limit: str = "queue"
+    rate_key: str = ""
+    rate_limit: int = 0
+    period_ms: int = 0
+
+
 class State(msgspec.Struct, omit_defaults=True):
     """One run between two transitions. `frames` is in order of entry: a parent before its children.
 
@@ -190,6 +205,8 @@ class State(msgspec.Struct, omit_defaults=True):
     """Of a faulted run: where it can be taken up again, if it can."""
     attributes: dict[str, Any] = {}
     """Search attributes, kept only when some of them are evaluated again."""
+    admission: Admission | None = None
+    """Of a workflow with flow control."""
     v: int = STATE_VERSION
 
 

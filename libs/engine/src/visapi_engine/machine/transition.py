@@ -69,6 +69,7 @@ class Transition:
         self.failing: ResumePoint | None = None
         """While an error goes outwards: where the run could be taken up again."""
         self.resume: ResumePoint | None = None
+        self.admission = state.admission
         self.commands: list[Command] = []
         self.entries: list[Entry] = []
         self.output: Any = None
@@ -96,6 +97,7 @@ class Transition:
             slices=self.slices,
             attempts=self.attempts,
             resume=self.resume,
+            admission=self.admission,
         )
 
     def note(self, word: str, node: Node | None = None, data: dict[str, Any] | None = None) -> None:

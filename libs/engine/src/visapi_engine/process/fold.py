@@ -18,6 +18,7 @@ from visapi_engine.machine.commands import (
     Subscribe,
     Unsubscribe,
 )
+from visapi_engine.machine.events import RetryRequested
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.plan import Plan
 from visapi_engine.machine.result import Advance
@@ -78,8 +79,14 @@ def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool
         ended=state.status in ENDED,
         retryable=state.resume is not None,
         attributes=attributes,
+        admission=state.admission,
+        begins=state.admission is not None and _begins(work),
         noted=[step.noted for step in steps if step.noted is not None],
     )
+
+
+def _begins(work: Work) -> bool:
+    return work.state is None or any(isinstance(event, RetryRequested) for event in work.events)
 
 
 def net(commands: list[Command]) -> list[Command]:

@@ -12,6 +12,7 @@ import msgspec
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.commands import Command
 from visapi_engine.machine.events import Event
+from visapi_engine.machine.state import Admission
 from visapi_engine.simulation.dry_run import Wanted
 
 
@@ -54,6 +55,10 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     started: bool = False
     """These events began the run: `started_at` is due."""
     ended: bool = False
+    admission: Admission | None = None
+    """Of a workflow with flow control: what the run needs to begin, and gives back when it ends."""
+    begins: bool = False
+    """With this transition the run begins, or is taken up again: it needs its admission."""
     retryable: bool = False
     """The run faulted, and its state says where it can be taken up again."""
     attributes: bytes | None = None

@@ -11,8 +11,10 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody, InboxKind, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
+from visapi_orchestrator.adapters import flow
 from visapi_orchestrator.core.facts import Facts, InboxRow
 from visapi_orchestrator.core.family import Definition
+from visapi_orchestrator.core.flow import Verdict
 from visapi_orchestrator.core.ledger import Loaded, Settled, Written, WrittenLetter
 from visapi_orchestrator.core.write_set import Attributes, WriteSet
 
@@ -48,13 +50,14 @@ class PostgresLedger:
         `UnknownFault` when nobody knows whether it was committed.
         """
         with pg_faults(effect=True):
-            if not (rows.has_rest or rows.has_family or rows.attributes.run or rows.cancelled.run):
+            if not rows.needs_transaction:
                 return _written(await self._pool.fetch(_SQL["write_batch"], *_columns(rows)), [])
             async with self._pool.acquire() as connection:
                 return await self._write_with_rest(connection, rows)
 
     async def _write_with_rest(self, connection: Connection, rows: WriteSet) -> Written:
         async with connection.transaction():
+            verdict = await _admitted(connection, rows) if rows.has_flow else Verdict()
             if rows.attributes.run:
                 await _write_attributes(connection, rows.attributes)
             if rows.cancelled.run:
@@ -66,7 +69,11 @@ class PostgresLedger:
                 letters = await connection.fetch(_SQL["write_rest"], *self._rest_columns(rows, done))
             if rows.has_family:
                 await connection.execute(_FAMILY["write_family"], *_family_columns(rows, done))
-        return _written(updated, letters)
+            leaves = [leave for leave in rows.leaves if leave.run in done]
+            if leaves:
+                awake = verdict.awake | await flow.leave(connection, leaves)
+                verdict = msgspec.structs.replace(verdict, awake=awake)
+        return _written(updated, letters, verdict)
 
     def _rest_columns(self, rows: WriteSet, done: list[UUID]) -> tuple[object, ...]:
         letters, closed, recorded = rows.letters, rows.closed, rows.recorded
@@ -145,6 +152,16 @@ async def _forbid_retries(connection: Connection, rows: WriteSet) -> None:
     ]
 
 
+async def _admitted(connection: Connection, rows: WriteSet) -> Verdict:
+    """Decide who may begin; who may not is taken out of the rows."""
+    await flow.lock(connection, rows.asks, rows.leaves)
+    if not rows.asks:
+        return Verdict()
+    verdict = await flow.admit(connection, rows.asks)
+    rows.drop(verdict.waiting | verdict.rejected)
+    return verdict
+
+
 def _columns(rows: WriteSet) -> tuple[object, ...]:
     live, ended, history, tasks = rows.live, rows.ended, rows.history, rows.new_tasks
     return (
@@ -219,10 +236,11 @@ def _family_columns(rows: WriteSet, done: list[UUID]) -> tuple[object, ...]:
     )
 
 
-def _written(updated: list[Row], letters: list[Row]) -> Written:
+def _written(updated: list[Row], letters: list[Row], verdict: Verdict | None = None) -> Written:
     return Written(
         {row["id"]: row["age_s"] for row in updated},
         [WrittenLetter(row["run"], row["path"], row["attempt"], row["reason"]) for row in letters],
+        verdict or Verdict(),
     )
 
 

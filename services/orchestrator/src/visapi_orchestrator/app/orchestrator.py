@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -15,6 +16,7 @@ from visapi_orchestrator.app.database_clock import DatabaseClock
 from visapi_orchestrator.app.due_work import DueRows, DueWork
 from visapi_orchestrator.app.event_dispatch import Acknowledged, EventDispatch, EventRows
 from visapi_orchestrator.app.event_intake import EventIntake, EventSource, IntakeRows
+from visapi_orchestrator.app.flow_sweep import FlowRows, keep_admitting
 from visapi_orchestrator.app.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.app.intake import Intake
 from visapi_orchestrator.app.outbox import Outbox
@@ -26,6 +28,7 @@ from visapi_orchestrator.app.task_sweep import OpenTasks, TaskStream, TaskSweep
 from visapi_orchestrator.app.transitions import Tools, Transitions
 from visapi_orchestrator.app.upkeep import AgingRows, keep_tidy
 from visapi_orchestrator.app.values import ValueReader
+from visapi_orchestrator.core.said import Said
 
 _HEALTH_EVERY_S = 1.0
 _START_RETRY_S = 0.5
@@ -78,6 +81,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     event_rows: AllEventRows
     event_publisher: Acknowledged
     schedules: ScheduleRows
+    flow: FlowRows
     engine: Engine
     payloads: Payloads
     monotonic: Monotonic
@@ -121,6 +125,7 @@ class Orchestrator:
             spans=lifecycle.spans,
             timer_set=self._timer_set,
             emitted=self._events_emitted,
+            woken=self._runs_woken,
         )
         transitions = Transitions(
             tools, secret=secret, handle_secret=tuning.handle_secret, record_inputs=tuning.record_inputs
@@ -143,6 +148,9 @@ class Orchestrator:
 
     def _events_emitted(self) -> None:
         self._dispatch.emitted()
+
+    def _runs_woken(self, runs: list[UUID]) -> None:
+        self._pump.put([Said(run, look=True) for run in runs])
 
     def _hear_of_events(self, _: Asked) -> None:
         self._dispatch.hint()
@@ -170,6 +178,7 @@ class Orchestrator:
                     self._dispatch.keep_matching(),
                     self._dispatch.keep_publishing(),
                     keep_firing(world.schedules, self._pump),
+                    keep_admitting(world.flow, self._runs_woken),
                     self._watch_health(),
                     keep_tidy(world.upkeep),
                 )

@@ -39,10 +39,12 @@ from visapi_orchestrator.app.relations import Relations
 from visapi_orchestrator.app.values import ValueReader
 from visapi_orchestrator.core.events import events_of
 from visapi_orchestrator.core.facts import Facts, facts_of
+from visapi_orchestrator.core.flow import Verdict, rejection
 from visapi_orchestrator.core.plan import Step, plan
 from visapi_orchestrator.core.recent import RecentRuns
 from visapi_orchestrator.core.said import Said
 from visapi_orchestrator.core.tasks import task_of
+from visapi_orchestrator.core.write_set import WriteSet
 
 ROUNDS = 5
 HAND_BACK_S = 1.0
@@ -54,7 +56,7 @@ Batch = list[Said]
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """What transitions work with. `timer_set` hears the earliest timer that a batch has set,
-    `emitted` that it brought events into the world.
+    `emitted` that it brought events into the world, `woken` which runs may begin.
     """
 
     ledger: Ledger
@@ -66,6 +68,7 @@ class Tools:
     spans: Spans
     timer_set: Callable[[int], None]
     emitted: Callable[[], None]
+    woken: Callable[[list[UUID]], None]
 
 
 class Transitions:
@@ -81,6 +84,7 @@ class Transitions:
         self._spans = tools.spans
         self._timer_set = tools.timer_set
         self._emitted = tools.emitted
+        self._woken = tools.woken
         self._secret = secret
         self._handle_secret = handle_secret
         self._record = record_inputs
@@ -126,8 +130,6 @@ class Transitions:
             again += await self._write(to_write)
         return again
 
-    # ---- what is known
-
     async def _facts(self, batch: Batch, *, unread_yet: bool) -> dict[UUID, Facts]:
         known: dict[UUID, Facts] = {}
         unread: list[Said] = []
@@ -162,8 +164,6 @@ class Transitions:
             await self._ledger.forget(claimed)
         self._metrics.messages_stale.labels("ended").inc(sum(said.messages for said in absent))
         _acknowledge(absent)
-
-    # ---- the engine
 
     async def _fold(self, batch: Batch, known: dict[UUID, Facts]) -> list[Step]:
         works: dict[UUID, tuple[Said, Facts, list[Event]]] = {}
@@ -215,8 +215,6 @@ class Transitions:
             span.end()
         return step
 
-    # ---- the ledger
-
     async def _write(self, steps: list[Step]) -> Batch:
         """Write steps in one transaction; return what must be folded again."""
         rows = plan(steps, record=self._record)
@@ -228,21 +226,34 @@ class Transitions:
         except PermanentFault as fault:
             return await self._write_apart(steps, fault)
         self._outbox.dead_letters(written.letters, steps)
-        if rows.new_timers.fire_at_ms:
-            self._timer_set(min(rows.new_timers.fire_at_ms))
-        if rows.emitted.run:
-            self._emitted()
+        self._heed(rows, written.verdict)
         again: Batch = []
         for step in steps:
             age_s = written.done.get(step.facts.run)
-            if age_s is None:
-                again.append(step.said)
-            else:
+            if age_s is not None:
                 self._recent.written(step)
                 self._settle(step, age_s)
-        self._metrics.cas_conflicts.inc(len(again))
+            elif step.facts.run in written.verdict.waiting:
+                # It stands in line; whoever makes room for it wakes it.
+                _acknowledge([step.said])
+            elif step.facts.run in written.verdict.rejected:
+                again += await self._fail(step, rejection(step.facts))
+            else:
+                self._metrics.cas_conflicts.inc()
+                again.append(step.said)
         self._count(step for step in steps if step.facts.run in written.done)
         return again
+
+    def _heed(self, rows: WriteSet, verdict: Verdict) -> None:
+        """Pass on what the commit means for what comes next."""
+        if rows.new_timers.fire_at_ms:
+            self._timer_set(min(rows.new_timers.fire_at_ms))
+        if verdict.alarm_ms is not None:
+            self._timer_set(verdict.alarm_ms)
+        if rows.emitted.run:
+            self._emitted()
+        if verdict.awake:
+            self._woken(list(verdict.awake))
 
     async def _settle_unknown(self, steps: list[Step], fault: UnknownFault) -> Batch:
         """The commit's answer was lost: what the ledger says now decides."""
@@ -278,14 +289,15 @@ class Transitions:
             self._log.error("run_refused", run=str(step.facts.run), detail=str(fault))
             _hand_back([step.said], delay_s=60.0)
             return []
-        error = standard_error("runtime", 500, title="Not storable", detail=str(fault))
+        return await self._fail(step, standard_error("runtime", 500, title="Not storable", detail=str(fault)))
+
+    async def _fail(self, step: Step, error: WorkflowError) -> Batch:
+        """End a run with an error of ours, in place of the step."""
         event = EngineFailed(now_ms=self._clock.now_ms(), run=str(step.facts.run), error=_encode(error))
         again: Batch = []
         async for answer in self._engine.advance([self._work(step.facts, [event])]):
             again += await self._write([await self._prepare(Step(step.said, step.facts, [event], answer))])
         return again
-
-    # ---- afterwards
 
     def _settle(self, step: Step, age_s: float) -> None:
         self._outbox.announce(step)

@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_orchestrator.core.facts import Facts
+from visapi_orchestrator.core.flow import Verdict
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -24,10 +25,13 @@ class WrittenLetter(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """The runs whose compare-and-set held, with their age in seconds; new dead letters."""
+    """The runs whose compare-and-set held, with their age in seconds; new dead letters; what flow control
+    decided.
+    """
 
     done: dict[UUID, float]
     letters: list[WrittenLetter]
+    verdict: Verdict = Verdict()
 
 
 class Settled(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.core.events import resolutions_of
 from visapi_orchestrator.core.facts import Facts
 from visapi_orchestrator.core.family import Family
+from visapi_orchestrator.core.flow import ask_of, leave_of
 from visapi_orchestrator.core.plan_family import plan_family
 from visapi_orchestrator.core.said import Said
 from visapi_orchestrator.core.tasks import Outgoing
@@ -70,6 +71,11 @@ def plan(steps: Iterable[Step], *, record: bool) -> WriteSet:
         if not step.answer.ended:
             _plan_open_work(rows, step)
         _plan_letters(rows, step)
+        asks, leaves = ask_of(step.facts, step.answer), leave_of(step.facts, step.answer)
+        if asks is not None:
+            rows.asks.append(asks)
+        if leaves is not None:
+            rows.leaves.append(leaves)
         if step.family is not None:
             plan_family(rows, step.facts, step.family)
         if record:

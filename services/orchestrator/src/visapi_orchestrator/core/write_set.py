@@ -5,8 +5,13 @@ other runs and events by a third (`has_family`), all in one transaction. Every r
 is written only if that run was really updated.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from uuid import UUID
+
+from visapi_orchestrator.core.flow import Ask, Leave
+
+_OWNERS = {"children": "parent", "told": "source"}
+"""The column that names the run a row belongs to, where it is not `run`."""
 
 
 def _uuids() -> list[UUID]:
@@ -199,6 +204,27 @@ class WriteSet:
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     gone_subscriptions: Keys = field(default_factory=Keys)
     emitted: Emitted = field(default_factory=Emitted)
+    asks: list[Ask] = field(default_factory=list[Ask])
+    leaves: list[Leave] = field(default_factory=list[Leave])
+
+    @property
+    def has_flow(self) -> bool:
+        """Whether a run wants to begin, or ends, under flow control."""
+        return bool(self.asks or self.leaves)
+
+    def drop(self, runs: frozenset[UUID]) -> None:
+        """Take out everything that belongs to some runs."""
+        self.asks = [ask for ask in self.asks if ask.run not in runs]
+        self.leaves = [leave for leave in self.leaves if leave.run not in runs]
+        for relation in fields(self):
+            rows = getattr(self, relation.name)
+            owner = _OWNERS.get(relation.name, "run")
+            if relation.name in ("asks", "leaves"):
+                continue
+            kept = [at for at, run in enumerate(getattr(rows, owner)) if run not in runs]
+            for column in fields(rows):
+                values = getattr(rows, column.name)
+                values[:] = [values[at] for at in kept]
 
     @property
     def has_rest(self) -> bool:

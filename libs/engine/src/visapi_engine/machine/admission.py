@@ -1,0 +1,60 @@
+"""What flow control asks of a run before it begins: its keys and its priority, worked out on its input."""
+
+from typing import Any
+
+import msgspec
+
+from visapi_engine.definition.flow_control import PRIORITY_MAX
+from visapi_engine.definition.program import Settings, Template
+from visapi_engine.machine.evaluation import evaluate
+from visapi_engine.machine.faults import expression_fault
+from visapi_engine.machine.state import Admission
+from visapi_engine.machine.transition import Task, Transition
+
+PRIORITY = 5
+KEY_MAX = 512
+"""Bytes of a key as JSON text."""
+_AT = "/document/metadata/visapi"
+
+
+def admission_of(tx: Transition, root: Task, settings: Settings, raw: Any) -> Admission | None:
+    """None without flow control. Raises `TaskFault` where an expression gives what is no key or priority."""
+    concurrency, rate, priority = settings.concurrency, settings.rate_limit, settings.priority
+    if concurrency is None and rate is None and priority is None:
+        return None
+    found = Admission(priority=_priority(tx, root, priority, raw))
+    if concurrency is not None:
+        found = msgspec.structs.replace(
+            found,
+            key=_key(tx, root, concurrency.key, raw, f"{_AT}/concurrency/key"),
+            limit=concurrency.limit,
+            on_limit=concurrency.on_limit,
+        )
+    if rate is not None:
+        found = msgspec.structs.replace(
+            found,
+            rate_key=_key(tx, root, rate.key, raw, f"{_AT}/rateLimit/key"),
+            rate_limit=rate.limit,
+            period_ms=rate.period_ms,
+        )
+    return found
+
+
+def _key(tx: Transition, root: Task, template: Template | None, raw: Any, at: str) -> str:
+    if template is None:
+        return ""
+    text = msgspec.json.encode(evaluate(tx, template, root, raw, input=raw)).decode()
+    if len(text.encode()) > KEY_MAX:
+        raise expression_fault(at, f"the key has more than {KEY_MAX} bytes; hash it or choose a shorter one")
+    return text.replace("\0", "")
+
+
+def _priority(tx: Transition, root: Task, template: Template | None, raw: Any) -> int:
+    if template is None:
+        return PRIORITY
+    found = evaluate(tx, template, root, raw, input=raw)
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= PRIORITY_MAX:
+        said = msgspec.json.encode(found).decode()[:60]
+        detail = f"the priority must be a whole number from 0 to {PRIORITY_MAX}, it is {said}"
+        raise expression_fault(f"{_AT}/priority", detail)
+    return found

@@ -1,0 +1,177 @@
+-- Flow control, within the transaction of the transitions it decides about. First every key that is
+-- concerned is locked, in one order; what follows sees everything that earlier holders of the locks
+-- have committed. So no two transactions give away the same slot.
+
+-- name: lock
+select pg_advisory_xact_lock(k) from (
+    select distinct hashtextextended(name, 5647215) as k from unnest($1::text[]) as n (name) order by k
+) as ordered
+
+-- name: ask
+-- Runs that want to begin stand in line, unless they do so already, or were admitted. A run that is not
+-- live wants nothing. $8: their turns under a rate limit, null without one.
+with asked as (
+    select * from unnest(
+        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::smallint[], $8::timestamptz[]
+    ) as a (run, tenant, scope, key, lim, on_limit, priority, ready_at)
+),
+ranked as (
+    update runs r set priority = a.priority from asked a where r.id = a.run and r.priority <> a.priority
+)
+insert into flow_waiting (run, tenant, scope, key, lim, on_limit, priority, since, ready_at)
+select a.run, a.tenant, a.scope, a.key, a.lim, a.on_limit, a.priority, clock_timestamp(),
+    coalesce(a.ready_at, now())
+from asked a
+where exists (select from runs r where r.id = a.run)
+    and not exists (select from flow_slots s where s.run = a.run)
+on conflict do nothing
+
+-- name: inherit
+-- A run whose ancestor is admitted under the same key is admitted with it.
+with recursive up as (
+    select a.run, r.parent
+    from unnest($1::uuid[]) as a (run) join runs r on r.id = a.run
+    where r.parent is not null
+    union
+    select up.run, r.parent from up join runs r on r.id = up.parent where r.parent is not null
+),
+heirs as (
+    delete from flow_waiting w using up, flow_slots s
+    where w.run = up.run and s.run = up.parent
+        and s.tenant = w.tenant and s.scope = w.scope and s.key = w.key
+    returning w.run, w.tenant, w.scope, w.key, w.lim
+)
+insert into flow_slots (run, tenant, scope, key, lim, inherited)
+select distinct run, tenant, scope, key, lim, true from heirs
+on conflict do nothing
+
+-- name: take_turn
+-- The turn of a run ($1) under a rate limit of $5 in $6 ms: at most so many begin in any such span.
+with known as (select at from flow_turns where run = $1),
+earlier as (
+    select at from flow_turns
+    where tenant = $2 and scope = $3 and key = $4
+    order by at desc offset $5::int - 1 limit 1
+),
+turn as (
+    select greatest(
+        clock_timestamp(), (select at from earlier) + make_interval(secs => $6::float8 / 1000)
+    ) as at
+    where not exists (select from known)
+),
+taken as (
+    insert into flow_turns (run, tenant, scope, key, at, counts_until)
+    select $1, $2, $3, $4, at, at + make_interval(secs => $6::float8 / 1000) from turn
+)
+select at from known union all select at from turn
+
+-- name: fill
+-- Give the free slots of the keys away: the highest priority first, one more for each minute of
+-- waiting, then whoever came first. Per priority the index gives the first in line.
+with keys as (
+    select distinct tenant, scope, key from unnest($1::text[], $2::text[], $3::text[]) as k (tenant, scope, key)
+),
+held as (
+    select k.*, (
+        select count(*) from flow_slots s
+        where s.tenant = k.tenant and s.scope = k.scope and s.key = k.key and not s.inherited
+    ) as taken
+    from keys k
+),
+chosen as (
+    select line.run
+    from held h
+    cross join lateral (
+        select f.run, f.lim, row_number() over (
+            order by least(9, f.priority + floor(extract(epoch from now() - f.since) / 60)) desc, f.since, f.run
+        ) as place
+        from generate_series(0, 9) as level
+        cross join lateral (
+            select w.run, w.lim, w.priority, w.since from flow_waiting w
+            where w.tenant = h.tenant and w.scope = h.scope and w.key = h.key and w.priority = level
+                and w.ready_at <= clock_timestamp()
+            order by w.since, w.run limit 256
+        ) as f
+    ) as line
+    where line.lim = 0 or h.taken + line.place <= line.lim
+),
+admitted as (
+    delete from flow_waiting w using chosen c where w.run = c.run
+    returning w.run, w.tenant, w.scope, w.key, w.lim
+),
+slots as (
+    insert into flow_slots (run, tenant, scope, key, lim)
+    select run, tenant, scope, key, lim from admitted
+    on conflict do nothing
+),
+awake as (
+    update runs r set sweep_at = now() from admitted a where r.id = a.run and r.status = 'pending'
+)
+select run from admitted
+
+-- name: reject
+-- Of the runs that asked, those that will not wait and cannot begin.
+delete from flow_waiting where run = any($1::uuid[]) and on_limit = 'reject' and ready_at <= clock_timestamp()
+returning run
+
+-- name: cancel_oldest
+-- The newest runs of a key live: whoever is older than as many as may be under way is cancelled.
+with keys as (
+    select distinct tenant, scope, key, lim from flow_waiting
+    where run = any($1::uuid[]) and on_limit = 'cancel-oldest'
+),
+ranked as (
+    select m.run, k.tenant, k.lim,
+        row_number() over (partition by k.tenant, k.scope, k.key order by m.run desc) as place
+    from keys k
+    cross join lateral (
+        select s.run from flow_slots s
+        where s.tenant = k.tenant and s.scope = k.scope and s.key = k.key and not s.inherited
+        union all
+        select w.run from flow_waiting w where w.tenant = k.tenant and w.scope = k.scope and w.key = k.key
+    ) as m
+)
+insert into inbox (run, key, tenant, kind, body)
+select run, 'concurrency', tenant, 'cancel', $2::bytea from ranked where place > lim
+on conflict do nothing
+returning run
+
+-- name: stand
+-- Where those who asked stand now. Who waits is not looked for by the sweep of pending runs.
+with waiting as (select run, ready_at from flow_waiting where run = any($1::uuid[])),
+asleep as (
+    update runs r set sweep_at = 'infinity' from waiting w where r.id = w.run and r.status = 'pending'
+),
+alarms as (
+    insert into timers (run, id, fire_at, due_at)
+    select run, '#turn', ready_at, ready_at from waiting where ready_at > clock_timestamp()
+    on conflict (run, id) do update set fire_at = excluded.fire_at, due_at = excluded.due_at
+),
+heard as (
+    delete from timers t using waiting w
+    where t.run = w.run and t.id = '#turn' and w.ready_at <= clock_timestamp()
+)
+select run, extract(epoch from ready_at)::float8 * 1000 as ready_ms from waiting
+
+-- name: leave
+-- Runs that ended give back what they had.
+with slots as (delete from flow_slots where run = any($1::uuid[]))
+delete from flow_waiting where run = any($1::uuid[])
+
+-- name: tidy
+-- Rows of runs that are not live (abandoned before they began), and turns that count no more.
+with slots as (delete from flow_slots s where not exists (select from runs r where r.id = s.run)),
+turns as (delete from flow_turns where counts_until < now())
+delete from flow_waiting w where not exists (select from runs r where r.id = w.run)
+
+-- name: keys_with_waiting
+-- Keys under which somebody could be admitted now.
+select w.tenant, w.scope, w.key
+from flow_waiting w
+where w.ready_at <= now()
+group by w.tenant, w.scope, w.key
+having max(w.lim) = 0 or max(w.lim) > (
+    select count(*) from flow_slots s
+    where s.tenant = w.tenant and s.scope = w.scope and s.key = w.key and not s.inherited
+)
+limit 1000

@@ -1,0 +1,310 @@
+"""Concurrency, rate and priority, on real servers: limits that nothing outlives and nothing breaks.
+
+Each test is a complaint that users of other engines have filed: slots that a retry, a kill, a
+sub-workflow or a dead worker lost or doubled.
+"""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from kit.orchestration import Stack, completed, eventually, faulted, output_of
+from visapi_common.contracts.engine_messages import TaskResult
+from visapi_common.contracts.problems import standard_error
+from visapi_common.contracts.task_messages import TaskMessage
+
+WORK = "do: [{work: {call: acme.work, with: {n: '${ .n }'}}}]"
+DOWN = standard_error("communication", 503, title="Down")
+
+
+class Gate:
+    """A worker whose tasks wait until they are let go; it counts who is within at once."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.inside: dict[UUID, asyncio.Event] = {}
+        self.most = 0
+        self.order: list[int] = []
+        self.fails = fails
+        self.open = False
+
+    async def __call__(self, task: TaskMessage) -> TaskResult:
+        number = msgspec.json.decode(bytes(task.input.inline))["n"]  # type: ignore[arg-type]
+        self.order.append(number)
+        self.inside[task.run] = asyncio.Event()
+        self.most = max(self.most, len(self.inside))
+        if not self.open:
+            await self.inside[task.run].wait()
+        self.inside.pop(task.run, None)
+        return faulted(task, DOWN) if self.fails else completed(task, number)
+
+    def let_go(self, run: UUID) -> None:
+        self.inside[run].set()
+
+    def let_all_go(self) -> None:
+        self.open = True
+        for event in self.inside.values():
+            event.set()
+
+    async def holds(self, count: int) -> None:
+        async def held() -> bool:
+            return len(self.inside) == count
+
+        await eventually(held)
+
+
+async def waits(stack: Stack, run: UUID) -> bool:
+    return bool(await stack.gateway.pool.fetchval("select count(*) from flow_waiting where run = $1", run))
+
+
+async def slots(stack: Stack) -> int:
+    return await stack.gateway.pool.fetchval("select count(*) from flow_slots where not inherited")
+
+
+@asynccontextmanager
+async def working(stack: Stack, gate: Gate, settings: str, orchestrators: int = 1, do: str = WORK):
+    await stack.gateway.deploy("limited", do, settings=settings)
+    async with stack.orchestrator():
+        if orchestrators == 1:
+            await stack.worker("acme.work", answer=gate)
+            yield
+        else:
+            async with stack.orchestrator():
+                await stack.worker("acme.work", answer=gate)
+                yield
+
+
+async def test_no_more_run_at_once_than_may_and_all_complete(stack: Stack):
+    gate = Gate()
+    async with working(stack, gate, "{concurrency: {limit: 3}}", orchestrators=2):
+        runs = [await stack.gateway.start("limited", {"n": n}) for n in range(20)]
+        await gate.holds(3)
+        gate.let_all_go()
+        for run in runs:
+            assert (await stack.gateway.ended(run))["status"] == "completed"
+        assert gate.most <= 3
+        assert await slots(stack) == 0
+
+
+async def test_each_key_has_its_own_limit(stack: Stack):
+    gate = Gate()
+    async with working(stack, gate, "{concurrency: {key: '${ .who }', limit: 1}}"):
+        first = await stack.gateway.start("limited", {"n": 1, "who": "a"})
+        await gate.holds(1)
+        second = await stack.gateway.start("limited", {"n": 2, "who": "a"})
+        third = await stack.gateway.start("limited", {"n": 3, "who": "b"})
+        await gate.holds(2)
+        await eventually(lambda: waits(stack, second))
+        assert (await stack.gateway.status(second)) == "pending"
+        gate.let_go(first)
+        await eventually(lambda: stack.gateway.done(first))
+        await gate.holds(2)
+        gate.let_all_go()
+        for run in (second, third):
+            await stack.gateway.ended(run)
+        assert gate.order == [1, 3, 2]
+
+
+@pytest.mark.parametrize("end", ["fault", "cancel"])
+async def test_however_a_run_ends_its_slot_goes_to_the_next(stack: Stack, end: str):
+    gate = Gate(fails=True)
+    async with working(stack, gate, "{concurrency: {limit: 1}}"):
+        first = await stack.gateway.start("limited", {"n": 1})
+        await gate.holds(1)
+        second = await stack.gateway.start("limited", {"n": 2})
+        await eventually(lambda: waits(stack, second))
+        if end == "cancel":
+            await stack.gateway.tell(first, "cancel")
+        gate.let_go(first)
+        await stack.gateway.ended(first)
+        gate.let_all_go()
+        await stack.gateway.ended(second)
+        assert await slots(stack) == 0
+
+
+async def test_a_waiting_run_can_be_cancelled_and_is_never_begun(stack: Stack):
+    gate = Gate()
+    async with working(stack, gate, "{concurrency: {limit: 1}}"):
+        first = await stack.gateway.start("limited", {"n": 1})
+        await gate.holds(1)
+        second = await stack.gateway.start("limited", {"n": 2})
+        await eventually(lambda: waits(stack, second))
+        await stack.gateway.tell(second, "cancel")
+        assert (await stack.gateway.ended(second))["status"] == "cancelled"
+        gate.let_go(first)
+        await stack.gateway.ended(first)
+        assert gate.order == [1]
+        assert await stack.gateway.pool.fetchval("select count(*) from flow_waiting") == 0
+
+
+async def test_a_retried_run_stands_in_line_again(stack: Stack):
+    gate = Gate(fails=True)
+    async with working(stack, gate, "{concurrency: {limit: 1}}"):
+        first = await stack.gateway.start("limited", {"n": 1})
+        await gate.holds(1)
+        gate.let_go(first)
+        await stack.gateway.ended(first)
+        second = await stack.gateway.start("limited", {"n": 2})
+        await gate.holds(1)
+        gate.fails = False
+        await stack.gateway.tell(first, "retry", key="retry:1")
+        await eventually(lambda: waits(stack, first))
+        assert gate.most == 1
+        gate.let_all_go()
+        await stack.gateway.ended(second)
+
+        async def mended() -> bool:
+            row = await stack.gateway.done(first)
+            return row is not None and row["status"] == "completed"
+
+        await eventually(mended)
+        assert gate.order == [1, 2, 1]
+        assert await slots(stack) == 0
+
+
+async def test_reject_ends_a_run_that_finds_no_room_and_says_why(stack: Stack):
+    gate = Gate()
+    async with working(stack, gate, "{concurrency: {limit: 1, onLimit: reject}}"):
+        first = await stack.gateway.start("limited", {"n": 1})
+        await gate.holds(1)
+        second = await stack.gateway.start("limited", {"n": 2})
+        row = await stack.gateway.ended(second)
+        error = msgspec.json.decode(row["error"])
+        assert (row["status"], error["status"], error["title"]) == (
+            "faulted",
+            429,
+            "Concurrency limit reached",
+        )
+        gate.let_all_go()
+        await stack.gateway.ended(first)
+        third = await stack.gateway.start("limited", {"n": 3})
+        assert (await stack.gateway.ended(third))["status"] == "completed"
+
+
+async def test_cancel_oldest_lets_the_newest_live_and_never_two(stack: Stack):
+    gate = Gate()
+    async with working(stack, gate, "{concurrency: {limit: 1, onLimit: cancel-oldest}}"):
+        first = await stack.gateway.start("limited", {"n": 1})
+        await gate.holds(1)
+        second = await stack.gateway.start("limited", {"n": 2})
+        assert (await stack.gateway.ended(first))["status"] == "cancelled"
+        gate.let_go(first)
+
+        async def begun() -> bool:
+            return 2 in gate.order
+
+        await eventually(begun)
+        third = await stack.gateway.start("limited", {"n": 3})
+        fourth = await stack.gateway.start("limited", {"n": 4})
+        for run in (second, third):
+            assert (await stack.gateway.ended(run))["status"] == "cancelled"
+        gate.let_all_go()
+        assert (await stack.gateway.ended(fourth))["status"] == "completed"
+
+
+async def test_a_workflow_that_calls_itself_under_its_key_does_not_wait_for_itself(stack: Stack):
+    do = (
+        "do: [{again: {if: '${ .n > 0 }', run: {workflow: {namespace: test, name: limited, version: '1.0.0',"
+        " input: {n: '${ .n - 1 }'}}}}}, {out: {set: {n: '${ $workflow.input.n }'}}}]"
+    )
+    async with working(stack, Gate(), "{concurrency: {limit: 1}}", do=do):
+        run = await stack.gateway.start("limited", {"n": 3})
+        assert output_of(await stack.gateway.ended(run)) == {"n": 3}
+        assert await stack.gateway.pool.fetchval("select count(*) from flow_slots") == 0
+
+
+async def test_priority_decides_who_is_next_and_arrival_among_equals(stack: Stack):
+    gate = Gate()
+    async with working(stack, gate, "{concurrency: {limit: 1}, priority: '${ .p }'}"):
+        runs = [await stack.gateway.start("limited", {"n": 0, "p": 5})]
+        await gate.holds(1)
+        for n, priority in ((1, 1), (2, 5), (3, 9), (4, 5)):
+            runs.append(await stack.gateway.start("limited", {"n": n, "p": priority}))
+            await eventually(lambda: waits(stack, runs[-1]))
+        gate.let_all_go()
+        for run in runs:
+            await stack.gateway.ended(run)
+        assert gate.order == [0, 3, 2, 4, 1]
+
+
+async def test_a_run_that_waited_long_overtakes_one_of_a_higher_priority(stack: Stack):
+    gate = Gate()
+    async with working(stack, gate, "{concurrency: {limit: 1}, priority: '${ .p }'}"):
+        first = await stack.gateway.start("limited", {"n": 0, "p": 5})
+        await gate.holds(1)
+        old = await stack.gateway.start("limited", {"n": 1, "p": 1})
+        await eventually(lambda: waits(stack, old))
+        await stack.gateway.pool.execute(
+            "update flow_waiting set since = since - interval '7 minutes' where run = $1", old
+        )
+        new = await stack.gateway.start("limited", {"n": 2, "p": 7})
+        await eventually(lambda: waits(stack, new))
+        gate.let_all_go()
+        for run in (first, old, new):
+            await stack.gateway.ended(run)
+        assert gate.order == [0, 1, 2]
+
+
+async def test_no_more_runs_begin_in_a_period_than_may(stack: Stack):
+    gate = Gate()
+    gate.open = True
+    async with working(stack, gate, "{rateLimit: {limit: 3, period: PT1S}}", orchestrators=2):
+        runs = [await stack.gateway.start("limited", {"n": n}) for n in range(9)]
+        begun: list[datetime] = []
+        for run in runs:
+            row = await stack.gateway.ended(run)
+            assert row["status"] == "completed"
+            begun.append(row["started_at"])
+        begun.sort()
+        spans = [(later - earlier).total_seconds() for earlier, later in zip(begun, begun[3:], strict=False)]
+        assert min(spans) > 0.9, spans
+        assert (begun[-1] - begun[0]).total_seconds() < 5
+
+
+async def test_slots_survive_the_death_of_their_orchestrator(stack: Stack):
+    gate = Gate()
+    await stack.gateway.deploy("limited", WORK, settings="{concurrency: {limit: 2}}")
+    async with stack.orchestrator():
+        await stack.worker("acme.work", answer=gate)
+        runs = [await stack.gateway.start("limited", {"n": n}) for n in range(6)]
+        await gate.holds(2)
+    async with stack.orchestrator():
+        gate.let_all_go()
+        for run in runs:
+            assert (await stack.gateway.ended(run, within_s=30))["status"] == "completed"
+        assert gate.most <= 2
+        assert await slots(stack) == 0
+
+
+async def test_what_a_dead_process_left_in_line_is_found(stack: Stack):
+    gate = Gate()
+    gate.open = True
+    async with working(stack, gate, "{concurrency: {limit: 1}}"):
+        first = await stack.gateway.start("limited", {"n": 1})
+        await stack.gateway.ended(first)
+        trigger = stack.gateway.trigger("limited", {"n": 2})
+        await stack.gateway.accept(trigger)
+        await stack.gateway.pool.execute(
+            "insert into flow_waiting (run, tenant, scope, key, lim, on_limit, priority)"
+            " values ($1, 'default', 'test/limited', '', 1, 'queue', 5)",
+            trigger.run,
+        )
+        await stack.gateway.pool.execute("update runs set sweep_at = 'infinity' where id = $1", trigger.run)
+        await stack.gateway.pool.execute(
+            "insert into flow_slots (run, tenant, scope, key, lim) values (gen_random_uuid(), 'default',"
+            " 'test/limited', '', 1)"
+        )
+        assert (await stack.gateway.ended(trigger.run))["status"] == "completed"
+
+
+async def test_a_key_that_cannot_be_worked_out_faults_its_run_alone(stack: Stack):
+    gate = Gate()
+    gate.open = True
+    async with working(stack, gate, "{concurrency: {key: '${ .who | tonumber }', limit: 1}}"):
+        bad = await stack.gateway.start("limited", {"n": 1, "who": "nobody"})
+        good = await stack.gateway.start("limited", {"n": 2, "who": "7"})
+        assert (await stack.gateway.ended(bad))["status"] == "faulted"
+        assert (await stack.gateway.ended(good))["status"] == "completed"
