@@ -12,12 +12,10 @@ from uuid import UUID
 import msgspec
 
 from kit.servers import Database, NatsServer
-from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.adapters.bus import Bus
-from visapi_common.adapters.clock import RandomIds, SystemClock
+from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.adapters.pull_loop import Delivery, PullLoop
-from visapi_common.adapters.topology import Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import InboxHint, Outcome, TaskResult, Trigger, WorkflowRef
 from visapi_common.contracts.payloads import Payload, inline
@@ -31,15 +29,10 @@ from visapi_engine.definition.compile import compile_definition
 from visapi_engine.definition.versions import version_order
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
-from visapi_orchestrator.adapters.due import PostgresDue
-from visapi_orchestrator.adapters.events import PostgresEvents
-from visapi_orchestrator.adapters.flow import PostgresFlow
 from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
-from visapi_orchestrator.adapters.schedules import PostgresSchedules
-from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreams
-from visapi_orchestrator.adapters.tasks import PostgresTasks
 from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
-from visapi_orchestrator.app.orchestrator import Orchestrator, World
+from visapi_orchestrator.adapters.world import world_of
+from visapi_orchestrator.app.orchestrator import Orchestrator
 from visapi_orchestrator.settings import OrchestratorSettings
 
 TENANT = "default"
@@ -319,27 +312,9 @@ class Stack:
         lifecycle = Lifecycle("orchestrator", Telemetry(spans or Spans(), open_metrics()))
         pool = await open_pool(settings.postgres_url, size=8, application="orchestrator", session=SESSION)
         bus = await Bus.connect(settings.nats_url, "orchestrator")
-        upkeep = PostgresUpkeep(pool)
-        engine = EnginePool(1, upkeep.program, Limits())
-        window = settings.batch_max * 2
-        world = World(
-            ledger=around_ledger(PostgresLedger(pool, RandomIds())),
-            due=PostgresDue(pool),
-            tasks=PostgresTasks(pool),
-            upkeep=upkeep,
-            streams=JetStreams(Topology(bus)),
-            bus=bus,
-            results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),
-            triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=window),
-            events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
-            event_rows=PostgresEvents(pool, RandomIds()),
-            event_publisher=JetStreamEvents(bus),
-            schedules=PostgresSchedules(pool),
-            flow=PostgresFlow(pool),
-            engine=engine,
-            payloads=PayloadStore.open(settings.artifacts_url),
-            monotonic=SystemClock(),
-        )
+        engine = EnginePool(1, PostgresUpkeep(pool).program, Limits())
+        ledger = around_ledger(PostgresLedger(pool, RandomIds()))
+        world = world_of(pool, bus, engine, settings, ledger=ledger)
         await engine.start()
         running = asyncio.create_task(Orchestrator(world, settings, lifecycle).run())
         try:

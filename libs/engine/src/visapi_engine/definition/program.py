@@ -8,41 +8,13 @@ from typing import Any
 
 import msgspec
 
+from visapi_engine.definition.values import Jq, Literal, Record, Sequence, Template
 from visapi_engine.schedule.decisions import Schedule
 
+__all__ = ["Jq", "Literal", "Record", "Sequence", "Template"]
+"""What is defined elsewhere and belongs to a program."""
+
 PROGRAM_VERSION = 1
-
-# ---- values that may contain expressions
-
-
-class Literal(msgspec.Struct, frozen=True, tag="lit"):
-    """A constant; strings that are not `${ … }` are constants too."""
-
-    value: Any
-
-
-class Jq(msgspec.Struct, frozen=True, tag="jq", omit_defaults=True):
-    """One runtime expression, without its `${ }`."""
-
-    source: str
-    otherwise: str | None = None
-    """In loose mode: the text itself, which is the value when evaluation fails."""
-
-
-class Record(msgspec.Struct, frozen=True, tag="obj"):
-    """An object in which at least one value is not constant."""
-
-    fields: dict[str, "Template"]
-
-
-class Sequence(msgspec.Struct, frozen=True, tag="arr"):
-    """An array in which at least one item is not constant."""
-
-    items: list["Template"]
-
-
-Template = Literal | Jq | Record | Sequence
-
 
 # ---- what every task may carry
 

@@ -208,6 +208,12 @@ class WriteSet:
     leaves: list[Leave] = field(default_factory=list[Leave])
 
     @property
+    def needs_transaction(self) -> bool:
+        """Whether more than the one statement of most transitions is needed."""
+        rare = self.has_rest or self.has_family or self.has_flow
+        return rare or bool(self.attributes.run or self.cancelled.run)
+
+    @property
     def has_flow(self) -> bool:
         """Whether a run wants to begin, or ends, under flow control."""
         return bool(self.asks or self.leaves)

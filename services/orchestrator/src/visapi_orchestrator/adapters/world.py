@@ -1,0 +1,46 @@
+"""PostgreSQL, NATS and the artifact store, as the orchestrator sees them."""
+
+from visapi_common.adapters.artifacts import PayloadStore
+from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.clock import RandomIds, SystemClock
+from visapi_common.adapters.pool import Pool
+from visapi_common.adapters.pull_loop import PullLoop
+from visapi_common.adapters.topology import Topology
+from visapi_common.contracts import subjects
+from visapi_engine.process.pool import EnginePool
+from visapi_orchestrator.adapters.due import PostgresDue
+from visapi_orchestrator.adapters.events import PostgresEvents
+from visapi_orchestrator.adapters.flow import PostgresFlow
+from visapi_orchestrator.adapters.ledger import PostgresLedger
+from visapi_orchestrator.adapters.schedules import PostgresSchedules
+from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreams
+from visapi_orchestrator.adapters.tasks import PostgresTasks
+from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
+from visapi_orchestrator.app.orchestrator import World
+from visapi_orchestrator.app.ports import Ledger
+from visapi_orchestrator.settings import OrchestratorSettings
+
+
+def world_of(
+    pool: Pool, bus: Bus, engine: EnginePool, settings: OrchestratorSettings, *, ledger: Ledger | None = None
+) -> World:
+    """Everything on one pool and one connection; another `ledger` may stand before the rows."""
+    window = settings.batch_max * 2
+    return World(
+        ledger=ledger or PostgresLedger(pool, RandomIds()),
+        due=PostgresDue(pool),
+        tasks=PostgresTasks(pool),
+        upkeep=PostgresUpkeep(pool),
+        streams=JetStreams(Topology(bus)),
+        bus=bus,
+        results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),
+        triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=window),
+        events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
+        event_rows=PostgresEvents(pool, RandomIds()),
+        event_publisher=JetStreamEvents(bus),
+        schedules=PostgresSchedules(pool),
+        flow=PostgresFlow(pool),
+        engine=engine,
+        payloads=PayloadStore.open(settings.artifacts_url),
+        monotonic=SystemClock(),
+    )
