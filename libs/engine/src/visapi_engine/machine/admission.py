@@ -43,10 +43,10 @@ def admission_of(tx: Transition, root: Task, settings: Settings, raw: Any) -> Ad
 def _key(tx: Transition, root: Task, template: Template | None, raw: Any, at: str) -> str:
     if template is None:
         return ""
-    text = msgspec.json.encode(evaluate(tx, template, root, raw, input=raw)).decode()
-    if len(text.encode()) > KEY_MAX:
+    text = msgspec.json.encode(evaluate(tx, template, root, raw, input=raw), order="sorted")
+    if len(text) > KEY_MAX:
         raise expression_fault(at, f"the key has more than {KEY_MAX} bytes; hash it or choose a shorter one")
-    return text.replace("\0", "")
+    return text.decode()
 
 
 def _priority(tx: Transition, root: Task, template: Template | None, raw: Any) -> int:

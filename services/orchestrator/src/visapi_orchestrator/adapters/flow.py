@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
@@ -56,7 +57,8 @@ async def leave(connection: Connection, leaves: Collection[Leave]) -> frozenset[
     return await _fill(connection, {(leave.tenant, leave.scope, leave.key) for leave in leaves})
 
 
-async def _stand_in_line(connection: Connection, asks: Collection[Ask]) -> None:
+async def _stand_in_line(connection: Connection, asked: Collection[Ask]) -> None:
+    asks = sorted(asked, key=attrgetter("run"))
     turns: list[datetime | None] = [await _turn(connection, ask) for ask in asks]
     await connection.execute(
         _SQL["ask"],

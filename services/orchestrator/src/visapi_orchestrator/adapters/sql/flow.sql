@@ -9,17 +9,20 @@ select pg_advisory_xact_lock(k) from (
 
 -- name: ask
 -- Runs that want to begin stand in line, unless they do so already, or were admitted. A run that is not
--- live wants nothing. $8: their turns under a rate limit, null without one.
-with asked as (
-    select * from unnest(
+-- live wants nothing. $8: their turns under a rate limit, null without one. They stand in the order they
+-- are given, which a plan would not keep by itself: each a microsecond after the one before.
+with clock as materialized (select clock_timestamp() as at),
+asked as (
+    select a.*, clock.at + a.n * interval '1 microsecond' as since
+    from clock, unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::smallint[], $8::timestamptz[]
-    ) as a (run, tenant, scope, key, lim, on_limit, priority, ready_at)
+    ) with ordinality as a (run, tenant, scope, key, lim, on_limit, priority, ready_at, n)
 ),
 ranked as (
     update runs r set priority = a.priority from asked a where r.id = a.run and r.priority <> a.priority
 )
 insert into flow_waiting (run, tenant, scope, key, lim, on_limit, priority, since, ready_at)
-select a.run, a.tenant, a.scope, a.key, a.lim, a.on_limit, a.priority, clock_timestamp(),
+select a.run, a.tenant, a.scope, a.key, a.lim, a.on_limit, a.priority, a.since,
     coalesce(a.ready_at, now())
 from asked a
 where exists (select from runs r where r.id = a.run)
