@@ -14,6 +14,7 @@ PAGES = [
     "docs/how-to/correlate-events.md",
     "docs/how-to/check-before-you-deploy.md",
     "docs/how-to/find-runs-again.md",
+    "docs/how-to/limit-how-much-runs-at-once.md",
 ]
 _BLOCK = re.compile(r"```yaml\n(document:.*?)```", re.DOTALL)
 BLOCKS = [(page, text) for page in PAGES for text in _BLOCK.findall((ROOT / page).read_text())]
@@ -33,6 +34,7 @@ ENDS = {
     "call": {"id": 1, "name": "Pet 1", "status": "available"},
     "fan-out": {"price": 12, "stock": 3},
     "claim": {"decision": "accepted"},
+    "limited": {"customer": "nobody"},
     "each": {"letters": ["Dear Anna", "Dear Ben"]},
 }
 """The outputs of those whose output does not depend on the moment."""

@@ -22,6 +22,7 @@ from visapi_gateway.adapters.accept_ledger import AcceptLedger
 from visapi_gateway.adapters.artifact_source import ArtifactSource
 from visapi_gateway.adapters.event_ledger import PgEventLedger
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
+from visapi_gateway.adapters.limit_store import PgLimitStore
 from visapi_gateway.adapters.messages import Messages
 from visapi_gateway.adapters.run_store import RunStore
 from visapi_gateway.adapters.schedule_store import PgScheduleStore
@@ -40,6 +41,7 @@ from visapi_gateway.app.live import LiveHub
 from visapi_gateway.app.manage_keys import Keys
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
+from visapi_gateway.app.read_limits import ReadLimits
 from visapi_gateway.app.retry_run import Retries
 from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.simulate import Simulations
@@ -107,6 +109,7 @@ class Gateway:
             artifacts=Artifacts(
                 ArtifactSource(ArtifactStore.open(settings.artifacts_url)), settings.link_secret, clock
             ),
+            limits=ReadLimits(PgLimitStore(pool)),
             system=self._system,
         )
         around = Surroundings(

@@ -20,9 +20,9 @@ def session(settings: str, body: str = CALL) -> Session:
     return Session(compile_definition((HEAD.format(settings) + body).encode(), "application/yaml"))
 
 
-def admission(settings: str, input: Any, body: str = CALL) -> Admission | None:
+def admission(settings: str, given: Any, body: str = CALL) -> Admission | None:
     run = session(settings, body)
-    run.start(input)
+    run.start(given)
     assert run.state is not None
     return decode_state(run.state).admission
 

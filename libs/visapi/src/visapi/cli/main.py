@@ -8,6 +8,7 @@ import typer
 
 from visapi.cli.demo_command import demo
 from visapi.cli.key_commands import keys
+from visapi.cli.limit_commands import limits
 from visapi.cli.run_commands import runs
 from visapi.cli.simulate_command import simulate
 from visapi.cli.stack_commands import down, status, up
@@ -38,7 +39,7 @@ def _options(
     """Workflows that lose nothing and do nothing twice."""
 
 
-for _command in (up, down, status, demo, validate, simulate, deploy):
+for _command in (up, down, status, demo, validate, simulate, deploy, limits):
     app.command()(_command)
 app.add_typer(runs, name="run")
 app.add_typer(keys, name="key")

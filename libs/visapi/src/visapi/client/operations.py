@@ -6,6 +6,7 @@ from urllib.parse import quote
 import msgspec
 
 from visapi_common.contracts.keys import KeyPage, MadeKey, NewKey
+from visapi_common.contracts.limits import LimitPage
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
 from visapi_common.contracts.workflows import Deployed
 
@@ -64,6 +65,14 @@ def start_run(
         body=body,
         repeatable=idempotency_key is not None,
     )
+
+
+def list_limits(workflow: str | None = None) -> Call[LimitPage]:
+    """The first 200 keys of flow control that are in use."""
+    params: dict[str, str | list[str]] = {"limit": "200"}
+    if workflow:
+        params["workflow"] = workflow
+    return Call(method="GET", path="/v1/limits", answer=LimitPage, params=params, repeatable=True)
 
 
 def get_run(run: str) -> Call[RunView]:

@@ -14,6 +14,7 @@ from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.manage_keys import Keys
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
+from visapi_gateway.app.read_limits import ReadLimits
 from visapi_gateway.app.retry_run import Retries
 from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.simulate import Simulations
@@ -25,6 +26,7 @@ from visapi_gateway.http import (
     routes_dead_letters,
     routes_events,
     routes_keys,
+    routes_limits,
     routes_runs,
     routes_schedules,
     routes_secrets,
@@ -43,6 +45,7 @@ from visapi_gateway.http.routes_commands import CommandRoutes
 from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
 from visapi_gateway.http.routes_events import EventRoutes
 from visapi_gateway.http.routes_keys import KeyRoutes
+from visapi_gateway.http.routes_limits import LimitRoutes
 from visapi_gateway.http.routes_runs import RunRoutes
 from visapi_gateway.http.routes_schedules import ScheduleRoutes
 from visapi_gateway.http.routes_secrets import SecretRoutes
@@ -67,6 +70,7 @@ class UseCases:
     keys: Keys
     secrets: Secrets
     schedules: Schedules
+    limits: ReadLimits
     artifacts: Artifacts
     system: System
 
@@ -94,6 +98,7 @@ def operations() -> list[Operation]:
         routes_schedules,
         routes_artifacts,
         routes_dead_letters,
+        routes_limits,
         routes_secrets,
         routes_keys,
         routes_system,
@@ -123,6 +128,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
         *EventRoutes(cases.events).routes(),
         *ArtifactRoutes(cases.artifacts).routes(),
         *DeadLetterRoutes(cases.commands, cursors).routes(),
+        *LimitRoutes(cases.limits, cursors).routes(),
         *ScheduleRoutes(cases.schedules, cursors).routes(),
         *SecretRoutes(cases.secrets, cursors).routes(),
         *KeyRoutes(cases.keys, cursors).routes(),

@@ -1,0 +1,58 @@
+"""Who is under way under flow control, and who waits."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from visapi_common.contracts.limits import LimitPage, LimitView
+
+
+class LimitRow(msgspec.Struct, frozen=True):
+    """A key with its counts. `scope` is `namespace/name`, `key` JSON text or empty, `lim` 0 for none."""
+
+    scope: str
+    key: str
+    lim: int
+    under_way: int
+    waiting: int
+    waiting_since: datetime | None
+    next_turn: datetime | None
+
+
+class LimitStore(Protocol):
+    async def page(
+        self, tenant: str, workflow: str | None, after: tuple[str, str] | None, limit: int
+    ) -> Sequence[LimitRow]: ...
+
+
+class ReadLimits:
+    """The use case."""
+
+    def __init__(self, store: LimitStore) -> None:
+        self._store = store
+
+    async def __call__(
+        self, tenant: str, workflow: str | None, position: str | None, limit: int
+    ) -> LimitPage:
+        """By workflow and key; `next` is the plain place to go on from."""
+        after = None if position is None else msgspec.json.decode(position, type=tuple[str, str])
+        rows = await self._store.page(tenant, workflow, after, limit + 1)
+        last = rows[limit - 1] if len(rows) > limit else None
+        more = None if last is None else msgspec.json.encode((last.scope, last.key)).decode()
+        return LimitPage([_view(row) for row in rows[:limit]], more)
+
+
+def _view(row: LimitRow) -> LimitView:
+    namespace, _, name = row.scope.partition("/")
+    return LimitView(
+        namespace=namespace,
+        name=name,
+        key=msgspec.json.decode(row.key) if row.key else None,
+        limit=row.lim or None,
+        under_way=row.under_way,
+        waiting=row.waiting,
+        waiting_since=row.waiting_since,
+        next_turn=row.next_turn,
+    )
