@@ -76,7 +76,7 @@ class Transition:
         self.error: WorkflowError | None = None
         self.secrets = nested(handle_key, plan.program.secrets) if plan.program.secrets else None
         """What `$secrets` is: handles, made anew in each transition and never kept."""
-        self._items: dict[int, list[Any]] = {}
+        self._items: dict[int, tuple[ForFrame, list[Any]]] = {}
 
     def state(self) -> State:
         """The state after the transition; `waiting` when nothing is in flight (DESIGN section 6)."""
@@ -238,11 +238,14 @@ class Transition:
             self.commands.append(DropRun(path, frame.child, cancelled=True))
 
     def items(self, frame: ForFrame) -> list[Any]:
-        """The items of a loop, decoded once in a transition."""
-        key = id(frame)
-        if key not in self._items:
-            self._items[key] = msgspec.json.decode(frame.items)
-        return self._items[key]
+        """The items of a loop, decoded once in a transition.
+
+        The frame is kept beside them: the identity of one that was dropped may come again with the next loop.
+        """
+        known = self._items.get(id(frame))
+        if known is None:
+            known = self._items[id(frame)] = (frame, msgspec.json.decode(frame.items))
+        return known[1]
 
 
 def _in_flight(frame: Frame) -> bool:

@@ -165,3 +165,13 @@ def test_a_run_that_is_suspended_between_slices_goes_on_when_it_is_resumed() -> 
     while run.status() is RunStatus.RUNNING:
         run.fire_next()
     assert run.output == {"n": 1199}
+
+
+def test_loops_that_follow_each_other_in_one_transition_each_have_their_own_items() -> None:
+    loops = [
+        f"  - loop{n}: {{for: {{in: '${{ [range({n})] }}'}}, do: [{{add: {{set: {{sum: '${{ .sum + $item }}'}}}}}}]}}\n"
+        for n in range(1, 12)
+    ]
+    run = Session("do:\n" + "".join(loops))
+    run.start({"sum": 0})
+    assert run.output == {"sum": sum(item for n in range(1, 12) for item in range(n))}
