@@ -12,6 +12,7 @@ PAGES = [
     "docs/how-to/undo-with-a-saga.md",
     "docs/how-to/fan-out-and-collect.md",
     "docs/how-to/correlate-events.md",
+    "docs/how-to/ask-for-approval.md",
     "docs/how-to/check-before-you-deploy.md",
     "docs/how-to/find-runs-again.md",
     "docs/how-to/limit-how-much-runs-at-once.md",

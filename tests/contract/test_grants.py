@@ -28,6 +28,7 @@ MATRIX = {
     "runs": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "runs_done": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "subscriptions": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "approvals": {GATEWAY: "rc", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "schedule_fires": {GATEWAY: "ri", ORCHESTRATOR: "rid", NOTIFIER: ""},
     "schedule_listeners": {GATEWAY: "riud", ORCHESTRATOR: "", NOTIFIER: ""},
     "schedules": {GATEWAY: "riud", ORCHESTRATOR: "ru", NOTIFIER: ""},

@@ -41,6 +41,9 @@ MESSAGES: dict[str, msgspec.Struct] = {
         Payload(ref="payloads/default/cd.json", size=70000, sha256="cd" * 32),
         AT,
     ),
+    "approval_decided": engine.ApprovalDecided(
+        "/do/1/ask@2", PARENT, "reject", "mia@example.com", "too much"
+    ),
     "result_completed": engine.TaskResult(
         RUN,
         PATH,

@@ -17,12 +17,14 @@ from visapi_engine.expressions.evaluate import build_evaluator
 from visapi_engine.machine.advance import advance
 from visapi_engine.machine.commands import (
     CallTask,
+    CloseApproval,
     Command,
     DropRun,
     DropTask,
     DropTimer,
     Emit,
     HoldTask,
+    OpenApproval,
     SetTimer,
     StartRun,
     Subscribe,
@@ -31,6 +33,7 @@ from visapi_engine.machine.commands import (
 from visapi_engine.machine.events import (
     CancelRequested,
     ChildEnded,
+    Decided,
     Event,
     EventArrived,
     Resolved,
@@ -47,6 +50,7 @@ from visapi_engine.machine.history import Entry
 from visapi_engine.machine.plan import make_plan
 from visapi_engine.machine.result import Advance
 from visapi_engine.machine.state import (
+    ApproveFrame,
     CallFrame,
     ChildFrame,
     ListenFrame,
@@ -88,6 +92,8 @@ class Session:
         self.children: dict[str, StartRun] = {}
         self.started: list[StartRun] = []
         self.subscriptions: dict[str, Subscribe] = {}
+        self.approvals: dict[str, OpenApproval] = {}
+        self.closed: list[CloseApproval] = []
         self.emitted: list[dict[str, Any]] = []
         self.output: Any = None
         self.error: WorkflowError | None = None
@@ -139,6 +145,10 @@ class Session:
         )
         body = msgspec.json.encode(error)
         return self.tell(ChildEnded(self.now, path, self.children[path].child, RunStatus.FAULTED, error=body))
+
+    def decide(self, path: str, decision: str, by: str = "link", comment: str | None = None) -> str:
+        approval = next((one.approval for one in self.approvals.values() if one.path == path), "none")
+        return self.tell(Decided(self.now, path, approval, decision, by, comment))
 
     def pass_time(self, seconds: float) -> None:
         self.now += round(seconds * 1000)
@@ -246,6 +256,11 @@ class Session:
                     self.children[command.path] = command
             case DropRun():
                 self.children.pop(command.path, None)
+            case OpenApproval():
+                self.approvals[command.approval] = command
+            case CloseApproval():
+                self.closed.append(command)
+                self.approvals.pop(command.approval, None)
             case _:
                 raise AssertionError(f"no row for {command}")
 
@@ -260,6 +275,8 @@ class Session:
         assert set(self.children) == children - ended, (self.children, state.frames)
         listeners = {path for path, frame in state.frames.items() if isinstance(frame, ListenFrame)}
         assert set(self.subscriptions) == listeners, (self.subscriptions, state.frames)
+        asking = {frame.approval for frame in state.frames.values() if isinstance(frame, ApproveFrame)}
+        assert set(self.approvals) == asking, (self.approvals, state.frames)
         assert set(self.timers) == set(open_timers(state)) - fired, (self.timers, state.frames)
 
 
@@ -271,6 +288,9 @@ def open_timers(state: State) -> dict[str, int]:
             found[f"{path}#timeout"] = frame.timeout_at
         if isinstance(frame, WaitFrame):
             found[f"{path}#wait"] = frame.due
+        if isinstance(frame, ApproveFrame):
+            found |= {} if frame.due is None else {f"{path}#deadline": frame.due}
+            found |= {} if frame.escalate_at is None else {f"{path}#escalate": frame.escalate_at}
         if isinstance(frame, TryFrame) and frame.retry_at is not None:
             found[f"{path}#retry"] = frame.retry_at
         if isinstance(frame, TryFrame) and frame.attempt_at is not None:
@@ -316,6 +336,10 @@ def _shown_rest(command: Command) -> str:
             return f"run {command.path} {command.namespace}/{command.name} {command.version} {command.input.decode()}"
         case DropRun():
             return f"cancel run {command.path}" if command.cancelled else f"drop run {command.path}"
+        case OpenApproval():
+            return f"ask {command.path}"
+        case CloseApproval():
+            return f"unask {command.state}"
         case _:
             raise AssertionError(f"no words for {command}")
 

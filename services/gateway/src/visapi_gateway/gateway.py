@@ -19,6 +19,7 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_engine.definition.compile import compile_definition
 from visapi_engine.process.simulator import Simulator
 from visapi_gateway.adapters.accept_ledger import AcceptLedger
+from visapi_gateway.adapters.approval_store import PgApprovalStore
 from visapi_gateway.adapters.artifact_source import ArtifactSource
 from visapi_gateway.adapters.event_ledger import PgEventLedger
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
@@ -30,6 +31,7 @@ from visapi_gateway.adapters.secret_store import PgSecretStore
 from visapi_gateway.adapters.workflow_store import WorkflowStore
 from visapi_gateway.app.accept_events import AcceptEvents
 from visapi_gateway.app.accept_trigger import Accepting
+from visapi_gateway.app.approvals import Approvals
 from visapi_gateway.app.artifacts import Artifacts
 from visapi_gateway.app.authenticate import KeyRing
 from visapi_gateway.app.command_run import Commands
@@ -110,6 +112,7 @@ class Gateway:
                 ArtifactSource(ArtifactStore.open(settings.artifacts_url)), settings.link_secret, clock
             ),
             limits=ReadLimits(PgLimitStore(pool)),
+            approvals=Approvals(PgApprovalStore(pool), self._messages.hint),
             system=self._system,
         )
         around = Surroundings(

@@ -52,9 +52,8 @@ async def _body(settings: NotifierSettings, world: World, lifecycle: Lifecycle) 
         ledger, leases, clock, lifecycle.metrics, new_owner=lambda: secrets.token_hex(16), draw=random.random
     )
     worker = Worker("notifier")
-    secrets_of = Secrets(
-        PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None, settings.handle_secret
-    )
+    rows = PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None
+    secrets_of = Secrets(rows, settings.handle_secret, settings.public_url)
     authenticator = Authenticator(world.exchange, clock, partial(secrets.token_hex, 16))
     http = HttpFunctions(deliverer, secrets_of, authenticator, TextDocuments(), clock)
     Functions(deliverer, world, clock, secrets_of, http).register(worker)

@@ -18,6 +18,8 @@ class NotifierSettings(CommonSettings, frozen=True, kw_only=True):
     """Tells the handles of secrets from text (hex); the orchestrator has the same."""
     sealing_key: SecretBytes | None = None
     """Opens secrets (32 bytes in hex); the gateway has the same. Unset: no secret can be used."""
+    public_url: str | None = None
+    """Where people reach the gateway, such as `https://visapi.example.com`: begins the links of approvals."""
     smtp_url: Secret | None = None
     """The mail relay: `smtp://user:password@host:port?starttls=auto|required|off` or `smtps://…`."""
     mail_from: str = "VisAPI <no-reply@localhost>"

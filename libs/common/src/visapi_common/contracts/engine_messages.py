@@ -97,6 +97,8 @@ class InboxKind(StrEnum):
     """A CloudEvent that the run may be listening for; the body is the event, structured."""
     CHILD = "child"
     """A run that a task waits for has ended; the body is a `ChildEnd`."""
+    APPROVAL = "approval"
+    """Somebody decided on a question that the run asks; the body is an `ApprovalDecided`."""
 
 
 class Decision(StrEnum):
@@ -131,6 +133,17 @@ class ChildEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str
     output: Payload | None = None
     error: WorkflowError | None = None
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class ApprovalDecided(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What somebody decided, for the task at `path`."""
+
+    path: str
+    approval: UUID
+    decision: str
+    by: str
+    comment: str | None = None
     v: int = msgspec.field(default_factory=written_version)
 
 

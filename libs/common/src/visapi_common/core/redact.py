@@ -32,6 +32,7 @@ _SHAPES = re.compile(
             r"(?P<userinfo>://[^\s/:@'\"]*:)[^\s/@'\"]+(?=@)",
             rf"(?P<query>[?&;](?:{_MASKED_PARAMETER})=)[^&\s\"'<>]+",
             r"(?P<slack_url>hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9]+/)[A-Za-z0-9/]+",
+            r"(?P<approval>/approve/[a-z0-9-]{1,63}\.[0-9a-f]{32}\.)[A-Za-z0-9_-]+",
             r"(?P<slack>\bxox[a-z]-)[A-Za-z0-9-]{8,}",
             r"(?P<webhook>\bwhsec_)[A-Za-z0-9+/]{8,}=*",
             r"(?P<jwt>\beyJ)[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",

@@ -27,6 +27,11 @@ grant select, insert, update, delete on runs, runs_done, history, tasks, timers,
     flow_turns to visapi_orchestrator;
 grant select on flow_slots, flow_waiting to visapi_gateway;
 
+-- Who decided is written by the gateway; what is asked is the orchestrator's.
+grant select on approvals to visapi_gateway;
+grant update (state, decision, comment, decided_by, closed_at) on approvals to visapi_gateway;
+grant select, insert, update, delete on approvals to visapi_orchestrator;
+
 grant select, insert, update, delete on deliveries to visapi_notifier;
 
 -- Row-level security: the gateway sees the tenants its transaction named, nobody works under BYPASSRLS.
@@ -36,7 +41,7 @@ declare
 begin
     foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
         'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners',
-        'flow_slots', 'flow_waiting']
+        'flow_slots', 'flow_waiting', 'approvals']
     loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);

@@ -47,12 +47,18 @@ def check_announced(
 ) -> None:
     """Report what of the arguments the function's schema refuses, whatever the expressions give."""
     spec = announced.get(function.name)
-    if spec is None or spec.input_schema is None or function.version not in (None, spec.version):
+    if spec is not None and function.version in (None, spec.version):
+        check_written(findings, spec, arguments, at)
+
+
+def check_written(findings: Findings, spec: FunctionSpec, arguments: Template, at: str) -> None:
+    """The same, for a function that is known."""
+    if spec.input_schema is None:
         return
     try:
         validator = build_validator(spec.input_schema)
     except SchemaInvalid as invalid:
-        detail = f"{function.name} announced an input schema that is none; it is not used: {invalid}"
+        detail = f"{spec.name} announced an input schema that is none; it is not used: {invalid}"
         findings.warn(at, detail)
         return
     holes: set[_Path] = set()
@@ -62,7 +68,7 @@ def check_announced(
             break
         where = join(at, *error.instance_path)
         message = error.message if len(error.message) <= _DETAIL_MAX else f"{error.message[:_DETAIL_MAX]}…"
-        findings.error(where, f"{function.name} {spec.version} does not take this: {message}")
+        findings.error(where, f"{spec.name} {spec.version} does not take this: {message}")
 
 
 def _written(template: Template, path: _Path, holes: set[_Path]) -> Any:

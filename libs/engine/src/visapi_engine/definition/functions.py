@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.subjects import BUILTIN_FUNCTIONS
+from visapi_engine.definition.catalog import ENGINE_FUNCTIONS
 from visapi_engine.definition.findings import Findings, listed, nearest
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.shapes import check_keys, kind
@@ -14,6 +15,8 @@ from visapi_engine.definition.templates import is_wrapped
 from visapi_engine.definition.versions import is_version
 
 BUILTIN_VERSION = "1.0.0"
+CATALOG = (*BUILTIN_FUNCTIONS, *ENGINE_FUNCTIONS)
+"""The functions that come with VisAPI: those of its workers, and the engine's own."""
 HTTP_FUNCTION = "http.request"
 """The function that `call: http` becomes."""
 OPENAPI_FUNCTION = "openapi.request"
@@ -89,10 +92,10 @@ def read_reference(
     if "." not in name and catalog is None:
         _report_bare(findings, name, at, defined)
         return None
-    if name in BUILTIN_FUNCTIONS and version not in (None, BUILTIN_VERSION):
+    if name in CATALOG and version not in (None, BUILTIN_VERSION):
         findings.error(at, f"{name} exists in version {BUILTIN_VERSION}, found {version}")
-    if name not in BUILTIN_FUNCTIONS and name not in known:
-        hint = nearest(name, [*BUILTIN_FUNCTIONS, *known])
+    if name not in CATALOG and name not in known:
+        hint = nearest(name, [*CATALOG, *known])
         findings.warn(
             at, f'"{name}" is not built in; the call waits until a worker of yours serves it.{hint}'
         )
@@ -100,7 +103,7 @@ def read_reference(
 
 
 def _report_bare(findings: Findings, name: str, at: str, defined: Mapping[str, Any]) -> None:
-    hint = nearest(name, [*defined, *BUILTIN_FUNCTIONS, "http"])
+    hint = nearest(name, [*defined, *CATALOG, "http"])
     findings.error(
         at,
         f'no function called "{name}" in use.functions.{hint} Defined: {listed(defined)}; '

@@ -164,6 +164,23 @@ class CallNode(_Node, frozen=True, tag="call", omit_defaults=True):
     """Of its authentication: what `$authorization.scheme` is."""
 
 
+class Escalation(msgspec.Struct, frozen=True):
+    """Whom else an approval is brought to, and when; `notify` is the pointer of a `do`."""
+
+    after: Duration
+    notify: str
+    approvers: Template = Literal([])
+
+
+class ApproveNode(_Node, frozen=True, tag="approve", omit_defaults=True):
+    """`call: human.approve`: `question` is what people see, `notify` names the `do` that tells them."""
+
+    question: dict[str, Template]
+    notify: str | None = None
+    deadline: Duration | None = None
+    escalation: Escalation | None = None
+
+
 class SwitchNode(_Node, frozen=True, tag="switch"):
     cases: list[Case]
 
@@ -241,6 +258,7 @@ Node = (
     DoNode
     | SetNode
     | CallNode
+    | ApproveNode
     | SwitchNode
     | ForkNode
     | TryNode

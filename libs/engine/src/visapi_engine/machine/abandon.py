@@ -9,10 +9,11 @@ from visapi_engine.machine import history
 from visapi_engine.machine.commands import Command, DropRun, DropTask, DropTimer, Unsubscribe
 from visapi_engine.machine.faults import plain
 from visapi_engine.machine.history import Entry
-from visapi_engine.machine.paths import ATTEMPT, CONTINUE, RETRY, TIMEOUT, WAIT, timer_id
+from visapi_engine.machine.paths import ATTEMPT, CONTINUE, DEADLINE, ESCALATE, RETRY, TIMEOUT, WAIT, timer_id
 from visapi_engine.machine.plan import ROOT
 from visapi_engine.machine.result import Advance
 from visapi_engine.machine.state import (
+    ApproveFrame,
     CallFrame,
     ChildFrame,
     ExtendFrame,
@@ -22,6 +23,7 @@ from visapi_engine.machine.state import (
     TryFrame,
     WaitFrame,
 )
+from visapi_engine.machine.transition import closed
 
 
 def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError) -> Advance:
@@ -32,7 +34,7 @@ def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError)
     if state is not None and state.slices:
         commands.append(DropTimer(timer_id(ROOT, CONTINUE)))
     for path, frame in reversed(frames.items()):
-        commands += _dropped(path, frame)
+        commands += _dropped(path, frame, now_ms)
         if path != ROOT and not isinstance(frame, ExtendFrame):
             entries.append(Entry(history.TASK_CANCELLED, now_ms, _task(path)))
     entries.append(Entry(history.WORKFLOW_FAULTED, now_ms, data={"error": plain(error)}))
@@ -44,7 +46,7 @@ def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError)
     return Advance(ended, commands, entries, error=error)
 
 
-def _dropped(path: str, frame: Frame) -> list[Command]:
+def _dropped(path: str, frame: Frame, now_ms: int) -> list[Command]:
     timers: list[str] = []
     if frame.timeout_at is not None:
         timers.append(TIMEOUT)
@@ -60,6 +62,10 @@ def _dropped(path: str, frame: Frame) -> list[Command]:
         tasks.append(DropRun(path, frame.child, cancelled=True))
     if isinstance(frame, ListenFrame):
         tasks.append(Unsubscribe(path))
+    if isinstance(frame, ApproveFrame):
+        timers += [DEADLINE] if frame.due is not None else []
+        timers += [ESCALATE] if frame.escalate_at is not None else []
+        tasks.append(closed(frame, now_ms))
     return [*tasks, *(DropTimer(timer_id(path, kind)) for kind in timers)]
 
 

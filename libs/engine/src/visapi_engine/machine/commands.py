@@ -102,6 +102,37 @@ class DropRun(msgspec.Struct, frozen=True, tag="unrun", omit_defaults=True):
     cancelled: bool = False
 
 
+class OpenApproval(msgspec.Struct, frozen=True, tag="ask", omit_defaults=True):
+    """Show people a question, or show it again: insert or replace the approval. `shown` is JSON.
+
+    `keys` are the hashes (hex) of the keys in the links of `approvers`; the first name is empty: anybody.
+    Nobody may decide from `expires_ms` on.
+    """
+
+    path: str
+    approval: str
+    name: str
+    shown: bytes
+    approvers: list[str]
+    keys: list[str]
+    asked_ms: int
+    expires_ms: int | None = None
+
+
+class CloseApproval(msgspec.Struct, frozen=True, tag="unask", omit_defaults=True):
+    """The approval is decided, expired or cancelled, if it still is open.
+
+    One that was decided meanwhile cannot expire: then nothing of the transition may be written.
+    """
+
+    approval: str
+    state: str
+    at_ms: int
+    decision: str | None = None
+    comment: str | None = None
+    by: str | None = None
+
+
 Command = (
     CallTask
     | HoldTask
@@ -113,4 +144,6 @@ Command = (
     | Emit
     | StartRun
     | DropRun
+    | OpenApproval
+    | CloseApproval
 )

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_engine.definition.program import (
+    ApproveNode,
     CallNode,
     DoNode,
     EmitNode,
@@ -22,6 +23,7 @@ from visapi_engine.definition.program import (
     WaitNode,
 )
 from visapi_engine.machine.nodes import (
+    approve,
     call,
     do,
     emit,
@@ -38,6 +40,7 @@ from visapi_engine.machine.nodes import (
 )
 from visapi_engine.machine.outcomes import Completed, Faulted, Outcome
 from visapi_engine.machine.state import (
+    ApproveFrame,
     DoFrame,
     ExtendFrame,
     ForFrame,
@@ -66,6 +69,8 @@ def begin(tx: Transition, task: Task) -> Outcome:
             return for_.begin(tx, task, node)
         case ListenNode():
             return listen.begin(tx, task, node)
+        case ApproveNode():
+            return approve.begin(tx, task, node)
         case ExtendNode():
             return extend.begin(tx, task, node)
         case _:
@@ -105,6 +110,8 @@ def child_completed(tx: Transition, task: Task, child: str, done: Completed) -> 
             return for_.child_completed(tx, task, node, frame, child=child, done=done)
         case ListenNode() as node, ListenFrame() as frame:
             return listen.child_completed(tx, task, node, frame, child=child, done=done)
+        case ApproveNode(), ApproveFrame():
+            return approve.child_completed()
         case ExtendNode() as node, ExtendFrame() as frame:
             return extend.child_completed(tx, task, node, frame, child=child, done=done)
         case node, frame:
@@ -125,6 +132,8 @@ def timer_fired(tx: Transition, task: Task, kind: str) -> Outcome:
     match task.node, tx.frames[task.path]:
         case WaitNode(), WaitFrame() as frame:
             return wait.timer_fired(frame)
+        case ApproveNode() as node, ApproveFrame() as frame:
+            return approve.timer_fired(tx, task, node, frame, kind)
         case TryNode() as node, TryFrame() as frame:
             return try_.timer_fired(tx, task, node, frame, kind)
         case node, frame:

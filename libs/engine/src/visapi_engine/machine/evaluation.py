@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
+
+import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
+from visapi_common.core.approvals import ANYBODY, link_handle
 from visapi_engine.definition.program import (
+    ApproveNode,
     Duration,
     ExtendNode,
     ForNode,
@@ -19,7 +24,7 @@ from visapi_engine.expressions.evaluate import ExpressionError, Scope, truth
 from visapi_engine.machine.durations import span_ms
 from visapi_engine.machine.faults import expression_fault, plain, validation_fault
 from visapi_engine.machine.plan import ROOT
-from visapi_engine.machine.state import ExtendFrame, ForFrame, ListenFrame, TryFrame
+from visapi_engine.machine.state import ApproveFrame, ExtendFrame, ForFrame, ListenFrame, TryFrame
 from visapi_engine.machine.transition import Task, Transition
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,11 +100,26 @@ def _bound(tx: Transition, path: str) -> dict[str, Any]:
             case ListenFrame(busy=True, current=current), ListenNode(foreach=Iterator(item=item, at=name)):
                 found.setdefault(item, current)
                 found.setdefault(name, len(frame.consumed))
+            case ApproveFrame(), ApproveNode():
+                found.setdefault("approval", _approval(tx, frame))
             case ExtendFrame(stage="before" | "after"), ExtendNode() as node if tx.plan.uses_task:
                 found.setdefault("task", extended_descriptor(tx, at, node, frame))
             case _:
                 continue
     return found
+
+
+def _approval(tx: Transition, frame: ApproveFrame) -> dict[str, Any]:
+    """`$approval` of the tasks that tell people. Links are handles, which the notifier swaps."""
+    approval = UUID(frame.approval)
+    return {
+        "id": frame.approval,
+        **msgspec.json.decode(frame.shown),
+        "approvers": frame.approvers,
+        "link": link_handle(tx.handle_key, approval, ANYBODY),
+        "links": {person: link_handle(tx.handle_key, approval, person) for person in frame.approvers},
+        "deadline": None if frame.due is None else instant(frame.due)["iso8601"],
+    }
 
 
 def extended_descriptor(tx: Transition, path: str, node: ExtendNode, frame: ExtendFrame) -> dict[str, Any]:

@@ -70,6 +70,17 @@ class ChildEnded(msgspec.Struct, frozen=True, tag="child", omit_defaults=True):
     error: bytes | None = None
 
 
+class Decided(msgspec.Struct, frozen=True, tag="decided", omit_defaults=True):
+    """Somebody decided on an approval; that they may, and that it was open, was checked."""
+
+    now_ms: int
+    path: str
+    approval: str
+    decision: str
+    by: str
+    comment: str | None = None
+
+
 class CancelRequested(msgspec.Struct, frozen=True, tag="cancel", omit_defaults=True):
     now_ms: int
     actor: str
@@ -119,7 +130,9 @@ class EngineFailed(msgspec.Struct, frozen=True, tag="engine.failed"):
     error: bytes
 
 
-Told = TaskCompleted | TaskFaulted | TaskUncertain | TimerFired | Resolved | EventArrived | ChildEnded
+Told = (
+    TaskCompleted | TaskFaulted | TaskUncertain | TimerFired | Resolved | EventArrived | ChildEnded | Decided
+)
 """What moves a run on, and what a suspended run therefore keeps for later."""
 
 Event = Started | Told | CancelRequested | SuspendRequested | ResumeRequested | RetryRequested | EngineFailed

@@ -5,6 +5,7 @@ from typing import Any
 
 from visapi_engine.machine.plan import ROOT
 from visapi_engine.machine.state import (
+    ApproveFrame,
     CallFrame,
     ChildFrame,
     Failed,
@@ -59,7 +60,7 @@ def _goes_on(point: ResumePoint) -> bool:
     """Whether the reopened task waits for something: a construct whose own expression failed does not."""
     path = point.failed.path
     frame = point.frames.get(path)
-    if isinstance(frame, CallFrame | WaitFrame):
+    if isinstance(frame, CallFrame | WaitFrame | ApproveFrame):
         return True
     if isinstance(frame, ListenFrame) and not frame.busy:
         return True

@@ -11,6 +11,8 @@ WAIT = "wait"
 TIMEOUT = "timeout"
 RETRY = "retry"
 ATTEMPT = "attempt"
+DEADLINE = "deadline"
+ESCALATE = "escalate"
 CONTINUE = "continue"
 """Of the workflow itself: it has more to begin than one transition takes."""
 

@@ -10,6 +10,7 @@ import jsonschema_rs
 import msgspec
 
 from visapi_engine.definition.program import (
+    ApproveNode,
     Attribute,
     CallNode,
     Common,
@@ -124,6 +125,9 @@ def _lists(node: Node) -> list[tuple[list[str], int]]:
             return [(node.children, 1)]
         case ListenNode():
             return [] if node.foreach is None else [(node.foreach.children, 1)]
+        case ApproveNode():
+            more = None if node.escalation is None else node.escalation.notify
+            return [([pointer for pointer in (node.notify, more) if pointer], 0)]
         case ExtendNode():
             return [(node.before, 1), ([node.target], 0), (node.after, 1)]
         case SetNode() | CallNode() | SwitchNode() | RaiseNode() | WaitNode() | EmitNode() | RunNode():

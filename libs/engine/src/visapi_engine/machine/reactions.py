@@ -3,7 +3,7 @@
 from typing import Any, assert_never
 
 from visapi_common.contracts.runs import ENDED, RunStatus
-from visapi_engine.definition.program import CallNode, RunNode
+from visapi_engine.definition.program import ApproveNode, CallNode, RunNode
 from visapi_engine.machine import arrivals, dispatch, failures, history, resumption
 from visapi_engine.machine.admission import admission_of
 from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, HoldTask
@@ -11,6 +11,7 @@ from visapi_engine.machine.evaluation import checked, evaluate, span
 from visapi_engine.machine.events import (
     CancelRequested,
     ChildEnded,
+    Decided,
     EngineFailed,
     Event,
     EventArrived,
@@ -27,11 +28,11 @@ from visapi_engine.machine.events import (
 )
 from visapi_engine.machine.faults import TaskFault, runtime_fault, timeout_fault
 from visapi_engine.machine.lifecycle import cancel_workflow, finish, run_agenda, settle
-from visapi_engine.machine.nodes import call, run_
+from visapi_engine.machine.nodes import approve, call, run_
 from visapi_engine.machine.outcomes import Faulted, Outcome
 from visapi_engine.machine.paths import CONTINUE, TIMEOUT, split_timer_id
 from visapi_engine.machine.plan import ROOT
-from visapi_engine.machine.state import CallFrame, ChildFrame, ListenFrame, ResumePoint
+from visapi_engine.machine.state import ApproveFrame, CallFrame, ChildFrame, Frame, ListenFrame, ResumePoint
 from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
 
@@ -90,6 +91,7 @@ def react(tx: Transition, event: Event) -> str | None:
             | Resolved()
             | EventArrived()
             | ChildEnded()
+            | Decided()
         ):
             return _defer(tx, event) if tx.status is RunStatus.SUSPENDED else _act(tx, event)
         case CancelRequested():
@@ -134,9 +136,22 @@ def _stale(tx: Transition, event: Told) -> str | None:
     if isinstance(event, EventArrived):
         return None
     frame = tx.frames.get(event.path)
-    if isinstance(event, ChildEnded):
-        waits = isinstance(frame, ChildFrame) and frame.child == event.child
-        return None if waits else f"nothing waits for the run {event.child} at {event.path}"
+    match event, frame:
+        case ChildEnded(child=child), ChildFrame() if frame.child == child:
+            return None
+        case ChildEnded(child=child), _:
+            return f"nothing waits for the run {child} at {event.path}"
+        case Decided(approval=approval, decision=decision), ApproveFrame() if frame.approval == approval:
+            return None if decision in frame.choices else f"{decision!r} is none of the choices"
+        case Decided(), _:
+            return f"no approval is open at {event.path}"
+        case _:
+            return _stale_answer(event, frame)
+
+
+def _stale_answer(
+    event: TaskCompleted | TaskFaulted | TaskUncertain | Resolved, frame: Frame | None
+) -> str | None:
     if not isinstance(frame, CallFrame):
         return f"no task is open at {event.path}"
     if isinstance(event, Resolved):
@@ -166,6 +181,10 @@ def _outcome(tx: Transition, task: Task, event: Told) -> Outcome:
         assert isinstance(node, RunNode)
         assert isinstance(frame, ChildFrame)
         return run_.ended(tx, task, node, frame, event)
+    if isinstance(event, Decided):
+        assert isinstance(node, ApproveNode)
+        assert isinstance(frame, ApproveFrame)
+        return approve.decided(tx, task, frame, event)
     assert isinstance(node, CallNode)
     assert isinstance(frame, CallFrame)
     match event:
@@ -202,11 +221,15 @@ def _suspend(tx: Transition, event: SuspendRequested) -> str | None:
 
 
 def _resume(tx: Transition, event: ResumeRequested) -> str | None:
-    """Act on what the run was told meanwhile, in order, at the time of the resumption."""
+    """Act on what the run was told meanwhile, in order, at the time of the resumption.
+
+    Decisions come first: each was made before its deadline, which may have been told before it.
+    """
     if tx.status is not RunStatus.SUSPENDED:
         return "the run is not suspended"
     tx.status = RunStatus.RUNNING
     tx.note(history.WORKFLOW_RESUMED, data={"actor": event.actor, "reason": event.reason})
+    tx.deferred = sorted(tx.deferred, key=lambda one: not isinstance(one, Decided))
     while tx.deferred and tx.status not in ENDED:
         earlier, *tx.deferred = tx.deferred
         react(tx, earlier)
@@ -230,7 +253,7 @@ def _defer(tx: Transition, event: Told) -> str | None:
             tx.commands.append(DropTimer(event.id))
         case ChildEnded():
             tx.commands.append(DropRun(event.path, event.child))
-        case Resolved() | EventArrived():
+        case Resolved() | EventArrived() | Decided():
             pass
     return None
 
@@ -246,6 +269,9 @@ def _stale_while_suspended(tx: Transition, event: Told) -> str | None:
     if isinstance(event, TimerFired):
         known = any(isinstance(kept, TimerFired) and kept.id == event.id for kept in tx.deferred)
         return f"the timer {event.id} is recorded already" if known else _stale_timer(tx, event)
+    if isinstance(event, Decided):
+        known = any(isinstance(kept, Decided) and kept.path == event.path for kept in tx.deferred)
+        return f"the decision on {event.path} is recorded already" if known else _stale(tx, event)
     kept = [kept for kept in tx.deferred if isinstance(kept, _OF_TASKS) and kept.path == event.path]
     if any(not isinstance(earlier, TaskUncertain) for earlier in kept):
         return f"the outcome of {event.path} is recorded already"

@@ -11,9 +11,10 @@ from visapi_engine.machine import history, paths
 from visapi_engine.machine.evaluation import span
 from visapi_engine.machine.events import RetryRequested
 from visapi_engine.machine.failures import ENTER, FINISH, REOPEN
-from visapi_engine.machine.nodes import call, listen
+from visapi_engine.machine.nodes import approve, call, listen
 from visapi_engine.machine.plan import ROOT, Plan, pointer_of
 from visapi_engine.machine.state import (
+    ApproveFrame,
     CallFrame,
     Failed,
     Frame,
@@ -102,6 +103,8 @@ def _begin_anew(tx: Transition, failed: Failed) -> None:
 def _restart_clocks(tx: Transition, path: str, frame: Frame, point: ResumePoint) -> None:
     """Timeouts go on where they stood; the one that was over has its whole time again."""
     passed = tx.now_ms - point.at
+    if isinstance(frame, ApproveFrame):
+        _ask_longer(tx, frame, point)
     if frame.timeout_at is not None:
         if frame.timeout_at <= point.at:
             frame.timeout_at = tx.now_ms + frame.timeout_at - frame.started
@@ -115,6 +118,18 @@ def _restart_clocks(tx: Transition, path: str, frame: Frame, point: ResumePoint)
         if frame.attempt_at is not None:
             frame.attempt_at = _attempt_at(tx, path, frame.attempt_at, point)
             tx.set_timer(path, paths.ATTEMPT, frame.attempt_at)
+
+
+def _ask_longer(tx: Transition, frame: ApproveFrame, point: ResumePoint) -> None:
+    """As with timeouts; what is left of the time until others are told goes on too."""
+    passed = tx.now_ms - point.at
+    if frame.escalate_at is not None:
+        frame.escalate_at += passed
+    if frame.due is not None and frame.due <= point.at:
+        frame.due = tx.now_ms + frame.due - frame.asked
+        frame.asked = tx.now_ms
+    elif frame.due is not None:
+        frame.due += passed
 
 
 def _attempt_at(tx: Transition, path: str, attempt_at: int, point: ResumePoint) -> int:
@@ -131,6 +146,8 @@ def _ask_again(tx: Transition, path: str, frame: Frame) -> None:
     match frame, task.node:
         case CallFrame(), CallNode() as node:
             call.reopen(tx, task, node, frame)
+        case ApproveFrame(), _:
+            approve.reopen(tx, task, frame)
         case WaitFrame(), _:
             tx.set_timer(path, paths.WAIT, frame.due)
         case ListenFrame(), ListenNode() as node:

@@ -53,6 +53,32 @@ class CallFrame(_Frame, tag="call"):
     held: bool = False
 
 
+class Closing(msgspec.Struct, frozen=True, array_like=True):
+    """How an approval ended: decided, expired or cancelled, at `at` (Unix milliseconds)."""
+
+    state: str
+    at: int
+    decision: str | None = None
+    comment: str | None = None
+    by: str | None = None
+
+
+class ApproveFrame(_Frame, tag="approve"):
+    """A question that waits for people. `shown` is what they see, as JSON; `due` and `escalate_at` are
+    Unix milliseconds, `asked` is what they count from. `closing` is set while it ends.
+    """
+
+    approval: str
+    shown: msgspec.Raw
+    choices: list[str]
+    asked: int
+    approvers: list[str] = []
+    on_deadline: str = "fault"
+    due: int | None = None
+    escalate_at: int | None = None
+    closing: Closing | None = None
+
+
 class WaitFrame(_Frame, tag="wait"):
     due: int
 
@@ -130,7 +156,16 @@ class ExtendFrame(_Frame, tag="extend"):
 
 
 Frame = (
-    DoFrame | CallFrame | WaitFrame | ForkFrame | TryFrame | ForFrame | ListenFrame | ChildFrame | ExtendFrame
+    DoFrame
+    | CallFrame
+    | ApproveFrame
+    | WaitFrame
+    | ForkFrame
+    | TryFrame
+    | ForFrame
+    | ListenFrame
+    | ChildFrame
+    | ExtendFrame
 )
 
 

@@ -15,13 +15,23 @@ from visapi_common.core.secret_handles import nested
 from visapi_engine.definition.program import ExtendNode, Node
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine import history, paths
-from visapi_engine.machine.commands import Command, DropRun, DropTask, DropTimer, SetTimer, Unsubscribe
+from visapi_engine.machine.commands import (
+    CloseApproval,
+    Command,
+    DropRun,
+    DropTask,
+    DropTimer,
+    SetTimer,
+    Unsubscribe,
+)
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.paths import child_path, split_timer_id, timer_id, vector_of
 from visapi_engine.machine.plan import ROOT, Plan, pointer_of, reads_input_again
 from visapi_engine.machine.state import (
+    ApproveFrame,
     CallFrame,
     ChildFrame,
+    Closing,
     ForFrame,
     Frame,
     ListenFrame,
@@ -55,6 +65,7 @@ class Transition:
         self.plan = plan
         self.evaluator = evaluator
         self.now_ms = now_ms
+        self.handle_key = handle_key
         self.run = state.run
         self.started = state.started
         self.status = state.status
@@ -153,19 +164,7 @@ class Transition:
         if kind == paths.CONTINUE:
             return self.now_ms if self.agenda else None
         frame = self.frames.get(path)
-        match kind, frame:
-            case _, None:
-                return None
-            case paths.TIMEOUT, _:
-                return frame.timeout_at
-            case paths.WAIT, WaitFrame():
-                return frame.due
-            case paths.RETRY, TryFrame():
-                return frame.retry_at
-            case paths.ATTEMPT, TryFrame():
-                return frame.attempt_at
-            case _:
-                return None
+        return None if frame is None else _due(frame, kind)
 
     def set_timer(self, path: str, kind: str, fire_at_ms: int) -> None:
         self.commands.append(SetTimer(timer_id(path, kind), fire_at_ms))
@@ -203,6 +202,14 @@ class Transition:
             self.stop_attempt(path, frame)
         if isinstance(frame, ListenFrame):
             self.commands.append(Unsubscribe(path))
+        if isinstance(frame, ApproveFrame):
+            self._close_approval(path, frame)
+
+    def _close_approval(self, path: str, frame: ApproveFrame) -> None:
+        for kind, at in ((paths.DEADLINE, frame.due), (paths.ESCALATE, frame.escalate_at)):
+            if at is not None:
+                self.drop_timer(path, kind)
+        self.commands.append(closed(frame, self.now_ms))
 
     def stop_attempt(self, path: str, frame: TryFrame) -> None:
         """Drop the timers of a `try`'s current attempt."""
@@ -246,6 +253,32 @@ class Transition:
         if known is None:
             known = self._items[id(frame)] = (frame, msgspec.json.decode(frame.items))
         return known[1]
+
+
+def closed(frame: ApproveFrame, now_ms: int) -> CloseApproval:
+    """How an approval ended; cancelled, where nothing else was said."""
+    ended = frame.closing or Closing("cancelled", now_ms)
+    return CloseApproval(
+        frame.approval, ended.state, ended.at, decision=ended.decision, comment=ended.comment, by=ended.by
+    )
+
+
+def _due(frame: Frame, kind: str) -> int | None:
+    match kind, frame:
+        case paths.TIMEOUT, _:
+            return frame.timeout_at
+        case paths.WAIT, WaitFrame():
+            return frame.due
+        case paths.RETRY, TryFrame():
+            return frame.retry_at
+        case paths.ATTEMPT, TryFrame():
+            return frame.attempt_at
+        case paths.DEADLINE, ApproveFrame():
+            return frame.due
+        case paths.ESCALATE, ApproveFrame():
+            return frame.escalate_at
+        case _:
+            return None
 
 
 def _in_flight(frame: Frame) -> bool:

@@ -9,10 +9,12 @@ from visapi_common.contracts.runs import ENDED, RunStatus, TaskRef
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine.advance import advance
 from visapi_engine.machine.commands import (
+    CloseApproval,
     Command,
     DropRun,
     DropTimer,
     Emit,
+    OpenApproval,
     SetTimer,
     StartRun,
     Subscribe,
@@ -109,6 +111,8 @@ def _key(command: Command) -> tuple[str, str]:
             return "child", command.child
         case Emit():
             return "event", command.path
+        case OpenApproval() | CloseApproval():
+            return "approval", command.approval
         case _:
             return "task", command.path
 

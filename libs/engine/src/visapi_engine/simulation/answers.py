@@ -1,6 +1,7 @@
 """The given answers: whose they are, and which one comes next."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
 
@@ -9,10 +10,10 @@ from visapi_common.contracts.simulation import Given
 from visapi_engine.definition.durations import iso_ms
 from visapi_engine.definition.findings import nearest
 from visapi_engine.definition.pointers import join
-from visapi_engine.definition.program import CallNode, Program, RunNode
+from visapi_engine.definition.program import ApproveNode, CallNode, Program, RunNode
 
 AnswersGiven = Mapping[str, Given | list[Given]]
-Asker = CallNode | RunNode
+Asker = CallNode | RunNode | ApproveNode
 
 SHOWN_MAX = 20
 """Tasks named in one message."""
@@ -91,7 +92,7 @@ def _askers(program: Program) -> list[Asker]:
     return [
         node
         for node in program.nodes.values()
-        if isinstance(node, CallNode) or (isinstance(node, RunNode) and node.awaited)
+        if isinstance(node, CallNode | ApproveNode) or (isinstance(node, RunNode) and node.awaited)
     ]
 
 
@@ -121,11 +122,21 @@ def _check(answer: Given, meant: Sequence[Asker]) -> list[str]:
     wrong = [] if sum(said) == 1 else ["give one of `output`, `error` and `uncertain: true`"]
     if answer.uncertain and any(isinstance(asker, RunNode) for asker in meant):
         wrong.append("the end of a child run is never uncertain; give `output` or `error`")
+    if any(isinstance(asker, ApproveNode) for asker in meant) and not _is_decision(answer.output):
+        wrong.append('a decision of people is given as `"output": {"decision": …}`, maybe `comment` and `by`')
     try:
         _answer(answer)
     except ValueError as error:
         wrong.append(f"`after`: {error}")
     return wrong
+
+
+def _is_decision(output: Any) -> bool:
+    if not isinstance(output, dict):
+        return False
+    said = cast("dict[str, Any]", output)
+    texts = (said.get("decision"), said.get("comment") or "", said.get("by", ""))
+    return said.keys() <= {"decision", "comment", "by", "at"} and all(isinstance(text, str) for text in texts)
 
 
 def _answer(given: Given) -> Answer:

@@ -14,16 +14,19 @@ import msgspec
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_common.contracts.simulation import Decision, Given, MissingAnswer
+from visapi_engine.definition.catalog import APPROVE
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine.advance import advance
 from visapi_engine.machine.commands import (
     CallTask,
+    CloseApproval,
     Command,
     DropRun,
     DropTask,
     DropTimer,
     Emit,
     HoldTask,
+    OpenApproval,
     SetTimer,
     StartRun,
     Subscribe,
@@ -31,6 +34,7 @@ from visapi_engine.machine.commands import (
 )
 from visapi_engine.machine.events import (
     ChildEnded,
+    Decided,
     Event,
     EventArrived,
     Started,
@@ -52,6 +56,9 @@ HANDLE_KEY = b"simulated"
 """Signs the handles of secrets, which are hidden in what is shown. They open nothing."""
 
 _encode = msgspec.json.Encoder().encode
+
+
+_Kept = HoldTask | DropTask | DropRun | SetTimer | DropTimer | Subscribe | Unsubscribe
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -122,6 +129,8 @@ class _World:
         self._missing: dict[str, MissingAnswer] = {}
         self._listening: set[str] = set()
         self._held: set[str] = set()
+        self._asked: dict[str, str] = {}
+        """The open approvals, and the paths of their tasks."""
         self._entries: list[Entry] = []
         self._emitted: list[dict[str, Any]] = []
 
@@ -140,6 +149,19 @@ class _World:
                 self._ask(command)
             case StartRun():
                 self._start(command)
+            case OpenApproval():
+                self._ask_people(command)
+            case CloseApproval():
+                self._forget_approval(command)
+            case Emit():
+                self._emitted.append(msgspec.json.decode(command.event))
+                self._own_events.append(command.event)
+            case _:
+                self._keep(command)
+
+    def _keep(self, command: _Kept) -> None:
+        """What is only to be remembered, or forgotten."""
+        match command:
             case HoldTask():
                 self._held.add(command.path)
             case DropTask() | DropRun():
@@ -154,9 +176,6 @@ class _World:
                 self._listening.add(command.path)
             case Unsubscribe():
                 self._listening.discard(command.path)
-            case Emit():
-                self._emitted.append(msgspec.json.decode(command.event))
-                self._own_events.append(command.event)
 
     def _ask(self, call: CallTask) -> None:
         self._held.discard(call.path)
@@ -176,6 +195,22 @@ class _World:
             return
         at_ms = self._now_ms + answer.after_ms
         self._due[start.path] = (at_ms, _ended(start, answer.given, at_ms))
+
+    def _ask_people(self, question: OpenApproval) -> None:
+        self._asked[question.approval] = question.path
+        answer = self._answers.next(pointer_of(self._plan, question.path))
+        choices = msgspec.json.decode(question.shown)["choices"]
+        if answer is None or answer.given.output["decision"] not in choices:
+            self._miss(question.path, APPROVE, question.shown)
+            return
+        at_ms = self._now_ms + answer.after_ms
+        self._due[question.path] = (at_ms, _decided(question, answer.given, at_ms))
+
+    def _forget_approval(self, command: CloseApproval) -> None:
+        path = self._asked.pop(command.approval, None)
+        if path is not None:
+            self._due.pop(path, None)
+            self._missing.pop(path, None)
 
     def _miss(self, path: str, function: str, arguments: bytes) -> None:
         node = self._plan.nodes[pointer_of(self._plan, path)]
@@ -247,6 +282,19 @@ def _answered(call: CallTask, given: Given, at_ms: int) -> Event:
     if given.error is not msgspec.UNSET:
         return TaskFaulted(now_ms=at_ms, path=call.path, attempt=call.attempt, error=_encode(given.error))
     return TaskCompleted(now_ms=at_ms, path=call.path, attempt=call.attempt, output=_encode(given.output))
+
+
+def _decided(question: OpenApproval, given: Given, at_ms: int) -> Event:
+    """`check_answers` has seen that the output is a decision."""
+    said = given.output
+    return Decided(
+        now_ms=at_ms,
+        path=question.path,
+        approval=question.approval,
+        decision=said["decision"],
+        by=said.get("by", "link"),
+        comment=said.get("comment"),
+    )
 
 
 def _ended(start: StartRun, given: Given, at_ms: int) -> Event:

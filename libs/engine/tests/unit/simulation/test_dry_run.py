@@ -300,3 +300,41 @@ def test_wrong_events_and_a_begin_out_of_range_are_refused_with_their_places() -
     assert [wrong.pointer for wrong in caught.value.mistakes] == ["/events/1", "/now"]
     with pytest.raises(msgspec.ValidationError, match="timezone"):
         asked(now="2026-01-01T00:00:00")
+
+
+ASK = """
+do:
+- ask:
+    call: human.approve
+    with:
+      title: Go?
+      notify: [{mail: {call: acme.mail, with: {link: '${ $approval.link }'}}}]
+      deadline: PT2H
+      onDeadline: reject
+      escalation: {after: PT1H, notify: [{louder: {call: acme.mail}}]}
+"""
+TOLD = {"mail": {"output": {}}, "louder": {"output": {}}}
+
+
+def test_a_decision_of_people_is_given_like_an_output() -> None:
+    given = {**TOLD, "ask": {"output": {"decision": "approve", "comment": "ok"}, "after": "PT90M"}}
+    done = simulate(ASK, given)
+    assert (done.output["decision"], done.output["comment"], done.elapsed_ms) == ("approve", "ok", 5_400_000)
+    assert done.unused == []
+
+
+def test_a_decision_that_comes_too_late_lets_the_deadline_decide() -> None:
+    done = simulate(ASK, {**TOLD, "ask": {"output": {"decision": "approve"}, "after": "PT3H"}})
+    assert (done.output["decision"], done.output["by"], done.elapsed_ms) == ("reject", "deadline", 7_200_000)
+
+
+def test_a_missing_decision_shows_the_question_and_no_link() -> None:
+    done = simulate(ASK, TOLD)
+    (missing,) = done.missing
+    assert (missing.function, missing.arguments["choices"]) == ("human.approve", ["approve", "reject"])
+    assert "vsec1" not in msgspec.json.encode(done).decode()
+
+
+def test_what_is_no_decision_is_refused() -> None:
+    with pytest.raises(RequestInvalid, match="decision of people"):
+        simulate(ASK, {"ask": {"output": {"yes": True}}})

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from visapi.cli.approval_commands import approvals
 from visapi.cli.demo_command import demo
 from visapi.cli.key_commands import keys
 from visapi.cli.limit_commands import limits
@@ -42,6 +43,7 @@ def _options(
 for _command in (up, down, status, demo, validate, simulate, deploy, limits):
     app.command()(_command)
 app.add_typer(runs, name="run")
+app.add_typer(approvals, name="approval")
 app.add_typer(keys, name="key")
 
 

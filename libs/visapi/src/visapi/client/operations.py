@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.contracts.keys import KeyPage, MadeKey, NewKey
 from visapi_common.contracts.limits import LimitPage
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
@@ -94,6 +95,27 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 
     def params(self) -> dict[str, str | list[str]]:
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value}
+
+
+def list_approvals(*, state: str, limit: int) -> Call[ApprovalPage]:
+    return Call(
+        method="GET",
+        path="/v1/approvals",
+        answer=ApprovalPage,
+        params={"state": state, "limit": str(limit)},
+        repeatable=True,
+    )
+
+
+def decide_approval(approval: str, decision: str, comment: str | None) -> Call[ApprovalView]:
+    """Decide on a question; the first decision counts, a later one is a 409."""
+    return Call(
+        method="POST",
+        path=f"/v1/approvals/{_part(approval)}/decide",
+        answer=ApprovalView,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(DecideApproval(decision, comment)),
+    )
 
 
 def list_runs(*, limit: int, cursor: str | None = None, filters: Filters | None = None) -> Call[RunPage]:

@@ -48,6 +48,7 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         *_COMMON,
         *_EGRESS,
         "VISAPI_POSTGRES_POOL",
+        "VISAPI_PUBLIC_URL",
         "VISAPI_SMTP_URL",
         "VISAPI_MAIL_FROM",
         "VISAPI_SLACK_TOKEN",

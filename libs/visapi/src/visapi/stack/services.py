@@ -96,6 +96,8 @@ def _own(name: str, parts: Parts) -> dict[str, str]:
         case nats_rights.NOTIFIER:
             return {
                 "VISAPI_POSTGRES_URL": parts.postgres.url("visapi_notifier"),
+                "VISAPI_PUBLIC_URL": parts.environ.get("VISAPI_PUBLIC_URL")
+                or f"http://{LOOPBACK}:{parts.ports['gateway']}",
                 "VISAPI_HANDLE_SECRET": parts.secrets.handle_secret,
                 "VISAPI_SEALING_KEY": parts.secrets.sealing_key,
             }

@@ -6,11 +6,12 @@ from typing import Protocol
 
 from visapi_common.contracts.gateway_bodies import Capabilities
 from visapi_common.contracts.payloads import INLINE_LIMIT
-from visapi_common.contracts.subjects import BUILTIN_FUNCTIONS
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core.errors import Fault
 from visapi_engine.definition.authentication import SCHEMES
+from visapi_engine.definition.catalog import ENGINE_FUNCTIONS
 from visapi_engine.definition.document import DSL_VERSIONS
+from visapi_engine.definition.functions import CATALOG
 from visapi_engine.definition.refusals import REFUSED
 from visapi_engine.definition.registry import CONSTRUCTS
 from visapi_engine.definition.schedule import KINDS
@@ -88,7 +89,7 @@ class System:
             dsl=DSL_VERSIONS[-1],
             dsl_versions=list(DSL_VERSIONS),
             tasks=sorted(CONSTRUCTS),
-            calls=[*CALLS, *BUILTIN_FUNCTIONS],
+            calls=[*CALLS, *CATALOG],
             schedules=list(KINDS),
             authentications=list(SCHEMES),
             refused=dict(REFUSED),
@@ -104,5 +105,6 @@ class System:
         )
 
     async def functions(self, tenant: str) -> Sequence[FunctionSpec]:
-        """What workers announced, the built-in ones included."""
-        return await self._store.functions(tenant)
+        """What workers announced, the built-in ones included, and what the engine does itself."""
+        announced = await self._store.functions(tenant)
+        return sorted([*announced, *ENGINE_FUNCTIONS.values()], key=lambda spec: (spec.name, spec.version))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_gateway.app.accept_events import AcceptEvents
+from visapi_gateway.app.approvals import Approvals
 from visapi_gateway.app.artifacts import Artifacts
 from visapi_gateway.app.authenticate import KeyRing
 from visapi_gateway.app.command_run import Commands
@@ -21,6 +22,7 @@ from visapi_gateway.app.simulate import Simulations
 from visapi_gateway.app.start_run import StartRun
 from visapi_gateway.app.system import System
 from visapi_gateway.http import (
+    routes_approvals,
     routes_artifacts,
     routes_commands,
     routes_dead_letters,
@@ -40,6 +42,7 @@ from visapi_gateway.http.lists import Cursors
 from visapi_gateway.http.mount import Gate, build_app
 from visapi_gateway.http.openapi import build_openapi
 from visapi_gateway.http.operation import Operation
+from visapi_gateway.http.routes_approvals import ApprovalRoutes
 from visapi_gateway.http.routes_artifacts import ArtifactRoutes
 from visapi_gateway.http.routes_commands import CommandRoutes
 from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
@@ -72,6 +75,7 @@ class UseCases:
     schedules: Schedules
     limits: ReadLimits
     artifacts: Artifacts
+    approvals: Approvals
     system: System
 
 
@@ -97,6 +101,7 @@ def operations() -> list[Operation]:
         routes_events,
         routes_schedules,
         routes_artifacts,
+        routes_approvals,
         routes_dead_letters,
         routes_limits,
         routes_secrets,
@@ -127,6 +132,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
         *CommandRoutes(cases.commands, cases.retry, cases.views).routes(),
         *EventRoutes(cases.events).routes(),
         *ArtifactRoutes(cases.artifacts).routes(),
+        *ApprovalRoutes(cases.approvals, cursors).routes(),
         *DeadLetterRoutes(cases.commands, cursors).routes(),
         *LimitRoutes(cases.limits, cursors).routes(),
         *ScheduleRoutes(cases.schedules, cursors).routes(),

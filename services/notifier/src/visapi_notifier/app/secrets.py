@@ -1,13 +1,15 @@
-"""Opens the secrets that the input of a call names, and keeps them out of what comes back."""
+"""Opens the secrets and makes the links that the input of a call names, and keeps them to ourselves."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
 
+from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import TaskMessage
-from visapi_common.core.secret_handles import run_key
+from visapi_common.core.approvals import link_named, revealed_links
+from visapi_common.core.secret_handles import Path, run_key
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.app.deliver import Effect
 from visapi_notifier.core import revealing
@@ -22,12 +24,12 @@ class SecretRows(Protocol):
 
 
 class Revealed:
-    """An input with its secrets, and what it takes to keep them to ourselves."""
+    """An input with its secrets and links, and what it takes to keep them to ourselves."""
 
-    def __init__(self, value: Any, secrets: Mapping[str, Opened]) -> None:
+    def __init__(self, value: Any, secrets: Mapping[str, Opened], links: Sequence[str] = ()) -> None:
         self.value = value
         self._secrets = secrets
-        self._hidden = revealing.values_of(secrets.values())
+        self._hidden = revealing.texts_of([*(opened.value for opened in secrets.values()), *links])
 
     def check_destination(self, host: str, port: int) -> None:
         """Raises `TaskFault` for a secret that may not be sent there."""
@@ -59,25 +61,49 @@ class Revealed:
 
 
 class Secrets:
-    """Without a key nothing is a handle, and no secret is ever opened."""
+    """Without the secret of handles nothing is a handle. `rows` is None where secrets cannot be opened."""
 
-    def __init__(self, rows: SecretRows | None, handle_secret: bytes | None) -> None:
+    def __init__(
+        self, rows: SecretRows | None, handle_secret: bytes | None, public_url: str | None = None
+    ) -> None:
         self._rows = rows
         self._handle_secret = handle_secret
+        self._public_url = public_url
 
     async def reveal(self, value: Any, message: TaskMessage) -> Revealed:
         """Raises `TaskFault` (authorization, 403) for a secret that is not there, and the ledger's faults."""
-        if self._rows is None or self._handle_secret is None:
+        if self._handle_secret is None:
             return Revealed(value, {})
         key = run_key(self._handle_secret, message.run)
-        names = {path[0] for path in revealing.paths_in(value, key)}
-        if not names:
+        paths = revealing.paths_in(value, key)
+        if not paths:
             return Revealed(value, {})
-        opened = await self._rows.open(message.tenant, names)
+        links = self._links(key, message.tenant, paths)
         try:
-            absent = sorted(names - opened.keys())
-            if absent:
-                raise NotAllowed(f"there is no secret called {', '.join(absent)}; store it, then retry")
-            return Revealed(revealing.reveal(value, key, opened), opened)
+            opened = await self._opened(message.tenant, {path[0] for path in paths - links.keys()})
+            values = links | {path: revealing.member(path, opened) for path in paths - links.keys()}
         except NotAllowed as refused:
             raise TaskFault(refused.error) from refused
+        return Revealed(revealing.reveal(value, key, values), opened, list(links.values()))
+
+    def _links(self, key: bytes, tenant: str, paths: Collection[Path]) -> dict[Path, str]:
+        """The links of approvals among what is named. Raises `TaskFault` where nobody knows their origin."""
+        named = [path for path in paths if link_named(path) is not None]
+        if not named:
+            return {}
+        if self._public_url is None:
+            detail = "links to approvals need the notifier's setting VISAPI_PUBLIC_URL; set it, then retry"
+            raise TaskFault(standard_error("configuration", 500, title="No public URL", detail=detail))
+        return revealed_links(key, tenant, self._public_url, named)
+
+    async def _opened(self, tenant: str, names: Collection[str]) -> Mapping[str, Opened]:
+        """Raises `NotAllowed`."""
+        if not names:
+            return {}
+        if self._rows is None:
+            raise NotAllowed("secrets cannot be opened here; the notifier needs VISAPI_SEALING_KEY")
+        opened = await self._rows.open(tenant, names)
+        absent = sorted(set(names) - opened.keys())
+        if absent:
+            raise NotAllowed(f"there is no secret called {', '.join(absent)}; store it, then retry")
+        return opened

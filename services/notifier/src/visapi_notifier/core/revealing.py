@@ -1,4 +1,4 @@
-"""Handles swapped for secrets in the input of a call, and secrets taken out of its answer. Pure."""
+"""Handles swapped for what they stand for in the input of a call, and that taken out of its answer. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -36,33 +36,34 @@ def paths_in(value: Any, key: bytes) -> set[Path]:
     return found
 
 
-def reveal(value: Any, key: bytes, secrets: Mapping[str, Opened]) -> Any:
-    """The input with its secrets. Raises `NotAllowed` for a member that a secret does not have."""
+def reveal(value: Any, key: bytes, values: Mapping[Path, Any]) -> Any:
+    """The input with the values of its handles."""
     if isinstance(value, str):
-        return _reveal_text(value, key, secrets)
+        return _reveal_text(value, key, values)
     if isinstance(value, dict):
-        return {name: reveal(inner, key, secrets) for name, inner in cast("dict[str, Any]", value).items()}
+        return {name: reveal(inner, key, values) for name, inner in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [reveal(inner, key, secrets) for inner in cast("list[Any]", value)]
+        return [reveal(inner, key, values) for inner in cast("list[Any]", value)]
     return value
 
 
-def _reveal_text(text: str, key: bytes, secrets: Mapping[str, Opened]) -> Any:
+def _reveal_text(text: str, key: bytes, values: Mapping[Path, Any]) -> Any:
     found = handles_in(text, key)
     if not found:
         return text
     if found[0][:2] == (0, len(text)):
-        return _member(found[0][2], secrets)
+        return values[found[0][2]]
     parts: list[str] = []
     end = 0
     for start, stop, path in found:
-        inner = _member(path, secrets)
+        inner = values[path]
         parts += [text[end:start], inner if isinstance(inner, str) else msgspec.json.encode(inner).decode()]
         end = stop
     return "".join([*parts, text[end:]])
 
 
-def _member(path: Path, secrets: Mapping[str, Opened]) -> Any:
+def member(path: Path, secrets: Mapping[str, Opened]) -> Any:
+    """What a handle names. Raises `NotAllowed` for a member that the secret does not have."""
     value = secrets[path[0]].value
     for name in path[1:]:
         if not isinstance(value, dict) or name not in value:
@@ -85,9 +86,9 @@ def _fits(allowed: str, host: str, port: int) -> bool:
     return host == wanted or (wanted.startswith("*.") and host.endswith(wanted[1:]))
 
 
-def values_of(secrets: Iterable[Opened]) -> list[str]:
+def texts_of(values: Iterable[Any]) -> list[str]:
     """The texts that must not come back, the longest first."""
-    found = {text for opened in secrets for text in _texts(opened.value) if len(text) >= SHORTEST}
+    found = {text for value in values for text in _texts(value) if len(text) >= SHORTEST}
     return sorted(found, key=len, reverse=True)
 
 

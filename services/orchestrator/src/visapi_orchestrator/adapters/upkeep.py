@@ -11,6 +11,7 @@ from visapi_orchestrator.core.open_tasks import Known
 
 _UPKEEP = load_queries("visapi_orchestrator.adapters", "sql/upkeep.sql")
 _TASKS = load_queries("visapi_orchestrator.adapters", "sql/tasks.sql")
+_APPROVALS = load_queries("visapi_orchestrator.adapters", "sql/approvals.sql")
 _EVENTS = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(FunctionSpec).decode
@@ -67,6 +68,12 @@ class PostgresUpkeep:
         """Forget events older than 7 days; how many."""
         with pg_faults():
             status = await self._pool.execute(_EVENTS["sweep_events"], limit)
+        return int(status.rpartition(" ")[2])
+
+    async def sweep_approvals(self, limit: int) -> int:
+        """Forget questions that were over 30 days ago; how many."""
+        with pg_faults():
+            status = await self._pool.execute(_APPROVALS["sweep_approvals"], limit)
         return int(status.rpartition(" ")[2])
 
     async def ensure_partitions(self, days_ahead: int) -> int:

@@ -17,6 +17,7 @@ from visapi_common.contracts.task_messages import FunctionSpec, Registered, Regi
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
+from visapi_engine.definition.catalog import ENGINE_FUNCTIONS
 from visapi_orchestrator.core.open_tasks import Known
 
 _RETRY_S = 0.5
@@ -136,6 +137,8 @@ def refusal_of(registration: Registration) -> str | None:
     """Why a registration is refused; None when it is not. Names are those of NATS subjects."""
     owner = registration.tenant
     for function in registration.functions:
+        if function.name in ENGINE_FUNCTIONS:
+            return f"{function.name} is carried out by the engine itself; no worker may announce it"
         builtin = function.name in subjects.BUILTIN_FUNCTIONS
         if builtin != (owner == subjects.BUILTIN):
             whose = "VisAPI's own" if builtin else "no function of VisAPI's own"

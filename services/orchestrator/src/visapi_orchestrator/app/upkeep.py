@@ -1,4 +1,4 @@
-"""What grows old or must exist ahead of time: idempotency keys, events, partitions."""
+"""What grows old or must exist ahead of time: idempotency keys, events, approvals, partitions."""
 
 import asyncio
 from typing import Protocol
@@ -16,6 +16,7 @@ _DAYS_AHEAD = 7
 class AgingRows(Protocol):
     async def sweep_idempotency(self, limit: int) -> int: ...
     async def sweep_events(self, limit: int) -> int: ...
+    async def sweep_approvals(self, limit: int) -> int: ...
     async def ensure_partitions(self, days_ahead: int) -> int: ...
 
 
@@ -28,7 +29,8 @@ async def keep_tidy(rows: AgingRows) -> None:
             made = await rows.ensure_partitions(_DAYS_AHEAD)
             if made:
                 log.info("partitions_made", count=made)
-            swept = [await rows.sweep_idempotency(_LIMIT), await rows.sweep_events(_LIMIT)]
+            sweeps = (rows.sweep_idempotency, rows.sweep_events, rows.sweep_approvals)
+            swept = [await sweep(_LIMIT) for sweep in sweeps]
             if _LIMIT in swept:
                 wait_s = _MORE_S
         except Fault as fault:

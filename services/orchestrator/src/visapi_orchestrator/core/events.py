@@ -4,14 +4,24 @@ Results come before what people asked for and before timers, so that an answer t
 time is never beaten by a timeout of the same batch.
 """
 
+from typing import Literal
+
 import msgspec
 
-from visapi_common.contracts.engine_messages import ChildEnd, InboxBody, InboxKind, Outcome, TaskResult
+from visapi_common.contracts.engine_messages import (
+    ApprovalDecided,
+    ChildEnd,
+    InboxBody,
+    InboxKind,
+    Outcome,
+    TaskResult,
+)
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.events import (
     CancelRequested,
     ChildEnded,
+    Decided,
     Event,
     EventArrived,
     Resolved,
@@ -34,6 +44,7 @@ _NO_ERROR = _encode(
     standard_error("runtime", 500, title="Failed", detail="the worker reported a failure without an error")
 )
 
+_decode_decided = msgspec.json.Decoder(ApprovalDecided).decode
 _decode_child = msgspec.json.Decoder(ChildEnd).decode
 
 Values = dict[int, bytes]
@@ -77,14 +88,25 @@ def result_event(result: TaskResult, values: Values, now_ms: int) -> Event:
 
 def inbox_event(row: InboxRow, now_ms: int, values: Values) -> Event | None:
     """What an inbox row says; None for a row that no release of ours can have meant."""
-    if row.kind is InboxKind.EVENT:
-        return EventArrived(now_ms=now_ms, event=row.body)
-    if row.kind is InboxKind.CHILD:
-        return _child_ended(row, now_ms, values)
-    body = inbox_body(row)
-    if body is None:
-        return None
     match row.kind:
+        case InboxKind.EVENT:
+            return EventArrived(now_ms=now_ms, event=row.body)
+        case InboxKind.CHILD:
+            return _child_ended(row, now_ms, values)
+        case InboxKind.APPROVAL:
+            return _decided(row, now_ms)
+        case _:
+            body = inbox_body(row)
+            return None if body is None else _commanded(row, row.kind, body, now_ms=now_ms, values=values)
+
+
+_Commands = Literal[InboxKind.CANCEL, InboxKind.SUSPEND, InboxKind.RESUME, InboxKind.RETRY, InboxKind.RESOLVE]
+
+
+def _commanded(
+    row: InboxRow, kind: _Commands, body: InboxBody, *, now_ms: int, values: Values
+) -> Event | None:
+    match kind:
         case InboxKind.CANCEL:
             return CancelRequested(now_ms=now_ms, actor=body.actor, reason=body.reason)
         case InboxKind.SUSPEND:
@@ -110,6 +132,21 @@ def _child_ended(row: InboxRow, now_ms: int, values: Values) -> Event | None:
         status=RunStatus(end.status),
         output=values.get(id(row)),
         error=None if end.error is None else _encode(end.error),
+    )
+
+
+def _decided(row: InboxRow, now_ms: int) -> Event | None:
+    try:
+        told = _decode_decided(row.body)
+    except msgspec.DecodeError:
+        return None
+    return Decided(
+        now_ms=now_ms,
+        path=told.path,
+        approval=str(told.approval),
+        decision=told.decision,
+        by=told.by,
+        comment=told.comment,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a run asks of others: children to start and to cancel, a parent to tell, events. Pure."""
+"""What a run asks of others: children to start and to cancel, a parent to tell, events, people. Pure."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -16,7 +16,16 @@ from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.event_keys import shape_and_key
-from visapi_engine.machine.commands import Command, DropRun, Emit, StartRun, Subscribe, Unsubscribe
+from visapi_engine.machine.commands import (
+    CloseApproval,
+    Command,
+    DropRun,
+    Emit,
+    OpenApproval,
+    StartRun,
+    Subscribe,
+    Unsubscribe,
+)
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.core.facts import Facts
 
@@ -76,6 +85,8 @@ class Family:
     subscribe: list[Subscribe] = field(default_factory=list[Subscribe])
     unsubscribe: list[str] = field(default_factory=list[str])
     emit: list[Emit] = field(default_factory=list[Emit])
+    asking: list[OpenApproval] = field(default_factory=list[OpenApproval])
+    closing: list[CloseApproval] = field(default_factory=list[CloseApproval])
 
     def ask(self, command: Command, facts: Facts) -> None:
         """Take a command that concerns others; starting a run needs its definition first."""
@@ -88,6 +99,10 @@ class Family:
                 self.unsubscribe.append(command.path)
             case Emit():
                 self.emit.append(command)
+            case OpenApproval():
+                self.asking.append(command)
+            case CloseApproval():
+                self.closing.append(command)
             case _:
                 return
 

@@ -16,6 +16,7 @@ from visapi_orchestrator.core.events import resolutions_of
 from visapi_orchestrator.core.facts import Facts
 from visapi_orchestrator.core.family import Family
 from visapi_orchestrator.core.flow import ask_of, leave_of
+from visapi_orchestrator.core.plan_approvals import plan_approvals
 from visapi_orchestrator.core.plan_family import plan_family
 from visapi_orchestrator.core.said import Said
 from visapi_orchestrator.core.tasks import Outgoing
@@ -78,6 +79,7 @@ def plan(steps: Iterable[Step], *, record: bool) -> WriteSet:
             rows.leaves.append(leaves)
         if step.family is not None:
             plan_family(rows, step.facts, step.family)
+            plan_approvals(rows, step.facts, step.family)
         if record:
             rows.recorded.run.append(step.facts.run)
             rows.recorded.revision.append(step.facts.revision)

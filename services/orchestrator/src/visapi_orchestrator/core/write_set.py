@@ -1,8 +1,8 @@
 """The columns that one batch writes, ready for `unnest`: lists of equal length per relation.
 
 The hot relations are written by one statement; rarer ones by a second (`has_rest`), what concerns
-other runs and events by a third (`has_family`), all in one transaction. Every row names its run, and
-is written only if that run was really updated.
+other runs and events by a third (`has_family`), questions to people by a fourth (`has_approvals`), all
+in one transaction. Every row names its run, and is written only if that run was really updated.
 """
 
 from dataclasses import dataclass, field, fields
@@ -184,6 +184,42 @@ class Emitted:
 
 
 @dataclass(slots=True)
+class Asked:
+    """Questions to people; `approvers` and `keys` are JSON arrays."""
+
+    run: list[UUID] = field(default_factory=_uuids)
+    tenant: list[str] = field(default_factory=_texts)
+    id: list[str] = field(default_factory=_texts)
+    path: list[str] = field(default_factory=_texts)
+    workflow: list[str] = field(default_factory=_texts)
+    task: list[str] = field(default_factory=_texts)
+    shown: list[bytes] = field(default_factory=_blobs)
+    approvers: list[str] = field(default_factory=_texts)
+    keys: list[str] = field(default_factory=_texts)
+    asked_ms: list[int] = field(default_factory=_ints)
+    expires_ms: list[int | None] = field(default_factory=list[int | None])
+
+
+@dataclass(slots=True)
+class Answered:
+    """Questions that are over."""
+
+    run: list[UUID] = field(default_factory=_uuids)
+    tenant: list[str] = field(default_factory=_texts)
+    id: list[str] = field(default_factory=_texts)
+    state: list[str] = field(default_factory=_texts)
+    decision: list[str | None] = field(default_factory=list[str | None])
+    comment: list[str | None] = field(default_factory=list[str | None])
+    decided_by: list[str | None] = field(default_factory=list[str | None])
+    at_ms: list[int] = field(default_factory=_ints)
+
+    def expired(self) -> tuple[list[str], list[str]]:
+        """Tenants and ids of those that nobody may have decided."""
+        late = [place for place, state in enumerate(self.state) if state == "expired"]
+        return [self.tenant[place] for place in late], [self.id[place] for place in late]
+
+
+@dataclass(slots=True)
 class WriteSet:
     live: Live = field(default_factory=Live)
     ended: Ended = field(default_factory=Ended)
@@ -204,13 +240,15 @@ class WriteSet:
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     gone_subscriptions: Keys = field(default_factory=Keys)
     emitted: Emitted = field(default_factory=Emitted)
+    asked: Asked = field(default_factory=Asked)
+    answered: Answered = field(default_factory=Answered)
     asks: list[Ask] = field(default_factory=list[Ask])
     leaves: list[Leave] = field(default_factory=list[Leave])
 
     @property
     def needs_transaction(self) -> bool:
         """Whether more than the one statement of most transitions is needed."""
-        rare = self.has_rest or self.has_family or self.has_flow
+        rare = self.has_rest or self.has_family or self.has_flow or self.has_approvals
         return rare or bool(self.attributes.run or self.cancelled.run)
 
     @property
@@ -247,3 +285,8 @@ class WriteSet:
             or self.gone_subscriptions.run
             or self.emitted.run
         )
+
+    @property
+    def has_approvals(self) -> bool:
+        """Whether people are asked, or no longer."""
+        return bool(self.asked.run or self.answered.run)

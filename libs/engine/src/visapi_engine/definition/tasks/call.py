@@ -11,6 +11,7 @@ import msgspec
 
 from visapi_engine.definition.announced import check_announced
 from visapi_engine.definition.build import Build, Construct, Place
+from visapi_engine.definition.catalog import APPROVE
 from visapi_engine.definition.data_flow import on_uncertain
 from visapi_engine.definition.functions import (
     HTTP_FUNCTION,
@@ -23,8 +24,9 @@ from visapi_engine.definition.functions import (
 from visapi_engine.definition.http_call import HttpCall, compile_http
 from visapi_engine.definition.openapi_call import compile_openapi
 from visapi_engine.definition.pointers import join
-from visapi_engine.definition.program import CallNode, Common, DoNode, Literal, SetNode, Template
+from visapi_engine.definition.program import ApproveNode, CallNode, Common, DoNode, Literal, SetNode, Template
 from visapi_engine.definition.shapes import as_object, as_text
+from visapi_engine.definition.tasks.approve import compile_approve
 from visapi_engine.definition.tasks.lists import compile_task
 from visapi_engine.definition.templates import CALL, template
 
@@ -36,7 +38,9 @@ _OUTBOUND: Mapping[str, tuple[str, Callable[[Build, Any, str, frozenset[str]], H
 }
 
 
-def compile_call(build: Build, place: Place, body: dict[str, Any], common: Common) -> CallNode | DoNode:
+def compile_call(
+    build: Build, place: Place, body: dict[str, Any], common: Common
+) -> CallNode | DoNode | ApproveNode:
     name = as_text(build.findings, body["call"], place.at("call"), "`call`")
     if name is None:
         return _call(place, common, FunctionName("", None), Literal(None))
@@ -52,6 +56,8 @@ def compile_call(build: Build, place: Place, body: dict[str, Any], common: Commo
     )
     if function is None:
         return _call(place, common, FunctionName("", None), Literal(None))
+    if function.name == APPROVE:
+        return compile_approve(build, place, body, common)
     before = len(build.findings.errors)
     arguments = _arguments(build, place, body)
     if isinstance(body.get("with", {}), dict):

@@ -1,0 +1,173 @@
+"""`call: human.approve`: a question stays open until somebody decides, or its deadline passes.
+
+Nothing is held meanwhile: the approval is a row, the decision comes through the run's inbox, deadline
+and escalation are timers. The notifying tasks are tasks like any other, within this one; an error of
+theirs that nothing catches is this task's. The first decision counts; a rejection is an output.
+"""
+
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.core.approvals import ANYBODY, approval_id, link_digest, link_key
+from visapi_engine.definition.program import ApproveNode
+from visapi_engine.machine import paths
+from visapi_engine.machine.commands import OpenApproval
+from visapi_engine.machine.evaluation import evaluate, instant, span
+from visapi_engine.machine.events import Decided
+from visapi_engine.machine.faults import TaskFault, runtime_fault, timeout_fault
+from visapi_engine.machine.nodes import retried
+from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
+from visapi_engine.machine.state import ApproveFrame, Closing
+from visapi_engine.machine.transition import Task, Transition
+
+FAULT = "fault"
+DATA_MAX = 64 * 1024
+"""Bytes of `data`, as JSON: people read it."""
+DECIDED, EXPIRED = "decided", "expired"
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Choice = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+
+
+class _Question(msgspec.Struct, rename="camel"):
+    """The evaluated arguments (`definition.catalog.APPROVE_INPUT`)."""
+
+    title: Name
+    text: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
+    data: Any = None
+    choices: Annotated[list[Choice], msgspec.Meta(min_length=1, max_length=8)] = msgspec.field(
+        default_factory=lambda: ["approve", "reject"]
+    )
+    approvers: Annotated[list[Name], msgspec.Meta(max_length=50)] = []
+    on_deadline: str = FAULT
+
+
+def begin(tx: Transition, task: Task, node: ApproveNode) -> Outcome:
+    block = retried.block(tx, task.parent)
+    if block is not None and task.path in block.memo:
+        return Completed(block.memo[task.path], recalled=True)
+    frame = _frame(tx, task, node)
+    tx.open(task, frame)
+    _ask(tx, task, frame)
+    if node.notify is not None:
+        tx.enter(node.notify, task, 0, task.input)
+    return Opened()
+
+
+def _frame(tx: Transition, task: Task, node: ApproveNode) -> ApproveFrame:
+    """Raises `TaskFault` for a question that cannot be asked."""
+    asked = {
+        key: evaluate(tx, inner, task, task.input, input=task.input) for key, inner in node.question.items()
+    }
+    if node.escalation is not None:
+        more = evaluate(tx, node.escalation.approvers, task, task.input, input=task.input)
+        asked["approvers"] = [*_listed(asked.get("approvers", [])), *_listed(more)]
+    question = _checked(asked, node.pointer)
+    shown = {
+        "title": question.title,
+        "text": question.text,
+        "data": question.data,
+        "choices": question.choices,
+    }
+    return ApproveFrame(
+        approval=str(approval_id(UUID(tx.run), task.path)),
+        shown=msgspec.Raw(msgspec.json.encode(shown)),
+        choices=question.choices,
+        approvers=list(dict.fromkeys(question.approvers)),
+        on_deadline=question.on_deadline,
+        asked=tx.now_ms,
+        due=None if node.deadline is None else tx.now_ms + span(tx, node.deadline, task),
+        escalate_at=None if node.escalation is None else tx.now_ms + span(tx, node.escalation.after, task),
+        input=None if node.escalation is None else task.input,
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
+
+
+def _checked(asked: dict[str, Any], pointer: str) -> _Question:
+    try:
+        question = msgspec.convert(asked, _Question)
+    except msgspec.ValidationError as wrong:
+        raise _refused(pointer, f"human.approve does not take this: {wrong}") from wrong
+    if len(set(question.choices)) < len(question.choices):
+        raise _refused(pointer, "two of the choices of human.approve are alike")
+    if question.on_deadline not in (FAULT, *question.choices):
+        allowed = ", ".join([FAULT, *question.choices])
+        raise _refused(pointer, f"onDeadline is {question.on_deadline!r}; it must be one of {allowed}")
+    if len(msgspec.json.encode(question.data)) > DATA_MAX:
+        raise _refused(pointer, f"the data of an approval has at most {DATA_MAX} bytes as JSON; show less")
+    return question
+
+
+def _refused(pointer: str, detail: str) -> TaskFault:
+    return runtime_fault(pointer, "Question cannot be asked", detail)
+
+
+def _ask(tx: Transition, task: Task, frame: ApproveFrame) -> None:
+    """Open the approval and start its clocks."""
+    limits = [limit for limit in (frame.due, tx.deadline_ms(task.path)) if limit is not None]
+    approval = approval_id(UUID(tx.run), task.path)
+    people = [ANYBODY, *frame.approvers]
+    tx.commands.append(
+        OpenApproval(
+            path=task.path,
+            approval=frame.approval,
+            name=task.node.name,
+            shown=bytes(frame.shown),
+            approvers=people,
+            keys=[link_digest(link_key(tx.handle_key, approval, person)).hex() for person in people],
+            asked_ms=frame.asked,
+            expires_ms=min(limits, default=None),
+        )
+    )
+    if frame.due is not None:
+        tx.set_timer(task.path, paths.DEADLINE, frame.due)
+    if frame.escalate_at is not None:
+        tx.set_timer(task.path, paths.ESCALATE, frame.escalate_at)
+
+
+def reopen(tx: Transition, task: Task, frame: ApproveFrame) -> None:
+    """Ask again after the run was taken up: the links that people have go on working."""
+    frame.closing = None
+    _ask(tx, task, frame)
+
+
+def child_completed() -> Outcome:
+    """People were told; what the notifying tasks gave is of no concern."""
+    return Opened()
+
+
+def timer_fired(tx: Transition, task: Task, node: ApproveNode, frame: ApproveFrame, kind: str) -> Outcome:
+    if kind == paths.ESCALATE:
+        assert node.escalation is not None
+        frame.escalate_at = None
+        tx.drop_timer(task.path, paths.ESCALATE)
+        tx.enter(node.escalation.notify, task, 0, frame.input)
+        return Opened()
+    if frame.on_deadline == FAULT:
+        frame.closing = Closing(EXPIRED, tx.now_ms, by="deadline")
+        return Faulted(timeout_fault(node.pointer, "nobody decided before the deadline").error)
+    return _decide(tx, task, frame, Closing(EXPIRED, tx.now_ms, frame.on_deadline, None, "deadline"))
+
+
+def decided(tx: Transition, task: Task, frame: ApproveFrame, event: Decided) -> Outcome:
+    """Somebody decided; that it is one of the choices was checked where it came in."""
+    closing = Closing(DECIDED, tx.now_ms, event.decision, event.comment, event.by)
+    return _decide(tx, task, frame, closing)
+
+
+def _decide(tx: Transition, task: Task, frame: ApproveFrame, closing: Closing) -> Outcome:
+    frame.closing = closing
+    tx.cancel_below(task.path)
+    output = {
+        "decision": closing.decision,
+        "comment": closing.comment,
+        "by": closing.by,
+        "at": instant(closing.at)["iso8601"],
+    }
+    retried.remember(retried.block(tx, task.parent), task.path, output)
+    return Completed(output)

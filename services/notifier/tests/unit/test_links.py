@@ -1,0 +1,52 @@
+"""Links of approvals, made from their handles at the moment when they are sent."""
+
+from uuid import UUID
+
+import pytest
+
+from visapi_common.contracts.engine_messages import WorkflowRef
+from visapi_common.contracts.payloads import NULL
+from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.core.approvals import link_handle, link_key, parse_token
+from visapi_common.core.secret_handles import run_key
+from visapi_common.worker.faults import TaskFault
+from visapi_notifier.app.secrets import Secrets
+
+SECRET = bytes(32)
+RUN = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d")
+APPROVAL = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3e")
+KEY = run_key(SECRET, RUN)
+MESSAGE = TaskMessage(
+    run=RUN,
+    path="/do/0/mail",
+    attempt=1,
+    tenant="default",
+    function="notify.email",
+    workflow=WorkflowRef("a", "b", "1.0.0"),
+    name="mail",
+    pointer="/do/0/mail",
+    input=NULL,
+    effect_key="",
+    token="",
+    reply="",
+)
+
+
+async def test_a_handle_within_a_text_becomes_the_approvers_link() -> None:
+    secrets = Secrets(None, SECRET, "https://v.example/")
+    handle = link_handle(KEY, APPROVAL, "mia@example.com")
+    revealed = await secrets.reveal({"text": f"Decide: {handle}!"}, MESSAGE)
+    text: str = revealed.value["text"]
+    assert text.startswith("Decide: https://v.example/approve/default.")
+    token = parse_token(text.removesuffix("!").rpartition("/")[2])
+    assert token == ("default", APPROVAL, link_key(KEY, APPROVAL, "mia@example.com"))
+
+
+async def test_a_handle_of_another_run_stays_text() -> None:
+    handle = link_handle(run_key(SECRET, APPROVAL), APPROVAL, "")
+    assert (await Secrets(None, SECRET, "https://v.example").reveal(handle, MESSAGE)).value == handle
+
+
+async def test_without_a_public_url_the_task_faults_and_says_which_setting_is_missing() -> None:
+    with pytest.raises(TaskFault, match="VISAPI_PUBLIC_URL"):
+        await Secrets(None, SECRET).reveal(link_handle(KEY, APPROVAL, ""), MESSAGE)

@@ -1,0 +1,44 @@
+-- Questions to people: part of the transition's transaction, after `write_batch`, for runs that it has
+-- updated ($1).
+
+-- name: write_approvals
+-- Of one approval the last word alone is given, so no row is touched twice.
+with done as (select id from unnest($1::uuid[]) as d (id)),
+closed as (
+    update approvals a
+    set state = c.state, decision = c.decision, comment = c.comment, decided_by = c.decided_by,
+        closed_at = to_timestamp(c.at_ms / 1000.0)
+    from unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])
+        as c (run, tenant, id, state, decision, comment, decided_by, at_ms)
+    join done d on d.id = c.run
+    where a.tenant = c.tenant and a.id = c.id and a.state = 'open'
+)
+insert into approvals (
+    tenant, id, run, path, workflow, task, shown, approvers, keys, asked_at, expires_at
+)
+select
+    o.tenant, o.id, o.run, o.path, o.workflow, o.task, o.shown,
+    array(select jsonb_array_elements_text(o.approvers::jsonb)),
+    array(select decode(key, 'hex') from jsonb_array_elements_text(o.keys::jsonb) as k (key)),
+    to_timestamp(o.asked_ms / 1000.0), to_timestamp(o.expires_ms / 1000.0)
+from unnest(
+    $10::uuid[], $11::text[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::bytea[], $17::text[],
+    $18::text[], $19::bigint[], $20::bigint[]
+) as o (run, tenant, id, path, workflow, task, shown, approvers, keys, asked_ms, expires_ms)
+join done d on d.id = o.run
+on conflict (tenant, id) do update set
+    state = 'open', shown = excluded.shown, workflow = excluded.workflow, approvers = excluded.approvers,
+    keys = excluded.keys, asked_at = excluded.asked_at, expires_at = excluded.expires_at,
+    decision = null, comment = null, decided_by = null, closed_at = null
+
+-- name: decided_meanwhile
+-- Those of a list that somebody decided before the transition could let them expire.
+select a.id from approvals a
+join unnest($1::text[], $2::uuid[]) as e (tenant, id) on a.tenant = e.tenant and a.id = e.id
+where a.state = 'decided'
+
+-- name: sweep_approvals
+-- What is over stays for 30 days, for whoever opens an old link.
+delete from approvals where ctid = any(array(
+    select ctid from approvals where state <> 'open' and closed_at < now() - interval '30 days' limit $1
+))
