@@ -139,6 +139,20 @@ async def test_of_two_opposite_decisions_at_once_one_counts_and_the_other_is_tol
         assert told["by"] == (MIA if answers[0].status_code == 303 else "link")
 
 
+async def test_the_same_decision_sent_twice_is_one_that_counted(gateway: Any) -> None:
+    question = await ask(gateway)
+    for _ in range(2):
+        assert (await question.submit("approve", MIA, "fine")).status_code == 303
+    assert (await question.submit("approve", MIA)).status_code == 409
+    assert (await question.submit("approve", comment="fine")).status_code == 409
+    other = await ask(gateway)
+    body = {"decision": "reject", "comment": "no"}
+    for _ in range(2):
+        decided = await gateway.http.post(f"/v1/approvals/{other.id}/decide", json=body)
+        assert (decided.status_code, decided.json()["decision"]) == (200, "reject")
+    assert len(await question.told()) == len(await other.told()) == 1
+
+
 @pytest.mark.parametrize("state", ["expired", "cancelled"])
 async def test_a_question_that_is_over_is_gone(gateway: Any, state: str) -> None:
     question = await ask(gateway)

@@ -6,17 +6,25 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.engine_messages import InboxKind, Outcome, TaskResult, WorkflowRef
+from visapi_common.contracts.engine_messages import (
+    ApprovalDecided,
+    InboxKind,
+    Outcome,
+    TaskResult,
+    WorkflowRef,
+)
 from visapi_common.contracts.payloads import inline
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.core.approvals import decision_key
 from visapi_common.core.effect_key import effect_key, task_token
-from visapi_engine.machine.commands import CallTask, DropTask, DropTimer, HoldTask, SetTimer
+from visapi_engine.machine.commands import CallTask, CloseApproval, DropTask, DropTimer, HoldTask, SetTimer
 from visapi_engine.machine.events import TaskUncertain, TimerFired
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.core.events import events_of
 from visapi_orchestrator.core.facts import Facts, InboxRow
+from visapi_orchestrator.core.family import Family
 from visapi_orchestrator.core.plan import Step, plan
 from visapi_orchestrator.core.said import DueTimer, Said, group
 from visapi_orchestrator.core.tasks import task_of
@@ -164,3 +172,39 @@ def test_a_tasks_message_says_where_to_answer_and_what_the_deadline_is():
     assert message.reply == "visapi.engine.1.result"
     assert message.deadline == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
     assert message.trace == "00-aa-bb-01"
+
+
+def decided(approval: UUID = OTHER) -> InboxRow:
+    body = ApprovalDecided("/do/0/ask", approval, "approve", "link")
+    return InboxRow(decision_key(approval), InboxKind.APPROVAL, msgspec.json.encode(body))
+
+
+def kinds(*inbox: InboxRow) -> list[str]:
+    """What the machine hears of a batch with these rows, a result and a timer, in order."""
+    said = Said(RUN, results=[TaskResult(RUN, "/do/1/b", 1, "t", Outcome.COMPLETED)])
+    said.timers.append(DueTimer("/do/0/ask#deadline", 1000))
+    return [type(event).__name__ for event in events_of(said, facts(inbox=inbox), {}, 5)]
+
+
+def test_a_decision_of_people_comes_before_everything_that_might_close_its_question():
+    body = b'{"actor":"ann"}'
+    cancel, resume = InboxRow("c", InboxKind.CANCEL, body), InboxRow("r", InboxKind.RESUME, body)
+    for earlier, name in ((cancel, "CancelRequested"), (resume, "ResumeRequested")):
+        assert kinds(earlier, decided()) == ["Decided", "TaskCompleted", name, "TimerFired"]
+
+
+def test_a_run_that_was_suspended_before_hears_of_a_decision_as_a_suspended_run():
+    body = b'{"actor":"ann"}'
+    suspend, resume = InboxRow("s", InboxKind.SUSPEND, body), InboxRow("r", InboxKind.RESUME, body)
+    order = ["SuspendRequested", "Decided", "TaskCompleted", "ResumeRequested", "TimerFired"]
+    assert kinds(suspend, decided(), resume) == order
+    assert kinds(decided(), suspend)[:1] == ["Decided"]
+
+
+def test_who_closes_a_question_says_which_decisions_it_knows_of():
+    close = CloseApproval(str(OTHER), "cancelled", 5)
+    known = [step(), step(known=facts(inbox=(decided(),)))]
+    for one in known:
+        one.family = Family(closing=[close])
+    rows = plan(known, record=False)
+    assert (rows.unheard.run, rows.unheard.key) == ([RUN], [decision_key(OTHER)])

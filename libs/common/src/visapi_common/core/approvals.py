@@ -38,6 +38,11 @@ def approval_id(run: UUID, path: str) -> UUID:
     return uuid7_from(time_ms_of(run), int.from_bytes(digest[:10], "big"))
 
 
+def decision_key(approval: UUID | str) -> str:
+    """The key of a decision in the inbox of the run that asks."""
+    return f"approval:{approval}"
+
+
 def link_key(run_key: bytes, approval: UUID, approver: str) -> str:
     """What opens an approval for one approver: 256 bits that nobody can guess."""
     mac = hmac.digest(run_key, b"approval" + approval.bytes + approver.encode(), "sha256")

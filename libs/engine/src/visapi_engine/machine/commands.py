@@ -122,7 +122,8 @@ class OpenApproval(msgspec.Struct, frozen=True, tag="ask", omit_defaults=True):
 class CloseApproval(msgspec.Struct, frozen=True, tag="unask", omit_defaults=True):
     """The approval is decided, expired or cancelled, if it still is open.
 
-    One that was decided meanwhile cannot expire: then nothing of the transition may be written.
+    A run that has not heard yet what was decided may not close it: then nothing of the transition may be
+    written.
     """
 
     approval: str

@@ -14,7 +14,7 @@ import msgspec
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.contracts.engine_messages import ApprovalDecided, InboxKind
 from visapi_common.contracts.problems import FieldError
-from visapi_common.core.approvals import ANYBODY, Token, link_digest
+from visapi_common.core.approvals import ANYBODY, Token, decision_key, link_digest
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.app.command_run import Hint, InboxRow
 from visapi_gateway.core.scopes import Principal
@@ -106,7 +106,7 @@ class Approvals:
             raise ProblemError("invalid_body", f"/decision: {detail}", status=400, errors=wrong)
         counted = view.state == OPEN and await self._record(who.tenant, view, wanted, who.actor)
         now = view_of(await self._row(who.tenant, approval))
-        if not counted:
+        if not (counted or _is_of(now, wanted, who.actor)):
             raise _over(now)
         return now
 
@@ -125,17 +125,19 @@ class Approvals:
         if found is None:
             return None
         view, holder = found
+        by = BY_LINK if holder == ANYBODY else holder
         counted = False
         if view.state == OPEN and wanted.decision in view.choices:
-            counted = await self._record(token.tenant, view, wanted, BY_LINK if holder == ANYBODY else holder)
+            counted = await self._record(token.tenant, view, wanted, by)
             view = view_of(await self._row(token.tenant, token.approval))
-        return view, holder, counted
+        return view, holder, counted or _is_of(view, wanted, by)
 
     async def _record(self, tenant: str, view: ApprovalView, wanted: DecideApproval, by: str) -> bool:
-        comment = (wanted.comment or "").strip() or None
+        comment = _comment(wanted)
         body = ApprovalDecided(view.pointer, view.id, wanted.decision, by, comment)
-        key = f"approval:{view.id}"
-        told = InboxRow(view.run, key, tenant, InboxKind.APPROVAL.value, msgspec.json.encode(body))
+        told = InboxRow(
+            view.run, decision_key(view.id), tenant, InboxKind.APPROVAL.value, msgspec.json.encode(body)
+        )
         counted = await self._store.decide(Verdict(view.id, tenant, wanted.decision, comment, by, told))
         if counted:
             self._hint(view.run)
@@ -171,6 +173,16 @@ def view_of(row: ApprovalRow) -> ApprovalView:
         closed_at=row.closed_at,
         links=links,
     )
+
+
+def _comment(wanted: DecideApproval) -> str | None:
+    return (wanted.comment or "").strip() or None
+
+
+def _is_of(view: ApprovalView, wanted: DecideApproval, by: str) -> bool:
+    """Whether this very decision counted before: an answer that was lost, a form that was sent twice."""
+    said = (view.decision, view.comment, view.decided_by)
+    return said == (wanted.decision, _comment(wanted), by)
 
 
 def _over(view: ApprovalView) -> ProblemError:

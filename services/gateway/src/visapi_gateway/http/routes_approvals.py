@@ -62,7 +62,8 @@ DECIDE = Operation(
     "decideApproval",
     "Decide with a key",
     {200: Answers("The decision is committed; the run hears of it.", ApprovalView)},
-    description="The first decision counts, whoever makes it; a later one is told who made it.",
+    description="The first decision counts, whoever makes it; a later one is told who made it. "
+    "The same decision of the same key again is the first one.",
     tag=_TAG,
     scope="runs:write",
     body=DecideApproval,

@@ -11,8 +11,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody, InboxKind, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
-from visapi_common.core.errors import TransientFault
-from visapi_orchestrator.adapters import flow
+from visapi_orchestrator.adapters import approvals, flow
 from visapi_orchestrator.core.facts import Facts, InboxRow
 from visapi_orchestrator.core.family import Definition
 from visapi_orchestrator.core.flow import Verdict
@@ -21,7 +20,6 @@ from visapi_orchestrator.core.write_set import Attributes, WriteSet
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/transitions.sql")
 _ATTRIBUTES = load_queries("visapi_orchestrator.adapters", "sql/attributes.sql")
-_APPROVALS = load_queries("visapi_orchestrator.adapters", "sql/approvals.sql")
 _FAMILY = load_queries("visapi_orchestrator.adapters", "sql/family.sql")
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 """Settings of the pool. Planning `write_batch` anew costs more than running it for one run (0.8 against
@@ -60,6 +58,8 @@ class PostgresLedger:
     async def _write_with_rest(self, connection: Connection, rows: WriteSet) -> Written:
         async with connection.transaction():
             verdict = await _admitted(connection, rows) if rows.has_flow else Verdict()
+            if rows.has_approvals:
+                rows.drop(await approvals.unheard(connection, rows))
             if rows.attributes.run:
                 await _write_attributes(connection, rows.attributes)
             if rows.cancelled.run:
@@ -72,7 +72,7 @@ class PostgresLedger:
             if rows.has_family:
                 await connection.execute(_FAMILY["write_family"], *_family_columns(rows, done))
             if rows.has_approvals:
-                await _write_approvals(connection, rows, done)
+                await approvals.write(connection, rows, done)
             leaves = [leave for leave in rows.leaves if leave.run in done]
             if leaves:
                 awake = verdict.awake | await flow.leave(connection, leaves)
@@ -238,41 +238,6 @@ def _family_columns(rows: WriteSet, done: list[UUID]) -> tuple[object, ...]:
         emitted.type,
         emitted.body,
     )
-
-
-async def _write_approvals(connection: Connection, rows: WriteSet, done: list[UUID]) -> None:
-    """Raises `TransientFault` where somebody decided on what was to expire: nothing of the batch is
-    written, and what is folded then sees the decision first.
-    """
-    asked, answered = rows.asked, rows.answered
-    await connection.execute(
-        _APPROVALS["write_approvals"],
-        done,
-        answered.run,
-        answered.tenant,
-        answered.id,
-        answered.state,
-        answered.decision,
-        answered.comment,
-        answered.decided_by,
-        answered.at_ms,
-        asked.run,
-        asked.tenant,
-        asked.id,
-        asked.path,
-        asked.workflow,
-        asked.task,
-        asked.shown,
-        asked.approvers,
-        asked.keys,
-        asked.asked_ms,
-        asked.expires_ms,
-    )
-    tenants, ids = answered.expired()
-    if ids and await connection.fetch(_APPROVALS["decided_meanwhile"], tenants, ids):
-        raise TransientFault(
-            "an approval was decided at the moment of its deadline; the batch is folded again"
-        )
 
 
 def _written(updated: list[Row], letters: list[Row], verdict: Verdict | None = None) -> Written:

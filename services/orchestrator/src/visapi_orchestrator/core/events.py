@@ -1,7 +1,8 @@
-"""From what was said to the machine's events, in a fixed order: start, results, inbox, timers.
+"""From what was said to the machine's events, in a fixed order: start, decisions, results, inbox, timers.
 
-Results come before what people asked for and before timers, so that an answer that was there in
-time is never beaten by a timeout of the same batch.
+What people decided comes first, because they were told that it counts. Results come before what people
+asked for and before timers, so that an answer that was there in time is never beaten by a timeout of
+the same batch.
 """
 
 from typing import Literal
@@ -58,13 +59,26 @@ def events_of(said: Said, facts: Facts, values: Values, now_ms: int) -> list[Eve
     events: list[Event] = []
     if facts.state is None:
         events.append(Started(now_ms=now_ms, run=str(facts.run), input=values[INPUT]))
+    read = [inbox_event(row, now_ms, values) for row in facts.inbox]
+    decided, told = _decisions_first([event for event in read if event is not None])
+    events.extend(decided)
     events.extend(result_event(result, values, now_ms) for result in said.results)
-    for row in facts.inbox:
-        event = inbox_event(row, now_ms, values)
-        if event is not None:
-            events.append(event)
+    events.extend(told)
     events.extend(timer_event(timer, now_ms) for timer in said.timers)
     return events
+
+
+def _decisions_first(told: list[Event]) -> tuple[list[Event], list[Event]]:
+    """What people decided, and the rest. A run that was suspended before hears of it as a suspended run:
+    then everything up to the last decision comes first, in its order.
+    """
+    decided = [place for place, event in enumerate(told) if isinstance(event, Decided)]
+    if not decided:
+        return [], told
+    until = decided[-1] + 1
+    if any(isinstance(event, SuspendRequested) for event in told[:until]):
+        return told[:until], told[until:]
+    return [told[place] for place in decided], [event for event in told if not isinstance(event, Decided)]
 
 
 def result_event(result: TaskResult, values: Values, now_ms: int) -> Event:

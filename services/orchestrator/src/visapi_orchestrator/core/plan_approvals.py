@@ -2,6 +2,7 @@
 
 import msgspec
 
+from visapi_common.core.approvals import decision_key
 from visapi_orchestrator.core.facts import Facts
 from visapi_orchestrator.core.family import Family
 from visapi_orchestrator.core.write_set import WriteSet
@@ -10,6 +11,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def plan_approvals(rows: WriteSet, facts: Facts, family: Family) -> None:
+    heard = {row.key for row in facts.inbox}
+    for command in (*family.asking, *family.closing):
+        key = decision_key(command.approval)
+        if key not in heard:
+            rows.unheard.add(facts.run, key)
     workflow = facts.workflow
     asked = rows.asked
     for question in family.asking:

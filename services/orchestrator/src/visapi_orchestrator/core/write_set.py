@@ -213,11 +213,6 @@ class Answered:
     decided_by: list[str | None] = field(default_factory=list[str | None])
     at_ms: list[int] = field(default_factory=_ints)
 
-    def expired(self) -> tuple[list[str], list[str]]:
-        """Tenants and ids of those that nobody may have decided."""
-        late = [place for place, state in enumerate(self.state) if state == "expired"]
-        return [self.tenant[place] for place in late], [self.id[place] for place in late]
-
 
 @dataclass(slots=True)
 class WriteSet:
@@ -242,6 +237,8 @@ class WriteSet:
     emitted: Emitted = field(default_factory=Emitted)
     asked: Asked = field(default_factory=Asked)
     answered: Answered = field(default_factory=Answered)
+    unheard: Keys = field(default_factory=Keys)
+    """Decisions on these questions that the run has not been told of, should there be any."""
     asks: list[Ask] = field(default_factory=list[Ask])
     leaves: list[Leave] = field(default_factory=list[Leave])
 

@@ -1,5 +1,17 @@
--- Questions to people: part of the transition's transaction, after `write_batch`, for runs that it has
--- updated ($1).
+-- Questions to people: part of the transition's transaction. `lock` and `unheard` come before
+-- `write_batch`, and what a run does not know yet keeps it from being written; `write_approvals` comes
+-- after it, for the runs that it has updated ($1).
+
+-- name: lock
+select 1 from approvals a
+join unnest($1::text[], $2::uuid[]) as q (tenant, id) on a.tenant = q.tenant and a.id = q.id
+order by a.tenant, a.id
+for update of a
+
+-- name: unheard
+-- A statement of its own, so that it sees what was committed while `lock` waited.
+select distinct i.run from inbox i
+join unnest($1::uuid[], $2::text[]) as u (run, key) on i.run = u.run and i.key = u.key
 
 -- name: write_approvals
 -- Of one approval the last word alone is given, so no row is touched twice.
@@ -30,12 +42,6 @@ on conflict (tenant, id) do update set
     state = 'open', shown = excluded.shown, workflow = excluded.workflow, approvers = excluded.approvers,
     keys = excluded.keys, asked_at = excluded.asked_at, expires_at = excluded.expires_at,
     decision = null, comment = null, decided_by = null, closed_at = null
-
--- name: decided_meanwhile
--- Those of a list that somebody decided before the transition could let them expire.
-select a.id from approvals a
-join unnest($1::text[], $2::uuid[]) as e (tenant, id) on a.tenant = e.tenant and a.id = e.id
-where a.state = 'decided'
 
 -- name: sweep_approvals
 -- What is over stays for 30 days, for whoever opens an old link.
