@@ -79,10 +79,9 @@ class MiniGateway:
         head = f"name: {name}, version: '{version}', metadata: {{visapi: {settings}}}"
         source = f"document: {{dsl: '1.0.3', namespace: test, {head}}}\n{do}"
         compiled = compile_definition(source.encode(), "application/yaml")
-        await self.pool.execute(
-            "insert into programs (hash, body) values (decode($1, 'hex'), $2) on conflict do nothing",
-            compiled.hash,
-            compiled.body,
+        await self.pool.executemany(
+            "insert into programs (hash, body) values (sha256($1), $1) on conflict do nothing",
+            [(body,) for body in (compiled.body, *compiled.parts)],
         )
         await self.pool.execute(
             "insert into workflows (tenant, namespace, name, version, version_order, source_hash, source,"

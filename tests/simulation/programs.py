@@ -15,6 +15,9 @@ from visapi_engine.definition.compile import Compiled, compile_definition
 
 Tasks = list[dict[str, Any]]
 
+MAP_WIDTH_MAX = 3
+"""Items of a map that are under way at once."""
+
 # With an id and a time of its own: else both would tell when the event came about.
 _EVENT = {"id": "1", "source": "/test", "type": "test.said", "time": "2026-01-01T00:00:00Z", "data": "${ . }"}
 _EMIT = {"emit": {"event": {"with": _EVENT}}}
@@ -71,7 +74,21 @@ def _task(depth: int, *, may_fault: bool) -> st.SearchStrategy[dict[str, Any]]:
         policies,
         _list(0, may_fault=False),
     )
-    return st.one_of(_leaf(may_fault=may_fault), blocks, loops, forks, tries)
+    maps = st.builds(
+        lambda items, function, concurrency: {
+            "call": "flow.map",
+            "with": {
+                "items": items,
+                "function": function,
+                "concurrency": concurrency,
+                "tolerate": len(items),
+            },
+        },
+        st.lists(st.integers(0, 9), max_size=4),
+        st.sampled_from(["acme.sure", "acme.flaky"]),
+        st.integers(1, MAP_WIDTH_MAX),
+    )
+    return st.one_of(_leaf(may_fault=may_fault), blocks, loops, forks, tries, maps)
 
 
 def workflows() -> st.SearchStrategy[Compiled]:

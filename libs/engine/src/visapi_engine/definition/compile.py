@@ -16,6 +16,7 @@ from visapi_engine.definition.build import Build, Place
 from visapi_engine.definition.data_flow import read_timeout, read_transform
 from visapi_engine.definition.document import read_document, read_evaluate, read_use
 from visapi_engine.definition.findings import DefinitionInvalid
+from visapi_engine.definition.parts import with_parts
 from visapi_engine.definition.program import Program, encode_program
 from visapi_engine.definition.registry import CONSTRUCTS
 from visapi_engine.definition.schedule import read_schedule
@@ -32,13 +33,16 @@ _ROOT = Place(pointer="", source="", name="", parent=None)
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """A definition that can be deployed. `body` is the encoded program, `hash` its SHA-256 in hex."""
+    """A definition that can be deployed. `body` is the encoded program, `hash` its SHA-256 in hex; `parts`
+    are further programs that are stored with it.
+    """
 
     program: Program
     body: bytes
     hash: str
     source_hash: str
     warnings: list[FieldError]
+    parts: list[bytes] = []
 
 
 def compile_definition(
@@ -55,10 +59,12 @@ def compile_definition(
     check_with_libjq(build)
     if program is None or build.findings.errors:
         raise DefinitionInvalid(locate(build.findings.errors, source, media_type))
+    program, parts = with_parts(program)
     program, body = _with_definitions(build, program, data)
     return Compiled(
         program=program,
         body=body,
+        parts=parts,
         hash=hashlib.sha256(body).hexdigest(),
         source_hash=hashlib.sha256(source).hexdigest(),
         warnings=locate(build.findings.warnings, source, media_type),

@@ -8,10 +8,21 @@ from typing import Any
 
 import msgspec
 
+from visapi_engine.definition.program_settings import Attribute, Concurrency, RateLimit, Settings
 from visapi_engine.definition.values import Jq, Literal, Record, Sequence, Template
 from visapi_engine.schedule.decisions import Schedule
 
-__all__ = ["Jq", "Literal", "Record", "Sequence", "Template"]
+__all__ = [
+    "Attribute",
+    "Concurrency",
+    "Jq",
+    "Literal",
+    "RateLimit",
+    "Record",
+    "Sequence",
+    "Settings",
+    "Template",
+]
 """What is defined elsewhere and belongs to a program."""
 
 PROGRAM_VERSION = 1
@@ -231,8 +242,25 @@ class ListenNode(_Node, frozen=True, tag="listen", omit_defaults=True):
     foreach: Iterator | None = None
 
 
+class MapNode(_Node, frozen=True, tag="map", omit_defaults=True):
+    """`call: flow.map`: `each` is done for every item; `part` starts the run of a part of a large map.
+
+    `first` is the index of the first item, where the map is itself a part.
+    """
+
+    each: str
+    items: Template
+    part: str | None = None
+    concurrency: Template = Literal(10)
+    tolerate: Template = Literal(0)
+    first: Template = Literal(0)
+
+
 class RunNode(_Node, frozen=True, tag="run", omit_defaults=True):
-    """`run: workflow`. Without `input` the child is given the task's own; `silent` gives no output."""
+    """`run: workflow`. Without `input` the child is given the task's own; `silent` gives no output.
+
+    `program` is the hash of a part of this workflow's own version, instead of another workflow.
+    """
 
     namespace: str
     workflow: str
@@ -240,6 +268,7 @@ class RunNode(_Node, frozen=True, tag="run", omit_defaults=True):
     input: Template | None = None
     awaited: bool = True
     silent: bool = False
+    program: str | None = None
 
 
 class ExtendNode(_Node, frozen=True, tag="extend", omit_defaults=True):
@@ -268,43 +297,9 @@ Node = (
     | EmitNode
     | ListenNode
     | RunNode
+    | MapNode
     | ExtendNode
 )
-
-
-class Attribute(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A search attribute: what runs can be found by. Without `$context` and `$output` it follows from the
-    run's input alone; see `machine/attributes.py`.
-    """
-
-    value: Template
-    reads_context: bool = False
-    reads_output: bool = False
-
-
-class Concurrency(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How many runs with one key may be under way; `on_limit` is queue, reject or cancel-oldest."""
-
-    limit: int
-    key: Template | None = None
-    on_limit: str = "queue"
-
-
-class RateLimit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How many runs of the workflow with one key may begin in a period."""
-
-    limit: int
-    period_ms: int
-    key: Template | None = None
-
-
-class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `document.metadata.visapi` sets, where the specification has no words. Absent is default."""
-
-    attributes: dict[str, Attribute] = {}
-    concurrency: Concurrency | None = None
-    rate_limit: RateLimit | None = None
-    priority: Template | None = None
 
 
 class Program(msgspec.Struct, frozen=True, omit_defaults=True):

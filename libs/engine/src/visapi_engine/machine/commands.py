@@ -82,7 +82,8 @@ class Emit(msgspec.Struct, frozen=True, tag="emit"):
 class StartRun(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
     """Start the run `child` of another workflow; `version` may be `latest`. `input` is JSON.
 
-    With `awaited` its end is told to the task at `path` (`ChildEnded`).
+    With `awaited` its end is told to the task at `path` (`ChildEnded`). `program` is the hash of its program
+    where that is a part of the starting run's own workflow.
     """
 
     path: str
@@ -92,6 +93,7 @@ class StartRun(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
     version: str
     input: bytes
     awaited: bool = True
+    program: str | None = None
 
 
 class DropRun(msgspec.Struct, frozen=True, tag="unrun", omit_defaults=True):

@@ -15,6 +15,7 @@ from visapi_engine.definition.program import (
     ForkNode,
     ForNode,
     ListenNode,
+    MapNode,
     RaiseNode,
     RunNode,
     SetNode,
@@ -31,6 +32,7 @@ from visapi_engine.machine.nodes import (
     for_,
     fork,
     listen,
+    map_,
     raise_,
     run_,
     set_,
@@ -46,6 +48,7 @@ from visapi_engine.machine.state import (
     ForFrame,
     ForkFrame,
     ListenFrame,
+    MapFrame,
     TryFrame,
     WaitFrame,
 )
@@ -71,6 +74,8 @@ def begin(tx: Transition, task: Task) -> Outcome:
             return listen.begin(tx, task, node)
         case ApproveNode():
             return approve.begin(tx, task, node)
+        case MapNode():
+            return map_.begin(tx, task, node)
         case ExtendNode():
             return extend.begin(tx, task, node)
         case _:
@@ -97,8 +102,9 @@ def _begin_leaf(tx: Transition, task: Task, node: Leaf) -> Outcome:
             assert_never(node)
 
 
-def child_completed(tx: Transition, task: Task, child: str, done: Completed) -> Outcome:
+def child_completed(tx: Transition, task: Task, inner: Task, done: Completed) -> Outcome:
     """A task within an open one completed. Raises `TaskFault`."""
+    child = inner.node.pointer
     match task.node, tx.frames[task.path]:
         case DoNode() as node, DoFrame() as frame:
             return do.child_completed(tx, task, node, frame, child=child, done=done)
@@ -112,17 +118,21 @@ def child_completed(tx: Transition, task: Task, child: str, done: Completed) -> 
             return listen.child_completed(tx, task, node, frame, child=child, done=done)
         case ApproveNode(), ApproveFrame():
             return approve.child_completed()
+        case MapNode() as node, MapFrame() as frame:
+            return map_.child_completed(tx, task, node, frame, child=inner, done=done)
         case ExtendNode() as node, ExtendFrame() as frame:
             return extend.child_completed(tx, task, node, frame, child=child, done=done)
         case node, frame:
             raise AssertionError(f"{type(frame).__name__} of {node.pointer} has no children")
 
 
-def child_faulted(tx: Transition, task: Task, error: WorkflowError) -> Outcome:
-    """A task within an open one faulted: only `try` may catch it. Raises `TaskFault`."""
+def child_faulted(tx: Transition, task: Task, inner: Task, error: WorkflowError) -> Outcome:
+    """A task within an open one faulted: `try` may catch it, a map may tolerate it. Raises `TaskFault`."""
     match task.node, tx.frames[task.path]:
         case TryNode() as node, TryFrame() as frame:
             return try_.child_faulted(tx, task, node, frame, error)
+        case MapNode() as node, MapFrame() as frame:
+            return map_.child_faulted(tx, task, node, frame, child=inner, error=error)
         case _:
             return Faulted(error)
 

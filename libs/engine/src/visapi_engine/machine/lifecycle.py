@@ -8,7 +8,7 @@ from typing import Any
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
-from visapi_engine.definition.program import CallNode
+from visapi_engine.definition.program import CallNode, RunNode
 from visapi_engine.machine import dispatch, failures, history
 from visapi_engine.machine.evaluation import checked, evaluate, holds, span
 from visapi_engine.machine.faults import TaskFault, plain, runtime_fault
@@ -116,6 +116,9 @@ def _complete(tx: Transition, task: Task, done: Completed) -> None:
             task.node,
             {"reason": "it completed in an earlier attempt", "output": output},
         )
+    elif isinstance(task.node, RunNode) and task.node.program is not None:
+        # A part of a map: its history tells of its items, and the map's own of them all.
+        tx.note(history.TASK_COMPLETED, task.node)
     elif done.facts is not None:
         tx.note(history.TASK_COMPLETED, task.node, {"output": output, **done.facts})
     else:
@@ -148,7 +151,7 @@ def _tell_parent(tx: Transition, task: Task, done: Completed) -> None:
         return
     parent = tx.task_at(task.parent)
     try:
-        outcome = dispatch.child_completed(tx, parent, task.node.pointer, done)
+        outcome = dispatch.child_completed(tx, parent, task, done)
     except TaskFault as fault:
         outcome = Faulted(fault.error)
     settle(tx, parent, outcome)
@@ -165,7 +168,7 @@ def fail(tx: Transition, task: Task, error: WorkflowError) -> None:
     tx.close(task.path)
     parent = tx.task_at(task.parent)
     try:
-        outcome = dispatch.child_faulted(tx, parent, error)
+        outcome = dispatch.child_faulted(tx, parent, task, error)
     except TaskFault as fault:
         outcome = Faulted(fault.error)
     settle(tx, parent, outcome)

@@ -21,6 +21,7 @@ from visapi_engine.definition.program import (
     ForNode,
     ListenNode,
     Literal,
+    MapNode,
     Node,
     Program,
     RaiseNode,
@@ -123,6 +124,8 @@ def _lists(node: Node) -> list[tuple[list[str], int]]:
             return [(node.branches, 0)]
         case ForNode():
             return [(node.children, 1)]
+        case MapNode():
+            return [([pointer], 1) for pointer in (node.each, node.part) if pointer is not None]
         case ListenNode():
             return [] if node.foreach is None else [(node.foreach.children, 1)]
         case ApproveNode():

@@ -146,6 +146,33 @@ class ChildFrame(_Frame, tag="child"):
     child: str
 
 
+class ItemFailure(msgspec.Struct, frozen=True):
+    """An item of a map that failed, and how."""
+
+    index: int
+    error: WorkflowError
+
+
+class MapFrame(_Frame, tag="map"):
+    """A map. Without parts `waiting` holds the list of all `count` items, else those of each part to begin.
+
+    `next` is the number of the item or part that is begun next, `open` how many are under way and `width`
+    how many may be; `within` is how many items a part has under way at once, 0 without parts. `done` holds
+    the result of each item, or the list of the results of each part.
+    """
+
+    count: int
+    first: int
+    tolerated: int
+    width: int
+    within: int
+    waiting: list[msgspec.Raw]
+    next: int = 0
+    open: int = 0
+    done: dict[int, msgspec.Raw] = {}
+    failed: list[ItemFailure] = []
+
+
 class ExtendFrame(_Frame, tag="extend"):
     """A task within an extension: `stage` is before, task or after; `output` and `flow` are the task's."""
 
@@ -165,6 +192,7 @@ Frame = (
     | ForFrame
     | ListenFrame
     | ChildFrame
+    | MapFrame
     | ExtendFrame
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from visapi_common.core.secret_handles import handles_in
+from visapi_engine.definition.parts import without_parts
 from visapi_engine.definition.program import decode_program
 from visapi_engine.expressions.evaluate import build_evaluator
 from visapi_engine.machine.plan import make_plan
@@ -19,7 +20,7 @@ HIDDEN = "***"
 
 def simulated(message: Simulate, before_each: Callable[[], object] | None = None) -> Simulated:
     """Carry out a program and encode the `Simulation`; `before_each` renews a limit on time."""
-    program = decode_program(message.body)
+    program = without_parts(decode_program(message.body))
     outcome = dry_run(make_plan(program), build_evaluator(program), message.wanted, before_each=before_each)
     answer = msgspec.structs.asdict(outcome)
     answer["history"] = msgspec.Raw(encode_items(answer.pop("entries"), 0))

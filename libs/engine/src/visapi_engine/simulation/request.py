@@ -9,6 +9,7 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.simulation import SimulateWorkflow
 from visapi_common.core.cloudevents import check_event
 from visapi_engine.definition.program import Program
+from visapi_engine.definition.parts import without_parts
 from visapi_engine.simulation.answers import check_answers
 from visapi_engine.simulation.dry_run import Wanted
 
@@ -29,7 +30,7 @@ def read_request(program: Program, asked: SimulateWorkflow, now: datetime) -> Wa
     """Raises `RequestInvalid`. `now` counts when the request has none."""
     begins = asked.now or now
     events = [_complete(event, number) for number, event in enumerate(asked.events)]
-    wrong = check_answers(program, asked.given)
+    wrong = check_answers(without_parts(program), asked.given)
     for number, event in enumerate(events):
         wrong += check_event(event, f"/events/{number}")
     if not _EARLIEST <= begins < _LATEST:

@@ -1,5 +1,6 @@
 """Deployed definitions, for reading, deploying and starting."""
 
+import hashlib
 from collections.abc import Sequence
 
 from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
@@ -22,6 +23,8 @@ class WorkflowStore:
         tenant, namespace, name = new.name
         async with tenant_transaction(self._pool, [tenant]) as connection:
             await connection.execute(_SQL["put_program"], new.program, new.body)
+            for part in new.parts:
+                await connection.execute(_SQL["put_program"], hashlib.sha256(part).digest(), part)
             stored = await connection.fetchval(
                 _SQL["put_workflow"],
                 tenant,

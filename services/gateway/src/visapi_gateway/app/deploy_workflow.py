@@ -48,6 +48,8 @@ class NewWorkflow(msgspec.Struct, frozen=True):
     created_at: datetime
     schedule: Scheduled | None = None
     """What starts it by itself, if anything."""
+    parts: Sequence[bytes] = ()
+    """Further programs that its own one names by their hashes."""
 
 
 class WorkflowRow(msgspec.Struct, frozen=True):
@@ -170,6 +172,7 @@ class Workflows:
             created_by=who.actor,
             created_at=self._clock.now(),
             schedule=self._scheduled(who, program),
+            parts=compiled.parts,
         )
         return new, list(compiled.warnings)
 

@@ -48,6 +48,8 @@ class Relations:
             family.telling.append(told)
 
     async def _definition(self, tenant: str, start: StartRun) -> Definition | None:
+        if start.program is not None:
+            return Definition(start.version, start.program)
         wanted = WorkflowRef(start.namespace, start.name, start.version)
         known = self._known.get((tenant, wanted))
         if known is not None:

@@ -24,10 +24,20 @@ from visapi_engine.definition.functions import (
 from visapi_engine.definition.http_call import HttpCall, compile_http
 from visapi_engine.definition.openapi_call import compile_openapi
 from visapi_engine.definition.pointers import join
-from visapi_engine.definition.program import ApproveNode, CallNode, Common, DoNode, Literal, SetNode, Template
+from visapi_engine.definition.program import (
+    ApproveNode,
+    CallNode,
+    Common,
+    DoNode,
+    Literal,
+    MapNode,
+    SetNode,
+    Template,
+)
 from visapi_engine.definition.shapes import as_object, as_text
 from visapi_engine.definition.tasks.approve import compile_approve
 from visapi_engine.definition.tasks.lists import compile_task
+from visapi_engine.definition.tasks.map_items import MAP, compile_map
 from visapi_engine.definition.templates import CALL, template
 
 _OUTBOUND: Mapping[str, tuple[str, Callable[[Build, Any, str, frozenset[str]], HttpCall]]] = {
@@ -40,7 +50,7 @@ _OUTBOUND: Mapping[str, tuple[str, Callable[[Build, Any, str, frozenset[str]], H
 
 def compile_call(
     build: Build, place: Place, body: dict[str, Any], common: Common
-) -> CallNode | DoNode | ApproveNode:
+) -> CallNode | DoNode | ApproveNode | MapNode:
     name = as_text(build.findings, body["call"], place.at("call"), "`call`")
     if name is None:
         return _call(place, common, FunctionName("", None), Literal(None))
@@ -51,6 +61,8 @@ def compile_call(
         return _expand(build, place, body, common, name)
     if name in _OUTBOUND:
         return _outbound(build, place, body, common, name)
+    if name.partition(":")[0] == MAP:
+        return compile_map(build, place, body, common)
     function = read_reference(
         build.findings, name, place.at("call"), build.use.functions, known=build.announced
     )

@@ -55,12 +55,21 @@ def _workflow(build: Build, place: Place, given: dict[str, Any]) -> tuple[str, s
     nowhere = ("", "", LATEST, None)
     if "workflow" not in given:
         return nowhere
-    at = place.at("run", "workflow")
-    wanted = as_object(build.findings, given["workflow"], at, "`workflow`")
+    at, wanted = place.at("run", "workflow"), given["workflow"]
+    texts = read_workflow(build, wanted, at, more=("input",))
+    value = None
+    if isinstance(wanted, dict) and "input" in wanted:
+        value = template(build, wanted["input"], f"{at}/input", TASK | place.variables)
+    return texts.get("namespace", ""), texts.get("name", ""), texts.get("version") or LATEST, value
+
+
+def read_workflow(build: Build, value: Any, at: str, *, more: tuple[str, ...] = ()) -> dict[str, str]:
+    """Which workflow is meant: namespace, name and perhaps its version, as far as they can be read."""
+    wanted = as_object(build.findings, value, at, "`workflow`")
     if wanted is None:
-        return nowhere
+        return {}
     required = ("namespace", "name")
-    check_keys(build.findings, wanted, at, (*required, "version", "input"), required=required)
+    check_keys(build.findings, wanted, at, (*required, "version", *more), required=required)
     texts = {
         key: as_text(build.findings, wanted[key], f"{at}/{key}", f"`{key}`") or ""
         for key in ("namespace", "name", "version")
@@ -71,10 +80,7 @@ def _workflow(build: Build, place: Place, given: dict[str, Any]) -> tuple[str, s
         build.findings.error(
             f"{at}/version", f'"{version}" is neither "{LATEST}" nor a semantic version such as 1.0.0'
         )
-    value = None
-    if "input" in wanted:
-        value = template(build, wanted["input"], f"{at}/input", TASK | place.variables)
-    return texts.get("namespace", ""), texts.get("name", ""), version, value
+    return texts
 
 
 CONSTRUCT = Construct("run", compile_run)

@@ -42,6 +42,7 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
             version=node.version,
             input=msgspec.json.encode(value),
             awaited=node.awaited,
+            program=node.program,
         )
     )
     if not node.awaited:

@@ -1,0 +1,177 @@
+"""`call: flow.map`: a function or a workflow for each item, many at once, their results in order.
+
+Up to `PART` items are begun here, each under a path of its own. More are given in parts to runs of
+their own (`definition/parts.py`), so that no state grows with the number of items that are done.
+
+An item that fails is counted; the map fails with the error of the first one too many. What an item's
+effect key and its child's id are follows from its index, so neither a replay nor a retry does one twice.
+"""
+
+from typing import Any, cast
+
+import msgspec
+
+from visapi_common.contracts.problems import WorkflowError
+from visapi_engine.definition.parts import CONCURRENCY_MAX, PART
+from visapi_engine.definition.program import MapNode
+from visapi_engine.machine.evaluation import evaluate
+from visapi_engine.machine.faults import TaskFault, expression_fault
+from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
+from visapi_engine.machine.paths import vector_of
+from visapi_engine.machine.state import ItemFailure, MapFrame
+from visapi_engine.machine.transition import Task, Transition
+
+_PER_PART = 16
+"""At once within one part of a large map."""
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """The input of the run that does a part; `first` is the index of its first item."""
+
+    items: msgspec.Raw
+    first: int
+    concurrency: int
+    tolerate: int
+
+
+class _Done(msgspec.Struct):
+    """What that run gives."""
+
+    results: list[msgspec.Raw]
+    failed: list[ItemFailure]
+
+
+def begin(tx: Transition, task: Task, node: MapNode) -> Outcome:
+    found = evaluate(tx, node.items, task, task.input, input=task.input)
+    if not isinstance(found, list):
+        detail = f"`items` must give a list, it gave {msgspec.json.encode(found).decode()[:100]}"
+        raise expression_fault(node.pointer, detail)
+    items = cast("list[Any]", found)
+    concurrency = _whole(tx, task, node, "concurrency", least=1, most=CONCURRENCY_MAX)
+    in_parts = node.part is not None and len(items) > PART
+    size = PART if in_parts else max(1, len(items))
+    frame = MapFrame(
+        count=len(items),
+        first=_whole(tx, task, node, "first", least=0),
+        tolerated=_tolerated(tx, task, node, len(items)),
+        width=max(1, concurrency // _PER_PART) if in_parts else concurrency,
+        within=min(concurrency, _PER_PART) if in_parts else 0,
+        waiting=[
+            msgspec.Raw(msgspec.json.encode(items[at : at + size])) for at in range(0, len(items), size)
+        ],
+    )
+    tx.open(task, frame)
+    return _go_on(tx, task, node, frame)
+
+
+def child_completed(
+    tx: Transition, task: Task, node: MapNode, frame: MapFrame, *, child: Task, done: Completed
+) -> Outcome:
+    result = msgspec.json.encode(done.output)
+    if frame.within:
+        part = msgspec.json.decode(result, type=_Done)
+        result = msgspec.json.encode(part.results)
+        frame.failed = [*frame.failed, *part.failed]
+    frame.open -= 1
+    frame.done = {**frame.done, _number(tx, child): msgspec.Raw(result)}
+    if len(frame.failed) > frame.tolerated:
+        return Faulted(_too_many(frame.failed[-1]))
+    return _go_on(tx, task, node, frame)
+
+
+def child_faulted(
+    tx: Transition, task: Task, node: MapNode, frame: MapFrame, *, child: Task, error: WorkflowError
+) -> Outcome:
+    """Of a part, the error is that of its item."""
+    if frame.within:
+        return Faulted(error)
+    number = _number(tx, child)
+    failure = ItemFailure(frame.first + number, error)
+    frame.open -= 1
+    frame.failed = [*frame.failed, failure]
+    frame.done = {**frame.done, number: msgspec.Raw(b"null")}
+    return (
+        Faulted(_too_many(failure)) if len(frame.failed) > frame.tolerated else _go_on(tx, task, node, frame)
+    )
+
+
+def _go_on(tx: Transition, task: Task, node: MapNode, frame: MapFrame) -> Outcome:
+    """Begin as many as may be under way; the end when nothing is left."""
+    begun = _parts(task, node, frame) if frame.within else _items(node, frame)
+    for pointer, number, raw in reversed(begun):
+        tx.enter(pointer, task, number, raw)
+    frame.open += len(begun)
+    frame.next += len(begun)
+    return Opened() if frame.open else _result(frame)
+
+
+def _items(node: MapNode, frame: MapFrame) -> list[tuple[str, int, Any]]:
+    free = min(frame.width - frame.open, frame.count - frame.next)
+    if free <= 0:
+        return []
+    items = msgspec.json.decode(frame.waiting[0], type=list[msgspec.Raw])
+    chosen = range(frame.next, frame.next + free)
+    return [(node.each, number, msgspec.json.decode(items[number])) for number in chosen]
+
+
+def _parts(task: Task, node: MapNode, frame: MapFrame) -> list[tuple[str, int, Any]]:
+    assert node.part is not None, f"{task.path} has no parts"
+    free = min(frame.width - frame.open, len(frame.waiting))
+    chosen, frame.waiting = frame.waiting[:free], frame.waiting[free:]
+    left = frame.tolerated - len(frame.failed)
+    return [
+        (
+            node.part,
+            number,
+            _Part(items, frame.first + number * PART, concurrency=frame.within, tolerate=left),
+        )
+        for number, items in enumerate(chosen, frame.next)
+    ]
+
+
+def _result(frame: MapFrame) -> Completed:
+    results = [bytes(frame.done[number]) for number in sorted(frame.done)]
+    joined = b",".join(result[1:-1] for result in results) if frame.within else b",".join(results)
+    failed = sorted(frame.failed, key=lambda failure: failure.index)
+    output = {"results": msgspec.json.decode(b"[" + joined + b"]"), "failed": msgspec.to_builtins(failed)}
+    return Completed(output, facts={"items": frame.count, "failures": len(failed)})
+
+
+def _too_many(failure: ItemFailure) -> WorkflowError:
+    """The error of an item, which says which item it was; that of a part says so already."""
+    error = failure.error
+    return msgspec.structs.replace(error, detail=f"item {failure.index}: {error.detail or error.title or ''}")
+
+
+def _number(tx: Transition, child: Task) -> int:
+    """Which of the children: the innermost number of its path."""
+    vector = vector_of(child.path, child.node.pointer)
+    return vector[-1] if len(vector) == tx.plan.widths[child.node.pointer] else 0
+
+
+def _tolerated(tx: Transition, task: Task, node: MapNode, count: int) -> int:
+    found = evaluate(tx, node.tolerate, task, task.input, input=task.input)
+    if isinstance(found, dict):
+        share = cast("dict[str, Any]", found).get("percent")
+        if isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 100:
+            return int(count * share / 100)
+    elif isinstance(found, int) and not isinstance(found, bool) and found >= 0:
+        return found
+    said = msgspec.json.encode(found).decode()[:100]
+    detail = f"`tolerate` must be a number of items or {{percent: …}}, it is {said}"
+    raise expression_fault(node.pointer, detail)
+
+
+def _whole(
+    tx: Transition, task: Task, node: MapNode, name: str, *, least: int, most: int | None = None
+) -> int:
+    found = evaluate(tx, getattr(node, name), task, task.input, input=task.input)
+    if isinstance(found, int) and not isinstance(found, bool) and least <= found <= (most or found):
+        return found
+    raise _no_number(node, name, found, least, most)
+
+
+def _no_number(node: MapNode, name: str, found: Any, least: int, most: int | None) -> TaskFault:
+    span = f"from {least} to {most}" if most is not None else f"of at least {least}"
+    said = msgspec.json.encode(found).decode()[:100]
+    return expression_fault(node.pointer, f"`{name}` must be a whole number {span}, it is {said}")
