@@ -36,6 +36,7 @@ ENDS = {
     "fan-out": {"price": 12, "stock": 3},
     "claim": {"decision": "accepted"},
     "limited": {"customer": "nobody"},
+    "many-letters": ["Dear Anna", "Dear Ben", "Dear Cid"],
     "each": {"letters": ["Dear Anna", "Dear Ben"]},
 }
 """The outputs of those whose output does not depend on the moment."""

@@ -79,10 +79,9 @@ class MiniGateway:
         head = f"name: {name}, version: '{version}', metadata: {{visapi: {settings}}}"
         source = f"document: {{dsl: '1.0.3', namespace: test, {head}}}\n{do}"
         compiled = compile_definition(source.encode(), "application/yaml")
-        await self.pool.executemany(
-            "insert into programs (hash, body) values (sha256($1), $1) on conflict do nothing",
-            [(body,) for body in (compiled.body, *compiled.parts)],
-        )
+        for body in (compiled.body, *compiled.parts):
+            put = "insert into programs (hash, body) values (sha256($1), $1) on conflict do nothing"
+            await self.pool.execute(put, body)
         await self.pool.execute(
             "insert into workflows (tenant, namespace, name, version, version_order, source_hash, source,"
             " media_type, program, created_by) values ($1, 'test', $2, $3, $4, $5, $6, 'application/yaml',"

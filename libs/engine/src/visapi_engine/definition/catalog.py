@@ -6,6 +6,7 @@ from typing import Any
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 
 APPROVE = "human.approve"
+MAP = "flow.map"
 
 _TASKS = {"type": "array", "items": {"type": "object"}, "minItems": 1}
 _DURATION = {"type": ["string", "object"], "description": "ISO 8601, or an object such as {hours: 4}"}
@@ -50,6 +51,56 @@ APPROVE_OUTPUT: dict[str, Any] = {
     },
 }
 
+_WORKFLOW = {
+    "type": "object",
+    "required": ["namespace", "name"],
+    "additionalProperties": False,
+    "properties": {name: {"type": "string"} for name in ("namespace", "name", "version")},
+}
+MAP_INPUT: dict[str, Any] = {
+    "type": "object",
+    "required": ["items"],
+    "oneOf": [{"required": ["function"]}, {"required": ["workflow"]}],
+    "additionalProperties": False,
+    "properties": {
+        "items": {"type": "array", "description": "Each is the input of one call or run"},
+        "function": {
+            "type": "string",
+            "description": "A function of a worker, name or name:version",
+        },
+        "workflow": {**_WORKFLOW, "description": "A workflow; its highest version unless one is given"},
+        "concurrency": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 10},
+        "tolerate": {
+            "description": "Failures that do not fault the map: a number of items, or {percent: 5}",
+            "oneOf": [
+                {"type": "integer", "minimum": 0},
+                {
+                    "type": "object",
+                    "required": ["percent"],
+                    "additionalProperties": False,
+                    "properties": {"percent": {"type": "number", "minimum": 0, "maximum": 100}},
+                },
+            ],
+            "default": 0,
+        },
+    },
+}
+MAP_OUTPUT: dict[str, Any] = {
+    "type": "object",
+    "required": ["results", "failed"],
+    "properties": {
+        "results": {"type": "array", "description": "In the order of the items; null for one that failed"},
+        "failed": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["index", "error"],
+                "properties": {"index": {"type": "integer"}, "error": {"type": "object"}},
+            },
+        },
+    },
+}
+
 ENGINE_FUNCTIONS: Mapping[str, FunctionSpec] = {
     spec.name: spec
     for spec in (
@@ -60,6 +111,14 @@ ENGINE_FUNCTIONS: Mapping[str, FunctionSpec] = {
             description="Asks people for a decision and waits for it; no worker holds it meanwhile.",
             input_schema=APPROVE_INPUT,
             output_schema=APPROVE_OUTPUT,
+        ),
+        FunctionSpec(
+            name=MAP,
+            effect=EffectClass.KEYED,
+            timeout_s=0,
+            description="Does a function or a workflow for each item, many at once, with results in order.",
+            input_schema=MAP_INPUT,
+            output_schema=MAP_OUTPUT,
         ),
     )
 }

@@ -72,14 +72,21 @@ def begin(tx: Transition, task: Task) -> Outcome:
             return for_.begin(tx, task, node)
         case ListenNode():
             return listen.begin(tx, task, node)
-        case ApproveNode():
-            return approve.begin(tx, task, node)
-        case MapNode():
-            return map_.begin(tx, task, node)
+        case ApproveNode() | MapNode():
+            return _begin_function(tx, task, node)
         case ExtendNode():
             return extend.begin(tx, task, node)
         case _:
             return _begin_leaf(tx, task, node)
+
+
+def _begin_function(tx: Transition, task: Task, node: ApproveNode | MapNode) -> Outcome:
+    """Functions that the engine carries out itself."""
+    match node:
+        case ApproveNode():
+            return approve.begin(tx, task, node)
+        case MapNode():
+            return map_.begin(tx, task, node)
 
 
 def _begin_leaf(tx: Transition, task: Task, node: Leaf) -> Outcome:
@@ -122,8 +129,8 @@ def child_completed(tx: Transition, task: Task, inner: Task, done: Completed) ->
             return map_.child_completed(tx, task, node, frame, child=inner, done=done)
         case ExtendNode() as node, ExtendFrame() as frame:
             return extend.child_completed(tx, task, node, frame, child=child, done=done)
-        case node, frame:
-            raise AssertionError(f"{type(frame).__name__} of {node.pointer} has no children")
+        case _:
+            raise AssertionError(f"{task.node.pointer} has no children")
 
 
 def child_faulted(tx: Transition, task: Task, inner: Task, error: WorkflowError) -> Outcome:

@@ -116,14 +116,12 @@ def _place(node: Node, nodes: Mapping[str, Node], widths: dict[str, int], places
 def _lists(node: Node) -> list[tuple[list[str], int]]:
     """The lists of tasks in a node, and whether each adds a number to the vector."""
     match node:
-        case DoNode():
+        case DoNode() | ForNode():
             return [(node.children, 1)]
         case TryNode():
             return [(node.children, 1), (node.catch_children, 1)]
         case ForkNode():
             return [(node.branches, 0)]
-        case ForNode():
-            return [(node.children, 1)]
         case MapNode():
             return [([pointer], 1) for pointer in (node.each, node.part) if pointer is not None]
         case ListenNode():

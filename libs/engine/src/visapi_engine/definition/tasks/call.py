@@ -11,7 +11,7 @@ import msgspec
 
 from visapi_engine.definition.announced import check_announced
 from visapi_engine.definition.build import Build, Construct, Place
-from visapi_engine.definition.catalog import APPROVE
+from visapi_engine.definition.catalog import APPROVE, MAP
 from visapi_engine.definition.data_flow import on_uncertain
 from visapi_engine.definition.functions import (
     HTTP_FUNCTION,
@@ -37,7 +37,7 @@ from visapi_engine.definition.program import (
 from visapi_engine.definition.shapes import as_object, as_text
 from visapi_engine.definition.tasks.approve import compile_approve
 from visapi_engine.definition.tasks.lists import compile_task
-from visapi_engine.definition.tasks.map_items import MAP, compile_map
+from visapi_engine.definition.tasks.map_items import compile_map
 from visapi_engine.definition.templates import CALL, template
 
 _OUTBOUND: Mapping[str, tuple[str, Callable[[Build, Any, str, frozenset[str]], HttpCall]]] = {
@@ -61,8 +61,6 @@ def compile_call(
         return _expand(build, place, body, common, name)
     if name in _OUTBOUND:
         return _outbound(build, place, body, common, name)
-    if name.partition(":")[0] == MAP:
-        return compile_map(build, place, body, common)
     function = read_reference(
         build.findings, name, place.at("call"), build.use.functions, known=build.announced
     )
@@ -70,6 +68,8 @@ def compile_call(
         return _call(place, common, FunctionName("", None), Literal(None))
     if function.name == APPROVE:
         return compile_approve(build, place, body, common)
+    if function.name == MAP:
+        return compile_map(build, place, body, common)
     before = len(build.findings.errors)
     arguments = _arguments(build, place, body)
     if isinstance(body.get("with", {}), dict):

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from visapi_engine.definition.build import Build, Place
+from visapi_engine.definition.catalog import APPROVE, MAP
 from visapi_engine.definition.data_flow import on_uncertain
 from visapi_engine.definition.findings import listed
 from visapi_engine.definition.functions import HTTP_FUNCTION, OPENAPI_FUNCTION, read_reference
@@ -13,7 +14,6 @@ from visapi_engine.definition.shapes import as_integer, as_object, as_text, chec
 from visapi_engine.definition.tasks.run_process import LATEST, read_workflow
 from visapi_engine.definition.templates import TASK, is_wrapped, template
 
-MAP = "flow.map"
 _ALLOWED = ("items", "function", "workflow", "concurrency", "tolerate")
 _TOLERATED_MAX = 10_000_000
 _NOT_MAPPED = {
@@ -21,7 +21,7 @@ _NOT_MAPPED = {
     HTTP_FUNCTION: "a call over HTTP",
     "openapi": "a call over HTTP",
     OPENAPI_FUNCTION: "a call over HTTP",
-    "human.approve": "a question to people",
+    APPROVE: "a question to people",
     MAP: "another map",
 }
 _ITSELF = Jq(".")
