@@ -8,9 +8,13 @@ from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import NULL
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.approvals import link_handle, link_key, parse_token
+from visapi_common.core.errors import PermanentFault
 from visapi_common.core.secret_handles import run_key
 from visapi_common.worker.faults import TaskFault
+from visapi_notifier.app.deliver import Effect
 from visapi_notifier.app.secrets import Secrets
+from visapi_notifier.core.reading import Reading
+from visapi_notifier.core.revealing import HIDDEN
 
 SECRET = bytes(32)
 RUN = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d")
@@ -50,3 +54,22 @@ async def test_a_handle_of_another_run_stays_text() -> None:
 async def test_without_a_public_url_the_task_faults_and_says_which_setting_is_missing() -> None:
     with pytest.raises(TaskFault, match="VISAPI_PUBLIC_URL"):
         await Secrets(None, SECRET).reveal(link_handle(KEY, APPROVAL, ""), MESSAGE)
+
+
+async def refused(text: str) -> str:
+    """What is told of a mail with a link of which the relay says this."""
+    handle = link_handle(KEY, APPROVAL, "")
+    revealed = await Secrets(None, SECRET, "https://v.example").reveal(handle, MESSAGE)
+    said = text.format(link=revealed.value, key=link_key(KEY, APPROVAL, ""))
+
+    async def attempt(_timeout_s: float) -> Reading:
+        raise PermanentFault(said)
+
+    with pytest.raises(PermanentFault) as caught:
+        await revealed.guarded(Effect("email", attempt)).attempt(1.0)
+    return str(caught.value)
+
+
+async def test_a_receiver_that_repeats_a_link_brings_it_into_no_history() -> None:
+    assert await refused("550 {link} is on a list") == f"550 {HIDDEN} is on a list"
+    assert await refused(r"550 https:\/\/v.example\/{key}") == rf"550 https:\/\/v.example\/{HIDDEN}"

@@ -9,6 +9,7 @@ import msgspec
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.approvals import link_named, revealed_links
+from visapi_common.core.errors import Fault
 from visapi_common.core.secret_handles import Path, run_key
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.app.deliver import Effect
@@ -29,7 +30,9 @@ class Revealed:
     def __init__(self, value: Any, secrets: Mapping[str, Opened], links: Sequence[str] = ()) -> None:
         self.value = value
         self._secrets = secrets
-        self._hidden = revealing.texts_of([*(opened.value for opened in secrets.values()), *links])
+        # A receiver may repeat a link in another spelling; its key has none.
+        keys = [link.rpartition(".")[2] for link in links]
+        self._hidden = revealing.texts_of([*(opened.value for opened in secrets.values()), *links, *keys])
 
     def check_destination(self, host: str, port: int) -> None:
         """Raises `TaskFault` for a secret that may not be sent there."""
@@ -39,13 +42,17 @@ class Revealed:
             raise TaskFault(refused.error) from refused
 
     def guarded(self, effect: Effect) -> Effect:
-        """The effect, its outcome without secrets."""
+        """The effect, its outcome and what is said of its failure without secrets."""
         if not self._hidden:
             return effect
         attempt = effect.attempt
 
         async def hidden(timeout_s: float) -> Reading:
-            return self._hide(await attempt(timeout_s))
+            try:
+                return self._hide(await attempt(timeout_s))
+            except Fault as fault:
+                fault.args = tuple(revealing.hide(list(fault.args), self._hidden))
+                raise
 
         return replace(effect, attempt=hidden)
 
