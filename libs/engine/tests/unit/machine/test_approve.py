@@ -5,8 +5,9 @@ from uuid import UUID
 
 import msgspec
 
-from simulation.session import RUN, Session
+from simulation.session import RUN, Session, compiled
 from visapi_common.core.approvals import ANYBODY, approval_id, link_digest, link_handle, link_key
+from visapi_engine.machine.plan import make_plan
 from visapi_engine.machine.state import decode_state
 
 PATH = "/do/0/ask"
@@ -172,6 +173,17 @@ def test_a_retried_run_asks_again_with_the_whole_time_under_the_same_links() -> 
     assert (again.approval, again.keys) == (first.approval, first.keys)
     assert again.expires_ms == run.now + 3_600_000
     run.decide(PATH, "approve")
+    assert run.output["decision"] == "approve"
+
+
+def test_a_run_taken_up_under_a_version_without_escalation_tells_nobody_else() -> None:
+    run = asked()
+    run.fault(MAIL)
+    run.plan = make_plan(compiled(ASK.partition("      escalation:")[0]).program)
+    assert f"ask {PATH}" in run.retry()
+    run.complete(MAIL)
+    assert run.fire_next() == f"untimer {PATH}#escalate\nthe run is waiting"
+    run.decide(PATH, "approve", "mia@example.com")
     assert run.output["decision"] == "approve"
 
 

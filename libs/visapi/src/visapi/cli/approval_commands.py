@@ -19,7 +19,7 @@ def list_(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List questions, newest first."""
+    """List questions, those of the newest runs first."""
     with connected(url, data_dir) as client:
         page = client.send(operations.list_approvals(state=state, limit=limit))
     if json:

@@ -88,7 +88,7 @@ class Approvals:
     async def list(
         self, tenant: str, state: str | None, run: UUID | None, before: UUID | None, limit: int
     ) -> ApprovalPage:
-        """Newest first; `next` is the plain id to go on from."""
+        """Those of the newest runs first; `next` is the plain id to go on from."""
         rows = await self._store.approvals(tenant, state, run, before, limit + 1)
         more = str(rows[limit - 1].id) if len(rows) > limit else None
         return ApprovalPage(items=[view_of(row) for row in rows[:limit]], next=more)

@@ -32,6 +32,7 @@ border-top:1px solid var(--line)}
 dt,dd{margin:0;padding:.5rem .75rem .5rem 0;border-bottom:1px solid var(--line)}dt{color:var(--soft)}
 pre{margin:0 0 1.25rem;padding:.75rem;border:1px solid var(--line);border-radius:8px;overflow:auto;
 font:13px/1.45 ui-monospace,monospace;white-space:pre-wrap}dd pre{margin:0;padding:0;border:0}
+dd dl{margin:0;border:0}dd dl dt,dd dl dd{border:0;padding:0 .75rem .25rem 0}
 label{display:block;color:var(--soft);font-size:.875rem;margin-bottom:.25rem}
 textarea{width:100%;min-height:5.5rem;padding:.625rem .75rem;font:inherit;color:inherit;
 background:var(--ground);border:1px solid var(--field);border-radius:8px;resize:vertical}
@@ -45,7 +46,7 @@ button:hover{border-color:var(--accent)}:focus-visible{outline:3px solid var(--a
 .state strong{display:block;font-size:1.125rem}
 .notes{color:var(--soft);font-size:.875rem;margin:1.25rem 0 0}
 @media(max-width:40rem){main{border-width:0 0 1px;border-radius:0;margin:0}dl{grid-template-columns:1fr}
-dt{border-bottom:0;padding-bottom:0}dd{padding-top:0}}
+dt{border-bottom:0;padding-bottom:0}dd{padding-top:0}dd dl{padding-left:1rem}}
 """
 
 _STYLE_HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -58,6 +59,9 @@ HEADERS: tuple[Header, ...] = (
     (b"x-robots-tag", b"noindex, nofollow"),
     (b"cache-control", b"no-store"),
 )
+
+TABLES = 2
+"""How deep tables stand in the table of the data."""
 
 _GONE = {
     "expired": ("The time to decide is over.", "Nobody can decide this any more."),
@@ -146,20 +150,37 @@ def _label(choice: str) -> str:
 def _data(value: Any) -> str:
     if value is None:
         return ""
-    if not isinstance(value, dict):
-        return _value(value, alone=True)
+    if isinstance(value, dict):
+        return _table(cast("dict[str, Any]", value), TABLES)
+    return f'<p class="text">{_plain(value)}</p>' if _is_plain(value) else _value(value, 0)
+
+
+def _table(value: dict[str, Any], deeper: int) -> str:
     rows = "".join(
-        f"<dt>{escape(name)}</dt><dd>{_value(inner)}</dd>"
-        for name, inner in cast("dict[str, Any]", value).items()
+        f"<dt>{escape(name)}</dt><dd>{_value(inner, deeper)}</dd>" for name, inner in value.items()
     )
     return f"<dl>{rows}</dl>" if rows else ""
 
 
-def _value(value: Any, *, alone: bool = False) -> str:
-    if isinstance(value, dict | list):
-        return f"<pre>{escape(msgspec.json.format(msgspec.json.encode(value)).decode())}</pre>"
-    shown = escape(value if isinstance(value, str) else msgspec.json.encode(value).decode())
-    return f'<p class="text">{shown}</p>' if alone else shown
+def _value(value: Any, deeper: int) -> str:
+    """A table within the table, as long as it may go deeper; beyond that, JSON."""
+    if _is_plain(value):
+        return _plain(value)
+    if isinstance(value, dict) and deeper:
+        return _table(cast("dict[str, Any]", value), deeper - 1)
+    return f"<pre>{escape(msgspec.json.format(msgspec.json.encode(value)).decode())}</pre>"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(not isinstance(inner, dict | list) for inner in cast("list[Any]", value))
+    return not isinstance(value, dict)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_plain(inner) for inner in cast("list[Any]", value))
+    return escape(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
 def _moment(time: datetime) -> str:

@@ -39,7 +39,7 @@ LIST = Operation(
     "GET",
     "/v1/approvals",
     "listApprovals",
-    "List what people are asked, newest first",
+    "List what people are asked, by the newest runs first",
     {200: Answers("A page.", ApprovalPage)},
     description="Open questions, unless `state` asks for others.",
     tag=_TAG,

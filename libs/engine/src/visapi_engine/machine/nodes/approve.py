@@ -147,10 +147,10 @@ def child_completed() -> Outcome:
 
 def timer_fired(tx: Transition, task: Task, node: ApproveNode, frame: ApproveFrame, kind: str) -> Outcome:
     if kind == paths.ESCALATE:
-        assert node.escalation is not None
         frame.escalate_at = None
         tx.drop_timer(task.path, paths.ESCALATE)
-        tx.enter(node.escalation.notify, task, 0, frame.input)
+        if node.escalation is not None:  # the run may have been taken up under a version without one
+            tx.enter(node.escalation.notify, task, 0, frame.input)
         return Opened()
     if frame.on_deadline == FAULT:
         frame.closing = Closing(EXPIRED, tx.now_ms, by="deadline")
