@@ -22,6 +22,7 @@ MATRIX = {
     "history": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "idempotency": {GATEWAY: "ri", ORCHESTRATOR: "rd", NOTIFIER: ""},
     "inbox": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "lifecycle_relay": {GATEWAY: "", ORCHESTRATOR: "rc", NOTIFIER: ""},
     "programs": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
     "recorded_inputs": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "run_attributes": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},

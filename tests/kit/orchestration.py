@@ -32,6 +32,7 @@ from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
 from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
 from visapi_orchestrator.adapters.world import world_of
+from visapi_orchestrator.app.lifecycle_relay import History, LifecycleStream
 from visapi_orchestrator.app.orchestrator import Orchestrator
 from visapi_orchestrator.settings import OrchestratorSettings
 
@@ -300,11 +301,13 @@ class Stack:
         self,
         spans: Spans | None = None,
         around_ledger: Callable[[PostgresLedger], Any] = lambda ledger: ledger,
+        around_history: Callable[[History], Any] = lambda history: history,
+        around_lifecycle: Callable[[LifecycleStream], Any] = lambda lifecycle: lifecycle,
         **more: Any,
     ) -> AsyncIterator[Lifecycle]:
         """An orchestrator in this process, on connections of its own, drained at the end.
 
-        `around_ledger` may put something between it and its ledger, such as a lossy connection.
+        `around_…` may put something between it and what it works with, such as a lossy connection.
         """
         settings = self.settings(**more)
         lifecycle = Lifecycle("orchestrator", Telemetry(spans or Spans(), open_metrics()))
@@ -313,6 +316,9 @@ class Stack:
         engine = EnginePool(1, PostgresUpkeep(pool).program, Limits())
         ledger = around_ledger(PostgresLedger(pool, RandomIds()))
         world = world_of(pool, bus, engine, settings, ledger=ledger)
+        world = msgspec.structs.replace(
+            world, history=around_history(world.history), lifecycle=around_lifecycle(world.lifecycle)
+        )
         await engine.start()
         running = asyncio.create_task(Orchestrator(world, settings, lifecycle).run())
         try:

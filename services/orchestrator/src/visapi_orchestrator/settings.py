@@ -1,6 +1,6 @@
 """The orchestrator's settings: `VISAPI_<FIELD>` (see `visapi_common.runtime.settings`)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -27,5 +27,8 @@ class OrchestratorSettings(CommonSettings, frozen=True, kw_only=True):
     """Batches under way at once: one in an engine process, one in PostgreSQL, one between them."""
     batch_max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 128
     """Runs per transaction; 64 already reach 92 % of the rate of 256."""
+    lifecycle_events: Literal["all", "workflow", "none"] = "workflow"
+    """Which of the specification's lifecycle events are published and heard by workflows that listen for
+    them: of workflows and tasks, of workflows, or none."""
     record_inputs: bool = False
     """Keep what each transition was given, to prove that replaying it gives the state (tests)."""

@@ -1,7 +1,8 @@
 """The streams and consumers, created and healed idempotently. Only the orchestrator runs this.
 
 `ENGINE` and `TASKS` are fed by the ledger and may be lost whole (DESIGN 3.3): memory, short windows,
-`discard: new`. `EVENTS` and `DLQ` are files; when one of them was lost it is created again, and the
+`discard: new`. So may `LIFECYCLE`, a short window for subscribers: what is oldest gives way. `EVENTS` and
+`DLQ` are files; when one of them was lost it is created again, and the
 other incarnation it then has is for the caller to notice and to raise the alarm about.
 """
 
@@ -57,11 +58,23 @@ STREAMS: dict[str, dict[str, Any]] = {
         "num_replicas": 1,
         "duplicate_window": 120 * _SECOND,
     },
+    subjects.STREAM_LIFECYCLE: {
+        "subjects": [subjects.LIFECYCLE_ALL],
+        "retention": "limits",
+        "storage": "memory",
+        "discard": "old",
+        "max_age": 3600 * _SECOND,
+        "max_bytes": 48 * 1024 * 1024,
+        "num_replicas": 1,
+        "duplicate_window": 30 * _SECOND,
+    },
 }
 
 _ENGINE_ACK_WAIT_S = 5
 _ENGINE_MAX_ACK_PENDING = 20_000
 _EVENTS_MAX_ACK_PENDING = 2_000
+_LIFECYCLE_ACK_WAIT_S = 30
+_LIFECYCLE_MAX_ACK_PENDING = 1_000
 _TASK_ACK_WAIT_S = 4
 """Built-in functions report progress every second and never block their event loop, so 4 s suffice: their
 work is taken over within 5 s."""
@@ -120,6 +133,8 @@ class Topology:
             await self._ensure_consumer(subjects.STREAM_ENGINE, _engine_consumer(name, filters))
         events = _consumer(subjects.CONSUMER_EVENTS, _ENGINE_ACK_WAIT_S, _EVENTS_MAX_ACK_PENDING)
         await self._ensure_consumer(subjects.STREAM_EVENTS, {**events, "filter_subject": subjects.EVENTS_ALL})
+        lifecycle = _consumer(subjects.CONSUMER_LIFECYCLE, _LIFECYCLE_ACK_WAIT_S, _LIFECYCLE_MAX_ACK_PENDING)
+        await self._ensure_consumer(subjects.STREAM_LIFECYCLE, lifecycle)
         for function in functions:
             await self.ensure_function(function)
         return incarnations

@@ -21,11 +21,14 @@ STREAM_ENGINE = "ENGINE"
 STREAM_TASKS = "TASKS"
 STREAM_EVENTS = "EVENTS"
 STREAM_DLQ = "DLQ"
+STREAM_LIFECYCLE = "LIFECYCLE"
 
 CONSUMER_RESULTS = "engine-results"
 CONSUMER_TRIGGERS = "engine-triggers"
 CONSUMER_EVENTS = "events-in"
 """The one durable that reads what producers publish on `EVENTS`."""
+CONSUMER_LIFECYCLE = "lifecycle"
+"""A durable of `LIFECYCLE` for a subscriber outside that must miss nothing while it is away."""
 
 ENGINE_ALL = "visapi.engine.>"
 ENGINE_RESULTS = ("visapi.engine.*.result", "visapi.engine.*.inbox", "visapi.engine.*.heartbeat")
@@ -33,6 +36,7 @@ ENGINE_TRIGGERS = ("visapi.engine.*.trigger",)
 TASKS_ALL = "visapi.tasks.>"
 EVENTS_ALL = "visapi.events.>"
 DLQ_ALL = "visapi.dlq.>"
+LIFECYCLE_ALL = "visapi.lifecycle.>"
 
 CONTROL_KEYS = "visapi.control.keys"
 """Core NATS: an API key changed; the body is the key's id."""
@@ -99,6 +103,11 @@ def event(tenant: str, kind: str) -> str:
 def event_tenant(subject: str) -> str:
     """The tenant of a subject under `visapi.events.`; it may not exist."""
     return subject.split(".", 3)[2]
+
+
+def lifecycle(tenant: str, kind: str) -> str:
+    """Where a lifecycle event is published; `kind` is its type."""
+    return f"visapi.lifecycle.{tenant}.{kind}"
 
 
 def dead_letter(service: str, reason: str) -> str:

@@ -32,6 +32,9 @@ grant select on approvals to visapi_gateway;
 grant update (state, decision, comment, decided_by, closed_at) on approvals to visapi_gateway;
 grant select, insert, update, delete on approvals to visapi_orchestrator;
 
+grant select on lifecycle_relay to visapi_orchestrator;
+grant update (xid) on lifecycle_relay to visapi_orchestrator;
+
 grant select, insert, update, delete on deliveries to visapi_notifier;
 
 -- Row-level security: the gateway sees the tenants its transaction named, nobody works under BYPASSRLS.

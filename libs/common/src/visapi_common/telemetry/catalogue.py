@@ -98,7 +98,14 @@ class Metrics(InstrumentSet):
     streams_recreated = Count(
         "visapi_streams_recreated_total",
         "Streams that were lost and made anew.",
-        {"stream": "ENGINE, TASKS, EVENTS or DLQ"},
+        {"stream": "ENGINE, TASKS, EVENTS, DLQ or LIFECYCLE"},
+    )
+    lifecycle_events = Count(
+        "visapi_lifecycle_events_total", "Lifecycle events that JetStream stored.", {"of": "workflow or task"}
+    )
+    lifecycle_lag_seconds = Level(
+        "visapi_lifecycle_lag_seconds",
+        "How long the oldest lifecycle event has been waiting to be published; 0 when none waits.",
     )
     engine_restarts = Count(
         "visapi_engine_restarts_total",

@@ -18,7 +18,13 @@ USERS = (GATEWAY, ORCHESTRATOR, PDF_WORKER, NOTIFIER, WORKER)
 PDF_FUNCTIONS = ("pdf.render",)
 NOTIFIER_FUNCTIONS = tuple(name for name in subjects.BUILTIN_FUNCTIONS if name not in PDF_FUNCTIONS)
 
-_STREAMS = (subjects.STREAM_ENGINE, subjects.STREAM_TASKS, subjects.STREAM_EVENTS, subjects.STREAM_DLQ)
+_STREAMS = (
+    subjects.STREAM_ENGINE,
+    subjects.STREAM_TASKS,
+    subjects.STREAM_EVENTS,
+    subjects.STREAM_DLQ,
+    subjects.STREAM_LIFECYCLE,
+)
 _CONSUMED = (subjects.STREAM_ENGINE, subjects.STREAM_EVENTS)
 _ENGINE = "visapi.engine.*"
 
@@ -73,7 +79,13 @@ def _orchestrator() -> Rights:
     looks = [f"$JS.API.STREAM.MSG.GET.{subjects.STREAM_TASKS}"]
     pulls = [f"$JS.API.CONSUMER.MSG.NEXT.{name}.*" for name in _CONSUMED]
     acks = [f"$JS.ACK.{name}.>" for name in _CONSUMED]
-    own = [subjects.TASKS_ALL, subjects.live_all(), subjects.DLQ_ALL, subjects.CONTROL_CANCELLED]
+    own = [
+        subjects.TASKS_ALL,
+        subjects.live_all(),
+        subjects.DLQ_ALL,
+        subjects.LIFECYCLE_ALL,
+        subjects.CONTROL_CANCELLED,
+    ]
     families = [f"{_ENGINE}.trigger", f"{_ENGINE}.inbox", subjects.EVENTS_ALL]
     return Rights(
         publish=(*own, *families, *topology, *consumers, *looks, *pulls, *acks),
@@ -101,22 +113,26 @@ def _builtin_worker(user: str, functions: tuple[str, ...]) -> Rights:
 
 
 def _own_workers() -> Rights:
-    """Workers and event producers of the stack's one tenant, whose clients name their inboxes as they
-    please. Every consumer but those of the built-in workers, because a wildcard replaces a whole token
-    and `fn-<tenant>-<function>` is one.
+    """Workers, event producers and subscribers of the stack's one tenant, whose clients name their inboxes
+    as they please. Every consumer but those of the built-in workers, because a wildcard replaces a whole
+    token and `fn-<tenant>-<function>` is one.
     """
     stream = subjects.STREAM_TASKS
+    lifecycle = f"{subjects.STREAM_LIFECYCLE}.{subjects.CONSUMER_LIFECYCLE}"
     builtin = [subjects.task_consumer(subjects.BUILTIN, name) for name in subjects.BUILTIN_FUNCTIONS]
     return Rights(
         publish=(
             *_answers(WORKER),
             f"$JS.API.CONSUMER.MSG.NEXT.{stream}.*",
             f"$JS.ACK.{stream}.*.>",
+            f"$JS.API.CONSUMER.MSG.NEXT.{lifecycle}",
+            f"$JS.ACK.{lifecycle}.>",
             subjects.EVENTS_ALL,
         ),
         subscribe=(
             subjects.CONTROL_CANCELLED,
             subjects.EVENTS_ALL,
+            subjects.LIFECYCLE_ALL,
             _inbox(WORKER),
             "_INBOX.*",
             "_INBOX.*.*",

@@ -12,8 +12,9 @@ from visapi_orchestrator.adapters.due import PostgresDue
 from visapi_orchestrator.adapters.events import PostgresEvents
 from visapi_orchestrator.adapters.flow import PostgresFlow
 from visapi_orchestrator.adapters.ledger import PostgresLedger
+from visapi_orchestrator.adapters.lifecycle import PostgresLifecycle
 from visapi_orchestrator.adapters.schedules import PostgresSchedules
-from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreams
+from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreamLifecycle, JetStreams
 from visapi_orchestrator.adapters.tasks import PostgresTasks
 from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
 from visapi_orchestrator.app.orchestrator import World
@@ -38,6 +39,8 @@ def world_of(
         events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
         event_rows=PostgresEvents(pool, RandomIds()),
         event_publisher=JetStreamEvents(bus),
+        history=PostgresLifecycle(pool),
+        lifecycle=JetStreamLifecycle(bus),
         schedules=PostgresSchedules(pool),
         flow=PostgresFlow(pool),
         engine=engine,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,7 @@ from visapi_orchestrator.app.event_intake import EventIntake, EventSource, Intak
 from visapi_orchestrator.app.flow_sweep import FlowRows, keep_admitting
 from visapi_orchestrator.app.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.app.intake import Intake
+from visapi_orchestrator.app.lifecycle_relay import History, LifecycleRelay, LifecycleStream
 from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger, Monotonic, Payloads, Publisher
 from visapi_orchestrator.app.pump import Pump, Source
@@ -80,6 +81,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     events: EventSource
     event_rows: AllEventRows
     event_publisher: Acknowledged
+    history: History
+    lifecycle: LifecycleStream
     schedules: ScheduleRows
     flow: FlowRows
     engine: Engine
@@ -98,6 +101,8 @@ class Tuning(Protocol):
     def lanes(self) -> int: ...
     @property
     def batch_max(self) -> int: ...
+    @property
+    def lifecycle_events(self) -> Literal["all", "workflow", "none"]: ...
     @property
     def record_inputs(self) -> bool: ...
 
@@ -126,6 +131,7 @@ class Orchestrator:
             timer_set=self._timer_set,
             emitted=self._events_emitted,
             woken=self._runs_woken,
+            told=self._history_written,
         )
         transitions = Transitions(
             tools, secret=secret, handle_secret=tuning.handle_secret, record_inputs=tuning.record_inputs
@@ -140,6 +146,9 @@ class Orchestrator:
         )
         self._due = DueWork(world.due, self._pump, self._clock, metrics)
         self._dispatch = EventDispatch(world.event_rows, self._pump, world.event_publisher)
+        self._relay = LifecycleRelay(
+            world.history, world.lifecycle, self._pump, self._clock, metrics, which=tuning.lifecycle_events
+        )
         self._event_intake = EventIntake(world.events, world.event_rows, self._dispatch.hint)
         self._log = get_logger("orchestrator")
 
@@ -151,6 +160,9 @@ class Orchestrator:
 
     def _runs_woken(self, runs: list[UUID]) -> None:
         self._pump.put([Said(run, look=True) for run in runs])
+
+    def _history_written(self) -> None:
+        self._relay.hint()
 
     def _hear_of_events(self, _: Asked) -> None:
         self._dispatch.hint()
@@ -177,6 +189,7 @@ class Orchestrator:
                     self._due.sweep(),
                     self._dispatch.keep_matching(),
                     self._dispatch.keep_publishing(),
+                    self._relay.run(),
                     keep_firing(world.schedules, self._pump),
                     keep_admitting(world.flow, self._runs_woken),
                     self._watch_health(),

@@ -16,8 +16,7 @@ A fault of the world hands messages back and leaves rows to be claimed again; it
 A batch that PostgreSQL refuses is written run by run, so that a bad row cannot fail its neighbours.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -32,6 +31,7 @@ from visapi_common.telemetry.spans import Spans
 from visapi_engine.machine.commands import CallTask
 from visapi_engine.machine.events import EngineFailed, Event
 from visapi_engine.process.protocol import Answer, Work
+from visapi_orchestrator.app.counting import count_steps
 from visapi_orchestrator.app.database_clock import DatabaseClock
 from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger
@@ -56,7 +56,8 @@ Batch = list[Said]
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """What transitions work with. `timer_set` hears the earliest timer that a batch has set,
-    `emitted` that it brought events into the world, `woken` which runs may begin.
+    `emitted` that it brought events into the world, `told` that it has written history, `woken` which
+    runs may begin.
     """
 
     ledger: Ledger
@@ -69,6 +70,7 @@ class Tools:
     timer_set: Callable[[int], None]
     emitted: Callable[[], None]
     woken: Callable[[list[UUID]], None]
+    told: Callable[[], None]
 
 
 class Transitions:
@@ -85,6 +87,7 @@ class Transitions:
         self._timer_set = tools.timer_set
         self._emitted = tools.emitted
         self._woken = tools.woken
+        self._told = tools.told
         self._secret = secret
         self._handle_secret = handle_secret
         self._record = record_inputs
@@ -241,7 +244,7 @@ class Transitions:
             else:
                 self._metrics.cas_conflicts.inc()
                 again.append(step.said)
-        self._count(step for step in steps if step.facts.run in written.done)
+        count_steps(self._metrics, (step for step in steps if step.facts.run in written.done))
         return again
 
     def _heed(self, rows: WriteSet, verdict: Verdict) -> None:
@@ -252,6 +255,8 @@ class Transitions:
             self._timer_set(verdict.alarm_ms)
         if rows.emitted.run:
             self._emitted()
+        if rows.history.run:
+            self._told()
         if verdict.awake:
             self._woken(list(verdict.awake))
 
@@ -311,21 +316,6 @@ class Transitions:
     def _settle_unchanged(self, step: Step) -> None:
         self._metrics.messages_stale.labels("duplicate").inc(step.said.messages)
         _acknowledge([step.said])
-
-    def _count(self, steps: Iterable[Step]) -> None:
-        """Metrics of a batch, added up first: an increment costs a lock."""
-        statuses: Counter[str] = Counter()
-        outcomes: Counter[str] = Counter()
-        timers = 0
-        for step in steps:
-            statuses[step.answer.status] += 1
-            outcomes.update(result.outcome for result in step.said.results)
-            timers += len(step.said.timers)
-        for status, count in statuses.items():
-            self._metrics.transitions.labels(status).inc(count)
-        for outcome, count in outcomes.items():
-            self._metrics.results_received.labels(outcome).inc(count)
-        self._metrics.timers_fired.inc(timers)
 
 
 def _silent(said: Said, facts: Facts, events: list[Event]) -> Step:
