@@ -12,6 +12,7 @@ GATEWAY, ORCHESTRATOR, NOTIFIER = "visapi_gateway", "visapi_orchestrator", "visa
 # r: select, i: insert, u: update, d: delete; c: update of some columns only.
 MATRIX = {
     "api_keys": {GATEWAY: "riu", ORCHESTRATOR: "", NOTIFIER: ""},
+    "audit": {GATEWAY: "ri", ORCHESTRATOR: "", NOTIFIER: ""},
     "dead_letters": {GATEWAY: "rc", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "deliveries": {GATEWAY: "", ORCHESTRATOR: "", NOTIFIER: "riud"},
     "events_in": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},

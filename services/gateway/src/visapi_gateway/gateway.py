@@ -21,6 +21,7 @@ from visapi_engine.process.simulator import Simulator
 from visapi_gateway.adapters.accept_ledger import AcceptLedger
 from visapi_gateway.adapters.approval_store import PgApprovalStore
 from visapi_gateway.adapters.artifact_source import ArtifactSource
+from visapi_gateway.adapters.audit_log import AuditLog
 from visapi_gateway.adapters.event_ledger import PgEventLedger
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
 from visapi_gateway.adapters.limit_store import PgLimitStore
@@ -43,6 +44,7 @@ from visapi_gateway.app.live import LiveHub
 from visapi_gateway.app.manage_keys import Keys
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
+from visapi_gateway.app.read_audit import Audit
 from visapi_gateway.app.read_limits import ReadLimits
 from visapi_gateway.app.retry_run import Retries
 from visapi_gateway.app.run_views import RunViews
@@ -108,6 +110,7 @@ class Gateway:
             schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), self._messages.hint),
             secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),
             keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),
+            audit=Audit(AuditLog(pool)),
             artifacts=Artifacts(
                 ArtifactSource(ArtifactStore.open(settings.artifacts_url)), settings.link_secret, clock
             ),

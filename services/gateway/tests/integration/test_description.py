@@ -44,7 +44,9 @@ async def test_capabilities_and_functions_are_told(gateway: Any) -> None:
     assert (told["dsl"], told["schedules"]) == ("1.0.3", ["every", "cron", "after", "on"])
     assert {"for", "listen", "emit", "run"} <= set(told["tasks"])
     assert {"run.shell", "call.grpc", "use.catalogs"} <= set(told["refused"])
-    assert (await gateway.http.get("/v1/functions")).json() == {"items": [], "next": None}
+    functions = (await gateway.http.get("/v1/functions")).json()
+    assert [spec["name"] for spec in functions["items"]] == ["flow.map", "human.approve"]
+    assert all(spec["input_schema"]["required"] for spec in functions["items"])
 
 
 async def test_readiness_tells_its_checks(gateway: Any) -> None:

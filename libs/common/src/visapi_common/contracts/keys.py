@@ -6,7 +6,9 @@ import msgspec
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Asks for a key. No scopes means all but `keys:admin`, within what the asking key holds."""
+    """Asks for a key. No scopes means all but `keys:admin`, `secrets:write` and `audit:read`, within what the
+    asking key holds.
+    """
 
     name: str
     kind: str = "live"

@@ -8,6 +8,8 @@ grant select on tenants, api_keys, programs, workflows, runs, runs_done, history
     dead_letters, functions, run_attributes to visapi_gateway;
 grant insert on api_keys, programs, workflows, runs, inbox, idempotency, events_in to visapi_gateway;
 grant select on events_in to visapi_gateway;
+-- What was done is told once: nobody changes it, nobody takes it away.
+grant select, insert on audit to visapi_gateway;
 grant select, insert, update, delete on schedules, schedule_listeners to visapi_gateway;
 grant select, insert on schedule_fires to visapi_gateway;
 grant select, update on schedules to visapi_orchestrator;
@@ -44,7 +46,7 @@ declare
 begin
     foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
         'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners',
-        'flow_slots', 'flow_waiting', 'approvals']
+        'flow_slots', 'flow_waiting', 'approvals', 'audit']
     loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);

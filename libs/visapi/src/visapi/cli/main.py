@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from visapi.cli.approval_commands import approvals
+from visapi.cli.audit_commands import audit
 from visapi.cli.demo_command import demo
 from visapi.cli.key_commands import keys
 from visapi.cli.limit_commands import limits
@@ -45,6 +46,7 @@ for _command in (up, down, status, demo, validate, simulate, deploy, limits):
 app.add_typer(runs, name="run")
 app.add_typer(approvals, name="approval")
 app.add_typer(keys, name="key")
+app.add_typer(audit, name="audit")
 
 
 def main() -> None:

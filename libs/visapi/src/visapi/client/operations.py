@@ -6,6 +6,7 @@ from urllib.parse import quote
 import msgspec
 
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
+from visapi_common.contracts.audit import AuditPage
 from visapi_common.contracts.keys import KeyPage, MadeKey, NewKey
 from visapi_common.contracts.limits import LimitPage
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
@@ -66,6 +67,16 @@ def start_run(
         body=body,
         repeatable=idempotency_key is not None,
     )
+
+
+def list_audit(
+    *, action: str | None = None, target: str | None = None, limit: int = 50, cursor: str | None = None
+) -> Call[AuditPage]:
+    """What was done, newest first."""
+    params: dict[str, str | list[str]] = {"limit": str(limit)}
+    given = {"action": action, "target": target, "cursor": cursor}
+    params |= {name: value for name, value in given.items() if value is not None}
+    return Call(method="GET", path="/v1/audit", answer=AuditPage, params=params, repeatable=True)
 
 
 def list_limits(workflow: str | None = None) -> Call[LimitPage]:

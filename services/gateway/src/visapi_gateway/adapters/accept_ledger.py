@@ -6,6 +6,7 @@ from uuid import UUID
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
+from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.app.accept_trigger import NewRun
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/accept.sql")
@@ -18,12 +19,23 @@ class AcceptLedger:
         self._pool = pool
 
     async def accept(self, runs: Sequence[NewRun]) -> set[UUID]:
+        if any(run.audit is not None for run in runs):
+            return await self._accept_audited(runs)
         with pg_faults():
             async with self._pool.acquire() as connection:
                 # Only from here on can something have been committed.
                 with pg_faults(effect=True):
                     rows = await connection.fetch(_SQL["accept"], *_columns(runs))
         return {row["id"] for row in rows}
+
+    async def _accept_audited(self, runs: Sequence[NewRun]) -> set[UUID]:
+        async with tenant_transaction(self._pool, _tenants(runs)) as connection:
+            rows = await connection.fetch(_SQL["accept"], *_columns(runs))
+            inserted = {row["id"] for row in rows}
+            await record(
+                connection, *(run.audit for run in runs if run.audit is not None and run.id in inserted)
+            )
+        return inserted
 
     async def taken_keys(self, runs: Sequence[NewRun]) -> dict[tuple[str, str], tuple[UUID, bytes]]:
         async with tenant_transaction(self._pool, _tenants(runs)) as connection:

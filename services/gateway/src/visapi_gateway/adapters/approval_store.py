@@ -5,6 +5,7 @@ from uuid import UUID
 
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.app.approvals import ApprovalRow, Verdict
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/approvals.sql")
@@ -39,4 +40,5 @@ class PgApprovalStore:
                 await connection.execute(
                     _RUNS["put_inbox"], told.run, told.key, told.tenant, told.kind, told.body
                 )
+                await record(connection, verdict.audit)
         return run is not None

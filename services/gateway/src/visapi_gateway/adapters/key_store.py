@@ -8,13 +8,15 @@ from datetime import datetime
 
 import msgspec
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.keys import KeyView
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core import api_keys
+from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.app.authenticate import StoredKey
 from visapi_gateway.app.manage_keys import KeyRow
+from visapi_gateway.core.audit import AuditEntry
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/keys.sql")
 
@@ -34,20 +36,16 @@ class PgKeyStore:
         with pg_faults():
             await self._pool.execute(_SQL["note_use"], list(used), list(used.values()))
 
-    async def put(self, key: KeyRow) -> None:
-        with pg_faults(effect=True):
-            await self._pool.execute(
-                _SQL["put_key"],
-                key.id,
-                key.tenant,
-                key.kind,
-                key.name,
-                key.hash,
-                key.scopes,
-                key.created_by,
-                key.not_before,
-                key.expires_at,
-            )
+    async def put(self, key: KeyRow, audit: AuditEntry) -> None:
+        async with tenant_transaction(self._pool, [key.tenant]) as connection:
+            await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
+            await record(connection, audit)
+
+    async def replace(self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry) -> None:
+        async with tenant_transaction(self._pool, [key.tenant]) as connection:
+            await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
+            await connection.execute(_SQL["shorten_key"], old, key.tenant, ends_after_s)
+            await record(connection, audit)
 
     async def one(self, tenant: str, key: str) -> KeyView | None:
         with pg_faults():
@@ -59,13 +57,12 @@ class PgKeyStore:
             rows = await self._pool.fetch(_SQL["list_keys"], tenant, after, limit)
         return [KeyView(**row) for row in rows]
 
-    async def disable(self, tenant: str, key: str) -> bool:
-        with pg_faults(effect=True):
-            return await self._pool.fetchval(_SQL["disable_key"], key, tenant) is not None
-
-    async def shorten(self, tenant: str, key: str, seconds: int) -> bool:
-        with pg_faults(effect=True):
-            return await self._pool.fetchval(_SQL["shorten_key"], key, tenant, seconds) is not None
+    async def disable(self, key: str, audit: AuditEntry) -> bool:
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            fresh: bool | None = await connection.fetchval(_SQL["disable_key"], key, audit.tenant)
+            if fresh:
+                await record(connection, audit)
+        return fresh is not None
 
     async def functions(self, tenant: str) -> Sequence[FunctionSpec]:
         """What workers announced to this tenant, the built-in ones included."""

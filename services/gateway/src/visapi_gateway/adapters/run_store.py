@@ -9,10 +9,12 @@ import msgspec
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.dead_letters import DeadLetterView
+from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.adapters.run_filters import PLAN_ANEW, Narrowing, narrow, workflows_named
 from visapi_gateway.app.command_run import InboxRow, Resolution
 from visapi_gateway.app.follow_run import Head, Item
 from visapi_gateway.app.run_views import RunRow
+from visapi_gateway.core.audit import AuditEntry
 from visapi_gateway.core.run_filters import RunFilter
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/runs.sql")
@@ -55,9 +57,14 @@ class RunStore:
         rows = await self._read(tenant, _SQL["resume_point"], run, tenant)
         return (rows[0]["resume"], rows[0]["program"]) if rows else None
 
-    async def put_inbox(self, row: InboxRow) -> None:
+    async def tell(self, row: InboxRow, audit: AuditEntry) -> bool:
         async with tenant_transaction(self._pool, [row.tenant]) as connection:
-            await connection.execute(_SQL["put_inbox"], row.run, row.key, row.tenant, row.kind, row.body)
+            fresh = await connection.fetchval(
+                _SQL["put_inbox"], row.run, row.key, row.tenant, row.kind, row.body
+            )
+            if fresh is not None:
+                await record(connection, audit)
+        return fresh is not None
 
     async def dead_letter(self, tenant: str, letter: UUID) -> DeadLetterView | None:
         rows = await self._read(tenant, _LETTERS["dead_letter"], letter, tenant)
@@ -69,7 +76,7 @@ class RunStore:
         rows = await self._read(tenant, _LETTERS["list_dead_letters"], tenant, before, resolved, limit)
         return [_letter(row) for row in rows]
 
-    async def resolve(self, resolution: Resolution) -> bool:
+    async def resolve(self, resolution: Resolution, audit: AuditEntry) -> bool:
         told = resolution.told
         async with tenant_transaction(self._pool, [resolution.tenant]) as connection:
             done = await connection.fetchval(
@@ -83,6 +90,8 @@ class RunStore:
                 await connection.execute(
                     _SQL["put_inbox"], told.run, told.key, told.tenant, told.kind, told.body
                 )
+            if done is not None:
+                await record(connection, audit)
         return done is not None
 
     async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:

@@ -8,8 +8,10 @@ from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.schedules import FireView
 from visapi_common.contracts.subjects import partition_of
+from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.app.definitions import Name
 from visapi_gateway.app.manage_schedules import ScheduleRow
+from visapi_gateway.core.audit import AuditEntry
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/schedules.sql")
 
@@ -36,9 +38,12 @@ class PgScheduleStore:
             rows = await connection.fetch(_SQL["recent_fires"], schedule, tenant, limit)
         return [FireView(row["fire_at"], row["outcome"], row["run"]) for row in rows]
 
-    async def pause(self, name: Name, paused: bool) -> bool:
+    async def pause(self, name: Name, paused: bool, audit: AuditEntry) -> bool:
         async with tenant_transaction(self._pool, [name[0]]) as connection:
-            return await connection.fetchval(_SQL["pause_schedule"], *name, paused) is not None
+            found = await connection.fetchval(_SQL["pause_schedule"], *name, paused)
+            if found is not None:
+                await record(connection, audit)
+        return found is not None
 
     async def known(self, tenant: str, schedule: UUID, fires: Sequence[datetime]) -> set[datetime]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
@@ -46,17 +51,19 @@ class PgScheduleStore:
         return {row["fire_at"] for row in rows}
 
     async def backfill(
-        self, tenant: str, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, by: str
+        self, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, audit: AuditEntry
     ) -> Sequence[UUID]:
-        async with tenant_transaction(self._pool, [tenant]) as connection:
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
             rows = await connection.fetch(
                 _SQL["backfill"],
                 schedule,
-                tenant,
+                audit.tenant,
                 [fire for fire, _ in runs],
                 [run for _, run in runs],
                 [partition_of(run) for _, run in runs],
                 value,
-                by,
+                audit.actor,
             )
+            if rows:
+                await record(connection, audit)
         return [row["id"] for row in rows]

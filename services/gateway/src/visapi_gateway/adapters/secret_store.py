@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.secrets import SecretView
+from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.app.manage_secrets import NewSecret
+from visapi_gateway.core.audit import AuditEntry
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/secrets.sql")
 
@@ -16,12 +18,13 @@ class PgSecretStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def put(self, secret: NewSecret) -> bool:
+    async def put(self, secret: NewSecret, audit: AuditEntry) -> bool:
         row = (secret.tenant, secret.name, secret.sealed, secret.hosts, secret.by)
         async with tenant_transaction(self._pool, [secret.tenant]) as connection:
             added = await connection.fetchval(_SQL["add_secret"], *row)
             if added is None:
                 await connection.execute(_SQL["replace_secret"], *row)
+            await record(connection, audit)
         return added is not None
 
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[SecretView]:
@@ -29,7 +32,9 @@ class PgSecretStore:
             rows = await connection.fetch(_SQL["list_secrets"], tenant, after, limit)
         return [SecretView(**row) for row in rows]
 
-    async def remove(self, tenant: str, name: str) -> bool:
-        async with tenant_transaction(self._pool, [tenant]) as connection:
-            gone = await connection.fetchval(_SQL["remove_secret"], tenant, name)
+    async def remove(self, name: str, audit: AuditEntry) -> bool:
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            gone = await connection.fetchval(_SQL["remove_secret"], audit.tenant, name)
+            if gone is not None:
+                await record(connection, audit)
         return gone is not None

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
+from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.app.definitions import Name
 from visapi_gateway.app.deploy_workflow import NewWorkflow, WorkflowRow
+from visapi_gateway.core.audit import AuditEntry
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/workflows.sql")
 _SCHEDULES = load_queries("visapi_gateway.adapters", "sql/schedules.sql")
@@ -19,7 +21,7 @@ class WorkflowStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def put(self, new: NewWorkflow) -> bool:
+    async def put(self, new: NewWorkflow, audit: AuditEntry) -> bool:
         tenant, namespace, name = new.name
         async with tenant_transaction(self._pool, [tenant]) as connection:
             await connection.execute(_SQL["put_program"], new.program, new.body)
@@ -41,6 +43,7 @@ class WorkflowStore:
             )
             if stored is not None:
                 await _put_schedule(connection, new)
+                await record(connection, audit)
         return stored is not None
 
     async def version(self, name: Name, version: str) -> WorkflowRow | None:

@@ -20,6 +20,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
+from visapi_gateway.core.audit import AuditEntry
 
 BATCH_LIMIT = 256
 WAITING_LIMIT = 8192
@@ -44,6 +45,8 @@ class NewRun(msgspec.Struct, frozen=True):
     key: str | None = None
     body_hash: bytes | None = None
     rerun_of: UUID | None = None
+    audit: AuditEntry | None = None
+    """Recorded in the transaction that inserts the run; plain starts are not."""
 
 
 class Fresh(msgspec.Struct, frozen=True):

@@ -12,12 +12,14 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
+from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.engine_messages import ApprovalDecided, InboxKind
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.approvals import ANYBODY, Token, decision_key, link_digest
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.app.command_run import Hint, InboxRow
-from visapi_gateway.core.scopes import Principal
+from visapi_gateway.core.audit import AuditEntry
+from visapi_gateway.core.scopes import Asker
 
 OPEN, EXPIRED = "open", "expired"
 BY_LINK = "link"
@@ -63,6 +65,15 @@ class Verdict(msgspec.Struct, frozen=True):
     comment: str | None
     by: str
     told: InboxRow
+    audit: AuditEntry
+
+
+class Decider(msgspec.Struct, frozen=True):
+    """Who decides: a key, an approver, or whoever holds the link that names nobody; and by which request."""
+
+    tenant: str
+    name: str
+    request_id: str
 
 
 class ApprovalStore(Protocol):
@@ -97,14 +108,16 @@ class Approvals:
         """Raises `ProblemError` 404."""
         return view_of(await self._row(tenant, approval))
 
-    async def decide(self, who: Principal, approval: UUID, wanted: DecideApproval) -> ApprovalView:
+    async def decide(self, who: Asker, approval: UUID, wanted: DecideApproval) -> ApprovalView:
         """Raises `ProblemError` 400, 404 and 409."""
         view = view_of(await self._row(who.tenant, approval))
         if wanted.decision not in view.choices:
             detail = f"must be one of {', '.join(view.choices)}"
             wrong = [FieldError("/decision", detail)]
             raise ProblemError("invalid_body", f"/decision: {detail}", status=400, errors=wrong)
-        counted = view.state == OPEN and await self._record(who.tenant, view, wanted, who.actor)
+        counted = view.state == OPEN and await self._record(
+            view, wanted, Decider(who.tenant, who.actor, who.request_id)
+        )
         now = view_of(await self._row(who.tenant, approval))
         if not (counted or _is_of(now, wanted, who.actor)):
             raise _over(now)
@@ -118,7 +131,7 @@ class Approvals:
         return view_of(row), row.holder
 
     async def decide_by_link(
-        self, token: Token, wanted: DecideApproval
+        self, token: Token, wanted: DecideApproval, request_id: str
     ) -> tuple[ApprovalView, str, bool] | None:
         """The question as it is then, whose link it is, and whether this decision counted."""
         found = await self.opened(token)
@@ -128,17 +141,27 @@ class Approvals:
         by = BY_LINK if holder == ANYBODY else holder
         counted = False
         if view.state == OPEN and wanted.decision in view.choices:
-            counted = await self._record(token.tenant, view, wanted, by)
+            counted = await self._record(view, wanted, Decider(token.tenant, by, request_id))
             view = view_of(await self._row(token.tenant, token.approval))
         return view, holder, counted or _is_of(view, wanted, by)
 
-    async def _record(self, tenant: str, view: ApprovalView, wanted: DecideApproval, by: str) -> bool:
-        comment = _comment(wanted)
-        body = ApprovalDecided(view.pointer, view.id, wanted.decision, by, comment)
+    async def _record(self, view: ApprovalView, wanted: DecideApproval, by: Decider) -> bool:
+        comment, tenant = _comment(wanted), by.tenant
+        body = ApprovalDecided(view.pointer, view.id, wanted.decision, by.name, comment)
         told = InboxRow(
             view.run, decision_key(view.id), tenant, InboxKind.APPROVAL.value, msgspec.json.encode(body)
         )
-        counted = await self._store.decide(Verdict(view.id, tenant, wanted.decision, comment, by, told))
+        audit = AuditEntry(
+            tenant=tenant,
+            actor=by.name,
+            action=AuditAction.APPROVAL_DECIDE,
+            target=f"approval:{view.id}",
+            reason=comment,
+            request_id=by.request_id,
+            details={"decision": wanted.decision, "run": str(view.run)},
+        )
+        verdict = Verdict(view.id, tenant, wanted.decision, comment, by.name, told, audit)
+        counted = await self._store.decide(verdict)
         if counted:
             self._hint(view.run)
         return counted

@@ -6,11 +6,20 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.dead_letters import DeadLetterPage, DeadLetterView, ResolveDeadLetter
 from visapi_common.contracts.engine_messages import InboxBody, InboxKind
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.app.run_views import RunRow, RunViews
-from visapi_gateway.core.scopes import Principal
+from visapi_gateway.core.audit import AuditEntry, entry
+from visapi_gateway.core.scopes import Asker
+
+AUDITED = {
+    InboxKind.CANCEL: AuditAction.RUN_CANCEL,
+    InboxKind.SUSPEND: AuditAction.RUN_SUSPEND,
+    InboxKind.RESUME: AuditAction.RUN_RESUME,
+    InboxKind.RETRY: AuditAction.RUN_RETRY,
+}
 
 
 class InboxRow(msgspec.Struct, frozen=True):
@@ -34,12 +43,15 @@ class Resolution(msgspec.Struct, frozen=True):
 
 
 class CommandStore(Protocol):
-    async def put_inbox(self, row: InboxRow) -> None: ...
+    async def tell(self, row: InboxRow, audit: AuditEntry) -> bool:
+        """Whether the run was not told so before."""
+        ...
+
     async def dead_letter(self, tenant: str, letter: UUID) -> DeadLetterView | None: ...
     async def dead_letters(
         self, tenant: str, resolved: bool | None, before: UUID | None, limit: int
     ) -> Sequence[DeadLetterView]: ...
-    async def resolve(self, resolution: Resolution) -> bool:
+    async def resolve(self, resolution: Resolution, audit: AuditEntry) -> bool:
         """Whether it was open."""
         ...
 
@@ -58,7 +70,7 @@ class Commands:
         self._runs = runs
         self._hint = hint
 
-    async def tell(self, who: Principal, run: UUID, kind: InboxKind, reason: str | None) -> RunRow:
+    async def tell(self, who: Asker, run: UUID, kind: InboxKind, reason: str | None) -> RunRow:
         """Give the run a command; answer the run as it is. Raises `ProblemError` 404 and 409."""
         row = await self._runs.row(who.tenant, run)
         if row.ended:
@@ -67,16 +79,26 @@ class Commands:
             detail = f"run {run} is {row.status} since {row.ended_at}; nothing can be done to it any more"
             raise ProblemError("run_ended", detail, status=409)
         body = msgspec.json.encode(InboxBody(actor=who.actor, reason=reason))
-        await self._store.put_inbox(InboxRow(run, kind.value, who.tenant, kind.value, body))
+        audit = entry(who, AUDITED[kind], f"run:{run}", reason=reason)
+        await self._store.tell(InboxRow(run, kind.value, who.tenant, kind.value, body), audit)
         self._hint(run)
         return row
 
-    async def resolve(self, who: Principal, letter: UUID, decision: ResolveDeadLetter) -> DeadLetterView:
+    async def resolve(self, who: Asker, letter: UUID, decision: ResolveDeadLetter) -> DeadLetterView:
         """Record the decision and tell the run. Raises `ProblemError` 404 and 409."""
         found = await self.dead_letter(who.tenant, letter)
         told = await self._told(who, found, decision)
         resolution = Resolution(letter, who.tenant, who.actor, decision.decision.value, told)
-        if found.resolved_at is not None or not await self._store.resolve(resolution):
+        audit = entry(
+            who,
+            AuditAction.DEAD_LETTER_RESOLVE,
+            f"dead-letter:{letter}",
+            reason=decision.reason,
+            decision=decision.decision.value,
+            run=None if found.run is None else str(found.run),
+            path=found.path,
+        )
+        if found.resolved_at is not None or not await self._store.resolve(resolution, audit):
             detail = f"dead letter {letter} was resolved before; read it to see by whom and how"
             raise ProblemError("dead_letter_resolved", detail, status=409)
         if told is not None:
@@ -98,9 +120,7 @@ class Commands:
         more = str(rows[limit - 1].id) if len(rows) > limit else None
         return DeadLetterPage(items=list(rows[:limit]), next=more)
 
-    async def _told(
-        self, who: Principal, letter: DeadLetterView, decision: ResolveDeadLetter
-    ) -> InboxRow | None:
+    async def _told(self, who: Asker, letter: DeadLetterView, decision: ResolveDeadLetter) -> InboxRow | None:
         """What the run hears of it; nothing when it has ended or the letter belongs to no task."""
         if letter.run is None or letter.path is None:
             return None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
 from visapi_common.core.errors import ProblemError
@@ -17,7 +18,8 @@ from visapi_engine.definition.versions import version_order
 from visapi_gateway.app.accept_trigger import Announce, NewRun
 from visapi_gateway.app.compile_definition import Compiling
 from visapi_gateway.app.definitions import Definitions, Name, build_validator, not_found
-from visapi_gateway.core.scopes import Principal
+from visapi_gateway.core.audit import AuditEntry, entry
+from visapi_gateway.core.scopes import Asker, Principal
 
 
 class Scheduled(msgspec.Struct, frozen=True):
@@ -69,7 +71,7 @@ class WorkflowRow(msgspec.Struct, frozen=True):
 
 
 class WorkflowStore(Protocol):
-    async def put(self, new: NewWorkflow) -> bool:
+    async def put(self, new: NewWorkflow, audit: AuditEntry) -> bool:
         """Whether the version was not there before."""
         ...
 
@@ -110,13 +112,13 @@ class Workflows:
         self._clock = clock
 
     async def deploy(
-        self, who: Principal, source: bytes, media_type: str, *, dry_run: bool
+        self, who: Asker, source: bytes, media_type: str, *, dry_run: bool
     ) -> tuple[Deployed, bool]:
         """The description, and whether the version is new. Raises `ProblemError` 409 and 422."""
         new, warnings = await self._prepare(who, source, media_type)
         created = False
         if not dry_run:
-            created = await self._store.put(new)
+            created = await self._store.put(new, _audited(who, new))
             self._definitions.forget_highest(new.name)
             if created and new.schedule is not None and new.schedule.listener is not None:
                 self._announce(new.schedule.listener)
@@ -207,6 +209,11 @@ class Workflows:
             "version never changes; raise document.version"
         )
         raise ProblemError("workflow_version_exists", detail, status=409)
+
+
+def _audited(who: Asker, new: NewWorkflow) -> AuditEntry:
+    target = f"workflow:{new.name[1]}/{new.name[2]}"
+    return entry(who, AuditAction.WORKFLOW_DEPLOY, target, version=new.version, program=new.program.hex())
 
 
 def _order(version: str) -> str:

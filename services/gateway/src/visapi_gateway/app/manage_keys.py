@@ -6,11 +6,13 @@ from typing import Protocol
 
 import msgspec
 
+from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.keys import KeyPage, KeyView, MadeKey, NewKey
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core import api_keys
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.core.scopes import ALL, DEFAULT_SCOPES, SCOPES, Principal
+from visapi_gateway.core.audit import AuditEntry, entry
+from visapi_gateway.core.scopes import ALL, DEFAULT_SCOPES, SCOPES, Asker, Principal
 
 NAME_LIMIT = 200
 OVERLAP_LIMIT_S = 7 * 86_400
@@ -31,11 +33,16 @@ class KeyRow(msgspec.Struct, frozen=True):
 
 
 class KeyStore(Protocol):
-    async def put(self, key: KeyRow) -> None: ...
+    async def put(self, key: KeyRow, audit: AuditEntry) -> None: ...
+    async def replace(self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry) -> None:
+        """Store a successor and shorten the old key."""
+        ...
+
     async def one(self, tenant: str, key: str) -> KeyView | None: ...
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[KeyView]: ...
-    async def disable(self, tenant: str, key: str) -> bool: ...
-    async def shorten(self, tenant: str, key: str, seconds: int) -> bool: ...
+    async def disable(self, key: str, audit: AuditEntry) -> bool:
+        """Whether there is such a key; one that was revoked before stays as it is."""
+        ...
 
 
 class Mint(Protocol):
@@ -59,12 +66,17 @@ class Keys:
         self._tell = tell
         self._pepper = pepper
 
-    async def make(self, who: Principal, wanted: NewKey) -> MadeKey:
+    async def make(self, who: Asker, wanted: NewKey) -> MadeKey:
         """Raises `ProblemError` 400 for a wrong wish, 403 for more than the asking key may give."""
         scopes = _scopes(who, wanted)
         _check(wanted, scopes)
         _check_grant(who, wanted.kind, scopes)
-        return await self._make(who, wanted, scopes)
+        token, row = self._minted(who, wanted, scopes)
+        audit = entry(
+            who, AuditAction.KEY_CREATE, f"key:{row.id}", name=row.name, kind=row.kind, scopes=scopes
+        )
+        await self._store.put(row, audit)
+        return await self._made(token, row)
 
     async def view(self, tenant: str, key: str) -> KeyView:
         """Raises `ProblemError` 404."""
@@ -78,13 +90,13 @@ class Keys:
         rows = await self._store.page(tenant, after, limit + 1)
         return KeyPage(items=list(rows[:limit]), next=rows[limit - 1].id if len(rows) > limit else None)
 
-    async def revoke(self, tenant: str, key: str) -> None:
+    async def revoke(self, who: Asker, key: str) -> None:
         """At once here, within a second elsewhere. Raises `ProblemError` 404."""
-        if not await self._store.disable(tenant, key):
+        if not await self._store.disable(key, entry(who, AuditAction.KEY_REVOKE, f"key:{key}")):
             raise _no_such_key(key)
         self._tell(key)
 
-    async def rotate(self, who: Principal, key: str, overlap_s: int) -> MadeKey:
+    async def rotate(self, who: Asker, key: str, overlap_s: int) -> MadeKey:
         """A successor with the same name and rights; the old key ends after `overlap_s`."""
         if not 0 <= overlap_s <= OVERLAP_LIMIT_S:
             raise _mistake("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
@@ -92,29 +104,29 @@ class Keys:
         _check_grant(who, old.kind, old.scopes)
         if old.disabled_at is not None:
             raise ProblemError("key_not_found", f"key {key} was revoked; make a new one", status=404)
-        made = await self._make(who, NewKey(name=old.name, kind=old.kind), old.scopes)
-        await self._store.shorten(who.tenant, key, overlap_s)
+        token, row = self._minted(who, NewKey(name=old.name, kind=old.kind), old.scopes)
+        audit = entry(who, AuditAction.KEY_ROTATE, f"key:{key}", successor=row.id, overlap_s=overlap_s)
+        await self._store.replace(key, overlap_s, row, audit)
         self._tell(key)
-        return made
+        return await self._made(token, row)
 
-    async def _make(self, who: Principal, wanted: NewKey, scopes: list[str]) -> MadeKey:
+    def _minted(self, who: Principal, wanted: NewKey, scopes: list[str]) -> tuple[str, KeyRow]:
         token = self._mint(wanted.kind)
-        parsed = api_keys.parse(token)
-        await self._store.put(
-            KeyRow(
-                id=parsed.id,
-                tenant=who.tenant,
-                kind=wanted.kind,
-                name=wanted.name,
-                hash=api_keys.hash_key(self._pepper, token),
-                scopes=scopes,
-                created_by=who.actor,
-                not_before=wanted.not_before,
-                expires_at=wanted.expires_at,
-            )
+        return token, KeyRow(
+            id=api_keys.parse(token).id,
+            tenant=who.tenant,
+            kind=wanted.kind,
+            name=wanted.name,
+            hash=api_keys.hash_key(self._pepper, token),
+            scopes=scopes,
+            created_by=who.actor,
+            not_before=wanted.not_before,
+            expires_at=wanted.expires_at,
         )
-        self._tell(parsed.id)
-        view = await self.view(who.tenant, parsed.id)
+
+    async def _made(self, token: str, row: KeyRow) -> MadeKey:
+        self._tell(row.id)
+        view = await self.view(row.tenant, row.id)
         return MadeKey(**msgspec.structs.asdict(view), key=token)
 
 

@@ -8,12 +8,14 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.schedules import Backfill, Backfilled, FireView, SchedulePage, ScheduleView
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import uuid7_from
 from visapi_engine.schedule.decisions import Schedule, fires_after, within
 from visapi_gateway.app.definitions import Name
-from visapi_gateway.core.scopes import Principal
+from visapi_gateway.core.audit import AuditEntry, entry
+from visapi_gateway.core.scopes import Asker
 
 NEXT_SHOWN = 10
 FIRES_SHOWN = 50
@@ -41,12 +43,12 @@ class ScheduleStore(Protocol):
     async def page(self, tenant: str, after: tuple[str, str] | None, limit: int) -> Sequence[ScheduleRow]: ...
     async def one(self, name: Name) -> ScheduleRow | None: ...
     async def fires(self, tenant: str, schedule: UUID, limit: int) -> Sequence[FireView]: ...
-    async def pause(self, name: Name, paused: bool) -> bool: ...
+    async def pause(self, name: Name, paused: bool, audit: AuditEntry) -> bool: ...
     async def known(self, tenant: str, schedule: UUID, fires: Sequence[datetime]) -> set[datetime]: ...
     async def backfill(
-        self, tenant: str, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, by: str
+        self, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, audit: AuditEntry
     ) -> Sequence[UUID]:
-        """Start runs for fires that were never decided on; those started."""
+        """Start runs for fires that were never decided on; those started. None started is not audited."""
         ...
 
 
@@ -77,18 +79,20 @@ class Schedules:
         row = await self._row(name)
         return self._view(row, await self._store.fires(name[0], row.id, FIRES_SHOWN))
 
-    async def pause(self, name: Name, *, paused: bool) -> ScheduleView:
-        if not await self._store.pause(name, paused):
+    async def pause(self, who: Asker, name: Name, *, paused: bool) -> ScheduleView:
+        action = AuditAction.SCHEDULE_PAUSE if paused else AuditAction.SCHEDULE_RESUME
+        if not await self._store.pause(name, paused, entry(who, action, _target(name))):
             raise _unknown(name)
         return await self.view(name)
 
-    async def run_now(self, who: Principal, name: Name) -> UUID:
+    async def run_now(self, who: Asker, name: Name) -> UUID:
         """Start a run of the schedule at once, beside its times."""
         row = await self._row(name)
-        started = await self._start(who, row, [self._clock.now()])
+        audit = entry(who, AuditAction.SCHEDULE_TRIGGER, _target(name))
+        started = await self._start(row, [self._clock.now()], audit)
         return started[0]
 
-    async def backfill(self, who: Principal, name: Name, wanted: Backfill) -> Backfilled:
+    async def backfill(self, who: Asker, name: Name, wanted: Backfill) -> Backfilled:
         """Run the times of a range that were never decided on. Doing it again starts nothing twice."""
         row = await self._row(name)
         spec = _decode(row.spec)
@@ -106,15 +110,23 @@ class Schedules:
         fresh = [fire for fire in fires if fire not in known]
         if wanted.dry_run:
             return Backfilled(len(fires), len(fresh), [])
-        started: list[UUID] = list(await self._start(who, row, fresh)) if fresh else []
+        audit = entry(
+            who,
+            AuditAction.SCHEDULE_BACKFILL,
+            _target(name),
+            since=wanted.since.isoformat(),
+            until=wanted.until.isoformat(),
+            runs=len(fresh),
+        )
+        started: list[UUID] = list(await self._start(row, fresh, audit)) if fresh else []
         return Backfilled(len(fires), len(started), started)
 
-    async def _start(self, who: Principal, row: ScheduleRow, fires: Sequence[datetime]) -> Sequence[UUID]:
+    async def _start(self, row: ScheduleRow, fires: Sequence[datetime], audit: AuditEntry) -> Sequence[UUID]:
         spec = _decode(row.spec)
         now_ms = int(self._clock.now().timestamp() * 1000)
         runs = [(fire, uuid7_from(now_ms, self._bits())) for fire in fires]
         value = b'{"inline":%b}' % msgspec.json.encode(spec.input)
-        started = await self._store.backfill(who.tenant, row.id, runs, value, who.actor)
+        started = await self._store.backfill(row.id, runs, value, audit)
         for run in started:
             self._hint(run)
         return started
@@ -153,6 +165,10 @@ class Schedules:
                 "backfill": f"{here}/backfill",
             },
         )
+
+
+def _target(name: Name) -> str:
+    return f"schedule:{name[1]}/{name[2]}"
 
 
 def _unknown(name: Name) -> ProblemError:

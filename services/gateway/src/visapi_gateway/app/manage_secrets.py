@@ -6,12 +6,14 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
+from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.secrets import SecretPage, SecretView
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.sealing import seal
+from visapi_gateway.core.audit import AuditEntry, entry
 from visapi_gateway.core.json_input import check_json
-from visapi_gateway.core.scopes import Principal
+from visapi_gateway.core.scopes import Asker
 
 VALUE_MAX = 64 * 1024
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,126}[a-zA-Z0-9])?")
@@ -30,12 +32,12 @@ class NewSecret(msgspec.Struct, frozen=True):
 
 
 class SecretStore(Protocol):
-    async def put(self, secret: NewSecret) -> bool:
+    async def put(self, secret: NewSecret, audit: AuditEntry) -> bool:
         """Whether it is new."""
         ...
 
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[SecretView]: ...
-    async def remove(self, tenant: str, name: str) -> bool: ...
+    async def remove(self, name: str, audit: AuditEntry) -> bool: ...
 
 
 class Secrets:
@@ -46,7 +48,7 @@ class Secrets:
         self._key = key
         self._nonce = nonce
 
-    async def put(self, who: Principal, name: str, body: bytes) -> bool:
+    async def put(self, who: Asker, name: str, body: bytes) -> bool:
         """Store a secret: any JSON, or `{"value": …, "hosts": […]}`. Whether it is new."""
         if self._key is None:
             raise ProblemError(
@@ -59,7 +61,8 @@ class Secrets:
             raise ProblemError("payload_too_large", f"a secret has at most {VALUE_MAX} bytes", status=413)
         value, hosts = _read(check_json(body))
         sealed = seal(self._key, _encode(value), tenant=who.tenant, name=name, nonce=self._nonce())
-        return await self._store.put(NewSecret(who.tenant, name, sealed, hosts, who.actor))
+        audit = entry(who, AuditAction.SECRET_PUT, f"secret:{name}", hosts=hosts)
+        return await self._store.put(NewSecret(who.tenant, name, sealed, hosts, who.actor), audit)
 
     async def page(self, tenant: str, after: str | None, limit: int) -> SecretPage:
         """By name; `next` is the plain name to go on from."""
@@ -67,9 +70,9 @@ class Secrets:
         more = rows[limit - 1].name if len(rows) > limit else None
         return SecretPage(items=list(rows[:limit]), next=more)
 
-    async def remove(self, tenant: str, name: str) -> None:
+    async def remove(self, who: Asker, name: str) -> None:
         """Raises `ProblemError` 404."""
-        if not await self._store.remove(tenant, name):
+        if not await self._store.remove(name, entry(who, AuditAction.SECRET_REMOVE, f"secret:{name}")):
             raise ProblemError("secret_not_found", f"there is no secret {name!r}", status=404)
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.engine_messages import InboxBody, InboxKind
 from visapi_common.contracts.gateway_bodies import Retry
 from visapi_common.contracts.payloads import Payload
@@ -17,7 +18,8 @@ from visapi_engine.machine.state import ResumePoint, decode_state
 from visapi_gateway.app.command_run import Hint, InboxRow
 from visapi_gateway.app.deploy_workflow import WorkflowRow
 from visapi_gateway.app.run_views import RunRow, RunViews
-from visapi_gateway.core.scopes import Principal
+from visapi_gateway.core.audit import AuditEntry, entry
+from visapi_gateway.core.scopes import Asker, Principal
 
 TAKEN_UP_S = 2.0
 """How long an answer waits for the run to be live again, so that who asks next does not find it faulted."""
@@ -29,7 +31,9 @@ class RetryStore(Protocol):
         """The state of a faulted run that can be taken up again, and its program."""
         ...
 
-    async def put_inbox(self, row: InboxRow) -> None: ...
+    async def tell(self, row: InboxRow, audit: AuditEntry) -> bool:
+        """Whether the run was not told so before."""
+        ...
 
 
 class Versions(Protocol):
@@ -54,7 +58,7 @@ class Retries:
         self._pack = pack
         self._hint = hint
 
-    async def __call__(self, who: Principal, run: UUID, wanted: Retry) -> RunRow:
+    async def __call__(self, who: Asker, run: UUID, wanted: Retry) -> RunRow:
         """Ask for it; answer the run as it is then. Raises `ProblemError` 404 and 409."""
         row = await self._runs.row(who.tenant, run)
         if row.status != "faulted":
@@ -68,8 +72,16 @@ class Retries:
         plan = make_plan(decode_program(program))
         body = await self._body(who, row, wanted, plan, point)
         # The number of its last history item names this fault: asked twice, it is taken up once.
-        await self._store.put_inbox(
-            InboxRow(run, f"retry:{row.seq}", who.tenant, InboxKind.RETRY.value, msgspec.json.encode(body))
+        await self._store.tell(
+            InboxRow(run, f"retry:{row.seq}", who.tenant, InboxKind.RETRY.value, msgspec.json.encode(body)),
+            entry(
+                who,
+                AuditAction.RUN_RETRY,
+                f"run:{run}",
+                reason=wanted.reason,
+                version=body.version,
+                input="corrected" if body.input is not None else None,
+            ),
         )
         self._hint(run)
         return await self._taken_up(who, row)

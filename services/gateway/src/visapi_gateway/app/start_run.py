@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
 from visapi_common.contracts.runs import RunStatus, RunView
@@ -14,8 +15,9 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.app.accept_trigger import Conflict, Fresh, NewRun, Outcome, Replayed
 from visapi_gateway.app.definitions import Definitions
 from visapi_gateway.app.run_views import links_of
+from visapi_gateway.core.audit import AuditEntry, entry
 from visapi_gateway.core.json_input import check_json
-from visapi_gateway.core.scopes import Principal
+from visapi_gateway.core.scopes import Asker, Principal
 
 NULL = b"null"
 
@@ -29,7 +31,16 @@ class Start(msgspec.Struct, frozen=True):
     body: bytes
     key: str | None
     trace: str
-    rerun_of: UUID | None = None
+    rerun: "Repeated | None" = None
+    """What it repeats, if it does."""
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """The run that is started anew, by whom and why."""
+
+    run: UUID
+    by: Asker
+    reason: str | None
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -85,8 +96,10 @@ class StartRun:
             created_at=self._clock.now(),
             key=start.key,
             body_hash=_hash(start) if start.key is not None else None,
-            rerun_of=start.rerun_of,
+            rerun_of=None if start.rerun is None else start.rerun.run,
         )
+        if start.rerun is not None:
+            new = msgspec.structs.replace(new, audit=_audited(start.rerun, new.id))
         match await self._accept(new):
             case Fresh():
                 return Started(new.id, _pending(new, raw), replayed=False)
@@ -103,6 +116,11 @@ class StartRun:
         if len(raw) <= INLINE_LIMIT:
             return b'{"inline":%b}' % raw.strip()
         return msgspec.json.encode(await self._pack(tenant, raw))
+
+
+def _audited(rerun: Repeated, made: UUID) -> AuditEntry:
+    target = f"run:{rerun.run}"
+    return entry(rerun.by, AuditAction.RUN_RERUN, target, reason=rerun.reason, run=str(made))
 
 
 def _hash(start: Start) -> bytes:

@@ -13,9 +13,11 @@ SCOPES = (
     "dead-letters:read",
     "dead-letters:write",
     "secrets:write",
+    "audit:read",
     "keys:admin",
 )
-DEFAULT_SCOPES = tuple(scope for scope in SCOPES if scope not in ("keys:admin", "secrets:write"))
+_NEVER_BY_DEFAULT = ("keys:admin", "secrets:write", "audit:read")
+DEFAULT_SCOPES = tuple(scope for scope in SCOPES if scope not in _NEVER_BY_DEFAULT)
 """What a key gets when its maker names no scopes."""
 
 
@@ -39,3 +41,10 @@ class Principal:
     def may_grant(self, scopes: frozenset[str]) -> bool:
         """Nobody gives away more than they hold."""
         return ALL in self.scopes or scopes <= self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Asker(Principal):
+    """A principal with the request by which it asks: who stands in the audit."""
+
+    request_id: str

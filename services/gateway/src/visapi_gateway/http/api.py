@@ -15,6 +15,7 @@ from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.manage_keys import Keys
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
+from visapi_gateway.app.read_audit import Audit
 from visapi_gateway.app.read_limits import ReadLimits
 from visapi_gateway.app.retry_run import Retries
 from visapi_gateway.app.run_views import RunViews
@@ -24,6 +25,7 @@ from visapi_gateway.app.system import System
 from visapi_gateway.http import (
     routes_approvals,
     routes_artifacts,
+    routes_audit,
     routes_commands,
     routes_dead_letters,
     routes_events,
@@ -44,6 +46,7 @@ from visapi_gateway.http.openapi import build_openapi
 from visapi_gateway.http.operation import Operation
 from visapi_gateway.http.routes_approvals import ApprovalRoutes
 from visapi_gateway.http.routes_artifacts import ArtifactRoutes
+from visapi_gateway.http.routes_audit import AuditRoutes
 from visapi_gateway.http.routes_commands import CommandRoutes
 from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
 from visapi_gateway.http.routes_events import EventRoutes
@@ -71,6 +74,7 @@ class UseCases:
     workflows: Workflows
     simulate: Simulations
     keys: Keys
+    audit: Audit
     secrets: Secrets
     schedules: Schedules
     limits: ReadLimits
@@ -106,6 +110,7 @@ def operations() -> list[Operation]:
         routes_limits,
         routes_secrets,
         routes_keys,
+        routes_audit,
         routes_system,
     )
     found: list[Operation] = []
@@ -138,6 +143,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
         *ScheduleRoutes(cases.schedules, cursors).routes(),
         *SecretRoutes(cases.secrets, cursors).routes(),
         *KeyRoutes(cases.keys, cursors).routes(),
+        *AuditRoutes(cases.audit, cursors).routes(),
         *SystemRoutes(cases.system, openapi, docs).routes(),
     ]
     assert {id(route.operation) for route in routes} == {id(operation) for operation in described}

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.core.scopes import Principal
+from visapi_gateway.core.scopes import Asker, Principal
 from visapi_gateway.http.exchange import Answer, Exchange, Receive, Scope
 
 JSON_TYPES = ("application/json",)
@@ -78,6 +78,12 @@ class Call:
     def principal(self) -> Principal:
         assert self.who is not None, "the operation is public"
         return self.who
+
+    @property
+    def asker(self) -> Asker:
+        """The principal, for what is audited."""
+        who = self.principal
+        return Asker(who.key, who.tenant, who.kind, who.scopes, self.exchange.request_id)
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

@@ -8,7 +8,6 @@ import msgspec
 
 from visapi_common.contracts.approvals import COMMENT_MAX, ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.core.approvals import Token, parse_token
-from visapi_common.core.errors import ProblemError
 from visapi_gateway.app.approvals import OPEN, Approvals
 from visapi_gateway.http.approval_page import HEADERS, nothing_page, question_page
 from visapi_gateway.http.checks import check_media_type, read_json
@@ -133,7 +132,7 @@ class ApprovalRoutes:
 
     async def decide(self, call: Call) -> Answer:
         wanted: DecideApproval = await read_json(DECIDE, call)
-        return json_reply(await self._approvals.decide(call.principal, call.path["approval"], wanted))
+        return json_reply(await self._approvals.decide(call.asker, call.path["approval"], wanted))
 
     async def page(self, call: Call) -> Answer:
         token = parse_token(call.path["token"])
@@ -154,7 +153,7 @@ class ApprovalRoutes:
     async def _submitted(self, call: Call, token: Token, wanted: DecideApproval) -> Answer:
         if len(wanted.comment or "") > COMMENT_MAX:
             return await self._refused(token, f"A comment has at most {COMMENT_MAX} characters.")
-        decided = await self._approvals.decide_by_link(token, wanted)
+        decided = await self._approvals.decide_by_link(token, wanted, call.exchange.request_id)
         if decided is None:
             return _html(404, nothing_page())
         view, holder, counted = decided
@@ -173,13 +172,13 @@ class ApprovalRoutes:
 
 
 async def _read_form(call: Call) -> DecideApproval:
-    """What the page's form sends. Raises `ProblemError` 400."""
+    """What the page's form sends; one that cannot be read chooses nothing, and the page asks again."""
     raw = await call.read_body()
     check_media_type(SUBMIT, call, raw)
     try:
         given = dict(parse_qsl(raw.decode("ascii"), errors="strict", max_num_fields=10))
     except ValueError:
-        raise ProblemError("bad_request", "the form cannot be read; send it as UTF-8", status=400) from None
+        return DecideApproval("", None)
     comment = given.get("comment", "").replace("\r\n", "\n").replace("\0", "")
     return DecideApproval(given.get("decision", ""), comment or None)
 

@@ -70,14 +70,14 @@ class CommandRoutes:
 
     async def retry(self, call: Call) -> Answer:
         wanted: Retry = await read_json(RETRY, call)
-        return await self._accepted(call, await self._retry(call.principal, call.path["run"], wanted))
+        return await self._accepted(call, await self._retry(call.asker, call.path["run"], wanted))
 
     def _teller(self, kind: InboxKind, operation: Operation) -> Any:
         async def tell(call: Call) -> Answer:
             command: RunCommand = await read_json(operation, call)
             run = call.path["run"]
             return await self._accepted(
-                call, await self._commands.tell(call.principal, run, kind, command.reason)
+                call, await self._commands.tell(call.asker, run, kind, command.reason)
             )
 
         return tell

@@ -75,4 +75,4 @@ class DeadLetterRoutes:
 
     async def resolve(self, call: Call) -> Answer:
         decision: ResolveDeadLetter = await read_json(RESOLVE, call)
-        return json_reply(await self._commands.resolve(call.principal, call.path["letter"], decision))
+        return json_reply(await self._commands.resolve(call.asker, call.path["letter"], decision))

@@ -76,7 +76,7 @@ class KeyRoutes:
         ]
 
     async def make(self, call: Call) -> Answer:
-        made = await self._keys.make(call.principal, await read_json(MAKE, call))
+        made = await self._keys.make(call.asker, await read_json(MAKE, call))
         return json_reply(made, 201, [(b"location", f"/v1/keys/{made.id}".encode())])
 
     async def list(self, call: Call) -> Answer:
@@ -87,9 +87,9 @@ class KeyRoutes:
         return json_reply(await self._keys.view(call.principal.tenant, call.principal.key))
 
     async def revoke(self, call: Call) -> Answer:
-        await self._keys.revoke(call.principal.tenant, call.path["key"])
+        await self._keys.revoke(call.asker, call.path["key"])
         return Empty(204)
 
     async def rotate(self, call: Call) -> Answer:
         wanted: RotateKey = await read_json(ROTATE, call)
-        return json_reply(await self._keys.rotate(call.principal, call.path["key"], wanted.overlap_s), 201)
+        return json_reply(await self._keys.rotate(call.asker, call.path["key"], wanted.overlap_s), 201)

@@ -11,7 +11,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.run_views import RunViews
-from visapi_gateway.app.start_run import Start, Started, StartRun
+from visapi_gateway.app.start_run import Repeated, Start, Started, StartRun
 from visapi_gateway.core.event_stream import last_event_id
 from visapi_gateway.core.headers import idempotency_key, preferred_wait_s
 from visapi_gateway.http.checks import check_media_type, read_json
@@ -185,7 +185,7 @@ class RunRoutes:
             body=bytes(value),
             key=idempotency_key(call.header(b"idempotency-key")),
             trace=call.exchange.traceparent,
-            rerun_of=row.id,
+            rerun=Repeated(row.id, call.asker, wanted.reason),
         )
         started, headers = await self._committed(call, start)
         return json_reply(started.view or await self._view(call, started.id), 202, headers)

@@ -95,19 +95,19 @@ class ScheduleRoutes:
         return json_reply(await self._schedules.view(_name(call)))
 
     async def pause(self, call: Call) -> Answer:
-        return json_reply(await self._schedules.pause(_name(call), paused=True))
+        return json_reply(await self._schedules.pause(call.asker, _name(call), paused=True))
 
     async def resume(self, call: Call) -> Answer:
-        return json_reply(await self._schedules.pause(_name(call), paused=False))
+        return json_reply(await self._schedules.pause(call.asker, _name(call), paused=False))
 
     async def trigger(self, call: Call) -> Answer:
-        run = await self._schedules.run_now(call.principal, _name(call))
+        run = await self._schedules.run_now(call.asker, _name(call))
         place = f"/v1/runs/{run}"
         return json_reply(Started(str(run), {"run": place}), 202, [(b"location", place.encode())])
 
     async def backfill(self, call: Call) -> Answer:
         wanted: Backfill = await read_json(BACKFILL, call)
-        return json_reply(await self._schedules.backfill(call.principal, _name(call), wanted), 202)
+        return json_reply(await self._schedules.backfill(call.asker, _name(call), wanted), 202)
 
 
 def _name(call: Call) -> Name:

@@ -59,7 +59,7 @@ class SecretRoutes:
     async def put(self, call: Call) -> Answer:
         body = await call.read_body()
         check_media_type(PUT, call, body)
-        new = await self._secrets.put(call.principal, call.path["name"], body)
+        new = await self._secrets.put(call.asker, call.path["name"], body)
         return Empty(201 if new else 204)
 
     async def list(self, call: Call) -> Answer:
@@ -67,5 +67,5 @@ class SecretRoutes:
         return json_reply(self._cursors.page(call, page))
 
     async def remove(self, call: Call) -> Answer:
-        await self._secrets.remove(call.principal.tenant, call.path["name"])
+        await self._secrets.remove(call.asker, call.path["name"])
         return Empty(204)

@@ -133,7 +133,7 @@ class WorkflowRoutes:
         if not source.strip():
             raise ProblemError("bad_request", "the body is empty; send a workflow definition", status=400)
         dry_run: bool = call.query.dry_run
-        deployed, created = await self._workflows.deploy(call.principal, source, media_type, dry_run=dry_run)
+        deployed, created = await self._workflows.deploy(call.asker, source, media_type, dry_run=dry_run)
         location = (b"location", deployed.links["self"].encode())
         return json_reply(deployed, 201 if created else 200, [location] if created else [])
 

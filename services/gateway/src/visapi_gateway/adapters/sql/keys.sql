@@ -20,14 +20,15 @@ insert into api_keys (id, tenant, kind, name, hash, scopes, created_by, not_befo
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: disable_key
-update api_keys set disabled_at = coalesce(disabled_at, now())
-where id = $1 and tenant = $2
-returning id
+-- `fresh`: it was not revoked before.
+with old as (select id, disabled_at from api_keys where id = $1 and tenant = $2 for update)
+update api_keys k set disabled_at = coalesce(old.disabled_at, now())
+from old where k.id = old.id
+returning old.disabled_at is null as fresh
 
 -- name: shorten_key
 update api_keys set expires_at = least(coalesce(expires_at, 'infinity'), now() + make_interval(secs => $3))
 where id = $1 and tenant = $2 and disabled_at is null
-returning id
 
 -- name: note_use
 update api_keys k set last_used_at = greatest(coalesce(k.last_used_at, '-infinity'), u.used_at)

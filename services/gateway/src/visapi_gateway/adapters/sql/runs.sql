@@ -49,3 +49,4 @@ where d.id = $1 and d.tenant = $2 and d.status = 'faulted' and d.resume is not n
 -- name: put_inbox
 insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, $4, $5)
 on conflict do nothing
+returning run

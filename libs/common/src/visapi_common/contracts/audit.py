@@ -1,0 +1,52 @@
+"""The audit: who did what, each row chained to the one before."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class AuditAction(StrEnum):
+    """What is recorded. Starting runs and posting events is not: runs and events are rows themselves."""
+
+    RUN_CANCEL = "run.cancel"
+    RUN_SUSPEND = "run.suspend"
+    RUN_RESUME = "run.resume"
+    RUN_RETRY = "run.retry"
+    RUN_RERUN = "run.rerun"
+    APPROVAL_DECIDE = "approval.decide"
+    DEAD_LETTER_RESOLVE = "dead-letter.resolve"
+    WORKFLOW_DEPLOY = "workflow.deploy"
+    SCHEDULE_PAUSE = "schedule.pause"
+    SCHEDULE_RESUME = "schedule.resume"
+    SCHEDULE_TRIGGER = "schedule.trigger"
+    SCHEDULE_BACKFILL = "schedule.backfill"
+    SECRET_PUT = "secret.put"  # noqa: S105 (the name of an action)
+    SECRET_REMOVE = "secret.remove"  # noqa: S105 (the name of an action)
+    KEY_CREATE = "key.create"
+    KEY_ROTATE = "key.rotate"
+    KEY_REVOKE = "key.revoke"
+
+
+class AuditRecord(msgspec.Struct, frozen=True):
+    """One row. `hash` covers all other fields in this order (`core.audit_chain`); `previous` is the hash of
+    the row before. `target` names what was acted on, such as `run:<id>`.
+    """
+
+    tenant: str
+    seq: int
+    time: datetime
+    actor: str
+    action: str
+    target: str
+    reason: str | None
+    request_id: str | None
+    details: dict[str, Any]
+    previous: str
+    hash: str
+
+
+class AuditPage(msgspec.Struct, frozen=True):
+    items: list[AuditRecord]
+    next: str | None

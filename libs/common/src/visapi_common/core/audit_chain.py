@@ -1,0 +1,105 @@
+"""The chain of the audit: how a row's hash is made, and where a chain is broken.
+
+A hash is the SHA-256 of a JSON array in UTF-8 without spaces: tenant, seq, time, actor, action,
+target, reason, request id, details with their names sorted, and the hash of the row before. Anyone
+can compute it; the last hash, kept elsewhere, vouches for every row up to it.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.audit import AuditRecord
+
+GENESIS = "0" * 64
+"""What the first row of a tenant is chained to."""
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Break(msgspec.Struct, frozen=True):
+    """The row that is not as it was written (or is missing), and how that shows."""
+
+    seq: int
+    why: str
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A row's number and hash: it vouches for all rows up to it."""
+
+    seq: int
+    hash: str
+
+
+def encoded(details: dict[str, Any]) -> bytes:
+    """Details as they are stored."""
+    return _encode(details)
+
+
+def sealed(record: AuditRecord) -> AuditRecord:
+    """The record with its hash."""
+    return msgspec.structs.replace(record, hash=hash_of(record))
+
+
+def hash_of(record: AuditRecord) -> str:
+    return hashlib.sha256(_encode([getattr(record, name) for name in _COVERED])).hexdigest()
+
+
+class ChainCheck:
+    """Walks a chain from its newest row to its first. `expected` is a head that was seen before."""
+
+    def __init__(self, expected: Head | None = None) -> None:
+        self._expected = expected
+        self._above: AuditRecord | None = None
+        self.head: Head | None = None
+        self.rows = 0
+        self.broken: Break | None = None
+        """The lowest broken row so far."""
+
+    def take(self, record: AuditRecord) -> None:
+        """The next row, each older than the one before."""
+        self.rows += 1
+        if self.head is None:
+            self.head = Head(record.seq, record.hash)
+            self._check_end(record)
+        self._check_above(record)
+        if hash_of(record) != record.hash:
+            self._found(record.seq, "its content is not what its hash was made of")
+        if self._expected is not None and record.seq == self._expected.seq:
+            self._check_expected(record)
+        self._above = record
+
+    def end(self) -> Break | None:
+        """There are no older rows; the first broken row of the chain."""
+        first = self._above
+        if first is None:
+            if self._expected is not None:
+                self._found(1, f"the chain is empty and once had {self._expected.seq} rows")
+        elif first.seq != 1:
+            self._found(1, f"rows 1 to {first.seq - 1} are missing")
+        elif first.previous != GENESIS:
+            self._found(1, "it is chained to a row before the first")
+        return self.broken
+
+    def _check_above(self, record: AuditRecord) -> None:
+        above = self._above
+        if above is None:
+            return
+        if above.seq != record.seq + 1:
+            self._found(record.seq + 1, f"rows {record.seq + 1} to {above.seq - 1} are missing")
+        elif above.previous != record.hash:
+            self._found(record.seq, f"it is not the row that row {above.seq} was chained to")
+
+    def _check_end(self, newest: AuditRecord) -> None:
+        if self._expected is not None and newest.seq < self._expected.seq:
+            self._found(newest.seq + 1, f"rows {newest.seq + 1} to {self._expected.seq} are missing")
+
+    def _check_expected(self, record: AuditRecord) -> None:
+        if self._expected is not None and record.hash != self._expected.hash:
+            self._found(record.seq, "it has another hash than the one that was kept")
+
+    def _found(self, seq: int, why: str) -> None:
+        self.broken = Break(seq, why)
+
+
+_COVERED = tuple(name for name in AuditRecord.__struct_fields__ if name != "hash")

@@ -1,0 +1,101 @@
+"""The chain of the audit: what shows when somebody changes rows, and what only a kept head shows."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from visapi_common.contracts.audit import AuditRecord
+from visapi_common.core.audit_chain import GENESIS, Break, ChainCheck, Head, sealed
+
+Rows = list[AuditRecord]
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+def chain(length: int) -> Rows:
+    rows: Rows = []
+    for seq in range(1, length + 1):
+        row = AuditRecord(
+            tenant="default",
+            seq=seq,
+            time=NOON + timedelta(seconds=seq),
+            actor="key:a",
+            action="run.cancel",
+            target=f"run:{seq}",
+            reason=None if seq % 2 else "why not",
+            request_id=f"r-{seq}",
+            details={"b": seq, "a": [1, None]},
+            previous=rows[-1].hash if rows else GENESIS,
+            hash="",
+        )
+        rows.append(sealed(row))
+    return rows
+
+
+def check(rows: Rows, expected: Head | None = None) -> Break | None:
+    walk = ChainCheck(expected)
+    for row in reversed(rows):
+        walk.take(row)
+    return walk.end()
+
+
+def forged(rows: Rows, at: int, **changes: object) -> Rows:
+    """With one row changed and sealed again, as somebody who knows the scheme would do it."""
+    return [*rows[:at], sealed(msgspec.structs.replace(rows[at], **changes)), *rows[at + 1 :]]
+
+
+def test_a_chain_as_it_was_written_is_whole_and_vouched_for_by_its_head():
+    rows = chain(5)
+    assert check(rows) is None
+    assert check(rows, Head(5, rows[-1].hash)) is None
+    assert check(rows, Head(3, rows[2].hash)) is None
+    assert check([]) is None
+
+
+def test_the_order_of_details_makes_no_other_hash():
+    (row,) = chain(1)
+    assert sealed(msgspec.structs.replace(row, details={"a": [1, None], "b": 1})).hash == row.hash
+
+
+@pytest.mark.parametrize("field", [name for name in AuditRecord.__struct_fields__ if name != "hash"])
+def test_whatever_is_changed_in_a_row_shows(field: str):
+    rows = chain(4)
+    other = {"seq": 9, "time": NOON, "details": {"a": 1}}.get(field, "other")
+    changed = msgspec.structs.replace(rows[1], **{field: other})
+    assert check([rows[0], changed, *rows[2:]]) is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "seq"),
+    [
+        (lambda rows: forged(rows, 2, reason="another"), 3),
+        (lambda rows: [*rows[:2], *rows[3:]], 3),
+        (lambda rows: rows[2:], 1),
+        (lambda rows: forged(rows, 0, previous="1" * 64), 1),
+        (lambda rows: [rows[0], rows[2], rows[1], *rows[3:]], None),
+    ],
+)
+def test_the_first_row_that_is_not_as_it_was_written_is_named(
+    change: Callable[[Rows], Rows], seq: int | None
+):
+    found = check(change(chain(6)))
+    assert found is not None
+    assert seq is None or found.seq == seq
+
+
+def test_rows_taken_from_the_end_show_to_whoever_kept_the_head_and_to_nobody_else():
+    rows = chain(6)
+    head = Head(6, rows[-1].hash)
+    assert check(rows[:4]) is None
+    assert check(rows[:4], head) == Break(5, "rows 5 to 6 are missing")
+    assert check([], head) is not None
+
+
+def test_a_chain_that_was_written_anew_shows_to_whoever_kept_the_head():
+    rows = chain(6)
+    anew = forged(rows, 0, actor="key:innocent")
+    for at in range(1, 6):
+        anew = forged(anew, at, previous=anew[at - 1].hash)
+    assert check(anew) is None
+    assert check(anew, Head(6, rows[-1].hash)) is not None

@@ -1,0 +1,82 @@
+"""`visapi audit list|verify`: who did what, and whether the record of it is whole."""
+
+from typing import Annotated
+
+import typer
+
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.output import as_json, console, done, fail, say, table
+from visapi.client import operations
+from visapi_common.core.audit_chain import ChainCheck, Head
+
+audit = typer.Typer(no_args_is_help=True, help="See who did what, and verify that nothing was changed.")
+_PAGE = 1000
+
+
+@audit.command(name="list")
+def list_(
+    *,
+    action: Annotated[str | None, typer.Option(help="Only this action, such as run.cancel.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Only what was done to this: run:<id>, key:<id>.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-L", min=1, max=1000)] = 50,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what was done, newest first."""
+    with connected(url, data_dir) as client:
+        page = client.send(operations.list_audit(action=action, target=target, limit=limit))
+    if json:
+        as_json(page.items)
+        return
+    shown = table("#", "time", "actor", "action", "target", "reason")
+    for row in page.items:
+        time = f"{row.time:%Y-%m-%d %H:%M:%S}"
+        shown.add_row(str(row.seq), time, row.actor, row.action, row.target, row.reason or "")
+    console().print(shown)
+
+
+@audit.command()
+def verify(
+    expect: Annotated[
+        str | None, typer.Option(help="A head that this command printed before, <number>:<hash>.")
+    ] = None,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Walk the whole chain; print its head, or the first row that is not as it was written.
+
+    Rows taken from the end leave no trace in what remains: keep the head elsewhere and give it next time.
+    """
+    check = ChainCheck(_head(expect))
+    with connected(url, data_dir) as client:
+        cursor = None
+        while True:
+            page = client.send(operations.list_audit(limit=_PAGE, cursor=cursor))
+            for row in page.items:
+                check.take(row)
+            cursor = page.next
+            if cursor is None:
+                break
+    broken = check.end()
+    if broken is not None:
+        fail(
+            f"row {broken.seq}: {broken.why}",
+            hint="Compare with a backup; somebody changed the table itself.",
+        )
+    if check.head is None:
+        say("the audit is empty")
+        return
+    done(f"{check.rows} rows, each as it was written")
+    console().print(f"{check.head.seq}:{check.head.hash}")
+
+
+def _head(expect: str | None) -> Head | None:
+    if expect is None:
+        return None
+    number, colon, digest = expect.partition(":")
+    if not colon or not number.isdecimal() or len(digest) != 64:
+        raise typer.BadParameter("give <number>:<hash> as `visapi audit verify` printed it")
+    return Head(int(number), digest)
