@@ -28,6 +28,7 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         *_COMMON,
         "VISAPI_ENGINE_PROCESSES",
         "VISAPI_LANES",
+        "VISAPI_LIFECYCLE_EVENTS",
         "VISAPI_BATCH_MAX",
         "VISAPI_RECORD_INPUTS",
     ),
