@@ -155,6 +155,12 @@ def _secret(stage: Stage, name: str, block: str) -> None:
     assert answer.status_code < 300, answer.text
 
 
+@step(r"the secret '([^']+)' may be sent to '([^']+)':")
+def _secret_for_a_host(stage: Stage, name: str, host: str, block: str) -> None:
+    answer = stage.client.put(f"/v1/secrets/{name}", json={"value": value_of(block), "hosts": [host]})
+    assert answer.status_code < 300, answer.text
+
+
 @step(r"the service answers '([^']+)' with:")
 def _script(stage: Stage, path: str, block: str) -> None:
     stage.world.script[path] = msgspec.convert(value_of(block), list[Scripted])
@@ -178,7 +184,7 @@ def _has_started(stage: Stage, task: str) -> None:
 
 
 @step(r"the events are published:")
-def _publish(stage: Stage, block: str) -> None:
+def publish(stage: Stage, block: str) -> None:
     for number, event in enumerate(value_of(block)):
         plain = {
             "specversion": "1.0",
@@ -307,6 +313,19 @@ def _task_faulted(stage: Stage, task: str, *block: str) -> None:
 def _asked(stage: Stage, path: str, count: str) -> None:
     stage.ended()
     assert stage.world.times_asked(path) == int(count), [request.target for request in stage.world.asked]
+
+
+@step(r"the service should have been sent the header '([^']+)' on '([^']+)':")
+def _sent(stage: Stage, name: str, path: str, pattern: str) -> None:
+    """The last request to the path; the pattern is a regular expression of the whole value."""
+    stage.ended()
+    value = stage.world.last_asked(path).headers.get(name.lower(), "")
+    assert re.fullmatch(pattern.strip(), value), value
+
+
+@step(r"neither the run nor its history should hold '([^']+)'")
+def _kept_nowhere(stage: Stage, text: str) -> None:
+    assert text not in msgspec.json.encode([stage.ended(), stage.history()]).decode()
 
 
 @step(r"the workflow should take at least (\d+) milliseconds")

@@ -92,6 +92,9 @@ class World:
     def times_asked(self, path: str) -> int:
         return sum(urlsplit(request.target).path == path for request in self.asked)
 
+    def last_asked(self, path: str) -> Request:
+        return [request for request in self.asked if urlsplit(request.target).path == path][-1]
+
     async def _scripted(self, request: Request) -> Response:
         self.asked.append(request)
         answers = self.script.get(urlsplit(request.target).path, [])
