@@ -8,6 +8,8 @@ from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 APPROVE = "human.approve"
 MAP = "flow.map"
 
+APPROVER_RULE = "`link`, `deadline` and `key:…` say who decided when it was none of the approvers"
+
 _TASKS = {"type": "array", "items": {"type": "object"}, "minItems": 1}
 _DURATION = {"type": ["string", "object"], "description": "ISO 8601, or an object such as {hours: 4}"}
 _PEOPLE = {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 200}, "maxItems": 50}
@@ -123,3 +125,8 @@ ENGINE_FUNCTIONS: Mapping[str, FunctionSpec] = {
     )
 }
 """By name. `timeout_s` is 0: they end when they end, or when a timeout of the definition says so."""
+
+
+def may_approve(name: str) -> bool:
+    """Whether an approver can have this name (`APPROVER_RULE`)."""
+    return name not in ("link", "deadline") and not name.startswith("key:")

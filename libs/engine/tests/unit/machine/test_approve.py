@@ -212,6 +212,7 @@ def test_a_question_that_cannot_be_asked_says_why() -> None:
     assert "length >= 1" in question_error({"title": "Go?", "choices": []})
     assert "alike" in question_error({"title": "Go?", "choices": ["yes", "yes"]})
     assert "must be one of fault, approve, reject" in question_error({"title": "Go?", "onDeadline": "never"})
+    assert "no approver can be called 'key:7'" in question_error({"title": "Go?", "approvers": ["key:7"]})
     assert "at most 65536 bytes" in question_error({"title": "Go?", "data": "x" * 70_000})
 
 

@@ -158,7 +158,8 @@ class ApprovalRoutes:
             return _html(404, nothing_page())
         view, holder, counted = decided
         if counted:
-            return Empty(303, [(b"location", call.scope["raw_path"]), *HEADERS])
+            # Relative, so that it leads back to the page behind a proxy with a path of its own, too.
+            return Empty(303, [(b"location", call.path["token"].encode()), *HEADERS])
         if view.state == OPEN:
             return _html(400, question_page(view, holder, refused="Please choose one of the answers below."))
         if view.decision is None:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from visapi_engine.definition.announced import check_written
 from visapi_engine.definition.build import Build, Place
-from visapi_engine.definition.catalog import APPROVE, ENGINE_FUNCTIONS
+from visapi_engine.definition.catalog import APPROVE, APPROVER_RULE, ENGINE_FUNCTIONS, may_approve
 from visapi_engine.definition.data_flow import read_duration
 from visapi_engine.definition.findings import listed
 from visapi_engine.definition.pointers import join
@@ -48,6 +48,7 @@ def compile_approve(build: Build, place: Place, body: dict[str, Any], common: Co
     if len(build.findings.errors) == before:
         check_written(build.findings, ENGINE_FUNCTIONS[APPROVE], Record(question), at)
         _check_deadline(build, given, at)
+        _check_people(build, given, at)
     return ApproveNode(
         pointer=place.pointer,
         name=place.name,
@@ -72,6 +73,14 @@ def _check_deadline(build: Build, given: Mapping[str, Any], at: str) -> None:
         build.findings.error(join(at, "onDeadline"), detail)
 
 
+def _check_people(build: Build, given: Mapping[str, Any], at: str) -> None:
+    people = given.get("approvers")
+    for place, name in enumerate(cast("list[Any]", people) if isinstance(people, list) else []):
+        if isinstance(name, str) and not may_approve(name):
+            detail = f"no approver can be called {name!r}: {APPROVER_RULE}"
+            build.findings.error(join(at, "approvers", place), detail)
+
+
 def _escalation(
     build: Build, place: Place, given: Mapping[str, Any], names: frozenset[str]
 ) -> Escalation | None:
@@ -83,6 +92,7 @@ def _escalation(
         return None
     check_keys(build.findings, wanted, at, _ESCALATION, required=("after", "notify"))
     people: Template = Literal([])
+    _check_people(build, wanted, at)
     if "approvers" in wanted:
         people = template(build, wanted["approvers"], join(at, "approvers"), names)
     return Escalation(

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.core.approvals import ANYBODY, approval_id, link_digest, link_key
+from visapi_engine.definition.catalog import APPROVER_RULE, may_approve
 from visapi_engine.definition.program import ApproveNode
 from visapi_engine.machine import paths
 from visapi_engine.machine.commands import OpenApproval
@@ -98,6 +99,9 @@ def _checked(asked: dict[str, Any], pointer: str) -> _Question:
     if question.on_deadline not in (FAULT, *question.choices):
         allowed = ", ".join([FAULT, *question.choices])
         raise _refused(pointer, f"onDeadline is {question.on_deadline!r}; it must be one of {allowed}")
+    taken = [name for name in question.approvers if not may_approve(name)]
+    if taken:
+        raise _refused(pointer, f"no approver can be called {taken[0]!r}: {APPROVER_RULE}")
     if len(msgspec.json.encode(question.data)) > DATA_MAX:
         raise _refused(pointer, f"the data of an approval has at most {DATA_MAX} bytes as JSON; show less")
     return question
