@@ -19,11 +19,12 @@ def world() -> Iterator[World]:
 @pytest.fixture(scope="session")
 def api(world: World) -> Iterator[httpx.Client]:
     """A client of the suite's stack, with its key."""
-    stack = StackProcess(world.start())
+    stack = StackProcess({**world.start(), "VISAPI_LIFECYCLE_EVENTS": "all"})
     try:
         ready = stack.start()
         headers = {"Authorization": f"Bearer {ready.api_key}"}
-        with httpx.Client(base_url=ready.gateway, headers=headers, timeout=20, trust_env=False) as client:
+        client = httpx.Client(base_url=ready.gateway, headers=headers, timeout=20, trust_env=False)
+        with world.listening(ready.nats), client:
             yield client
     finally:
         stack.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import conformance.lifecycle_steps
 import conformance.schedule_steps  # noqa: F401 - it registers its steps
 from conformance.features_of import Scenario, scenarios_of
 from conformance.steps import Stage, play

@@ -8,14 +8,19 @@ import asyncio
 import base64
 import json
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
+import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from visapi.stack.standins.http_server import HttpServer, Request, Response
 from visapi.stack.standins.smtp_sink import SmtpSink
+from visapi_common.contracts import subjects
 
 API = "https://api.example.com"
 _JSON = {"content-type": "application/json"}
@@ -68,6 +73,7 @@ class World:
         self.mail = SmtpSink()
         self.script: dict[str, list[Scripted]] = {}
         self.asked: list[Request] = []
+        self.told: list[dict[str, Any]] = []
 
     def start(self) -> dict[str, str]:
         """Start all; the settings that lead a stack's traffic to them."""
@@ -78,6 +84,15 @@ class World:
             "VISAPI_EGRESS_ORIGINS": json.dumps(origins),
         }
 
+    @contextmanager
+    def listening(self, url: str) -> Iterator[None]:
+        """Hear the lifecycle events that the stack publishes meanwhile."""
+        ear = self._await(self._listen(url))
+        try:
+            yield
+        finally:
+            self._await(ear.close())
+
     def stop(self) -> None:
         for standin in (*self._servers.values(), self.mail):
             self._await(standin.stop())
@@ -86,14 +101,23 @@ class World:
         self._loop.close()
 
     def forget(self) -> None:
-        """A new scenario: nothing scripted, nothing asked."""
-        self.script, self.asked = {}, []
+        """A new scenario: nothing scripted, nothing asked, nothing told."""
+        self.script, self.asked, self.told = {}, [], []
 
     def times_asked(self, path: str) -> int:
         return sum(urlsplit(request.target).path == path for request in self.asked)
 
     def last_asked(self, path: str) -> Request:
         return [request for request in self.asked if urlsplit(request.target).path == path][-1]
+
+    async def _listen(self, url: str) -> Client:
+        ear = await nats.connect(url)
+        await ear.subscribe(subjects.LIFECYCLE_ALL, cb=self._hear)
+        await ear.flush()
+        return ear
+
+    async def _hear(self, message: Msg) -> None:
+        self.told.append(msgspec.json.decode(message.data))
 
     async def _scripted(self, request: Request) -> Response:
         self.asked.append(request)
