@@ -64,7 +64,9 @@ async def test_the_first_run_runs(tmp_path: Path):
     assert '"name" is a required property' in said
 
 
-async def test_the_own_worker_serves_its_function_and_a_run_can_be_cancelled(tmp_path: Path):
+async def test_the_own_worker_serves_its_function_and_a_run_can_be_held_repeated_and_cancelled(
+    tmp_path: Path,
+):
     credit = blocks_of("docs/how-to/add-your-own-worker.md", "yaml")[0]
     async with running_stack(tmp_path, {}) as stack, stack.client() as client:
         worker = await asyncio.create_subprocess_exec(
@@ -80,8 +82,17 @@ async def test_the_own_worker_serves_its_function_and_a_run_can_be_cancelled(tmp
         assert await worker.wait() == 0
 
         started = (await client.post("/v1/workflows/e2e/waiting/runs")).json()["id"]
+        hold = "\n".join(blocks_of("docs/how-to/hold-or-repeat-a-run.md", "sh")).replace(
+            ".venv/bin/", f"{BIN}/"
+        )
+        said = await run(f"set -e\n{hold}", tmp_path, RUN=started)
+        assert f"asked {started} to suspend" in said
+        repeated = (await client.get(f"/v1/runs/{said.splitlines()[-1]}")).json()
+        assert repeated["workflow"]["name"] == "waiting", repeated
+        assert repeated["id"] != started
         page = "\n".join(blocks_of("docs/how-to/cancel-a-run.md", "sh")).replace(".venv/bin/", f"{BIN}/")
         await run(page, tmp_path, RUN=started, URL=stack.gateway, KEY=stack.api_key)
         history = await client.get(f"/v1/runs/{started}/history", headers={"Accept": "text/event-stream"})
-        assert "workflow.cancelled" in history.text
+        for word in ("suspended", "resumed", "cancelled"):
+            assert f"workflow.{word}" in history.text
         assert (await client.get(f"/v1/runs/{started}")).json()["status"] == "cancelled"

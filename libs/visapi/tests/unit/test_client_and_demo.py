@@ -56,6 +56,15 @@ def test_names_cannot_break_out_of_a_path():
 def test_a_start_is_repeatable_only_under_an_idempotency_key():
     assert not operations.start_run("d", "w").repeatable
     assert operations.start_run("d", "w", idempotency_key="k").repeatable
+    assert not operations.rerun_run("r").repeatable
+    assert operations.rerun_run("r", idempotency_key="k").repeatable
+
+
+def test_what_is_not_said_of_a_repetition_is_not_sent():
+    assert operations.rerun_run("r").body == b"{}"
+    assert (
+        operations.rerun_run("r", body=b"null", version="2.0.0").body == b'{"input":null,"version":"2.0.0"}'
+    )
 
 
 def test_a_refusal_is_an_error_with_the_problem():

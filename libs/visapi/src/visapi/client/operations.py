@@ -148,32 +148,51 @@ def get_history(run: str, *, cursor: str | None = None) -> Call[HistoryPage]:
     )
 
 
-def cancel_run(run: str, reason: str | None = None) -> Call[Any]:
-    body = msgspec.json.encode({"reason": reason}) if reason else b""
-    headers = {"Content-Type": JSON} if body else {}
-    return Call(
-        method="POST",
-        path=f"/v1/runs/{_part(run)}/cancel",
-        answer=Any,
-        headers=headers,
-        body=body,
-        repeatable=True,
-    )
+def cancel_run(run: str, reason: str | None = None) -> Call[RunView]:
+    return _command(run, "cancel", reason)
+
+
+def suspend_run(run: str, reason: str | None = None) -> Call[RunView]:
+    return _command(run, "suspend", reason)
+
+
+def resume_run(run: str, reason: str | None = None) -> Call[RunView]:
+    return _command(run, "resume", reason)
 
 
 def retry_run(
     run: str, *, body: bytes | None = None, version: str | None = None, reason: str | None = None
 ) -> Call[RunView]:
     """Take a faulted run up again; `body` (JSON) replaces the input of the task that failed."""
-    given = {"input": msgspec.Raw(body)} if body is not None else {}
-    wanted = {**given, **{key: value for key, value in (("version", version), ("reason", reason)) if value}}
     return Call(
         method="POST",
         path=f"/v1/runs/{_part(run)}/retry",
         answer=RunView,
         headers={"Content-Type": JSON},
-        body=msgspec.json.encode(wanted),
+        body=_repetition(body, version, reason),
         repeatable=True,
+    )
+
+
+def rerun_run(
+    run: str,
+    *,
+    body: bytes | None = None,
+    version: str | None = None,
+    reason: str | None = None,
+    idempotency_key: str | None = None,
+) -> Call[RunView]:
+    """Start a run like this one; `body` (JSON) replaces its input."""
+    headers = {"Content-Type": JSON}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
+    return Call(
+        method="POST",
+        path=f"/v1/runs/{_part(run)}/rerun",
+        answer=RunView,
+        headers=headers,
+        body=_repetition(body, version, reason),
+        repeatable=idempotency_key is not None,
     )
 
 
@@ -195,6 +214,25 @@ def list_keys() -> Call[KeyPage]:
 
 def revoke_key(key: str) -> Call[Any]:
     return Call(method="DELETE", path=f"/v1/keys/{_part(key)}", answer=Any, repeatable=True)
+
+
+def _command(run: str, verb: str, reason: str | None) -> Call[RunView]:
+    """Telling a run twice is telling it once."""
+    return Call(
+        method="POST",
+        path=f"/v1/runs/{_part(run)}/{verb}",
+        answer=RunView,
+        headers={"Content-Type": JSON} if reason else {},
+        body=msgspec.json.encode({"reason": reason}) if reason else b"",
+        repeatable=True,
+    )
+
+
+def _repetition(body: bytes | None, version: str | None, reason: str | None) -> bytes:
+    given = {"input": msgspec.Raw(body)} if body is not None else {}
+    return msgspec.json.encode(
+        {**given, **{key: value for key, value in (("version", version), ("reason", reason)) if value}}
+    )
 
 
 def _part(text: str) -> str:

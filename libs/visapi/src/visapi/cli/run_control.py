@@ -1,0 +1,86 @@
+"""`visapi run cancel|suspend|resume|retry|rerun`: runs that are told what to do."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.output import console, done
+from visapi.cli.run_follow import follow, read_input
+from visapi.client import operations
+
+Run = Annotated[str, typer.Argument(help="The run's id.")]
+Reason = Annotated[str | None, typer.Option(help="Kept in the run's history and in the audit.")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")]
+
+
+def cancel(run: Run, reason: Reason = None, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Ask a run to stop. What it already did stays done."""
+    with connected(url, data_dir) as client:
+        client.send(operations.cancel_run(run, reason))
+    done(f"asked {run} to cancel")
+
+
+def suspend(run: Run, reason: Reason = None, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Hold a run: results are recorded, nothing new is begun."""
+    with connected(url, data_dir) as client:
+        client.send(operations.suspend_run(run, reason))
+    done(f"asked {run} to suspend")
+
+
+def resume(run: Run, reason: Reason = None, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Let a suspended run go on."""
+    with connected(url, data_dir) as client:
+        client.send(operations.resume_run(run, reason))
+    done(f"asked {run} to go on")
+
+
+def retry(  # noqa: PLR0913 (each is an option of the command)
+    run: Run,
+    *,
+    body: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", allow_dash=True, help="JSON: another input for the task."),
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Go on with this version of the workflow.")] = None,
+    reason: Reason = None,
+    watch: Watch = False,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Take a faulted run up again from the task that failed; what completed stays completed."""
+    given = None if body is None else read_input(body)
+    with connected(url, data_dir) as client:
+        client.send(operations.retry_run(run, body=given, version=version, reason=reason))
+        done(f"took {run} up again")
+        if watch:
+            follow(client, run, json=False)
+
+
+def rerun(  # noqa: PLR0913 (each is an option of the command)
+    run: Run,
+    *,
+    body: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", allow_dash=True, help="JSON: another input than the run had."),
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Otherwise the version that the run has.")] = None,
+    reason: Reason = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="The same key starts one run only.")] = None,
+    watch: Watch = False,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Start a new run like this one, from the beginning; prints its id."""
+    given = None if body is None else read_input(body)
+    with connected(url, data_dir) as client:
+        new = client.send(
+            operations.rerun_run(
+                run, body=given, version=version, reason=reason, idempotency_key=idempotency_key
+            )
+        )
+        if watch:
+            follow(client, str(new.id), json=False)
+        else:
+            console().print(str(new.id))
