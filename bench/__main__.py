@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import expressions, rows
+from bench import expressions, listeners, rows
 from bench.limits import flow, http, ledger
 from bench.report import Row, row, save, show
 from bench.stack import BenchStack
-from bench.workflows import one_pdf, one_set, three_steps
+from bench.workflows import hostile, listener, one_pdf, one_set, three_steps
 from kit.servers import NatsServer, PostgresServer, run_async
 
 _OUT = Path(__file__).with_name("out") / "latest.json"
@@ -33,9 +33,21 @@ class Sizes:
     scripted_pdfs: int = 100
     limit_s: float = 2.0
     flow: int = 5000
+    listening: int = 10_000
+    heard: int = 1000
 
 
-_SHORT = Sizes(runs=200, triggers=300, seconds=1, static_pdfs=8, scripted_pdfs=4, limit_s=0.3, flow=200)
+_SHORT = Sizes(
+    runs=200,
+    triggers=300,
+    seconds=1,
+    static_pdfs=8,
+    scripted_pdfs=4,
+    limit_s=0.3,
+    flow=200,
+    listening=40,
+    heard=20,
+)
 
 
 @dataclass
@@ -69,7 +81,8 @@ def measure_limits(sizes: Sizes) -> Limits:
 async def measure_product(stack: BenchStack, sizes: Sizes, limits: Limits) -> list[Row]:
     measured = [row("idle memory", stack.idle_memory_mb(), "MB PSS")]
     stack.start_worker()
-    for document in (three_steps(), one_set(), one_pdf(scripted=False), one_pdf(scripted=True)):
+    documents = (three_steps(), one_set(), listener(), hostile())
+    for document in (*documents, one_pdf(scripted=False), one_pdf(scripted=True)):
         stack.deploy(document)
     flows = await rows.three_step_throughput(stack, runs=sizes.runs)
     measured.append(row("3-step workflows", flows, "/s", limits.bare_flow))
@@ -83,7 +96,24 @@ async def measure_product(stack: BenchStack, sizes: Sizes, limits: Limits) -> li
     measured.append(
         row("scripted PDFs", await rows.pdfs(stack, "scripted-pdf", total=sizes.scripted_pdfs), "/s")
     )
-    return measured
+    measured += await measure_listeners(stack, sizes)
+    return measured + await measure_hostile(stack, sizes)
+
+
+async def measure_listeners(stack: BenchStack, sizes: Sizes) -> list[Row]:
+    """The limit of the row with many is the same with nobody listening but those who are told."""
+    few = await listeners.events_to_listeners(stack, listening=sizes.heard, heard=sizes.heard)
+    many = await listeners.events_to_listeners(stack, listening=sizes.listening, heard=sizes.heard)
+    return [row(f"events heard, {sizes.listening:,} listening", many, "/s", few)]
+
+
+async def measure_hostile(stack: BenchStack, sizes: Sizes) -> list[Row]:
+    alone = await rows.hostile_expression(stack, runs=sizes.seconds)
+    beside = await rows.beside_hostile(stack, seconds=sizes.seconds)
+    return [
+        row("hostile jq to its fault, slowest", alone.percentile_ms(1.0), "ms"),
+        *rows.latency_rows("run beside hostile jq", beside),
+    ]
 
 
 def measure_expressions() -> list[Row]:

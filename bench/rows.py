@@ -1,11 +1,12 @@
 """The rows of DESIGN section 9, measured through the product's own doors."""
 
+import asyncio
 import time
 from datetime import datetime
 
 from bench.http_load import LoadResult, closed_loop, open_loop
 from bench.report import Row, row
-from bench.stack import BenchStack
+from bench.stack import BenchStack, drain, must_all_be
 from bench.workflows import invoice
 
 
@@ -13,11 +14,11 @@ async def three_step_throughput(stack: BenchStack, *, runs: int) -> float:
     """Runs per second from the first start to the last end, started over HTTP with a key."""
     request = stack.start_request("three-steps", {"order": 4711, "note": "x" * 200})
     await closed_loop(stack.url, lambda _: request, total=200, connections=32)
-    _drain(stack)
+    drain(stack)
     began = time.time()
     load = await closed_loop(stack.url, lambda _: request, total=runs, connections=64)
-    _must_all_be(load, 202)
-    _drain(stack)
+    must_all_be(load, 202)
+    drain(stack)
     newest = stack.get("/v1/runs?limit=200")["items"]
     ended = max(datetime.fromisoformat(run["ended_at"]).timestamp() for run in newest)
     return runs / (ended - began)
@@ -27,7 +28,7 @@ async def three_step_latency(stack: BenchStack, *, seconds: int) -> LoadResult:
     """From the request to the ended run in the answer (`Prefer: wait`), at 100 starts per second."""
     request = stack.start_request("three-steps", {"order": 4711}, wait_s=10)
     load = await open_loop(stack.url, lambda _: request, rate=100, total=100 * seconds, connections=64)
-    _must_all_be(load, 200)
+    must_all_be(load, 200)
     return load
 
 
@@ -35,8 +36,8 @@ async def accepted_triggers(stack: BenchStack, *, total: int) -> float:
     """`202` per second; the orchestrator advances what was accepted at the same time."""
     request = stack.start_request("one-set", {"order": 4711, "note": "x" * 900})
     load = await closed_loop(stack.url, lambda _: request, total=total, connections=64)
-    _must_all_be(load, 202)
-    _drain(stack)
+    must_all_be(load, 202)
+    drain(stack)
     return load.rate
 
 
@@ -44,8 +45,32 @@ async def accept_latency(stack: BenchStack, *, seconds: int) -> LoadResult:
     """Latency of the `202` at 1,000 starts per second."""
     request = stack.start_request("one-set", {"order": 4711, "note": "x" * 900})
     load = await open_loop(stack.url, lambda _: request, rate=1000, total=1000 * seconds, connections=128)
-    _must_all_be(load, 202)
-    _drain(stack)
+    must_all_be(load, 202)
+    drain(stack)
+    return load
+
+
+async def hostile_expression(stack: BenchStack, *, runs: int) -> LoadResult:
+    """From the request to the faulted run in the answer, of a run whose expression never ends."""
+    request = stack.start_request("hostile", {}, wait_s=10)
+    load = await closed_loop(stack.url, lambda _: request, total=runs, connections=1, keep=True)
+    must_all_be(load, 200)
+    if any(b'"faulted"' not in body for body in load.bodies):
+        raise SystemExit("a run whose expression never ends did not fault")
+    return load
+
+
+async def beside_hostile(stack: BenchStack, *, seconds: int) -> LoadResult:
+    """Latency of small runs at 20 starts per second, beside runs whose expression never ends."""
+    request = stack.start_request("one-set", {"order": 4711}, wait_s=10)
+    hostile = stack.start_request("hostile", {}, wait_s=10)
+    async with asyncio.TaskGroup() as group:
+        others = group.create_task(
+            open_loop(stack.url, lambda _: request, rate=20, total=20 * seconds, connections=32)
+        )
+        group.create_task(closed_loop(stack.url, lambda _: hostile, total=2 * seconds, connections=1))
+    load = others.result()
+    must_all_be(load, 200)
     return load
 
 
@@ -57,7 +82,7 @@ async def pdfs(stack: BenchStack, workflow: str, *, total: int) -> float:
 
     await closed_loop(stack.url, lambda number: make(-1 - number), total=8, connections=4)
     load = await closed_loop(stack.url, make, total=total, connections=8)
-    _must_all_be(load, 200)
+    must_all_be(load, 200)
     return load.rate
 
 
@@ -66,16 +91,3 @@ def latency_rows(name: str, load: LoadResult, limit: float | None = None) -> lis
         row(f"{name} p50", load.percentile_ms(0.50), "ms", limit),
         row(f"{name} p99", load.percentile_ms(0.99), "ms"),
     ]
-
-
-def _drain(stack: BenchStack, *, timeout_s: float = 120.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while stack.open_runs():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"runs are still open after {timeout_s:.0f} s")
-        time.sleep(0.1)
-
-
-def _must_all_be(load: LoadResult, status: int) -> None:
-    if set(load.statuses) != {status}:
-        raise SystemExit(f"expected only {status}, got {load.statuses}")

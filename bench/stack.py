@@ -12,7 +12,7 @@ import httpx
 import msgspec
 import psutil
 
-from bench.http_load import request_bytes
+from bench.http_load import LoadResult, request_bytes
 
 _VISAPI = str(Path(sys.executable).with_name("visapi"))
 
@@ -89,12 +89,9 @@ class BenchStack:
         answer.raise_for_status()
         return answer.json()
 
-    def open_runs(self) -> int:
-        """Runs that have not ended, up to one page; 0 means that everything is done."""
-        return sum(
-            len(self.get(f"/v1/runs?status={status}&limit=1")["items"])
-            for status in ("pending", "running", "waiting")
-        )
+    def has_runs(self, statuses: tuple[str, ...]) -> bool:
+        """Whether any run is in one of these states."""
+        return any(self.get(f"/v1/runs?status={status}&limit=1")["items"] for status in statuses)
 
     def idle_memory_mb(self) -> float:
         """PSS of every process of the stack but Chromium and its driver (DESIGN section 9)."""
@@ -111,6 +108,22 @@ class BenchStack:
         for root in [*roots, self._up.pid if self._up else 0]:
             _count(psutil.Process(root), counted)
         return sum(counted.values()) / 1e6
+
+
+def drain(stack: BenchStack, *statuses: str, timeout_s: float = 120.0) -> None:
+    """Wait until no run is in one of these states; without any, until all have ended."""
+    left = statuses or ("pending", "running", "waiting")
+    deadline = time.monotonic() + timeout_s
+    while stack.has_runs(left):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"runs are still {' or '.join(left)} after {timeout_s:.0f} s")
+        time.sleep(0.1)
+
+
+def must_all_be(load: LoadResult, status: int) -> None:
+    """End the benchmark unless every answer had this status."""
+    if set(load.statuses) != {status}:
+        raise SystemExit(f"expected only {status}, got {load.statuses}")
 
 
 def _count(process: psutil.Process, counted: dict[int, float]) -> None:

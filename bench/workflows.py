@@ -13,6 +13,21 @@ def one_set() -> str:
     return _document("one-set", ["  - note:\n      set: {seen: true}"])
 
 
+HEARD = "bench.heard"
+"""The type of the event that a `listener` waits for, with the subject that its input says."""
+
+
+def listener() -> str:
+    """A run that ends with the event that is meant for it."""
+    wanted = f"{{type: {HEARD}, subject: '${{ .who }}'}}"
+    return _document("listener", [f"  - hear:\n      listen: {{to: {{one: {{with: {wanted}}}}}}}"])
+
+
+def hostile() -> str:
+    """An expression that would run for days."""
+    return _document("hostile", ["  - spin:\n      set: {n: '${ last(range(1e12)) }'}"])
+
+
 def one_pdf(*, scripted: bool) -> str:
     """One page of an invoice, from HTML in the input."""
     options = "{javascript: true}" if scripted else "{tagged: true}"
