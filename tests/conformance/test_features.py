@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+# These two register their steps when they are imported.
 import conformance.lifecycle_steps
-import conformance.schedule_steps  # noqa: F401 - it registers its steps
+import conformance.schedule_steps  # noqa: F401 - see above
 from conformance.features_of import Scenario, scenarios_of
 from conformance.steps import Stage, play
 from conformance.world import World
