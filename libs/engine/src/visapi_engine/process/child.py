@@ -49,7 +49,7 @@ COLLECT_EVERY = 64
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--memory", type=int, required=True, help="bytes")
-    arguments.add_argument("--cpu-ms", type=int, required=True, help="CPU time of one run in a batch")
+    arguments.add_argument("--cpu-ms", type=int, required=True, help="CPU time of a simulation's transition")
     given = arguments.parse_args()
     wire = _Wire(socket.socket(fileno=0))
     sys.excepthook = wire.crashed
@@ -86,7 +86,7 @@ class _Engine:
             case Load():
                 self._wire.send(self._load(message))
             case Batch():
-                self._run(message.works)
+                self._run(message.works, message.cpu_ms / 1000)
             case Simulate():
                 self._wire.send(self._simulate(message))
 
@@ -100,17 +100,17 @@ class _Engine:
         return Loaded(message.hash)
 
     def _simulate(self, message: Simulate) -> Simulated:
-        """Each transition has the CPU time of a run."""
+        """Each transition has the CPU time of a run's second chance."""
         done = simulated(message, lambda: signal.setitimer(signal.ITIMER_PROF, self._cpu_s))
         signal.setitimer(signal.ITIMER_PROF, 0)
         gc.collect()
         return done
 
-    def _run(self, works: list[Work]) -> None:
+    def _run(self, works: list[Work], cpu_s: float) -> None:
         waiting = _Waiting(self._wire.send)
         for work in works:
             plan, evaluate = self._programs[work.program]
-            signal.setitimer(signal.ITIMER_PROF, self._cpu_s)
+            signal.setitimer(signal.ITIMER_PROF, cpu_s)
             waiting.add(fold(plan, evaluate, work))
         signal.setitimer(signal.ITIMER_PROF, 0)
         # One write, so that the parent wakes once.

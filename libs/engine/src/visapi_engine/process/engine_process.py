@@ -50,6 +50,7 @@ class EngineProcess:
         self._child = child
         self._streams = streams
         self._limits = limits
+        self._cpu_ms = limits.run_cpu_ms
         self.programs: set[str] = set()
         self.refused: dict[str, str] = {}
 
@@ -79,9 +80,13 @@ class EngineProcess:
         if message.refused is not None:
             self.refused[program] = message.refused
 
-    async def run(self, works: Sequence[Work]) -> AsyncGenerator[Answer, None]:
-        """Answers in the order of the work. Raises `ProcessLost`; what was not yielded is unanswered."""
-        self._streams.send(Batch(list(works)))
+    async def run(self, works: Sequence[Work], cpu_ms: int) -> AsyncGenerator[Answer, None]:
+        """Answers in the order of the work, each within `cpu_ms` of CPU time.
+
+        Raises `ProcessLost`; what was not yielded is unanswered.
+        """
+        self._cpu_ms = cpu_ms
+        self._streams.send(Batch(list(works), cpu_ms))
         while True:
             message = await self._next(self._limits.run_wall_ms)
             match message:
@@ -139,7 +144,7 @@ class EngineProcess:
         if code >= 0:
             return ProcessLost(f"died with code {code}", by_itself=True)
         if -code == signal.SIGPROF:
-            return ProcessLost(f"deadline: over {self._limits.run_cpu_ms} ms of CPU time", by_itself=True)
+            return ProcessLost(f"deadline: over {self._cpu_ms} ms of CPU time", by_itself=True)
         name = signal.Signals(-code).name
         return ProcessLost(f"died of {name}", by_itself=-code not in _EXTERNAL)
 

@@ -87,7 +87,7 @@ class EnginePool:
             batch = batches.popleft()
             unanswered = {work.run: work for work in batch}
             try:
-                async with aclosing(self._run(batch)) as answers:
+                async with aclosing(self._run(batch, self._cpu_ms(batch, strikes))) as answers:
                     async for answer in answers:
                         del unanswered[answer.run]
                         yield answer
@@ -103,7 +103,12 @@ class EnginePool:
                     else:
                         batches.append([work])
 
-    async def _run(self, works: Sequence[Work]) -> AsyncGenerator[Answer, None]:
+    def _cpu_ms(self, works: Sequence[Work], strikes: Counter[UUID]) -> int:
+        """A run that has ended a process has more time alone: it may only be a heavy one."""
+        struck = any(strikes[work.run] for work in works)
+        return self._limits.run_cpu_ms if struck else self._limits.first_cpu_ms
+
+    async def _run(self, works: Sequence[Work], cpu_ms: int) -> AsyncGenerator[Answer, None]:
         """One batch in one process, which is replaced unless it answered everything."""
         async with self._turns:
             process = await self._take()
@@ -116,7 +121,7 @@ class EnginePool:
                         yield abandoned(work, f"the program is refused: {refused[work.program]}")
                 runnable = [work for work in works if work.program not in refused]
                 if runnable:
-                    async with aclosing(process.run(runnable)) as answers:
+                    async with aclosing(process.run(runnable, cpu_ms)) as answers:
                         async for answer in answers:
                             yield answer
                 whole = len(process.programs) <= self._limits.programs

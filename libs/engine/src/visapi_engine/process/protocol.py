@@ -74,8 +74,11 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 class Limits(msgspec.Struct, frozen=True):
     """Bounds of an engine process. A run that passes one is given a second chance alone, then faults."""
 
+    first_cpu_ms: int = 100
+    """CPU time one run may use in a batch when it is first tried; the kernel ends the process then.
+    Its neighbours wait no longer than this for a run that never ends."""
     run_cpu_ms: int = 250
-    """CPU time one run may use in one batch; the kernel ends the process then."""
+    """The same for its second chance, alone, and for each transition of a simulation."""
     run_wall_ms: int = 2_000
     """Wall-clock time without any answer after which the process is replaced: it hangs. That is
     the machine's doing (a run cannot wait), so it is no strike against a run."""
@@ -99,9 +102,10 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 
 
 class Batch(msgspec.Struct, frozen=True, tag="batch"):
-    """Down: work whose programs were all sent before."""
+    """Down: work whose programs were all sent before, with the CPU time for each."""
 
     works: list[Work]
+    cpu_ms: int
 
 
 class Simulate(msgspec.Struct, frozen=True, tag="simulate"):
