@@ -35,6 +35,7 @@ from visapi_gateway.app.accept_trigger import Accepting
 from visapi_gateway.app.approvals import Approvals
 from visapi_gateway.app.artifacts import Artifacts
 from visapi_gateway.app.authenticate import KeyRing
+from visapi_gateway.app.bulk import Bulk, Repeat
 from visapi_gateway.app.command_run import Commands
 from visapi_gateway.app.compile_definition import Compiling
 from visapi_gateway.app.definitions import Definitions
@@ -97,13 +98,17 @@ class Gateway:
         deployed = Workflows(
             workflows, definitions, compiling, clock=clock, ids=ids, announce=self._messages.trigger
         )
+        start = StartRun(definitions, self._accepting.accept, payloads.pack, clock, ids)
+        retries = Retries(runs, views, deployed, pack=payloads.pack, hint=self._messages.hint)
+        repeat = Repeat(start, views)
         cases = UseCases(
             keyring=self._keyring,
-            start=StartRun(definitions, self._accepting.accept, payloads.pack, clock, ids),
+            start=start,
             views=views,
             follow=FollowRun(runs, self._hub),
             commands=Commands(runs, views, self._messages.hint),
-            retry=Retries(runs, views, deployed, pack=payloads.pack, hint=self._messages.hint),
+            retry=retries,
+            bulk=Bulk(runs, runs, retries=retries, repeat=repeat, ids=ids, hint=self._messages.hint),
             events=AcceptEvents(PgEventLedger(pool), self._messages.events_arrived),
             workflows=deployed,
             simulate=Simulations(compiling, self._simulator, clock),

@@ -8,6 +8,7 @@ import typer
 from visapi.cli import run_control
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import USAGE, as_json, console, fail
+from visapi.cli.run_bulk import bulk
 from visapi.cli.run_follow import follow, read_input, show
 from visapi.cli.run_list import list_runs
 from visapi.client import operations
@@ -74,5 +75,6 @@ for _command in (
     run_control.resume,
     run_control.retry,
     run_control.rerun,
+    bulk,
 ):
     runs.command()(_command)

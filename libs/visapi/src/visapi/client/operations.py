@@ -7,6 +7,7 @@ import msgspec
 
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.contracts.audit import AuditPage
+from visapi_common.contracts.bulk import BulkAction, BulkCount, BulkStep
 from visapi_common.contracts.keys import KeyPage, MadeKey, NewKey
 from visapi_common.contracts.limits import LimitPage
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
@@ -106,6 +107,40 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 
     def params(self) -> dict[str, str | list[str]]:
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value}
+
+
+class Bulk(msgspec.Struct, frozen=True, kw_only=True):
+    """One command for many runs; `version` is of retry and rerun."""
+
+    action: BulkAction
+    filters: Filters
+    version: str | None = None
+
+    def body(self, **more: str | None) -> bytes:
+        given = {"version": self.version, **more}
+        wanted = {"action": self.action, "filter": self.filters.params()}
+        return msgspec.json.encode(wanted | {name: value for name, value in given.items() if value})
+
+
+def count_bulk(bulk: Bulk) -> Call[BulkCount]:
+    """How many runs it would mean, and the token to do it."""
+    headers = {"Content-Type": JSON}
+    path = "/v1/runs/bulk/count"
+    return Call(
+        method="POST", path=path, answer=BulkCount, headers=headers, body=bulk.body(), repeatable=True
+    )
+
+
+def step_bulk(bulk: Bulk, token: str, reason: str | None = None) -> Call[BulkStep]:
+    """Do it to the next runs; the same token again does nothing twice."""
+    return Call(
+        method="POST",
+        path="/v1/runs/bulk",
+        answer=BulkStep,
+        headers={"Content-Type": JSON},
+        body=bulk.body(token=token, reason=reason),
+        repeatable=True,
+    )
 
 
 def list_approvals(*, state: str, limit: int) -> Call[ApprovalPage]:

@@ -57,6 +57,8 @@ def narrow(into: Narrowing, wanted: RunFilter, workflows: list[str]) -> Narrowin
         into.add("from_id", first_id_at(wanted.created_after))
     if wanted.created_before is not None:
         into.add("before_id", first_id_at(wanted.created_before))
+    if wanted.top:
+        into.add("top")
     if wanted.schedule is not None:
         into.add("schedule", *wanted.schedule)
     for attribute in wanted.attributes:

@@ -11,7 +11,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.dead_letters import DeadLetterView
 from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.adapters.run_filters import PLAN_ANEW, Narrowing, narrow, workflows_named
-from visapi_gateway.app.command_run import InboxRow, Resolution
+from visapi_gateway.app.command_run import Order, Resolution
 from visapi_gateway.app.follow_run import Head, Item
 from visapi_gateway.app.run_views import RunRow
 from visapi_gateway.core.audit import AuditEntry
@@ -35,15 +35,22 @@ class RunStore:
         return RunRow(**rows[0]) if rows else None
 
     async def runs(self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int) -> Sequence[RunRow]:
+        return [RunRow(**row) for row in await self._narrowed(LIST_RUNS, tenant, wanted, before, limit)]
+
+    async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> int:
+        rows = await self._narrowed(_SQL["count_runs"], tenant, wanted, below, limit)
+        return rows[0]["count"]
+
+    async def _narrowed(
+        self, query: str, tenant: str, wanted: RunFilter, before: UUID | None, limit: int
+    ) -> Sequence[Row]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             await connection.execute(PLAN_ANEW)
             narrowed = Narrowing(tenant, limit)
             if before is not None:
                 narrowed.add("before_id", before)
             narrow(narrowed, wanted, await workflows_named(connection, tenant, wanted.text))
-            query = LIST_RUNS.replace("{narrowed}", str(narrowed))
-            rows = await connection.fetch(query, *narrowed.arguments)
-        return [RunRow(**row) for row in rows]
+            return await connection.fetch(query.replace("{narrowed}", str(narrowed)), *narrowed.arguments)
 
     async def head(self, tenant: str, run: UUID) -> Head | None:
         rows = await self._read(tenant, _SQL["run_head"], run, tenant)
@@ -57,14 +64,13 @@ class RunStore:
         rows = await self._read(tenant, _SQL["resume_point"], run, tenant)
         return (rows[0]["resume"], rows[0]["program"]) if rows else None
 
-    async def tell(self, row: InboxRow, audit: AuditEntry) -> bool:
-        async with tenant_transaction(self._pool, [row.tenant]) as connection:
-            fresh = await connection.fetchval(
-                _SQL["put_inbox"], row.run, row.key, row.tenant, row.kind, row.body
-            )
-            if fresh is not None:
-                await record(connection, audit)
-        return fresh is not None
+    async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
+        rows = [(order.row.run, order.row.key, order.row.kind, order.row.body) for order in orders]
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            told = await connection.fetch(_SQL["tell_runs"], tenant, *map(list, zip(*rows, strict=True)))
+            fresh = {row["run"] for row in told}
+            await record(connection, *(order.audit for order in orders if order.row.run in fresh))
+        return fresh
 
     async def dead_letter(self, tenant: str, letter: UUID) -> DeadLetterView | None:
         rows = await self._read(tenant, _LETTERS["dead_letter"], letter, tenant)

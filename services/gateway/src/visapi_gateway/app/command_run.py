@@ -42,9 +42,16 @@ class Resolution(msgspec.Struct, frozen=True):
     told: InboxRow | None
 
 
+class Order(msgspec.Struct, frozen=True):
+    """What a run is told, and what the audit keeps of it."""
+
+    row: InboxRow
+    audit: AuditEntry
+
+
 class CommandStore(Protocol):
-    async def tell(self, row: InboxRow, audit: AuditEntry) -> bool:
-        """Whether the run was not told so before."""
+    async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
+        """Tell runs in one transaction, each at most one thing; those that were not told so before."""
         ...
 
     async def dead_letter(self, tenant: str, letter: UUID) -> DeadLetterView | None: ...
@@ -60,6 +67,13 @@ class Hint(Protocol):
     def __call__(self, run: UUID) -> None:
         """Tell the orchestrator that rows wait, best effort."""
         ...
+
+
+def order_of(who: Asker, run: UUID, kind: InboxKind, reason: str | None, *, bulk: str | None = None) -> Order:
+    """The order to cancel, suspend or resume a run; `bulk` names the many that it is one of."""
+    body = msgspec.json.encode(InboxBody(actor=who.actor, reason=reason))
+    audit = entry(who, AUDITED[kind], f"run:{run}", reason=reason, bulk=bulk)
+    return Order(InboxRow(run, kind.value, who.tenant, kind.value, body), audit)
 
 
 class Commands:
@@ -78,9 +92,7 @@ class Commands:
                 return row
             detail = f"run {run} is {row.status} since {row.ended_at}; nothing can be done to it any more"
             raise ProblemError("run_ended", detail, status=409)
-        body = msgspec.json.encode(InboxBody(actor=who.actor, reason=reason))
-        audit = entry(who, AUDITED[kind], f"run:{run}", reason=reason)
-        await self._store.tell(InboxRow(run, kind.value, who.tenant, kind.value, body), audit)
+        await self._store.tell(who.tenant, [order_of(who, run, kind, reason)])
         self._hint(run)
         return row
 

@@ -1,6 +1,7 @@
 """Taking a faulted run up again where its task failed: checked here, committed in its inbox."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -15,10 +16,10 @@ from visapi_engine.definition.program import decode_program
 from visapi_engine.machine.plan import Plan, make_plan
 from visapi_engine.machine.resumption import misfits, takes_input
 from visapi_engine.machine.state import ResumePoint, decode_state
-from visapi_gateway.app.command_run import Hint, InboxRow
+from visapi_gateway.app.command_run import Hint, InboxRow, Order
 from visapi_gateway.app.deploy_workflow import WorkflowRow
 from visapi_gateway.app.run_views import RunRow, RunViews
-from visapi_gateway.core.audit import AuditEntry, entry
+from visapi_gateway.core.audit import entry
 from visapi_gateway.core.scopes import Asker, Principal
 
 TAKEN_UP_S = 2.0
@@ -31,8 +32,8 @@ class RetryStore(Protocol):
         """The state of a faulted run that can be taken up again, and its program."""
         ...
 
-    async def tell(self, row: InboxRow, audit: AuditEntry) -> bool:
-        """Whether the run was not told so before."""
+    async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
+        """Those that were not told so before."""
         ...
 
 
@@ -61,9 +62,15 @@ class Retries:
     async def __call__(self, who: Asker, run: UUID, wanted: Retry) -> RunRow:
         """Ask for it; answer the run as it is then. Raises `ProblemError` 404 and 409."""
         row = await self._runs.row(who.tenant, run)
+        await self._store.tell(who.tenant, [await self.order(who, row, wanted)])
+        self._hint(run)
+        return await self._taken_up(who, row)
+
+    async def order(self, who: Asker, row: RunRow, wanted: Retry, *, bulk: str | None = None) -> Order:
+        """The order to take a run up again; `bulk` names the many that it is one of. `ProblemError` 409."""
         if row.status != "faulted":
             raise _not_faulted(row)
-        found = await self._store.resume_point(who.tenant, run)
+        found = await self._store.resume_point(who.tenant, row.id)
         if found is None:
             raise _not_retryable(row)
         state, program = found
@@ -72,19 +79,19 @@ class Retries:
         plan = make_plan(decode_program(program))
         body = await self._body(who, row, wanted, plan, point)
         # The number of its last history item names this fault: asked twice, it is taken up once.
-        await self._store.tell(
-            InboxRow(run, f"retry:{row.seq}", who.tenant, InboxKind.RETRY.value, msgspec.json.encode(body)),
+        key, kind = f"retry:{row.seq}", InboxKind.RETRY.value
+        return Order(
+            InboxRow(row.id, key, who.tenant, kind, msgspec.json.encode(body)),
             entry(
                 who,
                 AuditAction.RUN_RETRY,
-                f"run:{run}",
+                f"run:{row.id}",
                 reason=wanted.reason,
                 version=body.version,
                 input="corrected" if body.input is not None else None,
+                bulk=bulk,
             ),
         )
-        self._hint(run)
-        return await self._taken_up(who, row)
 
     async def _body(
         self, who: Principal, row: RunRow, wanted: Retry, plan: Plan, point: ResumePoint

@@ -36,11 +36,12 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Repeated(msgspec.Struct, frozen=True):
-    """The run that is started anew, by whom and why."""
+    """The run that is started anew, by whom and why; `bulk` names the many that it is one of."""
 
     run: UUID
     by: Asker
     reason: str | None
+    bulk: str | None = None
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -119,8 +120,8 @@ class StartRun:
 
 
 def _audited(rerun: Repeated, made: UUID) -> AuditEntry:
-    target = f"run:{rerun.run}"
-    return entry(rerun.by, AuditAction.RUN_RERUN, target, reason=rerun.reason, run=str(made))
+    target, new = f"run:{rerun.run}", str(made)
+    return entry(rerun.by, AuditAction.RUN_RERUN, target, reason=rerun.reason, run=new, bulk=rerun.bulk)
 
 
 def _hash(start: Start) -> bytes:

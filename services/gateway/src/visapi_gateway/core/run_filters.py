@@ -38,6 +38,8 @@ class RunFilter(msgspec.Struct, frozen=True):
     parent: UUID | None = None
     schedule: tuple[str, str] | None = None
     """Namespace and name of the workflow whose schedule started the run."""
+    top: bool = False
+    """Only runs that no other run started."""
 
 
 def read_attributes(given: Sequence[str]) -> tuple[AttributeFilter, ...]:

@@ -9,6 +9,7 @@ from visapi_gateway.app.accept_events import AcceptEvents
 from visapi_gateway.app.approvals import Approvals
 from visapi_gateway.app.artifacts import Artifacts
 from visapi_gateway.app.authenticate import KeyRing
+from visapi_gateway.app.bulk import Bulk
 from visapi_gateway.app.command_run import Commands
 from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
@@ -26,6 +27,7 @@ from visapi_gateway.http import (
     routes_approvals,
     routes_artifacts,
     routes_audit,
+    routes_bulk,
     routes_commands,
     routes_dead_letters,
     routes_events,
@@ -47,6 +49,7 @@ from visapi_gateway.http.operation import Operation
 from visapi_gateway.http.routes_approvals import ApprovalRoutes
 from visapi_gateway.http.routes_artifacts import ArtifactRoutes
 from visapi_gateway.http.routes_audit import AuditRoutes
+from visapi_gateway.http.routes_bulk import BulkRoutes
 from visapi_gateway.http.routes_commands import CommandRoutes
 from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
 from visapi_gateway.http.routes_events import EventRoutes
@@ -70,6 +73,7 @@ class UseCases:
     follow: FollowRun
     commands: Commands
     retry: Retries
+    bulk: Bulk
     events: AcceptEvents
     workflows: Workflows
     simulate: Simulations
@@ -102,6 +106,7 @@ def operations() -> list[Operation]:
         routes_workflows,
         routes_runs,
         routes_commands,
+        routes_bulk,
         routes_events,
         routes_schedules,
         routes_artifacts,
@@ -135,6 +140,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
             metrics=around.metrics,
         ).routes(),
         *CommandRoutes(cases.commands, cases.retry, cases.views).routes(),
+        *BulkRoutes(cases.bulk, around.cursor_secret, around.metrics).routes(),
         *EventRoutes(cases.events).routes(),
         *ArtifactRoutes(cases.artifacts).routes(),
         *ApprovalRoutes(cases.approvals, cursors).routes(),

@@ -35,6 +35,9 @@ and r.version = {0}::text
 -- name: parent
 and r.parent = {0}::uuid
 
+-- name: top
+and r.parent is null
+
 -- name: schedule
 and r.schedule = (
     select s.id from schedules s where s.tenant = $1 and s.namespace = {0}::text and s.name = {1}::text

@@ -34,6 +34,22 @@ select * from (
 ) as both_halves
 order by id desc limit $2
 
+-- name: count_runs
+-- As `list_runs`, counted to $2.
+select least($2, (
+    select count(*) from (
+        select 1 from runs r where r.tenant = $1 and not r.quiet
+        {narrowed}
+        limit $2
+    ) as live
+) + (
+    select count(*) from (
+        select 1 from runs_done r where r.tenant = $1 and not r.quiet
+        {narrowed}
+        limit $2
+    ) as done
+)) as count
+
 -- name: history
 select first_seq, last_seq, items
 from history
@@ -45,6 +61,14 @@ order by first_seq limit $4
 select d.resume, p.body as program
 from runs_done d join programs p on p.hash = d.program
 where d.id = $1 and d.tenant = $2 and d.status = 'faulted' and d.resume is not null
+
+-- name: tell_runs
+-- In the order of the runs, so that two who tell the same ones wait for each other and do not lock each other out.
+insert into inbox (run, key, tenant, kind, body)
+select run, key, $1, kind, body from unnest($2::uuid[], $3::text[], $4::text[], $5::bytea[]) as u (run, key, kind, body)
+order by run, key
+on conflict do nothing
+returning run
 
 -- name: put_inbox
 insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, $4, $5)

@@ -1,0 +1,82 @@
+"""`visapi run bulk`: one command for many runs, once their number was seen."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from visapi.cli import run_filters
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.output import FAILURE, USAGE, console, done, fail, say
+from visapi.client import Client, operations
+from visapi_common.contracts.bulk import BulkAction
+
+
+def bulk(  # noqa: PLR0913 (each is an option of the command)
+    action: Annotated[BulkAction, typer.Argument(help="What to do to each of the runs.")],
+    *,
+    status: run_filters.Status = None,
+    workflow: run_filters.Workflow = None,
+    version: run_filters.Version = None,
+    after: run_filters.After = None,
+    before: run_filters.Before = None,
+    attribute: run_filters.Attribute = None,
+    query: run_filters.Query = None,
+    parent: run_filters.Parent = None,
+    schedule: run_filters.Schedule = None,
+    to_version: Annotated[str | None, typer.Option(help="Retry or rerun in this version.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Kept in the histories of the runs and in the audit.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Cancel, suspend, resume, retry or rerun all runs that fit the filters, after telling how many.
+
+    Exit code 1 when some were left as they are.
+    """
+    filters = operations.Filters(
+        status=[one.value for one in status or ()],
+        workflow=workflow,
+        version=version,
+        created_after=after,
+        created_before=before,
+        attribute=attribute or [],
+        q=query,
+        parent=parent,
+        schedule=schedule,
+    )
+    wanted = operations.Bulk(action=action, filters=filters, version=to_version)
+    with connected(url, data_dir) as client:
+        counted = client.send(operations.count_bulk(wanted))
+        if not counted.count:
+            say(f"no runs to {action}")
+            return
+        if not yes:
+            _confirm(f"{action} {counted.count:,} runs?")
+        refused = _carry_out(client, wanted, counted.token, reason)
+    if refused:
+        raise typer.Exit(FAILURE)
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        fail(f"{question} Nobody is here to say so", hint="Add --yes to do it without asking.", code=USAGE)
+    if not typer.confirm(question, err=True):
+        fail("nothing was done")
+
+
+def _carry_out(client: Client, wanted: operations.Bulk, token: str, reason: str | None) -> int:
+    """All steps; refusals are the result, progress is a remark. Answers how many were refused."""
+    told = unchanged = refused = 0
+    following: str | None = token
+    while following is not None:
+        step = client.send(operations.step_bulk(wanted, following, reason))
+        told, unchanged, refused = told + step.told, unchanged + step.unchanged, refused + len(step.refused)
+        for one in step.refused:
+            console().print(f"{one.run}  {one.code}  {one.detail}", markup=False)
+        say(f"{step.handled:,} of {step.count:,}")
+        following = step.next
+    done(f"{wanted.action}: {told:,} told, {unchanged:,} had been told before, {refused:,} left as they are")
+    return refused

@@ -1,0 +1,168 @@
+"""One command for many runs: counted first, then done in steps, each of which is one transaction.
+
+Nothing is kept between the steps: the token says how far one has come. A step may be sent again
+when its answer was lost: commands are rows under keys of their own, new runs under keys made of
+the token and the run they repeat.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.bulk import BulkAction, BulkRefusal
+from visapi_common.contracts.engine_messages import InboxKind
+from visapi_common.contracts.gateway_bodies import Retry
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.app.command_run import CommandStore, Hint, Order, order_of
+from visapi_gateway.app.retry_run import Retries
+from visapi_gateway.app.run_views import RunRow, RunViews
+from visapi_gateway.app.start_run import Repeated, Start, StartRun
+from visapi_gateway.core.bulk import COUNT_MAX, Ticket, too_many
+from visapi_gateway.core.run_filters import RunFilter
+from visapi_gateway.core.scopes import Asker
+
+_KINDS = {
+    BulkAction.CANCEL: InboxKind.CANCEL,
+    BulkAction.SUSPEND: InboxKind.SUSPEND,
+    BulkAction.RESUME: InboxKind.RESUME,
+}
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What is to be done; `trace` is that of the request, for runs that it starts."""
+
+    action: BulkAction
+    version: str | None
+    reason: str | None
+    trace: str
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What became of some of the runs; `next` is None when all are done."""
+
+    told: int
+    unchanged: int
+    refused: list[BulkRefusal]
+    handled: int
+    next: Ticket | None
+
+
+class BulkSource(Protocol):
+    async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> int:
+        """How many runs fit, counted to `limit`."""
+        ...
+
+    async def runs(
+        self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int
+    ) -> Sequence[RunRow]: ...
+
+
+class Ids(Protocol):
+    def uuid7(self) -> UUID: ...
+
+
+class Bulk:
+    """The use case."""
+
+    def __init__(
+        self,
+        source: BulkSource,
+        store: CommandStore,
+        *,
+        retries: Retries,
+        repeat: "Repeat",
+        ids: Ids,
+        hint: Hint,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._retries = retries
+        self._repeat = repeat
+        self._ids = ids
+        self._hint = hint
+
+    async def count(self, who: Asker, wanted: RunFilter) -> Ticket:
+        """Raises `ProblemError` 400 when they are too many."""
+        ticket = self._ids.uuid7()
+        found = await self._source.count(who.tenant, wanted, ticket, COUNT_MAX + 1)
+        if found > COUNT_MAX:
+            raise too_many()
+        return Ticket(ticket, found)
+
+    async def step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> Step:
+        """Act on the next runs. Raises the store's faults; sending it again is safe then."""
+        rows: Sequence[RunRow] = ()
+        if ticket.room > 0:
+            rows = await self._source.runs(who.tenant, wanted, ticket.below, ticket.room)
+        refused: list[BulkRefusal] = []
+        if wish.action is BulkAction.RERUN:
+            told = await self._started(who, wish, ticket, rows, refused)
+        else:
+            told = await self._told(who, wish, ticket, rows, refused)
+        return Step(
+            told=told,
+            unchanged=len(rows) - told - len(refused),
+            refused=refused,
+            handled=ticket.handled + len(rows),
+            next=ticket.after([row.id for row in rows]),
+        )
+
+    async def _told(
+        self, who: Asker, wish: Wish, ticket: Ticket, rows: Sequence[RunRow], refused: list[BulkRefusal]
+    ) -> int:
+        orders: list[Order] = []
+        for row in rows:
+            try:
+                orders.append(await self._order(who, wish, ticket, row))
+            except ProblemError as wrong:
+                refused.append(BulkRefusal(row.id, wrong.code, wrong.detail))
+        fresh = await self._store.tell(who.tenant, orders) if orders else set[UUID]()
+        for run in fresh:
+            self._hint(run)
+        return len(fresh)
+
+    async def _order(self, who: Asker, wish: Wish, ticket: Ticket, row: RunRow) -> Order:
+        bulk = str(ticket.id)
+        if wish.action is not BulkAction.RETRY:
+            return order_of(who, row.id, _KINDS[wish.action], wish.reason, bulk=bulk)
+        if row.ended_at is not None and row.ended_at > ticket.counted_at:
+            # Perhaps this very token took it up before, and it faulted anew.
+            detail = f"run {row.id} faulted at {row.ended_at}, after the runs were counted; count anew"
+            raise ProblemError("run_not_retryable", detail, status=409)
+        wanted = Retry(version=wish.version, reason=wish.reason)
+        return await self._retries.order(who, row, wanted, bulk=bulk)
+
+    async def _started(
+        self, who: Asker, wish: Wish, ticket: Ticket, rows: Sequence[RunRow], refused: list[BulkRefusal]
+    ) -> int:
+        started = 0
+        for row in rows:
+            try:
+                started += await self._repeat(who, wish, ticket, row)
+            except ProblemError as wrong:
+                refused.append(BulkRefusal(row.id, wrong.code, wrong.detail))
+        return started
+
+
+class Repeat:
+    """Starts a run like one that was, once for each token."""
+
+    def __init__(self, start: StartRun, views: RunViews) -> None:
+        self._start = start
+        self._views = views
+
+    async def __call__(self, who: Asker, wish: Wish, ticket: Ticket, row: RunRow) -> bool:
+        """Whether it is new. Raises `ProblemError` where it cannot be started."""
+        view = await self._views.view(who.tenant, row)
+        start = Start(
+            namespace=row.namespace,
+            name=row.name,
+            version=wish.version or row.version,
+            body=bytes(view.input),
+            key=f"bulk:{ticket.id}:{row.id}",
+            trace=wish.trace,
+            rerun=Repeated(row.id, who, wish.reason, bulk=str(ticket.id)),
+        )
+        return not (await self._start(who, start)).replayed
