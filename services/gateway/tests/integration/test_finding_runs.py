@@ -197,15 +197,17 @@ async def test_no_filter_reads_a_whole_table(postgres_db: Database, wanted: RunF
     )
     try:
         narrowed = run_filters.narrow(run_filters.Narrowing("default", 51), wanted, [])
-        query = run_store.LIST_RUNS.replace("{narrowed}", str(narrowed))
-        async with connection.transaction():
-            await connection.execute("set local visapi.tenants = 'default'")
-            await connection.execute(run_filters.PLAN_ANEW)
-            plan = "\n".join(
-                row[0] for row in await connection.fetch("explain " + query, *narrowed.arguments)
-            )
+        plans: list[str] = []
+        for statement in (run_store.LIST_RUNS, run_store.COUNT_RUNS):
+            query = statement.replace("{narrowed}", str(narrowed))
+            async with connection.transaction():
+                await connection.execute("set local visapi.tenants = 'default'")
+                await connection.execute(run_filters.PLAN_ANEW)
+                rows = await connection.fetch("explain " + query, *narrowed.arguments)
+                plans.append("\n".join(row[0] for row in rows))
     finally:
         await connection.close()
-    assert "Seq Scan" not in plan
-    if wanted.attributes or wanted.text:
-        assert "tenant_name_" in plan or "tenant_folded_" in plan, plan
+    for plan in plans:
+        assert "Seq Scan" not in plan
+        if wanted.attributes or wanted.text:
+            assert "tenant_name_" in plan or "tenant_folded_" in plan, plan

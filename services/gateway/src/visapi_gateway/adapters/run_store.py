@@ -19,6 +19,7 @@ from visapi_gateway.core.run_filters import RunFilter
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/runs.sql")
 LIST_RUNS = _SQL["list_runs"]
+COUNT_RUNS = _SQL["count_runs"]
 _LETTERS = load_queries("visapi_gateway.adapters", "sql/dead_letters.sql")
 
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -38,7 +39,7 @@ class RunStore:
         return [RunRow(**row) for row in await self._narrowed(LIST_RUNS, tenant, wanted, before, limit)]
 
     async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> int:
-        rows = await self._narrowed(_SQL["count_runs"], tenant, wanted, below, limit)
+        rows = await self._narrowed(COUNT_RUNS, tenant, wanted, below, limit)
         return rows[0]["count"]
 
     async def _narrowed(

@@ -1,0 +1,27 @@
+"""Whatever runs there are, the steps of a bulk command meet each of those counted once, and no other."""
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visapi_gateway.core.bulk import PAGE, Ticket, decode_ticket, encode_ticket
+
+ids = st.integers(min_value=1, max_value=2000).map(lambda number: UUID(int=number))
+
+
+@given(st.sets(ids, max_size=350), ids, st.integers(min_value=0, max_value=400))
+def test_the_steps_meet_the_newest_counted_runs_once_from_new_to_old(
+    runs: set[UUID], counted_at: UUID, count: int
+):
+    ordered = sorted(runs, reverse=True)
+    met: list[UUID] = []
+    ticket: Ticket | None = Ticket(counted_at, count)
+    while ticket is not None:
+        below, room = ticket.below, ticket.room
+        page = [run for run in ordered if run < below][:room]
+        assert len(page) <= PAGE
+        met += page
+        following = ticket.after(page)
+        ticket = None if following is None else decode_ticket(encode_ticket(following))
+    assert met == [run for run in ordered if run < counted_at][:count]
