@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import expressions, listeners, rows
+from bench import expressions, large, listeners, rows
 from bench.limits import flow, http, ledger
 from bench.report import Row, row, save, show
 from bench.stack import BenchStack
-from bench.workflows import hostile, listener, one_pdf, one_set, three_steps
+from bench.workflows import hostile, listener, many_items, many_tasks, one_pdf, one_set, three_steps
 from kit.servers import NatsServer, PostgresServer, run_async
 
 _OUT = Path(__file__).with_name("out") / "latest.json"
@@ -35,6 +35,8 @@ class Sizes:
     flow: int = 5000
     listening: int = 10_000
     heard: int = 1000
+    tasks: int = 10_000
+    items: int = 100_000
 
 
 _SHORT = Sizes(
@@ -47,6 +49,8 @@ _SHORT = Sizes(
     flow=200,
     listening=40,
     heard=20,
+    tasks=50,
+    items=1000,
 )
 
 
@@ -79,9 +83,9 @@ def measure_limits(sizes: Sizes) -> Limits:
 
 
 async def measure_product(stack: BenchStack, sizes: Sizes, limits: Limits) -> list[Row]:
-    measured = [row("idle memory", stack.idle_memory_mb(), "MB PSS")]
+    measured = [row("idle memory", stack.memory_mb(), "MB PSS")]
     stack.start_worker()
-    documents = (three_steps(), one_set(), listener(), hostile())
+    documents = (three_steps(), one_set(), listener(), hostile(), many_tasks(), many_items())
     for document in (*documents, one_pdf(scripted=False), one_pdf(scripted=True)):
         stack.deploy(document)
     flows = await rows.three_step_throughput(stack, runs=sizes.runs)
@@ -97,6 +101,7 @@ async def measure_product(stack: BenchStack, sizes: Sizes, limits: Limits) -> li
         row("scripted PDFs", await rows.pdfs(stack, "scripted-pdf", total=sizes.scripted_pdfs), "/s")
     )
     measured += await measure_listeners(stack, sizes)
+    measured += await large.large_runs(stack, tasks=sizes.tasks, items=sizes.items)
     return measured + await measure_hostile(stack, sizes)
 
 

@@ -54,9 +54,7 @@ async def hostile_expression(stack: BenchStack, *, runs: int) -> LoadResult:
     """From the request to the faulted run in the answer, of a run whose expression never ends."""
     request = stack.start_request("hostile", {}, wait_s=10)
     load = await closed_loop(stack.url, lambda _: request, total=runs, connections=1, keep=True)
-    must_all_be(load, 200)
-    if any(b'"faulted"' not in body for body in load.bodies):
-        raise SystemExit("a run whose expression never ends did not fault")
+    _must_have_faulted(load)
     return load
 
 
@@ -68,10 +66,19 @@ async def beside_hostile(stack: BenchStack, *, seconds: int) -> LoadResult:
         others = group.create_task(
             open_loop(stack.url, lambda _: request, rate=20, total=20 * seconds, connections=32)
         )
-        group.create_task(closed_loop(stack.url, lambda _: hostile, total=2 * seconds, connections=1))
+        spinning = group.create_task(
+            closed_loop(stack.url, lambda _: hostile, total=2 * seconds, connections=1, keep=True)
+        )
+    _must_have_faulted(spinning.result())
     load = others.result()
     must_all_be(load, 200)
     return load
+
+
+def _must_have_faulted(load: LoadResult) -> None:
+    must_all_be(load, 200)
+    if any(b'"faulted"' not in body for body in load.bodies):
+        raise SystemExit("a run whose expression never ends did not fault")
 
 
 async def pdfs(stack: BenchStack, workflow: str, *, total: int) -> float:

@@ -93,7 +93,7 @@ class BenchStack:
         """Whether any run is in one of these states."""
         return any(self.get(f"/v1/runs?status={status}&limit=1")["items"] for status in statuses)
 
-    def idle_memory_mb(self) -> float:
+    def memory_mb(self) -> float:
         """PSS of every process of the stack but Chromium and its driver (DESIGN section 9)."""
         told = subprocess.run(
             [_VISAPI, "status", "--json", "--data-dir", str(self._folder / "data")],

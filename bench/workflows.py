@@ -28,6 +28,22 @@ def hostile() -> str:
     return _document("hostile", ["  - spin:\n      set: {n: '${ last(range(1e12)) }'}"])
 
 
+def many_tasks() -> str:
+    """So many calls as its input says, one after the other."""
+    call = "[{one: {call: bench.noop, with: {n: '${ $n }'}}}]"
+    numbers = "'${ [range(.count)] }'"
+    return _document("many-tasks", [f"  - all:\n      for: {{each: n, in: {numbers}}}\n      do: {call}"])
+
+
+def many_items() -> str:
+    """A call for each item of its input, 200 at once; its output counts the results."""
+    mapped = "{items: '${ .items }', function: bench.noop, concurrency: 200}"
+    counted = "{as: '${ {n: (.results | length)} }'}"
+    return _document(
+        "many-items", [f"  - all:\n      call: flow.map\n      with: {mapped}\n      output: {counted}"]
+    )
+
+
 def one_pdf(*, scripted: bool) -> str:
     """One page of an invoice, from HTML in the input."""
     options = "{javascript: true}" if scripted else "{tagged: true}"

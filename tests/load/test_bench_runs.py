@@ -11,7 +11,7 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_row_of_the_budget_is_measured(tmp_path: Path) -> None:
     out = tmp_path / "rows.json"
     size = [] if os.environ.get("VISAPI_TEST_LOAD") == "full" else ["--short"]
@@ -36,5 +36,9 @@ def test_every_row_of_the_budget_is_measured(tmp_path: Path) -> None:
         "idle memory",
         "hostile jq to its fault, slowest",
         "run beside hostile jq p99",
+        "memory of large runs",
     } <= rows.keys()
-    assert all(value > 0 for value in rows.values())
+    for part in ("events heard", "tasks of one run", "items of one map"):
+        assert any(part in name for name in rows), part
+    # The small sizes need no memory that one could see.
+    assert all(value > 0 for name, value in rows.items() if name != "memory of large runs")
