@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from e2e.running_stack import RunningStack, running_stack
+from kit.certificates import Authority, TlsServer
 from visapi.stack.standins.http_server import HttpServer, Request, Response
 
 PASSWORD = "pa55-word-kept"
@@ -140,6 +141,47 @@ async def test_every_way_to_authenticate_works_and_no_credential_is_kept(guarded
         await refusals(client, guarded)
         await openapi_calls(client, guarded)
         await nothing_kept(stack, tmp_path)
+
+
+async def test_a_client_certificate_is_shown_to_its_host_and_kept_nowhere(tmp_path: Path):
+    clients, servers = Authority("clients"), Authority("servers")
+    (tmp_path / "ca.pem").write_text(servers.pem)
+    server = TlsServer(servers.context(tmp_path, clients=clients))
+    chain, key = clients.issue("visapi")
+    strange = dict(zip(("certificate", "key"), Authority("nobody").issue("visapi"), strict=True))
+    settings = {"VISAPI_EGRESS_ALLOW": "127.0.0.0/8", "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+    use = "use: {secrets: [partner, strange, elsewhere]}\n"
+    try:
+        async with running_stack(tmp_path, settings) as stack, stack.client() as client:
+            value = {"certificate": chain, "key": key}
+            for name, secret in (
+                ("partner", value),
+                ("strange", strange),
+                ("elsewhere", {"value": value, "hosts": ["api.example.com"]}),
+            ):
+                assert (await client.put(f"/v1/secrets/{name}", json=secret)).status_code == 201
+            outcomes = {
+                name: await run(
+                    client, name, call(f"{server.url}/in", f"{{certificate: {{use: {name}}}}}", use)
+                )
+                for name in ("partner", "strange", "elsewhere")
+            }
+            parts = "{certificate: {certificate: '${ $secrets.partner.certificate }', key: '${ $secrets.partner.key }'}}"
+            outcomes["parts"] = await run(client, "parts", call(f"{server.url}/in", parts, use))
+    finally:
+        server.stop()
+    assert {name: outcome["status"] for name, outcome in outcomes.items()} == {
+        "partner": "completed",
+        "strange": "faulted",
+        "elsewhere": "faulted",
+        "parts": "completed",
+    }
+    assert server.seen == [("/in", "visapi")] * 2
+    assert "another client certificate" in outcomes["strange"]["error"]["detail"]
+    assert outcomes["elsewhere"]["error"]["status"] == 403
+    secret = key.splitlines()[1]
+    for log in (tmp_path / "data" / "logs").glob("*.log"):
+        assert secret not in log.read_text("utf-8", "replace"), log.name
 
 
 async def store_secrets(client: httpx.AsyncClient) -> None:

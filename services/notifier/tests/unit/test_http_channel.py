@@ -9,7 +9,7 @@ import pytest
 
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
-from visapi_common.core.outbound import Inbound
+from visapi_common.core.outbound import ClientCertificate, Inbound
 from visapi_notifier.core.channels.http import Effect, HttpInput, build_request, effect_of, read_response
 from visapi_notifier.core.reading import Reading, Refused, Sent
 
@@ -127,6 +127,15 @@ def test_an_unknown_method_is_refused(method: str) -> None:
 )
 def test_content_is_deserialised_where_possible(body: bytes, media_type: str, content: Any) -> None:
     assert Sent(content) == read(wanted(), 200, body, content_type=media_type)
+
+
+def test_a_client_certificate_goes_with_an_https_request_only() -> None:
+    policy = {"certificate": {"certificate": "C", "key": "K", "password": "P"}}
+    sent = build_request(wanted(endpoint={"uri": URL, "authentication": policy}))
+    assert sent.certificate == ClientCertificate("C", "K", "P")
+    assert sent.headers == []
+    with pytest.raises(ProblemError, match="https"):
+        build_request(wanted(endpoint={"uri": "http://api.example/pets", "authentication": policy}))
 
 
 def test_raw_is_base64() -> None:

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 
-import certifi
 import httpcore
 import httpx
 
 from visapi_common.adapters.egress_dial import EgressDialer, Resolver
+from visapi_common.adapters.egress_tls import tls_context
 from visapi_common.core.egress_policy import EgressPolicy, EgressRefused, Route, target_of
 
 FRESH = "visapi.fresh_connection"
@@ -41,7 +41,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     ) -> None:
         self._policy = policy
         dialer = EgressDialer(policy, resolver)
-        context = ssl_context or _ssl_context()
+        context = ssl_context or tls_context()
         self._pools = {
             (mapped, fresh): httpcore.AsyncConnectionPool(
                 ssl_context=context,
@@ -91,12 +91,6 @@ def open_client(
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
         headers={"user-agent": "VisAPI/1", "accept-encoding": "gzip, deflate"},
     )
-
-
-def _ssl_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
 
 
 def _core_request(request: httpx.Request, route: Route, sni: str) -> httpcore.Request:

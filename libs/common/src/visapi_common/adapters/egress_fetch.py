@@ -48,6 +48,10 @@ def _redirected(outbound: Outbound, inbound: Inbound, location: str) -> Outbound
     before, after = parse_url(outbound.url), parse_url(url)
     if before.scheme == "https" and after.scheme == "http":
         raise EgressRefused(f"the redirect to {after.origin} would leave TLS; it is refused", "redirect")
+    if outbound.certificate is not None and before != after:
+        raise EgressRefused(
+            f"the redirect to {after.origin} would show it the client certificate; it is refused", "redirect"
+        )
     headers = list(outbound.headers)
     method, body = outbound.method, outbound.body
     if inbound.status == 303 or (inbound.status in (301, 302) and method == "POST"):
@@ -69,7 +73,7 @@ async def _one(client: httpx.AsyncClient, outbound: Outbound, *, left_before: bo
                 body, cut = await _body(response, outbound.body_max_bytes)
             finally:
                 await response.aclose()
-    except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+    except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, TimeoutError) as error:
         raise _fault(error, outbound, sent) from error
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
     return Inbound(response.status_code, headers, body, outbound.url, cut)
@@ -114,6 +118,8 @@ def _what(outbound: Outbound) -> str:
 
 def _fault(error: Exception, outbound: Outbound, sent: _Sent) -> Exception:
     what = f"{_what(outbound)}: {type(error).__name__}: {error}"
+    if _refuses_certificate(error):
+        return PermanentFault(f"{what}; the receiver wants another client certificate")
     if sent.left:
         return UnknownFault(f"{what}; the receiver may have acted")
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
@@ -121,6 +127,25 @@ def _fault(error: Exception, outbound: Outbound, sent: _Sent) -> Exception:
     if _caused_by(error, ssl.SSLCertVerificationError):
         return PermanentFault(f"{what}; the receiver's certificate is not trusted")
     return TransientFault(f"{what}; nothing was sent")
+
+
+_CERTIFICATE_ALERTS = (
+    "CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNSUPPORTED_CERTIFICATE", "CERTIFICATE_REVOKED",
+    "CERTIFICATE_EXPIRED", "CERTIFICATE_UNKNOWN", "UNKNOWN_CA",
+)  # fmt: skip
+
+
+def _refuses_certificate(error: BaseException | None) -> bool:
+    """Whether the receiver ended the handshake by an alert (RFC 8446, section 6.2) about our certificate.
+
+    In TLS 1.3 that shows only after the request was sent, to a receiver that cannot read it.
+    """
+    while error is not None:
+        reason = str(getattr(error, "reason", None) or "") if isinstance(error, ssl.SSLError) else ""
+        if "ALERT" in reason and any(word in reason for word in _CERTIFICATE_ALERTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:

@@ -1,14 +1,24 @@
 """One outbound HTTP exchange as data: what channels build and read, and one adapter sends."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 RESPONSE_MAX_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """Who we are in TLS, in PEM: the certificate with those that vouch for it, and its private key."""
+
+    chain: str = field(repr=False)
+    key: str = field(repr=False)
+    password: str | None = field(default=None, repr=False)
+    """Of an encrypted key."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outbound:
-    """A request, whole. `body` of `None` sends none."""
+    """A request, whole. `body` of `None` sends none; a `certificate` is shown to its origin only."""
 
     method: str
     url: str
@@ -18,6 +28,7 @@ class Outbound:
     redirects: int = 0
     fresh_connection: bool = False
     body_max_bytes: int = RESPONSE_MAX_BYTES
+    certificate: ClientCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,18 @@ from visapi_engine.definition.secrets import secret_source
 from visapi_engine.definition.shapes import as_choice, as_list, as_object, as_text, check_keys
 from visapi_engine.definition.templates import generated, is_wrapped, record, template
 
-SCHEMES: Mapping[str, str] = {
+SCHEMES: Mapping[str, str | None] = {
     "basic": "Basic",
     "bearer": "Bearer",
+    "certificate": None,
     "digest": "Digest",
     "oauth2": "Bearer",
     "oidc": "Bearer",
 }
-"""Each kind of policy, and the scheme of `$authorization` that it leads to (RFC 9110, section 11)."""
+"""Each kind of policy, and the scheme of `$authorization` that it leads to (RFC 9110, section 11).
+
+A certificate is shown in TLS; the specification names the policy and leaves its properties open.
+"""
 
 GRANTS = (
     "client_credentials",
@@ -40,6 +44,7 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "basic": (("username", "password"), ("username", "password")),
     "digest": (("username", "password"), ("username", "password")),
     "bearer": (("token",), ("token",)),
+    "certificate": (("certificate", "key", "password"), ("certificate", "key")),
     "oauth2": ((*_OIDC, "endpoints"), ("authority", "grant")),
     "oidc": (_OIDC, ("authority", "grant")),
 }

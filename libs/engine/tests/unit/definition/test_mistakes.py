@@ -152,6 +152,11 @@ def test_all_mistakes_of_a_document_are_found_at_once() -> None:
         ("- a: {call: http, with: {method: get, endpoint: /pets}}", "/do/0/a/with/endpoint", "absolute URI"),
         ("- a: {call: http, with: {method: get, endpoint: 'https://x/', headers: {a: 1}}}", "/do/0/a/with/headers/a", "must be text"),
         (
+            "- a: {call: http, with: {method: get, endpoint: {uri: 'https://x/', authentication: {certificate: {certificate: c}}}}}",
+            "/do/0/a/with/endpoint/authentication/certificate",
+            '"key" is missing',
+        ),
+        (
             "- a: {call: http, with: {method: get, endpoint: {uri: 'https://x/', authentication: {use: y}}}}",
             "/do/0/a/with/endpoint/authentication/use",
             "in use.authentications",

@@ -1,9 +1,12 @@
 """What the notifier reaches the world with, all of it behind the egress guard."""
 
+import asyncio
+
 from visapi_common.adapters.artifacts import ArtifactStore, media_type_of
 from visapi_common.adapters.egress import open_client
 from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.adapters.egress_fetch import exchange
+from visapi_common.adapters.egress_tls import tls_context
 from visapi_common.core.egress_policy import policy_from
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.adapters.smtp_relay import SmtpRelay
@@ -28,11 +31,17 @@ class World:
         self.templates = TemplateProcess()
         self.slack_base_url = settings.slack_base_url
         self.slack_token = settings.slack_token
+        self._policy = policy
         self._client = open_client(policy)
 
     async def exchange(self, outbound: Outbound) -> Inbound:
         """One HTTP exchange; see `egress_fetch.exchange`."""
-        return await exchange(self._client, outbound)
+        if outbound.certificate is None:
+            return await exchange(self._client, outbound)
+        # A client of its own: who shares a connection shares what it was opened with.
+        context = await asyncio.to_thread(tls_context, outbound.certificate)
+        async with open_client(self._policy, ssl_context=context) as client:
+            return await exchange(client, outbound)
 
     def media_type_of(self, artifact_id: str) -> str:
         return media_type_of(artifact_id)

@@ -15,7 +15,7 @@ import msgspec
 from visapi_common.core.backoff import retry_after_s
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
-from visapi_common.core.outbound import Inbound, Outbound
+from visapi_common.core.outbound import ClientCertificate, Inbound, Outbound
 from visapi_notifier.core.http_headers import checked_headers
 from visapi_notifier.core.oauth import Policy
 from visapi_notifier.core.reading import Capabilities, Reading, Refused, Sent, communication
@@ -48,11 +48,20 @@ class Bearer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str
 
 
+class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A client certificate in PEM, with those that vouch for it; `password` is of an encrypted key."""
+
+    certificate: str
+    key: str
+    password: str | None = None
+
+
 class Authentication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One policy, inline: named ones are resolved before the task is made."""
 
     basic: Basic | None = None
     bearer: Bearer | None = None
+    certificate: Certificate | None = None
     digest: Basic | None = None
     oauth2: Policy | None = None
     oidc: Policy | None = None
@@ -109,7 +118,27 @@ def build_request(wanted: HttpInput) -> Outbound:
         headers.extend(_credentials(endpoint.authentication))
     follow = REDIRECTS_MAX if wanted.redirect and method in _SAFE else 0
     fresh = effect_of(wanted) is Effect.ONCE
-    return Outbound(method, url, headers, body, TIMEOUT_S, redirects=follow, fresh_connection=fresh)
+    return Outbound(
+        method,
+        url,
+        headers,
+        body,
+        TIMEOUT_S,
+        redirects=follow,
+        fresh_connection=fresh,
+        certificate=_certificate(endpoint.authentication, url),
+    )
+
+
+def _certificate(policy: Authentication | None, url: str) -> ClientCertificate | None:
+    if policy is None or policy.certificate is None:
+        return None
+    if parse_url(url).scheme != "https":
+        raise ProblemError(
+            "invalid_input", "/endpoint: a client certificate is shown in TLS; use an https URL"
+        )
+    given = policy.certificate
+    return ClientCertificate(given.certificate, given.key, given.password)
 
 
 def read_response(wanted: HttpInput, outbound: Outbound, inbound: Inbound, *, now: datetime) -> Reading:
