@@ -201,6 +201,12 @@ async def test_what_is_not_understood_is_refused_with_its_place(
     assert answer.json()["errors"][0]["pointer"] == pointer
 
 
+async def test_a_reason_is_kept_by_every_run_and_therefore_short(gateway: Any) -> None:
+    body = {"action": "cancel", "filter": {"workflow": "demo"}, "token": "t", "reason": "x" * 2001}
+    answer = await gateway.http.post(BULK, json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/reason")
+
+
 async def test_a_key_that_may_only_read_counts_nothing(gateway: Any) -> None:
     reader = await client_of(gateway, "default", "runs:read")
     answer = await reader.post(f"{BULK}/count", json={"action": "cancel", "filter": {"workflow": "demo"}})
