@@ -112,7 +112,7 @@ async def test_a_gateway_killed_while_many_runs_are_cancelled_loses_none_and_tel
             async with asyncio.TaskGroup() as group:
                 group.create_task(kill())
                 steps = group.create_task(asyncio.to_thread(carry_out, client, bulk, counted.token))
-            assert steps.result()[-1].handled == RUNS
+            assert steps.result()[-1].next is None
             assert not psutil.pid_exists(process)
             all_are(client, "waiting", "cancelled", RUNS)
             told = audit_of(client, "run.cancel")

@@ -101,4 +101,4 @@ async def test_the_own_worker_serves_its_function_and_a_run_can_be_held_repeated
         many = "\n".join(blocks_of("docs/how-to/command-many-runs.md", "sh")).replace(".venv/bin/", f"{BIN}/")
         # Each command counts what the one before has done by then.
         said = await run("set -e\n" + many.strip().replace("\n", "\nsleep 1\n"), tmp_path)
-        assert said.count("0 had been told before, 0 left as they are") == 4, said
+        assert said.count("0 had been before, 0 left as they are") == 4, said

@@ -108,7 +108,7 @@ class Gateway:
             follow=FollowRun(runs, self._hub),
             commands=Commands(runs, views, self._messages.hint),
             retry=retries,
-            bulk=Bulk(runs, runs, retries=retries, repeat=repeat, ids=ids, hint=self._messages.hint),
+            bulk=Bulk(runs, retries=retries, repeat=repeat, ids=ids, clock=clock, hint=self._messages.hint),
             events=AcceptEvents(PgEventLedger(pool), self._messages.events_arrived),
             workflows=deployed,
             simulate=Simulations(compiling, self._simulator, clock),

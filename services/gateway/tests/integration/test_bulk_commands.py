@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+
+from visapi_common.adapters.clock import SystemClock
 
 BULK = "/v1/runs/bulk"
 
@@ -104,7 +107,9 @@ async def test_runs_that_came_after_the_count_are_left_alone(gateway: Any) -> No
     assert [run for run, _ in await inbox(gateway)] == runs
 
 
-async def test_no_more_runs_are_touched_than_were_counted(gateway: Any) -> None:
+async def test_when_others_come_into_the_state_no_more_runs_are_touched_than_were_counted(
+    gateway: Any,
+) -> None:
     runs = await started(gateway, 3)
     await gateway.progress(runs[1], ["workflow.suspended"], status="suspended")
     counted = await count(gateway, "resume", workflow="demo/hello")
@@ -212,3 +217,15 @@ async def test_a_key_that_may_only_read_counts_nothing(gateway: Any) -> None:
     answer = await reader.post(f"{BULK}/count", json={"action": "cancel", "filter": {"workflow": "demo"}})
     assert answer.status_code == 403
     await reader.aclose()
+
+
+async def test_a_token_of_yesterday_does_nothing(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await started(gateway, 1)
+    counted = await count(gateway, "cancel", workflow="demo")
+    late = datetime.now(UTC) + timedelta(days=1, minutes=1)
+    monkeypatch.setattr(SystemClock, "now", lambda _: late)
+    body = {"action": "cancel", "filter": {"workflow": "demo"}, "token": counted["token"]}
+    answer = await gateway.http.post(BULK, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+    assert "count anew" in answer.json()["detail"]
+    assert await inbox(gateway) == []

@@ -1,5 +1,6 @@
 """Whatever runs there are, the steps of a bulk command meet each of those counted once, and no other."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from hypothesis import given
@@ -7,16 +8,17 @@ from hypothesis import strategies as st
 
 from visapi_gateway.core.bulk import PAGE, Ticket, decode_ticket, encode_ticket
 
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 ids = st.integers(min_value=1, max_value=2000).map(lambda number: UUID(int=number))
 
 
 @given(st.sets(ids, max_size=350), ids, st.integers(min_value=0, max_value=400))
 def test_the_steps_meet_the_newest_counted_runs_once_from_new_to_old(
-    runs: set[UUID], counted_at: UUID, count: int
+    runs: set[UUID], newest: UUID, count: int
 ):
     ordered = sorted(runs, reverse=True)
     met: list[UUID] = []
-    ticket: Ticket | None = Ticket(counted_at, count)
+    ticket: Ticket | None = Ticket(newest, NOON, count)
     while ticket is not None:
         below, room = ticket.below, ticket.room
         page = [run for run in ordered if run < below][:room]
@@ -24,4 +26,4 @@ def test_the_steps_meet_the_newest_counted_runs_once_from_new_to_old(
         met += page
         following = ticket.after(page)
         ticket = None if following is None else decode_ticket(encode_ticket(following))
-    assert met == [run for run in ordered if run < counted_at][:count]
+    assert met == [run for run in ordered if run < newest][:count]

@@ -17,7 +17,7 @@ class BulkAction(StrEnum):
 
 
 class BulkCount(msgspec.Struct, frozen=True):
-    """How many runs are meant. `token` lets exactly this be done, to no more runs and to none begun later."""
+    """How many runs are meant. `token` lets this be done, for a day, to none that was created later."""
 
     count: int
     token: str

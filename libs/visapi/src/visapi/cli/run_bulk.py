@@ -47,6 +47,12 @@ def bulk(  # noqa: PLR0913 (each is an option of the command)
         parent=parent,
         schedule=schedule,
     )
+    if not filters.params():
+        fail(
+            "no filter is given, so every run would be meant",
+            hint="Say which, as for `visapi run list`.",
+            code=USAGE,
+        )
     wanted = operations.Bulk(action=action, filters=filters, version=to_version)
     with connected(url, data_dir) as client:
         counted = client.send(operations.count_bulk(wanted))
@@ -62,7 +68,9 @@ def bulk(  # noqa: PLR0913 (each is an option of the command)
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        fail(f"{question} Nobody is here to say so", hint="Add --yes to do it without asking.", code=USAGE)
+        fail(
+            f"there is no terminal to ask: {question}", hint="Add --yes to do it without asking.", code=USAGE
+        )
     if not typer.confirm(question, err=True):
         fail("nothing was done")
 
@@ -78,5 +86,6 @@ def _carry_out(client: Client, wanted: operations.Bulk, token: str, reason: str 
             console().print(f"{one.run}  {one.code}  {one.detail}", markup=False)
         say(f"{step.handled:,} of {step.count:,}")
         following = step.next
-    done(f"{wanted.action}: {told:,} told, {unchanged:,} had been told before, {refused:,} left as they are")
+    verb = "started anew" if wanted.action is BulkAction.RERUN else "told"
+    done(f"{wanted.action}: {told:,} {verb}, {unchanged:,} had been before, {refused:,} left as they are")
     return refused

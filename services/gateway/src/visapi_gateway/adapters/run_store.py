@@ -1,6 +1,7 @@
 """Runs, their history and their inbox, as one tenant sees them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,9 +39,9 @@ class RunStore:
     async def runs(self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int) -> Sequence[RunRow]:
         return [RunRow(**row) for row in await self._narrowed(LIST_RUNS, tenant, wanted, before, limit)]
 
-    async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> int:
+    async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> tuple[int, datetime]:
         rows = await self._narrowed(COUNT_RUNS, tenant, wanted, below, limit)
-        return rows[0]["count"]
+        return rows[0]["count"], rows[0]["counted_at"]
 
     async def _narrowed(
         self, query: str, tenant: str, wanted: RunFilter, before: UUID | None, limit: int

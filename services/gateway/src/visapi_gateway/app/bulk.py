@@ -1,11 +1,13 @@
-"""One command for many runs: counted first, then done in steps, each of which is one transaction.
+"""One command for many runs: counted first, then done in steps.
 
-Nothing is kept between the steps: the token says how far one has come. A step may be sent again
-when its answer was lost: commands are rows under keys of their own, new runs under keys made of
-the token and the run they repeat.
+Nothing is kept between the steps: the token says how far one has come. The commands of a step are
+one transaction; runs that it starts are accepted one by one. It may be sent again when its answer
+was lost or it broke off: commands are rows under keys of their own, new runs under keys made of the
+token and the run they repeat. Runs that the lost step has changed since are not met again.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -15,11 +17,11 @@ from visapi_common.contracts.bulk import BulkAction, BulkRefusal
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.contracts.gateway_bodies import Retry
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.app.command_run import CommandStore, Hint, Order, order_of
+from visapi_gateway.app.command_run import Hint, Order, order_of
 from visapi_gateway.app.retry_run import Retries
 from visapi_gateway.app.run_views import RunRow, RunViews
 from visapi_gateway.app.start_run import Repeated, Start, StartRun
-from visapi_gateway.core.bulk import COUNT_MAX, Ticket, too_many
+from visapi_gateway.core.bulk import COUNT_MAX, Ticket, check_age, too_many
 from visapi_gateway.core.run_filters import RunFilter
 from visapi_gateway.core.scopes import Asker
 
@@ -49,18 +51,47 @@ class Step(msgspec.Struct, frozen=True):
     next: Ticket | None
 
 
-class BulkSource(Protocol):
-    async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> int:
-        """How many runs fit, counted to `limit`."""
+class BulkStore(Protocol):
+    async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> tuple[int, datetime]:
+        """How many runs fit, counted to `limit`, and when that was by the store's clock."""
         ...
 
     async def runs(
         self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int
     ) -> Sequence[RunRow]: ...
+    async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
+        """Those that were not told so before."""
+        ...
 
 
 class Ids(Protocol):
     def uuid7(self) -> UUID: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+
+class Repeat:
+    """Starts a run like one that was, once for each token."""
+
+    def __init__(self, start: StartRun, views: RunViews) -> None:
+        self._start = start
+        self._views = views
+
+    async def __call__(self, who: Asker, wish: Wish, ticket: Ticket, row: RunRow) -> bool:
+        """Whether it is new. Raises `ProblemError` where it cannot be started."""
+        view = await self._views.view(who.tenant, row)
+        start = Start(
+            namespace=row.namespace,
+            name=row.name,
+            version=wish.version or row.version,
+            body=bytes(view.input),
+            key=f"bulk:{ticket.id}:{row.id}",
+            trace=wish.trace,
+            rerun=Repeated(row.id, who, wish.reason, bulk=str(ticket.id)),
+        )
+        return not (await self._start(who, start)).replayed
 
 
 class Bulk:
@@ -68,34 +99,37 @@ class Bulk:
 
     def __init__(
         self,
-        source: BulkSource,
-        store: CommandStore,
+        store: BulkStore,
         *,
         retries: Retries,
-        repeat: "Repeat",
+        repeat: Repeat,
         ids: Ids,
+        clock: Clock,
         hint: Hint,
     ) -> None:
-        self._source = source
         self._store = store
         self._retries = retries
         self._repeat = repeat
         self._ids = ids
+        self._clock = clock
         self._hint = hint
 
     async def count(self, who: Asker, wanted: RunFilter) -> Ticket:
         """Raises `ProblemError` 400 when they are too many."""
         ticket = self._ids.uuid7()
-        found = await self._source.count(who.tenant, wanted, ticket, COUNT_MAX + 1)
+        found, counted_at = await self._store.count(who.tenant, wanted, ticket, COUNT_MAX + 1)
         if found > COUNT_MAX:
             raise too_many()
-        return Ticket(ticket, found)
+        return Ticket(ticket, counted_at, found)
 
     async def step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> Step:
-        """Act on the next runs. Raises the store's faults; sending it again is safe then."""
+        """Act on the next runs. Raises `ProblemError` 400 for a ticket that is too old, and the store's
+        faults; sending it again is safe then.
+        """
+        check_age(ticket, self._clock.now())
         rows: Sequence[RunRow] = ()
         if ticket.room > 0:
-            rows = await self._source.runs(who.tenant, wanted, ticket.below, ticket.room)
+            rows = await self._store.runs(who.tenant, wanted, ticket.below, ticket.room)
         refused: list[BulkRefusal] = []
         if wish.action is BulkAction.RERUN:
             told = await self._started(who, wish, ticket, rows, refused)
@@ -144,25 +178,3 @@ class Bulk:
             except ProblemError as wrong:
                 refused.append(BulkRefusal(row.id, wrong.code, wrong.detail))
         return started
-
-
-class Repeat:
-    """Starts a run like one that was, once for each token."""
-
-    def __init__(self, start: StartRun, views: RunViews) -> None:
-        self._start = start
-        self._views = views
-
-    async def __call__(self, who: Asker, wish: Wish, ticket: Ticket, row: RunRow) -> bool:
-        """Whether it is new. Raises `ProblemError` where it cannot be started."""
-        view = await self._views.view(who.tenant, row)
-        start = Start(
-            namespace=row.namespace,
-            name=row.name,
-            version=wish.version or row.version,
-            body=bytes(view.input),
-            key=f"bulk:{ticket.id}:{row.id}",
-            trace=wish.trace,
-            rerun=Repeated(row.id, who, wish.reason, bulk=str(ticket.id)),
-        )
-        return not (await self._start(who, start)).replayed

@@ -1,6 +1,6 @@
 """Acting on many runs: which of them can be acted on, and how far one has come. Pure."""
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -26,13 +26,19 @@ _CAN = {
 }
 
 
+LIVES = timedelta(days=1)
+"""How long a token works: well within the time for which the keys of the runs it started are kept."""
+
+
 class Ticket(msgspec.Struct, frozen=True, array_like=True):
     """What a token holds. `id` was made when the runs were counted: none with a higher one is meant.
 
-    `last` is the run after which the next step goes on, towards older ones.
+    `counted_at` is the database's time, as the runs' ends are; `last` is the run after which the next
+    step goes on, towards older ones.
     """
 
     id: UUID
+    counted_at: datetime
     count: int
     handled: int = 0
     last: UUID | None = None
@@ -46,16 +52,12 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
         """How many runs the next step may touch."""
         return min(PAGE, self.count - self.handled)
 
-    @property
-    def counted_at(self) -> datetime:
-        return datetime.fromtimestamp((self.id.int >> 80) / 1000, UTC)
-
     def after(self, runs: list[UUID]) -> "Ticket | None":
         """The ticket to go on with, once `runs` are done; None at the end."""
         handled = self.handled + len(runs)
         if len(runs) < self.room or handled >= self.count:
             return None
-        return Ticket(self.id, self.count, handled, runs[-1])
+        return Ticket(self.id, self.counted_at, self.count, handled, runs[-1])
 
 
 def encode_ticket(ticket: Ticket) -> str:
@@ -84,6 +86,15 @@ def check_version(action: BulkAction, version: str | None) -> None:
     """Only what goes on or begins anew can do so in a version. Raises `ProblemError` 400."""
     if version is not None and action not in (BulkAction.RETRY, BulkAction.RERUN):
         raise _wrong("/version", f"{action} takes no version; only retry and rerun do")
+
+
+def check_age(ticket: Ticket, now: datetime) -> None:
+    """Raises `ProblemError` 400 for a token that is too old."""
+    if now - ticket.counted_at > LIVES:
+        detail = (
+            f"the runs were counted at {ticket.counted_at:%Y-%m-%dT%H:%M:%SZ}, over a day ago; count anew"
+        )
+        raise ProblemError("invalid_cursor", detail, status=400)
 
 
 def too_many() -> ProblemError:

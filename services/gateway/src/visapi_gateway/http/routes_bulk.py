@@ -51,9 +51,10 @@ STEP = Operation(
     "Cancel, suspend, resume, retry or rerun many runs, 100 at a time",
     {200: Answers("What became of the next runs, newest first; go on with `next`.", BulkStep)},
     description=(
-        "Each step is committed when it is answered; send it again when the answer was lost. No more runs "
-        "are touched than were counted, and none that was created later. Each run stands in the audit by "
-        "itself. Runs started by other runs are not run anew, unless `parent` names one."
+        "Each step is committed when it is answered; send it again when the answer was lost. The steps "
+        "touch no more runs than were counted (unless one is sent again), and none that was created later. "
+        "A token works for a day. Each run stands in the audit by itself. Runs started by other runs are not "
+        "run anew, unless `parent` names one."
     ),
     scope="runs:write",
     body=BulkOrder,

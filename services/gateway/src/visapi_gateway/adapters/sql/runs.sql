@@ -35,7 +35,7 @@ select * from (
 order by id desc limit $2
 
 -- name: count_runs
--- As `list_runs`, counted to $2.
+-- As `list_runs`, counted to $2; with the time by the clock that `ended_at` is told by.
 select least($2, (
     select count(*) from (
         select 1 from runs r where r.tenant = $1 and not r.quiet
@@ -48,7 +48,7 @@ select least($2, (
         {narrowed}
         limit $2
     ) as done
-)) as count
+)) as count, now() as counted_at
 
 -- name: history
 select first_seq, last_seq, items
