@@ -1,5 +1,6 @@
 """The embedded stack as the benchmark uses it: started by its own command, driven from outside."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -106,7 +107,8 @@ class BenchStack:
             process["pid"] for process in msgspec.json.decode(told.stdout)["processes"] if process["pid"]
         ]
         for root in [*roots, self._up.pid if self._up else 0]:
-            _count(psutil.Process(root), counted)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                _count(psutil.Process(root), counted)
         return sum(counted.values()) / 1e6
 
 
@@ -127,9 +129,11 @@ def must_all_be(load: LoadResult, status: int) -> None:
 
 
 def _count(process: psutil.Process, counted: dict[int, float]) -> None:
-    name = process.name().lower()
-    if process.pid in counted or "chrom" in name or "headless" in name or name.startswith("node"):
-        return
-    counted[process.pid] = float(process.memory_full_info().pss)
-    for child in process.children():
-        _count(child, counted)
+    """Add a process and its children; one that ends meanwhile needs nothing."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        name = process.name().lower()
+        if process.pid in counted or "chrom" in name or "headless" in name or name.startswith("node"):
+            return
+        counted[process.pid] = float(process.memory_full_info().pss)
+        for child in process.children():
+            _count(child, counted)
