@@ -26,6 +26,8 @@ MATRIX = {
     "lifecycle_relay": {GATEWAY: "", ORCHESTRATOR: "rc", NOTIFIER: ""},
     "programs": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
     "recorded_inputs": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "retention_classes": {GATEWAY: "r", ORCHESTRATOR: "rc", NOTIFIER: ""},
+    "retention_policies": {GATEWAY: "riud", ORCHESTRATOR: "r", NOTIFIER: ""},
     "run_attributes": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "runs": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "runs_done": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
@@ -42,9 +44,9 @@ MATRIX = {
     "workflows": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
 }
 
-UNSEEN_BY_GATEWAY = {"api_keys", "tenants", "programs", "functions"}
+UNSEEN_BY_GATEWAY = {"api_keys", "tenants", "programs", "functions", "retention_classes"}
 """Tables the gateway reads across tenants: keys are found before a tenant is known, programs are
-shared by content, functions belong to workers."""
+shared by content, functions belong to workers, a retention class is a number of days."""
 
 TABLES = """
 select c.relname as name, c.relrowsecurity as secured, c.relforcerowsecurity as forced

@@ -102,3 +102,11 @@ async def test_the_own_worker_serves_its_function_and_a_run_can_be_held_repeated
         # Each command counts what the one before has done by then.
         said = await run("set -e\n" + many.strip().replace("\n", "\nsleep 1\n"), tmp_path)
         assert said.count("0 had been before, 0 left as they are") == 4, said
+
+        kept = "\n".join(blocks_of("docs/how-to/keep-runs-longer-or-shorter.md", "sh"))
+        said = await run(
+            "set -e\n" + kept.replace(".venv/bin/", f"{BIN}/"), tmp_path, URL=stack.gateway, KEY=stack.api_key
+        )
+        assert "ended runs of howto that start from now on are kept for 7 days" in said
+        assert '"days":7' in said
+        assert "howto has the default again" in said

@@ -26,6 +26,7 @@ from visapi_gateway.adapters.event_ledger import PgEventLedger
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
 from visapi_gateway.adapters.limit_store import PgLimitStore
 from visapi_gateway.adapters.messages import Messages
+from visapi_gateway.adapters.retention_store import PgRetentionStore
 from visapi_gateway.adapters.run_store import RunStore
 from visapi_gateway.adapters.schedule_store import PgScheduleStore
 from visapi_gateway.adapters.secret_store import PgSecretStore
@@ -43,6 +44,7 @@ from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.live import LiveHub
 from visapi_gateway.app.manage_keys import Keys
+from visapi_gateway.app.manage_retention import Retentions
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
 from visapi_gateway.app.read_audit import Audit
@@ -113,6 +115,7 @@ class Gateway:
             workflows=deployed,
             simulate=Simulations(compiling, self._simulator, clock),
             schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), self._messages.hint),
+            retentions=Retentions(PgRetentionStore(pool)),
             secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),
             keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),
             audit=Audit(AuditLog(pool)),

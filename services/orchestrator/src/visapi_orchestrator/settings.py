@@ -30,5 +30,7 @@ class OrchestratorSettings(CommonSettings, frozen=True, kw_only=True):
     lifecycle_events: Literal["all", "workflow", "none"] = "workflow"
     """Which of the specification's lifecycle events are published and heard by workflows that listen for
     them: of workflows and tasks, of workflows, or none."""
+    retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 30
+    """How long ended runs are kept, with their history, in namespaces without a policy of their own."""
     record_inputs: bool = False
     """Keep what each transition was given, to prove that replaying it gives the state (tests)."""

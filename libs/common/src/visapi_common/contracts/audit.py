@@ -24,6 +24,8 @@ class AuditAction(StrEnum):
     SCHEDULE_BACKFILL = "schedule.backfill"
     SECRET_PUT = "secret.put"  # noqa: S105 (the name of an action)
     SECRET_REMOVE = "secret.remove"  # noqa: S105 (the name of an action)
+    RETENTION_SET = "retention.set"
+    RETENTION_RESET = "retention.reset"
     KEY_CREATE = "key.create"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"

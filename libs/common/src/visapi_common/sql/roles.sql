@@ -14,6 +14,9 @@ grant select, insert, update, delete on schedules, schedule_listeners to visapi_
 grant select, insert on schedule_fires to visapi_gateway;
 grant select, update on schedules to visapi_orchestrator;
 grant select, insert, delete on schedule_fires to visapi_orchestrator;
+grant select on retention_classes, retention_policies to visapi_gateway, visapi_orchestrator;
+grant insert, update, delete on retention_policies to visapi_gateway;
+grant update (days) on retention_classes to visapi_orchestrator;
 -- The gateway seals secrets and never reads them back.
 grant insert, delete on secrets to visapi_gateway;
 grant update (sealed, hosts, updated_at, updated_by) on secrets to visapi_gateway;
@@ -46,7 +49,7 @@ declare
 begin
     foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
         'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners',
-        'flow_slots', 'flow_waiting', 'approvals', 'audit']
+        'flow_slots', 'flow_waiting', 'approvals', 'audit', 'retention_policies']
     loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);

@@ -54,10 +54,5 @@ async def test_a_killed_session_is_unknown_where_something_may_have_happened(pos
     await pool.close()
 
 
-async def test_migrations_are_applied_once_and_partitions_wait_for_the_days_ahead(postgres_db: Database):
+async def test_migrations_are_applied_once(postgres_db: Database):
     assert await apply_migrations(postgres_db.owner) == []
-    pool = await open_pool(postgres_db.orchestrator, size=1, application="test")
-    assert await pool.fetchval("select ensure_partitions(7)") == 0
-    # Two days more, each of runs, their histories and their attributes.
-    assert await pool.fetchval("select ensure_partitions(9)") == 2 * 3
-    await pool.close()

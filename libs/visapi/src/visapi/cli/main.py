@@ -11,6 +11,7 @@ from visapi.cli.audit_commands import audit
 from visapi.cli.demo_command import demo
 from visapi.cli.key_commands import keys
 from visapi.cli.limit_commands import limits
+from visapi.cli.retention_commands import retention
 from visapi.cli.run_commands import runs
 from visapi.cli.simulate_command import simulate
 from visapi.cli.stack_commands import down, status, up
@@ -47,6 +48,7 @@ app.add_typer(runs, name="run")
 app.add_typer(approvals, name="approval")
 app.add_typer(keys, name="key")
 app.add_typer(audit, name="audit")
+app.add_typer(retention, name="retention")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from visapi_common.contracts.audit import AuditPage
 from visapi_common.contracts.bulk import BulkAction, BulkCount, BulkStep
 from visapi_common.contracts.keys import KeyPage, MadeKey, NewKey
 from visapi_common.contracts.limits import LimitPage
+from visapi_common.contracts.retention import Retention, RetentionPage, SetRetention
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
 from visapi_common.contracts.workflows import Deployed
 
@@ -86,6 +87,29 @@ def list_limits(workflow: str | None = None) -> Call[LimitPage]:
     if workflow:
         params["workflow"] = workflow
     return Call(method="GET", path="/v1/limits", answer=LimitPage, params=params, repeatable=True)
+
+
+def list_retention() -> Call[RetentionPage]:
+    """The first 200 namespaces that have a policy."""
+    return Call(
+        method="GET", path="/v1/retention", answer=RetentionPage, params={"limit": "200"}, repeatable=True
+    )
+
+
+def set_retention(namespace: str, days: int, reason: str | None = None) -> Call[Retention]:
+    """How long ended runs are kept that start from now on; 400 where `days` is none of the choices."""
+    return Call(
+        method="PUT",
+        path=f"/v1/retention/{_part(namespace)}",
+        answer=Retention,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(SetRetention(days, reason)),
+        repeatable=True,
+    )
+
+
+def reset_retention(namespace: str) -> Call[Any]:
+    return Call(method="DELETE", path=f"/v1/retention/{_part(namespace)}", answer=Any)
 
 
 def get_run(run: str) -> Call[RunView]:

@@ -29,6 +29,7 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_ENGINE_PROCESSES",
         "VISAPI_LANES",
         "VISAPI_LIFECYCLE_EVENTS",
+        "VISAPI_RETENTION_DAYS",
         "VISAPI_BATCH_MAX",
         "VISAPI_RECORD_INPUTS",
     ),

@@ -14,6 +14,7 @@ from visapi_gateway.app.command_run import Commands
 from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.manage_keys import Keys
+from visapi_gateway.app.manage_retention import Retentions
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
 from visapi_gateway.app.read_audit import Audit
@@ -33,6 +34,7 @@ from visapi_gateway.http import (
     routes_events,
     routes_keys,
     routes_limits,
+    routes_retention,
     routes_runs,
     routes_schedules,
     routes_secrets,
@@ -55,6 +57,7 @@ from visapi_gateway.http.routes_dead_letters import DeadLetterRoutes
 from visapi_gateway.http.routes_events import EventRoutes
 from visapi_gateway.http.routes_keys import KeyRoutes
 from visapi_gateway.http.routes_limits import LimitRoutes
+from visapi_gateway.http.routes_retention import RetentionRoutes
 from visapi_gateway.http.routes_runs import RunRoutes
 from visapi_gateway.http.routes_schedules import ScheduleRoutes
 from visapi_gateway.http.routes_secrets import SecretRoutes
@@ -79,6 +82,7 @@ class UseCases:
     simulate: Simulations
     keys: Keys
     audit: Audit
+    retentions: Retentions
     secrets: Secrets
     schedules: Schedules
     limits: ReadLimits
@@ -113,6 +117,7 @@ def operations() -> list[Operation]:
         routes_approvals,
         routes_dead_letters,
         routes_limits,
+        routes_retention,
         routes_secrets,
         routes_keys,
         routes_audit,
@@ -146,6 +151,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
         *ApprovalRoutes(cases.approvals, cursors).routes(),
         *DeadLetterRoutes(cases.commands, cursors).routes(),
         *LimitRoutes(cases.limits, cursors).routes(),
+        *RetentionRoutes(cases.retentions, cursors).routes(),
         *ScheduleRoutes(cases.schedules, cursors).routes(),
         *SecretRoutes(cases.secrets, cursors).routes(),
         *KeyRoutes(cases.keys, cursors).routes(),

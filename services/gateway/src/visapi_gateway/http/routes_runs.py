@@ -199,10 +199,22 @@ class RunRoutes:
         headers: list[Header] = [(b"location", b"/v1/runs/%b" % str(started.id).encode())]
         if started.replayed:
             self._metrics.triggers_replayed.inc()
+            await self._still_kept(call, started.id)
             headers.append((b"idempotent-replayed", b"true"))
         else:
             self._metrics.triggers_accepted.inc()
         return started, headers
+
+    async def _still_kept(self, call: Call, run: UUID) -> None:
+        """A key may outlive the run that it started: where runs are kept for less than its 7 days."""
+        try:
+            await self._views.row(call.principal.tenant, run)
+        except ProblemError as gone:
+            detail = (
+                f"the Idempotency-Key was used for run {run}, which has ended and is no longer kept; nothing "
+                "was started; use a new key for a new run"
+            )
+            raise ProblemError("run_not_kept", detail, status=410) from gone
 
     async def _waited(self, call: Call, started: Started, wait_s: float, headers: list[Header]) -> Answer:
         tenant = call.principal.tenant

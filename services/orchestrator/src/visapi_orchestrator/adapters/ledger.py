@@ -28,7 +28,6 @@ asked for: a plan made for an empty table must not read a full one to its end.""
 
 _decode_body = msgspec.json.Decoder(InboxBody).decode
 _decode_payload = msgspec.json.Decoder(Payload).decode
-_RETENTIONS = ["standard"]
 
 
 class PostgresLedger:
@@ -106,7 +105,7 @@ class PostgresLedger:
     async def settled(self, runs: Collection[UUID]) -> dict[UUID, Settled]:
         """Where runs stand, live or ended, after a commit whose answer was lost."""
         with pg_faults():
-            rows = await self._pool.fetch(_SQL["load_settled"], list(runs), _RETENTIONS)
+            rows = await self._pool.fetch(_SQL["load_settled"], list(runs))
         return {row["id"]: Settled(row["revision"], row["state"]) for row in rows}
 
     async def definition(self, tenant: str, wanted: WorkflowRef, *, latest: bool) -> Definition | None:
@@ -129,7 +128,7 @@ class PostgresLedger:
                 return []
             versions = [body.version for body in asked.values()]
             programs = [body.program for body in asked.values()]
-            rows = await self._pool.fetch(_SQL["revive"], list(asked), versions, programs, _RETENTIONS)
+            rows = await self._pool.fetch(_SQL["revive"], list(asked), versions, programs)
         return [row["id"] for row in rows]
 
     async def forget(self, runs: Collection[UUID]) -> None:

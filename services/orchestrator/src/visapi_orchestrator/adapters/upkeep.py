@@ -75,8 +75,3 @@ class PostgresUpkeep:
         with pg_faults():
             status = await self._pool.execute(_APPROVALS["sweep_approvals"], limit)
         return int(status.rpartition(" ")[2])
-
-    async def ensure_partitions(self, days_ahead: int) -> int:
-        """Make partitions for today and the days ahead; how many were new."""
-        with pg_faults():
-            return await self._pool.fetchval(_UPKEEP["ensure_partitions"], days_ahead)

@@ -13,6 +13,7 @@ from visapi_orchestrator.adapters.events import PostgresEvents
 from visapi_orchestrator.adapters.flow import PostgresFlow
 from visapi_orchestrator.adapters.ledger import PostgresLedger
 from visapi_orchestrator.adapters.lifecycle import PostgresLifecycle
+from visapi_orchestrator.adapters.retention import PostgresRetention
 from visapi_orchestrator.adapters.schedules import PostgresSchedules
 from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreamLifecycle, JetStreams
 from visapi_orchestrator.adapters.tasks import PostgresTasks
@@ -32,6 +33,7 @@ def world_of(
         due=PostgresDue(pool),
         tasks=PostgresTasks(pool),
         upkeep=PostgresUpkeep(pool),
+        retention=PostgresRetention(pool),
         streams=JetStreams(Topology(bus)),
         bus=bus,
         results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),

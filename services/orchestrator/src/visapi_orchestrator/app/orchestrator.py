@@ -24,6 +24,7 @@ from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger, Monotonic, Payloads, Publisher
 from visapi_orchestrator.app.pump import Pump, Source
 from visapi_orchestrator.app.registry import FunctionRows, Registry, Streams
+from visapi_orchestrator.app.retention import Retention, RetentionRows
 from visapi_orchestrator.app.schedule_clock import ScheduleRows, keep_firing
 from visapi_orchestrator.app.task_sweep import OpenTasks, TaskStream, TaskSweep
 from visapi_orchestrator.app.transitions import Tools, Transitions
@@ -74,6 +75,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     due: DueRows
     tasks: TaskRows
     upkeep: UpkeepRows
+    retention: RetentionRows
     streams: JetStreams
     bus: NatsBus
     results: PulledSource
@@ -104,6 +106,8 @@ class Tuning(Protocol):
     @property
     def lifecycle_events(self) -> Literal["all", "workflow", "none"]: ...
     @property
+    def retention_days(self) -> int: ...
+    @property
     def record_inputs(self) -> bool: ...
 
 
@@ -119,6 +123,7 @@ class Orchestrator:
         self._heartbeats = Heartbeats(world.tasks)
         self._claims = Claims(world.tasks, secret)
         self._registry = Registry(world.upkeep, world.streams, metrics)
+        self._retention = Retention(world.retention, tuning.retention_days)
         self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
         tools = Tools(
             ledger=world.ledger,
@@ -193,7 +198,7 @@ class Orchestrator:
                     keep_firing(world.schedules, self._pump),
                     keep_admitting(world.flow, self._runs_woken),
                     self._watch_health(),
-                    keep_tidy(world.upkeep),
+                    keep_tidy(world.upkeep, self._retention),
                 )
             ]
             await world.results.start()

@@ -19,12 +19,15 @@ with scope as materialized (
     returning run
 )
 insert into runs (
-    id, tenant, namespace, name, version, program, partition, trace, input, started_by, created_at, rerun_of
+    id, tenant, namespace, name, version, program, partition, retention, trace, input, started_by, created_at,
+    rerun_of
 )
 select
-    id, tenant, namespace, name, version, program, partition, trace, input, started_by, created_at, rerun_of
-from wanted
-where key is null or id in (select run from keyed)
+    w.id, w.tenant, w.namespace, w.name, w.version, w.program, w.partition, coalesce(p.class, 'standard'),
+    w.trace, w.input, w.started_by, w.created_at, w.rerun_of
+from wanted w
+left join retention_policies p on p.tenant = w.tenant and p.namespace = w.namespace
+where w.key is null or w.id in (select run from keyed)
 returning id
 
 -- name: taken_keys

@@ -51,9 +51,14 @@ select least($2, (
 )) as count, now() as counted_at
 
 -- name: history
+-- Rows lie by the retention class of their run.
 select first_seq, last_seq, items
 from history
-where retention = 'standard' and run = $1 and tenant = $2 and last_seq > $3
+where retention = (
+    select retention from runs where id = $1 and tenant = $2
+    union all
+    select retention from runs_done where id = $1 and tenant = $2
+) and run = $1 and tenant = $2 and last_seq > $3
 order by first_seq limit $4
 
 -- name: resume_point

@@ -60,10 +60,13 @@ with wanted as (
     returning fire_at, run
 )
 insert into runs (
-    id, tenant, namespace, name, version, program, partition, input, started_by, schedule, fire_at
+    id, tenant, namespace, name, version, program, partition, retention, input, started_by, schedule, fire_at
 )
-select f.run, s.tenant, s.namespace, s.name, s.version, s.program, w.partition, $6, $7, s.id, f.fire_at
+select
+    f.run, s.tenant, s.namespace, s.name, s.version, s.program, w.partition, coalesce(p.class, 'standard'),
+    $6, $7, s.id, f.fire_at
 from fresh f join wanted w using (fire_at) join schedules s on s.id = $1 and s.tenant = $2
+left join retention_policies p on p.tenant = s.tenant and p.namespace = s.namespace
 returning id
 
 -- name: known_fires

@@ -36,7 +36,10 @@ select
     f.*,
     f.parent is not null and (
         exists (select from runs p where p.id = f.parent and p.quiet)
-        or exists (select from runs_done p where p.id = f.parent and p.quiet)
+        or exists (
+            select from runs_done p
+            where p.retention = any(array(select name from retention_classes)) and p.id = f.parent and p.quiet
+        )
     ) as by_event
 from found f
 

@@ -15,7 +15,8 @@ select extract(epoch from (select min(next_at) from schedules where not paused) 
 
 -- name: ended_at
 -- When the run that a schedule follows ended; null while it runs, and for one that is long gone.
-select ended_at from runs_done where id = $1
+select ended_at from runs_done
+where retention = any(array(select name from retention_classes)) and id = $1
 
 -- name: is_live
 select true from runs where id = $1
@@ -34,9 +35,12 @@ with fresh as (
     returning run
 )
 insert into runs (
-    id, tenant, namespace, name, version, program, partition, input, started_by, schedule, fire_at
+    id, tenant, namespace, name, version, program, partition, retention, input, started_by, schedule, fire_at
 )
-select f.run, $3, $5, $6, $7, $8, get_byte(uuid_send(f.run), 15) & 63, $9, 'schedule', $1, $2 from fresh f
+select
+    f.run, $3, $5, $6, $7, $8, get_byte(uuid_send(f.run), 15) & 63, coalesce(p.class, 'standard'),
+    $9, 'schedule', $1, $2
+from fresh f left join retention_policies p on p.tenant = $3 and p.namespace = $5
 on conflict do nothing
 returning id
 

@@ -158,7 +158,7 @@ select run, path, attempt, reason from letters
 -- After an unknown commit: where the runs stand now, live or ended.
 select id, revision, state from runs where id = any($1::uuid[])
 union all
-select id, revision, null from runs_done where retention = any($2::text[]) and id = any($1::uuid[])
+select id, revision, null from runs_done where retention = any(array(select name from retention_classes)) and id = any($1::uuid[])
 
 -- name: retries_asked
 -- Who asked that runs which are not live be taken up again.
@@ -174,7 +174,7 @@ with asked as (
 ),
 back as (
     delete from runs_done d using asked a
-    where d.retention = any($4::text[]) and d.id = a.run and d.status = 'faulted' and d.resume is not null
+    where d.retention = any(array(select name from retention_classes)) and d.id = a.run and d.status = 'faulted' and d.resume is not null
     returning d.*, a.version as new_version, decode(a.program, 'hex') as new_program
 ),
 in_vain as (
@@ -183,7 +183,7 @@ in_vain as (
         and not exists (select from runs r where r.id = a.run)
         and not exists (
             select from runs_done d
-            where d.retention = any($4::text[]) and d.id = a.run and d.status = 'faulted'
+            where d.retention = any(array(select name from retention_classes)) and d.id = a.run and d.status = 'faulted'
                 and d.resume is not null
         )
 )

@@ -25,6 +25,3 @@ select body from programs where hash = decode($1, 'hex')
 delete from idempotency where ctid in (
     select ctid from idempotency where created_at < now() - interval '7 days' limit $1
 )
-
--- name: ensure_partitions
-select ensure_partitions($1)

@@ -1,0 +1,81 @@
+"""Keeps partitions of ended runs ahead of time, and lets go of what was kept long enough."""
+
+from datetime import timedelta
+from typing import Final, Protocol
+
+import msgspec
+
+from visapi_common.core.errors import Fault
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.core.retention import (
+    RUNS,
+    Kept,
+    Partition,
+    RetentionClass,
+    Rows,
+    spent,
+    unpartitioned,
+    wanted,
+)
+
+DAYS_AHEAD: Final = 7
+LIMIT: Final = 1000
+"""Runs forgotten one by one in one transaction."""
+
+
+class RetentionRows(Protocol):
+    async def keep_by_default(self, days: int) -> None: ...
+    async def kept(self) -> Kept: ...
+    async def make(self, new: Partition) -> bool | None: ...
+    async def drop(self, kind: RetentionClass, old: Partition) -> bool: ...
+    async def forget(self, rows: Rows, limit: int) -> int: ...
+
+
+class Retention:
+    """One round of it at a time."""
+
+    def __init__(self, rows: RetentionRows, default_days: int) -> None:
+        self._rows = rows
+        self._default_days = default_days
+        self._log = get_logger("retention")
+
+    async def keep(self) -> bool:
+        """Make what is missing, drop what is spent; whether there is more to do at once.
+
+        Raises the faults of the database when partitions cannot be made. What cannot be dropped now, as
+        somebody reads it, is dropped in a later round.
+        """
+        await self._rows.keep_by_default(self._default_days)
+        kept = await self._rows.kept()
+        made = [await self._make(one) for one in wanted(kept, DAYS_AHEAD)]
+        if any(made):
+            self._log.info("partitions_made", count=sum(made))
+        return await self._let_go(kept)
+
+    async def _make(self, new: Partition) -> bool:
+        """Where rows stand in the way, as nobody made it in time, it begins a day or more later."""
+        made = await self._rows.make(new)
+        while made is None and new.first + timedelta(days=1) < new.past:
+            new = msgspec.structs.replace(new, first=new.first + timedelta(days=1))
+            made = await self._rows.make(new)
+        return bool(made)
+
+    async def _let_go(self, kept: Kept) -> bool:
+        old: list[Rows] = [rows for kind in kept.classes for rows in unpartitioned(kind, kept)]
+        for kind, partition in spent(kept):
+            try:
+                gone = await self._rows.drop(kind, partition)
+            except Fault as busy:
+                self._log.info("partition_busy", partition=partition.base, detail=str(busy))
+                continue
+            if gone:
+                self._log.info(
+                    "partition_dropped",
+                    table=partition.base,
+                    retention=kind.name,
+                    first=partition.first.isoformat(),
+                    past=partition.past.isoformat(),
+                )
+            elif partition.base == RUNS:
+                old.append(Rows(kind.name, kind.days, partition.first, partition.past))
+        return any([await self._rows.forget(rows, LIMIT) == LIMIT for rows in old])
