@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from simulation.words import NOON, shown_entry, told
 from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
@@ -25,6 +26,7 @@ from visapi_engine.machine.commands import (
     Emit,
     HoldTask,
     OpenApproval,
+    RetryRun,
     SetTimer,
     StartRun,
     Subscribe,
@@ -61,7 +63,6 @@ from visapi_engine.machine.state import (
     encode_state,
 )
 
-NOON = 1_700_000_000_000
 RUN = "01890000-0000-7000-8000-000000000001"
 
 HEAD = b"document: {dsl: '1.0.3', namespace: test, name: story, version: '1.0.0'}\n"
@@ -89,7 +90,7 @@ class Session:
         self.timers: dict[str, int] = {}
         self.calls: list[CallTask] = []
         self.completed: dict[str, int] = {}
-        self.children: dict[str, StartRun] = {}
+        self.children: dict[str, StartRun | RetryRun] = {}
         self.started: list[StartRun] = []
         self.subscriptions: dict[str, Subscribe] = {}
         self.approvals: dict[str, OpenApproval] = {}
@@ -146,6 +147,12 @@ class Session:
         body = msgspec.json.encode(error)
         return self.tell(ChildEnded(self.now, path, self.children[path].child, RunStatus.FAULTED, error=body))
 
+    def child_unknown(self, path: str) -> str:
+        """There is no such workflow."""
+        error = WorkflowError(type=ERROR_BASE + "configuration", status=404, title="Unknown workflow")
+        body, child = msgspec.json.encode(error), self.children[path].child
+        return self.tell(ChildEnded(self.now, path, child, RunStatus.FAULTED, error=body, unknown=True))
+
     def decide(self, path: str, decision: str, by: str = "link", comment: str | None = None) -> str:
         approval = next((one.approval for one in self.approvals.values() if one.path == path), "none")
         return self.tell(Decided(self.now, path, approval, decision, by, comment))
@@ -163,8 +170,8 @@ class Session:
         self.now = max(self.now, due)
         return self.fire(timer)
 
-    def cancel(self) -> str:
-        return self.tell(CancelRequested(self.now, "operator", "no longer needed"))
+    def cancel(self, *, by_parent: bool = False) -> str:
+        return self.tell(CancelRequested(self.now, "operator", "no longer needed", by_parent))
 
     def suspend(self) -> str:
         return self.tell(SuspendRequested(self.now, "operator"))
@@ -254,6 +261,8 @@ class Session:
                 self.started.append(command)
                 if command.awaited:
                     self.children[command.path] = command
+            case RetryRun():
+                self.children[command.path] = command
             case DropRun():
                 self.children.pop(command.path, None)
             case OpenApproval():
@@ -296,53 +305,3 @@ def open_timers(state: State) -> dict[str, int]:
         if isinstance(frame, TryFrame) and frame.attempt_at is not None:
             found[f"{path}#attempt"] = frame.attempt_at
     return found
-
-
-def told(step: Advance) -> str:
-    """A transition in words: what it asks for, then the run's status."""
-    if step.noted is not None:
-        return f"noted: {step.noted}"
-    lines = [shown_command(command) for command in step.commands]
-    lines.append(f"the run is {step.state.status.value}")
-    return "\n".join(lines)
-
-
-def shown_command(command: Command) -> str:
-    match command:
-        case CallTask():
-            again = f" (attempt {command.attempt})" if command.attempt > 1 else ""
-            return f"call {command.path} {command.function} {command.arguments.decode()}{again}"
-        case HoldTask():
-            return f"hold {command.path}"
-        case DropTask():
-            return f"cancel {command.path}" if command.cancelled else f"drop {command.path}"
-        case SetTimer():
-            return f"timer {command.id} at noon+{(command.fire_at_ms - NOON) / 1000:g}s"
-        case DropTimer():
-            return f"untimer {command.id}"
-        case _:
-            return _shown_rest(command)
-
-
-def _shown_rest(command: Command) -> str:
-    match command:
-        case Subscribe():
-            return f"subscribe {command.path} {msgspec.json.encode(command.filters).decode()}"
-        case Unsubscribe():
-            return f"unsubscribe {command.path}"
-        case Emit():
-            return f"emit {command.path} {command.kind}"
-        case StartRun():
-            return f"run {command.path} {command.namespace}/{command.name} {command.version} {command.input.decode()}"
-        case DropRun():
-            return f"cancel run {command.path}" if command.cancelled else f"drop run {command.path}"
-        case OpenApproval():
-            return f"ask {command.path}"
-        case CloseApproval():
-            return f"unask {command.state}"
-        case _:
-            raise AssertionError(f"no words for {command}")
-
-
-def shown_entry(entry: Entry) -> str:
-    return entry.type if entry.task is None else f"{entry.type} {entry.task.pointer}"

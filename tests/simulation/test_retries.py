@@ -14,7 +14,7 @@ from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.definition.compile import Compiled
 from visapi_engine.definition.program import Literal, MapNode, Node, TryNode
 from visapi_engine.machine.commands import CallTask
-from visapi_engine.machine.events import TaskCompleted, TaskFaulted
+from visapi_engine.machine.events import ChildEnded, TaskCompleted, TaskFaulted
 
 STEPS_MAX = 2_000
 _DOWN = WorkflowError(type=ERROR_BASE + "communication", status=503, title="Down")
@@ -23,7 +23,13 @@ _DOWN = WorkflowError(type=ERROR_BASE + "communication", status=503, title="Down
 def told(session: Session, path: str, *, failures: int) -> None:
     """The first `failures` attempts at a flaky task fail; what it says then does not depend on them."""
     if path in session.children:
-        session.child_completed(path, path)
+        failed = [
+            one for one in session.events if isinstance(one, ChildEnded) and one.path == path and one.error
+        ]
+        if len(failed) < failures:
+            session.child_faulted(path)
+        else:
+            session.child_completed(path, path)
         return
     if path not in session.tasks:
         session.arrive("test.go", 7)

@@ -111,7 +111,8 @@ class Decision(StrEnum):
 
 class InboxBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of inbox rows of commands; `path`, `decision` and `output` belong to `resolve`, `input` (of
-    the task that failed), `version` and `program` (its hash in hex) to `retry`.
+    the task that failed), `version` and `program` (its hash in hex) to `retry`; so does `parent`, the run
+    that waits at `path` for what becomes of it.
     """
 
     actor: str
@@ -122,6 +123,7 @@ class InboxBody(msgspec.Struct, frozen=True, omit_defaults=True):
     input: Payload | None = None
     version: str | None = None
     program: str | None = None
+    parent: UUID | None = None
     v: int = msgspec.field(default_factory=written_version)
 
 
@@ -133,6 +135,8 @@ class ChildEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str
     output: Payload | None = None
     error: WorkflowError | None = None
+    unknown: bool = False
+    """There is no such workflow: nothing was started."""
     v: int = msgspec.field(default_factory=written_version)
 
 

@@ -104,6 +104,17 @@ class DropRun(msgspec.Struct, frozen=True, tag="unrun", omit_defaults=True):
     cancelled: bool = False
 
 
+class RetryRun(msgspec.Struct, frozen=True, tag="rerun", omit_defaults=True):
+    """The run `child` failed, or was cancelled because the run that waits for it failed: take it up again.
+
+    Where that cannot be, or it has ended well meanwhile, its end is told to the task at `path` once more.
+    """
+
+    path: str
+    child: str
+    reason: str | None = None
+
+
 class OpenApproval(msgspec.Struct, frozen=True, tag="ask", omit_defaults=True):
     """Show people a question, or show it again: insert or replace the approval. `shown` is JSON.
 
@@ -147,6 +158,7 @@ Command = (
     | Emit
     | StartRun
     | DropRun
+    | RetryRun
     | OpenApproval
     | CloseApproval
 )

@@ -68,6 +68,8 @@ class ChildEnded(msgspec.Struct, frozen=True, tag="child", omit_defaults=True):
     status: RunStatus
     output: bytes | None = None
     error: bytes | None = None
+    unknown: bool = False
+    """There is no such workflow: nothing was started."""
 
 
 class Decided(msgspec.Struct, frozen=True, tag="decided", omit_defaults=True):
@@ -82,9 +84,12 @@ class Decided(msgspec.Struct, frozen=True, tag="decided", omit_defaults=True):
 
 
 class CancelRequested(msgspec.Struct, frozen=True, tag="cancel", omit_defaults=True):
+    """`by_parent`: the run that waits for this one failed; it may want it again when it is retried."""
+
     now_ms: int
     actor: str
     reason: str | None = None
+    by_parent: bool = False
 
 
 class SuspendRequested(msgspec.Struct, frozen=True, tag="suspend", omit_defaults=True):

@@ -3,13 +3,13 @@
 import copy
 from typing import Any
 
+from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.plan import ROOT
 from visapi_engine.machine.state import (
     ApproveFrame,
     CallFrame,
     ChildFrame,
     Failed,
-    Frame,
     ListenFrame,
     ResumePoint,
     WaitFrame,
@@ -42,25 +42,33 @@ def point_of(tx: Transition) -> ResumePoint | None:
     point = tx.failing
     if point is None or (point.failed.how == ENTER and point.failed.path == ROOT):
         return None
-    if tx.deferred or any(_must_not_repeat(path, frame, point) for path, frame in point.frames.items()):
+    if tx.deferred or _holds_an_effect(point):
         return None
     return point if point.failed.how != REOPEN or _goes_on(point) else None
 
 
-def _must_not_repeat(path: str, frame: Frame, point: ResumePoint) -> bool:
-    """Whether asking for it again could do something twice. An effect that may have happened waits for a
-    decision. Another run of a child has effect keys of its own, so what the first one did would happen again.
+def stopped(tx: Transition) -> ResumePoint | None:
+    """The resume point of a run that is cancelled because the run that waits for it failed.
+
+    None of a suspended one: whoever suspended it wants it to stand still.
     """
-    if isinstance(frame, ChildFrame):
-        return not (point.failed.how == FINISH and point.failed.path == path)
-    return isinstance(frame, CallFrame) and frame.held
+    if tx.status is RunStatus.SUSPENDED or ROOT not in tx.frames:
+        return None
+    frames = {path: copy.copy(frame) for path, frame in tx.frames.items()}
+    point = ResumePoint(Failed(ROOT, ROOT, "", REOPEN), tx.now_ms, frames, list(tx.agenda))
+    return None if _holds_an_effect(point) else point
+
+
+def _holds_an_effect(point: ResumePoint) -> bool:
+    """An effect that may have happened waits for a decision: asking for it again could do it twice."""
+    return any(isinstance(frame, CallFrame) and frame.held for frame in point.frames.values())
 
 
 def _goes_on(point: ResumePoint) -> bool:
     """Whether the reopened task waits for something: a construct whose own expression failed does not."""
     path = point.failed.path
     frame = point.frames.get(path)
-    if isinstance(frame, CallFrame | WaitFrame | ApproveFrame):
+    if isinstance(frame, CallFrame | WaitFrame | ApproveFrame | ChildFrame):
         return True
     if isinstance(frame, ListenFrame) and not frame.busy:
         return True

@@ -201,8 +201,10 @@ def fail_workflow(tx: Transition, error: WorkflowError) -> None:
     tx.note(history.WORKFLOW_FAULTED, data={"error": plain(error)})
 
 
-def cancel_workflow(tx: Transition, data: dict[str, Any]) -> None:
-    """End the run because somebody asked."""
+def cancel_workflow(tx: Transition, data: dict[str, Any], *, by_parent: bool) -> None:
+    """End the run because somebody asked. Its parent may ask for the contrary when it is retried itself."""
+    if by_parent:
+        tx.resume = failures.stopped(tx)
     _stop(tx)
     tx.status = RunStatus.CANCELLED
     tx.note(history.WORKFLOW_CANCELLED, data=data)

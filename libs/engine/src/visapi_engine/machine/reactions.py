@@ -95,7 +95,7 @@ def react(tx: Transition, event: Event) -> str | None:
         ):
             return _defer(tx, event) if tx.status is RunStatus.SUSPENDED else _act(tx, event)
         case CancelRequested():
-            cancel_workflow(tx, {"actor": event.actor, "reason": event.reason})
+            cancel_workflow(tx, {"actor": event.actor, "reason": event.reason}, by_parent=event.by_parent)
         case SuspendRequested():
             return _suspend(tx, event)
         case ResumeRequested():

@@ -6,16 +6,17 @@ under way beside it is asked for again.
 """
 
 from visapi_common.contracts.runs import RunStatus
-from visapi_engine.definition.program import CallNode, ListenNode, TryNode
+from visapi_engine.definition.program import CallNode, ListenNode, Node, RunNode, TryNode
 from visapi_engine.machine import history, paths
 from visapi_engine.machine.evaluation import span
 from visapi_engine.machine.events import RetryRequested
 from visapi_engine.machine.failures import ENTER, FINISH, REOPEN
-from visapi_engine.machine.nodes import approve, call, listen
+from visapi_engine.machine.nodes import approve, call, listen, run_
 from visapi_engine.machine.plan import ROOT, Plan, pointer_of
 from visapi_engine.machine.state import (
     ApproveFrame,
     CallFrame,
+    ChildFrame,
     Failed,
     Frame,
     ListenFrame,
@@ -42,11 +43,20 @@ def misfits(old: Plan, new: Plan, point: ResumePoint) -> list[str]:
             found.append(f"{pointer} is another construct")
         elif old.widths[pointer] != new.widths[pointer]:
             found.append(f"{pointer} stands in other loops")
-        elif (
-            isinstance(before, CallNode) and isinstance(after, CallNode) and before.function != after.function
-        ):
-            found.append(f"{pointer} calls another function")
+        elif _called(before) != _called(after):
+            what = "workflow" if isinstance(before, RunNode) else "function"
+            found.append(f"{pointer} calls another {what}")
     return found
+
+
+def _called(node: Node) -> object:
+    match node:
+        case CallNode():
+            return node.function
+        case RunNode():
+            return node.namespace, node.workflow
+        case _:
+            return None
 
 
 def takes_input(plan: Plan, point: ResumePoint) -> bool:
@@ -55,6 +65,16 @@ def takes_input(plan: Plan, point: ResumePoint) -> bool:
     return point.failed.how == ENTER or (
         point.failed.how == REOPEN and isinstance(node, (CallNode, ListenNode))
     )
+
+
+def children_of(point: ResumePoint) -> list[str]:
+    """The runs that are to go on with this one."""
+    failed = point.failed
+    return [
+        frame.child
+        for path, frame in point.frames.items()
+        if isinstance(frame, ChildFrame) and not (failed.how == FINISH and failed.path == path)
+    ]
 
 
 def restored(state: State) -> State:
@@ -86,7 +106,7 @@ def take_up(tx: Transition, point: ResumePoint, event: RetryRequested) -> None:
         if path not in (ROOT, failed.path):
             tx.note(history.TASK_RESUMED, tx.node_at(path))
         if not (failed.how == FINISH and path == failed.path):
-            _ask_again(tx, path, frame)
+            _ask_again(tx, path, frame, event)
     if failed.how == ENTER:
         raw = failed.raw if event.input is None else read_json(event.input)
         tx.agenda.append(Pending(failed.pointer, failed.path, failed.parent, raw))
@@ -141,11 +161,13 @@ def _attempt_at(tx: Transition, path: str, attempt_at: int, point: ResumePoint) 
     return tx.now_ms + (0 if limit is None else span(tx, limit, task))
 
 
-def _ask_again(tx: Transition, path: str, frame: Frame) -> None:
+def _ask_again(tx: Transition, path: str, frame: Frame, event: RetryRequested) -> None:
     task = tx.task_at(path)
     match frame, task.node:
         case CallFrame(), CallNode() as node:
             call.reopen(tx, task, node, frame)
+        case ChildFrame(), _:
+            run_.reopen(tx, task, frame, event.reason)
         case ApproveFrame(), _:
             approve.reopen(tx, task, frame)
         case WaitFrame(), _:

@@ -15,6 +15,7 @@ from visapi_engine.machine.commands import (
     DropTimer,
     Emit,
     OpenApproval,
+    RetryRun,
     SetTimer,
     StartRun,
     Subscribe,
@@ -107,7 +108,7 @@ def _key(command: Command) -> tuple[str, str]:
             return "timer", command.id
         case Subscribe() | Unsubscribe():
             return "listener", command.path
-        case StartRun() | DropRun():
+        case StartRun() | DropRun() | RetryRun():
             return "child", command.child
         case Emit():
             return "event", command.path

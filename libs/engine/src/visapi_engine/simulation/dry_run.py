@@ -27,6 +27,7 @@ from visapi_engine.machine.commands import (
     Emit,
     HoldTask,
     OpenApproval,
+    RetryRun,
     SetTimer,
     StartRun,
     Subscribe,
@@ -58,7 +59,7 @@ HANDLE_KEY = b"simulated"
 _encode = msgspec.json.Encoder().encode
 
 
-_Kept = HoldTask | DropTask | DropRun | SetTimer | DropTimer | Subscribe | Unsubscribe
+_Kept = HoldTask | DropTask | DropRun | RetryRun | SetTimer | DropTimer | Subscribe | Unsubscribe
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -168,6 +169,8 @@ class _World:
                 self._due.pop(command.path, None)
                 self._missing.pop(command.path, None)
                 self._held.discard(command.path)
+            case RetryRun():
+                raise AssertionError("a simulated run is not retried")
             case SetTimer():
                 self._timers[command.id] = command.fire_at_ms
             case DropTimer():

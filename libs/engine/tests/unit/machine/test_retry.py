@@ -130,18 +130,6 @@ def test_after_a_retry_an_exhausted_block_still_catches_what_it_would_have_caugh
     assert [call.path for call in run.calls].count("/do/0/guarded/try/0/a") == 1
 
 
-def test_a_child_run_forbids_the_retry_because_another_would_do_its_work_again() -> None:
-    child = "{run: {workflow: {namespace: a, name: b, version: '1.0.0'}}}"
-    failed = Session(f"do: [{{child: {child}}}]")
-    failed.start()
-    failed.child_faulted("/do/0/child")
-    assert (failed.status(), point(failed)) == (RunStatus.FAULTED, None)
-    beside = Session(f"do: [{{all: {{fork: {{branches: [{{child: {child}}}, {{b: {{call: acme.b}}}}]}}}}}}]")
-    beside.start()
-    beside.fault("/do/0/all/fork/branches/1/b")
-    assert (beside.status(), point(beside)) == (RunStatus.FAULTED, None)
-
-
 def test_a_child_that_had_ended_well_is_no_hindrance() -> None:
     source = (
         "do: [{child: {run: {workflow: {namespace: a, name: b, version: '1.0.0'}}}}, {ask: {call: acme.ask}}]"

@@ -108,3 +108,112 @@ def test_the_end_of_a_child_is_kept_while_the_parent_is_suspended() -> None:
     assert run.status() is RunStatus.SUSPENDED
     run.resume()
     assert run.output == 5
+
+
+def test_a_retried_run_has_its_child_go_on_and_takes_what_it_gives_then() -> None:
+    run = Session(CHILD)
+    run.start({"n": 1})
+    child = run.children[PATH].child
+    run.child_faulted(PATH)
+    assert run.status() is RunStatus.FAULTED
+    assert run.retry() == f"retry run {PATH}\nthe run is running"
+    assert run.children[PATH].child == child
+    run.child_completed(PATH, 7)
+    assert (run.status(), run.output) == (RunStatus.COMPLETED, 7)
+    assert [start.child for start in run.started] == [child]
+    assert run.replayed() == run.state
+
+
+def test_a_child_may_fail_again_and_its_parent_be_retried_again() -> None:
+    run = Session(CHILD)
+    run.start({})
+    for _ in range(3):
+        run.child_faulted(PATH)
+        run.retry()
+    run.child_completed(PATH, 7)
+    assert run.output == 7
+
+
+BESIDE = """
+do:
+  - both:
+      fork:
+        branches:
+          - one: {run: {workflow: {namespace: o, name: one, version: '1.0.0'}}}
+          - two: {run: {workflow: {namespace: o, name: two, version: '1.0.0'}}}
+          - three: {call: acme.a}
+"""
+ONE, TWO, THREE = (f"/do/0/both/fork/branches/{at}/{name}" for at, name in enumerate(("one", "two", "three")))
+
+
+def test_children_that_were_cancelled_beside_a_failure_go_on_too() -> None:
+    run = Session(BESIDE)
+    run.start({})
+    run.child_faulted(ONE)
+    assert not run.children
+    told = run.retry()
+    assert f"retry run {ONE}" in told
+    assert f"retry run {TWO}" in told
+    assert f"call {THREE} acme.a" in told
+    run.child_completed(TWO, 2)
+    run.complete(THREE, 3)
+    run.child_completed(ONE, 1)
+    assert run.output == [1, 2, 3]
+
+
+def test_a_child_that_did_well_meanwhile_is_no_longer_waited_for() -> None:
+    run = Session(BESIDE)
+    run.start({})
+    run.child_completed(TWO, 2)
+    run.child_faulted(ONE)
+    assert f"run {TWO}" not in run.retry()
+
+
+TWO_CALLS = "do: [{first: {call: acme.a}}, {second: {call: acme.b}}]"
+
+
+def test_a_run_that_its_parent_cancelled_goes_on_where_it_stood() -> None:
+    run = Session(TWO_CALLS)
+    run.start({})
+    run.complete("/do/0/first", 1)
+    run.cancel(by_parent=True)
+    assert (run.status(), list(run.tasks)) == (RunStatus.CANCELLED, [])
+    assert "call /do/1/second acme.b" in run.retry()
+    run.complete("/do/1/second", 2)
+    assert (run.status(), run.output) == (RunStatus.COMPLETED, 2)
+    assert run.completed == {"/do/0/first": 1, "/do/1/second": 1}
+    assert run.replayed() == run.state
+
+
+def test_a_run_that_somebody_cancelled_stays_so() -> None:
+    run = Session(TWO_CALLS)
+    run.start({})
+    run.cancel()
+    assert run.retry() == "noted: the run is cancelled"
+
+
+def test_a_run_that_was_cancelled_beside_an_effect_in_doubt_stays_so() -> None:
+    run = Session(TWO_CALLS)
+    run.start({})
+    run.doubt("/do/0/first")
+    run.cancel(by_parent=True)
+    assert run.retry() == "noted: the run is cancelled"
+
+
+def test_a_run_that_was_suspended_and_cancelled_stays_so() -> None:
+    run = Session(TWO_CALLS)
+    run.start({})
+    run.suspend()
+    run.cancel(by_parent=True)
+    assert run.retry() == "noted: the run is cancelled"
+
+
+def test_a_child_that_could_not_be_started_is_started_by_a_retry() -> None:
+    run = Session(CHILD)
+    run.start({"n": 1})
+    run.child_unknown(PATH)
+    assert run.status() is RunStatus.FAULTED
+    assert run.retry() == f'run {PATH} other/child 1.2.0 {{"n":1}}\nthe run is running'
+    assert len({start.child for start in run.started}) == 1
+    run.child_completed(PATH, 7)
+    assert run.output == 7

@@ -66,6 +66,10 @@ class RunStore:
         rows = await self._read(tenant, _SQL["resume_point"], run, tenant)
         return (rows[0]["resume"], rows[0]["program"]) if rows else None
 
+    async def ended_for_good(self, tenant: str, runs: Sequence[UUID]) -> dict[UUID, str]:
+        rows = await self._read(tenant, _SQL["ended_for_good"], tenant, list(runs))
+        return {row["id"]: row["status"] for row in rows}
+
     async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
         rows = [(order.row.run, order.row.key, order.row.kind, order.row.body) for order in orders]
         async with tenant_transaction(self._pool, [tenant]) as connection:

@@ -14,7 +14,7 @@ from visapi_common.contracts.payloads import Payload
 from visapi_common.core.errors import ProblemError
 from visapi_engine.definition.program import decode_program
 from visapi_engine.machine.plan import Plan, make_plan
-from visapi_engine.machine.resumption import misfits, takes_input
+from visapi_engine.machine.resumption import children_of, misfits, takes_input
 from visapi_engine.machine.state import ResumePoint, decode_state
 from visapi_gateway.app.command_run import Hint, InboxRow, Order
 from visapi_gateway.app.deploy_workflow import WorkflowRow
@@ -30,6 +30,10 @@ _LOOK_S = 0.03
 class RetryStore(Protocol):
     async def resume_point(self, tenant: str, run: UUID) -> tuple[bytes, bytes] | None:
         """The state of a faulted run that can be taken up again, and its program."""
+        ...
+
+    async def ended_for_good(self, tenant: str, runs: Sequence[UUID]) -> dict[UUID, str]:
+        """Those that neither completed nor can be taken up again, with how they ended."""
         ...
 
     async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
@@ -77,6 +81,10 @@ class Retries:
         point = decode_state(state).resume
         assert point is not None, "a resume column without a resume point"
         plan = make_plan(decode_program(program))
+        if children := children_of(point):
+            stuck = await self._store.ended_for_good(who.tenant, [UUID(child) for child in children])
+            if stuck:
+                raise _child_not_retryable(row, stuck)
         body = await self._body(who, row, wanted, plan, point)
         # The number of its last history item names this fault: asked twice, it is taken up once.
         key, kind = f"retry:{row.seq}", InboxKind.RETRY.value
@@ -133,8 +141,17 @@ def _not_faulted(row: RunRow) -> ProblemError:
 def _not_retryable(row: RunRow) -> ProblemError:
     detail = (
         f"run {row.id} cannot go on without doing something twice, or at all: it stopped before its first "
-        "task, in a child run or beside one, beside an effect that may have happened, in the own expression "
+        "task, beside an effect that may have happened, in the own expression "
         "of a loop, or in the engine. Start it anew with /rerun; that does everything again"
+    )
+    return ProblemError("run_not_retryable", detail, status=409)
+
+
+def _child_not_retryable(row: RunRow, stuck: dict[UUID, str]) -> ProblemError:
+    child, status = next(iter(stuck.items()))
+    detail = (
+        f"run {row.id} waits for run {child}, which is {status} and cannot go on without doing something "
+        "twice, or at all. Start it anew with /rerun; that does everything again"
     )
     return ProblemError("run_not_retryable", detail, status=409)
 

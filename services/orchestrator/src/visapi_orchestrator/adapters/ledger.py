@@ -8,14 +8,14 @@ import msgspec
 from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
-from visapi_common.contracts.engine_messages import InboxBody, InboxKind, WorkflowRef
+from visapi_common.contracts.engine_messages import InboxKind, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
-from visapi_orchestrator.adapters import approvals, flow
+from visapi_orchestrator.adapters import approvals, flow, revival
 from visapi_orchestrator.core.facts import Facts, InboxRow
 from visapi_orchestrator.core.family import Definition
 from visapi_orchestrator.core.flow import Verdict
-from visapi_orchestrator.core.ledger import Loaded, Settled, Written, WrittenLetter
+from visapi_orchestrator.core.ledger import Loaded, Revived, Settled, Written, WrittenLetter
 from visapi_orchestrator.core.write_set import Attributes, WriteSet
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/transitions.sql")
@@ -26,7 +26,6 @@ SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 0.4 ms measured), so its plan is kept; the tables may be empty when it is made, so index scans are
 asked for: a plan made for an empty table must not read a full one to its end."""
 
-_decode_body = msgspec.json.Decoder(InboxBody).decode
 _decode_payload = msgspec.json.Decoder(Payload).decode
 
 
@@ -117,19 +116,11 @@ class PostgresLedger:
             )
         return None if row is None else Definition(row["version"], row["program"])
 
-    async def revive(self, runs: Collection[UUID]) -> list[UUID]:
-        """Make faulted runs live that somebody asked to take up again; answers which."""
+    async def revive(self, runs: Collection[UUID]) -> Revived:
+        """Make ended runs live that somebody, or their parent, asked to take up again."""
         with pg_faults():
-            asked = {
-                row["run"]: _decode_body(row["body"])
-                for row in await self._pool.fetch(_SQL["retries_asked"], list(runs))
-            }
-            if not asked:
-                return []
-            versions = [body.version for body in asked.values()]
-            programs = [body.program for body in asked.values()]
-            rows = await self._pool.fetch(_SQL["revive"], list(asked), versions, programs)
-        return [row["id"] for row in rows]
+            async with self._pool.acquire() as connection:
+                return await revival.revive(connection, runs)
 
     async def forget(self, runs: Collection[UUID]) -> None:
         """Drop rows addressed to runs that are not live."""

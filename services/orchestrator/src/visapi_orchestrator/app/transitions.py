@@ -155,10 +155,14 @@ class Transitions:
         return known
 
     async def _revived(self, absent: Batch) -> dict[UUID, Facts]:
-        """Faulted runs that somebody asked to take up again are live from now on."""
+        """Ended runs that somebody asked to take up again are live from now on."""
         asked = [said.run for said in absent if said.look]
-        revived = await self._ledger.revive(asked) if asked else []
-        return (await self._ledger.load(revived)).facts if revived else {}
+        if not asked:
+            return {}
+        revived = await self._ledger.revive(asked)
+        if revived.told:
+            self._woken(revived.told)
+        return (await self._ledger.load(revived.live)).facts if revived.live else {}
 
     async def _dismiss(self, absent: Batch) -> None:
         """Runs that are not live: they ended, or were never committed. Nothing is left to say to them."""

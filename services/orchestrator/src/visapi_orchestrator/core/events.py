@@ -35,7 +35,7 @@ from visapi_engine.machine.events import (
     TaskUncertain,
     TimerFired,
 )
-from visapi_orchestrator.core.facts import Facts, InboxRow
+from visapi_orchestrator.core.facts import BY_PARENT, Facts, InboxRow
 from visapi_orchestrator.core.said import DueTimer, Said
 
 _encode = msgspec.json.Encoder().encode
@@ -122,7 +122,9 @@ def _commanded(
 ) -> Event | None:
     match kind:
         case InboxKind.CANCEL:
-            return CancelRequested(now_ms=now_ms, actor=body.actor, reason=body.reason)
+            return CancelRequested(
+                now_ms=now_ms, actor=body.actor, reason=body.reason, by_parent=row.key == BY_PARENT
+            )
         case InboxKind.SUSPEND:
             return SuspendRequested(now_ms=now_ms, actor=body.actor, reason=body.reason)
         case InboxKind.RESUME:
@@ -146,6 +148,7 @@ def _child_ended(row: InboxRow, now_ms: int, values: Values) -> Event | None:
         status=RunStatus(end.status),
         output=values.get(id(row)),
         error=None if end.error is None else _encode(end.error),
+        unknown=end.unknown,
     )
 
 

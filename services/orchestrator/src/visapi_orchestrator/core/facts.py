@@ -9,6 +9,9 @@ from visapi_common.contracts.engine_messages import InboxKind, Trigger, Workflow
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
 
+BY_PARENT = "parent"
+"""The key, or its beginning, of what the run that waits for another tells it."""
+
 
 class InboxRow(msgspec.Struct, frozen=True):
     """Something somebody told the run, as stored; what `body` is follows from `kind`."""

@@ -22,12 +22,13 @@ from visapi_engine.machine.commands import (
     DropRun,
     Emit,
     OpenApproval,
+    RetryRun,
     StartRun,
     Subscribe,
     Unsubscribe,
 )
 from visapi_engine.process.protocol import Answer
-from visapi_orchestrator.core.facts import Facts
+from visapi_orchestrator.core.facts import BY_PARENT, Facts
 
 _encode = msgspec.json.Encoder().encode
 _error = msgspec.json.Decoder(WorkflowError).decode
@@ -93,6 +94,8 @@ class Family:
         match command:
             case DropRun(cancelled=True):
                 self.telling.append(_cancel(command, facts))
+            case RetryRun():
+                self.telling.append(_retry(command, facts))
             case Subscribe():
                 self.subscribe.append(command)
             case Unsubscribe():
@@ -138,7 +141,7 @@ def unknown_child(start: StartRun, facts: Facts) -> Telling | None:
         title="Unknown workflow",
         detail=f"no workflow {start.namespace}/{start.name}{version} is deployed; deploy it, then retry",
     )
-    end = ChildEnd(start.path, UUID(start.child), RunStatus.FAULTED.value, error=error)
+    end = ChildEnd(start.path, UUID(start.child), RunStatus.FAULTED.value, error=error, unknown=True)
     return Telling(facts.run, f"child:{start.child}", InboxKind.CHILD, _encode(end))
 
 
@@ -158,4 +161,31 @@ def end_of(facts: Facts, answer: Answer, output: bytes | None) -> Telling | None
 
 def _cancel(command: DropRun, facts: Facts) -> Telling:
     body = InboxBody(actor=f"run:{facts.run}", reason="the run that started it no longer wants it")
-    return Telling(UUID(command.child), "parent", InboxKind.CANCEL, _encode(body))
+    return Telling(UUID(command.child), BY_PARENT, InboxKind.CANCEL, _encode(body))
+
+
+def _retry(command: RetryRun, facts: Facts) -> Telling:
+    """The number of the parent's last history item names this retry among others."""
+    body = InboxBody(f"run:{facts.run}", command.reason, path=command.path, parent=facts.run)
+    return Telling(UUID(command.child), f"{BY_PARENT}:{facts.seq}", InboxKind.RETRY, _encode(body))
+
+
+def end_again(
+    asked: InboxBody, child: UUID, status: str | None, output: bytes | None, error: bytes | None
+) -> ChildEnd:
+    """What a parent is told that wants a run taken up again which ended for good; `status` is None of one
+    that is no longer kept.
+    """
+    assert asked.path is not None, "a parent waits at a path"
+    if status is None:
+        gone = standard_error(
+            "runtime", 410, title="Child run not kept", detail=f"the run {child} ended and is no longer kept"
+        )
+        return ChildEnd(asked.path, child, RunStatus.FAULTED.value, error=gone)
+    return ChildEnd(
+        asked.path,
+        child,
+        status,
+        output=None if output is None else _payload(output),
+        error=None if error is None else _error(error),
+    )

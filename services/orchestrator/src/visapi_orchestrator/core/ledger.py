@@ -34,6 +34,13 @@ class Written(msgspec.Struct, frozen=True):
     verdict: Verdict = Verdict()
 
 
+class Revived(msgspec.Struct, frozen=True):
+    """Runs that are live again, and parents that were told of those that cannot be."""
+
+    live: list[UUID]
+    told: list[UUID]
+
+
 class Settled(msgspec.Struct, frozen=True):
     """Where a run stands; an ended run has no state."""
 

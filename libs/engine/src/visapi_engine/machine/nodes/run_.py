@@ -1,7 +1,8 @@
 """`run: workflow`: a run of another workflow (dsl-reference, Workflow Process).
 
 The child's id follows from the task's path, so it is started once. Its end is the task's: its output,
-or its error. In a retried block a child that completed is not run again; one that failed is, anew.
+or its error. In a retried block a child that completed is not run again; one that failed is, anew. When
+the run itself is retried, the child that failed goes on from where it failed.
 Not awaited, it is started and left to itself, and the output is the input.
 """
 
@@ -13,7 +14,8 @@ import msgspec
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.ids import time_ms_of, uuid7_from
 from visapi_engine.definition.program import RunNode
-from visapi_engine.machine.commands import DropRun, StartRun
+from visapi_engine.machine import failures
+from visapi_engine.machine.commands import DropRun, RetryRun, StartRun
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.events import ChildEnded
 from visapi_engine.machine.faults import read_error, runtime_fault
@@ -48,13 +50,18 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
     if not node.awaited:
         return Completed(task.input)
     retried.attempted(block, task.path, attempt)
-    tx.open(task, ChildFrame(child=child))
+    frame = ChildFrame(child=child)
+    tx.open(task, frame)
+    # Where no such workflow is deployed yet, a retry begins the task anew.
+    frame.raw = task.raw
     return Opened()
 
 
 def ended(tx: Transition, task: Task, node: RunNode, frame: ChildFrame, event: ChildEnded) -> Outcome:
     """The child has ended."""
     tx.commands.append(DropRun(task.path, frame.child))
+    if event.unknown:
+        failures.remember(tx, task, failures.ENTER)
     if event.status is RunStatus.FAULTED:
         return Faulted(read_error(event.error or b"null", node.pointer))
     if event.status is RunStatus.CANCELLED:
@@ -69,6 +76,11 @@ def ended(tx: Transition, task: Task, node: RunNode, frame: ChildFrame, event: C
         output = None
     retried.remember(retried.block(tx, task.parent), task.path, output)
     return Completed(output)
+
+
+def reopen(tx: Transition, task: Task, frame: ChildFrame, reason: str | None) -> None:
+    """The run is retried: the child goes on from where it stopped, its effects keep their keys."""
+    tx.commands.append(RetryRun(task.path, frame.child, reason))
 
 
 def child_id(run: str, path: str, attempt: int) -> str:

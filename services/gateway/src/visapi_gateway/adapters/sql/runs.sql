@@ -67,6 +67,11 @@ select d.resume, p.body as program
 from runs_done d join programs p on p.hash = d.program
 where d.id = $1 and d.tenant = $2 and d.status = 'faulted' and d.resume is not null
 
+-- name: ended_for_good
+-- Runs that neither completed nor can be taken up again.
+select id, status from runs_done
+where tenant = $1 and id = any($2::uuid[]) and status <> 'completed' and resume is null
+
 -- name: tell_runs
 -- In the order of the runs, so that two who tell the same ones wait for each other and do not lock each other out.
 insert into inbox (run, key, tenant, kind, body)

@@ -20,14 +20,16 @@ children as (
     left join retention_policies p on p.tenant = c.tenant and p.namespace = c.namespace
     on conflict do nothing
 ),
--- A run that has ended meanwhile needs to be told nothing.
+-- A run that has ended meanwhile needs to be told nothing, but to be taken up again, and what comes after.
 told as (
     insert into inbox (run, key, tenant, kind, body)
     select t.run, t.key, t.tenant, t.kind, t.body
     from unnest($13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::bytea[])
         as t (source, run, key, tenant, kind, body)
     join done d on d.id = t.source
-    where exists (select from runs r where r.id = t.run)
+    where t.kind = 'retry'
+        or exists (select from runs r where r.id = t.run)
+        or exists (select from inbox i where i.run = t.run and i.kind = 'retry')
     on conflict do nothing
 ),
 subscribed as (

@@ -107,7 +107,10 @@ timers_gone as (
 ),
 ended_tasks as (delete from tasks t using ended e where t.run = e.id),
 ended_timers as (delete from timers t using ended e where t.run = e.id),
-ended_inbox as (delete from inbox i using ended e where i.run = e.id)
+ended_inbox as (
+    -- A parent that wants the run again, which it had cancelled, may have said so at this very moment.
+    delete from inbox i using ended e where i.run = e.id and not (i.kind = 'retry' and i.key like 'parent:%')
+)
 select id, extract(epoch from clock_timestamp() - created_at)::float8 as age_s from done
 
 -- name: write_rest
@@ -159,45 +162,6 @@ select run, path, attempt, reason from letters
 select id, revision, state from runs where id = any($1::uuid[])
 union all
 select id, revision, null from runs_done where retention = any(array(select name from retention_classes)) and id = any($1::uuid[])
-
--- name: retries_asked
--- Who asked that runs which are not live be taken up again.
-select i.run, i.body from inbox i
-where i.run = any($1::uuid[]) and i.kind = 'retry' and not exists (select from runs r where r.id = i.run)
-
--- name: revive
--- Faulted runs become live again where they can be taken up; $2, $3: under another definition. A row is
--- in one of the two tables in every snapshot. Only what is known to be in vain is dropped: a run that
--- somebody else takes up at this moment still needs its row in the inbox.
-with asked as (
-    select * from unnest($1::uuid[], $2::text[], $3::text[]) as a (run, version, program)
-),
-back as (
-    delete from runs_done d using asked a
-    where d.retention = any(array(select name from retention_classes)) and d.id = a.run and d.status = 'faulted' and d.resume is not null
-    returning d.*, a.version as new_version, decode(a.program, 'hex') as new_program
-),
-in_vain as (
-    delete from inbox i using asked a
-    where i.run = a.run and i.kind = 'retry'
-        and not exists (select from runs r where r.id = a.run)
-        and not exists (
-            select from runs_done d
-            where d.retention = any(array(select name from retention_classes)) and d.id = a.run and d.status = 'faulted'
-                and d.resume is not null
-        )
-)
-insert into runs (
-    id, tenant, namespace, name, version, program, status, revision, seq, priority, partition, retention,
-    trace, input, state, started_by, created_at, started_at,
-    parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet
-)
-select
-    id, tenant, namespace, name, coalesce(new_version, version), coalesce(new_program, program), 'running',
-    revision, seq, priority, get_byte(uuid_send(id), 15) & 63, retention, trace, input, resume, started_by,
-    created_at, started_at, parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet
-from back
-returning id
 
 -- name: forget_absent
 -- Rows addressed to runs that are not live (ended meanwhile, or never were) are of no concern, but for
