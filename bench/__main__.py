@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import expressions, large, listeners, rows
+from bench import expressions, large, listeners, neighbours, rows
 from bench.limits import flow, http, ledger
 from bench.report import Row, row, save, show
 from bench.stack import BenchStack
@@ -35,6 +35,7 @@ class Sizes:
     flow: int = 5000
     listening: int = 10_000
     heard: int = 1000
+    backlog: int = 30_000
     tasks: int = 10_000
     items: int = 100_000
 
@@ -49,6 +50,7 @@ _SHORT = Sizes(
     flow=200,
     listening=40,
     heard=20,
+    backlog=100,
     tasks=50,
     items=1000,
 )
@@ -99,6 +101,10 @@ async def measure_product(stack: BenchStack, sizes: Sizes, limits: Limits) -> li
     measured.append(row("static PDFs", await rows.pdfs(stack, "static-pdf", total=sizes.static_pdfs), "/s"))
     measured.append(
         row("scripted PDFs", await rows.pdfs(stack, "scripted-pdf", total=sizes.scripted_pdfs), "/s")
+    )
+    neighbour = await asyncio.to_thread(stack.as_tenant, "neighbour")
+    measured += await neighbours.beside_backlog(
+        stack, neighbour, backlog=sizes.backlog, seconds=sizes.seconds
     )
     measured += await measure_listeners(stack, sizes)
     measured += await large.large_runs(stack, tasks=sizes.tasks, items=sizes.items)

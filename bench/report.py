@@ -33,7 +33,7 @@ class Goal:
 
 
 GOALS = {
-    "3-step workflows": Goal(floor=600),
+    "3-step workflows": Goal(floor=1000),
     "3-step latency p50": Goal(ceiling=15),
     "3-step latency p99": Goal(ceiling=30),
     "accepted triggers": Goal(floor=1500),

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,6 +15,10 @@ import msgspec
 import psutil
 
 from bench.http_load import LoadResult, request_bytes
+from kit.servers import run_async
+from visapi.stack.data_directory import DataDirectory
+from visapi.stack.databases import OWNER, connection
+from visapi_common.core.api_keys import hash_key, mint, parse
 
 _VISAPI = str(Path(sys.executable).with_name("visapi"))
 
@@ -94,22 +99,53 @@ class BenchStack:
         """Whether any run is in one of these states."""
         return any(self.get(f"/v1/runs?status={status}&limit=1")["items"] for status in statuses)
 
-    def memory_mb(self) -> float:
-        """PSS of every process of the stack but Chromium and its driver (DESIGN section 9)."""
+    def as_tenant(self, tenant: str) -> "BenchStack":
+        """The same stack, as another tenant uses it; the tenant and its key are made here."""
+        gateway = psutil.Process(self._processes()["gateway"]).environ()
+        data = DataDirectory(self._folder / "data").secrets()
+        where = gateway["VISAPI_POSTGRES_URL"].rpartition("@")[2]
+        key = run_async(
+            add_tenant(
+                f"postgresql://{OWNER}:{data.postgres[OWNER]}@{where}", tenant, bytes.fromhex(data.key_pepper)
+            )
+        )
+        other = BenchStack(self._folder)
+        other.url, other.key, other._nats = self.url, key, self._nats
+        return other
+
+    def _processes(self) -> dict[str, int]:
+        """The stack's processes that run, by name, with their ids."""
         told = subprocess.run(
             [_VISAPI, "status", "--json", "--data-dir", str(self._folder / "data")],
             capture_output=True,
             check=True,
             timeout=20,
         )
+        listed = msgspec.json.decode(told.stdout)["processes"]
+        return {process["name"]: process["pid"] for process in listed if process["pid"]}
+
+    def memory_mb(self) -> float:
+        """PSS of every process of the stack but Chromium and its driver (DESIGN section 9)."""
         counted: dict[int, float] = {}
-        roots = [
-            process["pid"] for process in msgspec.json.decode(told.stdout)["processes"] if process["pid"]
-        ]
-        for root in [*roots, self._up.pid if self._up else 0]:
+        for root in [*self._processes().values(), self._up.pid if self._up else 0]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 _count(psutil.Process(root), counted)
         return sum(counted.values()) / 1e6
+
+
+async def add_tenant(owner_url: str, tenant: str, pepper: bytes) -> str:
+    """A tenant with a key that may do everything."""
+    key = mint("live", secrets.randbits(128), secrets.randbits(256))
+    async with connection(owner_url) as owner:
+        await owner.execute("insert into visapi.tenants (id) values ($1) on conflict do nothing", tenant)
+        await owner.execute(
+            "insert into visapi.api_keys (id, tenant, kind, name, hash, scopes, created_by)"
+            " values ($1, $2, 'live', 'bench', $3, array['*'], 'bench')",
+            parse(key).id,
+            tenant,
+            hash_key(pepper, key),
+        )
+    return key
 
 
 def drain(stack: BenchStack, *statuses: str, timeout_s: float = 120.0) -> None:

@@ -76,7 +76,9 @@ class MiniGateway:
         self.ids = RandomIds()
         self._deployed: dict[str, tuple[WorkflowRef, str]] = {}
 
-    async def deploy(self, name: str, do: str, *, version: str = "1.0.0", settings: str = "{}") -> None:
+    async def deploy(
+        self, name: str, do: str, *, version: str = "1.0.0", settings: str = "{}", tenant: str = TENANT
+    ) -> None:
         head = f"name: {name}, version: '{version}', metadata: {{visapi: {settings}}}"
         source = f"document: {{dsl: '1.0.3', namespace: test, {head}}}\n{do}"
         compiled = compile_definition(source.encode(), "application/yaml")
@@ -87,7 +89,7 @@ class MiniGateway:
             "insert into workflows (tenant, namespace, name, version, version_order, source_hash, source,"
             " media_type, program, created_by) values ($1, 'test', $2, $3, $4, $5, $6, 'application/yaml',"
             " decode($7, 'hex'), 'test')",
-            TENANT,
+            tenant,
             name,
             version,
             version_order(version),
@@ -100,11 +102,13 @@ class MiniGateway:
     def deployed(self, name: str) -> tuple[WorkflowRef, str]:
         return self._deployed[name]
 
-    def trigger(self, name: str, value: Any = None, *, trace: str | None = None) -> Trigger:
+    def trigger(
+        self, name: str, value: Any = None, *, trace: str | None = None, tenant: str = TENANT
+    ) -> Trigger:
         ref, program = self._deployed[name]
         return Trigger(
             run=self.ids.uuid7(),
-            tenant=TENANT,
+            tenant=tenant,
             workflow=ref,
             program=program,
             input=inline(_encode(value)),
@@ -132,8 +136,10 @@ class MiniGateway:
     def announce(self, trigger: Trigger) -> None:
         self.bus.publish(subjects.trigger(trigger.run), _encode(trigger), {"Nats-Msg-Id": str(trigger.run)})
 
-    async def start(self, name: str, value: Any = None, *, announce: bool = True) -> UUID:
-        trigger = self.trigger(name, value)
+    async def start(
+        self, name: str, value: Any = None, *, announce: bool = True, tenant: str = TENANT
+    ) -> UUID:
+        trigger = self.trigger(name, value, tenant=tenant)
         await self.accept(trigger)
         if announce:
             self.announce(trigger)
@@ -182,27 +188,36 @@ def output_of(row: Mapping[str, Any]) -> Any:
 
 
 class MiniWorker:
-    """Pulls tasks of some functions of tenant `default` and answers them; `seen` keeps every delivery."""
+    """Pulls tasks of some functions and answers them; `seen` keeps every delivery.
 
-    def __init__(self, bus: Bus, functions: list[str], answer: Answering) -> None:
+    `owner` is the tenant whose functions they are, or `_` for the built-in ones.
+    """
+
+    def __init__(self, bus: Bus, functions: list[str], answer: Answering, owner: str = TENANT) -> None:
         self._bus = bus
         self._functions = functions
         self._answer = answer
+        self._owner = owner
         self.seen: list[TaskMessage] = []
+        self.at_once = 1000
         self._pulls: list[PullLoop] = []
 
     async def run(self, group: asyncio.TaskGroup) -> None:
-        consumers = await register(self._bus, self._functions)
+        consumers = await self._register()
         for name in self._functions:
-            pull = PullLoop(self._bus, subjects.STREAM_TASKS, consumers[name], window=256)
+            pull = PullLoop(self._bus, subjects.STREAM_TASKS, consumers[name], window=min(256, self.at_once))
             await pull.start()
             self._pulls.append(pull)
             group.create_task(self._pull(pull))
 
         async def again() -> None:
-            await register(self._bus, self._functions)
+            await self._register()
 
         self._bus.on_reconnect(again)
+
+    async def _register(self) -> dict[str, str]:
+        specs = [FunctionSpec(name, concurrency=self.at_once) for name in self._functions]
+        return await register(self._bus, specs, self._owner)
 
     async def _pull(self, pull: PullLoop) -> None:
         async with asyncio.TaskGroup() as working:
@@ -234,8 +249,8 @@ async def publish(bus: Bus, subject: str, body: bytes) -> None:
     await eventually(stored)
 
 
-async def register(bus: Bus, functions: list[str], tenant: str = TENANT) -> dict[str, str]:
-    body = _encode(Registration(tenant, "mini", [FunctionSpec(name, concurrency=1000) for name in functions]))
+async def register(bus: Bus, functions: list[FunctionSpec], tenant: str = TENANT) -> dict[str, str]:
+    body = _encode(Registration(tenant, "mini", functions))
 
     async def answered() -> Registered | None:
         try:
@@ -279,8 +294,11 @@ class Stack:
         self._exits.push_async_callback(bus.close)
         return bus
 
-    async def worker(self, *functions: str, answer: Answering = completed) -> MiniWorker:
-        worker = MiniWorker(await self.bus(), list(functions), answer)
+    async def worker(
+        self, *functions: str, answer: Answering = completed, owner: str = TENANT, at_once: int = 1000
+    ) -> MiniWorker:
+        worker = MiniWorker(await self.bus(), list(functions), answer, owner)
+        worker.at_once = at_once
         await worker.run(self.group)
         self._exits.push_async_callback(worker.stop)
         return worker

@@ -38,7 +38,7 @@ def test_every_row_of_the_budget_is_measured(tmp_path: Path) -> None:
         "run beside hostile jq p99",
         "memory of large runs",
     } <= rows.keys()
-    for part in ("events heard", "tasks of one run", "items of one map"):
+    for part in ("events heard", "tasks of one run", "items of one map", "another tenant beside"):
         assert any(part in name for name in rows), part
     # The small sizes need no memory that one could see.
     assert all(value > 0 for name, value in rows.items() if name != "memory of large runs")

@@ -158,13 +158,13 @@ class Topology:
                 found[name] = answer.created
         return found
 
-    async def pending(self, stream: str, consumer: str) -> int:
-        """How many messages of a consumer were never delivered; 0 without the consumer."""
+    async def pending(self, stream: str, consumer: str) -> int | None:
+        """How many messages of a consumer were never delivered; None without the consumer."""
         answer = await self._consumer("INFO", f"{stream}.{consumer}", {})
         if answer.error is None:
             return answer.num_pending
         if answer.error.err_code in (_CONSUMER_NOT_FOUND, _STREAM_NOT_FOUND):
-            return 0
+            return None
         raise _refused(f"consumer {consumer}", answer.error)
 
     async def oldest(self, stream: str, subject: str) -> datetime | None:

@@ -90,6 +90,15 @@ class Metrics(InstrumentSet):
     tasks_published = Count(
         "visapi_tasks_published_total", "Tasks sent to workers, repeats included.", {"function": _FUNCTION}
     )
+    tasks_held = Count(
+        "visapi_tasks_held_total",
+        "Tasks that waited for their tenant's turn, as enough of their function lay in the stream.",
+        {"function": _FUNCTION},
+    )
+    triggers_let_go = Count(
+        "visapi_triggers_let_go_total",
+        "Triggers left to the ledger, as more of their tenant waited than are kept in memory.",
+    )
     results_received = Count(
         "visapi_results_received_total",
         "Results of workers that a transition consumed.",

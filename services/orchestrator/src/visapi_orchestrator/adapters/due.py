@@ -30,11 +30,11 @@ class PostgresDue:
             rows = await self._pool.fetch(_SQL["claim_timers"], limit)
         return [Said(row["run"], timers=[DueTimer(row["id"], row["fire_at_ms"])]) for row in rows]
 
-    async def claim_runs(self, limit: int, overdue_s: float) -> list[UUID]:
-        """Pending runs overdue by `overdue_s` whose trigger did not come."""
+    async def claim_runs(self, limit: int, overdue_s: float) -> list[tuple[str, UUID]]:
+        """Pending runs overdue by `overdue_s`, with their tenants; of each tenant as many as of any other."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["claim_runs"], limit, overdue_s)
-        return [row["id"] for row in rows]
+        return [(row["tenant"], row["id"]) for row in rows]
 
     async def claim_inbox(self, limit: int) -> list[UUID]:
         """Runs with overdue inbox rows; a run may stand there twice."""

@@ -189,6 +189,7 @@ def _columns(rows: WriteSet) -> tuple[object, ...]:
         rows.gone_timers.run,
         rows.gone_timers.key,
         ended.resume,
+        tasks.held,
     )
 
 

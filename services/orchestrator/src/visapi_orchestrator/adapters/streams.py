@@ -16,7 +16,7 @@ _AT_ONCE_BYTES = 512 * 1024
 
 
 class JetStreams:
-    """See `app.registry.Streams` and `app.task_sweep.TaskStream`."""
+    """See `app.registry.Streams`, `app.task_sweep.TaskStream` and `app.releases.LyingTasks`."""
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
@@ -31,9 +31,14 @@ class JetStreams:
         """When the oldest message left on a tasks subject was stored; None when nothing is left."""
         return await self._topology.oldest(subjects.STREAM_TASKS, subject)
 
+    async def tasks_lying(self, function: str) -> int | None:
+        """Tasks of a function that serves all tenants, taken by no worker yet; None before any was there."""
+        consumer = subjects.task_consumer(subjects.BUILTIN, function)
+        return await self._topology.pending(subjects.STREAM_TASKS, consumer)
+
     async def results_waiting(self) -> int:
         """Results that no orchestrator has taken yet."""
-        return await self._topology.pending(subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS)
+        return await self._topology.pending(subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS) or 0
 
 
 class JetStreamEvents:

@@ -1,21 +1,23 @@
 """Rows of open tasks: sweeps, heartbeats, claims."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pool import Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.task_messages import Claim, TaskMessage
-from visapi_orchestrator.core.open_tasks import Attempt, LostTask
+from visapi_orchestrator.core.open_tasks import Attempt, StoredTask
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/tasks.sql")
 _decode = msgspec.json.Decoder(TaskMessage).decode
 
 
 class PostgresTasks:
-    """See `app.task_sweep.OpenTasks`, `app.heartbeats.BeatenTasks`, `app.claims.ClaimedTasks`."""
+    """See `app.task_sweep.OpenTasks`, `app.releases.HeldTasks`, `app.heartbeats.BeatenTasks`,
+    `app.claims.ClaimedTasks`.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -27,25 +29,33 @@ class PostgresTasks:
 
     async def claim_lost(
         self, limit: int, tenant: str, function: str, sent_before: datetime | None
-    ) -> list[LostTask]:
+    ) -> list[StoredTask]:
         with pg_faults():
             rows = await self._pool.fetch(_SQL["claim_tasks"], limit, tenant, function, sent_before)
-        return [
-            LostTask(
-                run=row["run"],
-                path=row["path"],
-                attempt=row["attempt"],
-                send=row["sweeps"],
-                token=row["token"],
-                body=row["message"],
-                trace=_decode(row["message"]).trace,
-            )
-            for row in rows
-        ]
+        return [_stored(row) for row in rows]
 
     async def postpone(self, limit: int, tenant: str, function: str) -> None:
         with pg_faults():
             await self._pool.execute(_SQL["postpone_tasks"], limit, tenant, function)
+
+    async def held_functions(self) -> list[str]:
+        """Functions of which tasks are held back."""
+        with pg_faults():
+            return [row["function"] for row in await self._pool.fetch(_SQL["held_functions"])]
+
+    async def held_tenants(self, function: str, most: int) -> dict[str, int]:
+        """Whose tasks are held back, with how many of them, at most `most`."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["held_tenants"], function, most)
+        return {row["tenant"]: row["waiting"] for row in rows}
+
+    async def release(self, function: str, shares: Mapping[str, int]) -> list[StoredTask]:
+        """Let go so many of each tenant's held tasks; from now on the sweep looks after them."""
+        with pg_faults():
+            rows = await self._pool.fetch(
+                _SQL["release_tasks"], function, list(shares), list(shares.values())
+            )
+        return [_stored(row) for row in rows]
 
     async def beat(self, attempts: Collection[Attempt]) -> None:
         """Note that somebody works on these."""
@@ -63,3 +73,15 @@ class PostgresTasks:
             await self._pool.execute(_SQL["claim_once"], run, path, attempt, worker)
             rows = await self._pool.fetch(_SQL["holders"], run, path, attempt)
         return {(row["run"], row["path"], row["attempt"]): row["claimed_by"] or "" for row in rows}
+
+
+def _stored(row: Row) -> StoredTask:
+    return StoredTask(
+        run=row["run"],
+        path=row["path"],
+        attempt=row["attempt"],
+        send=row["sweeps"],
+        token=row["token"],
+        body=row["message"],
+        trace=_decode(row["message"]).trace,
+    )

@@ -20,6 +20,7 @@ from visapi_orchestrator.adapters.tasks import PostgresTasks
 from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
 from visapi_orchestrator.app.orchestrator import World
 from visapi_orchestrator.app.ports import Ledger
+from visapi_orchestrator.app.triggers import READ_AHEAD
 from visapi_orchestrator.settings import OrchestratorSettings
 
 
@@ -37,7 +38,7 @@ def world_of(
         streams=JetStreams(Topology(bus)),
         bus=bus,
         results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),
-        triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=window),
+        triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=READ_AHEAD),
         events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
         event_rows=PostgresEvents(pool, RandomIds()),
         event_publisher=JetStreamEvents(bus),

@@ -3,11 +3,13 @@
 Timers are looked at when the next one is due (a commit that sets an earlier one wakes this loop),
 and at least once a second, because another orchestrator may have set one. Pending runs and inbox
 rows are looked for once a second; while the pump has a backlog their messages are most likely in
-it, so only those overdue for long are taken.
+it, so only those overdue for long are taken. Pending runs whose triggers the pump let go are taken as
+soon as it has room.
 """
 
 import asyncio
 from typing import Protocol
+from uuid import UUID
 
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.catalogue import Metrics
@@ -20,6 +22,11 @@ LIMIT = 1000
 _EVERY_S = 1.0
 _LEAST_S = 0.002
 _LONG_OVERDUE_S = 30.0
+_LOOK_S = 0.02
+_ROOM = 256
+"""The pump has room for more from the ledger when less than two batches wait there."""
+_DUE_AFTER_S = 3.0
+"""A run is due for a look 2 s after it was accepted."""
 
 
 class NextDue(Protocol):
@@ -39,8 +46,11 @@ class Queue(Protocol):
     """Where claimed rows go: the pump."""
 
     def put(self, said: list[Said]) -> None: ...
+    def put_pending(self, runs: list[tuple[str, UUID]]) -> None: ...
     @property
     def backlog(self) -> int: ...
+    @property
+    def let_go(self) -> int: ...
 
 
 class DueWork:
@@ -53,6 +63,9 @@ class DueWork:
         self._metrics = metrics
         self._earliest_ms: float = float("inf")
         self._hint = asyncio.Event()
+        self._more = False
+        self._let_go: int = 0
+        self._found_at = 0.0
         self._log = get_logger("due")
 
     def timer_set(self, fire_at_ms: int) -> None:
@@ -101,16 +114,41 @@ class DueWork:
             except Fault as fault:
                 self._log.warning("sweep_failed", detail=str(fault))
             if not full:
-                await asyncio.sleep(_EVERY_S)
+                await self._rest()
+
+    @property
+    def _leftovers(self) -> bool:
+        return self._more or self._queue.let_go != self._let_go
+
+    async def _rest(self) -> None:
+        """Until the next sweep, or until the pump has room for what is left in the ledger."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _EVERY_S
+        while loop.time() < until:
+            await asyncio.sleep(_LOOK_S if self._leftovers else _EVERY_S)
+            if self._leftovers and self._queue.backlog < _ROOM:
+                return
 
     async def _sweep_once(self) -> bool:
-        """Whether there was more than one sweep takes."""
+        """Whether there may be more, and room for it."""
         backlog = self._queue.backlog
         if backlog >= LIMIT:
             return False
-        runs = await self._due.claim_runs(LIMIT, _LONG_OVERDUE_S if backlog else 0.0)
+        all_due = not backlog or (self._leftovers and backlog < _ROOM)
+        runs = await self._due.claim_runs(LIMIT, 0.0 if all_due else _LONG_OVERDUE_S)
         told = await self._due.claim_inbox(LIMIT)
         self._metrics.sweeps.labels("run").inc(len(runs))
         self._metrics.sweeps.labels("inbox").inc(len(told))
-        self._queue.put([Said(run, look=True) for run in (*runs, *set(told))])
-        return len(runs) == LIMIT and self._queue.backlog < LIMIT
+        self._queue.put_pending(runs)
+        self._queue.put([Said(run, look=True) for run in set(told)])
+        if all_due:
+            self._note(len(runs))
+        return bool(runs) and self._queue.backlog < _ROOM
+
+    def _note(self, found: int) -> None:
+        """Runs are left in the ledger until nothing was found for longer than it takes them to be due."""
+        now = asyncio.get_running_loop().time()
+        if found or self._queue.let_go != self._let_go:
+            self._let_go, self._found_at, self._more = self._queue.let_go, now, True
+        elif now - self._found_at > _DUE_AFTER_S:
+            self._more = False

@@ -24,6 +24,7 @@ from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger, Monotonic, Payloads, Publisher
 from visapi_orchestrator.app.pump import Pump, Source
 from visapi_orchestrator.app.registry import FunctionRows, Registry, Streams
+from visapi_orchestrator.app.releases import HeldTasks, LyingTasks, Releases
 from visapi_orchestrator.app.retention import Retention, RetentionRows
 from visapi_orchestrator.app.schedule_clock import ScheduleRows, keep_firing
 from visapi_orchestrator.app.task_sweep import OpenTasks, TaskStream, TaskSweep
@@ -52,7 +53,7 @@ class PulledSource(Source, Protocol):
     async def stop(self) -> None: ...
 
 
-class TaskRows(OpenTasks, BeatenTasks, ClaimedTasks, Protocol):
+class TaskRows(OpenTasks, HeldTasks, BeatenTasks, ClaimedTasks, Protocol):
     """Everything about open tasks."""
 
 
@@ -64,8 +65,8 @@ class AllEventRows(EventRows, IntakeRows, Protocol):
     """Everything about events."""
 
 
-class JetStreams(Streams, TaskStream, Protocol):
-    """Streams, as the registry and the sweep see them."""
+class JetStreams(Streams, TaskStream, LyingTasks, Protocol):
+    """Streams, as the registry, the sweep and the releases see them."""
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,12 +125,14 @@ class Orchestrator:
         self._claims = Claims(world.tasks, secret)
         self._registry = Registry(world.upkeep, world.streams, metrics)
         self._retention = Retention(world.retention, tuning.retention_days)
+        self._releases = Releases(world.tasks, world.streams, world.bus, metrics)
         self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
         tools = Tools(
             ledger=world.ledger,
             engine=world.engine,
             values=ValueReader(world.payloads),
             outbox=Outbox(world.bus, metrics),
+            admit=self._releases.admit,
             clock=self._clock,
             metrics=metrics,
             spans=lifecycle.spans,
@@ -190,6 +193,8 @@ class Orchestrator:
                     self._claims.run(),
                     self._heartbeats.run(),
                     self._sweep.run(),
+                    self._releases.find(),
+                    self._releases.run(),
                     self._due.fire_timers(),
                     self._due.sweep(),
                     self._dispatch.keep_matching(),

@@ -46,6 +46,8 @@ class Outbox:
         facts, answer = step.facts, step.answer
         try:
             for task in step.tasks:
+                if task.held:
+                    continue
                 headers = {
                     "Nats-Msg-Id": f"{facts.run}:{task.token[:16]}:0",
                     "Visapi-Run": str(facts.run),

@@ -3,7 +3,7 @@
 A lane takes what is there, up to `batch_max`, and never waits for more: under load a batch fills
 itself while the lanes are busy, at rest a message travels alone. A run is in one batch at a time;
 what arrives for it meanwhile is kept aside and joins the next one. Started work goes first: results
-before triggers, and rows that a sweep claimed with them.
+before triggers, and rows that a sweep claimed with them. Triggers go in turns among tenants.
 """
 
 import asyncio
@@ -15,10 +15,13 @@ from uuid import UUID
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.app.intake import Incoming, Intake
+from visapi_orchestrator.app.triggers import Triggers
 from visapi_orchestrator.core.said import Said
 
 _PAUSE_FIRST_S = 0.1
 _PAUSE_MAX_S = 2.0
+_FOR_TRIGGERS = 16
+"""A sixteenth of each batch is for triggers."""
 
 
 class Source(Protocol):
@@ -50,7 +53,7 @@ class Pump:
         batch_max: int,
     ) -> None:
         self._results = results
-        self._triggers = triggers
+        self._triggers = Triggers(triggers, intake, metrics)
         self._intake = intake
         self._transitions = transitions
         self._metrics = metrics
@@ -70,6 +73,17 @@ class Pump:
         if said:
             self._wake.set()
 
+    def put_pending(self, runs: Sequence[tuple[str, UUID]]) -> None:
+        """Pending runs claimed from PostgreSQL, with their tenants."""
+        self._triggers.put(runs)
+        if runs:
+            self._wake.set()
+
+    @property
+    def let_go(self) -> int:
+        """How many pending runs were left to the ledger so far, to be claimed again."""
+        return self._triggers.let_go
+
     @property
     def backlog(self) -> int:
         """How much waits here for a lane."""
@@ -87,6 +101,7 @@ class Pump:
                 receipt.nak()
         self._claimed.clear()
         self._aside.clear()
+        self._triggers.hand_back()
 
     async def run_lane(self) -> None:
         """Advance batch after batch until stopped."""
@@ -120,13 +135,16 @@ class Pump:
         return []
 
     def _gather(self) -> list[Said]:
-        room = self._batch_max
+        # Started work goes first, but it never takes all: who starts a first run is not to wait until all
+        # those of another tenant have ended.
+        kept = min(self._triggers.waiting, self._batch_max // _FOR_TRIGGERS)
+        room = self._batch_max - kept
         taken: dict[UUID, Said] = {}
         room -= self._join(self._intake.read(self._results.take_nowait(room)), taken)
         claimed = [self._claimed.popleft() for _ in range(min(max(room, 1), len(self._claimed)))]
         room -= self._join(claimed, taken)
-        if room > 0:
-            self._join(self._intake.read(self._triggers.take_nowait(room)), taken)
+        if room + kept > 0:
+            self._join(self._triggers.take(room + kept), taken)
         self._busy.update(taken)
         return list(taken.values())
 

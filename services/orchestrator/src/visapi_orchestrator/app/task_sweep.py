@@ -9,7 +9,7 @@ While results wait to be consumed nothing is sent: an overdue task may be answer
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -17,7 +17,8 @@ from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_orchestrator.core.open_tasks import LostTask
+from visapi_orchestrator.app.sending import Publisher, send
+from visapi_orchestrator.core.open_tasks import StoredTask
 
 LIMIT = 1000
 _EVERY_S = 1.0
@@ -30,7 +31,7 @@ class OpenTasks(Protocol):
     async def overdue_functions(self) -> list[tuple[str, str]]: ...
     async def claim_lost(
         self, limit: int, tenant: str, function: str, sent_before: datetime | None
-    ) -> list[LostTask]: ...
+    ) -> list[StoredTask]: ...
     async def postpone(self, limit: int, tenant: str, function: str) -> None: ...
 
 
@@ -39,10 +40,6 @@ class TaskStream(Protocol):
 
     async def oldest_task(self, subject: str) -> datetime | None: ...
     async def results_waiting(self) -> int: ...
-
-
-class Publisher(Protocol):
-    def publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None: ...
 
 
 class TaskSweep:
@@ -84,13 +81,8 @@ class TaskSweep:
             full = full or len(lost) == LIMIT
         return full
 
-    def _send(self, subject: str, function: str, lost: Sequence[LostTask]) -> None:
-        for task in lost:
-            # Another id per send: within its window the stream drops a repeated one silently.
-            headers = {"Nats-Msg-Id": f"{task.run}:{task.token[:16]}:{task.send}"}
-            if task.trace is not None:
-                headers["traceparent"] = task.trace
-            self._publisher.publish(subject, task.body, headers)
+    def _send(self, subject: str, function: str, lost: Sequence[StoredTask]) -> None:
+        send(self._publisher, subject, lost)
         self._metrics.sweeps.labels("task").inc(len(lost))
         self._metrics.tasks_published.labels(function).inc(len(lost))
         self._log.info("tasks_sent_again", function=function, count=len(lost))

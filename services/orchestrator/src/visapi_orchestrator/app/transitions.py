@@ -55,15 +55,16 @@ Batch = list[Said]
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What transitions work with. `timer_set` hears the earliest timer that a batch has set,
-    `emitted` that it brought events into the world, `told` that it has written history, `woken` which
-    runs may begin.
+    """What transitions work with. `admit` says whether a task of a function may be sent at once. `timer_set`
+    hears the earliest timer that a batch has set, `emitted` that it brought events into the world, `told`
+    that it has written history, `woken` which runs may begin.
     """
 
     ledger: Ledger
     engine: Engine
     values: ValueReader
     outbox: Outbox
+    admit: Callable[[str], bool]
     clock: DatabaseClock
     metrics: Metrics
     spans: Spans
@@ -81,6 +82,7 @@ class Transitions:
         self._engine = tools.engine
         self._values = tools.values
         self._outbox = tools.outbox
+        self._admit = tools.admit
         self._clock = tools.clock
         self._metrics = tools.metrics
         self._spans = tools.spans
@@ -216,7 +218,9 @@ class Transitions:
             for command in answer.commands:
                 if isinstance(command, CallTask):
                     arguments = await self._values.travelling(command.arguments, facts)
-                    step.tasks.append(task_of(command, arguments, facts, self._secret, step.trace))
+                    task = task_of(command, arguments, facts, self._secret, step.trace)
+                    held = not self._admit(task.function)
+                    step.tasks.append(msgspec.structs.replace(task, held=held) if held else task)
             step.family = await self._relations.of(step)
         finally:
             span.end()

@@ -13,8 +13,8 @@ Known = tuple[str, FunctionSpec]
 """A function and its owner: `_` or a tenant."""
 
 
-class LostTask(msgspec.Struct, frozen=True):
-    """A task to send again; `send` counts the sends after the first."""
+class StoredTask(msgspec.Struct, frozen=True):
+    """A task to send, or to send again; `send` counts the sends after the first."""
 
     run: UUID
     path: str

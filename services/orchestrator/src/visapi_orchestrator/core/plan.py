@@ -135,6 +135,7 @@ def _plan_open_work(rows: WriteSet, step: Step) -> None:
         new.effect_key.append(task.effect_key)
         new.token.append(task.token)
         new.message.append(task.body)
+        new.held.append(task.held)
     set_now: set[str] = set()
     for command in step.answer.commands:
         match command:

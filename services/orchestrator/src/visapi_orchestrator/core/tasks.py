@@ -24,6 +24,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     token: str
     subject: str
     body: bytes
+    held: bool = False
+    """Enough of its function lie in the stream: it is sent when its tenant's turn comes."""
 
 
 def task_of(call: CallTask, arguments: Payload, facts: Facts, secret: bytes, trace: str | None) -> Outgoing:

@@ -71,6 +71,7 @@ class NewTasks:
     effect_key: list[str] = field(default_factory=_texts)
     token: list[str] = field(default_factory=_texts)
     message: list[bytes] = field(default_factory=_blobs)
+    held: list[bool] = field(default_factory=list[bool])
 
 
 @dataclass(slots=True)

@@ -15,19 +15,37 @@ where t.run = due.run and t.id = due.id
 returning t.run, t.id, (extract(epoch from t.fire_at) * 1000)::bigint as fire_at_ms
 
 -- name: claim_runs
--- Pending runs whose trigger did not come. $2: only those overdue by so many seconds.
-with due as (
-    select id from runs
-    where status = 'pending' and sweep_at <= now() - make_interval(secs => $2::float8)
-    order by sweep_at limit $1
-    for update skip locked
+-- Pending runs whose trigger did not come, or was let go; of each tenant as many as of any other. $2: only
+-- those overdue by so many seconds. Tenants are found from one to the next in runs_overdue_by_tenant.
+with recursive busy as (
+    (select tenant from runs where status = 'pending' order by tenant limit 1)
+    union all
+    select (
+        select r.tenant from runs r where r.status = 'pending' and r.tenant > b.tenant
+        order by r.tenant limit 1
+    )
+    from busy b where b.tenant is not null
+),
+due as (
+    select d.id
+    from busy b
+    cross join lateral (
+        select r.id from runs r
+        where r.status = 'pending' and r.tenant = b.tenant
+            and r.sweep_at <= now() - make_interval(secs => $2::float8)
+        order by r.sweep_at
+        limit greatest(1, $1 / (select count(*) from busy))
+        for update skip locked
+    ) as d
+    where b.tenant is not null
+    limit $1
 )
 update runs r
 set sweep_at = now() + make_interval(secs => least(60, power(2, least(r.sweeps, 5) + 1))),
     sweeps = least(r.sweeps + 1, 1000)
 from due
 where r.id = due.id
-returning r.id
+returning r.id, r.tenant
 
 -- name: claim_inbox
 with due as (

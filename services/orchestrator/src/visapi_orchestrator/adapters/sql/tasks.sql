@@ -37,9 +37,9 @@ where (run, path) in (
 )
 
 -- name: expose_tasks
--- The stream was lost: every open task is due for a look now.
+-- The stream was lost: every task that was sent is due for a look now.
 update tasks set sweep_at = now(), sweeps = 0
-where state in ('queued', 'started')
+where state in ('queued', 'started') and sent_at is not null
     and (heartbeat_at is null or heartbeat_at < now() - interval '10 seconds')
 
 -- name: beat
@@ -58,3 +58,51 @@ where t.run = c.run and t.path = c.path and t.attempt = c.attempt and t.state = 
 select t.run, t.path, t.attempt, case when t.state = 'started' then t.claimed_by end as claimed_by
 from unnest($1::uuid[], $2::text[], $3::int[]) as c (run, path, attempt)
 join tasks t on t.run = c.run and t.path = c.path and t.attempt = c.attempt
+
+-- name: held_functions
+-- Functions of which tasks are held back, from the ends of tasks_held alone.
+with recursive held as (
+    (select function from tasks where sent_at is null order by function limit 1)
+    union all
+    select (
+        select t.function from tasks t where t.sent_at is null and t.function > h.function
+        order by t.function limit 1
+    )
+    from held h where h.function is not null
+)
+select function from held where function is not null
+
+-- name: held_tenants
+-- Whose tasks of a function are held back, with at most $2 of each.
+with recursive held as (
+    (select tenant from tasks where sent_at is null and function = $1 order by tenant limit 1)
+    union all
+    select (
+        select t.tenant from tasks t where t.sent_at is null and t.function = $1 and t.tenant > h.tenant
+        order by t.tenant limit 1
+    )
+    from held h where h.tenant is not null
+)
+select h.tenant, (
+    select count(*) from (
+        select from tasks t where t.sent_at is null and t.function = $1 and t.tenant = h.tenant limit $2
+    ) as few
+) as waiting
+from held h where h.tenant is not null
+
+-- name: release_tasks
+-- So many of each tenant's tasks of a function as are allotted, in their order.
+with due as (
+    select d.run, d.path
+    from unnest($2::text[], $3::int[]) as a (tenant, number)
+    cross join lateral (
+        select t.run, t.path from tasks t
+        where t.sent_at is null and t.function = $1 and t.tenant = a.tenant
+        order by t.ready_at limit a.number
+        for update skip locked
+    ) as d
+)
+update tasks t set sent_at = now(), sweep_at = now() + interval '2 seconds'
+from due
+where t.run = due.run and t.path = due.path
+returning t.run, t.path, t.attempt, t.sweeps, t.token, t.message

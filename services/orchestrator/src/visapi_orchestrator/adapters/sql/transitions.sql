@@ -76,19 +76,24 @@ written as (
 ),
 tasks_put as (
     insert into tasks (
-        run, path, attempt, tenant, function, effect_key, token, message, priority, partition, sweep_at
+        run, path, attempt, tenant, function, effect_key, token, message, priority, partition, ready_at,
+        sweep_at, sent_at
     )
+    -- What is held back is no concern of the sweep.
     select
         d.id, t.path, t.attempt, d.tenant, t.function, t.effect_key, t.token, t.message, d.priority,
-        get_byte(uuid_send(d.id), 15) & 63, now() + interval '2 seconds'
-    from unnest($16::uuid[], $17::text[], $18::int[], $19::text[], $20::text[], $21::text[], $22::bytea[])
-        as t (run, path, attempt, function, effect_key, token, message)
+        get_byte(uuid_send(d.id), 15) & 63, now() - d.priority * interval '1 minute',
+        case when t.held then 'infinity' else now() + interval '2 seconds' end,
+        case when not t.held then now() end
+    from unnest(
+        $16::uuid[], $17::text[], $18::int[], $19::text[], $20::text[], $21::text[], $22::bytea[], $31::bool[]
+    ) as t (run, path, attempt, function, effect_key, token, message, held)
     join live d on d.id = t.run
     on conflict (run, path) do update set
         attempt = excluded.attempt, function = excluded.function, effect_key = excluded.effect_key,
-        token = excluded.token, message = excluded.message, ready_at = now(), state = 'queued',
-        claimed_by = null, heartbeat_at = null, sweep_at = excluded.sweep_at, sweeps = 0,
-        created_at = now(), sent_at = now()
+        token = excluded.token, message = excluded.message, ready_at = excluded.ready_at,
+        state = 'queued', claimed_by = null, heartbeat_at = null, sweep_at = excluded.sweep_at, sweeps = 0,
+        created_at = now(), sent_at = excluded.sent_at
 ),
 tasks_gone as (
     delete from tasks t using unnest($23::uuid[], $24::text[]) as g (run, path), live d

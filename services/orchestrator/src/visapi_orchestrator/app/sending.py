@@ -1,0 +1,20 @@
+"""Publishes tasks that PostgreSQL gave: those that were lost, and those that were held back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from visapi_orchestrator.core.open_tasks import StoredTask
+
+
+class Publisher(Protocol):
+    def publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None: ...
+
+
+def send(publisher: Publisher, subject: str, tasks: Sequence[StoredTask]) -> None:
+    """Raises `TransientFault` without a connection; the sweep sends them then."""
+    for task in tasks:
+        # Another id per send: within its window the stream drops a repeated one silently.
+        headers = {"Nats-Msg-Id": f"{task.run}:{task.token[:16]}:{task.send}"}
+        if task.trace is not None:
+            headers["traceparent"] = task.trace
+        publisher.publish(subject, task.body, headers)

@@ -1,0 +1,174 @@
+"""A tenant that wants much does not keep the others waiting, and what waits for its turn is not lost."""
+
+import asyncio
+from collections import Counter
+
+from kit.orchestration import Stack, completed, eventually
+from visapi_common.contracts import subjects
+from visapi_common.contracts.engine_messages import TaskResult
+from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.runtime.service import Lifecycle
+from visapi_orchestrator.core.turns import Window
+
+BIG, SMALL = "big", "small"
+RENDER = "do: [{page: {call: pdf.render, with: {html: '<p>x</p>'}}}]"
+PLAIN = "do: [{a: {set: {x: 1}}}]"
+
+
+class Slow:
+    """A worker that does two at once, each in 5 ms."""
+
+    def __init__(self) -> None:
+        self._hands = asyncio.Semaphore(2)
+        self.done: list[str] = []
+        self.keys: Counter[str] = Counter()
+
+    async def __call__(self, task: TaskMessage) -> TaskResult:
+        async with self._hands:
+            await asyncio.sleep(0.005)
+        self.done.append(task.tenant)
+        self.keys[task.effect_key] += 1
+        return completed(task)
+
+
+async def tenants(stack: Stack, do: str) -> None:
+    for tenant in (BIG, SMALL):
+        await stack.gateway.pool.execute("insert into tenants (id) values ($1)", tenant)
+        await stack.gateway.deploy("flow", do, tenant=tenant)
+
+
+async def ended(stack: Stack, tenant: str, number: int) -> bool:
+    count = "select count(*) from runs_done where tenant = $1 and status = 'completed'"
+    return await stack.gateway.pool.fetchval(count, tenant) >= number
+
+
+async def backlog(stack: Stack, number: int, *, announce: bool = True) -> None:
+    for _ in range(number):
+        await stack.gateway.start("flow", tenant=BIG, announce=announce)
+
+
+async def held(stack: Stack) -> int:
+    return await stack.gateway.pool.fetchval("select count(*) from tasks where sent_at is null")
+
+
+async def held_are(stack: Stack, number: int) -> bool:
+    return await held(stack) == number
+
+
+async def test_a_call_of_one_tenant_does_not_wait_behind_all_those_of_another(stack: Stack):
+    await tenants(stack, RENDER)
+    slow = Slow()
+    async with stack.orchestrator() as lifecycle:
+        await stack.worker("pdf.render", answer=slow, owner=subjects.BUILTIN, at_once=4)
+        await backlog(stack, 500)
+        await eventually(lambda: held(stack))
+        for number in range(1, 6):
+            before = len(slow.done)
+            await stack.gateway.start("flow", tenant=SMALL)
+            await eventually(lambda number=number: ended(stack, SMALL, number))
+            # What lay in the stream and in the worker's hands, and some while its run was begun.
+            assert slow.done[before:].index(SMALL) < 80
+        assert not await ended(stack, BIG, 400)
+        assert await eventually(lambda: ended(stack, BIG, 500))
+        assert set(slow.keys.values()) == {1}
+        assert total(lifecycle, "visapi_tasks_held_total") > 300
+
+
+async def test_two_orchestrators_release_each_task_once(stack: Stack):
+    await tenants(stack, RENDER)
+    slow = Slow()
+    async with stack.orchestrator(), stack.orchestrator():
+        await stack.worker("pdf.render", answer=slow, owner=subjects.BUILTIN, at_once=4)
+        await backlog(stack, 300)
+        for _ in range(20):
+            await stack.gateway.start("flow", tenant=SMALL)
+        assert await eventually(lambda: ended(stack, SMALL, 20))
+        assert await eventually(lambda: ended(stack, BIG, 300))
+        assert set(slow.keys.values()) == {1}
+
+
+async def test_held_tasks_survive_the_orchestrator_and_the_stream(stack: Stack):
+    await tenants(stack, RENDER)
+    slow = Slow()
+    async with stack.orchestrator():
+        await backlog(stack, 100)
+        # No worker is there: some lie in the stream, the others are held back.
+        await eventually(lambda: held_are(stack, 100 - Window.FREE))
+    bus = await stack.bus()
+    await bus.request(f"$JS.API.STREAM.DELETE.{subjects.STREAM_TASKS}", b"", 2.0)
+    async with stack.orchestrator():
+        await stack.worker("pdf.render", answer=slow, owner=subjects.BUILTIN, at_once=4)
+        assert await eventually(lambda: ended(stack, BIG, 100), within_s=30)
+        assert await held(stack) == 0
+
+
+async def test_the_higher_priority_of_a_tenant_goes_first_and_age_makes_up_for_it(stack: Stack):
+    await tenants(stack, RENDER)
+    slow = Slow()
+    await backlog(stack, 60)
+    set_priority = (
+        "update runs set priority = case when get_byte(uuid_send(id), 15) % 2 = 0 then 9 else 1 end"
+    )
+    await stack.gateway.pool.execute(set_priority)
+    async with stack.orchestrator():
+        await eventually(lambda: held_are(stack, 60 - Window.FREE))
+        order = [
+            row["priority"]
+            for row in await stack.gateway.pool.fetch(
+                "select priority from tasks where sent_at is null order by ready_at"
+            )
+        ]
+        assert order == sorted(order, reverse=True)
+        # Nine minutes later a task of priority 1 stands before a new one of priority 9.
+        age = "update tasks set ready_at = ready_at - interval '9 minutes' where sent_at is null and priority = 1"
+        await stack.gateway.pool.execute(age)
+        first = "select priority from tasks where sent_at is null order by ready_at limit 1"
+        assert await stack.gateway.pool.fetchval(first) == 1
+    assert slow.done == []
+
+
+async def test_a_run_of_one_tenant_does_not_wait_behind_all_those_that_another_started(stack: Stack):
+    await tenants(stack, PLAIN)
+    gateway = stack.gateway
+    triggers = [gateway.trigger("flow", tenant=BIG) for _ in range(4000)]
+    for trigger in triggers:
+        await gateway.accept(trigger)
+    await gateway.pool.execute("update runs set sweep_at = now() + interval '10 s'")
+    async with stack.orchestrator() as lifecycle:
+        await eventually(lambda: asyncio.sleep(0, lifecycle.readiness.ready))
+        # They took a while to accept; none of them is overdue yet.
+        await gateway.pool.execute("update runs set sweep_at = now() + interval '3 s'")
+        for trigger in triggers:
+            gateway.announce(trigger)
+        late = gateway.trigger("flow", tenant=SMALL)
+        await gateway.accept(late)
+        gateway.announce(late)
+        assert await eventually(lambda: ended(stack, BIG, 4000), within_s=60)
+        assert await done_before(stack, SMALL) < 2000
+        assert total(lifecycle, "visapi_triggers_let_go_total") > 500
+
+
+def total(lifecycle: Lifecycle, name: str) -> float:
+    """A counter, over its labels."""
+    samples = (sample for family in lifecycle.metrics.registry.collect() for sample in family.samples)
+    return sum(sample.value for sample in samples if sample.name == name)
+
+
+async def done_before(stack: Stack, tenant: str) -> int:
+    """How many runs of others ended before the tenant's."""
+    first = "(select min(ended_at) from runs_done where tenant = $1)"
+    count = f"select count(*) from runs_done where tenant <> $1 and ended_at < {first}"
+    return await stack.gateway.pool.fetchval(count, tenant)
+
+
+async def test_pending_runs_are_found_tenant_by_tenant(stack: Stack):
+    await tenants(stack, PLAIN)
+    await backlog(stack, 3000, announce=False)
+    await stack.gateway.start("flow", tenant=SMALL, announce=False)
+    await stack.gateway.pool.execute(
+        "update runs set sweep_at = now() - interval '1 minute' where tenant = 'big'"
+    )
+    await stack.gateway.pool.execute("update runs set sweep_at = now() where tenant = 'small'")
+    async with stack.orchestrator():
+        assert await eventually(lambda: ended(stack, BIG, 3000), within_s=60)
+        assert await done_before(stack, SMALL) < 2000

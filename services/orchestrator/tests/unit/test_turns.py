@@ -1,0 +1,115 @@
+"""Turns among tenants: none waits behind another's whole backlog, and nothing is lost on the way."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visapi_orchestrator.core.turns import TurnQueue, Window, allot
+
+TENANTS = st.sampled_from(["a", "b", "c", "d"])
+
+
+def test_one_of_each_tenant_is_taken_in_turn() -> None:
+    queue = TurnQueue[str]()
+    for item in ("a1", "a2", "a3", "b1", "c1", "c2"):
+        queue.put(item[0], item)
+    assert queue.take(4) == ["a1", "b1", "c1", "a2"]
+    assert queue.take(9) == ["c2", "a3"]
+    assert len(queue) == 0
+
+
+def test_who_comes_later_waits_for_one_turn_only() -> None:
+    queue = TurnQueue[str]()
+    for n in range(1000):
+        queue.put("a", f"a{n}")
+    queue.take(10)
+    queue.put("b", "b0")
+    assert "b0" in queue.take(2)
+
+
+@given(st.lists(st.one_of(TENANTS, st.integers(1, 5))))
+def test_each_tenants_own_order_is_kept_and_nothing_is_lost(steps: list[str | int]) -> None:
+    queue = TurnQueue[tuple[str, int]]()
+    put: list[tuple[str, int]] = []
+    taken: list[tuple[str, int]] = []
+    for step in steps:
+        if isinstance(step, int):
+            taken += queue.take(step)
+        else:
+            put.append((step, len(put)))
+            queue.put(step, put[-1])
+        assert len(queue) == len(put) - len(taken)
+    taken += queue.take(len(put))
+    for tenant in "abcd":
+        assert [one for one in taken if one[0] == tenant] == [one for one in put if one[0] == tenant]
+
+
+@given(st.dictionaries(TENANTS, st.integers(1, 20)), st.integers(0, 40), st.one_of(st.just(""), TENANTS))
+def test_shares_differ_by_one_at_most_but_for_want_of_tasks(
+    waiting: dict[str, int], room: int, last: str
+) -> None:
+    shares, _ = allot(waiting, room, last)
+    assert sum(shares.values()) == min(room, sum(waiting.values()))
+    for one, most in waiting.items():
+        mine = shares.get(one, 0)
+        assert mine <= most
+        assert mine == most or all(mine >= other - 1 for other in shares.values())
+
+
+def test_with_room_for_one_each_comes_in_turn() -> None:
+    last, served = "", list[str]()
+    for _ in range(6):
+        shares, last = allot({"a": 9, "b": 9, "c": 9}, 1, last)
+        served += shares
+    assert served == ["a", "b", "c"] * 2
+
+
+def test_a_short_burst_is_sent_at_once() -> None:
+    window = Window()
+    assert all(window.admit() for _ in range(Window.FREE))
+    assert not window.admit()
+
+
+def test_while_tasks_are_held_back_new_ones_are_too() -> None:
+    window = Window()
+    for _ in range(Window.FREE + 1):
+        window.admit()
+    assert window.seen(0) == window.size
+    assert not window.admit()
+    for _ in range(Window.CERTAIN):
+        assert window.holding
+        window.found_none()
+    assert window.admit()
+
+
+def test_a_task_that_is_held_while_none_was_found_keeps_the_window_held() -> None:
+    window = Window()
+    window.hold()
+    for _ in range(Window.CERTAIN - 1):
+        window.found_none()
+    assert not window.admit()
+    window.found_none()
+    assert window.holding
+
+
+def test_the_window_grows_while_workers_wait_and_shrinks_while_tasks_do() -> None:
+    window = Window()
+    window.hold()
+    for size in (8, 16, 32, 64):
+        room = window.seen(0)
+        assert room == size
+        window.released(room)
+    for _ in range(50):
+        window.released(window.seen(window.size))
+    assert window.size == Window.LEAST
+
+
+@given(st.lists(st.integers(0, 2000), max_size=50))
+def test_there_is_never_room_for_more_than_the_window(lying: list[int]) -> None:
+    window = Window()
+    window.hold()
+    for number in lying:
+        room = window.seen(number)
+        assert 0 <= room <= Window.MOST
+        assert Window.LEAST <= window.size <= Window.MOST
+        assert number + room <= max(number, window.size)
+        window.released(room)
