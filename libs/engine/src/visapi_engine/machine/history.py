@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.runs import TaskRef
+from visapi_common.core.large_values import Structure
 
 WORKFLOW_STARTED = "workflow.started"
 WORKFLOW_SUSPENDED = "workflow.suspended"
@@ -25,6 +26,9 @@ TASK_COMPLETED = "task.completed"
 TASK_FAULTED = "task.faulted"
 TASK_CANCELLED = "task.cancelled"
 TASK_SKIPPED = "task.skipped"
+
+STRUCTURE: Structure = {"*": {"task": None, "data": {"error": None, "correlationKeys": None}}}
+"""What of an encoded list of items stays in its row: all but outputs. Lifecycle events need the rest."""
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):

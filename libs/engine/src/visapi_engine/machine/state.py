@@ -14,6 +14,7 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
+from visapi_common.core.large_values import Structure
 from visapi_engine.definition.program import Flow
 from visapi_engine.machine.events import Told
 
@@ -272,6 +273,23 @@ class State(msgspec.Struct, omit_defaults=True):
     """Of a workflow with flow control."""
     v: int = STATE_VERSION
 
+
+_FRAMES: Structure = {
+    "*": {"queue": {}, "error": {}, "failed": {"*": {"error": {}}}, "attempts": None, "closing": None}
+}
+_AGENDA: Structure = {"*": {}}
+STRUCTURE: Structure = {
+    "frames": _FRAMES,
+    "agenda": _AGENDA,
+    "deferred": {"*": {}},
+    "resume": {"frames": _FRAMES, "agenda": _AGENDA, "failed": {}},
+    "attributes": {},
+    "attempts": None,
+    "admission": None,
+}
+"""What of a state stays in its row, and can be decoded without the values that are taken out of it. What
+loses members at its beginning (a queue, the agenda) stands here too: its pieces would all be new each time.
+"""
 
 _decoder = msgspec.json.Decoder(State)
 _encoder = msgspec.json.Encoder()
