@@ -90,8 +90,7 @@ def sealed(small: bytes, taken: Sequence[Taken], refs: Mapping[bytes, Payload]) 
     large: list[Large] = []
     for at, n, value in taken:
         where = refs[value]
-        assert where.ref is not None and where.size is not None and where.sha256 is not None
-        large.append(Large(at, n, where.ref, where.size, where.sha256))
+        large.append(Large(at, n, where.ref or "", where.size or 0, where.sha256 or ""))
     return _encode(Envelope(large, msgspec.Raw(small)))
 
 
@@ -197,11 +196,11 @@ def _filled(text: bytes, taken: list[Taken]) -> bytes:
     keys, values = _members(text)
     deeper: list[Taken] = []
     for one in taken:
+        place = one.at[0]
         if len(one.at) > 1 or not one.n:
             deeper.append(one)
             continue
         more_keys, more = _members(one.value)
-        place = one.at[0]
         if len(more) != one.n or place > len(values) or (more_keys is None) != (keys is None):
             raise ValueError(f"{one.n} members were taken out at {place} of {len(values)}; not {len(more)}")
         values[place:place] = more

@@ -19,6 +19,8 @@ from visapi_orchestrator.app.event_intake import EventIntake, EventSource, Intak
 from visapi_orchestrator.app.flow_sweep import FlowRows, keep_admitting
 from visapi_orchestrator.app.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.app.intake import Intake
+from visapi_orchestrator.app.known_payloads import KnownPayloads
+from visapi_orchestrator.app.large_values import LargeValues
 from visapi_orchestrator.app.lifecycle_relay import History, LifecycleRelay, LifecycleStream
 from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger, Monotonic, Payloads, Publisher
@@ -127,10 +129,12 @@ class Orchestrator:
         self._retention = Retention(world.retention, tuning.retention_days)
         self._releases = Releases(world.tasks, world.streams, world.bus, metrics)
         self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
+        payloads = KnownPayloads(world.payloads, world.monotonic)
         tools = Tools(
             ledger=world.ledger,
             engine=world.engine,
-            values=ValueReader(world.payloads),
+            values=ValueReader(payloads),
+            large=LargeValues(payloads),
             outbox=Outbox(world.bus, metrics),
             admit=self._releases.admit,
             clock=self._clock,

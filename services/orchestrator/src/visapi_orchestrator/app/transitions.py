@@ -23,7 +23,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
-from visapi_common.core.errors import Fault, PermanentFault, UnknownFault
+from visapi_common.core.errors import Fault, PermanentFault, ProblemError, UnknownFault
 from visapi_common.core.secret_handles import run_key
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
@@ -33,8 +33,10 @@ from visapi_engine.machine.events import EngineFailed, Event
 from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.app.counting import count_steps
 from visapi_orchestrator.app.database_clock import DatabaseClock
+from visapi_orchestrator.app.large_values import LargeValues
 from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger
+from visapi_orchestrator.app.receipts import acknowledge, hand_back
 from visapi_orchestrator.app.relations import Relations
 from visapi_orchestrator.app.values import ValueReader
 from visapi_orchestrator.core.events import events_of
@@ -47,7 +49,6 @@ from visapi_orchestrator.core.tasks import task_of
 from visapi_orchestrator.core.write_set import WriteSet
 
 ROUNDS = 5
-HAND_BACK_S = 1.0
 _encode = msgspec.json.Encoder().encode
 
 Batch = list[Said]
@@ -63,6 +64,7 @@ class Tools:
     ledger: Ledger
     engine: Engine
     values: ValueReader
+    large: LargeValues
     outbox: Outbox
     admit: Callable[[str], bool]
     clock: DatabaseClock
@@ -81,6 +83,7 @@ class Transitions:
         self._ledger = tools.ledger
         self._engine = tools.engine
         self._values = tools.values
+        self._large = tools.large
         self._outbox = tools.outbox
         self._admit = tools.admit
         self._clock = tools.clock
@@ -110,11 +113,11 @@ class Transitions:
                 pending = await self._round(pending, unread_yet=round_number == 0)
         except Fault as fault:
             self._log.warning("batch_handed_back", runs=len(pending), detail=str(fault))
-            _hand_back(pending)
+            hand_back(pending)
             return False
         if pending:
             self._log.warning("runs_contended", runs=len(pending))
-        _hand_back(pending)
+        hand_back(pending)
         return True
 
     async def _round(self, batch: Batch, *, unread_yet: bool) -> Batch:
@@ -132,7 +135,7 @@ class Transitions:
             else:
                 self._settle_unchanged(step)
         if to_write:
-            again += await self._write(to_write)
+            again += await self._store(to_write)
         return again
 
     async def _facts(self, batch: Batch, *, unread_yet: bool) -> dict[UUID, Facts]:
@@ -154,6 +157,7 @@ class Transitions:
                 self._clock.heard(loaded.now_ms)
             known.update(loaded.facts)
             known.update(await self._revived([said for said in unread if said.run not in known]))
+            known = await self._large.restore(known)
         return known
 
     async def _revived(self, absent: Batch) -> dict[UUID, Facts]:
@@ -172,7 +176,7 @@ class Transitions:
         if claimed:
             await self._ledger.forget(claimed)
         self._metrics.messages_stale.labels("ended").inc(sum(said.messages for said in absent))
-        _acknowledge(absent)
+        acknowledge(absent)
 
     async def _fold(self, batch: Batch, known: dict[UUID, Facts]) -> list[Step]:
         works: dict[UUID, tuple[Said, Facts, list[Event]]] = {}
@@ -201,7 +205,7 @@ class Transitions:
         )
 
     async def _events(self, said: Said, facts: Facts, now_ms: int) -> list[Event]:
-        values = await self._values.resolve(said, facts)
+        values = facts.lost.error if facts.lost else await self._values.resolve(said, facts)
         if isinstance(values, WorkflowError):
             return [EngineFailed(now_ms=now_ms, run=str(facts.run), error=_encode(values))]
         return events_of(said, facts, values, now_ms)
@@ -222,9 +226,21 @@ class Transitions:
                     held = not self._admit(task.function)
                     step.tasks.append(msgspec.structs.replace(task, held=held) if held else task)
             step.family = await self._relations.of(step)
+        except ProblemError as problem:
+            step.refused = problem.detail
         finally:
             span.end()
         return step
+
+    async def _store(self, steps: list[Step]) -> Batch:
+        """Store large values, then write; return what must be folded again."""
+        await self._large.store(steps)
+        storable = [step for step in steps if step.refused is None]
+        again = await self._write(storable) if storable else []
+        for step in steps:
+            if step.refused is not None:
+                again += await self._fault_run(step, step.refused)
+        return again
 
     async def _write(self, steps: list[Step]) -> Batch:
         """Write steps in one transaction; return what must be folded again."""
@@ -246,7 +262,7 @@ class Transitions:
                 self._settle(step, age_s)
             elif step.facts.run in written.verdict.waiting:
                 # It stands in line; whoever makes room for it wakes it.
-                _acknowledge([step.said])
+                acknowledge([step.said])
             elif step.facts.run in written.verdict.rejected:
                 again += await self._fail(step, rejection(step.facts))
             else:
@@ -276,11 +292,8 @@ class Transitions:
         for step in steps:
             stands = now.get(step.facts.run)
             ours = stands is not None and stands.revision == step.facts.revision + 1
-            if (
-                ours
-                and stands is not None
-                and stands.state == (None if step.answer.ended else step.answer.state)
-            ):
+            wrote = None if step.answer.ended else step.stored_state
+            if ours and stands is not None and stands.state == wrote:
                 self._settle(step, 0.0)
             else:
                 again.append(step.said)
@@ -294,27 +307,27 @@ class Transitions:
             for step in steps:
                 again += await self._write([step])
             return again
-        return await self._fault_run(steps[0], fault)
+        return await self._fault_run(steps[0], str(fault))
 
-    async def _fault_run(self, step: Step, fault: PermanentFault) -> Batch:
-        """A run whose row PostgreSQL refuses cannot go on: it faults, with the reason."""
+    async def _fault_run(self, step: Step, detail: str) -> Batch:
+        """A run whose row is refused cannot go on: it faults, with the reason."""
         if any(isinstance(event, EngineFailed) for event in step.events):
-            self._log.error("run_refused", run=str(step.facts.run), detail=str(fault))
-            _hand_back([step.said], delay_s=60.0)
+            self._log.error("run_refused", run=str(step.facts.run), detail=detail)
+            hand_back([step.said], delay_s=60.0)
             return []
-        return await self._fail(step, standard_error("runtime", 500, title="Not storable", detail=str(fault)))
+        return await self._fail(step, standard_error("runtime", 500, title="Not storable", detail=detail))
 
     async def _fail(self, step: Step, error: WorkflowError) -> Batch:
         """End a run with an error of ours, in place of the step."""
         event = EngineFailed(now_ms=self._clock.now_ms(), run=str(step.facts.run), error=_encode(error))
         again: Batch = []
         async for answer in self._engine.advance([self._work(step.facts, [event])]):
-            again += await self._write([await self._prepare(Step(step.said, step.facts, [event], answer))])
+            again += await self._store([await self._prepare(Step(step.said, step.facts, [event], answer))])
         return again
 
     def _settle(self, step: Step, age_s: float) -> None:
         self._outbox.announce(step)
-        _acknowledge([step.said])
+        acknowledge([step.said])
         answer = step.answer
         if answer.ended:
             self._metrics.run_seconds.labels(answer.status).observe(age_s)
@@ -323,7 +336,7 @@ class Transitions:
 
     def _settle_unchanged(self, step: Step) -> None:
         self._metrics.messages_stale.labels("duplicate").inc(step.said.messages)
-        _acknowledge([step.said])
+        acknowledge([step.said])
 
 
 def _silent(said: Said, facts: Facts, events: list[Event]) -> Step:
@@ -333,15 +346,3 @@ def _silent(said: Said, facts: Facts, events: list[Event]) -> Step:
         run=facts.run, status=facts.status, state=facts.state, first_seq=facts.seq + 1, seq=facts.seq
     )
     return Step(said, facts, events, answer)
-
-
-def _acknowledge(batch: Batch) -> None:
-    for said in batch:
-        for receipt in said.receipts:
-            receipt.ack()
-
-
-def _hand_back(batch: Batch, delay_s: float = HAND_BACK_S) -> None:
-    for said in batch:
-        for receipt in said.receipts:
-            receipt.nak(delay_s)

@@ -7,6 +7,7 @@ import msgspec
 
 from visapi_common.contracts.engine_messages import InboxKind, Trigger, WorkflowRef
 from visapi_common.contracts.payloads import Payload
+from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
 
 BY_PARENT = "parent"
@@ -19,6 +20,13 @@ class InboxRow(msgspec.Struct, frozen=True):
     key: str
     kind: InboxKind
     body: bytes
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """A state whose large values cannot be read, as it is stored, and why."""
+
+    stored: bytes
+    error: WorkflowError
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -44,6 +52,8 @@ class Facts(msgspec.Struct, frozen=True):
     parent: UUID | None = None
     parent_path: str | None = None
     trusted: bool = True
+    lost: Lost | None = None
+    """Set when `state` is only what is left of a state."""
 
 
 def facts_of(trigger: Trigger) -> Facts:

@@ -13,6 +13,7 @@ import msgspec
 
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.runs import TaskRef
+from visapi_common.core.large_values import opened
 from visapi_orchestrator.core.arriving import Arrived
 
 PREFIX = "io.serverlessworkflow."
@@ -108,7 +109,7 @@ def events_of(
         teller = tellers.get(row.run)
         if teller is None:
             continue
-        for item in _items(row.items):
+        for item in _read(row.items):
             of, _, happened = item.type.partition(".")
             if happened in _WHEN and (tasks or of == "workflow"):
                 event = _event(row, teller, item, happened)
@@ -118,8 +119,22 @@ def events_of(
 
 def first_time_of(row: HistoryRow) -> str | None:
     """When the first item of a row happened, in RFC 3339."""
-    items = _items(row.items)
+    items = _read(row.items)
     return items[0].time if items else None
+
+
+def _read(stored: bytes) -> list[_Item]:
+    """Items; an output of which something lies in the artifact store is too large for an event anyhow."""
+    envelope = opened(stored)
+    if envelope is None:
+        return _items(stored)
+    items = _items(envelope.of)
+    for place in {large.at[0] for large in envelope.large}:
+        data = items[place].data
+        assert data is not None, "something was taken out of an item without data"
+        less = msgspec.structs.replace(data, output=msgspec.UNSET)
+        items[place] = msgspec.structs.replace(items[place], data=less)
+    return items
 
 
 def _event(row: HistoryRow, teller: Teller, item: _Item, happened: str) -> Arrived:

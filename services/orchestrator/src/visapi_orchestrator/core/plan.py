@@ -35,8 +35,8 @@ _POISON_TITLE = "Poison task"
 class Step:
     """One run's transition: what was said, what was known, what the engine answered.
 
-    The payload columns and tasks are prepared before planning, because packing large ones needs
-    the artifact store.
+    The payload columns, tasks and small documents are prepared before planning, because packing large
+    values needs the artifact store.
     """
 
     said: Said
@@ -49,6 +49,15 @@ class Step:
     """What concerns others, where anything does."""
     trace: str | None = None
     """The traceparent of this transition, for whoever works on its tasks."""
+    small_state: bytes | None = None
+    small_items: bytes | None = None
+    """State and history as their rows take them, where large values were taken out."""
+    refused: str | None = None
+    """Why it cannot be written: a value of it is larger than any may be."""
+
+    @property
+    def stored_state(self) -> bytes:
+        return self.answer.state if self.small_state is None else self.small_state
 
     @property
     def changes(self) -> bool:
@@ -101,7 +110,7 @@ def _plan_run(rows: WriteSet, step: Step) -> None:
         ended.seq.append(answer.seq)
         ended.output.append(step.output)
         ended.error.append(answer.error)
-        ended.resume.append(answer.state if answer.retryable else None)
+        ended.resume.append(step.stored_state if answer.retryable else None)
         for command in answer.commands if answer.retryable else []:
             if isinstance(command, DropTask) and command.cancelled:
                 rows.cancelled.add(facts.run, command.path)
@@ -111,7 +120,7 @@ def _plan_run(rows: WriteSet, step: Step) -> None:
         live.revision.append(facts.revision)
         live.status.append(answer.status)
         live.seq.append(answer.seq)
-        live.state.append(answer.state)
+        live.state.append(step.stored_state)
     if answer.attributes is not None:
         rows.attributes.run.append(facts.run)
         rows.attributes.revision.append(facts.revision)
@@ -121,7 +130,7 @@ def _plan_run(rows: WriteSet, step: Step) -> None:
         history.run.append(facts.run)
         history.first_seq.append(answer.first_seq)
         history.last_seq.append(answer.seq)
-        history.items.append(answer.items_json)
+        history.items.append(answer.items_json if step.small_items is None else step.small_items)
 
 
 def _plan_open_work(rows: WriteSet, step: Step) -> None:
