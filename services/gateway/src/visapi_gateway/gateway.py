@@ -54,6 +54,7 @@ from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.simulate import Simulations
 from visapi_gateway.app.start_run import StartRun
 from visapi_gateway.app.system import System
+from visapi_gateway.app.whole_items import WholeItems
 from visapi_gateway.core.rates import Limit
 from visapi_gateway.http.access_log import AccessLog, NoAccessLog
 from visapi_gateway.http.api import Surroundings, UseCases, build_api
@@ -107,7 +108,7 @@ class Gateway:
             keyring=self._keyring,
             start=start,
             views=views,
-            follow=FollowRun(runs, self._hub),
+            follow=FollowRun(runs, self._hub, WholeItems(payloads.unpack)),
             commands=Commands(runs, views, self._messages.hint),
             retry=retries,
             bulk=Bulk(runs, retries=retries, repeat=repeat, ids=ids, clock=clock, hint=self._messages.hint),

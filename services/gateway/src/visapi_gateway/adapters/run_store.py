@@ -5,25 +5,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.dead_letters import DeadLetterView
+from visapi_common.core.large_values import small_part
 from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.adapters.run_filters import PLAN_ANEW, Narrowing, narrow, workflows_named
 from visapi_gateway.app.command_run import Order, Resolution
-from visapi_gateway.app.follow_run import Head, Item
+from visapi_gateway.app.follow_run import Head
 from visapi_gateway.app.run_views import RunRow
 from visapi_gateway.core.audit import AuditEntry
+from visapi_gateway.core.history_items import StoredItem, numbered
 from visapi_gateway.core.run_filters import RunFilter
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/runs.sql")
 LIST_RUNS = _SQL["list_runs"]
 COUNT_RUNS = _SQL["count_runs"]
 _LETTERS = load_queries("visapi_gateway.adapters", "sql/dead_letters.sql")
-
-_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class RunStore:
@@ -58,13 +56,14 @@ class RunStore:
         rows = await self._read(tenant, _SQL["run_head"], run, tenant)
         return Head(rows[0]["status"], rows[0]["seq"]) if rows else None
 
-    async def history(self, tenant: str, run: UUID, after: int, rows: int) -> Sequence[Item]:
+    async def history(self, tenant: str, run: UUID, after: int, rows: int) -> Sequence[StoredItem]:
         found = await self._read(tenant, _SQL["history"], run, tenant, after, rows)
-        return [item for row in found for item in _numbered(row) if item[0] > after]
+        items = (item for row in found for item in numbered(row["first_seq"], row["items"]))
+        return [item for item in items if item.seq > after]
 
     async def resume_point(self, tenant: str, run: UUID) -> tuple[bytes, bytes] | None:
         rows = await self._read(tenant, _SQL["resume_point"], run, tenant)
-        return (rows[0]["resume"], rows[0]["program"]) if rows else None
+        return (small_part(rows[0]["resume"]), rows[0]["program"]) if rows else None
 
     async def ended_for_good(self, tenant: str, runs: Sequence[UUID]) -> dict[UUID, str]:
         rows = await self._read(tenant, _SQL["ended_for_good"], tenant, list(runs))
@@ -109,10 +108,6 @@ class RunStore:
     async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             return await connection.fetch(query, *arguments)
-
-
-def _numbered(row: Row) -> list[Item]:
-    return [(row["first_seq"] + n, bytes(item)) for n, item in enumerate(_items(row["items"]))]
 
 
 def _letter(row: Row) -> DeadLetterView:

@@ -15,10 +15,13 @@ import msgspec
 from visapi_common.contracts.runs import ENDED
 from visapi_gateway.app.live import LiveHub
 from visapi_gateway.app.run_views import no_such_run
+from visapi_gateway.app.whole_items import WholeItems
 from visapi_gateway.core import event_stream
+from visapi_gateway.core.history_items import StoredItem
 
 PING_S = 10.0
 READ_ROWS = 100
+PAGE_BYTES = 16 * 1024 * 1024
 RETRY_MS = 1000
 RETRY_SPREAD_MS = 2000
 """Followers of a replica that stops come back spread over this time."""
@@ -38,7 +41,7 @@ class Head(msgspec.Struct, frozen=True):
 
 class HistorySource(Protocol):
     async def head(self, tenant: str, run: UUID) -> Head | None: ...
-    async def history(self, tenant: str, run: UUID, after: int, rows: int) -> Sequence[Item]:
+    async def history(self, tenant: str, run: UUID, after: int, rows: int) -> Sequence[StoredItem]:
         """Items after `after`, oldest first, of at most `rows` transitions."""
         ...
 
@@ -46,9 +49,10 @@ class HistorySource(Protocol):
 class FollowRun:
     """Reads and follows runs of a tenant."""
 
-    def __init__(self, source: HistorySource, hub: LiveHub) -> None:
+    def __init__(self, source: HistorySource, hub: LiveHub, whole: WholeItems) -> None:
         self._source = source
         self._hub = hub
+        self._whole = whole
 
     async def head(self, tenant: str, run: UUID) -> Head:
         """Raises `ProblemError` 404."""
@@ -58,15 +62,20 @@ class FollowRun:
         return head
 
     async def page(self, tenant: str, run: UUID, after: int, limit: int) -> tuple[list[Item], int | None]:
-        """At most `limit` items after `after`, and where to go on when there are more now."""
+        """At most `limit` items after `after`, and where to go on when there are more now.
+
+        They are fewer where they are large: a page holds at most `PAGE_BYTES`, or one item.
+        """
         await self.head(tenant, run)
         items: list[Item] = []
-        while len(items) <= limit:
-            more = await self._source.history(tenant, run, items[-1][0] if items else after, READ_ROWS)
-            items.extend(more)
-            if not more:
-                break
-        return items[:limit], items[limit - 1][0] if len(items) > limit else None
+        size = 0
+        while more := await self._source.history(tenant, run, items[-1][0] if items else after, READ_ROWS):
+            for item in more:
+                size += item.size
+                if len(items) == limit or (items and size > PAGE_BYTES):
+                    return items, items[-1][0]
+                items.append((item.seq, await self._whole(tenant, item)))
+        return items, None
 
     async def stream(self, tenant: str, run: UUID, after: int) -> AsyncGenerator[bytes, None]:
         """Server-sent events until the run's end, or until this replica stops."""
@@ -77,9 +86,9 @@ class FollowRun:
             while True:
                 head = await self.head(tenant, run)
                 unseen = await self._source.history(tenant, run, seen, READ_ROWS) if head.seq > seen else ()
-                for seq, item in unseen:
-                    yield event_stream.item_event(seq, item)
-                    seen, spoke_at = seq, loop.time()
+                for item in unseen:
+                    yield event_stream.item_event(item.seq, await self._whole(tenant, item))
+                    seen, spoke_at = item.seq, loop.time()
                 if unseen and head.seq > seen:
                     continue
                 if head.ended:

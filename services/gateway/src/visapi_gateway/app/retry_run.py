@@ -29,7 +29,7 @@ _LOOK_S = 0.03
 
 class RetryStore(Protocol):
     async def resume_point(self, tenant: str, run: UUID) -> tuple[bytes, bytes] | None:
-        """The state of a faulted run that can be taken up again, and its program."""
+        """The state of a faulted run that can be taken up again, without its large values; its program."""
         ...
 
     async def ended_for_good(self, tenant: str, runs: Sequence[UUID]) -> dict[UUID, str]:

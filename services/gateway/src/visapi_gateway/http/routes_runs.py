@@ -96,7 +96,8 @@ HISTORY = Operation(
     },
     description=(
         "As `text/event-stream` each item is one message with `id: <seq>`; the last one is `event: end`. "
-        "A stream goes on after `Last-Event-ID` or `?after=`."
+        "A stream goes on after `Last-Event-ID` or `?after=`. A page holds fewer items than `limit` where they "
+        "are large (16 MiB together); `next` goes on."
     ),
     scope="runs:read",
     query=HistoryQuery,
