@@ -34,6 +34,7 @@ from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
 from visapi_orchestrator.adapters.world import world_of
 from visapi_orchestrator.app.lifecycle_relay import History, LifecycleStream
 from visapi_orchestrator.app.orchestrator import Orchestrator
+from visapi_orchestrator.app.ports import Payloads
 from visapi_orchestrator.settings import OrchestratorSettings
 
 TENANT = "default"
@@ -270,7 +271,8 @@ class Stack:
     def __init__(self, database: Database, nats: NatsServer, folder: Path) -> None:
         self.database = database
         self.nats = nats
-        self._folder = folder
+        self.folder = folder
+        """Where the artifact store is."""
         self._exits = AsyncExitStack()
         self.group = asyncio.TaskGroup()
         self.gateway: MiniGateway
@@ -307,7 +309,7 @@ class Stack:
         return OrchestratorSettings(
             postgres_url=more.pop("postgres_url", self.database.orchestrator),
             nats_url=self.nats.url("orchestrator"),
-            artifacts_url=f"file://{self._folder}",
+            artifacts_url=f"file://{self.folder}",
             effect_secret=SECRET,
             handle_secret=SECRET,
             engine_processes=1,
@@ -321,6 +323,7 @@ class Stack:
         around_ledger: Callable[[PostgresLedger], Any] = lambda ledger: ledger,
         around_history: Callable[[History], Any] = lambda history: history,
         around_lifecycle: Callable[[LifecycleStream], Any] = lambda lifecycle: lifecycle,
+        around_payloads: Callable[[Payloads], Any] = lambda payloads: payloads,
         **more: Any,
     ) -> AsyncIterator[Lifecycle]:
         """An orchestrator in this process, on connections of its own, drained at the end.
@@ -335,7 +338,10 @@ class Stack:
         ledger = around_ledger(PostgresLedger(pool, RandomIds()))
         world = world_of(pool, bus, engine, settings, ledger=ledger)
         world = msgspec.structs.replace(
-            world, history=around_history(world.history), lifecycle=around_lifecycle(world.lifecycle)
+            world,
+            history=around_history(world.history),
+            lifecycle=around_lifecycle(world.lifecycle),
+            payloads=around_payloads(world.payloads),
         )
         await engine.start()
         running = asyncio.create_task(Orchestrator(world, settings, lifecycle).run())

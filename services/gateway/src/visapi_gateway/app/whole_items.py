@@ -23,11 +23,9 @@ class WholeItems:
         """The item's JSON. Raises `TransientFault`."""
         if not item.large:
             return item.text
-        values: list[bytes] = []
         try:
             async with self._room:
-                for large in item.large:
-                    values.append(await self._unpack(tenant, large.payload))
+                values = [await self._unpack(tenant, large.payload) for large in item.large]
             return whole(item, values)
         except (PermanentFault, ProblemError, ValueError) as fault:
             _log.warning("value_lost", tenant=tenant, seq=item.seq, detail=str(fault))

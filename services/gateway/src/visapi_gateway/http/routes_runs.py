@@ -96,8 +96,8 @@ HISTORY = Operation(
     },
     description=(
         "As `text/event-stream` each item is one message with `id: <seq>`; the last one is `event: end`. "
-        "A stream goes on after `Last-Event-ID` or `?after=`. A page holds fewer items than `limit` where they "
-        "are large (16 MiB together); `next` goes on."
+        "A stream goes on after `Last-Event-ID` or `?after=`. A page of large items (16 MiB "
+        "together) holds fewer than `limit`; `next` goes on."
     ),
     scope="runs:read",
     query=HistoryQuery,
