@@ -7,8 +7,11 @@ import msgspec
 import pytest
 
 from visapi_common.contracts.engine_messages import WorkflowRef
+from visapi_common.contracts.payloads import Payload
 from visapi_common.core.cloudevents import check_event
-from visapi_orchestrator.core.lifecycle import OUTPUT_BYTES_MAX, HistoryRow, Teller, events_of
+from visapi_common.core.large_values import sealed, split
+from visapi_engine.machine.history import STRUCTURE
+from visapi_orchestrator.core.lifecycle import OUTPUT_BYTES_MAX, HistoryRow, Teller, events_of, first_time_of
 
 RUN = UUID("01932f4e-7c00-7000-8000-000000000001")
 NAME = f"order-{RUN}.samples"
@@ -138,3 +141,32 @@ def test_an_error_that_no_message_could_carry_keeps_its_kind():
 def test_a_run_that_was_dropped_meanwhile_is_passed_over():
     rows = [HistoryRow(RUN, "default", "standard", b'[{"seq":1,"type":"workflow.started","time":"x"}]')]
     assert events_of(rows, {}, tasks=True) == []
+
+
+def test_an_output_in_the_artifact_store_is_left_out_and_the_rest_of_its_item_is_told():
+    items = [
+        {
+            "seq": 1,
+            "type": "task.completed",
+            "time": TIME,
+            "task": TASK,
+            "data": {"output": {"a": "x" * 90_000}},
+        },
+        {
+            "seq": 2,
+            "type": "workflow.faulted",
+            "time": TIME,
+            "data": {"error": {**ERROR, "detail": "y" * 90_000}},
+        },
+        {"seq": 3, "type": "workflow.completed", "time": TIME, "data": {"output": 1}},
+    ]
+    small, taken = split(msgspec.json.encode(items), OUTPUT_BYTES_MAX, STRUCTURE)
+    stored = sealed(small, taken, {one.value: Payload(ref="r", size=1, sha256="") for one in taken})
+    row = HistoryRow(RUN, "default", "standard", stored)
+    events = [msgspec.json.decode(event.event.body) for event in events_of([row], {RUN: TELLER}, tasks=True)]
+    assert [event["data"] for event in events] == [
+        {"workflow": NAME, "task": "/do/0/pay", "completedAt": TIME},
+        {"name": NAME, "faultedAt": TIME, "error": {**ERROR, "detail": "y" * 90_000}},
+        {"name": NAME, "completedAt": TIME, "output": 1},
+    ]
+    assert first_time_of(row) == TIME
