@@ -6,9 +6,12 @@ from typing import Any
 import msgspec
 
 from visapi_common.adapters.artifacts import PayloadStore
-from visapi_common.contracts.payloads import INLINE_LIMIT
+from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
+from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.large_values import sealed, split
 from visapi_engine.machine.history import STRUCTURE
+from visapi_engine.machine.state import STRUCTURE as STATE
+from visapi_engine.machine.state import DoFrame, Failed, ResumePoint, State, encode_state
 from visapi_gateway.app import follow_run
 
 SSE = {"Accept": "text/event-stream"}
@@ -103,3 +106,26 @@ async def test_a_reference_to_another_tenant_is_never_followed(gateway: Any, tmp
     )
     page = (await gateway.http.get(f"/v1/runs/{run}/history")).json()
     assert outputs(page["items"]) == [None]
+
+
+async def test_a_faulted_run_whose_state_has_large_values_can_be_retried(
+    gateway: Any, tmp_path: Path
+) -> None:
+    run = await begun(gateway, tmp_path)
+    failed = Failed(pointer="/do/0/greet", path="/do/0/greet", parent="", how="enter", raw={"name": SCAN})
+    state = State(
+        run=run, started=1, status=RunStatus.FAULTED, resume=ResumePoint(failed, 1, {"": DoFrame()})
+    )
+    small, taken = split(encode_state(state), INLINE_LIMIT, STATE)
+    refs = {one.value: Payload(ref=f"payloads/default/{'0' * 64}.json", size=1, sha256="0") for one in taken}
+    await gateway.db.execute(
+        "update visapi.runs_done set status = 'faulted', resume = $2 where id = $1",
+        run,
+        sealed(small, taken, refs),
+    )
+    answer = await gateway.http.post(
+        f"/v1/runs/{run}/retry", json={"reason": "mended", "input": {"name": "Ada"}}
+    )
+    assert answer.status_code == 202, answer.text
+    told = await gateway.db.fetch("select kind from visapi.inbox where run = $1", run)
+    assert [row["kind"] for row in told] == ["retry"]
