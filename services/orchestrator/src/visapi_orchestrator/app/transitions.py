@@ -6,7 +6,7 @@ The order is the protocol (DESIGN sections 2 and 3):
    issued by this process, are answered (`core.recent`); the compare-and-set on the revision tells
    whether that was right. All other runs are read together, after their messages arrived:
    a state read then has seen everything that caused the messages, so what it calls stale is stale.
-2. The engine folds each run's events into one answer.
+2. The engine folds each run's events into one answer; its large values go to the artifact store.
 3. One transaction writes all runs whose revision has not moved. The others are folded again on what
    the ledger says now, up to `ROUNDS` times; then they are handed back.
 4. Only then tasks are published, and only then messages are acknowledged. A lost commit answer is
