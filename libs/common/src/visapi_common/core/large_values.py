@@ -24,7 +24,7 @@ It stays, and so does what is None; a member that is not named is a value. `{}` 
 """
 
 DEPTH_MAX = 64
-MEMBERS_MAX = 500_000
+MEMBERS_MAX = 1_000_000
 """A value that may have more members is taken whole: to look at each would take too long."""
 _FAN = 8
 _PIECES_MAX = 64
@@ -194,23 +194,36 @@ def _filled(text: bytes, taken: list[Taken]) -> bytes:
     if not taken[0].at:
         return taken[0].value
     keys, values = _members(text)
-    deeper: list[Taken] = []
-    for one in taken:
-        place = one.at[0]
-        if len(one.at) > 1 or not one.n:
-            deeper.append(one)
-            continue
-        more_keys, more = _members(one.value)
-        if len(more) != one.n or place > len(values) or (more_keys is None) != (keys is None):
-            raise ValueError(f"{one.n} members were taken out at {place} of {len(values)}; not {len(more)}")
-        values[place:place] = more
+    runs = [one for one in taken if len(one.at) == 1 and one.n]
+    deeper = [one for one in taken if len(one.at) > 1 or not one.n]
+    if not deeper:
+        return _spliced(text[:1], _texts(keys, values), runs)
+    for at, n, value in runs:
+        more_keys, more = _members(value)
+        if len(more) != n or (more_keys is None) != (keys is None):
+            raise ValueError(f"{n} members were taken out at {at[0]}; not {len(more)}")
+        values[at[0] : at[0]] = more
         if keys is not None and more_keys is not None:
-            keys[place:place] = more_keys
+            keys[at[0] : at[0]] = more_keys
     for place, within in groupby(deeper, key=_first):
         if place >= len(values):
             raise ValueError(f"something was taken out of member {place} of {len(values)}")
         values[place] = _filled(values[place], [Taken(at[1:], n, value) for at, n, value in within])
     return _composed(keys, values)
+
+
+def _spliced(kind: bytes, texts: list[bytes], runs: list[Taken]) -> bytes:
+    """Members put back as they are; nothing else was taken out of them."""
+    parts: list[bytes] = []
+    used = place = 0
+    for at, n, value in runs:
+        upto = used + at[0] - place
+        if value[:1] != kind or not used <= upto <= len(texts):
+            raise ValueError(f"{n} members were taken out at {at[0]} of another value")
+        parts += texts[used:upto]
+        parts.append(value[1:-1])
+        used, place = upto, at[0] + n
+    return _bracketed(kind, parts + texts[used:])
 
 
 def _first(taken: Taken) -> int:
@@ -236,7 +249,15 @@ def _members(text: bytes) -> tuple[list[str] | None, list[bytes]]:
     return keys, list(map(bytes, raw))
 
 
-def _composed(keys: list[str] | None, values: list[bytes]) -> bytes:
+def _texts(keys: list[str] | None, values: list[bytes]) -> list[bytes]:
     if keys is None:
-        return b"[%b]" % b",".join(values)
-    return b"{%b}" % b",".join([b"%b:%b" % pair for pair in zip(map(_encode, keys), values, strict=True)])
+        return values
+    return [b"%b:%b" % pair for pair in zip(map(_encode, keys), values, strict=True)]
+
+
+def _composed(keys: list[str] | None, values: list[bytes]) -> bytes:
+    return _bracketed(b"[" if keys is None else b"{", _texts(keys, values))
+
+
+def _bracketed(kind: bytes, texts: list[bytes]) -> bytes:
+    return (b"[%b]" if kind == b"[" else b"{%b}") % b",".join(texts)

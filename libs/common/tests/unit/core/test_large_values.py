@@ -57,7 +57,7 @@ def test_a_list_that_grows_is_stored_about_once():
 
 
 def test_a_value_too_dense_to_look_into_is_taken_whole():
-    small, taken = cut({"context": [1] * 2_000_000})
+    small, taken = cut({"context": [1] * 2_500_000})
     assert json.loads(small) == {"context": []}
     assert [(one.at, one.n) for one in taken] == [((0,), 0)]
 
@@ -97,9 +97,13 @@ def test_a_user_cannot_forge_an_envelope():
 
 
 def test_a_value_that_is_not_what_was_taken_is_refused():
-    text = msgspec.json.encode({"context": [ROW] * 5000})
-    small, taken = lv.split(text, INLINE_LIMIT, {})
+    small, taken = lv.split(msgspec.json.encode({"context": [ROW] * 5000}), INLINE_LIMIT, {})
     with pytest.raises(ValueError, match="members were taken out"):
-        lv.join(small, [one._replace(value=b"[1,2]") for one in taken])
+        lv.join(small, [one._replace(value=b"{}") for one in taken])
+    with pytest.raises(ValueError, match="members were taken out"):
+        lv.join(small, [one._replace(at=(0, 9_000_000)) for one in taken])
+    small, taken = lv.split(msgspec.json.encode({"context": [BIG, *[ROW] * 5000]}), INLINE_LIMIT, {})
+    with pytest.raises(ValueError, match="members were taken out"):
+        lv.join(small, [one._replace(value=b"[1,2]") if one.n else one for one in taken])
     with pytest.raises(ValueError, match="something was taken out"):
         lv.join(b"{}", [lv.Taken((3,), 0, b"1")])

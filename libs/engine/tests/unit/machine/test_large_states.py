@@ -31,7 +31,7 @@ from visapi_engine.machine.state import (
 )
 
 ROWS: Any = [{"id": n, "name": "somebody"} for n in range(4000)]
-DENSE: Any = [1] * 600_000
+DENSE: Any = [1] * 1_100_000
 TEXT: Any = "x" * 100_000
 
 

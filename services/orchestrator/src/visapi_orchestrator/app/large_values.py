@@ -5,8 +5,8 @@ its run, as an input that cannot be read does; what was stored of it is kept.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -20,7 +20,9 @@ from visapi_orchestrator.app.ports import Payloads
 from visapi_orchestrator.core.facts import Facts, Lost
 from visapi_orchestrator.core.plan import Step
 
+_LONG = 1024 * 1024
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
 class LargeValues:
@@ -44,7 +46,8 @@ class LargeValues:
                 self._payloads.unpack(facts.tenant, large.payload) for large in envelope.large
             )
             pairs = zip(envelope.large, values, strict=True)
-            whole = join(bytes(envelope.of), [Taken(large.at, large.n, value) for large, value in pairs])
+            taken = [Taken(large.at, large.n, value) for large, value in pairs]
+            whole = await _aside(sum(map(len, values)), join, bytes(envelope.of), taken)
         except (PermanentFault, ProblemError, ValueError) as fault:
             return _what_is_left(facts, envelope, str(fault))
         return msgspec.structs.replace(facts, state=whole)
@@ -69,7 +72,7 @@ class LargeValues:
     async def _small(self, tenant: str, document: bytes, structure: Structure) -> bytes:
         if len(document) <= INLINE_LIMIT:
             return document
-        small, taken = split(document, INLINE_LIMIT, structure)
+        small, taken = await _aside(len(document), split, document, INLINE_LIMIT, structure)
         if not taken:
             return document
         values = list({one.value for one in taken})
@@ -86,6 +89,11 @@ async def together(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
             raise result
         results.append(result)
     return results
+
+
+async def _aside(size: int, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """What takes long is done in a thread, so that other runs go on meanwhile."""
+    return await asyncio.to_thread(work, *args, **kwargs) if size > _LONG else work(*args, **kwargs)
 
 
 def _is_large(step: Step) -> bool:
