@@ -1,7 +1,7 @@
 """A whole orchestrator on real servers, a gateway and workers in miniature that speak the wire contracts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,17 +11,23 @@ from uuid import UUID
 
 import msgspec
 
+from kit.mini_worker import (
+    TENANT,
+    Answering,
+    MiniWorker,
+    completed,
+    eventually,
+    faulted,
+    publish,
+    uncertain,
+)
 from kit.servers import Database, NatsServer
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
-from visapi_common.adapters.pull_loop import Delivery, PullLoop
 from visapi_common.contracts import subjects
-from visapi_common.contracts.engine_messages import InboxHint, Outcome, TaskResult, Trigger, WorkflowRef
+from visapi_common.contracts.engine_messages import InboxHint, Trigger, WorkflowRef
 from visapi_common.contracts.payloads import Payload, inline
-from visapi_common.contracts.problems import WorkflowError
-from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration, TaskMessage
-from visapi_common.core.errors import Fault
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.setup import Telemetry, open_metrics
 from visapi_common.telemetry.spans import Spans
@@ -37,35 +43,20 @@ from visapi_orchestrator.app.orchestrator import Orchestrator
 from visapi_orchestrator.app.ports import Payloads
 from visapi_orchestrator.settings import OrchestratorSettings
 
-TENANT = "default"
+__all__ = [
+    "TENANT",
+    "MiniWorker",
+    "Stack",
+    "completed",
+    "eventually",
+    "faulted",
+    "output_of",
+    "publish",
+    "uncertain",
+]
+
 SECRET = b"k" * 32
 _encode = msgspec.json.encode
-
-Answering = Callable[[TaskMessage], Awaitable[TaskResult | None] | TaskResult | None]
-
-
-async def eventually(condition: Callable[[], Awaitable[Any]], *, within_s: float = 15.0) -> Any:
-    """The condition's first true value; waits for it, never for a fixed time."""
-    async with asyncio.timeout(within_s):
-        while True:
-            value = await condition()
-            if value:
-                return value
-            await asyncio.sleep(0.02)
-
-
-def completed(task: TaskMessage, output: Any = None) -> TaskResult:
-    return TaskResult(
-        task.run, task.path, task.attempt, task.token, Outcome.COMPLETED, inline(_encode(output))
-    )
-
-
-def faulted(task: TaskMessage, error: WorkflowError) -> TaskResult:
-    return TaskResult(task.run, task.path, task.attempt, task.token, Outcome.FAULTED, error=error)
-
-
-def uncertain(task: TaskMessage) -> TaskResult:
-    return TaskResult(task.run, task.path, task.attempt, task.token, Outcome.UNCERTAIN)
 
 
 class MiniGateway:
@@ -186,83 +177,6 @@ def output_of(row: Mapping[str, Any]) -> Any:
     payload = msgspec.json.decode(row["output"], type=Payload)
     assert payload.inline is not msgspec.UNSET
     return msgspec.json.decode(payload.inline)
-
-
-class MiniWorker:
-    """Pulls tasks of some functions and answers them; `seen` keeps every delivery.
-
-    `owner` is the tenant whose functions they are, or `_` for the built-in ones.
-    """
-
-    def __init__(self, bus: Bus, functions: list[str], answer: Answering, owner: str = TENANT) -> None:
-        self._bus = bus
-        self._functions = functions
-        self._answer = answer
-        self._owner = owner
-        self.seen: list[TaskMessage] = []
-        self.at_once = 1000
-        self._pulls: list[PullLoop] = []
-
-    async def run(self, group: asyncio.TaskGroup) -> None:
-        consumers = await self._register()
-        for name in self._functions:
-            pull = PullLoop(self._bus, subjects.STREAM_TASKS, consumers[name], window=min(256, self.at_once))
-            await pull.start()
-            self._pulls.append(pull)
-            group.create_task(self._pull(pull))
-
-        async def again() -> None:
-            await self._register()
-
-        self._bus.on_reconnect(again)
-
-    async def _register(self) -> dict[str, str]:
-        specs = [FunctionSpec(name, concurrency=self.at_once) for name in self._functions]
-        return await register(self._bus, specs, self._owner)
-
-    async def _pull(self, pull: PullLoop) -> None:
-        async with asyncio.TaskGroup() as working:
-            while taken := await pull.take(128):
-                _ = [working.create_task(self._work(delivery)) for delivery in taken]
-
-    async def _work(self, delivery: Delivery) -> None:
-        task = msgspec.json.decode(delivery.data, type=TaskMessage)
-        self.seen.append(task)
-        answer = self._answer(task)
-        result = await answer if isinstance(answer, Awaitable) else answer
-        if result is not None:
-            await publish(self._bus, task.reply, _encode(result))
-            delivery.ack()
-
-    async def stop(self) -> None:
-        for pull in self._pulls:
-            await pull.stop()
-
-
-async def publish(bus: Bus, subject: str, body: bytes) -> None:
-    async def stored() -> bool:
-        try:
-            await bus.publish_acked(subject, body)
-        except Fault:
-            return False
-        return True
-
-    await eventually(stored)
-
-
-async def register(bus: Bus, functions: list[FunctionSpec], tenant: str = TENANT) -> dict[str, str]:
-    body = _encode(Registration(tenant, "mini", functions))
-
-    async def answered() -> Registered | None:
-        try:
-            message = await bus.request(subjects.CONTROL_REGISTER, body, 1.0)
-        except Fault:
-            return None
-        return msgspec.json.decode(message.data, type=Registered)
-
-    registered = await eventually(answered)
-    assert registered.error is None, registered.error
-    return registered.consumers
 
 
 class Stack:
