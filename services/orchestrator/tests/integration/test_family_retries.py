@@ -236,3 +236,60 @@ async def test_the_items_of_a_map_that_were_under_way_go_on_and_the_others_are_n
             "failed": [],
         }
         assert len(world.keys("acme.sure")) == len(world.keys("acme.weak")) == 4
+
+
+async def test_a_child_that_fails_again_at_once_is_taken_up_once_for_each_retry(stack: Stack):
+    await stack.gateway.deploy("child", "do: [{boom: {raise: {error: {type: about:x, status: 500}}}}]")
+    await stack.gateway.deploy("parent", sequence("child"))
+    async with stack.orchestrator():
+        run = await stack.gateway.start("parent")
+        seq = (await ended_as(stack, run, "faulted"))["seq"]
+        child = await child_of(stack, run)
+        for number in (1, 2):
+            await stack.gateway.tell(run, "retry", key=f"retry:{number}")
+            seq = (await ended_as(stack, run, "faulted", seq))["seq"]
+            words = [item["type"] for item in await stack.gateway.history(child)]
+            assert words.count("workflow.resumed") == number
+            assert await stack.gateway.count("inbox", child) == 0
+
+
+async def test_a_child_whose_parent_was_cancelled_before_it_went_on_does_not(stack: Stack):
+    world = World()
+    await stack.gateway.deploy("child", CHILD)
+    await stack.gateway.deploy("parent", sequence("child"))
+    async with stack.orchestrator():
+        await stack.worker(*FUNCTIONS, answer=world)
+        run = await stack.gateway.start("parent")
+        await ended_as(stack, run, "faulted")
+        child = await child_of(stack, run)
+        # The child's own hint is late: what it was told waits in its inbox.
+        await stack.gateway.tell(run, "retry", hint=False)
+        await stack.gateway.tell(run, "cancel", hint=False)
+        await stack.gateway.tell(run, "retry", key="again")
+        await ended_as(stack, run, "cancelled")
+
+        async def quiet() -> bool:
+            return await no_rows(stack, "runs") and await no_rows(stack, "inbox")
+
+        await eventually(quiet)
+        await asyncio.sleep(3)
+        assert await quiet()
+        row = await stack.gateway.done(child)
+        assert row is not None
+        assert row["status"] in ("faulted", "cancelled")
+
+
+async def test_a_stale_end_of_a_child_does_not_fail_the_retried_parent(stack: Stack):
+    world = World()
+    await stack.gateway.deploy("child", CHILD)
+    await stack.gateway.deploy("slow", SLOW)
+    await stack.gateway.deploy("parent", BESIDE)
+    async with stack.orchestrator(), stack.orchestrator():
+        await stack.worker(*FUNCTIONS, answer=world)
+        runs = [await stack.gateway.start("parent") for _ in range(30)]
+        for run in runs:
+            await ended_as(stack, run, "faulted")
+        world.down = False
+        await asyncio.gather(*(stack.gateway.tell(run, "retry") for run in runs))
+        for run in runs:
+            assert output_of(await ended_as(stack, run, "completed")) == ["acme.weak", "acme.slow"]

@@ -26,6 +26,17 @@ def test_who_comes_later_waits_for_one_turn_only() -> None:
     assert "b0" in queue.take(2)
 
 
+def test_what_is_too_much_is_dropped_of_who_has_most_and_came_last() -> None:
+    queue = TurnQueue[str]()
+    for item in ("a1", "a2", "a3", "b1"):
+        queue.put(item[0], item)
+    assert [queue.drop(), queue.drop()] == ["a3", "a2"]
+    queue.put("c", "c1")
+    assert queue.take(9) == ["a1", "b1", "c1"]
+    queue.put("a", "a4")
+    assert (queue.drop(), len(queue), queue.take(1)) == ("a4", 0, [])
+
+
 @given(st.lists(st.one_of(TENANTS, st.integers(1, 5))))
 def test_each_tenants_own_order_is_kept_and_nothing_is_lost(steps: list[str | int]) -> None:
     queue = TurnQueue[tuple[str, int]]()

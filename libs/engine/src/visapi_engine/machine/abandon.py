@@ -42,7 +42,14 @@ def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError)
     # What failed while a faulted run was taken up again leaves it as it was: it can be tried once more.
     resume = None if state is None else state.resume
     admission = None if state is None else state.admission
-    ended = State(run=run, started=started, status=RunStatus.FAULTED, resume=resume, admission=admission)
+    ended = State(
+        run=run,
+        started=started,
+        status=RunStatus.FAULTED,
+        taken_up=0 if state is None else state.taken_up,
+        resume=resume,
+        admission=admission,
+    )
     return Advance(ended, commands, entries, error=error)
 
 

@@ -101,11 +101,19 @@ def react(tx: Transition, event: Event) -> str | None:
         case ResumeRequested():
             return _resume(tx, event)
         case RetryRequested():
-            return "the run has not faulted"
+            return _asked_to_go_on(tx, event)
         case EngineFailed():
             raise AssertionError("a run is abandoned before it is asked")
         case _:
             assert_never(event)
+    return None
+
+
+def _asked_to_go_on(tx: Transition, event: RetryRequested) -> str | None:
+    """A run that goes on anyhow needs to know only that its parent has asked, to say so at its end."""
+    if event.taken_up <= tx.taken_up:
+        return "the run has not faulted"
+    tx.taken_up = event.taken_up
     return None
 
 
@@ -138,7 +146,7 @@ def _stale(tx: Transition, event: Told) -> str | None:
     frame = tx.frames.get(event.path)
     match event, frame:
         case ChildEnded(child=child), ChildFrame() if frame.child == child:
-            return None
+            return None if event.taken_up == frame.taken_up else f"{child} has been asked to go on since"
         case ChildEnded(child=child), _:
             return f"nothing waits for the run {child} at {event.path}"
         case Decided(approval=approval, decision=decision), ApproveFrame() if frame.approval == approval:

@@ -5,6 +5,10 @@ task is begun anew, or asked for again under its effect key; what had completed 
 under way beside it is asked for again.
 """
 
+from collections.abc import Collection
+
+import msgspec
+
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.definition.program import CallNode, ListenNode, Node, RunNode, TryNode
 from visapi_engine.machine import history, paths
@@ -90,13 +94,25 @@ def restored(state: State) -> State:
         input=state.input,
         agenda=point.agenda,
         attempts=state.attempts,
+        taken_up=state.taken_up,
         admission=state.admission,
     )
+
+
+def not_begun(plan: Plan, point: ResumePoint, children: Collection[str]) -> ResumePoint:
+    """The point with runs that were never started yet to be begun: they were wanted and dropped at once."""
+    frames, agenda = dict(point.frames), list(point.agenda)
+    for path, frame in point.frames.items():
+        if isinstance(frame, ChildFrame) and frame.child in children:
+            del frames[path]
+            agenda.append(Pending(pointer_of(plan, path), path, frame.parent, frame.raw))
+    return msgspec.structs.replace(point, frames=frames, agenda=agenda)
 
 
 def take_up(tx: Transition, point: ResumePoint, event: RetryRequested) -> None:
     """Open again what was open, and put a task that is begun anew on the agenda."""
     failed = point.failed
+    tx.taken_up = max(tx.taken_up, event.taken_up)
     data = {"actor": event.actor, "reason": event.reason, "retried": failed.pointer}
     tx.note(history.WORKFLOW_RESUMED, data=data)
     if event.input is not None and failed.how == REOPEN:

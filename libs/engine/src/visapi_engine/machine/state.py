@@ -142,9 +142,10 @@ class ListenFrame(_Frame, tag="listen"):
 
 
 class ChildFrame(_Frame, tag="child"):
-    """A task that waits for the end of another run."""
+    """A task that waits for the end of another run, which was asked so often to go on after it had ended."""
 
     child: str
+    taken_up: int = 0
 
 
 class ItemFailure(msgspec.Struct, frozen=True):
@@ -265,6 +266,8 @@ class State(msgspec.Struct, omit_defaults=True):
     """Transitions in a row that ended with an agenda."""
     attempts: dict[str, int] = {}
     """Attempts made at tasks before the run was retried, by path; what is begun anew counts on from there."""
+    taken_up: int = 0
+    """How often the run that waits for this one has asked that it go on, when it had ended."""
     resume: ResumePoint | None = None
     """Of a faulted run: where it can be taken up again, if it can."""
     attributes: dict[str, Any] = {}

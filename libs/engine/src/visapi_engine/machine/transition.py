@@ -77,6 +77,7 @@ class Transition:
         self.agenda: list[Pending] = list(state.agenda)
         self.slices = state.slices
         self.attempts = state.attempts
+        self.taken_up = state.taken_up
         self.failing: ResumePoint | None = None
         """While an error goes outwards: where the run could be taken up again."""
         self.resume: ResumePoint | None = None
@@ -107,6 +108,7 @@ class Transition:
             agenda=self.agenda,
             slices=self.slices,
             attempts=self.attempts,
+            taken_up=self.taken_up,
             resume=self.resume,
             admission=self.admission,
         )

@@ -25,7 +25,8 @@ from visapi_engine.machine.events import RetryRequested
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.plan import Plan
 from visapi_engine.machine.result import Advance
-from visapi_engine.machine.state import State, decode_state, encode_state
+from visapi_engine.machine.resumption import not_begun
+from visapi_engine.machine.state import ResumePoint, State, decode_state, encode_state
 from visapi_engine.process.protocol import Answer, Work
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +54,8 @@ def fold(plan: Plan, evaluate: Evaluator, work: Work) -> Answer:
         step = advance(plan, state, event, evaluate, handle_key=work.handle_key)
         state = step.state
         steps.append(step)
+    if state is not None and state.resume is not None:
+        state = _with_all_begun(plan, state, state.resume, [one for step in steps for one in step.commands])
     return answer(work, state, steps, quiet=plan.program.quiet)
 
 
@@ -81,11 +84,19 @@ def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool
         started=work.state is None,
         ended=state.status in ENDED,
         retryable=state.resume is not None,
+        taken_up=state.taken_up,
         attributes=attributes,
         admission=state.admission,
         begins=state.admission is not None and _begins(work),
         noted=[step.noted for step in steps if step.noted is not None],
     )
+
+
+def _with_all_begun(plan: Plan, state: State, point: ResumePoint, wanted: list[Command]) -> State:
+    """A run that was to be started and was dropped within the same fold never is: a retry begins its task."""
+    started = {command.child for command in net(wanted) if isinstance(command, StartRun)}
+    dropped = {command.child for command in wanted if isinstance(command, StartRun)} - started
+    return msgspec.structs.replace(state, resume=not_begun(plan, point, dropped)) if dropped else state
 
 
 def _begins(work: Work) -> bool:

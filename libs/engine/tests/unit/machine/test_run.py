@@ -2,10 +2,15 @@
 
 from uuid import UUID
 
-from simulation.session import RUN, Session
+from simulation.session import NOON, RUN, Session, compiled
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.ids import time_ms_of
-from visapi_engine.machine.events import ChildEnded
+from visapi_engine.expressions.evaluate import build_evaluator
+from visapi_engine.machine.commands import StartRun
+from visapi_engine.machine.events import ChildEnded, RetryRequested, Started
+from visapi_engine.machine.plan import make_plan
+from visapi_engine.process.fold import fold
+from visapi_engine.process.protocol import Work
 
 CHILD = (
     "do: [{sub: {run: {workflow: {namespace: other, name: child, version: '1.2.0', input: {n: '${ .n }'}}}}}]"
@@ -217,3 +222,52 @@ def test_a_child_that_could_not_be_started_is_started_by_a_retry() -> None:
     assert len({start.child for start in run.started}) == 1
     run.child_completed(PATH, 7)
     assert run.output == 7
+
+
+def test_an_end_from_before_the_child_was_asked_to_go_on_is_of_no_concern() -> None:
+    run = Session(BESIDE)
+    run.start({})
+    run.child_faulted(ONE)
+    run.retry()
+    assert run.child_faulted(TWO, taken_up=0).startswith("noted: ")
+    assert run.status() is RunStatus.RUNNING
+    run.child_completed(TWO, 2)
+    run.child_completed(ONE, 1)
+    run.complete(THREE, 3)
+    assert run.output == [1, 2, 3]
+
+
+def test_a_run_that_goes_on_anyhow_remembers_that_its_parent_asked() -> None:
+    run = Session(TWO_CALLS)
+    run.start({})
+    run.tell(RetryRequested(run.now, "run:p", taken_up=1))
+    assert run.noted() is None
+    assert run.tell(RetryRequested(run.now, "run:p", taken_up=1)).startswith("noted: ")
+    run.cancel(by_parent=True)
+    assert run.last is not None
+    assert run.last.state.taken_up == 1
+    run.tell(RetryRequested(run.now, "run:p", taken_up=2))
+    assert (run.status(), run.last.state.taken_up) == (RunStatus.RUNNING, 2)
+
+
+WANTED_AND_DROPPED = """
+do:
+  - both:
+      fork:
+        branches:
+          - one: {run: {workflow: {namespace: o, name: one, version: '1.0.0'}}}
+          - two: {set: {n: '${ .n | length / 0 }'}}
+"""
+
+
+def test_a_child_that_was_dropped_as_soon_as_it_was_wanted_is_started_by_a_retry() -> None:
+    program = compiled(WANTED_AND_DROPPED)
+    plan, evaluate = make_plan(program.program), build_evaluator(program.program)
+    begun = fold(plan, evaluate, Work(UUID(RUN), "t", "p", 0, [Started(NOON, RUN, b'{"n":"x"}')]))
+    assert (begun.status, begun.retryable) == (RunStatus.FAULTED, True)
+    assert not [command for command in begun.commands if isinstance(command, StartRun)]
+    mended = make_plan(compiled(WANTED_AND_DROPPED.replace("/ 0", "")).program)
+    again = fold(
+        mended, evaluate, Work(UUID(RUN), "t", "p", begun.seq, [RetryRequested(NOON, "a")], begun.state)
+    )
+    assert [type(command) for command in again.commands] == [StartRun]

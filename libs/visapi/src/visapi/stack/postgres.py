@@ -31,6 +31,8 @@ _SETTINGS = {
     "password_encryption": "scram-sha-256",
     "shared_buffers": "48MB",
     "max_connections": "60",
+    # A list of runs locks every partition it may have to read, with its indexes.
+    "max_locks_per_transaction": "256",
     "work_mem": "4MB",
     "maintenance_work_mem": "32MB",
     "wal_buffers": "4MB",

@@ -56,6 +56,7 @@ START = Operation(
     problems=(
         "workflow_not_found",
         "idempotency_conflict",
+        "run_not_kept",
         "input_invalid",
         "invalid_header",
         "outcome_unknown",
@@ -121,6 +122,7 @@ RERUN = Operation(
         "run_not_found",
         "workflow_not_found",
         "idempotency_conflict",
+        "run_not_kept",
         "input_invalid",
         "invalid_header",
         "outcome_unknown",

@@ -4,14 +4,14 @@ from datetime import UTC, date, datetime
 from typing import Final
 from uuid import UUID
 
-from visapi_common.adapters.pool import Pool, Row, pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.ids import time_ms_of
 from visapi_orchestrator.core.retention import BASES, RUNS, Kept, Partition, RetentionClass, Rows
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/retention.sql")
 _READ_ALL_S: Final = 120.0
-"""A day of many runs is read to its end once, by its primary key, before it goes."""
+"""A day of many runs is read to its end, by its primary key, before it goes."""
 
 
 class PostgresRetention:
@@ -42,32 +42,43 @@ class PostgresRetention:
     async def drop(self, kind: RetentionClass, old: Partition) -> bool:
         """Drop it unless something in it is still needed; whether it is gone.
 
-        It is locked against writers first and against readers last, for the moment that dropping takes.
+        It is looked through before anything is locked; then once more, locked against writers; readers are
+        locked out for the moment that dropping takes.
         """
         table, days = (old.base, old.retention, old.first), (old.retention, old.first, old.past)
         with pg_faults():
-            async with self._pool.acquire() as connection, connection.transaction():
-                if not await connection.fetchval(_SQL["lock"], *table):
-                    return True
-                if old.base == RUNS:
-                    needed = await connection.fetchval(
-                        _SQL["runs_needed"], *days, kind.days, timeout=_READ_ALL_S
-                    )
-                else:
-                    needed = await connection.fetchval(_SQL["rows_needed"], *days, timeout=_READ_ALL_S)
-                if needed:
+            async with self._pool.acquire() as connection:
+                if await _needed(connection, kind, old):
                     return False
-                if old.base == RUNS:
-                    await connection.execute(_SQL["forget_traces"], *days, timeout=_READ_ALL_S)
-                await connection.execute(_SQL["drop"], *table)
+                async with connection.transaction():
+                    if not await connection.fetchval(_SQL["lock"], *table):
+                        return True
+                    if await _needed(connection, kind, old):
+                        return False
+                    if old.base == RUNS:
+                        await connection.execute(_SQL["forget_traces"], *days, timeout=_READ_ALL_S)
+                    await connection.execute(_SQL["drop"], *table)
         return True
 
     async def forget(self, rows: Rows, limit: int) -> int:
         """Forget at most `limit` ended runs that are old enough; how many."""
         with pg_faults():
             return await self._pool.fetchval(
-                _SQL["forget_runs"], rows.retention, rows.first, rows.past, rows.days, limit
+                _SQL["forget_runs"],
+                rows.retention,
+                rows.first,
+                rows.past,
+                rows.days,
+                limit,
+                timeout=_READ_ALL_S,
             )
+
+
+async def _needed(connection: Connection, kind: RetentionClass, old: Partition) -> bool:
+    days = (old.retention, old.first, old.past)
+    if old.base == RUNS:
+        return await connection.fetchval(_SQL["runs_needed"], *days, kind.days, timeout=_READ_ALL_S)
+    return await connection.fetchval(_SQL["rows_needed"], *days, timeout=_READ_ALL_S)
 
 
 def _is_of(base: str, row: Row) -> bool:

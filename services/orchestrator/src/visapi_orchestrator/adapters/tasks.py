@@ -82,6 +82,7 @@ def _stored(row: Row) -> StoredTask:
         attempt=row["attempt"],
         send=row["sweeps"],
         token=row["token"],
+        effect_key=row["effect_key"],
         body=row["message"],
         trace=_decode(row["message"]).trace,
     )

@@ -25,6 +25,7 @@ _LONG_OVERDUE_S = 30.0
 _LOOK_S = 0.02
 _ROOM = 256
 """The pump has room for more from the ledger when less than two batches wait there."""
+_FEW = 100
 _DUE_AFTER_S = 3.0
 """A run is due for a look 2 s after it was accepted."""
 
@@ -49,6 +50,10 @@ class Queue(Protocol):
     def put_pending(self, runs: list[tuple[str, UUID]]) -> None: ...
     @property
     def backlog(self) -> int: ...
+    @property
+    def started(self) -> int: ...
+    @property
+    def starting(self) -> int: ...
     @property
     def let_go(self) -> int: ...
 
@@ -126,24 +131,26 @@ class DueWork:
         until = loop.time() + _EVERY_S
         while loop.time() < until:
             await asyncio.sleep(_LOOK_S if self._leftovers else _EVERY_S)
-            if self._leftovers and self._queue.backlog < _ROOM:
+            if self._leftovers and self._queue.starting < _ROOM:
                 return
 
     async def _sweep_once(self) -> bool:
         """Whether there may be more, and room for it."""
-        backlog = self._queue.backlog
-        if backlog >= LIMIT:
-            return False
-        all_due = not backlog or (self._leftovers and backlog < _ROOM)
-        runs = await self._due.claim_runs(LIMIT, 0.0 if all_due else _LONG_OVERDUE_S)
-        told = await self._due.claim_inbox(LIMIT)
+        queue = self._queue
+        told: list[UUID] = []
+        if queue.started < LIMIT:
+            told = await self._due.claim_inbox(LIMIT)
+            queue.put([Said(run, look=True) for run in set(told)])
+        all_due = not queue.backlog or (self._leftovers and queue.starting < _ROOM)
+        # However many wait here, of each tenant some are looked for: its triggers may be lost.
+        limit = LIMIT if queue.starting < LIMIT else _FEW
+        runs = await self._due.claim_runs(limit, 0.0 if all_due else _LONG_OVERDUE_S)
+        queue.put_pending(runs)
         self._metrics.sweeps.labels("run").inc(len(runs))
         self._metrics.sweeps.labels("inbox").inc(len(told))
-        self._queue.put_pending(runs)
-        self._queue.put([Said(run, look=True) for run in set(told)])
         if all_due:
             self._note(len(runs))
-        return bool(runs) and self._queue.backlog < _ROOM
+        return bool(runs) and queue.starting < _ROOM
 
     def _note(self, found: int) -> None:
         """Runs are left in the ledger until nothing was found for longer than it takes them to be due."""

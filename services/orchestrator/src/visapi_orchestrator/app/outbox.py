@@ -17,6 +17,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import DropTask
 from visapi_orchestrator.app.ports import Publisher
+from visapi_orchestrator.app.sending import send
 from visapi_orchestrator.core.facts import Facts
 from visapi_orchestrator.core.family import Family
 from visapi_orchestrator.core.ledger import WrittenLetter
@@ -48,16 +49,7 @@ class Outbox:
             for task in step.tasks:
                 if task.held:
                     continue
-                headers = {
-                    "Nats-Msg-Id": f"{facts.run}:{task.token[:16]}:0",
-                    "Visapi-Run": str(facts.run),
-                    "Visapi-Task": quote(task.path, safe="/@,~"),
-                    "Visapi-Attempt": str(task.attempt),
-                    "Visapi-Effect-Key": task.effect_key,
-                }
-                if step.trace is not None:
-                    headers["traceparent"] = step.trace
-                self._publisher.publish(task.subject, task.body, headers)
+                send(self._publisher, task.subject, [task.stored(facts.run, step.trace)])
                 self._metrics.tasks_published.labels(task.function).inc()
             if step.family is not None:
                 self._announce_family(facts, step.family)

@@ -87,7 +87,17 @@ class Pump:
     @property
     def backlog(self) -> int:
         """How much waits here for a lane."""
-        return self._results.waiting + self._triggers.waiting + len(self._claimed)
+        return self.started + self.starting
+
+    @property
+    def started(self) -> int:
+        """How much of it is about runs that have begun."""
+        return self._results.waiting + len(self._claimed)
+
+    @property
+    def starting(self) -> int:
+        """How many runs wait to begin."""
+        return self._triggers.waiting
 
     def stop(self) -> None:
         """Let the lanes end after what they hold."""
@@ -101,7 +111,6 @@ class Pump:
                 receipt.nak()
         self._claimed.clear()
         self._aside.clear()
-        self._triggers.hand_back()
 
     async def run_lane(self) -> None:
         """Advance batch after batch until stopped."""

@@ -20,6 +20,7 @@ from visapi_orchestrator.core.turns import Window, allot
 
 _LOOK_S: Final = 0.03
 _SLOW_S: Final = 0.25
+_MANY: Final = 1000
 _FIND_S: Final = 1.0
 """How often held tasks are looked for that another orchestrator left, or this one before it was restarted."""
 
@@ -71,6 +72,8 @@ class Releases:
                     if function in self._windows:
                         self._windows[function].hold()
                         self._wake.set()
+                    else:
+                        await self._release_all(function)
             except Fault as fault:
                 self._log.warning("held_tasks_not_found", detail=str(fault))
             await asyncio.sleep(_FIND_S)
@@ -84,16 +87,25 @@ class Releases:
             if not waiting:
                 await self._wake.wait()
                 continue
-            try:
-                moved = [await self._look(function) for function in waiting]
-                pause_s = _LOOK_S if any(moved) else min(_SLOW_S, pause_s * 2)
-            except Fault as fault:
-                self._log.warning("tasks_not_released", detail=str(fault))
-                pause_s = _SLOW_S
+            moved = [await self._try(function) for function in waiting]
+            pause_s = _LOOK_S if any(moved) else min(_SLOW_S, pause_s * 2)
             await asyncio.sleep(pause_s)
 
+    async def _try(self, function: str) -> bool:
+        """Whether anything moved. What cannot be released now does not keep other functions waiting."""
+        try:
+            return await self._look(function)
+        except Fault as fault:
+            self._log.warning("tasks_not_released", function=function, detail=str(fault))
+            return False
+
+    async def _release_all(self, function: str) -> None:
+        """Of a function that served all tenants in another release."""
+        for tenant, number in (await self._rows.held_tenants(function, _MANY)).items():
+            tasks = await self._rows.release(function, {tenant: number})
+            send(self._publisher, subjects.task(tenant, function), tasks)
+
     async def _look(self, function: str) -> bool:
-        """Whether anything moved."""
         window = self._windows[function]
         lying = await self._stream.tasks_lying(function)
         if lying is None:

@@ -1,6 +1,6 @@
 """Keeps partitions of ended runs ahead of time, and lets go of what was kept long enough."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final, Protocol
 
 import msgspec
@@ -37,6 +37,8 @@ class Retention:
     def __init__(self, rows: RetentionRows, default_days: int) -> None:
         self._rows = rows
         self._default_days = default_days
+        self._needed: dict[Partition, date] = {}
+        """Partitions in which a run was needed, with the day on which they were looked through."""
         self._log = get_logger("retention")
 
     async def keep(self) -> bool:
@@ -63,6 +65,9 @@ class Retention:
     async def _let_go(self, kept: Kept) -> bool:
         old: list[Rows] = [rows for kind in kept.classes for rows in unpartitioned(kind, kept)]
         for kind, partition in spent(kept):
+            if self._needed.get(partition) == kept.today:
+                old.append(_rows_of(kind, partition))
+                continue
             try:
                 gone = await self._rows.drop(kind, partition)
             except Fault as busy:
@@ -77,5 +82,11 @@ class Retention:
                     past=partition.past.isoformat(),
                 )
             elif partition.base == RUNS:
-                old.append(Rows(kind.name, kind.days, partition.first, partition.past))
+                self._needed[partition] = kept.today
+                old.append(_rows_of(kind, partition))
+        self._needed = {one: day for one, day in self._needed.items() if day == kept.today}
         return any([await self._rows.forget(rows, LIMIT) == LIMIT for rows in old])
+
+
+def _rows_of(kind: RetentionClass, partition: Partition) -> Rows:
+    return Rows(kind.name, kind.days, partition.first, partition.past)

@@ -1,7 +1,8 @@
-"""Publishes tasks that PostgreSQL gave: those that were lost, and those that were held back."""
+"""Publishes tasks: new ones, those that were held back, and those that were lost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+from urllib.parse import quote
 
 from visapi_orchestrator.core.open_tasks import StoredTask
 
@@ -14,7 +15,13 @@ def send(publisher: Publisher, subject: str, tasks: Sequence[StoredTask]) -> Non
     """Raises `TransientFault` without a connection; the sweep sends them then."""
     for task in tasks:
         # Another id per send: within its window the stream drops a repeated one silently.
-        headers = {"Nats-Msg-Id": f"{task.run}:{task.token[:16]}:{task.send}"}
+        headers = {
+            "Nats-Msg-Id": f"{task.run}:{task.token[:16]}:{task.send}",
+            "Visapi-Run": str(task.run),
+            "Visapi-Task": quote(task.path, safe="/@,~"),
+            "Visapi-Attempt": str(task.attempt),
+            "Visapi-Effect-Key": task.effect_key,
+        }
         if task.trace is not None:
             headers["traceparent"] = task.trace
         publisher.publish(subject, task.body, headers)

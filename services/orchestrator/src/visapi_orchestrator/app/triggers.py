@@ -2,13 +2,16 @@
 
 The stream gives triggers in the order in which they were committed, so a tenant that starts much at once
 stands before everybody who comes later. Therefore all of them are read ahead into a queue per tenant. What
-is too much for a queue is let go: its run stands in the ledger as pending, where the sweep finds it when
-there is room again, tenant by tenant (`claim_runs`).
+waits there is acknowledged: its run stands in the ledger as pending, and the sweep finds it should this
+process die. What is too much for the queue is let go, of the tenant that has most in it: the sweep finds it
+when there is room again, tenant by tenant (`claim_runs`).
 """
 
 from collections.abc import Sequence
 from typing import Final, Protocol
 from uuid import UUID
+
+import msgspec
 
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.app.intake import Incoming, Intake
@@ -16,9 +19,9 @@ from visapi_orchestrator.core.said import Said
 from visapi_orchestrator.core.turns import TurnQueue
 
 READ_AHEAD: Final = 2048
-TENANT_MAX: Final = 1024
-TOTAL_MAX: Final = 4096
-"""Few enough that the last of them is taken within the acknowledgement wait."""
+QUEUE_MAX: Final = 2048
+_INPUT_MAX: Final = 4096
+"""Of a run with a longer input only the id waits here; the rest is read again."""
 
 
 class Source(Protocol):
@@ -48,27 +51,39 @@ class Triggers:
         """Pending runs that the sweep claimed, with their tenants."""
         for tenant, run in pending:
             self._queue.put(tenant, Said(run, look=True))
+        self._let_go()
 
     def take(self, limit: int) -> list[Said]:
         """At most so many, one of each tenant in turn."""
-        self._read_ahead()
-        return self._queue.take(limit)
+        new = self._intake.read(self._source.take_nowait(READ_AHEAD))
+        for said in new:
+            self._queue.put("" if said.trigger is None else said.trigger.tenant, said)
+        taken = self._queue.take(limit)
+        if len(self._queue):
+            at_once = {id(said) for said in taken}
+            for said in new:
+                if id(said) not in at_once:
+                    _wait(said)
+            self._let_go()
+        return taken
 
-    def hand_back(self) -> None:
-        """What nobody took goes back to the server at once."""
-        for said in self._queue.take(len(self._queue)):
-            for receipt in said.receipts:
-                receipt.nak()
-
-    def _read_ahead(self) -> None:
+    def _let_go(self) -> None:
         before = self.let_go
-        for said in self._intake.read(self._source.take_nowait(READ_AHEAD)):
-            tenant = "" if said.trigger is None else said.trigger.tenant
-            if self._queue.of(tenant) < TENANT_MAX and len(self._queue) < TOTAL_MAX:
-                self._queue.put(tenant, said)
-                continue
+        while len(self._queue) > QUEUE_MAX:
+            self._queue.drop()
             self.let_go += 1
-            for receipt in said.receipts:
-                receipt.ack()
         if self.let_go > before:
             self._metrics.triggers_let_go.inc(self.let_go - before)
+
+
+def _wait(said: Said) -> None:
+    """What waits is not delivered again, and takes little room."""
+    for receipt in said.receipts:
+        receipt.ack()
+    said.receipts = []
+    if said.trigger is not None and _is_long(said.trigger.input.inline):
+        said.trigger, said.look = None, True
+
+
+def _is_long(inline: msgspec.Raw | msgspec.UnsetType) -> bool:
+    return inline is not msgspec.UNSET and len(bytes(inline)) > _INPUT_MAX

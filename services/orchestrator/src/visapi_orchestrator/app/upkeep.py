@@ -1,6 +1,8 @@
 """What grows old or must exist ahead of time: idempotency keys, events, approvals, ended runs."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 from visapi_common.core.errors import Fault
@@ -20,17 +22,27 @@ class AgingRows(Protocol):
 
 
 async def keep_tidy(rows: AgingRows, retention: Retention) -> None:
-    """Tidy every ten minutes until cancelled."""
-    log = get_logger("upkeep")
+    """Tidy every ten minutes until cancelled; what fails is tried again sooner, and holds nothing else up."""
+    tasks = {
+        "partitions": retention.keep,
+        "idempotency": partial(_full, rows.sweep_idempotency),
+        "events": partial(_full, rows.sweep_events),
+        "approvals": partial(_full, rows.sweep_approvals),
+    }
     while True:
-        wait_s = _EVERY_S
-        try:
-            more = await retention.keep()
-            sweeps = (rows.sweep_idempotency, rows.sweep_events, rows.sweep_approvals)
-            swept = [await sweep(_LIMIT) for sweep in sweeps]
-            if more or _LIMIT in swept:
-                wait_s = _MORE_S
-        except Fault as fault:
-            log.warning("upkeep_failed", detail=str(fault))
-            wait_s = _RETRY_S
-        await asyncio.sleep(wait_s)
+        done = [await _tried(name, work) for name, work in tasks.items()]
+        await asyncio.sleep(min(done))
+
+
+async def _tried(name: str, work: Callable[[], Awaitable[bool]]) -> float:
+    """Seconds until it is to be done again."""
+    try:
+        return _MORE_S if await work() else _EVERY_S
+    except Fault as fault:
+        get_logger("upkeep").warning("upkeep_failed", of=name, detail=str(fault))
+        return _RETRY_S
+
+
+async def _full(sweep: Callable[[int], Awaitable[int]]) -> bool:
+    """Whether there may be more to sweep."""
+    return await sweep(_LIMIT) == _LIMIT

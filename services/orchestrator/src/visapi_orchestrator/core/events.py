@@ -123,7 +123,7 @@ def _commanded(
     match kind:
         case InboxKind.CANCEL:
             return CancelRequested(
-                now_ms=now_ms, actor=body.actor, reason=body.reason, by_parent=row.key == BY_PARENT
+                now_ms=now_ms, actor=body.actor, reason=body.reason, by_parent=row.key.startswith(BY_PARENT)
             )
         case InboxKind.SUSPEND:
             return SuspendRequested(now_ms=now_ms, actor=body.actor, reason=body.reason)
@@ -133,7 +133,11 @@ def _commanded(
             return _resolved(body, now_ms)
         case InboxKind.RETRY:
             return RetryRequested(
-                now_ms=now_ms, actor=body.actor, reason=body.reason, input=values.get(id(row))
+                now_ms=now_ms,
+                actor=body.actor,
+                reason=body.reason,
+                input=values.get(id(row)),
+                taken_up=body.taken_up,
             )
 
 
@@ -149,6 +153,7 @@ def _child_ended(row: InboxRow, now_ms: int, values: Values) -> Event | None:
         output=values.get(id(row)),
         error=None if end.error is None else _encode(end.error),
         unknown=end.unknown,
+        taken_up=end.taken_up,
     )
 
 

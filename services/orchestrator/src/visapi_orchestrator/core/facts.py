@@ -11,7 +11,9 @@ from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
 
 BY_PARENT = "parent"
-"""The key, or its beginning, of what the run that waits for another tells it."""
+"""How the keys of what a run is told by the one that waits for it begin; the number of the latter's last
+history item then tells one such word from another.
+"""
 
 
 class InboxRow(msgspec.Struct, frozen=True):

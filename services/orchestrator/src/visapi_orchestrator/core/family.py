@@ -155,18 +155,24 @@ def end_of(facts: Facts, answer: Answer, output: bytes | None) -> Telling | None
         answer.status.value,
         output=None if output is None else _payload(output),
         error=None if answer.error is None else _error(answer.error),
+        taken_up=answer.taken_up,
     )
     return Telling(facts.parent, f"child:{facts.run}", InboxKind.CHILD, _encode(end))
 
 
 def _cancel(command: DropRun, facts: Facts) -> Telling:
     body = InboxBody(actor=f"run:{facts.run}", reason="the run that started it no longer wants it")
-    return Telling(UUID(command.child), BY_PARENT, InboxKind.CANCEL, _encode(body))
+    return Telling(UUID(command.child), f"{BY_PARENT}:{facts.seq}", InboxKind.CANCEL, _encode(body))
 
 
 def _retry(command: RetryRun, facts: Facts) -> Telling:
-    """The number of the parent's last history item names this retry among others."""
-    body = InboxBody(f"run:{facts.run}", command.reason, path=command.path, parent=facts.run)
+    body = InboxBody(
+        f"run:{facts.run}",
+        command.reason,
+        path=command.path,
+        parent=facts.run,
+        taken_up=command.taken_up,
+    )
     return Telling(UUID(command.child), f"{BY_PARENT}:{facts.seq}", InboxKind.RETRY, _encode(body))
 
 
@@ -181,11 +187,12 @@ def end_again(
         gone = standard_error(
             "runtime", 410, title="Child run not kept", detail=f"the run {child} ended and is no longer kept"
         )
-        return ChildEnd(asked.path, child, RunStatus.FAULTED.value, error=gone)
+        return ChildEnd(asked.path, child, RunStatus.FAULTED.value, error=gone, taken_up=asked.taken_up)
     return ChildEnd(
         asked.path,
         child,
         status,
         output=None if output is None else _payload(output),
         error=None if error is None else _error(error),
+        taken_up=asked.taken_up,
     )

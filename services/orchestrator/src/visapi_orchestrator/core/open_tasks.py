@@ -21,5 +21,6 @@ class StoredTask(msgspec.Struct, frozen=True):
     attempt: int
     send: int
     token: str
+    effect_key: str
     body: bytes
     trace: str | None

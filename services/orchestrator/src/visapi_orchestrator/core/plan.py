@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from visapi_common.contracts.engine_messages import InboxKind
 from visapi_engine.machine.commands import DropTask, DropTimer, HoldTask, SetTimer
 from visapi_engine.machine.events import Event
 from visapi_engine.process.protocol import Answer
@@ -111,6 +112,10 @@ def _plan_run(rows: WriteSet, step: Step) -> None:
         ended.output.append(step.output)
         ended.error.append(answer.error)
         ended.resume.append(step.stored_state if answer.retryable else None)
+        for row in facts.inbox:
+            # A parent's asking that was heard is done with; one that was not outlives the run.
+            if row.kind is InboxKind.RETRY:
+                rows.inbox.add(facts.run, row.key)
         for command in answer.commands if answer.retryable else []:
             if isinstance(command, DropTask) and command.cancelled:
                 rows.cancelled.add(facts.run, command.path)

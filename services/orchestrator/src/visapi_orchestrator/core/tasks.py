@@ -1,6 +1,7 @@
 """From the machine's `CallTask` to the message a worker gets."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 
@@ -10,6 +11,7 @@ from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.effect_key import effect_key, task_token
 from visapi_engine.machine.commands import CallTask
 from visapi_orchestrator.core.facts import Facts
+from visapi_orchestrator.core.open_tasks import StoredTask
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,6 +28,10 @@ class Outgoing(msgspec.Struct, frozen=True):
     body: bytes
     held: bool = False
     """Enough of its function lie in the stream: it is sent when its tenant's turn comes."""
+
+    def stored(self, run: UUID, trace: str | None) -> StoredTask:
+        """As its row gives it back, for the first time that it is sent."""
+        return StoredTask(run, self.path, self.attempt, 0, self.token, self.effect_key, self.body, trace)
 
 
 def task_of(call: CallTask, arguments: Payload, facts: Facts, secret: bytes, trace: str | None) -> Outgoing:

@@ -30,6 +30,16 @@ class TurnQueue(Generic[T]):
         queue.append(item)
         self._length += 1
 
+    def drop(self) -> T:
+        """What came last of the tenant that has most here."""
+        tenant = max(self._queues, key=lambda one: len(self._queues[one]))
+        item = self._queues[tenant].pop()
+        self._length -= 1
+        if not self._queues[tenant]:
+            del self._queues[tenant]
+            self._turns.remove(tenant)
+        return item
+
     def take(self, limit: int) -> list[T]:
         """At most so many, one of each tenant in turn; who was served last comes last the next time."""
         taken: list[T] = []

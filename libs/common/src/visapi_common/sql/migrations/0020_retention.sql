@@ -6,7 +6,7 @@ create table retention_classes (
     name text primary key,
     days integer not null check (days between 1 and 36500),
     -- Days in one partition: runs are kept for `days`, and up to so many more.
-    width integer not null check (width between 1 and 31)
+    width integer not null check (width between 1 and 366)
 );
 insert into retention_classes (name, days, width) values ('standard', 30, 1);
 
@@ -105,7 +105,7 @@ begin
         raise exception 'runs cannot be kept for % days', days_kept;
     end if;
     insert into retention_classes (name, days, width)
-    values (class, days_kept, case when days_kept <= 31 then 1 when days_kept <= 366 then 7 else 31 end)
+    values (class, days_kept, greatest(1, days_kept / 15))
     on conflict (name) do nothing;
     return class;
 end

@@ -80,7 +80,8 @@ def ended(tx: Transition, task: Task, node: RunNode, frame: ChildFrame, event: C
 
 def reopen(tx: Transition, task: Task, frame: ChildFrame, reason: str | None) -> None:
     """The run is retried: the child goes on from where it stopped, its effects keep their keys."""
-    tx.commands.append(RetryRun(task.path, frame.child, reason))
+    frame.taken_up += 1
+    tx.commands.append(RetryRun(task.path, frame.child, frame.taken_up, reason))
 
 
 def child_id(run: str, path: str, attempt: int) -> str:

@@ -4,7 +4,7 @@
 -- Which functions have tasks that are overdue for a look. A task with a recent heartbeat is at work.
 select t.tenant, t.function
 from tasks t
-where t.sweep_at <= now() and t.state in ('queued', 'started')
+where t.sweep_at <= now() and t.state in ('queued', 'started') and t.sent_at is not null
     and (t.heartbeat_at is null or t.heartbeat_at < now() - interval '10 seconds')
 group by t.tenant, t.function
 limit 1000
@@ -14,7 +14,7 @@ limit 1000
 with due as (
     select run, path from tasks
     where sweep_at <= now() and state in ('queued', 'started') and tenant = $2 and function = $3
-        and (heartbeat_at is null or heartbeat_at < now() - interval '10 seconds')
+        and sent_at is not null and (heartbeat_at is null or heartbeat_at < now() - interval '10 seconds')
         and ($4::timestamptz is null or sent_at < $4)
     order by sweep_at limit $1
     for update skip locked
@@ -24,7 +24,7 @@ set sweep_at = now() + make_interval(secs => least(60, power(2, least(t.sweeps +
     sweeps = least(t.sweeps + 1, 1000), sent_at = now()
 from due
 where t.run = due.run and t.path = due.path
-returning t.run, t.path, t.attempt, t.sweeps, t.token, t.message
+returning t.run, t.path, t.attempt, t.sweeps, t.token, t.effect_key, t.message
 
 -- name: postpone_tasks
 -- Overdue tasks of a function whose messages are still under way: look again later.
@@ -32,6 +32,7 @@ update tasks set sweep_at = now() + interval '2 seconds'
 where (run, path) in (
     select run, path from tasks
     where sweep_at <= now() and state in ('queued', 'started') and tenant = $2 and function = $3
+        and sent_at is not null
     order by sweep_at limit $1
     for update skip locked
 )
@@ -105,4 +106,4 @@ with due as (
 update tasks t set sent_at = now(), sweep_at = now() + interval '2 seconds'
 from due
 where t.run = due.run and t.path = due.path
-returning t.run, t.path, t.attempt, t.sweeps, t.token, t.message
+returning t.run, t.path, t.attempt, t.sweeps, t.token, t.effect_key, t.message

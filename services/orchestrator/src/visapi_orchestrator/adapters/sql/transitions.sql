@@ -79,11 +79,11 @@ tasks_put as (
         run, path, attempt, tenant, function, effect_key, token, message, priority, partition, ready_at,
         sweep_at, sent_at
     )
-    -- What is held back is no concern of the sweep.
+    -- What is held back is no concern of the sweep for long.
     select
         d.id, t.path, t.attempt, d.tenant, t.function, t.effect_key, t.token, t.message, d.priority,
         get_byte(uuid_send(d.id), 15) & 63, now() - d.priority * interval '1 minute',
-        case when t.held then 'infinity' else now() + interval '2 seconds' end,
+        now() + case when t.held then interval '10 minutes' else interval '2 seconds' end,
         case when not t.held then now() end
     from unnest(
         $16::uuid[], $17::text[], $18::int[], $19::text[], $20::text[], $21::text[], $22::bytea[], $31::bool[]
