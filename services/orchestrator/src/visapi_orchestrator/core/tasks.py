@@ -67,10 +67,5 @@ def task_of(call: CallTask, arguments: Payload, facts: Facts, secret: bytes, tra
     )
 
 
-def message_id(run: object, path: str, attempt: int, send: int) -> str:
-    """A new id per send: the stream drops a repeat of an id within its window (DESIGN 3.2)."""
-    return f"{run}:{path}:{attempt}:{send}"
-
-
 def _moment(ms: int | None) -> datetime | None:
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)

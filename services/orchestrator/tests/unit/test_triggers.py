@@ -1,0 +1,108 @@
+"""Triggers wait in turns among tenants, in bounded room; what is let go is acknowledged, never lost."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
+from visapi_common.contracts.payloads import inline
+from visapi_common.telemetry.setup import open_metrics
+from visapi_orchestrator.app.intake import Incoming, Intake
+from visapi_orchestrator.app.triggers import QUEUE_MAX, Triggers
+
+
+class Delivered:
+    """A delivery of a trigger."""
+
+    subject = "visapi.engine.7.trigger"
+
+    def __init__(self, tenant: str, text: bytes = b"{}") -> None:
+        self.run = uuid4()
+        self.acked = False
+        trigger = Trigger(
+            run=self.run,
+            tenant=tenant,
+            workflow=WorkflowRef("n", "w", "1.0.0"),
+            program="00",
+            input=inline(text),
+            created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        self.data = msgspec.json.encode(trigger)
+
+    def ack(self) -> None:
+        self.acked = True
+
+    def nak(self, delay_s: float | None = None) -> None:
+        raise AssertionError("what waits is not handed back")
+
+    def term(self, reason: str = "") -> None:
+        raise AssertionError(reason)
+
+
+class Lying:
+    """What the stream gives."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivered] = []
+
+    def take_nowait(self, limit: int) -> Sequence[Incoming]:
+        taken, self.deliveries = self.deliveries[:limit], self.deliveries[limit:]
+        return taken
+
+    @property
+    def waiting(self) -> int:
+        return len(self.deliveries)
+
+
+def queue(*deliveries: Delivered) -> tuple[Triggers, Lying]:
+    source, metrics = Lying(), open_metrics()
+    source.deliveries = list(deliveries)
+    return Triggers(source, Intake(secret=b"k", metrics=metrics, beat=lambda _: None), metrics), source
+
+
+def runs(triggers: Triggers, limit: int) -> list[UUID]:
+    return [said.run for said in triggers.take(limit)]
+
+
+def test_what_is_taken_at_once_is_acknowledged_when_it_is_written() -> None:
+    delivered = Delivered("a")
+    triggers, _ = queue(delivered)
+    (said,) = triggers.take(8)
+    assert (said.receipts, delivered.acked) == ([delivered], False)
+
+
+def test_what_waits_is_acknowledged_as_the_ledger_has_it() -> None:
+    first, second = Delivered("a"), Delivered("a")
+    triggers, _ = queue(first, second)
+    assert runs(triggers, 1) == [first.run]
+    assert (first.acked, second.acked, triggers.waiting) == (False, True, 1)
+    (said,) = triggers.take(1)
+    assert (said.run, said.receipts, said.look) == (second.run, [], False)
+
+
+def test_of_a_run_with_a_long_input_only_the_id_waits() -> None:
+    triggers, _ = queue(Delivered("a"), Delivered("a", b'"%b"' % (b"x" * 5000)))
+    triggers.take(1)
+    (said,) = triggers.take(1)
+    assert (said.trigger, said.look) == (None, True)
+
+
+def test_the_tenant_that_has_most_is_let_go_and_never_the_one_that_comes_later() -> None:
+    big = [Delivered("big") for _ in range(QUEUE_MAX)]
+    triggers, source = queue(*big)
+    triggers.take(8)
+    small = Delivered("small")
+    source.deliveries = [Delivered("big") for _ in range(100)] + [small]
+    assert small.run in runs(triggers, 2)
+    assert (triggers.waiting, triggers.let_go) == (QUEUE_MAX, 100 + 1 - 2 - 8)
+
+
+def test_pending_runs_from_the_ledger_stand_in_the_same_turns() -> None:
+    triggers, source = queue(*(Delivered("a") for _ in range(10)))
+    triggers.take(1)
+    run = uuid4()
+    triggers.put([("b", run)])
+    assert run in runs(triggers, 2)
+    assert source.waiting == 0
