@@ -293,3 +293,40 @@ async def test_a_stale_end_of_a_child_does_not_fail_the_retried_parent(stack: St
         await asyncio.gather(*(stack.gateway.tell(run, "retry") for run in runs))
         for run in runs:
             assert output_of(await ended_as(stack, run, "completed")) == ["acme.weak", "acme.slow"]
+
+
+async def test_an_unread_end_from_before_the_retry_does_not_stand_in_the_way_of_the_next_one(stack: Stack):
+    go_on = asyncio.Event()
+
+    async def weak(task: TaskMessage) -> TaskResult:
+        if task.attempt == 1:
+            return faulted(task, DOWN)
+        await go_on.wait()
+        return completed(task, "mended")
+
+    await stack.gateway.deploy("child", "do: [{weak: {call: acme.weak}}]")
+    await stack.gateway.deploy("parent", sequence("child"))
+    async with stack.orchestrator():
+        worker = await stack.worker("acme.weak", answer=weak)
+        run = await stack.gateway.start("parent")
+        await ended_as(stack, run, "faulted")
+        child = await child_of(stack, run)
+        await stack.gateway.tell(run, "retry")
+
+        async def asked_again() -> bool:
+            return any(task.attempt == 2 for task in worker.seen)
+
+        await eventually(asked_again)
+        # A late end of the child's first try: no hint, so the next one comes while it lies there.
+        await stack.gateway.tell(
+            run,
+            "child",
+            key=f"child:{child}",
+            hint=False,
+            path="/do/0/sub",
+            child=str(child),
+            status="cancelled",
+        )
+        go_on.set()
+        assert output_of(await ended_as(stack, run, "completed")) == {"child": "mended"}
+        assert await stack.gateway.count("inbox", run) == 0

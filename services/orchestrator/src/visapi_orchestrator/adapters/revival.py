@@ -8,7 +8,7 @@ import msgspec
 from visapi_common.adapters.pool import Connection
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
-from visapi_orchestrator.core.family import end_again
+from visapi_orchestrator.core.family import end_again, end_key
 from visapi_orchestrator.core.ledger import Revived
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/revival.sql")
@@ -34,6 +34,7 @@ async def _tell_parents(connection: Connection, children: Collection[UUID]) -> l
     told: list[UUID] = []
     tenants: list[str] = []
     bodies: list[bytes] = []
+    ends: list[str] = []
     keys: list[str] = []
     for row in await connection.fetch(_SQL["ends_again"], list(children)):
         asked = _decode(row["body"])
@@ -44,7 +45,8 @@ async def _tell_parents(connection: Connection, children: Collection[UUID]) -> l
         told.append(row["run"])
         tenants.append(row["tenant"])
         bodies.append(_encode(end))
+        ends.append(end_key(row["run"], end.taken_up))
         keys.append(row["key"])
     if parents:
-        await connection.execute(_SQL["tell_parents"], parents, told, tenants, bodies, keys)
+        await connection.execute(_SQL["tell_parents"], parents, told, tenants, bodies, ends, keys)
     return parents

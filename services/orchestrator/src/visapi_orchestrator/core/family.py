@@ -157,7 +157,14 @@ def end_of(facts: Facts, answer: Answer, output: bytes | None) -> Telling | None
         error=None if answer.error is None else _error(answer.error),
         taken_up=answer.taken_up,
     )
-    return Telling(facts.parent, f"child:{facts.run}", InboxKind.CHILD, _encode(end))
+    return Telling(facts.parent, end_key(facts.run, end.taken_up), InboxKind.CHILD, _encode(end))
+
+
+def end_key(child: UUID, taken_up: int) -> str:
+    """The key of a child's end in its parent's inbox: an end from before it was asked to go on may lie there
+    unread, and must not stand in the way of the next one.
+    """
+    return f"child:{child}:{taken_up}" if taken_up else f"child:{child}"
 
 
 def _cancel(command: DropRun, facts: Facts) -> Telling:

@@ -54,10 +54,10 @@ where i.run = any($1::uuid[]) and i.kind = 'retry' and i.key like 'parent:%'
 -- In one transaction with the end of the asking; a parent that has ended meanwhile needs to be told nothing.
 with told as (
     insert into inbox (run, key, tenant, kind, body)
-    select p.parent, 'child:' || p.child, p.tenant, 'child', p.body
-    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[]) as p (parent, child, tenant, body)
+    select p.parent, p.key, p.tenant, 'child', p.body
+    from unnest($1::uuid[], $3::text[], $4::bytea[], $5::text[]) as p (parent, tenant, body, key)
     where exists (select from runs r where r.id = p.parent)
     on conflict do nothing
 )
-delete from inbox i using unnest($2::uuid[], $5::text[]) as g (child, key)
+delete from inbox i using unnest($2::uuid[], $6::text[]) as g (child, key)
 where i.run = g.child and i.key = g.key
