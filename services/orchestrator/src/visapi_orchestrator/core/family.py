@@ -28,6 +28,7 @@ from visapi_engine.machine.commands import (
     Unsubscribe,
 )
 from visapi_engine.process.protocol import Answer
+from visapi_orchestrator.core.events import inbox_body
 from visapi_orchestrator.core.facts import BY_PARENT, Facts
 
 _encode = msgspec.json.Encoder().encode
@@ -155,9 +156,17 @@ def end_of(facts: Facts, answer: Answer, output: bytes | None) -> Telling | None
         answer.status.value,
         output=None if output is None else _payload(output),
         error=None if answer.error is None else _error(answer.error),
-        taken_up=answer.taken_up,
+        taken_up=max(answer.taken_up, _heard(facts)),
     )
     return Telling(facts.parent, end_key(facts.run, end.taken_up), InboxKind.CHILD, _encode(end))
+
+
+def _heard(facts: Facts) -> int:
+    """The last asking to go on in the run's inbox, which its end consumes. A run that ended before it came to
+    that row knows nothing of it otherwise, and its parent would take the end for an earlier one.
+    """
+    asked = [inbox_body(row) for row in facts.inbox if row.kind is InboxKind.RETRY]
+    return max((body.taken_up for body in asked if body is not None), default=0)
 
 
 def end_key(child: UUID, taken_up: int) -> str:
