@@ -9,7 +9,7 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 TEST ?=
 
-.PHONY: help setup up demo test check bench faults load clean
+.PHONY: help setup up demo test check bench faults attacks load clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: setup ## Measure the budgets beside the machine's own limits; writes benc
 
 faults: setup ## kill -9 everything while 200 workflows run, then count
 	@VISAPI_TEST_FAULT_RUNS=200 $(BIN)/pytest -q -s -m faults tests/faults
+
+attacks: setup ## Attack a whole stack, class by class, beside a bystander whose latency is printed
+	@VISAPI_TEST_ATTACKS=full $(BIN)/pytest -q -s -m attacks tests/attacks
 
 load: setup ## Sustained load on an embedded stack
 	@VISAPI_TEST_LOAD=full $(BIN)/pytest -q -s -m load tests/load

@@ -11,7 +11,18 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["kit.fixtures"]
 
-LAYERS = ("unit", "property", "contract", "integration", "simulation", "conformance", "e2e", "faults", "load")
+LAYERS = (
+    "unit",
+    "property",
+    "contract",
+    "integration",
+    "simulation",
+    "conformance",
+    "e2e",
+    "faults",
+    "load",
+    "attacks",
+)
 
 settings.register_profile(
     "visapi",

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -15,10 +14,7 @@ import msgspec
 import psutil
 
 from bench.http_load import LoadResult, request_bytes
-from kit.servers import run_async
-from visapi.stack.data_directory import DataDirectory
-from visapi.stack.databases import OWNER, connection
-from visapi_common.core.api_keys import hash_key, mint, parse
+from kit.tenants import make_tenant
 
 _VISAPI = str(Path(sys.executable).with_name("visapi"))
 
@@ -101,14 +97,7 @@ class BenchStack:
 
     def as_tenant(self, tenant: str) -> "BenchStack":
         """The same stack, as another tenant uses it; the tenant and its key are made here."""
-        gateway = psutil.Process(self._processes()["gateway"]).environ()
-        data = DataDirectory(self._folder / "data").secrets()
-        where = gateway["VISAPI_POSTGRES_URL"].rpartition("@")[2]
-        key = run_async(
-            add_tenant(
-                f"postgresql://{OWNER}:{data.postgres[OWNER]}@{where}", tenant, bytes.fromhex(data.key_pepper)
-            )
-        )
+        key = make_tenant(self._folder / "data", self._processes()["gateway"], tenant)
         other = BenchStack(self._folder)
         other.url, other.key, other._nats = self.url, key, self._nats
         return other
@@ -131,21 +120,6 @@ class BenchStack:
             with contextlib.suppress(psutil.NoSuchProcess):
                 _count(psutil.Process(root), counted)
         return sum(counted.values()) / 1e6
-
-
-async def add_tenant(owner_url: str, tenant: str, pepper: bytes) -> str:
-    """A tenant with a key that may do everything."""
-    key = mint("live", secrets.randbits(128), secrets.randbits(256))
-    async with connection(owner_url) as owner:
-        await owner.execute("insert into visapi.tenants (id) values ($1) on conflict do nothing", tenant)
-        await owner.execute(
-            "insert into visapi.api_keys (id, tenant, kind, name, hash, scopes, created_by)"
-            " values ($1, $2, 'live', 'bench', $3, array['*'], 'bench')",
-            parse(key).id,
-            tenant,
-            hash_key(pepper, key),
-        )
-    return key
 
 
 def drain(stack: BenchStack, *statuses: str, timeout_s: float = 120.0) -> None:
