@@ -9,7 +9,8 @@ from typing import Any, Protocol, cast
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
 from visapi_common.adapters.queries import load_queries
-from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
+from visapi_common.core.errors import ContentFault, Fault, OperatorFault, TransientFault, UnknownFault
+from visapi_common.core.failures import sort_of_sqlstate
 
 Row = Mapping[str, Any]
 """A row of a result; columns by name, as asyncpg decoded them."""
@@ -51,8 +52,8 @@ _IDLE_S = 300.0
 
 _CONNECTION_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 """A connection that died between two messages shows as the second: its protocol state is no longer idle."""
-_TRANSIENT_CLASSES = frozenset({"08", "25", "40", "53", "55", "57"})
-"""SQLSTATE classes (PostgreSQL, appendix A) that mend themselves; 25006 is a standby promoted later."""
+_UNENCODABLE = getattr(asyncpg.exceptions, "_base").DataError  # noqa: B009 (the package exports another of this name)
+"""A parameter that has no form in PostgreSQL, like a number above its type: nothing was sent."""
 _GOES_AWAY_CLASSES = frozenset({"08", "57"})
 """Classes that end the session: what was under way may have been committed."""
 
@@ -137,8 +138,9 @@ def pg_faults(*, effect: bool = False) -> Generator[None]:
     """Translate asyncpg's and the socket's exceptions.
 
     `effect` says that the body may have committed something when the connection is lost: then a
-    lost connection or a timeout is an `UnknownFault`, otherwise a `TransientFault`. Refusals by
-    PostgreSQL that repeating cannot mend (bad data, constraints, rights) are `PermanentFault`.
+    lost connection or a timeout is an `UnknownFault`, otherwise a `TransientFault`. What PostgreSQL refuses
+    for its contents is a `ContentFault`, for a reason of whoever operates it an `OperatorFault`
+    (`core.failures`).
     """
     lost = UnknownFault if effect else TransientFault
     try:
@@ -147,13 +149,23 @@ def pg_faults(*, effect: bool = False) -> Generator[None]:
         state: str = getattr(error, "sqlstate", None) or "XX000"
         if effect and state[:2] in _GOES_AWAY_CLASSES:
             raise UnknownFault(_told(error, state)) from error
-        if state[:2] in _TRANSIENT_CLASSES:
-            raise TransientFault(_told(error, state)) from error
-        raise PermanentFault(_told(error, state)) from error
+        raise _refusal(error, state) from error
+    except _UNENCODABLE as error:
+        raise ContentFault(f"PostgreSQL cannot store it: {error}") from error
     except _CONNECTION_BROKEN as error:
         raise lost(f"PostgreSQL: {error}") from error
     except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
         raise lost(f"PostgreSQL cannot be reached or does not answer: {error!r}") from error
+
+
+def _refusal(error: asyncpg.PostgresError, state: str) -> Fault:
+    match sort_of_sqlstate(state):
+        case "transient":
+            return TransientFault(_told(error, state))
+        case "operator":
+            return OperatorFault(_told(error, state), sort=state[:2])
+        case "contents":
+            return ContentFault(_told(error, state))
 
 
 def _told(error: asyncpg.PostgresError, state: str) -> str:

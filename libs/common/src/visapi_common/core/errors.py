@@ -39,8 +39,22 @@ class TransientFault(Fault):
         self.retry_after_s = retry_after_s
 
 
+class OperatorFault(TransientFault):
+    """Nothing happened, and only who operates the system can mend it: a missing grant, a full disk, a schema
+    that is behind. It is retried and alarmed, and never charged to a run. `sort` is a label of bounded size.
+    """
+
+    def __init__(self, detail: str, *, sort: str) -> None:
+        super().__init__(detail)
+        self.sort = sort
+
+
 class PermanentFault(Fault):
     """Nothing happened, and asking again will not help."""
+
+
+class ContentFault(PermanentFault):
+    """Nothing happened, because of the contents of a row or message: whatever stands beside it is fine."""
 
 
 class UnknownFault(Fault):

@@ -189,6 +189,21 @@ class Metrics(InstrumentSet):
     )
 
     # Every process
+    quarantined = Count(
+        "visapi_quarantined_total",
+        "Rows and messages that failed alone and were set aside, so that their neighbours went on.",
+        {"loop": "name of the loop that met it"},
+    )
+    operator_faults = Count(
+        "visapi_operator_faults_total",
+        "Failures that only the operator can mend; the work is repeated until then.",
+        {"loop": "name of the loop that met it", "class": "SQLSTATE class, or memory"},
+    )
+    loop_restarts = Count(
+        "visapi_loop_restarts_total",
+        "Background loops that an error ended and that were begun again.",
+        {"loop": "name of the loop"},
+    )
     event_loop_lag_seconds = Spread(
         "visapi_event_loop_lag_seconds", "How late the event loop woke a timer; sampled twice a second."
     )

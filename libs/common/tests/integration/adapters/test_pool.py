@@ -7,7 +7,7 @@ import pytest
 from kit.servers import Database
 from visapi_common.adapters.migrate import apply_migrations
 from visapi_common.adapters.pool import open_pool, pg_faults, tenant_transaction
-from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
+from visapi_common.core.errors import ContentFault, OperatorFault, TransientFault, UnknownFault
 
 INSERT = "insert into inbox (run, key, tenant, kind, body) values ($1, 'k', $2, 'cancel', '\\x7b7d'::bytea)"
 
@@ -21,7 +21,7 @@ async def test_a_tenant_transaction_sees_and_writes_its_tenants_only(postgres_db
         assert await connection.fetch("select * from inbox") == []
     async with tenant_transaction(pool, ["default"]) as connection:
         assert await connection.fetchval("select run from inbox") == run
-    with pytest.raises(PermanentFault, match="42501"):
+    with pytest.raises(OperatorFault, match="42501"):
         async with tenant_transaction(pool, ["other"]) as connection:
             await connection.execute(INSERT, uuid4(), "default")
     assert await pool.fetch("select * from inbox") == []
@@ -56,3 +56,26 @@ async def test_a_killed_session_is_unknown_where_something_may_have_happened(pos
 
 async def test_migrations_are_applied_once(postgres_db: Database):
     assert await apply_migrations(postgres_db.owner) == []
+
+
+async def test_a_refusal_says_whose_fault_it_is(postgres_db: Database):
+    pool = await open_pool(postgres_db.superuser, size=1, application="test")
+    for wrong, kind in (
+        ("select 'x'::int", ContentFault),
+        ("select from no_such_table", OperatorFault),
+        ("do $$ begin raise sqlstate '53100'; end $$", OperatorFault),
+        ("do $$ begin raise sqlstate '54000'; end $$", ContentFault),
+    ):
+        with pytest.raises(kind), pg_faults(effect=True):
+            await pool.execute(wrong)
+    await pool.close()
+
+
+async def test_a_parameter_without_a_form_in_postgresql_is_the_contents_fault(postgres_db: Database):
+    """asyncpg says so before anything is sent, with the class of a broken connection."""
+    pool = await open_pool(postgres_db.superuser, size=1, application="test")
+    for query, value in (("select $1::int", 2**40), ("select $1::text", "\ud800"), ("select $1::text", 7)):
+        with pytest.raises(ContentFault), pg_faults(effect=True):
+            await pool.fetch(query, value)
+    assert await pool.fetchval("select 1") == 1
+    await pool.close()

@@ -1,0 +1,56 @@
+"""Whose fault a failure is: the pure rule that every loop over the work of many follows (DESIGN 3.12)."""
+
+from typing import Final, Literal
+
+from visapi_common.core.errors import Fault, OperatorFault, PermanentFault
+
+Sort = Literal["transient", "operator", "contents"]
+"""`transient` mends itself; `operator` waits for whoever operates the system; `contents` is the fault of one
+row or message, which is set aside so that its neighbours go on.
+"""
+
+_TRANSIENT: Final = frozenset({"08", "25", "40", "55"})
+"""SQLSTATE classes (PostgreSQL, appendix A) that mend themselves; 25006 is a standby promoted later."""
+_CONTENTS: Final = frozenset({"0A", "21", "22", "23", "2F", "38", "39", "54", "P0", "XX000"})
+"""Data, cardinality, constraints, limits of one row (54000: a text too long for an index). XX000 is said of
+values too large for memory and of conversions that no other code describes.
+"""
+
+
+def sort_of_sqlstate(state: str) -> Sort:
+    """What a refusal by PostgreSQL means. An unknown class is the operator's: no run is charged for it."""
+    if state[:2] in _TRANSIENT:
+        return "transient"
+    return "contents" if state[:2] in _CONTENTS or state in _CONTENTS else "operator"
+
+
+def sort_of(error: Exception) -> Sort:
+    """What a failure in a loop means.
+
+    What is no fault of the world is an error that contents provoked, in a decoder or in our own code: of
+    one item, because the same code serves its neighbours. Memory that is used up is nobody's contents.
+    """
+    if isinstance(error, OperatorFault | MemoryError):
+        return "operator"
+    if isinstance(error, Fault) and not isinstance(error, PermanentFault):
+        return "transient"
+    return "contents"
+
+
+def operator_sort(error: Exception) -> str:
+    """The label of an operator's fault."""
+    return error.sort if isinstance(error, OperatorFault) else "memory"
+
+
+def told(error: BaseException, most: int = 1000) -> str:
+    """A failure in words that PostgreSQL can store, of bounded length."""
+    text = str(error) or type(error).__name__
+    if not isinstance(error, Fault):
+        text = f"{type(error).__name__}: {text}"
+    return storable(text, most)
+
+
+def storable(text: str, most: int) -> str:
+    """`text` without what PostgreSQL refuses in a text: NUL and lone surrogates."""
+    clean = text[:most].replace("\0", "\ufffd")
+    return clean.encode("utf-8", "replace").decode("utf-8")

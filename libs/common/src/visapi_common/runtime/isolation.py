@@ -1,0 +1,120 @@
+"""One bad item costs itself only: how every loop works through the work of many (DESIGN 3.12).
+
+A batch is tried as a whole. When it fails for its contents, its halves are tried, down to single items;
+what fails alone is handed to the quarantine, its neighbours go on. A transient failure, or one that only
+the operator can mend, says nothing about the items: they are left for the next round, and an operator's is
+alarmed. A background loop that ends with an error of any kind is begun again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from visapi_common.core.errors import OperatorFault
+from visapi_common.core.failures import operator_sort, sort_of, told
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+
+T = TypeVar("T")
+
+_AGAIN_FIRST_S = 0.1
+_AGAIN_MAX_S = 10.0
+
+Work = Callable[[Sequence[T]], Awaitable[None]]
+"""Does a batch, all or nothing; or may be repeated for items that it has done."""
+Quarantine = Callable[[T, Exception], Awaitable[None]]
+"""Sets one item aside: recorded as a dead letter and retired, so that it is not met again."""
+
+
+@dataclass
+class Sorted(Generic[T]):
+    """What became of a batch; `fault` is why `left` is left for the next round."""
+
+    done: list[T] = field(default_factory=list[T])
+    quarantined: list[T] = field(default_factory=list[T])
+    left: list[T] = field(default_factory=list[T])
+    fault: Exception | None = None
+
+
+class Isolation:
+    """The isolation of one loop; `loop` names it in metrics and logs."""
+
+    def __init__(self, loop: str, metrics: Metrics) -> None:
+        self._loop = loop
+        self._metrics = metrics
+        self._log = get_logger(loop)
+
+    async def each(self, items: Sequence[T], work: Work[T], quarantine: Quarantine[T]) -> Sorted[T]:
+        """Work through `items`. Raises nothing but cancellation."""
+        result = Sorted[T]()
+        await self._some(items, work, quarantine, result)
+        return result
+
+    def note(self, fault: Exception) -> None:
+        """Tell of a failure that is no item's own: an operator's one is counted, for an alarm."""
+        if sort_of(fault) == "operator":
+            self._metrics.operator_faults.labels(self._loop, operator_sort(fault)).inc()
+            self._log.error("operator_needed", detail=told(fault))
+        else:
+            self._log.warning("tried_again", detail=told(fault))
+
+    async def _some(
+        self, items: Sequence[T], work: Work[T], quarantine: Quarantine[T], result: Sorted[T]
+    ) -> None:
+        if not items:
+            return
+        if result.fault is not None:
+            result.left.extend(items)
+            return
+        try:
+            await work(items)
+        except Exception as error:  # noqa: BLE001 (whatever items provoke is sorted by one rule)
+            if sort_of(error) != "contents":
+                self._leave(items, error, result)
+            elif len(items) == 1:
+                await self._set_aside(items[0], error, quarantine, result)
+            else:
+                half = len(items) // 2
+                await self._some(items[:half], work, quarantine, result)
+                await self._some(items[half:], work, quarantine, result)
+        else:
+            result.done.extend(items)
+
+    async def _set_aside(
+        self, item: T, error: Exception, quarantine: Quarantine[T], result: Sorted[T]
+    ) -> None:
+        try:
+            await quarantine(item, error)
+        except Exception as failed:  # noqa: BLE001 (what cannot be set aside stops no neighbour)
+            if sort_of(failed) == "contents":
+                self._log.error("not_quarantined", detail=told(failed), because=told(error))
+                result.left.append(item)
+            else:
+                self._leave([item], failed, result)
+        else:
+            self._metrics.quarantined.labels(self._loop).inc()
+            self._log.error("quarantined", detail=told(error))
+            result.quarantined.append(item)
+
+    def _leave(self, items: Sequence[T], fault: Exception, result: Sorted[T]) -> None:
+        self.note(fault)
+        result.fault = fault
+        result.left.extend(items)
+
+
+async def kept_alive(loop: str, begin: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
+    """Run a background loop; begin it again, after a growing pause, when an error ends it."""
+    pause_s = _AGAIN_FIRST_S
+    clock = asyncio.get_running_loop()
+    while True:
+        began = clock.time()
+        try:
+            return await begin()
+        except Exception as error:  # noqa: BLE001 (an error of any kind ends no neighbour)
+            if isinstance(error, OperatorFault):
+                metrics.operator_faults.labels(loop, error.sort).inc()
+            metrics.loop_restarts.labels(loop).inc()
+            get_logger(loop).exception("loop_begun_again", detail=told(error))
+        pause_s = _AGAIN_FIRST_S if clock.time() - began > _AGAIN_MAX_S else min(_AGAIN_MAX_S, pause_s * 2)
+        await asyncio.sleep(pause_s)
