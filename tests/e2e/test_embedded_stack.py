@@ -84,6 +84,32 @@ def test_the_command_line_finds_the_stack_and_its_key(stack: StackProcess):
     assert stack.command("key", "revoke", identity).returncode == 0
 
 
+RECKON = b"""
+document: {dsl: '1.0.3', namespace: tests, name: reckon, version: '1.0.0'}
+do:
+  - reckon: { set: { cents: "${ .amount | tonumber * 100 }" } }
+"""
+
+
+def test_a_retry_is_watched_to_the_end_of_the_run_and_not_to_its_old_fault(
+    stack: StackProcess, tmp_path: Path
+):
+    with Client(stack.ready.gateway, stack.ready.api_key) as client:
+        client.send(operations.deploy(RECKON, operations.YAML))
+        run = str(client.send(operations.start_run("tests", "reckon", b'{"amount": "x"}', wait_s=20)).id)
+    wrong, right = tmp_path / "wrong.json", tmp_path / "right.json"
+    wrong.write_text('{"amount": "y"}')
+    right.write_text('{"amount": "3"}')
+    refused = stack.command("run", "retry", run, "--input", str(wrong), "--watch")
+    assert (refused.returncode, refused.stdout.count("workflow.faulted")) == (1, 2), refused.stdout
+    mended = stack.command("run", "retry", run, "--input", str(right), "--watch")
+    assert mended.returncode == 0, mended.stderr
+    assert mended.stdout.count("workflow.resumed") == 2
+    assert '{"cents":300}' in mended.stdout
+    watched = stack.command("run", "watch", run)
+    assert (watched.returncode, "workflow.completed" in watched.stdout) == (0, True)
+
+
 def test_an_unknown_run_is_one_clear_line(stack: StackProcess):
     answer = stack.command("run", "get", "01932f4e-7c00-7000-8000-000000000001")
     assert answer.returncode == 1

@@ -11,11 +11,13 @@ import pikepdf
 import pytest
 
 from visapi.client import ApiError, operations
-from visapi.client.event_stream import EventReader, ends_run, history_items
-from visapi.client.failures import read_answer
+from visapi.client.event_stream import EventReader, RunEnd, history_events
+from visapi.client.failures import UnreachableError, read_answer
+from visapi.client.following import Reconnects, ended_early
 from visapi.demo.arrivals import check_mail, check_slack, check_webhook
 from visapi.demo.progress import Progress
-from visapi_common.contracts.runs import HistoryItem, TaskRef
+from visapi_common.contracts.problems import Problem
+from visapi_common.contracts.runs import HistoryItem, RunStatus, TaskRef
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -36,17 +38,35 @@ def test_an_event_ends_with_a_blank_line_and_heartbeats_are_skipped():
         "data: not json",
         "",
     ]
-    assert [found.type for found in history_items(EventReader(), lines)] == ["workflow.started"]
+    [found] = history_events(EventReader(), lines)
+    assert isinstance(found, HistoryItem)
+    assert found.type == "workflow.started"
 
 
-def test_only_the_end_of_the_workflow_ends_a_run():
-    assert [
-        ends_run(item(1, kind)) for kind in ("task.completed", "workflow.completed", "workflow.faulted")
-    ] == [
-        False,
-        True,
-        True,
+def test_only_the_end_event_ends_a_history_and_a_fault_does_not():
+    lines = [
+        "id: 5",
+        'data: {"seq":5,"type":"workflow.faulted","time":"2026-11-24T12:00:00Z"}',
+        "",
+        "event: end",
+        'data: {"status":"completed","seq":9}',
+        "",
     ]
+    fault, end = history_events(EventReader(), lines)
+    assert isinstance(fault, HistoryItem)
+    assert end == RunEnd(RunStatus.COMPLETED, 9)
+
+
+def test_a_broken_stream_is_taken_up_a_few_times_and_a_refusal_never():
+    reconnects = Reconnects()
+    broken = ended_early("http://127.0.0.1:1")
+    assert [reconnects.pause_s(broken) for _ in range(3)] == [0.5, 1.0, 2.0]
+    with pytest.raises(UnreachableError, match="before the run ended"):
+        reconnects.pause_s(broken)
+    reconnects.progressed()
+    assert reconnects.pause_s(ApiError(Problem(type="t", title="draining", status=503))) == 0.5
+    with pytest.raises(ApiError, match="gone"):
+        reconnects.pause_s(ApiError(Problem(type="t", title="gone", status=404)))
 
 
 def test_names_cannot_break_out_of_a_path():

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from kit.servers import NatsServer
+from visapi.client import AsyncClient, Client
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts.engine_messages import LiveUpdate
 from visapi_common.contracts.subjects import live
@@ -162,3 +163,70 @@ async def test_a_cursor_of_another_list_is_refused(gateway: Any) -> None:
     for params in ({"cursor": cursor, "status": "pending"}, {"cursor": cursor + "A"}, {"cursor": "x"}):
         answer = await gateway.http.get("/v1/runs", params=params)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+async def faulted_and_retried(gateway: Any) -> str:
+    """A faulted run with an accepted retry that no orchestrator has consumed."""
+    run = await begun(gateway)
+    await gateway.progress(run, ["task.faulted", "workflow.faulted"], status="faulted", end=True)
+    await gateway.db.execute(
+        "insert into visapi.inbox (run, key, tenant, kind, body) values ($1, 'retry:4', 'default', 'retry', '{}')",
+        run,
+    )
+    return run
+
+
+async def revive(gateway: Any, run: str) -> None:
+    """Consume the retry as the orchestrator does: the run is live again, its history stays."""
+    async with gateway.db.transaction():
+        await gateway.db.execute("delete from visapi.inbox where run = $1", run)
+        await gateway.db.execute(
+            "with back as (delete from visapi.runs_done where id = $1 returning *)"
+            " insert into visapi.runs (id, tenant, namespace, name, version, program, status, revision, seq,"
+            " priority, retention, partition, trace, input, started_by, created_at)"
+            " select id, tenant, namespace, name, version, program, 'running', revision + 1, seq, priority,"
+            " retention, 0, trace, input, started_by, created_at from back",
+            run,
+        )
+
+
+async def test_a_stream_that_starts_before_a_retry_is_consumed_goes_on_to_the_runs_real_end(
+    gateway: Any,
+) -> None:
+    run = await faulted_and_retried(gateway)
+    async with gateway.http.stream("GET", f"/v1/runs/{run}/history", headers=SSE) as stream:
+        lines = stream.aiter_lines()
+        seen = await read_until(lines, "id: 4")
+        await revive(gateway, run)
+        await gateway.progress(run, ["workflow.resumed", END], status="completed", end=True)
+        rest = [line async for line in lines]
+    assert "event: end" not in seen
+    assert ids(rest) == [5, 6]
+    assert rest.count("event: end") == 1
+    assert any('"completed"' in line for line in rest)
+
+
+async def test_both_clients_follow_a_retried_run_past_its_old_fault(gateway: Any) -> None:
+    run = await faulted_and_retried(gateway)
+    seen: list[str] = []
+
+    def follow() -> None:
+        with Client(str(gateway.http.base_url), gateway.admin) as client:
+            seen.extend(item.type for item in client.follow(run))
+
+    async def follow_too() -> list[str]:
+        async with AsyncClient(str(gateway.http.base_url), gateway.admin) as client:
+            return [item.type async for item in client.follow(run)]
+
+    followers = asyncio.create_task(asyncio.to_thread(follow)), asyncio.create_task(follow_too())
+    await gateway.until(lambda: _followed_by(gateway, 2))
+    await revive(gateway, run)
+    await gateway.progress(run, ["workflow.resumed", END], status="completed", end=True)
+    async with asyncio.timeout(30):
+        await asyncio.gather(*followers)
+    assert seen[-4:] == ["task.faulted", "workflow.faulted", "workflow.resumed", END]
+    assert followers[1].result() == seen
+
+
+async def _followed_by(gateway: Any, count: int) -> bool:
+    return gateway.lifecycle.metrics.sse_followers._value.get() == count

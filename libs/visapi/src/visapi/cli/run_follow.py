@@ -27,18 +27,30 @@ def read_input(path: Path | None) -> bytes:
 
 
 def follow(client: Client, run: str, *, json: bool) -> None:
-    """Print each step as it is committed, then the run; exit code 1 when it did not complete."""
-    for item in client.follow(run):
-        if json:
-            sys.stdout.write(msgspec.json.encode(item).decode() + "\n")
-            sys.stdout.flush()
-        else:
-            console().print(_line(item))
-    view = client.send(operations.get_run(run))
+    """Print each step as it is committed, then the run; exit code 1 when it did not complete.
+
+    A run that somebody retries just as it ends is followed on: the run that is printed has ended.
+    """
+    after = 0
+    while True:
+        for item in client.follow(run, after=after):
+            after = item.seq
+            _print(item, json=json)
+        view = client.send(operations.get_run(run))
+        if view.status in ENDED:
+            break
     if not json:
         show(view)
-    if view.status in ENDED and view.status != RunStatus.COMPLETED:
+    if view.status != RunStatus.COMPLETED:
         raise typer.Exit(FAILURE)
+
+
+def _print(item: HistoryItem, *, json: bool) -> None:
+    if json:
+        sys.stdout.write(msgspec.json.encode(item).decode() + "\n")
+        sys.stdout.flush()
+    else:
+        console().print(_line(item))
 
 
 def show(run: RunView) -> None:

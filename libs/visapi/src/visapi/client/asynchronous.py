@@ -1,13 +1,16 @@
 """The asyncio client; the same operations as the blocking one, each sent once."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 
-from visapi.client.event_stream import EventReader, as_item, ends_run
-from visapi.client.failures import UnreachableError, read_answer
+from visapi.client.event_stream import EventReader, RunEnd
+from visapi.client.failures import ApiError, UnreachableError, read_answer
+from visapi.client.following import Reconnects, ended_early
 from visapi.client.operations import Call
 from visapi_common.contracts.runs import HistoryItem
 
@@ -47,8 +50,26 @@ class AsyncClient:
             raise UnreachableError(f"{self._url} does not answer: {error}") from error
         return read_answer(call, answer.status_code, answer.content)
 
-    async def follow(self, run: str, *, after: int = 0) -> AsyncIterator[HistoryItem]:
-        """The run's history from `after`, live, until the run has ended or the connection is lost."""
+    async def follow(self, run: str, *, after: int = 0) -> AsyncGenerator[HistoryItem]:
+        """The run's history from `after`, live, until the gateway says that the run has ended.
+
+        Survives lost connections. A run that was retried goes on after its `workflow.faulted`.
+        """
+        reconnects = Reconnects()
+        while True:
+            try:
+                async with aclosing(self._stream(run, after)) as events:
+                    async for event in events:
+                        if isinstance(event, RunEnd):
+                            return
+                        after = event.seq
+                        reconnects.progressed()
+                        yield event
+                raise ended_early(self._url)
+            except (UnreachableError, ApiError) as error:
+                await asyncio.sleep(reconnects.pause_s(error))
+
+    async def _stream(self, run: str, after: int) -> AsyncGenerator[HistoryItem | RunEnd]:
         headers = {"Accept": "text/event-stream"}
         if after:
             headers["Last-Event-ID"] = str(after)
@@ -61,11 +82,8 @@ class AsyncClient:
                     call: Call[None] = Call(method="GET", path=path, answer=None)
                     read_answer(call, answer.status_code, await answer.aread())
                 async for line in answer.aiter_lines():
-                    event = reader.feed(line)
-                    item = as_item(event[1]) if event else None
-                    if item is not None:
-                        yield item
-                        if ends_run(item):
-                            return
+                    event = reader.read(line)
+                    if event is not None:
+                        yield event
         except httpx.TransportError as error:
             raise UnreachableError(f"{self._url} broke the stream: {error}") from error

@@ -1,10 +1,21 @@
-"""Reads server-sent events (HTML standard, section 9.2), line by line. Pure."""
+"""Reads the server-sent events (HTML standard, section 9.2) of a run's history, line by line. Pure.
+
+Only `event: end` ends a run's history. A history item never does: a run that was retried goes on after
+its `workflow.faulted`.
+"""
 
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from visapi_common.contracts.runs import HistoryItem
+from visapi_common.contracts.runs import HistoryItem, RunStatus
+
+
+class RunEnd(msgspec.Struct, frozen=True):
+    """The last event of a stream: how the run ended, and the number of its last item."""
+
+    status: RunStatus
+    seq: int
 
 
 class EventReader:
@@ -28,22 +39,25 @@ class EventReader:
             self._event = value
         return None
 
+    def read(self, line: str) -> HistoryItem | RunEnd | None:
+        """What a line completes; events of other kinds are skipped."""
+        event = self.feed(line.rstrip("\r\n"))
+        if event is None:
+            return None
+        name, data = event
+        kinds: dict[str, type[HistoryItem | RunEnd]] = {"message": HistoryItem, "end": RunEnd}
+        kind = kinds.get(name)
+        if kind is None:
+            return None
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.MsgspecError:
+            return None
 
-def history_items(reader: EventReader, lines: Iterable[str]) -> Iterator[HistoryItem]:
-    """The history items among complete events; other events are skipped."""
+
+def history_events(reader: EventReader, lines: Iterable[str]) -> Iterator[HistoryItem | RunEnd]:
+    """The history items among complete events, and the run's end."""
     for line in lines:
-        event = reader.feed(line.rstrip("\r\n"))
-        if event is not None and (item := as_item(event[1])) is not None:
-            yield item
-
-
-def as_item(data: str) -> HistoryItem | None:
-    try:
-        return msgspec.json.decode(data, type=HistoryItem)
-    except msgspec.MsgspecError:
-        return None
-
-
-def ends_run(item: HistoryItem) -> bool:
-    """Whether nothing follows this item: lifecycle words of the specification for an ended workflow."""
-    return item.type in {"workflow.completed", "workflow.faulted", "workflow.cancelled"}
+        event = reader.read(line)
+        if event is not None:
+            yield event

@@ -7,8 +7,9 @@ from typing import Self, TypeVar
 
 import httpx
 
-from visapi.client.event_stream import EventReader, ends_run, history_items
+from visapi.client.event_stream import EventReader, RunEnd, history_events
 from visapi.client.failures import ApiError, UnreachableError, read_answer
+from visapi.client.following import ATTEMPTS, MENDS_ITSELF, PAUSE_S, Reconnects, ended_early
 from visapi.client.operations import Call
 from visapi_common.contracts.runs import HistoryItem
 
@@ -17,9 +18,6 @@ T = TypeVar("T")
 _TIMEOUT_S = 30.0
 _SILENCE_S = 60.0
 """A stream that says nothing for so long, heartbeats included, is dead."""
-_ATTEMPTS = 4
-_PAUSE_S = 0.25
-_MENDS_ITSELF = frozenset({502, 503, 504})
 
 
 class Client:
@@ -46,7 +44,7 @@ class Client:
         """Raises `ApiError` when refused, `UnreachableError` without an answer. Repeatable operations
         are tried a few times while the gateway is away.
         """
-        attempts = _ATTEMPTS if call.repeatable else 1
+        attempts = ATTEMPTS if call.repeatable else 1
         for attempt in range(1, attempts + 1):
             try:
                 return self._once(call)
@@ -54,9 +52,9 @@ class Client:
                 if attempt == attempts:
                     raise
             except ApiError as error:
-                if attempt == attempts or error.status not in _MENDS_ITSELF:
+                if attempt == attempts or error.status not in MENDS_ITSELF:
                     raise
-            time.sleep(_PAUSE_S * 2.0 ** (attempt - 1))
+            time.sleep(PAUSE_S * 2.0 ** (attempt - 1))
         raise AssertionError("unreachable")
 
     def _once(self, call: Call[T]) -> T:
@@ -69,22 +67,24 @@ class Client:
         return read_answer(call, answer.status_code, answer.content)
 
     def follow(self, run: str, *, after: int = 0) -> Iterator[HistoryItem]:
-        """The run's history from `after`, live, until the run has ended; survives lost connections."""
-        failures = 0
+        """The run's history from `after`, live, until the gateway says that the run has ended.
+
+        Survives lost connections. A run that was retried goes on after its `workflow.faulted`.
+        """
+        reconnects = Reconnects()
         while True:
             try:
-                for item in self._stream(run, after):
-                    after, failures = item.seq, 0
-                    yield item
-                    if ends_run(item):
+                for event in self._stream(run, after):
+                    if isinstance(event, RunEnd):
                         return
-            except UnreachableError:
-                failures += 1
-                if failures >= _ATTEMPTS:
-                    raise
-                time.sleep(_PAUSE_S * 2.0**failures)
+                    after = event.seq
+                    reconnects.progressed()
+                    yield event
+                raise ended_early(self._url)
+            except (UnreachableError, ApiError) as error:
+                time.sleep(reconnects.pause_s(error))
 
-    def _stream(self, run: str, after: int) -> Iterator[HistoryItem]:
+    def _stream(self, run: str, after: int) -> Iterator[HistoryItem | RunEnd]:
         headers = {"Accept": "text/event-stream"}
         if after:
             headers["Last-Event-ID"] = str(after)
@@ -95,6 +95,6 @@ class Client:
                 if answer.status_code >= 400:
                     call: Call[None] = Call(method="GET", path=path, answer=None)
                     read_answer(call, answer.status_code, answer.read())
-                yield from history_items(EventReader(), answer.iter_lines())
+                yield from history_events(EventReader(), answer.iter_lines())
         except httpx.TransportError as error:
             raise UnreachableError(f"{self._url} broke the stream: {error}") from error

@@ -9,13 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from visapi.client import AsyncClient, UnreachableError, operations
+from visapi.client import AsyncClient, operations
 from visapi.demo.arrivals import Finding, check_mail, check_slack, check_webhook
 from visapi.demo.display import Display, duration, remark
 from visapi.stack.demo_world import DemoWorld
 from visapi_common.contracts.runs import ArtifactRef, RunStatus, RunView
-
-_RECONNECTS = 5
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -68,19 +66,11 @@ class Scenario:
         return all(finding.ok for finding in findings)
 
     async def _follow(self, run: str) -> Display:
-        """Show the history as it is committed; a lost stream is taken up where it broke."""
-        after, failures = 0, 0
+        """Show the history as it is committed."""
         with Display(self._out) as display:
-            while True:
-                try:
-                    async for item in self._client.follow(run, after=after):
-                        after, failures = item.seq, 0
-                        display.take(item)
-                    return display
-                except UnreachableError:
-                    failures += 1
-                    if failures > _RECONNECTS:
-                        raise
+            async for item in self._client.follow(run):
+                display.take(item)
+            return display
 
     def _summary(self, display: Display, run: RunView, outcome: _Outcome, mails: list[Path]) -> None:
         self._out.print()

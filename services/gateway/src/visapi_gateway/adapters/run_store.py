@@ -54,7 +54,7 @@ class RunStore:
 
     async def head(self, tenant: str, run: UUID) -> Head | None:
         rows = await self._read(tenant, _SQL["run_head"], run, tenant)
-        return Head(rows[0]["status"], rows[0]["seq"]) if rows else None
+        return Head(rows[0]["status"], rows[0]["seq"], rows[0]["retrying"]) if rows else None
 
     async def history(self, tenant: str, run: UUID, after: int, rows: int) -> Sequence[StoredItem]:
         found = await self._read(tenant, _SQL["history"], run, tenant, after, rows)

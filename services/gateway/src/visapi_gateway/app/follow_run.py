@@ -33,10 +33,12 @@ Item = tuple[int, bytes]
 class Head(msgspec.Struct, frozen=True):
     status: str
     seq: int
+    retrying: bool = False
+    """Whether a retry was accepted that no orchestrator has consumed yet: the history goes on."""
 
     @property
     def ended(self) -> bool:
-        return self.status in ENDED
+        return self.status in ENDED and not self.retrying
 
 
 class HistorySource(Protocol):

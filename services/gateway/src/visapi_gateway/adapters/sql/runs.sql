@@ -10,9 +10,13 @@ select id, namespace, name, version, status, revision, seq, input, output, error
 from runs_done where id = $1 and tenant = $2
 
 -- name: run_head
-select status, seq, revision from runs where id = $1 and tenant = $2
+-- An ended run with an accepted retry goes on as soon as an orchestrator consumes the retry. Both are read by
+-- one statement, so the retry is seen either as its inbox row or as the run that is live again.
+select status, seq, revision, false as retrying from runs where id = $1 and tenant = $2
 union all
-select status, seq, revision from runs_done where id = $1 and tenant = $2
+select d.status, d.seq, d.revision,
+    exists (select from inbox i where i.run = d.id and i.tenant = d.tenant and i.kind = 'retry') as retrying
+from runs_done d where d.id = $1 and d.tenant = $2
 
 -- name: list_runs
 -- In the braces go conditions of run_filters.sql. Both halves are read newest first and cut to the page

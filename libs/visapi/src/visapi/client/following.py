@@ -1,0 +1,32 @@
+"""How a follower of a run goes on when its stream breaks. Pure."""
+
+from visapi.client.failures import ApiError, UnreachableError
+
+ATTEMPTS = 4
+PAUSE_S = 0.25
+MENDS_ITSELF = frozenset({502, 503, 504})
+
+
+class Reconnects:
+    """Counts broken streams in a row: the caller pauses and connects again, until there were too many."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def progressed(self) -> None:
+        """The stream said something: what broke before is over."""
+        self._failures = 0
+
+    def pause_s(self, error: UnreachableError | ApiError) -> float:
+        """The pause before the next connection. Raises `error` when no other one would help."""
+        if isinstance(error, ApiError) and error.status not in MENDS_ITSELF:
+            raise error
+        self._failures += 1
+        if self._failures >= ATTEMPTS:
+            raise error
+        return PAUSE_S * 2.0**self._failures
+
+
+def ended_early(url: str) -> UnreachableError:
+    """A stream that ended without `event: end`, as a gateway that stops ends one."""
+    return UnreachableError(f"{url} ended the stream before the run ended")
