@@ -1,0 +1,153 @@
+"""The one decoder of bytes from outside: a value, or `Unreadable`. It never raises.
+
+Whatever a worker, a client, a server or a third party sends is read here and nowhere else (`make shape`
+refuses another decoder): messages and answers on NATS, bodies over HTTP, answers to calls. Bytes that this
+software wrote itself, rows and envelopes, are no business of this file.
+
+msgspec alone is not enough. It raises `UnicodeDecodeError` and `RecursionError`, which are no `DecodeError`;
+it passes over `Raw` members and unknown ones without looking at their text; and it reads nesting that later
+readers (jq, JSON Schema, `copy`, the encoder) cannot follow. So size, UTF-8, depth and U+0000 are checked
+first, in time that grows with the length only.
+"""
+
+import re
+from itertools import accumulate
+from typing import Any, Generic, TypeVar, overload
+
+import msgspec
+
+DEPTH_MAX = 64
+"""Levels of arrays and objects in a message that carries no value of a user (DESIGN 10: the same as HTTP)."""
+
+VALUE_DEPTH_MAX = 128
+"""Levels in a message or answer that carries a value. A run wraps values deeper as it goes on, and the
+shallowest reader behind this one (JSON Schema) ends at 255."""
+
+MESSAGE_BYTES_MAX = 1024 * 1024
+"""NATS's own limit of a message (`max_payload`)."""
+
+_REASON_MAX = 200
+_SLICE = 64 * 1024
+_FEWER = 0.75
+
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_STEPS = {ord("["): 1, ord("]"): -1}
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+
+T = TypeVar("T")
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """Why bytes could not be read. The reason is one line of printable ASCII, short enough for a log."""
+
+    reason: str
+
+
+class Reader(Generic[T]):
+    """Reads one kind of message, with a decoder that is built once.
+
+    `nul` allows the character U+0000 in texts: PostgreSQL keeps it in bytes, not in text columns.
+    """
+
+    @overload
+    def __init__(
+        self, kind: type[T], *, depth_max: int = ..., bytes_max: int = ..., nul: bool = ...
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Reader[Any]", kind: Any, *, depth_max: int = ..., bytes_max: int = ..., nul: bool = ...
+    ) -> None: ...
+    def __init__(
+        self,
+        kind: Any,
+        *,
+        depth_max: int = DEPTH_MAX,
+        bytes_max: int = MESSAGE_BYTES_MAX,
+        nul: bool = False,
+    ) -> None:
+        self._decode = msgspec.json.Decoder(kind).decode
+        self._depth_max = depth_max
+        self._bytes_max = bytes_max
+        self._nul = nul
+
+    def __call__(self, data: bytes) -> T | Unreadable:
+        """The value that `data` encodes, or why there is none."""
+        flaw = flaw_of(data, depth_max=self._depth_max, bytes_max=self._bytes_max, nul=self._nul)
+        if flaw is not None:
+            return Unreadable(flaw)
+        try:
+            return self._decode(data)
+        except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as wrong:
+            return Unreadable(safe_reason(str(wrong)))
+
+
+def flaw_of(data: bytes, *, depth_max: int, bytes_max: int, nul: bool = True) -> str | None:
+    """Why `data` must not reach any decoder of JSON; None when it may. It may still be no JSON."""
+    if len(data) > bytes_max:
+        return f"{len(data)} bytes, at most {bytes_max} are read"
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError as wrong:
+            return f"not UTF-8: byte {wrong.start} of a text cannot be read"
+    if deeper_than(data, depth_max):
+        return f"nested deeper than {depth_max} levels"
+    if not nul and b"\\u0000" in data and _NUL.search(data):
+        return "a text holds the character U+0000"
+    return None
+
+
+def deeper_than(data: bytes, depth_max: int) -> bool:
+    """Whether arrays and objects are nested deeper, whatever else the bytes are. Linear in their length."""
+    if data.count(b"[") + data.count(b"{") <= depth_max:
+        return False
+    marks = _STRING.sub(b"", data).translate(_ONE_KIND, _NOT_BRACKETS)
+    # Innermost pairs away while many go at once: of an ordinary document little is left for the count.
+    limit = depth_max
+    while len(marks) > 2 * limit and limit > 0:
+        fewer = marks.replace(b"[]", b"")
+        if len(fewer) > _FEWER * len(marks):
+            break
+        marks, limit = fewer, limit - 1
+    if marks.count(b"[") <= limit:
+        return False
+    depth = 0
+    for start in range(0, len(marks), _SLICE):
+        depths = list(accumulate(map(_STEPS.__getitem__, marks[start : start + _SLICE]), initial=depth))
+        if max(depths) > limit:
+            return True
+        depth = depths[-1]
+    return False
+
+
+def outline(data: bytes, depth: int) -> bytes:
+    """The document with null in place of everything below `depth` levels, and U+FFFD for what is not UTF-8.
+
+    For finding out whose a message is that cannot be read as a whole. It need not be JSON.
+    """
+    text = data if data.isascii() else data.decode("utf-8", "replace").encode()
+    kept: list[bytes] = []
+    level = copied = 0
+    for token in _TOKEN.finditer(text):
+        mark = token[0]
+        if mark in b"[{":
+            level += 1
+            if level == depth + 1:
+                kept += (text[copied : token.start()], b"null")
+        elif mark in b"]}":
+            level -= 1
+            if level == depth:
+                copied = token.end()
+    if level <= depth:
+        kept.append(text[copied:])
+    return b"".join(kept)
+
+
+def safe_reason(text: str) -> str:
+    """A decoder's message as it may be logged: it may quote what was sent."""
+    shown = _UNPRINTABLE.sub("?", text)
+    return shown if len(shown) <= _REASON_MAX else shown[: _REASON_MAX - 3] + "..."
