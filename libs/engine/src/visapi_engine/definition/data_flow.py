@@ -17,6 +17,7 @@ from visapi_engine.definition.templates import (
     TASK_EXPORT,
     expression,
     expression_or_object,
+    is_unclosed,
     is_wrapped,
 )
 
@@ -126,7 +127,7 @@ def read_timeout(build: Build, body: dict[str, Any], at: str, names: frozenset[s
 
 def read_duration(build: Build, value: Any, at: str, names: frozenset[str], what: str) -> Duration | None:
     """A constant duration in milliseconds, or an expression that yields an ISO 8601 text."""
-    if is_wrapped(value):
+    if is_wrapped(value) or is_unclosed(value):
         source = expression(build, value, at, names, what)
         return Duration(expression=source) if source is not None else None
     ms = constant_ms(build.findings, value, at, what)

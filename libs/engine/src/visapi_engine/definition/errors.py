@@ -1,29 +1,15 @@
-"""Errors as definitions write them: to raise, and to match in a `catch` (dsl-reference, Error).
-
-The standard types have lived on two hosts under one version of the specification; both are
-accepted, and types are compared by their last segment.
-"""
+"""Errors as definitions write them: to raise, and to match in a `catch` (dsl-reference, Error)."""
 
 from typing import Any
 
 from visapi_engine.definition.build import Build
+from visapi_engine.definition.error_types import HOSTS, STANDARD_TYPES, is_standard, path_of
 from visapi_engine.definition.findings import listed, nearest
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import ErrorFilter, Template
 from visapi_engine.definition.shapes import as_integer, as_object, as_text, check_keys, kind
 from visapi_engine.definition.templates import is_wrapped, record, template
 
-STANDARD_TYPES = (
-    "configuration",
-    "validation",
-    "expression",
-    "authentication",
-    "authorization",
-    "timeout",
-    "communication",
-    "runtime",
-)
-_HOSTS = ("serverlessworkflow.io/", "open-workflow-specification.org/")
 _FIELDS = ("type", "status", "instance", "title", "detail")
 
 
@@ -75,8 +61,9 @@ def read_filter(build: Build, value: Any, at: str) -> ErrorFilter | None:
         status = as_integer(
             build.findings, wanted["status"], join(at, "status"), "`status`", least=100, most=599
         )
-    if texts.get("type") is not None:
-        check_type(build, texts["type"] or "", join(at, "type"))
+    wanted_type = texts.get("type")
+    if wanted_type is not None:
+        check_type(build, wanted_type, join(at, "type"), caught=True)
     return ErrorFilter(
         type=texts.get("type"),
         status=status,
@@ -93,11 +80,20 @@ def _constant(build: Build, value: Any, at: str) -> str | None:
     return as_text(build.findings, value, at, "an error filter's property")
 
 
-def check_type(build: Build, type_: str, at: str) -> None:
-    """Warn when a type of the specification is misspelt, for it would never match."""
-    last = type_.rstrip("/").rsplit("/", 1)[-1]
-    if any(host in type_ for host in _HOSTS) and "/spec/" in type_ and last not in STANDARD_TYPES:
-        hint = nearest(last, STANDARD_TYPES)
-        build.findings.warn(
-            at, f'the specification has no error type "{last}".{hint} It has {listed(STANDARD_TYPES)}'
-        )
+def check_type(build: Build, type_: str, at: str, *, caught: bool = False) -> None:
+    """Warn when a type of the specification is misspelt. One that is `caught` would never match: a type on
+    the specification's host that nothing of it raises is suspect there, and so is a bare word.
+    """
+    path = path_of(type_)
+    if is_standard(type_) or (path is None and "/" in type_):
+        return
+    if not caught and (path is None or not path.startswith("spec/")):
+        return
+    last = type_.rstrip("/").rpartition("/")[2]
+    meant = f'{HOSTS[0]}spec/1.0.0/errors/{last}" stands for it' if last in STANDARD_TYPES else ""
+    hint = f' Types match exactly: "{meant}.' if meant else nearest(last, STANDARD_TYPES)
+    build.findings.warn(
+        at,
+        f'the specification has no error type "{type_}".{hint} Under {HOSTS[0]}spec/1.0.0/errors/ it has '
+        f"{listed(STANDARD_TYPES)}",
+    )

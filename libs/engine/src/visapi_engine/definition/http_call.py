@@ -11,7 +11,7 @@ from visapi_engine.definition.build import Build
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import Literal, Template
 from visapi_engine.definition.shapes import as_choice, as_flag, as_object, as_text, check_keys, kind
-from visapi_engine.definition.templates import expression, is_wrapped, record, template
+from visapi_engine.definition.templates import expression, is_unclosed, is_wrapped, record, template
 from visapi_engine.definition.uri_templates import uri_template
 
 _KEYS = ("method", "endpoint", "headers", "body", "query", "output", "redirect")
@@ -87,7 +87,7 @@ def _uri(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
     text = as_text(build.findings, value, at, "the endpoint's URI")
     if text is None:
         return Literal(None)
-    if is_wrapped(text):
+    if is_wrapped(text) or is_unclosed(text):
         return expression(build, text, at, names, "the endpoint") or Literal(None)
     return uri_template(build, text, at, names)
 

@@ -7,7 +7,7 @@ of an object stands at its key, an item of a list at its beginning.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import yaml
@@ -15,7 +15,7 @@ import yaml
 from visapi_common.contracts.problems import FieldError
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.unreadable import Position
-from visapi_engine.definition.yaml_source import LOADER, position_of
+from visapi_engine.definition.yaml_source import position_of, yaml_events
 
 DEPTH_MAX = 64
 PLACES_MAX = 50_000
@@ -65,9 +65,8 @@ class _Open:
 def _yaml_places(text: str) -> Iterator[tuple[str, Position]]:
     """Every pointer of a YAML text, as far as it can be read."""
     opened: list[_Open] = []
-    events = cast(Any, yaml.parse(text, Loader=LOADER))  # pyright: ignore[reportUnknownMemberType]
     try:
-        for count, event in enumerate(events):
+        for count, event in enumerate(yaml_events(text)):
             if count > PLACES_MAX or len(opened) > DEPTH_MAX:
                 return
             if isinstance(event, yaml.CollectionEndEvent):

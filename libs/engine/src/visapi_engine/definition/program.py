@@ -89,7 +89,7 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ErrorFilter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `catch.errors.with` matches; every given field must be equal, types by last segment."""
+    """What `catch.errors.with` matches; every given field must be equal (`error_types.same_type`)."""
 
     type: str | None = None
     status: int | None = None

@@ -30,8 +30,13 @@ CALL = TASK | SECRETS
 STANDARD = TASK_EXPORT | SECRETS | {"authorization"} | REFUSED_VARIABLES.keys()
 """Names that no construct may bind (dsl.md, Runtime expression arguments)."""
 
-_WRAPPED = re.compile(r"\s*\$\{(.+)\}\s*", re.DOTALL)
+_WRAPPED = re.compile(r"\s*\$\{(.*)\}\s*", re.DOTALL)
 _EMBEDDED = re.compile(r"\$\{\s*[.$]")
+_BRACES = re.compile(r'[{}]|"(?:[^"\\]|\\.)*"?', re.DOTALL)
+UNCLOSED = (
+    "the expression has no end: its `}` is missing. YAML ends an unquoted text at ` #` and at a line break "
+    "that is not indented; write the expression in single quotes: '${ … }'"
+)
 TOO_LARGE = f"the definition is too large: more than {NODES_MAX} tasks, or {TOKENS_MAX} tokens in expressions"
 
 _UNKNOWN = re.compile(r"\$(\w+) is not defined")
@@ -41,6 +46,26 @@ _BARE = re.compile(r"\s*(?:\.[a-zA-Z_\[]|\$[a-zA-Z_])")
 def is_wrapped(value: Any) -> bool:
     """Whether a value is written as `${ ... }`."""
     return isinstance(value, str) and _WRAPPED.fullmatch(value) is not None
+
+
+def is_unclosed(value: Any) -> bool:
+    """Whether a text begins like an expression, or has one in it, whose `}` does not come."""
+    if not isinstance(value, str) or "${" not in value or is_wrapped(value):
+        return False
+    text = value.lstrip()
+    begun = [0] if text.startswith("${") else []
+    begun += [found.start() for found in _EMBEDDED.finditer(text)][-1:]
+    return any(not _ends(text, at + 1) for at in begun)
+
+
+def _ends(text: str, at: int) -> bool:
+    """Whether the brace at `at` has a partner; braces in jq's strings do not count."""
+    depth = 0
+    for part in _BRACES.finditer(text, at):
+        depth += {"{": 1, "}": -1}.get(part.group(), 0)
+        if depth == 0:
+            return True
+    return False
 
 
 def template(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
@@ -70,6 +95,9 @@ def expression(build: Build, value: Any, at: str, names: frozenset[str], what: s
     """A place that the specification reserves for an expression; `${ }` is optional there."""
     if not isinstance(value, str):
         build.findings.error(at, f"{what} must be a runtime expression in a text, found {kind(value)}")
+        return None
+    if is_unclosed(value):
+        build.findings.error(at, UNCLOSED)
         return None
     wrapped = _WRAPPED.fullmatch(value)
     return _checked(build, wrapped.group(1) if wrapped else value, at, names)
@@ -117,6 +145,9 @@ def _text(build: Build, value: str, at: str, names: frozenset[str]) -> Template:
     if wrapped:
         checked = _checked(build, wrapped.group(1), at, names)
         return Jq(checked.source, otherwise=value) if build.loose and isinstance(checked, Jq) else checked
+    if is_unclosed(value):
+        build.findings.error(at, UNCLOSED)
+        return Literal(None)
     if build.loose:
         return _loose(build, value, names)
     if _EMBEDDED.search(value):

@@ -5,6 +5,7 @@ duplicate keys, merge keys, custom tags and several documents are refused with t
 """
 
 import re
+from collections.abc import Iterator
 from math import isfinite
 from typing import Any, cast
 
@@ -14,6 +15,11 @@ from visapi_engine.definition.pointers import join
 from visapi_engine.definition.unreadable import Position, Unreadable
 
 ALIASES_MAX = 100
+
+_SHIFT = 0x10FE00
+"""To a range of private characters, which hardly any text uses."""
+_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
+_STAND_IN = re.compile(f"[{chr(_SHIFT)}-{chr(_SHIFT + 127)}]{{12}}")
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
@@ -33,7 +39,7 @@ def read_yaml(text: str, *, depth_max: int, values_max: int) -> Any:
     builder = _Builder(depth_max, values_max)
     at: Position | None = None
     try:
-        for event in cast(Any, yaml.parse(text, Loader=LOADER)):  # pyright: ignore[reportUnknownMemberType]
+        for event in yaml_events(text):
             at = position_of(event.start_mark)
             builder.feed(event)
     except Unreadable as wrong:
@@ -41,10 +47,49 @@ def read_yaml(text: str, *, depth_max: int, values_max: int) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         detail = " ".join(part for part in (error.context, error.problem) if part)
-        raise Unreadable("", detail, None if mark is None else position_of(mark)) from error
+        at = None if mark is None else position_of(mark)
+        raise Unreadable("", detail + _hint(text, at), at) from error
     except yaml.YAMLError as error:
         raise Unreadable("", f"not YAML: {error}") from error
     return builder.document()
+
+
+def _hint(text: str, at: Position | None) -> str:
+    """An expression that is not quoted is a likely cause: `: `, `, ` and `}` mean something to YAML."""
+    lines = text.splitlines()
+    if at is None or at.line > len(lines) or "${" not in lines[at.line - 1]:
+        return ""
+    return "; write an expression in single quotes: '${ … }'"
+
+
+def yaml_events(text: str) -> Iterator[Any]:
+    r"""The events of a YAML text. Raises `yaml.YAMLError`.
+
+    JSON writes a character beyond U+FFFF as two escapes, `\ud83d\ude00`, which libyaml does not know. While
+    it reads, stand-ins of the same length take their place, so that every mark stays right.
+    """
+    if _STAND_IN.search(text) is not None:
+        yield from cast(Any, yaml.parse(text, Loader=LOADER))  # pyright: ignore[reportUnknownMemberType]
+        return
+    replaced = _PAIR.sub(lambda found: found[1] + _moved(found[2], _SHIFT), text)
+    for event in cast(Any, yaml.parse(replaced, Loader=LOADER)):  # pyright: ignore[reportUnknownMemberType]
+        if replaced is not text and isinstance(event, yaml.ScalarEvent):
+            event.value = _STAND_IN.sub(_pair if event.style == '"' else _as_written, event.value)
+        yield event
+
+
+def _moved(text: str, by: int) -> str:
+    return "".join(chr(ord(character) + by) for character in text)
+
+
+def _as_written(found: re.Match[str]) -> str:
+    return _moved(found[0], -_SHIFT)
+
+
+def _pair(found: re.Match[str]) -> str:
+    written = _as_written(found)
+    high, low = int(written[2:6], 16), int(written[8:12], 16)
+    return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
 
 
 def position_of(mark: Any) -> Position:

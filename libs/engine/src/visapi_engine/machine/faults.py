@@ -1,14 +1,11 @@
-"""Errors inside a run: the specification's standard errors, and what a `catch` matches.
-
-Types are compared by their last path segment, because the specification's host changed without
-a change of version; both spellings name the same error.
-"""
+"""Errors inside a run: the specification's standard errors, and what a `catch` matches."""
 
 from typing import Any
 
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_engine.definition.error_types import same_type
 from visapi_engine.definition.program import ErrorFilter
 from visapi_engine.machine.values import UnreadableValue, read_json
 
@@ -66,7 +63,7 @@ def matches(wanted: ErrorFilter | None, error: WorkflowError) -> bool:
     """Whether `catch.errors.with` holds; no filter catches every error (dsl-reference, Catch)."""
     if wanted is None:
         return True
-    if wanted.type is not None and _last_segment(wanted.type) != _last_segment(error.type):
+    if wanted.type is not None and not same_type(wanted.type, error.type):
         return False
     pairs = (
         (wanted.status, error.status),
@@ -75,7 +72,3 @@ def matches(wanted: ErrorFilter | None, error: WorkflowError) -> bool:
         (wanted.instance, error.instance),
     )
     return all(want is None or want == have for want, have in pairs)
-
-
-def _last_segment(uri: str) -> str:
-    return uri.rstrip("/").rpartition("/")[2]

@@ -38,6 +38,40 @@ def test_json_reads_as_json_also_when_escaped() -> None:
     }
 
 
+def test_yaml_knows_the_escapes_of_json_in_double_quotes_alone() -> None:
+    assert read(r"""
+        a: "\u00e9\/\ud83d\ude00\\"
+        b: '\ud83d\ude00'
+        c: \ud83d\ude00
+        d: |
+          "\ud83d\ude00"
+        "\uD83D\uDE00": "\\\ud83d\ude00"
+    """) == {
+        "a": "é/😀\\",
+        "b": r"\ud83d\ude00",
+        "c": r"\ud83d\ude00",
+        "d": '"\\ud83d\\ude00"\n',
+        "😀": "\\😀",
+    }
+
+
+@pytest.mark.parametrize("text", [r'"\ud83d"', r'"\ude00\ud83d"', r'"\\ud83d\ude00"'])
+def test_half_of_a_surrogate_pair_is_refused(text: str) -> None:
+    refusal(text)
+
+
+def test_marks_stay_right_behind_a_surrogate_pair() -> None:
+    assert refusal(r'{a: "\ud83d\ude00", b: 1, b: 2}') == (
+        "/b",
+        'the key "b" stands twice in one object at 1:27',
+    )
+
+
+def test_yaml_that_an_unquoted_expression_breaks_says_to_quote_it() -> None:
+    assert "single quotes" in refusal("a:\n  b: ${ .c: 1 }")[1]
+    assert "single quotes" in refusal("{a: ${ .b }}")[1]
+
+
 @pytest.mark.parametrize("media_type", ["application/yaml", "application/json"])
 def test_a_duplicate_key_is_refused_where_it_stands(media_type: str) -> None:
     pointer, detail = refusal('{"do": [{"a": {"x": 1, "x": 2}}]}', media_type)

@@ -1,5 +1,7 @@
 """`wait` and timeouts: durable timers."""
 
+import pytest
+
 from simulation.session import NOON, Session
 from visapi_common.contracts.runs import RunStatus
 
@@ -116,3 +118,52 @@ do:
     assert run.fire_next() == (
         "untimer /do/0/attempt#retry\ntimer /do/0/attempt/try/0/pause#wait at noon+11s\nthe run is waiting"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"seconds": -1}, "whole number"),
+        ({"seconds": 1.5}, "whole number"),
+        ({"seconds": 1e300}, "whole number"),
+        ({"seconds": True}, "whole number"),
+        ({"seconds": None}, "whole number"),
+        ({"seconds": "3"}, "whole number"),
+        ({"days": 36526}, "36525"),
+        ({"days": 36525, "seconds": 1}, "36525"),
+        ({"months": 1}, '"months"'),
+        ({"Seconds": 1}, '"Seconds"'),
+        ({}, "PT30S"),
+        ([], "PT30S"),
+        (3, "PT30S"),
+        (None, "PT30S"),
+        ("P1Y", "years or months"),
+        ("P1M", "years or months"),
+        ("P", "ISO 8601"),
+        ("PT", "ISO 8601"),
+        ("-PT1S", "ISO 8601"),
+        ("PT-1S", "ISO 8601"),
+        (" PT1S", "ISO 8601"),
+        ("PT1E3S", "ISO 8601"),
+        ("PTNaNS", "ISO 8601"),
+        ("PT\u0661S", "ISO 8601"),
+        ("P1D2", "ISO 8601"),
+        ("P36526D", "36525"),
+        (f"PT{'9' * 400}S", "ISO 8601"),
+        ("x" * 100_000, "ISO 8601"),
+    ],
+)
+def test_a_duration_by_expression_is_as_strict_as_a_constant(given: object, says: str) -> None:
+    run = Session("do: [{pause: {wait: '${ .for }'}}]")
+    run.start({"for": given})
+    assert run.error is not None
+    assert (run.error.type.rpartition("/")[2], run.error.status) == ("expression", 400)
+    assert run.error.detail is not None
+    assert says in run.error.detail
+    assert len(run.error.detail) < 300
+
+
+@pytest.mark.parametrize("given", [{"seconds": 1, "milliseconds": 500}, "PT1.5S", "PT0.025M"])
+def test_a_duration_by_expression_may_be_an_object_or_a_text(given: object) -> None:
+    run = Session("do: [{pause: {wait: '${ .for }'}}]")
+    assert run.start({"for": given}).startswith("timer /do/0/pause#wait at noon+1.5s")

@@ -37,19 +37,26 @@ def test_an_error_that_the_filter_does_not_match_goes_on_outwards() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind",
+    ("kind", "caught"),
     [
-        "https://serverlessworkflow.io/spec/1.0.0/errors/communication",
-        "https://open-workflow-specification.org/dsl/errors/types/communication",
+        ("https://serverlessworkflow.io/spec/1.0.0/errors/communication", True),
+        ("https://open-workflow-specification.org/spec/1.0.0/errors/communication", True),
+        ("https://open-workflow-specification.org/dsl/errors/types/communication", False),
+        ("https://open-workflow-specification.org/spec/1.0.1/errors/communication", False),
+        ("https://open-workflow-specification.org/spec/1.0.0/errors/communication/", False),
+        ("https://open-workflow-specification.org.evil.example/spec/1.0.0/errors/communication", False),
+        ("http://serverlessworkflow.io/spec/1.0.0/errors/communication", False),
+        ("https://acme.example/errors/communication", False),
+        ("communication", False),
     ],
 )
-def test_standard_types_match_by_their_last_segment(kind: str) -> None:
+def test_types_match_exactly_and_the_specifications_hosts_are_one(kind: str, caught: bool) -> None:
     run = Session(
         with_catch(f"{{errors: {{with: {{type: '{kind}'}}}}, do: [{{note: {{set: {{caught: true}}}}}}]}}")
     )
     run.start()
     run.fault(PATH)
-    assert run.output == {"caught": True}
+    assert run.output == ({"caught": True} if caught else None)
 
 
 def test_when_and_except_when_decide_about_an_error_that_matches() -> None:
@@ -294,7 +301,7 @@ def test_an_expression_error_can_be_caught() -> None:
 do:
   - attempt:
       try: [{bad: {set: '${ .a.b + 1 }'}}]
-      catch: {errors: {with: {type: https://x/errors/expression}}, do: [{say: {set: {caught: true}}}]}
+      catch: {errors: {with: {type: https://open-workflow-specification.org/spec/1.0.0/errors/expression}}, do: [{say: {set: {caught: true}}}]}
 """)
     run.start({"a": "text"})
     assert run.output == {"caught": True}
