@@ -8,6 +8,7 @@ because everything accepted is in PostgreSQL.
 import asyncio
 import gc
 import signal
+import time
 from collections.abc import Awaitable, Callable
 
 import uvloop
@@ -21,7 +22,9 @@ from visapi_common.telemetry.spans import Spans
 
 __all__ = ["CommonSettings", "Lifecycle", "run_service"]
 
-LAG_EVERY_S = 0.5
+LAG_EVERY_S = 0.05
+STALL_S = 0.1
+"""A timer that comes later than this is a stall of the event loop."""
 GC_YOUNG = 10_000
 """Objects made before the collector looks at the youngest ones."""
 HARD_END_S = 2.0
@@ -149,7 +152,12 @@ def _on_signals(lifecycle: Lifecycle, hard: asyncio.Event) -> None:
 async def _watch_lag(metrics: Metrics) -> None:
     loop = asyncio.get_running_loop()
     histogram = metrics.event_loop_lag_seconds
+    work, outside = (metrics.event_loop_stalls.labels(cause=cause) for cause in ("work", "outside"))
     while True:
         due = loop.time() + LAG_EVERY_S
+        used = time.thread_time()
         await asyncio.sleep(LAG_EVERY_S)
-        histogram.observe(max(0.0, loop.time() - due))
+        late = max(0.0, loop.time() - due)
+        histogram.observe(late)
+        if late > STALL_S:
+            (work if time.thread_time() - used > late / 2 else outside).inc()

@@ -205,7 +205,30 @@ class Metrics(InstrumentSet):
         {"loop": "name of the loop"},
     )
     event_loop_lag_seconds = Spread(
-        "visapi_event_loop_lag_seconds", "How late the event loop woke a timer; sampled twice a second."
+        "visapi_event_loop_lag_seconds", "How late the event loop woke a timer; sampled 20 times a second."
     )
     nats_connected = Level("visapi_nats_connected", "1 while connected to NATS.")
     nats_reconnects = Count("visapi_nats_reconnects_total", "Times the connection to NATS was made again.")
+
+    # Bounded processes and event loops
+    bounded_jobs = Count(
+        "visapi_bounded_jobs_total",
+        "Jobs of bounded processes: work whose cost a caller chooses.",
+        {
+            "job": "kind of job",
+            "outcome": "done; input, output, cpu, wall, memory or died: over a bound; refused: too many "
+            "waited; killed or lost: ended from outside; bug",
+        },
+    )
+    bounded_wait_seconds = Spread(
+        "visapi_bounded_wait_seconds", "Time a job waited for its tenant's turn.", {"job": "kind of job"}
+    )
+    bounded_job_seconds = Spread(
+        "visapi_bounded_job_seconds", "Time of one job, waiting excluded.", {"job": "kind of job"}
+    )
+    bounded_waiting = Level("visapi_bounded_waiting", "Jobs that wait for their tenant's turn now.")
+    event_loop_stalls = Count(
+        "visapi_event_loop_stalls_total",
+        "Times the event loop woke a timer more than 100 ms late.",
+        {"cause": "work (the loop computed meanwhile) or outside (no processor, or a call that blocks)"},
+    )

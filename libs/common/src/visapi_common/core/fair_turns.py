@@ -1,0 +1,108 @@
+"""Whose job is next when few may run at once: tenants take turns, and none may hold every place. Pure."""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class TurnLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of `FairTurns`. `per_tenant` lies below `at_once`, so that a place is left for others."""
+
+    at_once: int
+    per_tenant: int
+    waiting: int
+    """Jobs that may wait, of all tenants."""
+    waiting_per_tenant: int
+    bytes_waiting: int
+    """Bytes that all waiting jobs may hold."""
+
+
+class Refusal(Enum):
+    """Why a job may not even wait."""
+
+    TENANT_FULL = "too many jobs of this tenant wait"
+    FULL = "too many jobs wait"
+
+
+class FairTurns(Generic[T]):
+    """Waiting jobs by tenant, and how many of each tenant run."""
+
+    def __init__(self, limits: TurnLimits) -> None:
+        self._limits = limits
+        self._queues: dict[str, deque[tuple[T, int]]] = {}
+        self._turns: deque[str] = deque()
+        self._running: Counter[str] = Counter()
+        self._waiting = 0
+        self._bytes = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+    @property
+    def running(self) -> int:
+        return self._running.total()
+
+    def put(self, tenant: str, item: T, size: int) -> Refusal | None:
+        """Let a job of `size` bytes wait, or say why it may not."""
+        limits = self._limits
+        queue = self._queues.get(tenant)
+        if queue is not None and len(queue) >= limits.waiting_per_tenant:
+            return Refusal.TENANT_FULL
+        full = self._waiting >= limits.waiting or self._bytes + size > limits.bytes_waiting
+        # Where none waits any single job may: its own size is bounded elsewhere.
+        if full and self._waiting:
+            return Refusal.FULL
+        if queue is None:
+            queue = self._queues[tenant] = deque()
+            self._turns.append(tenant)
+        queue.append((item, size))
+        self._waiting += 1
+        self._bytes += size
+        return None
+
+    def take(self) -> T | None:
+        """The next job that may run now; its tenant comes last the next time. It runs until `done`."""
+        if self.running >= self._limits.at_once:
+            return None
+        for _ in range(len(self._turns)):
+            tenant = self._turns.popleft()
+            if self._running[tenant] >= self._limits.per_tenant:
+                self._turns.append(tenant)
+                continue
+            queue = self._queues[tenant]
+            item, size = queue.popleft()
+            self._waiting -= 1
+            self._bytes -= size
+            self._running[tenant] += 1
+            if queue:
+                self._turns.append(tenant)
+            else:
+                del self._queues[tenant]
+            return item
+        return None
+
+    def done(self, tenant: str) -> None:
+        """A job of the tenant that was taken runs no longer."""
+        self._running[tenant] -= 1
+        if self._running[tenant] <= 0:
+            del self._running[tenant]
+
+    def drop(self, tenant: str, is_dropped: Callable[[T], bool]) -> None:
+        """Forget waiting jobs of a tenant, those for which `is_dropped` holds."""
+        queue = self._queues.get(tenant)
+        if queue is None:
+            return
+        kept = deque(entry for entry in queue if not is_dropped(entry[0]))
+        self._waiting -= len(queue) - len(kept)
+        self._bytes -= sum(size for _, size in queue) - sum(size for _, size in kept)
+        if kept:
+            self._queues[tenant] = kept
+        else:
+            del self._queues[tenant]
+            self._turns.remove(tenant)
