@@ -57,7 +57,7 @@ def test_the_ready_file_is_private_and_tells_where_everything_is(stack: StackPro
     ready = stack.ready
     assert ready.api_key.startswith("visapi_admin_")
     assert httpx.get(f"{ready.gateway}/readyz").status_code == 200
-    assert set(ready.metrics) == PROCESSES - {"postgres"}
+    assert set(ready.metrics) == PROCESSES - {"postgres", "nats"}
     for name in ("gateway", "orchestrator", "pdf-worker", "notifier"):
         assert httpx.get(f"{ready.metrics[name]}/metrics").status_code == 200
 

@@ -94,6 +94,12 @@ class StackProcess:
             self._process.send_signal(number)
         return self._process.wait(_STOP_S)
 
+    def wait_dead(self) -> None:
+        """Wait for the end of a supervisor that was killed; what its ready file says is no longer true."""
+        assert self._process is not None
+        self._process.wait(_STOP_S)
+        self.ready_file.unlink(missing_ok=True)
+
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self.stop()

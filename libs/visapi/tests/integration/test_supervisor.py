@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
-from visapi.stack.processes import ProcessSpec
+from visapi.stack.members import MARK, end_leftovers, new_mark
+from visapi.stack.ports import any_free
+from visapi.stack.probes import is_ready, readyz
+from visapi.stack.processes import ProcessSpec, wait_for
 from visapi.stack.supervisor import Notice, ProcessState, StartFailedError, Supervisor
 
 SERVE = "import pathlib,sys,time; pathlib.Path(sys.argv[1]).write_text('up'); time.sleep(600)"
@@ -127,29 +130,126 @@ async def test_stop_leaves_nothing_even_of_a_process_that_ignores_it(watched: Wa
     assert watched.state("a") is ProcessState.STOPPED
 
 
+HTTP = """
+import http.server, pathlib, signal, sys, time
+pathlib.Path(sys.argv[1]).write_text('up')
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        wrong = pathlib.Path(sys.argv[1] + '.wrong')
+        if pathlib.Path(sys.argv[1] + '.spin').exists():
+            pathlib.Path(sys.argv[1] + '.spin').unlink()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            while True: pass
+        body = b'{"ready":false,"checks":{"nats":false,"postgres":true}}' if wrong.exists() else b'{"ready":true}'
+        self.send_response(503 if wrong.exists() else 200)
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+http.server.HTTPServer(('127.0.0.1', PORT), Handler).serve_forever()
+"""
+
+
+def served(folder: Path, name: str) -> tuple[ProcessSpec, Path]:
+    """A process with a `/readyz` of its own, and the file whose presence makes it say that it is not ready."""
+    port = any_free()
+    plain = spec(folder, name, HTTP.replace("PORT", str(port)), stop_s=0.5)
+    probe = readyz(port)
+    return msgspec.structs.replace(plain, ready=is_ready(probe), probe=probe), folder / f"{name}.up.wrong"
+
+
+def texts(watched: Watched) -> str:
+    return "\n".join(notice.text for notice in watched.notices)
+
+
+async def test_the_state_follows_the_probe_there_and_back(watched: Watched, tmp_path: Path):
+    plain, wrong = served(tmp_path, "a")
+    await watched.supervisor.start([plain])
+    first = watched.pid("a")
+    wrong.touch()
+    await until(lambda: watched.state("a") is ProcessState.NOT_READY)
+    assert watched.supervisor.view()[0].detail == "nats"
+    wrong.unlink()
+    await until(lambda: watched.state("a") is ProcessState.READY)
+    assert "not ready: nats" in texts(watched)
+    assert "ready again" in texts(watched)
+    assert watched.pid("a") == first
+    assert watched.supervisor.view()[0].restarts == 0
+
+
+@pytest.mark.parametrize("how", ["stopped", "spinning"])
+async def test_a_process_that_hangs_is_told_and_restarted(watched: Watched, tmp_path: Path, how: str):
+    plain, _ = served(tmp_path, "a")
+    await watched.supervisor.start([plain])
+    first = watched.pid("a")
+    assert first is not None
+    if how == "stopped":
+        os.kill(first, signal.SIGSTOP)
+    else:
+        (tmp_path / "a.up.spin").touch()
+    await until(lambda: watched.state("a") is ProcessState.NOT_READY)
+    await until(lambda: watched.pid("a") not in {None, first}, 30)
+    await until(lambda: watched.state("a") is ProcessState.READY)
+    assert "does not answer for 10 s; ending it" in texts(watched)
+    assert not psutil.pid_exists(first)
+    assert watched.supervisor.view()[0].restarts == 1
+
+
 PARENT = """
 import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {folder!r})
-from test_supervisor import SERVE, Watched, spec
+from test_supervisor import HUNG, Watched, spec
 async def main():
     watched = Watched()
-    await watched.supervisor.start([spec(Path({data!r}), "a", SERVE)])
+    await watched.supervisor.start([spec(Path({data!r}), "a", HUNG)])
     print(watched.pid("a"), flush=True)
     await asyncio.sleep(600)
 asyncio.run(main())
 """
+HUNG = (
+    "import signal,subprocess,sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    "child=subprocess.Popen([sys.executable,'-c','import signal,time;signal.signal(15,1);time.sleep(600)'],start_new_session=True);"
+    "import pathlib; pathlib.Path(sys.argv[1]).write_text(str(child.pid))\n"
+    "while True: pass"
+)
 
 
-def test_nothing_survives_a_killed_supervisor(tmp_path: Path):
+def test_nothing_survives_a_killed_supervisor_not_even_a_busy_loop_and_its_child(tmp_path: Path):
     code = PARENT.format(folder=str(Path(__file__).parent), data=str(tmp_path))
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
+    pids = [child, int((tmp_path / "a.up").read_text())]
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: not any(runs(pid) for pid in pids), timeout_s=15, what="the end of both")
+
+
+def runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_what_an_earlier_life_left_is_ended_and_a_later_life_is_not(tmp_path: Path):
+    name = "test-" + os.urandom(8).hex()
+    code = "import signal,time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    old, other = (
+        subprocess.Popen(
+            [sys.executable, "-c", code], env={MARK: mark}, stdout=subprocess.PIPE, start_new_session=True
+        )
+        for mark in (new_mark(name), new_mark(f"{name}x"))
+    )
+    for process in (old, other):
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+    try:
+        assert end_leftovers(name) == 1
+        assert old.wait(5) == -signal.SIGKILL
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()

@@ -25,6 +25,7 @@ _STATUS_STYLE = {
     "waiting": "yellow",
     "running": "cyan",
     "starting": "cyan",
+    "not ready": "yellow",
 }
 
 

@@ -9,10 +9,12 @@ from typing import Annotated
 
 import psutil
 import typer
+from rich.text import Text
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir
 from visapi.cli.foreground import run_stack
 from visapi.cli.output import as_json, console, done, fail, say, status_text, table
+from visapi.stack.child import ProcessView
 from visapi.stack.data_directory import DataDamagedError, DataDirectory, StackState
 from visapi.stack.embedded import StackOptions
 
@@ -89,12 +91,17 @@ def _show(state: StackState) -> None:
         shown.add_row(
             process.name,
             str(process.pid or "-"),
-            status_text(process.state),
+            _state(process),
             str(process.restarts),
             _memory(process.pid),
             ports,
         )
     console().print(shown)
+
+
+def _state(process: ProcessView) -> Text:
+    shown = status_text(process.state)
+    return Text.assemble(shown, f" ({process.detail})") if process.detail else shown
 
 
 def _memory(pid: int | None) -> str:

@@ -5,6 +5,7 @@ made it, so that PostgreSQL's account can reach its own folder and nothing else.
 """
 
 import fcntl
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import TypeVar
 import msgspec
 
 from visapi.stack import nats, postgres
+from visapi.stack.child import ProcessView
 from visapi.stack.private_files import write_private
-from visapi.stack.supervisor import ProcessView
 
 _GATEWAY_URL_DEFAULT = "http://127.0.0.1:8080"
 
@@ -73,6 +74,11 @@ class DataDirectory:
     @property
     def mail(self) -> Path:
         return self.root / "mail"
+
+    @property
+    def stack_name(self) -> str:
+        """Names the stack of this directory among the processes of the machine."""
+        return hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:32]
 
     def log(self, name: str) -> Path:
         return self.root / "logs" / f"{name}.log"

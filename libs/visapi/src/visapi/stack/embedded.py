@@ -16,6 +16,7 @@ from visapi.stack.data_directory import DataDirectory, ReadyFile, StackState
 from visapi.stack.databases import OWNER, DatabaseError, provision
 from visapi.stack.environment import check
 from visapi.stack.first_key import ensure_first_key
+from visapi.stack.members import end_leftovers
 from visapi.stack.ports import LOOPBACK, Reservation, is_free
 from visapi.stack.private_files import write_private
 from visapi.stack.processes import ProcessSpec
@@ -48,7 +49,7 @@ class EmbeddedStack:
         self._options = options
         self._notify = notify
         self.data = DataDirectory(options.data_dir)
-        self._supervisor = Supervisor(notify, self._keep_state)
+        self._supervisor = Supervisor(notify, self._keep_state, stack=self.data.stack_name)
         self._reservation = Reservation()
         self._ports: dict[str, int] = {}
         self._extras: list[str] = []
@@ -64,13 +65,16 @@ class EmbeddedStack:
     def reserve(self) -> None:
         """Take the data directory. Raises `DataInUseError`, `PortTakenError`, `UnknownSettingError`."""
         check(self._options.environ)
+        self.data.create()
+        self.data.lock()
+        left = end_leftovers(self.data.stack_name)
+        if left:
+            self._notify(Notice("stack", f"ended {left} processes that an earlier `visapi up` left behind"))
         wanted = self._options.port
         if wanted is not None and not is_free(wanted):
             raise PortTakenError(
                 f"port {wanted} is in use by another program; choose another --port, or leave it out"
             )
-        self.data.create()
-        self.data.lock()
 
     async def start(self, extras: Sequence[ProcessSpec] = ()) -> ReadyFile:
         """Start everything and return when all of it answers. Raises `StartFailedError`."""
@@ -107,7 +111,6 @@ class EmbeddedStack:
             bus = nats.prepare(
                 self.data.root,
                 port=self._ports["nats"],
-                monitor_port=self._ports["nats-monitor"],
                 passwords=nats_passwords,
                 log=self.data.log("nats"),
             )

@@ -3,7 +3,6 @@
 JetStream keeps its files under `<folder>/nats`; the configuration beside them holds the passwords.
 """
 
-import contextlib
 import secrets
 import shutil
 import signal
@@ -11,13 +10,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import httpx
 import msgspec
 
 from visapi.stack.nats_config import render
 from visapi.stack.nats_rights import USERS
 from visapi.stack.ports import LOOPBACK
 from visapi.stack.private_files import write_private
+from visapi.stack.probes import is_ready, nats_pong
 from visapi.stack.processes import ProcessSpec
 
 _PROGRAM = "nats-server"
@@ -31,32 +30,28 @@ class Nats(msgspec.Struct, frozen=True, kw_only=True):
     store: Path
     log: Path
     port: int
-    monitor_port: int
+    monitor_port: int | None
     passwords: dict[str, str]
 
     def url(self, user: str) -> str:
         return f"nats://{user}:{self.passwords[user]}@{LOOPBACK}:{self.port}"
 
     def spec(self) -> ProcessSpec:
+        user = next(iter(self.passwords))
+        probe = nats_pong(self.port, user, self.passwords[user])
         return ProcessSpec(
             name="nats",
             argv=(str(self.program), "--config", str(self.config)),
             env={"PATH": "/usr/bin:/bin", "TZ": "UTC"},
             cwd=self.config.parent,
             log=self.log,
-            ready=self.ready,
-            ports={"nats": self.port, "monitor": self.monitor_port},
+            ready=is_ready(probe),
+            probe=probe,
+            store=True,
+            ports={"nats": self.port},
             stop_signal=signal.SIGTERM,
             stop_s=5.0,
         )
-
-    async def ready(self) -> bool:
-        """Whether JetStream answers, by the server's own health page."""
-        url = f"http://{LOOPBACK}:{self.monitor_port}/healthz"
-        async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
-            with contextlib.suppress(httpx.HTTPError):
-                return (await client.get(url)).status_code == 200
-        return False
 
     def wipe(self) -> None:
         """Throw away everything JetStream stored; only while the server is down."""
@@ -68,8 +63,14 @@ def new_passwords(users: Iterable[str] = USERS) -> dict[str, str]:
     return {user: secrets.token_urlsafe(24) for user in users}
 
 
-def prepare(folder: Path, *, port: int, monitor_port: int, passwords: Mapping[str, str], log: Path) -> Nats:
-    """Write the configuration under `folder/nats`; raises `FileNotFoundError` without the program."""
+def prepare(
+    folder: Path, *, port: int, passwords: Mapping[str, str], log: Path, monitor_port: int | None = None
+) -> Nats:
+    """Write the configuration under `folder/nats`; raises `FileNotFoundError` without the program.
+
+    NATS's monitoring pages know no password, so that every user of the machine could read them. The
+    embedded stack leaves them out; tests may ask for them.
+    """
     place = folder / "nats"
     place.mkdir(mode=0o700, exist_ok=True)
     store = place / "store"

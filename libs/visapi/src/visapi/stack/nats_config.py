@@ -18,17 +18,17 @@ ADMIN = "admin"
 """A user without limits, for tests only; the stack never makes it."""
 
 
-def render(*, store: Path, port: int, monitor_port: int, passwords: Mapping[str, str]) -> str:
+def render(*, store: Path, port: int, monitor_port: int | None, passwords: Mapping[str, str]) -> str:
     """The configuration; `passwords` names the users. It holds secrets: write it with mode 0600.
 
     `sync_interval: always` because `EVENTS` may not be lost; memory streams do not pay for it.
     """
+    monitoring = "" if monitor_port is None else f'http: "{LOOPBACK}:{monitor_port}"\n'
     users = ",\n".join(_user(name, password) for name, password in passwords.items())
     return f"""\
 server_name: visapi
 listen: "{LOOPBACK}:{port}"
-http: "{LOOPBACK}:{monitor_port}"
-max_payload: {_PAYLOAD_BYTES}
+{monitoring}max_payload: {_PAYLOAD_BYTES}
 write_deadline: "5s"
 jetstream {{
   store_dir: {_text(str(store))}

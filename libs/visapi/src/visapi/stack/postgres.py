@@ -20,6 +20,7 @@ from visapi.stack import postgres_binaries
 from visapi.stack.accounts import Account, may_enter, postgres_account
 from visapi.stack.databases import OWNER, SERVICE_ROLES, accepts
 from visapi.stack.ports import LOOPBACK
+from visapi.stack.probes import postgres_answers
 from visapi.stack.processes import ProcessSpec
 
 SUPERUSER = "postgres"
@@ -84,6 +85,8 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True):
             cwd=Path("/"),
             log=self.log,
             ready=self.ready,
+            probe=postgres_answers(self.port, self.ready),
+            store=True,
             ports={"postgres": self.port},
             account=self.account,
             stop_signal=signal.SIGINT,

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from visapi.stack.accounts import Account
+from visapi.stack.probes import Health, Probe
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -36,9 +37,18 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     ready: Callable[[], Awaitable[bool]]
     ports: dict[str, int]
     account: Account | None = None
+    probe: Probe | None = None
+    """How the process is while it runs; without one it is what `ready` says, and is never found to hang."""
+    store: bool = False
+    """Whether the other processes depend on it."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_s: float = 12.0
     """How long the child may take to stop before it is killed."""
+
+    async def health(self) -> Health:
+        if self.probe is not None:
+            return await self.probe()
+        return Health(answers=True, ready=await self.ready())
 
 
 def spawn(spec: ProcessSpec) -> subprocess.Popen[bytes]:

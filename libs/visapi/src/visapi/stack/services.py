@@ -1,11 +1,8 @@
 """The four services as processes of one machine: command lines, settings, readiness."""
 
-import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
+from collections.abc import Mapping
 
-import httpx
 import msgspec
 
 from visapi.stack import nats_rights
@@ -14,6 +11,7 @@ from visapi.stack.environment import of_service
 from visapi.stack.nats import Nats
 from visapi.stack.ports import LOOPBACK
 from visapi.stack.postgres import Postgres
+from visapi.stack.probes import is_ready, readyz
 from visapi.stack.processes import ProcessSpec
 
 SERVICES = ("orchestrator", "gateway", "pdf-worker", "notifier")
@@ -21,7 +19,6 @@ SERVICES = ("orchestrator", "gateway", "pdf-worker", "notifier")
 USUAL_PORTS = {
     "gateway": 8080,
     "nats": 4222,
-    "nats-monitor": 8222,
     "postgres": 5432,
     "gateway-metrics": 9101,
     "orchestrator-metrics": 9102,
@@ -54,16 +51,16 @@ def service_spec(name: str, parts: Parts) -> ProcessSpec:
         env=of_service(name, parts.environ, {**_common(name, parts, metrics), **_own(name, parts)}),
         cwd=parts.data.root,
         log=parts.data.log(name),
-        ready=_answers_200(f"http://{LOOPBACK}:{metrics}/readyz"),
+        ready=is_ready(readyz(metrics)),
+        probe=readyz(metrics),
         ports=ports,
         stop_s=25.0,
     )
 
 
 def metrics_urls(ports: Mapping[str, int]) -> dict[str, str]:
-    """The base URL of every process's metrics; NATS's is its monitoring page."""
-    urls = {name: f"http://{LOOPBACK}:{ports[f'{name}-metrics']}" for name in SERVICES}
-    return {**urls, "nats": f"http://{LOOPBACK}:{ports['nats-monitor']}"}
+    """The base URL of every service's metrics."""
+    return {name: f"http://{LOOPBACK}:{ports[f'{name}-metrics']}" for name in SERVICES}
 
 
 def _common(name: str, parts: Parts, metrics: int) -> dict[str, str]:
@@ -103,13 +100,3 @@ def _own(name: str, parts: Parts) -> dict[str, str]:
             }
         case _:
             return {}
-
-
-def _answers_200(url: str) -> Callable[[], Awaitable[bool]]:
-    async def ready() -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
-                return (await client.get(url)).status_code == HTTPStatus.OK
-        return False
-
-    return ready

@@ -14,6 +14,8 @@ from pathlib import Path
 
 BINARY = "LAUNCH_BINARY"
 USER = "LAUNCH_USER"
+MARK = "STACK_MEMBER"
+"""By which the embedded stack knows its processes."""
 
 _PROFILE = "--user-data-dir="
 _PR_SET_PDEATHSIG = 1
@@ -38,6 +40,8 @@ def main(arguments: list[str]) -> None:
     os.umask(0o077)
     home = str(profile) if profile is not None else "/nonexistent"
     environment = {"HOME": home, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"}
+    if MARK in os.environ:
+        environment[MARK] = os.environ[MARK]
     os.chdir("/")
     os.execve(binary, [binary, *arguments], environment)  # noqa: S606 (there is no shell on purpose)
 

@@ -1,0 +1,124 @@
+"""The embedded stack when its processes hang, lose a store, or lose their supervisor."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import httpx
+import msgspec
+import psutil
+import pytest
+
+from kit.stack import StackProcess
+from visapi.client import Client, operations
+from visapi.stack.data_directory import DataDirectory
+from visapi.stack.members import marked
+from visapi.stack.processes import wait_for
+from visapi.stack.supervisor import ProcessState
+
+ECHO = b"""
+document: {dsl: '1.0.3', namespace: tests, name: echo, version: '1.0.0'}
+do:
+  - answer:
+      set: {said: "${ .word }"}
+"""
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[StackProcess]:
+    made = StackProcess()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+def echo(stack: StackProcess, word: str) -> object:
+    with Client(stack.ready.gateway, stack.ready.api_key) as client:
+        client.send(operations.deploy(ECHO, operations.YAML))
+        body = msgspec.json.encode({"word": word})
+        run = client.send(operations.start_run("tests", "echo", body, idempotency_key=word, wait_s=20))
+        return msgspec.json.decode(run.output)
+
+
+def freeze(stack: StackProcess, name: str) -> int:
+    pid = stack.processes()[name].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+def state(stack: StackProcess, name: str) -> ProcessState:
+    return stack.processes()[name].state
+
+
+@pytest.mark.parametrize("name", ["gateway", "orchestrator", "pdf-worker"])
+def test_a_service_that_hangs_is_told_and_restarted(stack: StackProcess, name: str):
+    before = stack.processes()[name].restarts
+    pid = freeze(stack, name)
+    wait_for(
+        lambda: state(stack, name) is ProcessState.NOT_READY,
+        timeout_s=10,
+        what=f"{name} said to be not ready",
+    )
+    stack.wait_restarted(name, before + 1, timeout_s=45)
+    assert not psutil.pid_exists(pid)
+    assert "does not answer for 10 s" in stack.output.read_text()
+    assert echo(stack, f"after-{name}") == {"said": f"after-{name}"}
+
+
+def test_services_that_lost_nats_are_told_and_not_restarted(stack: StackProcess):
+    restarts = {name: view.restarts for name, view in stack.processes().items()}
+    freeze(stack, "nats")
+    wait_for(lambda: state(stack, "nats") is ProcessState.NOT_READY, timeout_s=10, what="nats not ready")
+    stack.wait_restarted("nats", restarts["nats"] + 1, timeout_s=45)
+    wait_for(
+        lambda: {view.state for view in stack.processes().values()} == {ProcessState.READY},
+        timeout_s=30,
+        what="everything ready again",
+    )
+    assert echo(stack, "after-nats") == {"said": "after-nats"}
+    now = {name: view.restarts for name, view in stack.processes().items()}
+    assert now == {**restarts, "nats": restarts["nats"] + 1}
+
+
+def test_the_state_agrees_with_readyz(stack: StackProcess):
+    for name, url in stack.ready.metrics.items():
+        answered = httpx.get(f"{url}/readyz").status_code == httpx.codes.OK
+        assert answered == (state(stack, name) is ProcessState.READY)
+
+
+def test_a_hung_gateway_ends_with_a_killed_supervisor_and_the_next_start_recovers(stack: StackProcess):
+    assert echo(stack, "kept") == {"said": "kept"}
+    freeze(stack, "gateway")
+    name = DataDirectory(stack.data_dir).stack_name
+    os.kill(stack.supervisor, signal.SIGKILL)
+    stack.wait_dead()
+    wait_for(lambda: not alive(name), timeout_s=40, what="the end of every process of the stack")
+    stack.start()
+    assert echo(stack, "again") == {"said": "again"}
+
+
+def test_a_start_ends_what_a_killed_supervisor_and_a_killed_guardian_left(stack: StackProcess):
+    freeze(stack, "gateway")
+    freeze(stack, "postgres")
+    name = DataDirectory(stack.data_dir).stack_name
+    guardians = [
+        child
+        for child in psutil.Process(stack.supervisor).children()
+        if any(part.endswith("guardian.py") for part in child.cmdline())
+    ]
+    assert len(guardians) == 1
+    guardians[0].suspend()
+    os.kill(stack.supervisor, signal.SIGKILL)
+    stack.wait_dead()
+    guardians[0].kill()
+    assert alive(name)
+    stack.start()
+    assert "that an earlier `visapi up` left behind" in stack.output.read_text()
+    assert echo(stack, "recovered") == {"said": "recovered"}
+
+
+def alive(name: str) -> list[psutil.Process]:
+    return [process for process in marked(name) if process.status() != psutil.STATUS_ZOMBIE]
