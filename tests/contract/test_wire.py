@@ -103,6 +103,7 @@ MESSAGES: dict[str, msgspec.Struct] = {
         "default", "acme-1", [tasks.FunctionSpec("acme.score", effect=tasks.EffectClass.KEYED)]
     ),
     "registered": tasks.Registered({"acme.score": "fn-default-acme-score"}),
+    "slots": tasks.WorkerSlots("pdf-worker-1f2e", {"pdf.render": 16}),
     "claim": tasks.Claim(RUN, PATH, 2, TOKEN, "acme-1"),
     "claim_answer": tasks.ClaimAnswer(tasks.ClaimVerdict.GRANTED),
     "dead_letter": tasks.DeadLetter(

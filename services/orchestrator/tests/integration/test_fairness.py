@@ -3,13 +3,19 @@
 import asyncio
 from collections import Counter
 
+import msgspec
+
 from kit.orchestration import Stack, completed, eventually
+from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import TaskResult
-from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.contracts.task_messages import TaskMessage, WorkerSlots
 from visapi_common.runtime.service import Lifecycle
 from visapi_orchestrator.core.turns import Window
 
+TASKS_SQL = load_queries("visapi_orchestrator.adapters", "sql/tasks.sql")
+
+SIXTEEN = {"pdf.render": 16}
 BIG, SMALL = "big", "small"
 RENDER = "do: [{page: {call: pdf.render, with: {html: '<p>x</p>'}}}]"
 PLAIN = "do: [{a: {set: {x: 1}}}]"
@@ -71,6 +77,53 @@ async def test_a_call_of_one_tenant_does_not_wait_behind_all_those_of_another(st
         assert await eventually(lambda: ended(stack, BIG, 500))
         assert set(slow.keys.values()) == {1}
         assert total(lifecycle, "visapi_tasks_held_total") > 300
+
+
+class Hanging:
+    """A worker whose tasks of one tenant never end before `free`, as when the tenant's receiver hangs."""
+
+    def __init__(self) -> None:
+        self.began: Counter[str] = Counter()
+        self.free = asyncio.Event()
+
+    async def __call__(self, task: TaskMessage) -> TaskResult:
+        self.began[task.tenant] += 1
+        if task.tenant == BIG:
+            await self.free.wait()
+        return completed(task)
+
+
+async def test_tasks_of_one_tenant_that_hang_leave_slots_to_another(stack: Stack):
+    await tenants(stack, RENDER)
+    hanging = Hanging()
+    async with stack.orchestrator():
+        await stack.worker("pdf.render", answer=hanging, owner=subjects.BUILTIN, at_once=1000)
+        stack.gateway.bus.publish(subjects.CONTROL_SLOTS, msgspec.json.encode(WorkerSlots("mini", SIXTEEN)))
+        await stack.gateway.bus.flush()
+        await backlog(stack, 100)
+        await eventually(lambda: held_are(stack, 92))
+        for number in range(1, 21):
+            await stack.gateway.start("flow", tenant=SMALL)
+            await eventually(lambda number=number: ended(stack, SMALL, number))
+        assert hanging.began[BIG] == 8
+        hanging.free.set()
+        assert await eventually(lambda: ended(stack, BIG, 100), within_s=30)
+    assert hanging.began == {BIG: 100, SMALL: 20}
+
+
+async def test_what_is_under_way_is_counted_from_its_index_alone(stack: Stack):
+    pool = stack.gateway.pool
+    await pool.execute(
+        "insert into tasks (run, path, attempt, tenant, function, effect_key, token, message, partition, sent_at)"
+        " select gen_random_uuid(), '/do/0/a', 1, 't' || n % 1000,"
+        " case when n % 500 = 0 then 'pdf.render' else 'own.function' end, '', '', '', 0, now()"
+        " from generate_series(1, 200000) as n"
+    )
+    await pool.execute("vacuum analyze tasks")
+    rows = await pool.fetch("explain " + TASKS_SQL["sent_tenants"].replace("$1", "'pdf.render'"))
+    shown = "\n".join(row[0] for row in rows)
+    assert "tasks_sent" in shown, shown
+    assert "Seq Scan" not in shown, shown
 
 
 async def test_two_orchestrators_release_each_task_once(stack: Stack):

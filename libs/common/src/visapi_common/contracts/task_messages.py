@@ -79,6 +79,14 @@ class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
     v: int = msgspec.field(default_factory=written_version)
 
 
+class WorkerSlots(msgspec.Struct, frozen=True):
+    """Told on `CONTROL_SLOTS` by each built-in worker: how many tasks of each function it does at once."""
+
+    worker: str
+    slots: dict[str, int]
+    v: int = msgspec.field(default_factory=written_version)
+
+
 class Claim(msgspec.Struct, frozen=True):
     """A worker asks to start a *once* task; answered only after `started` is committed."""
 

@@ -5,14 +5,14 @@ forgotten it, so the announcement is repeated after every reconnect and every ha
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
 
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
-from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
+from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration, WorkerSlots
 from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.telemetry.logs import get_logger
 
@@ -26,9 +26,20 @@ _decode = msgspec.json.Decoder(Registered).decode
 class Announcer:
     """Announces a fixed list of functions."""
 
-    def __init__(self, bus: Bus, *, tenant: str, worker: str, functions: Sequence[FunctionSpec]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        tenant: str,
+        worker: str,
+        functions: Sequence[FunctionSpec],
+        slots: Mapping[str, int],
+    ) -> None:
         self._bus = bus
         self._body = msgspec.json.encode(Registration(tenant, worker, list(functions)))
+        self._slots = (
+            msgspec.json.encode(WorkerSlots(worker, dict(slots))) if tenant == subjects.BUILTIN else b""
+        )
         self._names = [function.name for function in functions]
         self._due = asyncio.Event()
         self._log = get_logger("worker")
@@ -74,4 +85,6 @@ class Announcer:
         if registered.error or missing:
             detail = registered.error or f"the answer names no consumer for {', '.join(missing)}"
             raise ProblemError("registration_refused", f"the orchestrator refused the registration: {detail}")
+        if self._slots:
+            self._bus.publish(subjects.CONTROL_SLOTS, self._slots)
         return registered.consumers

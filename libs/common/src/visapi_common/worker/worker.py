@@ -116,7 +116,8 @@ class Worker:
         """
         worker_id = f"{self.name}-{secrets.token_hex(4)}"
         specs = [function.announcement() for function in self._functions.values()]
-        announcer = Announcer(bus, tenant=tenant, worker=worker_id, functions=specs)
+        slots = {name: function.local for name, function in self._functions.items()}
+        announcer = Announcer(bus, tenant=tenant, worker=worker_id, functions=specs, slots=slots)
         consumers = await _unless(stopping, announcer.first())
         if consumers is None:
             return

@@ -92,6 +92,7 @@ def _orchestrator() -> Rights:
         subscribe=(
             subjects.CONTROL_REGISTER,
             subjects.CONTROL_CLAIM,
+            subjects.CONTROL_SLOTS,
             subjects.CONTROL_EVENTS,
             _inbox(ORCHESTRATOR),
         ),
@@ -105,6 +106,7 @@ def _builtin_worker(user: str, functions: tuple[str, ...]) -> Rights:
     return Rights(
         publish=(
             *_answers(user),
+            subjects.CONTROL_SLOTS,
             *(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}" for consumer in consumers),
             *(f"$JS.ACK.{stream}.{consumer}.>" for consumer in consumers),
         ),

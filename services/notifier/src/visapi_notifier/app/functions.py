@@ -27,7 +27,8 @@ from visapi_notifier.core.reading import Reading, Sent
 FUNCTION_TIMEOUT_S = 200.0
 """Above every try, the in-process retries and the relay's final answer together."""
 CONCURRENCY = 256
-LOCAL = 128
+LOCAL = 256
+"""One tenant alone gets half of the slots; the others stay free for those who come later."""
 
 
 class MailRelay(Protocol):

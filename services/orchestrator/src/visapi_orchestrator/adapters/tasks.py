@@ -49,6 +49,12 @@ class PostgresTasks:
             rows = await self._pool.fetch(_SQL["held_tenants"], function, most)
         return {row["tenant"]: row["waiting"] for row in rows}
 
+    async def sent_tenants(self, function: str) -> dict[str, int]:
+        """How many tasks of a shared function were sent for each tenant and have no result yet."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["sent_tenants"], function)
+        return {row["tenant"]: row["sent"] for row in rows}
+
     async def release(self, function: str, shares: Mapping[str, int]) -> list[StoredTask]:
         """Let go so many of each tenant's held tasks; from now on the sweep looks after them."""
         with pg_faults():

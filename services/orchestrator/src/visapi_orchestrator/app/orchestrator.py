@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts import subjects
+from visapi_common.contracts.task_messages import WorkerSlots
 from visapi_common.core.errors import Fault
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import get_logger
@@ -37,6 +38,8 @@ from visapi_orchestrator.core.said import Said
 
 _HEALTH_EVERY_S = 1.0
 _START_RETRY_S = 0.5
+
+_slots = msgspec.json.Decoder(WorkerSlots).decode
 
 
 class NatsBus(Publisher, Protocol):
@@ -127,7 +130,7 @@ class Orchestrator:
         self._claims = Claims(world.tasks, secret)
         self._registry = Registry(world.upkeep, world.streams, metrics)
         self._retention = Retention(world.retention, tuning.retention_days)
-        self._releases = Releases(world.tasks, world.streams, world.bus, metrics)
+        self._releases = Releases(world.tasks, world.streams, world.bus, world.monotonic, metrics)
         self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
         payloads = KnownPayloads(world.payloads, world.monotonic)
         tools = Tools(
@@ -176,6 +179,15 @@ class Orchestrator:
     def _history_written(self) -> None:
         self._relay.hint()
 
+    def _hear_of_slots(self, asked: Asked) -> None:
+        """Called in the read loop. Every orchestrator hears every worker."""
+        try:
+            told = _slots(asked.data)
+        except msgspec.DecodeError as error:
+            self._log.error("slots_unreadable", detail=str(error))
+            return
+        self._releases.announced(told.worker, told.slots)
+
     def _hear_of_events(self, _: Asked) -> None:
         self._dispatch.hint()
 
@@ -186,6 +198,7 @@ class Orchestrator:
         world.bus.on_reconnect(self._registry.heal_soon)
         world.bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
         await world.bus.subscribe(subjects.CONTROL_REGISTER, self._registry.receive, "orchestrator")
+        await world.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
         await world.bus.subscribe(subjects.CONTROL_CLAIM, self._claims.receive, "orchestrator")
         await world.bus.subscribe(subjects.CONTROL_EVENTS, self._hear_of_events)
         async with asyncio.TaskGroup() as group:

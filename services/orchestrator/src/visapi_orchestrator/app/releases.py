@@ -1,8 +1,9 @@
-"""Releases tasks of functions that serve all tenants, in turns among those, into a bounded window.
+"""Releases tasks of functions that serve all tenants, in turns among tenants, into a bounded window.
 
 A worker takes tasks in the order in which they lie in the stream, so a tenant that comes later waits
 behind all that lies there. While enough of a function lie there, tasks are committed held back; they are
-released as workers take the others, one tenant after the other (DESIGN 3.10). A tenant's own functions
+released as workers take the others, one tenant after the other (DESIGN 3.10). Tasks of a tenant that
+holds its share of the workers' slots are held back likewise (`core.shares`). A tenant's own functions
 have a stream to themselves and are sent at once.
 """
 
@@ -14,13 +15,17 @@ from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.app.ports import Monotonic
 from visapi_orchestrator.app.sending import Publisher, send
 from visapi_orchestrator.core.open_tasks import StoredTask
-from visapi_orchestrator.core.turns import Window, allot
+from visapi_orchestrator.core.shares import Shares, Slots, allot
+from visapi_orchestrator.core.turns import Window
 
 _LOOK_S: Final = 0.03
 _SLOW_S: Final = 0.25
 _MANY: Final = 1000
+_SLOTS_UNKNOWN: Final = 64
+"""Slots of a function before any worker has announced how many it has."""
 _FIND_S: Final = 1.0
 """How often held tasks are looked for that another orchestrator left, or this one before it was restarted."""
 
@@ -30,6 +35,7 @@ class HeldTasks(Protocol):
 
     async def held_functions(self) -> list[str]: ...
     async def held_tenants(self, function: str, most: int) -> dict[str, int]: ...
+    async def sent_tenants(self, function: str) -> dict[str, int]: ...
     async def release(self, function: str, shares: Mapping[str, int]) -> list[StoredTask]: ...
 
 
@@ -39,38 +45,71 @@ class LyingTasks(Protocol):
     async def tasks_lying(self, function: str) -> int | None: ...
 
 
+class SharedFunction:
+    """What an orchestrator knows of one function that serves all tenants."""
+
+    def __init__(self) -> None:
+        self.window = Window()
+        self.shares = Shares()
+        self.slots = Slots(_SLOTS_UNKNOWN)
+        self.last = ""
+        """The tenant that was served last."""
+
+    @property
+    def to_look(self) -> bool:
+        return self.window.to_look or self.shares.holding
+
+
 class Releases:
     """See the module's docstring. Each orchestrator has windows of its own onto the same stream."""
 
-    def __init__(self, rows: HeldTasks, stream: LyingTasks, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        rows: HeldTasks,
+        stream: LyingTasks,
+        publisher: Publisher,
+        monotonic: Monotonic,
+        metrics: Metrics,
+    ) -> None:
         self._rows = rows
         self._stream = stream
         self._publisher = publisher
+        self._monotonic = monotonic
         self._metrics = metrics
-        self._windows: dict[str, Window] = {function: Window() for function in subjects.BUILTIN_FUNCTIONS}
-        self._last: dict[str, str] = {}
+        self._shared = {function: SharedFunction() for function in subjects.BUILTIN_FUNCTIONS}
         self._wake = asyncio.Event()
         self._log = get_logger("releases")
 
-    def admit(self, function: str) -> bool:
+    def announced(self, worker: str, slots: Mapping[str, int]) -> None:
+        """A worker said how many tasks of each function it carries out at once."""
+        now_s = self._monotonic.monotonic()
+        for function, number in slots.items():
+            if function in self._shared:
+                self._shared[function].slots.announced(worker, number, now_s)
+
+    def admit(self, function: str, tenant: str) -> bool:
         """Whether a task that is about to be committed may be sent at once."""
-        window = self._windows.get(function)
-        if window is None:
+        known = self._shared.get(function)
+        if known is None:
             return True
-        admitted = window.admit()
+        admitted = known.shares.admit(tenant, self._slots(known)) and known.window.admit()
         if not admitted:
             self._metrics.tasks_held.labels(function).inc()
-        if window.to_look:
+        if known.to_look:
             self._wake.set()
         return admitted
+
+    def _slots(self, known: SharedFunction) -> int:
+        return known.slots.total(self._monotonic.monotonic())
 
     async def find(self) -> None:
         """Look for tasks that nobody here knows to be held back, until cancelled."""
         while True:
             try:
                 for function in await self._rows.held_functions():
-                    if function in self._windows:
-                        self._windows[function].hold()
+                    if function in self._shared:
+                        for tenant in await self._rows.held_tenants(function, 1):
+                            self._shared[function].shares.hold(tenant)
                         self._wake.set()
                     else:
                         await self._release_all(function)
@@ -83,7 +122,7 @@ class Releases:
         pause_s = _LOOK_S
         while True:
             self._wake.clear()
-            waiting = [function for function, window in self._windows.items() if window.to_look]
+            waiting = [function for function, known in self._shared.items() if known.to_look]
             if not waiting:
                 await self._wake.wait()
                 continue
@@ -106,19 +145,26 @@ class Releases:
             send(self._publisher, subjects.task(tenant, function), tasks)
 
     async def _look(self, function: str) -> bool:
-        window = self._windows[function]
+        known = self._shared[function]
+        window, shares = known.window, known.shares
         lying = await self._stream.tasks_lying(function)
         if lying is None:
             return False
-        room = window.seen(lying)
-        if not room:
+        window.seen(lying)
+        shares.counted(await self._rows.sent_tenants(function))
+        if not window.room or not (window.holding or shares.holding):
             return not window.holding
+        room = window.room
         held = await self._rows.held_tenants(function, room)
-        if not held:
+        given, known.last = allot(held, room, known.last, shares, self._slots(known))
+        left = {tenant: number - given.get(tenant, 0) for tenant, number in held.items()}
+        shares.looked(left)
+        if sum(given.values()) < room:
+            # Whoever waits now waits for slots of its own: others need not be held back.
             window.found_none()
-            return True
-        shares, self._last[function] = allot(held, room, self._last.get(function, ""))
-        tasks = await self._rows.release(function, shares)
+        if not given:
+            return not held
+        tasks = await self._rows.release(function, given)
         send(self._publisher, subjects.task(subjects.BUILTIN, function), tasks)
         window.released(len(tasks))
         self._metrics.tasks_published.labels(function).inc(len(tasks))

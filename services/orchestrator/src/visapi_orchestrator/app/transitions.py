@@ -56,9 +56,9 @@ Batch = list[Said]
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What transitions work with. `admit` says whether a task of a function may be sent at once. `timer_set`
-    hears the earliest timer that a batch has set, `emitted` that it brought events into the world, `told`
-    that it has written history, `woken` which runs may begin.
+    """What transitions work with. `admit` says whether a task of a function may be sent at once for a tenant.
+    `timer_set` hears the earliest timer that a batch has set, `emitted` that it brought events into the
+    world, `told` that it has written history, `woken` which runs may begin.
     """
 
     ledger: Ledger
@@ -66,7 +66,7 @@ class Tools:
     values: ValueReader
     large: LargeValues
     outbox: Outbox
-    admit: Callable[[str], bool]
+    admit: Callable[[str, str], bool]
     clock: DatabaseClock
     metrics: Metrics
     spans: Spans
@@ -223,7 +223,7 @@ class Transitions:
                 if isinstance(command, CallTask):
                     arguments = await self._values.travelling(command.arguments, facts)
                     task = task_of(command, arguments, facts, self._secret, step.trace)
-                    held = not self._admit(task.function)
+                    held = not self._admit(task.function, facts.tenant)
                     step.tasks.append(msgspec.structs.replace(task, held=held) if held else task)
             step.family = await self._relations.of(step)
         except ProblemError as problem:

@@ -1,7 +1,6 @@
 """Whose turn it is: shares among tenants, so that one who wants much does not keep others waiting. Pure."""
 
 from collections import deque
-from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -55,24 +54,6 @@ class TurnQueue(Generic[T]):
         return taken
 
 
-def allot(waiting: Mapping[str, int], room: int, last: str) -> tuple[dict[str, int], str]:
-    """How many of each tenant's waiting tasks go next, and who comes last the next time.
-
-    `waiting` says how many each has at most; turns go by name, from the one after `last`.
-    """
-    names = sorted(waiting)
-    turns = deque([*(name for name in names if name > last), *(name for name in names if name <= last)])
-    shares: dict[str, int] = {}
-    while turns and room > 0:
-        name = turns.popleft()
-        if shares.get(name, 0) < waiting[name]:
-            shares[name] = shares.get(name, 0) + 1
-            room -= 1
-            last = name
-            turns.append(name)
-    return shares, last
-
-
 class Window:
     """How many tasks of one function may lie in the stream, taken by no worker.
 
@@ -101,6 +82,11 @@ class Window:
         """Whether it is time to see what lies in the stream."""
         return self.holding or self._lying * 2 >= self.FREE
 
+    @property
+    def room(self) -> int:
+        """How many more tasks may lie in the stream, by the last look."""
+        return max(0, self.size - self._lying)
+
     def admit(self) -> bool:
         """Whether a new task may be sent at once; if not, it is held back."""
         if self.holding or self._lying >= self.FREE:
@@ -119,14 +105,13 @@ class Window:
         if self._found_none >= self.CERTAIN:
             self.holding = False
 
-    def seen(self, lying: int) -> int:
-        """So many lie in the stream now; how many more may be released."""
+    def seen(self, lying: int) -> None:
+        """So many lie in the stream now."""
         if self._released and lying == 0:
             self.size = min(self.MOST, self.size * 2)
         elif lying * 2 >= self.size:
             self.size = max(self.LEAST, self.size - self.size // 8)
         self._lying, self._released = lying, 0
-        return max(0, self.size - lying) if self.holding else 0
 
     def released(self, number: int) -> None:
         """So many were sent that had been held back."""

@@ -91,6 +91,16 @@ select h.tenant, (
 ) as waiting
 from held h where h.tenant is not null
 
+-- name: sent_tenants
+-- The tasks of a shared function that were sent and have no result yet, by tenant, from tasks_sent alone: the
+-- list of functions repeats that index's predicate word for word, so that the planner can prove it.
+select tenant, count(*) as sent from tasks
+where function = $1 and sent_at is not null and state <> 'uncertain'
+    and function in (
+        'http.request', 'notify.email', 'notify.slack', 'notify.webhook', 'openapi.request', 'pdf.render'
+    )
+group by tenant
+
 -- name: release_tasks
 -- So many of each tenant's tasks of a function as are allotted, in their order.
 with due as (

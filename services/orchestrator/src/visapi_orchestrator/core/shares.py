@@ -1,0 +1,109 @@
+"""How many slots of a shared function each tenant may hold, so that some stay free for others. Pure.
+
+A slot is held from the moment a task is sent until its result is consumed. Each tenant may hold as many
+slots as are free (the dynamic threshold of Choudhury and Hahne, 1998): one tenant alone gets half of all,
+two get a third each, and a tenant that comes later always finds room. So a tenant whose tasks take long,
+because its receivers hang, delays nobody else.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+_WORKER_FORGOTTEN_S: Final = 95.0
+"""Three announcements of a worker that did not come."""
+_CERTAIN: Final = 3
+"""Looks in a row that must find nothing held back of a tenant."""
+
+
+class Slots:
+    """How many tasks all workers of a function carry out at once, as they announced."""
+
+    def __init__(self, known: int) -> None:
+        self._known = known
+        self._workers: dict[str, tuple[int, float]] = {}
+
+    def announced(self, worker: str, slots: int, now_s: float) -> None:
+        """A worker that says how many tasks the worker carries out at once."""
+        self._workers[worker] = (slots, now_s)
+
+    def total(self, now_s: float) -> int:
+        """The slots of all workers heard of lately; a default before any was heard."""
+        gone = [name for name, (_, seen) in self._workers.items() if now_s - seen > _WORKER_FORGOTTEN_S]
+        for name in gone:
+            del self._workers[name]
+        return sum(slots for slots, _ in self._workers.values()) or self._known
+
+
+class Shares:
+    """The slots that tenants hold of one function, and whose tasks are held back for it."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, int] = {}
+        self._total = 0
+        self._held: dict[str, int] = {}
+
+    @property
+    def holding(self) -> bool:
+        """Whether tasks of any tenant are, or may be, held back."""
+        return bool(self._held)
+
+    def take(self, tenant: str, slots: int) -> bool:
+        """Take a slot for a task that is about to be sent; False when the tenant has its share."""
+        mine = self._sent.get(tenant, 0)
+        if mine and mine >= slots - self._total:
+            return False
+        self._sent[tenant] = mine + 1
+        self._total += 1
+        return True
+
+    def admit(self, tenant: str, slots: int) -> bool:
+        """As `take` for a new task. A tenant with tasks held back sends none past those."""
+        if tenant not in self._held and self.take(tenant, slots):
+            return True
+        self.hold(tenant)
+        return False
+
+    def hold(self, tenant: str) -> None:
+        """Tasks of the tenant are, or are about to be, held back."""
+        self._held[tenant] = 0
+
+    def counted(self, sent: Mapping[str, int]) -> None:
+        """The slots that each tenant holds according to the ledger, which knows of all orchestrators."""
+        self._sent = dict(sent)
+        self._total = sum(sent.values())
+
+    def looked(self, left: Mapping[str, int]) -> None:
+        """After a look: the tenants of which tasks are still held back. What is being committed shows at
+        one of the next looks.
+        """
+        for tenant in list(self._held):
+            if left.get(tenant):
+                continue
+            self._held[tenant] += 1
+            if self._held[tenant] >= _CERTAIN:
+                del self._held[tenant]
+        for tenant, number in left.items():
+            if number:
+                self.hold(tenant)
+
+
+def allot(
+    waiting: Mapping[str, int], room: int, last: str, shares: Shares, slots: int
+) -> tuple[dict[str, int], str]:
+    """How many of each tenant's waiting tasks go next, and who comes last the next time.
+
+    `waiting` says how many each has at most; turns go by name, from the one after `last`. The slots are
+    taken in `shares`; a tenant that holds its share gets none.
+    """
+    names = sorted(waiting)
+    turns = deque([*(name for name in names if name > last), *(name for name in names if name <= last)])
+    given: dict[str, int] = {}
+    while turns and room > 0:
+        name = turns.popleft()
+        if given.get(name, 0) < waiting[name] and shares.take(name, slots):
+            given[name] = given.get(name, 0) + 1
+            room -= 1
+            last = name
+            turns.append(name)
+    return given, last

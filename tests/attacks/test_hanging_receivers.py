@@ -1,0 +1,59 @@
+"""A tenant whose receivers hang delays nobody else's mails, webhooks, calls and documents."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from attacks.bystander import Bystander
+from attacks.harness import AttackStack, Tenant
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+_CALLS = 700
+"""More than all slots of the notifier."""
+_ATTACK_S = 6.0
+
+
+@contextlib.asynccontextmanager
+async def _black_hole() -> AsyncIterator[tuple[str, list[int]]]:
+    """A server that takes every request and answers none; its URL, and a count of the requests."""
+    taken: list[int] = []
+    ended = asyncio.Event()
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            taken.append(len(taken))
+            await ended.wait()
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", taken
+    finally:
+        ended.set()
+        server.close()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "call: notify.webhook\n      with: {url: '${ .url }', payload: {}}",
+        "call: http\n      with: {method: get, endpoint: '${ .url }'}",
+    ],
+    ids=["webhooks", "calls"],
+)
+async def test_seven_hundred_calls_that_are_never_answered_delay_no_webhook_of_another_tenant(
+    stack: AttackStack, attacker: Tenant, bystander: Bystander, call: str
+) -> None:
+    name = f"hang-{'http' if 'http' in call.split()[1] else 'webhook'}"
+    head = f"document: {{dsl: '1.0.3', namespace: attack, name: {name}, version: '1.0.0'}}\n"
+    target = await attacker.deploy(f"{head}do:\n  - hang:\n      {call}\n")
+    async with _black_hole() as (url, taken):
+        async with bystander.at_work("hook", "mail", attack=f"{_CALLS} {name} calls that hang"):
+            answers = await asyncio.gather(*(attacker.start(target, {"url": url}) for _ in range(_CALLS)))
+            assert {answer.status_code for answer in answers} == {202}
+            await asyncio.sleep(_ATTACK_S)
+        assert len(taken) >= 100, "the attack did not take place"
