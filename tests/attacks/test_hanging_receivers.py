@@ -11,8 +11,10 @@ from attacks.harness import AttackStack, Tenant
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-_CALLS = 700
+_CALLS = 320
 """More than all slots of the notifier."""
+_AT_ONCE = 20
+"""Starts at once: the load generator shares the machine with the stack."""
 _ATTACK_S = 6.0
 
 
@@ -45,7 +47,7 @@ async def _black_hole() -> AsyncIterator[tuple[str, list[int]]]:
     ],
     ids=["webhooks", "calls"],
 )
-async def test_seven_hundred_calls_that_are_never_answered_delay_no_webhook_of_another_tenant(
+async def test_calls_that_are_never_answered_delay_no_webhook_and_no_mail_of_another_tenant(
     stack: AttackStack, attacker: Tenant, bystander: Bystander, call: str
 ) -> None:
     name = f"hang-{'http' if 'http' in call.split()[1] else 'webhook'}"
@@ -53,7 +55,8 @@ async def test_seven_hundred_calls_that_are_never_answered_delay_no_webhook_of_a
     target = await attacker.deploy(f"{head}do:\n  - hang:\n      {call}\n")
     async with _black_hole() as (url, taken):
         async with bystander.at_work("hook", "mail", attack=f"{_CALLS} {name} calls that hang"):
-            answers = await asyncio.gather(*(attacker.start(target, {"url": url}) for _ in range(_CALLS)))
-            assert {answer.status_code for answer in answers} == {202}
+            for _ in range(_CALLS // _AT_ONCE):
+                started = [attacker.start(target, {"url": url}) for _ in range(_AT_ONCE)]
+                assert {answer.status_code for answer in await asyncio.gather(*started)} == {202}
             await asyncio.sleep(_ATTACK_S)
         assert len(taken) >= 100, "the attack did not take place"

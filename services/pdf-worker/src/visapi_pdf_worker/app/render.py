@@ -13,6 +13,7 @@ from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.core.ids import time_ms_of
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.worker import TaskContext, TaskFault
+from visapi_pdf_worker.app.slots import PrintingSlots
 from visapi_pdf_worker.core.document import (
     Document,
     InlineTemplate,
@@ -77,7 +78,7 @@ class Renderer:
         self._finish = finish
         self._limits = limits
         self._metrics = metrics
-        self._slots = asyncio.Semaphore(limits.at_once)
+        self._slots = PrintingSlots(limits.at_once)
 
     async def render(self, document: Document, task: TaskContext) -> Rendered:
         """Render a PDF and store it.
@@ -93,7 +94,7 @@ class Renderer:
             if document.template is not None:
                 html = await self._templates.render(document.template, document.data)
             # Templates, finishing and storing overlap with the printing of other documents.
-            async with self._slots:
+            async with self._slots.place(task.tenant):
                 data = await self._print(task.tenant, document, html, parameters)
             pdf, pages = await self._finished(data, document, task)
         ref = await self._store(task.tenant, pdf, document)

@@ -12,7 +12,10 @@ _WATCH_EVERY_S = 5.0
 _TASK_EXTRA_S = 15.0
 """A task may take longer than its rendering: its template, storing, a second try after a crash."""
 _AHEAD = 2
-"""Tasks per printing slot: while one is printed, the template or the storing of another goes on."""
+"""Tasks per printing place: while one is printed, the template or the storing of another goes on."""
+_WAITING = 4
+"""Tasks that are taken from the stream, as a multiple of those: one tenant alone gets half of all, and a
+tenant that comes later does not stand behind them in the stream."""
 _REPLICAS_SHARE = 32
 """Tasks in work over all replicas, as a multiple of one replica's."""
 
@@ -26,7 +29,7 @@ def build_worker(renderer: Renderer, settings: PdfWorkerSettings) -> Worker:
         effect="keyed",
         timeout_s=settings.pdf_timeout_s * _AHEAD + _TASK_EXTRA_S,
         concurrency=settings.pdf_concurrency * _REPLICAS_SHARE,
-        local=settings.pdf_concurrency * _AHEAD,
+        local=settings.pdf_concurrency * _AHEAD * _WAITING,
         description="Renders HTML, a URL or a template with data to a PDF.",
     )
     async def render(document: Document, task: TaskContext) -> Rendered:

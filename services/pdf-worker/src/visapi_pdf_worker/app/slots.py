@@ -1,0 +1,75 @@
+"""Places in the browser: few at once, in turns among tenants, and none lost to documents that take long.
+
+Two documents at once are fastest on two cores. A document that still prints after `_SLOW_S` seconds no
+longer counts as one of those, so its place goes to the next document; but the tenant may have no more
+documents at once than there are places, slow ones included. So a tenant whose documents never end
+delays documents of others by `_SLOW_S` at most.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+from visapi_common.core.errors import TransientFault
+from visapi_common.core.fair_turns import FairTurns, TurnLimits
+
+_SLOW_S = 2.0
+"""Many times what an ordinary document takes."""
+_MOST = 4
+"""Documents in the browser, slow ones included, as a multiple of the places."""
+_WAITING = 10_000
+"""More than a worker ever pulls: what waits here is bounded by the worker's slots."""
+
+
+class PrintingSlots:
+    """`at_once` places; `slow_s` is for tests."""
+
+    def __init__(self, at_once: int, *, slow_s: float = _SLOW_S) -> None:
+        self._at_once = at_once
+        self._slow_s = slow_s
+        limits = TurnLimits(
+            at_once=at_once * _MOST,
+            per_tenant=at_once,
+            waiting=_WAITING,
+            waiting_per_tenant=_WAITING,
+            bytes_waiting=_WAITING,
+        )
+        self._turns: FairTurns[asyncio.Future[None]] = FairTurns(limits)
+        self._quick: set[asyncio.Future[None]] = set()
+
+    @asynccontextmanager
+    async def place(self, tenant: str) -> AsyncGenerator[None]:
+        """Hold a place while the body prints."""
+        turn = asyncio.get_running_loop().create_future()
+        if self._turns.put(tenant, turn, 1) is not None:
+            raise TransientFault("too many documents wait for the browser")
+        self._give()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._quick:
+                self._free(tenant, turn)
+            else:
+                self._turns.drop(tenant, lambda one: one is turn)
+            raise
+        slow = asyncio.get_running_loop().call_later(self._slow_s, self._becomes_slow, turn)
+        try:
+            yield
+        finally:
+            slow.cancel()
+            self._free(tenant, turn)
+
+    def _give(self) -> None:
+        while len(self._quick) < self._at_once and (turn := self._turns.take()) is not None:
+            self._quick.add(turn)
+            with suppress(asyncio.InvalidStateError):
+                turn.set_result(None)
+
+    def _becomes_slow(self, turn: asyncio.Future[None]) -> None:
+        self._quick.discard(turn)
+        self._give()
+
+    def _free(self, tenant: str, turn: asyncio.Future[None]) -> None:
+        self._quick.discard(turn)
+        self._turns.done(tenant)
+        self._give()
