@@ -107,15 +107,19 @@ class Releases:
         while True:
             try:
                 for function in await self._rows.held_functions():
-                    if function in self._shared:
-                        for tenant in await self._rows.held_tenants(function, 1):
-                            self._shared[function].shares.hold(tenant)
-                        self._wake.set()
-                    else:
-                        await self._release_all(function)
+                    await self._found(function)
             except Fault as fault:
                 self._log.warning("held_tasks_not_found", detail=str(fault))
             await asyncio.sleep(_FIND_S)
+
+    async def _found(self, function: str) -> None:
+        known = self._shared.get(function)
+        if known is None:
+            await self._release_all(function)
+            return
+        for tenant in await self._rows.held_tenants(function, 1):
+            known.shares.hold(tenant)
+        self._wake.set()
 
     async def run(self) -> None:
         """Release what there is room for, until cancelled."""
