@@ -121,7 +121,7 @@ async def test_what_is_under_way_is_counted_from_its_index_alone(stack: Stack):
     )
     await pool.execute("vacuum analyze tasks")
     rows = await pool.fetch("explain " + TASKS_SQL["sent_tenants"].replace("$1", "'pdf.render'"))
-    shown = "\n".join(row[0] for row in rows)
+    shown = "\n".join(row["QUERY PLAN"] for row in rows)
     assert "tasks_sent" in shown, shown
     assert "Seq Scan" not in shown, shown
 
