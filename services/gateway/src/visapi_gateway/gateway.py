@@ -59,8 +59,9 @@ from visapi_gateway.core.rates import Limit
 from visapi_gateway.http.access_log import AccessLog, NoAccessLog
 from visapi_gateway.http.api import Surroundings, UseCases, build_api
 from visapi_gateway.http.checks import RateLimits
+from visapi_gateway.http.flow import BODY_LIMIT
+from visapi_gateway.http.limits import open_places
 from visapi_gateway.http.server import HttpServer
-from visapi_gateway.http.shell import BODY_LIMIT
 from visapi_gateway.settings import GatewaySettings
 
 START_RETRY_S = 0.5
@@ -127,16 +128,18 @@ class Gateway:
             approvals=Approvals(PgApprovalStore(pool), self._messages.hint),
             system=self._system,
         )
+        places = open_places(settings, lifecycle.metrics)
         around = Surroundings(
             metrics=lifecycle.metrics,
             spans=lifecycle.spans,
             log=AccessLog(clock.now) if settings.access_log else NoAccessLog(),
             rates=RateLimits(Limit(settings.key_rate_per_s, settings.key_burst), clock.monotonic),
+            places=places,
             cursor_secret=settings.link_secret,
             new_id=lambda: str(ids.uuid7()),
             version=release,
         )
-        self._server = HttpServer(build_api(cases, around), settings.http_host, settings.http_port)
+        self._server = HttpServer(build_api(cases, around), places, settings.http_host, settings.http_port)
 
     @property
     def port(self) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from visapi_common.runtime.settings import CommonSettings, Port, Secret, SecretBytes
+from visapi_common.runtime.settings import CommonSettings, Port, Seconds, Secret, SecretBytes
 
 Pepper = Annotated[SecretBytes, msgspec.Meta(min_length=16)]
 
@@ -30,5 +30,33 @@ class GatewaySettings(CommonSettings, frozen=True, kw_only=True):
     """Requests per second that one key may send to one replica for long."""
     key_burst: Annotated[int, msgspec.Meta(ge=1)] = 20_000
     """Requests that one key may send at once."""
+    connections_max: Annotated[int, msgspec.Meta(ge=1)] = 8192
+    """Open connections of one replica. Beyond it idle ones are closed, then new ones refused."""
+    connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 4096
+    """Open connections of one address (IPv6: one /64). Trusted proxies are not counted."""
+    requests_max: Annotated[int, msgspec.Meta(ge=1)] = 1024
+    """Requests that one replica serves at once. Nobody gets a place while no more are free than they hold."""
+    requests_per_key: Annotated[int, msgspec.Meta(ge=1)] = 256
+    """Requests of one key (without a key: of one address) that one replica serves at once."""
+    streams_max: Annotated[int, msgspec.Meta(ge=1)] = 2048
+    """Followers of runs and waiting starts (`Prefer: wait`) of one replica; shared as requests are."""
+    streams_per_key: Annotated[int, msgspec.Meta(ge=1)] = 1024
+    """Followers and waiting starts of one key at one replica."""
+    buffered_bytes_max: Annotated[int, msgspec.Meta(ge=1024 * 1024)] = 128 * 1024 * 1024
+    """Bytes of large bodies and answers that wait for their peer in one replica; shared as requests are."""
+    head_s: Seconds = 10.0
+    """Seconds in which the head of a request must come."""
+    body_s: Seconds = 30.0
+    """Seconds in which a body must come, beside those that `body_bytes_per_s` gives."""
+    body_bytes_per_s: Annotated[int, msgspec.Meta(ge=1)] = 1024
+    """Each so many bytes of a body that have come give their sender one more second."""
+    answer_s: Seconds = 30.0
+    """Seconds for which a reader may let an answer wait, beside those that `answer_bytes_per_s` gives."""
+    answer_bytes_per_s: Annotated[int, msgspec.Meta(ge=1)] = 4096
+    """Each so many bytes of an answer that were sent give their reader one more second."""
+    idle_s: Seconds = 75.0
+    """Seconds after which a connection without a request is closed."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose `X-Forwarded-For` is believed, separated by commas."""
     access_log: bool = True
     """Write one line per request."""

@@ -161,11 +161,3 @@ async def test_bytes_that_are_hardly_http_are_answered_with_a_problem(
     assert head.startswith(b"HTTP/1.1 %d " % status), head
     assert b"application/problem+json" in head
     assert json.loads(body)["status"] == status
-
-
-async def test_a_connection_that_says_nothing_is_closed(
-    gateway: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("visapi_gateway.http.server.HEAD_TIMEOUT_S", 0.2)
-    assert await talk(gateway, b"") == b""
-    assert b"408" in await talk(gateway, b"GET / HTTP/1.1\r\nHost:")

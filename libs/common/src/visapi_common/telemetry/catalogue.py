@@ -25,6 +25,31 @@ class Metrics(InstrumentSet):
     )
     http_in_flight = Level("visapi_http_in_flight", "HTTP requests being served now.")
     sse_followers = Level("visapi_sse_followers", "Open event streams.")
+    http_connections = Level("visapi_http_connections", "Open connections of the HTTP API.")
+    http_connections_closed = Count(
+        "visapi_http_connections_closed_total",
+        "Connections that the gateway ended or refused.",
+        {
+            "reason": "head, body or answer (too slow), idle, memory, unreadable, full (an idle one made "
+            "room) or refused (all were busy)"
+        },
+    )
+    http_requests_held = Level(
+        "visapi_http_requests_held", "Places of requests that are taken; `VISAPI_REQUESTS_MAX` bounds them."
+    )
+    http_streams_held = Level(
+        "visapi_http_streams_held",
+        "Places of followers and waiting starts that are taken; `VISAPI_STREAMS_MAX` bounds them.",
+    )
+    http_buffered_bytes = Level(
+        "visapi_http_buffered_bytes",
+        "Bytes of large bodies and answers that wait for their peer, at most `VISAPI_BUFFERED_BYTES_MAX`.",
+    )
+    http_refused = Count(
+        "visapi_http_refused_total",
+        "Requests refused because their key, tenant or address held too much, or all places were taken.",
+        {"bound": "requests, streams or memory"},
+    )
     triggers_accepted = Count(
         "visapi_triggers_accepted_total", "Triggers whose commit in PostgreSQL was confirmed."
     )

@@ -59,6 +59,7 @@ KINDS: dict[str, Kind] = {
     "input_invalid": Kind(422, "The input does not fit the workflow's schema"),
     "simulation_ended": Kind(422, "The simulation was ended"),
     "rate_limited": Kind(429, "Too many requests"),
+    "too_many_open": Kind(429, "Too many requests or streams at once"),
     "headers_too_large": Kind(431, "The headers are too large"),
     # 5xx: ours
     "internal_error": Kind(500, "Something went wrong on our side"),

@@ -44,6 +44,7 @@ from visapi_gateway.http import (
 from visapi_gateway.http.checks import RateLimits
 from visapi_gateway.http.docs_page import build_docs
 from visapi_gateway.http.exchange import Asgi, encode
+from visapi_gateway.http.limits import Places
 from visapi_gateway.http.lists import Cursors
 from visapi_gateway.http.mount import Gate, build_app
 from visapi_gateway.http.openapi import build_openapi
@@ -99,6 +100,7 @@ class Surroundings:
     spans: Spans
     log: AccessLog
     rates: RateLimits
+    places: Places
     cursor_secret: bytes
     new_id: Callable[[], str]
     version: str
@@ -162,9 +164,9 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
     gate = Gate(cases.keyring, around.rates, around.metrics)
     return Shell(
         build_app(routes, gate),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
-        metrics=around.metrics,
         spans=around.spans,
         log=around.log,
+        places=around.places,
         new_id=around.new_id,
         draining=lambda: cases.system.draining,
     )

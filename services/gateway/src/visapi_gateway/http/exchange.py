@@ -8,6 +8,7 @@ import msgspec
 from visapi_common.contracts.problems import Problem
 from visapi_common.core.errors import Fault, ProblemError, TransientFault, UnknownFault
 from visapi_gateway.core.problems import KINDS, code_for, type_of
+from visapi_gateway.http.limits import Holding
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,10 +29,12 @@ encode = msgspec.json.Encoder().encode
 class Exchange:
     """What is known of a request beside its bytes."""
 
-    __slots__ = ("extra", "in_stream", "key", "problem", "request_id", "route", "tenant", "traceparent")
+    __slots__ = ("extra", "holding", "key", "problem", "request_id", "route", "tenant", "traceparent")
 
-    def __init__(self, request_id: str, traceparent: str) -> None:
+    def __init__(self, request_id: str, traceparent: str, holding: Holding) -> None:
         self.request_id = request_id
+        self.holding = holding
+        """The place that it takes among all requests."""
         self.traceparent = traceparent
         self.extra: list[Header] = []
         """Headers that the answer gets whatever becomes of the request."""
@@ -39,7 +42,6 @@ class Exchange:
         self.problem = ""
         self.key = ""
         self.tenant = ""
-        self.in_stream = False
 
 
 class Answer(Protocol):

@@ -62,6 +62,7 @@ class Gate:
         exchange.key, exchange.tenant = who.key, who.tenant
         if not verdict.allowed:
             raise refuse_rate(verdict)
+        exchange.holding.enter(who.tenant, who.key)
         call.who = who
 
 
@@ -103,6 +104,8 @@ async def _serve(route: Route, gate: Gate, request: Request[Any, Any, Any]) -> A
     try:
         if _needs_key(operation, scope["query_string"]):
             gate.admit(operation, call)
+        elif not operation.probe:
+            exchange.holding.enter()
         call.media_type = check_representation(operation, call)
         call.query = check_query(operation, scope["query_string"])
         return await route.handler(call)

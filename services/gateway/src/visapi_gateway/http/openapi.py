@@ -200,6 +200,8 @@ def _implied(operation: Operation) -> list[str]:
     codes = [*_EVERYWHERE, "invalid_query"]
     if not operation.public:
         codes += ["unauthenticated", "key_expired", "forbidden", "rate_limited"]
+    if not operation.probe:
+        codes.append("too_many_open")
     if operation.body is not None:
         codes += [
             "invalid_json",

@@ -42,6 +42,8 @@ class Operation:
     scope: str | None = None
     """What the key must be allowed; None means any valid key."""
     public: bool = False
+    probe: bool = False
+    """It takes no place of a request: whoever asks whether the process lives is always answered."""
     signed: bool = False
     """A `signature` in the query may stand for the key; the handler then checks it (`call.who` is None)."""
     query: type[msgspec.Struct] | None = None

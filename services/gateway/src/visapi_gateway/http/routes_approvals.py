@@ -144,10 +144,10 @@ class ApprovalRoutes:
         return _html(410 if over else 200, question_page(view, holder))
 
     async def submit(self, call: Call) -> Answer:
-        wanted = await _read_form(call)
         token = parse_token(call.path["token"])
-        if token is None:
+        if token is None or await self._approvals.opened(token) is None:
             return _html(404, nothing_page())
+        wanted = await _read_form(call)
         return await self._submitted(call, token, wanted)
 
     async def _submitted(self, call: Call, token: Token, wanted: DecideApproval) -> Answer:

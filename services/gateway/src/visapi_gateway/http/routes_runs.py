@@ -221,8 +221,9 @@ class RunRoutes:
 
     async def _waited(self, call: Call, started: Started, wait_s: float, headers: list[Header]) -> Answer:
         tenant = call.principal.tenant
-        await self._follow.wait_for_end(tenant, started.id, wait_s, fresh=not started.replayed)
-        headers.append((b"preference-applied", b"wait=%d" % int(wait_s)))
+        if call.exchange.holding.may_wait():
+            await self._follow.wait_for_end(tenant, started.id, wait_s, fresh=not started.replayed)
+            headers.append((b"preference-applied", b"wait=%d" % int(wait_s)))
         row = await self._views.row(tenant, started.id)
         return json_reply(await self._views.view(tenant, row), 200 if row.ended else 202, headers)
 
@@ -247,6 +248,7 @@ class RunRoutes:
         if call.media_type == EVENTS:
             after = _resume(call)
             await self._follow.head(tenant, run)
+            call.exchange.holding.follow()
             return EventStream(self._follow.stream(tenant, run, after), self._metrics.sse_followers)
         position = self._cursors.position(call)
         after = int(position) if position is not None else query.after or 0

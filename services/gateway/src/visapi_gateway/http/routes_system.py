@@ -24,6 +24,7 @@ LIVE = Operation(
     {200: Answers("It does.", HealthView)},
     tag="system",
     public=True,
+    probe=True,
 )
 READY = Operation(
     "GET",
@@ -33,6 +34,7 @@ READY = Operation(
     {200: Answers("They should.", HealthView), 503: Answers("They should not.", HealthView)},
     tag="system",
     public=True,
+    probe=True,
     query=ReadyQuery,
 )
 CAPABILITIES = Operation(

@@ -9,9 +9,6 @@ from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.http.exchange import Header, Message, Receive, Scope, Send
 
-SEND_TIMEOUT_S = 30.0
-"""A reader that takes nothing for so long is gone."""
-
 _log = get_logger("streams")
 
 
@@ -59,10 +56,7 @@ class EventStream:
         try:
             async with aclosing(self._source) as events:
                 async for event in events:
-                    async with asyncio.timeout(SEND_TIMEOUT_S):
-                        await send(_part(event))
-        except TimeoutError:
-            return
+                    await send(_part(event))
         except (Fault, ProblemError) as failed:
             # The head was sent already: end the stream, the reader comes back with Last-Event-ID.
             _log.warning("stream_ended", error=str(failed))
@@ -82,8 +76,7 @@ class FileStream:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         if scope["method"] != "HEAD":
             async for chunk in self._chunks:
-                async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await send(_part(chunk))
+                await send(_part(chunk))
         await send(_LAST)
 
 

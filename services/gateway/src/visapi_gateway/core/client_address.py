@@ -1,0 +1,81 @@
+"""Which address a request comes from, behind proxies too. Pure.
+
+Without trusted proxies the address is that of the connection, and no header is looked at. When the
+connection comes from a trusted proxy, `X-Forwarded-For` is read from its right end: each proxy appends the
+address that it saw, so everything left of the first address that is no trusted proxy was written by the
+client itself. That first address is the client's. An entry that is no address ends the search at the last
+trusted one.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Network = IPv4Network | IPv6Network
+_ENTRIES_MAX = 32
+"""How many entries of the header are looked at."""
+_HOST_BITS = 64
+"""One IPv6 customer has at least a /64: all of its addresses are one."""
+
+
+def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Raises `ValueError` for what is neither an address nor a network."""
+    return tuple(ip_network(text) for text in texts)
+
+
+class ClientAddresses:
+    """Knows the trusted proxies."""
+
+    def __init__(self, trusted: Iterable[Network] = ()) -> None:
+        self._trusted = tuple(trusted)
+
+    def is_trusted(self, address: str) -> bool:
+        read = _read(address)
+        return read is not None and self._is_trusted(read)
+
+    def of(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The address for which a request counts; `peer` is the other end of its connection."""
+        if not self._trusted:
+            return group(peer)
+        found = _read(peer)
+        if found is None or not self._is_trusted(found):
+            return group(peer)
+        for entry in reversed(_entries(headers)):
+            earlier = _read(entry)
+            if earlier is None:
+                break
+            found = earlier
+            if not self._is_trusted(found):
+                break
+        return group(str(found))
+
+    def _is_trusted(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def group(address: str) -> str:
+    """The address as counted: IPv4 as it is, IPv6 by its /64."""
+    if ":" not in address:
+        return address
+    read = _read(address)
+    if isinstance(read, IPv6Address):
+        return str(IPv6Network((read, 128 - _HOST_BITS), strict=False))
+    return str(read) if read is not None else address
+
+
+def _entries(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    joined = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+    return [entry.strip() for entry in joined.decode("latin-1").split(",")][-_ENTRIES_MAX:]
+
+
+def _read(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, with or without a port; an IPv4 address that IPv6 carries is IPv4."""
+    bare = text.strip().partition("%")[0]
+    if bare.startswith("["):
+        bare = bare[1:].partition("]")[0]
+    elif bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
