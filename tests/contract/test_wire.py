@@ -55,6 +55,9 @@ MESSAGES: dict[str, msgspec.Struct] = {
         ended_at=AT,
         worker="notifier-1",
     ),
+    "result_of_a_read": engine.TaskResult(
+        RUN, PATH, 2, TOKEN, engine.Outcome.COMPLETED, output=inline(b"7"), read=True
+    ),
     "result_faulted": engine.TaskResult(
         RUN,
         PATH,
@@ -101,6 +104,9 @@ MESSAGES: dict[str, msgspec.Struct] = {
     ),
     "registration": tasks.Registration(
         "default", "acme-1", [tasks.FunctionSpec("acme.score", effect=tasks.EffectClass.KEYED)]
+    ),
+    "registration_of_a_read": tasks.Registration(
+        "default", "acme-1", [tasks.FunctionSpec("acme.look", effect=tasks.EffectClass.NONE)]
     ),
     "registered": tasks.Registered({"acme.score": "fn-default-acme-score"}),
     "slots": tasks.WorkerSlots("pdf-worker-1f2e", {"pdf.render": 16}),

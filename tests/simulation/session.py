@@ -104,9 +104,11 @@ class Session:
     def start(self, value: Any = None) -> str:
         return self.tell(Started(self.now, self.run, msgspec.json.encode(value)))
 
-    def complete(self, path: str, output: Any = None, *, attempt: int | None = None) -> str:
+    def complete(
+        self, path: str, output: Any = None, *, attempt: int | None = None, read: bool = False
+    ) -> str:
         attempt = attempt or self.attempt(path)
-        return self.tell(TaskCompleted(self.now, path, attempt, msgspec.json.encode(output)))
+        return self.tell(TaskCompleted(self.now, path, attempt, msgspec.json.encode(output), read=read))
 
     def fault(
         self, path: str, status: int = 503, kind: str = "communication", *, attempt: int | None = None

@@ -269,3 +269,66 @@ Feature: Retry
       status: 503
       """
     And the service should have been asked '/flaky' 1 time
+
+  Scenario: A poll in a retried block sees the new answer
+    Given the service answers '/job' with:
+      """yaml
+      - { body: { state: running } }
+      - { body: { state: running } }
+      - { body: { state: done } }
+      """
+    And the service answers '/notify' with:
+      """yaml
+      - { body: { sent: true } }
+      """
+    And a workflow with definition:
+      """yaml
+      document: {dsl: '1.0.3', namespace: default, name: story, version: '1.0.0'}
+      do:
+        - poll:
+            try:
+              - notify: { call: http, with: { method: put, endpoint: 'https://api.example.com/notify', body: {} } }
+              - look: { call: http, with: { method: get, endpoint: 'https://api.example.com/job' } }
+              - check: { if: .state != "done", raise: { error: { type: https://example.com/errors/not-done, status: 409, title: Not done } } }
+            catch:
+              errors: { with: { type: https://example.com/errors/not-done } }
+              retry: { delay: { milliseconds: 20 }, limit: { attempt: { count: 10 } } }
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      state: done
+      """
+    And the service should have been asked '/job' 3 times
+    And the service should have been asked '/notify' 1 time
+
+  Scenario: A task may say that it is done again, or that it is not
+    Given the service answers '/read' with:
+      """yaml
+      - { body: { n: 1 } }
+      """
+    And the service answers '/write' with:
+      """yaml
+      - { body: { n: 2 } }
+      """
+    And a workflow with definition:
+      """yaml
+      document: {dsl: '1.0.3', namespace: default, name: story, version: '1.0.0'}
+      do:
+        - block:
+            try:
+              - read: { call: http, with: { method: get, endpoint: 'https://api.example.com/read' }, metadata: { visapi: { onRetry: remember } } }
+              - write: { call: http, with: { method: post, endpoint: 'https://api.example.com/write', body: {} }, metadata: { visapi: { onRetry: repeat } } }
+              - fail: { raise: { error: { type: https://example.com/errors/bad, status: 409, title: Bad } } }
+            catch:
+              retry: { delay: { milliseconds: 20 }, limit: { attempt: { count: 2 } } }
+              do:
+                - gave: { set: { up: true } }
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      up: true
+      """
+    And the service should have been asked '/read' 1 time
+    And the service should have been asked '/write' 3 times

@@ -64,6 +64,8 @@ class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     worker: str = ""
+    read: bool = False
+    """Of a completed task: it changed nothing, so a retried block does it again."""
     v: int = msgspec.field(default_factory=written_version)
 
 

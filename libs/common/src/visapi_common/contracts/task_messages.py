@@ -14,6 +14,8 @@ from visapi_common.contracts.payloads import Payload
 class EffectClass(StrEnum):
     """How a function's effect survives a retry (DESIGN 3.6)."""
 
+    NONE = "none"
+    """It changes nothing: a retried block does it again, and sees the new answer."""
     KEYED = "keyed"
     RECONCILABLE = "reconcilable"
     ONCE = "once"
@@ -37,7 +39,8 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     pointer: str
     input: Payload
     effect_key: str
-    """`HMAC(run, path)`: the same for every attempt, replica and restart."""
+    """`HMAC(run, path)`: the same for every attempt, replica and restart. What a retried block does again
+    after it completed has a key of its own."""
     token: str
     """Proves that a result answers this attempt; kept in the task's row."""
     reply: str

@@ -13,9 +13,13 @@ def _mac(secret: bytes, purpose: bytes, *parts: bytes) -> str:
     return hmac.digest(secret, message, "sha256").hex()
 
 
-def effect_key(secret: bytes, run: UUID, path: str) -> str:
-    """The 64 hex digits under which a task's effect is known to the world."""
-    return _mac(secret, b"effect", run.bytes, path.encode())
+def effect_key(secret: bytes, run: UUID, path: str, repetition: int = 0) -> str:
+    """The 64 hex digits under which a task's effect is known to the world.
+
+    `repetition` numbers what a retried block does again although it completed: another effect each time.
+    """
+    again = (repetition.to_bytes(8, "big"),) if repetition else ()
+    return _mac(secret, b"effect", run.bytes, path.encode(), *again)
 
 
 def task_token(secret: bytes, run: UUID, path: str, attempt: int) -> str:

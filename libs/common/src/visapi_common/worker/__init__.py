@@ -1,7 +1,7 @@
 """The worker kit: what VisAPI's own workers are built with, and anybody's (docs, Own workers)."""
 
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
-from visapi_common.worker.context import TaskContext
+from visapi_common.worker.context import ReadOnly, TaskContext
 from visapi_common.worker.faults import Postponed, TaskFault, TransientTaskFault
 from visapi_common.worker.worker import Worker
 
@@ -9,6 +9,7 @@ __all__ = [
     "PermanentFault",
     "Postponed",
     "ProblemError",
+    "ReadOnly",
     "TaskContext",
     "TaskFault",
     "TransientFault",

@@ -50,7 +50,9 @@ class Answers:
             return inline(raw)
         return await self._store().pack(message.tenant, raw)
 
-    async def completed(self, message: TaskMessage, output: Payload, started_at: datetime) -> None:
+    async def completed(
+        self, message: TaskMessage, output: Payload, started_at: datetime, *, read: bool
+    ) -> None:
         """Store a completed result."""
         await self._publish(
             message.reply,
@@ -64,6 +66,7 @@ class Answers:
                 started_at=started_at,
                 ended_at=datetime.now(UTC),
                 worker=self._worker,
+                read=read,
             ),
         )
 

@@ -21,7 +21,7 @@ from visapi_common.worker.answers import Answers
 from visapi_common.worker.claims import Claims
 from visapi_common.worker.context import TaskContext
 from visapi_common.worker.faults import Postponed
-from visapi_common.worker.functions import Function
+from visapi_common.worker.functions import Function, Written
 from visapi_common.worker.meter import DROPPED
 from visapi_common.worker.open_tasks import OpenTask
 from visapi_common.worker.outcomes import Failure
@@ -76,7 +76,7 @@ class Attempts:
             return await self._failed(task, ended, started_at, span)
         return await self._completed(function, task, ended, started_at, span)
 
-    async def _run(self, function: Function, message: TaskMessage, started_at: datetime) -> bytes | Failure:
+    async def _run(self, function: Function, message: TaskMessage, started_at: datetime) -> Written | Failure:
         try:
             value = function.read(await self._answers.input_of(message))
         except Exception as error:  # noqa: BLE001 (nothing ran yet; whatever it is, the task must be answered)
@@ -90,7 +90,7 @@ class Attempts:
 
     async def _run_once(
         self, function: Function, value: Any, message: TaskMessage, started_at: datetime
-    ) -> bytes | Failure:
+    ) -> Written | Failure:
         """Run the function within its time. Raises `Postponed` when it did not begin."""
         limit_s = function.spec.timeout_s
         if message.deadline is not None:
@@ -109,7 +109,7 @@ class Attempts:
                 return outcomes.timed_out(function.spec.effect, limit_s)
             return self._failure(error, function.spec.effect)
 
-    async def _call(self, function: Function, value: Any, context: TaskContext, ends: float) -> bytes:
+    async def _call(self, function: Function, value: Any, context: TaskContext, ends: float) -> Written:
         loop = asyncio.get_running_loop()
         give_up = min(loop.time() + RETRY_S, ends)
         tries = 0
@@ -131,14 +131,14 @@ class Attempts:
         return failure
 
     async def _completed(
-        self, function: Function, task: OpenTask, raw: bytes, started_at: datetime, span: Span
+        self, function: Function, task: OpenTask, written: Written, started_at: datetime, span: Span
     ) -> str:
         try:
-            output = await self._answers.pack(task.message, raw)
+            output = await self._answers.pack(task.message, written.raw)
         except Exception as error:  # noqa: BLE001 (the effect has happened; the task must be answered)
             failure = outcomes.happened(self._failure(error, EffectClass.KEYED), function.spec.effect)
             return await self._failed(task, failure, started_at, span)
-        await self._answers.completed(task.message, output, started_at)
+        await self._answers.completed(task.message, output, started_at, read=written.read)
         task.delivery.ack()
         return Outcome.COMPLETED.value
 

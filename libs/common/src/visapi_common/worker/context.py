@@ -1,11 +1,20 @@
 """What a handler may know about the task it works on."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.task_messages import TaskMessage
+
+
+class ReadOnly(msgspec.Struct, frozen=True):
+    """Given back by a handler in place of `value` where this call changed nothing, though others of its
+    function may. A function that never changes anything is declared with `effect="none"`.
+    """
+
+    value: Any
 
 
 class TaskContext(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ Schemas given by hand take their place; then the handler gets plain data.
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 import jsonschema_rs
 import msgspec
@@ -16,13 +16,20 @@ import msgspec
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 from visapi_common.core.errors import ProblemError
-from visapi_common.worker.context import TaskContext
+from visapi_common.worker.context import ReadOnly, TaskContext
 
 Handler = Callable[..., Any]
 """`async def f(input)` or `async def f(input, task: TaskContext)`; a plain `def` runs in a thread."""
 
 _encode = msgspec.json.Encoder().encode
 _PREFETCH_MAX = 256
+
+
+class Written(NamedTuple):
+    """An encoded output. `read`: the call changed nothing."""
+
+    raw: bytes
+    read: bool
 
 
 class Function:
@@ -75,9 +82,11 @@ class Function:
             return asyncio.to_thread(self._handler, *arguments)
         return self._handler(*arguments)
 
-    def write(self, value: Any) -> bytes:
+    def write(self, value: Any) -> Written:
         """Encode the output. Raises `TypeError` for something that is not data."""
-        return _encode(value)
+        if isinstance(value, ReadOnly):
+            return Written(_encode(value.value), read=True)
+        return Written(_encode(value), read=self.spec.effect is EffectClass.NONE)
 
     def announcement(self) -> FunctionSpec:
         """The spec with the schemas that the annotations imply."""

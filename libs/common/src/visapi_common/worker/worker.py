@@ -58,7 +58,7 @@ class Worker:
         self,
         name: str,
         *,
-        effect: Literal["keyed", "reconcilable", "once"] = "once",
+        effect: Literal["none", "keyed", "reconcilable", "once"] = "once",
         timeout_s: float = 30.0,
         concurrency: int = 16,
         local: int | None = None,

@@ -15,6 +15,7 @@ from visapi_common.worker import (
     PermanentFault,
     Postponed,
     ProblemError,
+    ReadOnly,
     TaskContext,
     TaskFault,
     TransientFault,
@@ -87,6 +88,30 @@ async def test_the_handler_is_given_the_effect_key(orchestrator, serve):
     await serve(worker)
     result = await orchestrator.result_of(await orchestrator.send("acme.key", effect_key="ef" * 32))
     assert bytes(result.output.inline) == b'"' + b"ef" * 32 + b'"'
+
+
+async def test_a_result_says_whether_the_call_changed_nothing(orchestrator, serve):
+    worker = Worker()
+
+    @worker.function("acme.look", effect="none")
+    async def look(_input: Any) -> int:
+        return 1
+
+    @worker.function("acme.store", effect="keyed")
+    async def store(wanted: str) -> Any:
+        return ReadOnly(2) if wanted == "get" else 3
+
+    await serve(worker)
+    assert orchestrator.registrations[0].functions[0].effect is EffectClass.NONE
+    seen = [
+        await orchestrator.result_of(await orchestrator.send(function, wanted))
+        for function, wanted in (("acme.look", None), ("acme.store", "get"), ("acme.store", "put"))
+    ]
+    assert [(bytes(result.output.inline), result.read) for result in seen] == [
+        (b"1", True),
+        (b"2", True),
+        (b"3", False),
+    ]
 
 
 async def test_a_plain_function_runs_in_a_thread(orchestrator, serve):

@@ -37,6 +37,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Reusable functions that are being expanded here, outermost first."""
     on_uncertain: str | None = None
     """What the caller of a reusable function decided for the calls in it."""
+    on_retry: str | None = None
+    """As `on_uncertain`."""
     extending: bool = False
     """The task belongs to an extension."""
 

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.problems import FieldError
-from visapi_common.contracts.task_messages import FunctionSpec
+from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 from visapi_engine.definition.build import Build, Place
 from visapi_engine.definition.data_flow import read_timeout, read_transform
 from visapi_engine.definition.document import read_document, read_evaluate, read_use
 from visapi_engine.definition.findings import DefinitionInvalid
 from visapi_engine.definition.parts import with_parts
-from visapi_engine.definition.program import Program, encode_program
+from visapi_engine.definition.program import CallNode, Program, encode_program
 from visapi_engine.definition.registry import CONSTRUCTS
 from visapi_engine.definition.schedule import read_schedule
 from visapi_engine.definition.settings import read_settings
@@ -34,7 +34,8 @@ _ROOT = Place(pointer="", source="", name="", parent=None)
 
 class Compiled(msgspec.Struct, frozen=True):
     """A definition that can be deployed. `body` is the encoded program, `hash` its SHA-256 in hex; `parts`
-    are further programs that are stored with it.
+    are further programs that are stored with it. `reads` are the functions called that were announced to
+    change nothing.
     """
 
     program: Program
@@ -43,6 +44,7 @@ class Compiled(msgspec.Struct, frozen=True):
     source_hash: str
     warnings: list[FieldError]
     parts: list[bytes] = []
+    reads: list[str] = []
 
 
 def compile_definition(
@@ -68,7 +70,14 @@ def compile_definition(
         hash=hashlib.sha256(body).hexdigest(),
         source_hash=hashlib.sha256(source).hexdigest(),
         warnings=locate(build.findings.warnings, source, media_type),
+        reads=_reads(build, program),
     )
+
+
+def _reads(build: Build, program: Program) -> list[str]:
+    called = {node.function for node in program.nodes.values() if isinstance(node, CallNode)}
+    known = [build.announced[name] for name in sorted(called) if name in build.announced]
+    return [spec.name for spec in known if spec.effect is EffectClass.NONE]
 
 
 def _with_definitions(build: Build, program: Program, data: dict[str, Any]) -> tuple[Program, bytes]:

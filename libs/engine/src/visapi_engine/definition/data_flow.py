@@ -6,10 +6,11 @@ from visapi_engine.definition.build import Build, Place
 from visapi_engine.definition.durations import constant_ms
 from visapi_engine.definition.findings import listed, nearest
 from visapi_engine.definition.flow import read_flow
+from visapi_engine.definition.metadata import read_metadata
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import Common, Duration, Flow, Template, Validated
 from visapi_engine.definition.schemas import SchemaInvalid, build_validator
-from visapi_engine.definition.shapes import as_choice, as_object, check_keys, kind
+from visapi_engine.definition.shapes import as_object, check_keys, kind
 from visapi_engine.definition.templates import (
     SECRETS,
     TASK,
@@ -23,7 +24,6 @@ from visapi_engine.definition.templates import (
 
 TASK_KEYS = ("if", "input", "output", "export", "timeout", "then", "metadata")
 _ANSWER = frozenset({"authorization"})
-UNCERTAIN = ("hold", "retry")
 _EXTERNAL = "schemas from a URL; write the schema under `document`"
 
 
@@ -52,7 +52,7 @@ def read_common(build: Build, place: Place, body: dict[str, Any]) -> Common:
         export_schema=export_schema,
         timeout=read_timeout(build, body, place.source, TASK | bound),
         then=read_flow(build.findings, place, body["then"], place.at("then")) if "then" in body else Flow(),
-        metadata=_metadata(build, place, body),
+        metadata=read_metadata(build, place, body),
     )
 
 
@@ -132,34 +132,3 @@ def read_duration(build: Build, value: Any, at: str, names: frozenset[str], what
         return Duration(expression=source) if source is not None else None
     ms = constant_ms(build.findings, value, at, what)
     return Duration(ms=ms) if ms is not None else None
-
-
-def _metadata(build: Build, place: Place, body: dict[str, Any]) -> dict[str, Any]:
-    if "metadata" not in body:
-        return {}
-    given = as_object(build.findings, body["metadata"], place.at("metadata"), "`metadata`")
-    if given is None:
-        return {}
-    settings = given.get("visapi", {})
-    settings = as_object(build.findings, settings, place.at("metadata", "visapi"), "`metadata.visapi`")
-    if settings:
-        check_keys(build.findings, settings, place.at("metadata", "visapi"), ("onUncertain",))
-    for holder, path in ((given, ("metadata",)), (settings or {}, ("metadata", "visapi"))):
-        if "onUncertain" in holder:
-            as_choice(
-                build.findings,
-                holder["onUncertain"],
-                place.at(*path, "onUncertain"),
-                "`onUncertain`",
-                UNCERTAIN,
-            )
-    return given
-
-
-def on_uncertain(metadata: dict[str, Any]) -> str | None:
-    """What a task's metadata decides about an unknown outcome, if anything."""
-    settings = metadata.get("visapi")
-    given = settings.get("onUncertain") if isinstance(settings, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if given is None:
-        given = metadata.get("onUncertain")
-    return given if given in UNCERTAIN else None

@@ -173,6 +173,8 @@ class CallNode(_Node, frozen=True, tag="call", omit_defaults=True):
     function_version: str | None = None
     scheme: str | None = None
     """Of its authentication: what `$authorization.scheme` is."""
+    on_retry: str | None = None
+    """In a retried block: `repeat`, `remember`, or by what the call turns out to be."""
 
 
 class Escalation(msgspec.Struct, frozen=True):
@@ -268,6 +270,7 @@ class RunNode(_Node, frozen=True, tag="run", omit_defaults=True):
     input: Template | None = None
     awaited: bool = True
     silent: bool = False
+    on_retry: str = "remember"
     program: str | None = None
 
 

@@ -10,7 +10,8 @@ import msgspec
 class CallTask(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
     """Give a task to a worker: insert or replace the row `(run, path)`, then publish it.
 
-    `arguments` is JSON. The effect key comes from `path` alone: another attempt has the same.
+    `arguments` is JSON. The effect key comes from `path` and `repetition` alone: another attempt has the
+    same. `repetition` counts how often a retried block has completed the task to do it again after all.
     `deadline_ms` is when the innermost timeout around the task ends it, in Unix milliseconds.
     """
 
@@ -23,6 +24,7 @@ class CallTask(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
     on_uncertain: str = "hold"
     function_version: str | None = None
     deadline_ms: int | None = None
+    repetition: int = 0
 
 
 class HoldTask(msgspec.Struct, frozen=True, tag="hold", omit_defaults=True):

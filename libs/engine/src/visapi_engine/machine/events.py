@@ -18,13 +18,14 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     input: bytes
 
 
-class TaskCompleted(msgspec.Struct, frozen=True, tag="task.completed"):
-    """A worker answered. `output` is JSON."""
+class TaskCompleted(msgspec.Struct, frozen=True, tag="task.completed", omit_defaults=True):
+    """A worker answered. `output` is JSON; `read` says that the call changed nothing."""
 
     now_ms: int
     path: str
     attempt: int
     output: bytes
+    read: bool = False
 
 
 class TaskFaulted(msgspec.Struct, frozen=True, tag="task.faulted"):

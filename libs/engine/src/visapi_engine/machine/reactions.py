@@ -197,7 +197,7 @@ def _outcome(tx: Transition, task: Task, event: Told) -> Outcome:
     assert isinstance(frame, CallFrame)
     match event:
         case TaskCompleted():
-            return call.completed(tx, task, event.output)
+            return call.completed(tx, task, node, frame, output=event.output, read=event.read)
         case TaskFaulted():
             return call.faulted(tx, task, event.error)
         case TaskUncertain():

@@ -95,8 +95,9 @@ class TryFrame(_Frame, tag="try"):
     """A `try`: running its block, waiting to retry it (`retry_at`), or in its handler (`error`).
 
     `retries` counts retries of the block. Where this is the outermost open `try` that retries,
-    `memo` holds the outputs of tasks that completed under their effect path, and `attempts` the
-    attempts made under each path: neither is repeated by any retry, both end with the frame.
+    `memo` holds the outputs of tasks that completed under their effect path and are not repeated by any
+    retry, `attempts` the attempts made under each path, and `repetitions` how often each path completed
+    that is to be done again (reads). All end with the frame.
     """
 
     round: int = 0
@@ -106,6 +107,7 @@ class TryFrame(_Frame, tag="try"):
     error: WorkflowError | None = None
     memo: dict[str, Any] = {}
     attempts: dict[str, int] = {}
+    repetitions: dict[str, int] = {}
 
 
 class ForFrame(_Frame, tag="for"):
@@ -278,7 +280,14 @@ class State(msgspec.Struct, omit_defaults=True):
 
 
 _FRAMES: Structure = {
-    "*": {"queue": {}, "error": {}, "failed": {"*": {"error": {}}}, "attempts": None, "closing": None}
+    "*": {
+        "queue": {},
+        "error": {},
+        "failed": {"*": {"error": {}}},
+        "attempts": None,
+        "repetitions": None,
+        "closing": None,
+    }
 }
 _AGENDA: Structure = {"*": {}}
 STRUCTURE: Structure = {

@@ -63,12 +63,15 @@ _Kept = HoldTask | DropTask | DropRun | RetryRun | SetTimer | DropTimer | Subscr
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What is to be carried out. `input` is JSON, each event a structured CloudEvent as JSON."""
+    """What is to be carried out. `input` is JSON, each event a structured CloudEvent as JSON; `reads` are
+    the functions that change nothing, as their workers announced.
+    """
 
     input: bytes
     given: dict[str, Given | list[Given]]
     events: list[bytes]
     now_ms: int
+    reads: list[str] = []
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -118,6 +121,7 @@ class _World:
     def __init__(self, plan: Plan, wanted: Wanted) -> None:
         self._plan = plan
         self._answers = Answers(plan.program, wanted.given)
+        self._reads = frozenset(wanted.reads)
         self._events = deque(enumerate(wanted.events))
         self._own_events: deque[bytes] = deque()
         self._offered: int | None = None
@@ -187,7 +191,10 @@ class _World:
             self._miss(call.path, call.function, call.arguments)
             return
         at_ms = self._now_ms + answer.after_ms
-        self._due[call.path] = (at_ms, _answered(call, answer.given, at_ms))
+        self._due[call.path] = (
+            at_ms,
+            _answered(call, answer.given, at_ms, read=call.function in self._reads),
+        )
 
     def _start(self, start: StartRun) -> None:
         if not start.awaited:
@@ -279,12 +286,13 @@ class _World:
         )
 
 
-def _answered(call: CallTask, given: Given, at_ms: int) -> Event:
+def _answered(call: CallTask, given: Given, at_ms: int, *, read: bool) -> Event:
     if given.uncertain:
         return TaskUncertain(now_ms=at_ms, path=call.path, attempt=call.attempt)
     if given.error is not msgspec.UNSET:
         return TaskFaulted(now_ms=at_ms, path=call.path, attempt=call.attempt, error=_encode(given.error))
-    return TaskCompleted(now_ms=at_ms, path=call.path, attempt=call.attempt, output=_encode(given.output))
+    output = _encode(given.output)
+    return TaskCompleted(now_ms=at_ms, path=call.path, attempt=call.attempt, output=output, read=read)
 
 
 def _decided(question: OpenApproval, given: Given, at_ms: int) -> Event:

@@ -1,5 +1,6 @@
 """What is asked of a simulation, checked and made ready: every mistake at once, with its place."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +27,10 @@ class RequestInvalid(Exception):
         self.mistakes = mistakes
 
 
-def read_request(program: Program, asked: SimulateWorkflow, now: datetime) -> Wanted:
-    """Raises `RequestInvalid`. `now` counts when the request has none."""
+def read_request(
+    program: Program, asked: SimulateWorkflow, now: datetime, *, reads: Sequence[str] = ()
+) -> Wanted:
+    """Raises `RequestInvalid`. `now` counts when the request has none; `reads` are `Compiled.reads`."""
     begins = asked.now or now
     events = [_complete(event, number) for number, event in enumerate(asked.events)]
     wrong = check_answers(without_parts(program), asked.given)
@@ -42,6 +45,7 @@ def read_request(program: Program, asked: SimulateWorkflow, now: datetime) -> Wa
         given=dict(asked.given),
         events=[_encode(event) for event in events],
         now_ms=round(begins.timestamp() * 1000),
+        reads=list(reads),
     )
 
 

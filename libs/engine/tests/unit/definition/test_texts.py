@@ -1,4 +1,4 @@
-"""Mistakes in texts that look right: expressions without their end, types that nothing raises."""
+"""Mistakes in texts that look right: expressions without their end, types that nothing raises, metadata."""
 
 from textwrap import dedent, indent
 
@@ -75,3 +75,39 @@ def test_other_texts_with_a_dollar_stay_texts(text: str) -> None:
 
 def test_an_expression_of_nothing_is_refused() -> None:
     assert "empty" in mistakes("- a: {set: {x: '${}'}}")["/do/0/a/set/x"]
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ("{call: acme.a, metadata: {visapi: {onRetry: again}}}", 'one of "repeat", "remember"'),
+        ("{call: acme.a, metadata: {visapi: {onRetry: true}}}", 'one of "repeat", "remember"'),
+        ("{set: {x: 1}, metadata: {visapi: {onRetry: repeat}}}", "belongs to a `call` or a `run`"),
+        ("{wait: PT1S, metadata: {visapi: {onRetry: remember}}}", "belongs to a `call` or a `run`"),
+        (
+            "{call: human.approve, with: {title: t}, metadata: {visapi: {onRetry: repeat}}}",
+            "a decision of people is always remembered",
+        ),
+    ],
+)
+def test_on_retry_is_refused_where_it_is_wrong(task: str, says: str) -> None:
+    assert says in mistakes(f"- a: {task}")["/do/0/a/metadata/visapi/onRetry"]
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "{call: acme.a, metadata: {visapi: {onRetry: repeat}}}",
+        "{call: http, with: {method: get, endpoint: 'https://a.example'}, metadata: {visapi: {onRetry: remember}}}",
+        "{call: flow.map, with: {items: [], function: acme.a}, metadata: {visapi: {onRetry: repeat}}}",
+        "{run: {workflow: {namespace: a, name: b, version: latest}}, metadata: {visapi: {onRetry: repeat}}}",
+    ],
+)
+def test_on_retry_is_taken_where_it_is_right(task: str) -> None:
+    compiled(f"- a: {task}")
+
+
+def test_on_retry_beside_visapi_is_a_warning() -> None:
+    made = compiled("- a: {call: pdf.render, with: {html: x}, metadata: {onRetry: repeat}}")
+    (warning,) = made.warnings
+    assert "metadata.visapi.onRetry" in warning.detail

@@ -30,7 +30,7 @@ class Simulations:
         """A `Simulation` as JSON. Raises `ProblemError` 400 and 422, `TransientFault` under load."""
         compiled = await self._compiled(tenant, wanted.workflow)
         try:
-            request = read_request(compiled.program, wanted, self._clock.now())
+            request = read_request(compiled.program, wanted, self._clock.now(), reads=compiled.reads)
         except RequestInvalid as wrong:
             raise ProblemError("invalid_body", str(wrong), status=400, errors=wrong.mistakes) from None
         try:

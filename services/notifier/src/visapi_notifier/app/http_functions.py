@@ -12,7 +12,7 @@ from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_common.worker.context import TaskContext
+from visapi_common.worker.context import ReadOnly, TaskContext
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.app.authentication import Authenticator
 from visapi_notifier.app.deliver import Clock, Deliverer, Effect
@@ -87,7 +87,8 @@ class HttpFunctions:
             recorded=kind is not http.Effect.NONE,
             timeout_s=http.TIMEOUT_S,
         )
-        return await self._deliverer.deliver(message, revealed.guarded(effect))
+        output = await self._deliverer.deliver(message, revealed.guarded(effect))
+        return output if effect.recorded else ReadOnly(output)
 
     def _outbound(self, wanted: HttpInput, revealed: Revealed) -> Outbound:
         outbound = refused_early(self._deliverer, lambda: http.build_request(wanted))

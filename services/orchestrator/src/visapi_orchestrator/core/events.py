@@ -91,6 +91,7 @@ def result_event(result: TaskResult, values: Values, now_ms: int) -> Event:
                 path=result.path,
                 attempt=result.attempt,
                 output=values.get(id(result), b"null"),
+                read=result.read,
             )
         case Outcome.FAULTED:
             return TaskFaulted(

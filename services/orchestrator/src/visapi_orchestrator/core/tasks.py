@@ -37,7 +37,7 @@ class Outgoing(msgspec.Struct, frozen=True):
 def task_of(call: CallTask, arguments: Payload, facts: Facts, secret: bytes, trace: str | None) -> Outgoing:
     """Name the effect, sign the attempt, write the message. Same inputs, same bytes."""
     run = facts.run
-    key = effect_key(secret, run, call.path)
+    key = effect_key(secret, run, call.path, call.repetition)
     token = task_token(secret, run, call.path, call.attempt)
     message = TaskMessage(
         run=run,

@@ -12,7 +12,6 @@ import msgspec
 from visapi_engine.definition.announced import check_announced
 from visapi_engine.definition.build import Build, Construct, Place
 from visapi_engine.definition.catalog import APPROVE, MAP
-from visapi_engine.definition.data_flow import on_uncertain
 from visapi_engine.definition.functions import (
     HTTP_FUNCTION,
     OPENAPI_FUNCTION,
@@ -22,6 +21,7 @@ from visapi_engine.definition.functions import (
     read_reference,
 )
 from visapi_engine.definition.http_call import HttpCall, compile_http
+from visapi_engine.definition.metadata import on_retry, on_uncertain
 from visapi_engine.definition.openapi_call import compile_openapi
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import (
@@ -101,6 +101,7 @@ def _call(place: Place, common: Common, function: FunctionName, arguments: Templ
         arguments=arguments,
         on_uncertain=place.on_uncertain or on_uncertain(common.metadata) or "hold",
         function_version=function.version,
+        on_retry=place.on_retry or on_retry(common.metadata),
     )
 
 
@@ -142,6 +143,7 @@ def _inner(build: Build, place: Place, common: Common, name: str) -> str:
         parent=place.pointer,
         calling=(*place.calling, name),
         on_uncertain=place.on_uncertain or on_uncertain(common.metadata),
+        on_retry=place.on_retry or on_retry(common.metadata),
     )
     compile_task(build, inner, build.use.functions[name])
     return inner.pointer

@@ -4,9 +4,9 @@ from typing import Any, cast
 
 from visapi_engine.definition.build import Build, Place
 from visapi_engine.definition.catalog import APPROVE, MAP
-from visapi_engine.definition.data_flow import on_uncertain
 from visapi_engine.definition.findings import listed
 from visapi_engine.definition.functions import HTTP_FUNCTION, OPENAPI_FUNCTION, read_reference
+from visapi_engine.definition.metadata import on_retry, on_uncertain
 from visapi_engine.definition.parts import CONCURRENCY_MAX
 from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import CallNode, Common, Jq, Literal, MapNode, Node, RunNode, Template
@@ -41,7 +41,7 @@ def compile_map(build: Build, place: Place, body: dict[str, Any], common: Common
         parent=place.parent,
         common=common,
         each=_each(build, place, given, common),
-        part=_part(build, place),
+        part=_part(build, place, common),
         items=_items(build, place, given),
         concurrency=_concurrency(build, place, given),
         tolerate=_tolerate(build, place, given),
@@ -84,7 +84,11 @@ def _tolerate(build: Build, place: Place, given: dict[str, Any]) -> Template:
 
 def _each(build: Build, place: Place, given: dict[str, Any], common: Common) -> str:
     """The task that is done for each item, with the item as its input; gives its pointer."""
-    node = _workflow(build, place, given) if "workflow" in given else _function(build, place, given, common)
+    node = (
+        _workflow(build, place, given, common)
+        if "workflow" in given
+        else _function(build, place, given, common)
+    )
     build.add(node)
     return node.pointer
 
@@ -107,10 +111,11 @@ def _function(build: Build, place: Place, given: dict[str, Any], common: Common)
         arguments=_ITSELF,
         on_uncertain=place.on_uncertain or on_uncertain(common.metadata) or "hold",
         function_version=None if name is None else name.version,
+        on_retry=place.on_retry or on_retry(common.metadata),
     )
 
 
-def _workflow(build: Build, place: Place, given: dict[str, Any]) -> Node:
+def _workflow(build: Build, place: Place, given: dict[str, Any], common: Common) -> Node:
     wanted = read_workflow(build, given["workflow"], place.at("with", "workflow"))
     return RunNode(
         pointer=join(place.pointer, "with", "workflow"),
@@ -120,10 +125,11 @@ def _workflow(build: Build, place: Place, given: dict[str, Any]) -> Node:
         namespace=wanted.get("namespace", ""),
         workflow=wanted.get("name", ""),
         version=wanted.get("version", LATEST),
+        on_retry=place.on_retry or on_retry(common.metadata) or "remember",
     )
 
 
-def _part(build: Build, place: Place) -> str:
+def _part(build: Build, place: Place, common: Common) -> str:
     """The task that starts a part of a large map. Its program is named when the whole is known."""
     pointer = join(place.pointer, "with", "part")
     build.add(
@@ -135,6 +141,7 @@ def _part(build: Build, place: Place) -> str:
             namespace="",
             workflow="",
             version="",
+            on_retry=place.on_retry or on_retry(common.metadata) or "remember",
         )
     )
     return pointer

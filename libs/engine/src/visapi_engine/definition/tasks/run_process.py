@@ -4,6 +4,7 @@ from typing import Any
 
 from visapi_engine.definition.build import Build, Construct, Place
 from visapi_engine.definition.findings import listed
+from visapi_engine.definition.metadata import on_retry
 from visapi_engine.definition.program import Common, RunNode, Template
 from visapi_engine.definition.shapes import as_choice, as_flag, as_object, as_text, check_keys
 from visapi_engine.definition.templates import TASK, template
@@ -40,6 +41,7 @@ def compile_run(build: Build, place: Place, body: dict[str, Any], common: Common
         input=value,
         awaited=awaited is not False,
         silent=silent,
+        on_retry=place.on_retry or on_retry(common.metadata) or "remember",
     )
 
 

@@ -2,13 +2,16 @@
 
 Within a `try` that retries, the outermost such frame remembers what completed under its path and
 how often each path was attempted: a completed effect is not repeated, a failed one is, as the
-next attempt of the same effect.
+next attempt of the same effect. What changed nothing is done again.
 """
+
+from typing import Any
 
 import msgspec
 
 from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_engine.definition.functions import HTTP_FUNCTION
 from visapi_engine.definition.program import CallNode
 from visapi_engine.machine import history
 from visapi_engine.machine.commands import CallTask, DropTask, HoldTask
@@ -19,6 +22,14 @@ from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.state import CallFrame
 from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
+
+SAFE_METHODS = frozenset({"get", "head", "options"})
+
+
+class _Request(msgspec.Struct, frozen=True):
+    """What is read of the arguments of an HTTP request."""
+
+    method: Any = None
 
 
 def begin(tx: Transition, task: Task, node: CallNode) -> Outcome:
@@ -36,7 +47,8 @@ def begin(tx: Transition, task: Task, node: CallNode) -> Outcome:
 def _issue(
     tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, on_uncertain: str | None = None
 ) -> None:
-    retried.attempted(retried.block(tx, task.parent), task.path, frame.attempt)
+    block = retried.block(tx, task.parent)
+    retried.attempted(block, task.path, frame.attempt)
     tx.commands.append(
         CallTask(
             path=task.path,
@@ -48,20 +60,40 @@ def _issue(
             on_uncertain=on_uncertain or node.on_uncertain,
             function_version=node.function_version,
             deadline_ms=tx.deadline_ms(task.path),
+            repetition=retried.repetition(block, task.path),
         )
     )
 
 
-def completed(tx: Transition, task: Task, output: bytes) -> Outcome:
-    """The worker's output. One that cannot be read is a runtime error of the task."""
+def completed(
+    tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, output: bytes, read: bool = False
+) -> Outcome:
+    """The worker's output. One that cannot be read is a runtime error of the task.
+
+    `read`: the worker says that nothing was changed.
+    """
     tx.commands.append(DropTask(task.path))
     try:
         value = read_json(output)
     except UnreadableValue as unreadable:
         detail = f"the worker's output is no JSON: {unreadable}"
         return Faulted(runtime_fault(task.node.pointer, "Unreadable output", detail).error)
-    retried.remember(retried.block(tx, task.parent), task.path, value)
+    block = retried.block(tx, task.parent)
+    if block is None:
+        return Completed(value)
+    if node.on_retry == "repeat" or (node.on_retry is None and (read or _reads(node, frame))):
+        retried.repeat(block, task.path)
+    else:
+        retried.remember(block, task.path, value)
     return Completed(value)
+
+
+def _reads(node: CallNode, frame: CallFrame) -> bool:
+    """Whether it is an HTTP request with a method that changes nothing (RFC 9110, 9.2.1)."""
+    if node.function != HTTP_FUNCTION:
+        return False
+    method = msgspec.json.decode(frame.arguments, type=_Request).method
+    return isinstance(method, str) and method.lower() in SAFE_METHODS
 
 
 def faulted(tx: Transition, task: Task, error: bytes) -> Outcome:
@@ -90,7 +122,7 @@ def resolved(
     tx.note(history.TASK_RESUMED, node, {"decision": decision.value})
     match decision:
         case Decision.HAPPENED:
-            return completed(tx, task, output or b"null")
+            return completed(tx, task, node, frame, output=output or b"null")
         case Decision.RETRY:
             return _again(tx, task, node, frame)
         case Decision.FAULT:

@@ -1,6 +1,8 @@
 """What a retried block remembers: effects that completed, and the attempts made at each (DESIGN 3.5).
 
-It lies with the outermost open `try` that retries: no retry within it repeats what completed.
+It lies with the outermost open `try` that retries: no retry within it repeats an effect that completed.
+Reads are no effects: they are done again, so that a poll sees the new answer. Each repetition has an
+effect key of its own, so that nobody who remembers keys answers with the old one.
 """
 
 from typing import Any
@@ -37,3 +39,14 @@ def remember(within: TryFrame | None, path: str, output: Any) -> None:
     """An effect completed."""
     if within is not None:
         within.memo = {**within.memo, path: output}
+
+
+def repeat(within: TryFrame | None, path: str) -> None:
+    """A task completed, and is done again when its block is retried."""
+    if within is not None:
+        within.repetitions = {**within.repetitions, path: repetition(within, path) + 1}
+
+
+def repetition(within: TryFrame | None, path: str) -> int:
+    """How often a task completed before and is done again."""
+    return 0 if within is None else within.repetitions.get(path, 0)

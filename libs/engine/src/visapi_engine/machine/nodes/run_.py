@@ -33,7 +33,8 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
     value = task.input
     if node.input is not None:
         value = evaluate(tx, node.input, task, task.input, input=task.input)
-    attempt = retried.next_attempt(tx, block, task.path) if node.awaited else 1
+    counted = node.awaited or node.on_retry == "repeat"
+    attempt = retried.next_attempt(tx, block, task.path) if counted else 1
     child = child_id(tx.run, task.path, attempt)
     tx.commands.append(
         StartRun(
@@ -47,9 +48,10 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
             program=node.program,
         )
     )
+    if counted:
+        retried.attempted(block, task.path, attempt)
     if not node.awaited:
         return Completed(task.input)
-    retried.attempted(block, task.path, attempt)
     frame = ChildFrame(child=child)
     tx.open(task, frame)
     # Where no such workflow is deployed yet, a retry begins the task anew.
@@ -74,7 +76,8 @@ def ended(tx: Transition, task: Task, node: RunNode, frame: ChildFrame, event: C
         return Faulted(runtime_fault(node.pointer, "Unreadable output", detail).error)
     if node.silent:
         output = None
-    retried.remember(retried.block(tx, task.parent), task.path, output)
+    if node.on_retry != "repeat":
+        retried.remember(retried.block(tx, task.parent), task.path, output)
     return Completed(output)
 
 
