@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,12 @@ from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import WorkflowError
 
 VERSION = 1
+
+AttemptNumber = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""As PostgreSQL keeps it; a number outside would fail the statement that it shares with others."""
+
+WorkerName = Annotated[str, msgspec.Meta(max_length=500)]
+"""Kept with the task that a worker has claimed."""
 
 
 def written_version() -> int:
@@ -56,17 +63,27 @@ class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
     run: UUID
     path: str
-    attempt: int
+    attempt: AttemptNumber
     token: str
     outcome: Outcome
     output: Payload | None = None
     error: WorkflowError | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    worker: str = ""
+    worker: WorkerName = ""
     read: bool = False
     """Of a completed task: it changed nothing, so a retried block does it again."""
     v: int = msgspec.field(default_factory=written_version)
+
+
+class AnsweredAttempt(msgspec.Struct, frozen=True):
+    """Which attempt a result answers: what is left of one whose output or error cannot be read."""
+
+    run: UUID
+    path: str
+    attempt: AttemptNumber
+    token: str
+    outcome: str = ""
 
 
 class InboxHint(msgspec.Struct, frozen=True):
@@ -81,7 +98,7 @@ class TaskHeartbeat(msgspec.Struct, frozen=True):
 
     run: UUID
     path: str
-    attempt: int
+    attempt: AttemptNumber
     token: str
     v: int = msgspec.field(default_factory=written_version)
 

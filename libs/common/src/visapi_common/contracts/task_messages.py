@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.engine_messages import WorkflowRef, written_version
+from visapi_common.contracts.engine_messages import AttemptNumber, WorkerName, WorkflowRef, written_version
 from visapi_common.contracts.payloads import Payload
 
 
@@ -31,7 +31,7 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     run: UUID
     path: str
-    attempt: int
+    attempt: AttemptNumber
     tenant: str
     function: str
     workflow: WorkflowRef
@@ -69,7 +69,7 @@ class Registration(msgspec.Struct, frozen=True):
     """Sent to `CONTROL_REGISTER`; answered with the consumers to pull from."""
 
     tenant: str
-    worker: str
+    worker: WorkerName
     functions: list[FunctionSpec]
     v: int = msgspec.field(default_factory=written_version)
 
@@ -95,9 +95,9 @@ class Claim(msgspec.Struct, frozen=True):
 
     run: UUID
     path: str
-    attempt: int
+    attempt: AttemptNumber
     token: str
-    worker: str
+    worker: WorkerName
     v: int = msgspec.field(default_factory=written_version)
 
 

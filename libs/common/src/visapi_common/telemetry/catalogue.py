@@ -103,7 +103,12 @@ class Metrics(InstrumentSet):
     messages_stale = Count(
         "visapi_messages_stale_total",
         "Messages that changed nothing.",
-        {"reason": "duplicate, late, ended, token or unknown"},
+        {"reason": "duplicate, late, ended or token"},
+    )
+    messages_unreadable = Count(
+        "visapi_messages_unreadable_total",
+        "Messages and answers from outside that could not be read, in whole or in part.",
+        {"kind": "trigger, result, inbox, heartbeat, claim, registration, task, live, answer or other"},
     )
     sweeps = Count(
         "visapi_sweeps_total",

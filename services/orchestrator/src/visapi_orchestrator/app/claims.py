@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict
 from visapi_common.core.effect_key import task_token, token_matches
 from visapi_common.core.errors import Fault
@@ -20,7 +21,9 @@ from visapi_orchestrator.core.open_tasks import Attempt
 _BATCH = 256
 _BOUND = 10_000
 
-_decode = msgspec.json.Decoder(Claim).decode
+_CLAIM_BYTES_MAX = 64 * 1024
+
+_read = Reader(Claim, bytes_max=_CLAIM_BYTES_MAX)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -49,10 +52,10 @@ class Claims:
 
     def receive(self, asked: Asked) -> None:
         """Called in the read loop: keep it for the next batch. An unanswered claim is asked again."""
-        try:
-            claim = _decode(asked.data)
-        except msgspec.DecodeError as error:
-            self._log.error("claim_unreadable", detail=str(error))
+        claim = _read(asked.data)
+        if isinstance(claim, Unreadable):
+            self._metrics.messages_unreadable.labels("claim").inc()
+            self._log.error("claim_unreadable", detail=claim.reason)
             return
         expected = task_token(self._secret, claim.run, claim.path, claim.attempt)
         if not (claim.token.isascii() and token_matches(expected, claim.token)):

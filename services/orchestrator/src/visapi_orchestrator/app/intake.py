@@ -1,24 +1,33 @@
 """From deliveries to what they say: decode, verify tokens, sort out heartbeats.
 
 A message nobody can read is terminated (the ledger still has what it was about); a result or a
-heartbeat without its task's token is dropped (DESIGN section 6, NATS).
+heartbeat without its task's token is dropped (DESIGN section 6, NATS). A result whose output or error
+cannot be read, but which carries its task's token, faults that task.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-import msgspec
-
-from visapi_common.contracts.engine_messages import InboxHint, TaskHeartbeat, TaskResult, Trigger
+from visapi_common.contracts.engine_messages import (
+    AnsweredAttempt,
+    InboxHint,
+    Outcome,
+    TaskHeartbeat,
+    TaskResult,
+    Trigger,
+)
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable, outline
+from visapi_common.contracts.problems import standard_error
 from visapi_common.core.effect_key import task_token, token_matches
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.core.said import Receipt, Said
 
-_trigger = msgspec.json.Decoder(Trigger).decode
-_result = msgspec.json.Decoder(TaskResult).decode
-_hint = msgspec.json.Decoder(InboxHint).decode
-_heartbeat = msgspec.json.Decoder(TaskHeartbeat).decode
+_trigger = Reader(Trigger, depth_max=VALUE_DEPTH_MAX, nul=True)
+_result = Reader(TaskResult, depth_max=VALUE_DEPTH_MAX, nul=True)
+_answered = Reader(AnsweredAttempt)
+_hint = Reader(InboxHint)
+_heartbeat = Reader(TaskHeartbeat)
 
 
 class Incoming(Receipt, Protocol):
@@ -45,53 +54,74 @@ class Intake:
         counts: dict[str, int] = {}
         for delivery in deliveries:
             kind = delivery.subject.rpartition(".")[2]
+            kind = kind if kind in _KINDS else "other"
             counts[kind] = counts.get(kind, 0) + 1
-            try:
-                one = self._read(kind, delivery)
-            except msgspec.DecodeError as error:
-                self._log.error("message_unreadable", subject=delivery.subject, detail=str(error))
-                self._metrics.messages_stale.labels("unknown").inc()
-                delivery.term("unreadable")
-                continue
-            if one is None:
+            one = self._read(kind, delivery)
+            if isinstance(one, Unreadable):
+                self._terminate(kind, delivery, one)
+            elif one is None:
                 delivery.ack()
             else:
                 one.receipts.append(delivery)
                 said.append(one)
         for kind, count in counts.items():
-            self._metrics.engine_messages.labels(kind if kind in _KINDS else "other").inc(count)
+            self._metrics.engine_messages.labels(kind).inc(count)
         return said
 
-    def _read(self, kind: str, delivery: Incoming) -> Said | None:
+    def _terminate(self, kind: str, delivery: Incoming, unreadable: Unreadable) -> None:
+        self._log.error("message_unreadable", subject=delivery.subject, detail=unreadable.reason)
+        self._metrics.messages_unreadable.labels(kind).inc()
+        delivery.term("unreadable")
+
+    def _read(self, kind: str, delivery: Incoming) -> Said | Unreadable | None:
         match kind:
             case "trigger":
                 trigger = _trigger(delivery.data)
-                return Said(trigger.run, trigger=trigger)
+                return trigger if isinstance(trigger, Unreadable) else Said(trigger.run, trigger=trigger)
             case "result":
-                result = _result(delivery.data)
-                if self._believed(result):
-                    return Said(result.run, results=[result])
-                return None
+                return self._read_result(delivery)
             case "inbox":
-                return Said(_hint(delivery.data).run, look=True)
+                hint = _hint(delivery.data)
+                return hint if isinstance(hint, Unreadable) else Said(hint.run, look=True)
             case "heartbeat":
                 heartbeat = _heartbeat(delivery.data)
+                if isinstance(heartbeat, Unreadable):
+                    return heartbeat
                 if self._believed(heartbeat):
                     self._beat(heartbeat)
                 return None
             case _:
                 return None
 
+    def _read_result(self, delivery: Incoming) -> Said | Unreadable | None:
+        result = _result(delivery.data)
+        if isinstance(result, Unreadable):
+            answered = _answered(outline(delivery.data, 1))
+            if isinstance(answered, Unreadable):
+                return result
+            self._log.error("result_unreadable", run=str(answered.run), detail=result.reason)
+            self._metrics.messages_unreadable.labels("result").inc()
+            result = _unreadable_result(answered, result.reason)
+        return Said(result.run, results=[result]) if self._believed(result) else None
+
     def _believed(self, message: TaskResult | TaskHeartbeat) -> bool:
-        try:
-            expected = task_token(self._secret, message.run, message.path, message.attempt)
-        except (OverflowError, UnicodeEncodeError):
-            expected = ""
-        if expected and message.token.isascii() and token_matches(expected, message.token):
+        expected = task_token(self._secret, message.run, message.path, message.attempt)
+        if message.token.isascii() and token_matches(expected, message.token):
             return True
         self._metrics.messages_stale.labels("token").inc()
         self._log.warning("token_wrong", run=str(message.run), task=message.path)
         return False
+
+
+def _unreadable_result(answered: AnsweredAttempt, reason: str) -> TaskResult:
+    """What the workflow is told instead of a result that nobody can read."""
+    detail = f"the worker's answer cannot be read: {reason}; whether its effect happened is not known from it"
+    error = standard_error("runtime", 500, title="Unreadable answer", detail=detail)
+    held = answered.outcome == Outcome.UNCERTAIN
+    outcome = Outcome.UNCERTAIN if held else Outcome.FAULTED
+    return TaskResult(
+        answered.run, answered.path, answered.attempt, answered.token, outcome, error=error
+    )
 
 
 _KINDS = frozenset({"trigger", "result", "inbox", "heartbeat"})

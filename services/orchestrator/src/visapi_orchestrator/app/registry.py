@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.contracts import subjects
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.catalogue import Metrics
@@ -24,7 +25,7 @@ _RETRY_S = 0.5
 _CHECK_S = 30.0
 _OUTSIDE = frozenset({subjects.STREAM_EVENTS})
 
-_decode = msgspec.json.Decoder(Registration).decode
+_read = Reader(Registration)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -116,10 +117,10 @@ class Registry:
                 self._log.warning("registration_failed", detail=str(fault))
 
     async def _register(self, body: bytes) -> Registered:
-        try:
-            registration = _decode(body)
-        except msgspec.DecodeError as error:
-            return Registered({}, error=f"the registration cannot be read: {error}")
+        registration = _read(body)
+        if isinstance(registration, Unreadable):
+            self._metrics.messages_unreadable.labels("registration").inc()
+            return Registered({}, error=f"the registration cannot be read: {registration.reason}")
         refused = refusal_of(registration)
         if refused is not None:
             return Registered({}, error=refused)
