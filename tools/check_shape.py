@@ -4,7 +4,8 @@
     python tools/check_shape.py --shrink   lower the exceptions to what the files need today
 
 `tools/shape_exceptions.json` holds what was allowed to be larger. It may only shrink: an allowance
-that a file no longer needs is itself a finding.
+that a file no longer needs is itself a finding. `tools/own_bytes.json` names the files that may decode bytes
+by themselves, with whose bytes they read; all others read them with `contracts/foreign.py`.
 """
 
 import ast
@@ -18,6 +19,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 EXCEPTIONS = ROOT / "tools" / "shape_exceptions.json"
+DECODER = "libs/common/src/visapi_common/contracts/foreign.py"
+OWN_BYTES: dict[str, str] = json.loads((ROOT / "tools" / "own_bytes.json").read_text())
 
 FILE_LINES = 350
 MAIN_LINES = 80
@@ -33,6 +36,10 @@ SQL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 SUBJECT = re.compile(r"^visapi\.(events|engine|tasks|dlq|live|control)\b")
+DECODERS = re.compile(
+    r"(?:msgspec\.(?:json|msgpack|yaml|toml)\.(?:decode|Decoder)|json\.loads?|json\.JSONDecoder|pickle\.loads?|marshal\.loads?)"
+)
+DECODING_NAMES = {"decode", "Decoder", "loads", "load", "JSONDecoder"}
 METRIC = re.compile(r"^visapi_[a-z_]+_(total|seconds|bytes|rows|messages|pages)$")
 
 
@@ -84,6 +91,7 @@ def check(path: Path, source: str) -> Iterator[Finding]:
             yield from _function_rules(name, node)
     if "/src/" in name:
         yield from _spelling_rules(name, tree)
+        yield from _decoding_rules(name, tree)
 
 
 def _file_rules(path: Path, name: str, source: str) -> Iterator[Finding]:
@@ -137,6 +145,35 @@ def _spelling_rules(name: str, tree: ast.Module) -> Iterator[Finding]:
             yield Finding(name, node.lineno, "subject", "subjects are spelled in contracts/subjects.py only")
         if METRIC.match(node.value) and not name.endswith("telemetry/catalogue.py"):
             yield Finding(name, node.lineno, "metric", "metrics are spelled in telemetry/catalogue.py only")
+
+
+def _decoding_rules(name: str, tree: ast.Module) -> Iterator[Finding]:
+    """Bytes from outside are decoded in one file; `OWN_BYTES` says who else decodes, and whose bytes."""
+    if name == DECODER:
+        return
+    found = list(_decoders(tree))
+    if name in OWN_BYTES:
+        if not found:
+            yield Finding(
+                name, 1, "own-bytes", "decodes nothing any more; take it out of tools/own_bytes.json"
+            )
+        return
+    for line, spelled in found:
+        text = f"{spelled}: contracts/foreign.py reads foreign bytes; tools/own_bytes.json names the others"
+        yield Finding(name, line, "foreign-bytes", text)
+
+
+def _decoders(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and DECODERS.fullmatch(spelled := ast.unparse(node)):
+            yield node.lineno, spelled
+        elif isinstance(node, ast.ImportFrom) and node.module in {
+            "msgspec.json",
+            "msgspec.msgpack",
+            "json",
+            "pickle",
+        }:
+            yield from ((node.lineno, one.name) for one in node.names if one.name in DECODING_NAMES)
 
 
 def _stale(allowed: dict[str, int], sizes: dict[str, int]) -> Iterator[str]:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visapi_common.contracts.foreign import DEPTH_MAX
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.core.json_input import DEPTH_LIMIT, check_json
+from visapi_gateway.core.json_input import check_json
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"))
 SCALARS = (
@@ -49,7 +50,7 @@ def test_any_bytes_are_a_value_or_a_problem(raw: bytes) -> None:
 def test_depth_is_counted_exactly(depth: int, objects: bool) -> None:
     opening, closing = ('{"a":', "}") if objects else ("[", "]")
     raw = (opening * depth + "1" + closing * depth).encode()
-    if depth <= DEPTH_LIMIT:
+    if depth <= DEPTH_MAX:
         check_json(raw)
     else:
         with pytest.raises(ProblemError, match="deeper"):

@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
-import msgspec
 from nats import errors as nats_errors
 from nats.nuid import NUID
 
-from visapi_common.adapters.bus_messages import Handler, Message, PubAck, Subscription, decode_ack
+from visapi_common.adapters.bus_messages import Handler, Message, PubAck, Subscription, read_ack
 from visapi_common.adapters.nats_wire import WireClient, publish_command
+from visapi_common.contracts.foreign import Unreadable
 from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
 
 __all__ = ["Bus", "Handler", "Message", "PubAck", "Subscription"]
@@ -133,10 +133,9 @@ class Bus:
         if msg_id is not None:
             headers = {**(headers or {}), "Nats-Msg-Id": msg_id}
         answer = await self.request(subject, body, timeout_s, headers=headers)
-        try:
-            ack = decode_ack(answer.data)
-        except msgspec.DecodeError as error:
-            raise UnknownFault(f"{subject}: something other than a PubAck came back") from error
+        ack = read_ack(answer.data)
+        if isinstance(ack, Unreadable):
+            raise UnknownFault(f"{subject}: something other than a PubAck came back: {ack.reason}")
         if ack.error is not None:
             raise TransientFault(f"{subject}: not stored: {ack.error.description} ({ack.error.err_code})")
         return ack

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.adapters.nats_wire import WireClient, parse_headers, status_of
+from visapi_common.contracts.foreign import Reader
 from visapi_common.core.errors import Fault
 
 _log = logging.getLogger("visapi.bus")
@@ -75,7 +76,7 @@ class PubAck(msgspec.Struct, frozen=True):
     error: _Refusal | None = None
 
 
-decode_ack = msgspec.json.Decoder(PubAck).decode
+read_ack = Reader(PubAck)
 
 
 class Subscription:

@@ -8,13 +8,16 @@ other incarnation it then has is for the caller to notice and to raise the alarm
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.core.errors import PermanentFault, TransientFault
+
+T = TypeVar("T")
 
 _SECOND = 1_000_000_000
 _API_TIMEOUT_S = 3.0
@@ -109,6 +112,11 @@ class _MessageAnswer(msgspec.Struct, frozen=True):
     message: _Message | None = None
 
 
+_stream_answer = Reader(_StreamAnswer)
+_consumer_answer = Reader(_ConsumerAnswer)
+_message_answer = Reader(_MessageAnswer)
+
+
 class FunctionConsumer(msgspec.Struct, frozen=True):
     """What is needed to create a function's consumer: `owner` is `_` or the tenant."""
 
@@ -170,7 +178,7 @@ class Topology:
     async def oldest(self, stream: str, subject: str) -> datetime | None:
         """When the oldest message that is left on `subject` was stored; None when none is left."""
         data = await self._call(f"$JS.API.STREAM.MSG.GET.{stream}", {"seq": 1, "next_by_subj": subject})
-        answer = msgspec.json.decode(data, type=_MessageAnswer)
+        answer = _read(_message_answer, data)
         if answer.error is None and answer.message is not None:
             return answer.message.time
         if answer.error is not None and answer.error.err_code not in (_MESSAGE_NOT_FOUND, _STREAM_NOT_FOUND):
@@ -198,15 +206,23 @@ class Topology:
 
     async def _stream(self, verb: str, name: str, body: dict[str, Any]) -> _StreamAnswer:
         data = await self._call(f"$JS.API.STREAM.{verb}.{name}", body)
-        return msgspec.json.decode(data, type=_StreamAnswer)
+        return _read(_stream_answer, data)
 
     async def _consumer(self, verb: str, name: str, body: dict[str, Any]) -> _ConsumerAnswer:
         data = await self._call(f"$JS.API.CONSUMER.{verb}.{name}", body)
-        return msgspec.json.decode(data, type=_ConsumerAnswer)
+        return _read(_consumer_answer, data)
 
     async def _call(self, subject: str, body: dict[str, Any]) -> bytes:
         message = await self._bus.request(subject, msgspec.json.encode(body) if body else b"", _API_TIMEOUT_S)
         return message.data
+
+
+def _read(reader: Reader[T], data: bytes) -> T:
+    """An answer of JetStream's. Raises `TransientFault` for something else: it is asked again."""
+    answer = reader(data)
+    if isinstance(answer, Unreadable):
+        raise TransientFault(f"JetStream's answer cannot be read: {answer.reason}")
+    return answer
 
 
 def _consumer(name: str, ack_wait_s: int, max_ack_pending: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ first, in time that grows with the length only.
 """
 
 import re
+from functools import cache
 from itertools import accumulate
 from typing import Any, Generic, TypeVar, overload
 
@@ -22,6 +23,12 @@ DEPTH_MAX = 64
 VALUE_DEPTH_MAX = 128
 """Levels in a message or answer that carries a value. A run wraps values deeper as it goes on, and the
 shallowest reader behind this one (JSON Schema) ends at 255."""
+
+BUILT_DEPTH_MAX = 200
+"""Levels that the engine lets a value have which a run builds from others."""
+
+STORED_DEPTH_MAX = BUILT_DEPTH_MAX + 16
+"""Levels in a message or answer that carries such a value."""
 
 MESSAGE_BYTES_MAX = 1024 * 1024
 """NATS's own limit of a message (`max_payload`)."""
@@ -83,6 +90,23 @@ class Reader(Generic[T]):
             return self._decode(data)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as wrong:
             return Unreadable(safe_reason(str(wrong)))
+
+
+def read_as(
+    kind: type[T],
+    data: bytes,
+    *,
+    depth_max: int = VALUE_DEPTH_MAX,
+    bytes_max: int = MESSAGE_BYTES_MAX,
+    nul: bool = True,
+) -> T | Unreadable:
+    """Read one answer of a kind that is known at the call only; `Reader` is for a stream of messages."""
+    return _reader(kind, depth_max, bytes_max, nul)(data)
+
+
+@cache
+def _reader(kind: Any, depth_max: int, bytes_max: int, nul: bool) -> Reader[Any]:
+    return Reader(kind, depth_max=depth_max, bytes_max=bytes_max, nul=nul)
 
 
 def flaw_of(data: bytes, *, depth_max: int, bytes_max: int, nul: bool = True) -> str | None:

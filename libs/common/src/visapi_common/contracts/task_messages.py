@@ -2,13 +2,16 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 
 from visapi_common.contracts.engine_messages import AttemptNumber, WorkerName, WorkflowRef, written_version
 from visapi_common.contracts.payloads import Payload
+
+FUNCTIONS_MAX = 256
+"""Functions that one worker may announce."""
 
 
 class EffectClass(StrEnum):
@@ -70,7 +73,7 @@ class Registration(msgspec.Struct, frozen=True):
 
     tenant: str
     worker: WorkerName
-    functions: list[FunctionSpec]
+    functions: Annotated[list[FunctionSpec], msgspec.Meta(max_length=FUNCTIONS_MAX)]
     v: int = msgspec.field(default_factory=written_version)
 
 

@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any, cast
 from urllib.parse import unquote
 
-import msgspec
-
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
 from visapi_common.contracts.problems import FieldError
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
+
+_read = Reader(Any, depth_max=VALUE_DEPTH_MAX, nul=True)
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _TEXTS = (*_REQUIRED, "subject", "time", "datacontenttype", "dataschema")
@@ -97,10 +98,9 @@ def from_binary(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     if not body:
         return event
     if content_type is None or _JSON.fullmatch(content_type.strip()):
-        try:
-            return {**event, "data": msgspec.json.decode(body)}
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass
+        data = _read(body)
+        if not isinstance(data, Unreadable):
+            return {**event, "data": data}
     elif content_type.lower().startswith("text/"):
         try:
             return {**event, "data": body.decode()}

@@ -12,15 +12,16 @@ import msgspec
 
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration, WorkerSlots
-from visapi_common.core.errors import Fault, ProblemError
+from visapi_common.core.errors import Fault, ProblemError, TransientFault
 from visapi_common.telemetry.logs import get_logger
 
 _TIMEOUT_S = 5.0
 _AGAIN_S = 30.0
 _RETRY_S = 0.5
 
-_decode = msgspec.json.Decoder(Registered).decode
+_read = Reader(Registered)
 
 
 class Announcer:
@@ -77,10 +78,9 @@ class Announcer:
 
     async def _announce(self) -> dict[str, str]:
         answer = await self._bus.request(subjects.CONTROL_REGISTER, self._body, _TIMEOUT_S)
-        try:
-            registered = _decode(answer.data)
-        except msgspec.DecodeError as error:
-            raise ProblemError("registration_unreadable", f"not a registration's answer: {error}") from error
+        registered = _read(answer.data)
+        if isinstance(registered, Unreadable):
+            raise TransientFault(f"not a registration's answer: {registered.reason}")
         missing = [name for name in self._names if name not in registered.consumers]
         if registered.error or missing:
             detail = registered.error or f"the answer names no consumer for {', '.join(missing)}"

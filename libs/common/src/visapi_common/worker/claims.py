@@ -7,6 +7,7 @@ import msgspec
 
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict, TaskMessage
 from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.telemetry.logs import get_logger
@@ -15,7 +16,7 @@ from visapi_common.worker.retries import wait_s
 _TIMEOUT_S = 3.0
 _TELL_AFTER = 5
 
-_decode = msgspec.json.Decoder(ClaimAnswer).decode
+_read = Reader(ClaimAnswer)
 
 
 class Claims:
@@ -43,9 +44,10 @@ class Claims:
         while True:
             try:
                 answer = await self._bus.request(subjects.CONTROL_CLAIM, body, _TIMEOUT_S)
-                return _decode(answer.data).verdict
-            except msgspec.DecodeError as error:
-                fault = TransientFault(f"the answer to a claim cannot be read: {error}")
+                read = _read(answer.data)
+                if not isinstance(read, Unreadable):
+                    return read.verdict
+                fault = TransientFault(f"the answer to a claim cannot be read: {read.reason}")
             except (TransientFault, UnknownFault) as away:
                 fault = away
             tries += 1

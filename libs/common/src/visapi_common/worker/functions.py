@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, get_type_hints
 import jsonschema_rs
 import msgspec
 
+from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Reader, Unreadable
+from visapi_common.contracts.payloads import PAYLOAD_LIMIT
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 from visapi_common.core.errors import ProblemError
@@ -57,7 +59,8 @@ class Function:
         self._with_context = len(parameters) == 2
         self._in_thread = not inspect.iscoroutinefunction(handler)
         input_type = get_type_hints(handler).get(parameters[0], Any)
-        self._decode = msgspec.json.Decoder(Any if spec.input_schema else input_type).decode
+        wanted: Any = Any if spec.input_schema else input_type
+        self._read = Reader(wanted, depth_max=STORED_DEPTH_MAX, bytes_max=PAYLOAD_LIMIT, nul=True)
         self._validator = jsonschema_rs.validator_for(spec.input_schema) if spec.input_schema else None
 
     @property
@@ -67,10 +70,9 @@ class Function:
 
     def read(self, raw: bytes) -> Any:
         """Decode and validate the input. Raises `ProblemError` with a pointer for each mistake."""
-        try:
-            value = self._decode(raw)
-        except msgspec.ValidationError as error:
-            raise ProblemError("invalid_input", f"{self.spec.name}: {error}") from error
+        value = self._read(raw)
+        if isinstance(value, Unreadable):
+            raise ProblemError("invalid_input", f"{self.spec.name}: {value.reason}")
         if self._validator is not None:
             self._validate(self._validator, value)
         return value

@@ -2,9 +2,8 @@
 
 import asyncio
 
-import msgspec
-
 from visapi_common.adapters.pull_loop import Delivery, PullLoop
+from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Reader, Unreadable
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.worker.attempt import Attempts
@@ -12,7 +11,7 @@ from visapi_common.worker.functions import Function
 from visapi_common.worker.meter import DROPPED, FunctionMeter
 from visapi_common.worker.open_tasks import OpenTask, OpenTasks
 
-_decode = msgspec.json.Decoder(TaskMessage).decode
+_read = Reader(TaskMessage, depth_max=STORED_DEPTH_MAX, nul=True)
 
 
 class Intake:
@@ -43,11 +42,11 @@ class Intake:
                 self._start(delivery, group)
 
     def _start(self, delivery: Delivery, group: asyncio.TaskGroup) -> None:
-        try:
-            message = _decode(delivery.data)
-        except msgspec.DecodeError as error:
+        message = _read(delivery.data)
+        if isinstance(message, Unreadable):
             # The ledger still has the task and sends it again; this copy can never be read.
-            self._log.error("task_unreadable", subject=delivery.subject, detail=str(error))
+            self._log.error("task_unreadable", subject=delivery.subject, detail=message.reason)
+            self._meter.unreadable()
             delivery.term("unreadable")
             return
         task = self._tasks.begin(message, delivery)

@@ -18,8 +18,12 @@ class FunctionMeter:
             )
             for outcome in outcomes
         }
+        self._unreadable = metrics.messages_unreadable.labels("task")
         self._in_flight = metrics.worker_in_flight.labels(function=function)
         self._redelivered = metrics.worker_redeliveries.labels(function=function)
+
+    def unreadable(self) -> None:
+        self._unreadable.inc()
 
     def began(self, *, redelivered: bool) -> None:
         self._in_flight.inc()

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import msgspec
-
 from visapi_engine.definition.program import ListenNode
 from visapi_engine.machine.events import EventArrived
 from visapi_engine.machine.faults import TaskFault
@@ -19,7 +17,7 @@ def offer(tx: Transition, event: EventArrived) -> str | None:
     """Let each open listener take the event; why nobody did, or None."""
     try:
         arrived = read_json(event.event, dict[str, Any])
-    except (UnreadableValue, msgspec.ValidationError) as wrong:
+    except UnreadableValue as wrong:
         return f"the event is unreadable: {wrong}"
     taken = False
     for path in [path for path, frame in tx.frames.items() if isinstance(frame, ListenFrame)]:

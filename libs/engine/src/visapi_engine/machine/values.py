@@ -2,7 +2,8 @@
 
 from typing import Any
 
-import msgspec
+from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Unreadable, read_as
+from visapi_common.contracts.payloads import PAYLOAD_LIMIT
 
 
 class UnreadableValue(Exception):
@@ -10,8 +11,11 @@ class UnreadableValue(Exception):
 
 
 def read_json(body: bytes, type_: Any = Any) -> Any:
-    """Decode JSON, as `type_` where one is given. Raises `UnreadableValue`."""
-    try:
-        return msgspec.json.decode(body, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        raise UnreadableValue(str(wrong)) from wrong
+    """Decode JSON, as `type_` where one is given. Raises `UnreadableValue`.
+
+    The value may be what another run has built, which may be deeper than what comes from outside.
+    """
+    value = read_as(type_, body, depth_max=STORED_DEPTH_MAX, bytes_max=PAYLOAD_LIMIT)
+    if isinstance(value, Unreadable):
+        raise UnreadableValue(value.reason)
+    return value

@@ -8,7 +8,11 @@ import typer
 
 from visapi.cli.output import FAILURE, USAGE, console, fail, status_text, table
 from visapi.client import Client, operations
+from visapi_common.contracts.foreign import Unreadable, read_as
 from visapi_common.contracts.runs import ENDED, HistoryItem, RunStatus, RunView
+
+INPUT_BYTES_MAX = 16 * 1024 * 1024
+"""More than any gateway takes; what it takes, it says itself."""
 
 
 def read_input(path: Path | None) -> bytes:
@@ -18,11 +22,11 @@ def read_input(path: Path | None) -> bytes:
     source = "stdin" if str(path) == "-" else str(path)
     try:
         body = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        msgspec.json.decode(body)
     except OSError as error:
         fail(f"{source} cannot be read: {error.strerror}", code=USAGE)
-    except msgspec.DecodeError as error:
-        fail(f"{source} is not JSON: {error}", code=USAGE)
+    read = read_as(msgspec.Raw, body, bytes_max=INPUT_BYTES_MAX)
+    if isinstance(read, Unreadable):
+        fail(f"{source} is not JSON: {read.reason}", code=USAGE)
     return body
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from visapi.client.failures import ANSWER_BYTES_MAX
+from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Unreadable, read_as
 from visapi_common.contracts.runs import HistoryItem, RunStatus
 
 
@@ -49,10 +51,8 @@ class EventReader:
         kind = kinds.get(name)
         if kind is None:
             return None
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except msgspec.MsgspecError:
-            return None
+        event = read_as(kind, data.encode(), depth_max=STORED_DEPTH_MAX, bytes_max=ANSWER_BYTES_MAX)
+        return None if isinstance(event, Unreadable) else event
 
 
 def history_events(reader: EventReader, lines: Iterable[str]) -> Iterator[HistoryItem | RunEnd]:

@@ -2,12 +2,14 @@
 
 from typing import TypeVar
 
-import msgspec
-
 from visapi.client.operations import Call
+from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Unreadable, read_as
 from visapi_common.contracts.problems import Problem
 
 T = TypeVar("T")
+
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+"""A run with its input and output, 16 MiB each, and the rest of a page."""
 
 
 class UnreachableError(Exception):
@@ -32,20 +34,23 @@ def read_answer(call: Call[T], status: int, body: bytes) -> T:
         raise ApiError(_problem(status, body))
     if not body:
         body = b"null"
-    try:
-        return msgspec.json.decode(body, type=call.answer)
-    except msgspec.MsgspecError as error:
+    answer = _read(call.answer, body)
+    if isinstance(answer, Unreadable):
         detail = (
-            f"{call.method} {call.path} was answered in another shape: {error}; is this a VisAPI gateway?"
+            f"{call.method} {call.path} was answered in another shape: {answer.reason}; "
+            "is this a VisAPI gateway?"
         )
-        raise ApiError(
-            Problem(type="about:blank", title="Unexpected answer", status=status, detail=detail)
-        ) from None
+        raise ApiError(Problem(type="about:blank", title="Unexpected answer", status=status, detail=detail))
+    return answer
 
 
 def _problem(status: int, body: bytes) -> Problem:
-    try:
-        return msgspec.json.decode(body, type=Problem)
-    except msgspec.MsgspecError:
-        text = body[:200].decode("utf-8", "replace")
-        return Problem(type="about:blank", title=f"HTTP {status}", status=status, detail=text or None)
+    problem = _read(Problem, body)
+    if not isinstance(problem, Unreadable):
+        return problem
+    text = body[:200].decode("utf-8", "replace")
+    return Problem(type="about:blank", title=f"HTTP {status}", status=status, detail=text or None)
+
+
+def _read(kind: type[T], body: bytes) -> T | Unreadable:
+    return read_as(kind, body, depth_max=STORED_DEPTH_MAX, bytes_max=ANSWER_BYTES_MAX)

@@ -10,12 +10,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from uuid import UUID
 
-import msgspec
-
 from visapi_common.contracts.engine_messages import LiveUpdate
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.runs import ENDED
 
-_update = msgspec.json.Decoder(LiveUpdate).decode
+_read = Reader(LiveUpdate)
 
 POLL_S = 0.5
 """How often a waiter looks for itself while NATS is away."""
@@ -103,7 +102,5 @@ class LiveHub:
 
 def _says_ended(body: bytes) -> bool:
     """What cannot be read tells of no end; the waiter looks for itself after `CHECK_S`."""
-    try:
-        return _update(body).status in ENDED
-    except msgspec.DecodeError:
-        return False
+    update = _read(body)
+    return not isinstance(update, Unreadable) and update.status in ENDED

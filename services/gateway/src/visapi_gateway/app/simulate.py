@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from visapi_common.contracts.foreign import Unreadable, read_as
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.simulation import SimulateWorkflow
 from visapi_common.core.errors import ProblemError
@@ -59,11 +60,7 @@ def _source(workflow: Any) -> tuple[bytes, str]:
 
 
 def _is_json(source: bytes) -> bool:
-    try:
-        msgspec.json.decode(source)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+    return not isinstance(read_as(msgspec.Raw, source), Unreadable)
 
 
 def _in_body(error: FieldError, *, is_text: bool) -> FieldError:

@@ -154,7 +154,7 @@ async def read_json(operation: Operation, call: Call) -> Any:
     check_json(raw)
     try:
         return msgspec.json.decode(raw, type=operation.body)
-    except msgspec.ValidationError as wrong:
+    except (msgspec.MsgspecError, ValueError, ArithmeticError) as wrong:
         text = str(wrong)
         at = _AT.search(text)
         pointer = _pointer(at["path"]) if at else ""

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.core.outbound import Inbound, Outbound
 
 Grant = Literal[
@@ -24,6 +25,8 @@ LIFETIME_S = 300.0
 _JWT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ANSWER_MAX = 256 * 1024
 _JWT_LIFETIME_S = 60
+
+_read = Reader(dict[str, Any])
 
 
 class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,12 +101,10 @@ def discovery_url(policy: Policy) -> str:
 def read_discovery(inbound: Inbound) -> str:
     """The token endpoint of a discovery document. Raises `TokenRefused`."""
     if inbound.status == 200:
-        try:
-            found = msgspec.json.decode(inbound.body, type=dict[str, Any]).get("token_endpoint")
-        except msgspec.DecodeError:
-            found = None
-        if isinstance(found, str):
-            return found
+        found = _read(inbound.body)
+        endpoint = None if isinstance(found, Unreadable) else found.get("token_endpoint")
+        if isinstance(endpoint, str):
+            return endpoint
     raise TokenRefused(f"{inbound.url} answered {inbound.status} and no token_endpoint")
 
 
@@ -188,10 +189,8 @@ def _base64url(data: bytes) -> str:
 
 def read_token(policy: Policy, inbound: Inbound) -> Token:
     """The token of an answer. Raises `TokenRefused`; the text holds no credential."""
-    try:
-        given = msgspec.json.decode(inbound.body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        given = {}
+    read = _read(inbound.body)
+    given = {} if isinstance(read, Unreadable) else read
     value = given.get("access_token")
     if inbound.status != 200 or not isinstance(value, str) or not value:
         said = ": ".join(str(given[key]) for key in ("error", "error_description") if key in given)
@@ -212,10 +211,10 @@ def _issuer(token: str) -> str | None:
     if len(parts) != 3:
         return None
     try:
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, msgspec.DecodeError):
+        claims = _read(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
         return None
-    issuer = claims.get("iss") if isinstance(claims, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    issuer = None if isinstance(claims, Unreadable) else claims.get("iss")
     return issuer if isinstance(issuer, str) else None
 
 

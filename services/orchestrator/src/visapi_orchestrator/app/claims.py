@@ -15,12 +15,12 @@ from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict
 from visapi_common.core.effect_key import task_token, token_matches
 from visapi_common.core.errors import Fault
+from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.core.open_tasks import Attempt
 
 _BATCH = 256
 _BOUND = 10_000
-
 _CLAIM_BYTES_MAX = 64 * 1024
 
 _read = Reader(Claim, bytes_max=_CLAIM_BYTES_MAX)
@@ -44,8 +44,9 @@ class ClaimedTasks(Protocol):
 class Claims:
     """See the module's docstring."""
 
-    def __init__(self, tasks: ClaimedTasks, secret: bytes) -> None:
+    def __init__(self, tasks: ClaimedTasks, secret: bytes, metrics: Metrics) -> None:
         self._tasks = tasks
+        self._metrics = metrics
         self._secret = secret
         self._waiting: asyncio.Queue[tuple[Claim, Asked]] = asyncio.Queue(maxsize=_BOUND)
         self._log = get_logger("claims")

@@ -119,9 +119,7 @@ def _unreadable_result(answered: AnsweredAttempt, reason: str) -> TaskResult:
     error = standard_error("runtime", 500, title="Unreadable answer", detail=detail)
     held = answered.outcome == Outcome.UNCERTAIN
     outcome = Outcome.UNCERTAIN if held else Outcome.FAULTED
-    return TaskResult(
-        answered.run, answered.path, answered.attempt, answered.token, outcome, error=error
-    )
+    return TaskResult(answered.run, answered.path, answered.attempt, answered.token, outcome, error=error)
 
 
 _KINDS = frozenset({"trigger", "result", "inbox", "heartbeat"})

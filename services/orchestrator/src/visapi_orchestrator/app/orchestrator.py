@@ -127,7 +127,7 @@ class Orchestrator:
         self._lifecycle = lifecycle
         self._clock = DatabaseClock(world.monotonic)
         self._heartbeats = Heartbeats(world.tasks)
-        self._claims = Claims(world.tasks, secret)
+        self._claims = Claims(world.tasks, secret, metrics)
         self._registry = Registry(world.upkeep, world.streams, metrics)
         self._retention = Retention(world.retention, tuning.retention_days)
         self._releases = Releases(world.tasks, world.streams, world.bus, world.monotonic, metrics)

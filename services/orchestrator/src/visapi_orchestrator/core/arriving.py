@@ -7,10 +7,12 @@ from typing import Any, cast
 import msgspec
 
 from visapi_common.contracts import subjects
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
 from visapi_common.core.cloudevents import check_event, from_binary, is_binary
 from visapi_common.core.event_keys import key_in
 
 _encode = msgspec.json.Encoder().encode
+_read = Reader(Any, depth_max=VALUE_DEPTH_MAX, nul=True)
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -47,10 +49,9 @@ def read_message(subject: str, headers: Mapping[str, str], body: bytes) -> Arriv
     if is_binary(lower):
         value: Any = from_binary(lower, body)
     else:
-        try:
-            value = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            raise BadEvent(f"neither a structured nor a binary CloudEvent: {wrong}") from wrong
+        value = _read(body)
+        if isinstance(value, Unreadable):
+            raise BadEvent(f"neither a structured nor a binary CloudEvent: {value.reason}")
     errors = check_event(value)
     if errors:
         raise BadEvent("; ".join(f"{error.pointer or 'the event'}: {error.detail}" for error in errors[:10]))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from visapi_common.contracts.engine_messages import InboxKind
+from visapi_common.core.failures import storable
 from visapi_engine.machine.commands import DropTask, DropTimer, HoldTask, SetTimer
 from visapi_engine.machine.events import Event
 from visapi_engine.process.protocol import Answer
@@ -28,6 +29,7 @@ _encode = msgspec.json.Encoder().encode
 UNCERTAIN = "uncertain"
 POISON = "poison"
 ENGINE_KILLED = "engine-killed"
+_DETAIL_MAX = 10_000
 _POISON_TITLE = "Poison task"
 """The title under which the worker kit answers for a task it refuses to run again."""
 
@@ -202,5 +204,5 @@ def _letter(rows: WriteSet, step: Step, task: tuple[str, int, str], reason: str,
     letters.attempt.append(task[1])
     letters.function.append(task[2])
     letters.reason.append(reason)
-    letters.detail.append(detail)
+    letters.detail.append(storable(detail, _DETAIL_MAX))
     letters.held.append(reason == UNCERTAIN)

@@ -18,6 +18,7 @@ from visapi.stack.standins.faults import Fault, FaultKind, FaultScript
 from visapi.stack.standins.http_server import HANG_S, HttpServer, Request, Response
 from visapi.stack.standins.recording import Recorder
 from visapi.stack.standins.serving import serve_until_stopped
+from visapi_common.contracts.foreign import Unreadable, read_as
 
 _JSON = {"content-type": "application/json; charset=utf-8"}
 
@@ -83,10 +84,8 @@ class Slack:
 def _message(request: Request) -> dict[str, Any] | None:
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return dict(parse_qsl(request.body.decode("utf-8", "replace")))
-    try:
-        return msgspec.json.decode(request.body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return None
+    message = read_as(dict[str, Any], request.body)
+    return None if isinstance(message, Unreadable) else message
 
 
 def _refuse(fault: Fault, *, api: bool) -> Response | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.core.backoff import retry_after_s
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
@@ -90,9 +91,8 @@ def read_response(wanted: SlackInput, inbound: Inbound, *, now: datetime) -> Rea
 
 
 def _read_web_api(inbound: Inbound) -> Reading:
-    try:
-        answer = msgspec.json.decode(inbound.body, type=_Answer)
-    except msgspec.DecodeError:
+    answer = _read(inbound.body)
+    if isinstance(answer, Unreadable):
         if 200 <= inbound.status < 300:
             return Unclear("Slack's answer cannot be read; the message may have been posted")
         return Refused(_error("unreadable_answer", inbound.status))
@@ -109,6 +109,9 @@ class _Answer(msgspec.Struct):
     error: str = ""
     channel: str | None = None
     ts: str | None = None
+
+
+_read = Reader(_Answer)
 
 
 def _error(word: str, status: int) -> Any:
