@@ -88,8 +88,10 @@ class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
 class WorkerSlots(msgspec.Struct, frozen=True):
     """Told on `CONTROL_SLOTS` by each built-in worker: how many tasks of each function it does at once."""
 
-    worker: str
-    slots: dict[str, int]
+    worker: WorkerName
+    slots: Annotated[
+        dict[str, Annotated[int, msgspec.Meta(ge=0, le=10_000)]], msgspec.Meta(max_length=FUNCTIONS_MAX)
+    ]
     v: int = msgspec.field(default_factory=written_version)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from visapi.stack.ports import LOOPBACK
+from visapi_common.contracts.foreign import Unreadable, read_as
 
 PROBE_S = 2.0
 _HEAD_BYTES = 16 * 1024
@@ -99,9 +100,8 @@ def postgres_answers(port: int, accepts: Callable[[], Awaitable[bool]]) -> Probe
 
 
 def _lacking(body: bytes) -> str:
-    try:
-        report = msgspec.json.decode(body, type=_Report)
-    except msgspec.MsgspecError:
+    report = read_as(_Report, body)
+    if isinstance(report, Unreadable):
         return ""
     if report.stopping:
         return "stopping"

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts import subjects
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import WorkerSlots
 from visapi_common.core.errors import Fault
 from visapi_common.runtime.service import Lifecycle
@@ -39,7 +40,7 @@ from visapi_orchestrator.core.said import Said
 _HEALTH_EVERY_S = 1.0
 _START_RETRY_S = 0.5
 
-_slots = msgspec.json.Decoder(WorkerSlots).decode
+_slots = Reader(WorkerSlots)
 
 
 class NatsBus(Publisher, Protocol):
@@ -181,12 +182,12 @@ class Orchestrator:
 
     def _hear_of_slots(self, asked: Asked) -> None:
         """Called in the read loop. Every orchestrator hears every worker."""
-        try:
-            told = _slots(asked.data)
-        except msgspec.DecodeError as error:
-            self._log.error("slots_unreadable", detail=str(error))
-            return
-        self._releases.announced(told.worker, told.slots)
+        told = _slots(asked.data)
+        if isinstance(told, Unreadable):
+            self._lifecycle.metrics.messages_unreadable.labels("slots").inc()
+            self._log.error("slots_unreadable", detail=told.reason)
+        else:
+            self._releases.announced(told.worker, told.slots)
 
     def _hear_of_events(self, _: Asked) -> None:
         self._dispatch.hint()
