@@ -108,9 +108,7 @@ class Metrics(InstrumentSet):
     messages_unreadable = Count(
         "visapi_messages_unreadable_total",
         "Messages and answers from outside that could not be read, in whole or in part.",
-        {
-            "kind": "trigger, result, inbox, heartbeat, claim, registration, slots, task, live, answer or other"
-        },
+        {"kind": "trigger, result, inbox, heartbeat, claim, registration, slots, task or other"},
     )
     sweeps = Count(
         "visapi_sweeps_total",
