@@ -16,12 +16,11 @@ from visapi_common.core.sealing import NONCE_BYTES
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_engine.definition.compile import compile_definition
-from visapi_engine.process.simulator import Simulator
 from visapi_gateway.adapters.accept_ledger import AcceptLedger
 from visapi_gateway.adapters.approval_store import PgApprovalStore
 from visapi_gateway.adapters.artifact_source import ArtifactSource
 from visapi_gateway.adapters.audit_log import AuditLog
+from visapi_gateway.adapters.bounded_jobs import BoundedJobs
 from visapi_gateway.adapters.event_ledger import PgEventLedger
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
 from visapi_gateway.adapters.limit_store import PgLimitStore
@@ -37,6 +36,7 @@ from visapi_gateway.app.approvals import Approvals
 from visapi_gateway.app.artifacts import Artifacts
 from visapi_gateway.app.authenticate import KeyRing
 from visapi_gateway.app.bulk import Bulk, Repeat
+from visapi_gateway.app.check_input import Checks
 from visapi_gateway.app.command_run import Commands
 from visapi_gateway.app.compile_definition import Compiling
 from visapi_gateway.app.definitions import Definitions
@@ -94,7 +94,9 @@ class Gateway:
         self._keyring = KeyRing(keys, settings.key_pepper, clock)
         self._accepting = Accepting(AcceptLedger(pool), self._messages.trigger, _Meter(lifecycle.metrics))
         definitions, views = Definitions(workflows, clock), RunViews(runs, payloads.unpack)
-        compiling, self._simulator = Compiling(compile_definition, keys.functions), Simulator()
+        self._jobs = BoundedJobs(lifecycle.metrics)
+        checks = Checks(self._jobs)
+        compiling = Compiling(self._jobs.compile, keys.functions, checks.schema)
         release = version("visapi-gateway")
         self._system = System(
             keys, lambda: bus.connected, lifecycle.ready, version=release, body_limit=BODY_LIMIT
@@ -102,7 +104,7 @@ class Gateway:
         deployed = Workflows(
             workflows, definitions, compiling, clock=clock, ids=ids, announce=self._messages.trigger
         )
-        start = StartRun(definitions, self._accepting.accept, payloads.pack, clock, ids)
+        start = StartRun(definitions, checks, self._accepting.accept, payloads.pack, clock=clock, ids=ids)
         retries = Retries(runs, views, deployed, pack=payloads.pack, hint=self._messages.hint)
         repeat = Repeat(start, views)
         cases = UseCases(
@@ -113,9 +115,9 @@ class Gateway:
             commands=Commands(runs, views, self._messages.hint),
             retry=retries,
             bulk=Bulk(runs, retries=retries, repeat=repeat, ids=ids, clock=clock, hint=self._messages.hint),
-            events=AcceptEvents(PgEventLedger(pool), self._messages.events_arrived),
+            events=AcceptEvents(PgEventLedger(pool), checks.read_json, self._messages.events_arrived),
             workflows=deployed,
-            simulate=Simulations(compiling, self._simulator, clock),
+            simulate=Simulations(compiling, self._jobs.simulate, clock),
             schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), self._messages.hint),
             retentions=Retentions(PgRetentionStore(pool)),
             secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),
@@ -135,6 +137,7 @@ class Gateway:
             log=AccessLog(clock.now) if settings.access_log else NoAccessLog(),
             rates=RateLimits(Limit(settings.key_rate_per_s, settings.key_burst), clock.monotonic),
             places=places,
+            read_json=checks.read_json,
             cursor_secret=settings.link_secret,
             new_id=lambda: str(ids.uuid7()),
             version=release,
@@ -163,7 +166,7 @@ class Gateway:
             self._hub.close()
             self._server.stop()
             await serving
-            await self._simulator.close()
+            await self._jobs.close()
             self._accepting.close()
             await accepting
             for task in upkeep:

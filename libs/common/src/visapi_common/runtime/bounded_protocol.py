@@ -14,6 +14,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Address space beyond what the job server has."""
     input_bytes: int = 16 * 1024 * 1024
     output_bytes: int = 16 * 1024 * 1024
+    files: int = 0
+    """Files it may open: none where a tenant's program runs, a few for our own functions, to import."""
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):

@@ -13,17 +13,19 @@ REPORTED_MAX = 100
 class DefinitionInvalid(ProblemError):
     """The definition cannot be deployed; `errors` lists every mistake found.
 
-    The status is 422, or 400 for bytes that are no document at all.
+    The status is 422, or 400 for bytes that are no document at all. `total` counts also those that are
+    not among `errors`.
     """
 
     errors: list[FieldError]
 
-    def __init__(self, errors: list[FieldError], *, status: int = 422) -> None:
-        more = len(errors) - REPORTED_MAX
+    def __init__(self, errors: list[FieldError], *, status: int = 422, total: int | None = None) -> None:
+        self.total = len(errors) if total is None else total
+        more = self.total - REPORTED_MAX
         shown = errors[:REPORTED_MAX]
         if more > 0:
             shown = [*shown, FieldError("", f"{more} more mistakes are not listed")]
-        count = "one mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
+        count = "one mistake" if self.total == 1 else f"{self.total} mistakes"
         first = f"{_place(errors[0])}: {errors[0].detail}"
         super().__init__(
             "definition_invalid", f"The definition has {count}. {first}", status=status, errors=shown

@@ -1,6 +1,6 @@
 """Accepting events: checked, committed, then hinted to the orchestrator. Repeating a request is harmless."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -9,7 +9,6 @@ from visapi_common.contracts.gateway_bodies import EventReceipt, EventReceipts
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.cloudevents import BATCH, check_event, from_binary, is_binary
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.core.json_input import check_json
 from visapi_gateway.core.scopes import Principal
 
 EVENTS_MAX = 1000
@@ -31,18 +30,22 @@ class EventLedger(Protocol):
         ...
 
 
+ReadJson = Callable[[str, bytes], Awaitable[Any]]
+
+
 class AcceptEvents:
     """The use case of `POST /v1/events`."""
 
-    def __init__(self, ledger: EventLedger, hint: Callable[[], None]) -> None:
+    def __init__(self, ledger: EventLedger, read_json: ReadJson, hint: Callable[[], None]) -> None:
         self._ledger = ledger
+        self._read_json = read_json
         self._hint = hint
 
     async def __call__(
         self, who: Principal, headers: Mapping[str, str], media_type: str, body: bytes
     ) -> EventReceipts:
         """Raises `ProblemError` with every mistake of every event."""
-        events = [_new(event) for event in _read(headers, media_type, body)]
+        events = [_new(event) for event in await self._read(who.tenant, headers, media_type, body)]
         fresh = await self._ledger.put(who.tenant, events)
         if fresh:
             self._hint()
@@ -54,17 +57,18 @@ class AcceptEvents:
             seen.add(key)
         return EventReceipts(items)
 
-
-def _read(headers: Mapping[str, str], media_type: str, body: bytes) -> list[dict[str, Any]]:
-    """The events of a request, whichever way they came."""
-    if is_binary(headers):
-        return _checked([from_binary(headers, body)], "")
-    value = check_json(body)
-    if media_type != BATCH:
-        return _checked([value], "")
-    if not isinstance(value, list):
-        raise ProblemError("invalid_body", f"the body of {BATCH} must be a list of events", status=422)
-    return _checked(cast("list[Any]", value), "/{}")
+    async def _read(
+        self, tenant: str, headers: Mapping[str, str], media_type: str, body: bytes
+    ) -> list[dict[str, Any]]:
+        """The events of a request, whichever way they came."""
+        if is_binary(headers):
+            return _checked([from_binary(headers, body)], "")
+        value = await self._read_json(tenant, body)
+        if media_type != BATCH:
+            return _checked([value], "")
+        if not isinstance(value, list):
+            raise ProblemError("invalid_body", f"the body of {BATCH} must be a list of events", status=422)
+        return _checked(cast("list[Any]", value), "/{}")
 
 
 def _checked(values: list[Any], at: str) -> list[dict[str, Any]]:

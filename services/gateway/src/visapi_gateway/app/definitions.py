@@ -6,16 +6,14 @@ Which version is the highest may be `HIGHEST_TTL_S` old on a replica that did no
 from collections import OrderedDict
 from typing import Any, Protocol
 
-import jsonschema_rs
 import msgspec
 
-from visapi_common.contracts.problems import FieldError
 from visapi_common.core.errors import ProblemError
-from visapi_engine.definition.program import Validated, decode_program
+from visapi_engine.definition.program import decode_program
+from visapi_gateway.core.input_schema import InputSchema
 
 CACHE_LIMIT = 1000
 HIGHEST_TTL_S = 1.0
-ERRORS_LIMIT = 50
 
 Name = tuple[str, str, str]
 """Tenant, namespace, name."""
@@ -28,20 +26,7 @@ class Definition(msgspec.Struct, frozen=True):
     name: str
     version: str
     program: bytes
-    validator: Any = None
-
-    def check_input(self, value: Any) -> None:
-        """Raises `ProblemError` 422 with every mistake when the input does not fit the schema."""
-        if self.validator is None or self.validator.is_valid(value):
-            return
-        errors: list[FieldError] = []
-        for error in self.validator.iter_errors(value):
-            errors.append(FieldError(pointer=_pointer(error.instance_path), detail=error.message[:500]))
-            if len(errors) == ERRORS_LIMIT:
-                break
-        where = f"{self.namespace}/{self.name} {self.version}"
-        detail = f"the input does not fit the input schema of {where}; see errors"
-        raise ProblemError("input_invalid", detail, status=422, errors=errors)
+    input_schema: InputSchema | None = None
 
 
 class DefinitionSource(Protocol):
@@ -103,23 +88,9 @@ def not_found(name: Name, version: str | None) -> ProblemError:
 
 def _build(name: Name, version: str, program: bytes, body: bytes) -> Definition:
     schema = decode_program(body).input_schema
-    validator = None if schema is None else build_validator(schema)
-    return Definition(name[1], name[2], version, program, validator)
-
-
-def build_validator(schema: Validated) -> Any:
-    """Compile an input schema. Raises `ProblemError` 422 for one that cannot be compiled."""
-    try:
-        # `offline` keeps a schema from making the gateway read files or URLs.
-        return jsonschema_rs.Draft202012Validator(schema.schema, offline=True, validate_formats=True)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as wrong:
-        mistake = FieldError(pointer=schema.pointer, detail=str(wrong).splitlines()[0][:500])
-        detail = "the input schema is not a valid JSON Schema (2020-12); see errors"
-        raise ProblemError("definition_invalid", detail, status=422, errors=[mistake]) from None
-
-
-def _pointer(path: list[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return Definition(
+        name[1], name[2], version, program, None if schema is None else InputSchema(schema.schema)
+    )
 
 
 def _keep(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:

@@ -17,7 +17,7 @@ from visapi_engine.definition.program import Program, decode_program, encode_pro
 from visapi_engine.definition.versions import version_order
 from visapi_gateway.app.accept_trigger import Announce, NewRun
 from visapi_gateway.app.compile_definition import Compiling
-from visapi_gateway.app.definitions import Definitions, Name, build_validator, not_found
+from visapi_gateway.app.definitions import Definitions, Name, not_found
 from visapi_gateway.core.audit import AuditEntry, entry
 from visapi_gateway.core.scopes import Asker, Principal
 
@@ -160,8 +160,6 @@ class Workflows:
     ) -> tuple[NewWorkflow, list[FieldError]]:
         compiled = await self._compile(who.tenant, source, media_type)
         program = compiled.program
-        if program.input_schema is not None:
-            build_validator(program.input_schema)
         new = NewWorkflow(
             name=(who.tenant, program.namespace, program.name),
             version=program.version,

@@ -16,11 +16,11 @@ from visapi_engine.simulation.request import RequestInvalid, read_request
 from visapi_gateway.app.compile_definition import Compiling
 from visapi_gateway.app.deploy_workflow import Clock
 
-RunSimulation = Callable[[Simulate], Awaitable[bytes]]
+RunSimulation = Callable[[str, Simulate], Awaitable[bytes]]
 
 
 class Simulations:
-    """Compiles, checks what is given, and hands both to an engine process."""
+    """Compiles, checks what is given, and has both carried out as a bounded job."""
 
     def __init__(self, compile_: Compiling, run: RunSimulation, clock: Clock) -> None:
         self._compile = compile_
@@ -35,7 +35,7 @@ class Simulations:
         except RequestInvalid as wrong:
             raise ProblemError("invalid_body", str(wrong), status=400, errors=wrong.mistakes) from None
         try:
-            return await self._run(Simulate(compiled.body, request))
+            return await self._run(tenant, Simulate(compiled.body, request))
         except SimulationLost as lost:
             raise ProblemError("simulation_ended", f"the simulation was ended: {lost}", status=422) from None
 

@@ -13,10 +13,10 @@ from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
 from visapi_common.contracts.runs import RunStatus, RunView
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.app.accept_trigger import Conflict, Fresh, NewRun, Outcome, Replayed
+from visapi_gateway.app.check_input import Checks
 from visapi_gateway.app.definitions import Definitions
 from visapi_gateway.app.run_views import links_of
 from visapi_gateway.core.audit import AuditEntry, entry
-from visapi_gateway.core.json_input import check_json
 from visapi_gateway.core.scopes import Asker, Principal
 
 NULL = b"null"
@@ -71,8 +71,11 @@ class Ids(Protocol):
 class StartRun:
     """The use case; one object per process."""
 
-    def __init__(self, definitions: Definitions, accept: Accept, pack: Pack, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, definitions: Definitions, checks: Checks, accept: Accept, pack: Pack, *, clock: Clock, ids: Ids
+    ) -> None:
         self._definitions = definitions
+        self._checks = checks
         self._accept = accept
         self._pack = pack
         self._clock = clock
@@ -83,7 +86,8 @@ class StartRun:
         name = (who.tenant, start.namespace, start.name)
         definition = await self._definitions.find(name, start.version)
         raw = start.body or NULL
-        definition.check_input(check_json(raw) if start.body else None)
+        value = await self._checks.read_json(who.tenant, raw) if start.body else None
+        await self._checks.input(who.tenant, definition, raw, value)
         new = NewRun(
             id=self._ids.uuid7(),
             tenant=who.tenant,

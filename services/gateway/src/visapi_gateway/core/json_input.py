@@ -5,19 +5,50 @@ Both together cost 8 µs for a body of 1 KB.
 """
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from visapi_common.contracts.foreign import DEPTH_MAX, Reader, Unreadable
 from visapi_common.core.errors import ProblemError
 
 _BYTES_MAX = 32 * 1024 * 1024
 """More than any body may have: the operation has bounded it already."""
+CHEAP_STRUCTURE = 20_000
+"""Brackets, braces and colons of a body that an event loop may check, in about 10 ms. A body of 1 MiB has
+at most 15 ms of anything else."""
 
 _read = Reader(Any, depth_max=DEPTH_MAX, bytes_max=_BYTES_MAX)
 
 
 class _Repeated(ValueError):
     pass
+
+
+def is_cheap(raw: bytes) -> bool:
+    """Whether `check_json` may run in an event loop that others share."""
+    if len(raw) <= CHEAP_STRUCTURE:
+        return True
+    return raw.count(b"[") + raw.count(b"{") + raw.count(b":") <= CHEAP_STRUCTURE
+
+
+def decode_checked(raw: bytes) -> Any:
+    """The value of a body that `check_json` has nothing against."""
+    value = _read(raw)
+    assert not isinstance(value, Unreadable), "the body was checked before"
+    return value
+
+
+def find_problem(payload: bytes) -> bytes:
+    """A job: a body; what `check_json` has against it as text, empty when nothing."""
+    try:
+        check_json(payload)
+    except ProblemError as problem:
+        return problem.detail.encode()
+    return b""
+
+
+def refuse(detail: str) -> NoReturn:
+    """Raises the `ProblemError` of `check_json`."""
+    raise _invalid(detail)
 
 
 def check_json(raw: bytes) -> Any:

@@ -48,7 +48,7 @@ from visapi_gateway.http.limits import Places
 from visapi_gateway.http.lists import Cursors
 from visapi_gateway.http.mount import Gate, build_app
 from visapi_gateway.http.openapi import build_openapi
-from visapi_gateway.http.operation import Operation
+from visapi_gateway.http.operation import Operation, ReadJson
 from visapi_gateway.http.routes_approvals import ApprovalRoutes
 from visapi_gateway.http.routes_artifacts import ArtifactRoutes
 from visapi_gateway.http.routes_audit import AuditRoutes
@@ -101,6 +101,7 @@ class Surroundings:
     log: AccessLog
     rates: RateLimits
     places: Places
+    read_json: ReadJson
     cursor_secret: bytes
     new_id: Callable[[], str]
     version: str
@@ -161,7 +162,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
         *SystemRoutes(cases.system, openapi, docs).routes(),
     ]
     assert {id(route.operation) for route in routes} == {id(operation) for operation in described}
-    gate = Gate(cases.keyring, around.rates, around.metrics)
+    gate = Gate(cases.keyring, around.rates, around.metrics, around.read_json)
     return Shell(
         build_app(routes, gate),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
         spans=around.spans,

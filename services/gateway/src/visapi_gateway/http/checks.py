@@ -15,7 +15,6 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.app.authenticate import missing_key
 from visapi_gateway.core.headers import accepts, media_type_of
-from visapi_gateway.core.json_input import check_json
 from visapi_gateway.core.rates import Limit, Verdict, admit
 from visapi_gateway.core.scopes import Principal
 from visapi_gateway.http.exchange import Header
@@ -151,7 +150,7 @@ async def read_json(operation: Operation, call: Call) -> Any:
         if operation.body_required:
             raise ProblemError("invalid_json", "the body is empty; send JSON", status=400)
         raw = b"{}"
-    check_json(raw)
+    await call.check_json(raw)
     try:
         return msgspec.json.decode(raw, type=operation.body)
     except (msgspec.MsgspecError, ValueError, ArithmeticError) as wrong:

@@ -35,7 +35,7 @@ from visapi_gateway.http.exchange import (
     problem_of_fault,
     problem_reply,
 )
-from visapi_gateway.http.operation import Call, Operation, Route
+from visapi_gateway.http.operation import Call, Operation, ReadJson, Route
 
 _log = get_logger("http")
 
@@ -43,7 +43,8 @@ _log = get_logger("http")
 class Gate:
     """Decides who comes in, and how often."""
 
-    def __init__(self, keys: KeyRing, rates: RateLimits, metrics: Metrics) -> None:
+    def __init__(self, keys: KeyRing, rates: RateLimits, metrics: Metrics, read_json: ReadJson) -> None:
+        self.read_json = read_json
         self._keys = keys
         self._rates = rates
         self._metrics = metrics
@@ -100,7 +101,7 @@ async def _serve(route: Route, gate: Gate, request: Request[Any, Any, Any]) -> A
     operation, scope = route.operation, cast("Scope", request.scope)
     exchange: Exchange = scope[EXCHANGE]
     exchange.route = operation.path
-    call = Call(scope, cast("Receive", request.receive), exchange)
+    call = Call(scope, cast("Receive", request.receive), exchange, gate.read_json)
     try:
         if _needs_key(operation, scope["query_string"]):
             gate.admit(operation, call)

@@ -60,17 +60,32 @@ class Operation:
     """Problem codes beyond those that its other properties imply."""
 
 
+ReadJson = Callable[[str, bytes], Awaitable[Any]]
+"""The value of a tenant's body. Raises `ProblemError`."""
+
+
 class Call:
     """One call of an operation, checked as far as the operation declares."""
 
-    __slots__ = ("_receive", "exchange", "headers", "media_type", "path", "query", "scope", "who")
+    __slots__ = (
+        "_read_json",
+        "_receive",
+        "exchange",
+        "headers",
+        "media_type",
+        "path",
+        "query",
+        "scope",
+        "who",
+    )
 
-    def __init__(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+    def __init__(self, scope: Scope, receive: Receive, exchange: Exchange, read_json: ReadJson) -> None:
         self.scope = scope
         self.exchange = exchange
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.path: dict[str, Any] = scope["path_params"]
         self._receive = receive
+        self._read_json = read_json
         self.query: Any = None
         self.media_type = ""
         """The representation to answer with, chosen from what the operation produces."""
@@ -90,6 +105,10 @@ class Call:
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    async def check_json(self, raw: bytes) -> None:
+        """Raises `ProblemError` for a body that is not strict JSON."""
+        await self._read_json("" if self.who is None else self.who.tenant, raw)
 
     async def read_body(self) -> bytes:
         """The whole body; the shell keeps it within its limit."""

@@ -1,0 +1,92 @@
+"""Compiling and simulating as jobs of bounded processes: functions from bytes to bytes."""
+
+import signal
+
+import msgspec
+
+from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.task_messages import FunctionSpec
+from visapi_engine.definition.compile import Compiled, DefinitionInvalid, compile_definition
+from visapi_engine.definition.findings import REPORTED_MAX
+from visapi_engine.definition.program import decode_program
+from visapi_engine.process.protocol import Limits, Simulate
+from visapi_engine.process.simulating import simulated
+
+COMPILE = "visapi_engine.process.jobs:compile_source"
+WARM_UP = "visapi_engine.process.jobs:warm_up"
+SIMULATE = "visapi_engine.process.jobs:simulate"
+
+_TRANSITION_CPU_S = Limits().run_cpu_ms / 1000
+_encode = msgspec.msgpack.Encoder().encode
+
+
+_SAMPLE = b"""
+document: {dsl: '1.0.3', namespace: warm, name: up, version: '1.0.0'}
+do: [{a: {set: {x: '${ [.y[]? | ascii_downcase] | length }'}}}, {b: {sett: 1}}]
+"""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A definition to compile, and the functions that its tenant's workers announced."""
+
+    source: bytes
+    media_type: str
+    announced: list[FunctionSpec]
+
+
+class _Whole(msgspec.Struct, frozen=True, tag="whole"):
+    body: bytes
+    hash: str
+    source_hash: str
+    warnings: list[FieldError]
+    parts: list[bytes]
+
+
+class _Invalid(msgspec.Struct, frozen=True, tag="invalid"):
+    errors: list[FieldError]
+    total: int
+    status: int
+
+
+_read_source = msgspec.msgpack.Decoder(Source).decode
+_read_simulate = msgspec.msgpack.Decoder(Simulate).decode
+_read_compiled = msgspec.msgpack.Decoder[_Whole | _Invalid](_Whole | _Invalid).decode
+
+
+def compile_source(payload: bytes) -> bytes:
+    """A `Source`; what `read_compiled` reads."""
+    asked = _read_source(payload)
+    announced = {function.name: function for function in asked.announced}
+    try:
+        compiled = compile_definition(asked.source, asked.media_type, announced)
+    except DefinitionInvalid as invalid:
+        return _encode(_Invalid(invalid.errors[:REPORTED_MAX], invalid.total, invalid.status))
+    return _encode(
+        _Whole(compiled.body, compiled.hash, compiled.source_hash, compiled.warnings, compiled.parts)
+    )
+
+
+def read_compiled(result: bytes) -> Compiled:
+    """Raises `DefinitionInvalid`."""
+    done = _read_compiled(result)
+    if isinstance(done, _Invalid):
+        raise DefinitionInvalid(done.errors, status=done.status, total=done.total)
+    return Compiled(
+        program=decode_program(done.body),
+        body=done.body,
+        hash=done.hash,
+        source_hash=done.source_hash,
+        warnings=done.warnings,
+        parts=done.parts,
+    )
+
+
+def simulate(payload: bytes) -> bytes:
+    """A `Simulate`; the `Simulated`. Each transition has the CPU time of a run's."""
+    done = simulated(_read_simulate(payload), lambda: signal.setitimer(signal.ITIMER_PROF, _TRANSITION_CPU_S))
+    return _encode(done)
+
+
+def warm_up() -> None:
+    """Have everything imported and built that a first job would import and build."""
+    compile_source(_encode(Source(_SAMPLE, "application/yaml", [])))
