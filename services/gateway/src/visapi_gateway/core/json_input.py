@@ -7,16 +7,19 @@ Both together cost 8 µs for a body of 1 KB.
 import json
 from typing import Any, NoReturn
 
+import msgspec
+
 from visapi_common.contracts.foreign import DEPTH_MAX, Reader, Unreadable
 from visapi_common.core.errors import ProblemError
 
 _BYTES_MAX = 32 * 1024 * 1024
 """More than any body may have: the operation has bounded it already."""
 CHEAP_STRUCTURE = 20_000
-"""Brackets, braces and colons of a body that an event loop may check, in about 10 ms. A body of 1 MiB has
-at most 15 ms of anything else."""
+"""Brackets, braces, colons and quotes of a body that an event loop may check, in 5 to 15 ms; what else stands
+in a body of 1 MiB takes about as long."""
 
 _read = Reader(Any, depth_max=DEPTH_MAX, bytes_max=_BYTES_MAX)
+_decode = msgspec.json.Decoder().decode
 
 
 class _Repeated(ValueError):
@@ -27,14 +30,12 @@ def is_cheap(raw: bytes) -> bool:
     """Whether `check_json` may run in an event loop that others share."""
     if len(raw) <= CHEAP_STRUCTURE:
         return True
-    return raw.count(b"[") + raw.count(b"{") + raw.count(b":") <= CHEAP_STRUCTURE
+    return sum(raw.count(mark) for mark in (b"[", b"{", b":", b'"')) <= CHEAP_STRUCTURE
 
 
 def decode_checked(raw: bytes) -> Any:
     """The value of a body that `check_json` has nothing against."""
-    value = _read(raw)
-    assert not isinstance(value, Unreadable), "the body was checked before"
-    return value
+    return _decode(raw)
 
 
 def find_problem(payload: bytes) -> bytes:
