@@ -16,6 +16,7 @@ MATRIX = {
     "dead_letters": {GATEWAY: "rc", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "deliveries": {GATEWAY: "", ORCHESTRATOR: "", NOTIFIER: "riud"},
     "events_in": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "families": {GATEWAY: "ric", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "flow_slots": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "flow_turns": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "flow_waiting": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
@@ -24,6 +25,7 @@ MATRIX = {
     "idempotency": {GATEWAY: "ri", ORCHESTRATOR: "rd", NOTIFIER: ""},
     "inbox": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "lifecycle_relay": {GATEWAY: "", ORCHESTRATOR: "rc", NOTIFIER: ""},
+    "open_runs": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "programs": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
     "recorded_inputs": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "retention_classes": {GATEWAY: "r", ORCHESTRATOR: "rc", NOTIFIER: ""},
@@ -44,9 +46,10 @@ MATRIX = {
     "workflows": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
 }
 
-UNSEEN_BY_GATEWAY = {"api_keys", "tenants", "programs", "functions", "retention_classes"}
+UNSEEN_BY_GATEWAY = {"api_keys", "tenants", "programs", "functions", "retention_classes", "open_runs"}
 """Tables the gateway reads across tenants: keys are found before a tenant is known, programs are
-shared by content, functions belong to workers, a retention class is a number of days."""
+shared by content, functions belong to workers, a retention class is a number of days, and the open runs of
+all tenants are numbers, read together."""
 
 TABLES = """
 select c.relname as name, c.relrowsecurity as secured, c.relforcerowsecurity as forced

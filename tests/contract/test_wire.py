@@ -83,6 +83,9 @@ MESSAGES: dict[str, msgspec.Struct] = {
     "trigger_of_a_child": engine.Trigger(
         RUN, "default", WORKFLOW, "ab" * 32, inline(b"1"), AT, parent=PARENT, parent_path="/do/0/sub"
     ),
+    "trigger_of_a_descendant": engine.Trigger(
+        RUN, "default", WORKFLOW, "ab" * 32, inline(b"1"), AT, parent=PARENT, root=PARENT, depth=1
+    ),
     "child_end": engine.ChildEnd("/do/0/sub", RUN, "completed", output=inline(b'{"n":1}')),
     "live": engine.LiveUpdate(RUN, 7, "running"),
     "task": tasks.TaskMessage(

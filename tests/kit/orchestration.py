@@ -249,7 +249,7 @@ class Stack:
         pool = await open_pool(settings.postgres_url, size=8, application="orchestrator", session=SESSION)
         bus = await Bus.connect(settings.nats_url, "orchestrator")
         engine = EnginePool(1, PostgresUpkeep(pool).program, Limits())
-        ledger = around_ledger(PostgresLedger(pool, RandomIds()))
+        ledger = around_ledger(PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max))
         world = world_of(pool, bus, engine, settings, ledger=ledger)
         world = msgspec.structs.replace(
             world,

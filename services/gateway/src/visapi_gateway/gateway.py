@@ -47,6 +47,7 @@ from visapi_gateway.app.manage_keys import Keys
 from visapi_gateway.app.manage_retention import Retentions
 from visapi_gateway.app.manage_schedules import Schedules
 from visapi_gateway.app.manage_secrets import Secrets
+from visapi_gateway.app.open_runs import OpenRuns
 from visapi_gateway.app.read_audit import Audit
 from visapi_gateway.app.read_limits import ReadLimits
 from visapi_gateway.app.retry_run import Retries
@@ -92,7 +93,9 @@ class Gateway:
         bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
         self._hub = LiveHub(lambda: bus.connected)
         self._keyring = KeyRing(keys, settings.key_pepper, clock)
-        self._accepting = Accepting(AcceptLedger(pool), self._messages.trigger, _Meter(lifecycle.metrics))
+        accepted = AcceptLedger(pool)
+        self._accepting = Accepting(accepted, self._messages.trigger, _Meter(lifecycle.metrics))
+        self._open_runs = OpenRuns(accepted)
         definitions, views = Definitions(workflows, clock), RunViews(runs, payloads.unpack)
         self._jobs = BoundedJobs(lifecycle.metrics)
         checks = Checks(self._jobs)
@@ -104,7 +107,8 @@ class Gateway:
         deployed = Workflows(
             workflows, definitions, compiling, clock=clock, ids=ids, announce=self._messages.trigger
         )
-        start = StartRun(definitions, checks, self._accepting.accept, payloads.pack, clock=clock, ids=ids)
+        accept, admit = self._accepting.accept, self._open_runs.admit
+        start = StartRun(definitions, checks, accept, payloads.pack, admit=admit, clock=clock, ids=ids)
         retries = Retries(runs, views, deployed, pack=payloads.pack, hint=self._messages.hint)
         repeat = Repeat(start, views)
         cases = UseCases(
@@ -158,6 +162,7 @@ class Gateway:
             upkeep = [
                 group.create_task(self._keyring.keep_fresh()),
                 group.create_task(self._system.keep_checking()),
+                group.create_task(self._open_runs.keep_fresh()),
             ]
             accepting = group.create_task(self._accepting.run())
             serving = group.create_task(self._server.serve())

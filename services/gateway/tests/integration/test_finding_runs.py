@@ -199,7 +199,7 @@ async def test_no_filter_reads_a_whole_table(postgres_db: Database, wanted: RunF
         narrowed = run_filters.narrow(run_filters.Narrowing("default", 51), wanted, [])
         plans: list[str] = []
         for statement in (run_store.LIST_RUNS, run_store.COUNT_RUNS):
-            query = statement.replace("{narrowed}", str(narrowed))
+            query = run_filters.complete(statement, narrowed, wanted)
             async with connection.transaction():
                 await connection.execute("set local visapi.tenants = 'default'")
                 await connection.execute(run_filters.PLAN_ANEW)

@@ -33,4 +33,4 @@ class NotifierSettings(CommonSettings, frozen=True, kw_only=True):
     egress_origins: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
     """Origins that are sent to other origins, for tests against stand-ins."""
     deliveries_keep_days: int = 30
-    """How long the outcomes of deliveries are kept."""
+    """How long the outcomes of deliveries are kept: as long as a run may wait before it asks again."""

@@ -32,5 +32,14 @@ class OrchestratorSettings(CommonSettings, frozen=True, kw_only=True):
     them: of workflows and tasks, of workflows, or none."""
     retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 30
     """How long ended runs are kept, with their history, in namespaces without a policy of their own."""
+    family_depth_max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 32
+    """How deep runs may be nested: by `run: workflow`, by maps, or through events that start workflows."""
+    family_open_max: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    """How many runs that descend from one run may be open at a time."""
+    tenant_open_runs_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
+    """How many runs of one tenant may be open at a time. Every few seconds they are counted; what is accepted
+    in between may pass the bound."""
+    history_items_max: Annotated[int, msgspec.Meta(ge=100)] = 50_000
+    """How many items the history of one run may have; a run that passes the bound faults."""
     record_inputs: bool = False
     """Keep what each transition was given, to prove that replaying it gives the state (tests)."""

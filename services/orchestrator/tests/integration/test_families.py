@@ -152,4 +152,4 @@ async def test_an_emitted_event_is_committed_with_its_transition(stack: Stack):
         row = await stack.gateway.pool.fetchrow("select * from events_in where id = $1", emitted["id"])
         assert row is not None
         assert (row["tenant"], row["type"], row["publish"]) == ("default", "greeted", True)
-        assert msgspec.json.decode(row["body"]) == emitted
+        assert msgspec.json.decode(row["body"]) == {**emitted, "visapiroot": str(run), "visapihops": 1}

@@ -48,6 +48,10 @@ class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
     parent: UUID | None = None
     parent_path: str | None = None
     """The task of another run that waits for this one."""
+    root: UUID | None = None
+    """The run from which this one descends."""
+    depth: int = 0
+    """How many runs lie between the root and this one, plus one; 0 for a root."""
     v: int = msgspec.field(default_factory=written_version)
 
 

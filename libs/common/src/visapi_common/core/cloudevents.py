@@ -19,6 +19,10 @@ BATCH = "application/cloudevents-batch+json"
 
 _read = Reader(Any, depth_max=VALUE_DEPTH_MAX, nul=True)
 
+ROOT_ATTRIBUTE = "visapiroot"
+HOPS_ATTRIBUTE = "visapihops"
+"""Extension attributes of events that runs emit: the root of the run, and the depth of runs they start."""
+
 _REQUIRED = ("specversion", "id", "source", "type")
 _TEXTS = (*_REQUIRED, "subject", "time", "datacontenttype", "dataschema")
 _NAME = re.compile(r"[a-z0-9]{1,64}")
@@ -77,6 +81,11 @@ def _check_base64(event: dict[str, Any], at: str) -> list[FieldError]:
     except (Base64Error, TypeError, ValueError):
         return [FieldError(f"{at}/data_base64", "must be base64 (RFC 4648, section 4)")]
     return []
+
+
+def from_outside(event: dict[str, Any]) -> dict[str, Any]:
+    """An event of somebody else: which family it belongs to is not theirs to say; how far it came, is."""
+    return {name: value for name, value in event.items() if name != ROOT_ATTRIBUTE}
 
 
 def is_binary(names: Mapping[str, str]) -> bool:

@@ -42,6 +42,12 @@ grant update (xid) on lifecycle_relay to visapi_orchestrator;
 
 grant select, insert, update, delete on deliveries to visapi_notifier;
 
+-- Families are made by the orchestrator; who cancels a root says so at once.
+grant select, insert on families to visapi_gateway;
+grant update (touched_at, cancelled_at, settled_at) on families to visapi_gateway;
+grant select, insert, update, delete on families, open_runs to visapi_orchestrator;
+grant select on open_runs to visapi_gateway;
+
 -- Row-level security: the gateway sees the tenants its transaction named, nobody works under BYPASSRLS.
 do $$
 declare
@@ -49,7 +55,8 @@ declare
 begin
     foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
         'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners',
-        'flow_slots', 'flow_waiting', 'approvals', 'audit', 'retention_policies']
+        'flow_slots', 'flow_waiting', 'approvals', 'audit', 'retention_policies',
+        'families']
     loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);

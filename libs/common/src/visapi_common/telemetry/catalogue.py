@@ -100,6 +100,15 @@ class Metrics(InstrumentSet):
     cas_conflicts = Count(
         "visapi_cas_conflicts_total", "Runs whose revision had moved; their batch was folded again."
     )
+    family_refusals = Count(
+        "visapi_family_refusals_total",
+        "Runs that were not started, as their family or their tenant has as many open runs as it may have.",
+        {"of": "task or event"},
+    )
+    histories_long = Count(
+        "visapi_histories_long_total",
+        "Runs whose history reached four fifths of what it may have (VISAPI_HISTORY_ITEMS_MAX).",
+    )
     messages_stale = Count(
         "visapi_messages_stale_total",
         "Messages that changed nothing.",

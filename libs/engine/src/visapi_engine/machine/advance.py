@@ -20,6 +20,7 @@ from visapi_engine.machine import attributes
 from visapi_engine.machine.abandon import abandon
 from visapi_engine.machine.events import EngineFailed, Event, RetryRequested, Started
 from visapi_engine.machine.faults import read_error
+from visapi_engine.machine.lineage import Kinship
 from visapi_engine.machine.plan import ROOT, Plan
 from visapi_engine.machine.reactions import react, retry, start
 from visapi_engine.machine.result import Advance
@@ -29,11 +30,18 @@ from visapi_engine.machine.transition import Transition
 
 
 def advance(
-    plan: Plan, state: State | None, event: Event, evaluate: Evaluator, *, handle_key: bytes = b""
+    plan: Plan,
+    state: State | None,
+    event: Event,
+    evaluate: Evaluator,
+    *,
+    handle_key: bytes = b"",
+    kinship: Kinship | None = None,
 ) -> Advance:
     """Fold one event into a run. Never changes `state`; never raises for what an event may say.
 
-    `handle_key` signs the handles of secrets (`visapi_common.core.secret_handles`).
+    `handle_key` signs the handles of secrets (`visapi_common.core.secret_handles`). Without a `kinship`
+    nothing bounds the runs that are started.
     """
     taken_up = state is not None and state.resume is not None
     if isinstance(event, EngineFailed) and (state is None or taken_up or state.status not in ENDED):
@@ -41,15 +49,16 @@ def advance(
     before = None if state is None else state.context
     if state is None:
         assert isinstance(event, Started), f"{type(event).__name__} before Started"
-        tx = Transition(plan, evaluate, State(run=event.run, started=event.now_ms), event.now_ms, handle_key)
+        begun = State(run=event.run, started=event.now_ms)
+        tx = Transition(plan, evaluate, begun, event.now_ms, handle_key=handle_key, kinship=kinship)
         start(tx, event)
     elif isinstance(event, RetryRequested) and state.resume is not None:
-        tx = Transition(plan, evaluate, restored(state), event.now_ms, handle_key)
+        tx = Transition(plan, evaluate, restored(state), event.now_ms, handle_key=handle_key, kinship=kinship)
         retry(tx, copy.deepcopy(state.resume), event)
     elif state.status in ENDED:
         return Advance(state, [], [], noted=f"the run is {state.status}")
     else:
-        tx = Transition(plan, evaluate, state, event.now_ms, handle_key)
+        tx = Transition(plan, evaluate, state, event.now_ms, handle_key=handle_key, kinship=kinship)
         noted = react(tx, event)
         if noted is not None:
             return Advance(state, tx.commands, [], noted=noted)

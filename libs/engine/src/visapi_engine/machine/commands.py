@@ -85,7 +85,9 @@ class StartRun(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
     """Start the run `child` of another workflow; `version` may be `latest`. `input` is JSON.
 
     With `awaited` its end is told to the task at `path` (`ChildEnded`). `program` is the hash of its program
-    where that is a part of the starting run's own workflow.
+    where that is a part of the starting run's own workflow. `root` and `depth` are the child's place in its
+    family; without a root it begins one. `heard` says that the listener of a schedule starts it, which
+    itself goes on where the run may not be started.
     """
 
     path: str
@@ -96,6 +98,9 @@ class StartRun(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
     input: bytes
     awaited: bool = True
     program: str | None = None
+    root: str | None = None
+    depth: int = 0
+    heard: bool = False
 
 
 class DropRun(msgspec.Struct, frozen=True, tag="unrun", omit_defaults=True):

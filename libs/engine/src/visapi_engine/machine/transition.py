@@ -25,6 +25,7 @@ from visapi_engine.machine.commands import (
     Unsubscribe,
 )
 from visapi_engine.machine.history import Entry
+from visapi_engine.machine.lineage import Kinship
 from visapi_engine.machine.paths import child_path, split_timer_id, timer_id, vector_of
 from visapi_engine.machine.plan import ROOT, Plan, pointer_of, reads_input_again
 from visapi_engine.machine.state import (
@@ -60,12 +61,20 @@ class Transition:
     """Collects everything one event leads to."""
 
     def __init__(
-        self, plan: Plan, evaluator: Evaluator, state: State, now_ms: int, handle_key: bytes = b""
+        self,
+        plan: Plan,
+        evaluator: Evaluator,
+        state: State,
+        now_ms: int,
+        *,
+        handle_key: bytes = b"",
+        kinship: Kinship | None = None,
     ) -> None:
         self.plan = plan
         self.evaluator = evaluator
         self.now_ms = now_ms
         self.handle_key = handle_key
+        self.kinship = kinship
         self.run = state.run
         self.started = state.started
         self.status = state.status

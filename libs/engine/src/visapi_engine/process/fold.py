@@ -23,6 +23,7 @@ from visapi_engine.machine.commands import (
 )
 from visapi_engine.machine.events import RetryRequested
 from visapi_engine.machine.history import Entry
+from visapi_engine.machine.lineage import Kinship
 from visapi_engine.machine.plan import Plan
 from visapi_engine.machine.result import Advance
 from visapi_engine.machine.resumption import not_begun
@@ -50,8 +51,9 @@ def fold(plan: Plan, evaluate: Evaluator, work: Work) -> Answer:
     """Advance a run by all its events."""
     state = None if work.state is None else decode_state(work.state)
     steps: list[Advance] = []
+    kinship = None if work.lineage is None else Kinship(str(work.run), work.lineage)
     for event in work.events:
-        step = advance(plan, state, event, evaluate, handle_key=work.handle_key)
+        step = advance(plan, state, event, evaluate, handle_key=work.handle_key, kinship=kinship)
         state = step.state
         steps.append(step)
     if state is not None and state.resume is not None:

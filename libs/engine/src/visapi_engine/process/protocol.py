@@ -12,6 +12,7 @@ import msgspec
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.commands import Command
 from visapi_engine.machine.events import Event
+from visapi_engine.machine.lineage import Lineage
 from visapi_engine.machine.state import Admission
 from visapi_engine.simulation.dry_run import Wanted
 
@@ -32,6 +33,8 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     state: bytes | None = None
     handle_key: bytes = b""
     """Signs the handles of this run's secrets; it is never stored."""
+    lineage: Lineage | None = None
+    """The run's place in its family; None: nothing bounds the runs that it starts."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

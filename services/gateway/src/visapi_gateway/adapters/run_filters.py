@@ -2,6 +2,7 @@
 
 from visapi_common.adapters.pool import Connection
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.runs import ENDED
 from visapi_gateway.core.run_filters import RunFilter, first_id_at, ids_beginning
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/run_filters.sql")
@@ -32,6 +33,16 @@ class Narrowing:
         first = len(self.arguments) + 1
         self.arguments += values
         self._conditions.append(_SQL[condition].format(*(f"${first + n}" for n in range(len(values)))))
+
+
+def complete(query: str, narrowed: Narrowing, wanted: RunFilter) -> str:
+    """The statement with its conditions, without the half in which no run is in a wanted state."""
+    states = set(wanted.statuses)
+    return (
+        query.replace("{narrowed}", str(narrowed))
+        .replace("{live}", _SQL["nowhere"] if states and states <= ENDED else "")
+        .replace("{done}", _SQL["nowhere"] if states and not states & ENDED else "")
+    )
 
 
 async def workflows_named(connection: Connection, tenant: str, text: str | None) -> list[str]:

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from visapi_common.adapters.pool import Pool, Row, tenant_transaction
+from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.dead_letters import DeadLetterView
+from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.core.large_values import small_part
 from visapi_gateway.adapters.audit_log import record
-from visapi_gateway.adapters.run_filters import PLAN_ANEW, Narrowing, narrow, workflows_named
+from visapi_gateway.adapters.run_filters import PLAN_ANEW, Narrowing, complete, narrow, workflows_named
 from visapi_gateway.app.command_run import Order, Resolution
 from visapi_gateway.app.follow_run import Head
 from visapi_gateway.app.run_views import RunRow
@@ -50,7 +51,7 @@ class RunStore:
             if before is not None:
                 narrowed.add("before_id", before)
             narrow(narrowed, wanted, await workflows_named(connection, tenant, wanted.text))
-            return await connection.fetch(query.replace("{narrowed}", str(narrowed)), *narrowed.arguments)
+            return await connection.fetch(complete(query, narrowed, wanted), *narrowed.arguments)
 
     async def head(self, tenant: str, run: UUID) -> Head | None:
         rows = await self._read(tenant, _SQL["run_head"], run, tenant)
@@ -74,8 +75,18 @@ class RunStore:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             told = await connection.fetch(_SQL["tell_runs"], tenant, *map(list, zip(*rows, strict=True)))
             fresh = {row["run"] for row in told}
+            await _cancel_families(connection, tenant, orders)
             await record(connection, *(order.audit for order in orders if order.row.run in fresh))
         return fresh
+
+    async def cancel_family(self, tenant: str, order: Order) -> bool:
+        run = order.row.run
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            if not await connection.fetchval(_SQL["open_descendants"], run):
+                return False
+            await _cancel_families(connection, tenant, [order])
+            await record(connection, order.audit)
+        return True
 
     async def dead_letter(self, tenant: str, letter: UUID) -> DeadLetterView | None:
         rows = await self._read(tenant, _LETTERS["dead_letter"], letter, tenant)
@@ -108,6 +119,12 @@ class RunStore:
     async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             return await connection.fetch(query, *arguments)
+
+
+async def _cancel_families(connection: Connection, tenant: str, orders: Sequence[Order]) -> None:
+    roots = sorted(order.row.run for order in orders if order.row.kind == InboxKind.CANCEL)
+    if roots:
+        await connection.execute(_SQL["cancel_families"], tenant, roots)
 
 
 def _letter(row: Row) -> DeadLetterView:

@@ -7,7 +7,7 @@ import msgspec
 
 from visapi_common.contracts.gateway_bodies import EventReceipt, EventReceipts
 from visapi_common.contracts.problems import FieldError
-from visapi_common.core.cloudevents import BATCH, check_event, from_binary, is_binary
+from visapi_common.core.cloudevents import BATCH, check_event, from_binary, from_outside, is_binary
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.core.scopes import Principal
 
@@ -84,5 +84,6 @@ def _checked(values: list[Any], at: str) -> list[dict[str, Any]]:
 
 
 def _new(event: dict[str, Any]) -> NewEvent:
-    kept = {name: value for name, value in event.items() if value is not None or name == "data"}
+    own = from_outside(event)
+    kept = {name: value for name, value in own.items() if value is not None or name == "data"}
     return NewEvent(event["source"], event["id"], event["type"], _encode(kept))

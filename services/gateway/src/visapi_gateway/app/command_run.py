@@ -54,6 +54,10 @@ class CommandStore(Protocol):
         """Tell runs in one transaction, each at most one thing; those that were not told so before."""
         ...
 
+    async def cancel_family(self, tenant: str, order: Order) -> bool:
+        """Cancel what descends from a run that has ended; whether anything of it is open."""
+        ...
+
     async def dead_letter(self, tenant: str, letter: UUID) -> DeadLetterView | None: ...
     async def dead_letters(
         self, tenant: str, resolved: bool | None, before: UUID | None, limit: int
@@ -85,10 +89,16 @@ class Commands:
         self._hint = hint
 
     async def tell(self, who: Asker, run: UUID, kind: InboxKind, reason: str | None) -> RunRow:
-        """Give the run a command; answer the run as it is. Raises `ProblemError` 404 and 409."""
+        """Give the run a command; answer the run as it is. Raises `ProblemError` 404 and 409.
+
+        A run that has ended can still be cancelled while runs that descend from it are open.
+        """
         row = await self._runs.row(who.tenant, run)
         if row.ended:
-            if kind is InboxKind.CANCEL and row.status == "cancelled":
+            order = order_of(who, run, InboxKind.CANCEL, reason)
+            if kind is InboxKind.CANCEL and (
+                await self._store.cancel_family(who.tenant, order) or row.status == "cancelled"
+            ):
                 return row
             detail = f"run {run} is {row.status} since {row.ended_at}; nothing can be done to it any more"
             raise ProblemError("run_ended", detail, status=409)

@@ -12,12 +12,12 @@ from visapi_common.contracts.engine_messages import InboxBody, InboxKind
 from visapi_common.contracts.gateway_bodies import Retry
 from visapi_common.contracts.payloads import Payload
 from visapi_common.core.errors import ProblemError
-from visapi_engine.definition.program import decode_program
-from visapi_engine.machine.plan import Plan, make_plan
+from visapi_engine.machine.plan import Plan
 from visapi_engine.machine.resumption import children_of, misfits, takes_input
 from visapi_engine.machine.state import ResumePoint, decode_state
 from visapi_gateway.app.command_run import Hint, InboxRow, Order
 from visapi_gateway.app.deploy_workflow import WorkflowRow
+from visapi_gateway.app.known_plans import KnownPlans
 from visapi_gateway.app.run_views import RunRow, RunViews
 from visapi_gateway.core.audit import entry
 from visapi_gateway.core.scopes import Asker, Principal
@@ -62,6 +62,7 @@ class Retries:
         self._versions = versions
         self._pack = pack
         self._hint = hint
+        self._plan = KnownPlans()
 
     async def __call__(self, who: Asker, run: UUID, wanted: Retry) -> RunRow:
         """Ask for it; answer the run as it is then. Raises `ProblemError` 404 and 409."""
@@ -80,7 +81,7 @@ class Retries:
         state, program = found
         point = decode_state(state).resume
         assert point is not None, "a resume column without a resume point"
-        plan = make_plan(decode_program(program))
+        plan = self._plan(program)
         if children := children_of(point):
             stuck = await self._store.ended_for_good(who.tenant, [UUID(child) for child in children])
             if stuck:
@@ -112,7 +113,7 @@ class Retries:
         version, program = None, None
         if wanted.version is not None:
             newer = await self._versions.row(who.tenant, row.namespace, row.name, wanted.version)
-            wrong = misfits(plan, make_plan(decode_program(newer.body)), point)
+            wrong = misfits(plan, self._plan(newer.body), point)
             if wrong:
                 raise _not_compatible(row, newer, wrong)
             version, program = newer.version, newer.program.hex()

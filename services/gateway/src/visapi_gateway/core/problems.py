@@ -60,6 +60,7 @@ KINDS: dict[str, Kind] = {
     "simulation_ended": Kind(422, "The simulation was ended"),
     "rate_limited": Kind(429, "Too many requests"),
     "too_many_open": Kind(429, "Too many requests or streams at once"),
+    "too_many_open_runs": Kind(429, "The tenant has too many open runs"),
     "headers_too_large": Kind(431, "The headers are too large"),
     # 5xx: ours
     "internal_error": Kind(500, "Something went wrong on our side"),

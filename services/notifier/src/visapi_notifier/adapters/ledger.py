@@ -26,7 +26,10 @@ from visapi_notifier.core.delivery import (
 
 _ATTEMPT_MAX = 32767
 _BUSY_MIN_S = 0.25
-_FORGET_EVERY_S = 3600.0
+_FORGET_EVERY_S = 60.0
+_FORGET_MORE_S = 0.02
+FORGET_LIMIT = 5000
+"""Deliveries forgotten by one statement; full ones follow each other at once, so that no rate is too high."""
 
 _QUERIES = load_queries("visapi_notifier.adapters", "sql/deliveries.sql")
 
@@ -106,12 +109,18 @@ class PostgresLedger:
 
     async def _forget(self) -> None:
         while True:
-            await asyncio.sleep(_FORGET_EVERY_S)
+            more = False
             try:
-                with pg_faults():
-                    await self._pool.execute(_QUERIES["forget"], self._keep)
+                more = await self.forget() == FORGET_LIMIT
             except Fault as fault:
                 self._log.warning("forget_failed", detail=str(fault))
+            await asyncio.sleep(_FORGET_MORE_S if more else _FORGET_EVERY_S)
+
+    async def forget(self) -> int:
+        """Forget deliveries that were kept long enough, at most `FORGET_LIMIT`; how many."""
+        with pg_faults():
+            status = await self._pool.execute(_QUERIES["forget"], self._keep, FORGET_LIMIT)
+        return int(status.rpartition(" ")[2])
 
 
 _LEASE = timedelta(seconds=LEASE_S)

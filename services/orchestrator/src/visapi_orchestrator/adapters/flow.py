@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.adapters.pool import Connection, Pool, pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
 from visapi_orchestrator.core.flow import Ask, Leave, Verdict, lock_of
@@ -17,6 +17,10 @@ _CANCEL = msgspec.json.encode(
     InboxBody(actor="concurrency", reason="a newer run of the same key took its place")
 )
 _Key = tuple[str, str, str]
+_FIRST, _FIRST_KEY = UUID(int=0), ("", "", "")
+_LOOK = 1000
+"""Rows, or keys, that one look of the sweep goes through."""
+_TURNS = 10_000
 
 
 async def lock(connection: Connection, asks: Iterable[Ask], leaves: Iterable[Leave]) -> None:
@@ -57,6 +61,11 @@ async def leave(connection: Connection, leaves: Collection[Leave]) -> frozenset[
     return await _fill(connection, {(leave.tenant, leave.scope, leave.key) for leave in leaves})
 
 
+async def leave_unseen(connection: Connection, runs: Collection[UUID]) -> None:
+    """Give back whatever these runs had; the sweep gives it to others."""
+    await connection.execute(_SQL["leave_unseen"], list(runs))
+
+
 async def _stand_in_line(connection: Connection, asked: Collection[Ask]) -> None:
     asks = sorted(asked, key=attrgetter("run"))
     turns: list[datetime | None] = [await _turn(connection, ask) for ask in asks]
@@ -95,22 +104,35 @@ async def _fill(connection: Connection, keys: set[_Key]) -> frozenset[UUID]:
 
 
 class PostgresFlow:
-    """See `app.flow_sweep.FlowRows`: what keeps flow control going when a process died in between."""
+    """See `app.flow_sweep.FlowRows`: what keeps flow control going when a process died in between. Each look
+    goes on where the one before has ended, so that it costs the same however many runs there are.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._slot = self._waiting = _FIRST
+        self._key: _Key = _FIRST_KEY
 
     async def tidy(self) -> None:
         with pg_faults():
-            await self._pool.execute(_SQL["tidy"])
+            self._slot = await self._pool.fetchval(_SQL["tidy_slots"], self._slot, _LOOK) or _FIRST
+            self._waiting = await self._pool.fetchval(_SQL["tidy_waiting"], self._waiting, _LOOK) or _FIRST
+            await self._pool.execute(_SQL["tidy_turns"], _TURNS)
 
     async def admit_waiting(self) -> list[UUID]:
         """Admit who could have been admitted; who may begin now."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
-                rows = await connection.fetch(_SQL["keys_with_waiting"])
-                keys = {(row["tenant"], row["scope"], row["key"]) for row in rows}
-                if not keys:
-                    return []
-                await connection.execute(_SQL["lock"], [lock_of(*key) for key in keys])
-                return list(await _fill(connection, keys))
+                rows = await connection.fetch(_SQL["keys_with_waiting"], *self._key, _LOOK)
+                last: _Key = _key_of(rows[-1]) if len(rows) == _LOOK else _FIRST_KEY
+                keys = {_key_of(row) for row in rows if row["free"]}
+                woken: list[UUID] = []
+                if keys:
+                    await connection.execute(_SQL["lock"], [lock_of(*key) for key in keys])
+                    woken = list(await _fill(connection, keys))
+        self._key = last
+        return woken
+
+
+def _key_of(row: Row) -> _Key:
+    return row["tenant"], row["scope"], row["key"]

@@ -11,10 +11,11 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxKind, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
-from visapi_orchestrator.adapters import approvals, flow, revival
+from visapi_orchestrator.adapters import approvals, families, flow, revival
 from visapi_orchestrator.core.facts import Facts, InboxRow
 from visapi_orchestrator.core.family import Definition
 from visapi_orchestrator.core.flow import Verdict
+from visapi_orchestrator.core.kinship import OPEN_MAX, Kin
 from visapi_orchestrator.core.ledger import Loaded, Revived, Settled, Written, WrittenLetter
 from visapi_orchestrator.core.write_set import Attributes, WriteSet
 
@@ -32,9 +33,10 @@ _decode_payload = msgspec.json.Decoder(Payload).decode
 class PostgresLedger:
     """See `app.ports.Ledger`. Every method is one round trip unless its name is rare."""
 
-    def __init__(self, pool: Pool, ids: Ids) -> None:
+    def __init__(self, pool: Pool, ids: Ids, *, family_open_max: int = OPEN_MAX) -> None:
         self._pool = pool
         self._ids = ids
+        self._family_open_max = family_open_max
 
     async def load(self, runs: Collection[UUID]) -> Loaded:
         """The runs that are live, with their inbox, and the database's clock."""
@@ -55,6 +57,9 @@ class PostgresLedger:
 
     async def _write_with_rest(self, connection: Connection, rows: WriteSet) -> Written:
         async with connection.transaction():
+            kin = Kin()
+            if rows.children.id or rows.cancelled_roots.run:
+                kin = await families.admit(connection, rows, self._family_open_max)
             verdict = await _admitted(connection, rows) if rows.has_flow else Verdict()
             if rows.has_approvals:
                 rows.drop(await approvals.unheard(connection, rows))
@@ -71,11 +76,8 @@ class PostgresLedger:
                 await connection.execute(_FAMILY["write_family"], *_family_columns(rows, done))
             if rows.has_approvals:
                 await approvals.write(connection, rows, done)
-            leaves = [leave for leave in rows.leaves if leave.run in done]
-            if leaves:
-                awake = verdict.awake | await flow.leave(connection, leaves)
-                verdict = msgspec.structs.replace(verdict, awake=awake)
-        return _written(updated, letters, verdict)
+            verdict = await _after(connection, rows, done, verdict)
+        return _written(updated, letters, verdict, kin)
 
     def _rest_columns(self, rows: WriteSet, done: list[UUID]) -> tuple[object, ...]:
         letters, closed, recorded = rows.letters, rows.closed, rows.recorded
@@ -156,6 +158,20 @@ async def _admitted(connection: Connection, rows: WriteSet) -> Verdict:
     return verdict
 
 
+async def _after(connection: Connection, rows: WriteSet, done: list[UUID], verdict: Verdict) -> Verdict:
+    """What follows from the ends of runs: their families obey, others have their places."""
+    cancelled = [root for root in rows.cancelled_roots.run if root in done]
+    if cancelled:
+        await families.cancel(connection, cancelled)
+    if rows.unseen.run:
+        await flow.leave_unseen(connection, [run for run in rows.unseen.run if run in done])
+    leaves = [leave for leave in rows.leaves if leave.run in done]
+    if not leaves:
+        return verdict
+    awake = verdict.awake | await flow.leave(connection, leaves)
+    return msgspec.structs.replace(verdict, awake=awake)
+
+
 def _columns(rows: WriteSet) -> tuple[object, ...]:
     live, ended, history, tasks = rows.live, rows.ended, rows.history, rows.new_tasks
     return (
@@ -228,14 +244,19 @@ def _family_columns(rows: WriteSet, done: list[UUID]) -> tuple[object, ...]:
         emitted.id,
         emitted.type,
         emitted.body,
+        children.root,
+        children.depth,
     )
 
 
-def _written(updated: list[Row], letters: list[Row], verdict: Verdict | None = None) -> Written:
+def _written(
+    updated: list[Row], letters: list[Row], verdict: Verdict | None = None, kin: Kin | None = None
+) -> Written:
     return Written(
         {row["id"]: row["age_s"] for row in updated},
         [WrittenLetter(row["run"], row["path"], row["attempt"], row["reason"]) for row in letters],
         verdict or Verdict(),
+        kin or Kin(),
     )
 
 
@@ -255,6 +276,8 @@ def _facts(row: Row) -> Facts:
         input=_payload(row["input"]),
         parent=row["parent"],
         parent_path=row["parent_path"],
+        root=row["root"],
+        depth=row["depth"],
         inbox=tuple(InboxRow(key, InboxKind(kind), body) for key, kind, body in row["inbox"] or ()),
     )
 

@@ -24,7 +24,10 @@ async def revive(connection: Connection, runs: Collection[UUID]) -> Revived:
     asked = {row["run"]: _decode(row["body"]) for row in reversed(rows)}
     versions = [body.version for body in asked.values()]
     programs = [body.program for body in asked.values()]
-    live = [row["id"] for row in await connection.fetch(_SQL["revive"], list(asked), versions, programs)]
+    async with connection.transaction():
+        await connection.execute(_SQL["hold_families"], list(asked))
+        back = await connection.fetch(_SQL["revive"], list(asked), versions, programs)
+    live = [row["id"] for row in back]
     wanted = {row["run"] for row in rows if _decode(row["body"]).parent is not None}.difference(live)
     return Revived(live, await _tell_parents(connection, wanted) if wanted else [])
 

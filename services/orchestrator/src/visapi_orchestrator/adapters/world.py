@@ -10,6 +10,7 @@ from visapi_common.contracts import subjects
 from visapi_engine.process.pool import EnginePool
 from visapi_orchestrator.adapters.due import PostgresDue
 from visapi_orchestrator.adapters.events import PostgresEvents
+from visapi_orchestrator.adapters.families import PostgresFamilies
 from visapi_orchestrator.adapters.flow import PostgresFlow
 from visapi_orchestrator.adapters.ledger import PostgresLedger
 from visapi_orchestrator.adapters.lifecycle import PostgresLifecycle
@@ -30,7 +31,7 @@ def world_of(
     """Everything on one pool and one connection; another `ledger` may stand before the rows."""
     window = settings.batch_max * 2
     return World(
-        ledger=ledger or PostgresLedger(pool, RandomIds()),
+        ledger=ledger or PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max),
         due=PostgresDue(pool),
         tasks=PostgresTasks(pool),
         upkeep=PostgresUpkeep(pool),
@@ -46,6 +47,7 @@ def world_of(
         lifecycle=JetStreamLifecycle(bus),
         schedules=PostgresSchedules(pool),
         flow=PostgresFlow(pool),
+        families=PostgresFamilies(pool),
         engine=engine,
         payloads=PayloadStore.open(settings.artifacts_url),
         monotonic=SystemClock(),

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.core.growth import grows_long
 from visapi_orchestrator.core.plan import Step
 
 
-def count_steps(metrics: Metrics, steps: Iterable[Step]) -> None:
-    """Metrics of a batch, added up first: an increment costs a lock."""
+def count_steps(metrics: Metrics, steps: Iterable[Step], *, history_max: int) -> None:
+    """Metrics of a batch, added up first: an increment costs a lock. Warns of runs that grow too long."""
     statuses: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
     timers = 0
@@ -16,6 +18,11 @@ def count_steps(metrics: Metrics, steps: Iterable[Step]) -> None:
         statuses[step.answer.status] += 1
         outcomes.update(result.outcome for result in step.said.results)
         timers += len(step.said.timers)
+        if grows_long(step.facts.seq, step.answer.seq, history_max):
+            metrics.histories_long.inc()
+            get_logger("transitions").warning(
+                "history_long", run=str(step.facts.run), items=step.answer.seq, most=history_max
+            )
     for status, count in statuses.items():
         metrics.transitions.labels(status).inc(count)
     for outcome, count in outcomes.items():

@@ -18,6 +18,7 @@ from visapi_orchestrator.app.database_clock import DatabaseClock
 from visapi_orchestrator.app.due_work import DueRows, DueWork
 from visapi_orchestrator.app.event_dispatch import Acknowledged, EventDispatch, EventRows
 from visapi_orchestrator.app.event_intake import EventIntake, EventSource, IntakeRows
+from visapi_orchestrator.app.family_sweep import FamilyRows, keep_counting, keep_obeying
 from visapi_orchestrator.app.flow_sweep import FlowRows, keep_admitting
 from visapi_orchestrator.app.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.app.intake import Intake
@@ -32,7 +33,8 @@ from visapi_orchestrator.app.releases import HeldTasks, LyingTasks, Releases
 from visapi_orchestrator.app.retention import Retention, RetentionRows
 from visapi_orchestrator.app.schedule_clock import ScheduleRows, keep_firing
 from visapi_orchestrator.app.task_sweep import OpenTasks, TaskStream, TaskSweep
-from visapi_orchestrator.app.transitions import Tools, Transitions
+from visapi_orchestrator.app.tools import Bounds, Tools
+from visapi_orchestrator.app.transitions import Transitions
 from visapi_orchestrator.app.upkeep import AgingRows, keep_tidy
 from visapi_orchestrator.app.values import ValueReader
 from visapi_orchestrator.core.said import Said
@@ -94,6 +96,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     lifecycle: LifecycleStream
     schedules: ScheduleRows
     flow: FlowRows
+    families: FamilyRows
     engine: Engine
     payloads: Payloads
     monotonic: Monotonic
@@ -115,6 +118,12 @@ class Tuning(Protocol):
     @property
     def retention_days(self) -> int: ...
     @property
+    def family_depth_max(self) -> int: ...
+    @property
+    def tenant_open_runs_max(self) -> int: ...
+    @property
+    def history_items_max(self) -> int: ...
+    @property
     def record_inputs(self) -> bool: ...
 
 
@@ -125,6 +134,7 @@ class Orchestrator:
         metrics, secret = lifecycle.metrics, tuning.effect_secret
         self._world = world
         self._lanes = tuning.lanes
+        self._open_runs_max = tuning.tenant_open_runs_max
         self._lifecycle = lifecycle
         self._clock = DatabaseClock(world.monotonic)
         self._heartbeats = Heartbeats(world.tasks)
@@ -150,7 +160,11 @@ class Orchestrator:
             told=self._history_written,
         )
         transitions = Transitions(
-            tools, secret=secret, handle_secret=tuning.handle_secret, record_inputs=tuning.record_inputs
+            tools,
+            secret=secret,
+            handle_secret=tuning.handle_secret,
+            record_inputs=tuning.record_inputs,
+            bounds=Bounds(depth_max=tuning.family_depth_max, history_max=tuning.history_items_max),
         )
         self._pump = Pump(
             results=world.results,
@@ -220,6 +234,8 @@ class Orchestrator:
                     self._relay.run(),
                     keep_firing(world.schedules, self._pump),
                     keep_admitting(world.flow, self._runs_woken),
+                    keep_obeying(world.families, self._runs_woken),
+                    keep_counting(world.families, self._open_runs_max, world.monotonic.monotonic),
                     self._watch_health(),
                     keep_tidy(world.upkeep, self._retention),
                 )

@@ -1,6 +1,7 @@
 """Works out what a transition asks of others: which definitions its children run, whom its end concerns."""
 
 from visapi_common.contracts.engine_messages import WorkflowRef
+from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.commands import CallTask, DropTask, DropTimer, HoldTask, SetTimer, StartRun
 from visapi_orchestrator.app.ports import Ledger
 from visapi_orchestrator.app.values import ValueReader
@@ -29,7 +30,9 @@ class Relations:
         family = Family()
         for command in about_others:
             if isinstance(command, StartRun):
-                await self._start(family, command, step)
+                # What a run would have started in the very fold that cancels it is never started.
+                if answer.status is not RunStatus.CANCELLED:
+                    await self._start(family, command, step)
             else:
                 family.ask(command, facts)
         end = end_of(facts, answer, step.output)

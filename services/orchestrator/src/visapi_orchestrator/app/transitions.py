@@ -16,8 +16,6 @@ A fault of the world hands messages back and leaves rows to be claimed again; it
 A batch that PostgreSQL refuses is written run by run, so that a bad row cannot fail its neighbours.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
@@ -25,26 +23,22 @@ import msgspec
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.errors import Fault, PermanentFault, ProblemError, UnknownFault
 from visapi_common.core.secret_handles import run_key
-from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_common.telemetry.spans import Spans
 from visapi_engine.machine.commands import CallTask
 from visapi_engine.machine.events import EngineFailed, Event
 from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.app.counting import count_steps
-from visapi_orchestrator.app.database_clock import DatabaseClock
-from visapi_orchestrator.app.large_values import LargeValues
-from visapi_orchestrator.app.outbox import Outbox
-from visapi_orchestrator.app.ports import Engine, Ledger
 from visapi_orchestrator.app.receipts import acknowledge, hand_back
 from visapi_orchestrator.app.relations import Relations
-from visapi_orchestrator.app.values import ValueReader
+from visapi_orchestrator.app.tools import Bounds, Tools
 from visapi_orchestrator.core.events import events_of
 from visapi_orchestrator.core.facts import Facts, facts_of
 from visapi_orchestrator.core.flow import Verdict, rejection
+from visapi_orchestrator.core.growth import overgrown
+from visapi_orchestrator.core.kinship import Kin, lineage_of
 from visapi_orchestrator.core.plan import Step, plan
 from visapi_orchestrator.core.recent import RecentRuns
-from visapi_orchestrator.core.said import Said
+from visapi_orchestrator.core.said import Said, Short
 from visapi_orchestrator.core.tasks import task_of
 from visapi_orchestrator.core.write_set import WriteSet
 
@@ -54,32 +48,12 @@ _encode = msgspec.json.Encoder().encode
 Batch = list[Said]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tools:
-    """What transitions work with. `admit` says whether a task of a function may be sent at once for a tenant.
-    `timer_set` hears the earliest timer that a batch has set, `emitted` that it brought events into the
-    world, `told` that it has written history, `woken` which runs may begin.
-    """
-
-    ledger: Ledger
-    engine: Engine
-    values: ValueReader
-    large: LargeValues
-    outbox: Outbox
-    admit: Callable[[str, str], bool]
-    clock: DatabaseClock
-    metrics: Metrics
-    spans: Spans
-    timer_set: Callable[[int], None]
-    emitted: Callable[[], None]
-    woken: Callable[[list[UUID]], None]
-    told: Callable[[], None]
-
-
 class Transitions:
     """Advances batches. Several may be under way at once, but a run is in one of them at a time."""
 
-    def __init__(self, tools: Tools, *, secret: bytes, handle_secret: bytes, record_inputs: bool) -> None:
+    def __init__(
+        self, tools: Tools, *, secret: bytes, handle_secret: bytes, record_inputs: bool, bounds: Bounds
+    ) -> None:
         self._ledger = tools.ledger
         self._engine = tools.engine
         self._values = tools.values
@@ -96,6 +70,7 @@ class Transitions:
         self._secret = secret
         self._handle_secret = handle_secret
         self._record = record_inputs
+        self._bounds = bounds
         self._recent = RecentRuns()
         self._relations = Relations(tools.ledger, tools.values)
         self._log = get_logger("transitions")
@@ -184,7 +159,7 @@ class Transitions:
         for said in batch:
             facts = known[said.run]
             works[facts.run] = (said, facts, await self._events(said, facts, now_ms))
-        asked = [self._work(facts, events) for _, facts, events in works.values() if events]
+        asked = [self._work(facts, events, said.short) for said, facts, events in works.values() if events]
         steps = [_silent(*work) for work in works.values() if not work[2]]
         with self._metrics.advance_seconds.time():
             steps += [
@@ -193,7 +168,7 @@ class Transitions:
             ]
         return steps
 
-    def _work(self, facts: Facts, events: list[Event]) -> Work:
+    def _work(self, facts: Facts, events: list[Event], short: Short | None = None) -> Work:
         return Work(
             run=facts.run,
             tenant=facts.tenant,
@@ -202,10 +177,12 @@ class Transitions:
             events=events,
             state=facts.state,
             handle_key=run_key(self._handle_secret, facts.run),
+            lineage=lineage_of(facts, self._bounds.depth_max, short),
         )
 
     async def _events(self, said: Said, facts: Facts, now_ms: int) -> list[Event]:
-        values = facts.lost.error if facts.lost else await self._values.resolve(said, facts)
+        values = facts.lost.error if facts.lost else overgrown(facts, self._bounds.history_max)
+        values = values or await self._values.resolve(said, facts)
         if isinstance(values, WorkflowError):
             return [EngineFailed(now_ms=now_ms, run=str(facts.run), error=_encode(values))]
         return events_of(said, facts, values, now_ms)
@@ -254,6 +231,7 @@ class Transitions:
             return await self._write_apart(steps, fault)
         self._outbox.dead_letters(written.letters, steps)
         self._heed(rows, written.verdict)
+        self._leave_out(steps, written.kin)
         again: Batch = []
         for step in steps:
             age_s = written.done.get(step.facts.run)
@@ -265,10 +243,15 @@ class Transitions:
                 acknowledge([step.said])
             elif step.facts.run in written.verdict.rejected:
                 again += await self._fail(step, rejection(step.facts))
+            elif step.facts.run in written.kin.refused:
+                # Folded again with what it may start; a run whose root is cancelled finds that in its inbox.
+                step.said.short = written.kin.short.get(step.facts.run)
+                again.append(step.said)
             else:
                 self._metrics.cas_conflicts.inc()
                 again.append(step.said)
-        count_steps(self._metrics, (step for step in steps if step.facts.run in written.done))
+        done = (step for step in steps if step.facts.run in written.done)
+        count_steps(self._metrics, done, history_max=self._bounds.history_max)
         return again
 
     def _heed(self, rows: WriteSet, verdict: Verdict) -> None:
@@ -283,6 +266,19 @@ class Transitions:
             self._told()
         if verdict.awake:
             self._woken(list(verdict.awake))
+
+    def _leave_out(self, steps: list[Step], kin: Kin) -> None:
+        """Take note of runs that may not be started."""
+        self._metrics.family_refusals.labels("task").inc(len(kin.short))
+        self._metrics.family_refusals.labels("event").inc(len(kin.left_out))
+        if not kin.left_out:
+            return
+        self._log.warning("events_start_nothing", runs=len(kin.left_out))
+        for step in steps:
+            if step.family is not None:
+                step.family.children = [
+                    child for child in step.family.children if child.id not in kin.left_out
+                ]
 
     async def _settle_unknown(self, steps: list[Step], fault: UnknownFault) -> Batch:
         """The commit's answer was lost: what the ledger says now decides."""

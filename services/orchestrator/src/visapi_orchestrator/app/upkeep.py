@@ -1,4 +1,6 @@
-"""What grows old or must exist ahead of time: idempotency keys, events, approvals, ended runs."""
+"""What grows old or must exist ahead of time: idempotency keys, events, dead letters, approvals,
+ended runs.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,6 +20,7 @@ _LIMIT = 5000
 class AgingRows(Protocol):
     async def sweep_idempotency(self, limit: int) -> int: ...
     async def sweep_events(self, limit: int) -> int: ...
+    async def sweep_letters(self, limit: int) -> int: ...
     async def sweep_approvals(self, limit: int) -> int: ...
 
 
@@ -27,6 +30,7 @@ async def keep_tidy(rows: AgingRows, retention: Retention) -> None:
         "partitions": retention.keep,
         "idempotency": partial(_full, rows.sweep_idempotency),
         "events": partial(_full, rows.sweep_events),
+        "dead letters": partial(_full, rows.sweep_letters),
         "approvals": partial(_full, rows.sweep_approvals),
     }
     while True:

@@ -8,7 +8,7 @@ import msgspec
 
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
-from visapi_common.core.cloudevents import check_event, from_binary, is_binary
+from visapi_common.core.cloudevents import check_event, from_binary, from_outside, is_binary
 from visapi_common.core.event_keys import key_in
 
 _encode = msgspec.json.Encoder().encode
@@ -55,7 +55,7 @@ def read_message(subject: str, headers: Mapping[str, str], body: bytes) -> Arriv
     errors = check_event(value)
     if errors:
         raise BadEvent("; ".join(f"{error.pointer or 'the event'}: {error.detail}" for error in errors[:10]))
-    event = cast("dict[str, Any]", value)
+    event = from_outside(cast("dict[str, Any]", value))
     return Arrived(
         subjects.event_tenant(subject), event["source"], event["id"], _encode(event), event["type"]
     )

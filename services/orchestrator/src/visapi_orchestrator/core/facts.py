@@ -53,6 +53,9 @@ class Facts(msgspec.Struct, frozen=True):
     inbox: tuple[InboxRow, ...] = ()
     parent: UUID | None = None
     parent_path: str | None = None
+    root: UUID | None = None
+    """The run from which it descends; None where no other run caused it."""
+    depth: int = 0
     trusted: bool = True
     lost: Lost | None = None
     """Set when `state` is only what is left of a state."""
@@ -75,5 +78,7 @@ def facts_of(trigger: Trigger) -> Facts:
         input=trigger.input,
         parent=trigger.parent,
         parent_path=trigger.parent_path,
+        root=trigger.root,
+        depth=trigger.depth,
         trusted=False,
     )

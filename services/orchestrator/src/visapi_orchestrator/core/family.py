@@ -52,6 +52,10 @@ class Child(msgspec.Struct, frozen=True):
     input: Payload
     parent_path: str | None
     trace: str | None
+    root: UUID | None = None
+    depth: int = 0
+    heard: bool = False
+    """The listener of a schedule starts it."""
 
     def trigger(self, parent: Facts) -> Trigger:
         """What carries it to whoever advances it first."""
@@ -66,6 +70,8 @@ class Child(msgspec.Struct, frozen=True):
             trace=self.trace,
             parent=parent.run,
             parent_path=self.parent_path,
+            root=self.root,
+            depth=self.depth,
         )
 
 
@@ -128,6 +134,9 @@ def child_of(start: StartRun, found: Definition, value: Payload, trace: str | No
         input=value,
         parent_path=start.path if start.awaited else None,
         trace=trace,
+        root=None if start.root is None else UUID(start.root),
+        depth=start.depth,
+        heard=start.heard,
     )
 
 

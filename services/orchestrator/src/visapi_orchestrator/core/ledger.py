@@ -6,6 +6,7 @@ import msgspec
 
 from visapi_orchestrator.core.facts import Facts
 from visapi_orchestrator.core.flow import Verdict
+from visapi_orchestrator.core.kinship import Kin
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -26,12 +27,13 @@ class WrittenLetter(msgspec.Struct, frozen=True):
 
 class Written(msgspec.Struct, frozen=True):
     """The runs whose compare-and-set held, with their age in seconds; new dead letters; what flow control
-    decided.
+    and the bounds of families decided.
     """
 
     done: dict[UUID, float]
     letters: list[WrittenLetter]
     verdict: Verdict = Verdict()
+    kin: Kin = msgspec.field(default_factory=Kin)
 
 
 class Revived(msgspec.Struct, frozen=True):

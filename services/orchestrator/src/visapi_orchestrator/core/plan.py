@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from visapi_common.contracts.engine_messages import InboxKind
+from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.failures import storable
 from visapi_engine.machine.commands import DropTask, DropTimer, HoldTask, SetTimer
-from visapi_engine.machine.events import Event
+from visapi_engine.machine.events import EngineFailed, Event
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.core.events import resolutions_of
 from visapi_orchestrator.core.facts import Facts
@@ -89,6 +90,8 @@ def plan(steps: Iterable[Step], *, record: bool) -> WriteSet:
             rows.asks.append(asks)
         if leaves is not None:
             rows.leaves.append(leaves)
+        elif step.answer.ended and given_up(step):
+            rows.unseen.run.append(step.facts.run)
         if step.family is not None:
             plan_family(rows, step.facts, step.family)
             plan_approvals(rows, step.facts, step.family)
@@ -97,6 +100,11 @@ def plan(steps: Iterable[Step], *, record: bool) -> WriteSet:
             rows.recorded.revision.append(step.facts.revision)
             rows.recorded.events.append(_encode(step.events))
     return rows
+
+
+def given_up(step: Step) -> bool:
+    """Whether the run ended without its program having had a say."""
+    return not step.answer.ok or any(isinstance(event, EngineFailed) for event in step.events)
 
 
 def _by_run(step: Step) -> bytes:
@@ -114,6 +122,8 @@ def _plan_run(rows: WriteSet, step: Step) -> None:
         ended.output.append(step.output)
         ended.error.append(answer.error)
         ended.resume.append(step.stored_state if answer.retryable else None)
+        if answer.status is RunStatus.CANCELLED and facts.root is None:
+            rows.cancelled_roots.run.append(facts.run)
         for row in facts.inbox:
             # A parent's asking that was heard is done with; one that was not outlives the run.
             if row.kind is InboxKind.RETRY:

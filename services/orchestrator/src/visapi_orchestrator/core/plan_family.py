@@ -53,3 +53,6 @@ def _plan_child(rows: WriteSet, facts: Facts, child: Child) -> None:
     children.trace.append(child.trace)
     children.input.append(_encode(child.input))
     children.priority.append(facts.priority)
+    children.root.append(child.root)
+    children.depth.append(child.depth)
+    children.heard.append(child.heard)

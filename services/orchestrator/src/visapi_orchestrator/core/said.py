@@ -23,6 +23,14 @@ class DueTimer:
     fire_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Short:
+    """How many runs a run may start, and why no more."""
+
+    room: int
+    reason: str
+
+
 @dataclass(slots=True)
 class Said:
     """Everything a batch says to one run. `receipts` are acknowledged when the run has consumed it.
@@ -36,6 +44,8 @@ class Said:
     timers: list[DueTimer] = field(default_factory=list[DueTimer])
     look: bool = False
     receipts: list[Receipt] = field(default_factory=list[Receipt])
+    short: Short | None = None
+    """Set where the ledger refused the runs that the run would have started."""
 
     def absorb(self, other: "Said") -> None:
         """Add what came later."""

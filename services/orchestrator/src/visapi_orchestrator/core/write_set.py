@@ -148,6 +148,15 @@ class Children:
     trace: list[str | None] = field(default_factory=list[str | None])
     input: list[bytes] = field(default_factory=_blobs)
     priority: list[int] = field(default_factory=_ints)
+    root: list[UUID | None] = field(default_factory=list[UUID | None])
+    depth: list[int] = field(default_factory=_ints)
+    heard: list[bool] = field(default_factory=list[bool])
+
+    def keep(self, places: list[int]) -> None:
+        """Keep the children at these places alone."""
+        for column in fields(self):
+            values = getattr(self, column.name)
+            values[:] = [values[at] for at in places]
 
 
 @dataclass(slots=True)
@@ -216,6 +225,11 @@ class Answered:
 
 
 @dataclass(slots=True)
+class Roots:
+    run: list[UUID] = field(default_factory=_uuids)
+
+
+@dataclass(slots=True)
 class WriteSet:
     live: Live = field(default_factory=Live)
     ended: Ended = field(default_factory=Ended)
@@ -240,6 +254,10 @@ class WriteSet:
     answered: Answered = field(default_factory=Answered)
     unheard: Keys = field(default_factory=Keys)
     """Decisions on these questions that the run has not been told of, should there be any."""
+    cancelled_roots: Roots = field(default_factory=Roots)
+    """Roots that end because they were cancelled: their descendants must obey."""
+    unseen: Roots = field(default_factory=Roots)
+    """Runs that were given up, perhaps while they waited under flow control."""
     asks: list[Ask] = field(default_factory=list[Ask])
     leaves: list[Leave] = field(default_factory=list[Leave])
 
@@ -247,7 +265,8 @@ class WriteSet:
     def needs_transaction(self) -> bool:
         """Whether more than the one statement of most transitions is needed."""
         rare = self.has_rest or self.has_family or self.has_flow or self.has_approvals
-        return rare or bool(self.attributes.run or self.cancelled.run)
+        given = self.attributes.run or self.cancelled.run or self.cancelled_roots.run or self.unseen.run
+        return rare or bool(given)
 
     @property
     def has_flow(self) -> bool:

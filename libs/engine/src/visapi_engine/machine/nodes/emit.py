@@ -1,7 +1,7 @@
 """`emit`: an event, brought into the world with the transition that emits it (dsl-reference, Emit).
 
 Its id follows from the task's path, so that a repetition in a retried block is the same event. The
-output is the event.
+output is the event. As it is sent, it also carries the lineage of the run (`machine.lineage`).
 """
 
 import hashlib
@@ -23,10 +23,9 @@ def begin(tx: Transition, task: Task, node: EmitNode) -> Outcome:
     stated = evaluate(tx, node.event, task, task.input, input=task.input)
     assert isinstance(stated, dict), "the compiler takes an object only"
     event = _complete(tx, task, cast("dict[str, Any]", stated))
+    sent = event if tx.kinship is None else tx.kinship.emit(node.pointer, event)
     tx.commands.append(
-        Emit(
-            task.path, msgspec.json.encode(event), source=event["source"], id=event["id"], kind=event["type"]
-        )
+        Emit(task.path, msgspec.json.encode(sent), source=event["source"], id=event["id"], kind=event["type"])
     )
     return Completed(event)
 

@@ -3,10 +3,12 @@
 The child's id follows from the task's path, so it is started once. Its end is the task's: its output,
 or its error. In a retried block a child that completed is not run again; one that failed is, anew. When
 the run itself is retried, the child that failed goes on from where it failed.
-Not awaited, it is started and left to itself, and the output is the input.
+Not awaited, it is started and left to itself, and the output is the input. Either way it belongs to the
+family of the run's root (`machine.lineage`).
 """
 
 import hashlib
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -19,6 +21,7 @@ from visapi_engine.machine.commands import DropRun, RetryRun, StartRun
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.events import ChildEnded
 from visapi_engine.machine.faults import read_error, runtime_fault
+from visapi_engine.machine.lineage import Descent, descent_of
 from visapi_engine.machine.nodes import retried
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.state import ChildFrame
@@ -33,6 +36,10 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
     value = task.input
     if node.input is not None:
         value = evaluate(tx, node.input, task, task.input, input=task.input)
+    descent = _descent(tx, node, value)
+    if tx.kinship is not None and not tx.kinship.follows(descent):
+        # The event of a listener came too far: it starts nothing, the listener goes on.
+        return Completed(task.input)
     counted = node.awaited or node.on_retry == "repeat"
     attempt = retried.next_attempt(tx, block, task.path) if counted else 1
     child = child_id(tx.run, task.path, attempt)
@@ -46,6 +53,9 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
             input=msgspec.json.encode(value),
             awaited=node.awaited,
             program=node.program,
+            root=descent.root,
+            depth=descent.depth,
+            heard=tx.plan.program.quiet,
         )
     )
     if counted:
@@ -57,6 +67,16 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
     # Where no such workflow is deployed yet, a retry begins the task anew.
     frame.raw = task.raw
     return Opened()
+
+
+def _descent(tx: Transition, node: RunNode, value: Any) -> Descent:
+    """The child's place in its family. Raises `TaskFault` where the family may not grow."""
+    if tx.plan.program.quiet:
+        return descent_of(value)
+    if tx.kinship is None:
+        return Descent(None, 0)
+    tx.kinship.start(node.pointer)
+    return Descent(tx.kinship.root, tx.kinship.next_depth)
 
 
 def ended(tx: Transition, task: Task, node: RunNode, frame: ChildFrame, event: ChildEnded) -> Outcome:

@@ -19,21 +19,21 @@ select d.status, d.seq, d.revision,
 from runs_done d where d.id = $1 and d.tenant = $2
 
 -- name: list_runs
--- In the braces go conditions of run_filters.sql. Both halves are read newest first and cut to the page
--- before they are merged.
+-- In the braces go conditions of run_filters.sql; `live` and `done` leave a half out in which no run can be
+-- in the state that is asked for. Both halves are read newest first and cut to the page before they are merged.
 select * from (
     (select id, namespace, name, version, status, revision, seq, input, null::bytea as output,
         null::bytea as error, created_at, started_at, null::timestamptz as ended_at, attributes
     from runs r
     where r.tenant = $1 and not r.quiet
-    {narrowed}
+    {narrowed} {live}
     order by id desc limit $2)
     union all
     (select id, namespace, name, version, status, revision, seq, input, output, error,
         created_at, started_at, ended_at, attributes
     from runs_done r
     where r.tenant = $1 and not r.quiet
-    {narrowed}
+    {narrowed} {done}
     order by id desc limit $2)
 ) as both_halves
 order by id desc limit $2
@@ -43,13 +43,13 @@ order by id desc limit $2
 select least($2, (
     select count(*) from (
         select 1 from runs r where r.tenant = $1 and not r.quiet
-        {narrowed}
+        {narrowed} {live}
         limit $2
     ) as live
 ) + (
     select count(*) from (
         select 1 from runs_done r where r.tenant = $1 and not r.quiet
-        {narrowed}
+        {narrowed} {done}
         limit $2
     ) as done
 )) as count, now() as counted_at
@@ -83,6 +83,21 @@ select run, key, $1, kind, body from unnest($2::uuid[], $3::text[], $4::text[], 
 order by run, key
 on conflict do nothing
 returning run
+
+-- name: cancel_families
+-- That these runs are cancelled is a fact that every descendant obeys, present and coming; it begins to be one
+-- with the commit, whether the run itself is still open or not. Runs without descendants have no row.
+insert into families (root, tenant, touched_at, cancelled_at)
+select u.run, $1, now(), now() from unnest($2::uuid[]) as u (run)
+where exists (select from families f where f.root = u.run)
+    or exists (select from runs r where r.root = u.run)
+order by u.run
+on conflict (root) do update
+set touched_at = now(), cancelled_at = coalesce(families.cancelled_at, excluded.cancelled_at)
+returning root
+
+-- name: open_descendants
+select exists (select from runs r where r.root = $1)
 
 -- name: put_inbox
 insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, $4, $5)

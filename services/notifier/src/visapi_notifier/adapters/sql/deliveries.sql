@@ -76,11 +76,16 @@ where d.effect_key = a.effect_key and d.lease_owner = a.owner and d.state = 'sta
 returning d.effect_key;
 
 -- name: forget
--- Rows of ended deliveries, older than any run that could still ask.
+-- Ended deliveries older than any run that could still ask; $2 of them at once, the oldest first. What began and
+-- whose end nobody knows is kept for a year at least: somebody may still decide about it.
 delete from deliveries
 where
     effect_key in (
         select effect_key from deliveries
-        where state in ('sent', 'failed') and updated_at < now() - $1::interval
-        limit 1000
+        where
+            created_at < now() - $1::interval
+            and updated_at < now() - $1::interval
+            and (state in ('sent', 'failed') or updated_at < now() - greatest($1::interval, interval '365 days'))
+        order by created_at limit $2
+        for update skip locked
     );

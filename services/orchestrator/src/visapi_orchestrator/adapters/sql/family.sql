@@ -6,16 +6,16 @@ with done as (select id from unnest($1::uuid[]) as d (id)),
 children as (
     insert into runs (
         id, tenant, namespace, name, version, program, partition, retention, trace, input, started_by,
-        priority, parent, parent_path
+        priority, parent, parent_path, root, depth
     )
     select
         c.id, c.tenant, c.namespace, c.name, c.version, decode(c.program, 'hex'),
         get_byte(uuid_send(c.id), 15) & 63, coalesce(p.class, 'standard'), c.trace, c.input, 'run:' || c.parent, c.priority,
-        c.parent, c.parent_path
+        c.parent, c.parent_path, c.root, c.depth
     from unnest(
         $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::text[], $11::bytea[], $12::smallint[]
-    ) as c (id, parent, parent_path, tenant, namespace, name, version, program, trace, input, priority)
+        $10::text[], $11::bytea[], $12::smallint[], $33::uuid[], $34::smallint[]
+    ) as c (id, parent, parent_path, tenant, namespace, name, version, program, trace, input, priority, root, depth)
     join done d on d.id = c.parent
     left join retention_policies p on p.tenant = c.tenant and p.namespace = c.namespace
     on conflict do nothing

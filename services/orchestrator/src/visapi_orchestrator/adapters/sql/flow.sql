@@ -161,20 +161,71 @@ select run, extract(epoch from ready_at)::float8 * 1000 as ready_ms from waiting
 with slots as (delete from flow_slots where run = any($1::uuid[]))
 delete from flow_waiting where run = any($1::uuid[])
 
--- name: tidy
--- Rows of runs that are not live (abandoned before they began), and turns that count no more.
-with slots as (delete from flow_slots s where not exists (select from runs r where r.id = s.run)),
-turns as (delete from flow_turns where counts_until < now())
-delete from flow_waiting w where not exists (select from runs r where r.id = w.run)
+-- name: leave_unseen
+-- Runs that were given up before anybody knew what they need under flow control.
+with slots as (delete from flow_slots where run = any($1::uuid[]))
+delete from flow_waiting where run = any($1::uuid[])
+
+-- name: tidy_slots
+-- Slots of runs that are not live, among the next $2 after the run $1; where it came to.
+with looked as (select run from flow_slots where run > $1 order by run limit $2),
+gone as (
+    delete from flow_slots s using looked l
+    where s.run = l.run and not exists (select from runs r where r.id = l.run)
+)
+select max(run::text)::uuid from looked
+
+-- name: tidy_waiting
+-- The same of those who wait.
+with looked as (select run from flow_waiting where run > $1 order by run limit $2),
+gone as (
+    delete from flow_waiting w using looked l
+    where w.run = l.run and not exists (select from runs r where r.id = l.run)
+)
+select max(run::text)::uuid from looked
+
+-- name: tidy_turns
+-- Turns that count no more.
+delete from flow_turns where run in (
+    select run from flow_turns where counts_until < now() order by counts_until limit $1
+    for update skip locked
+)
 
 -- name: keys_with_waiting
--- Keys under which somebody could be admitted now.
-select w.tenant, w.scope, w.key
-from flow_waiting w
-where w.ready_at <= now()
-group by w.tenant, w.scope, w.key
-having max(w.lim) = 0 or max(w.lim) > (
-    select count(*) from flow_slots s
-    where s.tenant = w.tenant and s.scope = w.scope and s.key = w.key and not s.inherited
+-- The next $4 keys after one ($1 to $3) under which somebody waits, and whether one could be admitted now: from
+-- one key to the next in flow_waiting_by_key. Only as many slots are counted as make a difference.
+with recursive keys as (
+    (
+        select w.tenant, w.scope, w.key, 1 as n from flow_waiting w
+        where (w.tenant, w.scope, w.key) > ($1, $2, $3)
+        order by w.tenant, w.scope, w.key limit 1
+    )
+    union all
+    select n.tenant, n.scope, n.key, k.n + 1
+    from keys k
+    cross join lateral (
+        select w.tenant, w.scope, w.key from flow_waiting w
+        where (w.tenant, w.scope, w.key) > (k.tenant, k.scope, k.key)
+        order by w.tenant, w.scope, w.key limit 1
+    ) as n
+    where k.n < $4
 )
-limit 1000
+select k.tenant, k.scope, k.key, coalesce(line.ready and (line.lim = 0 or line.lim > (
+    select count(*) from (
+        select from flow_slots s
+        where s.tenant = k.tenant and s.scope = k.scope and s.key = k.key and not s.inherited
+        limit line.lim
+    ) as few
+)), false) as free
+from keys k
+-- Of each priority whoever is first in line.
+cross join lateral (
+    select max(f.lim) as lim, bool_or(f.ready_at <= now()) as ready
+    from generate_series(0, 9) as level
+    cross join lateral (
+        select w.lim, w.ready_at from flow_waiting w
+        where w.tenant = k.tenant and w.scope = k.scope and w.key = k.key and w.priority = level
+        order by w.since, w.run limit 1
+    ) as f
+) as line
+order by k.tenant, k.scope, k.key

@@ -7,7 +7,8 @@
 -- What is known of the runs, with the inbox rows of each, in the order in which they came.
 select
     r.id, r.tenant, r.namespace, r.name, r.version, encode(r.program, 'hex') as program,
-    r.status, r.revision, r.seq, r.priority, r.trace, r.state, r.created_at, r.parent, r.parent_path,
+    r.status, r.revision, r.seq, r.priority, r.trace, r.state, r.created_at, r.parent, r.parent_path, r.root,
+    r.depth,
     case when r.revision = 0 then r.input end as input,
     (
         select array_agg(row(i.key, i.kind, i.body) order by i.created_at, i.key)
@@ -60,12 +61,12 @@ moved as (
     insert into runs_done (
         id, tenant, namespace, name, version, program, status, revision, seq, priority, retention,
         trace, input, output, error, started_by, created_at, started_at, ended_at,
-        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume
+        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume, root, depth
     )
     select
         id, tenant, namespace, name, version, program, end_status, revision + 1, end_seq, priority,
         retention, trace, input, output, error, started_by, created_at, coalesce(started_at, now()), now(),
-        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume
+        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume, root, depth
     from ended
 ),
 written as (

@@ -1,0 +1,106 @@
+-- Families of runs: who may start runs, who obeys the cancellation of a root, how many runs a tenant has open.
+
+-- name: lock_families
+-- The families in which runs are started ($1, $2), and those of roots that are cancelled ($3) where there are
+-- any. Locked in one order, until the transaction ends. A root of another tenant is not locked, and gives no room.
+with wanted as (
+    select w.root, min(w.tenant) as tenant from unnest($1::uuid[], $2::text[]) as w (root, tenant)
+    group by w.root
+    union
+    select f.root, f.tenant from unnest($3::uuid[]) as c (root) join families f on f.root = c.root
+)
+insert into families (root, tenant)
+select root, tenant from wanted order by root
+on conflict (root) do update set touched_at = clock_timestamp() where families.tenant = excluded.tenant
+
+-- name: rooms
+-- What is known of the families ($1; null: of the tenant alone, $2), in a snapshot that was taken under the
+-- locks; open runs are counted to $3.
+select
+    w.root, w.tenant, w.root is not null and (f.root is null or f.cancelled_at is not null) as cancelled,
+    (select count(*) from (select from runs r where r.root = w.root limit $3) as few) as open,
+    t.open_max - t.open as tenant_room, t.open_max as tenant_max
+from unnest($1::uuid[], $2::text[]) as w (root, tenant)
+left join families f on f.root = w.root and f.tenant = w.tenant
+left join open_runs t on t.tenant = w.tenant
+
+-- name: doom
+-- Runs that would have started others, though their root is cancelled: they hear of it with their next fold.
+insert into inbox (run, key, tenant, kind, body)
+select r.id, 'family', r.tenant, 'cancel', $2::bytea from runs r where r.id = any($1::uuid[]) order by r.id
+on conflict do nothing
+
+-- name: cancel_families
+-- Roots that ended because they were cancelled; their families are locked.
+update families set cancelled_at = coalesce(cancelled_at, now()) where root = any($1::uuid[])
+
+-- name: obey
+-- Open descendants of cancelled roots that were not told yet: at most $1 of each of some families.
+with told as (
+    select r.id, r.tenant
+    from (
+        select root from families where cancelled_at is not null and settled_at is null
+        order by cancelled_at limit 100
+    ) as f
+    cross join lateral (
+        select r.id, r.tenant from runs r
+        where r.root = f.root and not exists (select from inbox i where i.run = r.id and i.key = 'family')
+        limit $1
+    ) as r
+)
+insert into inbox (run, key, tenant, kind, body)
+select id, 'family', tenant, 'cancel', $2::bytea from told order by id
+on conflict do nothing
+returning run
+
+-- name: settle
+-- No descendant is started any more, so what has none has none for ever. Looked at a minute later once more.
+update families f set settled_at = now()
+where f.root in (
+    select root from families
+    where cancelled_at < now() - interval '1 minute' and settled_at is null
+    order by cancelled_at limit 100
+) and not exists (select from runs r where r.root = f.root)
+
+-- name: retire
+-- Families without open runs, from one root to the next ($1, at most $2); those that were cancelled are kept
+-- for 90 days, so that none of their runs is taken up again. One that is touched at this moment stays.
+with looked as (
+    select root from families where root > $1 order by root limit $2
+),
+gone as (
+    delete from families f
+    where f.root in (
+        select g.root from families g join looked s on s.root = g.root
+        where g.touched_at < now() - interval '1 minute'
+            and (g.cancelled_at is null or g.settled_at < now() - interval '90 days')
+            and not exists (select from runs r where r.root = g.root)
+            and not exists (select from runs r where r.id = g.root)
+        for update of g skip locked
+    )
+)
+select max(root::text)::uuid from looked
+
+-- name: tally
+-- Count the open runs of each tenant, to $1 and one more; the tenants from one to the next in runs_by_tenant.
+-- Whoever counts at this moment does it for all.
+with recursive turn as materialized (select pg_try_advisory_xact_lock(5647216) as mine),
+busy as (
+    (select tenant from runs where (select mine from turn) order by tenant limit 1)
+    union all
+    select (select r.tenant from runs r where r.tenant > b.tenant order by r.tenant limit 1)
+    from busy b where b.tenant is not null
+),
+counted as (
+    select b.tenant, (
+        select count(*) from (select from runs r where r.tenant = b.tenant limit $1::bigint + 1) as few
+    ) as open
+    from busy b where b.tenant is not null
+),
+none as (
+    delete from open_runs o
+    where (select mine from turn) and not exists (select from counted c where c.tenant = o.tenant)
+)
+insert into open_runs (tenant, open, open_max, counted_at)
+select tenant, open, $1, now() from counted order by tenant
+on conflict (tenant) do update set open = excluded.open, open_max = excluded.open_max, counted_at = now()

@@ -1,0 +1,76 @@
+"""Looks after families of runs: descendants of cancelled roots are cancelled, open runs are counted.
+
+That a root is cancelled is a row of the ledger, so a process that dies in between loses nothing: whoever
+looks next goes on. No descendant is started any more; what is open is told in batches.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+from visapi_common.core.errors import Fault
+from visapi_common.telemetry.logs import get_logger
+
+LIMIT = 1000
+"""Runs of one family that are told at once."""
+_EVERY_S = 0.5
+_UPKEEP_EVERY_S = 5.0
+_COUNT_SHARE = 20
+"""Counting takes at most a twentieth of the time."""
+_RETIRE_LIMIT = 2000
+_FIRST = UUID(int=0)
+
+
+class FamilyRows(Protocol):
+    async def obey(self, limit: int) -> list[UUID]:
+        """Tell open descendants of cancelled roots; who was told now."""
+        ...
+
+    async def settle(self) -> None: ...
+    async def retire(self, after: UUID, limit: int) -> UUID | None:
+        """Drop families without open runs among the next ones; the last that was looked at."""
+        ...
+
+    async def tally(self, open_max: int) -> None:
+        """Count the open runs of each tenant."""
+        ...
+
+
+class Woken(Protocol):
+    def __call__(self, runs: list[UUID]) -> None:
+        """These runs were told something."""
+        ...
+
+
+async def keep_obeying(rows: FamilyRows, woken: Woken) -> None:
+    """Cancel the descendants of cancelled roots, until cancelled."""
+    log = get_logger("families")
+    while True:
+        runs: list[UUID] = []
+        try:
+            runs = await rows.obey(LIMIT)
+        except Fault as fault:
+            log.warning("families_not_cancelled", detail=str(fault))
+        if runs:
+            log.info("descendants_cancelled", runs=len(runs))
+            woken(runs)
+        if len(runs) < LIMIT:
+            await asyncio.sleep(_EVERY_S)
+
+
+async def keep_counting(rows: FamilyRows, open_max: int, monotonic: Callable[[], float]) -> None:
+    """Count open runs and retire families, until cancelled. The more there is to count, the rarer."""
+    log = get_logger("families")
+    after = _FIRST
+    while True:
+        began = monotonic()
+        try:
+            await rows.tally(open_max)
+            took = monotonic() - began
+            await rows.settle()
+            after = await rows.retire(after, _RETIRE_LIMIT) or _FIRST
+        except Fault as fault:
+            log.warning("families_not_counted", detail=str(fault))
+            took = 0.0
+        await asyncio.sleep(max(_UPKEEP_EVERY_S, took * _COUNT_SHARE))

@@ -1,0 +1,43 @@
+"""What transitions work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.spans import Spans
+from visapi_orchestrator.app.database_clock import DatabaseClock
+from visapi_orchestrator.app.large_values import LargeValues
+from visapi_orchestrator.app.outbox import Outbox
+from visapi_orchestrator.app.ports import Engine, Ledger
+from visapi_orchestrator.app.values import ValueReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What transitions work with. `admit` says whether a task of a function may be sent at once for a tenant.
+    `timer_set` hears the earliest timer that a batch has set, `emitted` that it brought events into the
+    world, `told` that it has written history, `woken` which runs may begin.
+    """
+
+    ledger: Ledger
+    engine: Engine
+    values: ValueReader
+    large: LargeValues
+    outbox: Outbox
+    admit: Callable[[str, str], bool]
+    clock: DatabaseClock
+    metrics: Metrics
+    spans: Spans
+    timer_set: Callable[[int], None]
+    emitted: Callable[[], None]
+    woken: Callable[[list[UUID]], None]
+    told: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How deep runs may be nested, and how many items the history of one may have."""
+
+    depth_max: int
+    history_max: int

@@ -1,0 +1,203 @@
+"""A child that is started at the very moment at which its root is cancelled, in every order, on real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from kit.orchestration import TENANT
+from kit.servers import Database
+from visapi_common.adapters.clock import RandomIds
+from visapi_common.adapters.pool import Pool, open_pool
+from visapi_orchestrator.adapters.families import PostgresFamilies, admit
+from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
+from visapi_orchestrator.core.ledger import Written
+from visapi_orchestrator.core.write_set import WriteSet
+
+GATEWAY_CANCELS = """
+update visapi.families set cancelled_at = coalesce(cancelled_at, now()), touched_at = now() where root = $1
+"""
+PUT = """
+insert into runs (id, tenant, namespace, name, version, program, partition, input, started_by, root, depth)
+values ($1, $2, 'n', 'w', '1.0.0', $3, 0, '{"inline":null}', 'test', $4, $5)
+"""
+WAITS = "select count(*) from pg_locks where not granted"
+
+
+@pytest.fixture
+async def pool(postgres_db: Database) -> AsyncIterator[Pool]:
+    pool = await open_pool(postgres_db.orchestrator, size=8, application="test", session=SESSION)
+    yield pool
+    pool.terminate()
+
+
+class Family:
+    """A root with one descendant that starts another."""
+
+    def __init__(self, pool: Pool) -> None:
+        ids = RandomIds()
+        self.pool = pool
+        self.root, self.parent, self.child = ids.uuid7(), ids.uuid7(), ids.uuid7()
+
+    async def begin(self) -> None:
+        await self.pool.execute(PUT, self.root, TENANT, b"p", None, 0)
+        await self.pool.execute(PUT, self.parent, TENANT, b"p", self.root, 1)
+        await self.pool.execute("insert into families (root, tenant) values ($1, $2)", self.root, TENANT)
+
+    def wanted(self) -> WriteSet:
+        """The transition of the descendant: it goes on, and starts the child."""
+        rows = WriteSet()
+        live, children = rows.live, rows.children
+        live.run.append(self.parent)
+        live.revision.append(0)
+        live.status.append("running")
+        live.seq.append(0)
+        live.state.append(b"{}")
+        children.id.append(self.child)
+        children.parent.append(self.parent)
+        children.parent_path.append(None)
+        children.tenant.append(TENANT)
+        children.namespace.append("n")
+        children.name.append("w")
+        children.version.append("1.0.0")
+        children.program.append("70")
+        children.trace.append(None)
+        children.input.append(b'{"inline":null}')
+        children.priority.append(5)
+        children.root.append(self.root)
+        children.depth.append(2)
+        children.heard.append(False)
+        return rows
+
+    async def exists(self) -> bool:
+        return await self.pool.fetchval("select true from runs where id = $1", self.child) is True
+
+    async def told(self) -> set[UUID]:
+        rows = await self.pool.fetch("select run from inbox where kind = 'cancel' and key = 'family'")
+        return {row["run"] for row in rows}
+
+
+@pytest.fixture
+async def family(pool: Pool) -> Family:
+    made = Family(pool)
+    await made.begin()
+    return made
+
+
+async def blocked(pool: Pool) -> None:
+    async with asyncio.timeout(10):
+        while not await pool.fetchval(WAITS):
+            await asyncio.sleep(0.01)
+
+
+async def cancel_as_gateway(database: Database, root: UUID) -> None:
+    connection = await asyncpg.connect(database.gateway)
+    try:
+        async with connection.transaction():
+            await connection.execute("select set_config('visapi.tenants', $1, true)", TENANT)
+            await connection.execute(GATEWAY_CANCELS, root)
+    finally:
+        await connection.close()
+
+
+async def test_a_child_that_commits_first_is_found_by_the_sweep(
+    postgres_db: Database, pool: Pool, family: Family
+):
+    """The cancellation waits for the transaction that starts the child, so the sweep comes after both."""
+    async with pool.acquire() as connection, connection.transaction():
+        kin = await admit(connection, family.wanted(), 10)
+        assert kin.refused == frozenset()
+        await connection.execute(PUT, family.child, TENANT, b"p", family.root, 2)
+        cancelling = asyncio.create_task(cancel_as_gateway(postgres_db, family.root))
+        await blocked(pool)
+        assert not cancelling.done()
+    await cancelling
+    assert set(await PostgresFamilies(pool).obey(10)) == {family.parent, family.child}
+    assert await family.told() == {family.parent, family.child}
+
+
+async def test_a_cancellation_that_commits_first_keeps_the_child_from_being_started(
+    postgres_db: Database, pool: Pool, family: Family
+):
+    """The transaction began before the cancellation, and waits for its lock: it must see what was committed."""
+    ledger = PostgresLedger(pool, RandomIds())
+    other = await asyncpg.connect(postgres_db.superuser)
+    try:
+        await other.execute("set search_path to visapi")
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute(GATEWAY_CANCELS, family.root)
+        writing: asyncio.Task[Written] = asyncio.create_task(ledger.write(family.wanted()))
+        await blocked(pool)
+        await transaction.commit()
+    finally:
+        await other.close()
+    written = await writing
+    assert (written.done, written.kin.doomed) == ({}, {family.parent})
+    assert not await family.exists()
+    assert await family.told() == {family.parent}
+
+
+async def test_a_root_that_ends_cancelled_is_the_same_fact(pool: Pool, family: Family):
+    rows = WriteSet()
+    ended = rows.ended
+    ended.run.append(family.root)
+    ended.revision.append(0)
+    ended.status.append("cancelled")
+    ended.seq.append(0)
+    ended.output.append(None)
+    ended.error.append(None)
+    ended.resume.append(None)
+    rows.cancelled_roots.run.append(family.root)
+    ledger = PostgresLedger(pool, RandomIds())
+    assert set((await ledger.write(rows)).done) == {family.root}
+    assert (await ledger.write(family.wanted())).kin.doomed == {family.parent}
+    assert set(await PostgresFamilies(pool).obey(10)) == set()
+    assert await family.told() == {family.parent}
+
+
+async def test_a_compare_and_set_that_fails_cancels_no_family(pool: Pool, family: Family):
+    rows = WriteSet()
+    rows.cancelled_roots.run.append(family.root)
+    await PostgresLedger(pool, RandomIds()).write(rows)
+    assert (await PostgresLedger(pool, RandomIds()).write(family.wanted())).kin.refused == frozenset()
+    assert await family.exists()
+
+
+async def test_a_descendant_of_a_cancelled_root_is_not_taken_up_again(pool: Pool, family: Family):
+    await pool.execute("update families set cancelled_at = now() where root = $1", family.root)
+    await pool.execute(
+        "with gone as (delete from runs where id = $1 returning *) insert into runs_done (id, tenant, namespace,"
+        " name, version, program, status, revision, seq, priority, retention, input, started_by, created_at,"
+        " ended_at, resume, root, depth) select id, tenant, namespace, name, version, program, 'faulted', 1, 0, 5,"
+        " 'standard', input, 'test', now(), now(), '{}', root, depth from gone",
+        family.parent,
+    )
+    await pool.execute(
+        "insert into inbox (run, key, tenant, kind, body) values ($1, 'retry:0', $2, 'retry', '{\"actor\":\"t\"}')",
+        family.parent,
+        TENANT,
+    )
+    revived = await PostgresLedger(pool, RandomIds()).revive([family.parent])
+    assert revived.live == []
+    assert await pool.fetchval("select count(*) from inbox where kind = 'retry'") == 0
+
+
+async def test_families_without_open_runs_are_retired_and_cancelled_ones_kept(pool: Pool, family: Family):
+    rows = PostgresFamilies(pool)
+    none = UUID(int=0)
+    assert await rows.retire(none, 100) == family.root
+    assert await pool.fetchval("select count(*) from families") == 1
+    await pool.execute("delete from runs")
+    await rows.retire(none, 100)
+    assert await pool.fetchval("select count(*) from families") == 1, "touched a moment ago"
+    await pool.execute("update families set touched_at = now() - interval '2 minutes'")
+    await pool.execute("update families set cancelled_at = now() - interval '2 minutes'")
+    await rows.settle()
+    await rows.retire(none, 100)
+    assert await pool.fetchval("select settled_at is not null from families") is True
+    await pool.execute("update families set settled_at = now() - interval '91 days'")
+    await rows.retire(none, 100)
+    assert await pool.fetchval("select count(*) from families") == 0
