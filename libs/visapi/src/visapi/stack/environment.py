@@ -31,6 +31,10 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_LIFECYCLE_EVENTS",
         "VISAPI_RETENTION_DAYS",
         "VISAPI_BATCH_MAX",
+        "VISAPI_FAMILY_DEPTH_MAX",
+        "VISAPI_FAMILY_OPEN_MAX",
+        "VISAPI_TENANT_OPEN_RUNS_MAX",
+        "VISAPI_HISTORY_ITEMS_MAX",
         "VISAPI_RECORD_INPUTS",
     ),
     "pdf-worker": (
