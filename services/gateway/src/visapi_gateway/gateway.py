@@ -93,9 +93,8 @@ class Gateway:
         bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
         self._hub = LiveHub(lambda: bus.connected)
         self._keyring = KeyRing(keys, settings.key_pepper, clock)
-        accepted = AcceptLedger(pool)
-        self._accepting = Accepting(accepted, self._messages.trigger, _Meter(lifecycle.metrics))
-        self._open_runs = OpenRuns(accepted)
+        self._accepting = Accepting(AcceptLedger(pool), self._messages.trigger, _Meter(lifecycle.metrics))
+        self._open_runs = OpenRuns(AcceptLedger(pool), self._accepting.accept)
         definitions, views = Definitions(workflows, clock), RunViews(runs, payloads.unpack)
         self._jobs = BoundedJobs(lifecycle.metrics)
         checks = Checks(self._jobs)
@@ -107,8 +106,7 @@ class Gateway:
         deployed = Workflows(
             workflows, definitions, compiling, clock=clock, ids=ids, announce=self._messages.trigger
         )
-        accept, admit = self._accepting.accept, self._open_runs.admit
-        start = StartRun(definitions, checks, accept, payloads.pack, admit=admit, clock=clock, ids=ids)
+        start = StartRun(definitions, checks, self._open_runs, payloads.pack, clock=clock, ids=ids)
         retries = Retries(runs, views, deployed, pack=payloads.pack, hint=self._messages.hint)
         repeat = Repeat(start, views)
         cases = UseCases(

@@ -6,13 +6,13 @@ was accepted before is answered as before, full or not.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.telemetry.logs import get_logger
-from visapi_gateway.app.accept_trigger import NewRun
+from visapi_gateway.app.accept_trigger import NewRun, Outcome
 
 EVERY_S = 2.0
 RETRY_AFTER_S = 5
@@ -31,8 +31,9 @@ class OpenRunRows(Protocol):
 class OpenRuns:
     """See the module's docstring."""
 
-    def __init__(self, rows: OpenRunRows) -> None:
+    def __init__(self, rows: OpenRunRows, accept: Callable[[NewRun], Awaitable[Outcome]]) -> None:
         self._rows = rows
+        self._accept = accept
         self._full: Mapping[str, int] = {}
 
     async def keep_fresh(self) -> None:
@@ -44,11 +45,13 @@ class OpenRuns:
                 get_logger("open_runs").warning("open_runs_unknown", detail=str(fault))
             await asyncio.sleep(EVERY_S)
 
-    async def admit(self, run: NewRun) -> None:
-        """Raises `ProblemError` 429 for a new run of a tenant that is full."""
+    async def __call__(self, run: NewRun) -> Outcome:
+        """Accept a run. Raises `ProblemError` 429 for a new one of a tenant that is full, and what accepting
+        raises.
+        """
         most = self._full.get(run.tenant)
         if most is None or (run.key is not None and await self._rows.taken_keys([run])):
-            return
+            return await self._accept(run)
         detail = (
             f"the tenant has {most:,} open runs, as many as it may have; start more when some have ended, or "
             "raise VISAPI_TENANT_OPEN_RUNS_MAX"

@@ -53,11 +53,7 @@ class Started(msgspec.Struct, frozen=True):
 
 
 class Accept(Protocol):
-    async def __call__(self, run: NewRun) -> Outcome: ...
-
-
-class Admit(Protocol):
-    async def __call__(self, run: NewRun) -> None:
+    async def __call__(self, run: NewRun) -> Outcome:
         """Raises `ProblemError` 429 where the tenant may have no more runs."""
         ...
 
@@ -78,20 +74,11 @@ class StartRun:
     """The use case; one object per process."""
 
     def __init__(
-        self,
-        definitions: Definitions,
-        checks: Checks,
-        accept: Accept,
-        pack: Pack,
-        *,
-        admit: Admit,
-        clock: Clock,
-        ids: Ids,
+        self, definitions: Definitions, checks: Checks, accept: Accept, pack: Pack, *, clock: Clock, ids: Ids
     ) -> None:
         self._definitions = definitions
         self._checks = checks
         self._accept = accept
-        self._admit = admit
         self._pack = pack
         self._clock = clock
         self._ids = ids
@@ -120,7 +107,6 @@ class StartRun:
         )
         if start.rerun is not None:
             new = msgspec.structs.replace(new, audit=_audited(start.rerun, new.id))
-        await self._admit(new)
         match await self._accept(new):
             case Fresh():
                 return Started(new.id, _pending(new, raw), replayed=False)
