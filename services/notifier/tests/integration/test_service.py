@@ -237,10 +237,10 @@ async def test_failures_are_answered_as_the_specification_says(
     url = "https://partner.example/"
     cases: list[tuple[str, Any, str, int]] = [
         ("notify.webhook", {"url": url, "secret": SECRET}, "communication", 503),
-        ("notify.webhook", {"url": "http://169.254.169.254/latest/"}, "authorization", 403),
-        ("notify.webhook", {"url": "http://[::ffff:10.0.0.1]/"}, "authorization", 403),
-        ("http.request", {"method": "get", "endpoint": "HTTP://127.0.0.1:1/"}, "authorization", 403),
-        ("http.request", {"method": "get", "endpoint": "gopher://x/"}, "authorization", 403),
+        ("notify.webhook", {"url": "http://169.254.169.254/latest/"}, "authorization", 421),
+        ("notify.webhook", {"url": "http://[::ffff:10.0.0.1]/"}, "authorization", 421),
+        ("http.request", {"method": "get", "endpoint": "HTTP://127.0.0.1:1/"}, "authorization", 421),
+        ("http.request", {"method": "get", "endpoint": "gopher://x/"}, "validation", 400),
         ("notify.email", {"to": "a@example.com\r\nBcc: all@x.example", "text": "x"}, "validation", 400),
         (
             "notify.email",

@@ -21,6 +21,9 @@ from visapi_common.core.egress_policy import EgressPolicy, EgressRefused, Route,
 FRESH = "visapi.fresh_connection"
 """Request extension: never on a kept-alive connection, whose death in use would be ambiguous."""
 
+HEADERS = "visapi.headers"
+"""Response extension: all headers as they came, `Location` included."""
+
 SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
@@ -63,11 +66,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         pool = self._pools[(route.mapped, FRESH in request.extensions)]
         with _httpx_errors():
             answer = await pool.handle_async_request(_core_request(request, route, asked.host))
+        extensions = cast(dict[str, Any], answer.extensions)  # pyright: ignore[reportUnknownMemberType]
+        # httpx reads the Location of every redirect, followed or not, and raises what is none of its errors.
         return httpx.Response(
             status_code=answer.status,
-            headers=answer.headers,
+            headers=[(name, value) for name, value in answer.headers if name.lower() != b"location"],
             stream=_ResponseStream(answer),
-            extensions=cast(dict[str, Any], answer.extensions),  # pyright: ignore[reportUnknownMemberType]
+            extensions={**extensions, HEADERS: answer.headers},
         )
 
     async def aclose(self) -> None:

@@ -62,7 +62,8 @@ class EgressDialer:
                 return await _connect(address, port, timeout_s)
             except OSError as error:
                 failure = error
-        raise TransientFault(f"{host}:{port} cannot be reached: {failure or 'no address'}") from failure
+        reason = (failure.strerror or type(failure).__name__) if failure else "no address"
+        raise TransientFault(f"{host} cannot be reached: {reason}") from failure
 
     async def open_connection(
         self, host: str, port: int, *, trusted: bool = False, timeout_s: float = CONNECT_TIMEOUT_S

@@ -6,52 +6,64 @@ the effect may have happened and `UnknownFault` says so.
 
 import asyncio
 import ssl
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 
 import httpcore
 import httpx
 
-from visapi_common.adapters.egress import FRESH
-from visapi_common.core.egress_policy import EgressRefused, parse_url
+from visapi_common.adapters.egress import FRESH, HEADERS
+from visapi_common.adapters.egress_decoding import BodyDecoder
+from visapi_common.core.egress_policy import EgressRefused, MalformedRedirect, MalformedUrl, parse_url
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
 from visapi_common.core.outbound import Inbound, Outbound
-
-RATIO_MAX = 100
-RATIO_FREE_BYTES = 1024 * 1024
-"""Below this size the ratio is not looked at: small repetitive answers compress very well."""
-REDIRECTS_MAX = 5
 
 _PORTABLE = frozenset({"accept", "accept-language", "content-type", "content-encoding", "user-agent"})
 """Headers that follow a redirect to another origin; every other one may be a credential."""
 
 
-async def exchange(client: httpx.AsyncClient, outbound: Outbound) -> Inbound:
-    """Send, and read the answer; redirects are checked hop by hop.
+class MalformedAnswer(PermanentFault):
+    """The receiver answered what is no HTTP, or leads nowhere."""
 
-    Raises `EgressRefused`, `TransientFault` or `PermanentFault` when nothing left the process, and
-    `UnknownFault` when the receiver may have acted.
+
+async def exchange(client: httpx.AsyncClient, outbound: Outbound) -> Inbound:
+    """Send, and read the answer; redirects are checked hop by hop, all within `timeout_s`.
+
+    Raises `EgressRefused`, `TransientFault` or `PermanentFault` when nothing left the process,
+    `MalformedAnswer` when the receiver answered and nothing follows from it, and `UnknownFault` when the
+    receiver may have acted.
     """
+    ends = asyncio.get_running_loop().time() + outbound.timeout_s
+    seen = {(outbound.method, outbound.url)}
     hops = 0
     while True:
-        inbound = await _one(client, outbound, left_before=hops > 0)
+        left_s = max(0.001, ends - asyncio.get_running_loop().time())
+        inbound = await _one(client, replace(outbound, timeout_s=left_s), left_before=hops > 0)
         location = inbound.header("location")
-        if hops >= outbound.redirects or inbound.status not in (301, 302, 303, 307, 308) or not location:
+        if not outbound.redirects or inbound.status not in (301, 302, 303, 307, 308) or not location:
             return inbound
+        if hops >= outbound.redirects:
+            raise MalformedAnswer(f"{_what(outbound)} was redirected more than {outbound.redirects} times")
         hops += 1
         outbound = _redirected(outbound, inbound, location)
+        if (outbound.method, outbound.url) in seen:
+            raise MalformedAnswer(f"{_what(outbound)} was redirected in a circle")
+        seen.add((outbound.method, outbound.url))
 
 
 def _redirected(outbound: Outbound, inbound: Inbound, location: str) -> Outbound:
-    url = str(httpx.URL(outbound.url).join(location))
-    before, after = parse_url(outbound.url), parse_url(url)
+    before = parse_url(outbound.url)
+    try:
+        url = str(httpx.URL(outbound.url).join(location))
+        after = parse_url(url)
+    except (MalformedUrl, httpx.InvalidURL, ValueError) as error:
+        raise MalformedRedirect(f"{_what(outbound)} was redirected to what is no URL") from error
     if before.scheme == "https" and after.scheme == "http":
-        raise EgressRefused(f"the redirect to {after.origin} would leave TLS; it is refused", "redirect")
+        detail = "the redirect would leave TLS; it is refused"
+        raise EgressRefused(detail, "redirect", internal=after.origin)
     if outbound.certificate is not None and before != after:
-        raise EgressRefused(
-            f"the redirect to {after.origin} would show it the client certificate; it is refused", "redirect"
-        )
+        detail = "the redirect would show another origin the client certificate; it is refused"
+        raise EgressRefused(detail, "redirect", internal=after.origin)
     headers = list(outbound.headers)
     method, body = outbound.method, outbound.body
     if inbound.status == 303 or (inbound.status in (301, 302) and method == "POST"):
@@ -65,18 +77,45 @@ def _redirected(outbound: Outbound, inbound: Inbound, location: str) -> Outbound
 async def _one(client: httpx.AsyncClient, outbound: Outbound, *, left_before: bool) -> Inbound:
     parse_url(outbound.url)
     sent = _Sent(left=left_before)
-    request = _request(client, outbound, sent)
     try:
         async with asyncio.timeout(outbound.timeout_s):
-            response = await client.send(request, stream=True)
             try:
-                body, cut = await _body(response, outbound.body_max_bytes)
-            finally:
-                await response.aclose()
+                return await _send(client, outbound, sent)
+            except (httpx.RemoteProtocolError, httpx.NetworkError):
+                if not (outbound.repeatable and sent.on_kept_connection):
+                    raise
+            # The receiver had closed the connection that was kept: nothing was answered on it.
+            return await _send(client, replace(outbound, fresh_connection=True), sent)
     except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, TimeoutError) as error:
         raise _fault(error, outbound, sent) from error
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
-    return Inbound(response.status_code, headers, body, outbound.url, cut)
+
+
+async def _send(client: httpx.AsyncClient, outbound: Outbound, sent: "_Sent") -> Inbound:
+    response = await client.send(_request(client, outbound, sent), stream=True)
+    decoder = BodyDecoder(response.headers.get("content-encoding", ""), outbound.body_max_bytes)
+    try:
+        async for chunk in response.aiter_raw():
+            decoder.feed(chunk)
+            if decoder.cut:
+                break
+        else:
+            decoder.end()
+    except (httpx.RemoteProtocolError, httpx.NetworkError, httpx.StreamError):
+        decoder.cut = "the connection broke before the end of the body"
+    finally:
+        await response.aclose()
+    headers = [(name.decode("latin-1"), _header_text(value)) for name, value in response.extensions[HEADERS]]
+    return Inbound(
+        response.status_code, headers, bytes(decoder.body), outbound.url, decoder.cut, decoder.coding
+    )
+
+
+def _header_text(value: bytes) -> str:
+    """UTF-8, as most who send more than ASCII mean it; else Latin-1, as it once was (RFC 9110, 5.5)."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 class _Sent:
@@ -85,9 +124,20 @@ class _Sent:
     def __init__(self, *, left: bool) -> None:
         self._left_before = left
         self.left = left
+        self._connected = False
+        self._answered = False
+
+    @property
+    def on_kept_connection(self) -> bool:
+        """The request went over a connection that an earlier one had opened, and no answer began."""
+        return self.left and not self._connected and not self._answered
 
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
-        if event.endswith("send_request_headers.started"):
+        if event.endswith("connect_tcp.started"):
+            self._connected = True
+        elif event.endswith("receive_response_headers.complete"):
+            self._answered = True
+        elif event.endswith("send_request_headers.started"):
             self.left = True
         elif event.endswith("send_request_headers.failed") and isinstance(
             info.get("exception"), httpcore.LocalProtocolError
@@ -109,7 +159,7 @@ def _request(client: httpx.AsyncClient, outbound: Outbound, sent: _Sent) -> http
             extensions=extensions,
         )
     except (httpx.InvalidURL, ValueError) as error:
-        raise PermanentFault(f"{_what(outbound)} cannot be sent: {error}") from error
+        raise MalformedUrl(f"{_what(outbound)} cannot be sent: {error}") from error
 
 
 def _what(outbound: Outbound) -> str:
@@ -117,9 +167,11 @@ def _what(outbound: Outbound) -> str:
 
 
 def _fault(error: Exception, outbound: Outbound, sent: _Sent) -> Exception:
-    what = f"{_what(outbound)}: {type(error).__name__}: {error}"
+    what = f"{_what(outbound)}: {type(error).__name__}{_said(error)}"
     if _refuses_certificate(error):
         return PermanentFault(f"{what}; the receiver wants another client certificate")
+    if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" not in str(error):
+        return MalformedAnswer(f"{_what(outbound)} was answered with what is no HTTP")
     if sent.left:
         return UnknownFault(f"{what}; the receiver may have acted")
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
@@ -127,6 +179,13 @@ def _fault(error: Exception, outbound: Outbound, sent: _Sent) -> Exception:
     if _caused_by(error, ssl.SSLCertVerificationError):
         return PermanentFault(f"{what}; the receiver's certificate is not trusted")
     return TransientFault(f"{what}; nothing was sent")
+
+
+def _said(error: Exception) -> str:
+    """What the error says, but for addresses: those inside a network are nobody else's business."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not _caused_by(error, ssl.SSLError):
+        return ""
+    return f": {error}" if str(error) else ""
 
 
 _CERTIFICATE_ALERTS = (
@@ -154,48 +213,3 @@ def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-async def _body(response: httpx.Response, limit: int) -> tuple[bytes, str | None]:
-    decoder = _Decoder(response.headers.get("content-encoding", ""), limit)
-    async for chunk in response.aiter_raw():
-        decoder.feed(chunk)
-        if decoder.cut:
-            break
-    return bytes(decoder.body), decoder.cut
-
-
-class _Decoder:
-    """Decompresses gzip and deflate without ever holding more than the limit."""
-
-    def __init__(self, encoding: str, limit: int) -> None:
-        self.body = bytearray()
-        self.cut: str | None = None
-        self._limit = limit
-        self._read = 0
-        self._zlib: zlib._Decompress | None = None  # pyright: ignore[reportPrivateUsage]
-        name = encoding.strip().lower()
-        if name in ("gzip", "x-gzip"):
-            self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        elif name == "deflate":
-            self._zlib = zlib.decompressobj()
-        elif name not in ("", "identity"):
-            self.cut = f"the content encoding {name[:40]!r} was not asked for"
-
-    def feed(self, chunk: bytes) -> None:
-        """Take in one raw chunk; sets `cut` when the answer must not be read further."""
-        self._read += len(chunk)
-        if self.cut:
-            return
-        if self._zlib is not None:
-            try:
-                chunk = self._zlib.decompress(chunk, self._limit + 1 - len(self.body))
-            except zlib.error as error:
-                self.cut = f"the compressed body is broken: {error}"
-                return
-        room = self._limit - len(self.body)
-        self.body += chunk[:room]
-        if len(chunk) > room:
-            self.cut = f"the body is larger than {self._limit} bytes"
-        elif len(self.body) > RATIO_FREE_BYTES and len(self.body) > RATIO_MAX * self._read:
-            self.cut = f"the body expands more than {RATIO_MAX} times"

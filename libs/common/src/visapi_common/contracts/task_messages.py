@@ -50,6 +50,9 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """The subject for the `TaskResult`."""
     on_uncertain: OnUncertain = OnUncertain.HOLD
     deadline: datetime | None = None
+    """When the earliest timeout around the task ends it."""
+    own_deadline: datetime | None = None
+    """When the timeout of the task itself ends it: until then the definition lets the task take."""
     trace: str | None = None
     v: int = msgspec.field(default_factory=written_version)
 

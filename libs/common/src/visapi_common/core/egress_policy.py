@@ -39,13 +39,29 @@ _NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)\Z")
 
 
 class EgressRefused(PermanentFault):
-    """The guard refused a destination; nothing was sent. `reason` is a bounded word for metrics."""
+    """The guard refused a destination; nothing was sent. `reason` is a bounded word for metrics.
+
+    The text may be told to whoever asked; `internal` is for the operator's log only.
+    """
 
     def __init__(
-        self, detail: str, reason: Literal["scheme", "port", "address", "host", "redirect"] = "host"
+        self,
+        detail: str,
+        reason: Literal["scheme", "port", "address", "host", "redirect"] = "host",
+        *,
+        internal: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
+        self.internal = internal
+
+
+class MalformedUrl(EgressRefused):
+    """The text is no URL that could be called, whatever the policy."""
+
+
+class MalformedRedirect(MalformedUrl):
+    """The receiver answered with a redirect to what is no URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,63 +90,68 @@ class Route:
 
 
 def normalise_host(host: str) -> str:
-    """Lower case, IDNA (UTS 46), no trailing dot. Raises `EgressRefused` for what is no host.
+    """Lower case, IDNA (UTS 46), no trailing dot. Raises `MalformedUrl` for what is no host.
 
     Addresses written as one number, in octal, in hexadecimal or with missing parts are refused:
     resolvers read them in different ways.
     """
     bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     if "%" in bare:
-        raise EgressRefused(f"the host {host!r} has a zone or an escape; write a plain host name or address")
+        raise MalformedUrl(f"the host {host!r} has a zone or an escape; write a plain host name or address")
     if ":" in bare:
         address = parse_address(bare)
         if address is None:
-            raise EgressRefused(f"the host {host!r} is not an IPv6 address")
+            raise MalformedUrl(f"the host {host!r} is not an IPv6 address")
         return str(address)
     try:
         name = bare if bare.isascii() else idna.encode(bare, uts46=True, transitional=False).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:
-        raise EgressRefused(f"the host {host!r} is not a valid internationalised name") from error
+        raise MalformedUrl(f"the host {host!r} is not a valid internationalised name") from error
     name = name.lower().removesuffix(".")
     labels = name.split(".")
     if _NUMBER.match(labels[-1]):
         address = parse_address(name)
         if address is None:
-            raise EgressRefused(f"the host {host!r} is a number; write IPv4 addresses as four decimal parts")
+            raise MalformedUrl(f"the host {host!r} is a number; write IPv4 addresses as four decimal parts")
         return str(address)
     if len(name) > 253 or not all(_LABEL.match(label) for label in labels):
-        raise EgressRefused(f"the host {host!r} is not a valid host name")
+        raise MalformedUrl(f"the host {host!r} is not a valid host name")
+    if "xn--" in name:
+        try:
+            idna.decode(name)
+        except (idna.IDNAError, UnicodeError) as error:
+            raise MalformedUrl(f"the host {host!r} is not a valid internationalised name") from error
     return name
 
 
 def target_of(scheme: str, host: str, port: int | None) -> Target:
-    """A checked target from the parts of a URL. Raises `EgressRefused`."""
+    """A checked target from the parts of a URL. Raises `MalformedUrl`."""
     lowered = scheme.lower()
     if lowered not in DEFAULT_PORTS:
-        raise EgressRefused(f"the scheme {scheme!r} is not allowed; use http or https", "scheme")
+        raise MalformedUrl(f"the scheme {scheme!r} is not allowed; use http or https", "scheme")
     chosen = DEFAULT_PORTS[lowered] if port is None else port
     if not 0 < chosen < 65536:
-        raise EgressRefused(f"the port {chosen} is not a port", "port")
+        raise MalformedUrl(f"the port {chosen} is not a port", "port")
     return Target(lowered, normalise_host(host), chosen)
 
 
 def parse_url(url: str) -> Target:
-    """The target of an absolute URL. Raises `EgressRefused` saying what is wrong with it."""
+    """The target of an absolute URL. Raises `MalformedUrl` saying what is wrong with it."""
     if len(url) > URL_MAX:
-        raise EgressRefused(f"the URL is longer than {URL_MAX} characters")
+        raise MalformedUrl(f"the URL is longer than {URL_MAX} characters")
     if any(character <= " " or character in "\\\x7f" or 0x80 <= ord(character) < 0xA1 for character in url):
-        raise EgressRefused("the URL contains a space, a control character or a backslash; encode it")
+        raise MalformedUrl("the URL contains a space, a control character or a backslash; encode it")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise EgressRefused(f"the URL cannot be read: {error}") from error
+        raise MalformedUrl(f"the URL cannot be read: {error}") from error
     if "@" in parts.netloc:
-        raise EgressRefused("the URL carries credentials; send them as a header instead")
+        raise MalformedUrl("the URL carries credentials; send them as a header instead")
     if "[" in parts.netloc and (host is None or ":" not in host):
-        raise EgressRefused("only IPv6 addresses stand in brackets")
+        raise MalformedUrl("only IPv6 addresses stand in brackets")
     if not host:
-        raise EgressRefused("the URL has no host; write it whole, such as https://example.com/path")
+        raise MalformedUrl("the URL has no host; write it whole, such as https://example.com/path")
     return target_of(parts.scheme, host, port)
 
 
@@ -148,7 +169,9 @@ class EgressPolicy:
             if source == target:
                 return Route(replacement, mapped=True)
         if target.port in BLOCKED_PORTS and not self.allows_host(target.host, target.port):
-            raise EgressRefused(f"port {target.port} of {target.host} is not for HTTP; it is refused", "port")
+            raise EgressRefused(
+                "the destination's port is not for HTTP; it is refused", "port", internal=target.origin
+            )
         return Route(target, mapped=False)
 
     def allows_host(self, host: str, port: int) -> bool:
@@ -159,11 +182,16 @@ class EgressPolicy:
         """The parsed address when it may be dialled. Raises `EgressRefused` with the reason."""
         parsed = parse_address(address)
         if parsed is None:
-            raise EgressRefused(f"{host} resolved to {address!r}, which is not an address")
-        if reason := refusal(parsed, self.networks):
             raise EgressRefused(
-                f"{host} is at {parsed}, which is {reason}; VISAPI_EGRESS_ALLOW can open it",
+                "the destination has no address", internal=f"{host} resolved to {address!r}, which is none"
+            )
+        if reason := refusal(parsed, self.networks):
+            # What a name stands for inside a network is nobody else's business.
+            kind = reason.partition(" (")[0]
+            raise EgressRefused(
+                f"the destination is not public ({kind}); the operator can open it with VISAPI_EGRESS_ALLOW",
                 "address",
+                internal=f"{host} is at {parsed}, which is {reason}",
             )
         return parsed
 

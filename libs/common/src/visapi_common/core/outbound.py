@@ -29,17 +29,21 @@ class Outbound:
     fresh_connection: bool = False
     body_max_bytes: int = RESPONSE_MAX_BYTES
     certificate: ClientCertificate | None = None
+    repeatable: bool = False
+    """Sending it twice does no harm: once more when a kept connection turns out to be closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """An answer, decompressed. `cut` says why the body is incomplete, when it is."""
+    """An answer, without the content codings that are known. `cut` says why a body is incomplete."""
 
     status: int
     headers: Sequence[tuple[str, str]]
     body: bytes
     url: str
     cut: str | None = None
+    coding: str | None = None
+    """The content codings that were left on the body, because one of them is unknown."""
 
     def header(self, name: str) -> str | None:
         """The first value of a header, whatever its case."""

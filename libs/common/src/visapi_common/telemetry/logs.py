@@ -5,7 +5,9 @@ Records of the standard library's loggers (nats, uvicorn, asyncio) take the same
 
 import logging
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
 import msgspec
@@ -15,6 +17,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 from visapi_common.core.redact import redact
 from visapi_common.telemetry import propagation
 
+_HIDE: ContextVar[Callable[[Any], Any] | None] = ContextVar("hide", default=None)
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 _NOISY = ("httpx", "httpcore", "nats", "uvicorn.access", "opentelemetry", "asyncio", "PIL")
@@ -60,6 +63,16 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return cast("FilteringBoundLogger", structlog.get_logger(part=name))
 
 
+@contextmanager
+def hiding(hide: Callable[[Any], Any]) -> Generator[None]:
+    """Pass every record written inside the block through `hide`: it knows secrets by their values."""
+    token = _HIDE.set(hide)
+    try:
+        yield
+    finally:
+        _HIDE.reset(token)
+
+
 def log_context(**ids: Any) -> AbstractContextManager[Any]:
     """Put ids (run, task, request_id …) on every record written inside the block."""
     return structlog.contextvars.bound_contextvars(**ids)
@@ -88,7 +101,14 @@ def _named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return cast("EventDict", redact(dict(event)))
+    plain = cast("dict[str, Any]", redact(dict(event)))
+    hide = _HIDE.get()
+    return plain if hide is None else {name: hide(_as_data(value)) for name, value in plain.items()}
+
+
+def _as_data(value: Any) -> Any:
+    """A value as it will be written."""
+    return value if isinstance(value, str) else msgspec.json.decode(msgspec.json.encode(value, enc_hook=repr))
 
 
 def _encode(event: Any, **_options: Any) -> str:

@@ -59,10 +59,10 @@ class Attempts:
         # What is claimed never runs twice, however often it is delivered: its claim decides.
         if deliveries > outcomes.MAX_DELIVERIES and not function.claims:
             self._answers.dead_letter("poison", f"delivered {deliveries} times", message)
-            poison = outcomes.poison(function.spec.effect, deliveries)
+            poison = outcomes.poison(function.unanswered, deliveries)
             return await self._failed(task, poison, started_at, span)
         if message.deadline is not None and message.deadline <= started_at:
-            late = outcomes.too_late(function.spec.effect, begun=deliveries > 1)
+            late = outcomes.too_late(function.unanswered, begun=deliveries > 1)
             return await self._failed(task, late, started_at, span)
         if function.claims:
             verdict = await self._claims.ask(message)
@@ -96,7 +96,7 @@ class Attempts:
         if message.deadline is not None:
             limit_s = min(limit_s, (message.deadline - datetime.now(UTC)).total_seconds())
         if limit_s <= 0:
-            return outcomes.too_late(function.spec.effect, begun=True)
+            return outcomes.too_late(function.unanswered, begun=True)
         scope = asyncio.timeout(limit_s)
         try:
             async with scope:
@@ -106,7 +106,7 @@ class Attempts:
             raise
         except Exception as error:  # noqa: BLE001 (a handler may raise anything; the task must be answered)
             if isinstance(error, TimeoutError) and scope.expired():
-                return outcomes.timed_out(function.spec.effect, limit_s)
+                return outcomes.timed_out(function.unanswered, limit_s)
             return self._failure(error, function.spec.effect)
 
     async def _call(self, function: Function, value: Any, context: TaskContext, ends: float) -> Written:
@@ -136,7 +136,7 @@ class Attempts:
         try:
             output = await self._answers.pack(task.message, written.raw)
         except Exception as error:  # noqa: BLE001 (the effect has happened; the task must be answered)
-            failure = outcomes.happened(self._failure(error, EffectClass.KEYED), function.spec.effect)
+            failure = outcomes.happened(self._failure(error, EffectClass.KEYED), function.unanswered)
             return await self._failed(task, failure, started_at, span)
         await self._answers.completed(task.message, output, started_at, read=written.read)
         task.delivery.ack()

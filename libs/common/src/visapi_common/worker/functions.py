@@ -44,6 +44,7 @@ class Function:
         *,
         local: int,
         claims: bool,
+        ledger: bool = False,
         shape: type | None = None,
     ) -> None:
         self.spec = spec
@@ -51,6 +52,12 @@ class Function:
         """Tasks at once in this process."""
         self.claims = claims and spec.effect is EffectClass.ONCE
         """Whether the orchestrator is asked before each start (DESIGN 3.6)."""
+        self.unanswered = EffectClass.KEYED if ledger else spec.effect
+        """The class that decides when the kit itself ends a task, because of time or poison.
+
+        A function with a ledger of its own knows there what it began, and holds it when it is asked
+        for again; so the kit's answer is definite.
+        """
         self._handler = handler
         self._shape = shape
         parameters = list(inspect.signature(handler).parameters)

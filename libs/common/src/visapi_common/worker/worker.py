@@ -67,13 +67,15 @@ class Worker:
         input_schema: dict[str, Any] | None = None,
         output_schema: dict[str, Any] | None = None,
         claims: bool = True,
+        ledger: bool = False,
         shape: type | None = None,
     ) -> Callable[[H], H]:
         """Serve the decorated function under `name`.
 
         It takes the input and, when it has a second parameter, a `TaskContext`. `concurrency`
         bounds the tasks in work over all replicas, `local` those in this process (the same when
-        unset). `claims=False` is for a *once* function that keeps a ledger of its own. `shape` is
+        unset). `claims=False` is for a *once* function that knows by itself whether it was started before;
+        with `ledger` it also holds what is uncertain by itself. `shape` is
         what is announced of the input where the function reads it by itself, as plain data.
         """
 
@@ -91,7 +93,7 @@ class Worker:
             if name in self._functions:
                 raise ValueError(f"the function {name} is registered twice")
             self._functions[name] = Function(
-                spec, handler, local=local or concurrency, claims=claims, shape=shape
+                spec, handler, local=local or concurrency, claims=claims, ledger=ledger, shape=shape
             )
             return handler
 

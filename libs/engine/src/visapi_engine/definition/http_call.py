@@ -4,7 +4,8 @@ The endpoint becomes one text, or a text and a policy; output and redirect keep 
 worker.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 from visapi_engine.definition.authentication import read_authentication
 from visapi_engine.definition.build import Build
@@ -17,6 +18,7 @@ from visapi_engine.definition.uri_templates import uri_template
 _KEYS = ("method", "endpoint", "headers", "body", "query", "output", "redirect")
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 _OUTPUTS = ("content", "response", "raw")
+_SCALARS = (str, int, float, bool)
 
 
 class HttpCall(NamedTuple):
@@ -38,9 +40,9 @@ def compile_http(build: Build, value: Any, at: str, names: frozenset[str]) -> Ht
         fields["method"] = _method(build, given["method"], join(at, "method"), names)
     if "endpoint" in given:
         fields["endpoint"], scheme = endpoint(build, given["endpoint"], join(at, "endpoint"), names)
-    for key, kinds in (("headers", (str,)), ("query", (str, int, float, bool))):
+    for key, check in (("headers", _check_header), ("query", _check_parameter)):
         if key in given:
-            _check_mapping(build, given[key], join(at, key), key, kinds)
+            _check_mapping(build, given[key], join(at, key), key, check)
             fields[key] = template(build, given[key], join(at, key), names)
     if "body" in given:
         fields["body"] = template(build, given["body"], join(at, "body"), names)
@@ -92,10 +94,34 @@ def _uri(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
     return uri_template(build, text, at, names)
 
 
-def _check_mapping(build: Build, value: Any, at: str, what: str, kinds: tuple[type, ...]) -> None:
+Check = Callable[[Build, Any, str], None]
+
+
+def _check_mapping(build: Build, value: Any, at: str, what: str, check: Check) -> None:
     if is_wrapped(value):
         return
     given = as_object(build.findings, value, at, f"`{what}`")
     for key, inner in (given or {}).items():
-        if not isinstance(inner, kinds):
-            build.findings.error(join(at, key), f"a value of `{what}` must be text, found {kind(inner)}")
+        check(build, inner, join(at, key))
+
+
+def _check_header(build: Build, value: Any, at: str) -> None:
+    """A text; null leaves the header out."""
+    if value is not None and not isinstance(value, str):
+        build.findings.error(at, f"a value of `headers` must be text, found {kind(value)}")
+
+
+def _check_parameter(build: Build, value: Any, at: str) -> None:
+    """A scalar, or a list of scalars, which repeats the parameter; null leaves it out."""
+    if isinstance(value, list):
+        for index, item in enumerate(cast("list[Any]", value)):
+            if not isinstance(item, _SCALARS):
+                build.findings.error(
+                    join(at, str(index)),
+                    f"an item of a list in `query` must be a text, a number or a boolean, found {kind(item)}",
+                )
+    elif value is not None and not isinstance(value, _SCALARS):
+        build.findings.error(
+            at,
+            f"a value of `query` must be a text, a number, a boolean or a list of them, found {kind(value)}",
+        )

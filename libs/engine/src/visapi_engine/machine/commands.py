@@ -12,7 +12,8 @@ class CallTask(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
 
     `arguments` is JSON. The effect key comes from `path` and `repetition` alone: another attempt has the
     same. `repetition` counts how often a retried block has completed the task to do it again after all.
-    `deadline_ms` is when the innermost timeout around the task ends it, in Unix milliseconds.
+    `deadline_ms` is when the earliest timeout around the task ends it, `own_deadline_ms` when the timeout
+    of the task itself does; both in Unix milliseconds.
     """
 
     path: str
@@ -25,6 +26,7 @@ class CallTask(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
     function_version: str | None = None
     deadline_ms: int | None = None
     repetition: int = 0
+    own_deadline_ms: int | None = None
 
 
 class HoldTask(msgspec.Struct, frozen=True, tag="hold", omit_defaults=True):

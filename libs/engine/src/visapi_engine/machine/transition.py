@@ -12,6 +12,7 @@ import msgspec
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus, TaskRef
 from visapi_common.core.secret_handles import nested
+from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import ExtendNode, Node
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine import history, paths
@@ -162,6 +163,19 @@ class Transition:
             if isinstance(frame, TryFrame) and frame.attempt_at is not None:
                 limits.append(frame.attempt_at)
         return min(limits, default=None)
+
+    def own_deadline_ms(self, path: str) -> int | None:
+        """When the task's own timeout ends it.
+
+        The call of a reusable function stands around the function's task, which has its pointer and `/call`.
+        """
+        for around, frame in self.enclosing(path):
+            if frame.timeout_at is not None:
+                return frame.timeout_at
+            pointer = self.node_at(around).pointer
+            if frame.parent not in self.frames or pointer != join(self.node_at(frame.parent).pointer, "call"):
+                return None
+        return None
 
     def enter(self, pointer: str, parent: Task, visit: int, raw: Any) -> None:
         """Put a child of an open task on the agenda, in the `visit`-th round of its list."""

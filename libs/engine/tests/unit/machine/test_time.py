@@ -105,6 +105,34 @@ do: [{block: {timeout: {after: PT10S}, do: [{slow: {timeout: {after: PT20S}, cal
     assert run.calls[0].deadline_ms == NOON + 10_000
 
 
+def test_a_call_knows_its_own_timeout_beside_the_earliest_around_it() -> None:
+    run = Session("""
+timeout: {after: PT30S}
+do: [{own: {timeout: {after: PT20S}, call: acme.slow}}]
+""")
+    run.start()
+    assert (run.calls[0].own_deadline_ms, run.calls[0].deadline_ms) == (NOON + 20_000, NOON + 20_000)
+
+
+def test_a_timeout_of_the_block_or_of_the_workflow_is_not_the_calls_own() -> None:
+    run = Session("""
+timeout: {after: PT30S}
+do: [{block: {timeout: {after: PT10S}, do: [{slow: {call: acme.slow}}]}}]
+""")
+    run.start()
+    assert (run.calls[0].own_deadline_ms, run.calls[0].deadline_ms) == (None, NOON + 10_000)
+
+
+@pytest.mark.parametrize("arguments", ["", ", with: {a: 1}"])
+def test_the_timeout_of_a_reusable_functions_call_is_its_tasks_own(arguments: str) -> None:
+    run = Session(f"""
+use: {{functions: {{slow: {{call: acme.slow, with: {{}}}}}}}}
+do: [{{own: {{timeout: {{after: PT40S}}, call: slow{arguments}}}}}]
+""")
+    run.start()
+    assert run.calls[0].own_deadline_ms == NOON + 40_000
+
+
 def test_a_wait_in_a_retried_block_waits_again() -> None:
     run = Session("""
 do:

@@ -34,16 +34,27 @@ class SmtpRelay:
         self._places = asyncio.Semaphore(CONNECTIONS_MAX)
         self._idle: list[aiosmtplib.SMTP] = []
 
-    async def send(self, mail: Mail) -> str:
-        """Hand over one message; returns the relay's answer. Raises the three faults."""
-        async with self._places:
+    async def send(self, mail: Mail, limit_s: float = _FINAL_ANSWER_S, *, chosen: bool = False) -> str:
+        """Hand over one message within `limit_s`; returns the relay's answer. Raises the three faults.
+
+        Unless the time was `chosen`, what comes before the message has a shorter time of its own.
+        """
+        patience = _Patience(limit_s, quiet_s=limit_s if chosen else self._timeout_s)
+        try:
+            async with asyncio.timeout(patience.left_s):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise TransientFault("the mail relay's connections are all in use") from error
+        try:
             with_kept = bool(self._idle)
             try:
-                return await self._send(mail, self._idle.pop() if with_kept else None)
+                return await self._send(mail, self._idle.pop() if with_kept else None, patience)
             except TransientFault:
                 if not with_kept:
                     raise
-            return await self._send(mail, None)
+            return await self._send(mail, None, patience)
+        finally:
+            self._places.release()
 
     async def close(self) -> None:
         """Say goodbye on every kept connection."""
@@ -51,16 +62,16 @@ class SmtpRelay:
         for client in idle:
             await _quit(client)
 
-    async def _send(self, mail: Mail, kept: aiosmtplib.SMTP | None) -> str:
-        async with _definite(f"the mail relay {self._relay.host}"):
-            async with asyncio.timeout(self._timeout_s):
+    async def _send(self, mail: Mail, kept: aiosmtplib.SMTP | None, patience: "_Patience") -> str:
+        async with _definite():
+            async with asyncio.timeout(patience.quiet_s):
                 client = kept or await self._connect()
         healthy = False
         try:
-            async with _definite(f"the mail relay {self._relay.host}"):
-                async with asyncio.timeout(self._timeout_s):
+            async with _definite():
+                async with asyncio.timeout(patience.quiet_s):
                     await self._envelope(client, mail)
-            answer = await self._content(client, mail)
+            answer = await self._content(client, mail, patience.left_s)
             healthy = True
             return answer
         finally:
@@ -100,12 +111,12 @@ class SmtpRelay:
                 await client.ehlo()
                 encrypted = True
             elif relay.starttls == "required":
-                raise PermanentFault(f"{relay.host} offers no STARTTLS, and starttls=required asks for it")
+                raise PermanentFault("the mail relay offers no STARTTLS, and starttls=required asks for it")
         if relay.user is None:
             return
         if not encrypted and relay.starttls != "off":
             raise PermanentFault(
-                f"{relay.host} offers no encryption for the password; starttls=off sends it in the clear"
+                "the mail relay offers no encryption for the password; starttls=off sends it in the clear"
             )
         await client.login(relay.user, relay.password)
 
@@ -124,7 +135,7 @@ class SmtpRelay:
         if start.code != 354:
             raise aiosmtplib.SMTPDataError(start.code, start.message)
 
-    async def _content(self, client: aiosmtplib.SMTP, mail: Mail) -> str:
+    async def _content(self, client: aiosmtplib.SMTP, mail: Mail, answer_s: float) -> str:
         protocol = client.protocol
         if protocol is None:
             raise TransientFault("the mail relay closed the connection before the message")
@@ -132,14 +143,30 @@ class SmtpRelay:
         body = b"." + body if body.startswith(b".") else body
         try:
             protocol.write(body.replace(b"\r\n.", b"\r\n..") + b".\r\n")
-            answer = await protocol.read_response(timeout=_FINAL_ANSWER_S)
+            answer = await protocol.read_response(timeout=answer_s)
         except (aiosmtplib.SMTPException, OSError) as error:
             raise UnknownFault(
-                f"the mail relay did not answer after the message: {error}; it may have been sent"
+                f"no answer of the mail relay to the message ({type(error).__name__}); it may have been sent"
             ) from error
         if answer.code == 250:
             return f"{answer.code} {answer.message}"
         raise _refused(answer.code, answer.message)
+
+
+class _Patience:
+    """How long a transaction may take, and its relay may be silent before the message."""
+
+    def __init__(self, limit_s: float, *, quiet_s: float) -> None:
+        self._ends = asyncio.get_running_loop().time() + limit_s
+        self._quiet_s = quiet_s
+
+    @property
+    def left_s(self) -> float:
+        return max(0.001, self._ends - asyncio.get_running_loop().time())
+
+    @property
+    def quiet_s(self) -> float:
+        return min(self._quiet_s, self.left_s)
 
 
 def _refused(code: int, message: str) -> Exception:
@@ -149,8 +176,12 @@ def _refused(code: int, message: str) -> Exception:
 
 
 @asynccontextmanager
-async def _definite(where: str) -> AsyncGenerator[None]:
-    """Translate what goes wrong before the message's end: nothing was sent."""
+async def _definite() -> AsyncGenerator[None]:
+    """Translate what goes wrong before the message's end: nothing was sent.
+
+    Neither the relay's host nor its address is told: they are the operator's.
+    """
+    where = "the mail relay"
     try:
         yield
     except aiosmtplib.SMTPAuthenticationError as error:
@@ -158,7 +189,10 @@ async def _definite(where: str) -> AsyncGenerator[None]:
     except aiosmtplib.SMTPResponseException as error:
         raise _refused(error.code, error.message) from error
     except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-        raise TransientFault(f"{where} failed before the message: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise TransientFault(
+            f"{where} failed before the message: {reason or type(error).__name__}"
+        ) from error
     except ValueError as error:
         raise PermanentFault(f"{where}: the envelope cannot be sent: {error}") from error
 

@@ -31,6 +31,7 @@ class World:
         self.templates = TemplateProcess()
         self.slack_base_url = settings.slack_base_url
         self.slack_token = settings.slack_token
+        self.credentials = [text for text in (settings.slack_token, relay and relay.password) if text]
         self._policy = policy
         self._client = open_client(policy)
 

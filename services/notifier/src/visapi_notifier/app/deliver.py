@@ -6,7 +6,7 @@ over, knows that the effect may have happened, and holds it unless repeating is 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.worker.faults import Postponed, TaskFault
 from visapi_notifier.app.leases import Lease, LeaseKeeper
+from visapi_notifier.app.serving import hidden_error
 from visapi_notifier.core import delivery
 from visapi_notifier.core.delivery import (
     Again,
@@ -33,12 +34,14 @@ from visapi_notifier.core.delivery import (
     Start,
     Verdict,
 )
-from visapi_notifier.core.reading import Reading, communication
+from visapi_notifier.core.masking import Mask
+from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, communication
 
 LEDGER_RETRY_S = 1.0
 RECORDING_S = 5.0
 """How long recording an outcome is tried; afterwards the answer goes out without it."""
-TRY_S_MIN = 0.5
+ANSWER_S = 0.05
+"""How long before a task's time is over the notifier gives up, so that its answer still counts."""
 
 
 class Clock(Protocol):
@@ -63,18 +66,28 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Time:
+    """What a try may take. `chosen`: by the task's own timeout, which takes the place of every default."""
+
+    limit_s: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
-    """What a function wants done. `attempt(timeout_s)` is one try; it raises faults.
+    """What a function wants done. `attempt(time)` is one try; it raises faults.
 
     `keyed` says that the receiver recognises a repetition; `recorded` is false for requests
-    without any effect, which need no ledger.
+    without any effect, which need no ledger. `mask` knows the secrets that must not come back.
     """
 
     channel: str
-    attempt: Callable[[float], Awaitable[Reading]]
+    attempt: Callable[[Time], Awaitable[Reading]]
     keyed: bool = False
     recorded: bool = True
     timeout_s: float = 30.0
+    """Of a try, where the task has no timeout of its own."""
+    mask: Mask = field(default_factory=Mask)
 
 
 class Deliverer:
@@ -107,9 +120,7 @@ class Deliverer:
         Raises `TaskFault` (it did not happen), `UnknownFault` (held) or `Postponed`.
         """
         if not effect.recorded:
-            ended = await self._tries(message, effect, lease=None, repeatable=True)
-            assert ended is not None, "without a lease none can be lost"
-            return self._answer(message, effect, ended)
+            return self._answer(message, effect, await self.read(message, effect))
         repeatable = effect.keyed or message.on_uncertain is OnUncertain.RETRY
         owner = self._unused.pop(message.effect_key, None) or self._new_owner()
         start = Start(message, repeatable, owner)
@@ -139,6 +150,12 @@ class Deliverer:
             case Held():
                 raise self._held(effect, message, "it was started before and its outcome is unknown")
 
+    async def read(self, message: TaskMessage, effect: Effect) -> Ended:
+        """How a request without any effect ended: whatever went wrong, it is no unknown outcome."""
+        ended = await self._tries(message, effect, lease=None, repeatable=True)
+        assert ended is not None, "without a lease none can be lost"
+        return ended
+
     async def _tries(
         self, message: TaskMessage, effect: Effect, *, lease: Lease | None, repeatable: bool
     ) -> Ended | None:
@@ -152,7 +169,8 @@ class Deliverer:
             after = await self._one_try(message, effect, repeatable=repeatable, tries=tries)
             if isinstance(after, Ended):
                 return after
-            if self._clock.monotonic() + after.delay_s > give_up:
+            late = after.delay_s >= self._time(message, effect).limit_s
+            if late or self._clock.monotonic() + after.delay_s > give_up:
                 return after.otherwise
             await asyncio.sleep(after.delay_s)
 
@@ -163,27 +181,64 @@ class Deliverer:
             tries, base_s=delivery.BACKOFF_BASE_S, cap_s=delivery.BACKOFF_CAP_S, draw=self._draw()
         )
         began = self._clock.monotonic()
+        time = self._time(message, effect)
+        if time.limit_s <= 0:
+            return delivery.out_of_time(None, repeatable=repeatable)
         try:
-            reading = await effect.attempt(self._time_left(message, effect))
+            reading = await self._hidden(effect.mask, await effect.attempt(time))
         except Fault as fault:
             if isinstance(fault, EgressRefused):
                 self.note_refusal(fault)
-            return delivery.after_fault(fault, repeatable=repeatable, backoff_s=backoff_s)
+            if self._time(message, effect).limit_s <= 0:
+                return delivery.out_of_time(fault, repeatable=repeatable)
+            return self._masked(
+                effect, delivery.after_fault(fault, repeatable=repeatable, backoff_s=backoff_s)
+            )
+        except Exception as bug:  # noqa: BLE001 (whatever it is, what was begun must be recorded and answered)
+            self._log.error("attempt_failed", exc_info=bug)
+            return delivery.after_bug(bug, repeatable=repeatable)
         finally:
             self._metrics.delivery_seconds.labels(channel=effect.channel).observe(
                 self._clock.monotonic() - began
             )
         return delivery.after_reading(reading, repeatable=repeatable, backoff_s=backoff_s)
 
-    def note_refusal(self, refused: EgressRefused) -> None:
-        """Count what the egress guard refused."""
-        self._metrics.egress_refused.labels(reason=refused.reason).inc()
+    async def _hidden(self, mask: Mask, reading: Reading) -> Reading:
+        """The reading without secrets, and such that it can be recorded. Large ones take a while."""
+        match reading:
+            case Sent(output):
+                hidden = await asyncio.to_thread(mask.hide, output) if mask.used else output
+                msgspec.json.encode(hidden)
+                return Sent(hidden)
+            case Refused(error, advice):
+                return Refused(hidden_error(error, mask), advice)
+            case Unclear(detail):
+                return Unclear(mask.hide(detail))
 
-    def _time_left(self, message: TaskMessage, effect: Effect) -> float:
-        if message.deadline is None:
-            return effect.timeout_s
-        left_s = (message.deadline - self._clock.now()).total_seconds() - TRY_S_MIN
-        return max(TRY_S_MIN, min(effect.timeout_s, left_s))
+    def _masked(self, effect: Effect, after: Ended | Again) -> Ended | Again:
+        if isinstance(after, Again):
+            return replace(after, otherwise=self._without_secrets(effect, after.otherwise))
+        return self._without_secrets(effect, after)
+
+    def _without_secrets(self, effect: Effect, ended: Ended) -> Ended:
+        error = None if ended.error is None else hidden_error(ended.error, effect.mask)
+        return replace(ended, error=error)
+
+    def note_refusal(self, refused: EgressRefused) -> None:
+        """Count what the egress guard refused, and tell the operator where it would have gone."""
+        self._metrics.egress_refused.labels(reason=refused.reason).inc()
+        if refused.internal:
+            self._log.warning("egress_refused", reason=refused.reason, destination=refused.internal)
+
+    def _time(self, message: TaskMessage, effect: Effect) -> Time:
+        """What is left: of the task's own timeout, else of the default; never more than of any around it."""
+        now = self._clock.now()
+        limit_s = effect.timeout_s
+        if message.own_deadline is not None:
+            limit_s = (message.own_deadline - now).total_seconds() - ANSWER_S
+        if message.deadline is not None:
+            limit_s = min(limit_s, (message.deadline - now).total_seconds() - ANSWER_S)
+        return Time(limit_s, chosen=message.own_deadline is not None)
 
     async def _record(self, start: Start, ended: Ended) -> None:
         record = _encode_record(ended)
@@ -213,18 +268,16 @@ class Deliverer:
             self._count(effect, "sent")
             return ended.output
         assert ended.error is not None
-        if ended.state is DeliveryState.UNCERTAIN:
+        if ended.state is DeliveryState.UNCERTAIN and not ended.out_of_time:
             raise self._held(effect, message, ended.error.detail or "")
-        self._count(effect, "failed")
+        self._count(effect, "uncertain" if ended.state is DeliveryState.UNCERTAIN else "failed")
         raise TaskFault(ended.error)
 
     def _held(self, effect: Effect, message: TaskMessage, detail: str) -> UnknownFault:
         self._count(effect, "uncertain")
         self._metrics.uncertain_held.labels(function=message.function).inc()
         self._log.warning("held", channel=effect.channel, attempt=message.attempt, detail=detail)
-        return UnknownFault(
-            f"{effect.channel}: {detail}; decide with POST /v1/runs/…/resolve whether it happened"
-        )
+        return UnknownFault(f"{effect.channel}: {detail}; decide whether it happened (`visapi run resolve`)")
 
     def _count(self, effect: Effect, outcome: str) -> None:
         self._metrics.deliveries.labels(channel=effect.channel, outcome=outcome).inc()

@@ -11,28 +11,30 @@ from visapi_common.core.errors import PermanentFault
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.worker.context import TaskContext
 from visapi_common.worker.worker import Worker
-from visapi_notifier.app.deliver import Clock, Deliverer, Effect
+from visapi_notifier.app.deliver import Clock, Deliverer, Effect, Time
 from visapi_notifier.app.http_functions import HttpFunctions, read_input
 from visapi_notifier.app.refusals import refused_early
 from visapi_notifier.app.secrets import Secrets
+from visapi_notifier.app.serving import served
 from visapi_notifier.core.channels import email, slack, webhook
 from visapi_notifier.core.channels.email import EmailInput, File, Mail
 from visapi_notifier.core.channels.http import HttpInput
 from visapi_notifier.core.channels.slack import SlackInput
 from visapi_notifier.core.channels.webhook import WebhookInput
 from visapi_notifier.core.mail_address import Mailbox
+from visapi_notifier.core.masking import Mask
 from visapi_notifier.core.openapi import OpenApiInput
 from visapi_notifier.core.reading import Reading, Sent
 
-FUNCTION_TIMEOUT_S = 200.0
-"""Above every try, the in-process retries and the relay's final answer together."""
+FUNCTION_TIMEOUT_S = 86_400.0
+"""Above every timeout that a task may choose: each try has its own limit (`deliver.py`)."""
 CONCURRENCY = 256
 LOCAL = 256
 """One tenant alone gets half of the slots; the others stay free for those who come later."""
 
 
 class MailRelay(Protocol):
-    async def send(self, mail: Mail) -> str: ...
+    async def send(self, mail: Mail, limit_s: float, *, chosen: bool = False) -> str: ...
 
 
 class Artifacts(Protocol):
@@ -54,6 +56,11 @@ class Outside(Protocol):
     def artifacts(self) -> Artifacts | None: ...
     @property
     def templates(self) -> Templates: ...
+    @property
+    def credentials(self) -> Sequence[str]:
+        """The operator's own, which no answer may bring to a tenant."""
+        ...
+
     @property
     def slack_base_url(self) -> str: ...
     @property
@@ -77,34 +84,41 @@ class Functions:
     def register(self, worker: Worker) -> None:
         """Serve all of them. They keep their own ledger, so the orchestrator's claim is not used."""
         serve = partial(
-            worker.function, timeout_s=FUNCTION_TIMEOUT_S, concurrency=CONCURRENCY, local=LOCAL, claims=False
+            worker.function,
+            timeout_s=FUNCTION_TIMEOUT_S,
+            concurrency=CONCURRENCY,
+            local=LOCAL,
+            claims=False,
+            ledger=True,
         )
-        serve("notify.email", effect="once", shape=EmailInput)(self.send_email)
-        serve("notify.webhook", effect="keyed", shape=WebhookInput)(self.call_webhook)
-        serve("notify.slack", effect="once", shape=SlackInput)(self.post_to_slack)
-        serve("http.request", effect="once", shape=HttpInput)(self._http.request_http)
-        serve("openapi.request", effect="once", shape=OpenApiInput)(self._http.request_openapi)
+        own = Mask()
+        own.add(self._outside.credentials)
+        serve("notify.email", effect="once", shape=EmailInput)(served(self.send_email, own))
+        serve("notify.webhook", effect="keyed", shape=WebhookInput)(served(self.call_webhook, own))
+        serve("notify.slack", effect="once", shape=SlackInput)(served(self.post_to_slack, own))
+        serve("http.request", effect="once", shape=HttpInput)(served(self._http.request_http, own))
+        serve("openapi.request", effect="once", shape=OpenApiInput)(served(self._http.request_openapi, own))
 
-    async def call_webhook(self, given: Any, task: TaskContext) -> Any:
+    async def call_webhook(self, given: Any, task: TaskContext, mask: Mask) -> Any:
         """Post a signed webhook."""
-        revealed = await self._secrets.reveal(given, task.message)
+        revealed = await self._secrets.reveal(given, task.message, mask)
         wanted: WebhookInput = read_input(revealed.value, WebhookInput)
         key = task.effect_key
         refused_early(
             self._deliverer, lambda: webhook.build_request(wanted, effect_key=key, now=self._clock.now())
         )
 
-        async def attempt(timeout_s: float) -> Reading:
+        async def attempt(time: Time) -> Reading:
             outbound = webhook.build_request(wanted, effect_key=key, now=self._clock.now())
-            inbound = await self._outside.exchange(replace(outbound, timeout_s=timeout_s))
-            return webhook.read_response(inbound, effect_key=key, now=self._clock.now())
+            inbound = await self._outside.exchange(replace(outbound, timeout_s=time.limit_s))
+            return webhook.read_response(inbound, effect_key=key, now=self._clock.now(), mask=mask)
 
-        effect = Effect("webhook", attempt, keyed=True, timeout_s=webhook.TIMEOUT_S)
-        return await self._deliverer.deliver(task.message, revealed.guarded(effect))
+        effect = Effect("webhook", attempt, keyed=True, timeout_s=webhook.TIMEOUT_S, mask=mask)
+        return await self._deliverer.deliver(task.message, effect)
 
-    async def post_to_slack(self, given: Any, task: TaskContext) -> Any:
+    async def post_to_slack(self, given: Any, task: TaskContext, mask: Mask) -> Any:
         """Post a message to Slack."""
-        revealed = await self._secrets.reveal(given, task.message)
+        revealed = await self._secrets.reveal(given, task.message, mask)
         wanted: SlackInput = read_input(revealed.value, SlackInput)
         outside = self._outside
         outbound = refused_early(
@@ -112,27 +126,28 @@ class Functions:
             lambda: slack.build_request(wanted, base_url=outside.slack_base_url, token=outside.slack_token),
         )
 
-        async def attempt(timeout_s: float) -> Reading:
-            inbound = await outside.exchange(replace(outbound, timeout_s=timeout_s))
-            return slack.read_response(wanted, inbound, now=self._clock.now())
+        async def attempt(time: Time) -> Reading:
+            inbound = await outside.exchange(replace(outbound, timeout_s=time.limit_s))
+            return slack.read_response(wanted, inbound, now=self._clock.now(), mask=mask)
 
-        effect = Effect("slack", attempt, timeout_s=slack.TIMEOUT_S)
-        return await self._deliverer.deliver(task.message, revealed.guarded(effect))
+        effect = Effect("slack", attempt, timeout_s=slack.TIMEOUT_S, mask=mask)
+        return await self._deliverer.deliver(task.message, effect)
 
-    async def send_email(self, given: Any, task: TaskContext) -> Any:
+    async def send_email(self, given: Any, task: TaskContext, mask: Mask) -> Any:
         """Send a mail."""
-        revealed = await self._secrets.reveal(given, task.message)
+        revealed = await self._secrets.reveal(given, task.message, mask)
         wanted: EmailInput = read_input(revealed.value, EmailInput)
         relay = self._outside.relay
         if relay is None:
             raise PermanentFault("no mail relay is configured; set VISAPI_SMTP_URL for the notifier")
         mail = await self._mail(wanted, task)
 
-        async def attempt(_timeout_s: float) -> Reading:
-            answer = await relay.send(mail)
+        async def attempt(time: Time) -> Reading:
+            answer = await relay.send(mail, time.limit_s, chosen=time.chosen)
             return Sent({"message_id": mail.message_id, "accepted": list(mail.recipients), "relay": answer})
 
-        return await self._deliverer.deliver(task.message, revealed.guarded(Effect("email", attempt)))
+        effect = Effect("email", attempt, timeout_s=email.TIMEOUT_S, mask=mask)
+        return await self._deliverer.deliver(task.message, effect)
 
     async def _mail(self, wanted: EmailInput, task: TaskContext) -> Mail:
         if wanted.sources:

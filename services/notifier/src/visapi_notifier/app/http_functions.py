@@ -15,14 +15,15 @@ from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.worker.context import ReadOnly, TaskContext
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.app.authentication import Authenticator
-from visapi_notifier.app.deliver import Clock, Deliverer, Effect
+from visapi_notifier.app.deliver import Clock, Deliverer, Effect, Time
 from visapi_notifier.app.refusals import refused_early
 from visapi_notifier.app.secrets import Revealed, Secrets
 from visapi_notifier.core.channels import http
 from visapi_notifier.core.channels.http import Authentication, Endpoint, HttpInput
+from visapi_notifier.core.masking import Mask
 from visapi_notifier.core.oauth import TokenRefused
 from visapi_notifier.core.openapi import OpenApiInput, plan_call
-from visapi_notifier.core.reading import Reading, Refused, communication
+from visapi_notifier.core.reading import Reading, Refused, Sent, communication
 
 DOCUMENT_KEPT_S = 300.0
 DOCUMENTS_MAX = 100
@@ -52,33 +53,33 @@ class HttpFunctions:
         self._clock = clock
         self._kept: dict[tuple[str, str], tuple[Mapping[str, Any], float]] = {}
 
-    async def request_http(self, wanted: Any, task: TaskContext) -> Any:
+    async def request_http(self, wanted: Any, task: TaskContext, mask: Mask) -> Any:
         """Make an HTTP request."""
-        revealed = await self._secrets.reveal(wanted, task.message)
-        return await self._call(read_input(revealed.value, HttpInput), revealed, task.message)
+        revealed = await self._secrets.reveal(wanted, task.message, mask)
+        return await self._call(read_input(revealed.value, HttpInput), revealed, task.message, mask)
 
-    async def request_openapi(self, wanted: Any, task: TaskContext) -> Any:
+    async def request_openapi(self, wanted: Any, task: TaskContext, mask: Mask) -> Any:
         """Call an operation that an OpenAPI document describes."""
-        revealed = await self._secrets.reveal(wanted, task.message)
+        revealed = await self._secrets.reveal(wanted, task.message, mask)
         asked = read_input(revealed.value, OpenApiInput)
         endpoint = asked.document if isinstance(asked.document, Endpoint) else Endpoint(asked.document)
-        document = await self._document(endpoint, revealed, task.message)
+        document = await self._document(endpoint, revealed, task.message, mask)
         planned = plan_call(document, asked, url=endpoint.uri)
-        return await self._call(planned, revealed, task.message)
+        return await self._call(planned, revealed, task.message, mask)
 
-    async def _call(self, wanted: HttpInput, revealed: Revealed, message: TaskMessage) -> Any:
+    async def _call(self, wanted: HttpInput, revealed: Revealed, message: TaskMessage, mask: Mask) -> Any:
         outbound = self._outbound(wanted, revealed)
         kind = http.effect_of(wanted)
         policy = _policy(wanted)
 
-        async def attempt(timeout_s: float) -> Reading:
+        async def attempt(time: Time) -> Reading:
             try:
                 inbound = await self._authenticator.exchange(
-                    message.tenant, policy, replace(outbound, timeout_s=timeout_s)
+                    message.tenant, policy, replace(outbound, timeout_s=time.limit_s), mask
                 )
             except TokenRefused as refused:
                 return Refused(standard_error("authentication", 401, title="No token", detail=str(refused)))
-            return http.read_response(wanted, outbound, inbound, now=self._clock.now())
+            return http.read_response(wanted, outbound, inbound, now=self._clock.now(), mask=mask)
 
         effect = Effect(
             "http",
@@ -86,8 +87,9 @@ class HttpFunctions:
             keyed=kind is not http.Effect.ONCE,
             recorded=kind is not http.Effect.NONE,
             timeout_s=http.TIMEOUT_S,
+            mask=mask,
         )
-        output = await self._deliverer.deliver(message, revealed.guarded(effect))
+        output = await self._deliverer.deliver(message, effect)
         return output if effect.recorded else ReadOnly(output)
 
     def _outbound(self, wanted: HttpInput, revealed: Revealed) -> Outbound:
@@ -97,7 +99,7 @@ class HttpFunctions:
         return outbound
 
     async def _document(
-        self, endpoint: Endpoint, revealed: Revealed, message: TaskMessage
+        self, endpoint: Endpoint, revealed: Revealed, message: TaskMessage, mask: Mask
     ) -> Mapping[str, Any]:
         """The document, read at most every five minutes. Raises `TaskFault`."""
         key = (message.tenant, endpoint.uri)
@@ -106,16 +108,27 @@ class HttpFunctions:
             return known[0]
         asked = HttpInput(method="get", endpoint=endpoint, redirect=True)
         outbound = self._outbound(asked, revealed)
-        try:
-            inbound = await self._authenticator.exchange(message.tenant, _policy(asked), outbound)
-        except TokenRefused as refused:
-            error = standard_error("authentication", 401, title="No token", detail=str(refused))
-            raise TaskFault(error) from refused
-        document = self._read(inbound)
+        found: list[Mapping[str, Any]] = []
+
+        async def attempt(time: Time) -> Reading:
+            timed = replace(outbound, timeout_s=time.limit_s)
+            try:
+                inbound = await self._authenticator.exchange(message.tenant, _policy(asked), timed, mask)
+                found.append(self._read(inbound))
+            except TokenRefused as refused:
+                return Refused(standard_error("authentication", 401, title="No token", detail=str(refused)))
+            except TaskFault as unusable:
+                return Refused(unusable.error)
+            return Sent(None)
+
+        effect = Effect("http", attempt, recorded=False, timeout_s=http.TIMEOUT_S, mask=mask)
+        ended = await self._deliverer.read(message, effect)
+        if ended.error is not None:
+            raise TaskFault(ended.error)
         if len(self._kept) >= DOCUMENTS_MAX:
             self._kept.clear()
-        self._kept[key] = (document, self._clock.monotonic() + DOCUMENT_KEPT_S)
-        return document
+        self._kept[key] = (found[-1], self._clock.monotonic() + DOCUMENT_KEPT_S)
+        return found[-1]
 
     def _read(self, inbound: Inbound) -> Mapping[str, Any]:
         where = f"the OpenAPI document at {urlsplit(inbound.url)._replace(query='').geturl()}"

@@ -1,20 +1,15 @@
 """Opens the secrets and makes the links that the input of a call names, and keeps them to ourselves."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
-
-import msgspec
 
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.approvals import link_named, revealed_links
-from visapi_common.core.errors import Fault
 from visapi_common.core.secret_handles import Path, run_key
 from visapi_common.worker.faults import TaskFault
-from visapi_notifier.app.deliver import Effect
 from visapi_notifier.core import revealing
-from visapi_notifier.core.reading import Reading, Refused, Sent
+from visapi_notifier.core.masking import Mask
 from visapi_notifier.core.revealing import NotAllowed, Opened
 
 
@@ -25,14 +20,11 @@ class SecretRows(Protocol):
 
 
 class Revealed:
-    """An input with its secrets and links, and what it takes to keep them to ourselves."""
+    """An input with its secrets and links in place of their handles."""
 
-    def __init__(self, value: Any, secrets: Mapping[str, Opened], links: Sequence[str] = ()) -> None:
+    def __init__(self, value: Any, secrets: Mapping[str, Opened]) -> None:
         self.value = value
         self._secrets = secrets
-        # A receiver may repeat a link in another spelling; its key has none.
-        keys = [link.rpartition(".")[2] for link in links]
-        self._hidden = revealing.texts_of([*(opened.value for opened in secrets.values()), *links, *keys])
 
     def check_destination(self, host: str, port: int) -> None:
         """Raises `TaskFault` for a secret that may not be sent there."""
@@ -40,31 +32,6 @@ class Revealed:
             revealing.check_hosts(self._secrets, host, port)
         except NotAllowed as refused:
             raise TaskFault(refused.error) from refused
-
-    def guarded(self, effect: Effect) -> Effect:
-        """The effect, its outcome and what is said of its failure without secrets."""
-        if not self._hidden:
-            return effect
-        attempt = effect.attempt
-
-        async def hidden(timeout_s: float) -> Reading:
-            try:
-                return self._hide(await attempt(timeout_s))
-            except Fault as fault:
-                fault.args = tuple(revealing.hide(list(fault.args), self._hidden))
-                raise
-
-        return replace(effect, attempt=hidden)
-
-    def _hide(self, reading: Reading) -> Reading:
-        match reading:
-            case Sent(output):
-                return Sent(revealing.hide(output, self._hidden))
-            case Refused(error, advice):
-                plain = revealing.hide(msgspec.to_builtins(error), self._hidden)
-                return Refused(msgspec.convert(plain, type(error)), advice)
-            case _:
-                return reading
 
 
 class Secrets:
@@ -77,8 +44,11 @@ class Secrets:
         self._handle_secret = handle_secret
         self._public_url = public_url
 
-    async def reveal(self, value: Any, message: TaskMessage) -> Revealed:
-        """Raises `TaskFault` (authorization, 403) for a secret that is not there, and the ledger's faults."""
+    async def reveal(self, value: Any, message: TaskMessage, mask: Mask | None = None) -> Revealed:
+        """What is revealed is added to `mask` first.
+
+        Raises `TaskFault` (authorization, 403) for a secret that is not there, and the ledger's faults.
+        """
         if self._handle_secret is None:
             return Revealed(value, {})
         key = run_key(self._handle_secret, message.run)
@@ -88,10 +58,13 @@ class Secrets:
         links = self._links(key, message.tenant, paths)
         try:
             opened = await self._opened(message.tenant, {path[0] for path in paths - links.keys()})
+            # A receiver may repeat a link in another spelling; its key has none.
+            keys = [link.rpartition(".")[2] for link in links.values()]
+            (mask or Mask()).add([*(secret.value for secret in opened.values()), *links.values(), *keys])
             values = links | {path: revealing.member(path, opened) for path in paths - links.keys()}
         except NotAllowed as refused:
             raise TaskFault(refused.error) from refused
-        return Revealed(revealing.reveal(value, key, values), opened, list(links.values()))
+        return Revealed(revealing.reveal(value, key, values), opened)
 
     def _links(self, key: bytes, tenant: str, paths: Collection[Path]) -> dict[Path, str]:
         """The links of approvals among what is named. Raises `TaskFault` where nobody knows their origin."""

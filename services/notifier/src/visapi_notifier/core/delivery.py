@@ -12,7 +12,7 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.contracts.task_messages import TaskMessage
-from visapi_common.core.egress_policy import EgressRefused
+from visapi_common.core.egress_policy import EgressRefused, MalformedRedirect, MalformedUrl
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, communication
 
@@ -22,6 +22,8 @@ LEASE_MARGIN_S = 1.0
 """A lease not confirmed for `LEASE_S - LEASE_MARGIN_S` is treated as lost: nothing is sent under it."""
 IN_PROCESS_S = 10.0
 """In-process retries end after this (DESIGN 3.7); beyond it a workflow's `try` decides."""
+REFUSED_STATUS = 421
+"""Of what the egress guard refuses: "Misdirected Request" (RFC 9110 section 15.5.20)."""
 BACKOFF_BASE_S = 0.2
 BACKOFF_CAP_S = 4.0
 
@@ -92,6 +94,8 @@ class Ended:
     state: DeliveryState
     output: Any = None
     error: WorkflowError | None = None
+    out_of_time: bool = False
+    """The task's own time ended it: the answer is a timeout, whatever the record says of the effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +128,40 @@ def after_fault(fault: Fault, *, repeatable: bool, backoff_s: float) -> Ended | 
             return Again(max(advice or 0.0, backoff_s), ended)
         case UnknownFault():
             return _unclear(str(fault), repeatable=repeatable)
-        case EgressRefused():
-            error = standard_error("authorization", 403, title="Destination refused", detail=str(fault))
+        case MalformedRedirect():
+            return Ended(DeliveryState.FAILED, error=communication(502, "Malformed answer", str(fault)))
+        case MalformedUrl():
+            error = standard_error("validation", 400, title="Malformed URL", detail=str(fault))
             return Ended(DeliveryState.FAILED, error=error)
+        case EgressRefused():
+            return Ended(DeliveryState.FAILED, error=destination_refused(fault))
         case _:
             return Ended(DeliveryState.FAILED, error=communication(502, "Not deliverable", str(fault)))
 
 
+def destination_refused(refused: EgressRefused) -> WorkflowError:
+    """The egress guard's refusal, with a status that no receiver's answer and no missing secret has."""
+    return standard_error("authorization", REFUSED_STATUS, title="Destination refused", detail=str(refused))
+
+
+def out_of_time(fault: Fault | None, *, repeatable: bool) -> Ended:
+    """The task's time is over. The effect may have happened where `fault` cannot tell."""
+    error = standard_error(
+        "timeout", 408, title="Timeout", detail="the receiver did not answer within the task's timeout"
+    )
+    unclear = isinstance(fault, UnknownFault) and not repeatable
+    state = DeliveryState.UNCERTAIN if unclear else DeliveryState.FAILED
+    return Ended(state, error=error, out_of_time=True)
+
+
+def after_bug(bug: Exception, *, repeatable: bool) -> Ended:
+    """A mistake of ours between the request and the record: the effect may have happened."""
+    detail = f"the notifier's function raised {type(bug).__name__}; its log has the traceback"
+    state = DeliveryState.FAILED if repeatable else DeliveryState.UNCERTAIN
+    return Ended(state, error=standard_error("runtime", 500, title="Function failed", detail=detail))
+
+
 def _unclear(detail: str, *, repeatable: bool) -> Ended:
-    error = communication(504, "Outcome unknown", detail)
     if repeatable:
-        return Ended(DeliveryState.FAILED, error=error)
-    return Ended(DeliveryState.UNCERTAIN, error=error)
+        return Ended(DeliveryState.FAILED, error=communication(504, "No answer", detail))
+    return Ended(DeliveryState.UNCERTAIN, error=communication(504, "Outcome unknown", detail))

@@ -19,11 +19,13 @@ _OURS = frozenset(
 def checked_headers(headers: Mapping[str, object], *, reserved: str | None = None) -> list[tuple[str, str]]:
     """The headers as pairs. Raises `ProblemError` naming every header that cannot be sent.
 
-    `reserved` is a prefix of names that the channel itself sets.
+    A header without a value (null) is left out. `reserved` is a prefix of names that the channel itself sets.
     """
     errors: list[FieldError] = []
     pairs: list[tuple[str, str]] = []
     for name, value in headers.items():
+        if value is None:
+            continue
         pointer = "/headers/" + name.replace("~", "~0").replace("/", "~1")
         text = value if isinstance(value, str) else _shown(value)
         if not _NAME.match(name):

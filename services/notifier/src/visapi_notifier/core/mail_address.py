@@ -11,6 +11,7 @@ import idna
 from visapi_common.core.errors import ProblemError
 
 RECIPIENTS_MAX = 100
+_SHOWN_MAX = 320
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
@@ -73,7 +74,9 @@ def one_line(text: str, pointer: str) -> str:
 
 
 def _bad(text: str, pointer: str) -> ProblemError:
+    # Whole or not at all: of half a secret nobody would know that it is one.
+    shown = repr(text) if len(text) <= _SHOWN_MAX else "this"
     return ProblemError(
         "invalid_input",
-        f"{pointer}: {text[:120]!r} is not one mail address; write ada@example.com or Ada <ada@example.com>",
+        f"{pointer}: {shown} is not one mail address; write ada@example.com or Ada <ada@example.com>",
     )

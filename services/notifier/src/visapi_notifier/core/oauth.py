@@ -12,21 +12,23 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
 from visapi_common.core.outbound import Inbound, Outbound
+from visapi_notifier.core.masking import NOTHING, Mask
 
 Grant = Literal[
     "client_credentials", "password", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"
 ]
-TIMEOUT_S = 15.0
+TIMEOUT_S = 30.0
 DISCOVERY = "/.well-known/openid-configuration"
+LIFETIME_MAX_S = 86_400 * 365
 LIFETIME_S = 300.0
 """Of a token whose issuer does not say."""
 _JWT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ANSWER_MAX = 256 * 1024
 _JWT_LIFETIME_S = 60
-
-_read = Reader(dict[str, Any])
+SAID_MAX = 300
+_read = Reader(dict[str, Any], depth_max=VALUE_DEPTH_MAX, bytes_max=2 * _ANSWER_MAX, nul=True)
 
 
 class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -187,19 +189,22 @@ def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def read_token(policy: Policy, inbound: Inbound) -> Token:
+def read_token(policy: Policy, inbound: Inbound, mask: Mask = NOTHING) -> Token:
     """The token of an answer. Raises `TokenRefused`; the text holds no credential."""
     read = _read(inbound.body)
-    given = {} if isinstance(read, Unreadable) else read
+    given: dict[str, Any] = {} if isinstance(read, Unreadable) else read
     value = given.get("access_token")
     if inbound.status != 200 or not isinstance(value, str) or not value:
         said = ": ".join(str(given[key]) for key in ("error", "error_description") if key in given)
-        raise TokenRefused(f"{inbound.url} answered {inbound.status}" + (f" ({said[:300]})" if said else ""))
+        shown = f" ({mask.cut(said, SAID_MAX)})" if said else ""
+        raise TokenRefused(f"{inbound.url} answered {inbound.status}{shown}")
     issuer = _issuer(value)
     if policy.issuers and issuer is not None and issuer not in policy.issuers:
-        raise TokenRefused(f"the token's issuer {issuer!r} is not among the policy's issuers")
+        raise TokenRefused("the token's issuer is not among the policy's issuers")
     lasts = given.get("expires_in")
-    seconds = float(lasts) if isinstance(lasts, int | float) and lasts > 0 else LIFETIME_S
+    seconds = (
+        float(min(lasts, LIFETIME_MAX_S)) if isinstance(lasts, int | float) and lasts > 0 else LIFETIME_S
+    )
     kind = given.get("token_type")
     named = kind.capitalize() if isinstance(kind, str) and kind.lower() == "bearer" else kind
     return Token(value, named if isinstance(named, str) and named else "Bearer", seconds)

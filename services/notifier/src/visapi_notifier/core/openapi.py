@@ -26,7 +26,7 @@ class OpenApiInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     document: str | Endpoint
     operation_id: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     authentication: Authentication | None = None
     output: Literal["content", "response", "raw"] = "content"
     redirect: bool = False
@@ -57,10 +57,12 @@ def plan_call(document: Mapping[str, Any], wanted: OpenApiInput, *, url: str) ->
     """The HTTP call of an operation; `url` is where the document came from. Raises `ProblemError`."""
     operation = find_operation(document, wanted.operation_id)
     call = _Call()
-    left = dict(wanted.parameters)
+    left = dict(wanted.parameters or {})
     missing: list[str] = []
     for parameter in operation.parameters:
         name = str(parameter.get("name"))
+        if left.get(name) is None and parameter.get("in") != "body":
+            left.pop(name, None)  # null is no value: the parameter is left out
         if name in left:
             _place(call, parameter, left.pop(name))
         elif parameter.get("required"):

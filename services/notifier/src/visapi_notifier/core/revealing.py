@@ -1,4 +1,4 @@
-"""Handles swapped for what they stand for in the input of a call, and that taken out of its answer. Pure."""
+"""Handles swapped for what they stand for in the input of a call. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -7,10 +7,6 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.secret_handles import Path, handles_in
-
-HIDDEN = "***"
-SHORTEST = 4
-"""Characters of a secret that is looked for in answers; a shorter one would hide ordinary text."""
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -76,7 +72,7 @@ def check_hosts(secrets: Mapping[str, Opened], host: str, port: int) -> None:
     """Whether every secret may be sent there. Raises `NotAllowed`."""
     for name, opened in secrets.items():
         if opened.hosts is not None and not any(_fits(allowed, host, port) for allowed in opened.hosts):
-            raise NotAllowed(f"the secret {name!r} may not be sent to {host}; see its hosts")
+            raise NotAllowed(f"the secret {name!r} may not be sent there; see its hosts")
 
 
 def _fits(allowed: str, host: str, port: int) -> bool:
@@ -84,29 +80,6 @@ def _fits(allowed: str, host: str, port: int) -> bool:
     if wanted_port and int(wanted_port) != port:
         return False
     return host == wanted or (wanted.startswith("*.") and host.endswith(wanted[1:]))
-
-
-def texts_of(values: Iterable[Any]) -> list[str]:
-    """The texts that must not come back, the longest first."""
-    found = {text for value in values for text in _texts(value) if len(text) >= SHORTEST}
-    return sorted(found, key=len, reverse=True)
-
-
-def hide(value: Any, hidden: list[str]) -> Any:
-    """A value with every secret text in it replaced."""
-    if not hidden:
-        return value
-    if isinstance(value, str):
-        for text in hidden:
-            value = value.replace(text, HIDDEN)
-        return value
-    if isinstance(value, dict):
-        return {
-            hide(name, hidden): hide(inner, hidden) for name, inner in cast("dict[str, Any]", value).items()
-        }
-    if isinstance(value, list):
-        return [hide(inner, hidden) for inner in cast("list[Any]", value)]
-    return value
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -54,6 +54,7 @@ def task_of(call: CallTask, arguments: Payload, facts: Facts, secret: bytes, tra
         reply=subjects.result(run),
         on_uncertain=OnUncertain(call.on_uncertain),
         deadline=_moment(call.deadline_ms),
+        own_deadline=_moment(call.own_deadline_ms),
         trace=trace,
     )
     return Outgoing(

@@ -61,6 +61,7 @@ def _issue(
             function_version=node.function_version,
             deadline_ms=tx.deadline_ms(task.path),
             repetition=retried.repetition(block, task.path),
+            own_deadline_ms=tx.own_deadline_ms(task.path),
         )
     )
 

@@ -22,7 +22,8 @@ from visapi_notifier.core.reading import Capabilities
 
 CAPABILITIES = Capabilities(idempotency="none", status="none", max_bytes=25 * 1024 * 1024)
 """25 MiB encoded is what the large mail providers take."""
-TIMEOUT_S = 30.0
+TIMEOUT_S = 180.0
+"""Of a whole transaction; relays scan a message before they answer."""
 _SUBJECT_MAX = 998
 _ATTACHMENTS_MAX = 20
 
@@ -138,7 +139,7 @@ def checked_attachments(wanted: EmailInput) -> list[tuple[str, str, str]]:
         one_line(name, f"/attachments/{index}/name")
         if "/" in name or "\\" in name or len(name) > 255:
             raise ProblemError(
-                "invalid_input", f"/attachments/{index}/name: {name[:80]!r} is not a file name"
+                "invalid_input", f"/attachments/{index}/name: not a file name of at most 255 characters"
             )
         found.append((attachment.id, name, ref.media_type if ref else ""))
     return found

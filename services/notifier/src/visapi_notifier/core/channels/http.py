@@ -16,14 +16,15 @@ from visapi_common.core.backoff import retry_after_s
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import ClientCertificate, Inbound, Outbound
+from visapi_notifier.core.answers import Unusable, content_of, shown_body
 from visapi_notifier.core.http_headers import checked_headers
+from visapi_notifier.core.masking import NOTHING, Mask
 from visapi_notifier.core.oauth import Policy
 from visapi_notifier.core.reading import Capabilities, Reading, Refused, Sent, communication
 
 CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=10 * 1024 * 1024)
 TIMEOUT_S = 30.0
 REDIRECTS_MAX = 5
-SHOWN_BYTES = 4096
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT = frozenset({"PUT", "DELETE", "TRACE"}) | _SAFE
@@ -77,8 +78,8 @@ class HttpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     method: str
     endpoint: str | Endpoint
-    headers: dict[str, Any] = {}
-    query: dict[str, Any] = {}
+    headers: dict[str, Any] | None = None
+    query: dict[str, Any] | None = None
     body: Any = None
     output: Literal["content", "response", "raw"] = "content"
     redirect: bool = False
@@ -89,7 +90,10 @@ def effect_of(wanted: HttpInput) -> Effect:
     method = wanted.method.upper()
     if method in _SAFE:
         return Effect.NONE
-    keyed = method in _IDEMPOTENT or any(name.lower() == "idempotency-key" for name in wanted.headers)
+    keyed = method in _IDEMPOTENT or any(
+        name.lower() == "idempotency-key" and value is not None
+        for name, value in (wanted.headers or {}).items()
+    )
     return Effect.KEYED if keyed else Effect.ONCE
 
 
@@ -101,9 +105,9 @@ def build_request(wanted: HttpInput) -> Outbound:
             "invalid_input", f"/method: {wanted.method!r} is not one of {', '.join(sorted(_METHODS))}"
         )
     endpoint = wanted.endpoint if isinstance(wanted.endpoint, Endpoint) else Endpoint(wanted.endpoint)
-    url = _with_query(endpoint.uri, wanted.query)
+    url = _with_query(endpoint.uri, wanted.query or {})
     parse_url(url)
-    headers = checked_headers(wanted.headers)
+    headers = checked_headers(wanted.headers or {})
     given = {name.lower(): value for name, value in headers}
     body, media_type = _body(wanted.body, given.get("content-type"))
     if body is not None and len(body) > CAPABILITIES.max_bytes:
@@ -117,7 +121,7 @@ def build_request(wanted: HttpInput) -> Outbound:
     if endpoint.authentication and "authorization" not in given:
         headers.extend(_credentials(endpoint.authentication))
     follow = REDIRECTS_MAX if wanted.redirect and method in _SAFE else 0
-    fresh = effect_of(wanted) is Effect.ONCE
+    once = effect_of(wanted) is Effect.ONCE
     return Outbound(
         method,
         url,
@@ -125,7 +129,8 @@ def build_request(wanted: HttpInput) -> Outbound:
         body,
         TIMEOUT_S,
         redirects=follow,
-        fresh_connection=fresh,
+        fresh_connection=once,
+        repeatable=not once,
         certificate=_certificate(endpoint.authentication, url),
     )
 
@@ -141,19 +146,24 @@ def _certificate(policy: Authentication | None, url: str) -> ClientCertificate |
     return ClientCertificate(given.certificate, given.key, given.password)
 
 
-def read_response(wanted: HttpInput, outbound: Outbound, inbound: Inbound, *, now: datetime) -> Reading:
+def read_response(
+    wanted: HttpInput, outbound: Outbound, inbound: Inbound, *, now: datetime, mask: Mask = NOTHING
+) -> Reading:
     """The output in the asked form; a status outside 2xx (or 3xx with `redirect`) is an error."""
+    answered = f"{outbound.method} {_bare(inbound.url)} answered {inbound.status}"
     if not 200 <= inbound.status < (400 if wanted.redirect else 300):
         advice = retry_after_s(inbound.header("retry-after"), now)
-        shown = inbound.body[:SHOWN_BYTES].decode("utf-8", "replace")
-        detail = f"{outbound.method} {_bare(inbound.url)} answered {inbound.status}"
-        return Refused(communication(inbound.status, "HTTP error", detail, {"body": shown}), advice)
+        error = communication(inbound.status, "HTTP error", answered, shown_body(inbound, mask))
+        return Refused(error, advice)
     if inbound.cut:
-        detail = f"{outbound.method} {_bare(inbound.url)} answered {inbound.status}, but {inbound.cut}"
-        return Refused(communication(502, "Unusable response", detail))
+        return Refused(communication(502, "Unusable response", f"{answered}, but {inbound.cut}"))
     if wanted.output == "raw":
-        return Sent(base64.b64encode(inbound.body).decode())
-    content = _content(inbound)
+        return Sent(base64.b64encode(mask.hide_bytes(inbound.body)).decode())
+    try:
+        content = content_of(inbound, mask)
+    except Unusable as wrong:
+        detail = f"{answered}, but {wrong}"
+        return Refused(communication(502, "Unusable response", detail, shown_body(inbound, mask)))
     return Sent(content if wanted.output == "content" else _response(outbound, inbound, content))
 
 
@@ -162,31 +172,19 @@ def _response(outbound: Outbound, inbound: Inbound, content: Any) -> dict[str, A
     shown = {
         name: value for name, value in outbound.headers if not any(word in name.lower() for word in _PRIVATE)
     }
-    headers: dict[str, str] = {}
+    headers: dict[str, Any] = {}
     for name, value in inbound.headers:
         key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+        if key == "set-cookie":
+            headers.setdefault(key, []).append(value)
+        else:
+            headers[key] = f"{headers[key]}, {value}" if key in headers else value
     return {
         "request": {"method": outbound.method, "uri": outbound.url, "headers": shown},
         "statusCode": inbound.status,
         "headers": headers,
         "content": content,
     }
-
-
-def _content(inbound: Inbound) -> Any:
-    if not inbound.body:
-        return None
-    media_type = (inbound.header("content-type") or "").split(";", 1)[0].strip().lower()
-    if media_type == "application/json" or media_type.endswith("+json"):
-        try:
-            return msgspec.json.decode(inbound.body)
-        except msgspec.DecodeError:
-            return inbound.body.decode("utf-8", "replace")
-    try:
-        return inbound.body.decode("utf-8")
-    except UnicodeDecodeError:
-        return base64.b64encode(inbound.body).decode()
 
 
 def _body(value: Any, media_type: str | None) -> tuple[bytes | None, str | None]:
@@ -212,7 +210,9 @@ def _with_query(uri: str, query: dict[str, Any]) -> str:
 
 def _pairs(values: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: [_text(item) for item in _items(value)] for name, value in values.items() if value is not None
+        name: [_text(item) for item in _items(value) if item is not None]
+        for name, value in values.items()
+        if value is not None
     }
 
 

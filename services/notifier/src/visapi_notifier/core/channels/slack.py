@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 
-from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
 from visapi_common.core.backoff import retry_after_s
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound, Outbound
+from visapi_notifier.core.masking import NOTHING, Mask
 from visapi_notifier.core.reading import (
     Capabilities,
     Reading,
@@ -22,7 +23,8 @@ from visapi_notifier.core.reading import (
 CAPABILITIES = Capabilities(idempotency="none", status="none", max_bytes=100_000)
 BLOCKS_MAX = 50
 TEXT_MAX = 40_000
-TIMEOUT_S = 15.0
+WORD_MAX = 80
+TIMEOUT_S = 30.0
 DEFAULT_RETRY_AFTER_S = 1.0
 """Slack allows about one message per second and channel."""
 
@@ -75,7 +77,7 @@ def build_request(wanted: SlackInput, *, base_url: str, token: str | None) -> Ou
     return Outbound("POST", url, headers, body, TIMEOUT_S, fresh_connection=True)
 
 
-def read_response(wanted: SlackInput, inbound: Inbound, *, now: datetime) -> Reading:
+def read_response(wanted: SlackInput, inbound: Inbound, *, now: datetime, mask: Mask = NOTHING) -> Reading:
     """Web API errors come as HTTP 200 with `ok: false`; webhook errors as a word in plain text."""
     if inbound.status == 429:
         advice = retry_after_s(inbound.header("retry-after"), now) or DEFAULT_RETRY_AFTER_S
@@ -85,12 +87,12 @@ def read_response(wanted: SlackInput, inbound: Inbound, *, now: datetime) -> Rea
     if wanted.webhook is not None:
         if inbound.status == 200:
             return Sent({"via": "webhook"})
-        word = inbound.body[:80].decode("utf-8", "replace")
+        word = mask.cut(inbound.body.decode("utf-8", "replace"), WORD_MAX)
         return Refused(_error(word, inbound.status))
-    return _read_web_api(inbound)
+    return _read_web_api(inbound, mask)
 
 
-def _read_web_api(inbound: Inbound) -> Reading:
+def _read_web_api(inbound: Inbound, mask: Mask) -> Reading:
     answer = _read(inbound.body)
     if isinstance(answer, Unreadable):
         if 200 <= inbound.status < 300:
@@ -100,8 +102,9 @@ def _read_web_api(inbound: Inbound) -> Reading:
         return Sent({"via": "chat.postMessage", "channel": answer.channel, "ts": answer.ts})
     if answer.error in _UNCLEAR:
         return Unclear(f"Slack answered {answer.error}; the message may have been posted")
+    word = mask.cut(answer.error, WORD_MAX)
     status = _STATUS_BY_ERROR.get(answer.error, 400 if inbound.status == 200 else inbound.status)
-    return Refused(_error(answer.error, status), DEFAULT_RETRY_AFTER_S if status == 429 else None)
+    return Refused(_error(word, status), DEFAULT_RETRY_AFTER_S if status == 429 else None)
 
 
 class _Answer(msgspec.Struct):
@@ -111,7 +114,7 @@ class _Answer(msgspec.Struct):
     ts: str | None = None
 
 
-_read = Reader(_Answer)
+_read = Reader(_Answer, depth_max=VALUE_DEPTH_MAX, bytes_max=16 * 1024 * 1024, nul=True)
 
 
 def _error(word: str, status: int) -> Any:

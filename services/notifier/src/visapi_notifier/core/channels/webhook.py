@@ -10,12 +10,14 @@ from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.core.http_headers import checked_headers
+from visapi_notifier.core.masking import NOTHING, Mask
 from visapi_notifier.core.reading import Capabilities, Reading, Refused, Sent, communication
 from visapi_notifier.core.webhook_signature import signature
 
 CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=1024 * 1024)
-TIMEOUT_S = 15.0
-SHOWN_BYTES = 1024
+TIMEOUT_S = 30.0
+ANSWER_MAX_BYTES = 64 * 1024
+SHOWN_CHARACTERS = 1024
 """How much of a refusal's body the workflow sees."""
 
 
@@ -24,7 +26,7 @@ class WebhookInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str
     payload: Any = None
-    headers: dict[str, Any] = {}
+    headers: dict[str, Any] | None = None
     secret: str | list[str] | None = None
 
 
@@ -47,19 +49,21 @@ def build_request(wanted: WebhookInput, *, effect_key: str, now: datetime) -> Ou
     secrets = [wanted.secret] if isinstance(wanted.secret, str) else wanted.secret or []
     if secrets:
         headers.append(("webhook-signature", signature(secrets, effect_key, timestamp_s, body)))
-    own = checked_headers(wanted.headers, reserved="webhook-")
+    own = checked_headers(wanted.headers or {}, reserved="webhook-")
     headers = [pair for pair in headers if pair[0] not in {name.lower() for name, _ in own}] + own
-    return Outbound("POST", wanted.url, headers, body, TIMEOUT_S, body_max_bytes=SHOWN_BYTES)
+    return Outbound(
+        "POST", wanted.url, headers, body, TIMEOUT_S, body_max_bytes=ANSWER_MAX_BYTES, repeatable=True
+    )
 
 
-def read_response(inbound: Inbound, *, effect_key: str, now: datetime) -> Reading:
+def read_response(inbound: Inbound, *, effect_key: str, now: datetime, mask: Mask = NOTHING) -> Reading:
     """2xx is delivered; a redirect is a failure, as Standard Webhooks says; 410 means "stop"."""
     if 200 <= inbound.status < 300:
         return Sent({"id": effect_key, "status": inbound.status})
     advice = retry_after_s(inbound.header("retry-after"), now)
     title = "Endpoint gone" if inbound.status == 410 else "Webhook refused"
     detail = f"the receiver answered {inbound.status}; 2xx is delivered, everything else is not"
-    data: dict[str, Any] = {"body": inbound.body.decode("utf-8", "replace")}
+    data: dict[str, Any] = {"body": mask.cut(inbound.body.decode("utf-8", "replace"), SHOWN_CHARACTERS)}
     if advice is not None:
         data["retry_after_s"] = advice
     return Refused(communication(inbound.status, title, detail, data), advice)
