@@ -108,7 +108,7 @@ def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 
 def _as_data(value: Any) -> Any:
     """A value as it will be written."""
-    return value if isinstance(value, str) else msgspec.json.decode(msgspec.json.encode(value, enc_hook=repr))
+    return value if isinstance(value, str) else msgspec.to_builtins(value, enc_hook=repr)
 
 
 def _encode(event: Any, **_options: Any) -> str:
