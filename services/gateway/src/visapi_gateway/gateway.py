@@ -91,6 +91,7 @@ class Gateway:
         payloads = PayloadStore.open(settings.artifacts_url)
         self._messages = Messages(bus)
         bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
+        bus.on_handler_failure(lifecycle.metrics.nats_handler_failures.inc)
         self._hub = LiveHub(lambda: bus.connected)
         self._keyring = KeyRing(keys, settings.key_pepper, clock)
         self._accepting = Accepting(AcceptLedger(pool), self._messages.trigger, _Meter(lifecycle.metrics))

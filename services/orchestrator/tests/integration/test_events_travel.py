@@ -49,6 +49,41 @@ async def test_an_event_reaches_the_run_that_listens_for_it_and_no_other(stack: 
         assert await stack.gateway.count("inbox", second) == 0
 
 
+EMITS = """
+do:
+  - told:
+      try:
+        - tell: {emit: {event: {with: {type: '${ .type }', id: '${ .id }', data: '${ [.data, .data, .data] }'}}}}
+      catch:
+        as: error
+        do:
+          - caught: {set: {type: '${ $error.type }', detail: '${ $error.detail }'}}
+"""
+
+
+async def test_an_event_that_nobody_could_publish_is_an_error_that_a_workflow_can_catch(stack: Stack):
+    await stack.gateway.deploy("emits", EMITS)
+    async with stack.orchestrator():
+        for given, said in (
+            ({"type": "x" * 5_000}, "255 characters"),
+            ({"type": "a\nb"}, "control characters"),
+            ({"type": "x", "id": "i" * 2_000}, "1024 bytes"),
+            ({"type": "x", "data": "d" * 400_000}, "bytes of JSON"),
+        ):
+            run = await stack.gateway.start("emits", {"id": "1", "data": None, **given})
+            output = output_of(await stack.gateway.ended(run))
+            assert output["type"].endswith("/expression")
+            assert said in output["detail"]
+        run = await stack.gateway.start("emits", {"type": "größer.als 1", "id": "2", "data": 1})
+        assert output_of(await stack.gateway.ended(run))["type"] == "größer.als 1"
+
+        async def published() -> bool:
+            waiting = "select count(*) from events_in where publish and published_at is null"
+            return await stack.gateway.pool.fetchval(waiting) == 0
+
+        await eventually(published)
+
+
 async def test_without_a_hint_the_look_once_a_second_finds_it(stack: Stack):
     await stack.gateway.deploy("listening", LISTEN)
     async with stack.orchestrator():

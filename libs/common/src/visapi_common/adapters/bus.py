@@ -9,25 +9,31 @@ leaves minutes later is a ghost (a timed-out publish that still happens).
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from urllib.parse import urlsplit
 
-from nats import errors as nats_errors
 from nats.nuid import NUID
 
 from visapi_common.adapters.bus_messages import Handler, Message, PubAck, Subscription, read_ack
 from visapi_common.adapters.nats_wire import WireClient, publish_command
 from visapi_common.contracts.foreign import Unreadable
-from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
+from visapi_common.core.backoff import full_jitter_s
+from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
 
 __all__ = ["Bus", "Handler", "Message", "PubAck", "Subscription"]
 
 _log = logging.getLogger("visapi.bus")
 
 _PING_S = 10
-_RECONNECT_WAIT_S = 0.25
+_RECONNECT_MIN_S = 0.05
+_RECONNECT_WAIT_S = 0.1
+_RECONNECT_MAX_S = 2.0
+_TRIES_MAX = 10
 _CONNECT_TIMEOUT_S = 2
+_CONNECT_LIMIT_S = 5.0
+_SERVED_S = 1.0
+"""A connection that lasted for less is a failure, for the pause before the next one."""
 _CLOSE_TIMEOUT_S = 3.0
 _NO_RESPONDERS = 503
 
@@ -47,10 +53,10 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self._callbacks: list[Callable[[], Awaitable[None] | None]] = []
         self._lost_callbacks: list[Callable[[], None]] = []
+        self._failure_callbacks: list[Callable[[], object]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._up = asyncio.Event()
         self._came_back = asyncio.Event()
-        self._gone = asyncio.Event()
         self._closing = False
 
     @classmethod
@@ -73,7 +79,7 @@ class Bus:
     @property
     def connected(self) -> bool:
         client = self._client
-        return client is not None and client.is_connected
+        return client is not None and client.reads
 
     def new_inbox(self) -> str:
         """A subject of this connection's own, for replies and pull deliveries."""
@@ -85,6 +91,16 @@ class Bus:
         """Call `callback` after each connection but the first that `connect` waited for."""
         self._callbacks.append(callback)
 
+    def on_handler_failure(self, callback: Callable[[], object]) -> None:
+        """Call `callback`, a counter say, when a handler raised what it may not."""
+        self._failure_callbacks.append(callback)
+
+    def handler_failed(self, subject: str, error: Exception) -> None:
+        """A handler raised; the message is lost, the next one is read."""
+        _log.error("a handler of %s failed", subject, exc_info=error)
+        for callback in self._failure_callbacks:
+            callback()
+
     def on_disconnect(self, callback: Callable[[], None]) -> None:
         """Call `callback`, a plain function, when the connection is lost."""
         self._lost_callbacks.append(callback)
@@ -94,13 +110,13 @@ class Bus:
     ) -> None:
         """Publish without an acknowledgement. Cheap; all publishes of one turn leave in one write.
 
-        Raises `TransientFault` while there is no connection, `PermanentFault` for a message above
-        the server's limit (it would close the connection).
+        Raises `TransientFault` while there is no connection, `PermanentFault` for what the server would
+        answer by closing the connection: a message, subject or header above its limits, or a broken line.
         """
-        client = self._client
-        if client is None or not client.is_connected:
-            raise TransientFault("NATS is not connected; nothing was published")
         wire = publish_command(subject, reply, body, headers)
+        client = self._client
+        if client is None or not client.reads:
+            raise TransientFault("NATS is not connected; nothing was published")
         if len(wire) > client.max_payload:
             raise PermanentFault(
                 f"a message of {len(wire)} bytes on {subject} exceeds NATS's {client.max_payload}"
@@ -109,10 +125,12 @@ class Bus:
 
     def publish_quietly(self, subject: str, body: bytes) -> bool:
         """Publish what may be lost; says whether there was a connection."""
-        client = self._client
-        if client is None or not client.is_connected:
+        try:
+            self.publish(subject, body)
+        except TransientFault:
             return False
-        client.send(publish_command(subject, "", body, None))
+        except PermanentFault as refused:
+            _log.warning("not published: %s", refused)
         return True
 
     async def publish_acked(
@@ -178,12 +196,12 @@ class Bus:
     async def flush(self, timeout_s: float = 2.0) -> None:
         """Wait until the server has processed everything published so far. Raises `UnknownFault`."""
         client = self._client
-        if client is None or not client.is_connected:
+        if client is None or not client.reads:
             raise UnknownFault("NATS is not connected; what was published last may be lost")
         try:
             async with asyncio.timeout(timeout_s):
                 await client.flush(timeout=int(timeout_s) + 1)
-        except (TimeoutError, nats_errors.Error) as error:
+        except Exception as error:  # nats-py may fail in any way; it was not confirmed
             raise UnknownFault("NATS did not confirm what was published last") from error
 
     async def close(self) -> None:
@@ -192,49 +210,80 @@ class Bus:
         self._fail_waiting()
         for subscription in list(self._subscriptions):
             await subscription.close()
+        if self.connected:
+            try:
+                await self.flush(_CLOSE_TIMEOUT_S)
+            except UnknownFault as fault:
+                _log.warning("%s", fault)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_CLOSE_TIMEOUT_S)
-        client, self._client = self._client, None
-        if client is not None:
-            try:
-                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                    await client.close()
-            except (TimeoutError, OSError, nats_errors.Error) as error:
-                _log.warning("NATS connection was not closed cleanly: %r", error)
 
     # ---- connection upkeep
 
     async def _supervise(self) -> None:
-        """nats-py reconnects by itself but gives up on some errors; then a new client is made."""
+        """A new client for each connection, for ever: no failure inside one outlives it."""
+        loop = asyncio.get_running_loop()
+        tries = failures = 0
         while not self._closing:
             client = WireClient()
-            self._gone.clear()
+            began = loop.time()
+            server = self._servers[tries % len(self._servers)]
+            tries += 1
+            try:
+                await self._serve_once(client, server)
+                failures = 0 if loop.time() - began > _SERVED_S else failures + 1
+            except Exception as error:  # noqa: BLE001 (nats-py may fail in any way; the next try is a new client)
+                _log.info("NATS: %r", error)
+                failures += 1
+            finally:
+                self._client = None
+                await client.discard()
+            wait_s = full_jitter_s(
+                min(failures, _TRIES_MAX) + 1,
+                base_s=_RECONNECT_WAIT_S,
+                cap_s=_RECONNECT_MAX_S,
+                draw=random.random(),
+            )
+            await asyncio.sleep(_RECONNECT_MIN_S + wait_s)
+
+    async def _serve_once(self, client: WireClient, server: str) -> None:
+        """Connect, and return when the connection has ended. Raises when there was none."""
+        async with asyncio.timeout(_CONNECT_LIMIT_S):
             await client.connect(
-                servers=self._servers,
+                servers=[server],
                 name=self._name,
-                allow_reconnect=True,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=_RECONNECT_WAIT_S,  # pyright: ignore[reportArgumentType] (any number works)
+                allow_reconnect=False,
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 ping_interval=_PING_S,
                 pending_size=0,
                 inbox_prefix=self._inbox,
                 error_cb=self._on_error,
-                disconnected_cb=partial(self._on_lost, client),
-                reconnected_cb=self._on_back,
-                closed_cb=self._on_gone,
             )
-            self._client = client
-            for subscription in self._subscriptions:
+        self._client = client
+        try:
+            for subscription in list(self._subscriptions):
                 await subscription.attach(client)
+            await client.flush(timeout=_CONNECT_TIMEOUT_S)
             if self._up.is_set():
+                _log.info("connected to NATS again")
                 self._came_back.set()
             self._up.set()
-            await self._gone.wait()
+            await client.ended()
+        finally:
             self._client = None
-            await asyncio.sleep(_RECONNECT_WAIT_S)
+            self._lost()
+
+    def _lost(self) -> None:
+        if not self._closing:
+            _log.warning("connection to NATS lost")
+        self._fail_waiting()
+        for callback in list(self._lost_callbacks):
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001 (no callback may keep the bus from coming back)
+                _log.error("after losing NATS: %r", error)
 
     async def _call_back(self) -> None:
         await self._up.wait()
@@ -246,26 +295,11 @@ class Bus:
                     pending = callback()
                     if pending is not None:
                         await pending
-                except Fault as fault:
-                    _log.warning("after reconnecting to NATS: %s", fault)
+                except Exception as error:  # noqa: BLE001 (no callback may keep the others from being called)
+                    _log.warning("after reconnecting to NATS: %r", error)
 
     async def _on_error(self, error: Exception) -> None:
         _log.info("NATS: %r", error)
-
-    async def _on_lost(self, client: WireClient) -> None:
-        client.forget_backlog()
-        if not self._closing:
-            _log.warning("connection to NATS lost")
-        self._fail_waiting()
-        for callback in list(self._lost_callbacks):
-            callback()
-
-    async def _on_back(self) -> None:
-        _log.info("connected to NATS again")
-        self._came_back.set()
-
-    async def _on_gone(self) -> None:
-        self._gone.set()
 
     # ---- answers
 

@@ -21,6 +21,7 @@ class Outgoing(Protocol):
     def publish(self, subject: str, body: bytes) -> None: ...
     def publish_quietly(self, subject: str, body: bytes) -> bool: ...
     def forget(self, subscription: "Subscription") -> None: ...
+    def handler_failed(self, subject: str, error: Exception) -> None: ...
 
 
 class Message:
@@ -47,9 +48,15 @@ class Message:
         return status_of(self._raw_headers)
 
     def respond(self, body: bytes) -> None:
-        """Answer a request; nothing happens where no answer was asked for."""
+        """Answer a request; nothing happens where no answer was asked for.
+
+        An answer that cannot be sent is lost, as any answer may be: whoever asked asks again.
+        """
         if self.reply:
-            self._bus.publish(self.reply, body)
+            try:
+                self._bus.publish(self.reply, body)
+            except Fault as fault:
+                _log.info("an answer was not sent: %s", fault)
 
     def respond_quietly(self, body: bytes) -> None:
         """Answer where a lost answer does no harm, such as an acknowledgement: it comes again."""
@@ -57,7 +64,7 @@ class Message:
 
 
 Handler = Callable[[Message], Awaitable[None] | None]
-"""A plain function runs inside the read loop and must neither block nor raise; a coroutine function
+"""A plain function runs inside the read loop and must not block; a coroutine function
 runs in a task of the subscription, one message after the other."""
 
 
@@ -101,11 +108,17 @@ class Subscription:
         self._sid = await client.add_sink(self.subject, self._queue_group, self._receive)
 
     def _receive(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
-        message = Message(self._bus, subject.decode(), reply.decode(), data, headers)
-        if self._inbound is None:
-            self._handler(message)
-        else:
-            self._inbound.put_nowait(message)
+        """Called in the read loop, which everything else on this connection depends on: raises nothing."""
+        try:
+            message = Message(
+                self._bus, subject.decode("utf-8", "replace"), reply.decode("utf-8", "replace"), data, headers
+            )
+            if self._inbound is None:
+                self._handler(message)
+            else:
+                self._inbound.put_nowait(message)
+        except Exception as error:  # noqa: BLE001 (whatever a message provokes, the next one is read)
+            self._bus.handler_failed(self.subject, error)
 
     async def _run(self, inbound: "asyncio.Queue[Message]") -> None:
         while True:
@@ -116,6 +129,8 @@ class Subscription:
                 await answer
             except Fault as fault:
                 _log.warning("handler of %s failed: %s", self.subject, fault)
+            except Exception as error:  # noqa: BLE001 (whatever a message provokes, the next one is taken)
+                self._bus.handler_failed(self.subject, error)
 
     async def close(self) -> None:
         """Lose interest; messages that wait are dropped."""

@@ -3,32 +3,105 @@
 Inbound: a subscription may have a *sink*, a plain function called from the read loop with the raw
 parts of a message; nothing is queued, no task wakes, headers stay bytes until somebody asks.
 Outbound: `send` appends a command and kicks the flusher without an await. Connecting, TLS,
-authentication, pings and reconnecting remain nats-py's own. This is the only file that relies on
+authentication and pings remain nats-py's own. Its reconnecting is not used: it ends for good on some errors,
+and waits for ever where its own closing raises. This is the only file that relies on
 its protected names.
 """
 
 import asyncio
-import re
+import logging
 from collections.abc import Callable, Mapping
+from typing import Any, cast
 
+from nats import errors
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
+from nats.protocol.parser import PERMISSIONS_ERR
 
 from visapi_common.core.errors import PermanentFault
+from visapi_common.core.wire_text import headers_flaw, shown, subject_flaw
 
-_SUBJECT = re.compile(r"[!-)+-=?-~]+")
-_HEADER_NAME = re.compile(r"[!-9;-~]+")
+_END_S = 1.0
+_LOOK_S = 0.5
+
+_log = logging.getLogger("visapi.bus")
 
 Sink = Callable[[bytes, bytes, bytes, bytes | None], None]
 """Called with subject, reply, body and raw headers. Must neither block nor raise."""
 
 
 class WireClient(Client):
-    """See the module's docstring."""
+    """See the module's docstring. One connection: it never reconnects by itself, and is thrown away when it
+    has ended, whichever way nats-py fails.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._sinks: dict[int, Sink] = {}
+        self._failed = asyncio.Event()
+
+    @property
+    def reads(self) -> bool:
+        """Whether the connection is up and somebody reads what arrives on it."""
+        if not self.is_connected or self._failed.is_set():
+            return False
+        task = cast("asyncio.Task[None] | None", self._reading_task)  # pyright: ignore[reportUnknownMemberType]
+        return task is not None and not task.done()
+
+    async def ended(self) -> None:
+        """Wait until the connection is of no use any more, for whatever reason."""
+        failed = asyncio.ensure_future(self._failed.wait())
+        try:
+            working = self._tasks()
+            while self.reads and not any(task.done() for task in working):
+                await asyncio.wait([failed, *working], timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            failed.cancel()
+
+    async def discard(self) -> None:
+        """End everything that belongs to the connection. Raises nothing."""
+        self._failed.set()
+        self._sinks.clear()
+        self.forget_backlog()
+        self._status = Client.CLOSED
+        working = self._tasks()
+        for task in working:
+            task.cancel()
+        try:
+            if working:
+                await asyncio.wait(working, timeout=_END_S)
+            if self._transport is not None:
+                self._transport.close()
+        except Exception as error:  # noqa: BLE001 (a connection that is thrown away may fail in any way)
+            _log.info("a connection to NATS was not closed cleanly: %r", error)
+
+    def _tasks(self) -> "list[asyncio.Task[Any]]":
+        found: list[Any] = [self._reading_task, self._flusher_task, self._ping_interval_task]  # pyright: ignore[reportUnknownMemberType]
+        return [task for task in found if task is not None]
+
+    async def _select_next_server(self) -> None:
+        """One server, one try: who made this connection chooses the next one."""
+        server = self._server_pool[0]
+        await self._connect_to_server(server)
+        self._current_server = server
+
+    async def _process_op_err(self, e: Exception) -> None:
+        """A failure of the socket or the protocol: the connection is replaced, not mended."""
+        await self._error_cb(e)
+        self._failed.set()
+
+    async def _process_connect_init(self) -> None:
+        """Raises for a server that names no limit of a message, or a senseless one, too."""
+        await super()._process_connect_init()
+        limit: Any = self._max_payload
+        if not isinstance(limit, int) or limit <= 0:
+            raise errors.Error(f"nats: max_payload is {limit!r}")
+
+    async def _process_err(self, err_msg: str) -> None:
+        """`-ERR`: the server ends the connection, unless it only refuses a subject."""
+        await self._error_cb(errors.Error(f"nats: {err_msg}"))
+        if PERMISSIONS_ERR not in err_msg:
+            self._failed.set()
 
     async def add_sink(self, subject: str, queue: str, sink: Sink) -> int:
         """Subscribe and return the subscription's number; replayed by nats-py after a reconnect."""
@@ -76,16 +149,18 @@ class WireClient(Client):
 def publish_command(subject: str, reply: str, body: bytes, headers: Mapping[str, str] | None) -> bytes:
     """A PUB or HPUB command (NATS client protocol).
 
-    Raises `PermanentFault` for a subject or header that would break the protocol's lines: a name
-    that reached this far unchecked must not be able to smuggle a command.
+    Raises `PermanentFault` for a subject or header that would break the protocol's lines, or that the server
+    answers by ending the connection: what reached this far unchecked must not be able to do either.
     """
-    if not _SUBJECT.fullmatch(subject):
-        raise PermanentFault(f"NATS subject {subject!r} may only hold visible ASCII, without empty tokens")
+    for name in (subject, reply) if reply else (subject,):
+        flaw = subject_flaw(name)
+        if flaw is not None:
+            raise PermanentFault(f"the NATS subject {shown(name)} {flaw}")
     if not headers:
         return b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(body), body)
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or "\r" in value or "\n" in value:
-            raise PermanentFault(f"NATS header {name!r} may not hold line ends")
+    flaw = headers_flaw(headers)
+    if flaw is not None:
+        raise PermanentFault(f"the NATS headers on {shown(subject)}: {flaw}")
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"NATS/1.0\r\n{lines}\r\n".encode()
     size = len(head) + len(body)
@@ -97,7 +172,7 @@ def status_of(headers: bytes | None) -> int:
     if not headers or headers[8:9] != b" ":
         return 0
     code = headers[9:12]
-    return int(code) if code.isdigit() else 0
+    return int(code) if len(code) == 3 and code.isdigit() else 0
 
 
 def parse_headers(headers: bytes | None) -> dict[str, str]:

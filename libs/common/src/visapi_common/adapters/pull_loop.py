@@ -183,6 +183,8 @@ class PullLoop:
     def _receive(self, message: Message) -> None:
         self._heard = asyncio.get_running_loop().time()
         status = message.status if message.subject == self._inbox else 0
+        if status == 0 and not message.reply.startswith("$JS.ACK."):
+            return
         if status == 0:
             self._asked = max(0, self._asked - 1)
             self._buffer.append(Delivery(message))

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
 from visapi_common.contracts.problems import FieldError
+from visapi_common.core.wire_text import event_type_flaw, subject_tail, text_flaw
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -27,6 +28,8 @@ _REQUIRED = ("specversion", "id", "source", "type")
 _TEXTS = (*_REQUIRED, "subject", "time", "datacontenttype", "dataschema")
 _NAME = re.compile(r"[a-z0-9]{1,64}")
 _TEXT_MAX = 2048
+_KEY_BYTES_MAX = 1024
+"""`source` and `id` are the key of a row, and PostgreSQL keeps at most 2,704 bytes in an index."""
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
 
 
@@ -39,7 +42,7 @@ def check_event(value: Any, at: str = "") -> list[FieldError]:
         FieldError(at, f'the attribute "{name}" is missing') for name in _REQUIRED if event.get(name) is None
     ]
     for name, given in event.items():
-        problem = None if name in ("data", "data_base64") or given is None else _attribute(name, given)
+        problem = None if name in ("data", "data_base64") or given is None else attribute_flaw(name, given)
         if problem is not None:
             found.append(FieldError(f"{at}/{name.replace('~', '~0').replace('/', '~1')}", problem))
     if event.get("specversion") not in (None, "1.0"):
@@ -49,18 +52,26 @@ def check_event(value: Any, at: str = "") -> list[FieldError]:
     return found
 
 
-def _attribute(name: str, value: Any) -> str | None:
+def attribute_flaw(name: str, value: Any) -> str | None:
+    """Why an event cannot have this attribute; None when it can."""
     if not _NAME.fullmatch(name):
         return "an attribute's name has lower-case letters and digits only (CloudEvents 1.0.2, 3.1)"
     if name in _TEXTS:
         if not isinstance(value, str) or not value:
             return "must be text that is not empty"
-        if len(value) > _TEXT_MAX:
-            return f"must not be longer than {_TEXT_MAX} characters"
-        return _check_time(value) if name == "time" else None
+        return _check_text(name, value)
     if not isinstance(value, str | bool | int):
         return "an extension attribute is text, a whole number or a flag"
-    return None
+    return text_flaw(value) if isinstance(value, str) else None
+
+
+def _check_text(name: str, value: str) -> str | None:
+    if name == "type":
+        return event_type_flaw(value)
+    most = _KEY_BYTES_MAX if name in ("source", "id") else _TEXT_MAX
+    if len(value) > most or (name in ("source", "id") and len(value.encode("utf-8", "replace")) > most):
+        return f"must not be longer than {most} {'bytes' if most == _KEY_BYTES_MAX else 'characters'}"
+    return text_flaw(value) or (_check_time(value) if name == "time" else None)
 
 
 def _check_time(value: str) -> str | None:
@@ -125,5 +136,4 @@ def _unquoted(value: str) -> str:
 
 def subject_of(kind: str) -> str:
     """An event's type as the tail of a NATS subject: no spaces, wildcards or empty tokens."""
-    tokens = [re.sub(r"[\s*>]", "_", token) or "_" for token in kind.split(".")]
-    return ".".join(tokens)
+    return subject_tail(kind)

@@ -248,6 +248,10 @@ class Metrics(InstrumentSet):
     )
     nats_connected = Level("visapi_nats_connected", "1 while connected to NATS.")
     nats_reconnects = Count("visapi_nats_reconnects_total", "Times the connection to NATS was made again.")
+    nats_handler_failures = Count(
+        "visapi_nats_handler_failures_total",
+        "Messages whose handler raised an error; the message was lost, the next one was read.",
+    )
 
     # Bounded processes and event loops
     bounded_jobs = Count(

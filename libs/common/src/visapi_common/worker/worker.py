@@ -125,6 +125,7 @@ class Worker:
             return
         bus.on_reconnect(announcer.again)
         bus.on_reconnect(metrics.nats_reconnects.inc)
+        bus.on_handler_failure(metrics.nats_handler_failures.inc)
         tasks = OpenTasks(bus)
         # Dead letters are named after the NATS user, which may announce no others.
         service = self.name if tenant == subjects.BUILTIN else _OWN

@@ -54,6 +54,7 @@ class NatsBus(Publisher, Protocol):
         self, subject: str, handler: Callable[[Asked], None], queue: str | None = None
     ) -> object: ...
     def on_reconnect(self, callback: Callable[[], Awaitable[None] | None]) -> None: ...
+    def on_handler_failure(self, callback: Callable[[], object]) -> None: ...
 
 
 class PulledSource(Source, Protocol):
@@ -212,6 +213,7 @@ class Orchestrator:
         await self._hear_the_time()
         world.bus.on_reconnect(self._registry.heal_soon)
         world.bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
+        world.bus.on_handler_failure(lifecycle.metrics.nats_handler_failures.inc)
         await world.bus.subscribe(subjects.CONTROL_REGISTER, self._registry.receive, "orchestrator")
         await world.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
         await world.bus.subscribe(subjects.CONTROL_CLAIM, self._claims.receive, "orchestrator")

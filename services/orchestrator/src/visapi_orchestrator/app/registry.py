@@ -16,6 +16,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
 from visapi_common.core.errors import Fault
+from visapi_common.core.wire_text import function_name_flaw
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.definition.catalog import ENGINE_FUNCTIONS
@@ -144,12 +145,9 @@ def refusal_of(registration: Registration) -> str | None:
         if builtin != (owner == subjects.BUILTIN):
             whose = "VisAPI's own" if builtin else "no function of VisAPI's own"
             return f"{function.name} is {whose}; {owner} may not announce it"
-        if not all(part.isidentifier() or _dashed(part) for part in function.name.split(".")):
-            return f"{function.name!r} is no function name; use letters, digits, '_' and '-', parted by dots"
+        flaw = function_name_flaw(function.name)
+        if flaw is not None:
+            return flaw
         if not 1 <= function.concurrency <= 10_000:
             return f"{function.name}: concurrency is {function.concurrency}, it must be 1 to 10000"
     return None
-
-
-def _dashed(part: str) -> bool:
-    return part.isascii() and part.replace("-", "").replace("_", "").isalnum()

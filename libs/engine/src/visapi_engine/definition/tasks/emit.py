@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from visapi_common.core.cloudevents import attribute_flaw
 from visapi_engine.definition.build import Build, Construct, Place
 from visapi_engine.definition.event_filters import check_attributes
+from visapi_engine.definition.pointers import join
 from visapi_engine.definition.program import Common, EmitNode, Literal, Template
 from visapi_engine.definition.shapes import as_object, check_keys
 from visapi_engine.definition.templates import TASK, template
@@ -37,7 +39,18 @@ def _event(build: Build, place: Place, value: Any) -> Template:
     if attributes is None:
         return Literal(None)
     check_attributes(build, attributes, f"{at}/with", required=("type",))
+    _check_constants(build, attributes, f"{at}/with")
     return template(build, attributes, f"{at}/with", TASK | place.variables)
+
+
+def _check_constants(build: Build, attributes: dict[str, Any], at: str) -> None:
+    """What is known of the event now must be an event's: the rest is checked when it is emitted."""
+    for name, value in attributes.items():
+        if name == "data" or not isinstance(value, str) or not value or "${" in value:
+            continue
+        flaw = attribute_flaw(name, value)
+        if flaw is not None:
+            build.findings.error(join(at, name), f"`{name}` {flaw}")
 
 
 CONSTRUCT = Construct("emit", compile_emit)

@@ -9,12 +9,16 @@ from typing import Any, cast
 
 import msgspec
 
+from visapi_common.core.cloudevents import check_event
 from visapi_engine.definition.program import EmitNode
 from visapi_engine.machine.commands import Emit
 from visapi_engine.machine.evaluation import evaluate, instant
 from visapi_engine.machine.faults import expression_fault
 from visapi_engine.machine.outcomes import Completed, Outcome
 from visapi_engine.machine.transition import Task, Transition
+
+EVENT_BYTES_MAX = 1_000_000
+"""NATS takes 1 MiB, headers included."""
 
 _TEXTS = ("id", "source", "type", "time", "subject", "datacontenttype", "dataschema")
 
@@ -24,9 +28,11 @@ def begin(tx: Transition, task: Task, node: EmitNode) -> Outcome:
     assert isinstance(stated, dict), "the compiler takes an object only"
     event = _complete(tx, task, cast("dict[str, Any]", stated))
     sent = event if tx.kinship is None else tx.kinship.emit(node.pointer, event)
-    tx.commands.append(
-        Emit(task.path, msgspec.json.encode(sent), source=event["source"], id=event["id"], kind=event["type"])
-    )
+    body = msgspec.json.encode(sent)
+    if len(body) > EVENT_BYTES_MAX:
+        detail = f"the event has {len(body)} bytes of JSON, at most {EVENT_BYTES_MAX} can be published"
+        raise expression_fault(task.node.pointer, detail)
+    tx.commands.append(Emit(task.path, body, source=event["source"], id=event["id"], kind=event["type"]))
     return Completed(event)
 
 
@@ -50,4 +56,9 @@ def _complete(tx: Transition, task: Task, stated: dict[str, Any]) -> dict[str, A
     }
     if "data" in given:
         defaults["datacontenttype"] = "application/json"
-    return {**defaults, **given}
+    event = {**defaults, **given}
+    flaws = check_event(event)
+    if flaws:
+        told = "; ".join(f"`{flaw.pointer.removeprefix('/')}` {flaw.detail}" for flaw in flaws[:5])
+        raise expression_fault(task.node.pointer, f"the event cannot be emitted: {told}")
+    return event

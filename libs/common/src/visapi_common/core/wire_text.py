@@ -1,0 +1,79 @@
+"""Text that becomes a NATS subject or header: its length and characters, checked where it enters. Pure.
+
+NATS ends the connection of a client that sends a line which is too long, so a text that nobody checked takes
+its whole process off the bus, and takes it off again when the text is sent once more.
+"""
+
+import re
+from collections.abc import Mapping
+
+SUBJECT_MAX = 1024
+"""Characters of a subject or reply; NATS ends the connection above 4,096 for the whole line."""
+
+HEADERS_MAX = 32 * 1024
+"""Bytes of all headers of a message."""
+
+FUNCTION_NAME_MAX = 128
+"""Characters: a durable consumer is named after the function and its tenant, in at most 255."""
+
+EVENT_TYPE_MAX = 255
+"""Characters of an event's type, which becomes the tail of a subject."""
+
+_SUBJECT = re.compile(r"[!-)+-\-/-=?-~]+(?:\.[!-)+-\-/-=?-~]+)*")
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,256}")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+_FUNCTION = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_IN_TOKEN = re.compile(r"[^!-)+-\-/-=?-~]")
+
+
+def subject_flaw(subject: str) -> str | None:
+    """Why nothing can be published on `subject`; None when it can. Wildcards are none."""
+    if len(subject) > SUBJECT_MAX:
+        return f"has {len(subject)} characters, at most {SUBJECT_MAX} are allowed"
+    if not _SUBJECT.fullmatch(subject):
+        return "may only hold visible ASCII, without wildcards and empty tokens"
+    return None
+
+
+def headers_flaw(headers: Mapping[str, str]) -> str | None:
+    """Why the headers cannot be sent; None when they can."""
+    size = 0
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            return f"name {shown(name)} is no header name"
+        if not _HEADER_VALUE.fullmatch(value):
+            return f"{name} may not hold line ends or other control characters"
+        size += len(name) + len(value.encode()) + 4
+    return None if size <= HEADERS_MAX else f"need {size} bytes, at most {HEADERS_MAX} are allowed"
+
+
+def function_name_flaw(name: str) -> str | None:
+    """Why `name` can be no function's; None when it can."""
+    if not _FUNCTION.fullmatch(name):
+        return f"{shown(name)} is no function name; use letters, digits, '_' and '-', parted by dots"
+    if len(name) > FUNCTION_NAME_MAX:
+        return f"the function name {shown(name)} has {len(name)} characters; use at most {FUNCTION_NAME_MAX}"
+    return None
+
+
+def event_type_flaw(kind: str) -> str | None:
+    """Why `kind` can be no event's type; None when it can."""
+    if len(kind) > EVENT_TYPE_MAX:
+        return f"must not be longer than {EVENT_TYPE_MAX} characters, it has {len(kind)}"
+    return text_flaw(kind)
+
+
+def text_flaw(text: str) -> str | None:
+    """Why a text can be no attribute of an event (CloudEvents 1.0.2, 3.1: no control characters)."""
+    return "must not hold control characters" if _CONTROL.search(text) else None
+
+
+def subject_tail(kind: str) -> str:
+    """An event's type as the tail of a subject: what a token may not hold becomes `_`."""
+    return ".".join(_NOT_IN_TOKEN.sub("_", token) or "_" for token in kind.split("."))
+
+
+def shown(text: str) -> str:
+    """A text that may be long or strange, in a message."""
+    return ascii(text if len(text) <= 60 else text[:60] + "...")
