@@ -90,8 +90,7 @@ class Gateway:
         runs, keys, workflows = RunStore(pool), PgKeyStore(pool), WorkflowStore(pool)
         payloads = PayloadStore.open(settings.artifacts_url)
         self._messages = Messages(bus)
-        bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
-        bus.on_handler_failure(lifecycle.metrics.nats_handler_failures.inc)
+        _count(bus, lifecycle.metrics)
         self._hub = LiveHub(lambda: bus.connected)
         self._keyring = KeyRing(keys, settings.key_pepper, clock)
         self._accepting = Accepting(AcceptLedger(pool), self._messages.trigger, _Meter(lifecycle.metrics))
@@ -216,3 +215,8 @@ async def _open_pool(settings: GatewaySettings, lifecycle: Lifecycle) -> Pool:
                 raise
             get_logger("gateway").warning("waiting_for_postgres", error=str(away))
             await asyncio.sleep(START_RETRY_S)
+
+
+def _count(bus: Bus, metrics: Metrics) -> None:
+    bus.on_reconnect(metrics.nats_reconnects.inc)
+    bus.on_handler_failure(metrics.nats_handler_failures.inc)
