@@ -1,6 +1,8 @@
 """Who may touch which table (ARCHITECTURE, Trust boundaries), asked of a real, migrated PostgreSQL."""
 
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -50,6 +52,8 @@ UNSEEN_BY_GATEWAY = {"api_keys", "tenants", "programs", "functions", "retention_
 """Tables the gateway reads across tenants: keys are found before a tenant is known, programs are
 shared by content, functions belong to workers, a retention class is a number of days, and the open runs of
 all tenants are numbers, read together."""
+
+ARCHITECTURE = (Path(__file__).resolve().parents[2] / "ARCHITECTURE.md").read_text()
 
 TABLES = """
 select c.relname as name, c.relrowsecurity as secured, c.relforcerowsecurity as forced
@@ -141,3 +145,12 @@ async def test_the_gateway_cannot_change_a_run(postgres_db: Database):
             await gateway.execute("update visapi.runs set status = 'completed'")
     finally:
         await gateway.close()
+
+
+async def test_who_retires_the_rows_of_each_table_is_written_down(superuser: asyncpg.Connection):
+    """ARCHITECTURE, The ledger: a table that grows without anybody who retires its rows is a defect."""
+    ledger = ARCHITECTURE.split("## The ledger", 1)[1].split("\n## ", 1)[0]
+    rows = [line.split("|") for line in ledger.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row[1])]
+    assert sorted(named) == sorted(await ours(superuser))
+    assert all(row[3].strip() for row in rows)
