@@ -116,7 +116,7 @@ async def start_server(functions: Sequence[str], warm_up: Sequence[str], user: s
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-m", _MODULE,
             stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-            env={}, cwd="/", process_group=0,
+            env={}, cwd="/", start_new_session=True,
         )  # fmt: skip
     except OSError as failed:
         ours.close()
