@@ -4,7 +4,9 @@ Run by `make setup` inside the environment. `find_chromium` in the pdf-worker lo
 """
 
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,9 @@ INSTALLED = (
     "google-chrome",
 )
 DOWNLOAD_TIMEOUT_S = 600
+CONNECT_S = 4.0
+_CDN = "cdn.playwright.dev"
+_REASON = re.compile(r"(?:Error|error): (.+)")
 
 
 def main() -> int:
@@ -26,10 +31,11 @@ def main() -> int:
         ("Playwright's Chromium", from_playwright),
         ("the distribution's Chromium", from_apt),
     ):
-        sys.stdout.write(f"setup: installing {name}\n")
-        sys.stdout.flush()
-        if attempt() and find():
+        _say(f"installing {name}")
+        problem = attempt()
+        if problem is None and find():
             return 0
+        _say(f"{name} could not be installed: {problem or 'it is not found afterwards'}")
     sys.stderr.write(
         "setup: PDFs need Chromium. Install it yourself, for example with\n"
         "         sudo apt-get install chromium-headless-shell\n"
@@ -68,32 +74,67 @@ def downloaded() -> Path | None:
     return None
 
 
-def from_playwright() -> bool:
+def from_playwright() -> str | None:
+    """Download it; what went wrong in one line. A host that does not answer is not waited for."""
+    if not any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "PLAYWRIGHT_DOWNLOAD_HOST")):
+        try:
+            socket.create_connection((_CDN, 443), timeout=CONNECT_S).close()
+        except OSError as error:
+            return f"{_CDN} cannot be reached ({error})"
     return _ran([sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"])
 
 
-def from_apt() -> bool:
+def from_apt() -> str | None:
+    """Install the package; what went wrong in one line."""
     apt = shutil.which("apt-get")
     if apt is None:
-        return False
+        return "there is no apt-get"
     prefix: list[str] = []
     if os.geteuid() != 0:
-        if not _ran(["sudo", "-n", "true"], quiet=True):
-            return False
+        if _ran(["sudo", "-n", "true"]) is not None:
+            return "apt-get needs root, and sudo asks for a password"
         prefix = ["sudo", "-n"]
-    _ran([*prefix, apt, "update", "-qq"], quiet=True)
-    return any(_ran([*prefix, apt, "install", "-y", "-qq", name], quiet=True) for name in INSTALLED[:2])
+    _ran([*prefix, apt, "update", "-qq"])
+    problem: str | None = None
+    for name in INSTALLED[:2]:
+        problem = _ran([*prefix, apt, "install", "-y", "-qq", name])
+        if problem is None:
+            return None
+    return problem
 
 
-def _ran(command: list[str], *, quiet: bool = False) -> bool:
+def _ran(command: list[str]) -> str | None:
+    """Run it silently; `None` when it succeeded, else the reason in one line."""
     if shutil.which(command[0]) is None:
-        return False
-    output = subprocess.DEVNULL if quiet else None
+        return f"{command[0]} is missing"
     try:
-        done = subprocess.run(command, check=False, stdout=output, stderr=output, timeout=DOWNLOAD_TIMEOUT_S)
+        done = subprocess.run(
+            command,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=DOWNLOAD_TIMEOUT_S,
+        )
     except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+        return f"it took more than {DOWNLOAD_TIMEOUT_S} s"
+    return None if done.returncode == 0 else reason(done.stdout, done.returncode)
+
+
+def reason(output: str, code: int) -> str:
+    """The first line of a program's output that names an error, else its last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    for line in lines:
+        found = _REASON.search(line)
+        if found:
+            return found.group(1)[:200]
+    return (lines[-1] if lines else f"exit code {code}")[:200]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"setup: {text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import sys
-import tempfile
-from pathlib import Path
 
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
 from visapi_common.adapters.bus import Bus
@@ -17,9 +15,10 @@ from visapi_pdf_worker.adapters.browsers import Browsers, browser_settings
 from visapi_pdf_worker.adapters.chromium import unprivileged
 from visapi_pdf_worker.adapters.pdf_file import finish
 from visapi_pdf_worker.adapters.printer import ChromiumPrinter
+from visapi_pdf_worker.adapters.private_folder import private_folder
 from visapi_pdf_worker.adapters.template_process import TemplateProcess
 from visapi_pdf_worker.app.render import Renderer
-from visapi_pdf_worker.app.service import build_worker, limits_of, watch
+from visapi_pdf_worker.app.service import build_worker, first, limits_of, watch
 from visapi_pdf_worker.settings import PdfWorkerSettings
 
 
@@ -38,12 +37,14 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
     lifecycle.ready("tasks", False)
     user = unprivileged(settings.chromium_user)
     proxy = EgressProxy(policy_from(settings.egress_allow, settings.egress_origins))
-    with tempfile.TemporaryDirectory(prefix="visapi-pdf-") as folder:
-        where = browser_settings(settings, user, Path(folder))
+    with private_folder() as folder:
+        where = browser_settings(settings, user, folder)
         browsers = Browsers(where, await proxy.start(), lifecycle.metrics)
         templates = TemplateProcess(user)
         renderer = Renderer(
-            printer=ChromiumPrinter(browsers),
+            printer=ChromiumPrinter(
+                browsers, bytes_max=settings.pdf_bytes_max, limit_s=settings.pdf_timeout_s
+            ),
             templates=templates,
             artifacts=ArtifactStore.open(settings.artifacts_url),
             finish=finish,
@@ -52,7 +53,7 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
         )
         bus = await Bus.connect(settings.nats_url, "pdf-worker")
         try:
-            await browsers.start()
+            await first(browsers.start)
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(watch(browsers.check, lambda ok: lifecycle.ready("browser", ok)))
                 await build_worker(renderer, settings).serve(

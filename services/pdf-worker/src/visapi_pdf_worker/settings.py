@@ -34,6 +34,8 @@ class PdfWorkerSettings(CommonSettings, frozen=True, kw_only=True):
     """Pages of one document."""
     pdf_bytes_max: Positive = 20 * 1024 * 1024
     """Bytes of one PDF."""
+    pdf_memory_max_mb: Annotated[int, msgspec.Meta(ge=256)] = 1024
+    """Memory of the process of one document, above which the document is ended."""
     browser_jobs_max: Positive = 2000
     """Documents after which the browser is replaced."""
     browser_memory_max_mb: Positive = 1200

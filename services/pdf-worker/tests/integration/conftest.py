@@ -44,11 +44,11 @@ class Rig:
     def limit(self, *, render_s: float = 20.0, pages_max: int = 200, bytes_max: int = 20_000_000) -> None:
         """Set the bounds of the documents that follow."""
         self.renderer = Renderer(
-            printer=ChromiumPrinter(self.browsers),
+            printer=ChromiumPrinter(self.browsers, bytes_max=bytes_max, limit_s=render_s),
             templates=self.templates,
             artifacts=self.artifacts,
             finish=finish,
-            limits=Limits(render_s, pages_max, bytes_max),
+            limits=Limits(pages_max, bytes_max),
             metrics=self.metrics,
         )
 

@@ -2,15 +2,13 @@
 
 import asyncio
 import io
-import os
-import signal
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pikepdf
 import pytest
 
-from visapi_common.core.errors import ProblemError, TransientFault
+from visapi_common.core.errors import ProblemError
 from visapi_common.worker import TaskFault
 
 CERTIFICATE = {
@@ -119,37 +117,6 @@ async def test_a_document_that_never_ends_times_out_and_the_next_one_renders(rig
         await rig.render(html="<script>for (;;) {}</script>", options={"javascript": True})
     rig.limit(pages_max=3)
     assert (await rig.render(html="next")).pages == 1
-
-
-async def test_a_browser_killed_in_the_middle_is_a_transient_fault_and_the_next_render_works(rig):
-    async with rig.browsers.use() as running:
-        (browser,) = await pids_of(running, "browser")
-        before = await pids_of(running, "renderer")
-        hung = asyncio.ensure_future(
-            rig.render(html="<script>for (;;) {}</script>", options={"javascript": True})
-        )
-        while not await pids_of(running, "renderer") - before:
-            await asyncio.sleep(0.02)
-        os.kill(browser, signal.SIGKILL)
-        with pytest.raises(TransientFault):
-            await hung
-    assert "again" in await rig.text(html="again")
-
-
-async def test_a_renderer_that_crashes_is_a_transient_fault_and_others_go_on(rig):
-    assert "one" in await rig.text(html="one")
-    async with rig.browsers.use() as running:
-        before = await pids_of(running, "renderer")
-        hung = asyncio.ensure_future(
-            rig.render(tenant="other", html="<script>for (;;) {}</script>", options={"javascript": True})
-        )
-        while not (fresh := await pids_of(running, "renderer") - before):
-            await asyncio.sleep(0.02)
-        for pid in fresh:
-            os.kill(pid, signal.SIGKILL)
-        with pytest.raises(TransientFault):
-            await hung
-    assert "two" in await rig.text(html="two")
 
 
 async def test_a_browser_is_replaced_after_its_jobs_without_failing_one(rig):

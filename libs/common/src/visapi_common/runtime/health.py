@@ -2,15 +2,22 @@
 
 Liveness says only that the event loop turns; it never asks PostgreSQL or NATS, so that a store's
 outage restarts nobody. Readiness is the conjunction of named checks that the service reports.
+
+Metrics name tenants' functions and their numbers. With a token set they are for who knows it
+(`Authorization: Bearer`), and for processes of the service's own account on this machine.
 """
 
 import asyncio
+import hmac
+import os
 from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+
+from visapi_common.runtime.peers import address_of, uid_of_peer
 
 HEAD_LIMIT = 16 * 1024
 """Bytes of request line and headers; scrapers send a few hundred."""
@@ -44,9 +51,10 @@ class Readiness:
 class HealthServer:
     """A small HTTP/1.1 server: three paths, GET and HEAD, one request per connection."""
 
-    def __init__(self, registry: CollectorRegistry, readiness: Readiness) -> None:
+    def __init__(self, registry: CollectorRegistry, readiness: Readiness, *, token: str = "") -> None:
         self._registry = registry
         self._readiness = readiness
+        self._token = token.encode()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -64,7 +72,7 @@ class HealthServer:
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._answer(head))
+                writer.write(self._answer(head, writer))
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             # A scraper that went away or spoke something else: nobody is left to tell.
@@ -72,7 +80,7 @@ class HealthServer:
         finally:
             writer.close()
 
-    def _answer(self, head: bytes) -> bytes:
+    def _answer(self, head: bytes, writer: asyncio.StreamWriter) -> bytes:
         lines = head.decode("latin-1").split("\r\n")
         method, _, rest = lines[0].partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
@@ -84,9 +92,21 @@ class HealthServer:
             status = HTTPStatus.OK if self._readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
             return _response(status, "application/json", msgspec.json.encode(self._readiness.view()), method)
         if path == "/metrics":
+            if not self._may_read_metrics(lines, writer):
+                body = b"send the metrics token: Authorization: Bearer <token>\n"
+                return _response(HTTPStatus.UNAUTHORIZED, "text/plain", body, method)
             encode, media_type = choose_encoder(_header(lines, "accept"))
             return _response(HTTPStatus.OK, media_type, encode(self._registry), method)
         return _response(HTTPStatus.NOT_FOUND, "text/plain", b"/metrics /livez /readyz\n", method)
+
+    def _may_read_metrics(self, lines: list[str], writer: asyncio.StreamWriter) -> bool:
+        if not self._token:
+            return True
+        scheme, _, given = _header(lines, "authorization").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), self._token):
+            return True
+        ours, theirs = (address_of(writer.get_extra_info(name)) for name in ("sockname", "peername"))
+        return ours is not None and theirs is not None and uid_of_peer(ours, theirs) == os.geteuid()
 
 
 def _header(lines: list[str], name: str) -> str:
@@ -98,10 +118,12 @@ def _header(lines: list[str], name: str) -> str:
 
 
 def _response(status: HTTPStatus, media_type: str, body: bytes, method: str) -> bytes:
+    challenge = "WWW-Authenticate: Bearer\r\n" if status is HTTPStatus.UNAUTHORIZED else ""
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\n"
         f"Content-Type: {media_type}\r\n"
         f"Content-Length: {len(body)}\r\n"
+        f"{challenge}"
         "Cache-Control: no-store\r\n"
         "Connection: close\r\n\r\n"
     ).encode("latin-1")

@@ -80,7 +80,7 @@ async def _run(name: str, body: Body, settings: CommonSettings) -> int:
     log = get_logger("lifecycle")
     telemetry = open_telemetry(name, otlp_endpoint=settings.otlp_endpoint, trace_sample=settings.trace_sample)
     lifecycle = Lifecycle(name, telemetry)
-    health = HealthServer(telemetry.metrics.registry, lifecycle.readiness)
+    health = HealthServer(telemetry.metrics.registry, lifecycle.readiness, token=settings.metrics_token)
     try:
         port = await health.start(settings.metrics_host, settings.metrics_port)
     except OSError as taken:

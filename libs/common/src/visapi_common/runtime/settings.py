@@ -42,6 +42,9 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The address that serves `/metrics`, `/livez` and `/readyz`."""
     metrics_port: Port = 0
     """The port of `/metrics`, `/livez` and `/readyz`; 0 takes any free one and logs it."""
+    metrics_token: Secret = ""
+    """What a reader of `/metrics` sends as `Authorization: Bearer`; processes of the service's own account on
+    the same machine need none. Empty: whoever reaches the port may read."""
     otlp_endpoint: str | None = None
     """Base URL of an OTLP/HTTP receiver; spans go to `<base>/v1/traces`. Unset: no spans are made."""
     trace_sample: Share = 1.0

@@ -79,7 +79,8 @@ async def _on_own_stack(out: Console, data_dir: Path, sample: Sample, *, keep: b
         code = play.result()
         if keep:
             out.print(
-                f"\nThe stack keeps running on {ready.gateway} with key {ready.api_key}; Ctrl-C stops it."
+                f"\nThe stack keeps running on {ready.gateway}; its key is in "
+                f"{stack.data.root / 'api-key'}. Ctrl-C stops it."
             )
             await interruption.asked.wait()
         else:

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.text import Text
@@ -104,12 +105,32 @@ async def run_stack(options: StackOptions) -> int:
 def _greet(out: Console, stack: EmbeddedStack, ready: ReadyFile, took_s: float) -> None:
     print_notice(Notice("stack", f"everything answers after {took_s:.1f} s"), to=out)
     out.print()
+    known = not stack.first_start
     for name, value in (
         ("Gateway", ready.gateway),
         ("API reference", f"{ready.gateway}/docs"),
-        ("API key", ready.api_key),
-        ("NATS for workers", ready.nats),
+        ("API key", shown(ready.api_key) if known else ready.api_key),
+        ("NATS for workers", without_password(ready.nats) if known else ready.nats),
         ("Logs", str(stack.data.root / "logs")),
     ):
         out.print(Text.assemble((f"  {name:<18}", "dim"), value))
     out.print()
+    told = "are shown this once" if not known else "were shown at the first start"
+    out.print(
+        Text(
+            f"  The key and the password {told}. They are kept in {stack.data.root / 'api-key'} and "
+            "secrets.json (mode 0600); `visapi key create` makes another key.",
+            "dim",
+        )
+    )
+    out.print()
+
+
+def shown(key: str) -> str:
+    """A key of which its kind and id can be read and its secret cannot."""
+    return f"{key.rpartition('_')[0]}_…"
+
+
+def without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.username}:…@{parts.hostname}:{parts.port}"

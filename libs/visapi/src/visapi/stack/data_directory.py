@@ -38,6 +38,7 @@ class StackSecrets(msgspec.Struct, frozen=True, kw_only=True):
     link_secret: str
     handle_secret: str = ""
     sealing_key: str = ""
+    metrics_token: str = ""
     postgres: dict[str, str]
     nats: dict[str, str]
 
@@ -130,13 +131,19 @@ class DataDirectory:
         if not path.exists():
             write_private(path, msgspec.json.encode(_new_secrets()))
         kept = _read(path, StackSecrets)
-        if not kept.sealing_key:
-            # Of a release that had no secrets of tenants.
-            fresh = _new_secrets()
-            kept = msgspec.structs.replace(
-                kept, handle_secret=fresh.handle_secret, sealing_key=fresh.sealing_key
-            )
+        fresh = _new_secrets()
+        # Of releases that had no secrets of tenants, or no guard of their metrics.
+        added = {
+            name: getattr(fresh, name)
+            for name in ("handle_secret", "sealing_key", "metrics_token")
+            if not getattr(kept, name)
+        }
+        if added:
+            kept = msgspec.structs.replace(kept, **added)
             write_private(path, msgspec.json.encode(kept))
+        token = self.root / "metrics-token"
+        if not token.exists() or token.read_text("ascii") != kept.metrics_token:
+            write_private(token, kept.metrics_token.encode("ascii"))
         return kept
 
     def api_key(self) -> str | None:
@@ -165,6 +172,7 @@ def _new_secrets() -> StackSecrets:
         link_secret=secrets.token_hex(32),
         handle_secret=secrets.token_hex(32),
         sealing_key=secrets.token_hex(32),
+        metrics_token=secrets.token_urlsafe(32),
         postgres=postgres.new_passwords(),
         nats=nats.new_passwords(),
     )

@@ -54,6 +54,8 @@ class EmbeddedStack:
         self._ports: dict[str, int] = {}
         self._extras: list[str] = []
         self.ready: ReadyFile | None = None
+        self.first_start = False
+        """Whether the first key was made now."""
 
     @property
     def gateway_url(self) -> str:
@@ -126,7 +128,10 @@ class EmbeddedStack:
             applied = await apply_migrations(owner)
             if applied:
                 self._notify(Notice("migrations", f"applied {', '.join(applied)}"))
-            return await ensure_first_key(self.data, owner, pepper)
+            before = self.data.api_key()
+            key = await ensure_first_key(self.data, owner, pepper)
+            self.first_start = key != before
+            return key
         except (Fault, *DatabaseError) as error:
             raise StartFailedError(f"the database could not be prepared: {error}") from error
 

@@ -47,6 +47,7 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_PDF_TIMEOUT_S",
         "VISAPI_PDF_PAGES_MAX",
         "VISAPI_PDF_BYTES_MAX",
+        "VISAPI_PDF_MEMORY_MAX_MB",
         "VISAPI_BROWSER_JOBS_MAX",
         "VISAPI_BROWSER_MEMORY_MAX_MB",
     ),

@@ -69,6 +69,7 @@ def _common(name: str, parts: Parts, metrics: int) -> dict[str, str]:
         "VISAPI_NATS_URL": parts.nats.url(name),
         "VISAPI_METRICS_PORT": str(metrics),
         "VISAPI_METRICS_HOST": LOOPBACK,
+        "VISAPI_METRICS_TOKEN": parts.secrets.metrics_token,
         "VISAPI_ARTIFACTS_URL": artifacts,
     }
 

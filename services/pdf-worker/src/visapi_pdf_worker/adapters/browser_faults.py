@@ -36,6 +36,11 @@ def browser_faults(what: str) -> Generator[None]:
         if any(word in text for word in _GONE):
             raise BrowserGone(f"{what}: {_first_line(error)}") from error
         raise PermanentFault(f"{what}: {_first_line(error)}") from error
+    except Exception as error:
+        # The library raises a bare one when its driver is gone.
+        if "connection closed" in str(error).lower():
+            raise BrowserGone(f"{what}: {error}") from error
+        raise
 
 
 async def unless_gone(work: Coroutine[Any, Any, T], gone: asyncio.Future[None], what: str) -> T:

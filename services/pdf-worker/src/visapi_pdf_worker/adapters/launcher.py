@@ -40,6 +40,8 @@ def main(arguments: list[str]) -> None:
     os.umask(0o077)
     home = str(profile) if profile is not None else "/nonexistent"
     environment = {"HOME": home, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"}
+    if profile is not None:
+        environment["TMPDIR"] = str(profile)
     if MARK in os.environ:
         environment[MARK] = os.environ[MARK]
     os.chdir("/")

@@ -7,6 +7,7 @@ page's content by CDP and is wiped after printing. Tenants never share a context
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from playwright.async_api import Browser, Route
@@ -20,6 +21,8 @@ _READY = """Promise.all([document.fonts.ready,
   ...Array.from(document.images, image => image.decode().catch(() => null))]).then(() => true)"""
 _IDLE_PAGES_MAX = 16
 _USES_MAX = 500
+_SMALL_HTML = 64 * 1024
+"""Below, streaming would cost more than it spares."""
 
 
 class StaticPage:
@@ -36,16 +39,16 @@ class StaticPage:
     def _on_load(self, _event: dict[str, Any]) -> None:
         self._loaded.set()
 
-    async def print(self, html: str, parameters: dict[str, Any]) -> bytes:
+    async def print(self, html: str, parameters: dict[str, Any], bytes_max: int) -> bytes:
         """Show `html` and print it. Raises `ProblemError` for a document that left the page."""
         self.uses += 1
-        return await self.guarded.guarded(self._print(html, parameters), "rendering the document")
+        return await self.guarded.guarded(self._print(html, parameters, bytes_max), "rendering the document")
 
-    async def _print(self, html: str, parameters: dict[str, Any]) -> bytes:
+    async def _print(self, html: str, parameters: dict[str, Any], bytes_max: int) -> bytes:
         await self._show(html)
         ready = {"expression": _READY, "awaitPromise": True, "returnByValue": True}
         await self.guarded.session.send("Runtime.evaluate", ready)
-        data = await self.guarded.print(parameters)
+        data = await self.guarded.print(parameters, bytes_max, streamed=len(html) > _SMALL_HTML)
         if self.guarded.page.url != self._origin:
             detail = "the document left its page (a refresh?); a static document must not navigate"
             raise ProblemError("document_navigated", detail)
@@ -71,17 +74,18 @@ class StaticPage:
 class StaticPages:
     """The pages of one browser by tenant; idle ones beyond a few are closed, oldest first."""
 
-    def __init__(self, browser: Browser) -> None:
+    def __init__(self, browser: Browser, stuck: Callable[[], None]) -> None:
         self._browser = browser
+        self._stuck = stuck
         self._idle: OrderedDict[str, list[StaticPage]] = OrderedDict()
         self._count = 0
 
-    async def print(self, tenant: str, html: str, parameters: dict[str, Any]) -> bytes:
+    async def print(self, tenant: str, html: str, parameters: dict[str, Any], bytes_max: int) -> bytes:
         """Print on a page of the tenant. After a failure or a cancellation the page is discarded."""
         page = self._take(tenant) or await self._open(tenant)
         clean = False
         try:
-            data = await page.print(html, parameters)
+            data = await page.print(html, parameters, bytes_max)
             clean = await page.wipe()
             return data
         finally:
@@ -118,7 +122,7 @@ class StaticPages:
             context = await self._browser.new_context(
                 java_script_enabled=False, service_workers="block", accept_downloads=False
             )
-            guarded = await GuardedPage.open(context)
+            guarded = await GuardedPage.open(context, self._stuck)
             page, session = guarded.page, guarded.session
             await page.route("**/*", _empty_document)
             await page.goto(origin)

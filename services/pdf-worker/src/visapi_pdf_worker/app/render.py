@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.runs import ArtifactRef
 from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.core.ids import time_ms_of
@@ -22,24 +21,35 @@ from visapi_pdf_worker.core.document import (
     check,
     print_parameters,
 )
+from visapi_pdf_worker.core.suspects import Suspects
 
 
 class Limits(msgspec.Struct, frozen=True):
     """Bounds of one document, and how many the browser prints at once."""
 
-    render_s: float
     pages_max: int
     bytes_max: int
     at_once: int = 2
+
+
+class RenderTimeout(TaskFault):
+    """The document was not rendered in its time."""
+
+
+class EndedByForce(TaskFault):
+    """The document used too much memory, or ended every browser that printed it."""
 
 
 class Printer(Protocol):
     """Chromium, behind the seam."""
 
     async def print(
-        self, tenant: str, document: Document, html: str | None, parameters: dict[str, Any]
+        self, tenant: str, document: Document, html: str | None, parameters: dict[str, Any], *, apart: bool
     ) -> bytes:
-        """Print `html`, or the document's `url` when it is `None`."""
+        """Print `html`, or the document's `url` when it is `None`; `apart` from documents of other tenants.
+
+        Raises `RenderTimeout`, `EndedByForce`, or `Postponed` while there is no browser.
+        """
         ...
 
 
@@ -79,6 +89,7 @@ class Renderer:
         self._limits = limits
         self._metrics = metrics
         self._slots = PrintingSlots(limits.at_once)
+        self._suspects = Suspects()
 
     async def render(self, document: Document, task: TaskContext) -> Rendered:
         """Render a PDF and store it.
@@ -105,16 +116,13 @@ class Renderer:
     async def _print(
         self, tenant: str, document: Document, html: str | None, parameters: dict[str, Any]
     ) -> bytes:
-        limit_s = self._limits.render_s
-        scope = asyncio.timeout(limit_s)
+        clock = asyncio.get_running_loop().time
+        apart = self._suspects.holds(tenant, clock())
         try:
-            async with scope:
-                return await self._printer.print(tenant, document, html, parameters)
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            detail = f"the document was not rendered within {limit_s:g} s; make it or its waits smaller"
-            raise TaskFault(standard_error("timeout", 408, title="Render timeout", detail=detail)) from None
+            return await self._printer.print(tenant, document, html, parameters, apart=apart)
+        except (RenderTimeout, EndedByForce):
+            self._suspects.add(tenant, clock())
+            raise
 
     async def _finished(self, data: bytes, document: Document, task: TaskContext) -> tuple[bytes, int]:
         self._refuse_large(len(data))
@@ -160,7 +168,7 @@ class _Measured:
         if error is None:
             self._observe(asyncio.get_running_loop().time() - self._since)
             self._count("completed")
-        elif isinstance(error, TaskFault) and error.error.status == 408:
+        elif isinstance(error, RenderTimeout):
             self._count("timeout")
         elif isinstance(error, Fault | ProblemError):
             self._count("faulted")

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager, suppress
 from visapi_common.core.errors import TransientFault
 from visapi_common.core.fair_turns import FairTurns, TurnLimits
 
-_SLOW_S = 2.0
-"""Many times what an ordinary document takes."""
+_SLOW_S = 0.5
+"""More than an ordinary document takes; what a hostile one costs the documents of others at most."""
 _MOST = 4
 """Documents in the browser, slow ones included, as a multiple of the places."""
 _WAITING = 10_000

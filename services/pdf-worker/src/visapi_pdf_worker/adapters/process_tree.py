@@ -1,0 +1,152 @@
+"""A process and all that it started: found, weighed and killed by number (Linux; elsewhere a tree is empty).
+
+A renderer whose browser died has another parent, so what was once seen in the tree stays in it. A number
+is only used again for the same process: its start time is kept beside it.
+"""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import msgspec
+
+_PROC = Path("/proc")
+_STARTED = 19
+"""Place of the start time in `/proc/<pid>/stat`, counted behind the name."""
+
+
+class Weight(msgspec.Struct, frozen=True):
+    """Memory of one process: `own_mb` belongs to it alone, `shared_mb` lies in shared memory."""
+
+    pid: int
+    own_mb: float
+    shared_mb: float
+    renderer: bool
+
+    @property
+    def total_mb(self) -> float:
+        return self.own_mb + self.shared_mb
+
+
+class ProcessTree:
+    """Everything that descends from `root`, the root included."""
+
+    def __init__(self, root: int) -> None:
+        self.root = root
+        self._seen: dict[int, str] = {}
+        self._renderers: set[int] = set()
+        self.refresh()
+
+    @property
+    def rooted(self) -> bool:
+        """Whether the root still runs."""
+        return _started(self.root) is not None
+
+    def refresh(self) -> None:
+        """Note the processes that there are now, and forget those that ended."""
+        self._seen = {pid: start for pid, start in self._seen.items() if _started(pid) == start}
+        self._renderers &= self._seen.keys()
+        waiting = [self.root, *self._seen]
+        done: set[int] = set()
+        while waiting:
+            pid = waiting.pop()
+            if pid in done:
+                continue
+            done.add(pid)
+            start = _started(pid)
+            if start is not None:
+                self._seen[pid] = start
+                waiting.extend(_children(pid))
+
+    def weights(self) -> list[Weight]:
+        """The memory of each process, as of the last `refresh`."""
+        found = (self._weigh(pid) for pid in self._seen)
+        return [weight for weight in found if weight is not None]
+
+    def kill(self) -> int:
+        """SIGKILL to every process; how many there were."""
+        killed = 0
+        for _ in range(3):
+            self.refresh()
+            if not self._seen:
+                break
+            for pid, start in self._seen.items():
+                killed += kill(pid, start)
+        return killed
+
+    def kill_one(self, pid: int) -> None:
+        kill(pid, self._seen.get(pid))
+
+    def _weigh(self, pid: int) -> Weight | None:
+        try:
+            status = (_PROC / str(pid) / "status").read_text("ascii", "replace")
+        except OSError:
+            return None
+        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        own, shared = (_mb(fields.get(name, "0")) for name in ("RssAnon", "RssShmem"))
+        return Weight(pid, own, shared, self._is_renderer(pid))
+
+    def _is_renderer(self, pid: int) -> bool:
+        if pid in self._renderers:
+            return True
+        with contextlib.suppress(OSError):
+            if b"--type=renderer" in (_PROC / str(pid) / "cmdline").read_bytes():
+                self._renderers.add(pid)
+                return True
+        return False
+
+
+def kill(pid: int, start: str | None) -> bool:
+    """SIGKILL to the process of that number and start time; false when it has ended."""
+    if start is None or _started(pid) != start:
+        return False
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
+
+
+def children_named(needle: bytes) -> set[int]:
+    """The direct children of this process whose command line holds `needle`."""
+    return {pid for pid in _children(os.getpid()) if needle in _command(pid)}
+
+
+def profile_of(tree: ProcessTree) -> Path | None:
+    """The folder that a browser of the tree keeps its profile in."""
+    mark = b"--user-data-dir="
+    for weight in tree.weights():
+        for part in _command(weight.pid).split(b"\0"):
+            if part.startswith(mark):
+                return Path(os.fsdecode(part.removeprefix(mark)))
+    return None
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _started(pid: int) -> str | None:
+    """When it was started, in ticks since boot; `None` when it has ended, a zombie included."""
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in {"Z", "X"} else fields[_STARTED]
+
+
+def _children(pid: int) -> list[int]:
+    """A thread's children stand with the thread that started them."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in (_PROC / str(pid) / "task").iterdir():
+            with contextlib.suppress(OSError):
+                found.extend(int(child) for child in (task / "children").read_text("ascii").split())
+    return found
+
+
+def _mb(text: str) -> float:
+    return int(text.split(maxsplit=1)[0]) * 1024 / 1e6

@@ -1,0 +1,124 @@
+"""Whatever of the browser dies or hangs: no document is lost by it, and nothing of it is left."""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator
+
+import msgspec
+import psutil
+import pytest
+
+from visapi_common.core.errors import TransientFault
+from visapi_common.worker.faults import Postponed
+from visapi_pdf_worker.app.service import first, watch
+
+SLOW = {"javascript": True, "wait": {"delay_ms": 1500}}
+
+
+@pytest.fixture
+async def watched(rig) -> AsyncIterator[list[bool]]:
+    """The watch over the browser, as the service runs it; what it reported."""
+    reports: list[bool] = []
+    task = asyncio.create_task(watch(rig.browsers.check, reports.append))
+    yield reports
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def part(running, kind: str) -> psutil.Process:
+    """The driver, the browser or the newest renderer."""
+    driver = psutil.Process(running.tree.root)
+    if kind == "driver":
+        return driver
+    below = [child for child in driver.children(recursive=True) if child.is_running()]
+    if kind == "browser":
+        return next(child for child in below if not any("--type=" in word for word in child.cmdline()))
+    renderers = [child for child in below if "--type=renderer" in child.cmdline()]
+    return max(renderers, key=lambda child: (child.create_time(), child.pid))
+
+
+@pytest.mark.parametrize("kind", ["driver", "browser", "renderer"])
+async def test_a_document_whose_browser_dies_is_printed_all_the_same(rig, kind):
+    async with rig.browsers.use() as running:
+        asked = asyncio.create_task(rig.text(html="<p>all the same", options=SLOW))
+        while not running.browser.contexts[-1].pages:
+            await asyncio.sleep(0.02)
+        part(running, kind).kill()
+        assert "all the same" in await asked
+    assert "the next" in await rig.text(html="<p>the next")
+
+
+@pytest.mark.parametrize("kind", ["driver", "browser"])
+async def test_a_part_that_hangs_is_found_and_replaced(rig, watched, kind):
+    async with rig.browsers.use() as running:
+        hung = part(running, kind)
+        hung.send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(60):
+            assert "printed" in await rig.text(html="<p>printed")
+    assert False in watched
+    async with asyncio.timeout(20):
+        while not watched[-1] or hung.is_running():
+            await asyncio.sleep(0.05)
+
+
+async def test_nothing_of_a_dead_browser_is_left(rig, watched):
+    async with rig.browsers.use() as running:
+        tree = [psutil.Process(running.tree.root)]
+        tree += tree[0].children(recursive=True)
+        profile = running._profile
+        assert profile is not None
+        assert profile.exists()
+        tree[0].kill()
+    await rig.render(html="next")
+    async with asyncio.timeout(20):
+        while profile.exists() or any(alive(process) for process in tree):
+            await asyncio.sleep(0.05)
+
+
+async def test_thirty_documents_arrive_while_parts_of_the_browser_are_killed_at_random(rig, watched):
+    chance = random.Random(4)
+    texts = asyncio.gather(*(rig.text(tenant=f"t{n % 5}", html=f"<p>number {n}") for n in range(30)))
+    killed = 0
+    while not texts.done() and killed < 8:
+        async with rig.browsers.use() as running:
+            kind = chance.choice(["driver", "browser", "renderer"])
+            try:
+                part(running, kind).kill()
+                killed += 1
+            except (psutil.NoSuchProcess, StopIteration, ValueError):
+                await asyncio.sleep(0.05)
+        await asyncio.wait({texts}, timeout=0.7)
+    assert [f"number {n}" in text for n, text in enumerate(await texts)] == [True] * 30
+    assert killed > 0
+
+
+async def test_while_there_is_no_browser_documents_wait_and_then_arrive(rig, watched):
+    settings = rig.browsers._settings
+    rig.browsers._settings = msgspec.structs.replace(settings, chromium="/nowhere/chromium")
+    async with rig.browsers.use() as running:
+        part(running, "browser").kill()
+    with pytest.raises(Postponed):
+        await rig.render(html="too early")
+    async with asyncio.timeout(20):
+        while watched[-1:] != [False]:
+            await asyncio.sleep(0.05)
+    rig.browsers._settings = settings
+    async with asyncio.timeout(60):
+        while watched[-1:] != [True]:
+            await asyncio.sleep(0.05)
+    assert "in time" in await rig.text(html="<p>in time")
+
+
+async def test_a_first_browser_that_is_late_does_not_end_the_service():
+    async def late() -> None:
+        raise TransientFault("Chromium did not start")
+
+    await first(late)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,83 @@
+"""Documents that eat memory or time cost themselves only."""
+
+import asyncio
+import os
+
+import pytest
+
+from visapi_common.core.errors import ProblemError
+from visapi_pdf_worker.adapters.process_tree import ProcessTree
+from visapi_pdf_worker.app.render import EndedByForce, RenderTimeout
+
+USES = "".join(
+    f"<g id='a{n}'>" + f"<use href='#a{n - 1}'/>" * 10 + "</g>" for n in range(1, 8)
+)  # ten million circles
+BOMBS = {
+    "nested use": (f"<svg><defs><g id='a0'><circle r='5'/></g>{USES}</defs><use href='#a7'/></svg>", False),
+    "heap": ("<script>const a = []; for (;;) a.push(new Array(10000).fill(a.length + 0.5))</script>", True),
+    "buffers": (
+        "<script>const a = []; for (;;) a.push(new Uint8Array(64 << 20).fill(a.length))</script>",
+        True,
+    ),
+}
+NOISE = (
+    "<canvas width=3000 height=3000></canvas><script>const c = document.querySelector('canvas').getContext('2d');"
+    "const d = c.createImageData(3000, 3000); for (let at = 0; at < d.data.length; at += 65536)"
+    " crypto.getRandomValues(d.data.subarray(at, at + 65536)); for (let at = 3; at < d.data.length; at += 4)"
+    " d.data[at] = 255; c.putImageData(d, 0, 0)</script>"
+)
+
+
+class Peak:
+    """The most memory that everything below this process used."""
+
+    def __init__(self) -> None:
+        self.mb = 0.0
+        self._tree = ProcessTree(os.getpid())
+
+    async def watch(self) -> None:
+        while True:
+            self._tree.refresh()
+            weights = [weight for weight in self._tree.weights() if weight.pid != os.getpid()]
+            self.mb = max(self.mb, sum(weight.own_mb for weight in weights))
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+async def test_a_memory_bomb_is_ended_by_its_name_and_an_honest_tenants_documents_arrive(rig, bomb):
+    html, scripted = BOMBS[bomb]
+    peak = Peak()
+    watch = asyncio.create_task(peak.watch())
+    hostile = asyncio.create_task(rig.render(tenant="hostile", html=html, options={"javascript": scripted}))
+    arrived = 0
+    while not hostile.done():
+        assert f"honest {arrived}" in await rig.text(tenant="honest", html=f"<p>honest {arrived}")
+        arrived += 1
+    watch.cancel()
+    if bomb == "nested use":  # on a busy machine its time is over before its memory is
+        with pytest.raises((EndedByForce, RenderTimeout)):
+            await hostile
+    else:
+        with pytest.raises(EndedByForce, match="used more than 1024 MB"):
+            await hostile
+    assert arrived > 0
+    assert peak.mb < 3000, f"{peak.mb:.0f} MB"
+
+
+async def test_a_tenant_under_suspicion_is_printed_apart_and_its_honest_documents_arrive(rig):
+    rig.limit(render_s=2.0)
+    with pytest.raises(RenderTimeout):
+        await rig.render(tenant="hostile", html="<script>for (;;) {}</script>", options={"javascript": True})
+    async with rig.browsers.use() as running:
+        jobs = running.jobs
+        assert "apart" in await rig.text(tenant="hostile", html="<p>apart")
+        assert running.jobs == jobs
+        assert "shared" in await rig.text(tenant="honest", html="<p>shared")
+        assert running.jobs == jobs + 1
+
+
+async def test_a_pdf_that_is_too_large_is_refused_before_all_of_it_was_taken(rig):
+    rig.limit(bytes_max=2_000_000)
+    with pytest.raises(ProblemError, match="more than 2000000 bytes"):
+        await rig.render(html=NOISE, options={"javascript": True})
+    assert "next" in await rig.text(html="<p>next")
