@@ -42,6 +42,7 @@ def main() -> int:
 
 async def _body(settings: NotifierSettings, world: World, lifecycle: Lifecycle) -> None:
     lifecycle.ready("tasks", False)
+    world.measure(lifecycle.metrics)
     payloads = PayloadStore.open(settings.artifacts_url) if settings.artifacts_url else None
     pool = await open_pool(settings.postgres_url, size=settings.postgres_pool, application="notifier")
     bus = await Bus.connect(settings.nats_url, "notifier")

@@ -3,21 +3,24 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from visapi_common.core.errors import ProblemError
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_notifier.adapters.bounded_jobs import open_processes
 from visapi_notifier.adapters.template_process import TemplateProcess
 
 
 @pytest.fixture
 async def templates() -> AsyncIterator[TemplateProcess]:
-    process = TemplateProcess()
-    yield process
-    await process.close()
+    processes = open_processes(Metrics(CollectorRegistry()))
+    yield TemplateProcess(processes)
+    await processes.close()
 
 
 async def test_data_is_escaped_in_html_and_not_in_text(templates: TemplateProcess) -> None:
     sources = {"html": "<p>{{ name }} {{ data.name }}</p>", "text": "{{ name }}", "subject": "Hi {{ name }}"}
-    parts = await templates.render(sources, {"name": "<Ada>"})
+    parts = await templates.render("a", sources, {"name": "<Ada>"})
     assert parts == {"html": "<p>&lt;Ada&gt; &lt;Ada&gt;</p>", "text": "<Ada>", "subject": "Hi <Ada>"}
 
 
@@ -44,8 +47,8 @@ async def test_a_mistake_or_an_attack_is_named_and_the_next_rendering_works(
     templates: TemplateProcess, source: str
 ) -> None:
     with pytest.raises(ProblemError, match="/template"):
-        await templates.render({"html": source}, [])
-    assert await templates.render({"html": "ok"}, None) == {"html": "ok"}
+        await templates.render("a", {"html": source}, [])
+    assert await templates.render("a", {"html": "ok"}, None) == {"html": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -58,5 +61,5 @@ async def test_a_mistake_or_an_attack_is_named_and_the_next_rendering_works(
 )
 async def test_a_bomb_ends_its_process_and_nothing_else(templates: TemplateProcess, source: str) -> None:
     with pytest.raises(ProblemError, match="/template"):
-        await templates.render({"html": source}, {})
-    assert await templates.render({"html": "ok"}, {}) == {"html": "ok"}
+        await templates.render("a", {"html": source}, {})
+    assert await templates.render("a", {"html": "ok"}, {}) == {"html": "ok"}

@@ -40,7 +40,7 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
     with private_folder() as folder:
         where = browser_settings(settings, user, folder)
         browsers = Browsers(where, await proxy.start(), lifecycle.metrics)
-        templates = TemplateProcess(user)
+        templates = TemplateProcess(user, lifecycle.metrics)
         renderer = Renderer(
             printer=ChromiumPrinter(
                 browsers, bytes_max=settings.pdf_bytes_max, limit_s=settings.pdf_timeout_s

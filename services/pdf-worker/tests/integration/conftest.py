@@ -38,7 +38,7 @@ class Rig:
         self.proxy = proxy
         self.metrics = open_metrics()
         self.artifacts = ArtifactStore.open(f"file://{folder}/artifacts")
-        self.templates = TemplateProcess(chromium.unprivileged(""))
+        self.templates = TemplateProcess(chromium.unprivileged(""), self.metrics)
         self.limit()
 
     def limit(self, *, render_s: float = 20.0, pages_max: int = 200, bytes_max: int = 20_000_000) -> None:

@@ -5,8 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from visapi_common.core.errors import ProblemError
+from visapi_common.telemetry.catalogue import Metrics
 from visapi_pdf_worker.adapters import chromium
 from visapi_pdf_worker.adapters.template_process import TemplateProcess
 from visapi_pdf_worker.core.document import InlineTemplate
@@ -14,18 +16,18 @@ from visapi_pdf_worker.core.document import InlineTemplate
 
 @pytest.fixture
 async def templates():
-    process = TemplateProcess(chromium.unprivileged(""))
+    process = TemplateProcess(chromium.unprivileged(""), Metrics(CollectorRegistry()))
     yield process
     await process.stop()
 
 
 async def test_data_is_escaped(templates):
-    html = await templates.render(InlineTemplate("<p>{{ name }}</p>"), {"name": "<script>"})
+    html = await templates.render("a", InlineTemplate("<p>{{ name }}</p>"), {"name": "<script>"})
     assert html == "<p>&lt;script&gt;</p>"
 
 
 async def test_a_qr_code_is_inline_svg(templates):
-    html = await templates.render(InlineTemplate("{{ qr(text) }}"), {"text": "<x>"})
+    html = await templates.render("a", InlineTemplate("{{ qr(text) }}"), {"text": "<x>"})
     assert html.startswith("<svg")
     assert "<x>" not in html
 
@@ -49,7 +51,7 @@ async def test_a_qr_code_is_inline_svg(templates):
 )
 async def test_no_template_reaches_what_is_not_its_data(templates, source):
     try:
-        html = await templates.render(InlineTemplate(source), {"data": [1]})
+        html = await templates.render("a", InlineTemplate(source), {"data": [1]})
     except ProblemError as error:
         refusal = error.code
     else:
@@ -70,15 +72,15 @@ async def test_no_template_reaches_what_is_not_its_data(templates, source):
 async def test_a_template_that_eats_the_machine_is_stopped(templates, source):
     begun = time.monotonic()
     with pytest.raises(ProblemError, match="template"):
-        await templates.render(InlineTemplate(source), {})
+        await templates.render("a", InlineTemplate(source), {})
     assert time.monotonic() - begun < 13
-    assert await templates.render(InlineTemplate("{{ 1 + 1 }}"), {}) == "2"
+    assert await templates.render("a", InlineTemplate("{{ 1 + 1 }}"), {}) == "2"
 
 
 async def test_a_template_sees_no_environment_and_may_open_no_file(templates):
     # What an escape would find; asked of the process itself, since no template gets this far.
-    await templates.render(InlineTemplate("x"), {})
-    pid = templates._process.pid
+    await templates.render("a", InlineTemplate("x"), {})
+    pid = templates.processes.pid
     assert environment_of(pid) == b""
 
 
@@ -88,15 +90,29 @@ def environment_of(pid: int) -> bytes:
 
 async def test_mistakes_are_told_with_their_line(templates):
     with pytest.raises(ProblemError, match="line 2"):
-        await templates.render(InlineTemplate("ok\n{% if %}"), {})
+        await templates.render("a", InlineTemplate("ok\n{% if %}"), {})
     with pytest.raises(ProblemError, match="'nobody' is undefined"):
-        await templates.render(InlineTemplate("{{ nobody.name }}"), {})
+        await templates.render("a", InlineTemplate("{{ nobody.name }}"), {})
     with pytest.raises(ProblemError, match="no template"):
-        await templates.render("unheard-of", {})
+        await templates.render("a", "unheard-of", {})
 
 
 async def test_many_at_once_get_their_own_answers(templates):
     answers = await asyncio.gather(
-        *(templates.render(InlineTemplate("{{ n }}"), {"n": number}) for number in range(20))
+        *(templates.render("a", InlineTemplate("{{ n }}"), {"n": number}) for number in range(20))
     )
     assert answers == [str(number) for number in range(20)]
+
+
+async def test_eight_bombs_of_one_tenant_do_not_hold_up_another(templates):
+    await templates.render("honest", InlineTemplate("warm"), {})
+    bomb = InlineTemplate("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}")
+    bombs = [asyncio.create_task(templates.render("hostile", bomb, {})) for _ in range(8)]
+    for number in range(10):
+        assert await templates.render("honest", InlineTemplate("{{ n }}"), {"n": number}) == str(number)
+    assert sum(one.done() for one in bombs) <= 4, "the honest documents waited for bombs"
+    with pytest.raises(ProblemError, match="the template does too much"):
+        await bombs[0]
+    for one in bombs:
+        one.cancel()
+    await asyncio.gather(*bombs, return_exceptions=True)

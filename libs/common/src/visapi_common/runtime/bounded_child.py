@@ -253,7 +253,7 @@ def _where(bug: BaseException) -> bytes:
 def _address_space() -> int:
     """Bytes of address space that this process has; 0 where /proc does not say."""
     try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        return int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
     except OSError:
         return 0
 

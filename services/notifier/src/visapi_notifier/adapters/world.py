@@ -9,6 +9,9 @@ from visapi_common.adapters.egress_fetch import exchange
 from visapi_common.adapters.egress_tls import tls_context
 from visapi_common.core.egress_policy import policy_from
 from visapi_common.core.outbound import Inbound, Outbound
+from visapi_common.runtime.bounded_processes import BoundedProcesses
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_notifier.adapters.bounded_jobs import open_processes
 from visapi_notifier.adapters.smtp_relay import SmtpRelay
 from visapi_notifier.adapters.template_process import TemplateProcess
 from visapi_notifier.core.mail_address import mailbox
@@ -28,12 +31,17 @@ class World:
         self.sender = mailbox(settings.mail_from, "VISAPI_MAIL_FROM")
         self.relay = SmtpRelay(relay, EgressDialer(policy), ident=self.sender.domain) if relay else None
         self.artifacts = ArtifactStore.open(settings.artifacts_url) if settings.artifacts_url else None
-        self.templates = TemplateProcess()
         self.slack_base_url = settings.slack_base_url
         self.slack_token = settings.slack_token
         self.credentials = [text for text in (settings.slack_token, relay and relay.password) if text]
+        self._processes: BoundedProcesses | None = None
         self._policy = policy
         self._client = open_client(policy)
+
+    def measure(self, metrics: Metrics) -> None:
+        """Have the work in bounded processes measured; nothing can be rendered before."""
+        self._processes = open_processes(metrics)
+        self.templates = TemplateProcess(self._processes)
 
     async def exchange(self, outbound: Outbound) -> Inbound:
         """One HTTP exchange; see `egress_fetch.exchange`."""
@@ -48,7 +56,8 @@ class World:
         return media_type_of(artifact_id)
 
     async def close(self) -> None:
-        await self.templates.close()
+        if self._processes is not None:
+            await self._processes.close()
         if self.relay is not None:
             await self.relay.close()
         await self._client.aclose()

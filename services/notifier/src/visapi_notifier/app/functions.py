@@ -42,7 +42,7 @@ class Artifacts(Protocol):
 
 
 class Templates(Protocol):
-    async def render(self, sources: dict[str, str], data: Any) -> dict[str, str]: ...
+    async def render(self, tenant: str, sources: dict[str, str], data: Any) -> dict[str, str]: ...
 
 
 class Outside(Protocol):
@@ -151,7 +151,7 @@ class Functions:
 
     async def _mail(self, wanted: EmailInput, task: TaskContext) -> Mail:
         if wanted.sources:
-            parts = await self._outside.templates.render(wanted.sources, wanted.data)
+            parts = await self._outside.templates.render(task.tenant, wanted.sources, wanted.data)
             wanted = msgspec.structs.replace(wanted, **parts)
         files = await self._files(wanted, task.tenant)
         return email.build_request(

@@ -1,83 +1,40 @@
-"""Keeps the template process: started at the first template, replaced when it dies or hangs."""
+"""Documents from templates: stored ones by name, or one that comes with the task."""
 
-import asyncio
-import struct
-import sys
+from importlib.resources import files
 from typing import Any
 
-import msgspec
-
-from visapi_common.core.errors import ProblemError, TransientFault
-from visapi_pdf_worker.adapters import template_child
-from visapi_pdf_worker.core.document import InlineTemplate
-
-_DEADLINE_S = 12.0
-"""Above the 10 s that the process itself allows a template."""
-_FRAME_MAX = 64 * 1024 * 1024
+from visapi_common.core.errors import ProblemError
+from visapi_common.runtime.bounded_processes import BoundedProcesses
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.templates.order import Order
+from visapi_common.templates.renderer import PATIENCE, TEMPLATE, WARM_UP, TemplateMistake, TemplateRenderer
+from visapi_pdf_worker.core.document import HTML_MAX, InlineTemplate
 
 
 class TemplateProcess:
-    """Renders templates one after the other; `user` is whom the process becomes, empty for nobody else."""
+    """Renders in bounded processes; `user` is whom they become, empty for nobody else."""
 
-    def __init__(self, user: str) -> None:
-        self._user = user
-        self._process: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
+    def __init__(self, user: str, metrics: Metrics) -> None:
+        self.processes = BoundedProcesses([TEMPLATE], metrics, warm_up=[WARM_UP], user=user, limits=PATIENCE)
+        self._renderer = TemplateRenderer(self.processes)
+        self._stored = {
+            entry.name.removesuffix(".html"): entry.read_text(encoding="utf-8")
+            for entry in files("visapi_pdf_worker").joinpath("templates").iterdir()
+            if entry.name.endswith(".html")
+        }
 
-    async def render(self, template: str | InlineTemplate, data: Any) -> str:
+    async def render(self, tenant: str, template: str | InlineTemplate, data: Any) -> str:
         """The HTML. Raises `ProblemError` for what is wrong with the template or its data."""
-        inline = isinstance(template, InlineTemplate)
-        work = template_child.Work(None if inline else template, template.source if inline else None, data)
-        async with self._turn:
-            frame = await self._exchange(msgspec.json.encode(work))
-        done = msgspec.json.decode(frame, type=template_child.Done)
-        if done.html is None:
-            raise ProblemError(done.code or "template_failed", f"template: {done.detail}", status=422)
-        return done.html
+        source = template.source if isinstance(template, InlineTemplate) else self._stored.get(template)
+        if source is None:
+            raise ProblemError("template_unknown", f"template: there is no template {template!r}", status=422)
+        order = Order(sources={"html": source}, data=data, escaped=["html"], trim=True, output_max=HTML_MAX)
+        try:
+            return (await self._renderer.render(tenant, order))["html"]
+        except TemplateMistake as wrong:
+            mistake = wrong.mistake
+            raise ProblemError(mistake.code, f"template: {mistake.detail}", status=422) from None
 
     async def stop(self) -> None:
-        """End the process."""
-        process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.kill()
-            await process.wait()
-
-    async def _exchange(self, body: bytes) -> bytes:
-        process = await self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        whole = False
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                process.stdin.write(struct.pack(">I", len(body)) + body)
-                await process.stdin.drain()
-                (length,) = struct.unpack(">I", await process.stdout.readexactly(4))
-                assert length <= _FRAME_MAX
-                answer = await process.stdout.readexactly(length)
-            whole = True
-            return answer
-        except TimeoutError as error:
-            raise ProblemError(
-                "template_limits", "template: stopped, it took too long", status=422
-            ) from error
-        except (OSError, asyncio.IncompleteReadError) as error:
-            raise TransientFault("the template process ended") from error
-        finally:
-            if not whole:
-                await asyncio.shield(self.stop())
-
-    async def _running(self) -> asyncio.subprocess.Process:
-        if self._process is None or self._process.returncode is not None:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-I",
-                "-m",
-                template_child.__name__,
-                self._user,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env={},
-                limit=1 << 20,
-                start_new_session=True,
-            )
-        return self._process
+        """End the processes."""
+        await self.processes.close()

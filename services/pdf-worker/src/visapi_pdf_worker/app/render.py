@@ -54,7 +54,7 @@ class Printer(Protocol):
 
 
 class Templates(Protocol):
-    async def render(self, template: str | InlineTemplate, data: Any) -> str: ...
+    async def render(self, tenant: str, template: str | InlineTemplate, data: Any) -> str: ...
 
 
 class Artifacts(Protocol):
@@ -103,7 +103,7 @@ class Renderer:
         with self._measured(mode):
             html = document.html
             if document.template is not None:
-                html = await self._templates.render(document.template, document.data)
+                html = await self._templates.render(task.tenant, document.template, document.data)
             # Templates, finishing and storing overlap with the printing of other documents.
             async with self._slots.place(task.tenant):
                 data = await self._print(task.tenant, document, html, parameters)

@@ -1,0 +1,1 @@
+"""The one sandbox in which the templates of both workers render."""

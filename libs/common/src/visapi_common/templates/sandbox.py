@@ -1,0 +1,99 @@
+"""Renders templates: the function that runs in a bounded process.
+
+Jinja2's immutable sandbox: no attribute that begins with `_`, no loader, undefined is a mistake. What a
+template costs is bounded by its process; nothing of it is left for the next, for each job has its own.
+"""
+
+from typing import Any, cast
+
+import jinja2
+import msgspec
+import segno
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from visapi_common.templates.order import Mistake, Order, Rendered
+
+_DETAIL_MAX = 2000
+_read_order = msgspec.msgpack.Decoder(Order).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def render(payload: bytes) -> bytes:
+    """A job: an `Order`; its `Rendered`."""
+    return _encode(rendered(_read_order(payload)))
+
+
+def rendered(order: Order) -> Rendered:
+    """Render every part; whatever a template can do wrong is a `Mistake`."""
+    given = order.data
+    variables: dict[str, Any] = {"data": given}
+    if isinstance(given, dict):
+        variables |= cast("dict[str, Any]", given)
+    parts: dict[str, str] = {}
+    left = order.output_max
+    for part, source in order.sources.items():
+        made = _part(environment(escaped=part in order.escaped, trim=order.trim), source, variables, left)
+        if not isinstance(made, str):
+            return Rendered(mistake=Mistake(part, *made))
+        left -= len(made)
+        parts[part] = made
+    return Rendered(parts)
+
+
+def environment(*, escaped: bool, trim: bool) -> jinja2.Environment:
+    """The sandbox, with what templates may use beyond Jinja2's own."""
+    sandbox = ImmutableSandboxedEnvironment(
+        autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=trim, lstrip_blocks=trim
+    )
+    cast("dict[str, Any]", sandbox.globals)["qr"] = qr  # pyright: ignore[reportUnknownMemberType]
+    cast("dict[str, Any]", sandbox.filters)["mrz"] = mrz  # pyright: ignore[reportUnknownMemberType]
+    return sandbox
+
+
+def qr(text: object, colour: str = "#000") -> Markup:
+    """A QR code as an inline SVG that fills its box (ISO/IEC 18004, error correction M)."""
+    code = segno.make(str(text), error="m", micro=False)
+    return Markup(code.svg_inline(border=0, dark=colour, omitsize=True))  # noqa: S704 (segno's own SVG)
+
+
+def mrz(text: object, width: int = 30) -> str:
+    """Text as machine-readable zones spell it: A-Z, 0-9 and `<`, padded (ICAO Doc 9303, part 3)."""
+    spelled = "".join(
+        letter if letter.isascii() and letter.isalnum() else "<" for letter in str(text).upper()
+    )
+    return spelled[:width].ljust(width, "<")
+
+
+def warm_up() -> None:
+    """Have everything imported and built that a first template would: a job may open no file."""
+    for source in (
+        "{{ qr('warm up') }}{{ 'x'|mrz }}{% for a in [1] %}{{ loop.index }}{% endfor %}",
+        "{% if %}",
+    ):
+        rendered(Order(sources={"html": source}, data={}, escaped=["html"], output_max=10_000))
+    rendered(Order(sources={"text": "{{ nobody.name }}{{ 1|tojson }}"}, data=None, output_max=10_000))
+
+
+def _part(
+    sandbox: jinja2.Environment, source: str, variables: dict[str, Any], output_max: int
+) -> str | tuple[str, str]:
+    """The text, or the code and detail of a mistake."""
+    pieces: list[str] = []
+    size = 0
+    try:
+        for piece in sandbox.from_string(source).generate(variables):
+            size += len(piece)
+            if size > output_max:
+                return "template_limits", f"the result has more than {output_max} characters"
+            pieces.append(piece)
+    except jinja2.TemplateSyntaxError as error:
+        return "template_invalid", f"line {error.lineno}: {error.message}"[:_DETAIL_MAX]
+    except SecurityError as error:
+        return "template_refused", str(error)[:_DETAIL_MAX]
+    except MemoryError:
+        return "template_limits", "the template needs more memory than it may have"
+    except Exception as error:  # noqa: BLE001 (a template is a program; it may raise anything)
+        return "template_failed", f"{type(error).__name__}: {error}"[:_DETAIL_MAX]
+    return "".join(pieces)
