@@ -133,6 +133,7 @@ class Gateway:
             system=self._system,
         )
         places = open_places(settings, lifecycle.metrics)
+        places.draining = lambda: self._system.draining
         around = Surroundings(
             metrics=lifecycle.metrics,
             spans=lifecycle.spans,

@@ -21,7 +21,7 @@ ANYBODY = ""
 
 _LINK = "@approval"
 """Marks the handle of a link; no secret can have this name."""
-_TOKEN = re.compile(r"([a-z0-9-]{1,63})\.([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
+_TOKEN = re.compile(r"([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\.([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
 
 
 class Token(NamedTuple):

@@ -15,6 +15,7 @@ from visapi_gateway.core.audit import AuditEntry, entry
 from visapi_gateway.core.scopes import ALL, DEFAULT_SCOPES, SCOPES, Asker, Principal
 
 NAME_LIMIT = 200
+_RANKS = {"test": 0, "live": 1, "admin": 2}
 OVERLAP_LIMIT_S = 7 * 86_400
 
 
@@ -91,20 +92,24 @@ class Keys:
         return KeyPage(items=list(rows[:limit]), next=rows[limit - 1].id if len(rows) > limit else None)
 
     async def revoke(self, who: Asker, key: str) -> None:
-        """At once here, within a second elsewhere. Raises `ProblemError` 404."""
+        """At once here, within a second elsewhere; any key may revoke itself. `ProblemError` 403 and 404."""
+        if key != who.key:
+            old = await self.view(who.tenant, key)
+            _check_grant(who, old.kind, old.scopes)
         if not await self._store.disable(key, entry(who, AuditAction.KEY_REVOKE, f"key:{key}")):
             raise _no_such_key(key)
         self._tell(key)
 
     async def rotate(self, who: Asker, key: str, overlap_s: int) -> MadeKey:
-        """A successor with the same name and rights; the old key ends after `overlap_s`."""
+        """A successor with the same name, rights and end; the old key ends after `overlap_s`."""
         if not 0 <= overlap_s <= OVERLAP_LIMIT_S:
             raise _mistake("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
         old = await self.view(who.tenant, key)
         _check_grant(who, old.kind, old.scopes)
         if old.disabled_at is not None:
             raise ProblemError("key_not_found", f"key {key} was revoked; make a new one", status=404)
-        token, row = self._minted(who, NewKey(name=old.name, kind=old.kind), old.scopes)
+        wanted = NewKey(name=old.name, kind=old.kind, not_before=old.not_before, expires_at=old.expires_at)
+        token, row = self._minted(who, wanted, old.scopes)
         audit = entry(who, AuditAction.KEY_ROTATE, f"key:{key}", successor=row.id, overlap_s=overlap_s)
         await self._store.replace(key, overlap_s, row, audit)
         self._tell(key)
@@ -153,8 +158,8 @@ def _check(wanted: NewKey, scopes: list[str]) -> None:
 
 
 def _check_grant(who: Principal, kind: str, scopes: list[str]) -> None:
-    if (kind == "admin" and who.kind != "admin") or not who.may_grant(frozenset(scopes)):
-        detail = "a key cannot make a key that may do more than itself; ask for fewer scopes"
+    if _RANKS[kind] > _RANKS[who.kind] or not who.may_grant(frozenset(scopes)):
+        detail = "a key makes, rotates and revokes only keys that may do no more than itself; use another key"
         raise ProblemError("forbidden", detail, status=403)
 
 

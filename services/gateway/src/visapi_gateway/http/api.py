@@ -24,6 +24,7 @@ from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.app.simulate import Simulations
 from visapi_gateway.app.start_run import StartRun
 from visapi_gateway.app.system import System
+from visapi_gateway.core.paths import Paths
 from visapi_gateway.http import (
     routes_approvals,
     routes_artifacts,
@@ -165,9 +166,9 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
     gate = Gate(cases.keyring, around.rates, around.metrics, around.read_json)
     return Shell(
         build_app(routes, gate),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
+        paths=Paths((operation.method, operation.path) for operation in described),
         spans=around.spans,
         log=around.log,
         places=around.places,
         new_id=around.new_id,
-        draining=lambda: cases.system.draining,
     )

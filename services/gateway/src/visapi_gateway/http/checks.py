@@ -4,17 +4,15 @@ representation, query, body's media type.
 
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
-import msgspec.inspect
 
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.app.authenticate import missing_key
 from visapi_gateway.core.headers import accepts, media_type_of
+from visapi_gateway.core.query import QueryError, read_query
 from visapi_gateway.core.rates import Limit, Verdict, admit
 from visapi_gateway.core.scopes import Principal
 from visapi_gateway.http.exchange import Header
@@ -88,46 +86,9 @@ def check_query(operation: Operation, raw: bytes) -> Any:
     if len(raw) > QUERY_LIMIT:
         raise ProblemError("uri_too_long", f"the query has more than {QUERY_LIMIT} bytes", status=414)
     try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
-    except ValueError:
-        raise _query("the query string cannot be read; percent-encode it as UTF-8") from None
-    known = () if operation.query is None else operation.query.__struct_fields__
-    several = _several(operation.query)
-    given: dict[str, str | list[str]] = {}
-    for name, value in pairs:
-        if name not in known:
-            allowed = f"known here: {', '.join(known)}" if known else "none is known here"
-            raise _query(f"unknown query parameter {name[:60]!r}; {allowed}")
-        if "\0" in value:
-            raise _query(f"query parameter {name!r} holds the character U+0000")
-        before = given.get(name)
-        if isinstance(before, list):
-            before.append(value)
-        elif before is not None:
-            raise _query(f"query parameter {name!r} stands twice; give it once")
-        else:
-            given[name] = [value] if name in several else value
-    assert operation.query is not None
-    try:
-        return msgspec.convert(given, operation.query, strict=False)
-    except msgspec.ValidationError as wrong:
-        raise _query(f"wrong query parameter: {wrong}") from None
-
-
-@cache
-def _several(query: type[msgspec.Struct] | None) -> frozenset[str]:
-    """The parameters that may stand several times: those that are lists."""
-    info = None if query is None else msgspec.inspect.type_info(query)
-    fields = info.fields if isinstance(info, msgspec.inspect.StructType) else ()
-    return frozenset(field.encode_name for field in fields if _is_list(field.type))
-
-
-def _is_list(kind: msgspec.inspect.Type) -> bool:
-    if isinstance(kind, msgspec.inspect.Metadata):
-        return _is_list(kind.type)
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return any(_is_list(option) for option in kind.types)
-    return isinstance(kind, msgspec.inspect.ListType)
+        return read_query(raw, operation.query)
+    except QueryError as wrong:
+        raise ProblemError("invalid_query", str(wrong), status=400) from None
 
 
 def check_media_type(operation: Operation, call: Call, body: bytes) -> str:
@@ -166,7 +127,3 @@ async def read_json(operation: Operation, call: Call) -> Any:
 def _pointer(path: str) -> str:
     """Msgspec's `.a[0].b` as a JSON pointer."""
     return "".join("/" + part.rstrip("]").replace("...", "*") for part in re.split(r"[.\[]", path) if part)
-
-
-def _query(detail: str) -> ProblemError:
-    return ProblemError("invalid_query", detail, status=400)

@@ -1,5 +1,6 @@
 """How much one peer may ask of the gateway at once, and what it hears beyond that."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +59,8 @@ class Places:
         self.bounds = bounds
         self.addresses = addresses
         self.metrics = metrics
+        self.draining: Callable[[], bool] = bool
+        """Whether connections should end."""
         self.requests = Kind("requests", bounds.requests, bounds.requests_per_key)
         self.streams = Kind("streams", bounds.streams, bounds.streams_per_key)
         self.buffered = Share(bounds.buffered_bytes)

@@ -140,12 +140,4 @@ def _translate(scope: Scope, error: Exception) -> ProblemError:
         detail = "this is a defect of the service; tell the operator the request_id"
         return ProblemError("internal_error", detail, status=500)
     code = code_for(error.status_code)
-    if code == "not_found":
-        detail = "no operation has this path; GET /openapi.json lists all of them"
-        return ProblemError(code, detail, status=404)
-    if code == "method_not_allowed":
-        allowed = dict(error.headers or {}).get("allow", "").replace(" ", "")
-        methods = ", ".join(sorted(allowed.split(",")))
-        detail = f"this path allows {methods}"
-        return ProblemError(code, detail, status=405, headers={"Allow": methods})
     return ProblemError(code, error.detail or "the request cannot be read", status=error.status_code)

@@ -12,10 +12,12 @@ from typing import Any, Protocol
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry import propagation
 from visapi_common.telemetry.spans import Spans
+from visapi_gateway.core.paths import Paths
 from visapi_gateway.http.connection import CONNECTION
 from visapi_gateway.http.exchange import (
     EXCHANGE,
     Asgi,
+    Empty,
     Exchange,
     Header,
     Receive,
@@ -38,23 +40,23 @@ class AccessLog(Protocol):
 
 
 class Shell:
-    """Wraps `app`. `new_id` makes request ids; `draining` tells whether connections should end."""
+    """Wraps `app`. `new_id` makes request ids."""
 
     def __init__(
         self,
         app: Asgi,
         *,
+        paths: Paths,
         spans: Spans,
         log: AccessLog,
         places: Places,
         new_id: Callable[[], str],
-        draining: Callable[[], bool],
     ) -> None:
         self._app = app
+        self._paths = paths
         self._spans = spans
         self._log = log
         self._new_id = new_id
-        self._draining = draining
         self._places = places
         self._in_flight = 0
         self._metrics = places.metrics
@@ -71,7 +73,7 @@ class Shell:
         exchange = Exchange(_request_id(headers) or self._new_id(), span.traceparent, holding)
         scope[EXCHANGE] = exchange
         path = scope["path"][:PATH_LIMIT]
-        answer = Outgoing(send, exchange, self._places, path=path, close=self._draining())
+        answer = Outgoing(send, exchange, self._places, path=path, close=self._places.draining())
         self._in_flight += 1
         self._metrics.http_in_flight.set(self._in_flight)
         try:
@@ -93,8 +95,12 @@ class Shell:
     async def _serve(self, scope: Scope, headers: list[Header], receive: Receive, answer: Outgoing) -> None:
         try:
             has_body = _check(scope, headers)
+            methods = self._paths.check(scope["method"], scope["path"], scope["raw_path"])
         except ProblemError as problem:
             await problem_reply(problem, scope[EXCHANGE], scope["path"][:PATH_LIMIT])(scope, receive, answer)
+            return
+        if methods is not None:
+            await Empty(204, [(b"allow", ", ".join(methods).encode())])(scope, receive, answer)
             return
         if not has_body:
             await self._app(scope, receive, answer)

@@ -1,0 +1,74 @@
+"""The text of a query string as the operation's struct. Pure.
+
+Texts are read as what their parameter is, and as nothing else: `null` is no way to leave a parameter out,
+and a number is no time.
+"""
+
+import types
+import typing
+from functools import cache
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+_FIELDS_MAX = 50
+_LAX = (int, float, bool)
+"""Types whose texts differ from those of JSON strings."""
+
+
+class QueryError(Exception):
+    """What is wrong with a query string."""
+
+
+def read_query(raw: bytes, struct: type[msgspec.Struct] | None) -> Any:
+    """Raises `QueryError` for what is unknown, repeated or wrong."""
+    known = {} if struct is None else _parameters(struct)
+    given: dict[str, list[str]] = {}
+    for name, value in _pairs(raw):
+        if name not in known:
+            allowed = f"known here: {', '.join(known)}" if known else "none is known here"
+            raise QueryError(f"unknown query parameter {name[:60]!r}; {allowed}")
+        if "\0" in value:
+            raise QueryError(f"query parameter {name!r} holds the character U+0000")
+        given.setdefault(name, []).append(value)
+    if struct is None:
+        return None
+    return struct(**{name: _read(name, values, known[name]) for name, values in given.items()})
+
+
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX
+        )
+    except ValueError:
+        raise QueryError("the query string cannot be read; percent-encode it as UTF-8") from None
+
+
+def _read(name: str, values: list[str], kind: Any) -> Any:
+    several = typing.get_origin(_bare(kind)) is list
+    if len(values) > 1 and not several:
+        raise QueryError(f"query parameter {name!r} stands twice; give it once")
+    try:
+        return msgspec.convert(values if several else values[0], kind, strict=_bare(kind) not in _LAX)
+    except msgspec.ValidationError as wrong:
+        raise QueryError(f"query parameter {name!r} is wrong: {wrong}") from None
+
+
+@cache
+def _parameters(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Each parameter's type, without the None that stands for its absence."""
+    hints = typing.get_type_hints(struct, include_extras=True)
+    return {field.name: _present(hints[field.name]) for field in msgspec.structs.fields(struct)}
+
+
+def _present(kind: Any) -> Any:
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        members = [member for member in typing.get_args(kind) if member is not type(None)]
+        return members[0] if len(members) == 1 else typing.Union[tuple(members)]  # noqa: UP007 (made at run time)
+    return kind
+
+
+def _bare(kind: Any) -> Any:
+    return _bare(typing.get_args(kind)[0]) if typing.get_origin(kind) is Annotated else kind

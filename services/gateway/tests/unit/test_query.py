@@ -1,0 +1,55 @@
+"""Query strings of every operation: each text is what it says, and nothing ends the process."""
+
+import contextlib
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visapi_gateway.core.query import QueryError, read_query
+from visapi_gateway.http.api import operations
+
+STRUCTS = sorted(
+    {operation.query for operation in operations() if operation.query}, key=lambda one: one.__name__
+)
+PARAMETERS = [(struct, field.name) for struct in STRUCTS for field in msgspec.structs.fields(struct)]
+
+
+@pytest.mark.parametrize(("struct", "name"), PARAMETERS)
+@pytest.mark.parametrize("text", ["null", "NULL", "Null", "None", "undefined", ""])
+def test_no_text_stands_for_an_absent_parameter(struct: Any, name: str, text: str) -> None:
+    try:
+        value = getattr(read_query(f"{name}={text}".encode(), struct), name)
+    except QueryError:
+        return
+    assert value in (text, [text])
+
+
+@pytest.mark.parametrize("struct", [None, *STRUCTS])
+@pytest.mark.parametrize("raw", [b"", b"&", b"&&&"])
+def test_an_empty_query_in_any_spelling_is_no_query(struct: Any, raw: bytes) -> None:
+    assert read_query(raw, struct) == (None if struct is None else struct())
+
+
+@given(struct=st.sampled_from([None, *STRUCTS]), raw=st.binary(max_size=60))
+def test_any_bytes_are_a_query_or_an_error(struct: Any, raw: bytes) -> None:
+    with contextlib.suppress(QueryError):
+        read_query(raw, struct)
+
+
+@given(
+    parameter=st.sampled_from(PARAMETERS),
+    text=st.text(alphabet="0123456789+-.eEnultrafsTZ:%&=_é", max_size=20),
+)
+def test_any_text_of_a_known_parameter_is_a_value_or_an_error(parameter: Any, text: str) -> None:
+    struct, name = parameter
+    with contextlib.suppress(QueryError):
+        read_query(f"{name}={text}".encode("ascii", "ignore"), struct)
+
+
+def test_a_number_is_no_time() -> None:
+    runs = next(struct for struct in STRUCTS if struct.__name__ == "RunsQuery")
+    with pytest.raises(QueryError, match="created_after"):
+        read_query(b"created_after=5", runs)
