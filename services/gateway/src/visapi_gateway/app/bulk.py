@@ -160,7 +160,7 @@ class Bulk:
     async def _order(self, who: Asker, wish: Wish, ticket: Ticket, row: RunRow) -> Order:
         bulk = str(ticket.id)
         if wish.action is not BulkAction.RETRY:
-            return order_of(who, row.id, _KINDS[wish.action], wish.reason, bulk=bulk)
+            return order_of(who, row.id, _KINDS[wish.action], wish.reason, ident=f"bulk:{bulk}", bulk=bulk)
         if row.ended_at is not None and row.ended_at > ticket.counted_at:
             # Perhaps this very token took it up before, and it faulted anew.
             detail = f"run {row.id} faulted at {row.ended_at}, after the runs were counted; count anew"

@@ -15,7 +15,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_engine.machine.plan import Plan
 from visapi_engine.machine.resumption import children_of, misfits, takes_input
 from visapi_engine.machine.state import ResumePoint, decode_state
-from visapi_gateway.app.command_run import Hint, InboxRow, Order
+from visapi_gateway.app.command_run import Fate, Hint, InboxRow, Once, Order, committed, key_conflict
 from visapi_gateway.app.deploy_workflow import WorkflowRow
 from visapi_gateway.app.known_plans import KnownPlans
 from visapi_gateway.app.run_views import RunRow, RunViews
@@ -36,9 +36,8 @@ class RetryStore(Protocol):
         """Those that neither completed nor can be taken up again, with how they ended."""
         ...
 
-    async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
-        """Those that were not told so before."""
-        ...
+    async def order(self, order: Order, once: Once | None) -> Fate: ...
+    async def holder(self, tenant: str, once: Once) -> Fate | None: ...
 
 
 class Versions(Protocol):
@@ -64,12 +63,21 @@ class Retries:
         self._hint = hint
         self._plan = KnownPlans()
 
-    async def __call__(self, who: Asker, run: UUID, wanted: Retry) -> RunRow:
-        """Ask for it; answer the run as it is then. Raises `ProblemError` 404 and 409."""
+    async def __call__(
+        self, who: Asker, run: UUID, wanted: Retry, once: Once | None = None
+    ) -> tuple[RunRow, bool]:
+        """Ask for it; the run as it is then, and whether it was not asked before.
+
+        Raises `ProblemError` 404, 409 and 429.
+        """
         row = await self._runs.row(who.tenant, run)
-        await self._store.tell(who.tenant, [await self.order(who, row, wanted)])
+        if once is not None and (used := await self._store.holder(who.tenant, once)) is not None:
+            if used is Fate.CONFLICT:
+                raise key_conflict()
+            return row, False
+        fresh = await committed(self._store, await self.order(who, row, wanted), once)
         self._hint(run)
-        return await self._taken_up(who, row)
+        return await self._taken_up(who, row), fresh
 
     async def order(self, who: Asker, row: RunRow, wanted: Retry, *, bulk: str | None = None) -> Order:
         """The order to take a run up again; `bulk` names the many that it is one of. `ProblemError` 409."""

@@ -45,6 +45,7 @@ KINDS: dict[str, Kind] = {
     "workflow_version_exists": Kind(409, "The version exists with other content"),
     "idempotency_conflict": Kind(409, "The Idempotency-Key was used for another request"),
     "run_not_faulted": Kind(409, "The run has not faulted"),
+    "retry_waits": Kind(409, "Another retry of the run waits"),
     "run_not_retryable": Kind(409, "The run cannot be taken up again"),
     "version_not_compatible": Kind(409, "The run cannot go on with this version"),
     "run_ended": Kind(409, "The run has ended"),

@@ -5,24 +5,32 @@ from typing import Any
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.contracts.gateway_bodies import Retry, RunCommand
 from visapi_common.contracts.runs import RunView
-from visapi_gateway.app.command_run import Commands
+from visapi_gateway.app.command_run import Commands, once_of
 from visapi_gateway.app.retry_run import Retries
 from visapi_gateway.app.run_views import RunRow, RunViews
+from visapi_gateway.core.headers import idempotency_key
 from visapi_gateway.http.checks import read_json
-from visapi_gateway.http.exchange import Answer, json_reply
+from visapi_gateway.http.exchange import Answer, Header, json_reply
 from visapi_gateway.http.operation import Answers, Call, Operation, Route
+
+_ONCE = {"Idempotency-Key": "The same key and request are one command, for 7 days."}
 
 RETRY = Operation(
     "POST",
     "/v1/runs/{run:uuid}/retry",
     "retryRun",
     "Take a faulted run up again where its task failed",
-    {202: Answers("It is committed; the run as it is now.", RunView, headers=("Location",))},
+    {
+        202: Answers(
+            "It is committed; the run as it is now.", RunView, headers=("Location", "Idempotent-Replayed")
+        )
+    },
     description=(
         "What completed stays completed; the failed task is tried again under its effect key; what was "
         "cancelled beside it is asked for again. Asked twice, it is taken up once."
     ),
     scope="runs:write",
+    headers=_ONCE,
     body=Retry,
     problems=(
         "run_not_found",
@@ -30,6 +38,9 @@ RETRY = Operation(
         "run_not_faulted",
         "run_not_retryable",
         "version_not_compatible",
+        "retry_waits",
+        "idempotency_conflict",
+        "invalid_header",
     ),
 )
 
@@ -40,10 +51,17 @@ def _command(kind: InboxKind, summary: str) -> Operation:
         f"/v1/runs/{{run:uuid}}/{kind.value}",
         f"{kind.value}Run",
         summary,
-        {202: Answers("The command is committed; the run as it is now.", RunView, headers=("Location",))},
+        {
+            202: Answers(
+                "The command is committed; the run as it is now.",
+                RunView,
+                headers=("Location", "Idempotent-Replayed"),
+            )
+        },
         scope="runs:write",
+        headers=_ONCE,
         body=RunCommand,
-        problems=("run_not_found", "run_ended"),
+        problems=("run_not_found", "run_ended", "idempotency_conflict", "invalid_header"),
     )
 
 
@@ -70,18 +88,23 @@ class CommandRoutes:
 
     async def retry(self, call: Call) -> Answer:
         wanted: Retry = await read_json(RETRY, call)
-        return await self._accepted(call, await self._retry(call.asker, call.path["run"], wanted))
+        run = call.path["run"]
+        once = once_of(idempotency_key(call.header(b"idempotency-key")), InboxKind.RETRY, run, wanted)
+        return await self._accepted(call, *await self._retry(call.asker, run, wanted, once))
 
     def _teller(self, kind: InboxKind, operation: Operation) -> Any:
         async def tell(call: Call) -> Answer:
             command: RunCommand = await read_json(operation, call)
             run = call.path["run"]
+            once = once_of(idempotency_key(call.header(b"idempotency-key")), kind, run, command)
             return await self._accepted(
-                call, await self._commands.tell(call.asker, run, kind, command.reason)
+                call, *await self._commands.tell(call.asker, run, kind, command.reason, once)
             )
 
         return tell
 
-    async def _accepted(self, call: Call, row: RunRow) -> Answer:
-        location = (b"location", f"/v1/runs/{row.id}".encode())
-        return json_reply(await self._views.view(call.principal.tenant, row), 202, [location])
+    async def _accepted(self, call: Call, row: RunRow, fresh: bool) -> Answer:
+        headers: list[Header] = [(b"location", f"/v1/runs/{row.id}".encode())]
+        if not fresh:
+            headers.append((b"idempotent-replayed", b"true"))
+        return json_reply(await self._views.view(call.principal.tenant, row), 202, headers)

@@ -99,6 +99,27 @@ returning root
 -- name: open_descendants
 select exists (select from runs r where r.root = $1)
 
+-- name: put_command
+-- A run is told no more than $6 things that nobody has read yet.
+insert into inbox (run, key, tenant, kind, body)
+select $1, $2, $3, $4, $5
+where (
+    select count(*) from inbox where run = $1 and kind in ('cancel', 'suspend', 'resume', 'retry', 'resolve')
+) < $6
+on conflict do nothing
+returning run
+
+-- name: waiting_command
+select body from inbox where run = $1 and key = $2 and tenant = $3
+
+-- name: hold_key
+insert into idempotency (tenant, key, run, body_hash) values ($1, $2, $3, $4)
+on conflict do nothing
+returning run
+
+-- name: key_holder
+select run, body_hash from idempotency where tenant = $1 and key = $2
+
 -- name: put_inbox
 insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, $4, $5)
 on conflict do nothing

@@ -11,7 +11,7 @@ select
     r.depth,
     case when r.revision = 0 then r.input end as input,
     (
-        select array_agg(row(i.key, i.kind, i.body) order by i.created_at, i.key)
+        select array_agg(row(i.key, i.kind, i.body) order by i.seq)
         from inbox i where i.run = r.id
     ) as inbox,
     (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms

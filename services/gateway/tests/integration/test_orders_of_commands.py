@@ -1,0 +1,77 @@
+"""Every accepted command is a row of its own, in its order, with a row of its own in the audit."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+KINDS = ("suspend", "resume", "suspend", "suspend", "cancel", "cancel")
+
+
+async def inbox(gateway: Any) -> list[str]:
+    return [row["kind"] for row in await gateway.db.fetch("select kind from visapi.inbox order by seq")]
+
+
+async def audited(gateway: Any) -> list[str]:
+    items = (await gateway.http.get("/v1/audit")).json()["items"]
+    return [item["action"] for item in reversed(items) if item["action"].startswith("run.")]
+
+
+async def test_commands_of_one_kind_do_not_collapse_and_keep_their_order(gateway: Any) -> None:
+    await gateway.deploy()
+    run = (await gateway.start(1)).json()["id"]
+    for kind in KINDS:
+        answer = await gateway.http.post(
+            f"/v1/runs/{run}/{kind}", headers={"X-Request-Id": "the-same-request"}
+        )
+        assert answer.status_code == 202
+        assert "idempotent-replayed" not in answer.headers
+    assert await inbox(gateway) == list(KINDS)
+    assert await audited(gateway) == [f"run.{kind}" for kind in KINDS]
+
+
+async def test_one_idempotency_key_is_one_command(gateway: Any) -> None:
+    await gateway.deploy()
+    run, other = [(await gateway.start(1)).json()["id"] for _ in range(2)]
+    headers = {"Idempotency-Key": "once"}
+
+    async def ask(run: str, kind: str, reason: str = "x") -> Any:
+        return await gateway.http.post(f"/v1/runs/{run}/{kind}", json={"reason": reason}, headers=headers)
+
+    answers = await asyncio.gather(*(ask(run, "suspend") for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+    assert await inbox(gateway) == ["suspend"]
+    assert await audited(gateway) == ["run.suspend"]
+    for used in (await ask(run, "resume"), await ask(run, "suspend", "y"), await ask(other, "suspend")):
+        assert (used.status_code, used.json()["code"]) == (409, "idempotency_conflict")
+    start = await gateway.start(1, Idempotency_Key="once")
+    assert (start.status_code, start.json()["code"]) == (409, "idempotency_conflict")
+    await gateway.db.execute("delete from visapi.inbox")
+    await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
+    assert (await ask(run, "suspend")).status_code == 202
+
+
+async def test_a_run_that_reads_nothing_is_told_only_so_much(gateway: Any) -> None:
+    await gateway.deploy()
+    run = (await gateway.start(1)).json()["id"]
+    await gateway.db.execute(
+        "insert into visapi.inbox (run, key, tenant, kind, body)"
+        " select $1, 'cancel:' || n, 'default', 'cancel', '{}' from generate_series(1, 1000) n",
+        run,
+    )
+    headers = {"Idempotency-Key": "later"}
+    full = await gateway.http.post(f"/v1/runs/{run}/cancel", headers=headers)
+    assert (full.status_code, full.json()["code"]) == (429, "too_many_open")
+    await gateway.db.execute("delete from visapi.inbox")
+    answer = await gateway.http.post(f"/v1/runs/{run}/cancel", headers=headers)
+    assert answer.status_code == 202
+    assert "idempotent-replayed" not in answer.headers
+
+
+@pytest.mark.parametrize("kind", ["cancel", "suspend", "resume", "retry"])
+async def test_a_malformed_idempotency_key_is_refused(gateway: Any, kind: str) -> None:
+    await gateway.deploy()
+    run = (await gateway.start(1)).json()["id"]
+    answer = await gateway.http.post(f"/v1/runs/{run}/{kind}", headers={"Idempotency-Key": "a b"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
