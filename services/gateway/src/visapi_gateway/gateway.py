@@ -132,8 +132,7 @@ class Gateway:
             approvals=Approvals(PgApprovalStore(pool), self._messages.hint),
             system=self._system,
         )
-        places = open_places(settings, lifecycle.metrics)
-        places.draining = lambda: self._system.draining
+        places = open_places(settings, lifecycle.metrics, lambda: self._system.draining)
         around = Surroundings(
             metrics=lifecycle.metrics,
             spans=lifecycle.spans,

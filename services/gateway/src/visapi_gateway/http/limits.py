@@ -55,12 +55,14 @@ class Connection(Protocol):
 class Places:
     """The places of all requests, streams and buffered bytes of one gateway."""
 
-    def __init__(self, bounds: Bounds, addresses: ClientAddresses, metrics: Metrics) -> None:
+    def __init__(
+        self, bounds: Bounds, addresses: ClientAddresses, metrics: Metrics, draining: Callable[[], bool]
+    ) -> None:
         self.bounds = bounds
+        self.draining = draining
+        """Tells whether connections should end."""
         self.addresses = addresses
         self.metrics = metrics
-        self.draining: Callable[[], bool] = bool
-        """Whether connections should end."""
         self.requests = Kind("requests", bounds.requests, bounds.requests_per_key)
         self.streams = Kind("streams", bounds.streams, bounds.streams_per_key)
         self.buffered = Share(bounds.buffered_bytes)
@@ -86,7 +88,7 @@ class Places:
         self.metrics.http_refused.labels(bound).inc()
 
 
-def open_places(settings: GatewaySettings, metrics: Metrics) -> Places:
+def open_places(settings: GatewaySettings, metrics: Metrics, draining: Callable[[], bool]) -> Places:
     """The bounds that the settings give. Raises `ValueError` for a trusted proxy that is no address."""
     bounds = Bounds(
         connections=settings.connections_max,
@@ -103,7 +105,7 @@ def open_places(settings: GatewaySettings, metrics: Metrics) -> Places:
         answer_bytes_per_s=settings.answer_bytes_per_s,
         idle_s=settings.idle_s,
     )
-    return Places(bounds, ClientAddresses(networks(settings.trusted_proxies)), metrics)
+    return Places(bounds, ClientAddresses(networks(settings.trusted_proxies)), metrics, draining)
 
 
 class Kind:
