@@ -6,15 +6,20 @@ numbers that were only passed on (the package itself rounds them to doubles).
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Protocol, cast
 
 import jq
 import msgspec
 
-from visapi_engine.expressions.scope import ExpressionError, Scope
+from visapi_engine.expressions.bounds import TOO_DEEP, decoded
+from visapi_engine.expressions.scope import DIRECT, ExpressionError, Runner, Scope
 
 CHUNK_MAX = 1_000
 """Characters compiled together; libjq's compiler takes quadratic time, so no more."""
+
+DETAIL_MAX = 2_000
+"""Characters of jq's own message that are kept: it may quote a value."""
 
 _NOTHING = object()
 
@@ -51,22 +56,30 @@ class JqProgram:
         except ValueError as error:
             raise ExpressionError(compile_message(error)) from error
 
-    def evaluate(self, scope: Scope) -> Any:
+    def evaluate(self, scope: Scope, run: Runner = DIRECT) -> Any:
         """The expression's single value; no value at all (`empty`) is null."""
         variables = scope.variables
         values = [scope.input, now_value(scope.now_ms), *(variables.get(name) for name in self._names)]
         try:
-            results = iter(self._program.input_text(msgspec.json.encode(values).decode()))
+            text = msgspec.json.encode(values).decode()
+            found = run(len(text), partial(self._run, text))
+            return None if found is None else decoded(found, run)
+        except ValueError as error:
+            raise ExpressionError(str(error)) from error
+        except RecursionError as error:
+            raise ExpressionError(TOO_DEEP) from error
+
+    def _run(self, text: str) -> str | None:
+        try:
+            results = iter(self._program.input_text(text))
             first = next(results, _NOTHING)
             if first is _NOTHING:
                 return None
             if next(results, _NOTHING) is not _NOTHING:
                 raise ExpressionError("the expression yields more than one value; collect them with [ ... ]")
-            return msgspec.json.decode(cast(str, first))
+            return cast(str, first)
         except ValueError as error:
-            raise ExpressionError(str(error)) from error
-        except RecursionError as error:
-            raise ExpressionError("the data is nested too deeply") from error
+            raise ExpressionError(str(error)[:DETAIL_MAX]) from error
 
 
 def compile_errors(expressions: list[tuple[str, frozenset[str]]]) -> list[str | None]:

@@ -1,7 +1,7 @@
 """What an expression sees, and the one way in which it fails."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 
@@ -12,6 +12,41 @@ class ExpressionError(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+
+
+class OverBudget(ExpressionError):
+    """An expression took more CPU time or memory than an input of its size allows."""
+
+
+Evaluation = Callable[[], str | None]
+"""One evaluation by libjq, ready to run: the JSON text of its value, None for no value. Raises
+`ExpressionError`."""
+
+
+class Runner(Protocol):
+    """Runs what libjq evaluates, and keeps account of what expressions make."""
+
+    def __call__(self, size: int, evaluation: Evaluation) -> str | None:
+        """Run an evaluation whose input has `size` bytes. Raises `ExpressionError`."""
+        ...
+
+    def made(self, size: int) -> None:
+        """A value of `size` bytes was made. Raises `OverBudget`."""
+        ...
+
+
+class Direct:
+    """The runner that does nothing more: in this very process, without a limit of its own."""
+
+    def __call__(self, size: int, evaluation: Evaluation) -> str | None:  # noqa: ARG002 (a `Runner`)
+        """As `Runner`."""
+        return evaluation()
+
+    def made(self, size: int) -> None:
+        """Nobody counts."""
+
+
+DIRECT = Direct()
 
 
 class Scope(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from visapi_engine.definition.program import (
     TryNode,
     Validated,
 )
-from visapi_engine.expressions.evaluate import ExpressionError, Scope, truth
+from visapi_engine.expressions.evaluate import ExpressionError, OverBudget, Scope, truth
 from visapi_engine.machine.durations import span_ms
 from visapi_engine.machine.faults import expression_fault, plain, validation_fault
 from visapi_engine.machine.plan import ROOT
@@ -37,6 +37,7 @@ def evaluate(tx: Transition, template: Template, task: Task, value: Any, /, **va
     try:
         return tx.evaluator(template, scope)
     except ExpressionError as failed:
+        tx.overruns += isinstance(failed, OverBudget)
         raise expression_fault(task.node.pointer, failed.detail) from failed
 
 
@@ -47,7 +48,11 @@ def evaluate_alone(tx: Transition, template: Template, value: Any, /, **variable
         found["context"] = tx.context
     if tx.plan.uses_workflow:
         found["workflow"] = _workflow_descriptor(tx)
-    return tx.evaluator(template, Scope(input=value, variables={**found, **variables}, now_ms=tx.now_ms))
+    try:
+        return tx.evaluator(template, Scope(input=value, variables={**found, **variables}, now_ms=tx.now_ms))
+    except OverBudget:
+        tx.overruns += 1
+        raise
 
 
 def holds(tx: Transition, condition: Template, task: Task, value: Any, /, **variables: Any) -> bool:

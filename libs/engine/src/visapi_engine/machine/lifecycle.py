@@ -7,7 +7,7 @@ on the agenda. Nothing here knows a construct.
 from typing import Any
 
 from visapi_common.contracts.problems import WorkflowError
-from visapi_common.contracts.runs import RunStatus
+from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.definition.program import CallNode, RunNode
 from visapi_engine.machine import dispatch, failures, history
 from visapi_engine.machine.evaluation import checked, evaluate, holds, span
@@ -21,6 +21,8 @@ from visapi_engine.machine.transition import Task, Transition
 HIDDEN = "***"
 STEPS_MAX = 500
 """Tasks begun in one transition; a run with more to begin goes on in the next one."""
+OVERRUNS_MAX = 20
+"""Expressions of one run that may exceed their budget: each holds an engine process up."""
 SLICES_MAX = 200
 """Transitions in a row that may end so. More is a loop that never waits."""
 
@@ -30,6 +32,8 @@ def run_agenda(tx: Transition) -> None:
     until it is time to let others go on.
     """
     for _ in range(STEPS_MAX):
+        if tx.overruns > OVERRUNS_MAX and tx.status not in ENDED:
+            _give_up(tx)
         if not tx.agenda:
             break
         _enter(tx, tx.agenda.pop())
@@ -38,6 +42,12 @@ def run_agenda(tx: Transition) -> None:
     elif tx.slices:
         tx.slices = 0
         tx.drop_timer(ROOT, CONTINUE)
+
+
+def _give_up(tx: Transition) -> None:
+    """End a run that costs others too much; nothing catches this."""
+    detail = f"more than {OVERRUNS_MAX} expressions of the run exceeded their budget of CPU time and memory"
+    fail_workflow(tx, runtime_fault(ROOT, "Too many expressions over budget", detail).error)
 
 
 def _continue_later(tx: Transition) -> None:

@@ -276,6 +276,8 @@ class State(msgspec.Struct, omit_defaults=True):
     """Search attributes, kept only when some of them are evaluated again."""
     admission: Admission | None = None
     """Of a workflow with flow control."""
+    overruns: int = 0
+    """Expressions that exceeded their budget so far."""
     v: int = STATE_VERSION
 
 

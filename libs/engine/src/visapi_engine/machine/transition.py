@@ -92,6 +92,7 @@ class Transition:
         """While an error goes outwards: where the run could be taken up again."""
         self.resume: ResumePoint | None = None
         self.admission = state.admission
+        self.overruns = state.overruns
         self.commands: list[Command] = []
         self.entries: list[Entry] = []
         self.output: Any = None
@@ -121,6 +122,7 @@ class Transition:
             taken_up=self.taken_up,
             resume=self.resume,
             admission=self.admission,
+            overruns=self.overruns,
         )
 
     def note(self, word: str, node: Node | None = None, data: dict[str, Any] | None = None) -> None:

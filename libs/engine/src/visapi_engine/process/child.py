@@ -21,7 +21,9 @@ from visapi_engine.definition.program import decode_program
 from visapi_engine.expressions.evaluate import Evaluator, build_evaluator
 from visapi_engine.machine.plan import Plan, make_plan
 from visapi_engine.process.fold import fold
+from visapi_engine.process.guarded import FILES_MAX, Guard
 from visapi_engine.process.protocol import (
+    Alive,
     Answer,
     Answers,
     Batch,
@@ -34,7 +36,6 @@ from visapi_engine.process.protocol import (
     Simulate,
     Simulated,
     Up,
-    Work,
 )
 from visapi_engine.process.simulating import simulated
 
@@ -54,7 +55,7 @@ def main() -> None:
     wire = _Wire(socket.socket(fileno=0))
     sys.excepthook = wire.crashed
     _confine(given.memory)
-    engine = _Engine(wire, given.cpu_ms / 1000)
+    engine = _Engine(wire, Guard(given.memory, lambda: wire.send(Alive())), given.cpu_ms / 1000)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -67,16 +68,21 @@ def _confine(memory_bytes: int) -> None:
     """Everything is imported by now: no new file, no child, no core dump, no more memory than this."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    limits = ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0))
-    for limit, value in (*limits, (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_NOFILE, 3)):
-        resource.setrlimit(limit, (value, value))
+    for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+        resource.setrlimit(limit, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, 2 * memory_bytes))
+    # A guarded batch forks, each fork under limits of its own; otherwise there is nothing to start or open.
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, FILES_MAX))
 
 
 class _Engine:
     """The loaded programs, and the loop over a batch."""
 
-    def __init__(self, wire: "_Wire", cpu_s: float) -> None:
+    def __init__(self, wire: "_Wire", guard: Guard, cpu_s: float) -> None:
         self._wire = wire
+        self._guard = guard
         self._cpu_s = cpu_s
         self._programs: dict[str, tuple[Plan, Evaluator]] = {}
         self._batches = 0
@@ -86,14 +92,14 @@ class _Engine:
             case Load():
                 self._wire.send(self._load(message))
             case Batch():
-                self._run(message.works, message.cpu_ms / 1000)
+                self._run(message)
             case Simulate():
                 self._wire.send(self._simulate(message))
 
     def _load(self, message: Load) -> Loaded:
         try:
             program = decode_program(message.body)
-            self._programs[message.hash] = (make_plan(program), build_evaluator(program))
+            self._programs[message.hash] = (make_plan(program), build_evaluator(program, self._guard))
         except (msgspec.DecodeError, ValueError, KeyError) as unreadable:
             return Loaded(message.hash, refused=f"{type(unreadable).__name__}: {unreadable}")
         gc.freeze()
@@ -101,18 +107,30 @@ class _Engine:
 
     def _simulate(self, message: Simulate) -> Simulated:
         """Each transition has the CPU time of a run's second chance."""
-        done = simulated(message, lambda: signal.setitimer(signal.ITIMER_PROF, self._cpu_s))
+        self._guard.guard(message.budget if message.guarded else None)
+        done = simulated(message, self._guard, self._begin_transition)
+        self._guard.guard(None)
         signal.setitimer(signal.ITIMER_PROF, 0)
         gc.collect()
         return done
 
-    def _run(self, works: list[Work], cpu_s: float) -> None:
+    def _begin_transition(self) -> None:
+        self._guard.begin()
+        signal.setitimer(signal.ITIMER_PROF, self._cpu_s)
+
+    def _run(self, batch: Batch) -> None:
         waiting = _Waiting(self._wire.send)
-        for work in works:
+        self._guard.guard(batch.budget if batch.guarded else None)
+        for work in batch.works:
             plan, evaluate = self._programs[work.program]
-            signal.setitimer(signal.ITIMER_PROF, cpu_s)
-            waiting.add(fold(plan, evaluate, work))
+            self._guard.begin()
+            signal.setitimer(signal.ITIMER_PROF, batch.budget.seconds(work.size))
+            answer = fold(plan, evaluate, work)
+            if self._guard.overruns:
+                answer = msgspec.structs.replace(answer, overruns=self._guard.overruns)
+            waiting.add(answer)
         signal.setitimer(signal.ITIMER_PROF, 0)
+        self._guard.guard(None)
         # One write, so that the parent wakes once.
         self._wire.send(*waiting.rest(), Done())
         self._batches += 1

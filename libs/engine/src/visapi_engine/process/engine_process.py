@@ -1,17 +1,21 @@
 """One engine process as its parent sees it: started, fed, read, and ended when it overstays."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 
 import msgspec
 
 from visapi_engine.process.protocol import (
+    Alive,
     Answer,
     Answers,
     Batch,
+    Budget,
     Crashed,
     Done,
     Down,
@@ -27,6 +31,9 @@ from visapi_engine.process.protocol import (
 
 _MODULE = "visapi_engine.process.child"
 _DYING_S = 1.0
+_WALL_PER_CPU = 4
+"""How much longer large work may take by the wall than by the processor, before its process is hung."""
+_MIB = 1024 * 1024
 _EXTERNAL = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -80,16 +87,22 @@ class EngineProcess:
         if message.refused is not None:
             self.refused[program] = message.refused
 
-    async def run(self, works: Sequence[Work], cpu_ms: int) -> AsyncGenerator[Answer, None]:
-        """Answers in the order of the work, each within `cpu_ms` of CPU time.
+    async def run(
+        self, works: Sequence[Work], budget: Budget, *, guarded: bool
+    ) -> AsyncGenerator[Answer, None]:
+        """Answers in the order of the work, each within the budget.
 
         Raises `ProcessLost`; what was not yielded is unanswered.
         """
-        self._cpu_ms = cpu_ms
-        self._streams.send(Batch(list(works), cpu_ms))
+        largest = max(work.size for work in works)
+        self._cpu_ms = round(budget.seconds(largest) * 1000)
+        wall_ms = self._limits.run_wall_ms + _WALL_PER_CPU * round(budget.cpu_ms_per_mib * largest / _MIB)
+        self._streams.send(Batch(list(works), budget, guarded))
         while True:
-            message = await self._next(self._limits.run_wall_ms)
+            message = await self._next(wall_ms)
             match message:
+                case Alive():
+                    continue
                 case Answers():
                     for answer in message.answers:
                         yield answer
@@ -101,7 +114,11 @@ class EngineProcess:
     async def simulate(self, wanted: Simulate) -> Simulated:
         """Carry out a simulation. Raises `ProcessLost`."""
         self._streams.send(wanted)
-        message = await self._next(self._limits.simulate_wall_ms)
+        until = asyncio.get_running_loop().time() + self._limits.simulate_wall_ms / 1000
+        message: Up = Alive()
+        while isinstance(message, Alive):
+            left_ms = round((until - asyncio.get_running_loop().time()) * 1000)
+            message = await self._next(max(1, left_ms))
         assert isinstance(message, Simulated), f"expected Simulated, got {type(message).__name__}"
         return message
 
@@ -109,7 +126,8 @@ class EngineProcess:
         """End the process, whatever it is doing, and wait until it is gone."""
         self._streams.close()
         if self.alive:
-            self._child.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
         await self._child.wait()
 
     async def _await_exit(self) -> None:
@@ -122,7 +140,7 @@ class EngineProcess:
         except TimeoutError:
             return
 
-    async def _next(self, wall_ms: int) -> Ready | Loaded | Answers | Done | Simulated:
+    async def _next(self, wall_ms: int) -> Ready | Loaded | Answers | Alive | Done | Simulated:
         try:
             async with asyncio.timeout(wall_ms / 1000):
                 message = await self._streams.receive()

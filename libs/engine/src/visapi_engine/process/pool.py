@@ -1,12 +1,17 @@
 """A few engine processes, and always one more that is warm.
 
 A batch goes to one process. When the process is lost, the runs it had not answered go one by one
-to fresh processes, so that one bad run cannot take its neighbours along. A run that ends its
-process twice is abandoned: it faults. A process that hangs or is killed from outside is the
-machine's doing and counts against nobody, within reason.
+to fresh processes, so that one bad run cannot take its neighbours along. There each expression has a
+process of its own (`guarded`), so that one which exceeds its budget is an ordinary error of its run. A run
+that ends its process a second time is abandoned: it faults. A process that hangs or is killed from outside
+is the machine's doing and counts against nobody, within reason.
+
+Programs whose expressions exceeded their budget are known for a while: their runs go apart at once. What goes
+apart, and what is large, takes turns of its own, so that nothing else waits behind it.
 """
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -20,7 +25,8 @@ from visapi_engine.machine.abandon import abandon
 from visapi_engine.machine.state import decode_state
 from visapi_engine.process.engine_process import EngineProcess, ProcessLost, start_process
 from visapi_engine.process.fold import answer as answer_of
-from visapi_engine.process.protocol import Answer, Limits, Work
+from visapi_engine.process.protocol import Answer, Budget, Limits, Work
+from visapi_engine.process.suspects import Suspects
 
 STRIKES_MAX = 2
 """Processes a run may end before it is abandoned."""
@@ -28,6 +34,9 @@ STRIKES_MAX = 2
 LOSSES_MAX = 5
 """Processes lost around one run, for whatever reason, before it is abandoned all the same: memory
 that the machine does not have shows as `SIGKILL`. Where they only hang, nobody is abandoned."""
+
+LARGE = 1024 * 1024
+"""Bytes of work that nobody should wait behind."""
 
 LoadProgram = Callable[[str], Awaitable[bytes]]
 """Gives the stored bytes of a compiled program by the hex of its hash."""
@@ -54,12 +63,14 @@ class EnginePool:
         self._load_program = load_program
         self._on_lost = on_lost or _ignore
         self._turns = asyncio.Semaphore(size)
+        self._turns_apart = asyncio.Semaphore(1)
         self._size = size
         self._wanted = asyncio.Semaphore(size + 1)
         # Last in, first out: the process used last has the programs and the warm caches.
         self._warm: asyncio.LifoQueue[EngineProcess] = asyncio.LifoQueue()
         self._group = asyncio.TaskGroup()
         self._keeper: asyncio.Task[None] | None = None
+        self._suspects = Suspects(time.monotonic)
 
     async def start(self) -> None:
         """Start all processes. Raises `TransientFault` when not even one comes up."""
@@ -82,14 +93,18 @@ class EnginePool:
         """
         strikes: Counter[UUID] = Counter()
         losses: Counter[UUID] = Counter()
-        batches = deque([list(works)] if works else [])
+        batches = deque(self._apart(works))
         while batches:
             batch = batches.popleft()
             unanswered = {work.run: work for work in batch}
+            guarded = any(strikes[work.run] or self._suspects.known(work.program) for work in batch)
             try:
-                async with aclosing(self._run(batch, self._cpu_ms(batch, strikes))) as answers:
+                turns = self._turns_apart if guarded or batch[0].size > LARGE else self._turns
+                async with turns, aclosing(self._run(batch, guarded=guarded)) as answers:
                     async for answer in answers:
-                        del unanswered[answer.run]
+                        work = unanswered.pop(answer.run)
+                        if answer.overruns:
+                            self._suspects.add(work.program)
                         yield answer
             except ProcessLost as lost:
                 self._on_lost(lost.how)
@@ -103,30 +118,39 @@ class EnginePool:
                     else:
                         batches.append([work])
 
-    def _cpu_ms(self, works: Sequence[Work], strikes: Counter[UUID]) -> int:
-        """A run that has ended a process has more time alone: it may only be a heavy one."""
-        struck = any(strikes[work.run] for work in works)
-        return self._limits.run_cpu_ms if struck else self._limits.first_cpu_ms
+    def _apart(self, works: Sequence[Work]) -> list[list[Work]]:
+        """One batch of all that is usual, then what is large or suspect, each alone."""
+        alone = [work for work in works if work.size > LARGE or self._suspects.known(work.program)]
+        if not alone:
+            return [list(works)] if works else []
+        apart = {work.run for work in alone}
+        usual = [work for work in works if work.run not in apart]
+        return [*([usual] if usual else []), *([work] for work in alone)]
 
-    async def _run(self, works: Sequence[Work], cpu_ms: int) -> AsyncGenerator[Answer, None]:
+    def _budget(self, *, guarded: bool) -> Budget:
+        """A run that has ended a process has more time alone: it may only be a heavy one."""
+        cpu_ms = self._limits.run_cpu_ms if guarded else self._limits.first_cpu_ms
+        return Budget(cpu_ms, self._limits.cpu_ms_per_mib)
+
+    async def _run(self, works: Sequence[Work], *, guarded: bool) -> AsyncGenerator[Answer, None]:
         """One batch in one process, which is replaced unless it answered everything."""
-        async with self._turns:
-            process = await self._take()
-            whole = False
-            try:
-                await self._load(process, works)
-                refused = process.refused
-                for work in works:
-                    if work.program in refused:
-                        yield abandoned(work, f"the program is refused: {refused[work.program]}")
-                runnable = [work for work in works if work.program not in refused]
-                if runnable:
-                    async with aclosing(process.run(runnable, cpu_ms)) as answers:
-                        async for answer in answers:
-                            yield answer
-                whole = len(process.programs) <= self._limits.programs
-            finally:
-                await self._give_back(process, usable=whole)
+        process = await self._take()
+        whole = False
+        try:
+            await self._load(process, works)
+            refused = process.refused
+            for work in works:
+                if work.program in refused:
+                    yield abandoned(work, f"the program is refused: {refused[work.program]}")
+            runnable = [work for work in works if work.program not in refused]
+            if runnable:
+                budget = self._budget(guarded=guarded)
+                async with aclosing(process.run(runnable, budget, guarded=guarded)) as answers:
+                    async for answer in answers:
+                        yield answer
+            whole = len(process.programs) <= self._limits.programs
+        finally:
+            await self._give_back(process, usable=whole)
 
     async def _load(self, process: EngineProcess, works: Sequence[Work]) -> None:
         for program in {work.program: None for work in works}:

@@ -11,10 +11,20 @@ import msgspec
 
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.commands import Command
-from visapi_engine.machine.events import Event
+from visapi_engine.machine.events import (
+    ChildEnded,
+    Event,
+    EventArrived,
+    Resolved,
+    RetryRequested,
+    Started,
+    TaskCompleted,
+)
 from visapi_engine.machine.lineage import Lineage
 from visapi_engine.machine.state import Admission
 from visapi_engine.simulation.dry_run import Wanted
+
+_MIB = 1024 * 1024
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -35,6 +45,23 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     """Signs the handles of this run's secrets; it is never stored."""
     lineage: Lineage | None = None
     """The run's place in its family; None: nothing bounds the runs that it starts."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that there are to read."""
+        return len(self.state or b"") + sum(_payload(event) for event in self.events)
+
+
+def _payload(event: Event) -> int:
+    match event:
+        case Started() | RetryRequested():
+            return len(event.input or b"")
+        case TaskCompleted() | ChildEnded() | Resolved():
+            return len(event.output or b"")
+        case EventArrived():
+            return len(event.event)
+        case _:
+            return 0
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,20 +97,40 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """All search attributes of the run as a JSON object, where they changed."""
     noted: list[str] = []
     """Why events changed nothing: late, repeated, of no concern. For logs and counters."""
+    overruns: int = 0
+    """Expressions that exceeded their budget in this fold."""
     ok: bool = True
     """False when the engine, not the workflow, is why the run faulted (see `killed`)."""
     killed: str | None = None
     """How the run killed its process each time it was tried, or why its program is refused."""
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """CPU time, and what it grows by with each MiB of input. libjq takes 60 to 100 ms to read, filter and
+    write a MiB on the machine that the other limits were measured on.
+    """
+
+    cpu_ms: int
+    cpu_ms_per_mib: int = 250
+
+    def seconds(self, size: int) -> float:
+        """For an input of `size` bytes."""
+        return (self.cpu_ms + self.cpu_ms_per_mib * size / _MIB) / 1000
+
+
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds of an engine process. A run that passes one is given a second chance alone, then faults."""
+    """Bounds of an engine process. A run that passes one is given a second chance alone, in which each of
+    its expressions has a process and a budget of its own; if it ends its process again, it faults.
+    """
 
     first_cpu_ms: int = 100
     """CPU time one run may use in a batch when it is first tried; the kernel ends the process then.
     Its neighbours wait no longer than this for a run that never ends."""
     run_cpu_ms: int = 250
-    """The same for its second chance, alone, and for each transition of a simulation."""
+    """The same for its second chance, alone, for each expression in that, and for each transition of a
+    simulation."""
+    cpu_ms_per_mib: int = 250
+    """What each of these times grows by with the size of the input."""
     run_wall_ms: int = 2_000
     """Wall-clock time without any answer after which the process is replaced: it hangs. That is
     the machine's doing (a run cannot wait), so it is no strike against a run."""
@@ -92,7 +139,8 @@ class Limits(msgspec.Struct, frozen=True):
     load_wall_ms: int = 5_000
     """The same for compiling a program's expressions."""
     memory_bytes: int = 512 * 1024 * 1024
-    """RLIMIT_AS of the process."""
+    """RLIMIT_AS of the process. An expression in a process of its own has up to twice as much, by the size
+    of its input."""
     programs: int = 1_000
     """Programs one process holds compiled; a process that holds more is replaced."""
     start_wall_ms: int = 15_000
@@ -107,10 +155,13 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 
 
 class Batch(msgspec.Struct, frozen=True, tag="batch"):
-    """Down: work whose programs were all sent before, with the CPU time for each."""
+    """Down: work whose programs were all sent before, with the CPU time for each. `guarded`: each expression
+    that libjq evaluates has a process and a budget of its own.
+    """
 
     works: list[Work]
-    cpu_ms: int
+    budget: Budget
+    guarded: bool = False
 
 
 class Simulate(msgspec.Struct, frozen=True, tag="simulate"):
@@ -118,6 +169,8 @@ class Simulate(msgspec.Struct, frozen=True, tag="simulate"):
 
     body: bytes
     wanted: Wanted
+    budget: Budget = Budget(250)
+    guarded: bool = False
 
 
 Down = Load | Batch | Simulate
@@ -140,6 +193,10 @@ class Answers(msgspec.Struct, frozen=True, tag="answers"):
     answers: list[Answer]
 
 
+class Alive(msgspec.Struct, frozen=True, tag="alive"):
+    """Up: an expression with a process of its own is still being evaluated."""
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """Up: the batch is answered whole."""
 
@@ -157,4 +214,4 @@ class Simulated(msgspec.Struct, frozen=True, tag="simulated", omit_defaults=True
     refused: str | None = None
 
 
-Up = Ready | Loaded | Answers | Done | Crashed | Simulated
+Up = Ready | Loaded | Answers | Alive | Done | Crashed | Simulated

@@ -8,6 +8,7 @@ from visapi_common.core.secret_handles import handles_in
 from visapi_engine.definition.parts import without_parts
 from visapi_engine.definition.program import decode_program
 from visapi_engine.expressions.evaluate import build_evaluator
+from visapi_engine.expressions.scope import DIRECT, Runner
 from visapi_engine.machine.plan import make_plan
 from visapi_engine.process.fold import encode_items
 from visapi_engine.process.protocol import Simulate, Simulated
@@ -18,10 +19,14 @@ BYTES_MAX = 16 * 1024 * 1024
 HIDDEN = "***"
 
 
-def simulated(message: Simulate, before_each: Callable[[], object] | None = None) -> Simulated:
-    """Carry out a program and encode the `Simulation`; `before_each` renews a limit on time."""
+def simulated(
+    message: Simulate, run: Runner = DIRECT, before_each: Callable[[], object] | None = None
+) -> Simulated:
+    """Carry out a program and encode the `Simulation`; `run` evaluates, `before_each` renews its limits."""
     program = without_parts(decode_program(message.body))
-    outcome = dry_run(make_plan(program), build_evaluator(program), message.wanted, before_each=before_each)
+    outcome = dry_run(
+        make_plan(program), build_evaluator(program, run), message.wanted, before_each=before_each
+    )
     answer = msgspec.structs.asdict(outcome)
     answer["history"] = msgspec.Raw(encode_items(answer.pop("entries"), 0))
     body = _hidden(msgspec.json.encode(answer))

@@ -2,9 +2,11 @@
 
 import asyncio
 
+import msgspec
+
 from visapi_common.core.errors import TransientFault
 from visapi_engine.process.engine_process import EngineProcess, ProcessLost, start_process
-from visapi_engine.process.protocol import Limits, Simulate, Simulated
+from visapi_engine.process.protocol import Budget, Limits, Simulate, Simulated
 
 IDLE_S = 60.0
 WAITING_MAX = 8
@@ -38,7 +40,7 @@ class Simulator:
         self._waiting += 1
         try:
             async with self._turn:
-                done = await self._run(wanted)
+                done = await self._twice(wanted)
         finally:
             self._waiting -= 1
         if done.refused is not None:
@@ -52,7 +54,21 @@ class Simulator:
             self._idle = None
         await self._end()
 
+    async def _twice(self, wanted: Simulate) -> Simulated:
+        """A simulation that ended its process is carried out again with each expression on its own."""
+        try:
+            return await self._run(wanted)
+        except ProcessLost as lost:
+            if not lost.by_itself:
+                raise SimulationLost(_told(lost)) from lost
+        budget = Budget(self._limits.run_cpu_ms, self._limits.cpu_ms_per_mib)
+        try:
+            return await self._run(msgspec.structs.replace(wanted, budget=budget, guarded=True))
+        except ProcessLost as lost:
+            raise SimulationLost(_told(lost)) from lost
+
     async def _run(self, wanted: Simulate) -> Simulated:
+        """Raises `ProcessLost`, and `TransientFault` when no process can be had."""
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -65,8 +81,6 @@ class Simulator:
         try:
             done = await self._process.simulate(wanted)
             whole = True
-        except ProcessLost as lost:
-            raise SimulationLost(_told(lost)) from lost
         finally:
             if not whole:
                 await self._end()

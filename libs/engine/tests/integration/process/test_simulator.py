@@ -22,11 +22,19 @@ def wanted(source: str) -> Simulate:
     return Simulate(body, Wanted(input=b'{"n":1}', given={}, events=[], now_ms=1_767_268_800_000))
 
 
-async def test_an_expression_without_end_ends_its_simulation_and_no_other() -> None:
+async def test_an_expression_without_end_is_an_error_of_its_simulation() -> None:
     simulator = Simulator(LIMITS)
+    caught = """
+do:
+  - t:
+      try: [{a: {set: {x: '${ [range(1e12)] | length }'}}}]
+      catch: {do: [{say: {set: '${ $error.status }'}}]}
+"""
     try:
-        with pytest.raises(SimulationLost, match="an expression that never ends"):
-            await simulator(wanted(ENDLESS))
+        done = msgspec.json.decode(await simulator(wanted(ENDLESS)))
+        assert (done["status"], done["error"]["status"]) == ("faulted", 400)
+        assert "exceeded its budget" in done["error"]["detail"]
+        assert msgspec.json.decode(await simulator(wanted(caught)))["output"] == 400
         assert msgspec.json.decode(await simulator(wanted(GOOD)))["output"] == 2
     finally:
         await simulator.close()
