@@ -267,3 +267,41 @@ Feature: Errors
       caught: true
       """
     And skipped should run 0 times
+
+  Scenario: An expression that does not end is an error that can be caught
+    Given a workflow with definition:
+      """yaml
+      document: {dsl: '1.0.3', namespace: default, name: story, version: '1.0.0'}
+      do:
+        - t:
+            try:
+              - endless: { set: { x: '${ last(range(1e12)) }' } }
+            catch:
+              errors: { with: { type: https://serverlessworkflow.io/spec/1.0.0/errors/expression, status: 400 } }
+              do:
+                - c: { set: { at: '${ $error.instance }' } }
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      at: /do/0/t/try/0/endless
+      """
+
+  Scenario: A type on another path is another error
+    Given a workflow with definition:
+      """yaml
+      document: {dsl: '1.0.3', namespace: default, name: story, version: '1.0.0'}
+      do:
+        - t:
+            try:
+              - r: { raise: { error: { type: https://example.com/errors/timeout, status: 408, title: Late } } }
+            catch:
+              errors: { with: { type: https://serverlessworkflow.io/spec/1.0.0/errors/timeout } }
+              do:
+                - c: { set: { caught: true } }
+      """
+    When the workflow is executed
+    Then the workflow should fault with error:
+      """yaml
+      { type: https://example.com/errors/timeout, status: 408 }
+      """

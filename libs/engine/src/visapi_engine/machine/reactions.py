@@ -154,11 +154,11 @@ def _stale(tx: Transition, event: Told) -> str | None:
         case Decided(), _:
             return f"no approval is open at {event.path}"
         case _:
-            return _stale_answer(event, frame)
+            return _stale_answer(tx, event, frame)
 
 
 def _stale_answer(
-    event: TaskCompleted | TaskFaulted | TaskUncertain | Resolved, frame: Frame | None
+    tx: Transition, event: TaskCompleted | TaskFaulted | TaskUncertain | Resolved, frame: Frame | None
 ) -> str | None:
     if not isinstance(frame, CallFrame):
         return f"no task is open at {event.path}"
@@ -168,6 +168,8 @@ def _stale_answer(
         return f"attempt {event.attempt} of {event.path} is over, attempt {frame.attempt} is open"
     if isinstance(event, TaskUncertain) and frame.held:
         return f"{event.path} is known to be uncertain"
+    if isinstance(event, TaskFaulted | TaskUncertain) and call.left_to_timer(tx, event):
+        return f"the time of {event.path} is over: its timer says so"
     return None
 
 
@@ -217,7 +219,10 @@ def _timer_outcome(tx: Transition, task: Task, event: TimerFired) -> Outcome:
     failures.remember(tx, task, failures.REOPEN)
     tx.abort(task.path)
     what = "the workflow" if task.path == ROOT else f"the task {task.node.name!r}"
-    return Faulted(timeout_fault(task.node.pointer, f"{what} took longer than its timeout allows").error)
+    detail = f"{what} took longer than its timeout allows"
+    if isinstance(task.node, CallNode):
+        detail += "; what it asked for may have happened all the same"
+    return Faulted(timeout_fault(task.node.pointer, detail).error)
 
 
 def _suspend(tx: Transition, event: SuspendRequested) -> str | None:

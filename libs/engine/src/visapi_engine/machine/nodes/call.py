@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.engine_messages import Decision
-from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.contracts.problems import ERROR_BASE, WorkflowError, standard_error
+from visapi_engine.definition.error_types import same_type
 from visapi_engine.definition.functions import HTTP_FUNCTION
 from visapi_engine.definition.program import CallNode
 from visapi_engine.machine import history
 from visapi_engine.machine.commands import CallTask, DropTask, HoldTask
 from visapi_engine.machine.evaluation import evaluate
+from visapi_engine.machine.events import TaskFaulted, TaskUncertain
 from visapi_engine.machine.faults import located, plain, read_error, runtime_fault
 from visapi_engine.machine.nodes import retried
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
@@ -23,6 +25,9 @@ from visapi_engine.machine.state import CallFrame
 from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
 
+CLOSE_MS = 1_000
+"""So long before a timeout a worker may say that it has run out of time: its clock is another one."""
+_TIMEOUT = ERROR_BASE + "timeout"
 SAFE_METHODS = frozenset({"get", "head", "options"})
 
 
@@ -95,6 +100,21 @@ def _reads(node: CallNode, frame: CallFrame) -> bool:
         return False
     method = msgspec.json.decode(frame.arguments, type=_Request).method
     return isinstance(method, str) and method.lower() in SAFE_METHODS
+
+
+def left_to_timer(tx: Transition, event: TaskFaulted | TaskUncertain) -> bool:
+    """Whether a worker says that its time is over, just when the timer is about to say so.
+
+    The timer is the judge: it raises the error at its time, as that of the task whose timeout it is. Nothing
+    is repeated in the last moment either.
+    """
+    deadline = tx.deadline_ms(event.path)
+    if deadline is None or event.now_ms < deadline - CLOSE_MS:
+        return False
+    if isinstance(event, TaskUncertain):
+        node = tx.node_at(event.path)
+        return isinstance(node, CallNode) and node.on_uncertain == "retry"
+    return event.now_ms >= deadline or same_type(read_error(event.error, "").type, _TIMEOUT)
 
 
 def faulted(tx: Transition, task: Task, error: bytes) -> Outcome:
