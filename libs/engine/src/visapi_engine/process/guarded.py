@@ -67,6 +67,7 @@ class Guard:
         if size < _SMALL:
             return
         self._made += size
+        self._alive()
         if self._made > MADE_MAX:
             self.overruns += 1
             what = f"makes more than {MADE_MAX} bytes together with those before it in this step"

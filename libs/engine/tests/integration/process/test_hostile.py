@@ -194,7 +194,7 @@ do:
       catch: {{errors: {{with: {{type: {ERROR_BASE}expression}}}}, do: [{{say: {{set: '${{ $error.detail }}'}}}}]}}
 """
     )
-    assert answer.output == b'"the data is nested too deeply"'
+    assert b"nested too deeply" in (answer.output or b"")
 
 
 async def test_a_fork_that_is_killed_from_outside_is_begun_again() -> None:
