@@ -40,6 +40,7 @@ class _Whole(msgspec.Struct, frozen=True, tag="whole"):
     source_hash: str
     warnings: list[FieldError]
     parts: list[bytes]
+    reads: list[str]
 
 
 class _Invalid(msgspec.Struct, frozen=True, tag="invalid"):
@@ -62,7 +63,14 @@ def compile_source(payload: bytes) -> bytes:
     except DefinitionInvalid as invalid:
         return _encode(_Invalid(invalid.errors[:REPORTED_MAX], invalid.total, invalid.status))
     return _encode(
-        _Whole(compiled.body, compiled.hash, compiled.source_hash, compiled.warnings, compiled.parts)
+        _Whole(
+            compiled.body,
+            compiled.hash,
+            compiled.source_hash,
+            compiled.warnings,
+            compiled.parts,
+            compiled.reads,
+        )
     )
 
 
@@ -78,13 +86,18 @@ def read_compiled(result: bytes) -> Compiled:
         source_hash=done.source_hash,
         warnings=done.warnings,
         parts=done.parts,
+        reads=done.reads,
     )
 
 
 def simulate(payload: bytes) -> bytes:
     """A `Simulate`; the `Simulated`. Each transition has the CPU time of a run's."""
-    done = simulated(_read_simulate(payload), lambda: signal.setitimer(signal.ITIMER_PROF, _TRANSITION_CPU_S))
-    return _encode(done)
+    return _encode(
+        simulated(
+            _read_simulate(payload),
+            before_each=lambda: signal.setitimer(signal.ITIMER_PROF, _TRANSITION_CPU_S),
+        )
+    )
 
 
 def warm_up() -> None:
