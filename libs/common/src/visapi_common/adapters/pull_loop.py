@@ -76,10 +76,14 @@ class Delivery:
 
 
 class PullLoop:
-    """See the module's docstring. One task may take at a time."""
+    """See the module's docstring. One task may take at a time. With `holding`, what was taken and not
+    released counts as well: nothing is asked for that could not be begun at once.
+    """
 
-    def __init__(self, bus: Bus, stream: str, consumer: str, *, window: int) -> None:
+    def __init__(self, bus: Bus, stream: str, consumer: str, *, window: int, holding: bool = False) -> None:
         assert window > 0
+        self._holding = holding
+        self._held = 0
         self._bus = bus
         self._api = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = bus.new_inbox()
@@ -116,8 +120,15 @@ class PullLoop:
         buffer = self._buffer
         taken = [buffer.popleft() for _ in range(min(limit, len(buffer)))]
         if taken:
+            self._held += len(taken) if self._holding else 0
             self._ask()
         return taken
+
+    def release(self) -> None:
+        """One of those taken is settled: with `holding`, another one may be asked for."""
+        if self._holding:
+            self._held -= 1
+            self._ask()
 
     def touch(self) -> None:
         """Start the acknowledgement wait anew for what waits here to be taken."""
@@ -148,8 +159,9 @@ class PullLoop:
     # ---- asking
 
     def _ask(self) -> None:
-        free = self._window - self._asked - len(self._buffer)
-        if self._stopped or free * 2 < self._window or free <= 0:
+        free = self._window - self._asked - len(self._buffer) - self._held
+        enough = free > 0 if self._holding else free * 2 >= self._window
+        if self._stopped or free <= 0 or not enough:
             return
         now = asyncio.get_running_loop().time()
         if now < self._quiet_until:

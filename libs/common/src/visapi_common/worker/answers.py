@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -10,16 +11,21 @@ from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import Outcome, TaskResult
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, deeper_than, flaw_of
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.task_messages import DeadLetter, TaskMessage
-from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
+from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
+from visapi_common.core.failures import storable
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.worker.outcomes import Failure
 from visapi_common.worker.retries import wait_s
 
 _RETRY_CAP_S = 2.0
 _ERROR_DATA_MAX = 64 * 1024
+_ERROR_TEXT_MAX = 16 * 1024
+_DEPTH_MAX = VALUE_DEPTH_MAX - 4
+"""A value stands within a result."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -45,7 +51,10 @@ class Answers:
         return await self._store().unpack(message.tenant, message.input)
 
     async def pack(self, message: TaskMessage, raw: bytes) -> Payload:
-        """The output as it travels."""
+        """The output as it travels. Raises `ProblemError` for one that nobody would read."""
+        if deeper_than(raw, _DEPTH_MAX):
+            detail = f"the output is nested deeper than {_DEPTH_MAX} levels; flatten it, or return it as text"
+            raise ProblemError("output_too_deep", detail, status=422)
         if len(raw) <= INLINE_LIMIT:
             return inline(raw)
         return await self._store().pack(message.tenant, raw)
@@ -119,6 +128,10 @@ class Answers:
                 if tries == 1:
                     self._log.warning("result_not_stored_yet", detail=str(fault))
                 delay_s = wait_s(fault, tries, self._draw(), cap_s=_RETRY_CAP_S)
+            except PermanentFault as fault:
+                # No result is worth the process: the task is delivered again, and ends as poison.
+                self._log.error("result_refused", run=str(result.run), detail=str(fault))
+                return
             await asyncio.sleep(delay_s)
 
     def _store(self) -> PayloadStore:
@@ -131,7 +144,24 @@ class Answers:
 
 
 def _bounded(error: WorkflowError) -> WorkflowError:
-    """Errors travel inline; a large body inside one is left out."""
-    if error.data is None or len(_encode(error.data)) <= _ERROR_DATA_MAX:
-        return error
-    return msgspec.structs.replace(error, data={"omitted": "the error's data exceeded 64 KiB"})
+    """Errors travel inline, and whatever a handler made of one must travel: what cannot is left out."""
+    texts = {
+        name: None if text is None else storable(str(text), _ERROR_TEXT_MAX)
+        for name, text in (("title", error.title), ("detail", error.detail), ("instance", error.instance))
+    }
+    return WorkflowError(
+        type=storable(str(error.type), _ERROR_TEXT_MAX), status=error.status, data=_data(error.data), **texts
+    )
+
+
+def _data(data: Any) -> Any:
+    if data is None:
+        return None
+    try:
+        encoded = _encode(data)
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as wrong:
+        return {"omitted": storable(f"the error's data is no JSON: {wrong}", 200)}
+    if len(encoded) > _ERROR_DATA_MAX:
+        return {"omitted": "the error's data exceeded 64 KiB"}
+    flaw = flaw_of(encoded, depth_max=_DEPTH_MAX, bytes_max=_ERROR_DATA_MAX)
+    return data if flaw is None else {"omitted": f"the error's data is {flaw}"}

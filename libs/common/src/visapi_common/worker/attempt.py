@@ -7,12 +7,12 @@ the two repeats the task under the same effect key; the orchestrator drops the s
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from visapi_common.contracts.engine_messages import Outcome
-from visapi_common.contracts.task_messages import ClaimVerdict, EffectClass, TaskMessage
+from visapi_common.contracts.task_messages import ClaimVerdict, EffectClass
 from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.telemetry.spans import Span, Spans
@@ -21,11 +21,23 @@ from visapi_common.worker.answers import Answers
 from visapi_common.worker.claims import Claims
 from visapi_common.worker.context import TaskContext
 from visapi_common.worker.faults import Postponed
-from visapi_common.worker.functions import Function, Written
+from visapi_common.worker.functions import Function, Unwritable, Written
 from visapi_common.worker.meter import DROPPED
 from visapi_common.worker.open_tasks import OpenTask
 from visapi_common.worker.outcomes import Failure
 from visapi_common.worker.retries import RETRY_S, wait_s
+from visapi_common.worker.threads import Place
+
+
+class _Start(NamedTuple):
+    """A call that may begin: its claim is granted, its thread is free."""
+
+    function: Function
+    value: Any
+    place: Place | None
+    context: TaskContext
+    begun: bool
+    """Whether an earlier delivery of this attempt may have begun it."""
 
 
 class Attempts:
@@ -53,17 +65,28 @@ class Attempts:
             raise
 
     async def _work(self, function: Function, task: OpenTask, span: Span) -> str:
+        async with function.place() as place:
+            return await self._work_in(place, function, task, span)
+
+    async def _work_in(self, place: Place | None, function: Function, task: OpenTask, span: Span) -> str:
         message = task.message
         started_at = datetime.now(UTC)
+        task.begins()
         deliveries = task.delivery.deliveries
         # What is claimed never runs twice, however often it is delivered: its claim decides.
         if deliveries > outcomes.MAX_DELIVERIES and not function.claims:
             self._answers.dead_letter("poison", f"delivered {deliveries} times", message)
             poison = outcomes.poison(function.unanswered, deliveries)
             return await self._failed(task, poison, started_at, span)
-        if message.deadline is not None and message.deadline <= started_at:
-            late = outcomes.too_late(function.unanswered, begun=deliveries > 1)
-            return await self._failed(task, late, started_at, span)
+        late = message.deadline is not None and message.deadline <= started_at
+        if late and not function.claims:
+            return await self._failed(
+                task, outcomes.too_late(function.unanswered, begun=deliveries > 1), started_at, span
+            )
+        try:
+            value = None if late else function.read(await self._answers.input_of(message))
+        except Exception as error:  # noqa: BLE001 (nothing ran yet; whatever it is, the task must be answered)
+            return await self._failed(task, self._failure(error, EffectClass.KEYED), started_at, span)
         if function.claims:
             verdict = await self._claims.ask(message)
             if verdict is ClaimVerdict.GONE:
@@ -71,51 +94,50 @@ class Attempts:
                 return DROPPED
             if verdict is ClaimVerdict.UNCERTAIN:
                 return await self._failed(task, outcomes.claimed_before(), started_at, span)
-        ended = await self._run(function, message, started_at)
+        begun = deliveries > 1 and not function.claims
+        ended = await self._run(_Start(function, value, place, TaskContext(message, started_at), begun=begun))
         if isinstance(ended, Failure):
             return await self._failed(task, ended, started_at, span)
         return await self._completed(function, task, ended, started_at, span)
 
-    async def _run(self, function: Function, message: TaskMessage, started_at: datetime) -> Written | Failure:
-        try:
-            value = function.read(await self._answers.input_of(message))
-        except Exception as error:  # noqa: BLE001 (nothing ran yet; whatever it is, the task must be answered)
-            return self._failure(error, EffectClass.KEYED)
+    async def _run(self, start: "_Start") -> Written | Failure:
         while True:
             try:
-                return await self._run_once(function, value, message, started_at)
+                return await self._run_once(start)
             except Postponed as postponed:
                 # Waiting here and not at the server: a delivery handed back would count towards poison.
                 await asyncio.sleep(postponed.delay_s)
 
-    async def _run_once(
-        self, function: Function, value: Any, message: TaskMessage, started_at: datetime
-    ) -> Written | Failure:
+    async def _run_once(self, start: "_Start") -> Written | Failure:
         """Run the function within its time. Raises `Postponed` when it did not begin."""
+        function, deadline = start.function, start.context.message.deadline
         limit_s = function.spec.timeout_s
-        if message.deadline is not None:
-            limit_s = min(limit_s, (message.deadline - datetime.now(UTC)).total_seconds())
+        if deadline is not None:
+            limit_s = min(limit_s, (deadline - datetime.now(UTC)).total_seconds())
         if limit_s <= 0:
-            return outcomes.too_late(function.unanswered, begun=True)
+            return outcomes.too_late(function.unanswered, begun=start.begun)
         scope = asyncio.timeout(limit_s)
         try:
             async with scope:
-                ends = asyncio.get_running_loop().time() + limit_s
-                return await self._call(function, value, TaskContext(message, started_at), ends)
+                return await self._call(start, asyncio.get_running_loop().time() + limit_s)
         except Postponed:
             raise
+        except Unwritable as unwritable:
+            failure = self._failure(unwritable, EffectClass.KEYED)
+            return outcomes.happened(failure, function.spec.effect)
         except Exception as error:  # noqa: BLE001 (a handler may raise anything; the task must be answered)
             if isinstance(error, TimeoutError) and scope.expired():
                 return outcomes.timed_out(function.unanswered, limit_s)
             return self._failure(error, function.spec.effect)
 
-    async def _call(self, function: Function, value: Any, context: TaskContext, ends: float) -> Written:
+    async def _call(self, start: "_Start", ends: float) -> Written:
+        function = start.function
         loop = asyncio.get_running_loop()
         give_up = min(loop.time() + RETRY_S, ends)
         tries = 0
         while True:
             try:
-                return function.write(await function.call(value, context))
+                return function.write(await function.call(start.value, start.context, start.place))
             except (TransientFault, UnknownFault) as fault:
                 tries += 1
                 delay_s = wait_s(fault, tries, self._draw())

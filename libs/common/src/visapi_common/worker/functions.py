@@ -5,9 +5,9 @@ dataclass, `dict[str, int]`, …) both validates the input and becomes the annou
 Schemas given by hand take their place; then the handler gets plain data.
 """
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, NamedTuple, get_type_hints
 
 import jsonschema_rs
@@ -19,6 +19,7 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 from visapi_common.core.errors import ProblemError
 from visapi_common.worker.context import ReadOnly, TaskContext
+from visapi_common.worker.threads import Place, Threads
 
 Handler = Callable[..., Any]
 """`async def f(input)` or `async def f(input, task: TaskContext)`; a plain `def` runs in a thread."""
@@ -32,6 +33,13 @@ class Written(NamedTuple):
 
     raw: bytes
     read: bool
+
+
+class Unwritable(ProblemError):
+    """The function has returned, and what it returned cannot travel."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("output_unwritable", detail, status=422)
 
 
 class Function:
@@ -64,7 +72,7 @@ class Function:
         if not 1 <= len(parameters) <= 2:
             raise TypeError(f"{spec.name}: a function takes its input and perhaps a TaskContext")
         self._with_context = len(parameters) == 2
-        self._in_thread = not inspect.iscoroutinefunction(handler)
+        self._threads = None if inspect.iscoroutinefunction(handler) else Threads(spec.name, local)
         input_type = get_type_hints(handler).get(parameters[0], Any)
         wanted: Any = Any if spec.input_schema else input_type
         self._read = Reader(wanted, depth_max=STORED_DEPTH_MAX, bytes_max=PAYLOAD_LIMIT, nul=True)
@@ -84,15 +92,32 @@ class Function:
             self._validate(self._validator, value)
         return value
 
-    def call(self, value: Any, context: TaskContext) -> Awaitable[Any]:
+    @property
+    def threaded(self) -> bool:
+        """Whether it is a plain function, which runs in a thread."""
+        return self._threads is not None
+
+    def place(self) -> AbstractAsyncContextManager[Place | None]:
+        """Where a task runs: held from before its claim until its function has ended."""
+        return nullcontext() if self._threads is None else self._threads.place()
+
+    def call(self, value: Any, context: TaskContext, place: Place | None) -> Awaitable[Any]:
         """Start the handler."""
         arguments = (value, context) if self._with_context else (value,)
-        if self._in_thread:
-            return asyncio.to_thread(self._handler, *arguments)
+        if place is not None:
+            return place.run(self._handler, *arguments)
         return self._handler(*arguments)
 
     def write(self, value: Any) -> Written:
-        """Encode the output. Raises `TypeError` for something that is not data."""
+        """Encode the output. Raises `TypeError` for something that is not data, `Unwritable` for data that
+        cannot travel.
+        """
+        try:
+            return self._written(value)
+        except (RecursionError, UnicodeError) as wrong:
+            raise Unwritable(f"{self.spec.name}: the output cannot be written as JSON: {wrong}") from None
+
+    def _written(self, value: Any) -> Written:
         if isinstance(value, ReadOnly):
             return Written(_encode(value.value), read=True)
         return Written(_encode(value), read=self.spec.effect is EffectClass.NONE)

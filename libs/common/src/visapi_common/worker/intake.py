@@ -48,9 +48,12 @@ class Intake:
             self._log.error("task_unreadable", subject=delivery.subject, detail=message.reason)
             self._meter.unreadable()
             delivery.term("unreadable")
+            self._pull.release()
             return
         task = self._tasks.begin(message, delivery)
-        if task is not None:
+        if task is None:
+            self._pull.release()
+        else:
             self._free -= 1
             self._meter.began(redelivered=delivery.deliveries > 1)
             group.create_task(self._work(task))
@@ -63,4 +66,5 @@ class Intake:
             self._tasks.end(task)
             self._free += 1
             self._freed.set()
+            self._pull.release()
             self._meter.ended(outcome, asyncio.get_running_loop().time() - task.since)

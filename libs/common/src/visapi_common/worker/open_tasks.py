@@ -6,6 +6,7 @@ redelivery of a task that is held here replaces the delivery to acknowledge and 
 """
 
 import asyncio
+from math import inf
 from uuid import UUID
 
 import msgspec
@@ -35,7 +36,11 @@ class OpenTask:
         self.delivery = delivery
         self.since = now
         self.progress_due = now + _PROGRESS_S
-        self.heartbeat_due = now + _HEARTBEAT_AFTER_S
+        self.heartbeat_due = inf
+
+    def begins(self) -> None:
+        """Its work begins: from now on the engine hears of it."""
+        self.heartbeat_due = asyncio.get_running_loop().time() + _HEARTBEAT_AFTER_S
 
 
 class OpenTasks:

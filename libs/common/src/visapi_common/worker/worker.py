@@ -138,7 +138,13 @@ class Worker:
                 group.create_task(announcer.keep()),
             ]
             for name, function in self._functions.items():
-                pull = PullLoop(bus, subjects.STREAM_TASKS, consumers[name], window=function.window)
+                pull = PullLoop(
+                    bus,
+                    subjects.STREAM_TASKS,
+                    consumers[name],
+                    window=function.window,
+                    holding=function.threaded,
+                )
                 await pull.start()
                 pulls.append(pull)
                 intake = Intake(function, pull, attempts, tasks, FunctionMeter(metrics, name))
