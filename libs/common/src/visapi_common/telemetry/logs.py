@@ -116,4 +116,6 @@ def _encode(event: Any, **_options: Any) -> str:
         return msgspec.json.encode(event, enc_hook=repr).decode("utf-8", "backslashreplace")
     except (TypeError, ValueError, ArithmeticError, RecursionError):
         # What somebody sent may be no text that JSON knows; a record about it must not fail.
-        return msgspec.json.encode({ascii(name): ascii(value)[:2000] for name, value in event.items()}).decode()
+        return msgspec.json.encode(
+            {ascii(name): ascii(value)[:2000] for name, value in event.items()}
+        ).decode()
