@@ -5,6 +5,7 @@ Each attack lets a family grow to its bound, cancels the root, and waits until n
 
 import asyncio
 import os
+import signal
 import time
 from typing import Any
 
@@ -24,7 +25,8 @@ STACK_SETTINGS = {
     "VISAPI_KEY_RATE_PER_S": "1000",
 }
 _GROWS_WITHIN_S = 120.0 if FULL else 60.0
-_ENDS_WITHIN_S = 15.0
+_ENDS_WITHIN_S = 45.0 if FULL else 15.0
+"""A generous bound: a thousand took one second on two cores that tests share."""
 _P99_MS = 20_000.0
 """The bystander's: far above what is measured on an idle machine, as tests share two cores."""
 
@@ -89,10 +91,10 @@ async def grown(tenant: Tenant, name: str) -> int:
     return count
 
 
-async def ended(tenant: Tenant, name: str) -> float:
+async def ended(tenant: Tenant, name: str, within_s: float = _ENDS_WITHIN_S) -> float:
     """Seconds until no run of the bomb is open."""
     began = time.monotonic()
-    async with asyncio.timeout(_ENDS_WITHIN_S):
+    async with asyncio.timeout(within_s):
         while await open_runs(tenant, name):
             await asyncio.sleep(0.1)
     return time.monotonic() - began
@@ -124,7 +126,7 @@ async def test_a_workflow_that_runs_itself_twice_is_bounded_and_ends_with_its_ro
 
 
 async def test_a_root_that_has_ended_is_cancelled_for_its_family(
-    stack: AttackStack, attacker: Tenant, bystander: Bystander
+    attacker: Tenant, bystander: Bystander
 ) -> None:
     target = await attacker.deploy(GONE)
     async with bystander.at_work(attack="a bomb whose runs end", p99_ms=_P99_MS):
@@ -136,12 +138,25 @@ async def test_a_root_that_has_ended_is_cancelled_for_its_family(
         await cancel(attacker, root)
         took_s = await ended(attacker, "gone")
     print(f"gone: no run is open {took_s:.1f} s after the ended root was cancelled")
-    assert stack.restarts()["orchestrator"] == 0
 
 
-async def test_cancelling_in_bulk_ends_a_bomb_for_good(
-    attacker: Tenant, bystander: Bystander, stack: AttackStack
+async def test_a_cancellation_is_obeyed_though_the_orchestrator_is_killed_at_once(
+    stack: AttackStack, attacker: Tenant, bystander: Bystander
 ) -> None:
+    """The fact is committed with the answer; whoever starts next goes on."""
+    target = await attacker.deploy(DETACHED.replace("detached", "killed"))
+    async with bystander.at_work(attack="a bomb of runs and a kill", p99_ms=_P99_MS):
+        root = (await attacker.start(target)).json()["id"]
+        await grown(attacker, "killed")
+        before = stack.restarts()["orchestrator"]
+        await cancel(attacker, root)
+        os.kill(stack.pid("orchestrator"), signal.SIGKILL)
+        took_s = await ended(attacker, "killed", within_s=4 * _ENDS_WITHIN_S)
+    print(f"killed: no run is open {took_s:.1f} s after the cancellation, with a restart in between")
+    assert stack.restarts()["orchestrator"] == before + 1
+
+
+async def test_cancelling_in_bulk_ends_a_bomb_for_good(attacker: Tenant, bystander: Bystander) -> None:
     target = await attacker.deploy(DETACHED.replace("detached", "bulk"))
     async with bystander.at_work(attack="a bomb of runs, cancelled in bulk", p99_ms=_P99_MS):
         await attacker.start(target)
@@ -154,7 +169,6 @@ async def test_cancelling_in_bulk_ends_a_bomb_for_good(
             token = answer.json()["next"]
         took_s = await ended(attacker, "bulk")
     print(f"bulk: no run is open {took_s:.1f} s after the bulk cancellation")
-    assert stack.restarts()["orchestrator"] == 0
 
 
 async def test_a_loop_without_end_is_ended_when_its_history_is_full(

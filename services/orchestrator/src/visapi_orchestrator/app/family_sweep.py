@@ -12,9 +12,13 @@ from uuid import UUID
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.logs import get_logger
 
-LIMIT = 1000
+LIMIT = 256
 """Runs of one family that are told at once."""
+ROOM = 256
+"""More are told when so few wait for a lane: others' work goes on between, and a process that dies has told
+few in vain."""
 _EVERY_S = 0.5
+_FULL_S = 0.01
 _UPKEEP_EVERY_S = 5.0
 _COUNT_SHARE = 20
 """Counting takes at most a twentieth of the time."""
@@ -43,10 +47,13 @@ class Woken(Protocol):
         ...
 
 
-async def keep_obeying(rows: FamilyRows, woken: Woken) -> None:
-    """Cancel the descendants of cancelled roots, until cancelled."""
+async def keep_obeying(rows: FamilyRows, woken: Woken, waiting: Callable[[], int]) -> None:
+    """Cancel the descendants of cancelled roots, until cancelled; `waiting` is how much waits for a lane."""
     log = get_logger("families")
     while True:
+        if waiting() > ROOM:
+            await asyncio.sleep(_FULL_S)
+            continue
         runs: list[UUID] = []
         try:
             runs = await rows.obey(LIMIT)

@@ -236,7 +236,7 @@ class Orchestrator:
                     self._relay.run(),
                     keep_firing(world.schedules, self._pump),
                     keep_admitting(world.flow, self._runs_woken),
-                    keep_obeying(world.families, self._runs_woken),
+                    keep_obeying(world.families, self._runs_woken, lambda: self._pump.started),
                     keep_counting(world.families, self._open_runs_max, world.monotonic.monotonic),
                     self._watch_health(),
                     keep_tidy(world.upkeep, self._retention),
