@@ -40,7 +40,7 @@ async def test_each_change_leaves_a_row_with_actor_reason_and_request(gateway: A
     asked = await http.post(f"/v1/runs/{run}/suspend", json={"reason": "a look first"})
     await http.post(f"/v1/runs/{run}/cancel", json={"reason": "withdrawn"})
     again = (await http.post(f"/v1/runs/{run}/rerun", json={"reason": "once more"})).json()["id"]
-    await http.put("/v1/secrets/partner", json={"value": "s3cret", "hosts": ["partner.example"]})
+    await http.put("/v1/secrets/partner", json={"value": "s3cret-kept", "hosts": ["partner.example"]})
     await http.delete("/v1/secrets/partner")
     await http.post("/v1/schedules/demo/nightly/pause")
     await http.post("/v1/schedules/demo/nightly/resume")

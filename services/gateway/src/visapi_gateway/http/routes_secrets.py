@@ -17,7 +17,9 @@ PUT = Operation(
     {201: Answers("The secret is stored."), 204: Answers("The secret is replaced.")},
     description=(
         'The body is the value, any JSON; or `{"value": …, "hosts": ["api.example.com"]}` to say where it '
-        "may be sent. A workflow that lists the name under `use.secrets` may use it; nobody reads it back."
+        "may be sent. A workflow that lists the name under `use.secrets` may use it; nobody reads it back. "
+        "Texts of less than 8 characters cannot be told from ordinary text when they come back, and are "
+        'refused unless the body says `"short": true`.'
     ),
     tag="secrets",
     scope="secrets:write",

@@ -13,6 +13,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from html.entities import html5
 from itertools import islice
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -33,6 +35,8 @@ _JSON_ESCAPE = re.compile(r"(?:\\{1,4}|%)u([0-9a-fA-F]{4})|\\{1,4}(?:x([0-9a-fA-
 Encode = Callable[[bytes], bytes]
 _HTML_ESCAPE = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z]{2,24}));?")
 _NAMED = {name.rstrip(";"): text for name, text in html5.items()}
+_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_QUOTED = re.compile(r"=(?:[0-9A-Fa-f]{2}|\r?\n)|\?=")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ENCODED_WORD_JOINT = re.compile(r"\?=\s*=\?[\w-]{1,40}\?[qb]\?", re.IGNORECASE)
 
@@ -51,17 +55,41 @@ def squeezed(text: str) -> str:
 
 
 def views(text: str) -> Iterator[str]:
-    """The squeezed views of a text: as it is, then with more and more escapes taken away."""
-    yield squeezed(text)
+    """The squeezed views of a text: as it is, then with more and more escapes taken away.
+
+    Quoted-printable is taken off before or after the others, never between them: any `=41` looks like it.
+    """
+    for plain in (text, *_plainer(text)):
+        yield squeezed(plain)
+        if "=?" in plain:
+            yield squeezed(_without_encoded_words(plain))
+    if _QUOTED.search(text):
+        unquoted = _without_quoted_printable(text)
+        yield squeezed(unquoted)
+        yield from map(squeezed, _plainer(unquoted))
+
+
+def _plainer(text: str) -> Iterator[str]:
+    first = text
     for _ in range(_ROUNDS):
         before = text
-        for decode in (_without_json, _without_percent, _without_html, _without_quoted_printable):
+        for decode in (_without_json, _without_percent, _without_html):
             decoded = decode(text)
             if decoded != text:
                 text = decoded
-                yield squeezed(text)
+                yield text
         if text == before:
-            return
+            break
+    if text != first and _QUOTED.search(text):
+        yield _without_quoted_printable(text)
+
+
+def _without_encoded_words(text: str) -> str:
+    """RFC 2047: texts of mail headers."""
+    try:
+        return str(make_header(decode_header(text)))
+    except (HeaderParseError, ValueError, LookupError):
+        return text
 
 
 def _without_json(text: str) -> str:
@@ -76,7 +104,7 @@ def _without_json(text: str) -> str:
 
 def _character(escape: "re.Match[str]") -> str:
     digits = escape[1] or escape[2]
-    return chr(int(digits, 16)) if digits else " "
+    return chr(int(digits, 16)) if digits else _CONTROLS[escape[0][-1]]
 
 
 def _without_percent(text: str) -> str:
@@ -96,8 +124,6 @@ def _named_character(escape: "re.Match[str]") -> str:
 
 
 def _without_quoted_printable(text: str) -> str:
-    if "=" not in text:
-        return text
     joined = _ENCODED_WORD_JOINT.sub("", text) if "?=" in text else text
     plain = binascii.a2b_qp(joined.encode("utf-8", "surrogatepass"))
     return plain.decode("utf-8", "replace")

@@ -1,0 +1,238 @@
+"""Whatever spelling a secret comes back in, and through whichever channel: nothing of it is left."""
+
+import base64
+import html
+import json
+import quopri
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.header import Header
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visapi_common.core.errors import Fault, PermanentFault, ProblemError, TransientFault, UnknownFault
+from visapi_common.core.outbound import Inbound
+from visapi_common.worker.faults import TaskFault
+from visapi_notifier.app.http_functions import read_input
+from visapi_notifier.app.serving import hidden, hidden_error
+from visapi_notifier.core.channels import email, http, slack, webhook
+from visapi_notifier.core.mail_address import mailboxes
+from visapi_notifier.core.masking import Mask
+from visapi_notifier.core.openapi import OpenApiInput
+from visapi_notifier.core.reading import Reading, Refused, Sent, communication
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = "a1" * 32
+
+
+def every(text: str, form: str) -> str:
+    return "".join(form.format(ord(one)) for one in text)
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "verbatim": str,
+    "upper": str.upper,
+    "lower": str.lower,
+    "percent": lambda text: quote(text, safe=""),
+    "percent, lower case": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "percent, all": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    "percent, twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "form": quote_plus,
+    "json": json.dumps,
+    "json, all": lambda text: every(text, "\\u{:04x}"),
+    "json, upper": lambda text: every(text, "\\u{:04X}"),
+    "json in json": lambda text: json.dumps(json.dumps({"a": text})),
+    "slashes": lambda text: json.dumps(text).replace("/", "\\/"),
+    "repr": ascii,
+    "html": html.escape,
+    "html, numbers": lambda text: every(text, "&#{};"),
+    "html, hexadecimal": lambda text: every(text, "&#x{:x};"),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64, one in": lambda text: base64.b64encode(b"x" + text.encode() + b"yy").decode(),
+    "base64, two in": lambda text: base64.b64encode(b"xy" + text.encode() + b"zzz").decode(),
+    "base64url": lambda text: base64.urlsafe_b64encode(b"ada:" + text.encode()).decode().rstrip("="),
+    "basic": lambda text: "Basic " + base64.b64encode(b"ada:" + text.encode()).decode(),
+    "base64, lines": lambda text: base64.encodebytes(text.encode() * 5).decode(),
+    "base64, utf-16": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+    "base32": lambda text: base64.b32encode(text.encode()).decode(),
+    "hex": lambda text: text.encode().hex(),
+    "hex, upper": lambda text: text.encode().hex().upper(),
+    "hex, colons": lambda text: text.encode().hex(":"),
+    "hex, spaces": lambda text: text.encode().hex(" "),
+    "bytes": lambda text: ", ".join(str(byte) for byte in text.encode()),
+    "quoted-printable": lambda text: quopri.encodestring(text.encode() * 3).decode(),
+    "header": lambda text: Header(text, "utf-8", maxlinelen=40).encode(),
+    "folded": lambda text: text[:5] + "\r\n " + text[5:],
+    "utf-16": lambda text: text.encode("utf-16-le").decode("latin-1"),
+    "reversed": lambda text: text[::-1],
+}
+
+secrets = st.one_of(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60),
+    st.text("abcXYZ0189+/=-_.", min_size=8, max_size=60),
+    st.text("aZ9é€中ßØ☃", min_size=8, max_size=24),
+    st.integers(10**8, 10**15).map(str),
+)
+
+
+def masking(secret: str) -> Mask:
+    mask = Mask()
+    mask.add([{"password": secret}])
+    return mask
+
+
+def outcome(reading: Reading, mask: Mask) -> Any:
+    if isinstance(reading, Sent):
+        return mask.hide(reading.output)
+    assert isinstance(reading, Refused)
+    return msgspec.to_builtins(hidden_error(reading.error, mask))
+
+
+def answered(text: str, status: int, kind: str = "text/plain") -> Inbound:
+    body = text.encode("utf-8", "replace")
+    return Inbound(status, [("content-type", kind), ("x-echo", text)], body, "https://x.example/a")
+
+
+def channels(text: str, mask: Mask) -> list[Any]:
+    """What would leave the notifier if a receiver said `text`."""
+    asked = http.HttpInput("get", "https://x.example/a", output="response")
+    sent = http.build_request(asked)
+    said: list[Any] = []
+    for status in (200, 500):
+        for kind in ("text/plain", "application/json"):
+            body = text if kind == "text/plain" else json.dumps({text: [text, {"deep": text}]})
+            reading = http.read_response(asked, sent, answered(body, status, kind), now=NOW, mask=mask)
+            said.append(outcome(reading, mask))
+    said.append(outcome(webhook.read_response(answered(text, 400), effect_key=KEY, now=NOW, mask=mask), mask))
+    hook = slack.SlackInput(webhook="https://hooks.example/x", text="t")
+    said.append(outcome(slack.read_response(hook, answered(text, 404), now=NOW, mask=mask), mask))
+    for kind_of_fault in (PermanentFault, TransientFault, UnknownFault):
+        said.append(str(hidden(kind_of_fault(f"the relay said 550 {text} is unknown"), mask)))
+    said.append(msgspec.to_builtins(fault_of(TaskFault(communication(502, text, text, {text: text})), mask)))
+    return said
+
+
+def fault_of(fault: TaskFault, mask: Mask) -> Any:
+    shown = hidden(fault, mask)
+    assert isinstance(shown, TaskFault)
+    return shown.error
+
+
+def holds(value: Any, text: str) -> bool:
+    """Whether a text is anywhere in a value, in keys too."""
+    if isinstance(value, dict):
+        return any(holds(name, text) or holds(inner, text) for name, inner in value.items())
+    if isinstance(value, list):
+        return any(holds(item, text) for item in value)
+    return text in str(value)
+
+
+@pytest.mark.parametrize(
+    "secret", ["s3cret-v4lue", 'Tr0ub4dor&3 "x"<y>\'z\\\\/=%41', "pässwörd-ß-é中文", "1234567890"]
+)
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_each_spelling_is_found_in_what_each_channel_gives(name: str, secret: str) -> None:
+    spelled = SPELLINGS[name](secret)
+    for said in channels(f"before {spelled} after", masking(secret)):
+        assert not holds(said, spelled), (name, said)
+
+
+@given(
+    name=st.sampled_from(sorted(SPELLINGS)),
+    secret=secrets,
+    before=st.sampled_from(["", "x", "token=", '{"a":"']),
+    after=st.sampled_from(["", ".", "&b"]),
+)
+def test_no_spelling_of_a_secret_is_left_in_what_any_channel_gives(
+    name: str, secret: str, before: str, after: str
+) -> None:
+    spelled = SPELLINGS[name](secret)
+    mask = masking(secret)
+    for said in channels(before + spelled + after, mask):
+        assert not holds(said, spelled), (name, said)
+        assert not holds(said, secret), (name, said)
+
+
+@given(secret=secrets, name=st.sampled_from(sorted(SPELLINGS)))
+def test_no_spelling_of_a_secret_is_left_in_errors_of_checks_before_anything_is_sent(
+    secret: str, name: str
+) -> None:
+    spelled = SPELLINGS[name](secret)
+    mask = masking(secret)
+    checks: list[Callable[[], Any]] = [
+        lambda: http.build_request(http.HttpInput(spelled, "https://x.example/")),
+        lambda: http.build_request(http.HttpInput("get", spelled)),
+        lambda: http.build_request(http.HttpInput("get", f"http://{spelled}/")),
+        lambda: http.build_request(http.HttpInput("get", "https://x.example/", headers={spelled: "x\n"})),
+        lambda: http.build_request(
+            http.HttpInput("post", "https://x.example/", {"content-type": spelled}, body={"a": 1})
+        ),
+        lambda: read_input({"method": "get", "endpoint": "https://x/", "output": spelled}, http.HttpInput),
+        lambda: read_input({"document": 1, "operation_id": spelled, spelled: spelled}, OpenApiInput),
+        lambda: email.build_request(
+            email.EmailInput(to=spelled, text="x"), sender=_sender(), files=[], effect_key=KEY, now=NOW
+        ),
+        lambda: email.checked_attachments(
+            email.EmailInput(to="a@b.example", attachments=[email.Attachment("x", f"/{spelled}")])
+        ),
+    ]
+    for check in checks:
+        try:
+            check()
+        except (ProblemError, Fault) as failure:
+            shown = hidden(failure, mask)
+            told = [
+                str(shown),
+                getattr(shown, "detail", ""),
+                msgspec.to_builtins(getattr(shown, "errors", None)),
+            ]
+            assert not holds(told, secret), (name, told)
+
+
+def _sender() -> Any:
+    return mailboxes("visapi@x.example", "/from")[0]
+
+
+@given(
+    value=st.recursive(
+        st.text(max_size=20) | st.integers() | st.booleans() | st.none(), st.lists, max_leaves=9
+    )
+)
+def test_what_holds_no_secret_stays_as_it_is(value: Any) -> None:
+    assert masking("ZQ-4f81-kept-nowhere-else").hide(value) == value
+
+
+def test_numbers_lists_of_bytes_and_keys_are_hidden_too() -> None:
+    mask = Mask()
+    mask.add(["12345678", "hunter2-hunter2"])
+    assert mask.hide({"a": 12345678, "b": 12345678.0, "c": 112345678, "d": 1234567}) == {
+        "a": "***",
+        "b": "***",
+        "c": "***",
+        "d": 1234567,
+    }
+    assert mask.hide([list(b"hunter2-hunter2"), [1, 2]]) == ["***", [1, 2]]
+    assert mask.hide({"hunter2-hunter2": 1}) == {"***": 1}
+
+
+def test_a_short_value_is_hidden_as_a_whole_word_only() -> None:
+    mask = Mask()
+    mask.add(["1234", "ab"])
+    hidden_texts = mask.hide(["pin 1234!", "12345", "1234", 1234, "ab", "cab ab"])
+    assert hidden_texts == ["pin ***!", "12345", "***", "***", "***", "cab ab"]
+
+
+def test_a_text_is_hidden_before_it_is_cut() -> None:
+    mask = masking("s3cret-v4lue-long")
+    assert "s3cret" not in mask.cut("x" * 75 + "s3cret-v4lue-long" * 3, 80)
+
+
+def test_the_processes_own_credentials_are_hidden_from_every_task() -> None:
+    own = Mask()
+    own.add(["xoxb-the-operators-token"])
+    assert Mask(own).hide("Bearer xoxb-the-operators-token") == "Bearer ***"
