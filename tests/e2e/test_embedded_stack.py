@@ -62,6 +62,26 @@ def test_the_ready_file_is_private_and_tells_where_everything_is(stack: StackPro
         assert httpx.get(f"{ready.metrics[name]}/metrics").status_code == 200
 
 
+def test_metrics_need_the_token_of_the_stack_for_other_accounts_and_nats_tells_nothing(stack: StackProcess):
+    token = (stack.data_dir / "metrics-token").read_text()
+    assert stat.S_IMODE((stack.data_dir / "metrics-token").stat().st_mode) == 0o600
+    headers = {"Authorization": f"Bearer {token}"}
+    for url in stack.ready.metrics.values():
+        assert httpx.get(f"{url}/metrics", headers=headers).status_code == 200
+        if os.geteuid() == 0:  # only root can ask as somebody else
+            code = (
+                "import sys,urllib.error,urllib.request\n"
+                "try: print(urllib.request.urlopen(sys.argv[1]).status)\n"
+                "except urllib.error.HTTPError as error: print(error.code)"
+            )
+            command = ["/usr/bin/python3", "-c", code, f"{url}/metrics"]
+            asked = subprocess.run(
+                command, check=True, capture_output=True, text=True, timeout=20, user=65534, group=65534
+            )
+            assert asked.stdout.strip() == "401"
+    assert set(stack.processes()["nats"].ports) == {"nats"}
+
+
 def test_status_lists_every_process(stack: StackProcess):
     answer = stack.command("status", "--json")
     assert answer.returncode == 0
@@ -184,9 +204,15 @@ def test_data_survives_and_down_leaves_nothing(stack: StackProcess):
     assert not stack.ready_file.exists()
     assert stack.command("status").returncode == 1
 
+    first = stack.output.read_text()
     stack.start()
     with Client(stack.ready.gateway, stack.ready.api_key) as client:
         assert client.send(operations.get_run(str(run.id))).output == run.output
+    second = stack.output.read_text().removeprefix(first)
+    password = stack.ready.nats.split(":")[2].partition("@")[0]
+    assert (stack.ready.api_key in first, password in first) == (True, True)
+    assert (stack.ready.api_key in second, password in second) == (False, False)
+    assert str(stack.data_dir / "api-key") in second.replace("\n", "")
 
 
 def test_nothing_survives_a_killed_supervisor(stack: StackProcess):

@@ -208,7 +208,7 @@ asyncio.run(main())
 """
 HUNG = (
     "import signal,subprocess,sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "child=subprocess.Popen([sys.executable,'-c','import signal,time;signal.signal(15,1);time.sleep(600)'],start_new_session=True);"
+    "child=subprocess.Popen([sys.executable,'-c','import signal,time;signal.signal(15,1);time.sleep(600)'],start_new_session=True,env={});"
     "import pathlib; pathlib.Path(sys.argv[1]).write_text(str(child.pid))\n"
     "while True: pass"
 )

@@ -6,7 +6,8 @@ that it died. The kernel has asked every process to stop then (`PR_SET_PDEATHSIG
 spins does not hear that, so whatever is left after a grace is killed, grandchildren included. PostgreSQL
 is given longer, so that it can write its checkpoint; a killed one recovers from its log at the next start.
 
-Processes are found by the mark in their environment (Linux); elsewhere by the process groups of the lines.
+Processes are found by the mark in their environment, and by their descent where they have an environment of
+their own (Linux); elsewhere by the lines alone.
 """
 
 import os
@@ -21,6 +22,8 @@ GRACE_S = 5.0
 PATIENT_GRACE_S = 20.0
 _POLL_S = 0.1
 _PROC = Path("/proc")
+_START = 19
+"""Place of the start time in `/proc/<pid>/stat`, counted behind the name."""
 
 
 def main(mark: str) -> None:
@@ -38,11 +41,15 @@ def main(mark: str) -> None:
 
 
 def _end(mark: str, children: set[int], patient: set[int]) -> None:
+    family = _descendants(children)
     for pid in children:
         _signal(pid, signal.SIGTERM)
     began = time.monotonic()
     while time.monotonic() - began < GRACE_S and _left(mark, children, spare=patient):
         time.sleep(_POLL_S)
+    for pid, start in family.items():
+        if _stat(pid)[_START:] == start:
+            _signal(pid, signal.SIGKILL)
     while left := _left(mark, children, spare=patient):
         _kill(left)
         time.sleep(_POLL_S)
@@ -74,11 +81,32 @@ def _environment(pid: int) -> list[bytes]:
         return []
 
 
+def _descendants(roots: set[int]) -> dict[int, list[str]]:
+    """What these processes have started, and those in turn, each with when it was started."""
+    if not _PROC.joinpath("self", "stat").exists():
+        return {}
+    parents = {pid: _parent(pid) for pid in _pids()}
+    found: dict[int, list[str]] = {}
+    fresh = set(roots)
+    while fresh:
+        fresh = {pid for pid, parent in parents.items() if parent in fresh and pid not in found}
+        found |= {pid: _stat(pid)[_START:] for pid in fresh}
+    return found
+
+
 def _parent(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent, …, and when it was started as the last one; nothing for a process that ended."""
     try:
-        return int((_PROC / str(pid) / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
+        return (
+            (_PROC / str(pid) / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[: _START + 1]
+        )
+    except OSError:
+        return []
 
 
 def _runs(pid: int) -> bool:

@@ -42,7 +42,8 @@ def end_leftovers(stack: str) -> int:
     found = marked(stack)
     masters = [process for process in found if _is_postmaster(process)]
     families = {child.pid for master in masters for child in _children(master)}
-    for process in found:
+    others = [process for process in found if process not in masters and process.pid not in families]
+    for process in {*others, *(child for other in others for child in _children(other))}:
         if process not in masters and process.pid not in families:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
