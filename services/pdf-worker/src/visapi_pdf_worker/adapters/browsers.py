@@ -71,6 +71,8 @@ class Browsers:
     async def alone(self, *, suspected: bool) -> AsyncGenerator[RunningBrowser]:
         """A new browser for one job, ended with it. Only a few are there at once."""
         places = self._suspected_places if suspected else self._alone_places
+        # Launches come one after the other, and everybody else waits for the shared one.
+        await self._usable()
         async with places, self._launched(suspected=suspected) as running:
             yield running
 
