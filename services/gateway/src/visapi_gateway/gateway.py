@@ -22,6 +22,7 @@ from visapi_gateway.adapters.artifact_source import ArtifactSource
 from visapi_gateway.adapters.audit_log import AuditLog
 from visapi_gateway.adapters.bounded_jobs import BoundedJobs
 from visapi_gateway.adapters.event_ledger import PgEventLedger
+from visapi_gateway.adapters.fair_pool import FairPool
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
 from visapi_gateway.adapters.limit_store import PgLimitStore
 from visapi_gateway.adapters.messages import Messages
@@ -204,12 +205,11 @@ async def open_gateway(settings: GatewaySettings, lifecycle: Lifecycle) -> Async
 async def _open_pool(settings: GatewaySettings, lifecycle: Lifecycle) -> Pool:
     while True:
         try:
-            return await open_pool(
-                settings.postgres_url,
-                size=settings.postgres_connections,
-                application="visapi-gateway",
-                session=SESSION,
+            size = settings.postgres_connections
+            pool = await open_pool(
+                settings.postgres_url, size=size, application="visapi-gateway", session=SESSION
             )
+            return FairPool(pool, size)
         except TransientFault as away:
             if lifecycle.stopping.is_set():
                 raise

@@ -21,7 +21,7 @@ from visapi_gateway.core.history_items import StoredItem
 
 PING_S = 10.0
 READ_ROWS = 100
-PAGE_BYTES = 16 * 1024 * 1024
+PAGE_BYTES = 4 * 1024 * 1024
 RETRY_MS = 1000
 RETRY_SPREAD_MS = 2000
 """Followers of a replica that stops come back spread over this time."""

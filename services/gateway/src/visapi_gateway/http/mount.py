@@ -17,6 +17,7 @@ from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.app.authenticate import KeyRing
+from visapi_gateway.app.whose import WHOSE
 from visapi_gateway.core.problems import code_for
 from visapi_gateway.http.checks import (
     RateLimits,
@@ -64,6 +65,7 @@ class Gate:
         if not verdict.allowed:
             raise refuse_rate(verdict)
         exchange.holding.enter(who.tenant, who.key)
+        WHOSE.set(who.tenant)
         call.who = who
 
 

@@ -98,7 +98,7 @@ HISTORY = Operation(
     },
     description=(
         "As `text/event-stream` each item is one message with `id: <seq>`; the last one is `event: end`. "
-        "A stream goes on after `Last-Event-ID` or `?after=`. A page of large items (16 MiB "
+        "A stream goes on after `Last-Event-ID` or `?after=`. A page of large items (4 MiB "
         "together) holds fewer than `limit`; `next` goes on."
     ),
     scope="runs:read",
