@@ -112,3 +112,28 @@ Feature: Timeout
       status: 408
       instance: /do/0/get
       """
+
+  Scenario: The timeout of a request that may have happened is raised at its time, and can be caught
+    Given the service answers '/slow' with:
+      """yaml
+      - { delay: 3 }
+      """
+    And a workflow with definition:
+      """yaml
+      document: {dsl: '1.0.3', namespace: default, name: story, version: '1.0.0'}
+      do:
+        - t:
+            try:
+              - send: { call: http, with: { method: post, endpoint: 'https://api.example.com/slow', body: {} }, timeout: { after: { milliseconds: 500 } } }
+            catch:
+              errors: { with: { type: https://serverlessworkflow.io/spec/1.0.0/errors/timeout, status: 408 } }
+              do:
+                - c: { set: { at: '${ $error.instance }' } }
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      at: /do/0/t/try/0/send
+      """
+    And the workflow should take at least 500 milliseconds
+    And the service should have been asked '/slow' 1 time
