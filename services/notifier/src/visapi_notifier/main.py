@@ -16,7 +16,6 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
 from visapi_common.worker.worker import Worker
-from visapi_notifier.adapters.documents import TextDocuments
 from visapi_notifier.adapters.ledger import PostgresLedger
 from visapi_notifier.adapters.secret_rows import PostgresSecrets
 from visapi_notifier.adapters.world import World
@@ -56,7 +55,7 @@ async def _body(settings: NotifierSettings, world: World, lifecycle: Lifecycle) 
     rows = PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None
     secrets_of = Secrets(rows, settings.handle_secret, settings.public_url)
     authenticator = Authenticator(world.exchange, clock, partial(secrets.token_hex, 16))
-    http = HttpFunctions(deliverer, secrets_of, authenticator, TextDocuments(), clock)
+    http = HttpFunctions(deliverer, secrets_of, authenticator, world.documents, clock)
     Functions(deliverer, world, clock, secrets_of, http).register(worker)
     async with asyncio.TaskGroup() as group:
         upkeep = [group.create_task(ledger.run()), group.create_task(leases.run())]

@@ -48,6 +48,10 @@ class FairTurns(Generic[T]):
     def running(self) -> int:
         return self._running.total()
 
+    def is_full(self, tenant: str) -> bool:
+        """Whether the tenant's own running jobs keep its next one waiting."""
+        return self._running[tenant] >= self._limits.per_tenant
+
     def put(self, tenant: str, item: T, size: int) -> Refusal | None:
         """Let a job of `size` bytes wait, or say why it may not."""
         limits = self._limits

@@ -135,7 +135,8 @@ class BoundedProcesses:
                 raise
             self._count(job, "refused")
             raise Busy(
-                f"the job was not begun within {self._limits.wait_s:g} s; send it again later", own=False
+                f"the job was not begun within {self._limits.wait_s:g} s; send it again later",
+                own=self._turns.is_full(tenant),
             ) from gone
 
     def _next(self) -> None:

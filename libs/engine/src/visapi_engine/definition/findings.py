@@ -1,10 +1,10 @@
 """Everything wrong with a definition, collected, so that an author mends it in one round."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.spelling import near_names
 
 REPORTED_MAX = 100
 """Mistakes listed in one answer; the rest is counted."""
@@ -67,7 +67,7 @@ class Findings:
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """` Did you mean "x"?` when something allowed is spelled alike, else nothing."""
     by_folded = {candidate.casefold(): candidate for candidate in allowed}
-    close = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    close = near_names(name.casefold(), by_folded, 1)
     return f' Did you mean "{by_folded[close[0]]}"?' if close else ""
 
 

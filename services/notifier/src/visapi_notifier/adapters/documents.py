@@ -1,30 +1,48 @@
-"""OpenAPI documents from bytes, within the limits that definitions have."""
+"""OpenAPI documents read and used in bounded processes: theirs is a size and a shape that a server chose."""
 
-from collections.abc import Mapping
-from typing import Any, cast
-
+from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import ProblemError
-from visapi_engine.definition.findings import DefinitionInvalid
-from visapi_engine.definition.json_source import read_json
-from visapi_engine.definition.unreadable import Unreadable
-from visapi_engine.definition.yaml_source import read_yaml
+from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
+from visapi_notifier.core.channels.http import HttpInput
+from visapi_notifier.core.openapi import OpenApiInput
+from visapi_notifier.core.openapi_jobs import Planned, Read, encode_wanted, read_answer
 
-DEPTH_MAX = 64
-VALUES_MAX = 500_000
+MIB = 1024 * 1024
+FILES = 8
+
+READ = Job(
+    "openapi_read",
+    "visapi_notifier.core.openapi_jobs:read_document",
+    Bounds(cpu_ms=10_000, wall_ms=30_000, memory_bytes=768 * MIB, output_bytes=32 * MIB, files=FILES),
+)
+PLAN = Job(
+    "openapi_plan",
+    "visapi_notifier.core.openapi_jobs:plan",
+    Bounds(cpu_ms=1_000, wall_ms=10_000, input_bytes=48 * MIB, memory_bytes=512 * MIB, files=FILES),
+)
 
 
-class TextDocuments:
+class BoundedDocuments:
     """See `app.http_functions.Documents`."""
 
-    def read(self, body: bytes) -> Mapping[str, Any]:
+    def __init__(self, processes: BoundedProcesses) -> None:
+        self._processes = processes
+
+    async def read(self, tenant: str, body: bytes) -> bytes:
+        """A JSON or YAML document in a form that `plan` takes. Raises `ProblemError`."""
+        answer = await self._run(tenant, READ, body)
+        assert isinstance(answer, Read), "a document is read, not planned"
+        return answer.document
+
+    async def plan(self, tenant: str, document: bytes, asked: OpenApiInput, url: str) -> HttpInput:
+        """The HTTP call of an operation; `url` is where the document came from. Raises `ProblemError`."""
+        answer = await self._run(tenant, PLAN, encode_wanted(document, asked, url))
+        assert isinstance(answer, Planned), "a call is planned, not read"
+        return answer.call
+
+    async def _run(self, tenant: str, job: Job, payload: bytes) -> Read | Planned:
         try:
-            text = body.decode("utf-8-sig")
-            if text.lstrip().startswith("{"):
-                value = read_json(text)
-            else:
-                value = read_yaml(text, depth_max=DEPTH_MAX, values_max=VALUES_MAX)
-        except (UnicodeDecodeError, Unreadable, DefinitionInvalid) as wrong:
-            raise ProblemError("invalid_input", f"neither JSON nor YAML: {wrong}") from wrong
-        if not isinstance(value, dict):
-            raise ProblemError("invalid_input", "an OpenAPI document must be an object")
-        return cast("dict[str, Any]", value)
+            return read_answer(await self._processes.run(tenant, job, payload))
+        except BoundExceeded as over:
+            detail = f"/document: the OpenAPI document is too expensive: {over.detail}"
+            raise ProblemError("invalid_input", detail) from None

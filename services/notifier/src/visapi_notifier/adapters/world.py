@@ -12,6 +12,7 @@ from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_notifier.adapters.bounded_jobs import open_processes
+from visapi_notifier.adapters.documents import BoundedDocuments
 from visapi_notifier.adapters.smtp_relay import SmtpRelay
 from visapi_notifier.adapters.template_process import TemplateProcess
 from visapi_notifier.core.mail_address import mailbox
@@ -42,6 +43,7 @@ class World:
         """Have the work in bounded processes measured; nothing can be rendered before."""
         self._processes = open_processes(metrics)
         self.templates = TemplateProcess(self._processes)
+        self.documents = BoundedDocuments(self._processes)
 
     async def exchange(self, outbound: Outbound) -> Inbound:
         """One HTTP exchange; see `egress_fetch.exchange`."""

@@ -1,6 +1,5 @@
 """`http.request` and `openapi.request`: what `call: http` and `call: openapi` become."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from visapi_notifier.core.channels import http
 from visapi_notifier.core.channels.http import Authentication, Endpoint, HttpInput
 from visapi_notifier.core.masking import Mask
 from visapi_notifier.core.oauth import TokenRefused
-from visapi_notifier.core.openapi import OpenApiInput, plan_call
+from visapi_notifier.core.openapi import OpenApiInput
 from visapi_notifier.core.reading import Reading, Refused, Sent, communication
 
 DOCUMENT_KEPT_S = 300.0
@@ -30,8 +29,12 @@ DOCUMENTS_MAX = 100
 
 
 class Documents(Protocol):
-    def read(self, body: bytes) -> Mapping[str, Any]:
-        """A JSON or YAML document. Raises `ProblemError`."""
+    async def read(self, tenant: str, body: bytes) -> bytes:
+        """A JSON or YAML document in a form that `plan` takes. Raises `ProblemError`."""
+        ...
+
+    async def plan(self, tenant: str, document: bytes, asked: OpenApiInput, url: str) -> HttpInput:
+        """The HTTP call of an operation; `url` is where the document came from. Raises `ProblemError`."""
         ...
 
 
@@ -51,7 +54,7 @@ class HttpFunctions:
         self._authenticator = authenticator
         self._documents = documents
         self._clock = clock
-        self._kept: dict[tuple[str, str], tuple[Mapping[str, Any], float]] = {}
+        self._kept: dict[tuple[str, str], tuple[bytes, float]] = {}
 
     async def request_http(self, wanted: Any, task: TaskContext, mask: Mask) -> Any:
         """Make an HTTP request."""
@@ -64,7 +67,7 @@ class HttpFunctions:
         asked = read_input(revealed.value, OpenApiInput)
         endpoint = asked.document if isinstance(asked.document, Endpoint) else Endpoint(asked.document)
         document = await self._document(endpoint, revealed, task.message, mask)
-        planned = plan_call(document, asked, url=endpoint.uri)
+        planned = await self._documents.plan(task.message.tenant, document, asked, endpoint.uri)
         return await self._call(planned, revealed, task.message, mask)
 
     async def _call(self, wanted: HttpInput, revealed: Revealed, message: TaskMessage, mask: Mask) -> Any:
@@ -100,7 +103,7 @@ class HttpFunctions:
 
     async def _document(
         self, endpoint: Endpoint, revealed: Revealed, message: TaskMessage, mask: Mask
-    ) -> Mapping[str, Any]:
+    ) -> bytes:
         """The document, read at most every five minutes. Raises `TaskFault`."""
         key = (message.tenant, endpoint.uri)
         known = self._kept.get(key)
@@ -108,13 +111,13 @@ class HttpFunctions:
             return known[0]
         asked = HttpInput(method="get", endpoint=endpoint, redirect=True)
         outbound = self._outbound(asked, revealed)
-        found: list[Mapping[str, Any]] = []
+        found: list[bytes] = []
 
         async def attempt(time: Time) -> Reading:
             timed = replace(outbound, timeout_s=time.limit_s)
             try:
                 inbound = await self._authenticator.exchange(message.tenant, _policy(asked), timed, mask)
-                found.append(self._read(inbound))
+                found.append(await self._read(message.tenant, inbound))
             except TokenRefused as refused:
                 return Refused(standard_error("authentication", 401, title="No token", detail=str(refused)))
             except TaskFault as unusable:
@@ -130,13 +133,13 @@ class HttpFunctions:
         self._kept[key] = (found[-1], self._clock.monotonic() + DOCUMENT_KEPT_S)
         return found[-1]
 
-    def _read(self, inbound: Inbound) -> Mapping[str, Any]:
+    async def _read(self, tenant: str, inbound: Inbound) -> bytes:
         where = f"the OpenAPI document at {urlsplit(inbound.url)._replace(query='').geturl()}"
         if inbound.status != 200 or inbound.cut:
             detail = f"{where} answered {inbound.status}" + (f", but {inbound.cut}" if inbound.cut else "")
             raise TaskFault(communication(inbound.status, "No OpenAPI document", detail))
         try:
-            return self._documents.read(inbound.body)
+            return await self._documents.read(tenant, inbound.body)
         except ProblemError as wrong:
             error = communication(502, "Unusable OpenAPI document", f"{where}: {wrong.detail}")
             raise TaskFault(error) from wrong

@@ -11,6 +11,8 @@ import idna
 from visapi_common.core.errors import ProblemError
 
 RECIPIENTS_MAX = 100
+_ADDRESS_MAX = 1000
+"""Characters of an address with its name: what folds them into a header takes long for long ones."""
 _SHOWN_MAX = 320
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -48,6 +50,8 @@ def mailboxes(value: str | Sequence[str], pointer: str) -> list[Mailbox]:
 def mailbox(text: str, pointer: str) -> Mailbox:
     """One address. Raises `ProblemError`; control characters would smuggle headers or commands."""
     one_line(text, pointer)
+    if len(text) > _ADDRESS_MAX:
+        raise _bad(text, pointer)
     name, address = parseaddr(text)
     local, _, domain = address.rpartition("@")
     plain = text.strip()

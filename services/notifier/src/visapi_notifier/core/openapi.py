@@ -6,13 +6,13 @@ mistake. References within the document are followed.
 """
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Literal, cast
 from urllib.parse import quote, urljoin
 
 import msgspec
 
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.spelling import near_names
 from visapi_notifier.core.channels.http import Authentication, Endpoint, HttpInput
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
@@ -103,7 +103,7 @@ def find_operation(document: Mapping[str, Any], operation_id: str) -> Operation:
                 return Operation(method, path, declared, _parameters(document, shared, declared))
             if isinstance(found, str):
                 ids.append(found)
-    near = get_close_matches(operation_id, ids, n=3)
+    near = near_names(operation_id, ids, 3)
     hint = f"; did you mean {', '.join(near)}?" if near else f"; it has {', '.join(ids[:20]) or 'none'}"
     raise ProblemError(
         "invalid_input", f"/operation_id: the document has no operation {operation_id!r}{hint}"

@@ -1,0 +1,90 @@
+"""OpenAPI documents as jobs of bounded processes: read once, then planned with as often as they are kept."""
+
+from typing import Any, cast
+
+import msgspec
+
+from visapi_common.core.errors import ProblemError
+from visapi_engine.definition.findings import DefinitionInvalid
+from visapi_engine.definition.json_source import read_json
+from visapi_engine.definition.unreadable import Unreadable
+from visapi_engine.definition.yaml_source import read_yaml
+from visapi_notifier.core.channels.http import HttpInput
+from visapi_notifier.core.openapi import OpenApiInput, plan_call
+
+DEPTH_MAX = 64
+VALUES_MAX = 500_000
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A call to plan: the document as `read_document` gave it, what is asked, and where it came from."""
+
+    document: bytes
+    asked: OpenApiInput
+    url: str
+
+
+class Read(msgspec.Struct, frozen=True, tag="read"):
+    document: bytes
+
+
+class Planned(msgspec.Struct, frozen=True, tag="planned"):
+    call: HttpInput
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The caller's mistake."""
+
+    code: str
+    detail: str
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_read_wanted = msgspec.msgpack.Decoder(Wanted).decode
+_read_answer = msgspec.msgpack.Decoder[Read | Planned | Refused](Read | Planned | Refused).decode
+
+
+def encode_wanted(document: bytes, asked: OpenApiInput, url: str) -> bytes:
+    return _encode(Wanted(document, asked, url))
+
+
+def read_answer(result: bytes) -> Read | Planned:
+    """Raises `ProblemError`."""
+    answer = _read_answer(result)
+    if isinstance(answer, Refused):
+        raise ProblemError(answer.code, answer.detail)
+    return answer
+
+
+def read_document(body: bytes) -> bytes:
+    """A job: JSON or YAML; the document in a form that is quickly read again."""
+    try:
+        return _encode(Read(_encode(_document(body))))
+    except ProblemError as problem:
+        return _encode(Refused(problem.code, problem.detail))
+    except OverflowError:
+        return _encode(Refused("invalid_input", "an integer does not fit 64 bits"))
+
+
+def plan(payload: bytes) -> bytes:
+    """A job: a `Wanted`; the call."""
+    wanted = _read_wanted(payload)
+    document = cast("dict[str, Any]", msgspec.msgpack.decode(wanted.document))
+    try:
+        return _encode(Planned(plan_call(document, wanted.asked, url=wanted.url)))
+    except ProblemError as problem:
+        return _encode(Refused(problem.code, problem.detail))
+
+
+def _document(body: bytes) -> Any:
+    try:
+        text = body.decode("utf-8-sig")
+        if text.lstrip().startswith("{"):
+            value = read_json(text)
+        else:
+            value = read_yaml(text, depth_max=DEPTH_MAX, values_max=VALUES_MAX)
+    except (UnicodeDecodeError, Unreadable, DefinitionInvalid) as wrong:
+        raise ProblemError("invalid_input", f"neither JSON nor YAML: {wrong}") from wrong
+    if not isinstance(value, dict):
+        raise ProblemError("invalid_input", "an OpenAPI document must be an object")
+    return cast("dict[str, Any]", value)
