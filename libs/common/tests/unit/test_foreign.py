@@ -5,17 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from visapi_common.contracts.foreign import Reader, Unreadable, deeper_than, outline, safe_reason
+from visapi_common.contracts.foreign import Reader, Unreadable, deeper_than, safe_reason, scraps
 
 
 class _Note(msgspec.Struct, frozen=True):
     name: str
     attempt: int = 0
     output: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Named(msgspec.Struct, frozen=True):
-    name: str
 
 
 _note = Reader(_Note)
@@ -108,13 +104,20 @@ def test_depth_is_counted_outside_of_texts_only(data: bytes, levels: int) -> Non
     assert levels == 0 or deeper_than(data, levels - 1)
 
 
-def test_an_outline_says_whose_a_message_is_that_cannot_be_read() -> None:
-    deep = b'{"output": {"inline": %b%b}, "x": "\xe9[", "name": "mine"}' % (b"[" * 5_000, b"]" * 5_000)
+@pytest.mark.parametrize(
+    "rest", [b"[" * 5_000, b'"\xe9', b'{"name": "theirs", "attempt": 9', b'"\\"name\\": 1"']
+)
+def test_scraps_say_whose_a_message_is_that_cannot_be_read(rest: bytes) -> None:
+    for data in (
+        b'{"name": "mine", "attempt" : 7, "output": %b' % rest,
+        b'{"output": %b ,"attempt":7,"name":"mine"' % rest,
+    ):
+        found = [msgspec.json.decode(one, type=_Note) for one in scraps(data, "name", "attempt")]
+        assert _Note("mine", 7) in found
 
-    assert msgspec.json.decode(outline(deep, 1), type=_Named) == _Named("mine")
-    assert outline(b"[1,[2,[3]],[4]]", 2) == b"[1,[2,null],[4]]"
-    assert outline(b"[[[", 1) == b"[null"
-    assert outline(b"no brackets", 1) == b"no brackets"
+
+def test_scraps_of_bytes_that_say_nothing_are_empty() -> None:
+    assert list(scraps(b"\xff\xfe", "name")) == [b"{}", b"{}"]
 
 
 def test_any_value_can_be_asked_for() -> None:

@@ -11,8 +11,9 @@ first, in time that grows with the length only.
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Generic, TypeVar, overload
 
 import msgspec
@@ -37,13 +38,12 @@ _REASON_MAX = 200
 _SLICE = 64 * 1024
 _FEWER = 0.75
 
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _STEPS = {ord("["): 1, ord("]"): -1}
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_SCRAPS_MAX = 1000
 
 T = TypeVar("T")
 
@@ -129,7 +129,9 @@ def deeper_than(data: bytes, depth_max: int) -> bool:
     """Whether arrays and objects are nested deeper, whatever else the bytes are. Linear in their length."""
     if data.count(b"[") + data.count(b"{") <= depth_max:
         return False
-    marks = _STRING.sub(b"", data).translate(_ONE_KIND, _NOT_BRACKETS)
+    text = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
+    outside = b"".join(text.split(b'"')[::2])
+    marks = outside.translate(_ONE_KIND, _NOT_BRACKETS)
     # Innermost pairs away while many go at once: of an ordinary document little is left for the count.
     limit = depth_max
     while len(marks) > 2 * limit and limit > 0:
@@ -148,27 +150,21 @@ def deeper_than(data: bytes, depth_max: int) -> bool:
     return False
 
 
-def outline(data: bytes, depth: int) -> bytes:
-    """The document with null in place of everything below `depth` levels, and U+FFFD for what is not UTF-8.
-
-    For finding out whose a message is that cannot be read as a whole. It need not be JSON.
+def scraps(data: bytes, *names: str) -> Iterator[bytes]:
+    """Objects made of plain members with these names, wherever they stand in `data`: their first occurrences,
+    and their last ones. For finding out whose a message is that cannot be read as a whole; whoever asks must
+    have a proof among them, because a user's own data may hold such members too.
     """
-    text = data if data.isascii() else data.decode("utf-8", "replace").encode()
-    kept: list[bytes] = []
-    level = copied = 0
-    for token in _TOKEN.finditer(text):
-        mark = token[0]
-        if mark in b"[{":
-            level += 1
-            if level == depth + 1:
-                kept += (text[copied : token.start()], b"null")
-        elif mark in b"]}":
-            level -= 1
-            if level == depth:
-                copied = token.end()
-    if level <= depth:
-        kept.append(text[copied:])
-    return b"".join(kept)
+    found = [(one[1], one[2]) for one in islice(_scrap(names).finditer(data), _SCRAPS_MAX)]
+    for members in (dict(reversed(found)), dict(found)):
+        object_ = b"{%b}" % b",".join(b'"%b":%b' % member for member in members.items())
+        yield object_.decode("utf-8", "replace").encode()
+
+
+@cache
+def _scrap(names: tuple[str, ...]) -> "re.Pattern[bytes]":
+    any_name = "|".join(map(re.escape, names)).encode()
+    return re.compile(rb'"(%b)"\s*+:\s*+("(?:[^"\\]++|\\.)*+"|-?\d{1,20})' % any_name, re.DOTALL)
 
 
 def safe_reason(text: str) -> str:

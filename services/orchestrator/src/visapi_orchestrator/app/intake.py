@@ -16,18 +16,22 @@ from visapi_common.contracts.engine_messages import (
     TaskResult,
     Trigger,
 )
-from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable, outline
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable, scraps
 from visapi_common.contracts.problems import standard_error
 from visapi_common.core.effect_key import task_token, token_matches
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.core.said import Receipt, Said
 
+RESULT_BYTES_MAX = 512 * 1024
+"""An output of 64 KiB, or an error with texts and data of 64 KiB each; more lies in the artifact store."""
+_SMALL_BYTES_MAX = 64 * 1024
+
 _trigger = Reader(Trigger, depth_max=VALUE_DEPTH_MAX, nul=True)
-_result = Reader(TaskResult, depth_max=VALUE_DEPTH_MAX, nul=True)
+_result = Reader(TaskResult, depth_max=VALUE_DEPTH_MAX, bytes_max=RESULT_BYTES_MAX, nul=True)
 _answered = Reader(AnsweredAttempt)
-_hint = Reader(InboxHint)
-_heartbeat = Reader(TaskHeartbeat)
+_hint = Reader(InboxHint, bytes_max=_SMALL_BYTES_MAX)
+_heartbeat = Reader(TaskHeartbeat, bytes_max=_SMALL_BYTES_MAX)
 
 
 class Incoming(Receipt, Protocol):
@@ -96,17 +100,28 @@ class Intake:
     def _read_result(self, delivery: Incoming) -> Said | Unreadable | None:
         result = _result(delivery.data)
         if isinstance(result, Unreadable):
-            answered = _answered(outline(delivery.data, 1))
-            if isinstance(answered, Unreadable):
+            answered = self._answered_by(delivery.data)
+            if answered is None:
                 return result
             self._log.error("result_unreadable", run=str(answered.run), detail=result.reason)
             self._metrics.messages_unreadable.labels("result").inc()
-            result = _unreadable_result(answered, result.reason)
+            return Said(answered.run, results=[_unreadable_result(answered, result.reason)])
         return Said(result.run, results=[result]) if self._believed(result) else None
 
-    def _believed(self, message: TaskResult | TaskHeartbeat) -> bool:
+    def _answered_by(self, data: bytes) -> AnsweredAttempt | None:
+        """The attempt that a result proves to answer, though it cannot be read as a whole."""
+        for scrap in scraps(data, *AnsweredAttempt.__struct_fields__):
+            answered = _answered(scrap)
+            if not isinstance(answered, Unreadable) and self._proves(answered):
+                return answered
+        return None
+
+    def _proves(self, message: TaskResult | TaskHeartbeat | AnsweredAttempt) -> bool:
         expected = task_token(self._secret, message.run, message.path, message.attempt)
-        if message.token.isascii() and token_matches(expected, message.token):
+        return message.token.isascii() and token_matches(expected, message.token)
+
+    def _believed(self, message: TaskResult | TaskHeartbeat) -> bool:
+        if self._proves(message):
             return True
         self._metrics.messages_stale.labels("token").inc()
         self._log.warning("token_wrong", run=str(message.run), task=message.path)
