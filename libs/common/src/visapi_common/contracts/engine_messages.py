@@ -15,6 +15,11 @@ VERSION = 1
 AttemptNumber = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 """As PostgreSQL keeps it; a number outside would fail the statement that it shares with others."""
 
+TaskPath = Annotated[str, msgspec.Meta(max_length=4096)]
+"""Longer than any that PostgreSQL has in an index (2,704 bytes), short enough for a log."""
+
+TaskToken = Annotated[str, msgspec.Meta(max_length=256)]
+
 WorkerName = Annotated[str, msgspec.Meta(max_length=500)]
 """Kept with the task that a worker has claimed."""
 
@@ -66,9 +71,9 @@ class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """A worker's answer. Without the task's token it is dropped."""
 
     run: UUID
-    path: str
+    path: TaskPath
     attempt: AttemptNumber
-    token: str
+    token: TaskToken
     outcome: Outcome
     output: Payload | None = None
     error: WorkflowError | None = None
@@ -84,9 +89,9 @@ class AnsweredAttempt(msgspec.Struct, frozen=True):
     """Which attempt a result answers: what is left of one whose output or error cannot be read."""
 
     run: UUID
-    path: str
+    path: TaskPath
     attempt: AttemptNumber
-    token: str
+    token: TaskToken
     outcome: str = ""
 
 
@@ -101,9 +106,9 @@ class TaskHeartbeat(msgspec.Struct, frozen=True):
     """A worker still works on a task; sent after 5 s of work and then every 3 s."""
 
     run: UUID
-    path: str
+    path: TaskPath
     attempt: AttemptNumber
-    token: str
+    token: TaskToken
     v: int = msgspec.field(default_factory=written_version)
 
 

@@ -7,7 +7,14 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.engine_messages import AttemptNumber, WorkerName, WorkflowRef, written_version
+from visapi_common.contracts.engine_messages import (
+    AttemptNumber,
+    TaskPath,
+    TaskToken,
+    WorkerName,
+    WorkflowRef,
+    written_version,
+)
 from visapi_common.contracts.payloads import Payload
 
 FUNCTIONS_MAX = 256
@@ -102,9 +109,9 @@ class Claim(msgspec.Struct, frozen=True):
     """A worker asks to start a *once* task; answered only after `started` is committed."""
 
     run: UUID
-    path: str
+    path: TaskPath
     attempt: AttemptNumber
-    token: str
+    token: TaskToken
     worker: WorkerName
     v: int = msgspec.field(default_factory=written_version)
 
