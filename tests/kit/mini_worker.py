@@ -112,7 +112,7 @@ async def register(bus: Bus, functions: list[FunctionSpec], tenant: str = TENANT
 
     async def answered() -> Registered | None:
         try:
-            message = await bus.request(subjects.CONTROL_REGISTER, body, 1.0)
+            message = await bus.request(subjects.register(tenant), body, 1.0)
         except Fault:
             return None
         return msgspec.json.decode(message.data, type=Registered)

@@ -19,18 +19,26 @@ from visapi_common.contracts import subjects
 RUN = UUID("01932f4e-7c00-7000-8000-000000000001")
 SERVICES = {"gateway", "orchestrator", "pdf-worker", "notifier", "worker"}
 WORKERS = {"pdf-worker", "notifier", "worker"}
+BUILTIN_WORKERS = {"pdf-worker", "notifier"}
 
 PUBLISHES = {
     subjects.trigger(RUN): {"gateway", "orchestrator"},
     subjects.inbox(RUN): {"gateway", "orchestrator"},
     subjects.event("default", "com.example.paid"): {"orchestrator", "worker"},
+    subjects.event("another", "com.example.paid"): {"orchestrator"},
     subjects.lifecycle("default", "io.x.v1"): {"orchestrator"},
     subjects.CONTROL_EVENTS: {"gateway"},
     subjects.CONTROL_KEYS: {"gateway"},
     subjects.result(RUN): WORKERS,
     subjects.heartbeat(RUN): WORKERS,
-    subjects.CONTROL_REGISTER: WORKERS,
-    subjects.CONTROL_CLAIM: WORKERS,
+    subjects.register("_"): BUILTIN_WORKERS,
+    subjects.register("default"): {"worker"},
+    subjects.register("another"): set[str](),
+    "visapi.control.register": set[str](),
+    subjects.claim("_"): BUILTIN_WORKERS,
+    subjects.claim("default"): {"worker"},
+    subjects.claim("another"): set[str](),
+    "visapi.control.claim": set[str](),
     subjects.CONTROL_CANCELLED: {"orchestrator"},
     subjects.task("default", "pdf.render"): {"orchestrator"},
     subjects.task("default", "acme.score"): {"orchestrator"},
@@ -63,13 +71,18 @@ SUBSCRIBES = {
     "visapi.live.>": {"gateway"},
     subjects.CONTROL_KEYS: {"gateway"},
     subjects.CONTROL_CANCELLED: WORKERS,
-    subjects.CONTROL_REGISTER: {"orchestrator"},
-    subjects.CONTROL_CLAIM: {"orchestrator"},
+    subjects.CONTROL_REGISTER_ALL: {"orchestrator"},
+    subjects.register("default"): {"orchestrator"},
+    subjects.CONTROL_CLAIM_ALL: {"orchestrator"},
     subjects.CONTROL_EVENTS: {"orchestrator"},
     subjects.ENGINE_ALL: set[str](),
     subjects.TASKS_ALL: set[str](),
-    subjects.EVENTS_ALL: {"worker"},
-    subjects.LIFECYCLE_ALL: {"worker"},
+    subjects.EVENTS_ALL: set[str](),
+    subjects.event("default", ">"): {"worker"},
+    subjects.event("another", ">"): set[str](),
+    subjects.LIFECYCLE_ALL: set[str](),
+    subjects.lifecycle("default", ">"): {"worker"},
+    subjects.lifecycle("another", ">"): set[str](),
     "_INBOX.>": {"worker"},
     "_INBOX.anybody.x": {"worker"},
     "_INBOX.gateway.x": {"gateway"},
@@ -162,7 +175,7 @@ async def test_the_rights_suffice_for_a_task_and_its_way_back(nats_server: NatsS
     ]
     await Topology(orchestrator).heal([*functions, FunctionConsumer("default", "acme.score", 4)])
     await orchestrator.subscribe(
-        subjects.CONTROL_REGISTER, lambda request: request.respond(b"welcome"), queue="o"
+        subjects.CONTROL_REGISTER_ALL, lambda request: request.respond(b"welcome"), queue="o"
     )
     results = PullLoop(orchestrator, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=8)
     await results.start()
@@ -172,7 +185,7 @@ async def test_the_rights_suffice_for_a_task_and_its_way_back(nats_server: NatsS
         ("worker", "default", "acme.score"),
     ):
         worker = await Bus.connect(nats_server.url(user), user)
-        assert (await worker.request(subjects.CONTROL_REGISTER, b"{}", 2)).data == b"welcome"
+        assert (await worker.request(subjects.register(owner), b"{}", 2)).data == b"welcome"
         pull = PullLoop(worker, subjects.STREAM_TASKS, subjects.task_consumer(owner, function), window=4)
         await pull.start()
         await orchestrator.publish_acked(subjects.task("default", function), b"work", msg_id=function)

@@ -44,7 +44,7 @@ class Desk:
 
     async def start(self) -> None:
         await self._topology.heal()
-        await self._bus.subscribe(subjects.CONTROL_REGISTER, self._register)
+        await self._bus.subscribe(subjects.CONTROL_REGISTER_ALL, self._register)
         self._pull = PullLoop(self._bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=256)
         await self._pull.start()
         self._jobs.append(asyncio.ensure_future(self._read()))

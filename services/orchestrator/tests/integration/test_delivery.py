@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from kit.orchestration import Stack, completed, eventually, faulted, output_of, publish, uncertain
+from kit.orchestration import TENANT, Stack, completed, eventually, faulted, output_of, publish, uncertain
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import TaskHeartbeat
 from visapi_common.contracts.problems import standard_error
@@ -223,7 +223,7 @@ async def test_once_tasks_start_only_once(stack: Stack):
 
         async def claim(name: str) -> ClaimVerdict:
             body = Claim(run, task.path, task.attempt, task.token, name)
-            message = await stack.gateway.bus.request(subjects.CONTROL_CLAIM, msgspec.json.encode(body), 5.0)
+            message = await stack.gateway.bus.request(subjects.claim(TENANT), msgspec.json.encode(body), 5.0)
             return msgspec.json.decode(message.data, type=ClaimAnswer).verdict
 
         first, again, other = await asyncio.gather(claim("a.1"), claim("a.1"), claim("b.1"))

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from kit.orchestration import Stack, completed, eventually, faulted, output_of
+from kit.orchestration import TENANT, Stack, completed, eventually, faulted, output_of
 from visapi_common.contracts.engine_messages import TaskResult
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import Claim, TaskMessage
@@ -150,7 +150,8 @@ async def test_a_task_that_somebody_had_begun_and_may_do_once_forbids_the_retry(
         await eventually(asked)
         task = next(task for task in slow.seen if task.run == runs[0])
         rows = PostgresTasks(stack.gateway.pool)
-        held = await rows.claim([Claim(task.run, task.path, task.attempt, task.token, "worker")])
+        claim = Claim(task.run, task.path, task.attempt, task.token, "worker")
+        held = await rows.claim([(TENANT, claim)])
         assert list(held.values()) == ["worker"]
         gate.set()
         ended = [await stack.gateway.ended(run) for run in runs]

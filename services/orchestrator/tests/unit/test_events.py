@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from visapi_common.contracts.engine_messages import InboxKind, Outcome, TaskResult
-from visapi_common.contracts.task_messages import FunctionSpec, Registration
+from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_engine.machine.events import (
     CancelRequested,
     Resolved,
@@ -69,4 +69,4 @@ def test_inbox_rows_become_events_and_unreadable_ones_nothing():
     ],
 )
 def test_only_the_owner_of_a_well_named_function_may_announce_it(tenant: str, name: str, fine: bool):
-    assert (refusal_of(Registration(tenant, "w", [FunctionSpec(name)])) is None) is fine
+    assert (refusal_of(tenant, [FunctionSpec(name)]) is None) is fine

@@ -84,7 +84,7 @@ async def service(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Serv
         consumer = await topology.ensure_function(FunctionConsumer("_", function.name, function.concurrency))
         message.respond(msgspec.json.encode(Registered({function.name: consumer})))
 
-    await bus.subscribe(subjects.CONTROL_REGISTER, register)
+    await bus.subscribe(subjects.CONTROL_REGISTER_ALL, register)
     pull = PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=64)
     await pull.start()
     url = f"file://{tmp_path}/artifacts"

@@ -6,7 +6,7 @@
 other incarnation it then has is for the caller to notice and to raise the alarm about.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ import msgspec
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
-from visapi_common.core.errors import PermanentFault, TransientFault
+from visapi_common.core.errors import ContentFault, Fault, OperatorFault, TransientFault
 
 T = TypeVar("T")
 
@@ -25,6 +25,9 @@ _STREAM_NOT_FOUND = 10059
 _CONSUMER_NOT_FOUND = 10014
 _NAME_IN_USE = 10058
 _MESSAGE_NOT_FOUND = 10037
+_SERVER_ERROR = 500
+_EXHAUSTED = frozenset({10002, 10023, 10026, 10028, 10047})
+"""Too many consumers, too little memory or storage of the account or server."""
 
 _LEDGER_FED = {
     "retention": "workqueue",
@@ -132,7 +135,10 @@ class Topology:
         self._bus = bus
 
     async def heal(self, functions: Iterable[FunctionConsumer] = ()) -> dict[str, str]:
-        """Make every stream and consumer exist as configured; return the streams' incarnations."""
+        """Make every stream and consumer exist as configured; return the streams' incarnations.
+
+        Raises `OperatorFault` when the server refuses a stream, `ContentFault` when it refuses a function.
+        """
         incarnations = {name: await self._ensure_stream(name, config) for name, config in STREAMS.items()}
         for name, filters in (
             (subjects.CONSUMER_RESULTS, subjects.ENGINE_RESULTS),
@@ -154,7 +160,7 @@ class Topology:
             **_consumer(name, _task_ack_wait_s(function.owner), function.concurrency),
             "filter_subject": subjects.task(function.owner, function.function),
         }
-        await self._ensure_consumer(subjects.STREAM_TASKS, config)
+        await self._ensure_consumer(subjects.STREAM_TASKS, config, _function_refused)
         return name
 
     async def incarnations(self) -> dict[str, str]:
@@ -198,11 +204,16 @@ class Topology:
             raise _refused(f"stream {name}", answer.error)
         return answer.created
 
-    async def _ensure_consumer(self, stream: str, config: dict[str, Any]) -> None:
+    async def _ensure_consumer(
+        self,
+        stream: str,
+        config: dict[str, Any],
+        refused: Callable[[str, _ApiError], Fault] | None = None,
+    ) -> None:
         name = config["durable_name"]
         answer = await self._consumer("CREATE", f"{stream}.{name}", {"stream_name": stream, "config": config})
         if answer.error is not None:
-            raise _refused(f"consumer {name}", answer.error)
+            raise (refused or _refused)(f"consumer {name}", answer.error)
 
     async def _stream(self, verb: str, name: str, body: dict[str, Any]) -> _StreamAnswer:
         data = await self._call(f"$JS.API.STREAM.{verb}.{name}", body)
@@ -251,6 +262,14 @@ def _engine_consumer(name: str, filters: tuple[str, ...]) -> dict[str, Any]:
     return {**config, "filter_subjects": list(filters)}
 
 
-def _refused(what: str, error: _ApiError) -> TransientFault | PermanentFault:
+def _refused(what: str, error: _ApiError) -> Fault:
+    """A refusal of what VisAPI itself needs: the server is set up differently."""
     text = f"NATS refused {what}: {error.description} ({error.err_code})"
-    return TransientFault(text) if error.code >= 500 else PermanentFault(text)
+    return TransientFault(text) if error.code >= _SERVER_ERROR else OperatorFault(text, sort="nats")
+
+
+def _function_refused(what: str, error: _ApiError) -> Fault:
+    """A refusal of a worker's function, which need not concern its neighbours."""
+    if error.code >= _SERVER_ERROR or error.err_code in _EXHAUSTED:
+        return _refused(what, error)
+    return ContentFault(f"NATS refused {what}: {error.description} ({error.err_code})")

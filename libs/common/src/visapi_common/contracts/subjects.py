@@ -1,5 +1,6 @@
 """The only file that spells a NATS subject, stream or durable consumer name (DESIGN section 6)."""
 
+import hashlib
 from uuid import UUID
 
 BUILTIN = "_"
@@ -40,10 +41,10 @@ LIFECYCLE_ALL = "visapi.lifecycle.>"
 
 CONTROL_KEYS = "visapi.control.keys"
 """Core NATS: an API key changed; the body is the key's id."""
-CONTROL_REGISTER = "visapi.control.register"
-"""Request/reply to the orchestrator: a worker announces its functions."""
-CONTROL_CLAIM = "visapi.control.claim"
-"""Request/reply to the orchestrator: a worker of a *once* function asks to start (DESIGN 3.6)."""
+CONTROL_REGISTER_ALL = "visapi.control.register.*"
+"""Request/reply to the orchestrator: workers announce their functions, each owner on `register(owner)`."""
+CONTROL_CLAIM_ALL = "visapi.control.claim.*"
+"""Request/reply to the orchestrator: workers of *once* functions ask to start, each on `claim(owner)`."""
 CONTROL_SLOTS = "visapi.control.slots"
 """Core NATS: a built-in worker says how many tasks of each function the worker does at once."""
 CONTROL_EVENTS = "visapi.control.events"
@@ -83,10 +84,32 @@ def task(tenant: str, function: str) -> str:
     return f"visapi.tasks.{owner_of(tenant, function)}.{function}"
 
 
+def register(owner: str) -> str:
+    """Where a worker announces functions of `owner`, its tenant or `_`. Who may publish here is it."""
+    return f"visapi.control.register.{owner}"
+
+
+def claim(owner: str) -> str:
+    """Where a worker asks to start a *once* task (DESIGN 3.6); `owner` as in `register`."""
+    return f"visapi.control.claim.{owner}"
+
+
+def speaker(subject: str) -> str:
+    """Who speaks on a subject of `register` or `claim`: the owner, whatever the message says."""
+    return subject.rpartition(".")[2]
+
+
 def task_consumer(owner: str, function: str) -> str:
-    """The durable consumer of one function; durable names allow no dots."""
+    """The durable consumer of one function; durable names allow no dots.
+
+    Where a dash could be read in two ways, as of tenant `a-b` and function `c` or of `a` and `b.c`, a digest
+    follows after a `=`, which no name contains: two functions never share a consumer.
+    """
     shown = "builtin" if owner == BUILTIN else owner
-    return f"fn-{shown}-{function.replace('.', '-')}"
+    name = f"fn-{shown}-{function.replace('.', '-')}"
+    if owner == "builtin" or "-" in owner + function:
+        name += f"={hashlib.sha256(f'{owner} {function}'.encode()).hexdigest()[:12]}"
+    return name
 
 
 def live(tenant: str, run: UUID) -> str:

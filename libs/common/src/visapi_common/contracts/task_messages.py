@@ -79,7 +79,9 @@ class FunctionSpec(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """Sent to `CONTROL_REGISTER`; answered with the consumers to pull from."""
+    """Sent to `subjects.register(tenant)`; answered with the consumers to pull from. The subject says whose
+    the functions are; another `tenant` in here is refused.
+    """
 
     tenant: str
     worker: WorkerName
@@ -106,7 +108,9 @@ class WorkerSlots(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A worker asks to start a *once* task; answered only after `started` is committed."""
+    """Sent to `subjects.claim(owner)`: a worker asks to start a *once* task. It is answered only after
+    `started` is committed.
+    """
 
     run: UUID
     path: TaskPath

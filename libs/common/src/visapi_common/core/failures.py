@@ -28,18 +28,23 @@ def sort_of(error: Exception) -> Sort:
     """What a failure in a loop means.
 
     What is no fault of the world is an error that contents provoked, in a decoder or in our own code: of
-    one item, because the same code serves its neighbours. Memory that is used up is nobody's contents.
+    one item, because the same code serves its neighbours. A connection that breaks is nobody's contents, nor
+    is memory, a disk or a table of processes that is full.
     """
     if isinstance(error, OperatorFault | MemoryError):
         return "operator"
-    if isinstance(error, Fault) and not isinstance(error, PermanentFault):
-        return "transient"
+    if isinstance(error, Fault):
+        return "contents" if isinstance(error, PermanentFault) else "transient"
+    if isinstance(error, OSError | EOFError):
+        return "transient" if isinstance(error, TimeoutError | ConnectionError | EOFError) else "operator"
     return "contents"
 
 
 def operator_sort(error: Exception) -> str:
     """The label of an operator's fault."""
-    return error.sort if isinstance(error, OperatorFault) else "memory"
+    if isinstance(error, OperatorFault):
+        return error.sort
+    return "memory" if isinstance(error, MemoryError) else "os"
 
 
 def told(error: BaseException, most: int = 1000) -> str:

@@ -236,7 +236,7 @@ class Metrics(InstrumentSet):
     operator_faults = Count(
         "visapi_operator_faults_total",
         "Failures that only the operator can mend; the work is repeated until then.",
-        {"loop": "name of the loop that met it", "class": "SQLSTATE class, or memory"},
+        {"loop": "name of the loop that met it", "class": "SQLSTATE class, nats, memory or os"},
     )
     loop_restarts = Count(
         "visapi_loop_restarts_total",

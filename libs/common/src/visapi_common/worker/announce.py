@@ -37,6 +37,7 @@ class Announcer:
         slots: Mapping[str, int],
     ) -> None:
         self._bus = bus
+        self._subject = subjects.register(tenant)
         self._body = msgspec.json.encode(Registration(tenant, worker, list(functions)))
         self._slots = (
             msgspec.json.encode(WorkerSlots(worker, dict(slots))) if tenant == subjects.BUILTIN else b""
@@ -77,7 +78,7 @@ class Announcer:
                 self._log.error("registration_refused", detail=refused.detail)
 
     async def _announce(self) -> dict[str, str]:
-        answer = await self._bus.request(subjects.CONTROL_REGISTER, self._body, _TIMEOUT_S)
+        answer = await self._bus.request(self._subject, self._body, _TIMEOUT_S)
         registered = _read(answer.data)
         if isinstance(registered, Unreadable):
             raise TransientFault(f"not a registration's answer: {registered.reason}")

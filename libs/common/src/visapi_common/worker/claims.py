@@ -26,8 +26,9 @@ class Claims:
     knows that it is not a second start; another start in this process bears another name.
     """
 
-    def __init__(self, bus: Bus, worker: str, draw: Callable[[], float]) -> None:
+    def __init__(self, bus: Bus, owner: str, worker: str, draw: Callable[[], float]) -> None:
         self._bus = bus
+        self._subject = subjects.claim(owner)
         self._worker = worker
         self._draw = draw
         self._count = 0
@@ -43,7 +44,7 @@ class Claims:
         tries = 0
         while True:
             try:
-                answer = await self._bus.request(subjects.CONTROL_CLAIM, body, _TIMEOUT_S)
+                answer = await self._bus.request(self._subject, body, _TIMEOUT_S)
                 read = _read(answer.data)
                 if not isinstance(read, Unreadable):
                     return read.verdict

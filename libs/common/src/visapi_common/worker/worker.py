@@ -130,7 +130,7 @@ class Worker:
         # Dead letters are named after the NATS user, which may announce no others.
         service = self.name if tenant == subjects.BUILTIN else _OWN
         answers = Answers(bus, payloads, random.random, service=service, worker=worker_id)
-        attempts = Attempts(answers, Claims(bus, worker_id, random.random), spans, random.random)
+        attempts = Attempts(answers, Claims(bus, tenant, worker_id, random.random), spans, random.random)
         pulls: list[PullLoop] = []
         async with asyncio.TaskGroup() as group:
             background = [

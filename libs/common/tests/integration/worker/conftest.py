@@ -48,8 +48,8 @@ class StandInOrchestrator:
 
     async def start(self) -> None:
         await self.topology.heal()
-        await self.bus.subscribe(subjects.CONTROL_REGISTER, self._register)
-        await self.bus.subscribe(subjects.CONTROL_CLAIM, self._claim)
+        await self.bus.subscribe(subjects.CONTROL_REGISTER_ALL, self._register)
+        await self.bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claim)
         self._pull = PullLoop(self.bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=512)
         await self._pull.start()
         self._reader = asyncio.ensure_future(self._read())

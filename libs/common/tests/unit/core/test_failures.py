@@ -61,6 +61,11 @@ def test_a_code_of_postgresql_says_whose_fault_it_is(state: str, sort: str):
         (RecursionError(), "contents"),
         (KeyError("zone"), "contents"),
         (OverflowError(), "contents"),
+        (OSError(28, "No space left on device"), "operator"),
+        (BlockingIOError(11, "cannot fork"), "operator"),
+        (ConnectionResetError(), "transient"),
+        (TimeoutError(), "transient"),
+        (EOFError(), "transient"),
     ],
 )
 def test_an_error_of_any_kind_is_sorted(error: Exception, sort: str):

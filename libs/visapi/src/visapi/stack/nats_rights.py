@@ -13,6 +13,8 @@ ORCHESTRATOR = "orchestrator"
 PDF_WORKER = "pdf-worker"
 NOTIFIER = "notifier"
 WORKER = "worker"
+WORKER_TENANT = "default"
+"""Whose workers, producers and subscribers the user `worker` stands for: the stack's one tenant."""
 USERS = (GATEWAY, ORCHESTRATOR, PDF_WORKER, NOTIFIER, WORKER)
 
 PDF_FUNCTIONS = ("pdf.render",)
@@ -90,8 +92,8 @@ def _orchestrator() -> Rights:
     return Rights(
         publish=(*own, *families, *topology, *consumers, *looks, *pulls, *acks),
         subscribe=(
-            subjects.CONTROL_REGISTER,
-            subjects.CONTROL_CLAIM,
+            subjects.CONTROL_REGISTER_ALL,
+            subjects.CONTROL_CLAIM_ALL,
             subjects.CONTROL_SLOTS,
             subjects.CONTROL_EVENTS,
             _inbox(ORCHESTRATOR),
@@ -105,7 +107,7 @@ def _builtin_worker(user: str, functions: tuple[str, ...]) -> Rights:
     stream = subjects.STREAM_TASKS
     return Rights(
         publish=(
-            *_answers(user),
+            *_answers(user, subjects.BUILTIN),
             subjects.CONTROL_SLOTS,
             *(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}" for consumer in consumers),
             *(f"$JS.ACK.{stream}.{consumer}.>" for consumer in consumers),
@@ -124,17 +126,17 @@ def _own_workers() -> Rights:
     builtin = [subjects.task_consumer(subjects.BUILTIN, name) for name in subjects.BUILTIN_FUNCTIONS]
     return Rights(
         publish=(
-            *_answers(WORKER),
+            *_answers(WORKER, WORKER_TENANT),
             f"$JS.API.CONSUMER.MSG.NEXT.{stream}.*",
             f"$JS.ACK.{stream}.*.>",
             f"$JS.API.CONSUMER.MSG.NEXT.{lifecycle}",
             f"$JS.ACK.{lifecycle}.>",
-            subjects.EVENTS_ALL,
+            subjects.event(WORKER_TENANT, ">"),
         ),
         subscribe=(
             subjects.CONTROL_CANCELLED,
-            subjects.EVENTS_ALL,
-            subjects.LIFECYCLE_ALL,
+            subjects.event(WORKER_TENANT, ">"),
+            subjects.lifecycle(WORKER_TENANT, ">"),
             _inbox(WORKER),
             "_INBOX.*",
             "_INBOX.*.*",
@@ -147,12 +149,15 @@ def _own_workers() -> Rights:
     )
 
 
-def _answers(user: str) -> tuple[str, ...]:
+def _answers(user: str, owner: str) -> tuple[str, ...]:
+    """What a worker says. It announces functions and claims tasks of its owner only; a result or heartbeat is
+    believed by the token of its task, which only the task's worker was given.
+    """
     return (
         f"{_ENGINE}.result",
         f"{_ENGINE}.heartbeat",
-        subjects.CONTROL_REGISTER,
-        subjects.CONTROL_CLAIM,
+        subjects.register(owner),
+        subjects.claim(owner),
         subjects.dead_letter(user, ">"),
     )
 

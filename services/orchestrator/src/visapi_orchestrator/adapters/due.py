@@ -7,6 +7,7 @@ import msgspec
 from visapi_common.adapters.pool import Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_orchestrator.core.said import DueTimer, Said
+from visapi_orchestrator.core.set_aside import Letter
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/due.sql")
 
@@ -41,6 +42,21 @@ class PostgresDue:
         with pg_faults():
             rows = await self._pool.fetch(_SQL["claim_inbox"], limit)
         return [row["run"] for row in rows]
+
+    async def first_timer(self) -> Letter | None:
+        """The due timer that is claimed first."""
+        with pg_faults():
+            row = await self._pool.fetchrow(_SQL["first_timer"])
+        if row is None:
+            return None
+        return Letter(
+            kind="timer",
+            tenant=row["tenant"] or "",
+            reason="bad-timer",
+            detail="",
+            item=(row["id"],),
+            run=row["run"],
+        )
 
     async def next_timer(self) -> NextTimer:
         with pg_faults():

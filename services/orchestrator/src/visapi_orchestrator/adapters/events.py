@@ -1,12 +1,15 @@
 """Events in PostgreSQL: taken in, matched, published."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
+from visapi_orchestrator.adapters.quarantine import set_aside
 from visapi_orchestrator.core.arriving import Arrived, Probe, probes
+from visapi_orchestrator.core.set_aside import Letter
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
 
@@ -35,32 +38,49 @@ class PostgresEvents:
             rows = await self._pool.fetch(_SQL["known_tenants"], list(tenants))
         return {row["id"] for row in rows}
 
-    async def bury(self, tenant: str, detail: str, body: bytes) -> None:
-        """Keep a message that is no event as a dead letter."""
-        with pg_faults():
-            await self._pool.execute(_SQL["bury_event"], self._ids.uuid7(), tenant, detail, body)
-
-    async def match(self, limit: int) -> tuple[int, list[UUID]]:
-        """Match waiting events in one transaction; how many, and the runs that are told."""
+    @asynccontextmanager
+    async def matching(self, limit: int) -> AsyncGenerator["PostgresMatchTurn"]:
+        """Waiting events, locked until the transaction ends."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 rows = await connection.fetch(_SQL["claim_unmatched"], limit)
-                if not rows:
-                    return 0, []
-                events = [Arrived(row["tenant"], row["source"], row["id"], row["body"]) for row in rows]
-                runs = await _tell(connection, events)
-                await connection.execute(_SQL["mark_matched"], *_names(events))
-        return len(events), runs
+                events = [
+                    Arrived(row["tenant"], row["source"], row["id"], row["body"], row["type"]) for row in rows
+                ]
+                yield PostgresMatchTurn(connection, self._ids, events)
 
-    async def unpublished(self, limit: int) -> list[Arrived]:
+    async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
         """Events that workflows emitted and JetStream has not acknowledged."""
         with pg_faults():
-            rows = await self._pool.fetch(_SQL["unpublished"], limit)
+            rows = await self._pool.fetch(_SQL["unpublished"], limit, skip)
         return [Arrived(row["tenant"], row["source"], row["id"], row["body"], row["type"]) for row in rows]
 
     async def published(self, events: Sequence[Arrived]) -> None:
         with pg_faults():
             await self._pool.execute(_SQL["mark_published"], *_names(events))
+
+
+class PostgresMatchTurn:
+    """See `app.event_dispatch.MatchTurn`. Each step has a savepoint: one that fails undoes itself only."""
+
+    def __init__(self, connection: Connection, ids: Ids, events: Sequence[Arrived]) -> None:
+        self._connection = connection
+        self._ids = ids
+        self.events = events
+
+    async def tell(self, events: Sequence[Arrived]) -> list[UUID]:
+        if not events:
+            return []
+        with pg_faults():
+            async with self._connection.transaction():
+                runs = await _tell(self._connection, events)
+                await self._connection.execute(_SQL["mark_matched"], *_names(events))
+        return runs
+
+    async def set_aside(self, letter: Letter) -> bool:
+        with pg_faults():
+            async with self._connection.transaction():
+                return await set_aside(self._connection, self._ids.uuid7(), letter)
 
 
 async def _tell(connection: Connection, events: Sequence[Arrived]) -> list[UUID]:

@@ -4,11 +4,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import WorkflowRef
+from visapi_orchestrator.adapters.quarantine import set_aside
 from visapi_orchestrator.core.arriving import probes
 from visapi_orchestrator.core.lifecycle import HistoryRow, LifecycleEvent, Teller
+from visapi_orchestrator.core.set_aside import Letter
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/lifecycle.sql")
 _EVENTS = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
@@ -19,15 +22,16 @@ _MOVE_AFTER = 10_000
 class PostgresLifecycle:
     """See `app.lifecycle_relay.History`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, ids: Ids) -> None:
         self._pool = pool
+        self._ids = ids
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator["PostgresTurn | None"]:
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 mine = await connection.fetchval(_SQL["take_turn"])
-                yield PostgresTurn(connection) if mine else None
+                yield PostgresTurn(connection, self._ids) if mine else None
 
     async def skip(self) -> None:
         with pg_faults():
@@ -37,8 +41,9 @@ class PostgresLifecycle:
 class PostgresTurn:
     """See `app.lifecycle_relay.Turn`. Everything is said on the connection of the turn."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, ids: Ids) -> None:
         self._connection = connection
+        self._ids = ids
         self._mark = ""
         self._worth_it = False
 
@@ -57,6 +62,17 @@ class PostgresTurn:
         return {row["id"]: _teller(row) for row in found}
 
     async def tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
+        """Under a savepoint, so that what cannot be told undoes itself only."""
+        with pg_faults():
+            async with self._connection.transaction():
+                return await self._tell(events)
+
+    async def set_aside(self, letter: Letter) -> bool:
+        with pg_faults():
+            async with self._connection.transaction():
+                return await set_aside(self._connection, self._ids.uuid7(), letter)
+
+    async def _tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
         tenants = sorted({event.event.tenant for event in events})
         shapes: dict[str, list[str]] = {}
         for row in await self._connection.fetch(_EVENTS["shapes"], tenants):

@@ -1,15 +1,19 @@
-"""Schedules in PostgreSQL: claimed, decided on and moved on in one transaction."""
+"""Schedules in PostgreSQL: claimed, decided on and moved on, a batch in one transaction."""
 
-from datetime import datetime
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_engine.schedule.decisions import Schedule
-from visapi_orchestrator.core.scheduling import Due, decide, run_of
+from visapi_orchestrator.adapters.quarantine import set_aside
+from visapi_orchestrator.core.scheduling import Claimed, Decided, Due, run_of
+from visapi_orchestrator.core.set_aside import Letter
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/schedules.sql")
 _decode = msgspec.json.Decoder(Schedule).decode
@@ -19,69 +23,90 @@ _encode = msgspec.json.Encoder().encode
 class PostgresSchedules:
     """See `app.schedule_clock.ScheduleRows`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, ids: Ids) -> None:
         self._pool = pool
+        self._ids = ids
 
-    async def fire_due(self, limit: int) -> tuple[int, list[UUID]]:
-        """Decide on due schedules; how many, and the runs that there is news for."""
+    @asynccontextmanager
+    async def due(self, limit: int) -> AsyncGenerator["PostgresScheduleTurn"]:
+        """Due schedules, locked until the transaction ends."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 rows = await connection.fetch(_SQL["claim_schedules"], limit)
-                runs: list[UUID] = []
-                for row in rows:
-                    runs += await _fire(connection, await _due(connection, row))
-        return len(rows), runs
+                yield PostgresScheduleTurn(connection, self._ids, [_claimed(row) for row in rows])
 
     async def next_due_s(self) -> float | None:
         """Seconds until a schedule is due; None when there is none."""
         with pg_faults():
             return await self._pool.fetchval(_SQL["next_schedule"])
 
-
-async def _due(connection: Connection, row: Row) -> Due:
-    spec = _decode(row["spec"])
-    ended = None
-    if spec.after_ms is not None and row["last_run"] is not None:
-        ended = await connection.fetchval(_SQL["ended_at"], row["last_run"])
-        if ended is None and not await connection.fetchval(_SQL["is_live"], row["last_run"]):
-            # Neither live nor kept: retention has dropped it long ago.
-            ended = row["last_fire"]
-    fields: dict[str, Any] = {**dict(row), "spec": spec, "ended": ended}
-    return Due(**fields)
+    async def sweep(self, limit: int) -> int:
+        """Forget fires of 90 days ago; how many."""
+        with pg_faults():
+            status = await self._pool.execute(_SQL["sweep_fires"], limit)
+        return int(status.rpartition(" ")[2])
 
 
-async def _fire(connection: Connection, due: Due) -> list[UUID]:
-    plan = decide(due)
-    told: list[UUID] = []
-    if plan.replace:
-        rows = await connection.fetch(_SQL["cancel_live"], due.id, plan.last_fire.isoformat())
-        told += [row["run"] for row in rows]
-    started = [run for fire in plan.start if (run := await _start(connection, due, fire)) is not None]
-    for outcome, fires in (("skipped", plan.skipped), ("missed", plan.missed)):
-        if fires:
-            await connection.execute(_SQL["note_fires"], due.id, due.tenant, outcome, fires)
-    await connection.execute(
-        _SQL["move_on"],
-        due.id,
-        plan.last_fire,
-        started[-1] if started else None,
-        plan.buffered,
-        plan.next_look,
-        plan.next_fire,
-    )
-    return [*told, *started]
+class PostgresScheduleTurn:
+    """See `app.schedule_clock.ScheduleTurn`. Each step has a savepoint: one that fails undoes itself only."""
+
+    def __init__(self, connection: Connection, ids: Ids, claimed: Sequence[Claimed]) -> None:
+        self._connection = connection
+        self._ids = ids
+        self.claimed = claimed
+
+    async def fire(self, decided: Sequence[Decided]) -> list[UUID]:
+        """Write what was decided; the runs that there is news for."""
+        told: list[UUID] = []
+        if not decided:
+            return told
+        with pg_faults():
+            async with self._connection.transaction():
+                replaced = [one for one in decided if one.plan.replace]
+                if replaced:
+                    keys = [one.plan.last_fire.isoformat() for one in replaced]
+                    rows = await self._connection.fetch(
+                        _SQL["cancel_live"], [one.due.id for one in replaced], keys
+                    )
+                    told += [row["run"] for row in rows]
+                rows = await self._connection.fetch(_SQL["fire"], *_fires(decided), *_moves(decided))
+                told += [row["id"] for row in rows]
+        return told
+
+    async def set_aside(self, letter: Letter) -> bool:
+        with pg_faults():
+            async with self._connection.transaction():
+                return await set_aside(self._connection, self._ids.uuid7(), letter)
 
 
-async def _start(connection: Connection, due: Due, fire: datetime) -> UUID | None:
-    return await connection.fetchval(
-        _SQL["start_run"],
-        due.id,
-        fire,
-        due.tenant,
-        run_of(due.id, fire),
-        due.namespace,
-        due.name,
-        due.version,
-        due.program,
-        b'{"inline":%b}' % _encode(due.spec.input),
-    )
+def _claimed(row: Row) -> Claimed:
+    def read() -> Due:
+        fields: dict[str, Any] = {**dict(row), "spec": _decode(row["spec"])}
+        return Due(**fields)
+
+    return Claimed(row["id"], row["tenant"], row["spec"], read)
+
+
+def _fires(decided: Sequence[Decided]) -> tuple[list[object], ...]:
+    rows: list[tuple[object, ...]] = []
+    for one in decided:
+        due, plan = one.due, one.plan
+        rows += [(due.id, fire, due.tenant, "started", run_of(due.id, fire)) for fire in plan.start]
+        rows += [(due.id, fire, due.tenant, "skipped", None) for fire in plan.skipped]
+        rows += [(due.id, fire, due.tenant, "missed", None) for fire in plan.missed]
+    return tuple([row[part] for row in rows] for part in range(5))
+
+
+def _moves(decided: Sequence[Decided]) -> tuple[list[object], ...]:
+    rows: list[tuple[object, ...]] = [
+        (
+            one.due.id,
+            one.plan.last_fire,
+            one.plan.buffered,
+            one.plan.next_look,
+            one.plan.next_fire,
+            b'{"inline":%b}' % _encode(one.due.spec.input),
+        )
+        for one in decided
+    ]
+    return tuple([row[part] for row in rows] for part in range(6))

@@ -8,11 +8,12 @@ from visapi_common.adapters.topology import FunctionConsumer, Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core.cloudevents import STRUCTURED
+from visapi_common.core.errors import ContentFault
 from visapi_orchestrator.core.lifecycle import LifecycleEvent
-from visapi_orchestrator.core.open_tasks import Known
 
 _AT_ONCE = 256
 _AT_ONCE_BYTES = 512 * 1024
+_SUBJECT_MAX = 1024
 
 
 class JetStreams:
@@ -21,8 +22,8 @@ class JetStreams:
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
 
-    async def heal(self, functions: Sequence[Known]) -> dict[str, str]:
-        return await self._topology.heal([_consumer(owner, function) for owner, function in functions])
+    async def heal(self) -> dict[str, str]:
+        return await self._topology.heal()
 
     async def ensure_function(self, owner: str, function: FunctionSpec) -> str:
         return await self._topology.ensure_function(_consumer(owner, function))
@@ -48,6 +49,8 @@ class JetStreamEvents:
         self._bus = bus
 
     async def publish_event(self, subject: str, body: bytes, *, message_id: str, kind: str) -> None:
+        if len(subject) > _SUBJECT_MAX:
+            raise ContentFault(f"a subject of {len(subject)} characters is longer than NATS takes")
         await self._bus.publish_acked(subject, body, msg_id=message_id, headers={"content-type": kind})
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from visapi_common.adapters.pool import Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import Claim, TaskMessage
 from visapi_orchestrator.core.open_tasks import Attempt, StoredTask
 
@@ -69,16 +70,29 @@ class PostgresTasks:
         with pg_faults():
             await self._pool.execute(_SQL["beat"], *columns)
 
-    async def claim(self, claims: Sequence[Claim]) -> dict[Attempt, str]:
+    async def claim(self, claims: Sequence[tuple[str, Claim]]) -> dict[tuple[str, Attempt], str]:
         """Start what is queued; who holds each attempt now. Committed when this returns."""
-        run = [claim.run for claim in claims]
-        path = [claim.path for claim in claims]
-        attempt = [claim.attempt for claim in claims]
-        worker = [claim.worker for claim in claims]
+        columns = (
+            [claim.run for _, claim in claims],
+            [claim.path for _, claim in claims],
+            [claim.attempt for _, claim in claims],
+            [owner for owner, _ in claims],
+            list(subjects.BUILTIN_FUNCTIONS),
+        )
         with pg_faults(effect=True):
-            await self._pool.execute(_SQL["claim_once"], run, path, attempt, worker)
-            rows = await self._pool.fetch(_SQL["holders"], run, path, attempt)
-        return {(row["run"], row["path"], row["attempt"]): row["claimed_by"] or "" for row in rows}
+            await self._pool.execute(_SQL["claim_once"], *columns, [claim.worker for _, claim in claims])
+            rows = await self._pool.fetch(_SQL["holders"], *columns)
+        return {
+            (row["owner"], (row["run"], row["path"], row["attempt"])): row["claimed_by"] or "" for row in rows
+        }
+
+
+def _trace(message: bytes) -> str | None:
+    """None also when the message cannot be read: what becomes of that, its worker says."""
+    try:
+        return _decode(message).trace
+    except (ValueError, RecursionError):
+        return None
 
 
 def _stored(row: Row) -> StoredTask:
@@ -90,5 +104,5 @@ def _stored(row: Row) -> StoredTask:
         token=row["token"],
         effect_key=row["effect_key"],
         body=row["message"],
-        trace=_decode(row["message"]).trace,
+        trace=_trace(row["message"]),
     )

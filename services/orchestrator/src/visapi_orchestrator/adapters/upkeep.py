@@ -7,14 +7,13 @@ import msgspec
 from visapi_common.adapters.pool import Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.task_messages import FunctionSpec
-from visapi_orchestrator.core.open_tasks import Known
+from visapi_orchestrator.core.open_tasks import Announced
 
 _UPKEEP = load_queries("visapi_orchestrator.adapters", "sql/upkeep.sql")
 _TASKS = load_queries("visapi_orchestrator.adapters", "sql/tasks.sql")
 _APPROVALS = load_queries("visapi_orchestrator.adapters", "sql/approvals.sql")
 _EVENTS = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(FunctionSpec).decode
 
 
 class PostgresUpkeep:
@@ -34,11 +33,21 @@ class PostgresUpkeep:
                 [version for _, version in newest],
                 [_encode(function) for function in newest.values()],
             )
+            await self._pool.execute(_UPKEEP["forget_versions"], owner)
 
-    async def functions(self) -> list[Known]:
+    async def names(self, owner: str) -> set[str]:
+        """The functions of an owner."""
+        with pg_faults():
+            return {row["name"] for row in await self._pool.fetch(_UPKEEP["names"], owner)}
+
+    async def functions(self) -> list[Announced]:
         with pg_faults():
             rows = await self._pool.fetch(_UPKEEP["list_functions"])
-        return [(row["owner"], _decode(row["spec"])) for row in rows]
+        return [Announced(row["owner"], row["name"], row["version"], row["spec"]) for row in rows]
+
+    async def is_tenant(self, name: str) -> bool:
+        with pg_faults():
+            return bool(await self._pool.fetch(_EVENTS["known_tenants"], [name]))
 
     async def see_stream(self, name: str, incarnation: str) -> str | None:
         """Remember a stream's incarnation; the one before, None at first sight."""

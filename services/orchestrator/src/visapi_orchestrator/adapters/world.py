@@ -14,6 +14,7 @@ from visapi_orchestrator.adapters.families import PostgresFamilies
 from visapi_orchestrator.adapters.flow import PostgresFlow
 from visapi_orchestrator.adapters.ledger import PostgresLedger
 from visapi_orchestrator.adapters.lifecycle import PostgresLifecycle
+from visapi_orchestrator.adapters.quarantine import PostgresQuarantine
 from visapi_orchestrator.adapters.retention import PostgresRetention
 from visapi_orchestrator.adapters.schedules import PostgresSchedules
 from visapi_orchestrator.adapters.streams import JetStreamEvents, JetStreamLifecycle, JetStreams
@@ -43,9 +44,10 @@ def world_of(
         events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
         event_rows=PostgresEvents(pool, RandomIds()),
         event_publisher=JetStreamEvents(bus),
-        history=PostgresLifecycle(pool),
+        history=PostgresLifecycle(pool, RandomIds()),
         lifecycle=JetStreamLifecycle(bus),
-        schedules=PostgresSchedules(pool),
+        schedules=PostgresSchedules(pool, RandomIds()),
+        letters=PostgresQuarantine(pool, RandomIds()),
         flow=PostgresFlow(pool),
         families=PostgresFamilies(pool),
         engine=engine,

@@ -2,19 +2,21 @@
 
 All claims that wait are decided by one statement. A claim repeated under the same worker name is the
 same start whose answer was lost, and is granted again; under another name somebody started before,
-and nobody knows how that ended.
+and nobody knows how that ended. Who asks is known from the subject: a worker starts tasks of its owner only.
 """
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict
 from visapi_common.core.effect_key import task_token, token_matches
-from visapi_common.core.errors import Fault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.core.open_tasks import Attempt
@@ -31,14 +33,28 @@ class Asked(Protocol):
     """A request that can be answered."""
 
     @property
+    def subject(self) -> str: ...
+    @property
     def data(self) -> bytes: ...
     def respond(self, body: bytes) -> None: ...
 
 
 class ClaimedTasks(Protocol):
-    """Starts tasks: who holds each attempt now; attempts that nobody wants are absent."""
+    """Starts tasks: who holds each attempt now. Attempts that nobody wants are absent, as are those of others
+    than the claim's owner.
+    """
 
-    async def claim(self, claims: Sequence[Claim]) -> dict[Attempt, str]: ...
+    async def claim(self, claims: Sequence[tuple[str, Claim]]) -> dict[tuple[str, Attempt], str]: ...
+
+
+class _Waiting(NamedTuple):
+    owner: str
+    claim: Claim
+    asked: Asked
+
+    @property
+    def attempt(self) -> tuple[str, Attempt]:
+        return self.owner, (self.claim.run, self.claim.path, self.claim.attempt)
 
 
 class Claims:
@@ -48,7 +64,8 @@ class Claims:
         self._tasks = tasks
         self._metrics = metrics
         self._secret = secret
-        self._waiting: asyncio.Queue[tuple[Claim, Asked]] = asyncio.Queue(maxsize=_BOUND)
+        self._isolation = Isolation("claims", metrics)
+        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=_BOUND)
         self._log = get_logger("claims")
 
     def receive(self, asked: Asked) -> None:
@@ -63,7 +80,7 @@ class Claims:
             self._log.warning("token_wrong", run=str(claim.run), task=claim.path)
             return
         if not self._waiting.full():
-            self._waiting.put_nowait((claim, asked))
+            self._waiting.put_nowait(_Waiting(subjects.speaker(asked.subject), claim, asked))
 
     async def run(self) -> None:
         """Decide claims until cancelled."""
@@ -71,20 +88,21 @@ class Claims:
             batch = [await self._waiting.get()]
             while len(batch) < _BATCH and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
-            try:
-                await self._decide(batch)
-            except Fault as fault:
-                self._log.warning("claims_not_decided", count=len(batch), detail=str(fault))
+            await self._isolation.each(batch, self._decide, self._pass_over)
 
-    async def _decide(self, batch: Sequence[tuple[Claim, Asked]]) -> None:
+    async def _decide(self, batch: Sequence[_Waiting]) -> None:
         # One claim per attempt and statement: an UPDATE applies only one of two rows with one key.
-        first: dict[Attempt, Claim] = {}
-        for claim, _ in batch:
-            first.setdefault((claim.run, claim.path, claim.attempt), claim)
-        holders = await self._tasks.claim(list(first.values()))
-        for claim, asked in batch:
-            holder = holders.get((claim.run, claim.path, claim.attempt))
-            asked.respond(_encode(ClaimAnswer(_verdict(holder, claim))))
+        first: dict[tuple[str, Attempt], Claim] = {}
+        for one in batch:
+            first.setdefault(one.attempt, one.claim)
+        holders = await self._tasks.claim([(owner, claim) for (owner, _), claim in first.items()])
+        for one in batch:
+            verdict = _verdict(holders.get(one.attempt), one.claim)
+            one.asked.respond(_encode(ClaimAnswer(verdict)))
+
+    async def _pass_over(self, one: _Waiting, error: Exception) -> None:
+        """A claim that cannot be decided is answered by nobody; it names no task of ours."""
+        self._log.error("claim_passed_over", run=str(one.claim.run), owner=one.owner, detail=told(error))
 
 
 def _verdict(holder: str | None, claim: Claim) -> ClaimVerdict:

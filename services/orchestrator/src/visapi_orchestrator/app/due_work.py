@@ -1,7 +1,8 @@
 """Brings overdue rows into batches, straight from PostgreSQL (DESIGN 3.2).
 
 Timers are looked at when the next one is due (a commit that sets an earlier one wakes this loop),
-and at least once a second, because another orchestrator may have set one. Pending runs and inbox
+and at least once a second, because another orchestrator may have set one. No more are claimed than there is
+room for, because a claim lasts for seconds only. Pending runs and inbox
 rows are looked for once a second; while the pump has a backlog their messages are most likely in
 it, so only those overdue for long are taken. Pending runs whose triggers the pump let go are taken as
 soon as it has room.
@@ -11,12 +12,17 @@ import asyncio
 from typing import Protocol
 from uuid import UUID
 
-from visapi_common.core.errors import Fault
+import msgspec
+
+from visapi_common.core.errors import Fault, PermanentFault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.app.database_clock import DatabaseClock
 from visapi_orchestrator.app.ports import Due
+from visapi_orchestrator.app.quarantine import Quarantine
 from visapi_orchestrator.core.said import Said
+from visapi_orchestrator.core.set_aside import Letter
 
 LIMIT = 1000
 _EVERY_S = 1.0
@@ -26,6 +32,7 @@ _LOOK_S = 0.02
 _ROOM = 256
 """The pump has room for more from the ledger when less than two batches wait there."""
 _FEW = 100
+_FEWER = 10
 _DUE_AFTER_S = 3.0
 """A run is due for a look 2 s after it was accepted."""
 
@@ -41,6 +48,9 @@ class DueRows(Due, Protocol):
     """`Due`, and when the next timer is due."""
 
     async def next_timer(self) -> NextDue: ...
+    async def first_timer(self) -> Letter | None:
+        """The due timer that is claimed first, as a letter without its detail."""
+        ...
 
 
 class Queue(Protocol):
@@ -61,8 +71,12 @@ class Queue(Protocol):
 class DueWork:
     """See the module's docstring."""
 
-    def __init__(self, due: DueRows, queue: Queue, clock: DatabaseClock, metrics: Metrics) -> None:
+    def __init__(
+        self, due: DueRows, queue: Queue, clock: DatabaseClock, quarantine: Quarantine, metrics: Metrics
+    ) -> None:
         self._due = due
+        self._quarantine = quarantine
+        self._isolation = Isolation("due", metrics)
         self._queue = queue
         self._clock = clock
         self._metrics = metrics
@@ -71,7 +85,6 @@ class DueWork:
         self._more = False
         self._let_go: int = 0
         self._found_at = 0.0
-        self._log = get_logger("due")
 
     def timer_set(self, fire_at_ms: int) -> None:
         """A commit of this process set a timer."""
@@ -86,7 +99,7 @@ class DueWork:
             try:
                 wait_s = await self._fire_once()
             except Fault as fault:
-                self._log.warning("timers_not_read", detail=str(fault))
+                self._isolation.note(fault)
             self._hint.clear()
             try:
                 async with asyncio.timeout(wait_s):
@@ -96,7 +109,10 @@ class DueWork:
 
     async def _fire_once(self) -> float:
         """Claim what is due; seconds until the next look."""
-        said = await self._due.claim_timers(LIMIT)
+        room = LIMIT - self._queue.started
+        if room <= 0:
+            return _LOOK_S
+        said = await self._claim_timers(room)
         if said:
             now_ms = self._clock.now_ms()
             for one in said:
@@ -110,6 +126,19 @@ class DueWork:
         self._earliest_ms = coming.now_ms + coming.wait_s * 1000
         return min(_EVERY_S, max(_LEAST_S, coming.wait_s))
 
+    async def _claim_timers(self, limit: int) -> list[Said]:
+        """Where one of them cannot be claimed, fewer are, and the one that fails alone is set aside."""
+        try:
+            return await self._due.claim_timers(limit)
+        except PermanentFault as refused:
+            if limit > 1:
+                return await self._claim_timers(max(1, limit // _FEWER))
+            bad = await self._due.first_timer()
+            if bad is not None:
+                await self._quarantine.set_aside(msgspec.structs.replace(bad, detail=told(refused)))
+                self._metrics.quarantined.labels("due").inc()
+            return []
+
     async def sweep(self) -> None:
         """Take overdue pending runs and inbox rows until cancelled."""
         while True:
@@ -117,7 +146,7 @@ class DueWork:
             try:
                 full = await self._sweep_once()
             except Fault as fault:
-                self._log.warning("sweep_failed", detail=str(fault))
+                self._isolation.note(fault)
             if not full:
                 await self._rest()
 

@@ -6,23 +6,43 @@ process and by hints; looks by itself once a second, because hints may be lost.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol
 from uuid import UUID
 
 from visapi_common.contracts import subjects
 from visapi_common.core.cloudevents import STRUCTURED, subject_of
 from visapi_common.core.errors import Fault
-from visapi_common.telemetry.logs import get_logger
+from visapi_common.core.failures import sort_of, told
+from visapi_common.runtime.isolation import Isolation
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_orchestrator.app.quarantine import Quarantine
 from visapi_orchestrator.core.arriving import Arrived
 from visapi_orchestrator.core.said import Said
+from visapi_orchestrator.core.set_aside import Letter
 
 LIMIT = 256
 _EVERY_S = 1.0
 
 
+class MatchTurn(Protocol):
+    """Waiting events that this process alone matches, until its transaction ends."""
+
+    @property
+    def events(self) -> Sequence[Arrived]: ...
+    async def tell(self, events: Sequence[Arrived]) -> list[UUID]:
+        """Tell who listens and mark the events, all or nothing; the runs that are told."""
+        ...
+
+    async def set_aside(self, letter: Letter) -> bool: ...
+
+
 class EventRows(Protocol):
-    async def match(self, limit: int) -> tuple[int, list[UUID]]: ...
-    async def unpublished(self, limit: int) -> list[Arrived]: ...
+    def matching(self, limit: int) -> AbstractAsyncContextManager[MatchTurn]: ...
+    async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
+        """In the order of their arrival, without the first `skip`."""
+        ...
+
     async def published(self, events: Sequence[Arrived]) -> None: ...
 
 
@@ -41,13 +61,18 @@ class Acknowledged(Protocol):
 class EventDispatch:
     """See the module's docstring."""
 
-    def __init__(self, rows: EventRows, queue: Queue, world: Acknowledged) -> None:
+    def __init__(
+        self, rows: EventRows, queue: Queue, world: Acknowledged, quarantine: Quarantine, metrics: Metrics
+    ) -> None:
         self._rows = rows
         self._queue = queue
         self._world = world
+        self._quarantine = quarantine
+        self._matching = Isolation("match-events", metrics)
+        self._publishing = Isolation("publish-events", metrics)
+        self._skip = 0
         self._arrived = asyncio.Event()
         self._emitted = asyncio.Event()
-        self._log = get_logger("events")
 
     def hint(self) -> None:
         """Events wait to be matched."""
@@ -64,13 +89,28 @@ class EventDispatch:
             self._arrived.clear()
             full = False
             try:
-                count, runs = await self._rows.match(LIMIT)
-                self._queue.put([Said(run, look=True) for run in runs])
-                full = count == LIMIT
+                full = await self._match_once()
             except Fault as fault:
-                self._log.warning("events_not_matched", detail=str(fault))
+                self._matching.note(fault)
             if not full:
                 await _wait(self._arrived)
+
+    async def _match_once(self) -> bool:
+        """Whether there was more than one round takes."""
+        told: list[UUID] = []
+        async with self._rows.matching(LIMIT) as turn:
+            count = len(turn.events)
+
+            async def tell(events: Sequence[Arrived]) -> None:
+                told.extend(await turn.tell(events))
+
+            async def set_aside(event: Arrived, error: Exception) -> None:
+                letter = _letter("event", "unmatchable-event", event, error)
+                await self._quarantine.set_aside(letter, turn.set_aside)
+
+            result = await self._matching.each(turn.events, tell, set_aside)
+        self._queue.put([Said(run, look=True) for run in dict.fromkeys(told)])
+        return count == LIMIT and result.fault is None
 
     async def keep_publishing(self) -> None:
         """Publish until cancelled."""
@@ -80,27 +120,64 @@ class EventDispatch:
             try:
                 full = await self._publish_once()
             except Fault as fault:
-                self._log.warning("events_not_published", detail=str(fault))
+                self._publishing.note(fault)
             if not full:
                 await _wait(self._emitted)
 
     async def _publish_once(self) -> bool:
-        """Whether there was more than one round takes."""
-        events = await self._rows.unpublished(LIMIT)
+        """Whether there was more than one round takes. What fails for now stands in nobody's way: the next
+        round of a full one begins behind it.
+        """
+        events = await self._rows.unpublished(LIMIT, self._skip)
+        failed: dict[str, Exception] = {}
         stored: list[Arrived] = []
-        results = await asyncio.gather(*(self._publish(event) for event in events), return_exceptions=True)
-        for event, result in zip(events, results, strict=True):
-            if result is None:
+        waiting: list[Arrived] = []
+        for event, error in zip(events, await asyncio.gather(*map(self._publish, events)), strict=True):
+            if error is None:
                 stored.append(event)
-            elif not isinstance(result, Fault):
-                raise result
+            else:
+                failed.setdefault(sort_of(error), error)
+                if sort_of(error) == "contents":
+                    await self._give_up(event, error)
+                else:
+                    waiting.append(event)
         if stored:
             await self._rows.published(stored)
-        return len(stored) == LIMIT
+        for sort, error in failed.items():
+            if sort != "contents":
+                self._publishing.note(error)
+        full = len(events) == LIMIT
+        self._skip = self._skip + len(waiting) if full else 0
+        return full and len(waiting) < LIMIT
 
-    async def _publish(self, event: Arrived) -> None:
-        subject = subjects.event(event.tenant, subject_of(event.type))
-        await self._world.publish_event(subject, event.body, message_id=event.inbox_key, kind=STRUCTURED)
+    async def _publish(self, event: Arrived) -> Exception | None:
+        """Why it is not stored; None when it is."""
+        try:
+            subject = subjects.event(event.tenant, subject_of(event.type))
+            await self._world.publish_event(subject, event.body, message_id=event.inbox_key, kind=STRUCTURED)
+        except Exception as error:  # noqa: BLE001 (whatever an event provokes is sorted by one rule)
+            return error
+        return None
+
+    async def _give_up(self, event: Arrived, error: Exception) -> None:
+        async def fail(_: Sequence[Arrived]) -> None:
+            raise error
+
+        async def set_aside(event: Arrived, error: Exception) -> None:
+            await self._quarantine.set_aside(_letter("emit", "unpublishable-event", event, error))
+
+        await self._publishing.each([event], fail, set_aside)
+
+
+def _letter(kind: Literal["event", "emit"], reason: str, event: Arrived, error: Exception) -> Letter:
+    return Letter(
+        kind=kind,
+        tenant=event.tenant,
+        reason=reason,
+        detail=told(error),
+        item=(event.source, event.id, event.type),
+        body=event.body,
+    )
 
 
 async def _wait(wake: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from visapi_common.core.errors import Fault
-from visapi_common.telemetry.logs import get_logger
+from visapi_common.runtime.isolation import Isolation
 
 _EVERY_S = 2.0
 
@@ -23,9 +23,8 @@ class Woken(Protocol):
         ...
 
 
-async def keep_admitting(rows: FlowRows, woken: Woken) -> None:
+async def keep_admitting(rows: FlowRows, woken: Woken, isolation: Isolation) -> None:
     """Look every two seconds until cancelled."""
-    log = get_logger("flow")
     while True:
         try:
             await rows.tidy()
@@ -33,5 +32,5 @@ async def keep_admitting(rows: FlowRows, woken: Woken) -> None:
             if runs:
                 woken(runs)
         except Fault as fault:
-            log.warning("flow_sweep_failed", detail=str(fault))
+            isolation.note(fault)
         await asyncio.sleep(_EVERY_S)

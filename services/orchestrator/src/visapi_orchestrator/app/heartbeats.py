@@ -5,7 +5,9 @@ from collections.abc import Collection
 from typing import Protocol
 
 from visapi_common.contracts.engine_messages import TaskHeartbeat
-from visapi_common.core.errors import Fault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
+from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.core.open_tasks import Attempt
 
@@ -21,8 +23,9 @@ class BeatenTasks(Protocol):
 class Heartbeats:
     """Collects heartbeats and writes them."""
 
-    def __init__(self, tasks: BeatenTasks) -> None:
+    def __init__(self, tasks: BeatenTasks, metrics: Metrics) -> None:
         self._tasks = tasks
+        self._isolation = Isolation("heartbeats", metrics)
         self._heard: set[Attempt] = set()
         self._log = get_logger("heartbeats")
 
@@ -37,7 +40,8 @@ class Heartbeats:
             if not self._heard:
                 continue
             heard, self._heard = self._heard, set()
-            try:
-                await self._tasks.beat(heard)
-            except Fault as fault:
-                self._log.warning("heartbeats_not_written", detail=str(fault))
+            await self._isolation.each(list(heard), self._tasks.beat, self._pass_over)
+
+    async def _pass_over(self, attempt: Attempt, error: Exception) -> None:
+        """A heartbeat says nothing that lasts; its task beats again."""
+        self._log.error("heartbeat_passed_over", run=str(attempt[0]), detail=told(error))

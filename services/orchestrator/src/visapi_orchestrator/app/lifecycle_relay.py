@@ -9,18 +9,21 @@ Runs come first: a turn is bounded, and after it the relay rests at least as lon
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from visapi_common.core.errors import Fault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation, Sorted
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.app.database_clock import DatabaseClock
+from visapi_orchestrator.app.quarantine import Quarantine
 from visapi_orchestrator.core.lifecycle import HistoryRow, LifecycleEvent, Teller, events_of, first_time_of
 from visapi_orchestrator.core.said import Said
+from visapi_orchestrator.core.set_aside import Letter
 
 Which = Literal["all", "workflow", "none"]
 
@@ -50,6 +53,8 @@ class Turn(Protocol):
         """Everything that was read is done with."""
         ...
 
+    async def set_aside(self, letter: Letter) -> bool: ...
+
 
 class History(Protocol):
     def turn(self) -> AbstractAsyncContextManager[Turn | None]:
@@ -78,7 +83,7 @@ class Queue(Protocol):
 class LifecycleRelay:
     """See the module's docstring."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the wiring hands over each part once)
         self,
         history: History,
         stream: LifecycleStream,
@@ -86,6 +91,7 @@ class LifecycleRelay:
         clock: DatabaseClock,
         metrics: Metrics,
         *,
+        quarantine: Quarantine,
         which: Which,
     ) -> None:
         self._history = history
@@ -93,11 +99,12 @@ class LifecycleRelay:
         self._queue = queue
         self._clock = clock
         self._metrics = metrics
+        self._quarantine = quarantine
+        self._isolation = Isolation("lifecycle", metrics)
         self._which: Which = which
         self._news = asyncio.Event()
         self._known: dict[UUID, Teller] = {}
         self._singly = False
-        self._log = get_logger("lifecycle")
 
     def hint(self) -> None:
         """History was committed."""
@@ -116,7 +123,7 @@ class LifecycleRelay:
         try:
             await self._history.skip()
         except Fault as fault:
-            self._log.warning("lifecycle_not_skipped", detail=str(fault))
+            self._isolation.note(fault)
 
     async def _relay_once(self) -> None:
         loop = asyncio.get_running_loop()
@@ -129,7 +136,7 @@ class LifecycleRelay:
             self._singly = False
         except Fault as fault:
             self._singly = True
-            self._log.warning("lifecycle_not_published", detail=str(fault))
+            self._isolation.note(fault)
         await asyncio.sleep(min(_REST_MAX_S, max(_REST_S, loop.time() - began)))
         if not more:
             await self._wait(_SOON_S if hinted else _EVERY_S)
@@ -150,17 +157,61 @@ class LifecycleRelay:
                 self._metrics.lifecycle_lag_seconds.set(0)
                 return False
             rows, more = await turn.read(LIMIT, tasks=tasks)
-            self._note_lag(rows)
             if rows:
-                events = events_of(rows, await self._tellers(turn, rows), tasks=tasks)
-                await self._stream.publish(events, singly=self._singly)
-                runs = await turn.tell([event for event in events if not event.teller.by_event])
-                self._count(events)
+                events = await self._understood(turn, rows, tasks=tasks)
+                published = await self._published(turn, events)
+                runs = await self._told(turn, [one for one in published if not one.teller.by_event])
+                self._count(published)
             await turn.move_on()
         self._queue.put([Said(run, look=True) for run in runs])
         if not more:
             self._metrics.lifecycle_lag_seconds.set(0)
         return more
+
+    async def _understood(
+        self, turn: Turn, rows: Sequence[HistoryRow], *, tasks: bool
+    ) -> list[LifecycleEvent]:
+        tellers = await self._tellers(turn, rows)
+        events: list[LifecycleEvent] = []
+
+        async def understand(some: Sequence[HistoryRow]) -> None:
+            found = events_of(some, tellers, tasks=tasks)
+            if not events:
+                self._note_lag(some)
+            events.extend(found)
+
+        async def set_aside(row: HistoryRow, error: Exception) -> None:
+            letter = _letter(row.tenant, row.run, "history", row.items, error)
+            await self._quarantine.set_aside(letter, turn.set_aside)
+
+        _raise(await self._isolation.each(rows, understand, set_aside))
+        return events
+
+    async def _published(self, turn: Turn, events: Sequence[LifecycleEvent]) -> list[LifecycleEvent]:
+        async def publish(some: Sequence[LifecycleEvent]) -> None:
+            # Parts of a batch that failed may be there already: then none is its predecessor's next.
+            singly = self._singly or len(some) < len(events)
+            await self._stream.publish(some, singly=singly)
+
+        result = await self._isolation.each(events, publish, self._setting_aside(turn))
+        _raise(result)
+        return result.done
+
+    async def _told(self, turn: Turn, events: Sequence[LifecycleEvent]) -> list[UUID]:
+        runs: list[UUID] = []
+
+        async def tell(some: Sequence[LifecycleEvent]) -> None:
+            runs.extend(await turn.tell(some))
+
+        _raise(await self._isolation.each(events, tell, self._setting_aside(turn)))
+        return list(dict.fromkeys(runs))
+
+    def _setting_aside(self, turn: Turn) -> Callable[[LifecycleEvent, Exception], Awaitable[None]]:
+        async def set_aside(one: LifecycleEvent, error: Exception) -> None:
+            letter = _letter(one.event.tenant, one.run, one.event.id, one.event.body, error)
+            await self._quarantine.set_aside(letter, turn.set_aside)
+
+        return set_aside
 
     async def _tellers(self, turn: Turn, rows: Sequence[HistoryRow]) -> dict[UUID, Teller]:
         """A run is looked up once and remembered while it is recent."""
@@ -181,3 +232,21 @@ class LifecycleRelay:
     def _count(self, events: Sequence[LifecycleEvent]) -> None:
         for of, count in Counter(event.of for event in events).items():
             self._metrics.lifecycle_events.labels(of).inc(count)
+
+
+def _raise(result: Sorted[Any]) -> None:
+    """Nothing is passed over: what is left for now is left with the whole turn."""
+    if result.fault is not None:
+        raise result.fault
+
+
+def _letter(tenant: str, run: UUID, item: str, body: bytes, error: Exception) -> Letter:
+    return Letter(
+        kind="lifecycle",
+        tenant=tenant,
+        reason="untellable-lifecycle",
+        detail=told(error),
+        item=(item,),
+        body=body,
+        run=run,
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import WorkerSlots
 from visapi_common.core.errors import Fault
+from visapi_common.runtime.isolation import Isolation, kept_alive
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.app.claims import Asked, ClaimedTasks, Claims
@@ -28,14 +30,16 @@ from visapi_orchestrator.app.lifecycle_relay import History, LifecycleRelay, Lif
 from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger, Monotonic, Payloads, Publisher
 from visapi_orchestrator.app.pump import Pump, Source
+from visapi_orchestrator.app.quarantine import LetterRows, Quarantine
 from visapi_orchestrator.app.registry import FunctionRows, Registry, Streams
 from visapi_orchestrator.app.releases import HeldTasks, LyingTasks, Releases
+from visapi_orchestrator.app.replays import ReplayedRows, keep_replaying
 from visapi_orchestrator.app.retention import Retention, RetentionRows
-from visapi_orchestrator.app.schedule_clock import ScheduleRows, keep_firing
+from visapi_orchestrator.app.schedule_clock import ScheduleClock, ScheduleRows
 from visapi_orchestrator.app.task_sweep import OpenTasks, TaskStream, TaskSweep
 from visapi_orchestrator.app.tools import Bounds, Tools
 from visapi_orchestrator.app.transitions import Transitions
-from visapi_orchestrator.app.upkeep import AgingRows, keep_tidy
+from visapi_orchestrator.app.upkeep import AgingRows, Swept, keep_tidy
 from visapi_orchestrator.app.values import ValueReader
 from visapi_orchestrator.core.said import Said
 
@@ -78,6 +82,14 @@ class JetStreams(Streams, TaskStream, LyingTasks, Protocol):
     """Streams, as the registry, the sweep and the releases see them."""
 
 
+class SweptSchedules(ScheduleRows, Swept, Protocol):
+    """Schedules and their fires."""
+
+
+class AllLetters(LetterRows, ReplayedRows, Swept, Protocol):
+    """What was set aside."""
+
+
 class World(msgspec.Struct, frozen=True, kw_only=True):
     """The real things."""
 
@@ -95,7 +107,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     event_publisher: Acknowledged
     history: History
     lifecycle: LifecycleStream
-    schedules: ScheduleRows
+    schedules: SweptSchedules
+    letters: AllLetters
     flow: FlowRows
     families: FamilyRows
     engine: Engine
@@ -138,12 +151,41 @@ class Orchestrator:
         self._open_runs_max = tuning.tenant_open_runs_max
         self._lifecycle = lifecycle
         self._clock = DatabaseClock(world.monotonic)
-        self._heartbeats = Heartbeats(world.tasks)
+        self._quarantine = Quarantine(world.letters, world.bus, metrics)
+        self._heartbeats = Heartbeats(world.tasks, metrics)
         self._claims = Claims(world.tasks, secret, metrics)
-        self._registry = Registry(world.upkeep, world.streams, metrics)
+        self._registry = Registry(world.upkeep, world.streams, self._quarantine, metrics)
         self._retention = Retention(world.retention, tuning.retention_days)
         self._releases = Releases(world.tasks, world.streams, world.bus, world.monotonic, metrics)
         self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
+        self._pump = self._make_pump(tuning)
+        self._due = DueWork(world.due, self._pump, self._clock, self._quarantine, metrics)
+        self._dispatch = EventDispatch(
+            world.event_rows, self._pump, world.event_publisher, self._quarantine, metrics
+        )
+        self._relay = LifecycleRelay(
+            world.history,
+            world.lifecycle,
+            self._pump,
+            self._clock,
+            metrics,
+            quarantine=self._quarantine,
+            which=tuning.lifecycle_events,
+        )
+        self._schedules = ScheduleClock(
+            world.schedules, self._pump, self._quarantine, Isolation("schedules", metrics)
+        )
+        self._event_intake = EventIntake(
+            world.events,
+            world.event_rows,
+            self._quarantine,
+            Isolation("event-intake", metrics),
+            self._dispatch.hint,
+        )
+        self._log = get_logger("orchestrator")
+
+    def _make_pump(self, tuning: Tuning) -> Pump:
+        world, metrics, secret = self._world, self._lifecycle.metrics, tuning.effect_secret
         payloads = KnownPayloads(world.payloads, world.monotonic)
         tools = Tools(
             ledger=world.ledger,
@@ -154,11 +196,12 @@ class Orchestrator:
             admit=self._releases.admit,
             clock=self._clock,
             metrics=metrics,
-            spans=lifecycle.spans,
+            spans=self._lifecycle.spans,
             timer_set=self._timer_set,
             emitted=self._events_emitted,
             woken=self._runs_woken,
             told=self._history_written,
+            set_aside=self._quarantine.set_aside,
         )
         transitions = Transitions(
             tools,
@@ -167,7 +210,7 @@ class Orchestrator:
             record_inputs=tuning.record_inputs,
             bounds=Bounds(depth_max=tuning.family_depth_max, history_max=tuning.history_items_max),
         )
-        self._pump = Pump(
+        return Pump(
             results=world.results,
             triggers=world.triggers,
             intake=Intake(secret=secret, metrics=metrics, beat=self._heartbeats.beat),
@@ -175,13 +218,6 @@ class Orchestrator:
             metrics=metrics,
             batch_max=tuning.batch_max,
         )
-        self._due = DueWork(world.due, self._pump, self._clock, metrics)
-        self._dispatch = EventDispatch(world.event_rows, self._pump, world.event_publisher)
-        self._relay = LifecycleRelay(
-            world.history, world.lifecycle, self._pump, self._clock, metrics, which=tuning.lifecycle_events
-        )
-        self._event_intake = EventIntake(world.events, world.event_rows, self._dispatch.hint)
-        self._log = get_logger("orchestrator")
 
     def _timer_set(self, fire_at_ms: int) -> None:
         self._due.timer_set(fire_at_ms)
@@ -214,39 +250,23 @@ class Orchestrator:
         world.bus.on_reconnect(self._registry.heal_soon)
         world.bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
         world.bus.on_handler_failure(lifecycle.metrics.nats_handler_failures.inc)
-        await world.bus.subscribe(subjects.CONTROL_REGISTER, self._registry.receive, "orchestrator")
+        await world.bus.subscribe(subjects.CONTROL_REGISTER_ALL, self._registry.receive, "orchestrator")
+        await world.bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claims.receive, "orchestrator")
         await world.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
-        await world.bus.subscribe(subjects.CONTROL_CLAIM, self._claims.receive, "orchestrator")
         await world.bus.subscribe(subjects.CONTROL_EVENTS, self._hear_of_events)
         async with asyncio.TaskGroup() as group:
             aside = [
-                group.create_task(work)
-                for work in (
-                    self._registry.keep_healed(),
-                    self._registry.serve(),
-                    self._claims.run(),
-                    self._heartbeats.run(),
-                    self._sweep.run(),
-                    self._releases.find(),
-                    self._releases.run(),
-                    self._due.fire_timers(),
-                    self._due.sweep(),
-                    self._dispatch.keep_matching(),
-                    self._dispatch.keep_publishing(),
-                    self._relay.run(),
-                    keep_firing(world.schedules, self._pump),
-                    keep_admitting(world.flow, self._runs_woken),
-                    keep_obeying(world.families, self._runs_woken, lambda: self._pump.started),
-                    keep_counting(world.families, self._open_runs_max, world.monotonic.monotonic),
-                    self._watch_health(),
-                    keep_tidy(world.upkeep, self._retention),
-                )
+                group.create_task(kept_alive(name, work, lifecycle.metrics))
+                for name, work in self._background().items()
             ]
             await world.results.start()
             await world.triggers.start()
             await world.events.start()
-            intake = group.create_task(self._event_intake.run())
-            lanes = [group.create_task(self._pump.run_lane()) for _ in range(self._lanes)]
+            intake = group.create_task(kept_alive("event-intake", self._event_intake.run, lifecycle.metrics))
+            lanes = [
+                group.create_task(kept_alive("lane", self._pump.run_lane, lifecycle.metrics))
+                for _ in range(self._lanes)
+            ]
             await lifecycle.stopping.wait()
             await world.events.stop()
             await intake
@@ -257,6 +277,40 @@ class Orchestrator:
             self._pump.hand_back()
             for task in aside:
                 task.cancel()
+
+    def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """The loops beside the lanes; an error of one, whatever it is, ends none."""
+        world, metrics = self._world, self._lifecycle.metrics
+        return {
+            "topology": self._registry.keep_healed,
+            "registry": self._registry.serve,
+            "claims": self._claims.run,
+            "heartbeats": self._heartbeats.run,
+            "task-sweep": self._sweep.run,
+            "held-tasks": self._releases.find,
+            "releases": self._releases.run,
+            "timers": self._due.fire_timers,
+            "due": self._due.sweep,
+            "match-events": self._dispatch.keep_matching,
+            "publish-events": self._dispatch.keep_publishing,
+            "lifecycle": self._relay.run,
+            "schedules": self._schedules.run,
+            "replays": partial(keep_replaying, world.letters, Isolation("replays", metrics)),
+            "flow": partial(keep_admitting, world.flow, self._runs_woken, Isolation("flow", metrics)),
+            "obedience": partial(keep_obeying, world.families, self._runs_woken, lambda: self._pump.started),
+            "open-runs": partial(
+                keep_counting, world.families, self._open_runs_max, world.monotonic.monotonic
+            ),
+            "health": self._watch_health,
+            "upkeep": partial(
+                keep_tidy,
+                world.upkeep,
+                self._retention,
+                Isolation("upkeep", metrics),
+                schedule_fires=world.schedules,
+                letters=world.letters,
+            ),
+        }
 
     async def _hear_the_time(self) -> None:
         """Nothing can be decided before the database has said what time it is."""

@@ -12,7 +12,8 @@ import msgspec
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import InboxHint, LiveUpdate
 from visapi_common.contracts.task_messages import DeadLetter
-from visapi_common.core.errors import PermanentFault, TransientFault
+from visapi_common.core.errors import Fault, TransientFault
+from visapi_common.core.failures import told
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import DropTask
@@ -63,8 +64,8 @@ class Outbox:
         except TransientFault:
             # Not connected: the sweep sends the tasks, followers reread.
             return
-        except PermanentFault as fault:
-            self._log.error("publish_refused", run=str(facts.run), detail=str(fault))
+        except Exception as error:  # noqa: BLE001 (what cannot be sent undoes no commit, and stops no neighbour)
+            self._log.error("publish_refused", run=str(facts.run), detail=told(error))
 
     def _announce_family(self, facts: Facts, family: Family) -> None:
         for child in family.children:
@@ -72,8 +73,8 @@ class Outbox:
             if child.trace is not None:
                 headers["traceparent"] = child.trace
             self._publisher.publish(subjects.trigger(child.id), _encode(child.trigger(facts)), headers)
-        for told in family.telling:
-            self._publisher.publish(subjects.inbox(told.run), _encode(InboxHint(told.run)))
+        for row in family.telling:
+            self._publisher.publish(subjects.inbox(row.run), _encode(InboxHint(row.run)))
 
     def dead_letters(self, letters: Iterable[WrittenLetter], steps: Iterable[Step]) -> None:
         """Announce new dead letters on `DLQ`; the rows are the truth."""
@@ -97,5 +98,5 @@ class Outbox:
                 self._publisher.publish(
                     subjects.dead_letter(_SERVICE, letter.reason), _encode(body), message_id
                 )
-            except TransientFault:
+            except Fault:
                 continue

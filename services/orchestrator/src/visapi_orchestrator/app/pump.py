@@ -7,7 +7,7 @@ before triggers, and rows that a sweep claimed with them. Triggers go in turns a
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
@@ -59,7 +59,7 @@ class Pump:
         self._metrics = metrics
         self._batch_max = batch_max
         self._wake = asyncio.Event()
-        self._claimed: deque[Said] = deque()
+        self._claimed: OrderedDict[UUID, Said] = OrderedDict()
         self._busy: set[UUID] = set()
         self._aside: dict[UUID, Said] = {}
         self._stopped = False
@@ -68,8 +68,13 @@ class Pump:
         triggers.on_arrival(self._wake)
 
     def put(self, said: Sequence[Said]) -> None:
-        """Rows claimed from PostgreSQL, to be said in the next batch."""
-        self._claimed.extend(said)
+        """Rows claimed from PostgreSQL, to be said in the next batch. What is claimed again while it waits
+        here joins what waits.
+        """
+        for one in said:
+            known = self._claimed.setdefault(one.run, one)
+            if known is not one:
+                known.absorb(one)
         if said:
             self._wake.set()
 
@@ -106,7 +111,7 @@ class Pump:
 
     def hand_back(self) -> None:
         """After the lanes ended: what no lane took goes back to the server at once."""
-        for said in (*self._claimed, *self._aside.values()):
+        for said in (*self._claimed.values(), *self._aside.values()):
             for receipt in said.receipts:
                 receipt.nak()
         self._claimed.clear()
@@ -150,7 +155,7 @@ class Pump:
         room = self._batch_max - kept
         taken: dict[UUID, Said] = {}
         room -= self._join(self._intake.read(self._results.take_nowait(room)), taken)
-        claimed = [self._claimed.popleft() for _ in range(min(max(room, 1), len(self._claimed)))]
+        claimed = [self._claimed.popitem(last=False)[1] for _ in range(min(max(room, 1), len(self._claimed)))]
         room -= self._join(claimed, taken)
         if room + kept > 0:
             self._join(self._triggers.take(room + kept), taken)
@@ -173,5 +178,10 @@ class Pump:
         freed = [self._aside.pop(said.run) for said in batch if said.run in self._aside]
         self._busy.difference_update(said.run for said in batch)
         if freed:
-            self._claimed.extendleft(freed)
+            for one in freed:
+                later = self._claimed.pop(one.run, None)
+                if later is not None:
+                    one.absorb(later)
+                self._claimed[one.run] = one
+                self._claimed.move_to_end(one.run, last=False)
             self._wake.set()

@@ -8,11 +8,13 @@ have a stream to themselves and are sent at once.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.app.ports import Monotonic
@@ -78,6 +80,7 @@ class Releases:
         self._metrics = metrics
         self._shared = {function: SharedFunction() for function in subjects.BUILTIN_FUNCTIONS}
         self._wake = asyncio.Event()
+        self._isolation = Isolation("releases", metrics)
         self._log = get_logger("releases")
 
     def announced(self, worker: str, slots: Mapping[str, int]) -> None:
@@ -106,20 +109,25 @@ class Releases:
         """Look for tasks that nobody here knows to be held back, until cancelled."""
         while True:
             try:
-                for function in await self._rows.held_functions():
-                    await self._found(function)
+                held = await self._rows.held_functions()
+                await self._isolation.each(held, self._take_up, self._pass_over)
             except Fault as fault:
-                self._log.warning("held_tasks_not_found", detail=str(fault))
+                self._isolation.note(fault)
             await asyncio.sleep(_FIND_S)
 
-    async def _found(self, function: str) -> None:
-        known = self._shared.get(function)
-        if known is None:
-            await self._release_all(function)
-            return
-        for tenant in await self._rows.held_tenants(function, 1):
-            known.shares.hold(tenant)
-        self._wake.set()
+    async def _take_up(self, functions: Sequence[str]) -> None:
+        for function in functions:
+            known = self._shared.get(function)
+            if known is None:
+                await self._release_all(function)
+                continue
+            for tenant in await self._rows.held_tenants(function, 1):
+                known.shares.hold(tenant)
+            self._wake.set()
+
+    async def _pass_over(self, function: str, error: Exception) -> None:
+        """Its tasks stay in the ledger, and the next round looks again."""
+        self._log.error("function_passed_over", function=function, detail=told(error))
 
     async def run(self) -> None:
         """Release what there is room for, until cancelled."""
@@ -136,11 +144,13 @@ class Releases:
 
     async def _try(self, function: str) -> bool:
         """Whether anything moved. What cannot be released now does not keep other functions waiting."""
-        try:
-            return await self._look(function)
-        except Fault as fault:
-            self._log.warning("tasks_not_released", function=function, detail=str(fault))
-            return False
+        moved: list[bool] = []
+
+        async def look(functions: Sequence[str]) -> None:
+            moved.extend([await self._look(one) for one in functions])
+
+        await self._isolation.each([function], look, self._pass_over)
+        return any(moved)
 
     async def _release_all(self, function: str) -> None:
         """Of a function that served all tenants in another release."""

@@ -44,15 +44,25 @@ class Retention:
     async def keep(self) -> bool:
         """Make what is missing, drop what is spent; whether there is more to do at once.
 
-        Raises the faults of the database when partitions cannot be made. What cannot be dropped now, as
+        Raises the fault of the database when a partition cannot be made, after everything else was done. What
+        cannot be dropped now, as
         somebody reads it, is dropped in a later round.
         """
         await self._rows.keep_by_default(self._default_days)
         kept = await self._rows.kept()
-        made = [await self._make(one) for one in wanted(kept, DAYS_AHEAD)]
+        made: list[bool] = []
+        failed: Fault | None = None
+        for one in wanted(kept, DAYS_AHEAD):
+            try:
+                made.append(await self._make(one))
+            except Fault as fault:
+                failed = fault
         if any(made):
             self._log.info("partitions_made", count=sum(made))
-        return await self._let_go(kept)
+        more = await self._let_go(kept)
+        if failed is not None:
+            raise failed
+        return more
 
     async def _make(self, new: Partition) -> bool:
         """Where rows stand in the way, as nobody made it in time, it begins a day or more later."""

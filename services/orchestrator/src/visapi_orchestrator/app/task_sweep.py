@@ -15,6 +15,8 @@ from typing import Protocol
 
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.app.sending import Publisher, send
@@ -50,6 +52,7 @@ class TaskSweep:
         self._stream = stream
         self._publisher = publisher
         self._metrics = metrics
+        self._isolation = Isolation("task-sweep", metrics)
         self._log = get_logger("task-sweep")
 
     async def run(self) -> None:
@@ -59,7 +62,7 @@ class TaskSweep:
             try:
                 full = await self.sweep_once()
             except Fault as fault:
-                self._log.warning("task_sweep_failed", detail=str(fault))
+                self._isolation.note(fault)
             if not full:
                 await asyncio.sleep(_EVERY_S)
 
@@ -68,18 +71,29 @@ class TaskSweep:
         functions = await self._tasks.overdue_functions()
         if not functions or await self._stream.results_waiting() > 0:
             return False
-        full = False
-        for tenant, function in functions:
-            subject = subjects.task(tenant, function)
-            oldest = await self._stream.oldest_task(subject)
-            before = None if oldest is None else oldest - _MARGIN
-            lost = await self._tasks.claim_lost(LIMIT, tenant, function, before)
-            if lost:
-                self._send(subject, function, lost)
-            if oldest is not None:
-                await self._tasks.postpone(LIMIT, tenant, function)
-            full = full or len(lost) == LIMIT
-        return full
+        full: list[bool] = []
+
+        async def sweep(some: Sequence[tuple[str, str]]) -> None:
+            full.extend([await self._sweep_function(*one) for one in some])
+
+        await self._isolation.each(functions, sweep, self._pass_over)
+        return any(full)
+
+    async def _pass_over(self, function: tuple[str, str], error: Exception) -> None:
+        """Its tasks are overdue still, and the next round looks again."""
+        self._log.error("function_passed_over", tenant=function[0], function=function[1], detail=told(error))
+
+    async def _sweep_function(self, tenant: str, function: str) -> bool:
+        """Whether it had more lost tasks than one sweep takes."""
+        subject = subjects.task(tenant, function)
+        oldest = await self._stream.oldest_task(subject)
+        before = None if oldest is None else oldest - _MARGIN
+        lost = await self._tasks.claim_lost(LIMIT, tenant, function, before)
+        if lost:
+            self._send(subject, function, lost)
+        if oldest is not None:
+            await self._tasks.postpone(LIMIT, tenant, function)
+        return len(lost) == LIMIT
 
     def _send(self, subject: str, function: str, lost: Sequence[StoredTask]) -> None:
         send(self._publisher, subject, lost)

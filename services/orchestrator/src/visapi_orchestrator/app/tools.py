@@ -1,6 +1,6 @@
-"""What transitions work with."""
+"""What transitions work with, as one value that wiring makes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,13 +11,15 @@ from visapi_orchestrator.app.large_values import LargeValues
 from visapi_orchestrator.app.outbox import Outbox
 from visapi_orchestrator.app.ports import Engine, Ledger
 from visapi_orchestrator.app.values import ValueReader
+from visapi_orchestrator.core.set_aside import Letter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """What transitions work with. `admit` says whether a task of a function may be sent at once for a tenant.
     `timer_set` hears the earliest timer that a batch has set, `emitted` that it brought events into the
-    world, `told` that it has written history, `woken` which runs may begin.
+    world, `told` that it has written history, `woken` which runs may begin. `set_aside`
+    keeps a run that cannot be ended.
     """
 
     ledger: Ledger
@@ -33,6 +35,7 @@ class Tools:
     emitted: Callable[[], None]
     woken: Callable[[list[UUID]], None]
     told: Callable[[], None]
+    set_aside: Callable[[Letter], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)

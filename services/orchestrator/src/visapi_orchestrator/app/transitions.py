@@ -13,7 +13,8 @@ The order is the protocol (DESIGN sections 2 and 3):
    settled by reading: a revision one higher with our very state means that our commit happened.
 
 A fault of the world hands messages back and leaves rows to be claimed again; it never acknowledges.
-A batch that PostgreSQL refuses is written run by run, so that a bad row cannot fail its neighbours.
+A batch that PostgreSQL refuses, or that fails in any other way for its contents, is halved until the run is
+found whose contents they are: that run faults, or is set aside. What the operator has to mend faults no run.
 """
 
 from uuid import UUID
@@ -21,12 +22,14 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
-from visapi_common.core.errors import Fault, PermanentFault, ProblemError, UnknownFault
+from visapi_common.core.errors import PermanentFault, ProblemError, UnknownFault
+from visapi_common.core.failures import sort_of, told
 from visapi_common.core.secret_handles import run_key
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import CallTask
 from visapi_engine.machine.events import EngineFailed, Event
-from visapi_engine.process.protocol import Answer, Work
+from visapi_engine.process.protocol import Work
+from visapi_orchestrator.app.broken_runs import BrokenRuns
 from visapi_orchestrator.app.counting import count_steps
 from visapi_orchestrator.app.receipts import acknowledge, hand_back
 from visapi_orchestrator.app.relations import Relations
@@ -36,7 +39,7 @@ from visapi_orchestrator.core.facts import Facts, facts_of
 from visapi_orchestrator.core.flow import Verdict, rejection
 from visapi_orchestrator.core.growth import overgrown
 from visapi_orchestrator.core.kinship import Kin, lineage_of
-from visapi_orchestrator.core.plan import Step, plan
+from visapi_orchestrator.core.plan import Step, plan, silent
 from visapi_orchestrator.core.recent import RecentRuns
 from visapi_orchestrator.core.said import Said, Short
 from visapi_orchestrator.core.tasks import task_of
@@ -67,6 +70,7 @@ class Transitions:
         self._emitted = tools.emitted
         self._woken = tools.woken
         self._told = tools.told
+        self._broken = BrokenRuns(tools, self._end)
         self._secret = secret
         self._handle_secret = handle_secret
         self._record = record_inputs
@@ -86,14 +90,33 @@ class Transitions:
                 if not pending:
                     return True
                 pending = await self._round(pending, unread_yet=round_number == 0)
-        except Fault as fault:
-            self._log.warning("batch_handed_back", runs=len(pending), detail=str(fault))
+        except Exception as error:  # noqa: BLE001 (whatever a run provokes is sorted by one rule)
+            if sort_of(error) == "contents":
+                return await self._apart(pending, error)
+            self._broken.note(error)
             hand_back(pending)
             return False
         if pending:
             self._log.warning("runs_contended", runs=len(pending))
         hand_back(pending)
         return True
+
+    async def _apart(self, batch: Batch, error: Exception) -> bool:
+        """A run's contents made the batch fail: halve it until that run is found."""
+        if len(batch) > 1:
+            half = len(batch) // 2
+            first = await self.advance(batch[:half])
+            return await self.advance(batch[half:]) and first
+        return await self._broken.settle(batch[0], error)
+
+    async def _end(self, said: Said, error: Exception) -> None:
+        """Fault a run that cannot go on."""
+        known = await self._facts([said], unread_yet=False)
+        if said.run not in known:
+            await self._dismiss([said])
+            return
+        failure = standard_error("runtime", 500, title="Not advanceable", detail=told(error))
+        hand_back(await self._end_with(said, known[said.run], failure))
 
     async def _round(self, batch: Batch, *, unread_yet: bool) -> Batch:
         """Fold and write once; return what must be folded again."""
@@ -160,7 +183,7 @@ class Transitions:
             facts = known[said.run]
             works[facts.run] = (said, facts, await self._events(said, facts, now_ms))
         asked = [self._work(facts, events, said.short) for said, facts, events in works.values() if events]
-        steps = [_silent(*work) for work in works.values() if not work[2]]
+        steps = [silent(*work) for work in works.values() if not work[2]]
         with self._metrics.advance_seconds.time():
             steps += [
                 await self._prepare(Step(*works[answer.run], answer))
@@ -299,10 +322,8 @@ class Transitions:
         """PostgreSQL refused the batch; find out whose fault it was."""
         if len(steps) > 1:
             self._log.warning("batch_refused", runs=len(steps), detail=str(fault))
-            again: Batch = []
-            for step in steps:
-                again += await self._write([step])
-            return again
+            half = len(steps) // 2
+            return [*await self._write(steps[:half]), *await self._write(steps[half:])]
         return await self._fault_run(steps[0], str(fault))
 
     async def _fault_run(self, step: Step, detail: str) -> Batch:
@@ -315,10 +336,13 @@ class Transitions:
 
     async def _fail(self, step: Step, error: WorkflowError) -> Batch:
         """End a run with an error of ours, in place of the step."""
-        event = EngineFailed(now_ms=self._clock.now_ms(), run=str(step.facts.run), error=_encode(error))
+        return await self._end_with(step.said, step.facts, error)
+
+    async def _end_with(self, said: Said, facts: Facts, error: WorkflowError) -> Batch:
+        event = EngineFailed(now_ms=self._clock.now_ms(), run=str(facts.run), error=_encode(error))
         again: Batch = []
-        async for answer in self._engine.advance([self._work(step.facts, [event])]):
-            again += await self._store([await self._prepare(Step(step.said, step.facts, [event], answer))])
+        async for answer in self._engine.advance([self._work(facts, [event])]):
+            again += await self._store([await self._prepare(Step(said, facts, [event], answer))])
         return again
 
     def _settle(self, step: Step, age_s: float) -> None:
@@ -333,12 +357,3 @@ class Transitions:
     def _settle_unchanged(self, step: Step) -> None:
         self._metrics.messages_stale.labels("duplicate").inc(step.said.messages)
         acknowledge([step.said])
-
-
-def _silent(said: Said, facts: Facts, events: list[Event]) -> Step:
-    """Nothing was said after all (a hint whose rows are consumed): the run stays as it is."""
-    assert facts.state is not None
-    answer = Answer(
-        run=facts.run, status=facts.status, state=facts.state, first_seq=facts.seq + 1, seq=facts.seq
-    )
-    return Step(said, facts, events, answer)

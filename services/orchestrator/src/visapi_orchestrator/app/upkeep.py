@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
-from visapi_common.core.errors import Fault
-from visapi_common.telemetry.logs import get_logger
+from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.app.retention import Retention
 
 _EVERY_S = 600.0
@@ -24,7 +23,11 @@ class AgingRows(Protocol):
     async def sweep_approvals(self, limit: int) -> int: ...
 
 
-async def keep_tidy(rows: AgingRows, retention: Retention) -> None:
+class Swept(Protocol):
+    async def sweep(self, limit: int) -> int: ...
+
+
+async def keep_tidy(rows: AgingRows, retention: Retention, isolation: Isolation, **more: Swept) -> None:
     """Tidy every ten minutes until cancelled; what fails is tried again sooner, and holds nothing else up."""
     tasks = {
         "partitions": retention.keep,
@@ -32,18 +35,19 @@ async def keep_tidy(rows: AgingRows, retention: Retention) -> None:
         "events": partial(_full, rows.sweep_events),
         "dead letters": partial(_full, rows.sweep_letters),
         "approvals": partial(_full, rows.sweep_approvals),
+        **{name: partial(_full, one.sweep) for name, one in more.items()},
     }
     while True:
-        done = [await _tried(name, work) for name, work in tasks.items()]
+        done = [await _tried(work, isolation) for work in tasks.values()]
         await asyncio.sleep(min(done))
 
 
-async def _tried(name: str, work: Callable[[], Awaitable[bool]]) -> float:
+async def _tried(work: Callable[[], Awaitable[bool]], isolation: Isolation) -> float:
     """Seconds until it is to be done again."""
     try:
         return _MORE_S if await work() else _EVERY_S
-    except Fault as fault:
-        get_logger("upkeep").warning("upkeep_failed", of=name, detail=str(fault))
+    except Exception as error:  # noqa: BLE001 (one sweep that fails keeps no other waiting)
+        isolation.note(error)
         return _RETRY_S
 
 

@@ -4,13 +4,17 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.task_messages import FunctionSpec
-
 Attempt = tuple[UUID, str, int]
 """One attempt at a task: run, path, number."""
 
-Known = tuple[str, FunctionSpec]
-"""A function and its owner: `_` or a tenant."""
+
+class Announced(msgspec.Struct, frozen=True):
+    """A function as its row says; `owner` is `_` or a tenant, `spec` a `FunctionSpec` as JSON."""
+
+    owner: str
+    name: str
+    version: str
+    spec: bytes
 
 
 class StoredTask(msgspec.Struct, frozen=True):

@@ -216,3 +216,12 @@ def _letter(rows: WriteSet, step: Step, task: tuple[str, int, str], reason: str,
     letters.reason.append(reason)
     letters.detail.append(storable(detail, _DETAIL_MAX))
     letters.held.append(reason == UNCERTAIN)
+
+
+def silent(said: Said, facts: Facts, events: list[Event]) -> Step:
+    """Nothing was said after all (a hint whose rows are consumed): the run stays as it is."""
+    assert facts.state is not None
+    answer = Answer(
+        run=facts.run, status=facts.status, state=facts.state, first_seq=facts.seq + 1, seq=facts.seq
+    )
+    return Step(said, facts, events, answer)

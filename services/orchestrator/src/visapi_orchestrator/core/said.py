@@ -51,7 +51,7 @@ class Said:
         """Add what came later."""
         self.trigger = self.trigger or other.trigger
         self.results += other.results
-        self.timers += other.timers
+        self.timers += [timer for timer in other.timers if timer not in self.timers]
         self.look = self.look or other.look
         self.receipts += other.receipts
 

@@ -1,7 +1,9 @@
 """One look at one schedule: what starts, what is skipped, what is cancelled, when to look again. Pure."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -43,6 +45,22 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     buffered: datetime | None = None
     next_look: datetime
     next_fire: datetime | None = None
+
+
+class Claimed(NamedTuple):
+    """A schedule as its row says. `read` understands the rest; what it raises is the row's fault."""
+
+    id: UUID
+    tenant: str
+    spec: bytes
+    read: Callable[[], Due]
+
+
+class Decided(NamedTuple):
+    """A schedule and what was decided about it."""
+
+    due: Due
+    plan: Plan
 
 
 def decide(due: Due) -> Plan:

@@ -6,7 +6,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (tenant, namespace, name) do update
 set version = excluded.version, program = excluded.program, spec = excluded.spec, anchor = now(),
     last_fire = now(), next_at = now(), next_fire = null, buffered = null,
-    paused = schedules.paused or excluded.paused
+    paused = schedules.paused or excluded.paused, quarantined_at = null
 
 -- name: remove_schedule
 delete from schedules where tenant = $1 and namespace = $2 and name = $3

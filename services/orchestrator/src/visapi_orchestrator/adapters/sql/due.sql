@@ -59,8 +59,15 @@ from due
 where i.run = due.run and i.key = due.key
 returning i.run
 
+-- name: first_timer
+-- The one that `claim_timers` takes first; a timer has the tenant of its run.
+select t.run, t.id, r.tenant from timers t left join runs r on r.id = t.run
+where t.due_at <= now() order by t.due_at limit 1
+
 -- name: next_timer
 -- Seconds until the next timer is due, and the database's clock in milliseconds.
 select
-    extract(epoch from (select min(due_at) from timers) - now())::float8 as wait_s,
+    extract(epoch from (
+        select min(due_at) from timers where due_at > '-infinity' and due_at < 'infinity'
+    ) - now())::float8 as wait_s,
     (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms

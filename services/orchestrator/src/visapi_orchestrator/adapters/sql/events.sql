@@ -18,7 +18,7 @@ select id from tenants where id = any($1::text[])
 
 -- name: claim_unmatched
 -- The rows stay locked until the transaction that matches them ends, so two replicas share the work.
-select tenant, source, id, body from events_in
+select tenant, source, id, type, body from events_in
 where matched_at is null
 order by received_at limit $1
 for update skip locked
@@ -66,7 +66,7 @@ where e.tenant = m.tenant and e.source = m.source and e.id = m.id
 -- name: unpublished
 select tenant, source, id, type, body from events_in
 where publish and published_at is null
-order by received_at limit $1
+order by received_at limit $1 offset $2
 
 -- name: mark_published
 update events_in e set published_at = now()
@@ -80,7 +80,3 @@ delete from events_in where ctid in (
         and (not publish or published_at is not null)
     limit $1
 )
-
--- name: bury_event
-insert into dead_letters (id, tenant, service, reason, detail, body)
-values ($1, $2, 'orchestrator', 'bad-event', $3, $4)

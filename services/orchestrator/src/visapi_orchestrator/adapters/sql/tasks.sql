@@ -49,16 +49,18 @@ from unnest($1::uuid[], $2::text[], $3::int[]) as b (run, path, attempt)
 where t.run = b.run and t.path = b.path and t.attempt = b.attempt
 
 -- name: claim_once
--- Start tasks whose effect may happen only once.
+-- Start tasks whose effect may happen only once. $4: who asks, $5: the functions whose owner is `_`.
 update tasks t set state = 'started', claimed_by = c.worker, heartbeat_at = now()
-from unnest($1::uuid[], $2::text[], $3::int[], $4::text[]) as c (run, path, attempt, worker)
+from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $6::text[]) as c (run, path, attempt, owner, worker)
 where t.run = c.run and t.path = c.path and t.attempt = c.attempt and t.state = 'queued'
+    and c.owner = case when t.function = any($5::text[]) then '_' else t.tenant end
 
 -- name: holders
--- Who holds the attempts that are still wanted; an uncertain one is held by nobody.
-select t.run, t.path, t.attempt, case when t.state = 'started' then t.claimed_by end as claimed_by
-from unnest($1::uuid[], $2::text[], $3::int[]) as c (run, path, attempt)
+-- Who holds the attempts that are still wanted; an uncertain one is held by nobody. $4 and $5 as above.
+select t.run, t.path, t.attempt, c.owner, case when t.state = 'started' then t.claimed_by end as claimed_by
+from unnest($1::uuid[], $2::text[], $3::int[], $4::text[]) as c (run, path, attempt, owner)
 join tasks t on t.run = c.run and t.path = c.path and t.attempt = c.attempt
+where c.owner = case when t.function = any($5::text[]) then '_' else t.tenant end
 
 -- name: held_functions
 -- Functions of which tasks are held back, from the ends of tasks_held alone.

@@ -179,3 +179,6 @@ with absent as (
 inbox_gone as (delete from inbox i using absent a where i.run = a.id and i.kind <> 'retry'),
 timers_gone as (delete from timers t using absent a where t.run = a.id)
 delete from tasks t using absent a where t.run = a.id
+
+-- name: tenant_of
+select tenant from runs where id = $1

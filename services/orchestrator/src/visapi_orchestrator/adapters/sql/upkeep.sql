@@ -4,10 +4,25 @@
 insert into functions (owner, name, version, spec)
 select $1, f.name, f.version, f.spec
 from unnest($2::text[], $3::text[], $4::bytea[]) as f (name, version, spec)
-on conflict (owner, name, version) do update set spec = excluded.spec, announced_at = now()
+on conflict (owner, name, version) do update
+set spec = excluded.spec, announced_at = now(), quarantined_at = null
+
+-- name: forget_versions
+-- Of each function of an owner the 20 newest versions are kept.
+delete from functions f
+using (
+    select version, name, row_number() over (partition by name order by announced_at desc) as nth
+    from functions where owner = $1
+) as n
+where f.owner = $1 and f.name = n.name and f.version = n.version and n.nth > 20
+
+-- name: names
+select distinct name from functions where owner = $1
 
 -- name: list_functions
-select distinct on (owner, name) owner, name, spec from functions order by owner, name, announced_at desc
+select distinct on (owner, name) owner, name, version, spec from functions
+where quarantined_at is null
+order by owner, name, announced_at desc
 
 -- name: see_stream
 -- Remember an incarnation; answers the one seen before, null at first sight.

@@ -1,0 +1,89 @@
+-- What was set aside: kept as a dead letter and retired in one transaction, put back when somebody says so.
+
+-- name: bury
+-- Nothing when the same one lies there already.
+insert into dead_letters (id, tenant, service, reason, detail, run, kind, item, headers, body, digest)
+values ($1, $2, 'orchestrator', $3, $4, $5, $6, $7, $8, $9, $10)
+on conflict (digest) where resolved_at is null do nothing
+returning id
+
+-- name: retire_event
+-- An event that cannot be matched counts as matched; its letter says otherwise.
+update events_in set matched_at = now() where tenant = $1 and source = $2 and id = $3
+
+-- name: retire_emit
+update events_in set published_at = now() where tenant = $1 and source = $2 and id = $3
+
+-- name: retire_schedule
+update schedules set quarantined_at = now() where id = $1
+
+-- name: retire_function
+update functions set quarantined_at = now() where owner = $1 and name = $2 and version = $3
+
+-- name: retire_timer
+delete from timers where run = $1 and id = $2
+
+-- name: retire_inbox
+delete from inbox where run = $1 and key = $2
+
+-- name: retire_run
+-- Whatever would bring the run into a batch waits for a day, or for its replay.
+with later as (
+    update timers set due_at = now() + interval '1 day' where run = $1 and due_at < now() + interval '1 day'
+), told as (
+    update inbox set sweep_at = now() + interval '1 day' where run = $1
+)
+update runs set sweep_at = now() + interval '1 day' where id = $1
+
+-- name: to_replay
+select id, kind, tenant, item, body, headers, run from dead_letters
+where resolution = 'replay' and replayed_at is null and kind is not null
+order by resolved_at limit $1
+
+-- name: replayed
+update dead_letters set replayed_at = now() where id = any($1::uuid[])
+
+-- name: reopen
+-- It failed again; the letter is open as it was, unless the same one was written anew meanwhile.
+update dead_letters l set resolved_at = null, resolved_by = null, resolution = null, detail = $2
+where id = $1 and not exists (
+    select from dead_letters o where o.digest = l.digest and o.id <> l.id and o.resolved_at is null
+)
+
+-- name: replay_event
+-- The event may be swept by now; the letter has all of it.
+insert into events_in (tenant, source, id, type, body) values ($1, $2, $3, $4, $5)
+on conflict (tenant, source, id) do update set matched_at = null
+
+-- name: replay_emit
+insert into events_in (tenant, source, id, type, body, matched_at, publish)
+values ($1, $2, $3, $4, $5, now(), true)
+on conflict (tenant, source, id) do update set published_at = null, publish = true
+
+-- name: replay_schedule
+update schedules set quarantined_at = null, next_at = now() where id = $1
+
+-- name: replay_function
+update functions set quarantined_at = null where owner = $1 and name = $2 and version = $3
+
+-- name: replay_timer
+insert into timers (run, id, fire_at, due_at) select r.id, $2, now(), now() from runs r where r.id = $1
+on conflict do nothing
+
+-- name: replay_inbox
+insert into inbox (run, key, tenant, kind, body) select r.id, $2, r.tenant, $3, $4 from runs r where r.id = $1
+on conflict do nothing
+
+-- name: replay_run
+with sooner as (
+    update timers set due_at = now() where run = $1 and fire_at <= now()
+), told as (
+    update inbox set sweep_at = now(), sweeps = 0 where run = $1
+)
+update runs set sweep_at = now(), sweeps = 0 where id = $1
+
+-- name: sweep_letters
+-- What was set aside and nobody cared for in 30 days.
+delete from dead_letters where ctid in (
+    select ctid from dead_letters where kind is not null and created_at < now() - interval '30 days' limit $1
+)
