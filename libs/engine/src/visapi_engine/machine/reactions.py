@@ -6,7 +6,7 @@ from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.definition.program import ApproveNode, CallNode, RunNode
 from visapi_engine.machine import arrivals, dispatch, failures, history, resumption
 from visapi_engine.machine.admission import admission_of
-from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, HoldTask
+from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, HoldTask, SetTimer
 from visapi_engine.machine.evaluation import checked, evaluate, span
 from visapi_engine.machine.events import (
     CancelRequested,
@@ -179,6 +179,8 @@ def _stale_timer(tx: Transition, event: TimerFired) -> str | None:
         tx.commands.append(DropTimer(event.id))
         return f"nothing waits for the timer {event.id}"
     if tx.now_ms < due:
+        # Whoever told of it too early has taken its row.
+        tx.commands.append(SetTimer(event.id, due))
         return f"the timer {event.id} is due in {due - tx.now_ms} ms"
     return None
 

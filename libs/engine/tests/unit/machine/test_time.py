@@ -15,11 +15,13 @@ def test_a_wait_is_a_timer_and_the_run_waits() -> None:
     assert run.output == {"a": 1, "after": True}
 
 
-def test_a_timer_that_fires_early_changes_nothing() -> None:
+def test_a_timer_that_fires_early_changes_nothing_and_its_row_is_set_again() -> None:
     run = Session(WAIT)
     run.start()
     run.pass_time(9)
     assert run.fire("/do/0/pause#wait") == "noted: the timer /do/0/pause#wait is due in 1000 ms"
+    assert run.last is not None
+    assert [command.id for command in run.last.commands] == ["/do/0/pause#wait"]  # type: ignore[union-attr]
 
 
 def test_a_timer_that_nothing_waits_for_is_noted_and_its_row_dropped() -> None:
