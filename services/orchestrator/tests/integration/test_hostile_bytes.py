@@ -168,7 +168,7 @@ async def test_after_hostile_messages_on_each_subject_claims_are_answered_and_ru
         registration = {"tenant": TENANT, "worker": "w", "functions": [{"name": "acme.more"}]}
         # Under a token that proves nothing: with it, a worker may well fault a task of its own.
         for body in _hostile_bytes(claim.replace(task.token.encode(), b"0" * 64)):
-            bus.publish(subjects.CONTROL_CLAIM, body, reply=bus.new_inbox())
+            bus.publish(subjects.claim(TENANT), body, reply=bus.new_inbox())
             bus.publish(subjects.result(task.run), body)
             bus.publish(subjects.heartbeat(task.run), body)
             bus.publish(subjects.inbox(task.run), body)
@@ -176,7 +176,7 @@ async def test_after_hostile_messages_on_each_subject_claims_are_answered_and_ru
             bus.publish(subjects.event(TENANT, "acme.happened"), body)
             bus.publish(subjects.CONTROL_EVENTS, body)
         for body in _hostile_bytes(_encode(registration)):
-            bus.publish(subjects.CONTROL_REGISTER, body, reply=bus.new_inbox())
+            bus.publish(subjects.register(TENANT), body, reply=bus.new_inbox())
         await bus.flush()
 
         assert await _claimed(bus, claim) is ClaimVerdict.GRANTED
@@ -202,7 +202,7 @@ def _unreadable(lifecycle: Lifecycle, kind: str) -> float:
 async def _claimed(bus: Bus, body: bytes) -> ClaimVerdict:
     async def answered() -> ClaimVerdict | None:
         try:
-            answer = await bus.request(subjects.CONTROL_CLAIM, body, 1.0)
+            answer = await bus.request(subjects.claim(TENANT), body, 1.0)
         except Fault:
             return None
         return msgspec.json.decode(answer.data, type=ClaimAnswer).verdict

@@ -1,14 +1,13 @@
 """What was set aside, in PostgreSQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
-
-import msgspec
 
 from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_orchestrator.core.arriving import BadEvent, read_message
 from visapi_orchestrator.core.set_aside import Letter, Replay
 
@@ -16,7 +15,7 @@ _SQL = load_queries("visapi_orchestrator.adapters", "sql/quarantine.sql")
 _EVENTS = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
 _ROWS: Final = frozenset({"event", "emit", "schedule", "function", "timer", "inbox", "run"})
 """Kinds that have a row to retire; a message is terminated, a lifecycle event passed over."""
-_headers = msgspec.json.Decoder(dict[str, str]).decode
+_headers = Reader(dict[str, str])
 
 
 class PostgresQuarantine:
@@ -93,7 +92,9 @@ def _key(letter: Letter | Replay) -> tuple[object, ...]:
 async def _put_back(connection: Connection, letter: Replay) -> None:
     match letter.kind:
         case "message":
-            headers: Mapping[str, str] = _headers(letter.headers or b"{}")
+            headers = _headers(letter.headers or b"{}")
+            if isinstance(headers, Unreadable):
+                raise BadEvent(f"the headers of the message cannot be read: {headers.reason}")
             event = read_message(letter.item[0], headers, letter.body)
             if not await connection.fetch(_EVENTS["known_tenants"], [event.tenant]):
                 raise BadEvent(f"there is no tenant {event.tenant!r}")

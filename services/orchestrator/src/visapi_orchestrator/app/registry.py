@@ -42,7 +42,7 @@ _NAMES_MAX: Final = 1000
 _CONCURRENCY_MAX: Final = 10_000
 
 _read = Reader(Registration)
-_decode_spec = msgspec.json.Decoder(FunctionSpec).decode
+_read_spec = Reader(FunctionSpec)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -135,7 +135,9 @@ class Registry:
 
     async def _ensure(self, functions: Sequence[Announced]) -> None:
         for function in functions:
-            spec = _decode_spec(function.spec)
+            spec = _read_spec(function.spec)
+            if isinstance(spec, Unreadable):
+                raise ContentFault(f"the row of {function.name[:_NAME_MAX]!r} cannot be read: {spec.reason}")
             refused = refusal_of(function.owner, [spec])
             if refused is not None:
                 raise ContentFault(refused)
