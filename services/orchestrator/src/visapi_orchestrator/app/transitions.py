@@ -22,7 +22,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
-from visapi_common.core.errors import PermanentFault, ProblemError, UnknownFault
+from visapi_common.core.errors import ContentFault, PermanentFault, ProblemError, UnknownFault
 from visapi_common.core.failures import sort_of, told
 from visapi_common.core.secret_handles import run_key
 from visapi_common.telemetry.logs import get_logger
@@ -251,7 +251,10 @@ class Transitions:
         except UnknownFault as fault:
             return await self._settle_unknown(steps, fault)
         except PermanentFault as fault:
-            return await self._write_apart(steps, fault)
+            half = len(steps) // 2
+            if not half:
+                return await self._fault_run(steps[0], str(fault))
+            return [*await self._write(steps[:half]), *await self._write(steps[half:])]
         self._outbox.dead_letters(written.letters, steps)
         self._heed(rows, written.verdict)
         self._leave_out(steps, written.kin)
@@ -265,7 +268,7 @@ class Transitions:
                 # It stands in line; whoever makes room for it wakes it.
                 acknowledge([step.said])
             elif step.facts.run in written.verdict.rejected:
-                again += await self._fail(step, rejection(step.facts))
+                again += await self._end_with(step.said, step.facts, rejection(step.facts))
             elif step.facts.run in written.kin.refused:
                 # Folded again with what it may start; a run whose root is cancelled finds that in its inbox.
                 step.said.short = written.kin.short.get(step.facts.run)
@@ -318,27 +321,15 @@ class Transitions:
                 again.append(step.said)
         return again
 
-    async def _write_apart(self, steps: list[Step], fault: PermanentFault) -> Batch:
-        """PostgreSQL refused the batch; find out whose fault it was."""
-        if len(steps) > 1:
-            self._log.warning("batch_refused", runs=len(steps), detail=str(fault))
-            half = len(steps) // 2
-            return [*await self._write(steps[:half]), *await self._write(steps[half:])]
-        return await self._fault_run(steps[0], str(fault))
-
     async def _fault_run(self, step: Step, detail: str) -> Batch:
         """A run whose row is refused cannot go on: it faults, with the reason."""
         if any(isinstance(event, EngineFailed) for event in step.events):
-            self._log.error("run_refused", run=str(step.facts.run), detail=detail)
-            hand_back([step.said], delay_s=60.0)
-            return []
-        return await self._fail(step, standard_error("runtime", 500, title="Not storable", detail=detail))
-
-    async def _fail(self, step: Step, error: WorkflowError) -> Batch:
-        """End a run with an error of ours, in place of the step."""
+            raise ContentFault(detail)
+        error = standard_error("runtime", 500, title="Not storable", detail=detail)
         return await self._end_with(step.said, step.facts, error)
 
     async def _end_with(self, said: Said, facts: Facts, error: WorkflowError) -> Batch:
+        """End a run with an error of ours, in place of what was to become of it."""
         event = EngineFailed(now_ms=self._clock.now_ms(), run=str(facts.run), error=_encode(error))
         again: Batch = []
         async for answer in self._engine.advance([self._work(facts, [event])]):
