@@ -249,8 +249,9 @@ class RunRoutes:
         tenant, run, query = call.principal.tenant, call.path["run"], call.query
         if call.media_type == EVENTS:
             after = _resume(call)
-            await self._follow.head(tenant, run)
+            # First of all, so that many who begin to follow at once take no places of requests either.
             call.exchange.holding.follow()
+            await self._follow.head(tenant, run)
             return EventStream(self._follow.stream(tenant, run, after), self._metrics.sse_followers)
         position = self._cursors.position(call)
         after = int(position) if position is not None else query.after or 0
