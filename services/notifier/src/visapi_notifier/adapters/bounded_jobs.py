@@ -6,9 +6,12 @@ from visapi_common.runtime.bounded_processes import BoundedProcesses
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.templates.renderer import PATIENCE, TEMPLATE, WARM_UP
 from visapi_notifier.adapters.documents import PLAN, READ
+from visapi_notifier.adapters.documents import WARM_UP as WARM_UP_OPENAPI
 
 
 def open_processes(metrics: Metrics) -> BoundedProcesses:
     """The pool; under root its processes become `nobody`."""
     user = "nobody" if os.geteuid() == 0 else ""
-    return BoundedProcesses([TEMPLATE, READ, PLAN], metrics, warm_up=[WARM_UP], user=user, limits=PATIENCE)
+    return BoundedProcesses(
+        [TEMPLATE, READ, PLAN], metrics, warm_up=[WARM_UP, WARM_UP_OPENAPI], user=user, limits=PATIENCE
+    )

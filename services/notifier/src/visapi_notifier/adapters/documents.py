@@ -8,6 +8,7 @@ from visapi_notifier.core.openapi import OpenApiInput
 from visapi_notifier.core.openapi_jobs import Planned, Read, encode_wanted, read_answer
 
 MIB = 1024 * 1024
+WARM_UP = "visapi_notifier.core.openapi_jobs:warm_up"
 FILES = 8
 
 READ = Job(
