@@ -109,7 +109,7 @@ async def test_hostile_messages_on_every_subject_harm_nobody(
                     subjects.dead_letter("worker", "hostile"),
                 ):
                     bus.publish(subject, body)
-                for subject in (subjects.CONTROL_CLAIM, subjects.CONTROL_REGISTER):
+                for subject in (subjects.claim("default"), subjects.register("default")):
                     bus.publish(subject, body, reply=bus.new_inbox())
             await bus.flush(10)
     assert await stack.metric("orchestrator", "visapi_messages_unreadable_total") > before + 100

@@ -97,3 +97,25 @@ async def test_versions_are_listed_by_precedence_and_workflows_by_their_highest(
     found = [(item["name"], item["version"]) for item in first["items"] + second["items"]]
     assert found == [("hello", "1.10.0"), ("strict", "1.0.0")]
     assert second["next"] is None
+
+
+async def test_a_page_of_large_definitions_ends_early_and_the_next_goes_on(gateway: Any) -> None:
+    def large(version: str) -> str:
+        note = "x" * 600_000
+        return gateway.hello.replace("1.0.0", version) + f"  - note: {{set: {{text: '{note}'}}}}\n"
+
+    versions = [f"1.{minor}.0" for minor in range(9)]
+    for version in versions:
+        assert (await gateway.deploy(large(version))).status_code == 201
+    seen: list[str] = []
+    pages, cursor = 0, {}
+    while True:
+        answer = await gateway.http.get("/v1/workflows/demo/hello/versions", params={"limit": 100, **cursor})
+        page = answer.json()
+        seen += [item["version"] for item in page["items"]]
+        pages += 1
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert seen == versions[::-1]
+    assert pages > 1

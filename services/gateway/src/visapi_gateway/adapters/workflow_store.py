@@ -13,6 +13,8 @@ from visapi_gateway.core.audit import AuditEntry
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/workflows.sql")
 _SCHEDULES = load_queries("visapi_gateway.adapters", "sql/schedules.sql")
+PAGE_BYTES = 4 * 1024 * 1024
+"""Bytes of programs that one page may read."""
 
 
 class WorkflowStore:
@@ -52,21 +54,21 @@ class WorkflowStore:
 
     async def program_of(self, name: Name, version: str) -> tuple[bytes, bytes] | None:
         row = await self.version(name, version)
-        return None if row is None else (row.program, row.body)
+        return None if row is None or row.body is None else (row.program, row.body)
 
     async def highest(self, name: Name) -> str | None:
         rows = await self._read(name[0], _SQL["highest_version"], *name)
         return rows[0]["version"] if rows else None
 
     async def versions(self, name: Name, below: str | None, limit: int) -> Sequence[WorkflowRow]:
-        rows = await self._read(name[0], _SQL["list_versions"], *name, below, limit)
+        rows = await self._read(name[0], _SQL["list_versions"], *name, below, limit, PAGE_BYTES)
         return [WorkflowRow(**row) for row in rows]
 
     async def workflows(
         self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
     ) -> Sequence[WorkflowRow]:
         last = after or (None, None)
-        rows = await self._read(tenant, _SQL["list_workflows"], tenant, *last, namespace, limit)
+        rows = await self._read(tenant, _SQL["list_workflows"], tenant, *last, namespace, limit, PAGE_BYTES)
         return [WorkflowRow(**row) for row in rows]
 
     async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:

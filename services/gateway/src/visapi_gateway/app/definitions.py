@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from visapi_common.core.errors import ProblemError
-from visapi_engine.definition.program import decode_program
+from visapi_engine.definition.program import decode_face
 from visapi_gateway.core.input_schema import InputSchema
 
 CACHE_LIMIT = 1000
@@ -87,7 +87,7 @@ def not_found(name: Name, version: str | None) -> ProblemError:
 
 
 def _build(name: Name, version: str, program: bytes, body: bytes) -> Definition:
-    schema = decode_program(body).input_schema
+    schema = decode_face(body).input_schema
     return Definition(
         name[1], name[2], version, program, None if schema is None else InputSchema(schema.schema)
     )

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
 from visapi_common.core.errors import ProblemError
 from visapi_engine.definition.listeners import listener_of
-from visapi_engine.definition.program import Program, decode_program, encode_program
+from visapi_engine.definition.program import Program, decode_face, encode_program
 from visapi_engine.definition.versions import version_order
 from visapi_gateway.app.accept_trigger import Announce, NewRun
 from visapi_gateway.app.compile_definition import Compiling
@@ -55,13 +56,13 @@ class NewWorkflow(msgspec.Struct, frozen=True):
 
 
 class WorkflowRow(msgspec.Struct, frozen=True):
-    """A stored version. `body` is its compiled program."""
+    """A stored version. `body` is its compiled program; none where a page had no room for more."""
 
     namespace: str
     name: str
     version: str
     program: bytes
-    body: bytes
+    body: bytes | None
     created_by: str
     created_at: datetime
     source_hash: bytes = b""
@@ -143,17 +144,18 @@ class Workflows:
         rows = await self._store.versions(name, below, limit + 1)
         if not rows and below is None:
             raise not_found(name, None)
-        more = rows[limit - 1].version_order if len(rows) > limit else None
-        return WorkflowPage(items=[_view(row) for row in rows[:limit]], next=more)
+        shown = _shown(rows, limit)
+        more = shown[-1].version_order if len(rows) > len(shown) else None
+        return WorkflowPage(items=[_view(row) for row in shown], next=more)
 
     async def page(
         self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
     ) -> WorkflowPage:
         """By name, each as its highest version; `next` is the plain name to go on from."""
         rows = await self._store.workflows(tenant, namespace, after, limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        more = None if last is None else f"{last.namespace}/{last.name}"
-        return WorkflowPage(items=[_view(row) for row in rows[:limit]], next=more)
+        shown = _shown(rows, limit)
+        more = f"{shown[-1].namespace}/{shown[-1].name}" if len(rows) > len(shown) else None
+        return WorkflowPage(items=[_view(row) for row in shown], next=more)
 
     async def _prepare(
         self, who: Principal, source: bytes, media_type: str
@@ -235,8 +237,14 @@ def _row(new: NewWorkflow) -> WorkflowRow:
     )
 
 
+def _shown(rows: Sequence[WorkflowRow], limit: int) -> list[WorkflowRow]:
+    """The rows of a page: at most `limit`, and those whose programs the page has room for."""
+    return list(takewhile(lambda row: row.body is not None, rows[:limit]))
+
+
 def _view(row: WorkflowRow) -> WorkflowView:
-    program = decode_program(row.body)
+    assert row.body is not None, "a row without its program is not shown"
+    program = decode_face(row.body)
     here = f"/v1/workflows/{row.namespace}/{row.name}"
     schema = program.input_schema
     return WorkflowView(

@@ -121,6 +121,7 @@ class Retries:
         version, program = None, None
         if wanted.version is not None:
             newer = await self._versions.row(who.tenant, row.namespace, row.name, wanted.version)
+            assert newer.body is not None, "one version is read with its program"
             wrong = misfits(plan, self._plan(newer.body), point)
             if wrong:
                 raise _not_compatible(row, newer, wrong)
