@@ -340,20 +340,7 @@ def encode_program(program: Program) -> bytes:
     return msgspec.json.encode(program, order="deterministic")
 
 
-class ProgramFace(msgspec.Struct, frozen=True):
-    """What lists show of a program; the rest is passed over."""
-
-    document: dict[str, Any]
-    input_schema: Validated | None = None
-
-
 _decoder = msgspec.json.Decoder(Program)
-_face_decoder = msgspec.json.Decoder(ProgramFace)
-
-
-def decode_face(body: bytes) -> ProgramFace:
-    """Read what lists show of a stored program, at a small part of the cost of the whole."""
-    return _face_decoder.decode(body)
 
 
 def decode_program(body: bytes) -> Program:

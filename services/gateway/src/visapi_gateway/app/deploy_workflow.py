@@ -14,7 +14,8 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
 from visapi_common.core.errors import ProblemError
 from visapi_engine.definition.listeners import listener_of
-from visapi_engine.definition.program import Program, decode_face, encode_program
+from visapi_engine.definition.program import Program, encode_program
+from visapi_engine.definition.program_face import decode_face
 from visapi_engine.definition.versions import version_order
 from visapi_gateway.app.accept_trigger import Announce, NewRun
 from visapi_gateway.app.compile_definition import Compiling
