@@ -55,6 +55,7 @@ with heard as (
 insert into inbox (run, key, tenant, kind, body, created_at, sweep_at)
 select run, inbox_key, tenant, 'event', body, now() + place * interval '1 microsecond', now() + interval '2 seconds'
 from heard
+order by run, place
 on conflict do nothing
 returning run
 
