@@ -89,7 +89,7 @@ def test_slots_are_those_of_the_workers_heard_of_lately() -> None:
     slots = Slots(known=7)
     assert slots.total(0.0) == 7
     slots.announced("one", 16, 0.0)
-    slots.announced("two", 16, 60.0)
-    assert slots.total(60.0) == 32
-    assert slots.total(100.0) == 16
+    slots.announced("two", 16, 30.0)
+    assert slots.total(30.0) == 32
+    assert slots.total(50.0) == 16
     assert slots.total(200.0) == 7

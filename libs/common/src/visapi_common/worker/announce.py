@@ -1,7 +1,7 @@
 """Telling the orchestrator which functions this worker serves, again and again.
 
 The orchestrator creates the consumer of each function. It may be younger than this worker or have
-forgotten it, so the announcement is repeated after every reconnect and every half minute.
+forgotten it, so the announcement is repeated after every reconnect and every ten seconds.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from visapi_common.core.errors import Fault, ProblemError, TransientFault
 from visapi_common.telemetry.logs import get_logger
 
 _TIMEOUT_S = 5.0
-_AGAIN_S = 30.0
+_AGAIN_S = 10.0
 _RETRY_S = 0.5
 
 _read = Reader(Registered)
@@ -66,7 +66,7 @@ class Announcer:
         self._due.set()
 
     async def keep(self) -> None:
-        """Announce every half minute, and when `again` asks for it, until cancelled."""
+        """Announce every ten seconds, and when `again` asks for it, until cancelled."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_AGAIN_S):

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-_WORKER_FORGOTTEN_S: Final = 95.0
+_WORKER_FORGOTTEN_S: Final = 35.0
 """Three announcements of a worker that did not come."""
 _CERTAIN: Final = 3
 """Looks in a row that must find nothing held back of a tenant."""
