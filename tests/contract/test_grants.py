@@ -41,6 +41,7 @@ MATRIX = {
     "schedule_listeners": {GATEWAY: "riud", ORCHESTRATOR: "", NOTIFIER: ""},
     "schedules": {GATEWAY: "riud", ORCHESTRATOR: "ru", NOTIFIER: ""},
     "secrets": {GATEWAY: "idc", ORCHESTRATOR: "", NOTIFIER: "r"},
+    "started_effects": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "streams": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "tasks": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "tenants": {GATEWAY: "r", ORCHESTRATOR: "r", NOTIFIER: ""},

@@ -79,6 +79,7 @@ class Shelf:
                 "$1, 'default', 'test', 'dead', $2, $1",
             ),
             ("recorded_inputs", "run, revision, events", "$1, 1, convert_to($2, 'utf8')"),
+            ("started_effects", "run, effect_key", "$1, $2"),
         ):
             put = f"insert into {table} ({columns}) values ({values})"
             await self.pool.execute(put, run, retention)
@@ -110,7 +111,7 @@ async def shelf(postgres_db: Database) -> AsyncIterator[Shelf]:
         await one.close()
 
 
-ENDED = {"runs_done", "history", "run_attributes", "dead_letters", "recorded_inputs"}
+ENDED = {"runs_done", "history", "run_attributes", "dead_letters", "recorded_inputs", "started_effects"}
 LIVE = ENDED - {"runs_done"} | {"runs"}
 
 

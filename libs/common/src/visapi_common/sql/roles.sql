@@ -28,7 +28,7 @@ grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_ga
 grant select on tenants, programs, workflows, idempotency to visapi_orchestrator;
 grant delete on idempotency to visapi_orchestrator;
 grant select, insert, update, delete on runs, runs_done, history, tasks, timers, inbox, dead_letters,
-    functions, streams, recorded_inputs, events_in, subscriptions, run_attributes, flow_slots, flow_waiting,
+    functions, streams, recorded_inputs, started_effects, events_in, subscriptions, run_attributes, flow_slots, flow_waiting,
     flow_turns to visapi_orchestrator;
 grant select on flow_slots, flow_waiting to visapi_gateway;
 

@@ -76,8 +76,8 @@ def happened(failure: Failure, effect: EffectClass) -> Failure:
 
 
 def claimed_before() -> Failure:
-    """Somebody started this attempt of a *once* function, and nobody knows how it ended."""
-    detail = "this attempt was started before and its outcome is unknown; resolve it by hand"
+    """Somebody started this *once* effect, in this attempt or an earlier one; nobody knows how it ended."""
+    detail = "this effect was started before and its outcome is unknown; resolve it by hand"
     return Failure(Outcome.UNCERTAIN, standard_error("runtime", 500, title="Outcome unknown", detail=detail))
 
 

@@ -13,7 +13,8 @@ class CallTask(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
     `arguments` is JSON. The effect key comes from `path` and `repetition` alone: another attempt has the
     same. `repetition` counts how often a retried block has completed the task to do it again after all.
     `deadline_ms` is when the earliest timeout around the task ends it, `own_deadline_ms` when the timeout
-    of the task itself does; both in Unix milliseconds.
+    of the task itself does; both in Unix milliseconds. `gave_up`: the row that it replaces is of an attempt
+    that was given up without an answer.
     """
 
     path: str
@@ -27,6 +28,7 @@ class CallTask(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
     deadline_ms: int | None = None
     repetition: int = 0
     own_deadline_ms: int | None = None
+    gave_up: bool = False
 
 
 class HoldTask(msgspec.Struct, frozen=True, tag="hold", omit_defaults=True):

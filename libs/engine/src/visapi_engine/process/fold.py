@@ -9,9 +9,11 @@ from visapi_common.contracts.runs import ENDED, RunStatus, TaskRef
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine.advance import advance
 from visapi_engine.machine.commands import (
+    CallTask,
     CloseApproval,
     Command,
     DropRun,
+    DropTask,
     DropTimer,
     Emit,
     OpenApproval,
@@ -106,13 +108,22 @@ def _begins(work: Work) -> bool:
 
 
 def net(commands: list[Command]) -> list[Command]:
-    """The last command for each task, timer, listener and child: all that the rows need."""
+    """The last command for each task, timer, listener and child: all that the rows need.
+
+    A task that is given up and asked for again at once says so: its row is replaced, not deleted.
+    """
     last: dict[tuple[str, str], Command] = {}
     for command in commands:
         key = _key(command)
-        last.pop(key, None)
+        before = last.pop(key, None)
+        if isinstance(command, CallTask) and _gives_up(before):
+            command = msgspec.structs.replace(command, gave_up=True)  # noqa: PLW2901 (the same call, told more)
         last[key] = command
     return list(last.values())
+
+
+def _gives_up(before: Command | None) -> bool:
+    return isinstance(before, DropTask) and before.cancelled
 
 
 def _key(command: Command) -> tuple[str, str]:

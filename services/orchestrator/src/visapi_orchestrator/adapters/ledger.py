@@ -68,6 +68,8 @@ class PostgresLedger:
                 await _write_attributes(connection, rows.attributes)
             if rows.cancelled.run:
                 await _forbid_retries(connection, rows)
+            if rows.given_up.run:
+                await _remember_started(connection, rows)
             updated = await connection.fetch(_SQL["write_batch"], *_columns(rows))
             done = [row["id"] for row in updated]
             letters: list[Row] = []
@@ -151,6 +153,13 @@ async def _forbid_retries(connection: Connection, rows: WriteSet) -> None:
     rows.ended.resume = [
         None if run in runs else resume for run, resume in zip(rows.ended.run, rows.ended.resume, strict=True)
     ]
+
+
+async def _remember_started(connection: Connection, rows: WriteSet) -> None:
+    """What somebody has begun, may do once only, and will not be heard of: a later attempt is uncertain."""
+    given_up, live = rows.given_up, rows.live
+    columns = (live.run, live.revision, given_up.run, given_up.key)
+    await connection.execute(_SQL["remember_started"], *columns)
 
 
 async def _admitted(connection: Connection, rows: WriteSet) -> Verdict:

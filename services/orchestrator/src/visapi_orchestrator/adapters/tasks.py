@@ -8,7 +8,7 @@ import msgspec
 from visapi_common.adapters.pool import Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts import subjects
-from visapi_common.contracts.task_messages import Claim, TaskMessage
+from visapi_common.contracts.task_messages import Claim, OnUncertain, TaskMessage
 from visapi_orchestrator.core.open_tasks import Attempt, StoredTask
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/tasks.sql")
@@ -79,9 +79,14 @@ class PostgresTasks:
             [owner for owner, _ in claims],
             list(subjects.BUILTIN_FUNCTIONS),
         )
+        workers = [claim.worker for _, claim in claims]
         with pg_faults(effect=True):
-            await self._pool.execute(_SQL["claim_once"], *columns, [claim.worker for _, claim in claims])
+            await self._pool.execute(_SQL["claim_once"], *columns, workers, [])
             rows = await self._pool.fetch(_SQL["holders"], *columns)
+            repeated = [row["effect_key"] for row in rows if _is_repeated(row["refused"])]
+            if repeated:
+                await self._pool.execute(_SQL["claim_once"], *columns, workers, repeated)
+                rows = await self._pool.fetch(_SQL["holders"], *columns)
         return {
             (row["owner"], (row["run"], row["path"], row["attempt"])): row["claimed_by"] or "" for row in rows
         }
@@ -93,6 +98,16 @@ def _trace(message: bytes) -> str | None:
         return _decode(message).trace
     except (ValueError, RecursionError):
         return None
+
+
+def _is_repeated(refused: bytes | None) -> bool:
+    """Whether a task says that what may have happened is to be done again."""
+    if refused is None:
+        return False
+    try:
+        return _decode(refused).on_uncertain is OnUncertain.RETRY
+    except (ValueError, RecursionError):
+        return False
 
 
 def _stored(row: Row) -> StoredTask:

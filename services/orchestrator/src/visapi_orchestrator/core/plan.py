@@ -12,7 +12,7 @@ import msgspec
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.failures import storable
-from visapi_engine.machine.commands import DropTask, DropTimer, HoldTask, SetTimer
+from visapi_engine.machine.commands import CallTask, DropTask, DropTimer, HoldTask, SetTimer
 from visapi_engine.machine.events import EngineFailed, Event
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.core.events import resolutions_of
@@ -162,6 +162,7 @@ def _plan_open_work(rows: WriteSet, step: Step) -> None:
         new.token.append(task.token)
         new.message.append(task.body)
         new.held.append(task.held)
+    _plan_given_up(rows, step)
     set_now: set[str] = set()
     for command in step.answer.commands:
         match command:
@@ -183,6 +184,16 @@ def _plan_open_work(rows: WriteSet, step: Step) -> None:
             rows.gone_timers.add(run, timer.id)
     for row in step.facts.inbox:
         rows.inbox.add(run, row.key)
+
+
+def _plan_given_up(rows: WriteSet, step: Step) -> None:
+    """Tasks for whose attempt nobody waits any longer, though it has not been answered."""
+    for command in step.answer.commands:
+        match command:
+            case CallTask(gave_up=True) | DropTask(cancelled=True):
+                rows.given_up.add(step.facts.run, command.path)
+            case _:
+                continue
 
 
 def _plan_letters(rows: WriteSet, step: Step) -> None:

@@ -247,6 +247,8 @@ class WriteSet:
     told: Told = field(default_factory=Told)
     cancelled: Keys = field(default_factory=Keys)
     """Tasks that the failure of a run cancels which could be retried."""
+    given_up: Keys = field(default_factory=Keys)
+    """Tasks of runs that go on which nobody waits for any longer, though they have not been answered."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     gone_subscriptions: Keys = field(default_factory=Keys)
     emitted: Emitted = field(default_factory=Emitted)
@@ -266,7 +268,7 @@ class WriteSet:
         """Whether more than the one statement of most transitions is needed."""
         rare = self.has_rest or self.has_family or self.has_flow or self.has_approvals
         given = self.attributes.run or self.cancelled.run or self.cancelled_roots.run or self.unseen.run
-        return rare or bool(given)
+        return rare or bool(given) or bool(self.given_up.run)
 
     @property
     def has_flow(self) -> bool:

@@ -51,7 +51,8 @@ select exists (
 with gone as materialized (
     select id from runs_done where retention = $1 and id >= first_id_of($2) and id < first_id_of($3)
 ),
-letters as (delete from dead_letters l using gone g where l.run = g.id)
+letters as (delete from dead_letters l using gone g where l.run = g.id),
+effects as (delete from started_effects e using gone g where e.run = g.id)
 delete from recorded_inputs r using gone g where r.run = g.id
 
 -- name: forget_runs
@@ -76,5 +77,6 @@ attributes_gone as (
     where a.retention = $1 and a.run >= first_id_of($2) and a.run < first_id_of($3) and a.run = o.id
 ),
 letters_gone as (delete from dead_letters l using old o where l.run = o.id),
+effects_gone as (delete from started_effects e using old o where e.run = o.id),
 inputs_gone as (delete from recorded_inputs r using old o where r.run = o.id)
 select count(*) from old

@@ -50,14 +50,30 @@ where t.run = b.run and t.path = b.path and t.attempt = b.attempt
 
 -- name: claim_once
 -- Start tasks whose effect may happen only once. $4: who asks, $5: the functions whose owner is `_`.
-update tasks t set state = 'started', claimed_by = c.worker, heartbeat_at = now()
-from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $6::text[]) as c (run, path, attempt, owner, worker)
-where t.run = c.run and t.path = c.path and t.attempt = c.attempt and t.state = 'queued'
-    and c.owner = case when t.function = any($5::text[]) then '_' else t.tenant end
+-- A task whose effect was begun by an earlier attempt and given up stays queued, unless the effect is to be
+-- repeated ($7, effect keys).
+with claimed as (
+    update tasks t set state = 'started', claimed_by = c.worker, heartbeat_at = now()
+    from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $6::text[])
+        as c (run, path, attempt, owner, worker)
+    where t.run = c.run and t.path = c.path and t.attempt = c.attempt and t.state = 'queued'
+        and c.owner = case when t.function = any($5::text[]) then '_' else t.tenant end
+        and (
+            t.effect_key = any($7::text[])
+            or not exists (
+                select from started_effects e where e.run = t.run and e.effect_key = t.effect_key
+            )
+        )
+    returning t.run, t.effect_key
+)
+delete from started_effects e using claimed c where e.run = c.run and e.effect_key = c.effect_key
 
 -- name: holders
--- Who holds the attempts that are still wanted; an uncertain one is held by nobody. $4 and $5 as above.
-select t.run, t.path, t.attempt, c.owner, case when t.state = 'started' then t.claimed_by end as claimed_by
+-- Who holds the attempts that are still wanted; an uncertain one is held by nobody. $4 and $5 as above. One
+-- that is still queued after `claim_once` was refused; its message says whether it is to be repeated.
+select
+    t.run, t.path, t.attempt, c.owner, case when t.state = 'started' then t.claimed_by end as claimed_by,
+    t.effect_key, case when t.state = 'queued' then t.message end as refused
 from unnest($1::uuid[], $2::text[], $3::int[], $4::text[]) as c (run, path, attempt, owner)
 join tasks t on t.run = c.run and t.path = c.path and t.attempt = c.attempt
 where c.owner = case when t.function = any($5::text[]) then '_' else t.tenant end

@@ -26,6 +26,26 @@ join unnest($1::uuid[], $2::text[]) as c (run, path) on t.run = c.run and t.path
 order by t.run, t.path
 for update of t
 
+-- name: remember_started
+-- Of the tasks ($3, $4) that are given up without an answer: those that a worker began under a claim. Only where
+-- the run will be written: it is locked at its revision ($1, $2), in the order in which `write_batch` takes
+-- the runs. The tasks are locked as in `begun`.
+with standing as (
+    select r.id from unnest($1::uuid[], $2::int[]) as i (run, revision)
+    join runs r on r.id = i.run and r.revision = i.revision
+    for update of r
+),
+given_up as (
+    select t.run, t.effect_key, t.claimed_by
+    from unnest($3::uuid[], $4::text[]) as g (run, path)
+    join standing s on s.id = g.run
+    join tasks t on t.run = g.run and t.path = g.path
+    for update of t
+)
+insert into started_effects (run, effect_key)
+select run, effect_key from given_up where claimed_by is not null
+on conflict do nothing
+
 -- name: write_batch
 -- EXPLAIN ANALYZE with 20,000 live runs, 64 going on and 32 ending: nested loops over runs_pkey,
 -- tasks_pkey and timers_pkey, hash joins between the small inputs, 2.6 ms; for one run 0.4 ms, and
