@@ -10,6 +10,7 @@ import pytest
 
 from attacks.bystander import Bystander
 from attacks.harness import AttackStack, Tenant
+from attacks.stalls import no_stalls
 from kit.raw_server import Script, answer, raw_server, saying
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -111,3 +112,48 @@ async def test_an_answer_in_time_counts_and_a_late_one_is_a_timeout(
         async with raw_server(after(30)) as server:
             late = await call(attacker, server.url, method, "PT1S")
         assert (late["error"]["type"].rpartition("/")[2], late["error"]["status"]) == ("timeout", 408), method
+
+
+FETCHES = 10
+FETCH = """
+document: {dsl: '1.0.3', namespace: hostile, name: large, version: '1.0.0'}
+use: {secrets: [api]}
+do:
+  - ask:
+      call: http
+      with:
+        method: get
+        endpoint: '${ .url }'
+        headers: {x-key: '${ $secrets.api.key }'}
+    output: {as: '${ length }'}
+"""
+
+
+async def test_large_documents_fetched_with_a_secret_hold_up_nobody_else(
+    stack: AttackStack, attacker: Tenant, bystander: Bystander
+) -> None:
+    secret = {"key": "kept-by-the-attacker-1", "second": "kept-by-the-attacker-2"}
+    kept = await attacker.client.put("/v1/secrets/api", json={"value": secret})
+    assert kept.status_code in (200, 201, 204), kept.text
+    target = await attacker.deploy(FETCH)
+    row = b'{"id": 1, "name": "somebody", "tags": ["a", "b"]}'
+    body = b"[" + b",".join([row] * (10 * 1024 * 1024 // (len(row) + 1) - 1)) + b"]"
+    attack = "documents of 10 MiB"
+    async with (
+        raw_server(saying(answer(body, JSON))) as server,
+        no_stalls(stack, "notifier", attack=attack),
+        bystander.at_work("hook", attack=attack),
+    ):
+        for _ in range(FETCHES):
+            assert (await attacker.start(target, {"url": server.url})).status_code == 202
+        async with asyncio.timeout(120):
+            while await _answers(stack, "done") < FETCHES:
+                await asyncio.sleep(0.5)
+    assert [
+        await _answers(stack, reason) for reason in ("cpu", "wall", "memory", "output", "died", "bug")
+    ] == [0] * 6
+
+
+async def _answers(stack: AttackStack, outcome: str) -> float:
+    """How many large answers the notifier's processes read, or gave up for a reason."""
+    return await stack.metric("notifier", "visapi_bounded_jobs_total", job="answer", outcome=outcome)

@@ -55,7 +55,7 @@ async def _body(settings: NotifierSettings, world: World, lifecycle: Lifecycle) 
     rows = PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None
     secrets_of = Secrets(rows, settings.handle_secret, settings.public_url)
     authenticator = Authenticator(world.exchange, clock, partial(secrets.token_hex, 16))
-    http = HttpFunctions(deliverer, secrets_of, authenticator, world.documents, clock)
+    http = HttpFunctions(deliverer, secrets_of, authenticator, world, clock)
     Functions(deliverer, world, clock, secrets_of, http).register(worker)
     async with asyncio.TaskGroup() as group:
         upkeep = [group.create_task(ledger.run()), group.create_task(leases.run())]

@@ -20,6 +20,8 @@ class TurnLimits(msgspec.Struct, frozen=True, kw_only=True):
     waiting_per_tenant: int
     bytes_waiting: int
     """Bytes that all waiting jobs may hold."""
+    bytes_waiting_per_tenant: int | None = None
+    """The same of one tenant; `None`: as many as all together."""
 
 
 class Refusal(Enum):
@@ -38,7 +40,7 @@ class FairTurns(Generic[T]):
         self._turns: deque[str] = deque()
         self._running: Counter[str] = Counter()
         self._waiting = 0
-        self._bytes = 0
+        self._bytes: Counter[str] = Counter()
 
     @property
     def waiting(self) -> int:
@@ -56,9 +58,15 @@ class FairTurns(Generic[T]):
         """Let a job of `size` bytes wait, or say why it may not."""
         limits = self._limits
         queue = self._queues.get(tenant)
-        if queue is not None and len(queue) >= limits.waiting_per_tenant:
+        if queue is not None and (
+            len(queue) >= limits.waiting_per_tenant
+            or (
+                limits.bytes_waiting_per_tenant is not None
+                and self._bytes[tenant] + size > limits.bytes_waiting_per_tenant
+            )
+        ):
             return Refusal.TENANT_FULL
-        full = self._waiting >= limits.waiting or self._bytes + size > limits.bytes_waiting
+        full = self._waiting >= limits.waiting or self._bytes.total() + size > limits.bytes_waiting
         # Where none waits any single job may: its own size is bounded elsewhere.
         if full and self._waiting:
             return Refusal.FULL
@@ -67,7 +75,7 @@ class FairTurns(Generic[T]):
             self._turns.append(tenant)
         queue.append((item, size))
         self._waiting += 1
-        self._bytes += size
+        self._bytes[tenant] += size
         return None
 
     def take(self) -> T | None:
@@ -82,12 +90,12 @@ class FairTurns(Generic[T]):
             queue = self._queues[tenant]
             item, size = queue.popleft()
             self._waiting -= 1
-            self._bytes -= size
+            self._bytes[tenant] -= size
             self._running[tenant] += 1
             if queue:
                 self._turns.append(tenant)
             else:
-                del self._queues[tenant]
+                del self._queues[tenant], self._bytes[tenant]
             return item
         return None
 
@@ -104,9 +112,9 @@ class FairTurns(Generic[T]):
             return
         kept = deque(entry for entry in queue if not is_dropped(entry[0]))
         self._waiting -= len(queue) - len(kept)
-        self._bytes -= sum(size for _, size in queue) - sum(size for _, size in kept)
+        self._bytes[tenant] = sum(size for _, size in kept)
         if kept:
             self._queues[tenant] = kept
         else:
-            del self._queues[tenant]
+            del self._queues[tenant], self._bytes[tenant]
             self._turns.remove(tenant)

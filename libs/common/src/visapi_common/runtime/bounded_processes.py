@@ -76,6 +76,7 @@ class BoundedProcesses:
         self._metrics = metrics
         self._turns: FairTurns[asyncio.Future[None]] = FairTurns(limits.turns)
         self._limits = limits
+        self._shown_waiting = 0
         self._server: JobServer | None = None
         self._starting = asyncio.Lock()
         self._idle: asyncio.TimerHandle | None = None
@@ -143,7 +144,8 @@ class BoundedProcesses:
         """Give the free places to whose turn it is."""
         while (turn := self._turns.take()) is not None:
             turn.set_result(None)
-        self._metrics.bounded_waiting.set(self._turns.waiting)
+        self._metrics.bounded_waiting.inc(self._turns.waiting - self._shown_waiting)
+        self._shown_waiting = self._turns.waiting
 
     async def _run(self, job: Job, payload: bytes) -> bytes:
         for left in reversed(range(_TRIES)):

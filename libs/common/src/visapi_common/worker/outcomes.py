@@ -9,11 +9,15 @@ import msgspec
 from visapi_common.contracts.engine_messages import Outcome
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.contracts.task_messages import EffectClass
+from visapi_common.core.egress_policy import EgressRefused, MalformedRedirect, MalformedUrl
 from visapi_common.core.errors import Fault, PermanentFault, ProblemError, TransientFault
 from visapi_common.worker.faults import TaskFault, TransientTaskFault
 
 MAX_DELIVERIES = 5
 """A task delivered more often without an answer is poison (DESIGN 3.7)."""
+
+REFUSED_STATUS = 421
+"""Of what the egress guard refuses: "Misdirected Request" (RFC 9110 section 15.5.20)."""
 
 _KIND_BY_STATUS = {401: "authentication", 403: "authorization", 408: "timeout"}
 
@@ -35,6 +39,8 @@ def failure_of(raised: BaseException, effect: EffectClass) -> Failure:
             return Failure(Outcome.FAULTED, raised.error)
         case TransientFault():
             return Failure(Outcome.FAULTED, _communication(503, "Temporarily unavailable", raised))
+        case EgressRefused():
+            return Failure(Outcome.FAULTED, refusal_error(raised))
         case PermanentFault():
             return Failure(Outcome.FAULTED, _communication(500, "Refused", raised))
         case Fault():
@@ -43,6 +49,22 @@ def failure_of(raised: BaseException, effect: EffectClass) -> Failure:
             detail = f"the worker's function raised {type(raised).__name__}; its log has the traceback"
             error = standard_error("runtime", 500, title="Function failed", detail=detail)
             return _unclear(effect, error, bug=True)
+
+
+def refusal_error(refused: EgressRefused) -> WorkflowError:
+    """What the egress guard refused, without any address: its text may be told.
+
+    A refused destination has a status that no receiver's answer and no missing right has.
+    """
+    match refused:
+        case MalformedRedirect():
+            return _communication(502, "Malformed answer", refused)
+        case MalformedUrl():
+            return standard_error("validation", 400, title="Malformed URL", detail=str(refused))
+        case _:
+            return standard_error(
+                "authorization", REFUSED_STATUS, title="Destination refused", detail=str(refused)
+            )
 
 
 def timed_out(effect: EffectClass, timeout_s: float) -> Failure:

@@ -5,6 +5,7 @@ import pytest
 from visapi_common.contracts.engine_messages import Outcome
 from visapi_common.contracts.problems import FieldError, standard_error
 from visapi_common.contracts.task_messages import EffectClass
+from visapi_common.core.egress_policy import EgressRefused, MalformedRedirect, MalformedUrl
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.worker import TaskFault, TransientTaskFault, Worker
 from visapi_common.worker.outcomes import failure_of, happened, poison, timed_out, too_late
@@ -17,6 +18,23 @@ ONCE, KEYED, RECONCILABLE = EffectClass.ONCE, EffectClass.KEYED, EffectClass.REC
 @pytest.mark.parametrize("effect", [ONCE, KEYED, RECONCILABLE])
 def test_what_certainly_had_no_effect_faults_in_every_class(raised, effect):
     assert failure_of(raised, effect).outcome is Outcome.FAULTED
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind", "status", "title"),
+    [
+        (EgressRefused("x", internal="10.0.0.1"), "authorization", 421, "Destination refused"),
+        (MalformedUrl("x"), "validation", 400, "Malformed URL"),
+        (MalformedRedirect("x"), "communication", 502, "Malformed answer"),
+    ],
+)
+@pytest.mark.parametrize("effect", [ONCE, KEYED, RECONCILABLE])
+def test_what_the_egress_guard_refused_has_a_type_and_a_status_of_its_own(
+    refused, kind, status, title, effect
+):
+    failure = failure_of(refused, effect)
+    assert failure.outcome is Outcome.FAULTED
+    assert failure.error == standard_error(kind, status, title=title, detail="x")
 
 
 @pytest.mark.parametrize("raised", [UnknownFault("x"), ValueError("x"), TimeoutError()])

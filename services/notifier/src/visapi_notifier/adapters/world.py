@@ -11,6 +11,7 @@ from visapi_common.core.egress_policy import policy_from
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses
 from visapi_common.telemetry.catalogue import Metrics
+from visapi_notifier.adapters.answer_process import BoundedAnswers
 from visapi_notifier.adapters.bounded_jobs import open_processes
 from visapi_notifier.adapters.documents import BoundedDocuments
 from visapi_notifier.adapters.smtp_relay import SmtpRelay
@@ -44,6 +45,7 @@ class World:
         self._processes = open_processes(metrics)
         self.templates = TemplateProcess(self._processes)
         self.documents = BoundedDocuments(self._processes)
+        self.answers = BoundedAnswers(metrics)
 
     async def exchange(self, outbound: Outbound) -> Inbound:
         """One HTTP exchange; see `egress_fetch.exchange`."""
@@ -60,6 +62,7 @@ class World:
     async def close(self) -> None:
         if self._processes is not None:
             await self._processes.close()
+            await self.answers.close()
         if self.relay is not None:
             await self.relay.close()
         await self._client.aclose()

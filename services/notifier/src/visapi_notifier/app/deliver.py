@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import inf
 from typing import Any, Protocol
 
 import msgspec
@@ -18,9 +19,9 @@ from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_common.worker.faults import Postponed, TaskFault
+from visapi_common.worker.faults import Postponed
 from visapi_notifier.app.leases import Lease, LeaseKeeper
-from visapi_notifier.app.serving import hidden_error
+from visapi_notifier.app.serving import HiddenFault
 from visapi_notifier.core import delivery
 from visapi_notifier.core.delivery import (
     Again,
@@ -35,7 +36,7 @@ from visapi_notifier.core.delivery import (
     Verdict,
 )
 from visapi_notifier.core.masking import Mask
-from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, communication
+from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, communication, hidden_error
 
 LEDGER_RETRY_S = 1.0
 RECORDING_S = 5.0
@@ -67,10 +68,13 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """What a try may take. `chosen`: by the task's own timeout, which takes the place of every default."""
+    """What a try may take. `chosen`: by the task's own timeout, which takes the place of every default.
+    `left_s` is what the task, and what is around it, leave for the try and everything after it.
+    """
 
     limit_s: float
     chosen: bool = False
+    left_s: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,8 @@ class Deliverer:
     async def _hidden(self, mask: Mask, reading: Reading) -> Reading:
         """The reading without secrets, and such that it can be recorded. Large ones take a while."""
         match reading:
+            case Sent(hidden=True) | Refused(hidden=True):
+                return reading
             case Sent(output):
                 hidden = await asyncio.to_thread(mask.hide, output) if mask.used else output
                 msgspec.json.encode(hidden)
@@ -233,12 +239,12 @@ class Deliverer:
     def _time(self, message: TaskMessage, effect: Effect) -> Time:
         """What is left: of the task's own timeout, else of the default; never more than of any around it."""
         now = self._clock.now()
-        limit_s = effect.timeout_s
-        if message.own_deadline is not None:
-            limit_s = (message.own_deadline - now).total_seconds() - ANSWER_S
-        if message.deadline is not None:
-            limit_s = min(limit_s, (message.deadline - now).total_seconds() - ANSWER_S)
-        return Time(limit_s, chosen=message.own_deadline is not None)
+        own, around = (
+            inf if ends is None else (ends - now).total_seconds() - ANSWER_S
+            for ends in (message.own_deadline, message.deadline)
+        )
+        chosen = message.own_deadline is not None
+        return Time(min(own if chosen else effect.timeout_s, around), chosen, min(own, around))
 
     async def _record(self, start: Start, ended: Ended) -> None:
         record = _encode_record(ended)
@@ -261,7 +267,7 @@ class Deliverer:
         record = msgspec.json.decode(raw, type=Record)
         if recorded.state is DeliveryState.SENT:
             return record.output if record.output is not msgspec.UNSET else None
-        raise TaskFault(record.error or communication(502, "Not deliverable", "recorded without a reason"))
+        raise HiddenFault(record.error or communication(502, "Not deliverable", "recorded without a reason"))
 
     def _answer(self, message: TaskMessage, effect: Effect, ended: Ended) -> Any:
         if ended.state is DeliveryState.SENT:
@@ -271,7 +277,7 @@ class Deliverer:
         if ended.state is DeliveryState.UNCERTAIN and not ended.out_of_time:
             raise self._held(effect, message, ended.error.detail or "")
         self._count(effect, "uncertain" if ended.state is DeliveryState.UNCERTAIN else "failed")
-        raise TaskFault(ended.error)
+        raise HiddenFault(ended.error)
 
     def _held(self, effect: Effect, message: TaskMessage, detail: str) -> UnknownFault:
         self._count(effect, "uncertain")

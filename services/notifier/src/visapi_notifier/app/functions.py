@@ -1,5 +1,6 @@
 """The notifier's functions: read the input, build the request, deliver it under its key."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -154,7 +155,9 @@ class Functions:
             parts = await self._outside.templates.render(task.tenant, wanted.sources, wanted.data)
             wanted = msgspec.structs.replace(wanted, **parts)
         files = await self._files(wanted, task.tenant)
-        return email.build_request(
+        # Encoding 20 MB of attachments takes half a second; the interpreter changes threads meanwhile.
+        return await asyncio.to_thread(
+            email.build_request,
             wanted,
             sender=self._outside.sender,
             files=files,

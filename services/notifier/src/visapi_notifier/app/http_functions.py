@@ -1,6 +1,7 @@
 """`http.request` and `openapi.request`: what `call: http` and `call: openapi` become."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -38,6 +39,31 @@ class Documents(Protocol):
         ...
 
 
+class Answers(Protocol):
+    async def read(  # noqa: PLR0913 (a reading depends on all of the exchange; given by name)
+        self,
+        tenant: str,
+        *,
+        wanted: HttpInput,
+        outbound: Outbound,
+        inbound: Inbound,
+        now: datetime,
+        mask: Mask,
+        time: Time,
+    ) -> Reading:
+        """What an answer means; `time` is what was left when it had come. It holds up nobody else."""
+        ...
+
+
+class Readers(Protocol):
+    """What reads bytes whose size and shape a server chose."""
+
+    @property
+    def documents(self) -> Documents: ...
+    @property
+    def answers(self) -> Answers: ...
+
+
 class HttpFunctions:
     """The handlers."""
 
@@ -46,13 +72,14 @@ class HttpFunctions:
         deliverer: Deliverer,
         secrets: Secrets,
         authenticator: Authenticator,
-        documents: Documents,
+        readers: Readers,
         clock: Clock,
     ) -> None:
         self._deliverer = deliverer
         self._secrets = secrets
         self._authenticator = authenticator
-        self._documents = documents
+        self._documents = readers.documents
+        self._answers = readers.answers
         self._clock = clock
         self._kept: dict[tuple[str, str], tuple[bytes, float]] = {}
 
@@ -76,13 +103,23 @@ class HttpFunctions:
         policy = _policy(wanted)
 
         async def attempt(time: Time) -> Reading:
+            began = self._clock.monotonic()
             try:
                 inbound = await self._authenticator.exchange(
                     message.tenant, policy, replace(outbound, timeout_s=time.limit_s), mask
                 )
             except TokenRefused as refused:
                 return Refused(standard_error("authentication", 401, title="No token", detail=str(refused)))
-            return http.read_response(wanted, outbound, inbound, now=self._clock.now(), mask=mask)
+            left_s = time.left_s - (self._clock.monotonic() - began)
+            return await self._answers.read(
+                message.tenant,
+                wanted=wanted,
+                outbound=outbound,
+                inbound=inbound,
+                now=self._clock.now(),
+                mask=mask,
+                time=replace(time, left_s=left_s),
+            )
 
         effect = Effect(
             "http",

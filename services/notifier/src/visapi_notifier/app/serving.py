@@ -15,8 +15,13 @@ from visapi_common.telemetry.logs import get_logger, hiding
 from visapi_common.worker.context import TaskContext
 from visapi_common.worker.faults import Postponed, TaskFault, TransientTaskFault
 from visapi_notifier.core.masking import Mask
+from visapi_notifier.core.reading import hidden_error
 
 Handler = Callable[[Any, TaskContext, Mask], Awaitable[Any]]
+
+
+class HiddenFault(TaskFault):
+    """An error in which no secret is left: what a delivery ended with, or its record holds."""
 
 
 def served(handler: Handler, own: Mask) -> Callable[[Any, TaskContext], Awaitable[Any]]:
@@ -28,7 +33,7 @@ def served(handler: Handler, own: Mask) -> Callable[[Any, TaskContext], Awaitabl
         with hiding(mask.hide):
             try:
                 return await handler(given, task, mask)
-            except Postponed:
+            except (Postponed, HiddenFault):
                 raise
             except (ProblemError, Fault) as failure:
                 raise hidden(failure, mask) from None
@@ -57,13 +62,6 @@ def hidden(failure: ProblemError | Fault, mask: Mask) -> Exception:
         case _:
             failure.args = tuple(mask.hide(str(part)) for part in failure.args)
             return failure
-
-
-def hidden_error(error: WorkflowError, mask: Mask) -> WorkflowError:
-    """An error without secrets; its type and status are ours."""
-    return msgspec.structs.replace(
-        error, title=mask.hide(error.title), detail=mask.hide(error.detail), data=mask.hide(error.data)
-    )
 
 
 def _failed(bug: Exception) -> WorkflowError:

@@ -12,8 +12,9 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.contracts.task_messages import TaskMessage
-from visapi_common.core.egress_policy import EgressRefused, MalformedRedirect, MalformedUrl
+from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
+from visapi_common.worker.outcomes import refusal_error
 from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, communication
 
 LEASE_S = 4.0
@@ -22,8 +23,6 @@ LEASE_MARGIN_S = 1.0
 """A lease not confirmed for `LEASE_S - LEASE_MARGIN_S` is treated as lost: nothing is sent under it."""
 IN_PROCESS_S = 10.0
 """In-process retries end after this (DESIGN 3.7); beyond it a workflow's `try` decides."""
-REFUSED_STATUS = 421
-"""Of what the egress guard refuses: "Misdirected Request" (RFC 9110 section 15.5.20)."""
 BACKOFF_BASE_S = 0.2
 BACKOFF_CAP_S = 4.0
 
@@ -128,20 +127,10 @@ def after_fault(fault: Fault, *, repeatable: bool, backoff_s: float) -> Ended | 
             return Again(max(advice or 0.0, backoff_s), ended)
         case UnknownFault():
             return _unclear(str(fault), repeatable=repeatable)
-        case MalformedRedirect():
-            return Ended(DeliveryState.FAILED, error=communication(502, "Malformed answer", str(fault)))
-        case MalformedUrl():
-            error = standard_error("validation", 400, title="Malformed URL", detail=str(fault))
-            return Ended(DeliveryState.FAILED, error=error)
         case EgressRefused():
-            return Ended(DeliveryState.FAILED, error=destination_refused(fault))
+            return Ended(DeliveryState.FAILED, error=refusal_error(fault))
         case _:
             return Ended(DeliveryState.FAILED, error=communication(502, "Not deliverable", str(fault)))
-
-
-def destination_refused(refused: EgressRefused) -> WorkflowError:
-    """The egress guard's refusal, with a status that no receiver's answer and no missing secret has."""
-    return standard_error("authorization", REFUSED_STATUS, title="Destination refused", detail=str(refused))
 
 
 def out_of_time(fault: Fault | None, *, repeatable: bool) -> Ended:

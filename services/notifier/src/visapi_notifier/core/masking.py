@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from html.entities import html5
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -40,6 +40,28 @@ for _name, _characters in html5.items():
 _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
+class Hidden(msgspec.Struct, frozen=True):
+    """What a mask hides: the process's `own` values, and those of its task."""
+
+    own: list[str] = []
+    values: list[str] = []
+
+
+class Found(NamedTuple):
+    """The forms that a text holds, the longest first, and the fewest characters that one needs."""
+
+    forms: Sequence[Spelling]
+    shortest: int
+
+    def none_in(self, text: str) -> bool:
+        """Whether the text is too short for any of them.
+
+        No view of an ASCII text has more characters than the text: an escape of one that is more in one
+        case is longer than those.
+        """
+        return len(text) < self.shortest and text.isascii()
+
+
 class Mask:
     """The secrets of one task. `own` are the process's own, which no task may see either."""
 
@@ -53,6 +75,12 @@ class Mask:
             self._values.update(dict.fromkeys(texts_in(value)))
         for derived in ("spellings", "short", "_reach"):
             self.__dict__.pop(derived, None)
+
+    @property
+    def hidden_values(self) -> "Hidden":
+        """What is hidden, to be hidden elsewhere: see `mask_of`."""
+        own = self._own.hidden_values if self._own else Hidden()
+        return Hidden([*own.own, *own.values], list(self._values))
 
     @property
     def used(self) -> bool:
@@ -81,7 +109,7 @@ class Mask:
         if isinstance(value, str):
             return self._hide_text(value, self._found(value))
         found = self._found(_encoder.encode(value).decode())
-        return self._walk(value, found) if found or self.short else value
+        return self._walk(value, found) if found.forms or self.short else value
 
     def cut(self, text: str, limit: int) -> str:
         """The beginning of a text, hidden before it is cut: half a secret would not be found."""
@@ -100,15 +128,19 @@ class Mask:
         """How long the longest form can stand in a text, every character of it escaped."""
         return _ESCAPED_MAX * max((len(one.source) for one in self.spellings), default=0)
 
-    def _found(self, text: str) -> list[Spelling]:
-        """The forms that the text holds, the longest first."""
+    def finds_in(self, text: str) -> bool:
+        """Whether a spelling is in the text, as far as a search tells that takes out nothing."""
+        return bool(self._found(text).forms)
+
+    def _found(self, text: str) -> Found:
         found: dict[Spelling, None] = {}
         for window in _windows(text, self._reach):
             for view in views(window):
                 found.update((one, None) for one in self.spellings if one.needle in view)
-        return sorted(found, key=lambda one: len(one.source), reverse=True)
+        forms = sorted(found, key=lambda one: len(one.source), reverse=True)
+        return Found(forms, min((len(one.needle) for one in forms), default=0))
 
-    def _walk(self, value: Any, found: list[Spelling]) -> Any:
+    def _walk(self, value: Any, found: Found) -> Any:
         if isinstance(value, str):
             return self._hide_text(value, found)
         if isinstance(value, dict):
@@ -120,35 +152,46 @@ class Mask:
             return HIDDEN if self._still(_joined(hidden), found) else hidden
         if isinstance(value, int | float) and not isinstance(value, bool):
             text = msgspec.json.encode(value).decode()
+            if not self.short and found.none_in(text):
+                return value
             return value if self._hide_text(text, found) == text else HIDDEN
         return value
 
-    def _hide_text(self, text: str, found: list[Spelling]) -> str:
-        hidden = self._without_short(text)
+    def _hide_text(self, text: str, found: Found) -> str:
+        hidden = self._without_short(text) if self.short else text
         if not self._still(hidden, found):
             return hidden
-        for one in found:
+        for one in found.forms:
             if len(one.source) <= _PRECISE_MAX:
                 hidden = _replaced(_pattern(one), hidden, self._reach)
         return HIDDEN if self._still(hidden, found) else hidden
 
-    def _still(self, text: str, found: Sequence[Spelling]) -> bool:
-        return bool(found and text) and any(
+    def _still(self, text: str, found: Found) -> bool:
+        if not (found.forms and text) or found.none_in(text):
+            return False
+        return any(
             one.needle in view
             for window in _windows(text, self._reach)
             for view in views(window)
-            for one in found
+            for one in found.forms
         )
 
     def _without_short(self, text: str) -> str:
-        if not self.short:
-            return text
         if text in self.short:
             return HIDDEN
         words = [re.escape(value) for value in self.short if len(value) >= TOKEN_MIN and value in text]
         if not words:
             return text
         return re.sub(rf"(?<![A-Za-z0-9])(?:{'|'.join(words)})(?![A-Za-z0-9])", HIDDEN, text)
+
+
+def mask_of(hidden: Hidden) -> Mask:
+    """The mask that `Mask.hidden_values` was taken from."""
+    own = Mask()
+    own.add(hidden.own)
+    mask = Mask(own)
+    mask.add(hidden.values)
+    return mask
 
 
 NOTHING = Mask()

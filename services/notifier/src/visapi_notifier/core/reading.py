@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+
 from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_notifier.core.masking import Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +20,19 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The receiver took it. `output` is the task's output."""
+    """The receiver took it. `output` is the task's output; `hidden` when no secret is left in it."""
 
     output: Any
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The receiver certainly did not act. `retry_after_s` is its own advice."""
+    """The receiver certainly did not act. `retry_after_s` is its own advice; `hidden` as in `Sent`."""
 
     error: WorkflowError
     retry_after_s: float | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +51,10 @@ def communication(status: int, title: str, detail: str, data: Any = None) -> Wor
     if data is None:
         return error
     return WorkflowError(error.type, error.status, error.title, error.detail, data=data)
+
+
+def hidden_error(error: WorkflowError, mask: Mask) -> WorkflowError:
+    """An error without secrets; its type and status are ours."""
+    return msgspec.structs.replace(
+        error, title=mask.hide(error.title), detail=mask.hide(error.detail), data=mask.hide(error.data)
+    )

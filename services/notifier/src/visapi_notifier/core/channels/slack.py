@@ -25,6 +25,9 @@ BLOCKS_MAX = 50
 TEXT_MAX = 40_000
 WORD_MAX = 80
 TIMEOUT_S = 30.0
+WORD_MAX_BYTES = 16 * 1024
+ANSWER_MAX_BYTES = 1024 * 1024
+"""Of the Web API, which repeats the message; a webhook answers one word."""
 DEFAULT_RETRY_AFTER_S = 1.0
 """Slack allows about one message per second and channel."""
 
@@ -67,14 +70,24 @@ def build_request(wanted: SlackInput, *, base_url: str, token: str | None) -> Ou
     headers = [("content-type", "application/json; charset=utf-8")]
     if wanted.webhook is not None:
         parse_url(wanted.webhook)
-        return Outbound("POST", wanted.webhook, headers, body, TIMEOUT_S, fresh_connection=True)
+        return Outbound(
+            "POST",
+            wanted.webhook,
+            headers,
+            body,
+            TIMEOUT_S,
+            fresh_connection=True,
+            body_max_bytes=WORD_MAX_BYTES,
+        )
     if token is None:
         raise ProblemError(
             "slack_not_configured", "no Slack token is configured; set VISAPI_SLACK_TOKEN or use a webhook"
         )
     headers.append(("authorization", f"Bearer {token}"))
     url = base_url.rstrip("/") + "/chat.postMessage"
-    return Outbound("POST", url, headers, body, TIMEOUT_S, fresh_connection=True)
+    return Outbound(
+        "POST", url, headers, body, TIMEOUT_S, fresh_connection=True, body_max_bytes=ANSWER_MAX_BYTES
+    )
 
 
 def read_response(wanted: SlackInput, inbound: Inbound, *, now: datetime, mask: Mask = NOTHING) -> Reading:
@@ -114,7 +127,7 @@ class _Answer(msgspec.Struct):
     ts: str | None = None
 
 
-_read = Reader(_Answer, depth_max=VALUE_DEPTH_MAX, bytes_max=16 * 1024 * 1024, nul=True)
+_read = Reader(_Answer, depth_max=VALUE_DEPTH_MAX, bytes_max=ANSWER_MAX_BYTES, nul=True)
 
 
 def _error(word: str, status: int) -> Any:
