@@ -125,7 +125,7 @@ do:
         method: get
         endpoint: '${ .url }'
         headers: {x-key: '${ $secrets.api.key }'}
-    output: {as: '${ length }'}
+      output: {as: '${ length }'}
 """
 
 

@@ -15,12 +15,12 @@ from visapi_common.core.errors import Fault, PermanentFault, ProblemError, Trans
 from visapi_common.core.outbound import Inbound
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.app.http_functions import read_input
-from visapi_notifier.app.serving import hidden, hidden_error
+from visapi_notifier.app.serving import hidden
 from visapi_notifier.core.channels import email, http, slack, webhook
 from visapi_notifier.core.mail_address import mailboxes
 from visapi_notifier.core.masking import Mask
 from visapi_notifier.core.openapi import OpenApiInput
-from visapi_notifier.core.reading import Reading, Refused, Sent, communication
+from visapi_notifier.core.reading import Reading, Refused, Sent, communication, hidden_error
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "a1" * 32
