@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -192,6 +193,46 @@ async def test_after_hostile_messages_on_each_subject_claims_are_answered_and_ru
         assert lifecycle.readiness.ready
         for kind in ("claim", "registration", "result", "heartbeat", "inbox", "trigger"):
             assert _unreadable(lifecycle, kind) > 5, kind
+
+
+async def test_a_few_of_many_unreadable_messages_are_kept_and_announced(stack: Stack):
+    async with stack.orchestrator() as lifecycle:
+        bus = await stack.bus()
+        began = asyncio.get_running_loop().time()
+
+        async def ready() -> bool:
+            return lifecycle.readiness.ready
+
+        await eventually(ready)
+        await bus.publish_acked(subjects.result(UUID(int=1)), b"\xff" + b"x" * 100_000)
+
+        async def kept() -> list[Any]:
+            return await stack.gateway.pool.fetch("select * from dead_letters where reason = 'unreadable'")
+
+        (letter,) = await eventually(kept)
+        assert (letter["tenant"], letter["service"], letter["kind"]) == ("_", "orchestrator", "message")
+        assert letter["body"] == b"\xff" + b"x" * (64 * 1024 - 1)
+        assert letter["item"] == ["visapi.engine.1.result"]
+        assert letter["detail"].startswith("visapi.engine.1.result: not UTF-8")
+
+        kinds = ("result", "heartbeat", "inbox", "trigger")
+        for number in range(100):
+            for kind in kinds:
+                bus.publish(f"visapi.engine.2.{kind}", b"\xff%d" % number)
+        await bus.flush()
+
+        async def counted() -> bool:
+            return sum(_unreadable(lifecycle, kind) for kind in kinds) == 401
+
+        await eventually(counted)
+        assert len(await kept()) <= 2 + asyncio.get_running_loop().time() - began
+
+        async def announced() -> bool:
+            names = await bus.request("$JS.API.STREAM.INFO.DLQ", b'{"subjects_filter": ">"}', 2.0)
+            found = msgspec.json.decode(names.data)["state"].get("subjects", {})
+            return "visapi.dlq.orchestrator.unreadable" in found
+
+        await eventually(announced)
 
 
 def _unreadable(lifecycle: Lifecycle, kind: str) -> float:

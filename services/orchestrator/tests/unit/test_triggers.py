@@ -59,7 +59,9 @@ class Lying:
 def queue(*deliveries: Delivered) -> tuple[Triggers, Lying]:
     source, metrics = Lying(), open_metrics()
     source.deliveries = list(deliveries)
-    return Triggers(source, Intake(secret=b"k", metrics=metrics, beat=lambda _: None), metrics), source
+    return Triggers(
+        source, Intake(secret=b"k", metrics=metrics, beat=lambda _: None, unreadable=lambda *_: None), metrics
+    ), source
 
 
 def runs(triggers: Triggers, limit: int) -> list[UUID]:

@@ -1,6 +1,7 @@
 """From deliveries to what they say: decode, verify tokens, sort out heartbeats.
 
-A message nobody can read is terminated (the ledger still has what it was about); a result or a
+A message nobody can read is terminated (the ledger still has what it was about) and perhaps kept as a dead
+letter (`app.unreadable`); a result or a
 heartbeat without its task's token is dropped (DESIGN section 6, NATS). A result whose output or error
 cannot be read, but which carries its task's token, faults that task.
 """
@@ -44,12 +45,22 @@ class Incoming(Receipt, Protocol):
 
 
 class Intake:
-    """See the module's docstring. `beat` is given each believed heartbeat."""
+    """See the module's docstring. `beat` is given each believed heartbeat, `unreadable` the subject and bytes
+    of each message that nobody can read, and why.
+    """
 
-    def __init__(self, *, secret: bytes, metrics: Metrics, beat: Callable[[TaskHeartbeat], None]) -> None:
+    def __init__(
+        self,
+        *,
+        secret: bytes,
+        metrics: Metrics,
+        beat: Callable[[TaskHeartbeat], None],
+        unreadable: Callable[[str, bytes, str], None],
+    ) -> None:
         self._secret = secret
         self._metrics = metrics
         self._beat = beat
+        self._unreadable = unreadable
         self._log = get_logger("intake")
 
     def read(self, deliveries: Iterable[Incoming]) -> list[Said]:
@@ -75,6 +86,7 @@ class Intake:
     def _terminate(self, kind: str, delivery: Incoming, unreadable: Unreadable) -> None:
         self._log.error("message_unreadable", subject=delivery.subject, detail=unreadable.reason)
         self._metrics.messages_unreadable.labels(kind).inc()
+        self._unreadable(delivery.subject, delivery.data, unreadable.reason)
         delivery.term("unreadable")
 
     def _read(self, kind: str, delivery: Incoming) -> Said | Unreadable | None:

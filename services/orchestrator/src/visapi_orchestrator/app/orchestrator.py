@@ -39,6 +39,7 @@ from visapi_orchestrator.app.schedule_clock import ScheduleClock, ScheduleRows
 from visapi_orchestrator.app.task_sweep import OpenTasks, TaskStream, TaskSweep
 from visapi_orchestrator.app.tools import Bounds, Tools
 from visapi_orchestrator.app.transitions import Transitions
+from visapi_orchestrator.app.unreadable import UnreadableMessages
 from visapi_orchestrator.app.upkeep import AgingRows, Swept, keep_tidy
 from visapi_orchestrator.app.values import ValueReader
 from visapi_orchestrator.core.said import Said
@@ -152,6 +153,9 @@ class Orchestrator:
         self._lifecycle = lifecycle
         self._clock = DatabaseClock(world.monotonic)
         self._quarantine = Quarantine(world.letters, world.bus, metrics)
+        self._unreadable = UnreadableMessages(
+            self._quarantine, world.monotonic, Isolation("unreadable", metrics)
+        )
         self._heartbeats = Heartbeats(world.tasks, metrics)
         self._claims = Claims(world.tasks, secret, metrics)
         self._registry = Registry(world.upkeep, world.streams, self._quarantine, metrics)
@@ -213,7 +217,12 @@ class Orchestrator:
         return Pump(
             results=world.results,
             triggers=world.triggers,
-            intake=Intake(secret=secret, metrics=metrics, beat=self._heartbeats.beat),
+            intake=Intake(
+                secret=secret,
+                metrics=metrics,
+                beat=self._heartbeats.beat,
+                unreadable=self._unreadable.saw,
+            ),
             transitions=transitions,
             metrics=metrics,
             batch_max=tuning.batch_max,
@@ -286,6 +295,7 @@ class Orchestrator:
             "registry": self._registry.serve,
             "claims": self._claims.run,
             "heartbeats": self._heartbeats.run,
+            "unreadable": self._unreadable.run,
             "task-sweep": self._sweep.run,
             "held-tasks": self._releases.find,
             "releases": self._releases.run,
