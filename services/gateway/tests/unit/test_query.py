@@ -1,6 +1,7 @@
 """Query strings of every operation: each text is what it says, and nothing ends the process."""
 
 import contextlib
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -53,3 +54,12 @@ def test_a_number_is_no_time() -> None:
     runs = next(struct for struct in STRUCTS if struct.__name__ == "RunsQuery")
     with pytest.raises(QueryError, match="created_after"):
         read_query(b"created_after=5", runs)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_that_has_no_form_in_utc_is_refused(text: str) -> None:
+    class Since(msgspec.Struct):
+        since: datetime | None = None
+
+    with pytest.raises(QueryError, match="'since' is wrong"):
+        read_query(f"since={text.replace('+', '%2B')}".encode(), Since)

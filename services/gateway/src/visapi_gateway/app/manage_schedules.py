@@ -1,7 +1,7 @@
 """Schedules as people see them: what comes next, what was decided, pause, run now, backfill."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Protocol
 from uuid import UUID
@@ -20,6 +20,7 @@ from visapi_gateway.core.scopes import Asker
 NEXT_SHOWN = 10
 FIRES_SHOWN = 50
 BACKFILL_MAX = 1000
+_OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 _decode = msgspec.json.Decoder(Schedule).decode
 
 
@@ -100,6 +101,8 @@ class Schedules:
             raise _bad("a schedule `after` has no times that could be filled in")
         if wanted.since.tzinfo is None or wanted.until.tzinfo is None or wanted.since > wanted.until:
             raise _bad("`from` and `to` must be times with an offset, `from` not later than `to`")
+        if wanted.since < _OLDEST:
+            raise _bad("`from` must not lie before 1970")
         if wanted.until > self._clock.now():
             raise _bad("`to` must not lie in the future")
         anchor = min(row.anchor, wanted.since - timedelta(days=1)) if spec.cron else row.anchor

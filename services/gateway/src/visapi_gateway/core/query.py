@@ -6,6 +6,7 @@ and a number is no time.
 
 import types
 import typing
+from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -51,9 +52,13 @@ def _read(name: str, values: list[str], kind: Any) -> Any:
     if len(values) > 1 and not several:
         raise QueryError(f"query parameter {name!r} stands twice; give it once")
     try:
-        return msgspec.convert(values if several else values[0], kind, strict=_bare(kind) not in _LAX)
-    except msgspec.ValidationError as wrong:
+        value = msgspec.convert(values if several else values[0], kind, strict=_bare(kind) not in _LAX)
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            # A time of the first or the last day may have no form in UTC, in which it is compared.
+            value.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError) as wrong:
         raise QueryError(f"query parameter {name!r} is wrong: {wrong}") from None
+    return value
 
 
 @cache

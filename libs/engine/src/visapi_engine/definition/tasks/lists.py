@@ -13,6 +13,11 @@ from visapi_engine.definition.program import Common, ExtendNode, Node, Template
 from visapi_engine.definition.shapes import as_list, as_object, check_keys, kind
 from visapi_engine.definition.templates import TASK_BEFORE, TOO_LARGE, expression
 
+NAME_BYTES_MAX = 256
+"""Bytes of a task's name. Every item of a run's history repeats the names above its task."""
+POINTER_BYTES_MAX = 2048
+"""Bytes of a task's pointer: with its iterations it travels in headers and as a key of messages."""
+
 
 def compile_list(
     build: Build, parent: Place, value: Any, *parts: str, bound: frozenset[str] = frozenset()
@@ -89,14 +94,25 @@ def _names(build: Build, items: list[Any], at: str) -> dict[int, tuple[str, Any]
                 join(where, name), f'a task cannot be called "{name}", which is a flow directive'
             )
         seen.add(name)
+        if _too_long(build, name, NAME_BYTES_MAX, where, "the task's name"):
+            continue
         named[index] = (name, body)
     return named
+
+
+def _too_long(build: Build, text: str, most: int, at: str, what: str) -> bool:
+    size = len(text.encode("utf-8", "replace"))
+    if size > most:
+        build.findings.error(at, f"{what} has {size} bytes, at most {most} are allowed; shorten the names")
+    return size > most
 
 
 def compile_task(build: Build, place: Place, value: Any) -> None:
     """One task: find its construct, check its properties, add its node."""
     if build.full:
         build.findings.error("", TOO_LARGE)
+        return
+    if _too_long(build, place.pointer, POINTER_BYTES_MAX, place.parent or "", "the pointer of a task here"):
         return
     body = as_object(build.findings, value, place.source, "a task")
     if body is None:
