@@ -1,10 +1,11 @@
 """A few engine processes, and always one more that is warm.
 
-A batch goes to one process. When the process is lost, the runs it had not answered go one by one
-to fresh processes, so that one bad run cannot take its neighbours along. There each expression has a
-process of its own (`guarded`), so that one which exceeds its budget is an ordinary error of its run. A run
-that ends its process a second time is abandoned: it faults. A process that hangs or is killed from outside
-is the machine's doing and counts against nobody, within reason.
+A batch goes to one process. When the process is lost, the runs it had not answered go to fresh processes:
+those of the tenant whose turn it was one by one and last of all, those of others before, each tenant's
+together. So one bad run can neither take its neighbours along nor keep those of other tenants waiting. One by
+one, each expression has a process of its own (`guarded`), so that one which exceeds its budget is an ordinary
+error of its run. A run that ends its process there as well is abandoned: it faults. A process that hangs or
+is killed from outside is the machine's doing and counts against nobody, within reason.
 
 Programs whose expressions exceeded their budget are known for a while: their runs go apart at once. What goes
 apart, and what is large, takes turns of its own, so that nothing else waits behind it.
@@ -15,6 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -46,6 +48,13 @@ OnLost = Callable[[str], None]
 
 _RESTART_DELAY_S = 0.5
 """Between two failed starts: whatever is wrong with the machine, starting faster will not mend it."""
+
+
+class _Share(NamedTuple):
+    """What goes to one process; `guarded`: each expression has a process of its own."""
+
+    works: list[Work]
+    guarded: bool = False
 
 
 class EnginePool:
@@ -93,11 +102,11 @@ class EnginePool:
         """
         strikes: Counter[UUID] = Counter()
         losses: Counter[UUID] = Counter()
-        batches = deque(self._apart(works))
-        while batches:
-            batch = batches.popleft()
+        shares = deque(_Share(batch) for batch in self._apart(works))
+        while shares:
+            batch, guarded = shares.popleft()
             unanswered = {work.run: work for work in batch}
-            guarded = any(strikes[work.run] or self._suspects.known(work.program) for work in batch)
+            guarded = guarded or any(self._suspects.known(work.program) for work in batch)
             try:
                 turns = self._turns_apart if guarded or batch[0].size > LARGE else self._turns
                 async with turns, aclosing(self._run(batch, guarded=guarded)) as answers:
@@ -112,11 +121,17 @@ class EnginePool:
                 strikes.update(list(unanswered) if lost.by_itself else [])
                 if lost.hung and max(losses.values()) >= LOSSES_MAX:
                     raise TransientFault(f"engine processes do not get to work: {lost.how}") from lost
+                left: list[Work] = []
                 for run, work in unanswered.items():
-                    if strikes[run] >= STRIKES_MAX or losses[run] >= LOSSES_MAX:
+                    if (guarded and strikes[run] >= STRIKES_MAX) or losses[run] >= LOSSES_MAX:
                         yield abandoned(work, lost.how)
                     else:
-                        batches.append([work])
+                        left.append(work)
+                # The run that ended it stands first, but for answers that were not sent yet. Runs of its
+                # tenant go guarded at once: everybody would wait until one more process is replaced.
+                suspect, *others = _by_tenant(left) or [[]]
+                shares.extend(_Share([work], bool(strikes[work.run])) for work in suspect)
+                shares.extendleft(_Share(of_one) for of_one in reversed(others))
 
     def _apart(self, works: Sequence[Work]) -> list[list[Work]]:
         """One batch of all that is usual, then what is large or suspect, each alone."""
@@ -186,6 +201,13 @@ class EnginePool:
                 self._on_lost(lost.how)
                 self._wanted.release()
                 await asyncio.sleep(_RESTART_DELAY_S)
+
+
+def _by_tenant(works: Sequence[Work]) -> list[list[Work]]:
+    found: dict[str, list[Work]] = {}
+    for work in works:
+        found.setdefault(work.tenant, []).append(work)
+    return list(found.values())
 
 
 def abandoned(work: Work, how: str) -> Answer:

@@ -8,7 +8,8 @@ before triggers, and rows that a sweep claimed with them. Triggers go in turns a
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -36,7 +37,7 @@ class Source(Protocol):
 class Advancer(Protocol):
     """`Transitions`, as far as lanes are concerned."""
 
-    async def advance(self, batch: list[Said]) -> bool: ...
+    async def advance(self, batch: list[Said], free: Callable[[Sequence[Said]], None]) -> bool: ...
 
 
 class Pump:
@@ -125,11 +126,12 @@ class Pump:
             if not batch:
                 return
             self._metrics.engine_batch_messages.observe(sum(said.messages for said in batch))
+            busy = {said.run: said for said in batch}
             try:
                 with self._metrics.transition_seconds.time():
-                    well = await self._transitions.advance(batch)
+                    well = await self._transitions.advance(batch, partial(self._free, busy))
             finally:
-                self._release(batch)
+                self._release(list(busy.values()))
             if well:
                 pause_s = _PAUSE_FIRST_S
             else:
@@ -173,6 +175,10 @@ class Pump:
             else:
                 known.absorb(one)
         return len(said)
+
+    def _free(self, busy: dict[UUID, Said], settled: Sequence[Said]) -> None:
+        """Runs of a batch are settled before the others: what comes for them need not wait."""
+        self._release([busy.pop(said.run) for said in settled if said.run in busy])
 
     def _release(self, batch: Sequence[Said]) -> None:
         freed = [self._aside.pop(said.run) for said in batch if said.run in self._aside]

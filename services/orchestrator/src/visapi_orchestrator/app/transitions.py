@@ -7,7 +7,8 @@ The order is the protocol (DESIGN sections 2 and 3):
    whether that was right. All other runs are read together, after their messages arrived:
    a state read then has seen everything that caused the messages, so what it calls stale is stale.
 2. The engine folds each run's events into one answer; its large values go to the artifact store.
-3. One transaction writes all runs whose revision has not moved. The others are folded again on what
+3. One transaction writes all runs whose revision has not moved; what takes long to fold follows in one of its
+   own (`portions`). The others are folded again on what
    the ledger says now, up to `ROUNDS` times; then they are handed back.
 4. Only then tasks are published, and only then messages are acknowledged. A lost commit answer is
    settled by reading: a revision one higher with our very state means that our commit happened.
@@ -17,6 +18,8 @@ A batch that PostgreSQL refuses, or that fails in any other way for its contents
 found whose contents they are: that run faults, or is set aside. What the operator has to mend faults no run.
 """
 
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from uuid import UUID
 
 import msgspec
@@ -31,24 +34,29 @@ from visapi_engine.machine.events import EngineFailed, Event
 from visapi_engine.process.protocol import Work
 from visapi_orchestrator.app.broken_runs import BrokenRuns
 from visapi_orchestrator.app.counting import count_steps
+from visapi_orchestrator.app.heeding import heed
+from visapi_orchestrator.app.portions import Unsettled, portions
 from visapi_orchestrator.app.receipts import acknowledge, hand_back
 from visapi_orchestrator.app.relations import Relations
 from visapi_orchestrator.app.tools import Bounds, Tools
 from visapi_orchestrator.core.events import events_of
 from visapi_orchestrator.core.facts import Facts, facts_of
-from visapi_orchestrator.core.flow import Verdict, rejection
+from visapi_orchestrator.core.flow import rejection
 from visapi_orchestrator.core.growth import overgrown
 from visapi_orchestrator.core.kinship import Kin, lineage_of
 from visapi_orchestrator.core.plan import Step, plan, silent
 from visapi_orchestrator.core.recent import RecentRuns
 from visapi_orchestrator.core.said import Said, Short
 from visapi_orchestrator.core.tasks import task_of
-from visapi_orchestrator.core.write_set import WriteSet
 
 ROUNDS = 5
 _encode = msgspec.json.Encoder().encode
 
 Batch = list[Said]
+
+
+def _nobody(_settled: Sequence[Said]) -> None:
+    """Nobody waits for these runs."""
 
 
 class Transitions:
@@ -66,10 +74,7 @@ class Transitions:
         self._clock = tools.clock
         self._metrics = tools.metrics
         self._spans = tools.spans
-        self._timer_set = tools.timer_set
-        self._emitted = tools.emitted
-        self._woken = tools.woken
-        self._told = tools.told
+        self._tools = tools
         self._broken = BrokenRuns(tools, self._end)
         self._secret = secret
         self._handle_secret = handle_secret
@@ -79,19 +84,20 @@ class Transitions:
         self._relations = Relations(tools.ledger, tools.values)
         self._log = get_logger("transitions")
 
-    async def advance(self, batch: Batch) -> bool:
-        """Advance every run of the batch; each stands in it once.
+    async def advance(self, batch: Batch, free: Callable[[Sequence[Said]], None] = _nobody) -> bool:
+        """Advance every run of the batch; each stands in it once. `free` hears of runs settled before others.
 
         Answers whether the world worked: after False the caller waits a little.
         """
-        pending = batch
+        pending, unsettled = batch, Unsettled(batch, free)
         try:
             for round_number in range(ROUNDS):
                 if not pending:
                     return True
-                pending = await self._round(pending, unread_yet=round_number == 0)
+                pending = await self._round(pending, unsettled, unread_yet=round_number == 0)
         except Exception as error:  # noqa: BLE001 (whatever a run provokes is sorted by one rule)
-            if sort_of(error) == "contents":
+            pending = unsettled.of(pending)
+            if pending and sort_of(error) == "contents":
                 return await self._apart(pending, error)
             self._broken.note(error)
             hand_back(pending)
@@ -118,23 +124,31 @@ class Transitions:
         failure = standard_error("runtime", 500, title="Not advanceable", detail=told(error))
         hand_back(await self._end_with(said, known[said.run], failure))
 
-    async def _round(self, batch: Batch, *, unread_yet: bool) -> Batch:
-        """Fold and write once; return what must be folded again."""
+    async def _round(self, batch: Batch, unsettled: Unsettled, *, unread_yet: bool) -> Batch:
+        """Fold once, and write what is folded before what takes long; return what must be folded again."""
         known = await self._facts(batch, unread_yet=unread_yet)
         absent = [said for said in batch if said.run not in known]
         if absent:
             await self._dismiss(absent)
-        steps = await self._fold([said for said in batch if said.run in known], known)
+            unsettled.settle(absent, [])
         again: Batch = []
+        folded = self._fold([said for said in batch if said.run in known], known)
+        async with aclosing(portions(folded)) as parts:
+            async for steps in parts:
+                left = await self._write_changes(steps)
+                unsettled.settle([step.said for step in steps], left)
+                again += left
+        return again
+
+    async def _write_changes(self, steps: list[Step]) -> Batch:
+        """Write the steps that change anything; return what must be folded again."""
         to_write: list[Step] = []
         for step in steps:
             if step.changes or not step.facts.trusted:
                 to_write.append(step)
             else:
                 self._settle_unchanged(step)
-        if to_write:
-            again += await self._store(to_write)
-        return again
+        return await self._store(to_write) if to_write else []
 
     async def _facts(self, batch: Batch, *, unread_yet: bool) -> dict[UUID, Facts]:
         known: dict[UUID, Facts] = {}
@@ -165,7 +179,7 @@ class Transitions:
             return {}
         revived = await self._ledger.revive(asked)
         if revived.told:
-            self._woken(revived.told)
+            self._tools.woken(revived.told)
         return (await self._ledger.load(revived.live)).facts if revived.live else {}
 
     async def _dismiss(self, absent: Batch) -> None:
@@ -176,20 +190,19 @@ class Transitions:
         self._metrics.messages_stale.labels("ended").inc(sum(said.messages for said in absent))
         acknowledge(absent)
 
-    async def _fold(self, batch: Batch, known: dict[UUID, Facts]) -> list[Step]:
+    async def _fold(self, batch: Batch, known: dict[UUID, Facts]) -> AsyncGenerator[Step, None]:
         works: dict[UUID, tuple[Said, Facts, list[Event]]] = {}
         now_ms = self._clock.now_ms()
         for said in batch:
             facts = known[said.run]
             works[facts.run] = (said, facts, await self._events(said, facts, now_ms))
         asked = [self._work(facts, events, said.short) for said, facts, events in works.values() if events]
-        steps = [silent(*work) for work in works.values() if not work[2]]
+        for work in works.values():
+            if not work[2]:
+                yield silent(*work)
         with self._metrics.advance_seconds.time():
-            steps += [
-                await self._prepare(Step(*works[answer.run], answer))
-                async for answer in self._engine.advance(asked)
-            ]
-        return steps
+            async for answer in self._engine.advance(asked):
+                yield await self._prepare(Step(*works[answer.run], answer))
 
     def _work(self, facts: Facts, events: list[Event], short: Short | None = None) -> Work:
         return Work(
@@ -256,7 +269,7 @@ class Transitions:
                 return await self._fault_run(steps[0], str(fault))
             return [*await self._write(steps[:half]), *await self._write(steps[half:])]
         self._outbox.dead_letters(written.letters, steps)
-        self._heed(rows, written.verdict)
+        heed(self._tools, rows, written.verdict)
         self._leave_out(steps, written.kin)
         again: Batch = []
         for step in steps:
@@ -279,19 +292,6 @@ class Transitions:
         done = (step for step in steps if step.facts.run in written.done)
         count_steps(self._metrics, done, history_max=self._bounds.history_max)
         return again
-
-    def _heed(self, rows: WriteSet, verdict: Verdict) -> None:
-        """Pass on what the commit means for what comes next."""
-        if rows.new_timers.fire_at_ms:
-            self._timer_set(min(rows.new_timers.fire_at_ms))
-        if verdict.alarm_ms is not None:
-            self._timer_set(verdict.alarm_ms)
-        if rows.emitted.run:
-            self._emitted()
-        if rows.history.run:
-            self._told()
-        if verdict.awake:
-            self._woken(list(verdict.awake))
 
     def _leave_out(self, steps: list[Step], kin: Kin) -> None:
         """Take note of runs that may not be started."""

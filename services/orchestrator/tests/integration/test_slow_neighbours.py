@@ -1,0 +1,25 @@
+"""Runs beside one whose expressions exceed their budget, in one batch of a real engine pool."""
+
+from kit.orchestration import Stack
+
+HOSTILE = "hostile"
+ORDINARY = "do: [{a: {set: {n: '${ .n }'}}}, {b: {call: acme.echo}}]"
+ENDLESS = "{try: [{bad: {set: {x: '${ def f: f; f }'}}}], catch: {do: [{say: {set: {x: 1}}}]}}"
+NEVER = "do: [" + ", ".join(f"{{t{n}: {ENDLESS}}}" for n in range(8)) + "]"
+
+
+async def test_what_stands_in_a_batch_with_a_hostile_run_is_committed_before_it_ends(stack: Stack):
+    await stack.gateway.deploy("never", NEVER, tenant=HOSTILE)
+    await stack.gateway.deploy("fine", ORDINARY)
+    slow = await stack.gateway.start("never", tenant=HOSTILE, announce=False)
+    fine = [await stack.gateway.start("fine", {"n": number}, announce=False) for number in range(20)]
+    await stack.gateway.pool.execute("update runs set created_at = created_at - interval '1 minute'")
+    async with stack.orchestrator():
+        worker = await stack.worker("acme.echo")
+        ended = [await stack.gateway.ended(run) for run in fine]
+        assert await stack.gateway.done(slow) is None, "the others waited for it"
+        row = await stack.gateway.ended(slow, within_s=60)
+    assert row["status"] == "completed"
+    assert {one["status"] for one in ended} == {"completed"}
+    assert max(one["ended_at"] for one in ended) < row["ended_at"]
+    assert len(worker.seen) == len(fine)
