@@ -75,6 +75,14 @@ class AttackStack:
         await self.hooks.stop()
         await self.mails.stop()
 
+    async def restart(self) -> None:
+        """Stop `visapi up` as a person would, and start it again on the same data; returns once it is ready."""
+        await asyncio.to_thread(self.process.stop)
+        await asyncio.to_thread(self.process.start)
+        for tenant in self._tenants.values():
+            tenant.url = self.ready.gateway.rstrip("/")
+            tenant.client.base_url = tenant.url
+
     @property
     def process(self) -> StackProcess:
         assert self._stack is not None

@@ -66,6 +66,38 @@ async def test_arguments_are_held_against_what_the_tenants_own_workers_announced
     assert (await gateway.deploy(source.replace("ten", "10"))).status_code == 201
 
 
+async def test_stored_functions_that_cannot_be_read_or_were_set_aside_are_passed_over(gateway: Any) -> None:
+    good = msgspec.json.encode(FunctionSpec("acme.pay", input_schema={"type": "object"}))
+    for version, spec, aside in (
+        ("1", good, False),
+        ("2", msgspec.json.encode(FunctionSpec("acme.pay", input_schema={"type": "null"})), True),
+    ):
+        await gateway.db.execute(
+            "insert into visapi.functions (owner, name, version, spec, announced_at, quarantined_at) values"
+            " ('default', 'acme.pay', $1, $2, now() + $4::int * interval '1 second', case when $3 then now() end)",
+            version,
+            spec,
+            aside,
+            int(version),
+        )
+    for name, spec in (("acme.garbled", b"\xff{"), ("acme.deep", b"[" * 100_000)):
+        await gateway.db.execute(
+            "insert into visapi.functions (owner, name, version, spec) values ('default', $1, '1', $2)",
+            name,
+            spec,
+        )
+    source = (
+        "document: {dsl: '1.0.3', namespace: demo, name: pays, version: '1.0.0'}\n"
+        "do: [{pay: {call: acme.pay, with: {amount: 10}}}]\n"
+    )
+    assert (await gateway.deploy(source)).status_code == 201
+    listed = await gateway.http.get("/v1/functions")
+    assert listed.status_code == 200
+    names = {function["name"] for function in listed.json()["items"]}
+    assert "acme.pay" in names
+    assert not names & {"acme.garbled", "acme.deep"}
+
+
 async def test_an_input_schema_that_cannot_be_compiled_is_refused_at_deployment(gateway: Any) -> None:
     answer = await gateway.deploy(gateway.strict.replace("type: object", "type: nonsense"))
     assert (answer.status_code, answer.json()["code"]) == (422, "definition_invalid")

@@ -18,6 +18,10 @@ from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import TaskMessage
 
 WORK = "do: [{work: {call: acme.work, with: {n: '${ .n }'}}}]"
+REFUSE = """
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$;
+create trigger refused before insert on flow_slots for each row when (new.tenant = 'another') execute function refuse()
+"""
 DOWN = standard_error("communication", 503, title="Down")
 
 
@@ -300,6 +304,38 @@ async def test_what_a_dead_process_left_in_line_is_found(stack: Stack):
             " 'test/limited', '', 1)"
         )
         assert (await stack.gateway.ended(trigger.run))["status"] == "completed"
+
+
+async def test_a_key_whose_runs_cannot_be_admitted_keeps_no_other_waiting(stack: Stack):
+    """A trigger of the operator refuses the slots of one tenant, which is looked at first."""
+    gate = Gate()
+    gate.open = True
+    await stack.gateway.pool.execute(REFUSE)
+    async with working(stack, gate, "{concurrency: {limit: 1}}"):
+        await stack.gateway.pool.execute("insert into tenants (id) values ('another')")
+        runs: dict[str, UUID] = {}
+        for tenant in ("another", "default"):
+            trigger = stack.gateway.trigger("limited", {"n": 1}, tenant=tenant)
+            runs[tenant] = trigger.run
+            await stack.gateway.accept(trigger)
+            await stack.gateway.pool.execute(
+                "update runs set sweep_at = 'infinity' where id = $1", trigger.run
+            )
+        for tenant, run in runs.items():
+            await stack.gateway.pool.execute(
+                "insert into flow_waiting (run, tenant, scope, key, lim, on_limit, priority)"
+                " values ($1, $2, 'test/limited', '', 1, 'queue', 5)",
+                run,
+                tenant,
+            )
+        assert (await stack.gateway.ended(runs["default"]))["status"] == "completed"
+        assert await waits(stack, runs["another"])
+        await stack.gateway.pool.execute("drop trigger refused on flow_slots")
+        await eventually(lambda: _gone(stack, runs["another"]))
+
+
+async def _gone(stack: Stack, run: UUID) -> bool:
+    return not await waits(stack, run)
 
 
 async def test_a_key_that_cannot_be_worked_out_faults_its_run_alone(stack: Stack):

@@ -15,7 +15,7 @@ from visapi_common.core.errors import Fault
 from visapi_common.core.ids import uuid7_from
 from visapi_orchestrator.adapters.retention import PostgresRetention
 from visapi_orchestrator.app.retention import Retention
-from visapi_orchestrator.core.retention import BASES, Partition, RetentionClass
+from visapi_orchestrator.core.retention import BASES, RUNS, Partition, RetentionClass
 
 STANDARD = RetentionClass("standard", 30, 1)
 NOW = datetime.now(UTC)
@@ -223,6 +223,51 @@ async def test_rows_that_stand_in_the_way_of_a_partition_stay_where_they_are(she
     await shelf.retention.keep()
     assert await shelf.known(run) == ENDED
     assert await shelf.tables(-1) == set(BASES)
+
+
+FAIL = """
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$;
+create trigger refused before delete on runs_done_d7_rest for each row execute function refuse();
+create view looked_at as select * from run_attributes_d7_{day:%Y%m%d};
+"""
+
+
+async def test_a_class_whose_rows_and_tables_cannot_go_keeps_no_other_waiting(shelf: Shelf):
+    """Rows that a trigger of the operator holds, and a table that a view of the operator needs."""
+    assert await shelf.gateway.fetchval("select make_retention_class(7)") == "d7"
+    for base in BASES:
+        await shelf.gateway.execute("select make_retention_table($1, 'd7')", base)
+    for ago in (40, 41):
+        await shelf.day(ago)
+        await shelf.day(ago, "d7")
+    await shelf.pool.execute(FAIL.format(day=(NOW - timedelta(days=41)).date()))
+    held = await shelf.run(90, ended=60, retention="d7")
+    gone = [await shelf.run(90, ended=60), await shelf.run(40, ended=40), await shelf.run(41, ended=41)]
+    gone += [await shelf.run(ago, ended=ago, retention="d7") for ago in (40, 41)]
+    with pytest.raises(Fault, match="refused"):
+        await shelf.retention.keep()
+    assert await shelf.known(held) == ENDED
+    assert [await shelf.known(run) - {"run_attributes"} for run in gone] == [set()] * 5
+    for ago in (40, 41):
+        assert await shelf.tables(ago) == set()
+    assert await shelf.tables(40, "d7") == set()
+    assert await shelf.tables(41, "d7") == {"run_attributes"}
+    assert await shelf.tables(0, "d7") == await shelf.tables(0) == set(BASES)
+
+
+async def test_a_table_that_cannot_be_made_keeps_no_other_from_being_made(shelf: Shelf):
+    """A partition of the operator holds half of a day to come."""
+    day = NOW.date() + timedelta(days=7)
+    first = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+    ids = [UUID(int=ms << 80) for ms in (first, first + 12 * 3_600_000)]
+    await shelf.pool.execute(
+        f"drop table if exists {RUNS}_standard_{day:%Y%m%d};"
+        f" create table half partition of {RUNS}_standard for values from ('{ids[0]}') to ('{ids[1]}')"
+    )
+    with pytest.raises(Fault):
+        await shelf.retention.keep()
+    assert await shelf.tables(-7) >= {"history", "run_attributes"}
+    assert await shelf.tables(-6) == set(BASES)
 
 
 @pytest.mark.parametrize(

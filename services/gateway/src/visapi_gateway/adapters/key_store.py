@@ -10,6 +10,7 @@ import msgspec
 
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.keys import KeyView
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core import api_keys
@@ -20,7 +21,7 @@ from visapi_gateway.core.audit import AuditEntry
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/keys.sql")
 
-_spec = msgspec.json.Decoder(FunctionSpec).decode
+_read_spec = Reader(FunctionSpec)
 
 
 class PgKeyStore:
@@ -65,10 +66,13 @@ class PgKeyStore:
         return fresh is not None
 
     async def functions(self, tenant: str) -> Sequence[FunctionSpec]:
-        """What workers announced to this tenant, the built-in ones included."""
+        """What workers announced to this tenant, the built-in ones included. A row that cannot be read is
+        passed over; the orchestrator sets such a row aside.
+        """
         with pg_faults():
             rows = await self._pool.fetch(_SQL["list_functions"], tenant)
-        return [_spec(row["spec"]) for row in rows]
+        specs = (_read_spec(row["spec"]) for row in rows)
+        return [spec for spec in specs if not isinstance(spec, Unreadable)]
 
     async def ping(self) -> None:
         """Raises `TransientFault` when PostgreSQL does not answer."""

@@ -1,6 +1,6 @@
 """Flow control in PostgreSQL, within the caller's transaction (`sql/flow.sql`)."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
@@ -10,13 +10,12 @@ import msgspec
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
-from visapi_orchestrator.core.flow import Ask, Leave, Verdict, lock_of
+from visapi_orchestrator.core.flow import Ask, Key, Leave, Verdict, lock_of
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/flow.sql")
 _CANCEL = msgspec.json.encode(
     InboxBody(actor="concurrency", reason="a newer run of the same key took its place")
 )
-_Key = tuple[str, str, str]
 _FIRST, _FIRST_KEY = UUID(int=0), ("", "", "")
 _LOOK = 1000
 """Rows, or keys, that one look of the sweep goes through."""
@@ -97,7 +96,7 @@ async def _turn(connection: Connection, ask: Ask) -> datetime | None:
     )
 
 
-async def _fill(connection: Connection, keys: set[_Key]) -> frozenset[UUID]:
+async def _fill(connection: Connection, keys: set[Key]) -> frozenset[UUID]:
     ordered = sorted(keys)
     columns = [[key[part] for key in ordered] for part in range(3)]
     return frozenset(row["run"] for row in await connection.fetch(_SQL["fill"], *columns))
@@ -111,7 +110,7 @@ class PostgresFlow:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._slot = self._waiting = _FIRST
-        self._key: _Key = _FIRST_KEY
+        self._key: Key = _FIRST_KEY
 
     async def tidy(self) -> None:
         with pg_faults():
@@ -119,20 +118,20 @@ class PostgresFlow:
             self._waiting = await self._pool.fetchval(_SQL["tidy_waiting"], self._waiting, _LOOK) or _FIRST
             await self._pool.execute(_SQL["tidy_turns"], _TURNS)
 
-    async def admit_waiting(self) -> list[UUID]:
-        """Admit who could have been admitted; who may begin now."""
+    async def keys_with_room(self) -> Sequence[Key]:
+        """The next keys, and of these the ones under which somebody could be admitted."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["keys_with_waiting"], *self._key, _LOOK)
+        self._key = _key_of(rows[-1]) if len(rows) == _LOOK else _FIRST_KEY
+        return [_key_of(row) for row in rows if row["free"]]
+
+    async def admit_waiting(self, keys: Sequence[Key]) -> list[UUID]:
+        """Admit who can be admitted under these keys, all or nothing; who may begin now."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
-                rows = await connection.fetch(_SQL["keys_with_waiting"], *self._key, _LOOK)
-                last: _Key = _key_of(rows[-1]) if len(rows) == _LOOK else _FIRST_KEY
-                keys = {_key_of(row) for row in rows if row["free"]}
-                woken: list[UUID] = []
-                if keys:
-                    await connection.execute(_SQL["lock"], [lock_of(*key) for key in keys])
-                    woken = list(await _fill(connection, keys))
-        self._key = last
-        return woken
+                await connection.execute(_SQL["lock"], [lock_of(*key) for key in keys])
+                return list(await _fill(connection, set(keys)))
 
 
-def _key_of(row: Row) -> _Key:
+def _key_of(row: Row) -> Key:
     return row["tenant"], row["scope"], row["key"]

@@ -1,7 +1,8 @@
 """Keeps partitions of ended runs ahead of time, and lets go of what was kept long enough."""
 
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +18,9 @@ from visapi_orchestrator.core.retention import (
     unpartitioned,
     wanted,
 )
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 DAYS_AHEAD: Final = 7
 LIMIT: Final = 1000
@@ -39,30 +43,37 @@ class Retention:
         self._default_days = default_days
         self._needed: dict[Partition, date] = {}
         """Partitions in which a run was needed, with the day on which they were looked through."""
+        self._failed: Fault | None = None
         self._log = get_logger("retention")
 
     async def keep(self) -> bool:
         """Make what is missing, drop what is spent; whether there is more to do at once.
 
-        Raises the fault of the database when a partition cannot be made, after everything else was done. What
-        cannot be dropped now, as
-        somebody reads it, is dropped in a later round.
+        Raises the last fault of the database when something failed, after everything else was done. What
+        cannot be dropped now, as somebody reads it, is dropped in a later round.
         """
+        self._failed = None
         await self._rows.keep_by_default(self._default_days)
         kept = await self._rows.kept()
-        made: list[bool] = []
-        failed: Fault | None = None
-        for one in wanted(kept, DAYS_AHEAD):
-            try:
-                made.append(await self._make(one))
-            except Fault as fault:
-                failed = fault
+        made = [
+            await self._tried(self._make, one, otherwise=False, what=f"make {one.base} of {one.retention}")
+            for one in wanted(kept, DAYS_AHEAD)
+        ]
         if any(made):
             self._log.info("partitions_made", count=sum(made))
         more = await self._let_go(kept)
-        if failed is not None:
-            raise failed
+        if self._failed is not None:
+            raise self._failed
         return more
+
+    async def _tried(self, work: Callable[[T], Awaitable[R]], item: T, *, otherwise: R, what: str) -> R:
+        """One table or class that fails keeps no other waiting."""
+        try:
+            return await work(item)
+        except Fault as fault:
+            self._failed = fault
+            self._log.warning("retention_failed", what=what, detail=str(fault))
+            return otherwise
 
     async def _make(self, new: Partition) -> bool:
         """Where rows stand in the way, as nobody made it in time, it begins a day or more later."""
@@ -95,7 +106,14 @@ class Retention:
                 self._needed[partition] = kept.today
                 old.append(_rows_of(kind, partition))
         self._needed = {one: day for one, day in self._needed.items() if day == kept.today}
-        return any([await self._rows.forget(rows, LIMIT) == LIMIT for rows in old])
+        forgotten = [
+            await self._tried(self._forget, rows, otherwise=0, what=f"forget runs of {rows.retention}")
+            for rows in old
+        ]
+        return LIMIT in forgotten
+
+    async def _forget(self, rows: Rows) -> int:
+        return await self._rows.forget(rows, LIMIT)
 
 
 def _rows_of(kind: RetentionClass, partition: Partition) -> Rows:

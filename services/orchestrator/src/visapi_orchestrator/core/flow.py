@@ -10,6 +10,9 @@ from visapi_engine.machine.state import Admission
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.core.facts import Facts
 
+Key = tuple[str, str, str]
+"""A tenant, one of its scopes, and a key in the scope: runs of the same key share its slots."""
+
 
 class Ask(msgspec.Struct, frozen=True):
     """A run that wants to begin; `heir` says that it has a parent, whose slot may be its own."""
