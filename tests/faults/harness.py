@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -17,6 +18,7 @@ import psutil
 
 from faults.checker import EffectSeen
 from faults.receivers import SlowSmtpSink, SlowWebhookReceiver
+from kit.poison import orchestrators_url
 from kit.stack import StackProcess
 from visapi.stack.ports import any_free
 from visapi.stack.processes import wait_for
@@ -35,6 +37,10 @@ class FaultStack:
         self.faults: list[float] = []
         """When each fault struck, in Unix seconds."""
         self.hook_url = ""
+        self.letters = Counter[str]()
+        """Dead letters that the poison planted so far is to leave, by reason."""
+        self.ledger_url = ""
+        """The database as the orchestrator reaches it; poison is planted there."""
         self._stack: StackProcess | None = None
 
     async def start(self) -> None:
@@ -44,6 +50,7 @@ class FaultStack:
         environment = {**os.environ, "VISAPI_SMTP_URL": smtp_url, "VISAPI_EGRESS_ALLOW": "127.0.0.0/8"}
         self._stack = StackProcess(environment)
         self._stack.start()
+        self.ledger_url = orchestrators_url(self._serving("orchestrator"))
 
     async def stop(self) -> None:
         if self._stack is not None:

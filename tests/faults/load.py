@@ -11,6 +11,7 @@ import httpx
 
 from faults.checker import ENDED, Observation, RunSeen
 from faults.harness import FaultStack, advice_s, workflow
+from faults.poisoned import Poisoned
 
 Fault = Callable[[], None]
 _PAGE = 200
@@ -31,6 +32,7 @@ class Load:
             trust_env=False,
         )
         self._target = ""
+        self._poisoned = Poisoned(stack, self._client)
         self.accepted: set[str] = set()
         self.cancelled: set[str] = set()
         self.answers: Counter[int] = Counter()
@@ -45,6 +47,7 @@ class Load:
         assert answer.status_code in (200, 201), answer.text
         at = answer.json()
         self._target = f"/v1/workflows/{at['namespace']}/{at['name']}/runs"
+        await self._poisoned.prepare(self._name)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -54,7 +57,8 @@ class Load:
         self, count: int, *, seconds: float, at: Mapping[int, Fault], cancel_every: int = 0
     ) -> None:
         """Start `count` runs evenly over `seconds`. `at` maps a number of starts to a fault; every
-        `cancel_every`-th run is asked to cancel as soon as it is accepted.
+        `cancel_every`-th run is asked to cancel as soon as it is accepted. Right after the first fault poison
+        is planted, of every kind.
         """
         began = time.monotonic()
         async with asyncio.timeout(240), asyncio.TaskGroup() as group:
@@ -62,6 +66,8 @@ class Load:
                 await asyncio.sleep(max(0.0, began + number * seconds / count - time.monotonic()))
                 if number in at:
                     group.create_task(asyncio.to_thread(at[number]))
+                if number == min(at) + 1:
+                    group.create_task(self._poisoned.plant())
                 cancel = cancel_every > 0 and number % cancel_every == 0
                 group.create_task(self._one(number, cancel=cancel))
 
@@ -110,6 +116,7 @@ class Load:
                 if view["status"] in ENDED or run in held:
                     open_runs.discard(run)
             await asyncio.sleep(0.3)
+        await self._poisoned.quarantined()
 
     async def observe(self) -> Observation:
         """Everything an outsider can know now."""

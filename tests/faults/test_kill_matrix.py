@@ -1,7 +1,8 @@
 """`kill -9` of each process during running workflows: accepted = completed, and nothing twice.
 
 One stack takes all the faults, one after the other, each under a load of its own. The short form (in
-`make test`) has a small load; `make faults` sets `VISAPI_TEST_FAULT_RUNS=200`.
+`make test`) has a small load; `make faults` sets `VISAPI_TEST_FAULT_RUNS=200`. Amid the faults of each load, poison
+of every kind is planted (`kit.poison`): it stands in dead letters afterwards, and costs none of the runs anything.
 """
 
 import json

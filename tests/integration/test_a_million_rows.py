@@ -5,61 +5,35 @@ service. A page is 8 KiB; a table here has 10,000 to 40,000 of them, so a statem
 fails by far.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
-from typing import Any
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import msgspec
 import pytest
-import pytest_asyncio
 
-from kit.servers import Database, PostgresServer
+from kit.big_tables import (
+    DONE,
+    ID,
+    NONE,
+    PAGES_MAX,
+    PARENT,
+    ROOT,
+    ROWS,
+    RUNS,
+    SCHEDULE,
+    Big,
+    bounded,
+    explained,
+    pages,
+    whole_tables,
+)
 from visapi_common.adapters.queries import load_queries
 from visapi_gateway.adapters import run_filters, run_store
-from visapi_gateway.core.run_filters import RunFilter
+from visapi_gateway.core.run_filters import AttributeFilter, RunFilter
 from visapi_gateway.gateway import SESSION as GATEWAY
-from visapi_orchestrator.adapters.ledger import SESSION as ORCHESTRATOR
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-ROWS = 1_000_000
-ROOT = UUID("01900000-0000-7000-8000-00000000beef")
-PARENT = UUID("01900000-0000-7000-8000-00000000feed")
-NONE = UUID(int=0)
-PAGES_MAX = 1500
-"""Far below any of the tables; most statements touch some dozens."""
-
-# Ids as `first_id_of`, one in 600 ms: a week of runs, in as many partitions.
-_ID = (
-    "(lpad(to_hex((extract(epoch from date_trunc('day', now())) * 1000)::bigint + n * 600), 12, '0')"
-    " || '70008000' || lpad(to_hex(n), 12, '0'))::uuid"
-)
-_COMMON = (
-    "case when n % 10 = 0 then 'other' else 'default' end, 'sales',"
-    " case when n % 100000 = 7 then 'rare' else 'w' || n % 50 end,"
-    " case when n % 7 = 0 then '2.0.0' else '1.0.0' end, '\\x00'::bytea"
-)
-RUNS = f"""
-insert into runs (id, tenant, namespace, name, version, program, status, partition, input, started_by, root, depth,
-    parent)
-select {_ID}, {_COMMON},
-    case when n % 200 = 1 then 'pending' when n % 10007 = 1 then 'suspended' when n % 3 = 0 then 'waiting'
-        else 'running' end,
-    0, '{{"inline":null}}', 'test', case when n <= 10000 then '{ROOT}'::uuid end, 0,
-    case when n % 50000 = 3 then '{PARENT}'::uuid end
-from generate_series(1, {ROWS}) as n
-"""
-DONE = f"""
-insert into runs_done (id, tenant, namespace, name, version, program, status, revision, seq, priority, retention,
-    input, started_by, created_at, ended_at, parent)
-select {_ID}, {_COMMON},
-    case when n % 5000 = 1 then 'faulted' when n % 5001 = 1 then 'cancelled' else 'completed' end,
-    1, 1, 5, 'standard', '{{"inline":null}}', 'test', now(), now(),
-    case when n % 50000 = 3 then '{PARENT}'::uuid end
-from generate_series(1, {ROWS}) as n
-"""
 DELIVERIES = f"""
 insert into deliveries (effect_key, tenant, run, path, function, state, created_at, updated_at)
 select md5(n::text), 'default', gen_random_uuid(), '/do/0/a', 'notify.email',
@@ -100,64 +74,21 @@ from generate_series(1, {ROWS}) as n
 """
 
 
-class Big:
-    """A database, and tables of it that are filled when first asked for."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self._full: set[str] = set()
-
-    async def fill(self, statement: str, *tables: str) -> None:
-        if statement in self._full:
-            return
-        connection = await asyncpg.connect(self.database.superuser)
-        try:
-            await connection.execute("set search_path to visapi; set synchronous_commit to off")
-            await connection.execute(statement, timeout=240)
-            for table in tables:
-                await connection.execute(f"vacuum analyze {table}", timeout=60)
-        finally:
-            await connection.close()
-        self._full.add(statement)
-
-
-@pytest.fixture(scope="module")
-def database(postgres_server: PostgresServer) -> Iterator[Database]:
-    made = postgres_server.create()
-    yield made
-    postgres_server.drop(made)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def big(database: Database) -> AsyncIterator[Big]:
-    yield Big(database)
-
-
-def pages(plan: dict[str, Any]) -> int:
-    """Pages that the statement touched, whether they were in memory or not."""
-    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-
-
-async def explained(
-    url: str, session: dict[str, str], query: str, *arguments: object, before: str = ""
-) -> dict[str, Any]:
-    """The plan of a statement as it was carried out; nothing of it stays."""
-    connection = await asyncpg.connect(
-        url, server_settings={**session, "search_path": "visapi", "jit": "off"}
-    )
-    try:
-        transaction = connection.transaction()
-        await transaction.start()
-        if before:
-            await connection.execute(before)
-        found = await connection.fetchval(
-            "explain (analyze, buffers, format json) " + query, *arguments, timeout=60
-        )
-        await transaction.rollback()
-    finally:
-        await connection.close()
-    return msgspec.json.decode(found)[0]["Plan"]
-
+SCHEDULES = f"""
+insert into schedules (id, tenant, namespace, name, version, program, spec)
+values ('{SCHEDULE}', 'default', 'sales', 'rare', '1.0.0', '\\x00', '{{}}')
+"""
+# Of each run one: a value of few, one of half of them, or a number.
+ATTRIBUTES = f"""
+insert into run_attributes (retention, run, tenant, name, value, folded, number)
+select 'standard', {ID}, case when n % 10 = 0 then 'other' else 'default' end, name, value, lower(value), number
+from generate_series(1, {ROWS}) as n, lateral (
+    select case n % 4 when 0 then 'customer' when 1 then 'amount' else 'kind' end as name,
+        case n % 4 when 0 then 'C' || n % 100000 when 1 then (n % 5000)::text else 'common' end as value,
+        case when n % 4 = 1 then n % 5000 end as number
+) as a
+"""
+DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 LISTS = {
     "all": RunFilter(),
@@ -179,6 +110,27 @@ LISTS = {
     "faulted or cancelled": RunFilter(statuses=("faulted", "cancelled")),
     "parent": RunFilter(parent=PARENT),
     "top": RunFilter(top=True),
+    "schedule": RunFilter(schedule=("sales", "rare")),
+    "schedule of nobody": RunFilter(schedule=("sales", "none")),
+    "since": RunFilter(created_after=DAY + timedelta(days=3)),
+    "before": RunFilter(created_before=DAY + timedelta(days=3)),
+    "before any": RunFilter(created_before=DAY - timedelta(days=3)),
+    "a minute": RunFilter(
+        created_after=DAY + timedelta(days=3), created_before=DAY + timedelta(days=3, minutes=1)
+    ),
+    "attribute of few": RunFilter(attributes=(AttributeFilter("customer", ":", "C8"),)),
+    "attribute of half": RunFilter(attributes=(AttributeFilter("kind", ":", "common"),)),
+    "attribute of none": RunFilter(attributes=(AttributeFilter("kind", ":", "none"),)),
+    "number above": RunFilter(attributes=(AttributeFilter("amount", ">", 4990.0),)),
+    "number of nearly all": RunFilter(attributes=(AttributeFilter("amount", ">=", 5.0),)),
+    "number below": RunFilter(attributes=(AttributeFilter("amount", "<", 5.0),)),
+    "two attributes": RunFilter(
+        attributes=(AttributeFilter("kind", ":", "common"), AttributeFilter("customer", ":", "C8"))
+    ),
+    "text": RunFilter(text="c4000"),
+    "text of half": RunFilter(text="Common"),
+    "text of none": RunFilter(text="nothing of the kind"),
+    "text that begins an id": RunFilter(text=str(PARENT)[:8]),
 }
 
 
@@ -186,11 +138,15 @@ LISTS = {
 async def test_a_page_of_runs_is_read_from_an_index(big: Big, name: str):
     await big.fill(RUNS, "runs")
     await big.fill(DONE, "runs_done")
+    await big.fill(SCHEDULES, "schedules")
+    await big.fill(ATTRIBUTES, "run_attributes")
     narrowed = run_filters.narrow(run_filters.Narrowing("default", 51), LISTS[name], [])
     query = run_filters.complete(run_store.LIST_RUNS, narrowed, LISTS[name])
     before = f"select set_config('visapi.tenants', 'default', true); {run_filters.PLAN_ANEW}"
     plan = await explained(big.database.gateway, GATEWAY, query, *narrowed.arguments, before=before)
-    assert pages(plan) < PAGES_MAX, msgspec.json.format(msgspec.json.encode(plan)).decode()
+    told = msgspec.json.format(msgspec.json.encode(plan)).decode()
+    assert pages(plan) < PAGES_MAX, told
+    assert not whole_tables(plan), told
 
 
 SWEEPS = load_queries("visapi_orchestrator.adapters", "sql/upkeep.sql")
@@ -198,11 +154,6 @@ FLOWS = load_queries("visapi_orchestrator.adapters", "sql/flow.sql")
 FAMILY = load_queries("visapi_orchestrator.adapters", "sql/families.sql")
 IN = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
 SENT = load_queries("visapi_notifier.adapters", "sql/deliveries.sql")
-
-
-async def bounded(big: Big, query: str, *arguments: object, most: int = PAGES_MAX, url: str = "") -> None:
-    plan = await explained(url or big.database.orchestrator, ORCHESTRATOR, query, *arguments)
-    assert pages(plan) < most, msgspec.json.format(msgspec.json.encode(plan)).decode()
 
 
 async def test_old_deliveries_are_found_by_their_age(big: Big):

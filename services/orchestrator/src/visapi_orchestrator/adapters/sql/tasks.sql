@@ -1,12 +1,32 @@
 -- Open tasks that may have been lost on the way, heartbeats, claims.
 
 -- name: overdue_functions
--- Which functions have tasks that are overdue for a look. A task with a recent heartbeat is at work.
-select t.tenant, t.function
-from tasks t
-where t.sweep_at <= now() and t.state in ('queued', 'started') and t.sent_at is not null
-    and (t.heartbeat_at is null or t.heartbeat_at < now() - interval '10 seconds')
-group by t.tenant, t.function
+-- Which functions have tasks that are overdue for a look, from one tenant and function to the next in
+-- tasks_overdue. A task with a recent heartbeat is at work.
+with recursive sent as (
+    (
+        select tenant, function from tasks
+        where sent_at is not null and state in ('queued', 'started')
+        order by tenant, function limit 1
+    )
+    union all
+    select n.tenant, n.function
+    from sent s
+    cross join lateral (
+        select t.tenant, t.function from tasks t
+        where t.sent_at is not null and t.state in ('queued', 'started')
+            and (t.tenant, t.function) > (s.tenant, s.function)
+        order by t.tenant, t.function limit 1
+    ) as n
+)
+select s.tenant, s.function
+from sent s
+where exists (
+    select from tasks t
+    where t.tenant = s.tenant and t.function = s.function and t.sweep_at <= now()
+        and t.sent_at is not null and t.state in ('queued', 'started')
+        and (t.heartbeat_at is null or t.heartbeat_at < now() - interval '10 seconds')
+)
 limit 1000
 
 -- name: claim_tasks

@@ -1,0 +1,118 @@
+"""Tables of a million rows, and the plans of statements on them as they were carried out."""
+
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from kit.servers import Database
+from visapi_orchestrator.adapters.ledger import SESSION as ORCHESTRATOR
+
+ROWS = 1_000_000
+ROOT = UUID("01900000-0000-7000-8000-00000000beef")
+PARENT = UUID("01900000-0000-7000-8000-00000000feed")
+SCHEDULE = UUID("01900000-0000-7000-8000-00000000cafe")
+NONE = UUID(int=0)
+PAGES_MAX = 1500
+"""Far below any of the tables; most statements touch some dozens."""
+
+# Ids as `first_id_of`, one in 600 ms: a week of runs, in as many partitions.
+ID = (
+    "(lpad(to_hex((extract(epoch from date_trunc('day', now())) * 1000)::bigint + n * 600), 12, '0')"
+    " || '70008000' || lpad(to_hex(n), 12, '0'))::uuid"
+)
+_COMMON = (
+    "case when n % 10 = 0 then 'other' else 'default' end, 'sales',"
+    " case when n % 100000 = 7 then 'rare' else 'w' || n % 50 end,"
+    " case when n % 7 = 0 then '2.0.0' else '1.0.0' end, '\\x00'::bytea"
+)
+RUNS = f"""
+insert into runs (id, tenant, namespace, name, version, program, status, partition, input, started_by, root, depth,
+    parent, schedule)
+select {ID}, {_COMMON},
+    case when n % 200 = 1 then 'pending' when n % 10007 = 1 then 'suspended' when n % 3 = 0 then 'waiting'
+        else 'running' end,
+    0, '{{"inline":null}}', 'test', case when n <= 10000 then '{ROOT}'::uuid end, 0,
+    case when n % 50000 = 3 then '{PARENT}'::uuid end, case when n % 50000 = 9 then '{SCHEDULE}'::uuid end
+from generate_series(1, {ROWS}) as n
+"""
+DONE = f"""
+insert into runs_done (id, tenant, namespace, name, version, program, status, revision, seq, priority, retention,
+    input, started_by, created_at, ended_at, parent, schedule)
+select {ID}, {_COMMON},
+    case when n % 5000 = 1 then 'faulted' when n % 5001 = 1 then 'cancelled' else 'completed' end,
+    1, 1, 5, 'standard', '{{"inline":null}}', 'test', now(), now(),
+    case when n % 50000 = 3 then '{PARENT}'::uuid end, case when n % 50000 = 9 then '{SCHEDULE}'::uuid end
+from generate_series(1, {ROWS}) as n
+"""
+
+
+_FEW = 1000
+
+
+class Big:
+    """A database, and tables of it that are filled when first asked for."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._full: set[str] = set()
+
+    async def fill(self, statement: str, *tables: str) -> None:
+        if statement in self._full:
+            return
+        connection = await asyncpg.connect(self.database.superuser)
+        try:
+            await connection.execute("set search_path to visapi; set synchronous_commit to off")
+            await connection.execute(statement, timeout=240)
+            for table in tables:
+                await connection.execute(f"vacuum analyze {table}", timeout=60)
+        finally:
+            await connection.close()
+        self._full.add(statement)
+
+
+def pages(plan: dict[str, Any]) -> int:
+    """Pages that the statement touched, whether they were in memory or not."""
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+async def explained(
+    url: str, session: dict[str, str], query: str, *arguments: object, before: str = ""
+) -> dict[str, Any]:
+    """The plan of a statement as it was carried out; nothing of it stays."""
+    connection = await asyncpg.connect(
+        url, server_settings={**session, "search_path": "visapi", "jit": "off"}
+    )
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        if before:
+            await connection.execute(before)
+        found = await connection.fetchval(
+            "explain (analyze, buffers, format json) " + query, *arguments, timeout=60
+        )
+        await transaction.rollback()
+    finally:
+        await connection.close()
+    return msgspec.json.decode(found)[0]["Plan"]
+
+
+async def bounded(
+    big: Big, query: str, *arguments: object, most: int = PAGES_MAX, url: str = "", before: str = ""
+) -> None:
+    """Fail when the statement touches more pages than `most`, or reads a table of the ledger to its end."""
+    where = url or big.database.orchestrator
+    plan = await explained(where, ORCHESTRATOR, query, *arguments, before=before)
+    told = msgspec.json.format(msgspec.json.encode(plan)).decode()
+    assert pages(plan) < most, told
+    assert not whole_tables(plan), told
+
+
+def whole_tables(plan: dict[str, Any]) -> set[str]:
+    """Tables of which the plan read more than a thousand rows without an index."""
+    found = {name for below in plan.get("Plans", ()) for name in whole_tables(below)}
+    rows = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    if plan["Node Type"] == "Seq Scan" and rows > _FEW:
+        found.add(plan["Relation Name"])
+    return found
