@@ -16,7 +16,7 @@ import pytest_asyncio
 from attacks.bystander import Bystander
 from attacks.harness import AttackStack, Tenant
 from kit.mini_worker import eventually
-from kit.poison import FUNCTIONS, LISTENER, Poison, connection, letters_of, letters_soon, orchestrators_url
+from kit.poison import FUNCTIONS, Poison, connection, letters_of, letters_soon, orchestrators_url
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import Registered
@@ -75,19 +75,20 @@ async def _letters(stack: AttackStack, wanted: Counter[str]) -> None:
 async def test_stored_poison_of_every_kind_at_once_costs_itself_only(
     stack: AttackStack, bystander: Bystander, attacker: Tenant
 ) -> None:
-    listening = (await attacker.start(await attacker.deploy(LISTENER))).json()["id"]
+    before = stack.restarts()
     async with bystander.at_work("set", "hook", attack="stored poison of every kind", p99_ms=_WAITS_MS):
         poison = _poison(stack, attacker)
-        await poison.plant(await poison.prepare("first"))
+        prepared = await poison.prepare("first")
+        await poison.plant(prepared)
         await _letters(stack, letters_soon())
     event = {"specversion": "1.0", "id": "good", "source": "/shop", "type": "paid", "data": 7}
     posted = await attacker.client.post(
         "/v1/events", json=event, headers={"Content-Type": "application/cloudevents+json"}
     )
     assert posted.status_code == 202, posted.text
-    await _ended(attacker, listening, "completed")
+    await _ended(attacker, str(prepared.listening), "completed")
     await _serves(attacker, "first")
-    _nothing_restarted(stack)
+    _nothing_restarted(stack, before)
 
 
 async def test_hostile_registrations_and_events_cost_themselves_only(
@@ -104,6 +105,7 @@ async def test_hostile_registrations_and_events_cost_themselves_only(
         "pdf.render",
         "acme..x",
     )
+    before = stack.restarts()
     async with bystander.at_work("set", "hook", attack="hostile registrations and events", p99_ms=_WAITS_MS):
         for name in names:
             for tenant in ("default", "", "_", "bystander", "nobody"):
@@ -113,7 +115,7 @@ async def test_hostile_registrations_and_events_cost_themselves_only(
         for number in range(_BAD_EVENTS):
             await bus.publish_acked(subjects.event("default", "acme.bad"), _hostile_event(number))
         await _letters(stack, Counter({"bad-event": _BAD_EVENTS}))
-    _nothing_restarted(stack)
+    _nothing_restarted(stack, before)
 
 
 def _hostile_event(number: int) -> bytes:
@@ -145,21 +147,25 @@ async def test_a_stack_full_of_poison_starts_again_and_serves(
     finally:
         os.kill(orchestrator, signal.SIGKILL)
     await stack.restart()
+    restarts = stack.restarts()
     wanted = before + letters_soon()
     await _letters(stack, wanted)
     await _letters(stack, Counter({"bad-function": FUNCTIONS * len(await _plantings(stack))}))
     async with bystander.at_work("set", "hook", attack="a start on poisoned data", p99_ms=_WAITS_MS):
         await _serves(attacker, "second")
-    _nothing_restarted(stack)
+    _nothing_restarted(stack, restarts)
     await stack.restart()
     async with bystander.at_work("set", "hook", attack="a second start on the same data", p99_ms=_WAITS_MS):
         await _serves(attacker, "third")
     assert await letters_of(orchestrators_url(stack.pid("orchestrator")), _REASONS) == wanted
 
 
-def _nothing_restarted(stack: AttackStack) -> None:
-    again = [name for name, count in stack.restarts().items() if count]
-    assert not again, {name: stack.log(name)[-3000:] for name in again}
+def _nothing_restarted(stack: AttackStack, before: dict[str, int]) -> None:
+    now = stack.restarts()
+    again = [name for name, count in now.items() if count != before.get(name, 0)]
+    for name in again:
+        print(stack.log(name)[-5000:])
+    assert not again, f"started again: {again}"
 
 
 async def _plantings(stack: AttackStack) -> list[str]:

@@ -55,12 +55,13 @@ _PUT_FUNCTION = (
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """What is poisoned later: schedules, a run with a timer, and one that is told something unheard of."""
+    """What is poisoned later: schedules, a run with a timer, one that is told something unheard of, a listener."""
 
     mark: str
     schedules: list[str]
     late: UUID
     told: UUID
+    listening: UUID
 
 
 FUNCTIONS = 3
@@ -94,10 +95,14 @@ class Poison:
         ]
         nap = await self._deploy(NAP)
         late, told = await self._started(nap), await self._started(nap)
-        waiting = "select count(*) = 2 from visapi.timers where run = any($1)"
+        listening = await self._started(await self._deploy(LISTENER))
+        waiting = (
+            "select (select count(*) = 2 from visapi.timers where run = any($1))"
+            " and exists (select from visapi.subscriptions where run = $2)"
+        )
         async with connection(self._url) as database:
-            await eventually(lambda: database.fetchval(waiting, [late, told]))
-        return Prepared(mark, schedules, late, told)
+            await eventually(lambda: database.fetchval(waiting, [late, told], listening), within_s=60)
+        return Prepared(mark, schedules, late, told, listening)
 
     async def plant(self, prepared: Prepared, *, emits: int = EMITS) -> None:
         """Every kind at once, in one transaction; may be repeated when nobody knows whether it was done."""
@@ -111,14 +116,26 @@ class Poison:
                 await database.execute(_PUT_INBOX, run, prepared.mark, self._tenant, "unheard-of", b"\xff")
 
     async def _deploy(self, document: str) -> str:
-        answer = await self._client.post(
+        answer = await self._insist(
             "/v1/workflows", content=document.encode(), headers={"Content-Type": "application/yaml"}
         )
         assert answer.status_code in (200, 201), answer.text
         return answer.json()["name"]
 
+    async def _insist(self, target: str, **request: Any) -> httpx.Response:
+        """A service may be on its way back from a fault still."""
+
+        async def answered() -> httpx.Response | None:
+            try:
+                answer = await self._client.post(target, **request)
+            except httpx.TransportError:
+                return None
+            return None if answer.status_code in (429, 503) else answer
+
+        return await eventually(answered, within_s=60)
+
     async def _started(self, name: str) -> UUID:
-        answer = await self._client.post(f"/v1/workflows/poison/{name}/runs", json={})
+        answer = await self._insist(f"/v1/workflows/poison/{name}/runs", json={})
         assert answer.status_code == httpx.codes.ACCEPTED, answer.text
         return UUID(answer.json()["id"])
 
