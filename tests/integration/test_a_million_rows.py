@@ -134,6 +134,12 @@ LISTS = {
 }
 
 
+MOST = {"number above": 8000, "number below": 4000, "text of half": 12_000}
+"""A range of numbers or of texts is in no order of runs: its matches are all read from the index before the newest
+are known. 400 and 200 runs match the numbers, 450,000 the text.
+"""
+
+
 @pytest.mark.parametrize("name", LISTS)
 async def test_a_page_of_runs_is_read_from_an_index(big: Big, name: str):
     await big.fill(RUNS, "runs")
@@ -145,7 +151,7 @@ async def test_a_page_of_runs_is_read_from_an_index(big: Big, name: str):
     before = f"select set_config('visapi.tenants', 'default', true); {run_filters.PLAN_ANEW}"
     plan = await explained(big.database.gateway, GATEWAY, query, *narrowed.arguments, before=before)
     told = msgspec.json.format(msgspec.json.encode(plan)).decode()
-    assert pages(plan) < PAGES_MAX, told
+    assert pages(plan) < MOST.get(name, PAGES_MAX), told
     assert not whole_tables(plan), told
 
 
