@@ -21,6 +21,7 @@ from visapi_gateway.adapters.approval_store import PgApprovalStore
 from visapi_gateway.adapters.artifact_source import ArtifactSource
 from visapi_gateway.adapters.audit_log import AuditLog
 from visapi_gateway.adapters.bounded_jobs import BoundedJobs
+from visapi_gateway.adapters.dead_letter_store import PgDeadLetterStore
 from visapi_gateway.adapters.event_ledger import PgEventLedger
 from visapi_gateway.adapters.fair_pool import FairPool
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
@@ -40,6 +41,7 @@ from visapi_gateway.app.bulk import Bulk, Repeat
 from visapi_gateway.app.check_input import Checks
 from visapi_gateway.app.command_run import Commands
 from visapi_gateway.app.compile_definition import Compiling
+from visapi_gateway.app.dead_letters import DeadLetters
 from visapi_gateway.app.definitions import Definitions
 from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
@@ -90,38 +92,38 @@ class Gateway:
         clock, ids, self._lifecycle, self._bus = SystemClock(), RandomIds(), lifecycle, bus
         runs, keys, workflows = RunStore(pool), PgKeyStore(pool), WorkflowStore(pool)
         payloads = PayloadStore.open(settings.artifacts_url)
-        self._messages = Messages(bus)
+        messages = self._messages = Messages(bus)
         _count(bus, lifecycle.metrics)
         self._hub = LiveHub(lambda: bus.connected)
         self._keyring = KeyRing(keys, settings.key_pepper, clock)
-        self._accepting = Accepting(AcceptLedger(pool), self._messages.trigger, _Meter(lifecycle.metrics))
+        self._accepting = Accepting(AcceptLedger(pool), messages.trigger, _Meter(lifecycle.metrics))
         self._open_runs = OpenRuns(AcceptLedger(pool), self._accepting.accept)
         definitions, views = Definitions(workflows, clock), RunViews(runs, payloads.unpack)
         self._jobs = BoundedJobs(lifecycle.metrics)
         checks = Checks(self._jobs)
         compiling = Compiling(self._jobs.compile, keys.functions, checks.schema)
-        release = version("visapi-gateway")
+        release, hint = version("visapi-gateway"), messages.hint
         self._system = System(
             keys, lambda: bus.connected, lifecycle.ready, version=release, body_limit=BODY_LIMIT
         )
         deployed = Workflows(
-            workflows, definitions, compiling, clock=clock, ids=ids, announce=self._messages.trigger
+            workflows, definitions, compiling, clock=clock, ids=ids, announce=messages.trigger
         )
         start = StartRun(definitions, checks, self._open_runs, payloads.pack, clock=clock, ids=ids)
-        retries = Retries(runs, views, deployed, pack=payloads.pack, hint=self._messages.hint)
-        repeat = Repeat(start, views)
+        retries = Retries(runs, views, deployed, pack=payloads.pack, hint=hint)
         cases = UseCases(
             keyring=self._keyring,
             start=start,
             views=views,
             follow=FollowRun(runs, self._hub, WholeItems(payloads.unpack)),
-            commands=Commands(runs, views, ids, self._messages.hint),
+            commands=Commands(runs, views, ids, hint),
+            letters=DeadLetters(PgDeadLetterStore(pool), views, hint, messages.events_arrived),
             retry=retries,
-            bulk=Bulk(runs, retries=retries, repeat=repeat, ids=ids, clock=clock, hint=self._messages.hint),
-            events=AcceptEvents(PgEventLedger(pool), checks.read_json, self._messages.events_arrived),
+            bulk=Bulk(runs, retries=retries, repeat=Repeat(start, views), ids=ids, clock=clock, hint=hint),
+            events=AcceptEvents(PgEventLedger(pool), checks.read_json, messages.events_arrived),
             workflows=deployed,
             simulate=Simulations(compiling, self._jobs.simulate, clock),
-            schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), self._messages.hint),
+            schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), hint),
             retentions=Retentions(PgRetentionStore(pool)),
             secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),
             keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),
@@ -130,7 +132,7 @@ class Gateway:
                 ArtifactSource(ArtifactStore.open(settings.artifacts_url)), settings.link_secret, clock
             ),
             limits=ReadLimits(PgLimitStore(pool)),
-            approvals=Approvals(PgApprovalStore(pool), self._messages.hint),
+            approvals=Approvals(PgApprovalStore(pool), hint),
             system=self._system,
         )
         places = open_places(settings, lifecycle.metrics, lambda: self._system.draining)

@@ -99,13 +99,18 @@ async def _keep(_connection: object) -> None:
 
 
 @asynccontextmanager
-async def tenant_transaction(pool: Pool, tenants: Collection[str]) -> AsyncGenerator[Connection]:
-    """A transaction that sees and writes only rows of `tenants`.
+async def tenant_transaction(
+    pool: Pool, tenants: Collection[str], *, nobodys: bool = False
+) -> AsyncGenerator[Connection]:
+    """A transaction that sees and writes only rows of `tenants`; with `nobodys` also dead letters whose
+    tenant does not exist.
 
     Raises `UnknownFault` when the connection is lost during the commit: the caller rereads what it
     wrote on a fresh connection, or reports that it does not know.
     """
     begin = _QUERIES["begin_for_tenants"].replace("{tenants}", _tenant_list(tenants))
+    if nobodys:
+        begin = f"{begin}; {_QUERIES['and_nobodys']}"
     with pg_faults():
         async with pool.acquire() as connection:
             await connection.execute(begin)

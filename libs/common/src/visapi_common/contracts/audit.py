@@ -17,6 +17,7 @@ class AuditAction(StrEnum):
     RUN_RERUN = "run.rerun"
     APPROVAL_DECIDE = "approval.decide"
     DEAD_LETTER_RESOLVE = "dead-letter.resolve"
+    DEAD_LETTER_REPLAY = "dead-letter.replay"
     WORKFLOW_DEPLOY = "workflow.deploy"
     SCHEDULE_PAUSE = "schedule.pause"
     SCHEDULE_RESUME = "schedule.resume"

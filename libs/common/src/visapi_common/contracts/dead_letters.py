@@ -1,28 +1,51 @@
 """The public shapes of dead letters: work that waits for a human decision."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from visapi_common.contracts.engine_messages import Decision
 
+LetterKind = Literal[
+    "task", "message", "event", "emit", "schedule", "function", "timer", "inbox", "run", "lifecycle"
+]
+"""What a dead letter is about: a `task` whose outcome nobody knows, or what was set aside because it failed
+alone: a message on the stream `EVENTS`, an event that cannot be matched (`event`) or published (`emit`), a
+row of the table that the kind names, or history that cannot be told as `lifecycle` events.
+"""
+REPLAYABLE = frozenset({"message", "event", "emit", "schedule", "function", "timer", "inbox", "run"})
+"""Kinds that can be put back. A task is resolved instead; a lifecycle event has no place to go back to."""
+TEXT_BYTES = 4096
+"""Bytes of a dead letter that the API shows as text."""
+
 
 class DeadLetterView(msgspec.Struct, frozen=True):
-    """A dead letter as the API shows it."""
+    """A dead letter as the API shows it.
+
+    `item` names the row within its tenant or run, or the message's subject. `size` counts the bytes that were
+    set aside; `text` shows the first 4,096 of them, with escapes for bytes that are no text.
+    """
 
     id: UUID
+    tenant: str
     service: str
+    kind: LetterKind
     reason: str
     detail: str
     run: UUID | None
     path: str | None
     attempt: int | None
     function: str | None
+    item: list[str]
+    size: int
+    text: str | None
     created_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None
     resolution: str | None
+    replayed_at: datetime | None
     links: dict[str, str]
 
 
@@ -37,3 +60,9 @@ class ResolveDeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     decision: Decision
     reason: str | None = None
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class ReplayDeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of a replay: why, for the record."""
+
+    reason: str | None = None

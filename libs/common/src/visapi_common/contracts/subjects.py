@@ -48,7 +48,7 @@ CONTROL_CLAIM_ALL = "visapi.control.claim.*"
 CONTROL_SLOTS = "visapi.control.slots"
 """Core NATS: a built-in worker says how many tasks of each function the worker does at once."""
 CONTROL_EVENTS = "visapi.control.events"
-"""Core NATS: rows of `events_in` wait to be matched."""
+"""Core NATS: rows of `events_in` wait to be matched, or dead letters to be put back."""
 CONTROL_CANCELLED = "visapi.control.cancelled"
 """Core NATS: tasks whose run no longer wants them; workers may stop early."""
 

@@ -8,6 +8,7 @@ import typer
 
 from visapi.cli.approval_commands import approvals
 from visapi.cli.audit_commands import audit
+from visapi.cli.dead_letter_commands import dead_letters
 from visapi.cli.demo_command import demo
 from visapi.cli.key_commands import keys
 from visapi.cli.limit_commands import limits
@@ -48,6 +49,7 @@ app.add_typer(runs, name="run")
 app.add_typer(approvals, name="approval")
 app.add_typer(keys, name="key")
 app.add_typer(audit, name="audit")
+app.add_typer(dead_letters, name="dead-letter")
 app.add_typer(retention, name="retention")
 
 

@@ -8,6 +8,7 @@ import msgspec
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.contracts.audit import AuditPage
 from visapi_common.contracts.bulk import BulkAction, BulkCount, BulkStep
+from visapi_common.contracts.dead_letters import DeadLetterPage, DeadLetterView, ReplayDeadLetter
 from visapi_common.contracts.keys import KeyPage, MadeKey, NewKey
 from visapi_common.contracts.limits import LimitPage
 from visapi_common.contracts.retention import Retention, RetentionPage, SetRetention
@@ -185,6 +186,40 @@ def decide_approval(approval: str, decision: str, comment: str | None) -> Call[A
         answer=ApprovalView,
         headers={"Content-Type": JSON},
         body=msgspec.json.encode(DecideApproval(decision, comment)),
+    )
+
+
+def list_dead_letters(
+    *, kind: str | None = None, resolved: bool | None = None, limit: int = 50, cursor: str | None = None
+) -> Call[DeadLetterPage]:
+    """Dead letters, newest first; without `resolved` the open and the resolved ones."""
+    params: dict[str, str | list[str]] = {"limit": str(limit)}
+    said = None if resolved is None else str(resolved).lower()
+    given = {"kind": kind, "resolved": said, "cursor": cursor}
+    params |= {name: value for name, value in given.items() if value is not None}
+    return Call(method="GET", path="/v1/dead-letters", answer=DeadLetterPage, params=params, repeatable=True)
+
+
+def get_dead_letter(letter: str) -> Call[DeadLetterView]:
+    return Call(
+        method="GET", path=f"/v1/dead-letters/{_part(letter)}", answer=DeadLetterView, repeatable=True
+    )
+
+
+def replay_dead_letter(
+    letter: str, *, reason: str | None = None, idempotency_key: str | None = None
+) -> Call[DeadLetterView]:
+    """Ask for a letter to be put back; 409 where its kind cannot be, or when it was resolved before."""
+    headers = {"Content-Type": JSON}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
+    return Call(
+        method="POST",
+        path=f"/v1/dead-letters/{_part(letter)}/replay",
+        answer=DeadLetterView,
+        headers=headers,
+        body=msgspec.json.encode(ReplayDeadLetter(reason)),
+        repeatable=idempotency_key is not None,
     )
 
 

@@ -64,7 +64,7 @@ class Messages:
         self._say(subjects.inbox(run), _encode(InboxHint(run)))
 
     def events_arrived(self) -> None:
-        """Rows of `events_in` wait to be matched."""
+        """Rows of `events_in` wait to be matched, or dead letters to be put back."""
         self._say(subjects.CONTROL_EVENTS, b"")
 
     def key_changed(self, key: str) -> None:

@@ -2,27 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
-from visapi_common.contracts.dead_letters import DeadLetterView
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.core.large_values import small_part
 from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.adapters.run_filters import PLAN_ANEW, Narrowing, complete, narrow, workflows_named
-from visapi_gateway.app.command_run import UNREAD_MAX, Fate, Once, Order, Resolution
+from visapi_gateway.app.command_run import UNREAD_MAX, Fate, Once, Order
 from visapi_gateway.app.follow_run import Head
 from visapi_gateway.app.run_views import RunRow
-from visapi_gateway.core.audit import AuditEntry
 from visapi_gateway.core.history_items import StoredItem, numbered
 from visapi_gateway.core.run_filters import RunFilter
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/runs.sql")
 LIST_RUNS = _SQL["list_runs"]
 COUNT_RUNS = _SQL["count_runs"]
-_LETTERS = load_queries("visapi_gateway.adapters", "sql/dead_letters.sql")
 
 
 class RunStore:
@@ -118,34 +114,6 @@ class RunStore:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             return await _used(connection, tenant, once)
 
-    async def dead_letter(self, tenant: str, letter: UUID) -> DeadLetterView | None:
-        rows = await self._read(tenant, _LETTERS["dead_letter"], letter, tenant)
-        return _letter(rows[0]) if rows else None
-
-    async def dead_letters(
-        self, tenant: str, resolved: bool | None, before: UUID | None, limit: int
-    ) -> Sequence[DeadLetterView]:
-        rows = await self._read(tenant, _LETTERS["list_dead_letters"], tenant, before, resolved, limit)
-        return [_letter(row) for row in rows]
-
-    async def resolve(self, resolution: Resolution, audit: AuditEntry) -> bool:
-        told = resolution.told
-        async with tenant_transaction(self._pool, [resolution.tenant]) as connection:
-            done = await connection.fetchval(
-                _LETTERS["resolve_dead_letter"],
-                resolution.id,
-                resolution.tenant,
-                resolution.by,
-                resolution.text,
-            )
-            if done is not None and told is not None:
-                await connection.execute(
-                    _SQL["put_inbox"], told.run, told.key, told.tenant, told.kind, told.body
-                )
-            if done is not None:
-                await record(connection, audit)
-        return done is not None
-
     async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             return await connection.fetch(query, *arguments)
@@ -170,11 +138,3 @@ async def _used(connection: Connection, tenant: str, once: Once) -> Fate | None:
     if holder is None:
         return None
     return Fate.REPLAYED if holder["body_hash"] == once.asked else Fate.CONFLICT
-
-
-def _letter(row: Row) -> DeadLetterView:
-    links = {"self": f"/v1/dead-letters/{row['id']}", "resolve": f"/v1/dead-letters/{row['id']}/resolve"}
-    if row["run"] is not None:
-        links["run"] = f"/v1/runs/{row['run']}"
-    fields: dict[str, Any] = dict(row)
-    return DeadLetterView(**fields, links=links)

@@ -52,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "approval_decided": Kind(409, "Somebody decided before"),
     "approval_over": Kind(409, "Nobody can decide this any more"),
     "dead_letter_resolved": Kind(409, "The dead letter was resolved before"),
+    "dead_letter_not_replayable": Kind(409, "The dead letter cannot be replayed"),
     "run_not_kept": Kind(410, "The run is no longer kept"),
     "payload_too_large": Kind(413, "The body is too large"),
     "uri_too_long": Kind(414, "The URL is too long"),

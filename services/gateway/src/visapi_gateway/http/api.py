@@ -11,6 +11,7 @@ from visapi_gateway.app.artifacts import Artifacts
 from visapi_gateway.app.authenticate import KeyRing
 from visapi_gateway.app.bulk import Bulk
 from visapi_gateway.app.command_run import Commands
+from visapi_gateway.app.dead_letters import DeadLetters
 from visapi_gateway.app.deploy_workflow import Workflows
 from visapi_gateway.app.follow_run import FollowRun
 from visapi_gateway.app.manage_keys import Keys
@@ -77,6 +78,7 @@ class UseCases:
     views: RunViews
     follow: FollowRun
     commands: Commands
+    letters: DeadLetters
     retry: Retries
     bulk: Bulk
     events: AcceptEvents
@@ -153,7 +155,7 @@ def build_api(cases: UseCases, around: Surroundings) -> Asgi:
         *EventRoutes(cases.events).routes(),
         *ArtifactRoutes(cases.artifacts).routes(),
         *ApprovalRoutes(cases.approvals, cursors).routes(),
-        *DeadLetterRoutes(cases.commands, cursors).routes(),
+        *DeadLetterRoutes(cases.letters, cursors).routes(),
         *LimitRoutes(cases.limits, cursors).routes(),
         *RetentionRoutes(cases.retentions, cursors).routes(),
         *ScheduleRoutes(cases.schedules, cursors).routes(),

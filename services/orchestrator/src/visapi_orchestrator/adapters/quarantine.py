@@ -8,6 +8,7 @@ from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.core.errors import ContentFault
 from visapi_orchestrator.core.arriving import BadEvent, read_message
 from visapi_orchestrator.core.set_aside import Letter, Replay
 
@@ -36,12 +37,15 @@ class PostgresQuarantine:
             return [_replay(row) for row in await self._pool.fetch(_SQL["to_replay"], limit)]
 
     async def replay(self, letters: Sequence[Replay]) -> None:
-        """Put all of them back in one transaction."""
+        """Put all of them back in one transaction, except those that another process put back meanwhile."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
+                locked = await connection.fetch(_SQL["lock_replays"], [letter.id for letter in letters])
+                waiting = {row["id"] for row in locked}
                 for letter in letters:
-                    await _put_back(connection, letter)
-                await connection.execute(_SQL["replayed"], [letter.id for letter in letters])
+                    if letter.id in waiting:
+                        await _put_back(connection, letter)
+                await connection.execute(_SQL["replayed"], list(waiting))
 
     async def reopen(self, letter: UUID, detail: str) -> None:
         with pg_faults():
@@ -106,7 +110,7 @@ async def _put_back(connection: Connection, letter: Replay) -> None:
         case "inbox":
             await connection.execute(_SQL["replay_inbox"], *_key(letter), letter.item[1], letter.body)
         case "lifecycle":
-            return
+            raise ContentFault("a lifecycle event cannot be put back: the events after it were told")
         case _:
             await connection.execute(_SQL[f"replay_{letter.kind}"], *_key(letter))
 

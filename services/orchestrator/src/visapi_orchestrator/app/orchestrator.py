@@ -164,6 +164,7 @@ class Orchestrator:
         self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
         self._pump = self._make_pump(tuning)
         self._due = DueWork(world.due, self._pump, self._clock, self._quarantine, metrics)
+        self._replay_asked = asyncio.Event()
         self._dispatch = EventDispatch(
             world.event_rows, self._pump, world.event_publisher, self._quarantine, metrics
         )
@@ -251,6 +252,7 @@ class Orchestrator:
 
     def _hear_of_events(self, _: Asked) -> None:
         self._dispatch.hint()
+        self._replay_asked.set()
 
     async def run(self) -> None:
         """Orchestrate until the lifecycle stops."""
@@ -305,7 +307,13 @@ class Orchestrator:
             "publish-events": self._dispatch.keep_publishing,
             "lifecycle": self._relay.run,
             "schedules": self._schedules.run,
-            "replays": partial(keep_replaying, world.letters, Isolation("replays", metrics)),
+            "replays": partial(
+                keep_replaying,
+                world.letters,
+                Isolation("replays", metrics),
+                self._replay_asked,
+                self._dispatch.hint,
+            ),
             "flow": partial(keep_admitting, world.flow, self._runs_woken, Isolation("flow", metrics)),
             "obedience": partial(keep_obeying, world.families, self._runs_woken, lambda: self._pump.started),
             "open-runs": partial(

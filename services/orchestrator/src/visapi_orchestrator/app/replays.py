@@ -1,7 +1,8 @@
 """Puts back what was set aside, once somebody has mended its reason and asked for it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
 
@@ -20,19 +21,27 @@ class ReplayedRows(Protocol):
     async def reopen(self, letter: UUID, detail: str) -> None: ...
 
 
-async def keep_replaying(rows: ReplayedRows, isolation: Isolation) -> None:
-    """Look once a second until cancelled. What cannot be put back is open again, with the new reason."""
+async def keep_replaying(
+    rows: ReplayedRows, isolation: Isolation, asked: asyncio.Event, put_back: Callable[[], None]
+) -> None:
+    """Look once a second, and at once when `asked`, until cancelled; tell of what was `put_back`. What cannot
+    be put back is open again, with the new reason.
+    """
 
     async def reopen(letter: Replay, error: Exception) -> None:
         await rows.reopen(letter.id, f"the replay failed: {told(error)}")
 
     while True:
         full = False
+        asked.clear()
         try:
             letters = await rows.to_replay(LIMIT)
             result = await isolation.each(letters, rows.replay, reopen)
             full = len(letters) == LIMIT and result.fault is None
+            if result.done:
+                put_back()
         except Fault as fault:
             isolation.note(fault)
         if not full:
-            await asyncio.sleep(_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), _EVERY_S)

@@ -4,6 +4,10 @@
 -- name: begin_for_tenants
 begin; set local visapi.tenants = '{tenants}'
 
+-- name: and_nobodys
+-- Dead letters whose tenant does not exist.
+set local visapi.nobodys = 'on'
+
 -- name: commit
 commit
 

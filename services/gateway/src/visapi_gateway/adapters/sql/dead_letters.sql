@@ -1,17 +1,34 @@
 -- Dead letters: the gateway reads them and records who decided what.
 
 -- name: list_dead_letters
-select id, service, reason, detail, run, path, attempt, function, created_at, resolved_at, resolved_by, resolution
+select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, item,
+    coalesce(octet_length(body), 0) as size, substring(body for $6) as start, created_at,
+    resolved_at, resolved_by, resolution, replayed_at
 from dead_letters
 where tenant = $1 and ($2::uuid is null or id < $2)
     and ($3::boolean is null or (resolved_at is not null) = $3)
+    and ($4::text is null or coalesce(kind, 'task') = $4)
+order by id desc limit $5
+
+-- name: list_with_nobodys
+-- As `list_dead_letters`, of every tenant that the policies of the transaction show.
+select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, item,
+    coalesce(octet_length(body), 0) as size, substring(body for $5) as start, created_at,
+    resolved_at, resolved_by, resolution, replayed_at
+from dead_letters
+where ($1::uuid is null or id < $1)
+    and ($2::boolean is null or (resolved_at is not null) = $2)
+    and ($3::text is null or coalesce(kind, 'task') = $3)
 order by id desc limit $4
 
 -- name: dead_letter
-select id, service, reason, detail, run, path, attempt, function, created_at, resolved_at, resolved_by, resolution
-from dead_letters where id = $1 and tenant = $2
+-- Of a tenant that the policies of the transaction show, as for the statements below.
+select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, item,
+    coalesce(octet_length(body), 0) as size, substring(body for $2) as start, created_at,
+    resolved_at, resolved_by, resolution, replayed_at
+from dead_letters where id = $1
 
 -- name: resolve_dead_letter
-update dead_letters set resolved_at = now(), resolved_by = $3, resolution = $4
-where id = $1 and tenant = $2 and resolved_at is null
+update dead_letters set resolved_at = now(), resolved_by = $2, resolution = $3
+where id = $1 and resolved_at is null
 returning id

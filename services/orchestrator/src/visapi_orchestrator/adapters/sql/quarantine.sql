@@ -40,15 +40,31 @@ select id, kind, tenant, item, body, headers, run from dead_letters
 where resolution = 'replay' and replayed_at is null and kind is not null
 order by resolved_at limit $1
 
+-- name: lock_replays
+-- A second process waits here, and finds nothing to put back.
+select id from dead_letters
+where id = any($1::uuid[]) and resolution = 'replay' and replayed_at is null
+order by id for update
+
 -- name: replayed
 update dead_letters set replayed_at = now() where id = any($1::uuid[])
 
 -- name: reopen
--- It failed again; the letter is open as it was, unless the same one was written anew meanwhile.
-update dead_letters l set resolved_at = null, resolved_by = null, resolution = null, detail = $2
-where id = $1 and not exists (
-    select from dead_letters o where o.digest = l.digest and o.id <> l.id and o.resolved_at is null
-)
+-- It failed again; the letter is open as it was, unless the same one was written anew meanwhile: then that one
+-- stands for both, and this one is done with.
+update dead_letters l
+set
+    resolved_at = case when o.again then l.resolved_at end,
+    resolved_by = case when o.again then l.resolved_by end,
+    resolution = case when o.again then 'set-aside-again' end,
+    detail = $2
+from (
+    select exists (
+        select from dead_letters a join dead_letters b using (digest)
+        where a.id = $1 and b.id <> $1 and b.resolved_at is null
+    ) as again
+) as o
+where l.id = $1 and l.resolution = 'replay' and l.replayed_at is null
 
 -- name: replay_event
 -- The event may be swept by now; the letter has all of it.

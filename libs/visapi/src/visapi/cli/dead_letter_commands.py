@@ -1,0 +1,101 @@
+"""`visapi dead-letter list|show|replay`: what was set aside because it failed alone, and putting it back."""
+
+import secrets
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.output import USAGE, as_json, console, done, fail, say, table
+from visapi.client import operations
+from visapi_common.contracts.dead_letters import DeadLetterView
+
+dead_letters = typer.Typer(no_args_is_help=True, help="See what was set aside, and put it back.")
+_STATES = {"open": False, "resolved": True, "all": None}
+_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+@dead_letters.command(name="list")
+def list_(
+    *,
+    kind: Annotated[
+        str | None, typer.Option(help="Only letters about this, such as event, message or task.")
+    ] = None,
+    state: Annotated[str, typer.Option(help="open, resolved or all.")] = "open",
+    limit: Annotated[int, typer.Option("--limit", "-L", min=1, max=200)] = 50,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List dead letters, newest first."""
+    if state not in _STATES:
+        fail(f"there is no state {state!r}", hint="Use open, resolved or all.", code=USAGE)
+    with connected(url, data_dir) as client:
+        page = client.send(operations.list_dead_letters(kind=kind, resolved=_STATES[state], limit=limit))
+    if json:
+        as_json(page.items)
+        return
+    if not page.items:
+        say("no dead letters")
+        return
+    shown = table("dead letter", "kind", "reason", "time", "state")
+    shown.columns[0].no_wrap = True
+    for letter in page.items:
+        time = f"{letter.created_at:{_TIME}}"
+        shown.add_row(str(letter.id), letter.kind, letter.reason, time, _state(letter))
+    console().print(shown)
+
+
+@dead_letters.command()
+def show(
+    letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a dead letter with the start of what was set aside."""
+    with connected(url, data_dir) as client:
+        view = client.send(operations.get_dead_letter(letter))
+    if json:
+        as_json(view)
+        return
+    facts = {
+        "dead letter": str(view.id),
+        "tenant": view.tenant,
+        "kind": view.kind,
+        "item": " ".join(view.item),
+        "run": None if view.run is None else str(view.run),
+        "reason": view.reason,
+        "detail": view.detail,
+        "time": f"{view.created_at:{_TIME}}",
+        "state": _state(view),
+        "size": f"{view.size} bytes",
+    }
+    for name, fact in facts.items():
+        if fact:
+            console().print(Text.assemble((f"{name}: ", "dim"), fact))
+    if view.text:
+        console().print(Text(f"\n{view.text}"))
+
+
+@dead_letters.command()
+def replay(
+    letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
+    reason: Annotated[str | None, typer.Option(help="Why; the audit keeps it.")] = None,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Put back what was set aside. Mend the reason first."""
+    asked = operations.replay_dead_letter(letter, reason=reason, idempotency_key=secrets.token_hex(16))
+    with connected(url, data_dir) as client:
+        view = client.send(asked)
+    done(f"asked for dead letter {view.id} to be put back")
+
+
+def _state(letter: DeadLetterView) -> str:
+    if letter.resolved_at is None:
+        return "open"
+    if letter.replayed_at is not None:
+        return f"replayed for {letter.resolved_by}"
+    return f"{letter.resolution} by {letter.resolved_by}"

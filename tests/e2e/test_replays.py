@@ -1,0 +1,128 @@
+"""What was set aside is seen over HTTP, mended, and put back by HTTP or the command line: it happens once."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+
+from e2e.running_stack import RunningStack, running_stack
+from e2e.test_documents_run import BIN, blocks_of, run
+from e2e.test_schedules_and_events import deploy, ended, eventually, text
+from visapi_common.adapters.bus import Bus
+from visapi_common.contracts import subjects
+
+PAGE = "docs/how-to/replay-what-was-set-aside.md"
+
+
+async def database(data: Path, role: str | None = None) -> asyncpg.Connection:
+    """PostgreSQL as this role, or as the schema's owner."""
+    passwords = msgspec.json.decode((data / "secrets.json").read_bytes())["postgres"]
+    services = {"visapi_gateway", "visapi_orchestrator", "visapi_notifier"}
+    user = role or next(iter(set(passwords) - services))
+    processes = msgspec.json.decode((data / "state.json").read_bytes())["processes"]
+    port = next(each["ports"]["postgres"] for each in processes if each["name"] == "postgres")
+    return await asyncpg.connect(
+        host="127.0.0.1", port=port, user=user, password=passwords[user], database="visapi"
+    )
+
+
+def event(number: str, kind: str) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": number, "source": "/shop", "type": kind}
+
+
+async def publish(stack: RunningStack, number: str, kind: str) -> None:
+    bus = await Bus.connect(stack.nats, "test")
+    await bus.publish_acked(subjects.event("default", kind), msgspec.json.encode(event(number, kind)))
+    await bus.close()
+
+
+async def open_letters(client: httpx.AsyncClient, kind: str, count: int = 1) -> list[dict[str, Any]]:
+    async def look() -> list[dict[str, Any]]:
+        page = await client.get("/v1/dead-letters", params={"kind": kind, "resolved": "false"})
+        items = page.json()["items"]
+        return items if len(items) >= count else []
+
+    return await eventually(look)
+
+
+async def replayed(client: httpx.AsyncClient, letter: str) -> dict[str, Any]:
+    async def look() -> dict[str, Any] | None:
+        shown = (await client.get(f"/v1/dead-letters/{letter}")).json()
+        return shown if shown["replayed_at"] else None
+
+    return await eventually(look)
+
+
+async def test_what_was_set_aside_is_mended_and_put_back_once(tmp_path: Path):
+    async with running_stack(tmp_path, {}) as stack, stack.client() as client:
+        owner = await database(tmp_path / "data")
+        rows = await database(tmp_path / "data", "visapi_orchestrator")
+        try:
+            await a_message_that_a_constraint_refuses(stack, client, owner)
+            await a_row_that_cannot_be_read(client, rows)
+            await the_page(stack, client, owner, tmp_path)
+        finally:
+            await owner.close()
+            await rows.close()
+
+
+async def a_message_that_a_constraint_refuses(
+    stack: RunningStack, client: httpx.AsyncClient, db: asyncpg.Connection
+) -> None:
+    on_paid = "{on: {one: {with: {type: paid}}}}"
+    await deploy(client, text("paid", on_paid, "[{s: {set: {n: 1}}}]"))
+    await db.execute("alter table visapi.events_in add constraint refuses check (id <> 'broken')")
+    await publish(stack, "broken", "paid")
+    (letter,) = await open_letters(client, "message")
+    assert "23514" in letter["detail"]
+    assert msgspec.json.decode(letter["text"]) == event("broken", "paid")
+    await db.execute("alter table visapi.events_in drop constraint refuses")
+    assert (await client.post(letter["links"]["replay"])).status_code == 202
+    await ended(client, "paid", 1)
+    shown = await replayed(client, letter["id"])
+    assert (shown["resolution"], shown["resolved_by"].startswith("key:")) == ("replay", True)
+    again = await client.post(letter["links"]["replay"])
+    assert (again.status_code, again.json()["code"]) == (409, "dead_letter_resolved")
+    await publish(stack, "broken", "paid")
+    await publish(stack, "another", "paid")
+    assert len(await ended(client, "paid", 2)) == 2
+    page = await client.get("/v1/runs", params={"workflow": "auto/paid"})
+    assert len(page.json()["items"]) == 2, "one run for each event, the replayed one included"
+
+
+async def a_row_that_cannot_be_read(client: httpx.AsyncClient, db: asyncpg.Connection) -> None:
+    await deploy(client, text("shipped", "{on: {one: {with: {type: shipped}}}}", "[{s: {set: {n: 1}}}]"))
+    await db.execute(
+        "insert into visapi.events_in (tenant, source, id, type, body)"
+        " values ('default', '/shop', 'garbled', 'shipped', $1)",
+        b'{"id": "garbled\xff',
+    )
+    (letter,) = await open_letters(client, "event")
+    assert (letter["item"][:2], letter["text"]) == (["/shop", "garbled"], '{"id": "garbled\\xff')
+    mended = msgspec.json.encode(event("garbled", "shipped"))
+    await db.execute("update visapi.events_in set body = $1 where id = 'garbled'", mended)
+    assert (await client.post(letter["links"]["replay"])).status_code == 202
+    assert len(await ended(client, "shipped", 1)) == 1
+    await replayed(client, letter["id"])
+
+
+async def the_page(
+    stack: RunningStack, client: httpx.AsyncClient, db: asyncpg.Connection, folder: Path
+) -> None:
+    """The page's commands, in their order; its second way to replay finds the letter replayed."""
+    await db.execute("alter table visapi.events_in add constraint refuses check (id <> 'page')")
+    await publish(stack, "page", "unheard")
+    (letter,) = await open_letters(client, "message")
+    await db.execute("alter table visapi.events_in drop constraint refuses")
+    script = "\n".join(blocks_of(PAGE, "sh")).replace(".venv/bin/", f"{BIN}/")
+    said = await run(f"set -e\n{script}", folder, LETTER=letter["id"], URL=stack.gateway, KEY=stack.api_key)
+    assert re.search(rf"{letter['id']}\s+message\s+bad-event", said), said
+    assert f"asked for dead letter {letter['id']} to be put back" in said
+    assert '"code":"dead_letter_resolved"' in said
+    await replayed(client, letter["id"])
+    audit = (await client.get("/v1/audit", params={"action": "dead-letter.replay"})).json()["items"]
+    assert audit[0]["target"] == f"dead-letter:{letter['id']}"
+    assert audit[0]["reason"] == "the constraint is gone"
