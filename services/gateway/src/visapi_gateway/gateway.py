@@ -13,6 +13,7 @@ from visapi_common.adapters.clock import RandomIds, SystemClock
 from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.core.errors import TransientFault
 from visapi_common.core.sealing import NONCE_BYTES
+from visapi_common.runtime.isolation import kept_alive
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
@@ -161,9 +162,12 @@ class Gateway:
         get_logger("gateway").info("listening", port=self.port)
         async with asyncio.TaskGroup() as group:
             upkeep = [
-                group.create_task(self._keyring.keep_fresh()),
-                group.create_task(self._system.keep_checking()),
-                group.create_task(self._open_runs.keep_fresh()),
+                group.create_task(kept_alive(name, work, self._lifecycle.metrics))
+                for name, work in (
+                    ("keys", self._keyring.keep_fresh),
+                    ("health", self._system.keep_checking),
+                    ("open-runs", self._open_runs.keep_fresh),
+                )
             ]
             accepting = group.create_task(self._accepting.run())
             serving = group.create_task(self._server.serve())

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from visapi_common.core.errors import Fault, OperatorFault, PermanentFault
+from visapi_common.core.errors import ContentFault, Fault, OperatorFault, PermanentFault, TransientFault
 
 Sort = Literal["transient", "operator", "contents"]
 """`transient` mends itself; `operator` waits for whoever operates the system; `contents` is the fault of one
@@ -45,6 +45,19 @@ def operator_sort(error: Exception) -> str:
     if isinstance(error, OperatorFault):
         return error.sort
     return "memory" if isinstance(error, MemoryError) else "os"
+
+
+def fault_of(error: Exception) -> Fault:
+    """A failure of any kind as the fault that callers are told of."""
+    if isinstance(error, Fault):
+        return error
+    match sort_of(error):
+        case "operator":
+            return OperatorFault(told(error), sort=operator_sort(error))
+        case "transient":
+            return TransientFault(told(error))
+        case "contents":
+            return ContentFault(told(error))
 
 
 def told(error: BaseException, most: int = 1000) -> str:

@@ -4,13 +4,14 @@ import pytest
 
 from visapi_common.core.errors import (
     ContentFault,
+    Fault,
     OperatorFault,
     PermanentFault,
     ProblemError,
     TransientFault,
     UnknownFault,
 )
-from visapi_common.core.failures import sort_of, sort_of_sqlstate, storable, told
+from visapi_common.core.failures import fault_of, sort_of, sort_of_sqlstate, storable, told
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,23 @@ def test_a_code_of_postgresql_says_whose_fault_it_is(state: str, sort: str):
 )
 def test_an_error_of_any_kind_is_sorted(error: Exception, sort: str):
     assert sort_of(error) == sort
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (RecursionError(), ContentFault),
+        (MemoryError(), OperatorFault),
+        (OSError(28, "No space left on device"), OperatorFault),
+        (ConnectionResetError(), TransientFault),
+    ],
+)
+def test_callers_are_told_of_an_error_of_any_kind_as_a_fault(error: Exception, kind: type[Fault]):
+    fault = fault_of(error)
+    assert type(fault) is kind
+    assert type(error).__name__ in str(fault)
+    assert sort_of(fault) == sort_of(error)
+    assert fault_of(fault) is fault
 
 
 def test_what_is_told_of_a_failure_can_be_stored():

@@ -4,10 +4,12 @@ A lane takes everything that waits (at most `BATCH_LIMIT`), never waiting for mo
 inserted by one statement. While one batch commits the next one gathers, so batches grow with load
 and are single rows without it. `202` is sent only after the commit (DESIGN 3.1):
 
-- refused as a whole (bad row)  → each row alone, so that one cannot fail its neighbours;
+- refused for its contents      → its halves, so that the row that is refused fails alone;
 - surely not committed          → `TransientFault`, which becomes 503 with `Retry-After`;
 - the answer was lost           → reread by id; found is accepted, not found stays unknown (503);
 - NATS is away                  → accepted all the same, a sweep carries the run later.
+
+No error of any kind ends a lane: whoever waits for a row of the batch is told of the error.
 """
 
 import asyncio
@@ -19,7 +21,9 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
+from visapi_common.core.errors import Fault, TransientFault, UnknownFault
+from visapi_common.core.failures import fault_of, sort_of, told
+from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.core.audit import AuditEntry
 
 BATCH_LIMIT = 256
@@ -105,6 +109,7 @@ class Accepting:
         self._waiting: deque[tuple[NewRun, asyncio.Future[Outcome]]] = deque()
         self._work = asyncio.Event()
         self._closed = False
+        self._log = get_logger("accepting")
 
     async def run(self) -> None:
         """Serve until `close()`; whatever waits then is still committed."""
@@ -146,7 +151,7 @@ class Accepting:
         for run, answer in taken:
             result = results[run.id]
             if isinstance(result, Fresh):
-                self._announce(run)
+                self._tell(run)
             if answer.done():
                 continue
             if isinstance(result, Fault):
@@ -154,20 +159,22 @@ class Accepting:
             else:
                 answer.set_result(result)
 
+    def _tell(self, run: NewRun) -> None:
+        try:
+            self._announce(run)
+        except Exception as error:  # noqa: BLE001 (the run is committed: a sweep carries it later)
+            self._log.error("run_not_announced", run=str(run.id), detail=told(error))
+
     async def _commit(self, runs: Sequence[NewRun]) -> dict[UUID, Outcome | Fault]:
         try:
             inserted = await self._ledger.accept(runs)
         except UnknownFault as lost:
             return await self._find_out(runs, lost)
-        except PermanentFault as refused:
-            if len(runs) == 1:
-                return {runs[0].id: refused}
-            results: dict[UUID, Outcome | Fault] = {}
-            for run in runs:
-                results |= await self._commit([run])
-            return results
-        except Fault as fault:
-            return dict.fromkeys((run.id for run in runs), fault)
+        except Exception as error:  # noqa: BLE001 (whatever rows provoke is told to those who wait for them)
+            half = len(runs) // 2
+            if half == 0 or sort_of(error) != "contents":
+                return dict.fromkeys((run.id for run in runs), fault_of(error))
+            return await self._commit(runs[:half]) | await self._commit(runs[half:])
         return await self._sort_out(runs, inserted)
 
     async def _sort_out(self, runs: Sequence[NewRun], inserted: set[UUID]) -> dict[UUID, Outcome | Fault]:
@@ -177,8 +184,8 @@ class Accepting:
             return results
         try:
             taken = await self._ledger.taken_keys(beaten)
-        except Fault as fault:
-            return results | dict.fromkeys((run.id for run in beaten), fault)
+        except Exception as error:  # noqa: BLE001 (told to those whose keys could not be read)
+            return results | dict.fromkeys((run.id for run in beaten), fault_of(error))
         for run in beaten:
             results[run.id] = _judge(run, taken)
         return results
@@ -189,7 +196,8 @@ class Accepting:
             await asyncio.sleep(REREAD_PAUSE_S * attempt)
             try:
                 present = await self._ledger.present(runs)
-            except Fault:
+            except Exception as error:  # noqa: BLE001 (read again; in the end the outcome stays unknown)
+                self._log.warning("runs_not_reread", detail=told(error))
                 continue
             if present:
                 return {run.id: Fresh() if run.id in present else lost for run in runs}

@@ -13,7 +13,9 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.core import api_keys
-from visapi_common.core.errors import Fault, ProblemError, TransientFault
+from visapi_common.core.errors import ProblemError, TransientFault
+from visapi_common.core.failures import sort_of, told
+from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.core.scopes import ALL, Principal
 
 RELOAD_S = 5.0
@@ -57,6 +59,7 @@ class KeyRing:
         self._used: dict[str, datetime] = {}
         self._loaded_at: float | None = None
         self._changed = asyncio.Event()
+        self._log = get_logger("keys")
 
     async def load(self) -> None:
         """Read all keys. Raises `TransientFault`."""
@@ -79,9 +82,11 @@ class KeyRing:
             self._changed.clear()
             try:
                 await self.load()
-                await self._store_use()
-            except Fault:
+            except Exception as error:  # noqa: BLE001 (read again soon; keys that grow stale are trusted no more)
+                self._log.warning("keys_not_read", detail=told(error))
                 await asyncio.sleep(0.5)
+            used, self._used = self._used, {}
+            await self._store_use(list(used.items()))
 
     def authenticate(self, token: str) -> Principal:
         """Who holds this key. Raises `ProblemError` 401, never telling unknown from wrong."""
@@ -101,10 +106,22 @@ class KeyRing:
         self._used[parsed.id] = now
         return held.principal
 
-    async def _store_use(self) -> None:
-        used, self._used = self._used, {}
-        if used:
-            await self._source.note_use(used)
+    async def _store_use(self, used: Sequence[tuple[str, datetime]]) -> None:
+        """Raises nothing: a key whose use cannot be stored costs itself only. While the store is away, uses
+        wait for the next time.
+        """
+        if not used:
+            return
+        half = len(used) // 2
+        try:
+            await self._source.note_use(dict(used))
+        except Exception as error:  # noqa: BLE001 (see above)
+            self._log.warning("key_use_not_stored", keys=len(used), detail=told(error))
+            if sort_of(error) != "contents":
+                self._used = dict(used) | self._used
+            elif half:
+                await self._store_use(used[:half])
+                await self._store_use(used[half:])
 
 
 def _principal(key: StoredKey) -> Principal:

@@ -1,15 +1,17 @@
 """One statement for everything that waits: the first item starts a batch at once, the rest joins the next.
 
 Never waits to fill. Items with the same key never share a batch, because one statement must not
-name a row twice.
+name a row twice. A batch that fails for its contents is halved until what fails stands alone; no failure
+of a batch ends the loop.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from visapi_common.core.errors import Fault, PermanentFault
+from visapi_common.core.errors import ContentFault, Fault
+from visapi_common.core.failures import fault_of, sort_of
 
 I = TypeVar("I")  # noqa: E741 (item)
 O = TypeVar("O")  # noqa: E741 (outcome)
@@ -32,7 +34,9 @@ class GroupCommit(Generic[I, O]):
         self._arrived = asyncio.Event()
 
     async def submit(self, key: str, item: I) -> O:
-        """The answer to `item` once it is committed. Raises the fault of its batch."""
+        """The answer to `item` once it is committed. Raises the item's own `ContentFault`, or the fault that
+        kept its whole batch from being committed.
+        """
         waiting = _Waiting[I, O](item, asyncio.get_running_loop().create_future())
         self._waiting.append((key, waiting))
         self._arrived.set()
@@ -70,21 +74,27 @@ class GroupCommit(Generic[I, O]):
             return
         try:
             answers = await self._write({key: waiting.item for key, waiting in batch.items()})
-        except PermanentFault as refused:
-            if len(batch) == 1:
-                _fail(batch, refused)
-                return
-            for key, waiting in batch.items():  # one bad row must not fail its neighbours
-                await self._commit({key: waiting})
-        except Fault as fault:
-            _fail(batch, fault)
+        except Exception as error:  # noqa: BLE001 (whatever items provoke is told to those who wait for them)
+            if len(batch) > 1 and sort_of(error) == "contents":
+                for half in _halves(batch):
+                    await self._commit(half)
+            else:
+                _fail(batch, error)
         else:
             for key, waiting in batch.items():
-                if not waiting.answer.done():
+                if key not in answers:
+                    _fail({key: waiting}, ContentFault("the statement answered nothing for it"))
+                elif not waiting.answer.done():
                     waiting.answer.set_result(answers[key])
 
 
-def _fail(batch: Mapping[str, _Waiting[I, O]], fault: Fault) -> None:
+def _halves(batch: Mapping[str, _Waiting[I, O]]) -> Sequence[dict[str, _Waiting[I, O]]]:
+    items, half = list(batch.items()), len(batch) // 2
+    return dict(items[:half]), dict(items[half:])
+
+
+def _fail(batch: Mapping[str, _Waiting[I, O]], error: Exception) -> None:
+    fault: Fault = fault_of(error)
     for waiting in batch.values():
         if not waiting.answer.done():
             waiting.answer.set_exception(fault)

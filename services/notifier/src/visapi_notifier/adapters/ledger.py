@@ -10,7 +10,8 @@ from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.adapters.pool import Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
-from visapi_common.core.errors import Fault, PermanentFault
+from visapi_common.core.errors import PermanentFault
+from visapi_common.core.failures import told
 from visapi_common.telemetry.logs import get_logger
 from visapi_notifier.adapters.group_commit import GroupCommit
 from visapi_notifier.core.delivery import (
@@ -112,8 +113,8 @@ class PostgresLedger:
             more = False
             try:
                 more = await self.forget() == FORGET_LIMIT
-            except Fault as fault:
-                self._log.warning("forget_failed", detail=str(fault))
+            except Exception as error:  # noqa: BLE001 (forgetting is tried again; deliveries go on beside it)
+                self._log.warning("forget_failed", detail=told(error))
             await asyncio.sleep(_FORGET_MORE_S if more else _FORGET_EVERY_S)
 
     async def forget(self) -> int:

@@ -5,7 +5,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from visapi_common.core.errors import Fault
+from visapi_common.core.failures import sort_of, told
+from visapi_common.telemetry.logs import get_logger
 from visapi_notifier.core.delivery import LEASE_MARGIN_S, LEASE_S, RENEW_EVERY_S
 
 
@@ -37,6 +38,7 @@ class LeaseKeeper:
         self._ledger = ledger
         self._clock = clock
         self._held: dict[str, Lease] = {}
+        self._log = get_logger("leases")
 
     @contextmanager
     def holding(self, effect_key: str, owner: str, confirmed_at: float) -> Generator[Lease]:
@@ -57,16 +59,23 @@ class LeaseKeeper:
         """Renew once a second until cancelled. A failed renewal is tried again with the next."""
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
-            asked = dict(self._held)
-            if not asked:
-                continue
-            at = self._clock.monotonic()
-            try:
-                ours = await self._ledger.renew([(key, lease.owner) for key, lease in asked.items()])
-            except Fault:
-                continue  # leases age, and `valid` knows
-            for key, lease in asked.items():
-                if key in ours:
-                    lease.confirmed_at = at
-                else:
-                    lease.lost = True
+            await self._renew(list(self._held.items()))
+
+    async def _renew(self, asked: Sequence[tuple[str, Lease]]) -> None:
+        """Raises nothing: a lease that cannot be renewed ages, and `valid` knows."""
+        if not asked:
+            return
+        at, half = self._clock.monotonic(), len(asked) // 2
+        try:
+            ours = await self._ledger.renew([(key, lease.owner) for key, lease in asked])
+        except Exception as error:  # noqa: BLE001 (see above)
+            self._log.warning("leases_not_renewed", leases=len(asked), detail=told(error))
+            if half and sort_of(error) == "contents":
+                await self._renew(asked[:half])
+                await self._renew(asked[half:])
+            return
+        for key, lease in asked:
+            if key in ours:
+                lease.confirmed_at = at
+            else:
+                lease.lost = True

@@ -33,7 +33,7 @@ from visapi_orchestrator.app.pump import Pump, Source
 from visapi_orchestrator.app.quarantine import LetterRows, Quarantine
 from visapi_orchestrator.app.registry import FunctionRows, Registry, Streams
 from visapi_orchestrator.app.releases import HeldTasks, LyingTasks, Releases
-from visapi_orchestrator.app.replays import ReplayedRows, keep_replaying
+from visapi_orchestrator.app.replays import ReplayedRows, Replays
 from visapi_orchestrator.app.retention import Retention, RetentionRows
 from visapi_orchestrator.app.schedule_clock import ScheduleClock, ScheduleRows
 from visapi_orchestrator.app.task_sweep import OpenTasks, TaskStream, TaskSweep
@@ -164,10 +164,10 @@ class Orchestrator:
         self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
         self._pump = self._make_pump(tuning)
         self._due = DueWork(world.due, self._pump, self._clock, self._quarantine, metrics)
-        self._replay_asked = asyncio.Event()
         self._dispatch = EventDispatch(
             world.event_rows, self._pump, world.event_publisher, self._quarantine, metrics
         )
+        self._replays = Replays(world.letters, Isolation("replays", metrics), self._dispatch.hint)
         self._relay = LifecycleRelay(
             world.history,
             world.lifecycle,
@@ -252,7 +252,7 @@ class Orchestrator:
 
     def _hear_of_events(self, _: Asked) -> None:
         self._dispatch.hint()
-        self._replay_asked.set()
+        self._replays.hint()
 
     async def run(self) -> None:
         """Orchestrate until the lifecycle stops."""
@@ -307,13 +307,7 @@ class Orchestrator:
             "publish-events": self._dispatch.keep_publishing,
             "lifecycle": self._relay.run,
             "schedules": self._schedules.run,
-            "replays": partial(
-                keep_replaying,
-                world.letters,
-                Isolation("replays", metrics),
-                self._replay_asked,
-                self._dispatch.hint,
-            ),
+            "replays": self._replays.run,
             "flow": partial(keep_admitting, world.flow, self._runs_woken, Isolation("flow", metrics)),
             "obedience": partial(keep_obeying, world.families, self._runs_woken, lambda: self._pump.started),
             "open-runs": partial(

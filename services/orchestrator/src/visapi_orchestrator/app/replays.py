@@ -21,27 +21,38 @@ class ReplayedRows(Protocol):
     async def reopen(self, letter: UUID, detail: str) -> None: ...
 
 
-async def keep_replaying(
-    rows: ReplayedRows, isolation: Isolation, asked: asyncio.Event, put_back: Callable[[], None]
-) -> None:
-    """Look once a second, and at once when `asked`, until cancelled; tell of what was `put_back`. What cannot
-    be put back is open again, with the new reason.
-    """
+class Replays:
+    """The loop that puts letters back, and tells of it by `put_back`."""
 
-    async def reopen(letter: Replay, error: Exception) -> None:
-        await rows.reopen(letter.id, f"the replay failed: {told(error)}")
+    def __init__(self, rows: ReplayedRows, isolation: Isolation, put_back: Callable[[], None]) -> None:
+        self._rows = rows
+        self._isolation = isolation
+        self._put_back = put_back
+        self._asked = asyncio.Event()
 
-    while True:
-        full = False
-        asked.clear()
+    def hint(self) -> None:
+        """Somebody may have asked for a replay."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Look once a second, and at once when hinted, until cancelled."""
+        while True:
+            self._asked.clear()
+            if not await self._some():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._asked.wait(), _EVERY_S)
+
+    async def _some(self) -> bool:
+        """Whether more may wait. What cannot be put back is open again, with the new reason."""
         try:
-            letters = await rows.to_replay(LIMIT)
-            result = await isolation.each(letters, rows.replay, reopen)
-            full = len(letters) == LIMIT and result.fault is None
-            if result.done:
-                put_back()
+            letters = await self._rows.to_replay(LIMIT)
         except Fault as fault:
-            isolation.note(fault)
-        if not full:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asked.wait(), _EVERY_S)
+            self._isolation.note(fault)
+            return False
+        result = await self._isolation.each(letters, self._rows.replay, self._reopen)
+        if result.done:
+            self._put_back()
+        return len(letters) == LIMIT and result.fault is None
+
+    async def _reopen(self, letter: Replay, error: Exception) -> None:
+        await self._rows.reopen(letter.id, f"the replay failed: {told(error)}")
