@@ -112,7 +112,7 @@ class World:
 
     async def _listen(self, url: str) -> Client:
         ear = await nats.connect(url)
-        await ear.subscribe(subjects.LIFECYCLE_ALL, cb=self._hear)
+        await ear.subscribe(subjects.lifecycle("default", ">"), cb=self._hear)
         await ear.flush()
         return ear
 
