@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
-TEST ?=
+JOBS ?= 3
 
 .PHONY: help setup up demo test check bench faults attacks load clean
 
@@ -23,8 +23,13 @@ up: setup ## Start the embedded stack in the foreground
 demo: setup ## Deploy the sample workflow and watch it run, from trigger to delivered mail
 	@$(BIN)/visapi demo
 
-test: setup ## Run every test (TEST=path to choose)
-	@$(BIN)/pytest -q $(or $(TEST),libs services tests)
+test: setup ## Run every test, in parallel where they allow it (TEST=path to choose, JOBS=3)
+ifdef TEST
+	@$(BIN)/pytest -q $(TEST)
+else
+	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not (attacks or faults or load)" libs services tests
+	@$(BIN)/pytest -q -m "attacks or faults or load" tests
+endif
 
 check: setup ## Lint, format, types, layers, shape: what a change must pass
 	@$(BIN)/ruff check .
