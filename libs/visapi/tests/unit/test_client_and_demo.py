@@ -16,6 +16,7 @@ from visapi.client.failures import UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
 from visapi.demo.arrivals import check_mail, check_slack, check_webhook
 from visapi.demo.progress import Progress
+from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.problems import Problem
 from visapi_common.contracts.runs import HistoryItem, RunStatus, TaskRef
 
@@ -182,3 +183,10 @@ def test_the_sample_input_is_what_the_sample_asks_for():
     root = Path(__file__).parents[4]
     request = msgspec.json.decode((root / "examples/visa-approval.input.json").read_bytes())
     assert {"reference", "applicant", "visa"} <= set(request)
+
+
+def test_a_decision_about_an_uncertain_effect_is_one_request_that_is_not_repeated_by_itself() -> None:
+    call = operations.resolve_dead_letter("0192f0c1/..", Decision.RETRY, reason="not in the outbox")
+    assert (call.method, call.path) == ("POST", "/v1/dead-letters/0192f0c1%2F../resolve")
+    assert msgspec.json.decode(call.body or b"") == {"decision": "retry", "reason": "not in the outbox"}
+    assert not call.repeatable

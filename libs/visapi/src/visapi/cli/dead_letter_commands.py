@@ -1,4 +1,4 @@
-"""`visapi dead-letter list|show|replay`: what was set aside because it failed alone, and putting it back."""
+"""`visapi dead-letter list|show|resolve|replay`: what waits for a person, and what the person decides."""
 
 import secrets
 from typing import Annotated
@@ -10,8 +10,11 @@ from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import USAGE, as_json, console, done, fail, say, table
 from visapi.client import operations
 from visapi_common.contracts.dead_letters import DeadLetterView
+from visapi_common.contracts.engine_messages import Decision
 
-dead_letters = typer.Typer(no_args_is_help=True, help="See what was set aside, and put it back.")
+dead_letters = typer.Typer(
+    no_args_is_help=True, help="See what waits for a person, decide it, or put it back."
+)
 _STATES = {"open": False, "resolved": True, "all": None}
 _TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -77,6 +80,20 @@ def show(
             console().print(Text.assemble((f"{name}: ", "dim"), fact))
     if view.text:
         console().print(Text(f"\n{view.text}"))
+
+
+@dead_letters.command()
+def resolve(
+    letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
+    decision: Annotated[Decision, typer.Argument(help="What became of the effect.")],
+    reason: Annotated[str | None, typer.Option(help="Why; the audit keeps it.")] = None,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Say whether an uncertain effect happened: it did, try it again, or let the task fail."""
+    with connected(url, data_dir) as client:
+        view = client.send(operations.resolve_dead_letter(letter, decision, reason=reason))
+    done(f"dead letter {view.id}: {decision.value}")
 
 
 @dead_letters.command()

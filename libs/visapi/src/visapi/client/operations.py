@@ -8,7 +8,13 @@ import msgspec
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.contracts.audit import AuditPage
 from visapi_common.contracts.bulk import BulkAction, BulkCount, BulkStep
-from visapi_common.contracts.dead_letters import DeadLetterPage, DeadLetterView, ReplayDeadLetter
+from visapi_common.contracts.dead_letters import (
+    DeadLetterPage,
+    DeadLetterView,
+    ReplayDeadLetter,
+    ResolveDeadLetter,
+)
+from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.keys import KeyPage, MadeKey, NewKey
 from visapi_common.contracts.limits import LimitPage
 from visapi_common.contracts.retention import Retention, RetentionPage, SetRetention
@@ -204,6 +210,15 @@ def get_dead_letter(letter: str) -> Call[DeadLetterView]:
     return Call(
         method="GET", path=f"/v1/dead-letters/{_part(letter)}", answer=DeadLetterView, repeatable=True
     )
+
+
+def resolve_dead_letter(
+    letter: str, decision: Decision, *, reason: str | None = None
+) -> Call[DeadLetterView]:
+    """Say what became of an uncertain effect; 409 when it was resolved before."""
+    path = f"/v1/dead-letters/{_part(letter)}/resolve"
+    body = msgspec.json.encode(ResolveDeadLetter(decision, reason))
+    return Call(method="POST", path=path, answer=DeadLetterView, headers={"Content-Type": JSON}, body=body)
 
 
 def replay_dead_letter(

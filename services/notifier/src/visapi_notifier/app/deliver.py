@@ -283,7 +283,9 @@ class Deliverer:
         self._count(effect, "uncertain")
         self._metrics.uncertain_held.labels(function=message.function).inc()
         self._log.warning("held", channel=effect.channel, attempt=message.attempt, detail=detail)
-        return UnknownFault(f"{effect.channel}: {detail}; decide whether it happened (`visapi run resolve`)")
+        return UnknownFault(
+            f"{effect.channel}: {detail}; decide whether it happened (`visapi dead-letter resolve`)"
+        )
 
     def _count(self, effect: Effect, outcome: str) -> None:
         self._metrics.deliveries.labels(channel=effect.channel, outcome=outcome).inc()
