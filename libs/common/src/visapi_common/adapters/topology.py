@@ -270,6 +270,8 @@ def _refused(what: str, error: _ApiError) -> Fault:
 
 def _function_refused(what: str, error: _ApiError) -> Fault:
     """A refusal of a worker's function, which need not concern its neighbours."""
+    if error.err_code == _STREAM_NOT_FOUND:
+        return TransientFault(f"the stream for {what} is not there yet")
     if error.code >= _SERVER_ERROR or error.err_code in _EXHAUSTED:
         return _refused(what, error)
     return ContentFault(f"NATS refused {what}: {error.description} ({error.err_code})")

@@ -161,10 +161,14 @@ class Registry:
             self._announcements.put_nowait(asked)
 
     async def serve(self) -> None:
-        """Answer announcements until cancelled."""
+        """Answer announcements until cancelled, once there are streams for the functions."""
+        await self._healed.wait()
         while True:
             asked = await self._announcements.get()
-            await self._registering.each([asked], self._answer, self._refuse)
+            result = await self._registering.each([asked], self._answer, self._refuse)
+            if result.left:
+                # The stream may be gone; the worker announces again meanwhile.
+                self.heal_soon()
 
     async def _answer(self, announcements: Sequence[Asked]) -> None:
         for asked in announcements:
