@@ -19,8 +19,14 @@ def letter(kind: Any, *item: str, detail: str = "first", body: bytes = msgspec.j
 
 
 async def kept(stack: Stack, rows: PostgresQuarantine, one: Letter) -> UUID:
+    before = await _ids(stack)
     assert await rows.set_aside(one)
-    return await stack.gateway.pool.fetchval("select id from dead_letters order by id desc limit 1")
+    (new,) = await _ids(stack) - before
+    return new
+
+
+async def _ids(stack: Stack) -> set[UUID]:
+    return {row["id"] for row in await stack.gateway.pool.fetch("select id from dead_letters")}
 
 
 async def ask(stack: Stack, *letters: UUID) -> None:
