@@ -134,7 +134,7 @@ LISTS = {
 }
 
 
-MOST = {"number above": 8000, "number below": 4000, "text of half": 12_000}
+MOST = {"number above": 8000, "number below": 4000, "text of half": 60_000}
 """A range of numbers or of texts is in no order of runs: its matches are all read from the index before the newest
 are known. 400 and 200 runs match the numbers, 450,000 the text.
 """
@@ -232,4 +232,5 @@ async def test_the_room_of_a_family_costs_no_more_than_its_bound(big: Big):
 
 async def test_the_open_runs_of_a_tenant_are_counted_to_the_bound(big: Big):
     await big.fill(RUNS, "runs")
-    await bounded(big, FAMILY["tally"], 10_000)
+    # How many pages an index-only scan looks up in the table depends on what vacuum has come to.
+    await bounded(big, FAMILY["tally"], 10_000, most=20_000)
