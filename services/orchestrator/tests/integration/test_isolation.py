@@ -126,20 +126,6 @@ async def test_a_registration_for_somebody_else_is_refused_and_leaves_nothing(
         assert [(row["owner"], row["name"]) for row in rows] == [(TENANT, "acme.other")]
 
 
-async def test_a_worker_that_announces_while_the_stream_is_gone_is_served_once_it_is_there_again(
-    stack: Stack,
-):
-    async with stack.orchestrator():
-        await stack.worker("acme.first")
-        bus = await stack.bus()
-        await bus.request(f"$JS.API.STREAM.DELETE.{subjects.STREAM_TASKS}", b"", 2.0)
-        # A refusal would fail here: it ends a worker. Without an answer, the worker announces again.
-        await stack.worker("acme.second")
-        await stack.gateway.deploy("flow", "do: [{a: {call: acme.second}}]")
-        run = await stack.gateway.start("flow")
-        assert (await stack.gateway.ended(run))["status"] == "completed"
-
-
 async def test_an_event_that_cannot_be_stored_is_set_aside_and_its_255_neighbours_are_not(stack: Stack):
     await stack.gateway.deploy("listening", LISTEN)
     bad = event("bad", "seen", data="refused by a constraint of the table")
