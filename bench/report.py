@@ -36,16 +36,8 @@ class Goal:
         )
 
     def __str__(self) -> str:
-        parts = [
-            text
-            for text, wanted in (
-                (f"≥ {self.floor:g}", self.floor),
-                (f"≤ {self.ceiling:g}", self.ceiling),
-                (f"ratio ≥ {self.ratio:g}", self.ratio),
-            )
-            if wanted is not None
-        ]
-        return ", ".join(parts)
+        bounds = (("≥ ", self.floor), ("≤ ", self.ceiling), ("ratio ≥ ", self.ratio))
+        return ", ".join(f"{sign}{bound:g}" for sign, bound in bounds if bound is not None)
 
 
 GOALS = {
