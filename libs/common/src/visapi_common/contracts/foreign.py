@@ -1,6 +1,6 @@
 """The one decoder of bytes from outside: a value, or `Unreadable`. It never raises.
 
-Whatever a worker, a client, a server or a third party sends is read here and nowhere else (`make shape`
+Whatever a worker, a client, a server or a third party sends is read here and nowhere else (`make check`
 refuses another decoder): messages and answers on NATS, bodies over HTTP, answers to calls. Bytes that this
 software wrote itself, rows and envelopes, are no business of this file.
 
