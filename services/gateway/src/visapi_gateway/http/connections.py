@@ -9,8 +9,8 @@ import asyncio
 from heapq import nsmallest
 from typing import Protocol
 
+from visapi_common.core.shares import Share
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_gateway.core.shares import Share
 from visapi_gateway.http.limits import Bounds
 
 LOOK_S = 0.5

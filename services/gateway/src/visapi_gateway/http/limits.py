@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.shares import Share
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.core.client_address import ClientAddresses, networks
-from visapi_gateway.core.shares import Share
 from visapi_gateway.settings import GatewaySettings
 
 RETRY_AFTER_S = 2

@@ -1,14 +1,15 @@
 """How many slots of a shared function each tenant may hold, so that some stay free for others. Pure.
 
-A slot is held from the moment a task is sent until its result is consumed. Each tenant may hold as many
-slots as are free (the dynamic threshold of Choudhury and Hahne, 1998): one tenant alone gets half of all,
-two get a third each, and a tenant that comes later always finds room. So a tenant whose tasks take long,
-because its receivers hang, delays nobody else.
+A slot is held from the moment a task is sent until its result is consumed, by the rule of
+`visapi_common.core.shares`; and every tenant gets one. So a tenant whose tasks take long, because its
+receivers hang, delays nobody else.
 """
 
 from collections import deque
 from collections.abc import Mapping
 from typing import Final
+
+from visapi_common.core.shares import Share
 
 _WORKER_FORGOTTEN_S: Final = 35.0
 """Three announcements of a worker that did not come."""
@@ -39,8 +40,7 @@ class Shares:
     """The slots that tenants hold of one function, and whose tasks are held back for it."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, int] = {}
-        self._total = 0
+        self._sent = Share(0, least=1)
         self._held: dict[str, int] = {}
 
     @property
@@ -50,12 +50,8 @@ class Shares:
 
     def take(self, tenant: str, slots: int) -> bool:
         """Take a slot for a task that is about to be sent; False when the tenant has its share."""
-        mine = self._sent.get(tenant, 0)
-        if mine and mine >= slots - self._total:
-            return False
-        self._sent[tenant] = mine + 1
-        self._total += 1
-        return True
+        self._sent.total = slots
+        return self._sent.take(tenant)
 
     def admit(self, tenant: str, slots: int) -> bool:
         """As `take` for a new task. A tenant with tasks held back sends none past those."""
@@ -70,8 +66,7 @@ class Shares:
 
     def counted(self, sent: Mapping[str, int]) -> None:
         """The slots that each tenant holds according to the ledger, which knows of all orchestrators."""
-        self._sent = dict(sent)
-        self._total = sum(sent.values())
+        self._sent.counted(sent)
 
     def looked(self, left: Mapping[str, int]) -> None:
         """After a look: the tenants of which tasks are still held back. What is being committed shows at

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_gateway.core.shares import Share
+from visapi_common.core.shares import Share
 
 HOLDERS = st.sampled_from("abcd")
 
