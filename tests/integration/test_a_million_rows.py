@@ -156,6 +156,7 @@ async def test_a_page_of_runs_is_read_from_an_index(big: Big, name: str):
 
 
 SWEEPS = load_queries("visapi_orchestrator.adapters", "sql/upkeep.sql")
+ASIDE = load_queries("visapi_orchestrator.adapters", "sql/quarantine.sql")
 FLOWS = load_queries("visapi_orchestrator.adapters", "sql/flow.sql")
 FAMILY = load_queries("visapi_orchestrator.adapters", "sql/families.sql")
 IN = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
@@ -214,7 +215,7 @@ async def test_old_events_are_found_by_their_age(big: Big):
 
 async def test_old_dead_letters_are_found_by_their_age(big: Big):
     await big.fill(LETTERS, "dead_letters")
-    await bounded(big, SWEEPS["sweep_letters"], 100)
+    await bounded(big, ASIDE["sweep_letters"], 100)
 
 
 async def test_families_are_retired_in_steps_and_the_cancelled_ones_found(big: Big):

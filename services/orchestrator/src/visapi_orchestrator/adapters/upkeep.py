@@ -79,12 +79,6 @@ class PostgresUpkeep:
             status = await self._pool.execute(_EVENTS["sweep_events"], limit)
         return int(status.rpartition(" ")[2])
 
-    async def sweep_letters(self, limit: int) -> int:
-        """Forget dead letters of no run older than 90 days; how many."""
-        with pg_faults():
-            status = await self._pool.execute(_UPKEEP["sweep_letters"], limit)
-        return int(status.rpartition(" ")[2])
-
     async def sweep_approvals(self, limit: int) -> int:
         """Forget questions that were over 30 days ago; how many."""
         with pg_faults():

@@ -19,7 +19,6 @@ _LIMIT = 5000
 class AgingRows(Protocol):
     async def sweep_idempotency(self, limit: int) -> int: ...
     async def sweep_events(self, limit: int) -> int: ...
-    async def sweep_letters(self, limit: int) -> int: ...
     async def sweep_approvals(self, limit: int) -> int: ...
 
 
@@ -33,7 +32,6 @@ async def keep_tidy(rows: AgingRows, retention: Retention, isolation: Isolation,
         "partitions": retention.keep,
         "idempotency": partial(_full, rows.sweep_idempotency),
         "events": partial(_full, rows.sweep_events),
-        "dead letters": partial(_full, rows.sweep_letters),
         "approvals": partial(_full, rows.sweep_approvals),
         **{name: partial(_full, one.sweep) for name, one in more.items()},
     }

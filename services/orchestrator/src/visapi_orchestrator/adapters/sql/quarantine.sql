@@ -99,7 +99,18 @@ with sooner as (
 update runs set sweep_at = now(), sweeps = 0 where id = $1
 
 -- name: sweep_letters
--- What was set aside and nobody cared for in 30 days.
+-- What was set aside 30 days ago, and letters of no run that an earlier release wrote without saying of what kind
+-- they are. The others go with their runs.
 delete from dead_letters where ctid in (
-    select ctid from dead_letters where kind is not null and created_at < now() - interval '30 days' limit $1
+    (
+        select ctid from dead_letters where kind is not null and created_at < now() - interval '30 days'
+        order by created_at limit $1
+    )
+    union all
+    (
+        select ctid from dead_letters
+        where run is null and kind is null and created_at < now() - interval '30 days'
+        order by created_at limit $1
+    )
+    limit $1
 )

@@ -40,10 +40,3 @@ select body from programs where hash = decode($1, 'hex')
 delete from idempotency where ctid in (
     select ctid from idempotency where created_at < now() - interval '7 days' limit $1
 )
-
--- name: sweep_letters
--- Dead letters of no run (bad events, say); the others go with their runs.
-delete from dead_letters where ctid in (
-    select ctid from dead_letters where run is null and created_at < now() - interval '90 days'
-    order by created_at limit $1
-)
