@@ -4,12 +4,19 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pool import Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.engine_messages import InboxKind
+from visapi_common.core.failures import storable
+from visapi_orchestrator.core.ledger import ClaimedInbox
 from visapi_orchestrator.core.said import DueTimer, Said
 from visapi_orchestrator.core.set_aside import Letter
 
 _SQL = load_queries("visapi_orchestrator.adapters", "sql/due.sql")
+_KINDS = [kind.value for kind in InboxKind]
+_KIND_CHARS_MAX = 100
+_SWEEPS_UNKNOWN = 5
+"""The sixth sweep comes a minute after the row: a newer orchestrator would have taken it."""
 
 
 class NextTimer(msgspec.Struct, frozen=True):
@@ -37,11 +44,12 @@ class PostgresDue:
             rows = await self._pool.fetch(_SQL["claim_runs"], limit, overdue_s)
         return [(row["tenant"], row["id"]) for row in rows]
 
-    async def claim_inbox(self, limit: int) -> list[UUID]:
-        """Runs with overdue inbox rows; a run may stand there twice."""
+    async def claim_inbox(self, limit: int) -> ClaimedInbox:
+        """Runs with overdue inbox rows, and rows that no release takes."""
         with pg_faults():
-            rows = await self._pool.fetch(_SQL["claim_inbox"], limit)
-        return [row["run"] for row in rows]
+            rows = await self._pool.fetch(_SQL["claim_inbox"], limit, _KINDS, _SWEEPS_UNKNOWN)
+        unknown = [_unknown(row) for row in rows if row["unknown"]]
+        return ClaimedInbox([row["run"] for row in rows if not row["unknown"]], unknown)
 
     async def first_timer(self) -> Letter | None:
         """The due timer that is claimed first."""
@@ -63,3 +71,16 @@ class PostgresDue:
             row = await self._pool.fetchrow(_SQL["next_timer"])
         assert row is not None
         return NextTimer(row["wait_s"], row["now_ms"])
+
+
+def _unknown(row: Row) -> Letter:
+    kind = storable(row["kind"], _KIND_CHARS_MAX)
+    return Letter(
+        kind="inbox",
+        tenant=row["tenant"],
+        reason="bad-inbox",
+        detail=f"no release that runs here knows the kind {kind!r}; replay the letter once one does",
+        item=(row["key"], row["kind"]),
+        body=row["body"],
+        run=row["run"],
+    )

@@ -292,7 +292,7 @@ def _facts(row: Row) -> Facts:
         parent_path=row["parent_path"],
         root=row["root"],
         depth=row["depth"],
-        # A kind that this release does not know is left for a newer one.
+        # A kind that this release does not know is left for a newer one, or set aside by the sweep.
         inbox=tuple(
             InboxRow(key, InboxKind(kind), body) for key, kind, body in row["inbox"] or () if kind in _KINDS
         ),

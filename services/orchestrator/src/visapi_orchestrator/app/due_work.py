@@ -168,8 +168,12 @@ class DueWork:
         queue = self._queue
         told: list[UUID] = []
         if queue.started < LIMIT:
-            told = await self._due.claim_inbox(LIMIT)
+            claimed = await self._due.claim_inbox(LIMIT)
+            told = claimed.runs
             queue.put([Said(run, look=True) for run in set(told)])
+            for letter in claimed.unknown:
+                await self._quarantine.set_aside(letter)
+                self._metrics.quarantined.labels("due").inc()
         all_due = not queue.backlog or (self._leftovers and queue.starting < _ROOM)
         # However many wait here, of each tenant some are looked for: its triggers may be lost.
         limit = LIMIT if queue.starting < LIMIT else _FEW

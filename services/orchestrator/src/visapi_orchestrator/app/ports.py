@@ -8,7 +8,7 @@ from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.core.family import Definition
-from visapi_orchestrator.core.ledger import Loaded, Revived, Settled, Written
+from visapi_orchestrator.core.ledger import ClaimedInbox, Loaded, Revived, Settled, Written
 from visapi_orchestrator.core.said import Said
 from visapi_orchestrator.core.write_set import WriteSet
 
@@ -33,7 +33,7 @@ class Due(Protocol):
 
     async def claim_timers(self, limit: int) -> list[Said]: ...
     async def claim_runs(self, limit: int, overdue_s: float) -> list[tuple[str, UUID]]: ...
-    async def claim_inbox(self, limit: int) -> list[UUID]: ...
+    async def claim_inbox(self, limit: int) -> ClaimedInbox: ...
 
 
 class Engine(Protocol):

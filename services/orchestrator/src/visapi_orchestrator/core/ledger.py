@@ -7,6 +7,7 @@ import msgspec
 from visapi_orchestrator.core.facts import Facts
 from visapi_orchestrator.core.flow import Verdict
 from visapi_orchestrator.core.kinship import Kin
+from visapi_orchestrator.core.set_aside import Letter
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -14,6 +15,15 @@ class Loaded(msgspec.Struct, frozen=True):
 
     facts: dict[UUID, Facts]
     now_ms: int | None
+
+
+class ClaimedInbox(msgspec.Struct, frozen=True):
+    """Runs with overdue inbox rows (a run may stand there twice), and letters for rows of a kind that nobody
+    takes.
+    """
+
+    runs: list[UUID]
+    unknown: list[Letter]
 
 
 class WrittenLetter(msgspec.Struct, frozen=True):
