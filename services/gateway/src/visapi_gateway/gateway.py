@@ -118,7 +118,9 @@ class Gateway:
             views=views,
             follow=FollowRun(runs, self._hub, WholeItems(payloads.unpack)),
             commands=Commands(runs, views, ids, hint),
-            letters=DeadLetters(PgDeadLetterStore(pool), views, hint, messages.events_arrived),
+            letters=DeadLetters(
+                PgDeadLetterStore(pool), views, hint, messages.events_arrived, self._jobs.flaw_of_message
+            ),
             retry=retries,
             bulk=Bulk(runs, retries=retries, repeat=Repeat(start, views), ids=ids, clock=clock, hint=hint),
             events=AcceptEvents(PgEventLedger(pool), checks.read_json, messages.events_arrived),

@@ -11,21 +11,32 @@ from visapi_common.contracts import subjects
 
 REPLAYABLE = ("message", "event", "emit", "schedule", "function", "timer", "inbox", "run")
 
+EVENT = b'{"specversion": "1.0", "id": "1", "source": "/shop", "type": "paid", "data": {"total": 5}}'
+
 
 async def put(
-    gateway: Any, kind: str | None = "event", *, tenant: str = "default", body: bytes | None = b"{}"
+    gateway: Any,
+    kind: str | None = "event",
+    *,
+    tenant: str = "default",
+    body: bytes | None = b"{}",
+    item: tuple[str, ...] = ("/shop", "1"),
+    reason: str = "bad-event",
 ) -> str:
     """A letter as the orchestrator leaves it."""
     letter = uuid.uuid4()
+    if kind == "message" and body == b"{}":
+        body, item = EVENT, (f"visapi.events.{tenant}.paid",)
     await gateway.db.execute(
         "insert into visapi.dead_letters (id, tenant, service, reason, detail, kind, item, body, digest)"
-        " values ($1, $2, 'orchestrator', 'bad-event', 'PostgreSQL refused (23514)', $3, $4, $5, $6)",
+        " values ($1, $2, 'orchestrator', $7, 'PostgreSQL refused (23514)', $3, $4, $5, $6)",
         letter,
         tenant,
         kind,
-        ["/shop", "1"],
+        list(item),
         body,
         letter.bytes,
+        reason,
     )
     return str(letter)
 
@@ -161,6 +172,40 @@ async def test_what_has_no_place_to_go_back_to_is_not_replayed(gateway: Any, kin
     assert "replay" not in (await gateway.http.get(f"/v1/dead-letters/{letter}")).json()["links"]
 
 
+@pytest.mark.parametrize(
+    ("subject", "body", "said"),
+    [
+        ("visapi.engine.3.result", b"caf\xe9", "send it again in a form that can be read"),
+        ("visapi.engine.3.result", EVENT, "send it again in a form that can be read"),
+        ("visapi.events.default.paid", b"caf\xe9", "neither a structured nor a binary CloudEvent: not UTF-8"),
+        ("visapi.events.default.paid", b'{"id": 1}', 'the attribute "specversion" is missing'),
+        ("visapi.events.default.paid", b"[" * 100_000, "nested deeper than"),
+    ],
+)
+async def test_a_message_that_holds_no_event_is_refused_at_once_and_stays_open(
+    gateway: Any, subject: str, body: bytes, said: str
+) -> None:
+    between = subject.startswith("visapi.engine.")
+    reason = "unreadable" if between else "bad-event"
+    letter = await put(gateway, "message", body=body, item=(subject,), reason=reason)
+    answer = await gateway.http.post(f"/v1/dead-letters/{letter}/replay")
+    assert (answer.status_code, answer.json()["code"]) == (409, "dead_letter_not_replayable")
+    assert said in answer.json()["detail"]
+    assert await state(gateway, letter) == (None, None, False)
+    assert await audited(gateway) == []
+    links = (await gateway.http.get(f"/v1/dead-letters/{letter}")).json()["links"]
+    assert ("replay" in links) == (not between)
+
+
+async def test_a_binary_event_with_its_headers_is_replayed(gateway: Any) -> None:
+    letter = await put(gateway, "message", body=b"\xff\x00", item=("visapi.events.default.paid",))
+    headers = b'{"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/shop", "ce-type": "paid"}'
+    path = f"/v1/dead-letters/{letter}/replay"
+    assert (await gateway.http.post(path)).status_code == 409
+    await gateway.db.execute("update visapi.dead_letters set headers = $1", headers)
+    assert (await gateway.http.post(path)).status_code == 202
+
+
 async def test_a_replay_needs_the_right_scope_the_right_tenant_and_a_letter(gateway: Any) -> None:
     letter = await put(gateway)
     reader = await client_of(gateway, scopes=("dead-letters:read",))
@@ -175,7 +220,7 @@ async def test_a_replay_needs_the_right_scope_the_right_tenant_and_a_letter(gate
 
 @pytest.mark.parametrize("nobody", ["", "_", "later", "a b"])
 async def test_letters_of_nobody_are_for_admin_keys_only(gateway: Any, nobody: str) -> None:
-    letter = await put(gateway, "message", tenant=nobody)
+    letter = await put(gateway, "function", tenant=nobody)
     path = f"/v1/dead-letters/{letter}"
     live = await client_of(gateway)
     assert (await live.get(path)).status_code == 404
@@ -193,6 +238,10 @@ async def test_letters_of_nobody_are_for_admin_keys_only(gateway: Any, nobody: s
 async def test_a_tenant_that_is_made_later_takes_its_letters_over(gateway: Any) -> None:
     letter = await put(gateway, "message", tenant="later")
     assert (await gateway.http.get(f"/v1/dead-letters/{letter}")).status_code == 200
+    refused = await gateway.http.post(f"/v1/dead-letters/{letter}/replay")
+    assert (refused.status_code, refused.json()["code"]) == (409, "dead_letter_not_replayable")
+    assert "there is no tenant 'later'" in refused.json()["detail"]
     owner = await client_of(gateway, "later")
     assert (await owner.get(f"/v1/dead-letters/{letter}")).status_code == 200
     assert (await gateway.http.get(f"/v1/dead-letters/{letter}")).status_code == 404
+    assert (await owner.post(f"/v1/dead-letters/{letter}/replay")).status_code == 202

@@ -17,6 +17,8 @@ row of the table that the kind names, or history that cannot be told as `lifecyc
 """
 REPLAYABLE = frozenset({"message", "event", "emit", "schedule", "function", "timer", "inbox", "run"})
 """Kinds that can be put back. A task is resolved instead; a lifecycle event has no place to go back to."""
+UNREADABLE = "unreadable"
+"""The reason of a message between services that nobody could read: it has no place to go back to."""
 TEXT_BYTES = 4096
 """Bytes of a dead letter that the API shows as text."""
 

@@ -28,6 +28,7 @@ _REQUIRED = ("specversion", "id", "source", "type")
 _TEXTS = (*_REQUIRED, "subject", "time", "datacontenttype", "dataschema")
 _NAME = re.compile(r"[a-z0-9]{1,64}")
 _TEXT_MAX = 2048
+_ERRORS_TOLD = 10
 _KEY_BYTES_MAX = 1024
 """`source` and `id` are the key of a row, and PostgreSQL keeps at most 2,704 bytes in an index."""
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
@@ -97,6 +98,22 @@ def _check_base64(event: dict[str, Any], at: str) -> list[FieldError]:
 def from_outside(event: dict[str, Any]) -> dict[str, Any]:
     """An event of somebody else: which family it belongs to is not theirs to say; how far it came, is."""
     return {name: value for name, value in event.items() if name != ROOT_ATTRIBUTE}
+
+
+def read_event(headers: Mapping[str, str], body: bytes) -> dict[str, Any] | Unreadable:
+    """The event in a message from outside, structured or binary, or why there is none."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    if is_binary(lower):
+        value: Any = from_binary(lower, body)
+    else:
+        value = _read(body)
+        if isinstance(value, Unreadable):
+            return Unreadable(f"neither a structured nor a binary CloudEvent: {value.reason}")
+    errors = check_event(value)
+    if errors:
+        told = (f"{error.pointer or 'the event'}: {error.detail}" for error in errors[:_ERRORS_TOLD])
+        return Unreadable("; ".join(told))
+    return from_outside(cast("dict[str, Any]", value))
 
 
 def is_binary(names: Mapping[str, str]) -> bool:

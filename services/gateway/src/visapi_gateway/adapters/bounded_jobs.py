@@ -16,6 +16,7 @@ from visapi_engine.process.protocol import Simulate, Simulated
 from visapi_engine.process.simulator import SimulationLost
 from visapi_gateway.core.input_schema import Held, Verdict
 from visapi_gateway.core.json_input import decode_checked, refuse
+from visapi_gateway.core.set_aside_messages import SetAsideMessage
 
 MIB = 1024 * 1024
 FILES = 8
@@ -34,6 +35,11 @@ VERDICT = Job(
 JSON = Job(
     "json", "visapi_gateway.core.json_input:find_problem", Bounds(cpu_ms=2_000, wall_ms=5_000, files=FILES)
 )
+MESSAGE = Job(
+    "message",
+    "visapi_gateway.core.set_aside_messages:find_flaw",
+    Bounds(cpu_ms=2_000, wall_ms=5_000, files=FILES),
+)
 
 _encode = msgspec.msgpack.Encoder().encode
 _read_verdict = msgspec.msgpack.Decoder(Verdict).decode
@@ -45,7 +51,7 @@ class BoundedJobs:
 
     def __init__(self, metrics: Metrics) -> None:
         self._processes = BoundedProcesses(
-            (COMPILE, SIMULATE, VERDICT, JSON), metrics, warm_up=[jobs.WARM_UP]
+            (COMPILE, SIMULATE, VERDICT, JSON, MESSAGE), metrics, warm_up=[jobs.WARM_UP]
         )
 
     async def close(self) -> None:
@@ -82,6 +88,13 @@ class BoundedJobs:
         if problem:
             refuse(problem.decode())
         return decode_checked(raw)
+
+    async def flaw_of_message(self, tenant: str, message: SetAsideMessage) -> str:
+        """Why there is no event in a message that was set aside; empty when there is one."""
+        try:
+            return (await self._run(tenant, MESSAGE, message.encoded())).decode()
+        except BoundExceeded as over:
+            return over.detail
 
     async def _run(self, tenant: str, job: Job, payload: bytes) -> bytes:
         try:

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
-from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, DeadLetterView
+from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, UNREADABLE, DeadLetterView
 from visapi_gateway.adapters.audit_log import record
 from visapi_gateway.app.command_run import Fate, Once
 from visapi_gateway.app.dead_letters import LetterFilter, Resolution, Sight
 from visapi_gateway.core.bytes_as_text import as_text
+from visapi_gateway.core.set_aside_messages import SetAsideMessage
 
 _SQL = load_queries("visapi_gateway.adapters", "sql/dead_letters.sql")
 _RUNS = load_queries("visapi_gateway.adapters", "sql/runs.sql")
@@ -37,6 +38,11 @@ class PgDeadLetterStore:
             else:
                 rows = await connection.fetch(_SQL["list_dead_letters"], sight.tenant, *narrowed)
         return [_view(row) for row in rows]
+
+    async def message(self, sight: Sight, letter: UUID) -> SetAsideMessage | None:
+        async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
+            row = await connection.fetchrow(_SQL["message_of"], letter)
+        return None if row is None else SetAsideMessage(**row)
 
     async def holder(self, tenant: str, once: Once) -> Fate | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
@@ -86,7 +92,7 @@ def _view(row: Row) -> DeadLetterView:
     start: bytes | None = fields.pop("start")
     path = f"/v1/dead-letters/{row['id']}"
     links = {"self": path, "resolve": f"{path}/resolve"}
-    if row["kind"] in REPLAYABLE:
+    if row["kind"] in REPLAYABLE and row["reason"] != UNREADABLE:
         links["replay"] = f"{path}/replay"
     if row["run"] is not None:
         links["run"] = f"/v1/runs/{row['run']}"

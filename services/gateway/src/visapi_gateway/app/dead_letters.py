@@ -1,7 +1,7 @@
 """Dead letters: seen, decided about, and put back once their reason is mended."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from visapi_gateway.app.command_run import Fate, Hint, InboxRow, Once, key_confl
 from visapi_gateway.app.run_views import RunViews
 from visapi_gateway.core.audit import AuditEntry, entry
 from visapi_gateway.core.scopes import Asker, Principal
+from visapi_gateway.core.set_aside_messages import SetAsideMessage
 
 REPLAY = "replay"
 """The resolution that the orchestrator carries out."""
@@ -54,6 +55,10 @@ class LetterStore(Protocol):
     async def page(
         self, sight: Sight, wanted: LetterFilter, before: UUID | None, limit: int
     ) -> Sequence[DeadLetterView]: ...
+    async def message(self, sight: Sight, letter: UUID) -> SetAsideMessage | None:
+        """What a letter of kind `message` holds."""
+        ...
+
     async def holder(self, tenant: str, once: Once) -> Fate | None:
         """Whether the key was used: `REPLAYED`, `CONFLICT`, or None."""
         ...
@@ -70,12 +75,22 @@ def sight_of(who: Principal) -> Sight:
     return Sight(who.tenant, who.kind == "admin")
 
 
+FlawOfMessage = Callable[[str, SetAsideMessage], Awaitable[str]]
+"""Why there is no event in the message, asked for by a tenant; empty when there is one."""
+
+
 class DeadLetters:
     """The use cases of `/v1/dead-letters`. `replay_asked` hints the orchestrator."""
 
     def __init__(
-        self, store: LetterStore, runs: RunViews, hint: Hint, replay_asked: Callable[[], None]
+        self,
+        store: LetterStore,
+        runs: RunViews,
+        hint: Hint,
+        replay_asked: Callable[[], None],
+        flaw_of: FlawOfMessage,
     ) -> None:
+        self._flaw_of = flaw_of
         self._store = store
         self._runs = runs
         self._hint = hint
@@ -126,8 +141,7 @@ class DeadLetters:
         once = None if key is None else Once(key, _hash(letter, asked))
         if once is not None and (used := await self._store.holder(who.tenant, once)) is not None:
             return _again(used, found), False
-        if found.kind not in REPLAYABLE:
-            raise _not_replayable(found)
+        await self._refuse_in_vain(who, found)
         audit = entry(
             who,
             AuditAction.DEAD_LETTER_REPLAY,
@@ -144,6 +158,23 @@ class DeadLetters:
             return _again(fate, shown), False
         self._replay_asked()
         return shown, True
+
+    async def _refuse_in_vain(self, who: Asker, letter: DeadLetterView) -> None:
+        """Raises `ProblemError` 409 for a letter that cannot be put back, as far as this can be known here."""
+        if letter.kind not in REPLAYABLE:
+            raise _not_replayable(letter)
+        if letter.kind != "message" or letter.resolved_at is not None:
+            return
+        message = await self._store.message(sight_of(who), letter.id)
+        if message is None:
+            return
+        if not message.is_event:
+            raise _in_vain(letter, _NOT_AN_EVENT)
+        flaw = await self._flaw_of(who.tenant, message)
+        if flaw:
+            raise _in_vain(letter, _NO_EVENT.format(flaw=flaw))
+        if not message.tenant_exists:
+            raise _in_vain(letter, _NO_TENANT.format(tenant=letter.tenant))
 
     async def _told(self, who: Asker, letter: DeadLetterView, decision: ResolveDeadLetter) -> InboxRow | None:
         """What the run hears of it; nothing when it has ended or the letter belongs to no task."""
@@ -164,6 +195,21 @@ class DeadLetters:
         )
         key = f"resolve:{letter.id}"
         return InboxRow(letter.run, key, who.tenant, InboxKind.RESOLVE.value, msgspec.json.encode(body))
+
+
+_NOT_AN_EVENT = (
+    "the message came between services and nobody can read it, so there is no place to put it back to; let "
+    "its sender send it again in a form that can be read, then resolve this letter"
+)
+_NO_EVENT = (
+    "the message holds no event that could be stored, and its bytes stay as they are: {flaw}; publish a "
+    "correct event, then resolve this letter"
+)
+_NO_TENANT = "there is no tenant {tenant!r}; make the tenant, then replay the letter with one of its keys"
+
+
+def _in_vain(letter: DeadLetterView, why: str) -> ProblemError:
+    return ProblemError("dead_letter_not_replayable", f"dead letter {letter.id}: {why}", status=409)
 
 
 def _hash(letter: UUID, asked: ReplayDeadLetter) -> bytes:

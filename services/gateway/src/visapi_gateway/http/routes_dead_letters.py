@@ -76,7 +76,8 @@ REPLAY = Operation(
         )
     },
     description=(
-        "Mend the reason first. What cannot be put back is open again, with the new reason in `detail`. "
+        "Mend the reason first. What cannot be put back is open again, with the new reason in `detail`; a "
+        "message that holds no event, or whose tenant does not exist, is refused with `409` at once. "
         "Effects whose outcome nobody knows are resolved instead; a letter of kind `lifecycle` cannot be put "
         "back."
     ),

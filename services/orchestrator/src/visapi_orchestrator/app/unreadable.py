@@ -7,6 +7,7 @@ are kept, with their beginnings; the metric counts them all.
 import asyncio
 from typing import NamedTuple
 
+from visapi_common.contracts.dead_letters import UNREADABLE
 from visapi_common.core.errors import Fault
 from visapi_common.core.failures import storable
 from visapi_common.runtime.isolation import Isolation
@@ -19,7 +20,6 @@ KEPT_BYTES = 64 * 1024
 EVERY_S = 1.0
 """One message is kept in this time."""
 PER_HOUR = 100
-REASON = "unreadable"
 TENANT = "_"
 """Whose the letters are: nobody can tell, so the operator's."""
 _SUBJECT_CHARS = 200
@@ -58,7 +58,7 @@ class UnreadableMessages:
             letter = Letter(
                 kind="message",
                 tenant=TENANT,
-                reason=REASON,
+                reason=UNREADABLE,
                 detail=kept.detail,
                 item=(kept.subject,),
                 body=kept.body,

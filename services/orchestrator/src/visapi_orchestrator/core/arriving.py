@@ -2,17 +2,16 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from visapi_common.contracts import subjects
-from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
-from visapi_common.core.cloudevents import check_event, from_binary, from_outside, is_binary
+from visapi_common.contracts.foreign import Unreadable
+from visapi_common.core.cloudevents import read_event
 from visapi_common.core.event_keys import key_in
 
 _encode = msgspec.json.Encoder().encode
-_read = Reader(Any, depth_max=VALUE_DEPTH_MAX, nul=True)
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -45,17 +44,9 @@ class Probe(msgspec.Struct, frozen=True):
 
 def read_message(subject: str, headers: Mapping[str, str], body: bytes) -> Arrived:
     """The event in a message, structured or binary. Raises `BadEvent`."""
-    lower = {name.lower(): value for name, value in headers.items()}
-    if is_binary(lower):
-        value: Any = from_binary(lower, body)
-    else:
-        value = _read(body)
-        if isinstance(value, Unreadable):
-            raise BadEvent(f"neither a structured nor a binary CloudEvent: {value.reason}")
-    errors = check_event(value)
-    if errors:
-        raise BadEvent("; ".join(f"{error.pointer or 'the event'}: {error.detail}" for error in errors[:10]))
-    event = from_outside(cast("dict[str, Any]", value))
+    event = read_event(headers, body)
+    if isinstance(event, Unreadable):
+        raise BadEvent(event.reason)
     return Arrived(
         subjects.event_tenant(subject), event["source"], event["id"], _encode(event), event["type"]
     )

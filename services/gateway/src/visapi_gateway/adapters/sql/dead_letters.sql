@@ -28,6 +28,11 @@ select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run,
     resolved_at, resolved_by, resolution, replayed_at
 from dead_letters where id = $1
 
+-- name: message_of
+select coalesce(l.item[1], '') as subject, coalesce(l.headers, '{}') as headers, coalesce(l.body, '') as body,
+    exists (select from tenants t where t.id = l.tenant) as tenant_exists
+from dead_letters l where l.id = $1 and l.kind = 'message'
+
 -- name: resolve_dead_letter
 update dead_letters set resolved_at = now(), resolved_by = $2, resolution = $3
 where id = $1 and resolved_at is null
