@@ -74,6 +74,25 @@ from generate_series(1, {ROWS}) as n
 """
 
 
+# A tenant with nearly all letters, one with few, and letters of three that do not exist.
+LETTERS_OF_MANY = f"""
+delete from dead_letters;
+insert into tenants (id) values ('many'), ('quiet'), ('zebra');
+insert into dead_letters (id, tenant, service, reason, detail, kind, resolved_at)
+select {ID}, case n % 20000 when 1 then '' when 2 then '_' when 3 then 'never' when 4 then 'quiet' else 'many' end,
+    'orchestrator', 'bad-event', 'd', case when n % 2 = 0 then 'event' end, case when n % 3 = 0 then now() end
+from generate_series(1, {ROWS}) as n
+"""
+# Nearly all of them revoked or expired long ago.
+OLD_KEYS = f"""
+insert into api_keys (id, tenant, kind, name, hash, scopes, created_by, expires_at, disabled_at)
+select md5(n::text), 'default', 'live', 'old', '\\x00', array['*'], 'test',
+    case when n % 2 = 0 then now() - n * interval '180 days' / {ROWS} end,
+    case when n % 2 = 1 and n % 50000 <> 1 then now() - n * interval '180 days' / {ROWS} end
+from generate_series(1, {ROWS}) as n
+"""
+
+
 SCHEDULES = f"""
 insert into schedules (id, tenant, namespace, name, version, program, spec)
 values ('{SCHEDULE}', 'default', 'sales', 'rare', '1.0.0', '\\x00', '{{}}')
@@ -160,6 +179,9 @@ ASIDE = load_queries("visapi_orchestrator.adapters", "sql/quarantine.sql")
 FLOWS = load_queries("visapi_orchestrator.adapters", "sql/flow.sql")
 FAMILY = load_queries("visapi_orchestrator.adapters", "sql/families.sql")
 IN = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
+DEAD = load_queries("visapi_gateway.adapters", "sql/dead_letters.sql")
+KEY = load_queries("visapi_gateway.adapters", "sql/keys.sql")
+QUOTA = load_queries("visapi_gateway.adapters", "sql/quotas.sql")
 SENT = load_queries("visapi_notifier.adapters", "sql/deliveries.sql")
 
 
@@ -216,6 +238,38 @@ async def test_old_events_are_found_by_their_age(big: Big):
 async def test_old_dead_letters_are_found_by_their_age(big: Big):
     await big.fill(LETTERS, "dead_letters")
     await bounded(big, ASIDE["sweep_letters"], 100)
+
+
+@pytest.mark.parametrize("wanted", [(None, None), (False, None), (None, "task"), (True, None)])
+@pytest.mark.parametrize("own", ["quiet", "many"])
+async def test_an_admins_dead_letters_are_found_without_those_of_other_tenants(
+    big: Big, own: str, wanted: tuple[bool | None, str | None]
+):
+    await big.fill(LETTERS_OF_MANY, "dead_letters", "tenants")
+    before = f"select set_config('visapi.tenants', '{own}', true), set_config('visapi.nobodys', 'on', true)"
+    plan = await explained(
+        big.database.gateway,
+        GATEWAY,
+        DEAD["list_with_nobodys"],
+        *(own, None, *wanted, 51, 4096),
+        before=before,
+    )
+    told = msgspec.json.format(msgspec.json.encode(plan)).decode()
+    assert pages(plan) < PAGES_MAX, told
+    assert not whole_tables(plan), told
+
+
+async def test_the_keys_of_a_tenant_and_those_that_gateways_hold_are_found_by_their_end(big: Big):
+    await big.fill(OLD_KEYS, "api_keys")
+    for query, arguments in (
+        (KEY["all_keys"], ()),
+        (KEY["list_keys"], ("default", None, 51)),
+        (QUOTA["count_keys"], ("default", 1000)),
+    ):
+        plan = await explained(big.database.gateway, GATEWAY, query, *arguments)
+        told = msgspec.json.format(msgspec.json.encode(plan)).decode()
+        assert pages(plan) < PAGES_MAX, told
+        assert not whole_tables(plan), told
 
 
 async def test_families_are_retired_in_steps_and_the_cancelled_ones_found(big: Big):

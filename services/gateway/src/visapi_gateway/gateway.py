@@ -28,6 +28,7 @@ from visapi_gateway.adapters.fair_pool import FairPool
 from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
 from visapi_gateway.adapters.limit_store import PgLimitStore
 from visapi_gateway.adapters.messages import Messages
+from visapi_gateway.adapters.quotas import Quotas
 from visapi_gateway.adapters.retention_store import PgRetentionStore
 from visapi_gateway.adapters.run_store import RunStore
 from visapi_gateway.adapters.schedule_store import PgScheduleStore
@@ -65,7 +66,8 @@ from visapi_gateway.http.access_log import AccessLog, NoAccessLog
 from visapi_gateway.http.api import Surroundings, UseCases, build_api
 from visapi_gateway.http.checks import RateLimits
 from visapi_gateway.http.flow import BODY_LIMIT
-from visapi_gateway.http.limits import open_places
+from visapi_gateway.http.limits import Places, open_places
+from visapi_gateway.http.operation import ReadJson
 from visapi_gateway.http.server import HttpServer
 from visapi_gateway.settings import GatewaySettings
 
@@ -91,7 +93,8 @@ class Gateway:
 
     def __init__(self, settings: GatewaySettings, lifecycle: Lifecycle, pool: Pool, bus: Bus) -> None:
         clock, ids, self._lifecycle, self._bus = SystemClock(), RandomIds(), lifecycle, bus
-        runs, keys, workflows = RunStore(pool), PgKeyStore(pool), WorkflowStore(pool)
+        quotas, runs = _quotas(settings), RunStore(pool)
+        keys, workflows = PgKeyStore(pool, quotas), WorkflowStore(pool, quotas)
         payloads = PayloadStore.open(settings.artifacts_url)
         messages = self._messages = Messages(bus)
         _count(bus, lifecycle.metrics)
@@ -127,8 +130,10 @@ class Gateway:
             workflows=deployed,
             simulate=Simulations(compiling, self._jobs.simulate, clock),
             schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), hint),
-            retentions=Retentions(PgRetentionStore(pool)),
-            secrets=Secrets(PgSecretStore(pool), settings.sealing_key, partial(token_bytes, NONCE_BYTES)),
+            retentions=Retentions(PgRetentionStore(pool, quotas)),
+            secrets=Secrets(
+                PgSecretStore(pool, quotas), settings.sealing_key, partial(token_bytes, NONCE_BYTES)
+            ),
             keys=Keys(keys, mint_key, self._key_changed, settings.key_pepper),
             audit=Audit(AuditLog(pool)),
             artifacts=Artifacts(
@@ -139,17 +144,7 @@ class Gateway:
             system=self._system,
         )
         places = open_places(settings, lifecycle.metrics, lambda: self._system.draining)
-        around = Surroundings(
-            metrics=lifecycle.metrics,
-            spans=lifecycle.spans,
-            log=AccessLog(clock.now) if settings.access_log else NoAccessLog(),
-            rates=RateLimits(Limit(settings.key_rate_per_s, settings.key_burst), clock.monotonic),
-            places=places,
-            read_json=checks.read_json,
-            cursor_secret=settings.link_secret,
-            new_id=lambda: str(ids.uuid7()),
-            version=release,
-        )
+        around = _surroundings(settings, lifecycle, places, checks.read_json, release)
         self._server = HttpServer(build_api(cases, around), places, settings.http_host, settings.http_port)
 
     @property
@@ -223,6 +218,33 @@ async def _open_pool(settings: GatewaySettings, lifecycle: Lifecycle) -> Pool:
                 raise
             get_logger("gateway").warning("waiting_for_postgres", error=str(away))
             await asyncio.sleep(START_RETRY_S)
+
+
+def _surroundings(
+    settings: GatewaySettings, lifecycle: Lifecycle, places: Places, read_json: ReadJson, release: str
+) -> Surroundings:
+    clock, ids = SystemClock(), RandomIds()
+    return Surroundings(
+        metrics=lifecycle.metrics,
+        spans=lifecycle.spans,
+        log=AccessLog(clock.now) if settings.access_log else NoAccessLog(),
+        rates=RateLimits(Limit(settings.key_rate_per_s, settings.key_burst), clock.monotonic),
+        places=places,
+        read_json=read_json,
+        cursor_secret=settings.link_secret,
+        new_id=lambda: str(ids.uuid7()),
+        version=release,
+    )
+
+
+def _quotas(settings: GatewaySettings) -> Quotas:
+    return Quotas(
+        versions=settings.tenant_versions_max,
+        schedules=settings.tenant_schedules_max,
+        secrets=settings.tenant_secrets_max,
+        keys=settings.tenant_keys_max,
+        retentions=settings.tenant_retentions_max,
+    )
 
 
 def _count(bus: Bus, metrics: Metrics) -> None:

@@ -56,6 +56,16 @@ class GatewaySettings(CommonSettings, frozen=True, kw_only=True):
     """Each so many bytes of an answer that were sent give their reader one more second."""
     idle_s: Seconds = 75.0
     """Seconds after which a connection without a request is closed."""
+    tenant_versions_max: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    """Deployed versions of all workflows of one tenant."""
+    tenant_schedules_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000
+    """Workflows of one tenant that start by times or by events."""
+    tenant_secrets_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000
+    """Secrets of one tenant."""
+    tenant_keys_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000
+    """API keys of one tenant that may be used; so many more may have ended within an hour."""
+    tenant_retentions_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000
+    """Namespaces of one tenant that have a policy of retention."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For` is believed, separated by commas."""
     access_log: bool = True

@@ -161,3 +161,39 @@ async def test_bytes_that_are_hardly_http_are_answered_with_a_problem(
     assert head.startswith(b"HTTP/1.1 %d " % status), head
     assert b"application/problem+json" in head
     assert json.loads(body)["status"] == status
+
+
+async def test_contents_that_the_database_refuses_are_a_problem_of_their_caller(gateway: Any) -> None:
+    await gateway.db.execute("alter table visapi.secrets add constraint refuses check (name <> 'broken')")
+    answer = await gateway.http.put("/v1/secrets/broken", json="a value that is long enough")
+    assert is_problem(answer, 422, "content_refused")
+    assert "23514" in answer.json()["detail"]
+    assert "change the contents" in answer.json()["detail"]
+    assert (
+        await gateway.http.put("/v1/secrets/whole", json="a value that is long enough")
+    ).status_code == 201
+
+
+UNSTORABLE = ("a%00b", "%ED%A0%80", "%FF", "%F4%90%80%80")
+NAMED = (
+    "/v1/workflows/{}/x", "/v1/workflows/demo/{}/versions/1.0.0", "/v1/schedules/demo/{}", "/v1/retention/{}",
+    "/v1/artifacts/{}", "/v1/runs?workflow=demo/{}", "/v1/runs?q={}", "/v1/runs?namespace={}", "/v1/audit?actor={}",
+    "/v1/audit?target={}", "/v1/approvals?run={}", "/v1/workflows?namespace={}", "/v1/runs?cursor={}",
+    "/v1/dead-letters?kind={}", "/v1/nothing/{}", "/v1/runs/{}/history",
+)  # fmt: skip
+
+
+async def test_text_that_the_database_cannot_hold_is_the_callers_mistake(gateway: Any) -> None:
+    for path in NAMED:
+        for name in UNSTORABLE:
+            answer = await gateway.http.get(path.format(name))
+            assert 400 <= answer.status_code < 500, (path, name, answer.text)
+            assert answer.headers["content-type"] == "application/problem+json"
+    for name in UNSTORABLE:
+        for method, path in (
+            ("DELETE", "/v1/keys/{}"),
+            ("DELETE", "/v1/secrets/{}"),
+            ("PUT", "/v1/secrets/{}"),
+        ):
+            answer = await gateway.http.request(method, path.format(name), json="long enough")
+            assert 400 <= answer.status_code < 500, (path, name, answer.text)

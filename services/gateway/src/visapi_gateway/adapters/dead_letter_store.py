@@ -31,12 +31,10 @@ class PgDeadLetterStore:
     async def page(
         self, sight: Sight, wanted: LetterFilter, before: UUID | None, limit: int
     ) -> Sequence[DeadLetterView]:
+        query = _SQL["list_with_nobodys" if sight.nobodys else "list_dead_letters"]
         narrowed = (before, wanted.resolved, wanted.kind, limit, TEXT_BYTES)
         async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
-            if sight.nobodys:
-                rows = await connection.fetch(_SQL["list_with_nobodys"], *narrowed)
-            else:
-                rows = await connection.fetch(_SQL["list_dead_letters"], sight.tenant, *narrowed)
+            rows = await connection.fetch(query, sight.tenant, *narrowed)
         return [_view(row) for row in rows]
 
     async def message(self, sight: Sight, letter: UUID) -> SetAsideMessage | None:

@@ -15,6 +15,7 @@ from visapi_common.contracts.keys import KeyView
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core import api_keys
 from visapi_gateway.adapters.audit_log import record
+from visapi_gateway.adapters.quotas import Quotas
 from visapi_gateway.app.authenticate import StoredKey
 from visapi_gateway.app.manage_keys import KeyRow
 from visapi_gateway.core.audit import AuditEntry
@@ -25,8 +26,9 @@ _read_spec = Reader(FunctionSpec)
 
 
 class PgKeyStore:
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, quotas: Quotas) -> None:
         self._pool = pool
+        self._quotas = quotas
 
     async def all_keys(self) -> Sequence[StoredKey]:
         with pg_faults():
@@ -40,12 +42,14 @@ class PgKeyStore:
     async def put(self, key: KeyRow, audit: AuditEntry) -> None:
         async with tenant_transaction(self._pool, [key.tenant]) as connection:
             await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
+            await self._quotas.check(connection, key.tenant, "keys")
             await record(connection, audit)
 
     async def replace(self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry) -> None:
         async with tenant_transaction(self._pool, [key.tenant]) as connection:
             await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
             await connection.execute(_SQL["shorten_key"], old, key.tenant, ends_after_s)
+            await self._quotas.check(connection, key.tenant, "keys")
             await record(connection, audit)
 
     async def one(self, tenant: str, key: str) -> KeyView | None:

@@ -7,6 +7,7 @@ from typing import Final
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_gateway.adapters.audit_log import record
+from visapi_gateway.adapters.quotas import Quotas
 from visapi_gateway.app.manage_retention import Policy
 from visapi_gateway.core.audit import AuditEntry
 
@@ -17,8 +18,9 @@ _TABLES: Final = ("runs_done", "history", "run_attributes")
 class PgRetentionStore:
     """See `app.manage_retention.RetentionStore`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, quotas: Quotas) -> None:
         self._pool = pool
+        self._quotas = quotas
 
     async def default_days(self) -> int:
         with pg_faults():
@@ -44,11 +46,14 @@ class PgRetentionStore:
             for base in _TABLES:
                 await self._pool.execute(_SQL["make_table"], base, retention)
         async with tenant_transaction(self._pool, [audit.tenant]) as connection:
-            since = await connection.fetchval(
+            written = await connection.fetchrow(
                 _SQL["set_policy"], audit.tenant, namespace, retention, audit.actor
             )
+            assert written is not None, "an insert or an update gives its row"
+            if written["fresh"]:
+                await self._quotas.check(connection, audit.tenant, "retentions")
             await record(connection, audit)
-        return since
+        return written["updated_at"]
 
     async def reset(self, namespace: str, audit: AuditEntry) -> bool:
         async with tenant_transaction(self._pool, [audit.tenant]) as connection:

@@ -6,6 +6,7 @@ from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.secrets import SecretView
 from visapi_gateway.adapters.audit_log import record
+from visapi_gateway.adapters.quotas import Quotas
 from visapi_gateway.app.manage_secrets import NewSecret
 from visapi_gateway.core.audit import AuditEntry
 
@@ -15,8 +16,9 @@ _SQL = load_queries("visapi_gateway.adapters", "sql/secrets.sql")
 class PgSecretStore:
     """See `app.manage_secrets.SecretStore`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, quotas: Quotas) -> None:
         self._pool = pool
+        self._quotas = quotas
 
     async def put(self, secret: NewSecret, audit: AuditEntry) -> bool:
         row = (secret.tenant, secret.name, secret.sealed, secret.hosts, secret.by)
@@ -24,6 +26,8 @@ class PgSecretStore:
             added = await connection.fetchval(_SQL["add_secret"], *row)
             if added is None:
                 await connection.execute(_SQL["replace_secret"], *row)
+            else:
+                await self._quotas.check(connection, secret.tenant, "secrets")
             await record(connection, audit)
         return added is not None
 

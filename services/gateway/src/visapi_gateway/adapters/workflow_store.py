@@ -7,6 +7,7 @@ from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transactio
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
 from visapi_gateway.adapters.audit_log import record
+from visapi_gateway.adapters.quotas import Kind, Quotas
 from visapi_gateway.app.definitions import Name
 from visapi_gateway.app.deploy_workflow import NewWorkflow, WorkflowRow
 from visapi_gateway.core.audit import AuditEntry
@@ -20,8 +21,9 @@ PAGE_BYTES = 4 * 1024 * 1024
 class WorkflowStore:
     """The definitions of all tenants; each call sees one."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, quotas: Quotas) -> None:
         self._pool = pool
+        self._quotas = quotas
 
     async def put(self, new: NewWorkflow, audit: AuditEntry) -> bool:
         tenant, namespace, name = new.name
@@ -44,7 +46,9 @@ class WorkflowStore:
                 new.created_at,
             )
             if stored is not None:
-                await _put_schedule(connection, new)
+                more = await _put_schedule(connection, new)
+                kinds: tuple[Kind, ...] = ("versions", "schedules") if more else ("versions",)
+                await self._quotas.check(connection, tenant, *kinds)
                 await record(connection, audit)
         return stored is not None
 
@@ -76,10 +80,13 @@ class WorkflowStore:
             return await connection.fetch(query, *arguments)
 
 
-async def _put_schedule(connection: Connection, new: NewWorkflow) -> None:
-    """The highest version's schedule counts: it takes the place of the one before, or removes it."""
+async def _put_schedule(connection: Connection, new: NewWorkflow) -> bool:
+    """The highest version's schedule counts: it takes the place of the one before, or removes it. Whether the
+    workflow has one for the first time.
+    """
     if await connection.fetchval(_SQL["highest_version"], *new.name) != new.version:
-        return
+        return False
+    had = await connection.fetchval(_SCHEDULES["is_scheduled"], *new.name)
     scheduled = new.schedule
     spec = None if scheduled is None else scheduled.spec
     if scheduled is not None and spec is not None:
@@ -108,3 +115,4 @@ async def _put_schedule(connection: Connection, new: NewWorkflow) -> None:
             run.input,
             run.started_by,
         )
+    return scheduled is not None and not had

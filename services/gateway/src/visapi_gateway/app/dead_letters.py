@@ -160,7 +160,7 @@ class DeadLetters:
         return shown, True
 
     async def _refuse_in_vain(self, who: Asker, letter: DeadLetterView) -> None:
-        """Raises `ProblemError` 409 for a letter that cannot be put back, as far as this can be known here."""
+        """Raises `ProblemError` 409 for a letter of which is known here that it cannot be put back."""
         if letter.kind not in REPLAYABLE:
             raise _not_replayable(letter)
         if letter.kind != "message" or letter.resolved_at is not None:

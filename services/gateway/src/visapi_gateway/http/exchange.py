@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import msgspec
 
 from visapi_common.contracts.problems import Problem
-from visapi_common.core.errors import Fault, ProblemError, TransientFault, UnknownFault
+from visapi_common.core.errors import ContentFault, Fault, ProblemError, TransientFault, UnknownFault
+from visapi_common.core.failures import told
 from visapi_gateway.core.problems import KINDS, code_for, type_of
 from visapi_gateway.http.limits import Holding
 
@@ -22,6 +23,7 @@ EXCHANGE = "visapi.exchange"
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
+_REASON_CHARS = 300
 
 encode = msgspec.json.Encoder().encode
 
@@ -118,5 +120,11 @@ def problem_of_fault(fault: Fault) -> ProblemError:
         wait = max(1, round(fault.retry_after_s or 1.0))
         detail = "the service cannot do this now; nothing happened; send it again after Retry-After seconds"
         return ProblemError("unavailable", detail, status=503, headers={"Retry-After": str(wait)})
+    if isinstance(fault, ContentFault):
+        detail = (
+            "the contents of the request cannot be stored or looked for, so nothing happened: "
+            f"{told(fault, _REASON_CHARS)}; change the contents and send the request again"
+        )
+        return ProblemError("content_refused", detail, status=422)
     detail = "the request could not be carried out; tell the operator the request_id"
     return ProblemError("internal_error", detail, status=500)

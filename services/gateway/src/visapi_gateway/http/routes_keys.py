@@ -19,6 +19,7 @@ MAKE = Operation(
     {201: Answers("The key, shown this once.", MadeKey, headers=("Location",))},
     body=NewKey,
     body_required=True,
+    problems=("quota_exceeded",),
     **_ADMIN,
 )
 LIST = Operation(
@@ -54,7 +55,7 @@ ROTATE = Operation(
     "Make a successor of an API key",
     {201: Answers("The successor, shown this once; the old key ends after the overlap.", MadeKey)},
     body=RotateKey,
-    problems=("key_not_found",),
+    problems=("key_not_found", "quota_exceeded"),
     **_ADMIN,
 )
 

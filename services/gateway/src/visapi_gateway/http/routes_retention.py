@@ -43,6 +43,7 @@ SET = Operation(
     scope="retention:write",
     body=SetRetention,
     body_required=True,
+    problems=("quota_exceeded",),
 )
 RESET = Operation(
     "DELETE",

@@ -25,6 +25,7 @@ PUT = Operation(
     scope="secrets:write",
     body=Any,
     body_required=True,
+    problems=("quota_exceeded",),
 )
 LIST = Operation(
     "GET",

@@ -46,7 +46,7 @@ DEPLOY = Operation(
     body=Any,
     body_required=True,
     body_types=(YAML, JSON),
-    problems=("workflow_version_exists", "definition_invalid"),
+    problems=("workflow_version_exists", "definition_invalid", "quota_exceeded"),
 )
 SIMULATE = Operation(
     "POST",

@@ -11,15 +11,42 @@ where tenant = $1 and ($2::uuid is null or id < $2)
 order by id desc limit $5
 
 -- name: list_with_nobodys
--- As `list_dead_letters`, of every tenant that the policies of the transaction show.
-select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, item,
-    coalesce(octet_length(body), 0) as size, substring(body for $5) as start, created_at,
-    resolved_at, resolved_by, resolution, replayed_at
-from dead_letters
-where ($1::uuid is null or id < $1)
-    and ($2::boolean is null or (resolved_at is not null) = $2)
-    and ($3::text is null or coalesce(kind, 'task') = $3)
-order by id desc limit $4
+-- As `list_dead_letters`, with the letters whose tenant does not exist. Their names lie in the gaps between those
+-- of tenants, and are found by steps through an index; the letters of other tenants are never looked at.
+with recursive gaps as (
+    select id as low, coalesce(lead(id) over (order by id), U&'\+10FFFF') as high from tenants
+    union all
+    select '', coalesce(min(id), U&'\+10FFFF') from tenants
+),
+names as (
+    select g.high, (
+        select d.tenant from dead_letters d where d.tenant > g.low and d.tenant < g.high order by d.tenant limit 1
+    ) as tenant
+    from gaps g
+    union all
+    select n.high, (
+        select d.tenant from dead_letters d where d.tenant > n.tenant and d.tenant < n.high order by d.tenant limit 1
+    )
+    from names n where n.tenant is not null
+),
+whose as (
+    select $1::text as tenant
+    union all
+    select ''
+    union all
+    select tenant from names where tenant is not null
+)
+select d.* from whose w cross join lateral (
+    select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, item,
+        coalesce(octet_length(body), 0) as size, substring(body for $6) as start, created_at,
+        resolved_at, resolved_by, resolution, replayed_at
+    from dead_letters
+    where tenant = w.tenant and ($2::uuid is null or id < $2)
+        and ($3::boolean is null or (resolved_at is not null) = $3)
+        and ($4::text is null or coalesce(kind, 'task') = $4)
+    order by id desc limit $5
+) as d
+order by d.id desc limit $5
 
 -- name: dead_letter
 -- Of a tenant that the policies of the transaction show, as for the statements below.

@@ -1,9 +1,10 @@
 -- API keys and the functions that workers announced.
 
 -- name: all_keys
+-- A key that ended is held for an hour more, so that whoever uses it is told so.
 select id, tenant, kind, hash, scopes, not_before, expires_at, disabled_at
 from api_keys
-where disabled_at is null or disabled_at > now() - interval '1 hour'
+where coalesce(least(disabled_at, expires_at), 'infinity') > now() - interval '1 hour'
 
 -- name: list_keys
 select id, name, kind, scopes, created_by, created_at, not_before, expires_at, disabled_at, last_used_at

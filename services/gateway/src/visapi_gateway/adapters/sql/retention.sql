@@ -24,7 +24,7 @@ select make_retention_table($1, $2)
 insert into retention_policies (tenant, namespace, class, updated_by) values ($1, $2, $3, $4)
 on conflict (tenant, namespace) do update
 set class = excluded.class, updated_by = excluded.updated_by, updated_at = now()
-returning updated_at
+returning updated_at, xmax = 0 as fresh
 
 -- name: reset_policy
 delete from retention_policies where tenant = $1 and namespace = $2 returning namespace

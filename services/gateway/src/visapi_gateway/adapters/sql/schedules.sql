@@ -1,5 +1,9 @@
 -- Schedules: written at deployment, paused, backfilled. The orchestrator fires them.
 
+-- name: is_scheduled
+select exists (select from schedules where tenant = $1 and namespace = $2 and name = $3)
+    or exists (select from schedule_listeners where tenant = $1 and namespace = $2 and name = $3)
+
 -- name: put_schedule
 insert into schedules (id, tenant, namespace, name, version, program, spec, paused)
 values ($1, $2, $3, $4, $5, $6, $7, $8)

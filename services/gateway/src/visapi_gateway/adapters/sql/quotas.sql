@@ -1,0 +1,36 @@
+-- How many rows of a kind a tenant has, counted to one more than it may have.
+
+-- name: lock_quota
+-- Taken after the transaction has written its rows, and before the chain of the audit. Whoever comes second
+-- counts in a snapshot that holds the rows of the first.
+select pg_advisory_xact_lock(hashtextextended('visapi.quota/' || $1::text, 0))
+
+-- name: count_versions
+select count(*) from (select from workflows where tenant = $1 limit $2::bigint + 1) as few
+
+-- name: count_schedules
+select (select count(*) from (select from schedules where tenant = $1 limit $2::bigint + 1) as timed)
+    + (select count(*) from (select from schedule_listeners where tenant = $1 limit $2::bigint + 1) as heard)
+
+-- name: count_secrets
+select count(*) from (select from secrets where tenant = $1 limit $2::bigint + 1) as few
+
+-- name: count_keys
+-- Keys that may be used now or later; those that ended within the last hour, which each gateway still holds,
+-- have a count of their own.
+select greatest(
+    (select count(*) from (
+        select from api_keys
+        where tenant = $1 and coalesce(least(disabled_at, expires_at), 'infinity') > now()
+        limit $2::bigint + 1
+    ) as open),
+    (select count(*) from (
+        select from api_keys
+        where tenant = $1 and coalesce(least(disabled_at, expires_at), 'infinity') <= now()
+            and coalesce(least(disabled_at, expires_at), 'infinity') > now() - interval '1 hour'
+        limit $2::bigint + 1
+    ) as ended)
+)
+
+-- name: count_retentions
+select count(*) from (select from retention_policies where tenant = $1 limit $2::bigint + 1) as few
