@@ -1,6 +1,7 @@
 """Deployed definitions in memory. A version never changes, so it is read once.
 
-Which version is the highest may be `HIGHEST_TTL_S` old on a replica that did not deploy it.
+Which version is the highest may be `HIGHEST_TTL_S` old on a replica that did not deploy it, and once more as
+old while PostgreSQL does not answer.
 """
 
 from collections import OrderedDict
@@ -71,8 +72,11 @@ class Definitions:
     async def _highest_version(self, name: Name) -> str:
         now = self._clock.monotonic()
         known = self._highest.get(name)
-        if known is not None and now < known[1]:
-            return known[0]
+        if known is not None:
+            if now < known[1]:
+                return known[0]
+            # One request asks again; what comes meanwhile takes what is known.
+            self._highest[name] = (known[0], now + HIGHEST_TTL_S)
         version = await self._source.highest(name)
         if version is None:
             raise not_found(name, None)

@@ -17,30 +17,30 @@ _SEGMENTS = {
 
 
 class Paths:
-    """The templates of all operations, each with its methods; the most literal one counts."""
+    """The templates of all operations, each with its methods."""
 
     def __init__(self, operations: Iterable[tuple[str, str]]) -> None:
         methods: dict[str, set[str]] = {}
         for method, path in operations:
             methods.setdefault(path, {"OPTIONS"}).update({"GET", "HEAD"} if method == "GET" else {method})
-        self.templates = {path: tuple(sorted(found)) for path, found in methods.items()}
-        self._found = [(re.compile(_pattern(path)), path, found) for path, found in self.templates.items()]
-        self._literal = {path: found for path, found in self.templates.items() if "{" not in path}
+        self._found = [(re.compile(_pattern(path)), found) for path, found in methods.items()]
+        self._of_method = {
+            method: re.compile("|".join(_pattern(path) for path, found in methods.items() if method in found))
+            for method in set[str]().union(*methods.values()) - {"OPTIONS"}
+        }
 
     def methods(self, path: str) -> tuple[str, ...]:
         """What may be done at a path; empty where there is none."""
-        found = set(self._literal.get(path, ()))
-        for pattern, _, methods in self._found:
-            if pattern.fullmatch(path):
-                found.update(methods)
-        return tuple(sorted(found))
+        found = (methods for pattern, methods in self._found if pattern.fullmatch(path))
+        return tuple(sorted(set[str]().union(*found)))
 
     def check(self, method: str, path: str, raw_path: bytes) -> tuple[str, ...] | None:
         """Raises `ProblemError` 404 and 405. For OPTIONS: the methods of the path."""
-        known = None if b"%" in raw_path else self._literal.get(path)
-        if known is not None and method in known and method != "OPTIONS":
+        slashed = b"%" in raw_path and b"%2f" in raw_path.lower()
+        known = self._of_method.get(method)
+        if known is not None and not slashed and known.fullmatch(path):
             return None
-        allowed = () if b"%2f" in raw_path.lower() else self.methods(path)
+        allowed = () if slashed else self.methods(path)
         if not allowed:
             detail = "no operation has this path; GET /openapi.json lists all of them"
             raise ProblemError("not_found", detail, status=404)

@@ -64,6 +64,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether a write would not wait."""
         return not self.flow.write_paused
 
+    @property
+    def body_is_here(self) -> bool:
+        """Whether reading the next part of the body would not wait."""
+        return self._running.message_event.is_set()
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         address = self.client[0] if self.client else ""

@@ -47,6 +47,15 @@ class Incoming:
         self._counted: tuple[str, int] | None = None
 
     async def __call__(self) -> Message:
+        connection = self._exchange.holding.connection
+        if connection is not None and connection.body_is_here:
+            message = await self._receive()
+        else:
+            message = await self._wait()
+        self._add(len(message.get("body", b"")))
+        return message
+
+    async def _wait(self) -> Message:
         bounds = self._places.bounds
         left = bounds.body_s + self._size / bounds.body_bytes_per_s - self._waited
         began = time.perf_counter()
@@ -62,7 +71,6 @@ class Incoming:
                 "request_timeout", detail, status=408, headers={"Connection": "close"}
             ) from None
         self._waited += time.perf_counter() - began
-        self._add(len(message.get("body", b"")))
         return message
 
     def close(self) -> None:

@@ -47,6 +47,11 @@ class Connection(Protocol):
         """Whether a write would not wait."""
         ...
 
+    @property
+    def body_is_here(self) -> bool:
+        """Whether reading the next part of the body would not wait."""
+        ...
+
     def abort(self, reason: str) -> None:
         """Cut it off, whatever is still to be sent."""
         ...
@@ -66,23 +71,19 @@ class Places:
         self.requests = Kind("requests", bounds.requests, bounds.requests_per_key)
         self.streams = Kind("streams", bounds.streams, bounds.streams_per_key)
         self.buffered = Share(bounds.buffered_bytes)
-
-    def took(self) -> None:
-        """Tell the gauges."""
-        self.metrics.http_requests_held.set(self.requests.used)
-        self.metrics.http_streams_held.set(self.streams.used)
+        metrics.http_requests_held.set_function(lambda: self.requests.used)
+        metrics.http_streams_held.set_function(lambda: self.streams.used)
+        metrics.http_buffered_bytes.set_function(lambda: self.buffered.used)
 
     def buffer(self, holder: str, size: int) -> bool:
         """Whether so many bytes may wait in memory for this holder."""
         if not self.buffered.take(holder, size):
             self.refused("memory")
             return False
-        self.metrics.http_buffered_bytes.set(self.buffered.used)
         return True
 
     def unbuffer(self, holder: str, size: int) -> None:
         self.buffered.give_back(holder, size)
-        self.metrics.http_buffered_bytes.set(self.buffered.used)
 
     def refused(self, bound: str) -> None:
         self.metrics.http_refused.labels(bound).inc()
@@ -174,7 +175,6 @@ class Holding:
         if self._kind is not None:
             self._kind.give_back(*self._holder)
             self._kind = None
-            self._places.took()
 
     def _become_stream(self) -> str | None:
         before, self._kind = self._kind, None
@@ -183,14 +183,12 @@ class Holding:
             self._kind = before
         elif before is not None:
             before.give_back(*self._holder)
-            self._places.took()
         return over
 
     def _take(self, kind: Kind) -> str | None:
         over = kind.take(*self._holder)
         if over is None:
             self._kind = kind
-            self._places.took()
         else:
             self._places.refused(kind.name)
         return over

@@ -60,6 +60,7 @@ class Shell:
         self._places = places
         self._in_flight = 0
         self._metrics = places.metrics
+        self._metrics.http_in_flight.set_function(lambda: self._in_flight)
         self._counters: dict[tuple[str, str, int], Any] = {}
         self._timers: dict[tuple[str, str], Any] = {}
 
@@ -75,7 +76,6 @@ class Shell:
         path = scope["path"][:PATH_LIMIT]
         answer = Outgoing(send, exchange, self._places, path=path, close=self._places.draining())
         self._in_flight += 1
-        self._metrics.http_in_flight.set(self._in_flight)
         try:
             with propagation.under(span.traceparent):
                 await self._serve(scope, headers, receive, answer)
@@ -129,7 +129,6 @@ class Shell:
             timer = self._metrics.http_request_seconds.labels(known, exchange.route)
             self._timers[method, exchange.route] = timer
         timer.observe(seconds)
-        self._metrics.http_in_flight.set(self._in_flight)
         self._log.line(exchange, method, status, seconds)
 
 
