@@ -6,8 +6,8 @@ from typing import Any
 
 import jq
 
-from visapi_engine.definition.program import Jq, Program
 from visapi_engine.expressions.evaluate import Scope, build_evaluator
+from visapi_engine.model.program import Jq, Program
 
 _DATA = {"order": {"items": [{"price": n} for n in range(10)], "customer": {"name": "Ada"}}}
 _NATIVE = ".order.customer.name"

@@ -127,7 +127,7 @@ def scopes() -> Iterator[str]:
 
 
 def functions() -> Iterator[str]:
-    module = importlib.import_module("visapi_engine.definition.functions")
+    module = importlib.import_module("visapi_engine.compile.functions")
     yield "| function | arguments | needs |"
     yield "|---|---|---|"
     for name, arguments in module.BUILTINS.items():

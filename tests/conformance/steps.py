@@ -13,7 +13,7 @@ import msgspec
 
 from conformance.features_of import Step
 from conformance.world import Scripted, World
-from visapi_engine.definition.yaml_source import read_yaml
+from visapi_engine.source.yaml_source import read_yaml
 
 _ENDED = ("completed", "faulted", "cancelled")
 _WAIT_S = 30.0

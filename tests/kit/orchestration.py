@@ -31,8 +31,8 @@ from visapi_common.contracts.payloads import Payload, inline
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.setup import Telemetry, open_metrics
 from visapi_common.telemetry.spans import Spans
-from visapi_engine.definition.compile import compile_definition
-from visapi_engine.definition.versions import version_order
+from visapi_engine.checks.versions import version_order
+from visapi_engine.compile.compiler import compile_definition
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger

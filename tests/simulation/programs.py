@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from visapi_engine.definition.compile import Compiled, compile_definition
+from visapi_engine.compile.compiler import Compiled, compile_definition
 
 Tasks = list[dict[str, Any]]
 

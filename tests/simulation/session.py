@@ -13,7 +13,7 @@ from simulation.words import NOON, shown_entry, told
 from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
-from visapi_engine.definition.compile import Compiled, compile_definition
+from visapi_engine.compile.compiler import Compiled, compile_definition
 from visapi_engine.expressions.evaluate import build_evaluator
 from visapi_engine.machine.advance import advance
 from visapi_engine.machine.commands import (

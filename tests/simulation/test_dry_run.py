@@ -11,7 +11,7 @@ from simulation.programs import workflows
 from simulation.session import NOON, Session
 from simulation.test_interleavings import in_sequence
 from visapi_common.contracts.simulation import Given, Simulation
-from visapi_engine.definition.compile import Compiled
+from visapi_engine.compile.compiler import Compiled
 from visapi_engine.machine.events import ChildEnded, TaskCompleted, TaskFaulted
 from visapi_engine.machine.plan import pointer_of
 from visapi_engine.process.protocol import Simulate

@@ -13,7 +13,7 @@ from simulation.session import Session
 from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
-from visapi_engine.definition.compile import Compiled
+from visapi_engine.compile.compiler import Compiled
 from visapi_engine.machine.commands import CallTask, HoldTask
 from visapi_engine.machine.events import (
     ChildEnded,

@@ -11,10 +11,10 @@ from simulation.programs import workflows
 from simulation.session import Session
 from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
-from visapi_engine.definition.compile import Compiled
-from visapi_engine.definition.program import Literal, MapNode, Node, TryNode
+from visapi_engine.compile.compiler import Compiled
 from visapi_engine.machine.commands import CallTask
 from visapi_engine.machine.events import ChildEnded, TaskCompleted, TaskFaulted
+from visapi_engine.model.program import Literal, MapNode, Node, TryNode
 
 STEPS_MAX = 2_000
 _DOWN = WorkflowError(type=ERROR_BASE + "communication", status=503, title="Down")

@@ -1,6 +1,6 @@
 """The plan of a program is made once, and few are kept."""
 
-from visapi_engine.definition.compile import compile_definition
+from visapi_engine.compile.compiler import compile_definition
 from visapi_gateway.app.known_plans import KNOWN_MAX, KnownPlans
 
 

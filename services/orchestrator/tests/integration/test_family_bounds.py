@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from kit.orchestration import TENANT, Stack, eventually, output_of
-from visapi_engine.definition.listeners import listener_of
-from visapi_engine.definition.program import decode_program, encode_program
+from visapi_engine.model.listeners import listener_of
+from visapi_engine.model.program import decode_program, encode_program
 
 RUN = "{run: {%sworkflow: {namespace: test, name: breed, version: '1.0.0'}}}"
 WORK = "{work: {call: acme.echo}}"

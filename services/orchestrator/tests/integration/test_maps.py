@@ -9,7 +9,7 @@ from kit.orchestration import Stack, completed, eventually, faulted, output_of
 from visapi_common.contracts.engine_messages import TaskResult
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import TaskMessage
-from visapi_engine.definition.parts import PART
+from visapi_engine.model.parts import PART
 
 LARGE = 2 * PART + 40
 MAP = (

@@ -7,13 +7,13 @@ of (template, scope). Data is never scanned for expressions.
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from visapi_engine.definition.program import Jq, Literal, Program, Record, Sequence, Template
 from visapi_engine.expressions.bounds import bounded
 from visapi_engine.expressions.gate import Inspected, Refused, inspect
 from visapi_engine.expressions.libjq import JqProgram
 from visapi_engine.expressions.native import parse
 from visapi_engine.expressions.scope import DIRECT, ExpressionError, OverBudget, Runner, Scope
 from visapi_engine.expressions.values import Defer, truthy
+from visapi_engine.model.program import Jq, Literal, Program, Record, Sequence, Template
 
 __all__ = [
     "Evaluator",

@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from visapi_engine.definition.flow_control import PRIORITY_MAX
-from visapi_engine.definition.program import Settings, Template
+from visapi_engine.compile.flow_control import PRIORITY_MAX
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.faults import expression_fault
 from visapi_engine.machine.state import Admission
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import Settings, Template
 
 PRIORITY = 5
 KEY_MAX = 512

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from visapi_engine.definition.program import ListenNode
 from visapi_engine.machine.events import EventArrived
 from visapi_engine.machine.faults import TaskFault
 from visapi_engine.machine.lifecycle import run_agenda, settle
@@ -11,6 +10,7 @@ from visapi_engine.machine.outcomes import Faulted, Outcome
 from visapi_engine.machine.state import ListenFrame
 from visapi_engine.machine.transition import Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
+from visapi_engine.model.program import ListenNode
 
 
 def offer(tx: Transition, event: EventArrived) -> str | None:

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import msgspec
 
-from visapi_engine.definition.program import Attribute
 from visapi_engine.expressions.evaluate import ExpressionError
 from visapi_engine.machine.evaluation import evaluate_alone
 from visapi_engine.machine.transition import Transition
+from visapi_engine.model.program import Attribute
 
 TEXT_MAX = 256
 ITEMS_MAX = 20

@@ -15,10 +15,10 @@ import jsonschema_rs
 import msgspec
 
 from visapi_common.core.event_keys import value_at
-from visapi_engine.definition.program import EventFilter, Jq, Literal
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.faults import TaskFault
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import EventFilter, Jq, Literal
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@#%=&~, ")
 """Characters that mean themselves; a `.` of a pattern matches more, but a type is hardly meant so."""

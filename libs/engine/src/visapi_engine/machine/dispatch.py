@@ -6,23 +6,6 @@ Each `match` is closed with `assert_never`, so that a construct cannot be half a
 from typing import assert_never
 
 from visapi_common.contracts.problems import WorkflowError
-from visapi_engine.definition.program import (
-    ApproveNode,
-    CallNode,
-    DoNode,
-    EmitNode,
-    ExtendNode,
-    ForkNode,
-    ForNode,
-    ListenNode,
-    MapNode,
-    RaiseNode,
-    RunNode,
-    SetNode,
-    SwitchNode,
-    TryNode,
-    WaitNode,
-)
 from visapi_engine.machine.nodes import (
     approve,
     call,
@@ -53,6 +36,23 @@ from visapi_engine.machine.state import (
     WaitFrame,
 )
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import (
+    ApproveNode,
+    CallNode,
+    DoNode,
+    EmitNode,
+    ExtendNode,
+    ForkNode,
+    ForNode,
+    ListenNode,
+    MapNode,
+    RaiseNode,
+    RunNode,
+    SetNode,
+    SwitchNode,
+    TryNode,
+    WaitNode,
+)
 
 Leaf = SetNode | CallNode | SwitchNode | RaiseNode | WaitNode | EmitNode | RunNode
 """Constructs without tasks of their own."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from visapi_engine.definition.durations import MS_MAX, duration_ms
-from visapi_engine.definition.program import Duration, Template
+from visapi_engine.checks.durations import MS_MAX, duration_ms
+from visapi_engine.model.program import Duration, Template
 
 LONGEST_MS = MS_MAX
 """A hundred years: longer is a mistake, and would overflow the ledger's timestamps."""

@@ -9,7 +9,13 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.core.approvals import ANYBODY, link_handle
-from visapi_engine.definition.program import (
+from visapi_engine.expressions.evaluate import ExpressionError, OverBudget, Scope, truth
+from visapi_engine.machine.durations import span_ms
+from visapi_engine.machine.faults import expression_fault, plain, validation_fault
+from visapi_engine.machine.plan import ROOT
+from visapi_engine.machine.state import ApproveFrame, ExtendFrame, ForFrame, ListenFrame, TryFrame
+from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import (
     ApproveNode,
     Duration,
     ExtendNode,
@@ -20,12 +26,6 @@ from visapi_engine.definition.program import (
     TryNode,
     Validated,
 )
-from visapi_engine.expressions.evaluate import ExpressionError, OverBudget, Scope, truth
-from visapi_engine.machine.durations import span_ms
-from visapi_engine.machine.faults import expression_fault, plain, validation_fault
-from visapi_engine.machine.plan import ROOT
-from visapi_engine.machine.state import ApproveFrame, ExtendFrame, ForFrame, ListenFrame, TryFrame
-from visapi_engine.machine.transition import Task, Transition
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RUNTIME: Mapping[str, Any] = {"name": "VisAPI", "version": "1", "metadata": {}}

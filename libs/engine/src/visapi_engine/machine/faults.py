@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
-from visapi_engine.definition.error_types import same_type
-from visapi_engine.definition.program import ErrorFilter
 from visapi_engine.machine.values import UnreadableValue, read_json
+from visapi_engine.model.error_types import same_type
+from visapi_engine.model.program import ErrorFilter
 
 
 class TaskFault(Exception):

@@ -8,7 +8,6 @@ from typing import Any
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
-from visapi_engine.definition.program import CallNode, RunNode
 from visapi_engine.machine import dispatch, failures, history
 from visapi_engine.machine.evaluation import checked, evaluate, holds, span
 from visapi_engine.machine.faults import TaskFault, plain, runtime_fault
@@ -17,6 +16,7 @@ from visapi_engine.machine.paths import CONTINUE
 from visapi_engine.machine.plan import ROOT
 from visapi_engine.machine.state import ExtendFrame, Pending
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import CallNode, RunNode
 
 HIDDEN = "***"
 STEPS_MAX = 500

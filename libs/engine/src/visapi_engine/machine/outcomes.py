@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from visapi_common.contracts.problems import WorkflowError
-from visapi_engine.definition.program import Flow
+from visapi_engine.model.program import Flow
 
 
 class Completed(NamedTuple):

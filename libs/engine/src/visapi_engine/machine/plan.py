@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 
-from visapi_engine.definition.program import (
+from visapi_engine.model.program import (
     ApproveNode,
     Attribute,
     CallNode,

@@ -3,7 +3,6 @@
 from typing import Any, assert_never
 
 from visapi_common.contracts.runs import ENDED, RunStatus
-from visapi_engine.definition.program import ApproveNode, CallNode, RunNode
 from visapi_engine.machine import arrivals, dispatch, failures, history, resumption
 from visapi_engine.machine.admission import admission_of
 from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, HoldTask, SetTimer
@@ -35,6 +34,7 @@ from visapi_engine.machine.plan import ROOT
 from visapi_engine.machine.state import ApproveFrame, CallFrame, ChildFrame, Frame, ListenFrame, ResumePoint
 from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
+from visapi_engine.model.program import ApproveNode, CallNode, RunNode
 
 _OF_TASKS = (TaskCompleted, TaskFaulted, TaskUncertain, Resolved)
 

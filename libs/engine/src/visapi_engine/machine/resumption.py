@@ -10,7 +10,6 @@ from collections.abc import Collection
 import msgspec
 
 from visapi_common.contracts.runs import RunStatus
-from visapi_engine.definition.program import CallNode, ListenNode, Node, RunNode, TryNode
 from visapi_engine.machine import history, paths
 from visapi_engine.machine.evaluation import span
 from visapi_engine.machine.events import RetryRequested
@@ -32,6 +31,7 @@ from visapi_engine.machine.state import (
 )
 from visapi_engine.machine.transition import Transition
 from visapi_engine.machine.values import read_json
+from visapi_engine.model.program import CallNode, ListenNode, Node, RunNode, TryNode
 
 
 def misfits(old: Plan, new: Plan, point: ResumePoint) -> list[str]:

@@ -2,8 +2,8 @@
 
 import hashlib
 
-from visapi_engine.definition.program import Backoff
 from visapi_engine.machine.durations import LONGEST_MS
+from visapi_engine.model.program import Backoff
 
 _GROWTH_MAX = 64
 """Doubling 64 times passes any delay; a larger exponent would only overflow."""

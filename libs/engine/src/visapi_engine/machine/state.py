@@ -15,8 +15,8 @@ import msgspec
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.large_values import Structure
-from visapi_engine.definition.program import Flow
 from visapi_engine.machine.events import Told
+from visapi_engine.model.program import Flow
 
 STATE_VERSION = 1
 

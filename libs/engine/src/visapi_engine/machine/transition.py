@@ -12,8 +12,6 @@ import msgspec
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus, TaskRef
 from visapi_common.core.secret_handles import nested
-from visapi_engine.definition.pointers import join
-from visapi_engine.definition.program import ExtendNode, Node
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine import history, paths
 from visapi_engine.machine.commands import (
@@ -43,6 +41,8 @@ from visapi_engine.machine.state import (
     TryFrame,
     WaitFrame,
 )
+from visapi_engine.model.program import ExtendNode, Node
+from visapi_engine.source.pointers import join
 
 
 class Task(NamedTuple):

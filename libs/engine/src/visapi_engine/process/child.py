@@ -17,9 +17,9 @@ from types import TracebackType
 
 import msgspec
 
-from visapi_engine.definition.program import decode_program
 from visapi_engine.expressions.evaluate import Evaluator, build_evaluator
 from visapi_engine.machine.plan import Plan, make_plan
+from visapi_engine.model.program import decode_program
 from visapi_engine.process.fold import fold
 from visapi_engine.process.guarded import FILES_MAX, Guard
 from visapi_engine.process.protocol import (

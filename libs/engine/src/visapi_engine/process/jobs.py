@@ -6,11 +6,11 @@ import msgspec
 
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.task_messages import FunctionSpec
-from visapi_engine.definition.compile import Compiled, DefinitionInvalid, compile_definition
-from visapi_engine.definition.findings import REPORTED_MAX
-from visapi_engine.definition.program import decode_program
+from visapi_engine.compile.compiler import Compiled, DefinitionInvalid, compile_definition
+from visapi_engine.model.program import decode_program
 from visapi_engine.process.protocol import Limits, Simulate
 from visapi_engine.process.simulating import simulated
+from visapi_engine.source.findings import REPORTED_MAX
 
 COMPILE = "visapi_engine.process.jobs:compile_source"
 WARM_UP = "visapi_engine.process.jobs:warm_up"

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import msgspec
 
 from visapi_common.core.secret_handles import handles_in
-from visapi_engine.definition.parts import without_parts
-from visapi_engine.definition.program import decode_program
 from visapi_engine.expressions.evaluate import build_evaluator
 from visapi_engine.expressions.scope import DIRECT, Runner
 from visapi_engine.machine.plan import make_plan
+from visapi_engine.model.parts import without_parts
+from visapi_engine.model.program import decode_program
 from visapi_engine.process.fold import encode_items
 from visapi_engine.process.protocol import Simulate, Simulated
 from visapi_engine.simulation.dry_run import HANDLE_KEY, dry_run

@@ -7,10 +7,10 @@ import msgspec
 
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.simulation import Given
-from visapi_engine.definition.durations import iso_ms
-from visapi_engine.definition.findings import nearest
-from visapi_engine.definition.pointers import join
-from visapi_engine.definition.program import ApproveNode, CallNode, Program, RunNode
+from visapi_engine.checks.durations import iso_ms
+from visapi_engine.model.program import ApproveNode, CallNode, Program, RunNode
+from visapi_engine.source.findings import nearest
+from visapi_engine.source.pointers import join
 
 AnswersGiven = Mapping[str, Given | list[Given]]
 Asker = CallNode | RunNode | ApproveNode

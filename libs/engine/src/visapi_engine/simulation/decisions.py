@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from visapi_common.contracts.simulation import Decision
-from visapi_engine.definition.program import ExtendNode, Node, Program, TryNode
 from visapi_engine.machine import history
 from visapi_engine.machine.history import Entry
+from visapi_engine.model.program import ExtendNode, Node, Program, TryNode
 
 _WORDS = {
     history.TASK_SKIPPED: "skipped",

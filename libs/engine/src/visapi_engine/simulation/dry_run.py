@@ -14,7 +14,6 @@ import msgspec
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_common.contracts.simulation import Decision, Given, MissingAnswer
-from visapi_engine.definition.catalog import APPROVE
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine.advance import advance
 from visapi_engine.machine.commands import (
@@ -47,6 +46,7 @@ from visapi_engine.machine.events import (
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.plan import Plan, pointer_of
 from visapi_engine.machine.result import Advance
+from visapi_engine.model.catalog import APPROVE
 from visapi_engine.simulation.answers import Answers
 from visapi_engine.simulation.decisions import decisions_of
 

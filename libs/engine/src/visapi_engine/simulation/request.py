@@ -9,8 +9,8 @@ import msgspec
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.simulation import SimulateWorkflow
 from visapi_common.core.cloudevents import check_event
-from visapi_engine.definition.parts import without_parts
-from visapi_engine.definition.program import Program
+from visapi_engine.model.parts import without_parts
+from visapi_engine.model.program import Program
 from visapi_engine.simulation.answers import check_answers
 from visapi_engine.simulation.dry_run import Wanted
 

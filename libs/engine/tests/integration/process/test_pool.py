@@ -12,7 +12,7 @@ import pytest
 
 from simulation.session import NOON, compiled
 from visapi_common.contracts.runs import HistoryItem, RunStatus
-from visapi_engine.definition.compile import Compiled
+from visapi_engine.compile.compiler import Compiled
 from visapi_engine.machine.commands import CallTask, DropTask
 from visapi_engine.machine.events import Event, Started, TaskCompleted
 from visapi_engine.process.pool import EnginePool

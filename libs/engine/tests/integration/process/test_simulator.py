@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from visapi_common.core.errors import TransientFault
-from visapi_engine.definition.compile import compile_definition
+from visapi_engine.compile.compiler import compile_definition
 from visapi_engine.process.protocol import Limits, Simulate
 from visapi_engine.process.simulator import WAITING_MAX, SimulationLost, Simulator
 from visapi_engine.simulation.dry_run import Wanted

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_engine.definition.durations import MS_MAX, UNITS_MS, constant_ms, duration_ms
-from visapi_engine.definition.findings import Findings
+from visapi_engine.checks.durations import MS_MAX, UNITS_MS, constant_ms, duration_ms
+from visapi_engine.source.findings import Findings
 
 units = st.sampled_from([*UNITS_MS, "months", "years", "Seconds", ""])
 counts = st.integers(-5, 10**13) | st.floats() | st.booleans() | st.none() | st.text(max_size=3)

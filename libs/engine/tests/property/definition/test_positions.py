@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visapi_common.contracts.problems import FieldError
-from visapi_engine.definition.pointers import join
-from visapi_engine.definition.positions import located
+from visapi_engine.source.pointers import join
+from visapi_engine.source.positions import located
 
 _KEYS = st.text('abc/~"\\é漢 :#\n', min_size=1, max_size=6)
 _VALUES = st.recursive(

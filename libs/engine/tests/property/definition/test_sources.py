@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_engine.definition.source import read_source
+from visapi_engine.source.reading import read_source
 
 texts = st.text(st.characters(exclude_characters="\0\x7f", exclude_categories=["Cs"]), max_size=20)
 """Without what no definition may contain, and what JSON leaves unescaped and YAML does not print."""

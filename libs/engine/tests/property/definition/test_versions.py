@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_engine.definition.versions import VERSION_MAX, is_version, version_order
+from visapi_engine.checks.versions import VERSION_MAX, is_version, version_order
 
 numbers = st.one_of(st.integers(0, 20), st.integers(0, 10**20)).map(str)
 fields = st.one_of(numbers, st.from_regex(r"[0-9]*[a-zA-Z-][0-9a-zA-Z-]{0,5}", fullmatch=True))

@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from visapi_engine.definition.compile import DefinitionInvalid, compile_definition
+from visapi_engine.compile.compiler import DefinitionInvalid, compile_definition
 
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: sample, version: '1.0.0'}\ndo:\n"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from visapi_engine.definition.compile import Compiled, compile_definition
-from visapi_engine.definition.program import (
+from visapi_engine.compile.compiler import Compiled, compile_definition
+from visapi_engine.model.program import (
     Backoff,
     CallNode,
     Case,

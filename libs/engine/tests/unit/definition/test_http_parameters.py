@@ -4,9 +4,9 @@ from textwrap import dedent, indent
 
 import pytest
 
-from visapi_engine.definition.compile import Compiled, compile_definition
-from visapi_engine.definition.findings import DefinitionInvalid
-from visapi_engine.definition.program import CallNode, Jq, Literal, Record
+from visapi_engine.compile.compiler import Compiled, compile_definition
+from visapi_engine.model.program import CallNode, Jq, Literal, Record
+from visapi_engine.source.findings import DefinitionInvalid
 
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: sample, version: '1.0.0'}\n"
 

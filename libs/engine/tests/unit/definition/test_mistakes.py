@@ -5,7 +5,7 @@ from textwrap import dedent, indent
 import pytest
 
 from visapi_common.contracts.problems import FieldError
-from visapi_engine.definition.compile import Compiled, DefinitionInvalid, compile_definition
+from visapi_engine.compile.compiler import Compiled, DefinitionInvalid, compile_definition
 
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: sample, version: '1.0.0'}\n"
 

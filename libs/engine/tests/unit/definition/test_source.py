@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from visapi_engine.definition.findings import DefinitionInvalid
-from visapi_engine.definition.source import DEPTH_MAX, read_source
+from visapi_engine.source.findings import DefinitionInvalid
+from visapi_engine.source.reading import DEPTH_MAX, read_source
 
 
 def read(text: str | bytes, media_type: str = "application/yaml") -> Any:

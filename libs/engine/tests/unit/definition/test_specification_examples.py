@@ -9,8 +9,8 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from visapi_engine.definition.compile import DefinitionInvalid, compile_definition
-from visapi_engine.definition.yaml_source import read_yaml
+from visapi_engine.compile.compiler import DefinitionInvalid, compile_definition
+from visapi_engine.source.yaml_source import read_yaml
 
 _ROOT = Path(__file__).parents[5]
 _FOUND = [

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from visapi_engine.definition.compile import DefinitionInvalid, compile_definition
+from visapi_engine.compile.compiler import DefinitionInvalid, compile_definition
 
 _HEAD = "document: {dsl: '1.0.3', namespace: n, name: x, version: '1.0.0'}\ndo:\n  "
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from visapi_engine.definition.build import Build
-from visapi_engine.definition.program import Literal, Program, Template
-from visapi_engine.definition.registry import CONSTRUCTS
-from visapi_engine.definition.templates import TASK
-from visapi_engine.definition.uri_templates import uri_template
+from visapi_engine.compile.build import Build
+from visapi_engine.compile.registry import CONSTRUCTS
+from visapi_engine.compile.templates import TASK
+from visapi_engine.compile.uri_templates import uri_template
 from visapi_engine.expressions.evaluate import Scope, build_evaluator
 from visapi_engine.expressions.scope import ExpressionError
+from visapi_engine.model.program import Literal, Program, Template
 
 PROGRAM = Program(namespace="test", name="t", version="1.0.0", children=[], nodes={}, document={})
 

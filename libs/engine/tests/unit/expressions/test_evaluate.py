@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from visapi_engine.definition.program import Jq, Literal, Program, Record, Sequence
 from visapi_engine.expressions.evaluate import Scope, build_evaluator, evaluate_source, truth
 from visapi_engine.expressions.scope import ExpressionError
+from visapi_engine.model.program import Jq, Literal, Program, Record, Sequence
 
 PROGRAM = Program(namespace="test", name="t", version="1.0.0", children=[], nodes={}, document={})
 

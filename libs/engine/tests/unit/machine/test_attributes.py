@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from simulation.session import Session
-from visapi_engine.definition.compile import DefinitionInvalid, compile_definition
+from visapi_engine.compile.compiler import DefinitionInvalid, compile_definition
 from visapi_engine.machine.attributes import ITEMS_MAX, TEXT_MAX
 from visapi_engine.machine.state import decode_state
 

@@ -7,9 +7,9 @@ import pytest
 
 from simulation.session import Session, compiled
 from visapi_common.contracts.runs import RunStatus
-from visapi_engine.definition.compile import DefinitionInvalid
-from visapi_engine.definition.parts import PART
-from visapi_engine.definition.program import decode_program
+from visapi_engine.compile.compiler import DefinitionInvalid
+from visapi_engine.model.parts import PART
+from visapi_engine.model.program import decode_program
 
 AT = "/do/0/letters"
 ITEM = f"{AT}/with/function"

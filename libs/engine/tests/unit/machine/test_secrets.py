@@ -6,9 +6,9 @@ import pytest
 
 from simulation.session import RUN, Session, compiled
 from visapi_common.core.secret_handles import handles_in, make_handle, run_key
-from visapi_engine.definition.findings import DefinitionInvalid
 from visapi_engine.machine.advance import advance
 from visapi_engine.machine.events import Started
+from visapi_engine.source.findings import DefinitionInvalid
 
 KEY = run_key(b"s" * 32, UUID(RUN))
 BODY = """

@@ -8,7 +8,7 @@ import pytest
 
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.contracts.simulation import SimulateWorkflow, Simulation
-from visapi_engine.definition.compile import Compiled, compile_definition
+from visapi_engine.compile.compiler import Compiled, compile_definition
 from visapi_engine.process.protocol import Simulate
 from visapi_engine.process.simulating import simulated
 from visapi_engine.simulation.request import RequestInvalid, read_request

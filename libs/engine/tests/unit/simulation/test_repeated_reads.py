@@ -8,7 +8,7 @@ import msgspec
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.contracts.simulation import SimulateWorkflow, Simulation
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
-from visapi_engine.definition.compile import compile_definition
+from visapi_engine.compile.compiler import compile_definition
 from visapi_engine.process.protocol import Simulate
 from visapi_engine.process.simulating import simulated
 from visapi_engine.simulation.request import read_request

@@ -15,11 +15,11 @@ from visapi.cli.workflow_commands import File, compiled
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.contracts.simulation import Decision, SimulateWorkflow, Simulation
 from visapi_common.core.errors import TransientFault
-from visapi_engine.definition.findings import DefinitionInvalid
-from visapi_engine.definition.source import read_source
 from visapi_engine.process.protocol import Simulate
 from visapi_engine.process.simulator import SimulationLost, Simulator
 from visapi_engine.simulation.request import RequestInvalid, read_request
+from visapi_engine.source.findings import DefinitionInvalid
+from visapi_engine.source.reading import read_source
 
 _WHY = {
     "missing": "it stops where an answer is missing; give it with --given",

@@ -9,7 +9,7 @@ from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import FAILURE, as_json, done, fail
 from visapi.cli.source_view import show_in_source
 from visapi.client import operations
-from visapi_engine.definition.compile import Compiled, DefinitionInvalid, compile_definition
+from visapi_engine.compile.compiler import Compiled, DefinitionInvalid, compile_definition
 
 File = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A definition, YAML or JSON.")

@@ -10,7 +10,7 @@ from visapi_common.core.bounds import BoundExceeded, Busy
 from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_engine.definition.compile import Compiled
+from visapi_engine.compile.compiler import Compiled
 from visapi_engine.process import jobs
 from visapi_engine.process.protocol import Simulate, Simulated
 from visapi_engine.process.simulator import SimulationLost

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import ProblemError
-from visapi_engine.definition.program import Validated
+from visapi_engine.model.program import Validated
 from visapi_gateway.app.definitions import Definition
 from visapi_gateway.core.input_schema import InputSchema, Verdict
 from visapi_gateway.core.json_input import check_json, is_cheap

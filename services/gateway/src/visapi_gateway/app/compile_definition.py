@@ -6,8 +6,8 @@ from typing import Protocol
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core.bounds import BoundExceeded
-from visapi_engine.definition.compile import Compiled, DefinitionInvalid
-from visapi_engine.definition.program import Validated
+from visapi_engine.compile.compiler import Compiled, DefinitionInvalid
+from visapi_engine.model.program import Validated
 
 Functions = Callable[[str], Awaitable[Sequence[FunctionSpec]]]
 """The functions that a tenant may call."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from visapi_common.core.errors import ProblemError
-from visapi_engine.definition.program_face import decode_face
+from visapi_engine.model.program_face import decode_face
 from visapi_gateway.core.input_schema import InputSchema
 
 CACHE_LIMIT = 1000

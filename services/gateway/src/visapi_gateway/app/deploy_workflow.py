@@ -13,10 +13,10 @@ from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
 from visapi_common.core.errors import ProblemError
-from visapi_engine.definition.listeners import listener_of
-from visapi_engine.definition.program import Program, encode_program
-from visapi_engine.definition.program_face import decode_face
-from visapi_engine.definition.versions import version_order
+from visapi_engine.checks.versions import version_order
+from visapi_engine.model.listeners import listener_of
+from visapi_engine.model.program import Program, encode_program
+from visapi_engine.model.program_face import decode_face
 from visapi_gateway.app.accept_trigger import Announce, NewRun
 from visapi_gateway.app.compile_definition import Compiling
 from visapi_gateway.app.definitions import Definitions, Name, not_found

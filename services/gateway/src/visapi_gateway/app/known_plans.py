@@ -2,8 +2,8 @@
 
 from collections import OrderedDict
 
-from visapi_engine.definition.program import decode_program
 from visapi_engine.machine.plan import Plan, make_plan
+from visapi_engine.model.program import decode_program
 
 KNOWN_MAX = 32
 

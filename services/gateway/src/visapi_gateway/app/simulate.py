@@ -9,7 +9,7 @@ from visapi_common.contracts.foreign import Unreadable, read_as
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.simulation import SimulateWorkflow
 from visapi_common.core.errors import ProblemError
-from visapi_engine.definition.compile import Compiled, DefinitionInvalid
+from visapi_engine.compile.compiler import Compiled, DefinitionInvalid
 from visapi_engine.process.protocol import Simulate
 from visapi_engine.process.simulator import SimulationLost
 from visapi_engine.simulation.request import RequestInvalid, read_request

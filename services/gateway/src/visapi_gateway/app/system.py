@@ -8,13 +8,13 @@ from visapi_common.contracts.gateway_bodies import Capabilities
 from visapi_common.contracts.payloads import INLINE_LIMIT
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core.errors import Fault
-from visapi_engine.definition.authentication import SCHEMES
-from visapi_engine.definition.catalog import ENGINE_FUNCTIONS
-from visapi_engine.definition.document import DSL_VERSIONS
-from visapi_engine.definition.functions import CATALOG
-from visapi_engine.definition.refusals import REFUSED
-from visapi_engine.definition.registry import CONSTRUCTS
-from visapi_engine.definition.schedule import KINDS
+from visapi_engine.compile.authentication import SCHEMES
+from visapi_engine.compile.document import DSL_VERSIONS
+from visapi_engine.compile.functions import CATALOG
+from visapi_engine.compile.refusals import REFUSED
+from visapi_engine.compile.registry import CONSTRUCTS
+from visapi_engine.compile.schedule import KINDS
+from visapi_engine.model.catalog import ENGINE_FUNCTIONS
 
 CHECK_S = 1.0
 CALLS = ("http", "openapi")

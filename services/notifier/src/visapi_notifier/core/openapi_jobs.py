@@ -5,10 +5,10 @@ from typing import Any, cast
 import msgspec
 
 from visapi_common.core.errors import ProblemError
-from visapi_engine.definition.findings import DefinitionInvalid
-from visapi_engine.definition.json_source import read_json
-from visapi_engine.definition.unreadable import Unreadable
-from visapi_engine.definition.yaml_source import read_yaml
+from visapi_engine.source.findings import DefinitionInvalid
+from visapi_engine.source.json_source import read_json
+from visapi_engine.source.unreadable import Unreadable
+from visapi_engine.source.yaml_source import read_yaml
 from visapi_notifier.core.channels.http import HttpInput
 from visapi_notifier.core.openapi import OpenApiInput, plan_call
 

@@ -25,7 +25,7 @@ from visapi_common.core.wire_text import function_name_flaw
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_engine.definition.catalog import ENGINE_FUNCTIONS
+from visapi_engine.model.catalog import ENGINE_FUNCTIONS
 from visapi_orchestrator.app.quarantine import Quarantine
 from visapi_orchestrator.core.open_tasks import Announced
 from visapi_orchestrator.core.set_aside import Letter

@@ -11,8 +11,6 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.core.approvals import ANYBODY, approval_id, link_digest, link_key
-from visapi_engine.definition.catalog import APPROVER_RULE, may_approve
-from visapi_engine.definition.program import ApproveNode
 from visapi_engine.machine import paths
 from visapi_engine.machine.commands import OpenApproval
 from visapi_engine.machine.evaluation import evaluate, instant, span
@@ -22,6 +20,8 @@ from visapi_engine.machine.nodes import retried
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.state import ApproveFrame, Closing
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.catalog import APPROVER_RULE, may_approve
+from visapi_engine.model.program import ApproveNode
 
 FAULT = "fault"
 DATA_MAX = 64 * 1024

@@ -11,9 +11,7 @@ import msgspec
 
 from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.problems import ERROR_BASE, WorkflowError, standard_error
-from visapi_engine.definition.error_types import same_type
-from visapi_engine.definition.functions import HTTP_FUNCTION
-from visapi_engine.definition.program import CallNode
+from visapi_engine.compile.functions import HTTP_FUNCTION
 from visapi_engine.machine import history
 from visapi_engine.machine.commands import CallTask, DropTask, HoldTask
 from visapi_engine.machine.evaluation import evaluate
@@ -24,6 +22,8 @@ from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.state import CallFrame
 from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
+from visapi_engine.model.error_types import same_type
+from visapi_engine.model.program import CallNode
 
 CLOSE_MS = 1_000
 """So long before a timeout a worker may say that it has run out of time: its clock is another one."""

@@ -1,10 +1,10 @@
 """`do`: subtasks in sequence (dsl-reference, Do). The workflow itself is one, at the path ``""``."""
 
-from visapi_engine.definition.program import DoNode
 from visapi_engine.machine.nodes import sequence
 from visapi_engine.machine.outcomes import Completed, Outcome
 from visapi_engine.machine.state import DoFrame
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import DoNode
 
 
 def begin(tx: Transition, task: Task, node: DoNode) -> Outcome:

@@ -10,12 +10,12 @@ from typing import Any, cast
 import msgspec
 
 from visapi_common.core.cloudevents import check_event
-from visapi_engine.definition.program import EmitNode
 from visapi_engine.machine.commands import Emit
 from visapi_engine.machine.evaluation import evaluate, instant
 from visapi_engine.machine.faults import expression_fault
 from visapi_engine.machine.outcomes import Completed, Outcome
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import EmitNode
 
 EVENT_BYTES_MAX = 1_000_000
 """NATS takes 1 MiB, headers included."""

@@ -6,12 +6,12 @@ dropped. A task before that says `then: exit` takes the task's place: its output
 
 from typing import Any
 
-from visapi_engine.definition.program import ExtendNode, Flow
 from visapi_engine.machine.evaluation import extended_descriptor, holds
 from visapi_engine.machine.nodes import sequence
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.state import ExtendFrame
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import ExtendNode, Flow
 
 BEFORE, TASK, AFTER = "before", "task", "after"
 

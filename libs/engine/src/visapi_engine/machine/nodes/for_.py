@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import msgspec
 
-from visapi_engine.definition.program import ForNode
 from visapi_engine.machine.evaluation import evaluate, holds
 from visapi_engine.machine.faults import expression_fault
 from visapi_engine.machine.nodes import sequence
 from visapi_engine.machine.outcomes import Completed, Outcome
 from visapi_engine.machine.state import ForFrame
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import ForNode
 
 
 def begin(tx: Transition, task: Task, node: ForNode) -> Outcome:

@@ -5,10 +5,10 @@ to end. A branch whose error nothing caught faults the fork at once, competing o
 uncaught error does; the other branches are then cancelled.
 """
 
-from visapi_engine.definition.program import ForkNode
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.state import ForkFrame
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import ForkNode
 
 
 def begin(tx: Transition, task: Task, node: ForkNode) -> Outcome:

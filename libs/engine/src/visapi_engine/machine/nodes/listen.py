@@ -9,7 +9,6 @@ not kept for later.
 
 from typing import Any
 
-from visapi_engine.definition.program import Consumption, Iterator, ListenNode
 from visapi_engine.machine import history
 from visapi_engine.machine.commands import Subscribe
 from visapi_engine.machine.consumption import constraints, expectations, matches, read_as
@@ -18,6 +17,7 @@ from visapi_engine.machine.nodes import sequence
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.state import ListenFrame
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import Consumption, Iterator, ListenNode
 
 
 def begin(tx: Transition, task: Task, node: ListenNode) -> Outcome:

@@ -12,14 +12,14 @@ from typing import Any, cast
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
-from visapi_engine.definition.parts import CONCURRENCY_MAX, PART
-from visapi_engine.definition.program import MapNode
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.faults import TaskFault, expression_fault
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.paths import vector_of
 from visapi_engine.machine.state import ItemFailure, MapFrame
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.parts import CONCURRENCY_MAX, PART
+from visapi_engine.model.program import MapNode
 
 _PER_PART = 16
 """At once within one part of a large map."""

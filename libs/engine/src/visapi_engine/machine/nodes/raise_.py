@@ -3,11 +3,11 @@
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
-from visapi_engine.definition.program import RaiseNode
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.faults import located, runtime_fault
 from visapi_engine.machine.outcomes import Faulted, Outcome
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import RaiseNode
 
 
 def begin(tx: Transition, task: Task, node: RaiseNode) -> Outcome:

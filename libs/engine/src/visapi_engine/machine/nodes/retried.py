@@ -7,9 +7,9 @@ effect key of its own, so that nobody who remembers keys answers with the old on
 
 from typing import Any
 
-from visapi_engine.definition.program import TryNode
 from visapi_engine.machine.state import TryFrame
 from visapi_engine.machine.transition import Transition
+from visapi_engine.model.program import TryNode
 
 
 def block(tx: Transition, path: str) -> TryFrame | None:

@@ -15,7 +15,6 @@ import msgspec
 
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.ids import time_ms_of, uuid7_from
-from visapi_engine.definition.program import RunNode
 from visapi_engine.machine import failures
 from visapi_engine.machine.commands import DropRun, RetryRun, StartRun
 from visapi_engine.machine.evaluation import evaluate
@@ -27,6 +26,7 @@ from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.state import ChildFrame
 from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
+from visapi_engine.model.program import RunNode
 
 
 def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:

@@ -6,10 +6,10 @@ at most once, so the round tells activations of a task apart (DESIGN 3.5).
 
 from typing import Any
 
-from visapi_engine.definition.program import Flow
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.state import DoFrame, ExtendFrame, ForFrame, ListenFrame, TryFrame
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import Flow
 
 Listed = DoFrame | TryFrame | ForFrame | ListenFrame | ExtendFrame
 """Frames that have a list of tasks, with the round in which it is."""

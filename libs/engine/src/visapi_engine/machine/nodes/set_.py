@@ -1,9 +1,9 @@
 """`set`: its output is its value (dsl-reference, Set)."""
 
-from visapi_engine.definition.program import SetNode
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.outcomes import Completed, Outcome
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import SetNode
 
 
 def begin(tx: Transition, task: Task, node: SetNode) -> Outcome:

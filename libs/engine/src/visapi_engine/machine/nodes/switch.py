@@ -1,9 +1,9 @@
 """`switch`: the first case that holds says where to go; the output is the input (dsl-reference, Switch)."""
 
-from visapi_engine.definition.program import SwitchNode
 from visapi_engine.machine.evaluation import holds
 from visapi_engine.machine.outcomes import Completed, Outcome
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import SwitchNode
 
 
 def begin(tx: Transition, task: Task, node: SwitchNode) -> Outcome:

@@ -9,7 +9,6 @@ output is the input.
 from typing import Any
 
 from visapi_common.contracts.problems import WorkflowError
-from visapi_engine.definition.program import Retry, TryNode
 from visapi_engine.machine import failures, history
 from visapi_engine.machine.evaluation import holds, span
 from visapi_engine.machine.faults import matches, plain, timeout_fault
@@ -19,6 +18,7 @@ from visapi_engine.machine.paths import ATTEMPT, RETRY
 from visapi_engine.machine.retries import backoff_ms, jitter_ms
 from visapi_engine.machine.state import TryFrame
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import Retry, TryNode
 
 
 def begin(tx: Transition, task: Task, node: TryNode) -> Outcome:

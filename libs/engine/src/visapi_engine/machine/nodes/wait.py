@@ -1,11 +1,11 @@
 """`wait`: a durable timer; the output is the input (dsl-reference, Wait)."""
 
-from visapi_engine.definition.program import WaitNode
 from visapi_engine.machine.evaluation import span
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.paths import WAIT
 from visapi_engine.machine.state import WaitFrame
 from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.model.program import WaitNode
 
 
 def begin(tx: Transition, task: Task, node: WaitNode) -> Outcome:

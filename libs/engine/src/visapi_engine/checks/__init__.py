@@ -1,0 +1,1 @@
+"""Small checks of values, each with what was found and what is allowed."""

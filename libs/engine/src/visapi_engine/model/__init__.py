@@ -1,0 +1,1 @@
+"""What a definition becomes: the program that the machine runs."""
