@@ -1,6 +1,7 @@
 """Whatever of the browser dies or hangs: no document is lost by it, and nothing of it is left."""
 
 import asyncio
+import gc
 import random
 import signal
 from collections.abc import AsyncIterator
@@ -10,7 +11,9 @@ import psutil
 import pytest
 
 from visapi_common.core.errors import TransientFault
+from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker.faults import Postponed
+from visapi_pdf_worker.adapters.browsers import Browsers
 from visapi_pdf_worker.app.service import first, watch
 
 SLOW = {"javascript": True, "wait": {"delay_ms": 1500}}
@@ -109,6 +112,37 @@ async def test_while_there_is_no_browser_documents_wait_and_then_arrive(rig, wat
         while watched[-1:] != [True]:
             await asyncio.sleep(0.05)
     assert "in time" in await rig.text(html="<p>in time")
+
+
+async def test_of_a_dead_driver_the_log_says_no_more_than_that_it_died(rig):
+    loop, reported = asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _loop, context: reported.append(context["message"]))
+    browsers = Browsers(rig.browsers._settings, 1, open_metrics())
+    await browsers.start()
+    async with browsers.use() as running:
+        part(running, "driver").kill()
+    await browsers.check()
+    await browsers.stop()
+    del running
+    gc.collect()
+    assert reported == []
+    loop.create_future().set_exception(ValueError("a mistake of ours"))
+    gc.collect()
+    assert reported == ["Future exception was never retrieved"]
+
+
+async def test_a_browser_that_is_to_be_replaced_serves_until_its_successor_is_there(rig):
+    rig.browsers._settings = msgspec.structs.replace(rig.browsers._settings, jobs_max=1)
+    async with rig.browsers.use() as first_one:
+        pass
+    assert first_one.usable
+    async with asyncio.timeout(20):
+        while first_one.usable:
+            async with rig.browsers.use() as running:
+                assert running.usable
+            await asyncio.sleep(0.01)
+    async with rig.browsers.use() as running:
+        assert running is not first_one
 
 
 async def test_a_first_browser_that_is_late_does_not_end_the_service():

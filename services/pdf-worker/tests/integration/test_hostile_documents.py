@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,41 @@ async def test_a_pdf_that_is_too_large_is_refused_before_all_of_it_was_taken(rig
     with pytest.raises(ProblemError, match="more than 2000000 bytes"):
         await rig.render(html=NOISE, options={"javascript": True})
     assert "next" in await rig.text(html="<p>next")
+
+
+async def test_a_document_that_works_long_gives_way_with_all_its_threads_and_others_do_not(rig):
+    rig.limit(render_s=3.0)
+    await rig.render(tenant="honest", html="<p>honest")
+    async with rig.browsers.use() as running:
+        endless = rig.render(
+            tenant="hostile", html="<script>for (;;) {}</script>", options={"javascript": True}
+        )
+        hostile = asyncio.create_task(endless)
+        async with asyncio.timeout(3):
+            while not (lowered := [pid for pid in renderers(running) if niceness(pid) == {10}]):
+                await asyncio.sleep(0.02)
+        await rig.render(tenant="honest", html="<p>honest")
+        assert len(lowered) == 1
+        assert len(renderers(running)) > 1
+        with pytest.raises(RenderTimeout):
+            await hostile
+
+
+async def test_the_browser_of_a_suspected_tenant_has_a_lower_priority(rig):
+    async with rig.browsers.alone(gives_way=True) as running:
+        [browser] = [pid for pid in running.tree._seen if b"--user-data-dir" in command(pid)][:1]
+        assert os.getpriority(os.PRIO_PROCESS, browser) == os.getpriority(os.PRIO_PROCESS, 0) + 5
+
+
+def renderers(running) -> list[int]:
+    running.tree.refresh()
+    return [weight.pid for weight in running.tree.weights() if weight.renderer]
+
+
+def niceness(pid: int) -> set[int]:
+    threads = [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+
+
+def command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -82,6 +82,7 @@ async def _connect(address: str, port: int, timeout_s: float) -> socket.socket:
         async with asyncio.timeout(timeout_s):
             await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except BaseException:
+        # Also when it is cancelled: nobody else knows of the socket.
         sock.close()
         raise
     return sock

@@ -117,6 +117,7 @@ async def tenant_transaction(
             try:
                 yield connection
             except BaseException:
+                # Also when it is cancelled: no half of a transaction may go back to the pool.
                 await _roll_back(connection)
                 raise
             with pg_faults(effect=True):

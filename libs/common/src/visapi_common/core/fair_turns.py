@@ -78,13 +78,16 @@ class FairTurns(Generic[T]):
         self._bytes[tenant] += size
         return None
 
-    def take(self) -> T | None:
-        """The next job that may run now; its tenant comes last the next time. It runs until `done`."""
+    def take(self, other_than: str | None = None) -> T | None:
+        """The next job that may run now; its tenant comes last the next time. It runs until `done`.
+
+        Jobs of the tenant `other_than` are passed over.
+        """
         if self.running >= self._limits.at_once:
             return None
         for _ in range(len(self._turns)):
             tenant = self._turns.popleft()
-            if self._running[tenant] >= self._limits.per_tenant:
+            if tenant == other_than or self._running[tenant] >= self._limits.per_tenant:
                 self._turns.append(tenant)
                 continue
             queue = self._queues[tenant]

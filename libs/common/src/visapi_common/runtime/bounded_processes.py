@@ -127,6 +127,7 @@ class BoundedProcesses:
                 async with asyncio.timeout(self._limits.wait_s):
                     await asyncio.shield(turn)
         except BaseException as gone:
+            # Also when the caller is cancelled: its turn, taken or not, goes to the next.
             if turn.done():
                 self._turns.done(tenant)
             else:

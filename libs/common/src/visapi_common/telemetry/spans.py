@@ -96,6 +96,7 @@ class Spans:
             try:
                 yield span
             except BaseException as error:
+                # A cancelled operation did not succeed either.
                 span.fail(type(error).__name__)
                 raise
             finally:

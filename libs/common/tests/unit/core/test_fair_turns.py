@@ -75,3 +75,11 @@ def test_no_sequence_breaks_a_bound_or_loses_a_job(steps):
         assert turns.waiting == len(waiting)
         assert turns.running == len(running) <= LIMITS.at_once
         assert all(running.count(one) <= LIMITS.per_tenant for one in "abc")
+
+
+def test_jobs_of_one_tenant_may_be_passed_over():
+    turns = FairTurns[str](LIMITS)
+    for job in ("a0", "b0", "a1"):
+        turns.put(job[0], job, 1)
+    assert [turns.take(other_than="a"), turns.take(other_than="a")] == ["b0", None]
+    assert turns.take() == "a0"

@@ -1,14 +1,13 @@
 """Starting one browser under a deadline, and leaving nothing behind when that fails."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import msgspec
 from playwright.async_api import Playwright, async_playwright
 
 from visapi_common.core.errors import Fault, TransientFault
-from visapi_pdf_worker.adapters import chromium
+from visapi_pdf_worker.adapters import chromium, launcher
 from visapi_pdf_worker.adapters.browser_faults import browser_faults
 from visapi_pdf_worker.adapters.cdp import cdp
 from visapi_pdf_worker.adapters.process_tree import ProcessTree, children_named
@@ -48,34 +47,44 @@ def browser_settings(settings: PdfWorkerSettings, user: str, folder: Path) -> Br
     )
 
 
-async def launch(settings: BrowserSettings, flags: list[str], *, nice: int = 0) -> RunningBrowser:
+async def launch(
+    settings: BrowserSettings, flags: list[str], one_driver_at_a_time: asyncio.Lock, *, nice: int = 0
+) -> RunningBrowser:
     """A warm browser. Raises a `Fault` when this machine cannot run one, or not in time.
 
-    One launch at a time: the driver is the child that was not there before.
+    Only the start of its driver excludes others: the driver is the child that was not there before.
     """
-    before = children_named(_DRIVER)
     try:
         async with asyncio.timeout(_LAUNCH_S):
-            return await _launch(settings, flags, before, nice)
-    except BaseException as error:
+            async with one_driver_at_a_time:
+                playwright, driver = await _start_driver()
+            return await _launch(settings, flags, playwright, driver, nice)
+    except TimeoutError as error:
+        raise TransientFault(f"Chromium did not start within {_LAUNCH_S:.0f} s") from error
+    except Fault as error:
+        raise (_explained(error) if settings.sandbox else error) from error
+    except Exception as error:
+        # A driver that dies while it starts is told by whatever the library happens to raise.
+        raise TransientFault(f"Chromium could not be started: {error!r}") from error
+
+
+async def _start_driver() -> tuple[Playwright, int]:
+    before = children_named(_DRIVER)
+    try:
+        playwright = await async_playwright().start()
+        [driver] = children_named(_DRIVER) - before
+    except BaseException:
+        # Also when it is cancelled or out of time: nobody else knows of the driver.
         for pid in children_named(_DRIVER) - before:
             ProcessTree(pid).kill()
-        if isinstance(error, TimeoutError):
-            raise TransientFault(f"Chromium did not start within {_LAUNCH_S:.0f} s") from error
-        if isinstance(error, Fault):
-            raise (_explained(error) if settings.sandbox else error) from error
-        if isinstance(error, Exception):
-            # A driver that dies while it starts is told by whatever the library happens to raise.
-            raise TransientFault(f"Chromium could not be started: {error!r}") from error
         raise
+    return playwright, driver
 
 
-async def _launch(settings: BrowserSettings, flags: list[str], before: set[int], nice: int) -> RunningBrowser:
-    playwright = await async_playwright().start()
+async def _launch(
+    settings: BrowserSettings, flags: list[str], playwright: Playwright, driver: int, nice: int
+) -> RunningBrowser:
     try:
-        [driver] = children_named(_DRIVER) - before
-        if nice:
-            os.setpriority(os.PRIO_PROCESS, driver, nice)
         way = chromium.prepare(
             settings.folder,
             setting=settings.chromium,
@@ -88,7 +97,7 @@ async def _launch(settings: BrowserSettings, flags: list[str], before: set[int],
                 executable_path=way.program,
                 chromium_sandbox=way.sandbox,
                 args=flags,
-                env={**way.environment},
+                env={**way.environment, launcher.NICE: str(nice)},
                 timeout=_LAUNCH_S * 1000,
                 handle_sigint=False,
                 handle_sigterm=False,
@@ -98,6 +107,8 @@ async def _launch(settings: BrowserSettings, flags: list[str], before: set[int],
         running = RunningBrowser(playwright, browser, cdp(session), ProcessTree(driver), settings.limit)
         await running.static.print("warm-up", _WARM_UP, {"printBackground": True}, _WARM_UP_BYTES)
     except BaseException:
+        # Also when it is cancelled or out of time: no process of a browser that nobody gets may stay.
+        ProcessTree(driver).kill()
         await _stop(playwright)
         raise
     return running
@@ -107,7 +118,7 @@ async def _stop(playwright: Playwright) -> None:
     try:
         async with asyncio.timeout(_STOP_S):
             await playwright.stop()
-    except Exception:  # noqa: BLE001 (the launch failed already; the caller kills what is left)
+    except Exception:  # noqa: BLE001 (the launch failed already, and its processes are killed)
         return
 
 

@@ -4,6 +4,7 @@ Executed as a program of its own in place of the browser; uses the standard libr
 refuses its sandbox under root, so root must end here. It is killed when its parent ends.
 """
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -14,6 +15,7 @@ from pathlib import Path
 
 BINARY = "LAUNCH_BINARY"
 USER = "LAUNCH_USER"
+NICE = "LAUNCH_NICE"
 MARK = "STACK_MEMBER"
 """By which the embedded stack knows its processes."""
 
@@ -24,6 +26,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 def main(arguments: list[str]) -> None:
     """Replace this process by the browser named in the environment."""
+    _lower_priority(int(os.environ.get(NICE, "0")))
     binary, user = os.environ[BINARY], os.environ.get(USER, "")
     profile = next((Path(text[len(_PROFILE) :]) for text in arguments if text.startswith(_PROFILE)), None)
     if user:
@@ -46,6 +49,16 @@ def main(arguments: list[str]) -> None:
         environment[MARK] = os.environ[MARK]
     os.chdir("/")
     os.execve(binary, [binary, *arguments], environment)  # noqa: S606 (there is no shell on purpose)
+
+
+def _lower_priority(nice: int) -> None:
+    """Of the process, and of its session: some kernels share the CPU among sessions first."""
+    if nice <= 0:
+        return
+    os.nice(nice)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(nice), "ascii")
 
 
 def _hand_over(profile: Path, uid: int, gid: int) -> None:

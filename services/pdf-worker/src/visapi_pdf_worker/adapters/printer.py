@@ -51,14 +51,16 @@ class ChromiumPrinter:
                     return await _print(running, job)
             except BrowserGone as gone:
                 self._log.warning("document_repeated", tenant=tenant, detail=str(gone))
-        return await self._alone(job, apart=apart)
+                # What was ended for its memory was hardly somebody else's victim.
+                apart = isinstance(gone, OverMemory)
+        return await self._alone(job, gives_way=apart)
 
-    async def _alone(self, job: Printing, *, apart: bool) -> bytes:
+    async def _alone(self, job: Printing, *, gives_way: bool) -> bytes:
         tries = 0
         while True:
             tries += 1
             try:
-                alone = self._browsers.alone(suspected=apart)
+                alone = self._browsers.alone(gives_way=gives_way)
                 async with _available(alone) as running, _timed(self._limit_s):
                     return await _print(running, job)
             except OverMemory as over:

@@ -1,4 +1,6 @@
-"""A process and all that it started: found, weighed and killed by number (Linux; elsewhere a tree is empty).
+"""A process and all that it started: found, weighed, slowed and killed by number.
+
+Linux only; elsewhere a tree is empty.
 
 A renderer whose browser died has another parent, so what was once seen in the tree stays in it. A number
 is only used again for the same process: its start time is kept beside it.
@@ -14,15 +16,19 @@ import msgspec
 _PROC = Path("/proc")
 _STARTED = 19
 """Place of the start time in `/proc/<pid>/stat`, counted behind the name."""
+_CPU = slice(11, 13)
+"""Places of the ticks in user and kernel mode."""
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """Memory of one process: `own_mb` belongs to it alone, `shared_mb` lies in shared memory."""
+    """What one process uses: `own_mb` of memory belong to it alone, `shared_mb` lie in shared memory."""
 
     pid: int
     own_mb: float
     shared_mb: float
     renderer: bool
+    cpu_s: float = 0.0
 
     @property
     def total_mb(self) -> float:
@@ -78,6 +84,15 @@ class ProcessTree:
     def kill_one(self, pid: int) -> None:
         kill(pid, self._seen.get(pid))
 
+    def lower(self, pid: int, nice: int) -> None:
+        """Lower the priority of a process of the tree: of all its threads, for each has its own."""
+        if self._seen.get(pid) is None or _started(pid) != self._seen[pid]:
+            return
+        with contextlib.suppress(OSError):
+            for thread in (_PROC / str(pid) / "task").iterdir():
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, int(thread.name), nice)
+
     def _weigh(self, pid: int) -> Weight | None:
         try:
             status = (_PROC / str(pid) / "status").read_text("ascii", "replace")
@@ -85,7 +100,8 @@ class ProcessTree:
             return None
         fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         own, shared = (_mb(fields.get(name, "0")) for name in ("RssAnon", "RssShmem"))
-        return Weight(pid, own, shared, self._is_renderer(pid))
+        ticks = sum(map(int, _stat(pid)[_CPU]))
+        return Weight(pid, own, shared, self._is_renderer(pid), ticks / _TICKS_PER_S)
 
     def _is_renderer(self, pid: int) -> bool:
         if pid in self._renderers:
@@ -131,11 +147,16 @@ def _command(pid: int) -> bytes:
 
 def _started(pid: int) -> str | None:
     """When it was started, in ticks since boot; `None` when it has ended, a zombie included."""
+    fields = _stat(pid)
+    return None if not fields or fields[0] in {"Z", "X"} else fields[_STARTED]
+
+
+def _stat(pid: int) -> list[str]:
+    """What `/proc/<pid>/stat` says behind the name; nothing when there is no such process."""
     try:
-        fields = (_PROC / str(pid) / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        return (_PROC / str(pid) / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
     except OSError:
-        return None
-    return None if fields[0] in {"Z", "X"} else fields[_STARTED]
+        return []
 
 
 def _children(pid: int) -> list[int]:

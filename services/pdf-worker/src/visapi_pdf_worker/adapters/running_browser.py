@@ -1,8 +1,9 @@
 """One Chromium with its Playwright driver and all their processes: watched, bounded, ended as a whole.
 
 Whichever of the processes dies first, the browser counts as gone at once: the driver by its process
-descriptor, the browser by Playwright's word. Memory is looked at every tenth of a second while documents
-are in work; a renderer that uses too much is killed, and else the whole tree.
+descriptor, the browser by Playwright's word. Memory and CPU time are looked at every tenth of a second while
+documents are in work. A renderer that uses too much memory is killed, and else the whole tree; one that
+works longer than an ordinary document gives way to everything else.
 """
 
 import asyncio
@@ -17,8 +18,9 @@ from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.telemetry.logs import get_logger
 from visapi_pdf_worker.adapters.browser_faults import BrowserGone, browser_faults, unless_gone
 from visapi_pdf_worker.adapters.cdp import Cdp
-from visapi_pdf_worker.adapters.process_tree import ProcessTree, profile_of
+from visapi_pdf_worker.adapters.process_tree import ProcessTree, Weight, profile_of
 from visapi_pdf_worker.adapters.static_pages import StaticPages
+from visapi_pdf_worker.core.effort import Effort
 from visapi_pdf_worker.core.memory import MemoryLimit, excess
 
 T = TypeVar("T")
@@ -29,6 +31,8 @@ _LOOK_EVERY_S = 0.1
 _REFRESH_EVERY = 3
 """New processes are looked for at every third look."""
 _EXIT_POLL_S = 0.5
+_GIVE_WAY = 10
+"""Niceness of what gives way: a tenth of the CPU time while others want it, all of it otherwise."""
 
 
 class OverMemory(BrowserGone):
@@ -55,6 +59,8 @@ class RunningBrowser:
         self._playwright = playwright
         self._session = session
         self._limit = limit
+        self._begun: dict[object, float] = {}
+        self._effort = Effort()
         self._excess: OverMemory | None = None
         self._log = get_logger("browser")
         loop = asyncio.get_running_loop()
@@ -84,7 +90,8 @@ class RunningBrowser:
         """
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._look())
-        before = self._excess
+        before, job = self._excess, object()
+        self._begun[job] = asyncio.get_running_loop().time()
         try:
             return await unless_gone(work, self._gone, "rendering the document")
         except BrowserGone as gone:
@@ -98,6 +105,8 @@ class RunningBrowser:
             if self._gone.done() or not self.tree.rooted:
                 raise BrowserGone(f"rendering the document: {error}") from error
             raise
+        finally:
+            del self._begun[job]
 
     async def _look(self) -> None:
         looks = 0
@@ -105,15 +114,23 @@ class RunningBrowser:
             if looks % _REFRESH_EVERY == 0:
                 self.tree.refresh()
             looks += 1
-            found = excess(self.tree.weights(), self._limit)
-            if found is not None:
-                self._excess = OverMemory(found.used_mb, self._limit.document_mb)
-                self._log.warning("memory_exceeded", used_mb=round(found.used_mb), renderer=found.pid)
-                if found.pid:
-                    self.tree.kill_one(found.pid)
-                else:
-                    self.kill()
+            weights = self.tree.weights()
+            self._bound_memory(weights)
+            now = asyncio.get_running_loop().time()
+            for pid in self._effort.look(now, min(self._begun.values(), default=now), weights):
+                self.tree.lower(pid, _GIVE_WAY)
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _bound_memory(self, weights: list[Weight]) -> None:
+        found = excess(weights, self._limit)
+        if found is None:
+            return
+        self._excess = OverMemory(found.used_mb, self._limit.document_mb)
+        self._log.warning("memory_exceeded", used_mb=round(found.used_mb), renderer=found.pid)
+        if found.pid:
+            self.tree.kill_one(found.pid)
+        else:
+            self.kill()
 
     async def probe(self) -> None:
         """Ask the browser for its version. Raises a `Fault`, or `TimeoutError`."""

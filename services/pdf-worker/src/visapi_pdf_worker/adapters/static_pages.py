@@ -21,6 +21,8 @@ _READY = """Promise.all([document.fonts.ready,
   ...Array.from(document.images, image => image.decode().catch(() => null))]).then(() => true)"""
 _IDLE_PAGES_MAX = 16
 _USES_MAX = 500
+_LONG_S = 1.0
+"""A page whose document took longer is not used again: its renderer may have been made to give way."""
 _SMALL_HTML = 64 * 1024
 """Below, streaming would cost more than it spares."""
 
@@ -83,10 +85,11 @@ class StaticPages:
     async def print(self, tenant: str, html: str, parameters: dict[str, Any], bytes_max: int) -> bytes:
         """Print on a page of the tenant. After a failure or a cancellation the page is discarded."""
         page = self._take(tenant) or await self._open(tenant)
-        clean = False
+        clean, clock = False, asyncio.get_running_loop().time
+        begun = clock()
         try:
             data = await page.print(html, parameters, bytes_max)
-            clean = await page.wipe()
+            clean = clock() - begun < _LONG_S and await page.wipe()
             return data
         finally:
             if clean:

@@ -89,6 +89,7 @@ class Renderer:
         self._limits = limits
         self._metrics = metrics
         self._slots = PrintingSlots(limits.at_once)
+        self._slots_apart = PrintingSlots(1, most=1)
         self._suspects = Suspects()
 
     async def render(self, document: Document, task: TaskContext) -> Rendered:
@@ -105,23 +106,35 @@ class Renderer:
             if document.template is not None:
                 html = await self._templates.render(task.tenant, document.template, document.data)
             # Templates, finishing and storing overlap with the printing of other documents.
-            async with self._slots.place(task.tenant):
-                data = await self._print(task.tenant, document, html, parameters)
+            data = await self._printed(task.tenant, document, html, parameters)
             pdf, pages = await self._finished(data, document, task)
         ref = await self._store(task.tenant, pdf, document)
         self._metrics.pdf_pages.observe(pages)
         self._metrics.pdf_bytes.observe(len(pdf))
         return Rendered(msgspec.structs.replace(ref, pages=pages), pages, len(pdf))
 
-    async def _print(
+    async def _printed(
         self, tenant: str, document: Document, html: str | None, parameters: dict[str, Any]
     ) -> bytes:
-        clock = asyncio.get_running_loop().time
-        apart = self._suspects.holds(tenant, clock())
+        """Print in the tenant's turn; all tenants under suspicion share one place of their own."""
+        if not self._suspected(tenant):
+            async with self._slots.place(tenant):
+                # Another document of the tenant may have been ended by force while this one waited.
+                if not self._suspected(tenant):
+                    return await self._print(tenant, document, html, parameters, apart=False)
+        async with self._slots_apart.place(tenant):
+            return await self._print(tenant, document, html, parameters, apart=True)
+
+    def _suspected(self, tenant: str) -> bool:
+        return self._suspects.holds(tenant, asyncio.get_running_loop().time())
+
+    async def _print(
+        self, tenant: str, document: Document, html: str | None, parameters: dict[str, Any], *, apart: bool
+    ) -> bytes:
         try:
             return await self._printer.print(tenant, document, html, parameters, apart=apart)
         except (RenderTimeout, EndedByForce):
-            self._suspects.add(tenant, clock())
+            self._suspects.add(tenant, asyncio.get_running_loop().time())
             raise
 
     async def _finished(self, data: bytes, document: Document, task: TaskContext) -> tuple[bytes, int]:
