@@ -23,6 +23,7 @@ from visapi_notifier.app.authentication import Authenticator
 from visapi_notifier.app.deliver import Deliverer
 from visapi_notifier.app.functions import Functions
 from visapi_notifier.app.http_functions import HttpFunctions
+from visapi_notifier.app.inputs import Inputs
 from visapi_notifier.app.leases import LeaseKeeper
 from visapi_notifier.app.secrets import Secrets
 from visapi_notifier.settings import NotifierSettings
@@ -55,8 +56,9 @@ async def _body(settings: NotifierSettings, world: World, lifecycle: Lifecycle) 
     rows = PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None
     secrets_of = Secrets(rows, settings.handle_secret, settings.public_url)
     authenticator = Authenticator(world.exchange, clock, partial(secrets.token_hex, 16))
-    http = HttpFunctions(deliverer, secrets_of, authenticator, world, clock)
-    Functions(deliverer, world, clock, secrets_of, http).register(worker)
+    inputs = Inputs(world.inputs, secrets_of)
+    http = HttpFunctions(deliverer, inputs, authenticator, world, clock)
+    Functions(deliverer, world, clock, inputs, http).register(worker)
     async with asyncio.TaskGroup() as group:
         upkeep = [group.create_task(ledger.run()), group.create_task(leases.run())]
         await worker.serve(

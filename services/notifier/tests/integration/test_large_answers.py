@@ -13,7 +13,9 @@ from prometheus_client import CollectorRegistry
 from visapi_common.core.outbound import Inbound
 from visapi_common.runtime.bounded_processes import Bounds
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_notifier.adapters.answer_process import ANSWER, BoundedAnswers
+from visapi_common.worker.context import Encoded
+from visapi_notifier.adapters.private_jobs import ANSWER, BoundedAnswers, open_private_processes
+from visapi_notifier.app.answers import Answered
 from visapi_notifier.app.deliver import Time
 from visapi_notifier.core.channels.http import HttpInput, build_request
 from visapi_notifier.core.masking import Mask
@@ -32,9 +34,9 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 async def answers(metrics: Metrics) -> AsyncIterator[BoundedAnswers]:
-    opened = BoundedAnswers(metrics)
-    yield opened
-    await opened.close()
+    processes = open_private_processes(metrics)
+    yield BoundedAnswers(processes)
+    await processes.close()
 
 
 def masking(*values: str) -> Mask:
@@ -49,15 +51,8 @@ async def read(
     wanted = HttpInput("get", URL, output=more.get("output", "content"))
     kind = more.get("kind", "application/json")
     inbound = Inbound(more.get("status", 200), [("content-type", kind)], body, URL, more.get("cut"))
-    return await answers.read(
-        "a",
-        wanted=wanted,
-        outbound=build_request(wanted),
-        inbound=inbound,
-        now=NOW,
-        mask=mask,
-        time=Time(30.0, left_s=left_s),
-    )
+    answered = Answered(wanted, build_request(wanted), inbound, NOW, mask, Time(30.0, left_s=left_s))
+    return await answers.read("a", answered)
 
 
 def jobs(metrics: Metrics, outcome: str) -> float:
@@ -66,7 +61,8 @@ def jobs(metrics: Metrics, outcome: str) -> float:
 
 def value_of(reading: Reading) -> Any:
     assert isinstance(reading, Sent), reading
-    return msgspec.json.decode(msgspec.json.encode(reading.output))
+    output = reading.output
+    return msgspec.json.decode(output.json if isinstance(output, Encoded) else msgspec.json.encode(output))
 
 
 async def test_a_large_answer_is_read_in_a_process(answers: BoundedAnswers, metrics: Metrics) -> None:
@@ -105,7 +101,8 @@ async def test_what_is_no_json_is_an_error(answers: BoundedAnswers) -> None:
 
 async def test_what_needs_more_than_it_may_is_an_error_of_its_own_task_only(metrics: Metrics) -> None:
     small = msgspec.structs.replace(ANSWER, bounds=Bounds(cpu_ms=300, files=8))
-    answers = BoundedAnswers(metrics, job=small)
+    processes = open_private_processes(metrics)
+    answers = BoundedAnswers(processes, small)
     try:
         dear = json.dumps([f"{SECRET} {n}" for n in range(100_000)]).encode()
         reading = await read(answers, dear, masking(SECRET))
@@ -114,7 +111,7 @@ async def test_what_needs_more_than_it_may_is_an_error_of_its_own_task_only(metr
         assert "more than 0.3 s of CPU time; ask for less" in str(reading.error.detail)
         assert value_of(await read(answers, json.dumps(ROWS).encode(), Mask())) == ROWS
     finally:
-        await answers.close()
+        await processes.close()
 
 
 async def test_a_task_whose_time_is_over_before_its_answer_is_read_has_a_timeout(

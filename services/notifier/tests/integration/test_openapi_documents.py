@@ -9,7 +9,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_notifier.adapters.bounded_jobs import open_processes
 from visapi_notifier.adapters.documents import BoundedDocuments
-from visapi_notifier.core.openapi import OpenApiInput
+from visapi_notifier.core.openapi import OpenApiInput, openapi_call
 
 URL = "https://pets.example/openapi"
 
@@ -30,10 +30,10 @@ async def documents() -> AsyncIterator[BoundedDocuments]:
 )
 async def test_a_document_is_read_and_a_call_is_planned(documents: BoundedDocuments, body: bytes) -> None:
     document = await documents.read("a", body)
-    call = await documents.plan("a", document, OpenApiInput(URL, "getPets"), URL)
-    assert (call.method, call.endpoint.uri) == ("get", "https://pets.example/pets")  # pyright: ignore[reportAttributeAccessIssue]
+    call = await documents.plan("a", document, openapi_call(OpenApiInput(URL, "getPets")), URL)
+    assert (call.outbound.method, call.outbound.url) == ("GET", "https://pets.example/pets")
     with pytest.raises(ProblemError, match="did you mean getPets"):
-        await documents.plan("a", document, OpenApiInput(URL, "getPet"), URL)
+        await documents.plan("a", document, openapi_call(OpenApiInput(URL, "getPet")), URL)
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"{", b"[]", b"a: ["])

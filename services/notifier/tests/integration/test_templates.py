@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -9,6 +10,8 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_notifier.adapters.bounded_jobs import open_processes
 from visapi_notifier.adapters.template_process import TemplateProcess
+
+packed = msgspec.msgpack.encode
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ async def templates() -> AsyncIterator[TemplateProcess]:
 
 async def test_data_is_escaped_in_html_and_not_in_text(templates: TemplateProcess) -> None:
     sources = {"html": "<p>{{ name }} {{ data.name }}</p>", "text": "{{ name }}", "subject": "Hi {{ name }}"}
-    parts = await templates.render("a", sources, {"name": "<Ada>"})
+    parts = await templates.render("a", sources, packed({"name": "<Ada>"}))
     assert parts == {"html": "<p>&lt;Ada&gt; &lt;Ada&gt;</p>", "text": "<Ada>", "subject": "Hi <Ada>"}
 
 
@@ -47,7 +50,7 @@ async def test_a_mistake_or_an_attack_is_named_and_the_next_rendering_works(
     templates: TemplateProcess, source: str
 ) -> None:
     with pytest.raises(ProblemError, match="/template"):
-        await templates.render("a", {"html": source}, [])
+        await templates.render("a", {"html": source}, packed([]))
     assert await templates.render("a", {"html": "ok"}, None) == {"html": "ok"}
 
 
@@ -61,5 +64,5 @@ async def test_a_mistake_or_an_attack_is_named_and_the_next_rendering_works(
 )
 async def test_a_bomb_ends_its_process_and_nothing_else(templates: TemplateProcess, source: str) -> None:
     with pytest.raises(ProblemError, match="/template"):
-        await templates.render("a", {"html": source}, {})
-    assert await templates.render("a", {"html": "ok"}, {}) == {"html": "ok"}
+        await templates.render("a", {"html": source}, packed({}))
+    assert await templates.render("a", {"html": "ok"}, packed({})) == {"html": "ok"}

@@ -14,12 +14,12 @@ from kit.spellings import SPELLINGS
 from visapi_common.core.errors import Fault, PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.core.outbound import Inbound
 from visapi_common.worker.faults import TaskFault
-from visapi_notifier.app.http_functions import read_input
 from visapi_notifier.app.serving import hidden
 from visapi_notifier.core.channels import email, http, slack, webhook
 from visapi_notifier.core.mail_address import mailboxes
 from visapi_notifier.core.masking import Mask
 from visapi_notifier.core.openapi import OpenApiInput
+from visapi_notifier.core.preparing import converted
 from visapi_notifier.core.reading import Reading, Refused, Sent, communication, hidden_error
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,8 +126,8 @@ def test_no_spelling_of_a_secret_is_left_in_errors_of_checks_before_anything_is_
         lambda: http.build_request(
             http.HttpInput("post", "https://x.example/", {"content-type": spelled}, body={"a": 1})
         ),
-        lambda: read_input({"method": "get", "endpoint": "https://x/", "output": spelled}, http.HttpInput),
-        lambda: read_input({"document": 1, "operation_id": spelled, spelled: spelled}, OpenApiInput),
+        lambda: converted({"method": "get", "endpoint": "https://x/", "output": spelled}, http.HttpInput),
+        lambda: converted({"document": 1, "operation_id": spelled, spelled: spelled}, OpenApiInput),
         lambda: email.build_request(
             email.EmailInput(to=spelled, text="x"), sender=_sender(), files=[], effect_key=KEY, now=NOW
         ),

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from visapi_common.contracts.engine_messages import WorkflowRef
@@ -11,9 +12,12 @@ from visapi_common.core.approvals import link_handle, link_key, parse_token
 from visapi_common.core.errors import PermanentFault
 from visapi_common.core.secret_handles import run_key
 from visapi_common.worker.faults import TaskFault
+from visapi_notifier.app.inputs import Inputs
 from visapi_notifier.app.secrets import Secrets
 from visapi_notifier.app.serving import hidden
+from visapi_notifier.core.channels.email import EmailCall
 from visapi_notifier.core.masking import HIDDEN, Mask
+from visapi_notifier.core.preparing import Call, Named, Wish, prepare
 
 SECRET = bytes(32)
 RUN = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d")
@@ -35,11 +39,25 @@ MESSAGE = TaskMessage(
 )
 
 
+class InLoop:
+    """Prepares as the notifier does where an input is small."""
+
+    async def prepare(self, tenant: str, wish: Wish) -> Named | Call:
+        return prepare(wish)
+
+
+async def sent(secrets: Secrets, text: str, mask: Mask | None = None) -> str:
+    """The text of a mail whose input holds this text."""
+    given = msgspec.Raw(msgspec.json.encode({"to": "a@example.com", "text": text}))
+    call, _ = await Inputs(InLoop(), secrets).read(EmailCall, given, MESSAGE, mask or Mask())
+    assert call.wanted.text is not None
+    return call.wanted.text
+
+
 async def test_a_handle_within_a_text_becomes_the_approvers_link() -> None:
     secrets = Secrets(None, SECRET, "https://v.example/")
     handle = link_handle(KEY, APPROVAL, "mia@example.com")
-    revealed = await secrets.reveal({"text": f"Decide: {handle}!"}, MESSAGE)
-    text: str = revealed.value["text"]
+    text = await sent(secrets, f"Decide: {handle}!")
     assert text.startswith("Decide: https://v.example/approve/default.")
     token = parse_token(text.removesuffix("!").rpartition("/")[2])
     assert token == ("default", APPROVAL, link_key(KEY, APPROVAL, "mia@example.com"))
@@ -47,20 +65,20 @@ async def test_a_handle_within_a_text_becomes_the_approvers_link() -> None:
 
 async def test_a_handle_of_another_run_stays_text() -> None:
     handle = link_handle(run_key(SECRET, APPROVAL), APPROVAL, "")
-    assert (await Secrets(None, SECRET, "https://v.example").reveal(handle, MESSAGE)).value == handle
+    assert await sent(Secrets(None, SECRET, "https://v.example"), handle) == handle
 
 
 async def test_without_a_public_url_the_task_faults_and_says_which_setting_is_missing() -> None:
     with pytest.raises(TaskFault, match="VISAPI_PUBLIC_URL"):
-        await Secrets(None, SECRET).reveal(link_handle(KEY, APPROVAL, ""), MESSAGE)
+        await sent(Secrets(None, SECRET), link_handle(KEY, APPROVAL, ""))
 
 
 async def refused(text: str) -> str:
     """What is told of a mail with a link of which the relay says this."""
     handle = link_handle(KEY, APPROVAL, "")
     mask = Mask()
-    revealed = await Secrets(None, SECRET, "https://v.example").reveal(handle, MESSAGE, mask)
-    said = text.format(link=revealed.value, key=link_key(KEY, APPROVAL, ""))
+    link = await sent(Secrets(None, SECRET, "https://v.example"), handle, mask)
+    said = text.format(link=link, key=link_key(KEY, APPROVAL, ""))
 
     return str(hidden(PermanentFault(said), mask))
 

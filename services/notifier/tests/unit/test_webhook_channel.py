@@ -10,8 +10,9 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
-from visapi_common.core.outbound import Inbound
-from visapi_notifier.core.channels.webhook import WebhookInput, build_request, read_response
+from visapi_common.core.outbound import Inbound, Outbound
+from visapi_notifier.core.channels import webhook
+from visapi_notifier.core.channels.webhook import WebhookInput, call_of, read_response
 from visapi_notifier.core.reading import Refused, Sent
 
 KEY = "a1" * 32
@@ -23,6 +24,10 @@ URL = "https://partner.example/hooks"
 def now() -> datetime:
     """The oracle compares with the clock and allows five minutes; a whole suite takes longer."""
     return datetime.now(UTC)
+
+
+def build_request(wanted: WebhookInput, *, effect_key: str, now: datetime) -> Outbound:
+    return webhook.build_request(call_of(wanted), effect_key=effect_key, now=now)
 
 
 def answered(status: int, body: bytes = b"", **headers: str) -> Inbound:

@@ -38,6 +38,9 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 _NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)\Z")
 
 
+Reason = Literal["scheme", "port", "address", "host", "redirect"]
+
+
 class EgressRefused(PermanentFault):
     """The guard refused a destination; nothing was sent. `reason` is a bounded word for metrics.
 
@@ -47,12 +50,12 @@ class EgressRefused(PermanentFault):
     def __init__(
         self,
         detail: str,
-        reason: Literal["scheme", "port", "address", "host", "redirect"] = "host",
+        reason: Reason = "host",
         *,
         internal: str | None = None,
     ) -> None:
         super().__init__(detail)
-        self.reason = reason
+        self.reason: Reason = reason
         self.internal = internal
 
 

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import msgspec
 
+HANDLE_MARK = b"vsec1."
+"""How each handle begins."""
 _HANDLE = re.compile(r"vsec1\.([A-Za-z0-9_-]{1,2000})\.([0-9a-f]{32})\.")
 _decode = msgspec.json.Decoder(list[str]).decode
 

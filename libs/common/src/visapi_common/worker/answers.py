@@ -11,22 +11,21 @@ from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import Outcome, TaskResult
-from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, deeper_than, flaw_of
+from visapi_common.contracts.foreign import deeper_than, flaw_of
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.task_messages import DeadLetter, TaskMessage
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.core.failures import storable
 from visapi_common.telemetry.logs import get_logger
+from visapi_common.worker.context import OUTPUT_DEPTH_MAX
+from visapi_common.worker.functions import Written
 from visapi_common.worker.outcomes import Failure
 from visapi_common.worker.retries import wait_s
 
 _RETRY_CAP_S = 2.0
 _ERROR_DATA_MAX = 64 * 1024
 _ERROR_TEXT_MAX = 16 * 1024
-_DEPTH_MAX = VALUE_DEPTH_MAX - 4
-"""A value stands within a result."""
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -50,11 +49,12 @@ class Answers:
             return bytes(raw)
         return await self._store().unpack(message.tenant, message.input)
 
-    async def pack(self, message: TaskMessage, raw: bytes) -> Payload:
+    async def pack(self, message: TaskMessage, written: Written) -> Payload:
         """The output as it travels. Raises `ProblemError` for one that nobody would read."""
-        if deeper_than(raw, _DEPTH_MAX):
-            detail = f"the output is nested deeper than {_DEPTH_MAX} levels; flatten it, or return it as text"
-            raise ProblemError("output_too_deep", detail, status=422)
+        raw = written.raw
+        if not written.checked and deeper_than(raw, OUTPUT_DEPTH_MAX):
+            levels = f"the output is nested deeper than {OUTPUT_DEPTH_MAX} levels"
+            raise ProblemError("output_too_deep", f"{levels}; flatten it, or return it as text", status=422)
         if len(raw) <= INLINE_LIMIT:
             return inline(raw)
         return await self._store().pack(message.tenant, raw)
@@ -163,5 +163,5 @@ def _data(data: Any) -> Any:
         return {"omitted": storable(f"the error's data is no JSON: {wrong}", 200)}
     if len(encoded) > _ERROR_DATA_MAX:
         return {"omitted": "the error's data exceeded 64 KiB"}
-    flaw = flaw_of(encoded, depth_max=_DEPTH_MAX, bytes_max=_ERROR_DATA_MAX)
+    flaw = flaw_of(encoded, depth_max=OUTPUT_DEPTH_MAX, bytes_max=_ERROR_DATA_MAX)
     return data if flaw is None else {"omitted": f"the error's data is {flaw}"}

@@ -156,7 +156,7 @@ class Attempts:
         self, function: Function, task: OpenTask, written: Written, started_at: datetime, span: Span
     ) -> str:
         try:
-            output = await self._answers.pack(task.message, written.raw)
+            output = await self._answers.pack(task.message, written)
         except Exception as error:  # noqa: BLE001 (the effect has happened; the task must be answered)
             failure = outcomes.happened(self._failure(error, EffectClass.KEYED), function.unanswered)
             return await self._failed(task, failure, started_at, span)

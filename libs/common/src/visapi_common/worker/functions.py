@@ -18,7 +18,7 @@ from visapi_common.contracts.payloads import PAYLOAD_LIMIT
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 from visapi_common.core.errors import ProblemError
-from visapi_common.worker.context import ReadOnly, TaskContext
+from visapi_common.worker.context import Encoded, ReadOnly, TaskContext
 from visapi_common.worker.threads import Place, Threads
 
 Handler = Callable[..., Any]
@@ -29,10 +29,11 @@ _PREFETCH_MAX = 256
 
 
 class Written(NamedTuple):
-    """An encoded output. `read`: the call changed nothing."""
+    """An encoded output. `read`: the call changed nothing. `checked`: its depth is known to be bounded."""
 
     raw: bytes
     read: bool
+    checked: bool = False
 
 
 class Unwritable(ProblemError):
@@ -75,6 +76,7 @@ class Function:
         self._threads = None if inspect.iscoroutinefunction(handler) else Threads(spec.name, local)
         input_type = get_type_hints(handler).get(parameters[0], Any)
         wanted: Any = Any if spec.input_schema else input_type
+        self._unread = wanted is msgspec.Raw
         self._read = Reader(wanted, depth_max=STORED_DEPTH_MAX, bytes_max=PAYLOAD_LIMIT, nul=True)
         self._validator = jsonschema_rs.validator_for(spec.input_schema) if spec.input_schema else None
 
@@ -84,7 +86,12 @@ class Function:
         return min(self.local, _PREFETCH_MAX)
 
     def read(self, raw: bytes) -> Any:
-        """Decode and validate the input. Raises `ProblemError` with a pointer for each mistake."""
+        """Decode and validate the input. Raises `ProblemError` with a pointer for each mistake.
+
+        A handler of `msgspec.Raw` is given the bytes unread: it reads by itself, where that holds up nobody.
+        """
+        if self._unread:
+            return msgspec.Raw(raw)
         value = self._read(raw)
         if isinstance(value, Unreadable):
             raise ProblemError("invalid_input", f"{self.spec.name}: {value.reason}")
@@ -118,9 +125,11 @@ class Function:
             raise Unwritable(f"{self.spec.name}: the output cannot be written as JSON: {wrong}") from None
 
     def _written(self, value: Any) -> Written:
-        if isinstance(value, ReadOnly):
-            return Written(_encode(value.value), read=True)
-        return Written(_encode(value), read=self.spec.effect is EffectClass.NONE)
+        read = isinstance(value, ReadOnly) or self.spec.effect is EffectClass.NONE
+        given = value.value if isinstance(value, ReadOnly) else value
+        if isinstance(given, Encoded):
+            return Written(given.json, read, checked=True)
+        return Written(_encode(given), read)
 
     def announcement(self) -> FunctionSpec:
         """The spec with the schemas that the annotations imply."""

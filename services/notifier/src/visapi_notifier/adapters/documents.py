@@ -3,8 +3,8 @@
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
-from visapi_notifier.core.channels.http import HttpInput
-from visapi_notifier.core.openapi import OpenApiInput
+from visapi_notifier.core.channels.http import HttpCall
+from visapi_notifier.core.openapi import OpenApiCall
 from visapi_notifier.core.openapi_jobs import Planned, Read, encode_wanted, read_answer
 
 MIB = 1024 * 1024
@@ -19,7 +19,14 @@ READ = Job(
 PLAN = Job(
     "openapi_plan",
     "visapi_notifier.core.openapi_jobs:plan",
-    Bounds(cpu_ms=1_000, wall_ms=10_000, input_bytes=48 * MIB, memory_bytes=512 * MIB, files=FILES),
+    Bounds(
+        cpu_ms=1_000,
+        wall_ms=10_000,
+        input_bytes=52 * MIB,
+        memory_bytes=1024 * MIB,
+        output_bytes=32 * MIB,
+        files=FILES,
+    ),
 )
 
 
@@ -35,8 +42,11 @@ class BoundedDocuments:
         assert isinstance(answer, Read), "a document is read, not planned"
         return answer.document
 
-    async def plan(self, tenant: str, document: bytes, asked: OpenApiInput, url: str) -> HttpInput:
-        """The HTTP call of an operation; `url` is where the document came from. Raises `ProblemError`."""
+    async def plan(self, tenant: str, document: bytes, asked: OpenApiCall, url: str) -> HttpCall:
+        """The HTTP call of an operation; `url` is where the document came from.
+
+        Raises `ProblemError` and `EgressRefused`.
+        """
         answer = await self._run(tenant, PLAN, encode_wanted(document, asked, url))
         assert isinstance(answer, Planned), "a call is planned, not read"
         return answer.call

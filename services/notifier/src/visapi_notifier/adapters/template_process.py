@@ -1,6 +1,6 @@
 """Mails from templates, rendered in bounded processes."""
 
-from typing import Any
+import msgspec
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.bounded_processes import BoundedProcesses
@@ -17,14 +17,22 @@ class TemplateProcess:
     def __init__(self, processes: BoundedProcesses) -> None:
         self._renderer = TemplateRenderer(processes)
 
-    async def render(self, tenant: str, sources: dict[str, str], data: Any) -> dict[str, str]:
-        """Each part rendered with `data`. Raises `ProblemError` that names the part and the mistake."""
+    async def render(self, tenant: str, sources: dict[str, str], data: bytes | None) -> dict[str, str]:
+        """Each part rendered with `data`, which is MessagePack.
+
+        Raises `ProblemError` that names the part and the mistake.
+        """
         for name, source in sources.items():
             if len(source) > SOURCE_MAX_CHARS:
                 raise ProblemError(
                     "template_too_large", f"/template/{name}: at most {SOURCE_MAX_CHARS} characters"
                 )
-        order = Order(sources=sources, data=data, escaped=["html"], output_max=OUTPUT_MAX_CHARS)
+        order = Order(
+            sources=sources,
+            data=None if data is None else msgspec.Raw(data),
+            escaped=["html"],
+            output_max=OUTPUT_MAX_CHARS,
+        )
         try:
             return await self._renderer.render(tenant, order)
         except TemplateMistake as wrong:

@@ -11,9 +11,9 @@ from visapi_common.core.egress_policy import policy_from
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_notifier.adapters.answer_process import BoundedAnswers
 from visapi_notifier.adapters.bounded_jobs import open_processes
 from visapi_notifier.adapters.documents import BoundedDocuments
+from visapi_notifier.adapters.private_jobs import BoundedAnswers, BoundedInputs, open_private_processes
 from visapi_notifier.adapters.smtp_relay import SmtpRelay
 from visapi_notifier.adapters.template_process import TemplateProcess
 from visapi_notifier.core.mail_address import mailbox
@@ -36,16 +36,17 @@ class World:
         self.slack_base_url = settings.slack_base_url
         self.slack_token = settings.slack_token
         self.credentials = [text for text in (settings.slack_token, relay and relay.password) if text]
-        self._processes: BoundedProcesses | None = None
+        self._pools: list[BoundedProcesses] = []
         self._policy = policy
         self._client = open_client(policy)
 
     def measure(self, metrics: Metrics) -> None:
         """Have the work in bounded processes measured; nothing can be rendered before."""
-        self._processes = open_processes(metrics)
-        self.templates = TemplateProcess(self._processes)
-        self.documents = BoundedDocuments(self._processes)
-        self.answers = BoundedAnswers(metrics)
+        programs, private = self._pools = [open_processes(metrics), open_private_processes(metrics)]
+        self.templates = TemplateProcess(programs)
+        self.documents = BoundedDocuments(programs)
+        self.answers = BoundedAnswers(private)
+        self.inputs = BoundedInputs(private)
 
     async def exchange(self, outbound: Outbound) -> Inbound:
         """One HTTP exchange; see `egress_fetch.exchange`."""
@@ -60,9 +61,8 @@ class World:
         return media_type_of(artifact_id)
 
     async def close(self) -> None:
-        if self._processes is not None:
-            await self._processes.close()
-            await self.answers.close()
+        for pool in self._pools:
+            await pool.close()
         if self.relay is not None:
             await self.relay.close()
         await self._client.aclose()

@@ -19,6 +19,7 @@ from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
+from visapi_common.worker.context import Encoded
 from visapi_common.worker.faults import Postponed
 from visapi_notifier.app.leases import Lease, LeaseKeeper
 from visapi_notifier.app.serving import HiddenFault
@@ -41,6 +42,10 @@ from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, commun
 LEDGER_RETRY_S = 1.0
 RECORDING_S = 5.0
 """How long recording an outcome is tried; afterwards the answer goes out without it."""
+CLOCKS_APART_S = 0.02
+"""A try ends by the event loop's clock, which lags: by this much the task's own time may seem to be left."""
+CHECKED_BY_KIT_BYTES = 512 * 1024
+"""Of a recorded outcome: as much as an answer read in the event loop can grow to, its texts escaped."""
 ANSWER_S = 0.05
 """How long before a task's time is over the notifier gives up, so that its answer still counts."""
 
@@ -193,7 +198,7 @@ class Deliverer:
         except Fault as fault:
             if isinstance(fault, EgressRefused):
                 self.note_refusal(fault)
-            if self._time(message, effect).limit_s <= 0:
+            if self._time(message, effect).limit_s <= CLOCKS_APART_S:
                 return delivery.out_of_time(fault, repeatable=repeatable)
             return self._masked(
                 effect, delivery.after_fault(fault, repeatable=repeatable, backoff_s=backoff_s)
@@ -266,7 +271,11 @@ class Deliverer:
             raise Postponed(LEDGER_RETRY_S) from fault
         record = msgspec.json.decode(raw, type=Record)
         if recorded.state is DeliveryState.SENT:
-            return record.output if record.output is not msgspec.UNSET else None
+            if record.output is msgspec.UNSET:
+                return None
+            # What a process made is larger, and its depth was looked at there.
+            small = len(raw) <= CHECKED_BY_KIT_BYTES
+            return record.output if small else Encoded(bytes(record.output))
         raise HiddenFault(record.error or communication(502, "Not deliverable", "recorded without a reason"))
 
     def _answer(self, message: TaskMessage, effect: Effect, ended: Ended) -> Any:
@@ -293,5 +302,7 @@ class Deliverer:
 
 def _encode_record(ended: Ended) -> bytes:
     if ended.state is DeliveryState.SENT:
-        return msgspec.json.encode(Record(output=msgspec.Raw(msgspec.json.encode(ended.output))))
+        output = ended.output
+        json = output.json if isinstance(output, Encoded) else msgspec.json.encode(output)
+        return msgspec.json.encode(Record(output=msgspec.Raw(json)))
     return msgspec.json.encode(Record(error=ended.error))

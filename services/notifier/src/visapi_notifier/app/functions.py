@@ -1,6 +1,5 @@
 """The notifier's functions: read the input, build the request, deliver it under its key."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,18 +12,19 @@ from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.worker.context import TaskContext
 from visapi_common.worker.worker import Worker
 from visapi_notifier.app.deliver import Clock, Deliverer, Effect, Time
-from visapi_notifier.app.http_functions import HttpFunctions, read_input
+from visapi_notifier.app.http_functions import HttpFunctions
+from visapi_notifier.app.inputs import Inputs
 from visapi_notifier.app.refusals import refused_early
-from visapi_notifier.app.secrets import Secrets
 from visapi_notifier.app.serving import served
 from visapi_notifier.core.channels import email, slack, webhook
-from visapi_notifier.core.channels.email import EmailInput, File, Mail
+from visapi_notifier.core.channels.email import EmailCall, EmailInput, File, Mail
 from visapi_notifier.core.channels.http import HttpInput
 from visapi_notifier.core.channels.slack import SlackInput
-from visapi_notifier.core.channels.webhook import WebhookInput
+from visapi_notifier.core.channels.webhook import WebhookCall, WebhookInput
 from visapi_notifier.core.mail_address import Mailbox
 from visapi_notifier.core.masking import Mask
 from visapi_notifier.core.openapi import OpenApiInput
+from visapi_notifier.core.preparing_jobs import MailOrder
 from visapi_notifier.core.reading import Reading, Sent
 
 FUNCTION_TIMEOUT_S = 86_400.0
@@ -38,12 +38,19 @@ class MailRelay(Protocol):
     async def send(self, mail: Mail, limit_s: float, *, chosen: bool = False) -> str: ...
 
 
+class Mails(Protocol):
+    async def make(self, tenant: str, order: MailOrder) -> Mail:
+        """The message; it holds up nobody. Raises `ProblemError` and `TransientFault`."""
+        ...
+
+
 class Artifacts(Protocol):
+    async def size(self, tenant: str, artifact_id: str) -> int | None: ...
     async def get(self, tenant: str, artifact_id: str) -> bytes: ...
 
 
 class Templates(Protocol):
-    async def render(self, tenant: str, sources: dict[str, str], data: Any) -> dict[str, str]: ...
+    async def render(self, tenant: str, sources: dict[str, str], data: bytes | None) -> dict[str, str]: ...
 
 
 class Outside(Protocol):
@@ -57,6 +64,8 @@ class Outside(Protocol):
     def artifacts(self) -> Artifacts | None: ...
     @property
     def templates(self) -> Templates: ...
+    @property
+    def inputs(self) -> Mails: ...
     @property
     def credentials(self) -> Sequence[str]:
         """The operator's own, which no answer may bring to a tenant."""
@@ -74,12 +83,12 @@ class Functions:
     """The handlers; `register` puts them into a worker."""
 
     def __init__(
-        self, deliverer: Deliverer, outside: Outside, clock: Clock, secrets: Secrets, http: HttpFunctions
+        self, deliverer: Deliverer, outside: Outside, clock: Clock, inputs: Inputs, http: HttpFunctions
     ) -> None:
         self._deliverer = deliverer
         self._outside = outside
         self._clock = clock
-        self._secrets = secrets
+        self._inputs = inputs
         self._http = http
 
     def register(self, worker: Worker) -> None:
@@ -100,32 +109,26 @@ class Functions:
         serve("http.request", effect="once", shape=HttpInput)(served(self._http.request_http, own))
         serve("openapi.request", effect="once", shape=OpenApiInput)(served(self._http.request_openapi, own))
 
-    async def call_webhook(self, given: Any, task: TaskContext, mask: Mask) -> Any:
+    async def call_webhook(self, given: msgspec.Raw, task: TaskContext, mask: Mask) -> Any:
         """Post a signed webhook."""
-        revealed = await self._secrets.reveal(given, task.message, mask)
-        wanted: WebhookInput = read_input(revealed.value, WebhookInput)
         key = task.effect_key
-        refused_early(
-            self._deliverer, lambda: webhook.build_request(wanted, effect_key=key, now=self._clock.now())
-        )
+        with refused_early(self._deliverer):
+            call, _ = await self._inputs.read(WebhookCall, given, task.message, mask)
 
         async def attempt(time: Time) -> Reading:
-            outbound = webhook.build_request(wanted, effect_key=key, now=self._clock.now())
+            outbound = webhook.build_request(call, effect_key=key, now=self._clock.now())
             inbound = await self._outside.exchange(replace(outbound, timeout_s=time.limit_s))
             return webhook.read_response(inbound, effect_key=key, now=self._clock.now(), mask=mask)
 
         effect = Effect("webhook", attempt, keyed=True, timeout_s=webhook.TIMEOUT_S, mask=mask)
         return await self._deliverer.deliver(task.message, effect)
 
-    async def post_to_slack(self, given: Any, task: TaskContext, mask: Mask) -> Any:
+    async def post_to_slack(self, given: msgspec.Raw, task: TaskContext, mask: Mask) -> Any:
         """Post a message to Slack."""
-        revealed = await self._secrets.reveal(given, task.message, mask)
-        wanted: SlackInput = read_input(revealed.value, SlackInput)
         outside = self._outside
-        outbound = refused_early(
-            self._deliverer,
-            lambda: slack.build_request(wanted, base_url=outside.slack_base_url, token=outside.slack_token),
-        )
+        with refused_early(self._deliverer):
+            wanted, _ = await self._inputs.read(SlackInput, given, task.message, mask)
+            outbound = slack.build_request(wanted, base_url=outside.slack_base_url, token=outside.slack_token)
 
         async def attempt(time: Time) -> Reading:
             inbound = await outside.exchange(replace(outbound, timeout_s=time.limit_s))
@@ -134,14 +137,13 @@ class Functions:
         effect = Effect("slack", attempt, timeout_s=slack.TIMEOUT_S, mask=mask)
         return await self._deliverer.deliver(task.message, effect)
 
-    async def send_email(self, given: Any, task: TaskContext, mask: Mask) -> Any:
+    async def send_email(self, given: msgspec.Raw, task: TaskContext, mask: Mask) -> Any:
         """Send a mail."""
-        revealed = await self._secrets.reveal(given, task.message, mask)
-        wanted: EmailInput = read_input(revealed.value, EmailInput)
+        call, _ = await self._inputs.read(EmailCall, given, task.message, mask)
         relay = self._outside.relay
         if relay is None:
             raise PermanentFault("no mail relay is configured; set VISAPI_SMTP_URL for the notifier")
-        mail = await self._mail(wanted, task)
+        mail = await self._mail(call, task)
 
         async def attempt(time: Time) -> Reading:
             answer = await relay.send(mail, time.limit_s, chosen=time.chosen)
@@ -150,28 +152,24 @@ class Functions:
         effect = Effect("email", attempt, timeout_s=email.TIMEOUT_S, mask=mask)
         return await self._deliverer.deliver(task.message, effect)
 
-    async def _mail(self, wanted: EmailInput, task: TaskContext) -> Mail:
+    async def _mail(self, call: EmailCall, task: TaskContext) -> Mail:
+        wanted = call.wanted
         if wanted.sources:
-            parts = await self._outside.templates.render(task.tenant, wanted.sources, wanted.data)
-            wanted = msgspec.structs.replace(wanted, **parts)
+            parts = await self._outside.templates.render(task.tenant, wanted.sources, call.data)
+            wanted = msgspec.structs.replace(wanted, template=None, **parts)
         files = await self._files(wanted, task.tenant)
-        # Encoding 20 MB of attachments takes half a second; the interpreter changes threads meanwhile.
-        return await asyncio.to_thread(
-            email.build_request,
-            wanted,
-            sender=self._outside.sender,
-            files=files,
-            effect_key=task.effect_key,
-            now=self._clock.now(),
-        )
+        order = MailOrder(wanted, self._outside.sender, files, task.effect_key, self._clock.now())
+        return await self._outside.inputs.make(task.tenant, order)
 
-    async def _files(self, wanted: EmailInput, tenant: str) -> Sequence[File]:
+    async def _files(self, wanted: EmailInput, tenant: str) -> list[File]:
         listed = email.checked_attachments(wanted)
         if not listed:
             return []
         store = self._outside.artifacts
         if store is None:
             raise PermanentFault("no artifact store is configured; set VISAPI_ARTIFACTS_URL for the notifier")
+        total = sum([await store.size(tenant, artifact) or 0 for artifact, _, _ in listed])
+        email.check_size(total)
         return [
             File(name, media_type or self._outside.media_type_of(artifact), await store.get(tenant, artifact))
             for artifact, name, media_type in listed

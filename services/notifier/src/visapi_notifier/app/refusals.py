@@ -1,18 +1,19 @@
 """Requests that can never be sent end before anything is recorded."""
 
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from visapi_common.core.egress_policy import EgressRefused
-from visapi_common.core.outbound import Outbound
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.app.deliver import Deliverer
 from visapi_notifier.core.delivery import Ended, after_fault
 
 
-def refused_early(deliverer: Deliverer, build: Callable[[], Outbound]) -> Outbound:
-    """Build a request; what can never be reached ends here. Raises `TaskFault` and `ProblemError`."""
+@contextmanager
+def refused_early(deliverer: Deliverer) -> Generator[None]:
+    """Around the building of a request: what can never be reached ends here. Raises `TaskFault`."""
     try:
-        return build()
+        yield
     except EgressRefused as refused:
         deliverer.note_refusal(refused)
         ended = after_fault(refused, repeatable=False, backoff_s=0.0)

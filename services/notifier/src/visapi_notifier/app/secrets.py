@@ -1,16 +1,17 @@
 """Opens the secrets and makes the links that the input of a call names, and keeps them to ourselves."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import UUID
 
 from visapi_common.contracts.problems import standard_error
-from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.approvals import link_named, revealed_links
 from visapi_common.core.secret_handles import Path, run_key
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.core import revealing
 from visapi_notifier.core.masking import Mask
-from visapi_notifier.core.revealing import NotAllowed, Opened
+from visapi_notifier.core.revealing import Destinations, NotAllowed, Opened
 
 
 class SecretRows(Protocol):
@@ -19,19 +20,12 @@ class SecretRows(Protocol):
         ...
 
 
-class Revealed:
-    """An input with its secrets and links in place of their handles."""
+@dataclass(frozen=True, slots=True)
+class OpenedPaths:
+    """What handles stand for, and where the secrets among them may be sent."""
 
-    def __init__(self, value: Any, secrets: Mapping[str, Opened]) -> None:
-        self.value = value
-        self._secrets = secrets
-
-    def check_destination(self, host: str, port: int) -> None:
-        """Raises `TaskFault` for a secret that may not be sent there."""
-        try:
-            revealing.check_hosts(self._secrets, host, port)
-        except NotAllowed as refused:
-            raise TaskFault(refused.error) from refused
+    values: Mapping[Path, Any]
+    destinations: Destinations
 
 
 class Secrets:
@@ -44,27 +38,26 @@ class Secrets:
         self._handle_secret = handle_secret
         self._public_url = public_url
 
-    async def reveal(self, value: Any, message: TaskMessage, mask: Mask | None = None) -> Revealed:
-        """What is revealed is added to `mask` first.
+    def key(self, run: UUID) -> bytes | None:
+        """The key of a run's handles; None where nothing is a handle."""
+        return None if self._handle_secret is None else run_key(self._handle_secret, run)
+
+    async def open(self, key: bytes, tenant: str, named: Collection[Path], mask: Mask) -> OpenedPaths:
+        """What these handles stand for; all of it is added to `mask` first.
 
         Raises `TaskFault` (authorization, 403) for a secret that is not there, and the ledger's faults.
         """
-        if self._handle_secret is None:
-            return Revealed(value, {})
-        key = run_key(self._handle_secret, message.run)
-        paths = revealing.paths_in(value, key)
-        if not paths:
-            return Revealed(value, {})
-        links = self._links(key, message.tenant, paths)
+        paths = set(named)
+        links = self._links(key, tenant, paths)
         try:
-            opened = await self._opened(message.tenant, {path[0] for path in paths - links.keys()})
+            opened = await self._opened(tenant, {path[0] for path in paths - links.keys()})
             # A receiver may repeat a link in another spelling; its key has none.
             keys = [link.rpartition(".")[2] for link in links.values()]
-            (mask or Mask()).add([*(secret.value for secret in opened.values()), *links.values(), *keys])
+            mask.add([*(secret.value for secret in opened.values()), *links.values(), *keys])
             values = links | {path: revealing.member(path, opened) for path in paths - links.keys()}
         except NotAllowed as refused:
             raise TaskFault(refused.error) from refused
-        return Revealed(revealing.reveal(value, key, values), opened)
+        return OpenedPaths(values, Destinations(opened))
 
     def _links(self, key: bytes, tenant: str, paths: Collection[Path]) -> dict[Path, str]:
         """The links of approvals among what is named. Raises `TaskFault` where nobody knows their origin."""

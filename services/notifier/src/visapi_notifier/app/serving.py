@@ -17,18 +17,18 @@ from visapi_common.worker.faults import Postponed, TaskFault, TransientTaskFault
 from visapi_notifier.core.masking import Mask
 from visapi_notifier.core.reading import hidden_error
 
-Handler = Callable[[Any, TaskContext, Mask], Awaitable[Any]]
+Handler = Callable[[msgspec.Raw, TaskContext, Mask], Awaitable[Any]]
 
 
 class HiddenFault(TaskFault):
     """An error in which no secret is left: what a delivery ended with, or its record holds."""
 
 
-def served(handler: Handler, own: Mask) -> Callable[[Any, TaskContext], Awaitable[Any]]:
+def served(handler: Handler, own: Mask) -> Callable[[msgspec.Raw, TaskContext], Awaitable[Any]]:
     """The handler with a mask of its own for each task. `own` hides the process's own credentials."""
     log = get_logger("functions")
 
-    async def call(given: Any, task: TaskContext) -> Any:
+    async def call(given: msgspec.Raw, task: TaskContext) -> Any:
         mask = Mask(own)
         with hiding(mask.hide):
             try:

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from visapi_common.contracts.foreign import deeper_than
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_notifier.core.channels.http import HttpInput, read_response
+from visapi_common.worker.context import OUTPUT_DEPTH_MAX, Encoded
+from visapi_notifier.core.channels.http import HttpInput, answer_wanted, read_response
 from visapi_notifier.core.masking import Hidden, Mask, mask_of
-from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, hidden_error
+from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, communication, hidden_error
 
 PLAIN_MAX_BYTES = 64 * 1024
 """Of an answer that is read in the event loop: decoding it takes below 5 ms."""
@@ -64,16 +66,15 @@ def encode_question(
     wanted: HttpInput, outbound: Outbound, inbound: Inbound, *, now: datetime, mask: Mask
 ) -> bytes:
     """What `read_answer` takes; the request without its body and credentials of its endpoint."""
-    asked = HttpInput(wanted.method, "", output=wanted.output, redirect=wanted.redirect)
     request = replace(outbound, body=None, certificate=None)
-    return _encode(Question(asked, request, inbound, now, mask.hidden_values))
+    return _encode(Question(answer_wanted(wanted), request, inbound, now, mask.hidden_values))
 
 
 def read_told(result: bytes) -> Reading:
     """What `read_answer` gave; no secret is left in it."""
     told = _read_told(result)
     if isinstance(told, Output):
-        return Sent(msgspec.Raw(told.json), hidden=True)
+        return Sent(Encoded(told.json), hidden=True)
     if isinstance(told, Failed):
         return Refused(told.error, told.retry_after_s, hidden=True)
     return Unclear(told.detail)
@@ -87,11 +88,19 @@ def read_answer(payload: bytes) -> bytes:
     reading = read_response(asked.wanted, asked.outbound, asked.inbound, now=asked.now, mask=mask)
     match reading:
         case Sent(output):
-            return _encode(Output(msgspec.json.encode(mask.hide(output))))
+            json = msgspec.json.encode(mask.hide(output))
+            if deeper_than(json, OUTPUT_DEPTH_MAX):
+                return _encode(Failed(_too_deep()))
+            return _encode(Output(json))
         case Refused(error, retry_after_s):
             return _encode(Failed(hidden_error(error, mask), retry_after_s))
         case Unclear(detail):
             return _encode(Unknown(mask.hide(detail)))
+
+
+def _too_deep() -> WorkflowError:
+    detail = f"the response is nested deeper than {OUTPUT_DEPTH_MAX} levels; ask for it as raw"
+    return communication(502, "Unusable response", detail)
 
 
 def warm_up() -> None:

@@ -7,6 +7,8 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.core.errors import ProblemError
 
 HEADERS_MAX = 100
+_LOOKED_AT_MAX = 1000
+"""Of more headers it is said only that there are too many."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8192}\Z")
 _OURS = frozenset(
@@ -21,6 +23,9 @@ def checked_headers(headers: Mapping[str, object], *, reserved: str | None = Non
 
     A header without a value (null) is left out. `reserved` is a prefix of names that the channel itself sets.
     """
+    if len(headers) > _LOOKED_AT_MAX:
+        detail = f"at most {HEADERS_MAX} headers can be sent"
+        raise ProblemError("invalid_headers", f"/headers: {detail}", errors=[FieldError("/headers", detail)])
     errors: list[FieldError] = []
     pairs: list[tuple[str, str]] = []
     for name, value in headers.items():

@@ -11,13 +11,15 @@ from urllib.parse import quote, urljoin
 
 import msgspec
 
+from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.spelling import near_names
-from visapi_notifier.core.channels.http import Authentication, Endpoint, HttpInput
+from visapi_notifier.core.channels.http import Authentication, Endpoint, HttpInput, check_policy
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 _WITH_BODY = ("put", "post", "patch", "delete")
 _REFERENCES_MAX = 32
+OPERATION_ID_MAX = 1000
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -30,6 +32,25 @@ class OpenApiInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     authentication: Authentication | None = None
     output: Literal["content", "response", "raw"] = "content"
     redirect: bool = False
+
+
+class OpenApiCall(msgspec.Struct, frozen=True):
+    """What is asked of an operation; the parameters are MessagePack, which only the plan reads."""
+
+    asked: OpenApiInput
+    parameters: bytes
+
+
+def openapi_call(asked: OpenApiInput) -> OpenApiCall:
+    """Raises `ProblemError` or `EgressRefused` for what no document could make a call of."""
+    endpoint = asked.document if isinstance(asked.document, Endpoint) else Endpoint(asked.document)
+    parse_url(endpoint.uri)
+    check_policy(endpoint.authentication)
+    check_policy(asked.authentication)
+    if len(asked.operation_id) > OPERATION_ID_MAX:
+        raise ProblemError("invalid_input", f"/operation_id: at most {OPERATION_ID_MAX} characters")
+    parameters = msgspec.msgpack.encode(asked.parameters)
+    return OpenApiCall(msgspec.structs.replace(asked, parameters=None), parameters)
 
 
 class Operation(msgspec.Struct, frozen=True):

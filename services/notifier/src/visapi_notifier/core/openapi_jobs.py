@@ -4,13 +4,15 @@ from typing import Any, cast
 
 import msgspec
 
+from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
 from visapi_engine.source.findings import DefinitionInvalid
 from visapi_engine.source.json_source import read_json
 from visapi_engine.source.unreadable import Unreadable
 from visapi_engine.source.yaml_source import read_yaml
-from visapi_notifier.core.channels.http import HttpInput
-from visapi_notifier.core.openapi import OpenApiInput, plan_call
+from visapi_notifier.core.channels.http import HttpCall, call_of
+from visapi_notifier.core.job_answers import Problem, Refusal, failure, told
+from visapi_notifier.core.openapi import OpenApiCall, OpenApiInput, openapi_call, plan_call
 
 DEPTH_MAX = 64
 VALUES_MAX = 500_000
@@ -20,7 +22,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """A call to plan: the document as `read_document` gave it, what is asked, and where it came from."""
 
     document: bytes
-    asked: OpenApiInput
+    asked: OpenApiCall
     url: str
 
 
@@ -29,30 +31,25 @@ class Read(msgspec.Struct, frozen=True, tag="read"):
 
 
 class Planned(msgspec.Struct, frozen=True, tag="planned"):
-    call: HttpInput
-
-
-class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """The caller's mistake."""
-
-    code: str
-    detail: str
+    call: HttpCall
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _read_wanted = msgspec.msgpack.Decoder(Wanted).decode
-_read_answer = msgspec.msgpack.Decoder[Read | Planned | Refused](Read | Planned | Refused).decode
+_read_answer = msgspec.msgpack.Decoder[Read | Planned | Problem | Refusal](
+    Read | Planned | Problem | Refusal
+).decode
 
 
-def encode_wanted(document: bytes, asked: OpenApiInput, url: str) -> bytes:
+def encode_wanted(document: bytes, asked: OpenApiCall, url: str) -> bytes:
     return _encode(Wanted(document, asked, url))
 
 
 def read_answer(result: bytes) -> Read | Planned:
-    """Raises `ProblemError`."""
+    """Raises `ProblemError` or `EgressRefused`."""
     answer = _read_answer(result)
-    if isinstance(answer, Refused):
-        raise ProblemError(answer.code, answer.detail)
+    if isinstance(answer, Problem | Refusal):
+        raise failure(answer)
     return answer
 
 
@@ -61,19 +58,21 @@ def read_document(body: bytes) -> bytes:
     try:
         return _encode(Read(_encode(_document(body))))
     except ProblemError as problem:
-        return _encode(Refused(problem.code, problem.detail))
+        return _encode(told(problem))
     except OverflowError:
-        return _encode(Refused("invalid_input", "an integer does not fit 64 bits"))
+        return _encode(told(ProblemError("invalid_input", "an integer does not fit 64 bits")))
 
 
 def plan(payload: bytes) -> bytes:
     """A job: a `Wanted`; the call."""
     wanted = _read_wanted(payload)
     document = cast("dict[str, Any]", msgspec.msgpack.decode(wanted.document))
+    parameters = msgspec.msgpack.decode(wanted.asked.parameters)
+    asked = msgspec.structs.replace(wanted.asked.asked, parameters=parameters)
     try:
-        return _encode(Planned(plan_call(document, wanted.asked, url=wanted.url)))
-    except ProblemError as problem:
-        return _encode(Refused(problem.code, problem.detail))
+        return _encode(Planned(call_of(plan_call(document, asked, url=wanted.url))))
+    except (ProblemError, EgressRefused) as refused:
+        return _encode(told(refused))
 
 
 def warm_up() -> None:
@@ -82,7 +81,7 @@ def warm_up() -> None:
         read_document(body)
     sample = _encode({"openapi": "3.0.3", "paths": {"/a": {"get": {"operationId": "warm"}}}})
     for operation in ("warm", "worm"):
-        plan(encode_wanted(sample, OpenApiInput("http://a/b", operation), "http://a/b"))
+        plan(encode_wanted(sample, openapi_call(OpenApiInput("http://a/b", operation)), "http://a/b"))
 
 
 def _document(body: bytes) -> Any:

@@ -68,11 +68,17 @@ def member(path: Path, secrets: Mapping[str, Opened]) -> Any:
     return value
 
 
-def check_hosts(secrets: Mapping[str, Opened], host: str, port: int) -> None:
-    """Whether every secret may be sent there. Raises `NotAllowed`."""
-    for name, opened in secrets.items():
-        if opened.hosts is not None and not any(_fits(allowed, host, port) for allowed in opened.hosts):
-            raise NotAllowed(f"the secret {name!r} may not be sent there; see its hosts")
+class Destinations:
+    """Where the secrets of an input may be sent."""
+
+    def __init__(self, secrets: Mapping[str, Opened]) -> None:
+        self._secrets = secrets
+
+    def check(self, host: str, port: int) -> None:
+        """Whether every secret may be sent there. Raises `NotAllowed`."""
+        for name, opened in self._secrets.items():
+            if opened.hosts is not None and not any(_fits(allowed, host, port) for allowed in opened.hosts):
+                raise NotAllowed(f"the secret {name!r} may not be sent there; see its hosts")
 
 
 def _fits(allowed: str, host: str, port: int) -> bool:

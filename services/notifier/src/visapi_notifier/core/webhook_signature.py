@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from visapi_common.core.errors import ProblemError
 
 PREFIX = "whsec_"
+_SECRET_MAX = 1000
 
 
 def signature(secrets: Sequence[str], identifier: str, timestamp_s: int, body: bytes) -> str:
@@ -20,6 +21,8 @@ def signature(secrets: Sequence[str], identifier: str, timestamp_s: int, body: b
 
 def key_of(secret: str) -> bytes:
     """The bytes of a `whsec_…` secret. Raises `ProblemError` when it is not base64."""
+    if len(secret) > _SECRET_MAX:
+        raise ProblemError("invalid_secret", _ADVICE)
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError) as error:

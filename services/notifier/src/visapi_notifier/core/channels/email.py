@@ -67,6 +67,21 @@ class EmailInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {name: source for name, source in parts.items() if source is not None}
 
 
+class EmailCall(msgspec.Struct, frozen=True):
+    """A mail that can be made; the data of its template is MessagePack, which only the template reads."""
+
+    wanted: EmailInput
+    data: bytes | None = None
+
+
+def call_of(wanted: EmailInput) -> EmailCall:
+    """Raises `ProblemError` for what is wrong whatever a template will say."""
+    _recipients(wanted)
+    checked_attachments(wanted)
+    data = msgspec.msgpack.encode(wanted.data) if wanted.sources else None
+    return EmailCall(msgspec.structs.replace(wanted, data=None), data)
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """An attachment, loaded."""
@@ -90,13 +105,8 @@ def build_request(
     wanted: EmailInput, *, sender: Mailbox, files: Sequence[File], effect_key: str, now: datetime
 ) -> Mail:
     """The message, whole. Raises `ProblemError` for what cannot be sent."""
-    to = mailboxes(wanted.to, "/to")
-    cc = mailboxes(wanted.cc, "/cc")
-    if not to:
-        raise ProblemError("invalid_input", "/to: at least one address is needed")
+    to, cc = _recipients(wanted)
     recipients = list(dict.fromkeys(box.address for box in (*to, *cc)))
-    if len(recipients) > RECIPIENTS_MAX:
-        raise ProblemError("invalid_input", f"/to and /cc: at most {RECIPIENTS_MAX} addresses together")
     message_id = f"<{effect_key[:40]}@{sender.domain}>"
     message = EmailMessage(policy=SMTP.clone(max_line_length=78))
     message["From"] = sender.header
@@ -113,13 +123,28 @@ def build_request(
         message.add_attachment(file.content, maintype=main, subtype=sub or "octet-stream", filename=file.name)
     _fix_boundaries(message, effect_key)
     encoded = message.as_bytes()
-    if len(encoded) > CAPABILITIES.max_bytes:
+    check_size(len(encoded))
+    return Mail(sender.address, recipients, encoded, message_id)
+
+
+def _recipients(wanted: EmailInput) -> tuple[list[Mailbox], list[Mailbox]]:
+    to = mailboxes(wanted.to, "/to")
+    cc = mailboxes(wanted.cc, "/cc")
+    if not to:
+        raise ProblemError("invalid_input", "/to: at least one address is needed")
+    if len({box.address for box in (*to, *cc)}) > RECIPIENTS_MAX:
+        raise ProblemError("invalid_input", f"/to and /cc: at most {RECIPIENTS_MAX} addresses together")
+    return to, cc
+
+
+def check_size(size: int) -> None:
+    """Raises `ProblemError` for a message, or for attachments of one, that no provider would take."""
+    if size > CAPABILITIES.max_bytes:
         raise ProblemError(
             "message_too_large",
-            f"the message has {len(encoded)} bytes, at most {CAPABILITIES.max_bytes} can be mailed",
+            f"the message has {size} bytes, at most {CAPABILITIES.max_bytes} can be mailed",
             status=413,
         )
-    return Mail(sender.address, recipients, encoded, message_id)
 
 
 def checked_attachments(wanted: EmailInput) -> list[tuple[str, str, str]]:

@@ -25,6 +25,8 @@ from visapi_notifier.core.reading import Capabilities, Reading, Refused, Sent, c
 CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=10 * 1024 * 1024)
 TIMEOUT_S = 30.0
 REDIRECTS_MAX = 5
+POLICY_MAX_BYTES = 128 * 1024
+"""Of an endpoint's credentials; the largest are chains of certificates."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT = frozenset({"PUT", "DELETE", "TRACE"}) | _SAFE
@@ -85,6 +87,36 @@ class HttpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     redirect: bool = False
 
 
+class HttpCall(msgspec.Struct, frozen=True):
+    """A request that can be sent, and what is needed to send it and to read its answer."""
+
+    outbound: Outbound
+    effect: Effect
+    policy: Authentication | None
+    wanted: HttpInput
+    """What was asked for, without what the request holds."""
+
+
+def call_of(wanted: HttpInput) -> HttpCall:
+    """Raises `ProblemError` or `EgressRefused` for what can never be sent."""
+    policy = wanted.endpoint.authentication if isinstance(wanted.endpoint, Endpoint) else None
+    outbound = build_request(wanted)
+    return HttpCall(outbound, effect_of(wanted), policy, answer_wanted(wanted))
+
+
+def check_policy(policy: Authentication | None) -> None:
+    """Raises `ProblemError` for credentials that are no credentials, for their size."""
+    if policy is not None and len(msgspec.json.encode(policy)) > POLICY_MAX_BYTES:
+        raise ProblemError(
+            "invalid_input", f"/endpoint/authentication: more than {POLICY_MAX_BYTES} bytes of credentials"
+        )
+
+
+def answer_wanted(wanted: HttpInput) -> HttpInput:
+    """What the reading of an answer depends on."""
+    return HttpInput(wanted.method, "", output=wanted.output, redirect=wanted.redirect)
+
+
 def effect_of(wanted: HttpInput) -> Effect:
     """The effect class of this very request."""
     method = wanted.method.upper()
@@ -105,6 +137,7 @@ def build_request(wanted: HttpInput) -> Outbound:
             "invalid_input", f"/method: {wanted.method!r} is not one of {', '.join(sorted(_METHODS))}"
         )
     endpoint = wanted.endpoint if isinstance(wanted.endpoint, Endpoint) else Endpoint(wanted.endpoint)
+    check_policy(endpoint.authentication)
     url = _with_query(endpoint.uri, wanted.query or {})
     parse_url(url)
     headers = checked_headers(wanted.headers or {})

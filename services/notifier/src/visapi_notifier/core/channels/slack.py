@@ -60,16 +60,9 @@ class SlackInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def build_request(wanted: SlackInput, *, base_url: str, token: str | None) -> Outbound:
     """The request. Raises `ProblemError` for a message that Slack can never take."""
-    _check(wanted)
-    message = {"text": wanted.text, "blocks": wanted.blocks, "channel": wanted.channel}
-    body = msgspec.json.encode({name: value for name, value in message.items() if value is not None})
-    if len(body) > CAPABILITIES.max_bytes:
-        raise ProblemError(
-            "message_too_large", f"the message has {len(body)} bytes, Slack takes 100000", status=413
-        )
+    body = _message(checked(wanted))
     headers = [("content-type", "application/json; charset=utf-8")]
     if wanted.webhook is not None:
-        parse_url(wanted.webhook)
         return Outbound(
             "POST",
             wanted.webhook,
@@ -134,7 +127,8 @@ def _error(word: str, status: int) -> Any:
     return communication(status, "Slack refused", f"Slack answered: {word}", {"error": word})
 
 
-def _check(wanted: SlackInput) -> None:
+def checked(wanted: SlackInput) -> SlackInput:
+    """The input itself, once it is known to be of a size that Slack takes. Raises `ProblemError`."""
     if (wanted.channel is None) == (wanted.webhook is None):
         raise ProblemError("invalid_input", "give either /channel or /webhook, and not both")
     if not wanted.text and not wanted.blocks:
@@ -143,3 +137,16 @@ def _check(wanted: SlackInput) -> None:
         raise ProblemError("invalid_input", f"/blocks: at most {BLOCKS_MAX} blocks fit in a message")
     if len(wanted.text or "") > TEXT_MAX:
         raise ProblemError("invalid_input", f"/text: at most {TEXT_MAX} characters fit in a message")
+    size = len(_message(wanted))
+    if size > CAPABILITIES.max_bytes:
+        raise ProblemError(
+            "message_too_large", f"the message has {size} bytes, Slack takes 100000", status=413
+        )
+    if wanted.webhook is not None:
+        parse_url(wanted.webhook)
+    return wanted
+
+
+def _message(wanted: SlackInput) -> bytes:
+    message = {"text": wanted.text, "blocks": wanted.blocks, "channel": wanted.channel}
+    return msgspec.json.encode({name: value for name, value in message.items() if value is not None})

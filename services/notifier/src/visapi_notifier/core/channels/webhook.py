@@ -12,10 +12,12 @@ from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.core.http_headers import checked_headers
 from visapi_notifier.core.masking import NOTHING, Mask
 from visapi_notifier.core.reading import Capabilities, Reading, Refused, Sent, communication
-from visapi_notifier.core.webhook_signature import signature
+from visapi_notifier.core.webhook_signature import key_of, signature
 
 CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=1024 * 1024)
 TIMEOUT_S = 30.0
+SECRETS_MAX = 10
+"""Secrets that sign one webhook: a rotation needs two."""
 ANSWER_MAX_BYTES = 64 * 1024
 SHOWN_CHARACTERS = 1024
 """How much of a refusal's body the workflow sees."""
@@ -30,8 +32,17 @@ class WebhookInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret: str | list[str] | None = None
 
 
-def build_request(wanted: WebhookInput, *, effect_key: str, now: datetime) -> Outbound:
-    """The signed request. Raises `ProblemError` or `EgressRefused` for what can never be sent."""
+class WebhookCall(msgspec.Struct, frozen=True):
+    """A webhook that can be sent; signing it takes time that is bounded by the size of the body."""
+
+    url: str
+    body: bytes
+    headers: list[tuple[str, str]]
+    secrets: list[str]
+
+
+def call_of(wanted: WebhookInput) -> WebhookCall:
+    """Raises `ProblemError` or `EgressRefused` for what can never be sent."""
     parse_url(wanted.url)
     body = msgspec.json.encode(wanted.payload)
     if len(body) > CAPABILITIES.max_bytes:
@@ -40,19 +51,28 @@ def build_request(wanted: WebhookInput, *, effect_key: str, now: datetime) -> Ou
             f"/payload: {len(body)} bytes of JSON, at most {CAPABILITIES.max_bytes} can be posted",
             status=413,
         )
+    secrets = [wanted.secret] if isinstance(wanted.secret, str) else wanted.secret or []
+    if len(secrets) > SECRETS_MAX:
+        raise ProblemError("invalid_secret", f"/secret: at most {SECRETS_MAX} secrets can sign")
+    for secret in secrets:
+        key_of(secret)
+    return WebhookCall(wanted.url, body, checked_headers(wanted.headers or {}, reserved="webhook-"), secrets)
+
+
+def build_request(call: WebhookCall, *, effect_key: str, now: datetime) -> Outbound:
+    """The request, signed now."""
     timestamp_s = int(now.timestamp())
     headers = [
         ("content-type", "application/json"),
         ("webhook-id", effect_key),
         ("webhook-timestamp", str(timestamp_s)),
     ]
-    secrets = [wanted.secret] if isinstance(wanted.secret, str) else wanted.secret or []
-    if secrets:
-        headers.append(("webhook-signature", signature(secrets, effect_key, timestamp_s, body)))
-    own = checked_headers(wanted.headers or {}, reserved="webhook-")
-    headers = [pair for pair in headers if pair[0] not in {name.lower() for name, _ in own}] + own
+    if call.secrets:
+        headers.append(("webhook-signature", signature(call.secrets, effect_key, timestamp_s, call.body)))
+    own = {name.lower() for name, _ in call.headers}
+    headers = [pair for pair in headers if pair[0] not in own] + call.headers
     return Outbound(
-        "POST", wanted.url, headers, body, TIMEOUT_S, body_max_bytes=ANSWER_MAX_BYTES, repeatable=True
+        "POST", call.url, headers, call.body, TIMEOUT_S, body_max_bytes=ANSWER_MAX_BYTES, repeatable=True
     )
 
 
