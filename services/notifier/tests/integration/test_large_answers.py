@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from visapi_common.contracts.payloads import Encoded
 from visapi_common.core.outbound import Inbound
 from visapi_common.runtime.bounded_processes import Bounds
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_common.worker.context import Encoded
 from visapi_notifier.adapters.private_jobs import ANSWER, BoundedAnswers, open_private_processes
 from visapi_notifier.app.answers import Answered
 from visapi_notifier.app.deliver import Time

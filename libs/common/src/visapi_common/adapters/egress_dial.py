@@ -2,11 +2,17 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Protocol
 
+from visapi_common.adapters.on_behalf import TENANT
+from visapi_common.adapters.turns import Turns
+from visapi_common.core.bounds import Busy
 from visapi_common.core.egress_policy import EgressPolicy
 from visapi_common.core.errors import TransientFault
+from visapi_common.core.fair_turns import TurnLimits
 
 DNS_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5.0
@@ -20,17 +26,46 @@ class Resolver(Protocol):
         ...
 
 
+Lookup = Callable[..., Sequence[Any]]
+"""As `socket.getaddrinfo`: it may block."""
+LOOKUPS = TurnLimits(at_once=64, per_tenant=16, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
+"""A lookup that nobody answers keeps its thread for as long as the machine's resolver is patient."""
+ADDRESSES_MAX = 8
+"""Of a name that has more, the first ones are tried."""
+
+
 class SystemResolver:
-    """The machine's own resolver, bounded in time."""
+    """The machine's own resolver, bounded in time; one tenant's names keep no other tenant's waiting.
+
+    It has threads of its own: those of the event loop are four, and slow names would keep all of them.
+    """
+
+    def __init__(self, lookup: Lookup = socket.getaddrinfo) -> None:
+        self._lookup = lookup
+        self._turns = Turns(LOOKUPS, what="the lookup", wait_s=DNS_TIMEOUT_S)
+        self._threads = ThreadPoolExecutor(LOOKUPS.at_once, thread_name_prefix="resolver")
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
+        tenant = TENANT.get()
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(DNS_TIMEOUT_S):
-                answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (TimeoutError, socket.gaierror, UnicodeError) as error:
-            raise TransientFault(f"the name {host} could not be resolved: {error}") from error
+                await self._turns.take(tenant)
+                asked = self._threads.submit(self._lookup, host, port, type=socket.SOCK_STREAM)
+                asked.add_done_callback(lambda _: _told(loop, self._turns, tenant))
+                answers = await asyncio.wrap_future(asked)
+        except Busy as busy:
+            raise TransientFault(f"the name {host} could not be resolved: {busy}") from busy
+        except (TimeoutError, OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, socket.gaierror) else type(error).__name__
+            raise TransientFault(f"the name {host} could not be resolved: {reason}") from error
         return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+def _told(loop: asyncio.AbstractEventLoop, turns: Turns, tenant: str) -> None:
+    """A lookup has ended, in its thread: only then may the next one begin."""
+    with suppress(RuntimeError):  # the loop has ended, and with it everything that waits
+        loop.call_soon_threadsafe(turns.done, tenant)
 
 
 class EgressDialer:
@@ -46,8 +81,8 @@ class EgressDialer:
         if not answers:
             raise TransientFault(f"the name {host} has no address")
         if trusted or self.policy.allows_host(host, port):
-            return list(answers)
-        return [str(address) for address in self.policy.check_addresses(host, answers)]
+            return list(answers)[:ADDRESSES_MAX]
+        return [str(address) for address in self.policy.check_addresses(host, answers)][:ADDRESSES_MAX]
 
     async def dial(
         self, host: str, port: int, *, trusted: bool = False, timeout_s: float = CONNECT_TIMEOUT_S

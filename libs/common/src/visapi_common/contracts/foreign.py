@@ -25,6 +25,9 @@ VALUE_DEPTH_MAX = 128
 """Levels in a message or answer that carries a value. A run wraps values deeper as it goes on, and the
 shallowest reader behind this one (JSON Schema) ends at 255."""
 
+OUTPUT_DEPTH_MAX = VALUE_DEPTH_MAX - 4
+"""Levels of a task's output: it stands within a result."""
+
 BUILT_DEPTH_MAX = 200
 """Levels that the engine lets a value have which a run builds from others."""
 

@@ -25,3 +25,11 @@ NULL = Payload(inline=msgspec.Raw(b"null"))
 def inline(raw: bytes) -> Payload:
     """Wrap encoded JSON. The caller has checked its size."""
     return Payload(inline=msgspec.Raw(raw))
+
+
+class Encoded(msgspec.Struct, frozen=True):
+    """Given back by a worker's handler in place of a value: its JSON, which is handed on as it is. Who made
+    the JSON, in another process, answers for its being readable and no deeper than `OUTPUT_DEPTH_MAX` levels.
+    """
+
+    json: bytes

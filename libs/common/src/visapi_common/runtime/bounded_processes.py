@@ -11,9 +11,10 @@ from contextlib import suppress
 
 import msgspec
 
+from visapi_common.adapters.turns import Turns
 from visapi_common.core.bounds import BoundExceeded, Busy
 from visapi_common.core.errors import TransientFault
-from visapi_common.core.fair_turns import FairTurns, Refusal, TurnLimits
+from visapi_common.core.fair_turns import TurnLimits
 from visapi_common.runtime.bounded_protocol import Bounds, Done, Ended
 from visapi_common.runtime.job_server import JobServer, ServerLost, start_server
 from visapi_common.telemetry.catalogue import Metrics
@@ -74,7 +75,7 @@ class BoundedProcesses:
         self._warm_up = list(warm_up)
         self._user = user
         self._metrics = metrics
-        self._turns: FairTurns[asyncio.Future[None]] = FairTurns(limits.turns)
+        self._turns = Turns(limits.turns, what="the job", wait_s=limits.wait_s, seen=self._show_waiting)
         self._limits = limits
         self._shown_waiting = 0
         self._server: JobServer | None = None
@@ -106,7 +107,6 @@ class BoundedProcesses:
                 return await self._run(job, payload)
         finally:
             self._turns.done(tenant)
-            self._next()
 
     async def close(self) -> None:
         """End the job server and the jobs that are under way."""
@@ -116,37 +116,16 @@ class BoundedProcesses:
             await self._end()
 
     async def _wait_for_turn(self, tenant: str, job: Job, size: int) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        refusal = self._turns.put(tenant, turn, size)
-        if refusal is not None:
-            self._count(job, "refused")
-            raise Busy(f"{refusal.value}; send it again later", own=refusal is Refusal.TENANT_FULL)
-        self._next()
         try:
             with self._metrics.bounded_wait_seconds.labels(job=job.name).time():
-                async with asyncio.timeout(self._limits.wait_s):
-                    await asyncio.shield(turn)
-        except BaseException as gone:
-            # Also when the caller is cancelled: its turn, taken or not, goes to the next.
-            if turn.done():
-                self._turns.done(tenant)
-            else:
-                self._turns.drop(tenant, lambda one: one is turn)
-            self._next()
-            if not isinstance(gone, TimeoutError):
-                raise
+                await self._turns.take(tenant, size)
+        except Busy:
             self._count(job, "refused")
-            raise Busy(
-                f"the job was not begun within {self._limits.wait_s:g} s; send it again later",
-                own=self._turns.is_full(tenant),
-            ) from gone
+            raise
 
-    def _next(self) -> None:
-        """Give the free places to whose turn it is."""
-        while (turn := self._turns.take()) is not None:
-            turn.set_result(None)
-        self._metrics.bounded_waiting.inc(self._turns.waiting - self._shown_waiting)
-        self._shown_waiting = self._turns.waiting
+    def _show_waiting(self, waiting: int) -> None:
+        self._metrics.bounded_waiting.inc(waiting - self._shown_waiting)
+        self._shown_waiting = waiting
 
     async def _run(self, job: Job, payload: bytes) -> bytes:
         for left in reversed(range(_TRIES)):
@@ -185,7 +164,7 @@ class BoundedProcesses:
             return self._server
 
     def _when_idle(self) -> None:
-        if self._turns.running or self._turns.waiting:
+        if not self._turns.idle:
             self._idle = asyncio.get_running_loop().call_later(self._limits.idle_s, self._when_idle)
             return
         task = asyncio.create_task(self.close(), name="job-server-idle")

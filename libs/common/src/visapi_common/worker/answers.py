@@ -11,14 +11,13 @@ from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import Outcome, TaskResult
-from visapi_common.contracts.foreign import deeper_than, flaw_of
+from visapi_common.contracts.foreign import OUTPUT_DEPTH_MAX, deeper_than, flaw_of
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.task_messages import DeadLetter, TaskMessage
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.core.failures import storable
 from visapi_common.telemetry.logs import get_logger
-from visapi_common.worker.context import OUTPUT_DEPTH_MAX
 from visapi_common.worker.functions import Written
 from visapi_common.worker.outcomes import Failure
 from visapi_common.worker.retries import wait_s

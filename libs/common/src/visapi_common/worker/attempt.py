@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from visapi_common.adapters.on_behalf import TENANT
 from visapi_common.contracts.engine_messages import Outcome
 from visapi_common.contracts.task_messages import ClaimVerdict, EffectClass
 from visapi_common.core.errors import TransientFault, UnknownFault
@@ -56,6 +57,7 @@ class Attempts:
         Raises nothing but `CancelledError`; the delivery then goes back to the server.
         """
         message = task.message
+        TENANT.set(message.tenant)
         structlog.contextvars.bind_contextvars(run=str(message.run), task=message.path)
         try:
             with self._spans.span(f"task {message.function}", kind="consumer", parent=message.trace) as span:

@@ -6,11 +6,7 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.engine_messages import WorkflowRef
-from visapi_common.contracts.foreign import VALUE_DEPTH_MAX
 from visapi_common.contracts.task_messages import TaskMessage
-
-OUTPUT_DEPTH_MAX = VALUE_DEPTH_MAX - 4
-"""Levels of an output: a value stands within a result."""
 
 
 class ReadOnly(msgspec.Struct, frozen=True):
@@ -19,14 +15,6 @@ class ReadOnly(msgspec.Struct, frozen=True):
     """
 
     value: Any
-
-
-class Encoded(msgspec.Struct, frozen=True):
-    """Given back by a handler in place of a value: its JSON, which the kit hands on as it is. Who made the
-    JSON, in another process, answers for its being readable and no deeper than `OUTPUT_DEPTH_MAX` levels.
-    """
-
-    json: bytes
 
 
 class TaskContext(msgspec.Struct, frozen=True):

@@ -14,11 +14,11 @@ import jsonschema_rs
 import msgspec
 
 from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Reader, Unreadable
-from visapi_common.contracts.payloads import PAYLOAD_LIMIT
+from visapi_common.contracts.payloads import PAYLOAD_LIMIT, Encoded
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 from visapi_common.core.errors import ProblemError
-from visapi_common.worker.context import Encoded, ReadOnly, TaskContext
+from visapi_common.worker.context import ReadOnly, TaskContext
 from visapi_common.worker.threads import Place, Threads
 
 Handler = Callable[..., Any]

@@ -75,7 +75,7 @@ LIMITS = PoolLimits(
     wait_s=READING_S,
 )
 MADE_IN_LOOP_BYTES = 8 * 1024
-"""Of the texts of a mail without attachments: the dearest takes below 40 ms, most of it for 100 recipients."""
+"""Of the texts of a mail without attachments: the dearest takes below 40 ms, most for 100 recipients."""
 
 
 def open_private_processes(

@@ -95,7 +95,7 @@ class SmtpRelay:
         try:
             await client.connect()
             await self._secure(client)
-        except BaseException:
+        except BaseException:  # cancelled or failed: nobody else knows the connection
             client.close()
             sock.close()
             raise

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from visapi_common.contracts.payloads import Encoded
 from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.backoff import full_jitter_s
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_common.worker.context import Encoded
 from visapi_common.worker.faults import Postponed
 from visapi_notifier.app.leases import Lease, LeaseKeeper
 from visapi_notifier.app.serving import HiddenFault

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from visapi_common.contracts.foreign import deeper_than
+from visapi_common.contracts.foreign import OUTPUT_DEPTH_MAX, deeper_than
+from visapi_common.contracts.payloads import Encoded
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_common.worker.context import OUTPUT_DEPTH_MAX, Encoded
 from visapi_notifier.core.channels.http import HttpInput, answer_wanted, read_response
 from visapi_notifier.core.masking import Hidden, Mask, mask_of
 from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, communication, hidden_error
