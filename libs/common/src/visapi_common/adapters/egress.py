@@ -6,6 +6,7 @@ checked. Nothing here reads proxies from the environment, follows redirects or k
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Generator, Iterable
 from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -15,8 +16,10 @@ import httpcore
 import httpx
 
 from visapi_common.adapters.egress_dial import EgressDialer, Resolver
+from visapi_common.adapters.egress_stream import PacedStream
 from visapi_common.adapters.egress_tls import tls_context
 from visapi_common.core.egress_policy import EgressPolicy, EgressRefused, Route, target_of
+from visapi_common.core.pacing import Pace
 
 FRESH = "visapi.fresh_connection"
 """Request extension: never on a kept-alive connection, whose death in use would be ambiguous."""
@@ -45,13 +48,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._policy = policy
         dialer = EgressDialer(policy, resolver)
         context = ssl_context or tls_context()
+        pace = Pace(time.monotonic)
         self._pools = {
             (mapped, fresh): httpcore.AsyncConnectionPool(
                 ssl_context=context,
                 max_connections=connections_max,
                 max_keepalive_connections=0 if fresh else 64,
                 keepalive_expiry=5.0,
-                network_backend=_GuardedBackend(dialer, trusted=mapped),
+                network_backend=_GuardedBackend(dialer, pace, trusted=mapped),
             )
             for mapped in (False, True)
             for fresh in (False, True)
@@ -122,8 +126,9 @@ def _core_request(request: httpx.Request, route: Route, sni: str) -> httpcore.Re
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """httpcore's way to the network, with the guard before every connection."""
 
-    def __init__(self, dialer: EgressDialer, *, trusted: bool) -> None:
+    def __init__(self, dialer: EgressDialer, pace: Pace, *, trusted: bool) -> None:
         self._dialer = dialer
+        self._pace = pace
         self._trusted = trusted
         self._inner = cast(httpcore.AsyncNetworkBackend, httpcore.AnyIOBackend())
 
@@ -138,7 +143,8 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         failure: Exception | None = None
         for address in await self._dialer.addresses(host, port, trusted=self._trusted):
             try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                return PacedStream(stream, self._pace)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure or httpcore.ConnectError(f"{host} has no address")

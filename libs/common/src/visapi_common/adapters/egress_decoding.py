@@ -52,8 +52,10 @@ class BodyDecoder:
         if self.cut:
             return
         try:
+            # Each coding is held to the ratio by itself: a bomb must not be unfolded to be found out.
+            allowed = min(self._limit, max(RATIO_FREE_BYTES, RATIO_MAX * self._read))
             for layer in self._layers:
-                chunk = layer.feed(chunk)
+                chunk = layer.feed(chunk, allowed)
         except _Broken as broken:
             self.cut = str(broken)
             return
@@ -78,6 +80,7 @@ class _Layer:
         self._limit = limit
         self._inflater: _Inflater | None = None
         self._members = 0
+        self._made = 0
         self._held = b""
         self._over = False
 
@@ -85,8 +88,9 @@ class _Layer:
     def whole(self) -> bool:
         return self._over or (self._inflater is not None and self._inflater.eof)
 
-    def feed(self, data: bytes) -> bytes:
-        """The decoded bytes, at most one more than the limit. Raises `_Broken`."""
+    def feed(self, data: bytes, allowed: int) -> bytes:
+        """The decoded bytes, all together at most one more than `allowed`. Raises `_Broken`."""
+        room = allowed + 1 - self._made
         found = bytearray()
         data = self._held + data
         self._held = b""
@@ -95,12 +99,17 @@ class _Layer:
                 break
             assert self._inflater is not None
             try:
-                found += self._inflater.decompress(data, self._limit + 1 - len(found))
+                found += self._inflater.decompress(data, room - len(found))
             except zlib.error as error:
                 raise _Broken(f"the compressed body is broken: {error}") from error
-            if len(found) > self._limit:
+            if len(found) >= room:
                 break
             data = self._inflater.unused_data
+        self._made += len(found)
+        if self._made > allowed:
+            if allowed == self._limit:
+                raise _Broken(f"the body is larger than {self._limit} bytes")
+            raise _Broken(f"the body expands more than {RATIO_MAX} times")
         return bytes(found)
 
     def _begin(self, data: bytes) -> bool:

@@ -14,6 +14,7 @@ import httpx
 
 from visapi_common.adapters.egress import FRESH, HEADERS
 from visapi_common.adapters.egress_decoding import BodyDecoder
+from visapi_common.adapters.egress_stream import PacedStream
 from visapi_common.core.egress_policy import EgressRefused, MalformedRedirect, MalformedUrl, parse_url
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
 from visapi_common.core.outbound import Inbound, Outbound
@@ -103,6 +104,9 @@ async def _send(client: httpx.AsyncClient, outbound: Outbound, sent: "_Sent") ->
     except (httpx.RemoteProtocolError, httpx.NetworkError, httpx.StreamError):
         decoder.cut = "the connection broke before the end of the body"
     finally:
+        stream = response.extensions.get("network_stream")
+        if isinstance(stream, PacedStream):
+            stream.settle()
         await response.aclose()
     headers = [(name.decode("latin-1"), _header_text(value)) for name, value in response.extensions[HEADERS]]
     return Inbound(
