@@ -129,7 +129,9 @@ class Gateway:
             events=AcceptEvents(PgEventLedger(pool), checks.read_json, messages.events_arrived),
             workflows=deployed,
             simulate=Simulations(compiling, self._jobs.simulate, clock),
-            schedules=Schedules(PgScheduleStore(pool), clock, partial(randbits, 80), hint),
+            schedules=Schedules(
+                PgScheduleStore(pool), clock, partial(randbits, 80), hint, self._open_runs.refuse_full
+            ),
             retentions=Retentions(PgRetentionStore(pool, quotas)),
             secrets=Secrets(
                 PgSecretStore(pool, quotas), settings.sealing_key, partial(token_bytes, NONCE_BYTES)

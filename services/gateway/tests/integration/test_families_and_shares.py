@@ -4,6 +4,13 @@ import uuid
 from typing import Any
 
 
+HOURLY = """
+document: {dsl: '1.0.3', namespace: demo, name: hourly, version: '1.0.0'}
+schedule: {cron: '0 * * * *'}
+do: [{a: {set: {n: 1}}}]
+"""
+
+
 async def descend(gateway: Any, root: str, run: str) -> None:
     await gateway.db.execute("update visapi.runs set root = $1, depth = 1 where id = $2", root, run)
 
@@ -59,6 +66,7 @@ async def fill(gateway: Any, tenant: str, number: int) -> None:
 
 async def test_a_tenant_that_is_full_is_refused_before_acceptance_until_there_is_room(gateway: Any) -> None:
     await gateway.deploy()
+    assert (await gateway.deploy(HOURLY)).status_code == 201
     key = {"Idempotency-Key": str(uuid.uuid4())}
     path = "/v1/workflows/demo/hello/runs"
     kept = await gateway.http.post(path, json={"name": "Ada"}, headers=key)
@@ -80,6 +88,13 @@ async def test_a_tenant_that_is_full_is_refused_before_acceptance_until_there_is
     rerun = await gateway.http.post(f"/v1/runs/{kept.json()['id']}/rerun")
     assert (rerun.status_code, rerun.json()["code"]) == (429, "too_many_open_runs")
     assert await gateway.db.fetchval("select count(*) from visapi.runs") == before
+    for path_of, body in (
+        ("trigger", {}),
+        ("backfill", {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T03:00:00Z"}),
+    ):
+        started = await gateway.http.post(f"/v1/schedules/demo/hourly/{path_of}", json=body or None)
+        assert (started.status_code, started.json()["code"]) == (429, "too_many_open_runs")
+    assert await gateway.db.fetchval("select count(*) from visapi.schedule_fires") == 0
     await fill(gateway, "default", 9)
 
     async def accepted() -> bool:

@@ -1,6 +1,7 @@
 """Schedules on a real ledger: fired once each, whoever looks and whatever the clock does."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import msgspec
 
 from kit.orchestration import TENANT, Stack, eventually, output_of
 from visapi_engine.schedule.decisions import Schedule
+from visapi_orchestrator.core.scheduling import FULL_POLL, Due, decide
 
 QUICK = "do: [{s: {set: {at: '${ $workflow.input }'}}}]"
 SLOW = "do: [{w: {wait: {minutes: 10}}}]"
@@ -174,3 +176,57 @@ async def test_a_paused_schedule_does_nothing(stack: Stack):
         other = await schedule(stack, "quick", Schedule(every_ms=1000), name="other")
         await _decided(stack, other, 2)
         assert await fires(stack, identity) == []
+
+
+async def test_fires_of_a_tenant_that_is_full_wait_and_run_when_there_is_room(stack: Stack):
+    await stack.gateway.deploy("slow", SLOW)
+    await stack.gateway.deploy("quick", QUICK)
+    pool = stack.gateway.pool
+    async with stack.orchestrator(tenant_open_runs_max=1):
+        blocking = await stack.gateway.start("slow")
+        await eventually(lambda: pool.fetchval("select open >= open_max from open_runs"))
+        identity = await schedule(stack, "quick", Schedule(every_ms=1000, catch_up="all"))
+        waits = (
+            "select last_fire < now() - interval '1 second' and next_at > now() from schedules where id = $1"
+        )
+        await eventually(lambda: pool.fetchval(waits, identity), within_s=15)
+        assert await fires(stack, identity) == []
+        await stack.gateway.tell(blocking, "cancel")
+        decided = await eventually(lambda: _enough(stack, identity, 3), within_s=30)
+        assert {outcome for _, outcome in decided} == {"started"}
+        apart = [(later - sooner).total_seconds() for (sooner, _), (later, _) in pairwise(decided)]
+        assert set(apart) == {1.0}, "no fire is left out"
+
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def due(spec: Schedule, *, last: datetime, full: bool = True, **more: Any) -> Due:
+    return Due(
+        id=UUID(int=1), tenant=TENANT, namespace="n", name="w", version="1.0.0", program=b"", spec=spec,
+        anchor=NOW - timedelta(days=1), last_fire=last, last_run=more.pop("last_run", None),
+        buffered=more.pop("buffered", None), now=NOW, live=more.pop("live", 0), full=full, **more,
+    )  # fmt: skip
+
+
+def test_a_fire_waits_while_its_tenant_is_full_and_what_is_too_old_is_missed():
+    minutely = Schedule(every_ms=60_000)
+    waiting = decide(due(minutely, last=NOW - timedelta(minutes=10)))
+    assert waiting.start == []
+    assert waiting.missed == [NOW - timedelta(minutes=m) for m in range(9, 1, -1)]
+    assert waiting.last_fire == NOW - timedelta(minutes=2)
+    assert waiting.next_look == NOW + FULL_POLL
+    all_of_them = decide(due(Schedule(every_ms=60_000, catch_up="all"), last=NOW - timedelta(minutes=10)))
+    assert (all_of_them.missed, all_of_them.last_fire) == ([], NOW - timedelta(minutes=10))
+    roomy = decide(due(minutely, last=waiting.last_fire, full=False))
+    assert roomy.start == [NOW - timedelta(minutes=1), NOW]
+
+
+def test_what_starts_nothing_goes_on_while_its_tenant_is_full():
+    skipping = decide(due(Schedule(every_ms=60_000, overlap="skip"), last=NOW - timedelta(minutes=1), live=1))
+    assert (skipping.skipped, skipping.last_fire) == ([NOW], NOW)
+    buffered = NOW - timedelta(minutes=5)
+    kept = decide(due(Schedule(every_ms=60_000, overlap="buffer-one"), last=NOW, buffered=buffered))
+    assert (kept.start, kept.buffered) == ([], buffered)
+    following = decide(due(Schedule(after_ms=1000), last=NOW - timedelta(minutes=1)))
+    assert (following.start, following.next_look) == ([], NOW + FULL_POLL)

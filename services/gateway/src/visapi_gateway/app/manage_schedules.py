@@ -58,11 +58,19 @@ class Clock(Protocol):
 
 
 class Schedules:
-    """The use cases. `hint` tells the orchestrator of a started run."""
+    """The use cases. `hint` tells the orchestrator of a started run; `refuse_full` raises for a tenant that has
+    as many open runs as it may have.
+    """
 
     def __init__(
-        self, store: ScheduleStore, clock: Clock, bits: Callable[[], int], hint: Callable[[UUID], None]
+        self,
+        store: ScheduleStore,
+        clock: Clock,
+        bits: Callable[[], int],
+        hint: Callable[[UUID], None],
+        refuse_full: Callable[[str], None],
     ) -> None:
+        self._refuse_full = refuse_full
         self._store = store
         self._clock = clock
         self._bits = bits
@@ -125,6 +133,7 @@ class Schedules:
         return Backfilled(len(fires), len(started), started)
 
     async def _start(self, row: ScheduleRow, fires: Sequence[datetime], audit: AuditEntry) -> Sequence[UUID]:
+        self._refuse_full(audit.tenant)
         spec = _decode(row.spec)
         now_ms = int(self._clock.now().timestamp() * 1000)
         runs = [(fire, uuid7_from(now_ms, self._bits())) for fire in fires]

@@ -49,9 +49,16 @@ class OpenRuns:
         """Accept a run. Raises `ProblemError` 429 for a new one of a tenant that is full, and what accepting
         raises.
         """
-        most = self._full.get(run.tenant)
-        if most is None or (run.key is not None and await self._rows.taken_keys([run])):
+        if run.tenant not in self._full or (run.key is not None and await self._rows.taken_keys([run])):
             return await self._accept(run)
+        self.refuse_full(run.tenant)
+        return await self._accept(run)
+
+    def refuse_full(self, tenant: str) -> None:
+        """Raises `ProblemError` 429 for a tenant that is full."""
+        most = self._full.get(tenant)
+        if most is None:
+            return
         detail = (
             f"the tenant has {most:,} open runs, as many as it may have; start more when some have ended, or "
             "raise VISAPI_TENANT_OPEN_RUNS_MAX"

@@ -13,6 +13,7 @@ from visapi_gateway.http.lists import Cursors, Listing
 from visapi_gateway.http.operation import Answers, Call, Operation, Route
 
 _WRITE: dict[str, Any] = {"tag": "schedules", "scope": "workflows:write", "problems": ("schedule_not_found",)}
+_START: dict[str, Any] = {**_WRITE, "problems": ("schedule_not_found", "too_many_open_runs")}
 _PATH = "/v1/schedules/{namespace:str}/{name:str}"
 
 
@@ -53,7 +54,7 @@ RESUME = Operation(
 )  # fmt: skip
 TRIGGER = Operation(
     "POST", f"{_PATH}/trigger", "triggerSchedule", "Start a run of a schedule now",
-    {202: Answers("The run is committed.", Started, headers=("Location",))}, **_WRITE,
+    {202: Answers("The run is committed.", Started, headers=("Location",))}, **_START,
 )  # fmt: skip
 BACKFILL = Operation(
     "POST",
@@ -64,7 +65,7 @@ BACKFILL = Operation(
     description="Each time runs once: asking again starts nothing. At most 1,000 times; `dry_run` counts.",
     body=Backfill,
     body_required=True,
-    **_WRITE,
+    **_START,
 )
 
 

@@ -13,6 +13,8 @@ from visapi_engine.schedule.decisions import Schedule, look, may_start
 
 POLL = timedelta(seconds=1)
 """How often a run that a schedule waits for is looked at."""
+FULL_POLL = timedelta(seconds=5)
+"""How often a schedule that waits for its tenant's open runs is looked at."""
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -32,6 +34,8 @@ class Due(msgspec.Struct, frozen=True):
     now: datetime
     live: int
     ended: datetime | None = None
+    full: bool = False
+    """The tenant has as many open runs as it may have."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +68,22 @@ class Decided(NamedTuple):
 
 
 def decide(due: Due) -> Plan:
-    """What to do now."""
+    """What to do now. While the tenant may start no run, fires wait; those that the catch-up policy would not
+    run any more are recorded as missed.
+    """
+    plan = _decide(due)
+    if not plan.start or not due.full:
+        return plan
+    return Plan(
+        missed=plan.missed,
+        last_fire=max(plan.missed, default=due.last_fire),
+        buffered=due.buffered,
+        next_look=due.now + FULL_POLL,
+        next_fire=plan.next_fire,
+    )
+
+
+def _decide(due: Due) -> Plan:
     if due.spec.after_ms is not None:
         return _follow(due, due.spec.after_ms)
     seen = look(due.spec, key=str(due.id), anchor=due.anchor, last=due.last_fire, now=due.now)

@@ -2,7 +2,7 @@
 
 -- name: claim_schedules
 -- Of a schedule that follows its runs, `ended` is when the last one ended: null while it runs; for one that
--- retention has dropped long ago, the fire that started it.
+-- retention has dropped long ago, the fire that started it. `full`: the tenant has as many open runs as it may.
 select
     s.id, s.tenant, s.namespace, s.name, s.version, s.program, s.spec, s.anchor, s.last_fire, s.last_run,
     s.buffered, clock_timestamp() as now,
@@ -12,7 +12,8 @@ select
     then coalesce((
         select d.ended_at from runs_done d
         where d.retention = any(array(select name from retention_classes)) and d.id = s.last_run
-    ), s.last_fire) end as ended
+    ), s.last_fire) end as ended,
+    coalesce((select o.open >= o.open_max from open_runs o where o.tenant = s.tenant), false) as full
 from schedules s
 where s.next_at <= now() and not s.paused and s.quarantined_at is null
 order by s.next_at limit $1
