@@ -3,7 +3,6 @@
 import uuid
 from typing import Any
 
-
 HOURLY = """
 document: {dsl: '1.0.3', namespace: demo, name: hourly, version: '1.0.0'}
 schedule: {cron: '0 * * * *'}

@@ -1,6 +1,10 @@
 """`POST /v1/workflows/simulate`: nothing stored, nothing called, everything told."""
 
+import asyncio
+import time
 from typing import Any
+
+import pytest
 
 SOURCE = """
 document: {dsl: '1.0.3', namespace: demo, name: asked, version: '1.0.0'}
@@ -55,11 +59,73 @@ async def test_mistakes_of_the_definition_and_of_what_is_given_are_told_apart(ga
     assert (none.status_code, none.json()["errors"][0]["pointer"]) == (400, "/workflow")
 
 
-async def test_an_expression_without_end_is_a_problem_of_its_caller_alone(gateway: Any) -> None:
-    ended = await gateway.http.post("/v1/workflows/simulate", json={"workflow": ENDLESS})
-    assert (ended.status_code, ended.json()["code"]) == (422, "simulation_ended")
-    body = {"workflow": SOURCE, "input": {"n": 1}, "given": {"ask": {"output": 1}}}
-    assert (await gateway.http.post("/v1/workflows/simulate", json=body)).status_code == 200
+BOMBS = {
+    "endless": "[range(1e12)] | length",
+    "memory": '[range(1e9) | "x" * 1000] | length',
+    "recursion": "def f: 1 + f; f",
+    "growing": 'reduce range(60) as $n ("x"; . + .) | length',
+}
+
+
+def caught(bomb: str) -> dict[str, Any]:
+    status = [{"say": {"set": {"status": "${ $error.status }"}}}]
+    attempt = {"try": [{"a": {"set": {"x": f"${{ {bomb} }}"}}}], "catch": {"do": status}}
+    document = {"dsl": "1.0.3", "namespace": "demo", "name": "caught", "version": "1.0.0"}
+    return {"document": document, "do": [{"t": attempt}]}
+
+
+async def simulated(gateway: Any, workflow: Any, **more: Any) -> Any:
+    return await gateway.http.post("/v1/workflows/simulate", json={"workflow": workflow, **more}, timeout=60)
+
+
+async def test_an_expression_without_end_fails_as_it_does_in_a_run(gateway: Any) -> None:
+    ended = await simulated(gateway, ENDLESS)
+    assert ended.status_code == 200, ended.text
+    told = ended.json()
+    assert (told["status"], told["error"]["status"]) == ("faulted", 400)
+    assert "exceeded its budget" in told["error"]["detail"]
+
+
+@pytest.mark.parametrize("name", BOMBS)
+async def test_a_try_catches_an_expression_that_exceeds_its_budget(gateway: Any, name: str) -> None:
+    answer = await simulated(gateway, caught(BOMBS[name]))
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["status"], answer.json()["output"]) == ("completed", {"status": 400}), answer.text
+
+
+async def test_a_bomb_in_a_loop_ends_its_simulation_and_delays_no_other(gateway: Any) -> None:
+    """Each turn catches the error of its bomb and goes on."""
+    loop = """
+document: {dsl: '1.0.3', namespace: demo, name: loop, version: '1.0.0'}
+do:
+  - each:
+      for: {in: '${ [range(5000)] }'}
+      do:
+        - t:
+            try: [{a: {set: {x: '${ [range(1e12)] | length }'}}}]
+            catch: {do: [{w: {wait: {seconds: 1}}}]}
+"""
+    async with gateway.client(await gateway.key("other")) as other:
+
+        async def known() -> bool:
+            return (await other.get("/v1/keys/current")).status_code == 200
+
+        assert (
+            await gateway.http.post("/v1/keys", json={"name": "makes the gateway read its keys"})
+        ).is_success
+        await gateway.until(known)
+        bombs = [asyncio.create_task(simulated(gateway, loop)) for _ in range(4)]
+        body = {"workflow": SOURCE, "input": {"n": 1}, "given": {"ask": {"output": 1}}}
+        slowest = 0.0
+        while not all(bomb.done() for bomb in bombs):
+            began = time.monotonic()
+            assert (await other.post("/v1/workflows/simulate", json=body)).status_code == 200
+            slowest = max(slowest, time.monotonic() - began)
+    print(f"\nsimulations of another tenant beside four bombs: {slowest:.2f} s at most")
+    codes = [bomb.result().json()["code"] for bomb in bombs]
+    assert codes.count("simulation_ended") >= 2, "two take turns, and the others wait for them"
+    assert set(codes) <= {"simulation_ended", "rate_limited"}
+    assert slowest < 5
 
 
 async def test_a_key_that_may_only_start_runs_may_not_simulate(gateway: Any) -> None:

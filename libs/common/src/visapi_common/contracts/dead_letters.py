@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.engine_messages import Decision
+from visapi_common.contracts.gateway_bodies import Reason
 
 LetterKind = Literal[
     "task", "message", "event", "emit", "schedule", "function", "timer", "inbox", "run", "lifecycle"
@@ -60,11 +61,11 @@ class ResolveDeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """What became of the effect. `output` is the task's output when the effect `happened`."""
 
     decision: Decision
-    reason: str | None = None
+    reason: Reason | None = None
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReplayDeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of a replay: why, for the record."""
 
-    reason: str | None = None
+    reason: Reason | None = None

@@ -1,17 +1,21 @@
 """Smaller bodies of the HTTP API: commands to runs, artifact links, capabilities, health."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from visapi_common.contracts.task_messages import FunctionSpec
 
+REASON_CHARS_MAX = 2000
+Reason = Annotated[str, msgspec.Meta(max_length=REASON_CHARS_MAX)]
+"""Why somebody does something, for the record: each run and the audit keep it."""
+
 
 class RunCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of cancel, suspend and resume: why, for the record."""
 
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 class Rerun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,7 +23,7 @@ class Rerun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     version: str | None = None
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,7 +33,7 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     version: str | None = None
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 class NewLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -228,7 +228,8 @@ def _confine(bounds: Bounds, base: int) -> None:
     _limit(resource.RLIMIT_AS, memory)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_NPROC, 0)
+    if not bounds.forks:
+        _limit(resource.RLIMIT_NPROC, 0)
     _limit(resource.RLIMIT_NOFILE, 1 + bounds.files)
     signal.setitimer(signal.ITIMER_REAL, bounds.wall_ms / 1000)
     signal.setitimer(signal.ITIMER_PROF, bounds.cpu_ms / 1000)

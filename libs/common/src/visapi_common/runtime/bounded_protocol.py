@@ -16,6 +16,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes: int = 16 * 1024 * 1024
     files: int = 0
     """Files it may open: none where a tenant's program runs, a few for our own functions, to import."""
+    forks: bool = False
+    """Whether it may have children, which it has to bound itself. They have its memory limit and niceness."""
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):

@@ -76,6 +76,11 @@ class Guard:
         if left_s:
             signal.setitimer(signal.ITIMER_PROF, left_s + _WRITING_S * size / _MIB)
 
+    @property
+    def spent_s(self) -> float:
+        """CPU time of the forks of this fold."""
+        return self._spent_s
+
     def __call__(self, size: int, evaluation: Evaluation) -> str | None:
         """As `expressions.scope.Runner`. What it costs is not charged to the CPU time of this process."""
         if self._budget is None:

@@ -1,5 +1,6 @@
 """Compiling and simulating as jobs of bounded processes: functions from bytes to bytes."""
 
+import resource
 import signal
 
 import msgspec
@@ -8,14 +9,18 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_engine.compile.compiler import Compiled, DefinitionInvalid, compile_definition
 from visapi_engine.model.program import decode_program
-from visapi_engine.process.protocol import Limits, Simulate
+from visapi_engine.process.guarded import Guard
+from visapi_engine.process.protocol import Budget, Limits, Simulate, Simulated
 from visapi_engine.process.simulating import simulated
 from visapi_engine.source.findings import REPORTED_MAX
 
 COMPILE = "visapi_engine.process.jobs:compile_source"
 WARM_UP = "visapi_engine.process.jobs:warm_up"
 SIMULATE = "visapi_engine.process.jobs:simulate"
+SIMULATE_APART = "visapi_engine.process.jobs:simulate_apart"
 
+APART_CPU_S = 5.0
+"""CPU time that the expressions of one simulation may take in processes of their own."""
 _TRANSITION_CPU_S = Limits().run_cpu_ms / 1000
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -98,6 +103,37 @@ def simulate(payload: bytes) -> bytes:
             before_each=lambda: signal.setitimer(signal.ITIMER_PROF, _TRANSITION_CPU_S),
         )
     )
+
+
+def simulate_apart(payload: bytes) -> bytes:
+    """As `simulate`, of one that ended its process: each expression has a process and a budget of its own, so
+    that one which exceeds the budget is an `expression` error, as in a run. The budget of all expressions
+    together is `APART_CPU_S`.
+    """
+    message = _read_simulate(payload)
+    limits = Limits()
+    memory = resource.getrlimit(resource.RLIMIT_AS)[1] // 2
+    guard = Guard(memory, lambda: None)
+    guard.guard(Budget(limits.run_cpu_ms, limits.cpu_ms_per_mib))
+    spent_s = 0.0
+
+    def begin_transition() -> None:
+        nonlocal spent_s
+        spent_s += guard.spent_s
+        if spent_s > APART_CPU_S:
+            raise _UsedUp
+        guard.begin()
+        signal.setitimer(signal.ITIMER_PROF, _TRANSITION_CPU_S)
+
+    try:
+        return _encode(simulated(message, guard, begin_transition))
+    except _UsedUp:
+        refused = f"its expressions took more than {APART_CPU_S:g} s of CPU time together"
+        return _encode(Simulated(b"", refused=refused))
+
+
+class _UsedUp(Exception):
+    """The expressions of a simulation have used up the CPU time of all."""
 
 
 def warm_up() -> None:

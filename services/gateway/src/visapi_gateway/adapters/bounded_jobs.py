@@ -29,6 +29,19 @@ SIMULATE = Job(
     jobs.SIMULATE,
     Bounds(cpu_ms=5_000, wall_ms=20_000, memory_bytes=512 * MIB, files=FILES, output_bytes=32 * MIB),
 )
+APART = Job(
+    "simulate-apart",
+    jobs.SIMULATE_APART,
+    Bounds(
+        cpu_ms=5_000,
+        wall_ms=20_000,
+        memory_bytes=1024 * MIB,
+        files=FILES,
+        output_bytes=32 * MIB,
+        forks=True,
+    ),
+)
+"""The second chance of a simulation that ended its process: each expression has a budget of its own."""
 VERDICT = Job(
     "input", "visapi_gateway.core.input_schema:find_verdict", Bounds(cpu_ms=500, wall_ms=5_000, files=FILES)
 )
@@ -41,6 +54,8 @@ MESSAGE = Job(
     Bounds(cpu_ms=2_000, wall_ms=5_000, files=FILES),
 )
 
+_OF_AN_EXPRESSION = frozenset({"cpu", "memory", "died"})
+"""How an expression without end, or too large for memory, ends the process of a simulation."""
 _encode = msgspec.msgpack.Encoder().encode
 _read_verdict = msgspec.msgpack.Decoder(Verdict).decode
 _read_simulated = msgspec.msgpack.Decoder(Simulated).decode
@@ -51,7 +66,7 @@ class BoundedJobs:
 
     def __init__(self, metrics: Metrics) -> None:
         self._processes = BoundedProcesses(
-            (COMPILE, SIMULATE, VERDICT, JSON, MESSAGE), metrics, warm_up=[jobs.WARM_UP]
+            (COMPILE, SIMULATE, APART, VERDICT, JSON, MESSAGE), metrics, warm_up=[jobs.WARM_UP]
         )
 
     async def close(self) -> None:
@@ -66,13 +81,22 @@ class BoundedJobs:
 
     async def simulate(self, tenant: str, wanted: Simulate) -> bytes:
         """A `Simulation` as JSON. Raises `SimulationLost`."""
+        payload = _encode(wanted)
         try:
-            done = _read_simulated(await self._run(tenant, SIMULATE, _encode(wanted)))
+            done = _read_simulated(await self._run(tenant, SIMULATE, payload))
         except BoundExceeded as over:
-            raise SimulationLost(f"{over.detail}; an expression that never ends?") from None
+            if over.reason not in _OF_AN_EXPRESSION:
+                raise SimulationLost(over.detail) from None
+            done = await self._simulate_apart(tenant, payload)
         if done.refused is not None:
             raise SimulationLost(done.refused)
         return done.body
+
+    async def _simulate_apart(self, tenant: str, payload: bytes) -> Simulated:
+        try:
+            return _read_simulated(await self._run(tenant, APART, payload))
+        except BoundExceeded as over:
+            raise SimulationLost(f"{over.detail}; give it less to do") from None
 
     async def judge(self, tenant: str, schema: bytes, raw: bytes) -> Verdict:
         """An input as JSON against a schema as msgpack. Raises `BoundExceeded`."""

@@ -58,8 +58,8 @@ class Clock(Protocol):
 
 
 class Schedules:
-    """The use cases. `hint` tells the orchestrator of a started run; `refuse_full` raises for a tenant that has
-    as many open runs as it may have.
+    """The use cases. `hint` tells the orchestrator of a started run; `refuse_full` raises for a tenant that
+    has as many open runs as it may have.
     """
 
     def __init__(

@@ -5,10 +5,8 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.gateway_bodies import REASON_CHARS_MAX
 from visapi_gateway.core.scopes import Asker
-
-REASON_LIMIT = 2000
-"""Characters of a reason that are kept in the audit; the run's history has it whole."""
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -27,6 +25,6 @@ def entry(
     who: Asker, action: AuditAction, target: str, *, reason: str | None = None, **details: Any
 ) -> AuditEntry:
     """Details that are None are left out."""
-    told = None if reason is None else reason[:REASON_LIMIT]
+    told = None if reason is None else reason[:REASON_CHARS_MAX]
     known = {name: value for name, value in details.items() if value is not None}
     return AuditEntry(who.tenant, who.actor, action, target, told, who.request_id, known)

@@ -5,9 +5,9 @@ from typing import Annotated
 import msgspec
 
 from visapi_common.contracts.bulk import BulkAction, BulkCount, BulkStep
+from visapi_common.contracts.gateway_bodies import Reason
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.app.bulk import Bulk, Wish
-from visapi_gateway.core.audit import REASON_LIMIT
 from visapi_gateway.core.bulk import Ticket, check_version, decode_ticket, encode_ticket, meant
 from visapi_gateway.core.cursors import open_cursor, seal_cursor
 from visapi_gateway.core.run_filters import RunFilter
@@ -30,7 +30,7 @@ class BulkOrder(BulkWanted, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     token: Annotated[str, msgspec.Meta(max_length=512)]
     # Each run of a step keeps it.
-    reason: Annotated[str, msgspec.Meta(max_length=REASON_LIMIT)] | None = None
+    reason: Reason | None = None
 
 
 COUNT = Operation(
