@@ -7,6 +7,7 @@ from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus, TaskRef
 from visapi_engine.machine import history
 from visapi_engine.machine.commands import Command, DropRun, DropTask, DropTimer, Unsubscribe
+from visapi_engine.machine.draft import closed
 from visapi_engine.machine.faults import plain
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.paths import ATTEMPT, CONTINUE, DEADLINE, ESCALATE, RETRY, TIMEOUT, WAIT, timer_id
@@ -23,7 +24,6 @@ from visapi_engine.machine.state import (
     TryFrame,
     WaitFrame,
 )
-from visapi_engine.machine.transition import closed
 
 
 def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError) -> Advance:

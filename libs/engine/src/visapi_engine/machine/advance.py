@@ -18,6 +18,7 @@ from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine import attributes
 from visapi_engine.machine.abandon import abandon
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.events import EngineFailed, Event, RetryRequested, Started
 from visapi_engine.machine.faults import read_error
 from visapi_engine.machine.lineage import Kinship
@@ -26,7 +27,6 @@ from visapi_engine.machine.reactions import react, retry, start
 from visapi_engine.machine.result import Advance
 from visapi_engine.machine.resumption import restored
 from visapi_engine.machine.state import State
-from visapi_engine.machine.transition import Transition
 
 
 def advance(
@@ -50,29 +50,29 @@ def advance(
     if state is None:
         assert isinstance(event, Started), f"{type(event).__name__} before Started"
         begun = State(run=event.run, started=event.now_ms)
-        tx = Transition(plan, evaluate, begun, event.now_ms, handle_key=handle_key, kinship=kinship)
-        start(tx, event)
+        draft = Draft(plan, evaluate, begun, event.now_ms, handle_key=handle_key, kinship=kinship)
+        start(draft, event)
     elif isinstance(event, RetryRequested) and state.resume is not None:
-        tx = Transition(plan, evaluate, restored(state), event.now_ms, handle_key=handle_key, kinship=kinship)
-        retry(tx, copy.deepcopy(state.resume), event)
+        draft = Draft(plan, evaluate, restored(state), event.now_ms, handle_key=handle_key, kinship=kinship)
+        retry(draft, copy.deepcopy(state.resume), event)
     elif state.status in ENDED:
         return Advance(state, [], [], noted=f"the run is {state.status}")
     else:
-        tx = Transition(plan, evaluate, state, event.now_ms, handle_key=handle_key, kinship=kinship)
-        noted = react(tx, event)
+        draft = Draft(plan, evaluate, state, event.now_ms, handle_key=handle_key, kinship=kinship)
+        noted = react(draft, event)
         if noted is not None:
-            return Advance(state, tx.commands, [], noted=noted)
+            return Advance(state, draft.commands, [], noted=noted)
     changed = bool(plan.attributes) and attributes.follow(
-        tx,
+        draft,
         began=state is None,
         context_before=before,
-        completed=tx.status is RunStatus.COMPLETED,
+        completed=draft.status is RunStatus.COMPLETED,
     )
     return Advance(
-        tx.state(),
-        tx.commands,
-        tx.entries,
-        output=tx.output,
-        error=tx.error,
-        attributes=tx.attributes if changed else None,
+        draft.state(),
+        draft.commands,
+        draft.entries,
+        output=draft.output,
+        error=draft.error,
+        attributes=draft.attributes if changed else None,
     )

@@ -11,8 +11,8 @@ from typing import Any, cast
 import msgspec
 
 from visapi_engine.expressions.evaluate import ExpressionError
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import evaluate_alone
-from visapi_engine.machine.transition import Transition
 from visapi_engine.model.program import Attribute
 
 TEXT_MAX = 256
@@ -27,26 +27,26 @@ class NotSearchable(Exception):
     """The value cannot be an attribute; the text says why."""
 
 
-def follow(tx: Transition, *, began: bool, context_before: Any, completed: bool) -> bool:
-    """Evaluate what this transition may have changed, its end being `tx`; whether any attribute changed."""
-    known = tx.plan.attributes
-    moved = tx.context is not context_before
+def follow(draft: Draft, *, began: bool, context_before: Any, completed: bool) -> bool:
+    """Evaluate what the draft may have changed; whether any attribute changed."""
+    known = draft.plan.attributes
+    moved = draft.context is not context_before
     due = {name: one for name, one in known.items() if _is_due(one, began, moved, completed)}
     if not due:
         return False
-    before = tx.attributes
+    before = draft.attributes
     after = dict(before)
     left_out: dict[str, str] = {}
     for name, attribute in due.items():
         after.pop(name, None)
         try:
-            after[name] = _value(tx, attribute, completed)
+            after[name] = _value(draft, attribute, completed)
         except (ExpressionError, NotSearchable) as reason:
             if began or completed or name in before:
                 left_out[name] = str(reason)[:_REASON_MAX]
-    if left_out and tx.entries:
-        _note(tx, left_out, 0 if began else -1)
-    tx.attributes = after
+    if left_out and draft.entries:
+        _note(draft, left_out, 0 if began else -1)
+    draft.attributes = after
     return after != before
 
 
@@ -56,15 +56,15 @@ def _is_due(attribute: Attribute, began: bool, moved: bool, completed: bool) -> 
     return began or (moved and attribute.reads_context)
 
 
-def _value(tx: Transition, attribute: Attribute, completed: bool) -> Any:
-    variables = {"output": tx.output} if completed else {}
-    return searchable(evaluate_alone(tx, attribute.value, tx.workflow_input, **variables))
+def _value(draft: Draft, attribute: Attribute, completed: bool) -> Any:
+    variables = {"output": draft.output} if completed else {}
+    return searchable(evaluate_alone(draft, attribute.value, draft.workflow_input, **variables))
 
 
-def _note(tx: Transition, left_out: dict[str, str], place: int) -> None:
+def _note(draft: Draft, left_out: dict[str, str], place: int) -> None:
     """Say so in the first item of the run, or in the last one of a later transition."""
-    entry = tx.entries[place]
-    tx.entries[place] = msgspec.structs.replace(entry, data={**(entry.data or {}), _LEFT_OUT: left_out})
+    entry = draft.entries[place]
+    draft.entries[place] = msgspec.structs.replace(entry, data={**(entry.data or {}), _LEFT_OUT: left_out})
 
 
 def searchable(value: Any) -> Any:

@@ -15,40 +15,43 @@ import jsonschema_rs
 import msgspec
 
 from visapi_common.core.event_keys import value_at
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.faults import TaskFault
-from visapi_engine.machine.transition import Task, Transition
+from visapi_engine.machine.frames import Task
 from visapi_engine.model.program import EventFilter, Jq, Literal
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@#%=&~, ")
 """Characters that mean themselves; a `.` of a pattern matches more, but a type is hardly meant so."""
 
 
-def expectations(tx: Transition, task: Task, filters: list[EventFilter]) -> list[dict[str, Any]]:
+def expectations(draft: Draft, task: Task, filters: list[EventFilter]) -> list[dict[str, Any]]:
     """What each filter fixes from the start: constants of attributes by name, of correlations as
     `correlate.<name>`.
     """
-    return [_expected(tx, task, one) for one in filters]
+    return [_expected(draft, task, one) for one in filters]
 
 
-def _expected(tx: Transition, task: Task, wanted: EventFilter) -> dict[str, Any]:
+def _expected(draft: Draft, task: Task, wanted: EventFilter) -> dict[str, Any]:
     fixed: dict[str, Any] = {}
     for name, template in wanted.attributes.items():
         if isinstance(template, Literal):
             fixed[name] = template.value
         elif not isinstance(template, Jq) or name != "data":
-            value = _early(tx, task, template)
+            value = _early(draft, task, template)
             if isinstance(value, str | int | float | dict | list) and not isinstance(value, bool):
                 fixed[name] = value
     for name, correlation in wanted.correlations.items():
         if correlation.expect is not None:
-            fixed[f"correlate.{name}"] = evaluate(tx, correlation.expect, task, task.input, input=task.input)
+            fixed[f"correlate.{name}"] = evaluate(
+                draft, correlation.expect, task, task.input, input=task.input
+            )
     return fixed
 
 
-def _early(tx: Transition, task: Task, template: Any) -> Any:
+def _early(draft: Draft, task: Task, template: Any) -> Any:
     try:
-        return evaluate(tx, template, task, task.input, input=task.input)
+        return evaluate(draft, template, task, task.input, input=task.input)
     except TaskFault:
         return None
 
@@ -83,7 +86,7 @@ def _path_of(source: Any) -> str | None:
 
 
 def matches(
-    tx: Transition,
+    draft: Draft,
     task: Task,
     wanted: EventFilter,
     fixed: dict[str, Any],
@@ -96,11 +99,11 @@ def matches(
         if name in fixed:
             if not _fits(fixed[name], event.get(name)):
                 return None
-        elif not _holds(tx, task, template, event.get(name)):
+        elif not _holds(draft, task, template, event.get(name)):
             return None
     found = dict(known)
     for name, correlation in wanted.correlations.items():
-        value = _on_event(tx, task, correlation.source, event)
+        value = _on_event(draft, task, correlation.source, event)
         if value is None:
             return None
         expected = fixed.get(f"correlate.{name}", found.get(name))
@@ -132,14 +135,14 @@ def _fits_pattern(pattern: str, value: str) -> bool:
     return schema.is_valid(value)
 
 
-def _holds(tx: Transition, task: Task, template: Any, value: Any) -> bool:
-    found = _on_event(tx, task, template, value)
+def _holds(draft: Draft, task: Task, template: Any, value: Any) -> bool:
+    found = _on_event(draft, task, template, value)
     return found is True or (found is not None and found is not False and found == value)
 
 
-def _on_event(tx: Transition, task: Task, template: Any, value: Any) -> Any:
+def _on_event(draft: Draft, task: Task, template: Any, value: Any) -> Any:
     try:
-        return evaluate(tx, template, task, value, input=task.input)
+        return evaluate(draft, template, task, value, input=task.input)
     except TaskFault:
         return None
 

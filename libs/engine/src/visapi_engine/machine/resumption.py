@@ -11,6 +11,7 @@ import msgspec
 
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine import history, paths
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import span
 from visapi_engine.machine.events import RetryRequested
 from visapi_engine.machine.failures import ENTER, FINISH, REOPEN
@@ -29,7 +30,6 @@ from visapi_engine.machine.state import (
     TryFrame,
     WaitFrame,
 )
-from visapi_engine.machine.transition import Transition
 from visapi_engine.machine.values import read_json
 from visapi_engine.model.program import CallNode, ListenNode, Node, RunNode, TryNode
 
@@ -109,86 +109,86 @@ def not_begun(plan: Plan, point: ResumePoint, children: Collection[str]) -> Resu
     return msgspec.structs.replace(point, frames=frames, agenda=agenda)
 
 
-def take_up(tx: Transition, point: ResumePoint, event: RetryRequested) -> None:
+def take_up(draft: Draft, point: ResumePoint, event: RetryRequested) -> None:
     """Open again what was open, and put a task that is begun anew on the agenda."""
     failed = point.failed
-    tx.taken_up = max(tx.taken_up, event.taken_up)
+    draft.taken_up = max(draft.taken_up, event.taken_up)
     data = {"actor": event.actor, "reason": event.reason, "retried": failed.pointer}
-    tx.note(history.WORKFLOW_RESUMED, data=data)
+    draft.note(history.WORKFLOW_RESUMED, data=data)
     if event.input is not None and failed.how == REOPEN:
-        _begin_anew(tx, failed)
-    for path, frame in list(tx.frames.items()):
-        _restart_clocks(tx, path, frame, point)
+        _begin_anew(draft, failed)
+    for path, frame in list(draft.frames.items()):
+        _restart_clocks(draft, path, frame, point)
         if path not in (ROOT, failed.path):
-            tx.note(history.TASK_RESUMED, tx.node_at(path))
+            draft.note(history.TASK_RESUMED, draft.frames.node_at(path))
         if not (failed.how == FINISH and path == failed.path):
-            _ask_again(tx, path, frame, event)
+            _ask_again(draft, path, frame, event)
     if failed.how == ENTER:
         raw = failed.raw if event.input is None else read_json(event.input)
-        tx.agenda.append(Pending(failed.pointer, failed.path, failed.parent, raw))
+        draft.agenda.append(Pending(failed.pointer, failed.path, failed.parent, raw))
 
 
-def _begin_anew(tx: Transition, failed: Failed) -> None:
+def _begin_anew(draft: Draft, failed: Failed) -> None:
     """Another input makes other arguments: the task is begun anew, as the next attempt at its effect."""
-    frame = tx.frames.pop(failed.path)
+    frame = draft.frames.pop(failed.path)
     if isinstance(frame, CallFrame):
-        tx.attempts = {**tx.attempts, failed.path: frame.attempt}
+        draft.attempts = {**draft.attempts, failed.path: frame.attempt}
     failed.how = ENTER
 
 
-def _restart_clocks(tx: Transition, path: str, frame: Frame, point: ResumePoint) -> None:
+def _restart_clocks(draft: Draft, path: str, frame: Frame, point: ResumePoint) -> None:
     """Timeouts go on where they stood; the one that was over has its whole time again."""
-    passed = tx.now_ms - point.at
+    passed = draft.now_ms - point.at
     if isinstance(frame, ApproveFrame):
-        _ask_longer(tx, frame, point)
+        _ask_longer(draft, frame, point)
     if frame.timeout_at is not None:
         if frame.timeout_at <= point.at:
-            frame.timeout_at = tx.now_ms + frame.timeout_at - frame.started
-            frame.started = tx.now_ms
+            frame.timeout_at = draft.now_ms + frame.timeout_at - frame.started
+            frame.started = draft.now_ms
         else:
             frame.timeout_at += passed
-        tx.set_timer(path, paths.TIMEOUT, frame.timeout_at)
+        draft.set_timer(path, paths.TIMEOUT, frame.timeout_at)
     if isinstance(frame, TryFrame):
         if frame.retry_at is not None:
-            tx.set_timer(path, paths.RETRY, frame.retry_at)
+            draft.set_timer(path, paths.RETRY, frame.retry_at)
         if frame.attempt_at is not None:
-            frame.attempt_at = _attempt_at(tx, path, frame.attempt_at, point)
-            tx.set_timer(path, paths.ATTEMPT, frame.attempt_at)
+            frame.attempt_at = _attempt_at(draft, path, frame.attempt_at, point)
+            draft.set_timer(path, paths.ATTEMPT, frame.attempt_at)
 
 
-def _ask_longer(tx: Transition, frame: ApproveFrame, point: ResumePoint) -> None:
+def _ask_longer(draft: Draft, frame: ApproveFrame, point: ResumePoint) -> None:
     """As with timeouts; what is left of the time until others are told goes on too."""
-    passed = tx.now_ms - point.at
+    passed = draft.now_ms - point.at
     if frame.escalate_at is not None:
         frame.escalate_at += passed
     if frame.due is not None and frame.due <= point.at:
-        frame.due = tx.now_ms + frame.due - frame.asked
-        frame.asked = tx.now_ms
+        frame.due = draft.now_ms + frame.due - frame.asked
+        frame.asked = draft.now_ms
     elif frame.due is not None:
         frame.due += passed
 
 
-def _attempt_at(tx: Transition, path: str, attempt_at: int, point: ResumePoint) -> int:
+def _attempt_at(draft: Draft, path: str, attempt_at: int, point: ResumePoint) -> int:
     if attempt_at > point.at:
-        return attempt_at + tx.now_ms - point.at
-    task = tx.task_at(path)
+        return attempt_at + draft.now_ms - point.at
+    task = draft.frames.task_at(path)
     retry = task.node.retry if isinstance(task.node, TryNode) else None
     limit = None if retry is None else retry.attempt_duration
-    return tx.now_ms + (0 if limit is None else span(tx, limit, task))
+    return draft.now_ms + (0 if limit is None else span(draft, limit, task))
 
 
-def _ask_again(tx: Transition, path: str, frame: Frame, event: RetryRequested) -> None:
-    task = tx.task_at(path)
+def _ask_again(draft: Draft, path: str, frame: Frame, event: RetryRequested) -> None:
+    task = draft.frames.task_at(path)
     match frame, task.node:
         case CallFrame(), CallNode() as node:
-            call.reopen(tx, task, node, frame)
+            call.reopen(draft, task, node, frame)
         case ChildFrame(), _:
-            run_.reopen(tx, task, frame, event.reason)
+            run_.reopen(draft, task, frame, event.reason)
         case ApproveFrame(), _:
-            approve.reopen(tx, task, frame)
+            approve.reopen(draft, task, frame)
         case WaitFrame(), _:
-            tx.set_timer(path, paths.WAIT, frame.due)
+            draft.set_timer(path, paths.WAIT, frame.due)
         case ListenFrame(), ListenNode() as node:
-            listen.subscribe(tx, task, node, frame)
+            listen.subscribe(draft, task, node, frame)
         case _:
             return

@@ -13,13 +13,14 @@ import msgspec
 from visapi_common.core.approvals import ANYBODY, approval_id, link_digest, link_key
 from visapi_engine.machine import paths
 from visapi_engine.machine.commands import OpenApproval
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import evaluate, instant, span
 from visapi_engine.machine.events import Decided
 from visapi_engine.machine.faults import TaskFault, runtime_fault, timeout_fault
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.nodes import retried
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.state import ApproveFrame, Closing
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.model.catalog import APPROVER_RULE, may_approve
 from visapi_engine.model.program import ApproveNode
 
@@ -45,25 +46,26 @@ class _Question(msgspec.Struct, rename="camel"):
     on_deadline: str = FAULT
 
 
-def begin(tx: Transition, task: Task, node: ApproveNode) -> Outcome:
-    block = retried.block(tx, task.parent)
+def begin(draft: Draft, task: Task, node: ApproveNode) -> Outcome:
+    block = retried.block(draft, task.parent)
     if block is not None and task.path in block.memo:
         return Completed(block.memo[task.path], recalled=True)
-    frame = _frame(tx, task, node)
-    tx.open(task, frame)
-    _ask(tx, task, frame)
+    frame = _frame(draft, task, node)
+    draft.open(task, frame)
+    _ask(draft, task, frame)
     if node.notify is not None:
-        tx.enter(node.notify, task, 0, task.input)
+        draft.enter(node.notify, task, 0, task.input)
     return Opened()
 
 
-def _frame(tx: Transition, task: Task, node: ApproveNode) -> ApproveFrame:
+def _frame(draft: Draft, task: Task, node: ApproveNode) -> ApproveFrame:
     """Raises `TaskFault` for a question that cannot be asked."""
     asked = {
-        key: evaluate(tx, inner, task, task.input, input=task.input) for key, inner in node.question.items()
+        key: evaluate(draft, inner, task, task.input, input=task.input)
+        for key, inner in node.question.items()
     }
     if node.escalation is not None:
-        more = evaluate(tx, node.escalation.approvers, task, task.input, input=task.input)
+        more = evaluate(draft, node.escalation.approvers, task, task.input, input=task.input)
         asked["approvers"] = [*_listed(asked.get("approvers", [])), *_listed(more)]
     question = _checked(asked, node.pointer)
     shown = {
@@ -73,14 +75,16 @@ def _frame(tx: Transition, task: Task, node: ApproveNode) -> ApproveFrame:
         "choices": question.choices,
     }
     return ApproveFrame(
-        approval=str(approval_id(UUID(tx.run), task.path)),
+        approval=str(approval_id(UUID(draft.run), task.path)),
         shown=msgspec.Raw(msgspec.json.encode(shown)),
         choices=question.choices,
         approvers=list(dict.fromkeys(question.approvers)),
         on_deadline=question.on_deadline,
-        asked=tx.now_ms,
-        due=None if node.deadline is None else tx.now_ms + span(tx, node.deadline, task),
-        escalate_at=None if node.escalation is None else tx.now_ms + span(tx, node.escalation.after, task),
+        asked=draft.now_ms,
+        due=None if node.deadline is None else draft.now_ms + span(draft, node.deadline, task),
+        escalate_at=None
+        if node.escalation is None
+        else draft.now_ms + span(draft, node.escalation.after, task),
         input=None if node.escalation is None else task.input,
     )
 
@@ -111,33 +115,33 @@ def _refused(pointer: str, detail: str) -> TaskFault:
     return runtime_fault(pointer, "Question cannot be asked", detail)
 
 
-def _ask(tx: Transition, task: Task, frame: ApproveFrame) -> None:
+def _ask(draft: Draft, task: Task, frame: ApproveFrame) -> None:
     """Open the approval and start its clocks."""
-    limits = [limit for limit in (frame.due, tx.deadline_ms(task.path)) if limit is not None]
-    approval = approval_id(UUID(tx.run), task.path)
+    limits = [limit for limit in (frame.due, draft.frames.deadline_ms(task.path)) if limit is not None]
+    approval = approval_id(UUID(draft.run), task.path)
     people = [ANYBODY, *frame.approvers]
-    tx.commands.append(
+    draft.commands.append(
         OpenApproval(
             path=task.path,
             approval=frame.approval,
             name=task.node.name,
             shown=bytes(frame.shown),
             approvers=people,
-            keys=[link_digest(link_key(tx.handle_key, approval, person)).hex() for person in people],
+            keys=[link_digest(link_key(draft.handle_key, approval, person)).hex() for person in people],
             asked_ms=frame.asked,
             expires_ms=min(limits, default=None),
         )
     )
     if frame.due is not None:
-        tx.set_timer(task.path, paths.DEADLINE, frame.due)
+        draft.set_timer(task.path, paths.DEADLINE, frame.due)
     if frame.escalate_at is not None:
-        tx.set_timer(task.path, paths.ESCALATE, frame.escalate_at)
+        draft.set_timer(task.path, paths.ESCALATE, frame.escalate_at)
 
 
-def reopen(tx: Transition, task: Task, frame: ApproveFrame) -> None:
+def reopen(draft: Draft, task: Task, frame: ApproveFrame) -> None:
     """Ask again after the run was taken up: the links that people have go on working."""
     frame.closing = None
-    _ask(tx, task, frame)
+    _ask(draft, task, frame)
 
 
 def child_completed() -> Outcome:
@@ -145,33 +149,33 @@ def child_completed() -> Outcome:
     return Opened()
 
 
-def timer_fired(tx: Transition, task: Task, node: ApproveNode, frame: ApproveFrame, kind: str) -> Outcome:
+def timer_fired(draft: Draft, task: Task, node: ApproveNode, frame: ApproveFrame, kind: str) -> Outcome:
     if kind == paths.ESCALATE:
         frame.escalate_at = None
-        tx.drop_timer(task.path, paths.ESCALATE)
+        draft.drop_timer(task.path, paths.ESCALATE)
         if node.escalation is not None:  # the run may have been taken up under a version without one
-            tx.enter(node.escalation.notify, task, 0, frame.input)
+            draft.enter(node.escalation.notify, task, 0, frame.input)
         return Opened()
     if frame.on_deadline == FAULT:
-        frame.closing = Closing(EXPIRED, tx.now_ms, by="deadline")
+        frame.closing = Closing(EXPIRED, draft.now_ms, by="deadline")
         return Faulted(timeout_fault(node.pointer, "nobody decided before the deadline").error)
-    return _decide(tx, task, frame, Closing(EXPIRED, tx.now_ms, frame.on_deadline, None, "deadline"))
+    return _decide(draft, task, frame, Closing(EXPIRED, draft.now_ms, frame.on_deadline, None, "deadline"))
 
 
-def decided(tx: Transition, task: Task, frame: ApproveFrame, event: Decided) -> Outcome:
+def decided(draft: Draft, task: Task, frame: ApproveFrame, event: Decided) -> Outcome:
     """Somebody decided; that it is one of the choices was checked where it came in."""
-    closing = Closing(DECIDED, tx.now_ms, event.decision, event.comment, event.by)
-    return _decide(tx, task, frame, closing)
+    closing = Closing(DECIDED, draft.now_ms, event.decision, event.comment, event.by)
+    return _decide(draft, task, frame, closing)
 
 
-def _decide(tx: Transition, task: Task, frame: ApproveFrame, closing: Closing) -> Outcome:
+def _decide(draft: Draft, task: Task, frame: ApproveFrame, closing: Closing) -> Outcome:
     frame.closing = closing
-    tx.cancel_below(task.path)
+    draft.cancel_below(task.path)
     output = {
         "decision": closing.decision,
         "comment": closing.comment,
         "by": closing.by,
         "at": instant(closing.at)["iso8601"],
     }
-    retried.remember(retried.block(tx, task.parent), task.path, output)
+    retried.remember(retried.block(draft, task.parent), task.path, output)
     return Completed(output)

@@ -14,13 +14,14 @@ from visapi_common.contracts.problems import ERROR_BASE, WorkflowError, standard
 from visapi_engine.compile.functions import HTTP_FUNCTION
 from visapi_engine.machine import history
 from visapi_engine.machine.commands import CallTask, DropTask, HoldTask
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.events import TaskFaulted, TaskUncertain
 from visapi_engine.machine.faults import located, plain, read_error, runtime_fault
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.nodes import retried
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.state import CallFrame
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
 from visapi_engine.model.error_types import same_type
 from visapi_engine.model.program import CallNode
@@ -37,24 +38,24 @@ class _Request(msgspec.Struct, frozen=True):
     method: Any = None
 
 
-def begin(tx: Transition, task: Task, node: CallNode) -> Outcome:
-    block = retried.block(tx, task.parent)
+def begin(draft: Draft, task: Task, node: CallNode) -> Outcome:
+    block = retried.block(draft, task.parent)
     if block is not None and task.path in block.memo:
         return Completed(block.memo[task.path], recalled=True)
-    arguments = evaluate(tx, node.arguments, task, task.input, input=task.input)
-    attempt = retried.next_attempt(tx, block, task.path)
+    arguments = evaluate(draft, node.arguments, task, task.input, input=task.input)
+    attempt = retried.next_attempt(draft, block, task.path)
     frame = CallFrame(attempt=attempt, arguments=msgspec.Raw(msgspec.json.encode(arguments)))
-    tx.open(task, frame)
-    _issue(tx, task, node, frame)
+    draft.open(task, frame)
+    _issue(draft, task, node, frame)
     return Opened()
 
 
 def _issue(
-    tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, on_uncertain: str | None = None
+    draft: Draft, task: Task, node: CallNode, frame: CallFrame, *, on_uncertain: str | None = None
 ) -> None:
-    block = retried.block(tx, task.parent)
+    block = retried.block(draft, task.parent)
     retried.attempted(block, task.path, frame.attempt)
-    tx.commands.append(
+    draft.commands.append(
         CallTask(
             path=task.path,
             attempt=frame.attempt,
@@ -64,27 +65,27 @@ def _issue(
             arguments=bytes(frame.arguments),
             on_uncertain=on_uncertain or node.on_uncertain,
             function_version=node.function_version,
-            deadline_ms=tx.deadline_ms(task.path),
+            deadline_ms=draft.frames.deadline_ms(task.path),
             repetition=retried.repetition(block, task.path),
-            own_deadline_ms=tx.own_deadline_ms(task.path),
+            own_deadline_ms=draft.frames.own_deadline_ms(task.path),
         )
     )
 
 
 def completed(
-    tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, output: bytes, read: bool = False
+    draft: Draft, task: Task, node: CallNode, frame: CallFrame, *, output: bytes, read: bool = False
 ) -> Outcome:
     """The worker's output. One that cannot be read is a runtime error of the task.
 
     `read`: the worker says that nothing was changed.
     """
-    tx.commands.append(DropTask(task.path))
+    draft.commands.append(DropTask(task.path))
     try:
         value = read_json(output)
     except UnreadableValue as unreadable:
         detail = f"the worker's output is no JSON: {unreadable}"
         return Faulted(runtime_fault(task.node.pointer, "Unreadable output", detail).error)
-    block = retried.block(tx, task.parent)
+    block = retried.block(draft, task.parent)
     if block is None:
         return Completed(value)
     if node.on_retry == "repeat" or (node.on_retry is None and (read or _reads(node, frame))):
@@ -102,52 +103,52 @@ def _reads(node: CallNode, frame: CallFrame) -> bool:
     return isinstance(method, str) and method.lower() in SAFE_METHODS
 
 
-def left_to_timer(tx: Transition, event: TaskFaulted | TaskUncertain) -> bool:
+def left_to_timer(draft: Draft, event: TaskFaulted | TaskUncertain) -> bool:
     """Whether a worker says that its time is over, just when the timer is about to say so.
 
     The timer is the judge: it raises the error at its time, as that of the task whose timeout it is. Nothing
     is repeated in the last moment either.
     """
-    deadline = tx.deadline_ms(event.path)
+    deadline = draft.frames.deadline_ms(event.path)
     if deadline is None or event.now_ms < deadline - CLOSE_MS:
         return False
     if isinstance(event, TaskUncertain):
-        node = tx.node_at(event.path)
+        node = draft.frames.node_at(event.path)
         return isinstance(node, CallNode) and node.on_uncertain == "retry"
     return event.now_ms >= deadline or same_type(read_error(event.error, "").type, _TIMEOUT)
 
 
-def faulted(tx: Transition, task: Task, error: bytes) -> Outcome:
-    tx.commands.append(DropTask(task.path))
+def faulted(draft: Draft, task: Task, error: bytes) -> Outcome:
+    draft.commands.append(DropTask(task.path))
     return Faulted(read_error(error, task.node.pointer))
 
 
-def uncertain(tx: Transition, task: Task, node: CallNode, frame: CallFrame, error: bytes | None) -> Outcome:
+def uncertain(draft: Draft, task: Task, node: CallNode, frame: CallFrame, error: bytes | None) -> Outcome:
     """Held until somebody decides, unless the definition says to repeat it (`onUncertain`)."""
     reason = None if error is None else read_error(error, node.pointer)
     if node.on_uncertain == "retry":
-        return _again(tx, task, node, frame)
+        return _again(draft, task, node, frame)
     frame.held = True
     data = {} if reason is None else {"error": plain(reason)}
-    tx.note(history.TASK_SUSPENDED, node, {"reason": "uncertain", **data})
+    draft.note(history.TASK_SUSPENDED, node, {"reason": "uncertain", **data})
     detail = None if reason is None else reason.detail or reason.title
-    tx.commands.append(HoldTask(task.path, frame.attempt, node.function, detail))
+    draft.commands.append(HoldTask(task.path, frame.attempt, node.function, detail))
     return Opened()
 
 
 def resolved(
-    tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, decision: Decision, output: bytes | None
+    draft: Draft, task: Task, node: CallNode, frame: CallFrame, *, decision: Decision, output: bytes | None
 ) -> Outcome:
     """Somebody's decision about a held task."""
     frame.held = False
-    tx.note(history.TASK_RESUMED, node, {"decision": decision.value})
+    draft.note(history.TASK_RESUMED, node, {"decision": decision.value})
     match decision:
         case Decision.HAPPENED:
-            return completed(tx, task, node, frame, output=output or b"null")
+            return completed(draft, task, node, frame, output=output or b"null")
         case Decision.RETRY:
-            return _again(tx, task, node, frame)
+            return _again(draft, task, node, frame)
         case Decision.FAULT:
-            tx.commands.append(DropTask(task.path))
+            draft.commands.append(DropTask(task.path))
             return Faulted(located(_UNCERTAIN, node.pointer))
 
 
@@ -159,16 +160,16 @@ _UNCERTAIN: WorkflowError = standard_error(
 )
 
 
-def _again(tx: Transition, task: Task, node: CallNode, frame: CallFrame) -> Outcome:
+def _again(draft: Draft, task: Task, node: CallNode, frame: CallFrame) -> Outcome:
     """Repeat what may have happened already; the message says that this was decided."""
-    reopen(tx, task, node, frame, on_uncertain="retry")
+    reopen(draft, task, node, frame, on_uncertain="retry")
     return Opened()
 
 
 def reopen(
-    tx: Transition, task: Task, node: CallNode, frame: CallFrame, *, on_uncertain: str | None = None
+    draft: Draft, task: Task, node: CallNode, frame: CallFrame, *, on_uncertain: str | None = None
 ) -> None:
     """Ask again, with the same arguments under the same effect key, as the next attempt."""
     frame.attempt += 1
-    tx.note(history.TASK_RETRIED, node, {"attempt": frame.attempt})
-    _issue(tx, task, node, frame, on_uncertain=on_uncertain)
+    draft.note(history.TASK_RETRIED, node, {"attempt": frame.attempt})
+    _issue(draft, task, node, frame, on_uncertain=on_uncertain)

@@ -11,10 +11,11 @@ import msgspec
 
 from visapi_common.core.cloudevents import check_event
 from visapi_engine.machine.commands import Emit
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import evaluate, instant
 from visapi_engine.machine.faults import expression_fault
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.outcomes import Completed, Outcome
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.model.program import EmitNode
 
 EVENT_BYTES_MAX = 1_000_000
@@ -23,20 +24,20 @@ EVENT_BYTES_MAX = 1_000_000
 _TEXTS = ("id", "source", "type", "time", "subject", "datacontenttype", "dataschema")
 
 
-def begin(tx: Transition, task: Task, node: EmitNode) -> Outcome:
-    stated = evaluate(tx, node.event, task, task.input, input=task.input)
+def begin(draft: Draft, task: Task, node: EmitNode) -> Outcome:
+    stated = evaluate(draft, node.event, task, task.input, input=task.input)
     assert isinstance(stated, dict), "the compiler takes an object only"
-    event = _complete(tx, task, cast("dict[str, Any]", stated))
-    sent = event if tx.kinship is None else tx.kinship.emit(node.pointer, event)
+    event = _complete(draft, task, cast("dict[str, Any]", stated))
+    sent = event if draft.kinship is None else draft.kinship.emit(node.pointer, event)
     body = msgspec.json.encode(sent)
     if len(body) > EVENT_BYTES_MAX:
         detail = f"the event has {len(body)} bytes of JSON, at most {EVENT_BYTES_MAX} can be published"
         raise expression_fault(task.node.pointer, detail)
-    tx.commands.append(Emit(task.path, body, source=event["source"], id=event["id"], kind=event["type"]))
+    draft.commands.append(Emit(task.path, body, source=event["source"], id=event["id"], kind=event["type"]))
     return Completed(event)
 
 
-def _complete(tx: Transition, task: Task, stated: dict[str, Any]) -> dict[str, Any]:
+def _complete(draft: Draft, task: Task, stated: dict[str, Any]) -> dict[str, Any]:
     """The event with the attributes that nobody stated. Raises `TaskFault` for one that is no text."""
     given = {name: value for name, value in stated.items() if value is not None or name == "data"}
     for name in _TEXTS:
@@ -47,12 +48,12 @@ def _complete(tx: Transition, task: Task, stated: dict[str, Any]) -> dict[str, A
             raise expression_fault(task.node.pointer, detail)
     if "type" not in given:
         raise expression_fault(task.node.pointer, "the event's `type` is null; an event needs a type")
-    program = tx.plan.program
+    program = draft.plan.program
     defaults: dict[str, Any] = {
         "specversion": "1.0",
-        "id": hashlib.sha256(f"{tx.run}\0{task.path}".encode()).hexdigest()[:32],
+        "id": hashlib.sha256(f"{draft.run}\0{task.path}".encode()).hexdigest()[:32],
         "source": f"/workflows/{program.namespace}/{program.name}",
-        "time": instant(tx.now_ms)["iso8601"],
+        "time": instant(draft.now_ms)["iso8601"],
     }
     if "data" in given:
         defaults["datacontenttype"] = "application/json"

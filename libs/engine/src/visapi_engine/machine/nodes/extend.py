@@ -6,67 +6,66 @@ dropped. A task before that says `then: exit` takes the task's place: its output
 
 from typing import Any
 
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import extended_descriptor, holds
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.nodes import sequence
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.state import ExtendFrame
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.model.program import ExtendNode, Flow
 
 BEFORE, TASK, AFTER = "before", "task", "after"
 
 
-def begin(tx: Transition, task: Task, node: ExtendNode) -> Outcome:
+def begin(draft: Draft, task: Task, node: ExtendNode) -> Outcome:
     frame = ExtendFrame(input=task.raw)
-    tx.open(task, frame)
+    draft.open(task, frame)
     if node.when is not None:
-        about = extended_descriptor(tx, task.path, node, frame)
-        if not holds(tx, node.when, task, task.raw, task=about):
+        about = extended_descriptor(draft, task.path, node, frame)
+        if not holds(draft, node.when, task, task.raw, task=about):
             frame.stage = AFTER
-            return _enter_task(tx, task, node)
-    return _after_stage(tx, task, node, frame, sequence.first(tx, task, node.before, task.raw))
+            return _enter_task(draft, task, node)
+    return _after_stage(draft, task, node, frame, sequence.first(draft, task, node.before, task.raw))
 
 
 def child_completed(
-    tx: Transition, task: Task, node: ExtendNode, frame: ExtendFrame, *, child: str, done: Completed
+    draft: Draft, task: Task, node: ExtendNode, frame: ExtendFrame, *, child: str, done: Completed
 ) -> Outcome:
     if child == node.target:
-        return _task_completed(tx, task, node, frame, done)
+        return _task_completed(draft, task, node, frame, done)
     flow = done.flow or Flow()
     if flow.goto is None and (flow.directive == "end" or (flow.directive, frame.stage) == ("exit", BEFORE)):
         return Completed(done.output, flow if flow.directive == "end" else None)
     children = node.before if frame.stage == BEFORE else node.after
     return _after_stage(
-        tx, task, node, frame, sequence.after(tx, task, frame, children, child=child, done=done)
+        draft, task, node, frame, sequence.after(draft, task, frame, children, child=child, done=done)
     )
 
 
 def _task_completed(
-    tx: Transition, task: Task, node: ExtendNode, frame: ExtendFrame, done: Completed
+    draft: Draft, task: Task, node: ExtendNode, frame: ExtendFrame, done: Completed
 ) -> Outcome:
     if frame.stage == AFTER:
         return Completed(done.output, done.flow)
     frame.stage, frame.output, frame.flow, frame.round = AFTER, done.output, done.flow, 0
-    return _after_stage(tx, task, node, frame, sequence.first(tx, task, node.after, done.output))
+    return _after_stage(draft, task, node, frame, sequence.first(draft, task, node.after, done.output))
 
 
-def _after_stage(
-    tx: Transition, task: Task, node: ExtendNode, frame: ExtendFrame, outcome: Outcome
-) -> Outcome:
+def _after_stage(draft: Draft, task: Task, node: ExtendNode, frame: ExtendFrame, outcome: Outcome) -> Outcome:
     """Go on when the tasks before, or after, are done."""
     if not isinstance(outcome, Completed):
         return outcome
     if frame.stage == BEFORE:
         frame.stage = TASK
-        return _enter_task(tx, task, node)
+        return _enter_task(draft, task, node)
     return Completed(frame.output, frame.flow)
 
 
-def _enter_task(tx: Transition, task: Task, node: ExtendNode) -> Outcome:
+def _enter_task(draft: Draft, task: Task, node: ExtendNode) -> Outcome:
     """The task is given what it would be given without the extension."""
-    tx.enter(node.target, task, 0, _raw(tx, task))
+    draft.enter(node.target, task, 0, _raw(draft, task))
     return Opened()
 
 
-def _raw(tx: Transition, task: Task) -> Any:
-    return tx.frames[task.path].input
+def _raw(draft: Draft, task: Task) -> Any:
+    return draft.frames[task.path].input

@@ -5,28 +5,29 @@ to end. A branch whose error nothing caught faults the fork at once, competing o
 uncaught error does; the other branches are then cancelled.
 """
 
+from visapi_engine.machine.draft import Draft
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.state import ForkFrame
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.model.program import ForkNode
 
 
-def begin(tx: Transition, task: Task, node: ForkNode) -> Outcome:
+def begin(draft: Draft, task: Task, node: ForkNode) -> Outcome:
     if not node.branches:
         return Completed(task.input if node.compete else [])
-    tx.open(task, ForkFrame(input=task.input if node.compete else None))
+    draft.open(task, ForkFrame(input=task.input if node.compete else None))
     for branch in reversed(node.branches):
-        tx.enter(branch, task, 0, task.input)
+        draft.enter(branch, task, 0, task.input)
     return Opened()
 
 
 def child_completed(
-    tx: Transition, task: Task, node: ForkNode, frame: ForkFrame, *, child: str, done: Completed
+    draft: Draft, task: Task, node: ForkNode, frame: ForkFrame, *, child: str, done: Completed
 ) -> Outcome:
     """A branch that its `if` skipped did nothing, so it does not win a race."""
     if node.compete and not done.skipped:
-        tx.cancel_below(task.path)
-        return Completed(done.output, facts={"branch": tx.extended(tx.plan.nodes[child]).name})
+        draft.cancel_below(task.path)
+        return Completed(done.output, facts={"branch": draft.frames.extended(draft.plan.nodes[child]).name})
     frame.outputs = {**frame.outputs, child: done.output}
     if len(frame.outputs) < len(node.branches):
         return Opened()

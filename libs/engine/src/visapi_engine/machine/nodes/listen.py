@@ -12,29 +12,30 @@ from typing import Any
 from visapi_engine.machine import history
 from visapi_engine.machine.commands import Subscribe
 from visapi_engine.machine.consumption import constraints, expectations, matches, read_as
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import checked, evaluate, holds
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.nodes import sequence
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.state import ListenFrame
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.model.program import Consumption, Iterator, ListenNode
 
 
-def begin(tx: Transition, task: Task, node: ListenNode) -> Outcome:
+def begin(draft: Draft, task: Task, node: ListenNode) -> Outcome:
     until = node.to.until_events
     frame = ListenFrame(
         input=task.input,
-        expected=expectations(tx, task, node.to.filters),
-        until_expected=expectations(tx, task, until.filters) if until is not None else [],
+        expected=expectations(draft, task, node.to.filters),
+        until_expected=expectations(draft, task, until.filters) if until is not None else [],
     )
-    tx.open(task, frame)
-    subscribe(tx, task, node, frame)
+    draft.open(task, frame)
+    subscribe(draft, task, node, frame)
     if _correlates(node.to):
-        tx.note(history.WORKFLOW_CORRELATION_STARTED)
+        draft.note(history.WORKFLOW_CORRELATION_STARTED)
     return Opened()
 
 
-def subscribe(tx: Transition, task: Task, node: ListenNode, frame: ListenFrame) -> None:
+def subscribe(draft: Draft, task: Task, node: ListenNode, frame: ListenFrame) -> None:
     """Ask for the events that the listener may want."""
     until = node.to.until_events
     wanted = constraints(node.to.filters, frame.expected, {})
@@ -44,77 +45,77 @@ def subscribe(tx: Transition, task: Task, node: ListenNode, frame: ListenFrame) 
         wanted += constraints(until.filters, frame.until_expected, {})
         if until.mode == "any" and not until.filters:
             wanted.append({})
-    tx.commands.append(Subscribe(task.path, wanted))
+    draft.commands.append(Subscribe(task.path, wanted))
 
 
 def offered(
-    tx: Transition, task: Task, node: ListenNode, frame: ListenFrame, event: dict[str, Any]
+    draft: Draft, task: Task, node: ListenNode, frame: ListenFrame, event: dict[str, Any]
 ) -> Outcome | None:
     """What comes of an event; None when it is not for this listener."""
     if frame.closing:
         return None
     until = node.to.until_events
-    if until is not None and _counts_towards(tx, task, until, frame, event):
+    if until is not None and _counts_towards(draft, task, until, frame, event):
         frame.closing = until.mode != "all" or len(frame.until_matched) == len(until.filters)
-        return _finish(tx, node, frame) if frame.closing and not frame.busy else Opened()
-    if not _consumes(tx, task, node.to, frame, event):
+        return _finish(draft, node, frame) if frame.closing and not frame.busy else Opened()
+    if not _consumes(draft, task, node.to, frame, event):
         return None
     value = read_as(event, node.read)
     if node.foreach is None:
         frame.consumed = [*frame.consumed, value]
-        return _finish(tx, node, frame) if _satisfied(tx, task, node.to, frame) else Opened()
+        return _finish(draft, node, frame) if _satisfied(draft, task, node.to, frame) else Opened()
     frame.queue = [*frame.queue, value]
     if node.to.until is None and node.to.until_events is None:
         frame.closing = node.to.mode != "all" or len(frame.matched) == len(node.to.filters)
-    return Opened() if frame.busy else _next(tx, task, node, frame)
+    return Opened() if frame.busy else _next(draft, task, node, frame)
 
 
 def child_completed(
-    tx: Transition, task: Task, node: ListenNode, frame: ListenFrame, *, child: str, done: Completed
+    draft: Draft, task: Task, node: ListenNode, frame: ListenFrame, *, child: str, done: Completed
 ) -> Outcome:
     """A task of `foreach` completed."""
     assert node.foreach is not None
-    outcome = sequence.after(tx, task, frame, node.foreach.children, child=child, done=done)
+    outcome = sequence.after(draft, task, frame, node.foreach.children, child=child, done=done)
     if not isinstance(outcome, Completed):
         return outcome
-    return _worked(tx, task, node, frame, outcome.output)
+    return _worked(draft, task, node, frame, outcome.output)
 
 
-def _next(tx: Transition, task: Task, node: ListenNode, frame: ListenFrame) -> Outcome:
+def _next(draft: Draft, task: Task, node: ListenNode, frame: ListenFrame) -> Outcome:
     """Work on the event whose turn it is; finish when there is none and none is to come."""
     assert node.foreach is not None
     if not frame.queue:
-        return _finish(tx, node, frame) if frame.closing else Opened()
+        return _finish(draft, node, frame) if frame.closing else Opened()
     frame.current, frame.queue = frame.queue[0], frame.queue[1:]
     frame.busy = True
-    outcome = sequence.first(tx, task, node.foreach.children, frame.current, frame.round)
-    return _worked(tx, task, node, frame, outcome.output) if isinstance(outcome, Completed) else outcome
+    outcome = sequence.first(draft, task, node.foreach.children, frame.current, frame.round)
+    return _worked(draft, task, node, frame, outcome.output) if isinstance(outcome, Completed) else outcome
 
 
-def _worked(tx: Transition, task: Task, node: ListenNode, frame: ListenFrame, raw: Any) -> Outcome:
+def _worked(draft: Draft, task: Task, node: ListenNode, frame: ListenFrame, raw: Any) -> Outcome:
     assert node.foreach is not None
-    value = _item_output(tx, task, node.foreach, frame, raw)
+    value = _item_output(draft, task, node.foreach, frame, raw)
     frame.consumed = [*frame.consumed, value]
     frame.busy, frame.current = False, None
     frame.round += 1
-    if node.to.until is not None and _satisfied(tx, task, node.to, frame):
-        return _finish(tx, node, frame)
-    return _next(tx, task, node, frame)
+    if node.to.until is not None and _satisfied(draft, task, node.to, frame):
+        return _finish(draft, node, frame)
+    return _next(draft, task, node, frame)
 
 
-def _item_output(tx: Transition, task: Task, each: Iterator, frame: ListenFrame, raw: Any) -> Any:
+def _item_output(draft: Draft, task: Task, each: Iterator, frame: ListenFrame, raw: Any) -> Any:
     """`foreach.output` and `foreach.export`. Raises `TaskFault`."""
     bound = bindings(each, frame)
     value = raw
     if each.output_as is not None:
-        value = evaluate(tx, each.output_as, task, raw, **{"input": frame.input, **bound})
-    checked(tx, each.output_schema, task, value)
+        value = evaluate(draft, each.output_as, task, raw, **{"input": frame.input, **bound})
+    checked(draft, each.output_schema, task, value)
     if each.export_as is not None:
         exported = evaluate(
-            tx, each.export_as, task, value, **{"input": frame.input, "output": value, **bound}
+            draft, each.export_as, task, value, **{"input": frame.input, "output": value, **bound}
         )
-        checked(tx, each.export_schema, task, exported)
-        tx.context = exported
+        checked(draft, each.export_schema, task, exported)
+        draft.context = exported
     return value
 
 
@@ -123,14 +124,14 @@ def bindings(each: Iterator, frame: ListenFrame) -> dict[str, Any]:
     return {each.item: frame.current, each.at: len(frame.consumed)}
 
 
-def _consumes(tx: Transition, task: Task, to: Consumption, frame: ListenFrame, event: dict[str, Any]) -> bool:
+def _consumes(draft: Draft, task: Task, to: Consumption, frame: ListenFrame, event: dict[str, Any]) -> bool:
     """Whether the strategy takes the event; of an `all`, the first filter that has none yet."""
     if not to.filters:
         return True
     for index, wanted in enumerate(to.filters):
         if to.mode == "all" and index in frame.matched:
             continue
-        found = matches(tx, task, wanted, frame.expected[index], event, known=frame.correlations)
+        found = matches(draft, task, wanted, frame.expected[index], event, known=frame.correlations)
         if found is not None:
             frame.correlations = found
             frame.matched = [*frame.matched, index] if to.mode == "all" else frame.matched
@@ -139,7 +140,7 @@ def _consumes(tx: Transition, task: Task, to: Consumption, frame: ListenFrame, e
 
 
 def _counts_towards(
-    tx: Transition, task: Task, until: Consumption, frame: ListenFrame, event: dict[str, Any]
+    draft: Draft, task: Task, until: Consumption, frame: ListenFrame, event: dict[str, Any]
 ) -> bool:
     """Whether the strategy that ends the listener takes the event."""
     if not until.filters:
@@ -147,24 +148,24 @@ def _counts_towards(
     for index, wanted in enumerate(until.filters):
         if index in frame.until_matched:
             continue
-        found = matches(tx, task, wanted, frame.until_expected[index], event, known=frame.correlations)
+        found = matches(draft, task, wanted, frame.until_expected[index], event, known=frame.correlations)
         if found is not None:
             frame.until_matched = [*frame.until_matched, index]
             return True
     return False
 
 
-def _satisfied(tx: Transition, task: Task, to: Consumption, frame: ListenFrame) -> bool:
+def _satisfied(draft: Draft, task: Task, to: Consumption, frame: ListenFrame) -> bool:
     if to.until is not None:
-        return holds(tx, to.until, task, frame.consumed, input=frame.input)
+        return holds(draft, to.until, task, frame.consumed, input=frame.input)
     if to.until_events is not None:
         return False
     return to.mode != "all" or len(frame.matched) == len(to.filters)
 
 
-def _finish(tx: Transition, node: ListenNode, frame: ListenFrame) -> Outcome:
+def _finish(draft: Draft, node: ListenNode, frame: ListenFrame) -> Outcome:
     if _correlates(node.to):
-        tx.note(history.WORKFLOW_CORRELATION_COMPLETED, data={"correlationKeys": frame.correlations})
+        draft.note(history.WORKFLOW_CORRELATION_COMPLETED, data={"correlationKeys": frame.correlations})
     return Completed(frame.consumed)
 
 

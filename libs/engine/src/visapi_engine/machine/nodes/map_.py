@@ -12,12 +12,13 @@ from typing import Any, cast
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.faults import TaskFault, expression_fault
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.paths import vector_of
 from visapi_engine.machine.state import ItemFailure, MapFrame
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.model.parts import CONCURRENCY_MAX, PART
 from visapi_engine.model.program import MapNode
 
@@ -41,31 +42,31 @@ class _Done(msgspec.Struct):
     failed: list[ItemFailure]
 
 
-def begin(tx: Transition, task: Task, node: MapNode) -> Outcome:
-    found = evaluate(tx, node.items, task, task.input, input=task.input)
+def begin(draft: Draft, task: Task, node: MapNode) -> Outcome:
+    found = evaluate(draft, node.items, task, task.input, input=task.input)
     if not isinstance(found, list):
         detail = f"`items` must give a list, it gave {msgspec.json.encode(found).decode()[:100]}"
         raise expression_fault(node.pointer, detail)
     items = cast("list[Any]", found)
-    concurrency = _whole(tx, task, node, "concurrency", least=1, most=CONCURRENCY_MAX)
+    concurrency = _whole(draft, task, node, "concurrency", least=1, most=CONCURRENCY_MAX)
     in_parts = node.part is not None and len(items) > PART
     size = PART if in_parts else max(1, len(items))
     frame = MapFrame(
         count=len(items),
-        first=_whole(tx, task, node, "first", least=0),
-        tolerated=_tolerated(tx, task, node, len(items)),
+        first=_whole(draft, task, node, "first", least=0),
+        tolerated=_tolerated(draft, task, node, len(items)),
         width=max(1, concurrency // _PER_PART) if in_parts else concurrency,
         within=min(concurrency, _PER_PART) if in_parts else 0,
         waiting=[
             msgspec.Raw(msgspec.json.encode(items[at : at + size])) for at in range(0, len(items), size)
         ],
     )
-    tx.open(task, frame)
-    return _go_on(tx, task, node, frame)
+    draft.open(task, frame)
+    return _go_on(draft, task, node, frame)
 
 
 def child_completed(
-    tx: Transition, task: Task, node: MapNode, frame: MapFrame, *, child: Task, done: Completed
+    draft: Draft, task: Task, node: MapNode, frame: MapFrame, *, child: Task, done: Completed
 ) -> Outcome:
     result = msgspec.json.encode(done.output)
     if frame.within:
@@ -73,33 +74,35 @@ def child_completed(
         result = msgspec.json.encode(part.results)
         frame.failed = [*frame.failed, *part.failed]
     frame.open -= 1
-    frame.done = {**frame.done, _number(tx, child): msgspec.Raw(result)}
+    frame.done = {**frame.done, _number(draft, child): msgspec.Raw(result)}
     if len(frame.failed) > frame.tolerated:
         return Faulted(_too_many(frame.failed[-1]))
-    return _go_on(tx, task, node, frame)
+    return _go_on(draft, task, node, frame)
 
 
 def child_faulted(
-    tx: Transition, task: Task, node: MapNode, frame: MapFrame, *, child: Task, error: WorkflowError
+    draft: Draft, task: Task, node: MapNode, frame: MapFrame, *, child: Task, error: WorkflowError
 ) -> Outcome:
     """Of a part, the error is that of its item."""
     if frame.within:
         return Faulted(error)
-    number = _number(tx, child)
+    number = _number(draft, child)
     failure = ItemFailure(frame.first + number, error)
     frame.open -= 1
     frame.failed = [*frame.failed, failure]
     frame.done = {**frame.done, number: msgspec.Raw(b"null")}
     return (
-        Faulted(_too_many(failure)) if len(frame.failed) > frame.tolerated else _go_on(tx, task, node, frame)
+        Faulted(_too_many(failure))
+        if len(frame.failed) > frame.tolerated
+        else _go_on(draft, task, node, frame)
     )
 
 
-def _go_on(tx: Transition, task: Task, node: MapNode, frame: MapFrame) -> Outcome:
+def _go_on(draft: Draft, task: Task, node: MapNode, frame: MapFrame) -> Outcome:
     """Begin as many as may be under way; the end when nothing is left."""
     begun = _parts(task, node, frame) if frame.within else _items(node, frame)
     for pointer, number, raw in reversed(begun):
-        tx.enter(pointer, task, number, raw)
+        draft.enter(pointer, task, number, raw)
     frame.open += len(begun)
     frame.next += len(begun)
     return Opened() if frame.open else _result(frame)
@@ -143,14 +146,14 @@ def _too_many(failure: ItemFailure) -> WorkflowError:
     return msgspec.structs.replace(error, detail=f"item {failure.index}: {error.detail or error.title or ''}")
 
 
-def _number(tx: Transition, child: Task) -> int:
+def _number(draft: Draft, child: Task) -> int:
     """Which of the children: the innermost number of its path."""
     vector = vector_of(child.path, child.node.pointer)
-    return vector[-1] if len(vector) == tx.plan.widths[child.node.pointer] else 0
+    return vector[-1] if len(vector) == draft.plan.widths[child.node.pointer] else 0
 
 
-def _tolerated(tx: Transition, task: Task, node: MapNode, count: int) -> int:
-    found = evaluate(tx, node.tolerate, task, task.input, input=task.input)
+def _tolerated(draft: Draft, task: Task, node: MapNode, count: int) -> int:
+    found = evaluate(draft, node.tolerate, task, task.input, input=task.input)
     if isinstance(found, dict):
         share = cast("dict[str, Any]", found).get("percent")
         if isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 100:
@@ -162,10 +165,8 @@ def _tolerated(tx: Transition, task: Task, node: MapNode, count: int) -> int:
     raise expression_fault(node.pointer, detail)
 
 
-def _whole(
-    tx: Transition, task: Task, node: MapNode, name: str, *, least: int, most: int | None = None
-) -> int:
-    found = evaluate(tx, getattr(node, name), task, task.input, input=task.input)
+def _whole(draft: Draft, task: Task, node: MapNode, name: str, *, least: int, most: int | None = None) -> int:
+    found = evaluate(draft, getattr(node, name), task, task.input, input=task.input)
     if isinstance(found, int) and not isinstance(found, bool) and least <= found <= (most or found):
         return found
     raise _no_number(node, name, found, least, most)

@@ -3,16 +3,17 @@
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.faults import located, runtime_fault
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.outcomes import Faulted, Outcome
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.model.program import RaiseNode
 
 
-def begin(tx: Transition, task: Task, node: RaiseNode) -> Outcome:
+def begin(draft: Draft, task: Task, node: RaiseNode) -> Outcome:
     """The author's `instance` stands; otherwise it is this task's pointer."""
-    described = evaluate(tx, node.error, task, task.input, input=task.input)
+    described = evaluate(draft, node.error, task, task.input, input=task.input)
     try:
         error = msgspec.convert(described, WorkflowError)
     except msgspec.ValidationError as wrong:

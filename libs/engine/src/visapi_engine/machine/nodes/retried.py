@@ -7,26 +7,26 @@ effect key of its own, so that nobody who remembers keys answers with the old on
 
 from typing import Any
 
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.state import TryFrame
-from visapi_engine.machine.transition import Transition
 from visapi_engine.model.program import TryNode
 
 
-def block(tx: Transition, path: str) -> TryFrame | None:
+def block(draft: Draft, path: str) -> TryFrame | None:
     """The outermost open `try` around a path whose block may run again."""
     found = None
-    for at, frame in tx.enclosing(path):
+    for at, frame in draft.frames.enclosing(path):
         if isinstance(frame, TryFrame):
-            node = tx.node_at(at)
+            node = draft.frames.node_at(at)
             assert isinstance(node, TryNode)
             found = frame if node.retry is not None else found
     return found
 
 
-def next_attempt(tx: Transition, within: TryFrame | None, path: str) -> int:
+def next_attempt(draft: Draft, within: TryFrame | None, path: str) -> int:
     """The number of the next attempt at an effect."""
     made = 0 if within is None else within.attempts.get(path, 0)
-    return max(made, tx.attempts.get(path, 0)) + 1
+    return max(made, draft.attempts.get(path, 0)) + 1
 
 
 def attempted(within: TryFrame | None, path: str, attempt: int) -> None:

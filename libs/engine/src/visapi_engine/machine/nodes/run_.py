@@ -17,33 +17,34 @@ from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.ids import time_ms_of, uuid7_from
 from visapi_engine.machine import failures
 from visapi_engine.machine.commands import DropRun, RetryRun, StartRun
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import evaluate
 from visapi_engine.machine.events import ChildEnded
 from visapi_engine.machine.faults import read_error, runtime_fault
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.lineage import Descent, descent_of
 from visapi_engine.machine.nodes import retried
 from visapi_engine.machine.outcomes import Completed, Faulted, Opened, Outcome
 from visapi_engine.machine.state import ChildFrame
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.machine.values import UnreadableValue, read_json
 from visapi_engine.model.program import RunNode
 
 
-def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
-    block = retried.block(tx, task.parent)
+def begin(draft: Draft, task: Task, node: RunNode) -> Outcome:
+    block = retried.block(draft, task.parent)
     if block is not None and task.path in block.memo:
         return Completed(block.memo[task.path], recalled=True)
     value = task.input
     if node.input is not None:
-        value = evaluate(tx, node.input, task, task.input, input=task.input)
-    descent = _descent(tx, node, value)
-    if tx.kinship is not None and not tx.kinship.follows(descent):
+        value = evaluate(draft, node.input, task, task.input, input=task.input)
+    descent = _descent(draft, node, value)
+    if draft.kinship is not None and not draft.kinship.follows(descent):
         # The event of a listener came too far: it starts nothing, the listener goes on.
         return Completed(task.input)
     counted = node.awaited or node.on_retry == "repeat"
-    attempt = retried.next_attempt(tx, block, task.path) if counted else 1
-    child = child_id(tx.run, task.path, attempt)
-    tx.commands.append(
+    attempt = retried.next_attempt(draft, block, task.path) if counted else 1
+    child = child_id(draft.run, task.path, attempt)
+    draft.commands.append(
         StartRun(
             path=task.path,
             child=child,
@@ -55,7 +56,7 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
             program=node.program,
             root=descent.root,
             depth=descent.depth,
-            heard=tx.plan.program.quiet,
+            heard=draft.plan.program.quiet,
         )
     )
     if counted:
@@ -63,27 +64,27 @@ def begin(tx: Transition, task: Task, node: RunNode) -> Outcome:
     if not node.awaited:
         return Completed(task.input)
     frame = ChildFrame(child=child)
-    tx.open(task, frame)
+    draft.open(task, frame)
     # Where no such workflow is deployed yet, a retry begins the task anew.
     frame.raw = task.raw
     return Opened()
 
 
-def _descent(tx: Transition, node: RunNode, value: Any) -> Descent:
+def _descent(draft: Draft, node: RunNode, value: Any) -> Descent:
     """The child's place in its family. Raises `TaskFault` where the family may not grow."""
-    if tx.plan.program.quiet:
+    if draft.plan.program.quiet:
         return descent_of(value)
-    if tx.kinship is None:
+    if draft.kinship is None:
         return Descent(None, 0)
-    tx.kinship.start(node.pointer)
-    return Descent(tx.kinship.root, tx.kinship.next_depth)
+    draft.kinship.start(node.pointer)
+    return Descent(draft.kinship.root, draft.kinship.next_depth)
 
 
-def ended(tx: Transition, task: Task, node: RunNode, frame: ChildFrame, event: ChildEnded) -> Outcome:
+def ended(draft: Draft, task: Task, node: RunNode, frame: ChildFrame, event: ChildEnded) -> Outcome:
     """The child has ended."""
-    tx.commands.append(DropRun(task.path, frame.child))
+    draft.commands.append(DropRun(task.path, frame.child))
     if event.unknown:
-        failures.remember(tx, task, failures.ENTER)
+        failures.remember(draft, task, failures.ENTER)
     if event.status is RunStatus.FAULTED:
         return Faulted(read_error(event.error or b"null", node.pointer))
     if event.status is RunStatus.CANCELLED:
@@ -97,14 +98,14 @@ def ended(tx: Transition, task: Task, node: RunNode, frame: ChildFrame, event: C
     if node.silent:
         output = None
     if node.on_retry != "repeat":
-        retried.remember(retried.block(tx, task.parent), task.path, output)
+        retried.remember(retried.block(draft, task.parent), task.path, output)
     return Completed(output)
 
 
-def reopen(tx: Transition, task: Task, frame: ChildFrame, reason: str | None) -> None:
+def reopen(draft: Draft, task: Task, frame: ChildFrame, reason: str | None) -> None:
     """The run is retried: the child goes on from where it stopped, its effects keep their keys."""
     frame.taken_up += 1
-    tx.commands.append(RetryRun(task.path, frame.child, frame.taken_up, reason))
+    draft.commands.append(RetryRun(task.path, frame.child, frame.taken_up, reason))
 
 
 def child_id(run: str, path: str, attempt: int) -> str:

@@ -1,20 +1,21 @@
 """`wait`: a durable timer; the output is the input (dsl-reference, Wait)."""
 
+from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import span
+from visapi_engine.machine.frames import Task
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.paths import WAIT
 from visapi_engine.machine.state import WaitFrame
-from visapi_engine.machine.transition import Task, Transition
 from visapi_engine.model.program import WaitNode
 
 
-def begin(tx: Transition, task: Task, node: WaitNode) -> Outcome:
-    ms = span(tx, node.duration, task)
+def begin(draft: Draft, task: Task, node: WaitNode) -> Outcome:
+    ms = span(draft, node.duration, task)
     if ms == 0:
         return Completed(task.input)
-    due = tx.now_ms + ms
-    tx.open(task, WaitFrame(due=due, input=task.input))
-    tx.set_timer(task.path, WAIT, due)
+    due = draft.now_ms + ms
+    draft.open(task, WaitFrame(due=due, input=task.input))
+    draft.set_timer(task.path, WAIT, due)
     return Opened()
 
 

@@ -1,13 +1,10 @@
-"""One transition while it is being worked out: the open frames, what is still to enter, what came of it.
+"""What one event makes of a run, collected: commands, history, what is still to enter, the state after it.
 
-Private to the machine. It copies what it changes, so the state it began from stays as it was.
+Private to the machine. The draft copies what it changes, so the state before stays as it was.
 """
 
 import copy
-from collections.abc import Iterator
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus, TaskRef
@@ -23,16 +20,16 @@ from visapi_engine.machine.commands import (
     SetTimer,
     Unsubscribe,
 )
+from visapi_engine.machine.frames import Frames, Task
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.lineage import Kinship
 from visapi_engine.machine.paths import child_path, split_timer_id, timer_id, vector_of
-from visapi_engine.machine.plan import ROOT, Plan, pointer_of, reads_input_again
+from visapi_engine.machine.plan import ROOT, Plan, reads_input_again
 from visapi_engine.machine.state import (
     ApproveFrame,
     CallFrame,
     ChildFrame,
     Closing,
-    ForFrame,
     Frame,
     ListenFrame,
     Pending,
@@ -42,23 +39,9 @@ from visapi_engine.machine.state import (
     WaitFrame,
 )
 from visapi_engine.model.program import ExtendNode, Node
-from visapi_engine.source.pointers import join
 
 
-class Task(NamedTuple):
-    """One activation of a node. `raw` is its raw input, `input` the transformed one, `output` the raw one."""
-
-    node: Node
-    path: str
-    parent: str
-    raw: Any
-    input: Any
-    started: int
-    timeout_at: int | None = None
-    output: Any = None
-
-
-class Transition:
+class Draft:
     """Collects everything one event leads to."""
 
     def __init__(
@@ -83,7 +66,7 @@ class Transition:
         self.workflow_input = state.input
         self.attributes = state.attributes
         self.deferred = list(state.deferred)
-        self.frames: dict[str, Frame] = {path: copy.copy(frame) for path, frame in state.frames.items()}
+        self.frames = Frames(plan, {path: copy.copy(frame) for path, frame in state.frames.items()})
         self.agenda: list[Pending] = list(state.agenda)
         self.slices = state.slices
         self.attempts = state.attempts
@@ -99,19 +82,18 @@ class Transition:
         self.error: WorkflowError | None = None
         self.secrets = nested(handle_key, plan.program.secrets) if plan.program.secrets else None
         """What `$secrets` is: handles, made anew in each transition and never kept."""
-        self._items: dict[int, tuple[ForFrame, list[Any]]] = {}
 
     def state(self) -> State:
         """The state after the transition; `waiting` when nothing is in flight (DESIGN section 6)."""
         status, follows = self.status, self.plan.attributes_change
         if status in (RunStatus.RUNNING, RunStatus.WAITING):
-            at_work = bool(self.agenda) or any(_in_flight(frame) for frame in self.frames.values())
+            at_work = bool(self.agenda) or self.frames.in_flight
             status = RunStatus.RUNNING if at_work else RunStatus.WAITING
         return State(
             run=self.run,
             started=self.started,
             status=status,
-            frames=self.frames,
+            frames=dict(self.frames),
             context=self.context,
             input=self.workflow_input if self.plan.uses_workflow or follows else None,
             attributes=self.attributes if follows else {},
@@ -132,53 +114,6 @@ class Transition:
         task = None if node is None or node.pointer == ROOT else TaskRef(name=node.name, pointer=node.pointer)
         self.entries.append(Entry(word, self.now_ms, task, data))
 
-    def extended(self, node: Node) -> Node:
-        """The task itself, for the node of an extension around it."""
-        while isinstance(node, ExtendNode):
-            node = self.plan.nodes[node.target]
-        return node
-
-    def node_at(self, path: str) -> Node:
-        return self.plan.nodes[pointer_of(self.plan, path)]
-
-    def task_at(self, path: str) -> Task:
-        """The open task at a path, as its frame remembers it."""
-        frame = self.frames[path]
-        return Task(self.node_at(path), path, frame.parent, frame.raw, frame.input, frame.started)
-
-    def enclosing(self, path: str) -> Iterator[tuple[str, Frame]]:
-        """The frames from a path outwards to the workflow's own, innermost first."""
-        frame = self.frames.get(path)
-        while frame is not None:
-            yield path, frame
-            if path == ROOT:
-                return
-            path = frame.parent
-            frame = self.frames.get(path)
-
-    def deadline_ms(self, path: str) -> int | None:
-        """When the earliest timeout around a path ends it."""
-        limits: list[int] = []
-        for _, frame in self.enclosing(path):
-            if frame.timeout_at is not None:
-                limits.append(frame.timeout_at)
-            if isinstance(frame, TryFrame) and frame.attempt_at is not None:
-                limits.append(frame.attempt_at)
-        return min(limits, default=None)
-
-    def own_deadline_ms(self, path: str) -> int | None:
-        """When the task's own timeout ends it.
-
-        The call of a reusable function stands around the function's task, which has its pointer and `/call`.
-        """
-        for around, frame in self.enclosing(path):
-            if frame.timeout_at is not None:
-                return frame.timeout_at
-            pointer = self.node_at(around).pointer
-            if frame.parent not in self.frames or pointer != join(self.node_at(frame.parent).pointer, "call"):
-                return None
-        return None
-
     def enter(self, pointer: str, parent: Task, visit: int, raw: Any) -> None:
         """Put a child of an open task on the agenda, in the `visit`-th round of its list."""
         vector = vector_of(parent.path, parent.node.pointer)
@@ -186,12 +121,10 @@ class Transition:
         self.agenda.append(Pending(pointer, path, parent.path, raw))
 
     def due_at(self, timer: str) -> int | None:
-        """When a timer is due that some open task waits for; None when none does."""
-        path, kind = split_timer_id(timer)
-        if kind == paths.CONTINUE:
+        """When a timer is due that the run waits for; None when it waits for none such."""
+        if split_timer_id(timer)[1] == paths.CONTINUE:
             return self.now_ms if self.agenda else None
-        frame = self.frames.get(path)
-        return None if frame is None else _due(frame, kind)
+        return self.frames.due_at(timer)
 
     def set_timer(self, path: str, kind: str, fire_at_ms: int) -> None:
         self.commands.append(SetTimer(timer_id(path, kind), fire_at_ms))
@@ -249,18 +182,16 @@ class Transition:
 
     def cancel_below(self, path: str) -> None:
         """Cancel everything open within a frame, innermost first, and what was still to enter."""
-        doomed = {path}
-        for inner, frame in self.frames.items():
-            if inner != ROOT and frame.parent in doomed:
-                doomed.add(inner)
+        within = self.frames.within(path)
+        doomed = {path, *within}
         self.agenda = [step for step in self.agenda if step.parent not in doomed]
-        for inner in reversed([inner for inner in self.frames if inner in doomed and inner != path]):
+        for inner in reversed(within):
             self.cancel(inner)
 
     def cancel(self, path: str) -> None:
         """Cancel one open task, whose own children are closed already."""
         self.abort(path)
-        self.note(history.TASK_CANCELLED, self.node_at(path))
+        self.note(history.TASK_CANCELLED, self.frames.node_at(path))
         self.close(path)
 
     def abort(self, path: str) -> None:
@@ -271,16 +202,6 @@ class Transition:
         elif isinstance(frame, ChildFrame):
             self.commands.append(DropRun(path, frame.child, cancelled=True))
 
-    def items(self, frame: ForFrame) -> list[Any]:
-        """The items of a loop, decoded once in a transition.
-
-        The frame is kept beside them: the identity of one that was dropped may come again with the next loop.
-        """
-        known = self._items.get(id(frame))
-        if known is None:
-            known = self._items[id(frame)] = (frame, msgspec.json.decode(frame.items))
-        return known[1]
-
 
 def closed(frame: ApproveFrame, now_ms: int) -> CloseApproval:
     """How an approval ended; cancelled, where nothing else was said."""
@@ -288,25 +209,3 @@ def closed(frame: ApproveFrame, now_ms: int) -> CloseApproval:
     return CloseApproval(
         frame.approval, ended.state, ended.at, decision=ended.decision, comment=ended.comment, by=ended.by
     )
-
-
-def _due(frame: Frame, kind: str) -> int | None:
-    match kind, frame:
-        case paths.TIMEOUT, _:
-            return frame.timeout_at
-        case paths.WAIT, WaitFrame():
-            return frame.due
-        case paths.RETRY, TryFrame():
-            return frame.retry_at
-        case paths.ATTEMPT, TryFrame():
-            return frame.attempt_at
-        case paths.DEADLINE, ApproveFrame():
-            return frame.due
-        case paths.ESCALATE, ApproveFrame():
-            return frame.escalate_at
-        case _:
-            return None
-
-
-def _in_flight(frame: Frame) -> bool:
-    return isinstance(frame, ChildFrame) or (isinstance(frame, CallFrame) and not frame.held)
