@@ -69,6 +69,7 @@ class Draft:
         self.frames = Frames(plan, {path: copy.copy(frame) for path, frame in state.frames.items()})
         self.agenda: list[Pending] = list(state.agenda)
         self.slices = state.slices
+        self.steps = state.steps
         self.attempts = state.attempts
         self.taken_up = state.taken_up
         self.failing: ResumePoint | None = None
@@ -100,6 +101,7 @@ class Draft:
             deferred=self.deferred,
             agenda=self.agenda,
             slices=self.slices,
+            steps=self.steps,
             attempts=self.attempts,
             taken_up=self.taken_up,
             resume=self.resume,
@@ -152,7 +154,7 @@ class Draft:
         if frame is None:
             return
         if path == ROOT and self.slices:
-            self.slices = 0
+            self.slices = self.steps = 0
             self.drop_timer(ROOT, paths.CONTINUE)
         if frame.timeout_at is not None:
             self.drop_timer(path, paths.TIMEOUT)

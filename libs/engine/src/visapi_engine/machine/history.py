@@ -30,6 +30,8 @@ TASK_SKIPPED = "task.skipped"
 STRUCTURE: Structure = {"*": {"task": None, "data": {"error": None, "correlationKeys": None}}}
 """What of an encoded list of items stays in its row: all but outputs. Lifecycle events need the rest."""
 
+_encode = msgspec.json.Encoder().encode
+
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One item before it has its number; `time_ms` is the event's."""
@@ -38,3 +40,19 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     time_ms: int
     task: TaskRef | None = None
     data: dict[str, Any] | None = None
+
+
+class Made:
+    """How many bytes the entries of a transition hold, measured as they come."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+        self._seen = 0
+        self._bytes = 0
+
+    def measure(self) -> int:
+        """Measure those that came since the last time; the sum."""
+        for entry in self._entries[self._seen :]:
+            self._bytes += 0 if entry.data is None else len(_encode(entry.data))
+        self._seen = len(self._entries)
+        return self._bytes

@@ -22,26 +22,32 @@ from visapi_engine.model.program import CallNode, RunNode
 HIDDEN = "***"
 STEPS_MAX = 500
 """Tasks begun in one transition; a run with more to begin goes on in the next one."""
+BYTES_MAX = 128 * 1024
+"""Of history made in one transition, after which the run likewise goes on in the next one."""
+_SMALL = 8
+"""So many tasks begin whatever they write: most transitions have fewer, and need not be measured."""
 OVERRUNS_MAX = 20
 """Expressions of one run that may exceed their budget: each holds an engine process up."""
 SLICES_MAX = 200
-"""Transitions in a row that may end so. More is a loop that never waits."""
+"""Transitions in a row that may end so, each of `STEPS_MAX` tasks. More is a loop that never waits."""
 
 
 def run_agenda(draft: Draft) -> None:
     """Begin tasks, depth first in the order of the definition, until all that is left is waiting, or
     until it is time to let others go on.
     """
-    for _ in range(STEPS_MAX):
+    begun, made = 0, history.Made(draft.entries)
+    while begun < STEPS_MAX and (begun < _SMALL or made.measure() < BYTES_MAX):
         if draft.overruns > OVERRUNS_MAX and draft.status not in ENDED:
             _give_up(draft)
         if not draft.agenda:
             break
         _enter(draft, draft.agenda.pop())
+        begun += 1
     if draft.agenda:
-        _continue_later(draft)
+        _continue_later(draft, begun)
     elif draft.slices:
-        draft.slices = 0
+        draft.slices = draft.steps = 0
         draft.drop_timer(ROOT, CONTINUE)
 
 
@@ -51,11 +57,12 @@ def _give_up(draft: Draft) -> None:
     fail_workflow(draft, runtime_fault(ROOT, "Too many expressions over budget", detail).error)
 
 
-def _continue_later(draft: Draft) -> None:
+def _continue_later(draft: Draft, tasks: int) -> None:
     draft.slices += 1
-    if draft.slices > SLICES_MAX:
-        steps = STEPS_MAX * SLICES_MAX
-        detail = f"more than {steps} tasks began without the run waiting for anything: a loop of `then`?"
+    draft.steps += tasks
+    most = STEPS_MAX * SLICES_MAX
+    if draft.steps > most:
+        detail = f"more than {most} tasks began without the run waiting for anything: a loop of `then`?"
         fail_workflow(draft, runtime_fault(draft.agenda[-1].pointer, "Step limit reached", detail).error)
         return
     draft.set_timer(ROOT, CONTINUE, draft.now_ms)

@@ -266,6 +266,8 @@ class State(msgspec.Struct, omit_defaults=True):
     agenda: list[Pending] = []
     slices: int = 0
     """Transitions in a row that ended with an agenda."""
+    steps: int = 0
+    """Tasks that began in these."""
     attempts: dict[str, int] = {}
     """Attempts made at tasks before the run was retried, by path; what is begun anew counts on from there."""
     taken_up: int = 0

@@ -7,6 +7,7 @@ answers it, reads the next. A bug ends it too, with a word to the parent about w
 
 import argparse
 import gc
+import os
 import resource
 import signal
 import socket
@@ -22,7 +23,9 @@ from visapi_engine.machine.plan import Plan, make_plan
 from visapi_engine.model.program import decode_program
 from visapi_engine.process.fold import fold
 from visapi_engine.process.guarded import FILES_MAX, Guard
+from visapi_engine.process.progress import Progress
 from visapi_engine.process.protocol import (
+    HEAVY_S,
     Alive,
     Answer,
     Answers,
@@ -51,11 +54,15 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--memory", type=int, required=True, help="bytes")
     arguments.add_argument("--cpu-ms", type=int, required=True, help="CPU time of a simulation's transition")
+    arguments.add_argument("--progress", type=int, required=True, help="file to tell in which work is begun")
+    arguments.add_argument("--nice", type=int, required=True)
     given = arguments.parse_args()
+    os.nice(given.nice)
+    progress = Progress.told(given.progress)
     wire = _Wire(socket.socket(fileno=0))
     sys.excepthook = wire.crashed
     _confine(given.memory)
-    engine = _Engine(wire, Guard(given.memory, lambda: wire.send(Alive())), given.cpu_ms / 1000)
+    engine = _Engine(wire, Guard(given.memory, lambda: wire.send(Alive())), progress, given.cpu_ms / 1000)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -80,8 +87,9 @@ def _confine(memory_bytes: int) -> None:
 class _Engine:
     """The loaded programs, and the loop over a batch."""
 
-    def __init__(self, wire: "_Wire", guard: Guard, cpu_s: float) -> None:
+    def __init__(self, wire: "_Wire", guard: Guard, progress: Progress, cpu_s: float) -> None:
         self._wire = wire
+        self._progress = progress
         self._guard = guard
         self._cpu_s = cpu_s
         self._programs: dict[str, tuple[Plan, Evaluator]] = {}
@@ -121,15 +129,21 @@ class _Engine:
     def _run(self, batch: Batch) -> None:
         waiting = _Waiting(self._wire.send)
         self._guard.guard(batch.budget if batch.guarded else None)
-        for work in batch.works:
+        used_s = time.process_time()
+        for number, work in enumerate(batch.works):
+            self._progress.begin(number)
             plan, evaluate = self._programs[work.program]
             self._guard.begin()
             signal.setitimer(signal.ITIMER_PROF, batch.budget.seconds(work.size))
             answer = fold(plan, evaluate, work)
-            if self._guard.overruns:
-                answer = msgspec.structs.replace(answer, overruns=self._guard.overruns)
+            before_s, used_s = used_s, time.process_time()
+            heavy = used_s - before_s > HEAVY_S
+            if heavy or self._guard.overruns:
+                cpu_ms = round((used_s - before_s) * 1000) if heavy else 0
+                answer = msgspec.structs.replace(answer, overruns=self._guard.overruns, cpu_ms=cpu_ms)
             waiting.add(answer)
         signal.setitimer(signal.ITIMER_PROF, 0)
+        self._progress.idle()
         self._guard.guard(None)
         # One write, so that the parent wakes once.
         self._wire.send(*waiting.rest(), Done())

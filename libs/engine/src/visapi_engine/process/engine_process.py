@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
+from visapi_engine.process.progress import Progress
 from visapi_engine.process.protocol import (
     Alive,
     Answer,
@@ -48,15 +49,20 @@ class ProcessLost(Exception):
         self.how = how
         self.by_itself = by_itself
         self.hung = hung
+        self.work: Work | None = None
+        """The work that it had begun."""
 
 
 class EngineProcess:
     """A child with a socket. One batch at a time; after `ProcessLost` only `end` is of use."""
 
-    def __init__(self, child: asyncio.subprocess.Process, streams: "_Streams", limits: Limits) -> None:
+    def __init__(
+        self, child: asyncio.subprocess.Process, streams: "_Streams", limits: Limits, progress: Progress
+    ) -> None:
         self._child = child
         self._streams = streams
         self._limits = limits
+        self._progress = progress
         self._cpu_ms = limits.run_cpu_ms
         self.programs: set[str] = set()
         self.refused: dict[str, str] = {}
@@ -88,18 +94,25 @@ class EngineProcess:
             self.refused[program] = message.refused
 
     async def run(
-        self, works: Sequence[Work], budget: Budget, *, guarded: bool
+        self, works: Sequence[Work], budget: Budget, *, guarded: bool, patience: int = 1
     ) -> AsyncGenerator[Answer, None]:
-        """Answers in the order of the work, each within the budget.
+        """Answers in the order of the work, each within the budget, by the wall within `patience` times it.
 
         Raises `ProcessLost`; what was not yielded is unanswered.
         """
+        self._progress.idle()
         largest = max(work.size for work in works)
         self._cpu_ms = round(budget.seconds(largest) * 1000)
-        wall_ms = self._limits.run_wall_ms + _WALL_PER_CPU * round(budget.cpu_ms_per_mib * largest / _MIB)
+        usual_ms = patience * self._limits.run_wall_ms
+        wall_ms = usual_ms + _WALL_PER_CPU * round(budget.cpu_ms_per_mib * largest / _MIB)
         self._streams.send(Batch(list(works), budget, guarded))
         while True:
-            message = await self._next(wall_ms)
+            try:
+                message = await self._next(wall_ms)
+            except ProcessLost as lost:
+                at = self._progress.at
+                lost.work = None if at is None else works[at]
+                raise
             match message:
                 case Alive():
                     continue
@@ -167,13 +180,15 @@ class EngineProcess:
         return ProcessLost(f"died of {name}", by_itself=-code not in _EXTERNAL)
 
 
-async def start_process(limits: Limits) -> EngineProcess:
+async def start_process(limits: Limits, nice: int = 0) -> EngineProcess:
     """Start a process and wait until it is warm. Raises `ProcessLost`."""
     ours, theirs = socket.socketpair()
+    progress, told = Progress.open()
     try:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-m", _MODULE,
             "--memory", str(limits.memory_bytes), "--cpu-ms", str(limits.run_cpu_ms),
+            "--progress", str(told), "--nice", str(nice), pass_fds=[told],
             stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
             env={}, cwd="/", start_new_session=True,
         )  # fmt: skip
@@ -182,7 +197,8 @@ async def start_process(limits: Limits) -> EngineProcess:
         raise ProcessLost(f"could not be started: {failed}") from failed
     finally:
         theirs.close()
-    process = EngineProcess(child, await _Streams.over(ours), limits)
+        os.close(told)
+    process = EngineProcess(child, await _Streams.over(ours), limits, progress)
     await process.warm_up()
     return process
 

@@ -32,6 +32,8 @@ _READING_S = 0.05
 """CPU time for each MiB that is handed to libjq."""
 _MIB = 1024 * 1024
 _ALIVE_S = 0.5
+_NICER = 5
+"""Whoever has exceeded a budget before uses what others leave of the processor."""
 _STUCK_S = 60.0
 _TRIES = 3
 _NOTHING, _VALUE, _FAILED = b"n", b"v", b"f"
@@ -166,6 +168,7 @@ def _evaluate(pipe: int, cpu_s: float, memory: int, evaluation: Evaluation) -> N
     """The whole life of a fork. It never returns: nothing of its parent may happen twice."""
     try:
         os.close(0)
+        os.nice(_NICER)
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         _allow_forks(allowed=False, forever=True)
         signal.setitimer(signal.ITIMER_PROF, cpu_s)

@@ -1,22 +1,20 @@
-"""A few engine processes, and always one more that is warm.
+"""A few engine processes, and always one more that is warm; one apart for what others must not wait behind.
 
-A batch goes to one process. When the process is lost, the runs it had not answered go to fresh processes:
-those of the tenant whose turn it was one by one and last of all, those of others before, each tenant's
-together. So one bad run can neither take its neighbours along nor keep those of other tenants waiting. One by
-one, each expression has a process of its own (`guarded`), so that one which exceeds its budget is an ordinary
-error of its run. A run that ends its process there as well is abandoned: it faults. A process that hangs or
-is killed from outside is the machine's doing and counts against nobody, within reason.
+A batch goes to one process, the works of tenants in turn. When the process is lost, the run that it was at
+alone is to blame; its neighbours go to a fresh process at once. The run to blame is put off: it gets no
+answer, and whoever asked asks again with `apart`. Put off is also what is large, and what is known to take
+long: runs of programs whose expressions exceeded their budget, or of which a fold was heavy lately.
 
-Programs whose expressions exceeded their budget are known for a while: their runs go apart at once. What goes
-apart, and what is large, takes turns of its own, so that nothing else waits behind it.
+What goes apart goes one by one to a process of lower priority. Where there was an overrun, each expression
+has a process of its own there (`guarded`), so that one which exceeds its budget is an ordinary error of its
+run. A run that ends its process there as well is abandoned: it faults. A process that hangs or is killed from
+outside is the machine's doing and counts against nobody, within reason.
 """
 
 import asyncio
 import time
-from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -33,6 +31,18 @@ from visapi_engine.process.suspects import Suspects
 STRIKES_MAX = 2
 """Processes a run may end before it is abandoned."""
 
+NICE = 5
+"""Of the process apart: about a third of the processor's time beside an ordinary one."""
+
+WALL_APART = 5
+"""How much longer than others it may take by the wall, for that."""
+
+HEAVY_BYTES = 192 * 1024
+"""History of one fold that others notice when it is written."""
+
+HEAVY_KNOWN_S = 10.0
+"""How long runs of a program go apart after a heavy fold of one of them."""
+
 LOSSES_MAX = 5
 """Processes lost around one run, for whatever reason, before it is abandoned all the same: memory
 that the machine does not have shows as `SIGKILL`. Where they only hang, nobody is abandoned."""
@@ -48,13 +58,6 @@ OnLost = Callable[[str], None]
 
 _RESTART_DELAY_S = 0.5
 """Between two failed starts: whatever is wrong with the machine, starting faster will not mend it."""
-
-
-class _Share(NamedTuple):
-    """What goes to one process; `guarded`: each expression has a process of its own."""
-
-    works: list[Work]
-    guarded: bool = False
 
 
 class EnginePool:
@@ -79,7 +82,10 @@ class EnginePool:
         self._warm: asyncio.LifoQueue[EngineProcess] = asyncio.LifoQueue()
         self._group = asyncio.TaskGroup()
         self._keeper: asyncio.Task[None] | None = None
+        self._apart: EngineProcess | None = None
         self._suspects = Suspects(time.monotonic)
+        self._struck = Suspects(time.monotonic)
+        self._heavy = Suspects(time.monotonic, HEAVY_KNOWN_S)
 
     async def start(self) -> None:
         """Start all processes. Raises `TransientFault` when not even one comes up."""
@@ -94,62 +100,93 @@ class EnginePool:
         await self._group.__aexit__(None, None, None)
         while not self._warm.empty():
             await self._warm.get_nowait().end()
+        if self._apart is not None:
+            await self._apart.end()
 
-    async def advance(self, works: Sequence[Work]) -> AsyncGenerator[Answer, None]:
-        """One answer for each run, in no promised order.
+    async def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncGenerator[Answer, None]:
+        """One answer for each run, in no promised order; none for a run that is put off, unless `apart`.
 
         Raises `TransientFault` when no engine process can be had, and whatever `load_program` raises.
         """
-        strikes: Counter[UUID] = Counter()
-        losses: Counter[UUID] = Counter()
-        shares = deque(_Share(batch) for batch in self._apart(works))
-        while shares:
-            batch, guarded = shares.popleft()
-            unanswered = {work.run: work for work in batch}
-            guarded = guarded or any(self._suspects.known(work.program) for work in batch)
+        advancing = self._one_by_one(works) if apart else self._together(works)
+        async with aclosing(advancing) as answers:
+            async for answer in answers:
+                yield answer
+
+    def _is_put_off(self, work: Work) -> bool:
+        known = self._suspects.known(work.program) or self._heavy.known(work.program)
+        return known or work.size > LARGE
+
+    async def _together(self, works: Sequence[Work]) -> AsyncGenerator[Answer, None]:
+        left: list[Work] = _in_turns([work for work in works if not self._is_put_off(work)])
+        losses = 0
+        while left:
+            unanswered: dict[UUID, Work] = {work.run: work for work in left}
             try:
-                turns = self._turns_apart if guarded or batch[0].size > LARGE else self._turns
-                async with turns, aclosing(self._run(batch, guarded=guarded)) as answers:
+                async with self._turns, aclosing(self._run(left)) as answers:
                     async for answer in answers:
-                        work = unanswered.pop(answer.run)
-                        if answer.overruns:
-                            self._suspects.add(work.program)
+                        self._judge(unanswered.pop(answer.run), answer)
                         yield answer
+                return
             except ProcessLost as lost:
                 self._on_lost(lost.how)
-                losses.update(list(unanswered))
-                strikes.update(list(unanswered) if lost.by_itself else [])
-                if lost.hung and max(losses.values()) >= LOSSES_MAX:
+                guilty = None if lost.work is None else unanswered.pop(lost.work.run, None)
+                losses += guilty is None
+                if losses >= LOSSES_MAX:
                     raise TransientFault(f"engine processes do not get to work: {lost.how}") from lost
-                left: list[Work] = []
-                for run, work in unanswered.items():
-                    if (guarded and strikes[run] >= STRIKES_MAX) or losses[run] >= LOSSES_MAX:
-                        yield abandoned(work, lost.how)
-                    else:
-                        left.append(work)
-                # The run that ended it stands first, but for answers that were not sent yet. Runs of its
-                # tenant go guarded at once: everybody would wait until one more process is replaced.
-                suspect, *others = _by_tenant(left) or [[]]
-                shares.extend(_Share([work], bool(strikes[work.run])) for work in suspect)
-                shares.extendleft(_Share(of_one) for of_one in reversed(others))
+                if guilty is not None and lost.by_itself:
+                    self._struck.add(str(guilty.run))
+                left = list(unanswered.values())
 
-    def _apart(self, works: Sequence[Work]) -> list[list[Work]]:
-        """One batch of all that is usual, then what is large or suspect, each alone."""
-        alone = [work for work in works if work.size > LARGE or self._suspects.known(work.program)]
-        if not alone:
-            return [list(works)] if works else []
-        apart = {work.run for work in alone}
-        usual = [work for work in works if work.run not in apart]
-        return [*([usual] if usual else []), *([work] for work in alone)]
+    async def _one_by_one(self, works: Sequence[Work]) -> AsyncGenerator[Answer, None]:
+        late: TransientFault | None = None
+        for work in works:
+            try:
+                async with self._turns_apart, aclosing(self._alone(work)) as answers:
+                    async for answer in answers:
+                        self._judge(work, answer)
+                        yield answer
+            except TransientFault as fault:
+                late = fault
+        if late is not None:
+            raise late
+
+    async def _alone(self, work: Work) -> AsyncGenerator[Answer, None]:
+        """Advance one run in the process apart, until it is answered or abandoned."""
+        strikes, losses = int(self._struck.known(str(work.run))), 0
+        while True:
+            guarded = strikes > 0 or self._suspects.known(work.program)
+            try:
+                async with aclosing(self._run([work], guarded=guarded, apart=True)) as answers:
+                    async for answer in answers:
+                        yield answer
+                return
+            except ProcessLost as lost:
+                self._on_lost(lost.how)
+                losses += 1
+                strikes += lost.by_itself
+                if lost.hung and losses >= LOSSES_MAX:
+                    raise TransientFault(f"engine processes do not get to work: {lost.how}") from lost
+                if (guarded and strikes >= STRIKES_MAX) or losses >= LOSSES_MAX:
+                    yield abandoned(work, lost.how)
+                    return
+
+    def _judge(self, work: Work, answer: Answer) -> None:
+        if answer.overruns:
+            self._suspects.add(work.program)
+        if answer.cpu_ms or len(answer.items_json) > HEAVY_BYTES:
+            self._heavy.add(work.program)
 
     def _budget(self, *, guarded: bool) -> Budget:
         """A run that has ended a process has more time alone: it may only be a heavy one."""
         cpu_ms = self._limits.run_cpu_ms if guarded else self._limits.first_cpu_ms
         return Budget(cpu_ms, self._limits.cpu_ms_per_mib)
 
-    async def _run(self, works: Sequence[Work], *, guarded: bool) -> AsyncGenerator[Answer, None]:
+    async def _run(
+        self, works: Sequence[Work], *, guarded: bool = False, apart: bool = False
+    ) -> AsyncGenerator[Answer, None]:
         """One batch in one process, which is replaced unless it answered everything."""
-        process = await self._take()
+        process = await (self._take_apart() if apart else self._take())
         whole = False
         try:
             await self._load(process, works)
@@ -160,12 +197,13 @@ class EnginePool:
             runnable = [work for work in works if work.program not in refused]
             if runnable:
                 budget = self._budget(guarded=guarded)
-                async with aclosing(process.run(runnable, budget, guarded=guarded)) as answers:
+                running = process.run(runnable, budget, guarded=guarded, patience=WALL_APART if apart else 1)
+                async with aclosing(running) as answers:
                     async for answer in answers:
                         yield answer
             whole = len(process.programs) <= self._limits.programs
         finally:
-            await self._give_back(process, usable=whole)
+            await (self._keep_apart if apart else self._give_back)(process, usable=whole)
 
     async def _load(self, process: EngineProcess, works: Sequence[Work]) -> None:
         for program in {work.program: None for work in works}:
@@ -191,6 +229,25 @@ class EnginePool:
         self._wanted.release()
         await process.end()
 
+    async def _take_apart(self) -> EngineProcess:
+        """The process apart, started when it is first needed. Raises `TransientFault`."""
+        process, self._apart = self._apart, None
+        if process is not None and process.alive:
+            return process
+        if process is not None:
+            await process.end()
+        try:
+            return await start_process(self._limits, NICE)
+        except ProcessLost as lost:
+            self._on_lost(lost.how)
+            raise TransientFault(f"no engine process could be started: {lost.how}") from lost
+
+    async def _keep_apart(self, process: EngineProcess, *, usable: bool) -> None:
+        if usable and process.alive and self._apart is None:
+            self._apart = process
+        else:
+            await process.end()
+
     async def _keep_warm(self) -> None:
         """Start a process for each that is wanted: `size` of them, and one to spare."""
         while True:
@@ -203,11 +260,14 @@ class EnginePool:
                 await asyncio.sleep(_RESTART_DELAY_S)
 
 
-def _by_tenant(works: Sequence[Work]) -> list[list[Work]]:
+def _in_turns(works: Sequence[Work]) -> list[Work]:
+    """One of each tenant in turn: who wants little does not stand behind who wants much."""
     found: dict[str, list[Work]] = {}
     for work in works:
         found.setdefault(work.tenant, []).append(work)
-    return list(found.values())
+    queues = list(found.values())
+    most = max(map(len, queues), default=0)
+    return [queue[at] for at in range(most) for queue in queues if at < len(queue)]
 
 
 def abandoned(work: Work, how: str) -> Answer:

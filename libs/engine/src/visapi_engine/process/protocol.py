@@ -25,6 +25,8 @@ from visapi_engine.machine.state import Admission
 from visapi_engine.simulation.dry_run import Wanted
 
 _MIB = 1024 * 1024
+HEAVY_S = 0.01
+"""CPU time of a fold that others notice; most take less than a thirtieth of it."""
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,6 +101,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why events changed nothing: late, repeated, of no concern. For logs and counters."""
     overruns: int = 0
     """Expressions that exceeded their budget in this fold."""
+    cpu_ms: int = 0
+    """CPU time that the fold took, where it took far more than most do (`HEAVY_S`)."""
     ok: bool = True
     """False when the engine, not the workflow, is why the run faulted (see `killed`)."""
     killed: str | None = None

@@ -1,4 +1,4 @@
-"""Programs whose expressions exceeded their budget lately: their runs are worth a process of their own."""
+"""What made trouble lately: programs whose expressions exceeded their budget, runs that ended a process."""
 
 from collections.abc import Callable
 
@@ -7,18 +7,19 @@ KNOWN_MAX = 1_000
 
 
 class Suspects:
-    """Hashes of programs, the last ones first to stay."""
+    """Hashes of programs, or ids of runs, the last ones first to stay."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], known_s: float = KNOWN_S) -> None:
         self._clock = clock
+        self._known_s = known_s
         self._until: dict[str, float] = {}
 
-    def add(self, program: str) -> None:
-        self._until.pop(program, None)
-        self._until[program] = self._clock() + KNOWN_S
+    def add(self, name: str) -> None:
+        self._until.pop(name, None)
+        self._until[name] = self._clock() + self._known_s
         if len(self._until) > KNOWN_MAX:
             del self._until[next(iter(self._until))]
 
-    def known(self, program: str) -> bool:
-        until = self._until.get(program)
+    def known(self, name: str) -> bool:
+        until = self._until.get(name)
         return until is not None and self._clock() < until

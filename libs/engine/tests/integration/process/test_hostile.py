@@ -62,6 +62,8 @@ class Engine:
 
     async def advance(self, *works: Work) -> list[Answer]:
         found = {answer.run: answer async for answer in self.pool.advance(works)}
+        put_off = [work for work in works if work.run not in found]
+        found |= {answer.run: answer async for answer in self.pool.advance(put_off, apart=True)}
         return [found[work.run] for work in works]
 
     async def start(self, body: str, value: object = None) -> Answer:

@@ -49,7 +49,9 @@ class Engine:
         self.pool = EnginePool(1, self.programs.load, limits, on_lost=self.lost.append)
 
     async def advance(self, *works: Work) -> dict[UUID, Answer]:
-        return {answer.run: answer async for answer in self.pool.advance(works)}
+        found = {answer.run: answer async for answer in self.pool.advance(works)}
+        put_off = [work for work in works if work.run not in found]
+        return found | {answer.run: answer async for answer in self.pool.advance(put_off, apart=True)}
 
     async def start(self, body: str, value: object = None) -> Answer:
         work = self.begin(body, value)
@@ -166,6 +168,9 @@ async def test_a_process_killed_in_the_middle_of_a_batch_costs_no_run_anything(e
             for pid in children(os.getpid()):
                 os.kill(pid, signal.SIGKILL)
         answers[answer.run] = answer
+    put_off = [work for work in works if work.run not in answers]
+    assert len(put_off) <= 1, "the one that the process was at"
+    answers |= await engine.advance(*put_off)
     assert len(answers) == len(works)
     assert {answer.output for answer in answers.values()} == {b'{"n":20000}'}
     assert engine.lost
@@ -185,6 +190,45 @@ async def test_a_process_that_hangs_is_replaced_and_no_run_is_blamed() -> None:
         os.kill(pid, signal.SIGSTOP)
     assert (await engine.start(LOCAL, {"n": 1})).output == b'{"n":1}'
     assert all("hung" in how for how in engine.lost)
+    await engine.pool.stop()
+
+
+async def test_a_process_that_hangs_in_the_middle_of_a_batch_puts_off_one_run_alone() -> None:
+    engine = Engine(Limits(run_wall_ms=500, start_wall_ms=3000))
+    await engine.pool.start()
+    works = [engine.begin("do: [{a: {set: {n: '${ [range(20000)] | length }'}}}]") for _ in range(60)]
+    answers: dict[UUID, Answer] = {}
+    async for answer in engine.pool.advance(works):
+        for pid in children(os.getpid()) if not answers else ():
+            os.kill(pid, signal.SIGSTOP)
+        answers[answer.run] = answer
+    put_off = [work for work in works if work.run not in answers]
+    assert len(put_off) == 1, "its neighbours went on"
+    answers |= await engine.advance(*put_off)
+    assert {answer.output for answer in answers.values()} == {b'{"n":20000}'}
+    assert len(answers) == len(works)
+    assert all("hung" in how for how in engine.lost)
+    await engine.pool.stop()
+
+
+async def test_a_run_that_ends_its_process_is_put_off_and_its_neighbours_are_not(engine: Engine) -> None:
+    light = [engine.begin(LOCAL, {"n": n}) for n in range(20)]
+    endless = engine.begin("do: [{a: {set: {n: '${ def f: f; f }'}}}]")
+    batch = [*light[:10], endless, *light[10:]]
+    answers = {answer.run async for answer in engine.pool.advance(batch)}
+    assert answers == {work.run for work in light}
+
+
+async def test_after_a_heavy_fold_the_runs_of_its_program_are_put_off() -> None:
+    engine = Engine(Limits(first_cpu_ms=10_000))
+    await engine.pool.start()
+    heavy = "do: [{a: {set: {n: '${ [range(300000)] | length }'}}}]"
+    first, second = engine.begin(heavy), engine.begin(heavy)
+    assert [answer.run async for answer in engine.pool.advance([first])] == [first.run]
+    assert [answer.run async for answer in engine.pool.advance([second])] == []
+    (answer,) = [answer async for answer in engine.pool.advance([second], apart=True)]
+    assert answer.output == b'{"n":300000}'
+    assert engine.lost == []
     await engine.pool.stop()
 
 

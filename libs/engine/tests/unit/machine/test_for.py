@@ -1,9 +1,12 @@
 """`for`: tasks for each item, one after the other."""
 
+from itertools import pairwise
+
 import pytest
 
 from simulation.session import Session
 from visapi_common.contracts.runs import RunStatus
+from visapi_engine.machine.lifecycle import SLICES_MAX
 
 COLORS = """
 do:
@@ -153,6 +156,36 @@ def test_a_long_loop_goes_on_in_slices_and_lets_others_in_between() -> None:
     assert run.output == {"n": 1199}
     assert run.words().count("task.completed /do/0/loop/do/0/s") == 1200
     assert run.replayed() == run.state
+
+
+def test_a_loop_that_makes_much_history_goes_on_in_slices_of_bounded_size() -> None:
+    run = Session(
+        "do: [{loop: {for: {in: '${ [range(300)] }'}, do: [{s: {set: {t: '${ $workflow.input }'}}}]}}]"
+    )
+    run.start("x" * 20_000)
+    ended = [run.words().count("task.completed /do/0/loop/do/0/s")]
+    while run.status() is RunStatus.RUNNING:
+        run.fire_next()
+        ended.append(run.words().count("task.completed /do/0/loop/do/0/s"))
+    assert run.status() is RunStatus.COMPLETED
+    assert ended[-1] == 300
+    assert max(after - before for before, after in pairwise(ended)) < 20
+    assert run.replayed() == run.state
+
+
+def test_many_small_slices_are_no_loop_that_never_waits() -> None:
+    """What counts is how many tasks began, not how often others were let in between."""
+    slices = SLICES_MAX + 10
+    run = Session(
+        f"do: [{{loop: {{for: {{in: '${{ [range({8 * slices})] }}'}}, do: [{{s: {{set: {{t: '${{ $workflow.input }}'}}}}}}]}}}}]"
+    )
+    run.start("x" * 20_000)
+    fired = 0
+    while run.status() is RunStatus.RUNNING:
+        run.fire_next()
+        fired += 1
+    assert fired >= SLICES_MAX
+    assert run.status() is RunStatus.COMPLETED
 
 
 def test_a_run_that_is_suspended_between_slices_goes_on_when_it_is_resumed() -> None:

@@ -1,7 +1,13 @@
 """What a commit means for what comes next: whoever waits for timers, events, histories or room is told."""
 
+from collections.abc import Iterable
+
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.app.tools import Tools
 from visapi_orchestrator.core.flow import Verdict
+from visapi_orchestrator.core.kinship import Kin
+from visapi_orchestrator.core.plan import Step
 from visapi_orchestrator.core.write_set import WriteSet
 
 
@@ -17,3 +23,15 @@ def heed(tools: Tools, rows: WriteSet, verdict: Verdict) -> None:
         tools.told()
     if verdict.awake:
         tools.woken(list(verdict.awake))
+
+
+def leave_out(metrics: Metrics, steps: Iterable[Step], kin: Kin) -> None:
+    """Take note of runs that may not be started."""
+    metrics.family_refusals.labels("task").inc(len(kin.short))
+    metrics.family_refusals.labels("event").inc(len(kin.left_out))
+    if not kin.left_out:
+        return
+    get_logger("transitions").warning("events_start_nothing", runs=len(kin.left_out))
+    for step in steps:
+        if step.family is not None:
+            step.family.children = [child for child in step.family.children if child.id not in kin.left_out]

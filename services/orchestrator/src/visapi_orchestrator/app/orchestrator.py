@@ -15,6 +15,7 @@ from visapi_common.core.errors import Fault
 from visapi_common.runtime.isolation import Isolation, kept_alive
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.app.apart import Apart
 from visapi_orchestrator.app.claims import Asked, ClaimedTasks, Claims
 from visapi_orchestrator.app.database_clock import DatabaseClock
 from visapi_orchestrator.app.due_work import DueRows, DueWork
@@ -207,6 +208,7 @@ class Orchestrator:
             woken=self._runs_woken,
             told=self._history_written,
             set_aside=self._quarantine.set_aside,
+            apart=Apart(),
         )
         transitions = Transitions(
             tools,
@@ -266,18 +268,16 @@ class Orchestrator:
         await world.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
         await world.bus.subscribe(subjects.CONTROL_EVENTS, self._hear_of_events)
         async with asyncio.TaskGroup() as group:
-            aside = [
-                group.create_task(kept_alive(name, work, lifecycle.metrics))
-                for name, work in self._background().items()
-            ]
+
+            def begun(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+                return group.create_task(kept_alive(name, work, lifecycle.metrics))
+
+            aside = [begun(name, work) for name, work in self._background().items()]
             await world.results.start()
             await world.triggers.start()
             await world.events.start()
-            intake = group.create_task(kept_alive("event-intake", self._event_intake.run, lifecycle.metrics))
-            lanes = [
-                group.create_task(kept_alive("lane", self._pump.run_lane, lifecycle.metrics))
-                for _ in range(self._lanes)
-            ]
+            intake = begun("event-intake", self._event_intake.run)
+            lanes = [begun("lane", lane) for lane in self._pump.lanes(self._lanes)]
             await lifecycle.stopping.wait()
             await world.events.stop()
             await intake

@@ -37,9 +37,11 @@ class Due(Protocol):
 
 
 class Engine(Protocol):
-    """The engine processes; answers come in any order, one per run."""
+    """The engine processes; answers come in any order, one per run. Work that others must not wait behind
+    gets no answer, unless it is asked for `apart`.
+    """
 
-    def advance(self, works: Sequence[Work]) -> AsyncIterator[Answer]: ...
+    def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncIterator[Answer]: ...
 
 
 class Payloads(Protocol):

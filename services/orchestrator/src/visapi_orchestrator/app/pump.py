@@ -3,18 +3,20 @@
 A lane takes what is there, up to `batch_max`, and never waits for more: under load a batch fills
 itself while the lanes are busy, at rest a message travels alone. A run is in one batch at a time;
 what arrives for it meanwhile is kept aside and joins the next one. Started work goes first: results
-before triggers, and rows that a sweep claimed with them. Triggers go in turns among tenants.
+before triggers, and rows that a sweep claimed with them. Triggers go in turns among tenants. Runs that others
+must not wait behind have a lane of their own, in which tenants take turns as well.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 from uuid import UUID
 
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.app.apart import Apart
 from visapi_orchestrator.app.intake import Incoming, Intake
 from visapi_orchestrator.app.triggers import Triggers
 from visapi_orchestrator.core.said import Said
@@ -35,9 +37,13 @@ class Source(Protocol):
 
 
 class Advancer(Protocol):
-    """`Transitions`, as far as lanes are concerned."""
+    """`Transitions`, as far as lanes are concerned; `apart` holds what they put off."""
 
-    async def advance(self, batch: list[Said], free: Callable[[Sequence[Said]], None]) -> bool: ...
+    apart: Apart
+
+    async def advance(
+        self, batch: list[Said], free: Callable[[Sequence[Said]], None], *, apart: bool = False
+    ) -> bool: ...
 
 
 class Pump:
@@ -63,6 +69,7 @@ class Pump:
         self._claimed: OrderedDict[UUID, Said] = OrderedDict()
         self._busy: set[UUID] = set()
         self._aside: dict[UUID, Said] = {}
+        self._apart = transitions.apart
         self._stopped = False
         self._log = get_logger("pump")
         results.on_arrival(self._wake)
@@ -109,27 +116,32 @@ class Pump:
         """Let the lanes end after what they hold."""
         self._stopped = True
         self._wake.set()
+        self._apart.wake.set()
 
     def hand_back(self) -> None:
         """After the lanes ended: what no lane took goes back to the server at once."""
-        for said in (*self._claimed.values(), *self._aside.values()):
+        for said in (*self._claimed.values(), *self._aside.values(), *self._apart.waiting()):
             for receipt in said.receipts:
                 receipt.nak()
         self._claimed.clear()
         self._aside.clear()
 
-    async def run_lane(self) -> None:
-        """Advance batch after batch until stopped."""
+    def lanes(self, number: int) -> list[Callable[[], Awaitable[None]]]:
+        """So many loops that advance batch after batch until stopped, and one for what was put off."""
+        usual = partial(self._run, self._next_batch, apart=False)
+        return [*[usual] * number, partial(self._run, self._next_apart, apart=True)]
+
+    async def _run(self, following: Callable[[], Awaitable[list[Said]]], *, apart: bool) -> None:
         pause_s = _PAUSE_FIRST_S
         while True:
-            batch = await self._next_batch()
+            batch = await following()
             if not batch:
                 return
             self._metrics.engine_batch_messages.observe(sum(said.messages for said in batch))
             busy = {said.run: said for said in batch}
             try:
                 with self._metrics.transition_seconds.time():
-                    well = await self._transitions.advance(batch, partial(self._free, busy))
+                    well = await self._transitions.advance(batch, partial(self._free, busy), apart=apart)
             finally:
                 self._release(list(busy.values()))
             if well:
@@ -148,6 +160,15 @@ class Pump:
                     self._wake.set()
                 return batch
             await self._wake.wait()
+        return []
+
+    async def _next_apart(self) -> list[Said]:
+        while not self._stopped:
+            self._apart.wake.clear()
+            batch = self._apart.take()
+            if batch:
+                return batch
+            await self._apart.wake.wait()
         return []
 
     def _gather(self) -> list[Said]:
@@ -181,6 +202,8 @@ class Pump:
         self._release([busy.pop(said.run) for said in settled if said.run in busy])
 
     def _release(self, batch: Sequence[Said]) -> None:
+        # What waits to be advanced apart stays busy until it was.
+        batch = [said for said in batch if said.run not in self._apart]
         freed = [self._aside.pop(said.run) for said in batch if said.run in self._aside]
         self._busy.difference_update(said.run for said in batch)
         if freed:

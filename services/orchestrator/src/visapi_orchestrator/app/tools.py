@@ -6,6 +6,7 @@ from uuid import UUID
 
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
+from visapi_orchestrator.app.apart import Apart
 from visapi_orchestrator.app.database_clock import DatabaseClock
 from visapi_orchestrator.app.large_values import LargeValues
 from visapi_orchestrator.app.outbox import Outbox
@@ -19,7 +20,7 @@ class Tools:
     """What transitions work with. `admit` says whether a task of a function may be sent at once for a tenant.
     `timer_set` hears the earliest timer that a batch has set, `emitted` that it brought events into the
     world, `told` that it has written history, `woken` which runs may begin. `set_aside`
-    keeps a run that cannot be ended.
+    keeps a run that cannot be ended. What others must not wait behind goes `apart`.
     """
 
     ledger: Ledger
@@ -36,6 +37,7 @@ class Tools:
     woken: Callable[[list[UUID]], None]
     told: Callable[[], None]
     set_aside: Callable[[Letter], Awaitable[None]]
+    apart: Apart
 
 
 @dataclass(frozen=True, kw_only=True)

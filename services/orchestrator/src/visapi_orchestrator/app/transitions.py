@@ -34,7 +34,7 @@ from visapi_engine.machine.events import EngineFailed, Event
 from visapi_engine.process.protocol import Work
 from visapi_orchestrator.app.broken_runs import BrokenRuns
 from visapi_orchestrator.app.counting import count_steps
-from visapi_orchestrator.app.heeding import heed
+from visapi_orchestrator.app.heeding import heed, leave_out
 from visapi_orchestrator.app.portions import Unsettled, portions
 from visapi_orchestrator.app.receipts import acknowledge, hand_back
 from visapi_orchestrator.app.relations import Relations
@@ -43,7 +43,7 @@ from visapi_orchestrator.core.events import events_of
 from visapi_orchestrator.core.facts import Facts, facts_of
 from visapi_orchestrator.core.flow import rejection
 from visapi_orchestrator.core.growth import overgrown
-from visapi_orchestrator.core.kinship import Kin, lineage_of
+from visapi_orchestrator.core.kinship import lineage_of
 from visapi_orchestrator.core.plan import Step, plan, silent
 from visapi_orchestrator.core.recent import RecentRuns
 from visapi_orchestrator.core.said import Said, Short
@@ -75,6 +75,7 @@ class Transitions:
         self._metrics = tools.metrics
         self._spans = tools.spans
         self._tools = tools
+        self.apart = tools.apart
         self._broken = BrokenRuns(tools, self._end)
         self._secret = secret
         self._handle_secret = handle_secret
@@ -84,8 +85,11 @@ class Transitions:
         self._relations = Relations(tools.ledger, tools.values)
         self._log = get_logger("transitions")
 
-    async def advance(self, batch: Batch, free: Callable[[Sequence[Said]], None] = _nobody) -> bool:
+    async def advance(
+        self, batch: Batch, free: Callable[[Sequence[Said]], None] = _nobody, *, apart: bool = False
+    ) -> bool:
         """Advance every run of the batch; each stands in it once. `free` hears of runs settled before others.
+        Runs that others must not wait behind are put off, unless they are advanced `apart`.
 
         Answers whether the world worked: after False the caller waits a little.
         """
@@ -94,11 +98,11 @@ class Transitions:
             for round_number in range(ROUNDS):
                 if not pending:
                     return True
-                pending = await self._round(pending, unsettled, unread_yet=round_number == 0)
+                pending = await self._round(pending, unsettled, apart=apart, unread_yet=round_number == 0)
         except Exception as error:  # noqa: BLE001 (whatever a run provokes is sorted by one rule)
             pending = unsettled.of(pending)
             if pending and sort_of(error) == "contents":
-                return await self._apart(pending, error)
+                return await self._halved(pending, error, apart=apart)
             self._broken.note(error)
             hand_back(pending)
             return False
@@ -107,12 +111,12 @@ class Transitions:
         hand_back(pending)
         return True
 
-    async def _apart(self, batch: Batch, error: Exception) -> bool:
+    async def _halved(self, batch: Batch, error: Exception, *, apart: bool) -> bool:
         """A run's contents made the batch fail: halve it until that run is found."""
         if len(batch) > 1:
             half = len(batch) // 2
-            first = await self.advance(batch[:half])
-            return await self.advance(batch[half:]) and first
+            first = await self.advance(batch[:half], apart=apart)
+            return await self.advance(batch[half:], apart=apart) and first
         return await self._broken.settle(batch[0], error)
 
     async def _end(self, said: Said, error: Exception) -> None:
@@ -124,7 +128,7 @@ class Transitions:
         failure = standard_error("runtime", 500, title="Not advanceable", detail=told(error))
         hand_back(await self._end_with(said, known[said.run], failure))
 
-    async def _round(self, batch: Batch, unsettled: Unsettled, *, unread_yet: bool) -> Batch:
+    async def _round(self, batch: Batch, unsettled: Unsettled, *, apart: bool, unread_yet: bool) -> Batch:
         """Fold once, and write what is folded before what takes long; return what must be folded again."""
         known = await self._facts(batch, unread_yet=unread_yet)
         absent = [said for said in batch if said.run not in known]
@@ -132,12 +136,16 @@ class Transitions:
             await self._dismiss(absent)
             unsettled.settle(absent, [])
         again: Batch = []
-        folded = self._fold([said for said in batch if said.run in known], known)
+        put_off: dict[UUID, tuple[str, Said]] = {}
+        folded = self._fold([said for said in batch if said.run in known], known, put_off, apart=apart)
         async with aclosing(portions(folded)) as parts:
             async for steps in parts:
                 left = await self._write_changes(steps)
                 unsettled.settle([step.said for step in steps], left)
                 again += left
+        if put_off:
+            self.apart.put(list(put_off.values()))
+            unsettled.settle([said for _, said in put_off.values()], [])
         return again
 
     async def _write_changes(self, steps: list[Step]) -> Batch:
@@ -190,7 +198,10 @@ class Transitions:
         self._metrics.messages_stale.labels("ended").inc(sum(said.messages for said in absent))
         acknowledge(absent)
 
-    async def _fold(self, batch: Batch, known: dict[UUID, Facts]) -> AsyncGenerator[Step, None]:
+    async def _fold(
+        self, batch: Batch, known: dict[UUID, Facts], put_off: dict[UUID, tuple[str, Said]], *, apart: bool
+    ) -> AsyncGenerator[Step, None]:
+        """The steps of runs that are answered; the others are `put_off`."""
         works: dict[UUID, tuple[Said, Facts, list[Event]]] = {}
         now_ms = self._clock.now_ms()
         for said in batch:
@@ -200,8 +211,10 @@ class Transitions:
         for work in works.values():
             if not work[2]:
                 yield silent(*work)
+        put_off.update((work.run, (work.tenant, works[work.run][0])) for work in asked)
         with self._metrics.advance_seconds.time():
-            async for answer in self._engine.advance(asked):
+            async for answer in self._engine.advance(asked, apart=apart):
+                put_off.pop(answer.run)
                 yield await self._prepare(Step(*works[answer.run], answer))
 
     def _work(self, facts: Facts, events: list[Event], short: Short | None = None) -> Work:
@@ -270,7 +283,7 @@ class Transitions:
             return [*await self._write(steps[:half]), *await self._write(steps[half:])]
         self._outbox.dead_letters(written.letters, steps)
         heed(self._tools, rows, written.verdict)
-        self._leave_out(steps, written.kin)
+        leave_out(self._metrics, steps, written.kin)
         again: Batch = []
         for step in steps:
             age_s = written.done.get(step.facts.run)
@@ -292,19 +305,6 @@ class Transitions:
         done = (step for step in steps if step.facts.run in written.done)
         count_steps(self._metrics, done, history_max=self._bounds.history_max)
         return again
-
-    def _leave_out(self, steps: list[Step], kin: Kin) -> None:
-        """Take note of runs that may not be started."""
-        self._metrics.family_refusals.labels("task").inc(len(kin.short))
-        self._metrics.family_refusals.labels("event").inc(len(kin.left_out))
-        if not kin.left_out:
-            return
-        self._log.warning("events_start_nothing", runs=len(kin.left_out))
-        for step in steps:
-            if step.family is not None:
-                step.family.children = [
-                    child for child in step.family.children if child.id not in kin.left_out
-                ]
 
     async def _settle_unknown(self, steps: list[Step], fault: UnknownFault) -> Batch:
         """The commit's answer was lost: what the ledger says now decides."""
@@ -332,7 +332,7 @@ class Transitions:
         """End a run with an error of ours, in place of what was to become of it."""
         event = EngineFailed(now_ms=self._clock.now_ms(), run=str(facts.run), error=_encode(error))
         again: Batch = []
-        async for answer in self._engine.advance([self._work(facts, [event])]):
+        async for answer in self._engine.advance([self._work(facts, [event])], apart=True):
             again += await self._store([await self._prepare(Step(said, facts, [event], answer))])
         return again
 
