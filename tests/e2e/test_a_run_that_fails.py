@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from e2e.running_stack import running_stack
+from kit.running_stack import running_stack
 
 WORKFLOW = """
 document: { dsl: "1.0.3", namespace: e2e, name: failing, version: "1.0.0" }

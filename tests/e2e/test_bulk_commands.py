@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from e2e.running_stack import RunningStack, running_stack
+from kit.running_stack import RunningStack, running_stack
 from visapi.client import ApiError, Client, UnreachableError, operations
 from visapi_common.contracts.audit import AuditRecord
 from visapi_common.contracts.bulk import BulkAction, BulkStep

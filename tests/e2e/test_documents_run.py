@@ -7,7 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from e2e.running_stack import running_stack
+from kit.running_stack import running_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -22,34 +21,10 @@ from visapi.stack.processes import wait_for
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = {"postgres", "nats", "orchestrator", "gateway", "pdf-worker", "notifier"}
-ECHO = b"""
-document: {dsl: '1.0.3', namespace: tests, name: echo, version: '1.0.0'}
-do:
-  - answer:
-      set: {said: "${ .word }"}
-"""
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[StackProcess]:
-    made = StackProcess()
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
 
 
 def descendants(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
-
-
-def echo(stack: StackProcess, word: str) -> object:
-    with Client(stack.ready.gateway, stack.ready.api_key) as client:
-        client.send(operations.deploy(ECHO, operations.YAML))
-        body = msgspec.json.encode({"word": word})
-        run = client.send(operations.start_run("tests", "echo", body, idempotency_key=word, wait_s=20))
-        return msgspec.json.decode(run.output)
 
 
 def test_the_ready_file_is_private_and_tells_where_everything_is(stack: StackProcess):
@@ -91,7 +66,7 @@ def test_status_lists_every_process(stack: StackProcess):
 
 
 def test_a_run_started_with_the_first_key_completes(stack: StackProcess):
-    assert echo(stack, "hello") == {"said": "hello"}
+    assert stack.echo("hello") == {"said": "hello"}
 
 
 def test_the_command_line_finds_the_stack_and_its_key(stack: StackProcess):
@@ -188,11 +163,11 @@ def test_a_killed_process_comes_back_and_work_goes_on(stack: StackProcess, name:
         timeout_s=20,
         what="gateway ready",
     )
-    assert echo(stack, f"after-{name}") == {"said": f"after-{name}"}
+    assert stack.echo(f"after-{name}") == {"said": f"after-{name}"}
 
 
 def test_data_survives_and_down_leaves_nothing(stack: StackProcess):
-    assert echo(stack, "kept") == {"said": "kept"}
+    assert stack.echo("kept") == {"said": "kept"}
     before = [process.pid for process in descendants(stack.supervisor)]
     with Client(stack.ready.gateway, stack.ready.api_key) as client:
         [run, *_] = client.send(operations.list_runs(limit=1)).items
@@ -231,7 +206,7 @@ def test_nothing_survives_a_killed_supervisor(stack: StackProcess):
     wait_for(gone, timeout_s=30, what="every process gone")
     stack.ready_file.unlink()
     stack.start()
-    assert echo(stack, "after-all") == {"said": "after-all"}
+    assert stack.echo("after-all") == {"said": "after-all"}
 
 
 def test_the_demo_delivers_everything_twice_on_kept_data():

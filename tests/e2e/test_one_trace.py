@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from e2e.otlp_receiver import OtlpReceiver, SeenSpan
-from e2e.running_stack import running_stack, until
+from kit.running_stack import running_stack, until
 
 WORKFLOW = """
 document: { dsl: "1.0.3", namespace: e2e, name: one-trace, version: "1.0.0" }

@@ -8,9 +8,9 @@ import asyncpg
 import httpx
 import msgspec
 
-from e2e.running_stack import RunningStack, running_stack
 from e2e.test_documents_run import BIN, blocks_of, run
 from e2e.test_schedules_and_events import deploy, ended, eventually, text
+from kit.running_stack import RunningStack, running_stack
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from e2e.running_stack import running_stack
+from kit.running_stack import running_stack
 
 YAML = {"content-type": "application/yaml"}
 

@@ -17,8 +17,8 @@ import httpx
 import msgspec
 import pytest
 
-from e2e.running_stack import RunningStack, running_stack
 from kit.certificates import Authority, TlsServer
+from kit.running_stack import RunningStack, running_stack
 from visapi.stack.standins.http_server import HttpServer, Request, Response
 
 PASSWORD = "pa55-word-kept"

@@ -2,44 +2,16 @@
 
 import os
 import signal
-from collections.abc import Iterator
 
 import httpx
-import msgspec
 import psutil
 import pytest
 
 from kit.stack import StackProcess
-from visapi.client import Client, operations
 from visapi.stack.data_directory import DataDirectory
 from visapi.stack.members import marked
 from visapi.stack.processes import wait_for
 from visapi.stack.supervisor import ProcessState
-
-ECHO = b"""
-document: {dsl: '1.0.3', namespace: tests, name: echo, version: '1.0.0'}
-do:
-  - answer:
-      set: {said: "${ .word }"}
-"""
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[StackProcess]:
-    made = StackProcess()
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
-
-
-def echo(stack: StackProcess, word: str) -> object:
-    with Client(stack.ready.gateway, stack.ready.api_key) as client:
-        client.send(operations.deploy(ECHO, operations.YAML))
-        body = msgspec.json.encode({"word": word})
-        run = client.send(operations.start_run("tests", "echo", body, idempotency_key=word, wait_s=20))
-        return msgspec.json.decode(run.output)
 
 
 def freeze(stack: StackProcess, name: str) -> int:
@@ -65,7 +37,7 @@ def test_a_service_that_hangs_is_told_and_restarted(stack: StackProcess, name: s
     stack.wait_restarted(name, before + 1, timeout_s=45)
     assert not psutil.pid_exists(pid)
     assert "does not answer for 10 s" in stack.output.read_text()
-    assert echo(stack, f"after-{name}") == {"said": f"after-{name}"}
+    assert stack.echo(f"after-{name}") == {"said": f"after-{name}"}
 
 
 def test_services_that_lost_nats_are_told_and_not_restarted(stack: StackProcess):
@@ -78,7 +50,7 @@ def test_services_that_lost_nats_are_told_and_not_restarted(stack: StackProcess)
         timeout_s=30,
         what="everything ready again",
     )
-    assert echo(stack, "after-nats") == {"said": "after-nats"}
+    assert stack.echo("after-nats") == {"said": "after-nats"}
     now = {name: view.restarts for name, view in stack.processes().items()}
     assert now == {**restarts, "nats": restarts["nats"] + 1}
 
@@ -90,14 +62,14 @@ def test_the_state_agrees_with_readyz(stack: StackProcess):
 
 
 def test_a_hung_gateway_ends_with_a_killed_supervisor_and_the_next_start_recovers(stack: StackProcess):
-    assert echo(stack, "kept") == {"said": "kept"}
+    assert stack.echo("kept") == {"said": "kept"}
     freeze(stack, "gateway")
     name = DataDirectory(stack.data_dir).stack_name
     os.kill(stack.supervisor, signal.SIGKILL)
     stack.wait_dead()
     wait_for(lambda: not alive(name), timeout_s=40, what="the end of every process of the stack")
     stack.start()
-    assert echo(stack, "again") == {"said": "again"}
+    assert stack.echo("again") == {"said": "again"}
 
 
 def test_a_start_ends_what_a_killed_supervisor_and_a_killed_guardian_left(stack: StackProcess):
@@ -117,7 +89,7 @@ def test_a_start_ends_what_a_killed_supervisor_and_a_killed_guardian_left(stack:
     assert alive(name)
     stack.start()
     assert "that an earlier `visapi up` left behind" in stack.output.read_text()
-    assert echo(stack, "recovered") == {"said": "recovered"}
+    assert stack.echo("recovered") == {"said": "recovered"}
 
 
 def alive(name: str) -> list[psutil.Process]:

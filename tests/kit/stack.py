@@ -11,20 +11,28 @@ from pathlib import Path
 
 import msgspec
 
+from visapi.client import Client, operations
 from visapi.stack.data_directory import DataDirectory, ReadyFile
 from visapi.stack.processes import tail, wait_for
 from visapi.stack.supervisor import ProcessState, ProcessView
 
+ECHO = b"""
+document: {dsl: '1.0.3', namespace: tests, name: echo, version: '1.0.0'}
+do:
+  - answer:
+      set: {said: "${ .word }"}
+"""
 _START_S = 90.0
 _STOP_S = 60.0
 
 
 class StackProcess:
-    """`visapi up` on a data directory of its own. Restartable; `close` removes the data."""
+    """`visapi up` on a data directory of its own, in `folder` or a new one. Restartable; `close` removes the data."""
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="visapi-test-stack-"))
-        self.folder.chmod(0o711)
+    def __init__(self, environ: Mapping[str, str] | None = None, *, folder: Path | None = None) -> None:
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="visapi-test-stack-"))
+        if folder is None:
+            self.folder.chmod(0o711)
         self.data_dir = self.folder / "data"
         self.ready_file = self.folder / "ready.json"
         self.output = self.folder / "up.log"
@@ -106,3 +114,11 @@ class StackProcess:
         cluster = (self.data_dir / "postgres").resolve()
         shutil.rmtree(cluster, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def echo(self, word: str) -> object:
+        """Run a workflow that says `word` again, and wait for its output."""
+        with Client(self.ready.gateway, self.ready.api_key) as client:
+            client.send(operations.deploy(ECHO, operations.YAML))
+            body = msgspec.json.encode({"word": word})
+            run = client.send(operations.start_run("tests", "echo", body, idempotency_key=word, wait_s=20))
+            return msgspec.json.decode(run.output)
