@@ -8,8 +8,12 @@ import hmac
 from uuid import UUID
 
 
-def _mac(secret: bytes, purpose: bytes, *parts: bytes) -> str:
-    message = purpose + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+def _mac(secret: bytes, purpose: bytes, run: UUID, path: str, number: bytes) -> str:
+    """Each part stands behind its length in four bytes; `number` has eight, or there is none."""
+    place = path.encode()
+    message = b"%b\0\0\0\x10%b%b%b" % (purpose, run.bytes, len(place).to_bytes(4, "big"), place)
+    if number:
+        message += b"\0\0\0\x08" + number
     return hmac.digest(secret, message, "sha256").hex()
 
 
@@ -18,13 +22,12 @@ def effect_key(secret: bytes, run: UUID, path: str, repetition: int = 0) -> str:
 
     `repetition` numbers what a retried block does again although it completed: another effect each time.
     """
-    again = (repetition.to_bytes(8, "big"),) if repetition else ()
-    return _mac(secret, b"effect", run.bytes, path.encode(), *again)
+    return _mac(secret, b"effect", run, path, repetition.to_bytes(8, "big") if repetition else b"")
 
 
 def task_token(secret: bytes, run: UUID, path: str, attempt: int) -> str:
     """The 64 hex digits that a result must carry to be believed."""
-    return _mac(secret, b"token", run.bytes, path.encode(), attempt.to_bytes(8, "big"))
+    return _mac(secret, b"token", run, path, attempt.to_bytes(8, "big"))
 
 
 def token_matches(expected: str, given: str) -> bool:

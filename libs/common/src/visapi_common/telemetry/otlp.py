@@ -1,6 +1,7 @@
 """Recorded spans, exported in batches over OTLP/HTTP. The only file that names OpenTelemetry's SDK."""
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -44,7 +45,7 @@ class RecordedSpan:
         self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
     def set(self, name: str, value: Value) -> None:
-        self._span.set_attribute(name, value)
+        self._span.set_attribute(name, str(value) if isinstance(value, UUID) else value)
 
     def fail(self, error: str) -> None:
         self._span.set_attribute("error.type", error)

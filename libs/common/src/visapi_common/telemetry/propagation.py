@@ -57,7 +57,7 @@ def is_valid(traceparent: str) -> bool:
 
 
 def is_sampled(traceparent: str) -> bool:
-    return bool(int(traceparent[-2:], 16) & 1)
+    return traceparent[-1] in "13579bdf"
 
 
 def trace_id_of(traceparent: str) -> str:

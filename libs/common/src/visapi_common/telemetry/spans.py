@@ -8,11 +8,12 @@ import random
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol
+from uuid import UUID
 
 from visapi_common.telemetry import propagation
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
-Value = str | int | float | bool
+Value = str | int | float | bool | UUID
 
 
 class Span(Protocol):

@@ -51,15 +51,18 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def size(self) -> int:
         """Bytes that there are to read."""
-        return len(self.state or b"") + sum(_payload(event) for event in self.events)
+        size = len(self.state or b"")
+        for event in self.events:
+            size += _payload(event)
+        return size
 
 
 def _payload(event: Event) -> int:
     match event:
-        case Started() | RetryRequested():
-            return len(event.input or b"")
         case TaskCompleted() | ChildEnded() | Resolved():
             return len(event.output or b"")
+        case Started() | RetryRequested():
+            return len(event.input or b"")
         case EventArrived():
             return len(event.event)
         case _:

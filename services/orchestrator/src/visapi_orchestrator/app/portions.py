@@ -16,11 +16,17 @@ PATIENCE_S = 0.05
 T = TypeVar("T")
 
 
-async def portions(source: AsyncIterator[T], patience_s: float = PATIENCE_S) -> AsyncGenerator[list[T], None]:
+async def portions(
+    source: AsyncIterator[T], *, alone: bool = False, patience_s: float = PATIENCE_S
+) -> AsyncGenerator[list[T], None]:
     """What the source gives, all at once where it is quick, else what came within each `patience_s`.
 
-    It is read on while a portion is worked on. Raises what the source raises.
+    It is read on while a portion is worked on. Raises what the source raises. A run that is `alone` keeps no
+    neighbour waiting, however long it takes.
     """
+    if alone:
+        yield [one async for one in source]
+        return
     ready: list[T] = []
 
     async def read() -> None:

@@ -138,7 +138,7 @@ class Transitions:
         again: Batch = []
         put_off: dict[UUID, tuple[str, Said]] = {}
         folded = self._fold([said for said in batch if said.run in known], known, put_off, apart=apart)
-        async with aclosing(portions(folded)) as parts:
+        async with aclosing(portions(folded, alone=len(known) == 1)) as parts:
             async for steps in parts:
                 left = await self._write_changes(steps)
                 unsettled.settle([step.said for step in steps], left)
@@ -240,7 +240,7 @@ class Transitions:
         """Make the payload columns and the tasks' messages, under the span of this transition."""
         facts, answer = step.facts, step.answer
         span = self._spans.open("transition", kind="consumer", parent=facts.trace)
-        span.set("visapi.run", str(facts.run))
+        span.set("visapi.run", facts.run)
         span.set("visapi.status", answer.status)
         step.trace = span.traceparent if facts.trace is not None else None
         try:
