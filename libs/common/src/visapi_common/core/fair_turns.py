@@ -1,6 +1,6 @@
 """Whose job is next when few may run at once: tenants take turns, and none may hold every place. Pure."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from typing import Generic, TypeVar
@@ -38,21 +38,15 @@ class FairTurns(Generic[T]):
         self._limits = limits
         self._queues: dict[str, deque[tuple[T, int]]] = {}
         self._turns: deque[str] = deque()
-        self._running: Counter[str] = Counter()
-        self._waiting = 0
-        self._bytes: Counter[str] = Counter()
-
-    @property
-    def waiting(self) -> int:
-        return self._waiting
-
-    @property
-    def running(self) -> int:
-        return self._running.total()
+        self._running: dict[str, int] = {}
+        self.running = 0
+        self.waiting = 0
+        self._bytes: dict[str, int] = {}
+        self._all_bytes = 0
 
     def is_full(self, tenant: str) -> bool:
         """Whether the tenant's own running jobs keep its next one waiting."""
-        return self._running[tenant] >= self._limits.per_tenant
+        return self._running.get(tenant, 0) >= self._limits.per_tenant
 
     def put(self, tenant: str, item: T, size: int) -> Refusal | None:
         """Let a job of `size` bytes wait, or say why it may not."""
@@ -66,16 +60,15 @@ class FairTurns(Generic[T]):
             )
         ):
             return Refusal.TENANT_FULL
-        full = self._waiting >= limits.waiting or self._bytes.total() + size > limits.bytes_waiting
+        full = self.waiting >= limits.waiting or self._all_bytes + size > limits.bytes_waiting
         # Where none waits any single job may: its own size is bounded elsewhere.
-        if full and self._waiting:
+        if full and self.waiting:
             return Refusal.FULL
         if queue is None:
             queue = self._queues[tenant] = deque()
             self._turns.append(tenant)
         queue.append((item, size))
-        self._waiting += 1
-        self._bytes[tenant] += size
+        self._count(tenant, 1, size)
         return None
 
     def take(self, other_than: str | None = None) -> T | None:
@@ -87,14 +80,14 @@ class FairTurns(Generic[T]):
             return None
         for _ in range(len(self._turns)):
             tenant = self._turns.popleft()
-            if tenant == other_than or self._running[tenant] >= self._limits.per_tenant:
+            if tenant == other_than or self.is_full(tenant):
                 self._turns.append(tenant)
                 continue
             queue = self._queues[tenant]
             item, size = queue.popleft()
-            self._waiting -= 1
-            self._bytes[tenant] -= size
-            self._running[tenant] += 1
+            self._count(tenant, -1, -size)
+            self._running[tenant] = self._running.get(tenant, 0) + 1
+            self.running += 1
             if queue:
                 self._turns.append(tenant)
             else:
@@ -104,8 +97,11 @@ class FairTurns(Generic[T]):
 
     def done(self, tenant: str) -> None:
         """A job of the tenant that was taken runs no longer."""
-        self._running[tenant] -= 1
-        if self._running[tenant] <= 0:
+        self.running -= 1
+        left = self._running[tenant] - 1
+        if left:
+            self._running[tenant] = left
+        else:
             del self._running[tenant]
 
     def drop(self, tenant: str, is_dropped: Callable[[T], bool]) -> None:
@@ -114,10 +110,14 @@ class FairTurns(Generic[T]):
         if queue is None:
             return
         kept = deque(entry for entry in queue if not is_dropped(entry[0]))
-        self._waiting -= len(queue) - len(kept)
-        self._bytes[tenant] = sum(size for _, size in kept)
+        self._count(tenant, len(kept) - len(queue), sum(size for _, size in kept) - self._bytes[tenant])
         if kept:
             self._queues[tenant] = kept
         else:
             del self._queues[tenant], self._bytes[tenant]
             self._turns.remove(tenant)
+
+    def _count(self, tenant: str, jobs: int, size: int) -> None:
+        self.waiting += jobs
+        self._bytes[tenant] = self._bytes.get(tenant, 0) + size
+        self._all_bytes += size

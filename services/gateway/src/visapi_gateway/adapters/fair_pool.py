@@ -6,14 +6,16 @@ that no tenant alone may take.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from visapi_common.adapters.pool import Connection, Pool, Row
 from visapi_common.core.errors import TransientFault
 from visapi_common.core.fair_turns import FairTurns, TurnLimits
 from visapi_gateway.app.whose import WHOSE
+
+T = TypeVar("T")
 
 WAITING = 16_384
 LEFT = 2
@@ -39,24 +41,33 @@ class FairPool:
 
     @asynccontextmanager
     async def _lent(self, timeout: float | None) -> AsyncGenerator[Connection]:
-        async with self._turn(), self._pool.acquire(timeout=timeout) as connection:
-            yield connection
+        tenant = await self._turn()
+        try:
+            async with self._pool.acquire(timeout=timeout) as connection:
+                yield connection
+        finally:
+            self._leave(tenant)
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
-        async with self._turn():
-            return await self._pool.execute(query, *args, timeout=timeout)
+        return await self._in_turn(self._pool.execute, query, *args, timeout=timeout)
 
     async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]:
-        async with self._turn():
-            return await self._pool.fetch(query, *args, timeout=timeout)
+        return await self._in_turn(self._pool.fetch, query, *args, timeout=timeout)
 
     async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Row | None:
-        async with self._turn():
-            return await self._pool.fetchrow(query, *args, timeout=timeout)
+        return await self._in_turn(self._pool.fetchrow, query, *args, timeout=timeout)
 
     async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any:
-        async with self._turn():
-            return await self._pool.fetchval(query, *args, timeout=timeout)
+        return await self._in_turn(self._pool.fetchval, query, *args, timeout=timeout)
+
+    async def _in_turn(
+        self, ask: Callable[..., Awaitable[T]], query: str, *args: object, timeout: float | None
+    ) -> T:
+        tenant = await self._turn()
+        try:
+            return await ask(query, *args, timeout=timeout)
+        finally:
+            self._leave(tenant)
 
     async def close(self) -> None:
         await self._pool.close()
@@ -64,8 +75,8 @@ class FairPool:
     def terminate(self) -> None:
         self._pool.terminate()
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
+    async def _turn(self) -> str:
+        """Wait for the turn of the tenant that is served here, and name the tenant."""
         tenant = WHOSE.get()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._turns.put(tenant, (tenant, turn), 0) is not None:
@@ -79,10 +90,7 @@ class FairPool:
             else:
                 self._leave(tenant)
             raise
-        try:
-            yield
-        finally:
-            self._leave(tenant)
+        return tenant
 
     def _leave(self, tenant: str) -> None:
         self._turns.done(tenant)
