@@ -32,10 +32,14 @@ class Lineage(msgspec.Struct, frozen=True, omit_defaults=True):
 class Kinship:
     """The lineage of a run while it is advanced: it counts the runs that are started."""
 
-    def __init__(self, run: str, lineage: Lineage) -> None:
-        self.root = lineage.root or run
+    def __init__(self, run: UUID | str, lineage: Lineage) -> None:
+        self._run = run
         self._lineage = lineage
         self._started = 0
+
+    @property
+    def root(self) -> str:
+        return self._lineage.root or str(self._run)
 
     @property
     def next_depth(self) -> int:

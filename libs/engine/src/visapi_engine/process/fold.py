@@ -53,7 +53,7 @@ def fold(plan: Plan, evaluate: Evaluator, work: Work) -> Answer:
     """Advance a run by all its events."""
     state = None if work.state is None else decode_state(work.state)
     steps: list[Advance] = []
-    kinship = None if work.lineage is None else Kinship(str(work.run), work.lineage)
+    kinship = None if work.lineage is None else Kinship(work.run, work.lineage)
     for event in work.events:
         step = advance(plan, state, event, evaluate, handle_key=work.handle_key, kinship=kinship)
         state = step.state

@@ -55,6 +55,7 @@ def _issue(
 ) -> None:
     block = retried.block(draft, task.parent)
     retried.attempted(block, task.path, frame.attempt)
+    deadline_ms = draft.frames.deadline_ms(task.path)
     draft.commands.append(
         CallTask(
             path=task.path,
@@ -65,9 +66,9 @@ def _issue(
             arguments=bytes(frame.arguments),
             on_uncertain=on_uncertain or node.on_uncertain,
             function_version=node.function_version,
-            deadline_ms=draft.frames.deadline_ms(task.path),
+            deadline_ms=deadline_ms,
             repetition=retried.repetition(block, task.path),
-            own_deadline_ms=draft.frames.own_deadline_ms(task.path),
+            own_deadline_ms=None if deadline_ms is None else draft.frames.own_deadline_ms(task.path),
         )
     )
 
