@@ -20,6 +20,10 @@ from visapi_gateway.core.scopes import ALL, Principal
 
 RELOAD_S = 5.0
 STALE_S = 30.0
+REST = 4.0
+REST_MAX_S = 1.0
+"""After reading all keys the ring rests so many times as long as that took, and at most so long: who makes
+keys without end must not keep every replica busy with those of all tenants."""
 
 
 class StoredKey(msgspec.Struct, frozen=True):
@@ -80,6 +84,7 @@ class KeyRing:
             except TimeoutError:
                 pass
             self._changed.clear()
+            began = self._clock.monotonic()
             try:
                 await self.load()
             except Exception as error:  # noqa: BLE001 (read again soon; keys that grow stale are trusted no more)
@@ -87,6 +92,7 @@ class KeyRing:
                 await asyncio.sleep(0.5)
             used, self._used = self._used, {}
             await self._store_use(list(used.items()))
+            await asyncio.sleep(min(REST_MAX_S, REST * (self._clock.monotonic() - began)))
 
     def authenticate(self, token: str) -> Principal:
         """Who holds this key. Raises `ProblemError` 401, never telling unknown from wrong."""
