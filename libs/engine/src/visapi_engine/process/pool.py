@@ -103,15 +103,12 @@ class EnginePool:
         if self._apart is not None:
             await self._apart.end()
 
-    async def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncGenerator[Answer, None]:
+    def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncGenerator[Answer, None]:
         """One answer for each run, in no promised order; none for a run that is put off, unless `apart`.
 
         Raises `TransientFault` when no engine process can be had, and whatever `load_program` raises.
         """
-        advancing = self._one_by_one(works) if apart else self._together(works)
-        async with aclosing(advancing) as answers:
-            async for answer in answers:
-                yield answer
+        return self._one_by_one(works) if apart else self._together(works)
 
     def _is_put_off(self, work: Work) -> bool:
         known = self._suspects.known(work.program) or self._heavy.known(work.program)

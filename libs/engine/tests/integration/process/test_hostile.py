@@ -15,12 +15,14 @@ import pytest
 from simulation.session import NOON, Compiled, compiled
 from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
 from visapi_common.contracts.runs import RunStatus
-from visapi_engine.machine.events import Started
+from visapi_engine.machine.commands import SetTimer
+from visapi_engine.machine.events import Started, TimerFired
 from visapi_engine.machine.lifecycle import OVERRUNS_MAX
 from visapi_engine.process.guarded import OVERRUNS_MAX as FOLD_MAX
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Answer, Limits, Work
 
+GOES_ON = "#continue"
 LOCAL = "do: [{a: {set: {n: '${ .n }'}}}]"
 ROWS = 112_000
 """As many rows as make 10 MiB."""
@@ -67,7 +69,14 @@ class Engine:
         return [found[work.run] for work in works]
 
     async def start(self, body: str, value: object = None) -> Answer:
-        return (await self.advance(self.begin(body, value)))[0]
+        """Until it waits for something else than others' turns."""
+        work = self.begin(body, value)
+        (answer,) = await self.advance(work)
+        while any(isinstance(command, SetTimer) and command.id == GOES_ON for command in answer.commands):
+            goes_on = TimerFired(NOON, GOES_ON)
+            work = msgspec.structs.replace(work, state=answer.state, seq=answer.seq, events=[goes_on])
+            (answer,) = await self.advance(work)
+        return answer
 
 
 @pytest.fixture
