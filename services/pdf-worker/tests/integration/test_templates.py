@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import jinja2
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -116,3 +117,19 @@ async def test_eight_bombs_of_one_tenant_do_not_hold_up_another(templates):
     for one in bombs:
         one.cancel()
     await asyncio.gather(*bombs, return_exceptions=True)
+
+
+@pytest.mark.parametrize("name", sorted(jinja2.filters.FILTERS))
+async def test_no_filter_of_the_language_wants_to_open_a_file(templates, name):
+    refused = ""
+    for value in ("'<b>a.com</b>'", "[1, 2]"):
+        try:
+            await templates.render("a", InlineTemplate(f"{{{{ {value}|{name} }}}}"), {})
+        except ProblemError as error:
+            refused += error.detail
+    assert "OSError" not in refused
+
+
+async def test_placeholder_text_and_tags_stripped_from_data_come_out(templates):
+    html = await templates.render("a", InlineTemplate("{{ '<b>bold</b>'|striptags }}{{ lipsum(n=1) }}"), {})
+    assert html.startswith("bold<p>")

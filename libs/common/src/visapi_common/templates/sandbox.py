@@ -16,6 +16,11 @@ from markupsafe import Markup
 from visapi_common.templates.order import Mistake, Order, Rendered
 
 _DETAIL_MAX = 2000
+_LATE_IMPORTS = (
+    "{{ '<b>'|striptags }}{{ 'a'|wordwrap }}{{ [1]|pprint }}{{ 'a.com'|urlize }}{{ lipsum(n=1) }}"
+    "{{ 1|filesizeformat }}{{ {'a': 1}|xmlattr }}{{ 'a'|urlencode }}{{ [1, 2]|random }}"
+)
+"""What Jinja2 and MarkupSafe import when it is first used."""
 _read_order = msgspec.msgpack.Decoder(Order).decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -71,6 +76,7 @@ def warm_up() -> None:
     for source in (
         "{{ qr('warm up') }}{{ 'x'|mrz }}{% for a in [1] %}{{ loop.index }}{% endfor %}",
         "{% if %}",
+        _LATE_IMPORTS,
     ):
         rendered(Order(sources={"html": source}, data={}, escaped=["html"], output_max=10_000))
     rendered(Order(sources={"text": "{{ nobody.name }}{{ 1|tojson }}"}, data=None, output_max=10_000))
