@@ -38,6 +38,17 @@ DOCUMENTS = {
         True,
     ),
     "an endless script": ("<script>for (;;) {}</script>", True),
+    "a history flood": (
+        "<script>for (let n = 0; n < 1e6; n++) history.pushState(n, '', '#' + n)</script>",
+        True,
+    ),
+    "SVG filters": (
+        "<svg width=4000 height=4000><filter id=f>"
+        + "<feGaussianBlur stdDeviation=200 /><feTurbulence numOctaves=50 baseFrequency=9 />" * 20
+        + "</filter><rect width=4000 height=4000 filter='url(#f)'/></svg>",
+        False,
+    ),
+    "endless pages": ("<style>div { page-break-after: always }</style>" + "<div>x</div>" * 20_000, False),
     "a huge page": (
         "<style>@page { size: 5000mm 5000mm } div { width: 4900mm; height: 4900mm;"
         " background: conic-gradient(red, blue); filter: blur(40px) }</style>" + "<div></div>" * 50,

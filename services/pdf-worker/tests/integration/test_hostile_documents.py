@@ -102,6 +102,15 @@ async def test_a_document_that_works_long_gives_way_with_all_its_threads_and_oth
             await hostile
 
 
+async def test_a_document_that_navigates_without_end_holds_up_no_other(rig):
+    rig.limit(render_s=10.0)
+    flood = "<script>for (let n = 0; n < 1e6; n++) history.pushState(n, '', '#' + n)</script>"
+    async with asyncio.TaskGroup() as group:
+        hostile = group.create_task(rig.render(tenant="hostile", html=flood, options={"javascript": True}))
+        while not hostile.done():
+            assert "honest" in await rig.text(tenant="honest", html="<p>honest")
+
+
 async def test_the_browser_of_a_suspected_tenant_has_a_lower_priority(rig):
     async with rig.browsers.alone(gives_way=True) as running:
         [browser] = [pid for pid in running.tree._seen if b"--user-data-dir" in command(pid)][:1]

@@ -4,8 +4,8 @@ import asyncio
 import time
 from pathlib import Path
 
-import jinja2
 import pytest
+from jinja2.filters import FILTERS
 from prometheus_client import CollectorRegistry
 
 from visapi_common.core.errors import ProblemError
@@ -119,7 +119,7 @@ async def test_eight_bombs_of_one_tenant_do_not_hold_up_another(templates):
     await asyncio.gather(*bombs, return_exceptions=True)
 
 
-@pytest.mark.parametrize("name", sorted(jinja2.filters.FILTERS))
+@pytest.mark.parametrize("name", sorted(FILTERS))
 async def test_no_filter_of_the_language_wants_to_open_a_file(templates, name):
     refused = ""
     for value in ("'<b>a.com</b>'", "[1, 2]"):

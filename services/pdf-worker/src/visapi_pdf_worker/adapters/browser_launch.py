@@ -1,6 +1,7 @@
 """Starting one browser under a deadline, and leaving nothing behind when that fails."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import msgspec
@@ -57,7 +58,7 @@ async def launch(
     try:
         async with asyncio.timeout(_LAUNCH_S):
             async with one_driver_at_a_time:
-                playwright, driver = await _start_driver()
+                playwright, driver = await _start_driver(nice)
             return await _launch(settings, flags, playwright, driver, nice)
     except TimeoutError as error:
         raise TransientFault(f"Chromium did not start within {_LAUNCH_S:.0f} s") from error
@@ -68,7 +69,7 @@ async def launch(
         raise TransientFault(f"Chromium could not be started: {error!r}") from error
 
 
-async def _start_driver() -> tuple[Playwright, int]:
+async def _start_driver(nice: int) -> tuple[Playwright, int]:
     before = children_named(_DRIVER)
     try:
         playwright = await async_playwright().start()
@@ -78,6 +79,9 @@ async def _start_driver() -> tuple[Playwright, int]:
         for pid in children_named(_DRIVER) - before:
             ProcessTree(pid).kill()
         raise
+    if nice:
+        # Chromium inherits it.
+        os.setpriority(os.PRIO_PROCESS, driver, os.getpriority(os.PRIO_PROCESS, 0) + nice)
     return playwright, driver
 
 
@@ -97,6 +101,7 @@ async def _launch(
                 executable_path=way.program,
                 chromium_sandbox=way.sandbox,
                 args=flags,
+                ignore_default_args=[*chromium.UNWANTED],
                 env={**way.environment, launcher.NICE: str(nice)},
                 timeout=_LAUNCH_S * 1000,
                 handle_sigint=False,

@@ -15,6 +15,8 @@ from visapi_pdf_worker.adapters import launcher
 _NAMES = ("chromium-headless-shell", "headless_shell", "chrome-headless-shell")
 _FULL_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _USERS = ("visapi", "nobody")
+UNWANTED = ("--disable-ipc-flooding-protection", "--disable-popup-blocking")
+"""Flags of Playwright under which one document may flood the process of the browser that all share."""
 
 
 class Chromium(msgspec.Struct, frozen=True):

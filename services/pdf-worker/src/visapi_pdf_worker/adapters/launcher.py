@@ -26,7 +26,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 def main(arguments: list[str]) -> None:
     """Replace this process by the browser named in the environment."""
-    _lower_priority(int(os.environ.get(NICE, "0")))
+    _lower_session(int(os.environ.get(NICE, "0")))
     binary, user = os.environ[BINARY], os.environ.get(USER, "")
     profile = next((Path(text[len(_PROFILE) :]) for text in arguments if text.startswith(_PROFILE)), None)
     if user:
@@ -51,12 +51,9 @@ def main(arguments: list[str]) -> None:
     os.execve(binary, [binary, *arguments], environment)  # noqa: S606 (there is no shell on purpose)
 
 
-def _lower_priority(nice: int) -> None:
-    """Of the process, and of its session: some kernels share the CPU among sessions first."""
-    if nice <= 0:
-        return
-    os.nice(nice)
-    if os.getsid(0) == os.getpid():
+def _lower_session(nice: int) -> None:
+    """Give the session the priority of the process: some kernels share the CPU among sessions first."""
+    if nice > 0 and os.getsid(0) == os.getpid():
         with contextlib.suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(nice), "ascii")
 
