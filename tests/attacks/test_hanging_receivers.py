@@ -16,6 +16,8 @@ _CALLS = 320
 _AT_ONCE = 20
 """Starts at once: the load generator shares the machine with the stack."""
 _ATTACK_S = 6.0
+_CONNECTIONS = 300
+"""That one tenant holds at least when it calls with every function at once: half of the slots of each."""
 
 
 @contextlib.asynccontextmanager
@@ -60,3 +62,27 @@ async def test_calls_that_are_never_answered_delay_no_webhook_and_no_mail_of_ano
                 assert {answer.status_code for answer in await asyncio.gather(*started)} == {202}
             await asyncio.sleep(_ATTACK_S)
         assert len(taken) >= 100, "the attack did not take place"
+
+
+async def test_calls_of_every_kind_that_hang_take_no_connections_from_another_tenant(
+    stack: AttackStack, attacker: Tenant, bystander: Bystander
+) -> None:
+    branches = "".join(
+        f"          - {name}: {{call: {call}}}\n"
+        for name, call in (
+            ("hook", "notify.webhook, with: {url: '${ .url }', payload: {}}"),
+            ("get", "http, with: {method: get, endpoint: '${ .url }'}"),
+            ("api", "openapi, with: {document: {endpoint: '${ .url }'}, operationId: a}"),
+        )
+    )
+    head = "document: {dsl: '1.0.3', namespace: attack, name: hang-all, version: '1.0.0'}\n"
+    target = await attacker.deploy(f"{head}do:\n  - all:\n      fork:\n        branches:\n{branches}")
+    attack = "calls of every kind that hang"
+    async with _black_hole() as (url, taken), bystander.at_work("hook", "mail", attack=attack):
+        for _ in range(_CALLS // _AT_ONCE):
+            started = [attacker.start(target, {"url": url}) for _ in range(_AT_ONCE)]
+            assert {answer.status_code for answer in await asyncio.gather(*started)} == {202}
+        async with asyncio.timeout(60):
+            while len(taken) < _CONNECTIONS:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(_ATTACK_S)

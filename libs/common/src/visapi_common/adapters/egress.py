@@ -27,6 +27,9 @@ FRESH = "visapi.fresh_connection"
 HEADERS = "visapi.headers"
 """Response extension: all headers as they came, `Location` included."""
 
+CONNECTIONS_MAX = 4096
+"""More than a process has slots for tasks, which are shared among tenants; connections are not."""
+
 SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
@@ -43,7 +46,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         resolver: Resolver | None = None,
         *,
         ssl_context: ssl.SSLContext | None = None,
-        connections_max: int = 256,
+        connections_max: int = CONNECTIONS_MAX,
     ) -> None:
         self._policy = policy
         dialer = EgressDialer(policy, resolver)

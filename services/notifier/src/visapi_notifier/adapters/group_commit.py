@@ -50,6 +50,7 @@ class GroupCommit(Generic[I, O]):
             try:
                 await self._commit(batch)
             except BaseException:
+                # Also when it is cancelled: nobody may wait for ever for a batch that is gone.
                 for waiting in batch.values():
                     waiting.answer.cancel()
                 raise

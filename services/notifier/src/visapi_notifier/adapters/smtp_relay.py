@@ -12,11 +12,16 @@ from contextlib import asynccontextmanager
 import aiosmtplib
 
 from visapi_common.adapters.egress_dial import EgressDialer
+from visapi_common.adapters.on_behalf import TENANT
+from visapi_common.adapters.turns import Turns
+from visapi_common.core.bounds import Busy
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
+from visapi_common.core.fair_turns import TurnLimits
 from visapi_notifier.core.channels.email import Mail
 from visapi_notifier.core.mail_relay import Relay
 
-CONNECTIONS_MAX = 8
+TURNS = TurnLimits(at_once=8, per_tenant=4, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
+"""Connections: mails that the relay takes long for keep their own tenant's others waiting."""
 KEEP_MAX = 4
 _FINAL_ANSWER_S = 120.0
 """Relays scan a message before they answer; giving up early makes an outcome unknown for nothing."""
@@ -31,7 +36,7 @@ class SmtpRelay:
         self._dialer = dialer
         self._ident = ident
         self._timeout_s = timeout_s
-        self._places = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._turns = Turns(TURNS, what="the mail", wait_s=_FINAL_ANSWER_S)
         self._idle: list[aiosmtplib.SMTP] = []
 
     async def send(self, mail: Mail, limit_s: float = _FINAL_ANSWER_S, *, chosen: bool = False) -> str:
@@ -40,10 +45,11 @@ class SmtpRelay:
         Unless the time was `chosen`, what comes before the message has a shorter time of its own.
         """
         patience = _Patience(limit_s, quiet_s=limit_s if chosen else self._timeout_s)
+        tenant = TENANT.get()
         try:
             async with asyncio.timeout(patience.left_s):
-                await self._places.acquire()
-        except TimeoutError as error:
+                await self._turns.take(tenant)
+        except (TimeoutError, Busy) as error:
             raise TransientFault("the mail relay's connections are all in use") from error
         try:
             with_kept = bool(self._idle)
@@ -54,7 +60,7 @@ class SmtpRelay:
                     raise
             return await self._send(mail, None, patience)
         finally:
-            self._places.release()
+            self._turns.done(tenant)
 
     async def close(self) -> None:
         """Say goodbye on every kept connection."""
