@@ -82,7 +82,7 @@ def settings() -> Iterator[str]:
 
 
 def problems() -> Iterator[str]:
-    catalogue = importlib.import_module("visapi_gateway.core.problems")
+    catalogue = importlib.import_module("visapi_gateway.kernel.problems")
     yield "| status | `code` | title | type |"
     yield "|---|---|---|---|"
     for code, kind in sorted(catalogue.KINDS.items(), key=lambda item: (item[1].status, item[0])):
@@ -120,7 +120,7 @@ def _answers(operation: Mapping[str, Any]) -> Iterator[str]:
 
 
 def scopes() -> Iterator[str]:
-    module = importlib.import_module("visapi_gateway.core.scopes")
+    module = importlib.import_module("visapi_gateway.kernel.access.scopes")
     for scope in module.SCOPES:
         granted = "" if scope in module.DEFAULT_SCOPES else " (never by default)"
         yield f"- `{scope}`{granted}"

@@ -14,10 +14,10 @@ from typing import Any
 from openapi_spec_validator import validate
 
 from visapi_gateway import http
-from visapi_gateway.core.problems import KINDS
-from visapi_gateway.core.scopes import SCOPES
-from visapi_gateway.http.openapi import build_openapi
-from visapi_gateway.http.operation import Operation
+from visapi_gateway.kernel.access.scopes import SCOPES
+from visapi_gateway.kernel.api.openapi import build_openapi
+from visapi_gateway.kernel.api.operation import Operation
+from visapi_gateway.kernel.problems import KINDS
 
 FROZEN = Path(__file__).parent / "openapi.json"
 

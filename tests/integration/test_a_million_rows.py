@@ -28,9 +28,10 @@ from kit.big_tables import (
     whole_tables,
 )
 from visapi_common.adapters.queries import load_queries
-from visapi_gateway.adapters import run_filters, run_store
-from visapi_gateway.core.run_filters import AttributeFilter, RunFilter
 from visapi_gateway.gateway import SESSION as GATEWAY
+from visapi_gateway.runs.reading import narrowing as run_filters
+from visapi_gateway.runs.reading import store as run_store
+from visapi_gateway.runs.reading.rules.filters import AttributeFilter, RunFilter
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -179,9 +180,9 @@ ASIDE = load_queries("visapi_orchestrator.adapters", "sql/quarantine.sql")
 FLOWS = load_queries("visapi_orchestrator.adapters", "sql/flow.sql")
 FAMILY = load_queries("visapi_orchestrator.adapters", "sql/families.sql")
 IN = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
-DEAD = load_queries("visapi_gateway.adapters", "sql/dead_letters.sql")
-KEY = load_queries("visapi_gateway.adapters", "sql/keys.sql")
-QUOTA = load_queries("visapi_gateway.adapters", "sql/quotas.sql")
+DEAD = load_queries("visapi_gateway.dead_letters", "queries.sql")
+KEY = load_queries("visapi_gateway.keys", "queries.sql")
+QUOTA = load_queries("visapi_gateway.kernel", "quotas.sql")
 SENT = load_queries("visapi_notifier.adapters", "sql/deliveries.sql")
 
 

@@ -17,59 +17,59 @@ from visapi_common.runtime.isolation import kept_alive
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_gateway.adapters.accept_ledger import AcceptLedger
-from visapi_gateway.adapters.approval_store import PgApprovalStore
-from visapi_gateway.adapters.artifact_source import ArtifactSource
-from visapi_gateway.adapters.audit_log import AuditLog
-from visapi_gateway.adapters.bounded_jobs import BoundedJobs
-from visapi_gateway.adapters.dead_letter_store import PgDeadLetterStore
-from visapi_gateway.adapters.event_ledger import PgEventLedger
-from visapi_gateway.adapters.fair_pool import FairPool
-from visapi_gateway.adapters.key_store import PgKeyStore, mint_key
-from visapi_gateway.adapters.limit_store import PgLimitStore
-from visapi_gateway.adapters.messages import Messages
-from visapi_gateway.adapters.quotas import Quotas
-from visapi_gateway.adapters.retention_store import PgRetentionStore
-from visapi_gateway.adapters.run_store import RunStore
-from visapi_gateway.adapters.schedule_store import PgScheduleStore
-from visapi_gateway.adapters.secret_store import PgSecretStore
-from visapi_gateway.adapters.workflow_store import WorkflowStore
-from visapi_gateway.app.accept_events import AcceptEvents
-from visapi_gateway.app.accept_trigger import Accepting
-from visapi_gateway.app.approvals import Approvals
-from visapi_gateway.app.artifacts import Artifacts
-from visapi_gateway.app.authenticate import KeyRing
-from visapi_gateway.app.bulk import Bulk, Repeat
-from visapi_gateway.app.check_input import Checks
-from visapi_gateway.app.command_run import Commands
-from visapi_gateway.app.compile_definition import Compiling
-from visapi_gateway.app.dead_letters import DeadLetters
-from visapi_gateway.app.definitions import Definitions
-from visapi_gateway.app.deploy_workflow import Workflows
-from visapi_gateway.app.follow_run import FollowRun
-from visapi_gateway.app.live import LiveHub
-from visapi_gateway.app.manage_keys import Keys
-from visapi_gateway.app.manage_retention import Retentions
-from visapi_gateway.app.manage_schedules import Schedules
-from visapi_gateway.app.manage_secrets import Secrets
-from visapi_gateway.app.open_runs import OpenRuns
-from visapi_gateway.app.read_audit import Audit
-from visapi_gateway.app.read_limits import ReadLimits
-from visapi_gateway.app.retry_run import Retries
-from visapi_gateway.app.run_views import RunViews
-from visapi_gateway.app.simulate import Simulations
-from visapi_gateway.app.start_run import StartRun
-from visapi_gateway.app.system import System
-from visapi_gateway.app.whole_items import WholeItems
-from visapi_gateway.core.rates import Limit
-from visapi_gateway.http.access_log import AccessLog, NoAccessLog
-from visapi_gateway.http.api import Surroundings, UseCases, build_api
-from visapi_gateway.http.checks import RateLimits
-from visapi_gateway.http.flow import BODY_LIMIT
-from visapi_gateway.http.limits import Places, open_places
-from visapi_gateway.http.operation import ReadJson
-from visapi_gateway.http.server import HttpServer
+from visapi_gateway.api import Surroundings, UseCases, build_api
+from visapi_gateway.approvals.service import Approvals
+from visapi_gateway.approvals.store import PgApprovalStore
+from visapi_gateway.artifacts.service import Artifacts
+from visapi_gateway.artifacts.store import ArtifactSource
+from visapi_gateway.audit.service import Audit
+from visapi_gateway.audit.store import AuditLog
+from visapi_gateway.dead_letters.service import DeadLetters
+from visapi_gateway.dead_letters.store import PgDeadLetterStore
+from visapi_gateway.events.service import AcceptEvents
+from visapi_gateway.events.store import PgEventLedger
+from visapi_gateway.flow_limits.service import ReadLimits
+from visapi_gateway.flow_limits.store import PgLimitStore
+from visapi_gateway.kernel.access.authentication import KeyRing
+from visapi_gateway.kernel.access.rates import Limit
+from visapi_gateway.kernel.api.checks import RateLimits
+from visapi_gateway.kernel.api.operation import ReadJson
+from visapi_gateway.kernel.asgi.access_log import AccessLog, NoAccessLog
+from visapi_gateway.kernel.asgi.flow import BODY_LIMIT
+from visapi_gateway.kernel.asgi.places import Places, open_places
+from visapi_gateway.kernel.asgi.server import HttpServer
+from visapi_gateway.kernel.bounded_jobs import BoundedJobs
+from visapi_gateway.kernel.fair_pool import FairPool
+from visapi_gateway.kernel.messages import Messages
+from visapi_gateway.kernel.quotas import Quotas
+from visapi_gateway.keys.service import Keys
+from visapi_gateway.keys.store import PgKeyStore, mint_key
+from visapi_gateway.retention.service import Retentions
+from visapi_gateway.retention.store import PgRetentionStore
+from visapi_gateway.runs.bulk.service import Bulk, Repeat
+from visapi_gateway.runs.commands.retry import Retries
+from visapi_gateway.runs.commands.service import Commands
+from visapi_gateway.runs.reading.follow import FollowRun
+from visapi_gateway.runs.reading.live import LiveHub
+from visapi_gateway.runs.reading.service import RunViews
+from visapi_gateway.runs.reading.store import RunStore
+from visapi_gateway.runs.reading.whole_items import WholeItems
+from visapi_gateway.runs.starting.accepting import Accepting
+from visapi_gateway.runs.starting.open_runs import OpenRuns
+from visapi_gateway.runs.starting.service import StartRun
+from visapi_gateway.runs.starting.store import AcceptLedger
+from visapi_gateway.schedules.service import Schedules
+from visapi_gateway.schedules.store import PgScheduleStore
+from visapi_gateway.secrets.service import Secrets
+from visapi_gateway.secrets.store import PgSecretStore
 from visapi_gateway.settings import GatewaySettings
+from visapi_gateway.system.service import System
+from visapi_gateway.workflows.compiling import Compiling
+from visapi_gateway.workflows.definitions import Definitions
+from visapi_gateway.workflows.input_checks import Checks
+from visapi_gateway.workflows.service import Workflows
+from visapi_gateway.workflows.simulating import Simulations
+from visapi_gateway.workflows.store import WorkflowStore
 
 START_RETRY_S = 0.5
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}

@@ -10,9 +10,10 @@ import pytest
 
 from kit.servers import Database
 from visapi_common.core.ids import uuid7_from
-from visapi_gateway.adapters import run_filters, run_store
-from visapi_gateway.core.run_filters import AttributeFilter, RunFilter
 from visapi_gateway.gateway import SESSION
+from visapi_gateway.runs.reading import narrowing as run_filters
+from visapi_gateway.runs.reading import store as run_store
+from visapi_gateway.runs.reading.rules.filters import AttributeFilter, RunFilter
 
 NOON_MS = int(datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp() * 1000)
 PARENT = uuid7_from(NOON_MS, 999)

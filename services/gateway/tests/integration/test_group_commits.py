@@ -14,10 +14,10 @@ from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.contracts.audit import AuditAction
 from visapi_common.core.errors import ContentFault
-from visapi_gateway.adapters.accept_ledger import AcceptLedger
-from visapi_gateway.adapters.messages import Messages
-from visapi_gateway.app.accept_trigger import Accepting, Fresh, NewRun
-from visapi_gateway.core.audit import AuditEntry
+from visapi_gateway.audit.rules import AuditEntry
+from visapi_gateway.kernel.messages import Messages
+from visapi_gateway.runs.starting.accepting import Accepting, Fresh, NewRun
+from visapi_gateway.runs.starting.store import AcceptLedger
 
 
 class Unmeasured:

@@ -12,7 +12,7 @@ from visapi_common.core.large_values import sealed, split
 from visapi_engine.machine.history import STRUCTURE
 from visapi_engine.machine.state import STRUCTURE as STATE
 from visapi_engine.machine.state import DoFrame, Failed, ResumePoint, State, encode_state
-from visapi_gateway.app import follow_run
+from visapi_gateway.runs.reading import follow as follow_run
 
 SSE = {"Accept": "text/event-stream"}
 ROWS = [{"id": n, "name": "somebody"} for n in range(5000)]

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_gateway.core.bulk import PAGE, Ticket, decode_ticket, encode_ticket
+from visapi_gateway.runs.bulk.rules import PAGE, Ticket, decode_ticket, encode_ticket
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 ids = st.integers(min_value=1, max_value=2000).map(lambda number: UUID(int=number))

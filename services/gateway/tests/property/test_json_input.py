@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from visapi_common.contracts.foreign import DEPTH_MAX
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.core.json_input import check_json
+from visapi_gateway.kernel.json_input import check_json
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"))
 SCALARS = (

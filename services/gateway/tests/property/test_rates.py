@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_gateway.core.rates import Limit, admit
+from visapi_gateway.kernel.access.rates import Limit, admit
 
 
 @given(

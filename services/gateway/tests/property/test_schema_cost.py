@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_gateway.core.schema_cost import WEIGHT_MAX, weight_of
+from visapi_gateway.workflows.rules.schema_cost import WEIGHT_MAX, weight_of
 
 NAMES = st.sampled_from(["a", "b", "c"])
 VALUES = st.recursive(

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
-from visapi_gateway.app.accept_trigger import BATCH_LIMIT, Accepting, Conflict, Fresh, NewRun, Replayed
+from visapi_gateway.runs.starting.accepting import BATCH_LIMIT, Accepting, Conflict, Fresh, NewRun, Replayed
 
 
 def a_run(number: int, *, key: str | None = None, body: bytes = b"hash") -> NewRun:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.approvals import ApprovalView
-from visapi_gateway.http.approval_page import question_page
+from visapi_gateway.approvals.page import question_page
 
 ID = UUID("01930000-0000-7000-8000-000000000001")
 

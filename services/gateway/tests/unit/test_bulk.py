@@ -7,8 +7,8 @@ import pytest
 
 from visapi_common.contracts.bulk import BulkAction
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.core.bulk import LIVES, Ticket, check_age, meant
-from visapi_gateway.core.run_filters import RunFilter
+from visapi_gateway.runs.bulk.rules import LIVES, Ticket, check_age, meant
+from visapi_gateway.runs.reading.rules.filters import RunFilter
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from visapi_gateway.core.client_address import ClientAddresses, networks
+from visapi_gateway.kernel.asgi.client_address import ClientAddresses, networks
 
 PROXIES = ClientAddresses(networks(["10.0.0.0/8", "fd00::/8"]))
 

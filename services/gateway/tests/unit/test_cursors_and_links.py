@@ -3,8 +3,8 @@
 import pytest
 
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.core.cursors import open_cursor, seal_cursor
-from visapi_gateway.core.links import link_holds, sign_link
+from visapi_gateway.artifacts.rules import link_holds, sign_link
+from visapi_gateway.kernel.api.cursors import open_cursor, seal_cursor
 
 SECRET = b"s" * 32
 

@@ -3,7 +3,7 @@
 import pytest
 
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.core.headers import accepts, idempotency_key, media_type_of, preferred_wait_s
+from visapi_gateway.kernel.api.headers import accepts, idempotency_key, media_type_of, preferred_wait_s
 
 JSON, SSE = "application/json", "text/event-stream"
 

@@ -1,7 +1,7 @@
 """The plan of a program is made once, and few are kept."""
 
 from visapi_engine.compile.compiler import compile_definition
-from visapi_gateway.app.known_plans import KNOWN_MAX, KnownPlans
+from visapi_gateway.runs.commands.known_plans import KNOWN_MAX, KnownPlans
 
 
 def program(name: str) -> bytes:

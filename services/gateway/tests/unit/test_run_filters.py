@@ -7,7 +7,12 @@ import pytest
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import time_ms_of
-from visapi_gateway.core.run_filters import AttributeFilter, first_id_at, ids_beginning, read_attributes
+from visapi_gateway.runs.reading.rules.filters import (
+    AttributeFilter,
+    first_id_at,
+    ids_beginning,
+    read_attributes,
+)
 
 
 @pytest.mark.parametrize(

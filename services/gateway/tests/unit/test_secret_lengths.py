@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.app.manage_secrets import check_length
+from visapi_gateway.secrets.service import check_length
 
 
 def pointers(value: Any) -> list[str]:

@@ -1,1 +1,0 @@
-"""PostgreSQL, NATS and the artifact store, as the use cases want them."""

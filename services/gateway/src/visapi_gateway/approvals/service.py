@@ -1,0 +1,216 @@
+"""Questions of workflows: shown to people and to keys, decided once.
+
+The decision and what the run hears of it are committed together; the first counts. A link opens one
+question for one approver, and its key is compared by hash: whoever holds it needs no account.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
+from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.engine_messages import ApprovalDecided, InboxKind
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.approvals import ANYBODY, Token, decision_key, link_digest
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.audit.rules import AuditEntry
+from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.runs.commands.service import Hint, InboxRow
+
+OPEN, EXPIRED = "open", "expired"
+BY_LINK = "link"
+
+
+class ApprovalRow(msgspec.Struct, frozen=True):
+    """A question as it is kept; `late`: its time is over, whether or not it was closed already."""
+
+    id: UUID
+    state: str
+    run: UUID
+    path: str
+    workflow: str
+    task: str
+    shown: bytes
+    approvers: list[str]
+    asked_at: datetime
+    expires_at: datetime | None
+    decision: str | None
+    comment: str | None
+    decided_by: str | None
+    closed_at: datetime | None
+    late: bool
+    holder: str | None = None
+    """Whose link it was asked for with: an approver, nobody in particular (empty), or no link of it."""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What people see of a question."""
+
+    title: str
+    text: str
+    data: msgspec.Raw
+    choices: list[str]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A decision to record; `told` goes to the run in the same transaction."""
+
+    id: UUID
+    tenant: str
+    decision: str
+    comment: str | None
+    by: str
+    told: InboxRow
+    audit: AuditEntry
+
+
+class Decider(msgspec.Struct, frozen=True):
+    """Who decides: a key, an approver, or whoever holds the link that names nobody; and by which request."""
+
+    tenant: str
+    name: str
+    request_id: str
+
+
+class ApprovalStore(Protocol):
+    async def approvals(
+        self, tenant: str, state: str | None, run: UUID | None, before: UUID | None, limit: int
+    ) -> Sequence[ApprovalRow]: ...
+    async def approval(self, tenant: str, approval: UUID, digest: bytes | None) -> ApprovalRow | None: ...
+    async def decide(self, verdict: Verdict) -> bool:
+        """Whether it was open."""
+        ...
+
+
+_shown = msgspec.json.Decoder(Shown).decode
+
+
+class Approvals:
+    """See the module's docstring."""
+
+    def __init__(self, store: ApprovalStore, hint: Hint) -> None:
+        self._store = store
+        self._hint = hint
+
+    async def list(
+        self, tenant: str, state: str | None, run: UUID | None, before: UUID | None, limit: int
+    ) -> ApprovalPage:
+        """Those of the newest runs first; `next` is the plain id to go on from."""
+        rows = await self._store.approvals(tenant, state, run, before, limit + 1)
+        more = str(rows[limit - 1].id) if len(rows) > limit else None
+        return ApprovalPage(items=[view_of(row) for row in rows[:limit]], next=more)
+
+    async def read(self, tenant: str, approval: UUID) -> ApprovalView:
+        """Raises `ProblemError` 404."""
+        return view_of(await self._row(tenant, approval))
+
+    async def decide(self, who: Asker, approval: UUID, wanted: DecideApproval) -> ApprovalView:
+        """Raises `ProblemError` 400, 404 and 409."""
+        view = view_of(await self._row(who.tenant, approval))
+        if wanted.decision not in view.choices:
+            detail = f"must be one of {', '.join(view.choices)}"
+            wrong = [FieldError("/decision", detail)]
+            raise ProblemError("invalid_body", f"/decision: {detail}", status=400, errors=wrong)
+        counted = view.state == OPEN and await self._record(
+            view, wanted, Decider(who.tenant, who.actor, who.request_id)
+        )
+        now = view_of(await self._row(who.tenant, approval))
+        if not (counted or _is_of(now, wanted, who.actor)):
+            raise _over(now)
+        return now
+
+    async def opened(self, token: Token) -> tuple[ApprovalView, str] | None:
+        """The question that a link opens, and the approver it is for; None for a link that is none."""
+        row = await self._store.approval(token.tenant, token.approval, link_digest(token.key))
+        if row is None or row.holder is None:
+            return None
+        return view_of(row), row.holder
+
+    async def decide_by_link(
+        self, token: Token, wanted: DecideApproval, request_id: str
+    ) -> tuple[ApprovalView, str, bool] | None:
+        """The question as it is then, whose link it is, and whether this decision counted."""
+        found = await self.opened(token)
+        if found is None:
+            return None
+        view, holder = found
+        by = BY_LINK if holder == ANYBODY else holder
+        counted = False
+        if view.state == OPEN and wanted.decision in view.choices:
+            counted = await self._record(view, wanted, Decider(token.tenant, by, request_id))
+            view = view_of(await self._row(token.tenant, token.approval))
+        return view, holder, counted or _is_of(view, wanted, by)
+
+    async def _record(self, view: ApprovalView, wanted: DecideApproval, by: Decider) -> bool:
+        comment, tenant = _comment(wanted), by.tenant
+        body = ApprovalDecided(view.pointer, view.id, wanted.decision, by.name, comment)
+        told = InboxRow(
+            view.run, decision_key(view.id), tenant, InboxKind.APPROVAL.value, msgspec.json.encode(body)
+        )
+        audit = AuditEntry(
+            tenant=tenant,
+            actor=by.name,
+            action=AuditAction.APPROVAL_DECIDE,
+            target=f"approval:{view.id}",
+            reason=comment,
+            request_id=by.request_id,
+            details={"decision": wanted.decision, "run": str(view.run)},
+        )
+        verdict = Verdict(view.id, tenant, wanted.decision, comment, by.name, told, audit)
+        counted = await self._store.decide(verdict)
+        if counted:
+            self._hint(view.run)
+        return counted
+
+    async def _row(self, tenant: str, approval: UUID) -> ApprovalRow:
+        row = await self._store.approval(tenant, approval, None)
+        if row is None:
+            raise ProblemError("approval_not_found", f"there is no approval {approval}", status=404)
+        return row
+
+
+def view_of(row: ApprovalRow) -> ApprovalView:
+    shown = _shown(row.shown)
+    state = EXPIRED if row.state == OPEN and row.late else row.state
+    links = {"self": f"/v1/approvals/{row.id}", "run": f"/v1/runs/{row.run}"}
+    if state == OPEN:
+        links["decide"] = f"/v1/approvals/{row.id}/decide"
+    fields: dict[str, Any] = {
+        name: getattr(row, name)
+        for name in ("id", "run", "workflow", "task", "asked_at", "expires_at", "decision", "comment")
+    }
+    return ApprovalView(
+        **fields,
+        state=state,
+        pointer=row.path,
+        title=shown.title,
+        text=shown.text,
+        data=shown.data,
+        choices=shown.choices,
+        approvers=[name for name in row.approvers if name != ANYBODY],
+        decided_by=row.decided_by,
+        closed_at=row.closed_at,
+        links=links,
+    )
+
+
+def _comment(wanted: DecideApproval) -> str | None:
+    return (wanted.comment or "").strip() or None
+
+
+def _is_of(view: ApprovalView, wanted: DecideApproval, by: str) -> bool:
+    """Whether this very decision counted before: an answer that was lost, a form that was sent twice."""
+    said = (view.decision, view.comment, view.decided_by)
+    return said == (wanted.decision, _comment(wanted), by)
+
+
+def _over(view: ApprovalView) -> ProblemError:
+    if view.decision is not None:
+        detail = f"{view.decided_by} decided {view.decision!r} at {view.closed_at}; the first decision counts"
+        return ProblemError("approval_decided", detail, status=409)
+    detail = f"approval {view.id} is {view.state}; nobody can decide it any more"
+    return ProblemError("approval_over", detail, status=409)

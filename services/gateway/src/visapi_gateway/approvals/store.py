@@ -1,0 +1,44 @@
+"""Questions of workflows in PostgreSQL, as one tenant sees them."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from visapi_common.adapters.pool import Pool, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_gateway.approvals.service import ApprovalRow, Verdict
+from visapi_gateway.audit.store import record
+
+_SQL = load_queries("visapi_gateway.approvals", "queries.sql")
+_RUNS = load_queries("visapi_gateway.runs.reading", "queries.sql")
+
+
+class PgApprovalStore:
+    """See `app.approvals.ApprovalStore`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def approvals(
+        self, tenant: str, state: str | None, run: UUID | None, before: UUID | None, limit: int
+    ) -> Sequence[ApprovalRow]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            rows = await connection.fetch(_SQL["list_approvals"], tenant, before, state, run, limit)
+        return [ApprovalRow(**row) for row in rows]
+
+    async def approval(self, tenant: str, approval: UUID, digest: bytes | None) -> ApprovalRow | None:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            row = await connection.fetchrow(_SQL["approval"], tenant, approval, digest)
+        return None if row is None else ApprovalRow(**row)
+
+    async def decide(self, verdict: Verdict) -> bool:
+        told = verdict.told
+        async with tenant_transaction(self._pool, [verdict.tenant]) as connection:
+            run = await connection.fetchval(
+                _SQL["decide"], verdict.tenant, verdict.id, verdict.decision, verdict.comment, verdict.by
+            )
+            if run is not None:
+                await connection.execute(
+                    _RUNS["put_inbox"], told.run, told.key, told.tenant, told.kind, told.body
+                )
+                await record(connection, verdict.audit)
+        return run is not None

@@ -1,0 +1,103 @@
+"""Artifacts, by key or by signed link."""
+
+from typing import Annotated
+
+import msgspec
+
+from visapi_common.contracts.gateway_bodies import ArtifactLink, NewLink
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.artifacts.service import ArtifactFile, Artifacts
+from visapi_gateway.kernel.api.checks import read_json
+from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.asgi.exchange import Answer, Empty, Header, json_reply
+from visapi_gateway.kernel.asgi.streams import FileStream
+
+ANY = "application/octet-stream"
+
+
+class LinkQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tenant: Annotated[str, msgspec.Meta(max_length=63, description="Of a signed link.")] | None = None
+    expires: Annotated[int, msgspec.Meta(ge=0, le=2**40, description="Of a signed link.")] | None = None
+    signature: Annotated[str, msgspec.Meta(max_length=64, description="Of a signed link.")] | None = None
+
+
+READ = Operation(
+    "GET",
+    "/v1/artifacts/{artifact:str}",
+    "readArtifact",
+    "Read an artifact",
+    {
+        200: Answers("The file.", None, (ANY,), headers=("ETag", "Content-Disposition")),
+        304: Answers("The file is as `If-None-Match` says; artifacts never change.", headers=("ETag",)),
+    },
+    description="With a key, or by a signed link (`tenant`, `expires`, `signature`) without one.",
+    tag="artifacts",
+    signed=True,
+    scope="artifacts:read",
+    query=LinkQuery,
+    headers={"If-None-Match": "An ETag read before."},
+    produces=(),
+    problems=("artifact_not_found", "artifact_id_invalid", "link_invalid"),
+)
+LINK = Operation(
+    "POST",
+    "/v1/artifacts/{artifact:str}/links",
+    "linkArtifact",
+    "Make a signed link to an artifact",
+    {201: Answers("A link that needs no key.", ArtifactLink)},
+    tag="artifacts",
+    scope="artifacts:read",
+    body=NewLink,
+    problems=("artifact_not_found", "artifact_id_invalid"),
+)
+
+_SHOWN = ("application/pdf", "image/", "text/plain")
+"""Media types that a browser may show; everything else is saved, because a page could carry scripts."""
+
+
+class ArtifactRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+
+    def routes(self) -> list[Route]:
+        return [Route(READ, self.read), Route(LINK, self.link)]
+
+    async def read(self, call: Call) -> Answer:
+        artifact: str = call.path["artifact"]
+        found = await (self._by_link(call, artifact) if call.who is None else self._by_key(call, artifact))
+        tag = f'"{artifact.partition(".")[0]}"'
+        headers = _headers(found, tag)
+        if call.header(b"if-none-match") == tag:
+            return Empty(304, headers)
+        return FileStream(found.chunks, found.size, headers)
+
+    async def link(self, call: Call) -> Answer:
+        wanted: NewLink = await read_json(LINK, call)
+        tenant, artifact = call.principal.tenant, call.path["artifact"]
+        return json_reply(await self._artifacts.link(tenant, artifact, wanted.expires_in_s), 201)
+
+    async def _by_key(self, call: Call, artifact: str) -> ArtifactFile:
+        return await self._artifacts.open(call.principal.tenant, artifact)
+
+    async def _by_link(self, call: Call, artifact: str) -> ArtifactFile:
+        query: LinkQuery = call.query
+        if query.tenant is None or query.expires is None or query.signature is None:
+            detail = "a signed link has tenant, expires and signature; use the link as it was given"
+            raise ProblemError("link_invalid", detail, status=403)
+        return await self._artifacts.open_link(query.tenant, artifact, query.expires, query.signature)
+
+
+def _headers(found: ArtifactFile, tag: str) -> list[Header]:
+    disposition = "inline" if found.media_type.startswith(_SHOWN) else "attachment"
+    return [
+        (b"content-type", found.media_type.encode()),
+        (b"etag", tag.encode()),
+        (b"content-disposition", f'{disposition}; filename="{found.id}"'.encode()),
+        (b"cache-control", b"private, max-age=31536000, immutable"),
+        (
+            b"content-security-policy",
+            b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+    ]

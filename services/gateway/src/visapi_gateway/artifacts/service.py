@@ -1,0 +1,77 @@
+"""Artifacts: read with a key of their tenant, or by a signed link without one."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from visapi_common.contracts.gateway_bodies import ArtifactLink
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.artifacts.rules import link_holds, sign_link
+
+LINK_LIMIT_S = 7 * 86_400
+
+
+class ArtifactFile(msgspec.Struct, frozen=True):
+    """An artifact about to be sent: its bytes come in chunks."""
+
+    id: str
+    size: int
+    media_type: str
+    chunks: AsyncIterator[bytes]
+
+
+class ArtifactSource(Protocol):
+    async def size(self, tenant: str, artifact: str) -> int | None: ...
+    def media_type(self, artifact: str) -> str: ...
+    def stream(self, tenant: str, artifact: str) -> AsyncIterator[bytes]: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+
+class Artifacts:
+    """The artifacts of a tenant."""
+
+    def __init__(self, source: ArtifactSource, secret: bytes, clock: Clock) -> None:
+        self._source = source
+        self._secret = secret
+        self._clock = clock
+
+    async def open(self, tenant: str, artifact: str) -> ArtifactFile:
+        """Raises `ProblemError` 404, for artifacts of other tenants too."""
+        size = await self._source.size(tenant, artifact)
+        if size is None:
+            raise _no_such_artifact(artifact)
+        chunks = self._source.stream(tenant, artifact)
+        return ArtifactFile(artifact, size, self._source.media_type(artifact), chunks)
+
+    async def link(self, tenant: str, artifact: str, seconds: int) -> ArtifactLink:
+        """A link that needs no key. Raises `ProblemError` 400 and 404."""
+        if not 1 <= seconds <= LINK_LIMIT_S:
+            detail = f"must lie between 1 and {LINK_LIMIT_S} seconds"
+            wrong = [FieldError("/expires_in_s", detail)]
+            raise ProblemError("invalid_body", f"/expires_in_s: {detail}", status=400, errors=wrong)
+        if await self._source.size(tenant, artifact) is None:
+            raise _no_such_artifact(artifact)
+        until = self._clock.now() + timedelta(seconds=seconds)
+        expires = int(until.timestamp())
+        signature = sign_link(self._secret, tenant, artifact, expires)
+        url = f"/v1/artifacts/{artifact}?tenant={tenant}&expires={expires}&signature={signature}"
+        return ArtifactLink(url=url, expires_at=datetime.fromtimestamp(expires, UTC))
+
+    async def open_link(self, tenant: str, artifact: str, expires: int, signature: str) -> ArtifactFile:
+        """Raises `ProblemError` 403 for a link that is wrong or has ended."""
+        now = self._clock.now().timestamp()
+        if not link_holds(self._secret, tenant, artifact, expires, signature=signature, now=now):
+            detail = "the link is wrong or has ended; ask for a new one with POST /v1/artifacts/{id}/links"
+            raise ProblemError("link_invalid", detail, status=403)
+        return await self.open(tenant, artifact)
+
+
+def _no_such_artifact(artifact: str) -> ProblemError:
+    detail = f"there is no artifact {artifact[:80]} of this tenant"
+    return ProblemError("artifact_not_found", detail, status=404)

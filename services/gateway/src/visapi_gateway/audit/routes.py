@@ -1,0 +1,73 @@
+"""The audit: who did what."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from visapi_common.contracts.audit import AuditAction, AuditPage
+from visapi_gateway.audit.service import Audit, AuditFilter
+from visapi_gateway.kernel.api.lists import Cursor, Cursors
+from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
+
+
+class AuditQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    action: Annotated[AuditAction, msgspec.Meta(description="Only this action.")] | None = None
+    target: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                max_length=500, description="Only what was done to this, such as `run:<id>` or `key:<id>`."
+            ),
+        ]
+        | None
+    ) = None
+    actor: (
+        Annotated[str, msgspec.Meta(max_length=200, description="Only what this actor did, e.g. `key:<id>`.")]
+        | None
+    ) = None
+    since: (
+        Annotated[datetime, msgspec.Meta(tz=True, description="Only rows of then or later (RFC 3339).")]
+        | None
+    ) = None
+    until: (
+        Annotated[datetime, msgspec.Meta(tz=True, description="Only rows of before then (RFC 3339).")] | None
+    ) = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many items at most.")] = 50
+    cursor: Cursor | None = None
+
+
+LIST = Operation(
+    "GET",
+    "/v1/audit",
+    "listAudit",
+    "List what was done, newest first",
+    {200: Answers("A page.", AuditPage)},
+    description=(
+        "A row stands here when what it tells was committed, and only then. `hash` is the SHA-256 of all "
+        "other fields, `previous` that of the row before; `visapi audit verify` walks the chain."
+    ),
+    tag="audit",
+    scope="audit:read",
+    query=AuditQuery,
+)
+
+
+class AuditRoutes:
+    """The handler of the operation above."""
+
+    def __init__(self, audit: Audit, cursors: Cursors) -> None:
+        self._audit = audit
+        self._cursors = cursors
+
+    def routes(self) -> list[Route]:
+        return [Route(LIST, self.list)]
+
+    async def list(self, call: Call) -> Answer:
+        query: AuditQuery = call.query
+        wanted = AuditFilter(query.action, query.target, query.actor, query.since, query.until)
+        position = self._cursors.position(call)
+        below = None if position is None else int(position)
+        page = await self._audit.page(call.principal.tenant, wanted, below, query.limit)
+        return json_reply(self._cursors.page(call, page))

@@ -1,0 +1,30 @@
+"""What the audit records, before it has its place in the chain."""
+
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.gateway_bodies import REASON_CHARS_MAX
+from visapi_gateway.kernel.access.scopes import Asker
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """Who did what to what, and why."""
+
+    tenant: str
+    actor: str
+    action: AuditAction
+    target: str
+    reason: str | None
+    request_id: str
+    details: dict[str, Any]
+
+
+def entry(
+    who: Asker, action: AuditAction, target: str, *, reason: str | None = None, **details: Any
+) -> AuditEntry:
+    """Details that are None are left out."""
+    told = None if reason is None else reason[:REASON_CHARS_MAX]
+    known = {name: value for name, value in details.items() if value is not None}
+    return AuditEntry(who.tenant, who.actor, action, target, told, who.request_id, known)

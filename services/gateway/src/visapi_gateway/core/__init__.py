@@ -1,1 +1,0 @@
-"""Decisions without I/O: JSON limits, cursors, rates, scopes, signatures, problem codes."""

@@ -1,0 +1,135 @@
+"""Dead letters: work that waits for a decision."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.dead_letters import (
+    DeadLetterPage,
+    DeadLetterView,
+    LetterKind,
+    ReplayDeadLetter,
+    ResolveDeadLetter,
+)
+from visapi_gateway.dead_letters.service import DeadLetters, LetterFilter
+from visapi_gateway.kernel.api.checks import read_json
+from visapi_gateway.kernel.api.headers import idempotency_key
+from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
+from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.asgi.exchange import Answer, Header, json_reply
+
+
+class DeadLettersQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    resolved: Annotated[bool, msgspec.Meta(description="Only resolved, or only open ones.")] | None = None
+    kind: Annotated[LetterKind, msgspec.Meta(description="Only letters about this.")] | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+LIST = Operation(
+    "GET",
+    "/v1/dead-letters",
+    "listDeadLetters",
+    "List dead letters, newest first",
+    {200: Answers("A page.", DeadLetterPage)},
+    description=(
+        "Keys of kind `admin` also see letters whose tenant does not exist, such as those of a registration "
+        "that named no tenant."
+    ),
+    tag="dead letters",
+    scope="dead-letters:read",
+    query=DeadLettersQuery,
+)
+READ = Operation(
+    "GET",
+    "/v1/dead-letters/{letter:uuid}",
+    "readDeadLetter",
+    "Read a dead letter",
+    {200: Answers("The dead letter.", DeadLetterView)},
+    tag="dead letters",
+    scope="dead-letters:read",
+    problems=("dead_letter_not_found",),
+)
+RESOLVE = Operation(
+    "POST",
+    "/v1/dead-letters/{letter:uuid}/resolve",
+    "resolveDeadLetter",
+    "Decide what became of an effect",
+    {200: Answers("The decision is committed; the run hears of it.", DeadLetterView)},
+    tag="dead letters",
+    scope="dead-letters:write",
+    body=ResolveDeadLetter,
+    body_required=True,
+    problems=("dead_letter_not_found", "dead_letter_resolved"),
+)
+REPLAY = Operation(
+    "POST",
+    "/v1/dead-letters/{letter:uuid}/replay",
+    "replayDeadLetter",
+    "Put back what was set aside",
+    {
+        202: Answers(
+            "The request is committed; the orchestrator puts the letter back and notes `replayed_at`.",
+            DeadLetterView,
+            headers=("Location", "Idempotent-Replayed"),
+        )
+    },
+    description=(
+        "Mend the reason first. What cannot be put back is open again, with the new reason in `detail`; a "
+        "message that holds no event, or whose tenant does not exist, is refused with `409` at once. "
+        "Effects whose outcome nobody knows are resolved instead; a letter of kind `lifecycle` cannot be put "
+        "back."
+    ),
+    tag="dead letters",
+    scope="dead-letters:write",
+    headers={"Idempotency-Key": "The same key and request are one replay, for 7 days."},
+    body=ReplayDeadLetter,
+    problems=(
+        "dead_letter_not_found",
+        "dead_letter_resolved",
+        "dead_letter_not_replayable",
+        "idempotency_conflict",
+        "invalid_header",
+    ),
+)
+
+
+class DeadLetterRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(self, letters: DeadLetters, cursors: Cursors) -> None:
+        self._letters = letters
+        self._cursors = cursors
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(LIST, self.list),
+            Route(READ, self.read),
+            Route(RESOLVE, self.resolve),
+            Route(REPLAY, self.replay),
+        ]
+
+    async def list(self, call: Call) -> Answer:
+        query: DeadLettersQuery = call.query
+        position = self._cursors.position(call)
+        before = None if position is None else UUID(position)
+        wanted = LetterFilter(query.resolved, query.kind)
+        page = await self._letters.page(call.principal, wanted, before, query.limit)
+        return json_reply(self._cursors.page(call, page))
+
+    async def read(self, call: Call) -> Answer:
+        return json_reply(await self._letters.one(call.principal, call.path["letter"]))
+
+    async def resolve(self, call: Call) -> Answer:
+        decision: ResolveDeadLetter = await read_json(RESOLVE, call)
+        return json_reply(await self._letters.resolve(call.asker, call.path["letter"], decision))
+
+    async def replay(self, call: Call) -> Answer:
+        asked: ReplayDeadLetter = await read_json(REPLAY, call)
+        key = idempotency_key(call.header(b"idempotency-key"))
+        letter, fresh = await self._letters.replay(call.asker, call.path["letter"], asked, key)
+        headers: list[Header] = [(b"location", letter.links["self"].encode())]
+        if not fresh:
+            headers.append((b"idempotent-replayed", b"true"))
+        return json_reply(letter, 202, headers)

@@ -1,0 +1,98 @@
+"""Dead letters in PostgreSQL, as one tenant sees them, or whoever may see nobody's."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, UNREADABLE, DeadLetterView
+from visapi_gateway.audit.store import record
+from visapi_gateway.core.set_aside_messages import SetAsideMessage
+from visapi_gateway.dead_letters.rules import as_text
+from visapi_gateway.dead_letters.service import LetterFilter, Resolution, Sight
+from visapi_gateway.runs.commands.service import Fate, Once
+
+_SQL = load_queries("visapi_gateway.dead_letters", "queries.sql")
+_RUNS = load_queries("visapi_gateway.runs.reading", "queries.sql")
+
+
+class PgDeadLetterStore:
+    """See `app.dead_letters.LetterStore`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def one(self, sight: Sight, letter: UUID) -> DeadLetterView | None:
+        async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
+            row = await connection.fetchrow(_SQL["dead_letter"], letter, TEXT_BYTES)
+        return None if row is None else _view(row)
+
+    async def page(
+        self, sight: Sight, wanted: LetterFilter, before: UUID | None, limit: int
+    ) -> Sequence[DeadLetterView]:
+        query = _SQL["list_with_nobodys" if sight.nobodys else "list_dead_letters"]
+        narrowed = (before, wanted.resolved, wanted.kind, limit, TEXT_BYTES)
+        async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
+            rows = await connection.fetch(query, sight.tenant, *narrowed)
+        return [_view(row) for row in rows]
+
+    async def message(self, sight: Sight, letter: UUID) -> SetAsideMessage | None:
+        async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
+            row = await connection.fetchrow(_SQL["message_of"], letter)
+        return None if row is None else SetAsideMessage(**row)
+
+    async def holder(self, tenant: str, once: Once) -> Fate | None:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            return await _used(connection, tenant, once)
+
+    async def resolve(self, sight: Sight, resolution: Resolution, once: Once | None) -> Fate | None:
+        try:
+            return await self._resolved(sight, resolution, once)
+        except _NotOpen:
+            return None
+
+    async def _resolved(self, sight: Sight, resolution: Resolution, once: Once | None) -> Fate:
+        told = resolution.told
+        async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
+            if once is not None:
+                held = await connection.fetchval(
+                    _RUNS["hold_key"], sight.tenant, once.key, resolution.id, once.asked
+                )
+                if held is None:
+                    return await _used(connection, sight.tenant, once) or Fate.CONFLICT
+            done = await connection.fetchval(
+                _SQL["resolve_dead_letter"], resolution.id, resolution.by, resolution.text
+            )
+            if done is None:
+                raise _NotOpen
+            if told is not None:
+                await connection.execute(
+                    _RUNS["put_inbox"], told.run, told.key, told.tenant, told.kind, told.body
+                )
+            await record(connection, resolution.audit)
+        return Fate.COMMITTED
+
+
+class _NotOpen(Exception):
+    """The letter was resolved before: nothing is committed, the `Idempotency-Key` neither."""
+
+
+async def _used(connection: Connection, tenant: str, once: Once) -> Fate | None:
+    holder = await connection.fetchrow(_RUNS["key_holder"], tenant, once.key)
+    if holder is None:
+        return None
+    return Fate.REPLAYED if holder["body_hash"] == once.asked else Fate.CONFLICT
+
+
+def _view(row: Row) -> DeadLetterView:
+    fields: dict[str, Any] = dict(row)
+    start: bytes | None = fields.pop("start")
+    path = f"/v1/dead-letters/{row['id']}"
+    links = {"self": path, "resolve": f"{path}/resolve"}
+    if row["kind"] in REPLAYABLE and row["reason"] != UNREADABLE:
+        links["replay"] = f"{path}/replay"
+    if row["run"] is not None:
+        links["run"] = f"/v1/runs/{row['run']}"
+    text = None if start is None else as_text(start, cut=row["size"] > TEXT_BYTES)
+    return DeadLetterView(**fields, text=text, links=links)

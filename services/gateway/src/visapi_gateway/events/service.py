@@ -1,0 +1,89 @@
+"""Accepting events: checked, committed, then hinted to the orchestrator. Repeating a request is harmless."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from visapi_common.contracts.gateway_bodies import EventReceipt, EventReceipts
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.cloudevents import BATCH, check_event, from_binary, from_outside, is_binary
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.access.scopes import Principal
+
+EVENTS_MAX = 1000
+_encode = msgspec.json.Encoder().encode
+
+
+class NewEvent(msgspec.Struct, frozen=True):
+    """An event to commit; `body` is its structured JSON."""
+
+    source: str
+    id: str
+    type: str
+    body: bytes
+
+
+class EventLedger(Protocol):
+    async def put(self, tenant: str, events: Sequence[NewEvent]) -> set[tuple[str, str]]:
+        """Commit all; the (source, id) of those that were not there before."""
+        ...
+
+
+ReadJson = Callable[[str, bytes], Awaitable[Any]]
+
+
+class AcceptEvents:
+    """The use case of `POST /v1/events`."""
+
+    def __init__(self, ledger: EventLedger, read_json: ReadJson, hint: Callable[[], None]) -> None:
+        self._ledger = ledger
+        self._read_json = read_json
+        self._hint = hint
+
+    async def __call__(
+        self, who: Principal, headers: Mapping[str, str], media_type: str, body: bytes
+    ) -> EventReceipts:
+        """Raises `ProblemError` with every mistake of every event."""
+        events = [_new(event) for event in await self._read(who.tenant, headers, media_type, body)]
+        fresh = await self._ledger.put(who.tenant, events)
+        if fresh:
+            self._hint()
+        seen: set[tuple[str, str]] = set()
+        items: list[EventReceipt] = []
+        for event in events:
+            key = (event.source, event.id)
+            items.append(EventReceipt(event.id, event.source, key not in fresh or key in seen))
+            seen.add(key)
+        return EventReceipts(items)
+
+    async def _read(
+        self, tenant: str, headers: Mapping[str, str], media_type: str, body: bytes
+    ) -> list[dict[str, Any]]:
+        """The events of a request, whichever way they came."""
+        if is_binary(headers):
+            return _checked([from_binary(headers, body)], "")
+        value = await self._read_json(tenant, body)
+        if media_type != BATCH:
+            return _checked([value], "")
+        if not isinstance(value, list):
+            raise ProblemError("invalid_body", f"the body of {BATCH} must be a list of events", status=422)
+        return _checked(cast("list[Any]", value), "/{}")
+
+
+def _checked(values: list[Any], at: str) -> list[dict[str, Any]]:
+    if not 0 < len(values) <= EVENTS_MAX:
+        detail = f"a request carries 1 to {EVENTS_MAX} events, this one has {len(values)}"
+        raise ProblemError("invalid_body", detail, status=422)
+    errors: list[FieldError] = []
+    for index, value in enumerate(values):
+        errors += check_event(value, at.format(index))
+    if errors:
+        raise ProblemError("invalid_body", "not CloudEvents 1.0; see errors", status=422, errors=errors[:100])
+    return values
+
+
+def _new(event: dict[str, Any]) -> NewEvent:
+    own = from_outside(event)
+    kept = {name: value for name, value in own.items() if value is not None or name == "data"}
+    return NewEvent(event["source"], event["id"], event["type"], _encode(kept))

@@ -1,0 +1,1 @@
+"""Who is under way under flow control, and who waits."""

@@ -1,1 +1,0 @@
-"""HTTP: the ASGI shell, the operations, and the OpenAPI document made from them."""

@@ -1,0 +1,1 @@
+"""What every slice stands on: the server, the operations, who may call them."""

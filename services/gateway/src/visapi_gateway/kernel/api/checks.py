@@ -1,0 +1,129 @@
+"""The checks that every operation's declaration implies, made in this order: key, rate, scope,
+representation, query, body's media type.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.access.authentication import missing_key
+from visapi_gateway.kernel.access.rates import Limit, Verdict, admit
+from visapi_gateway.kernel.access.scopes import Principal
+from visapi_gateway.kernel.api.headers import accepts, media_type_of
+from visapi_gateway.kernel.api.operation import Call, Operation
+from visapi_gateway.kernel.api.query import QueryError, read_query
+from visapi_gateway.kernel.asgi.exchange import Header
+
+QUERY_LIMIT = 4096
+"""Bytes of a query string; the longest one that means anything has a few hundred."""
+_AT = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+
+
+class RateLimits:
+    """One number per key (`core.rates`); each replica counts for itself."""
+
+    def __init__(self, limit: Limit, monotonic: Callable[[], float]) -> None:
+        self._limit = limit
+        self._monotonic = monotonic
+        self._arrivals: dict[str, float] = {}
+        self._policy = f'"key";q={limit.burst};w={max(1, round(limit.burst / limit.per_s))}'.encode()
+
+    def admit(self, key: str) -> Verdict:
+        verdict = admit(self._limit, self._arrivals.get(key), self._monotonic())
+        self._arrivals[key] = verdict.arrival
+        return verdict
+
+    def headers(self, verdict: Verdict) -> list[Header]:
+        """`RateLimit` fields as draft-ietf-httpapi-ratelimit-headers-10 spells them."""
+        state = b'"key";r=%d;t=%d' % (verdict.remaining, max(1, round(verdict.reset_s + 0.5)))
+        return [(b"ratelimit-policy", self._policy), (b"ratelimit", state)]
+
+
+def refuse_rate(verdict: Verdict) -> ProblemError:
+    wait = max(1, int(verdict.retry_after_s) + 1)
+    detail = f"the key sends more requests than it may; send again after {wait} s"
+    return ProblemError("rate_limited", detail, status=429, headers={"Retry-After": str(wait)})
+
+
+def token_of(call: Call) -> str:
+    """The key in `Authorization: Bearer` or `X-API-Key`. Raises `ProblemError` 401 without one."""
+    bearer = call.headers.get(b"authorization")
+    if bearer is not None:
+        scheme, _, token = bearer.decode("latin-1").partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return token.strip()
+        raise missing_key()
+    plain = call.headers.get(b"x-api-key")
+    if plain is None:
+        raise missing_key()
+    return plain.decode("latin-1").strip()
+
+
+def check_scope(operation: Operation, who: Principal) -> None:
+    if operation.scope is not None and not who.may(operation.scope):
+        detail = f"the key lacks the scope {operation.scope}; use a key that has it"
+        raise ProblemError("forbidden", detail, status=403)
+
+
+def check_representation(operation: Operation, call: Call) -> str:
+    if not operation.produces:
+        return ""
+    chosen = accepts(call.header(b"accept"), operation.produces)
+    if chosen is None:
+        detail = f"this is served as {' or '.join(operation.produces)}; change Accept"
+        raise ProblemError("not_acceptable", detail, status=406)
+    return chosen
+
+
+def check_query(operation: Operation, raw: bytes) -> Any:
+    """The query as the operation's struct. Unknown and repeated parameters are refused."""
+    if not raw:
+        return None if operation.query is None else operation.query()
+    if len(raw) > QUERY_LIMIT:
+        raise ProblemError("uri_too_long", f"the query has more than {QUERY_LIMIT} bytes", status=414)
+    try:
+        return read_query(raw, operation.query)
+    except QueryError as wrong:
+        raise ProblemError("invalid_query", str(wrong), status=400) from None
+
+
+def check_media_type(operation: Operation, call: Call, body: bytes) -> str:
+    """The body's media type: one that the operation takes."""
+    given = media_type_of(call.header(b"content-type"))
+    if given is None and not body:
+        return operation.body_types[0]
+    if given not in operation.body_types:
+        told = f"not {given[:80]!r}" if given else "and Content-Type must say so"
+        detail = f"the body must be {' or '.join(operation.body_types)}, {told}"
+        raise ProblemError("unsupported_media_type", detail, status=415)
+    return given
+
+
+async def read_json(operation: Operation, call: Call) -> Any:
+    """The body as the operation's struct; an empty body as the struct's defaults, where allowed."""
+    raw = await call.read_body()
+    check_media_type(operation, call, raw)
+    if not raw:
+        if operation.body_required:
+            raise ProblemError("invalid_json", "the body is empty; send JSON", status=400)
+        raw = b"{}"
+    await call.check_json(raw)
+    try:
+        return msgspec.json.decode(raw, type=operation.body)
+    except (msgspec.MsgspecError, ValueError, ArithmeticError) as wrong:
+        text = str(wrong)
+        at = _AT.search(text)
+        pointer = _pointer(at["path"]) if at else ""
+        mistake = FieldError(pointer, text[: at.start()] if at else text)
+        raise ProblemError(
+            "invalid_body", f"the body is wrong: {text}", status=400, errors=[mistake]
+        ) from None
+
+
+def _pointer(path: str) -> str:
+    """Msgspec's `.a[0].b` as a JSON pointer."""
+    return "".join("/" + part.rstrip("]").replace("...", "*") for part in re.split(r"[.\[]", path) if part)

@@ -1,0 +1,47 @@
+"""What all lists have in common: `limit`, `cursor`, `next`."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from visapi_gateway.kernel.api.cursors import open_cursor, seal_cursor
+from visapi_gateway.kernel.api.operation import Call
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=200, description="How many items at most.")]
+Cursor = Annotated[str, msgspec.Meta(max_length=512, description="`next` of the page before.")]
+
+
+class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Query of a list without filters."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class Cursors:
+    """Cursors of this installation: opaque, and good only for the same list and filters."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def position(self, call: Call) -> str | None:
+        """Where the caller goes on. Raises `ProblemError` 400."""
+        cursor: str | None = call.query.cursor
+        return None if cursor is None else open_cursor(self._secret, _listing(call), cursor)
+
+    def next(self, call: Call, position: str | None) -> str | None:
+        return None if position is None else seal_cursor(self._secret, _listing(call), position)
+
+    def page(self, call: Call, page: Any) -> Any:
+        """The page with its plain `next` sealed."""
+        return msgspec.structs.replace(page, next=self.next(call, page.next))
+
+
+def _listing(call: Call) -> str:
+    filters = {
+        name: value for name, value in msgspec.structs.asdict(call.query).items() if name not in _PAGING
+    }
+    return f"{call.principal.tenant} {call.scope['path']} {msgspec.json.encode(filters).decode()}"
+
+
+_PAGING = ("limit", "cursor")

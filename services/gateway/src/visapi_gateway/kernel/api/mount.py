@@ -1,0 +1,168 @@
+"""Operations as Litestar routes: the only file that knows Litestar, together with `main.py`.
+
+Every operation passes `_serve`, where its declaration is enforced and where every failure becomes
+problem details. Litestar's own errors (404, 405, bad host) and bugs pass `_problem_response`.
+
+Litestar routes; its handlers, which would parse the request a second time for half of what a request costs
+before its own work, are passed over: a middleware answers.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from litestar import Litestar, Request
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
+
+from visapi_common.core.errors import Fault, ProblemError
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_gateway.kernel.access.authentication import KeyRing
+from visapi_gateway.kernel.access.tenant import WHOSE
+from visapi_gateway.kernel.api.checks import (
+    RateLimits,
+    check_query,
+    check_representation,
+    check_scope,
+    refuse_rate,
+    token_of,
+)
+from visapi_gateway.kernel.api.operation import Call, Operation, ReadJson, Route
+from visapi_gateway.kernel.asgi.exchange import (
+    EXCHANGE,
+    Answer,
+    Exchange,
+    Receive,
+    Scope,
+    Send,
+    problem_of_fault,
+    problem_reply,
+)
+from visapi_gateway.kernel.problems import code_for
+
+_log = get_logger("http")
+
+
+class Gate:
+    """Decides who comes in, and how often."""
+
+    def __init__(self, keys: KeyRing, rates: RateLimits, metrics: Metrics, read_json: ReadJson) -> None:
+        self.read_json = read_json
+        self._keys = keys
+        self._rates = rates
+        self._metrics = metrics
+
+    def admit(self, operation: Operation, call: Call) -> None:
+        """Names the caller in `call`. Raises `ProblemError` 401, 403 and 429."""
+        try:
+            who = self._keys.authenticate(token_of(call))
+            check_scope(operation, who)
+        except ProblemError as refused:
+            self._metrics.auth_failures.labels(refused.code).inc()
+            raise
+        verdict = self._rates.admit(who.key)
+        exchange = call.exchange
+        exchange.extra += self._rates.headers(verdict)
+        exchange.key, exchange.tenant = who.key, who.tenant
+        if not verdict.allowed:
+            raise refuse_rate(verdict)
+        exchange.holding.enter(who.tenant, who.key)
+        WHOSE.set(who.tenant)
+        call.who = who
+
+
+def build_app(routes: Sequence[Route], gate: Gate) -> Litestar:
+    """The Litestar application of these operations."""
+
+    def in_place_of_the_handler(app: Any) -> Any:  # noqa: ARG001 (Litestar's name)
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            answer = await _serve(scope["route_handler"].opt["route"], gate, scope, receive)
+            await answer(scope, receive, send)
+
+        return serve
+
+    return Litestar(
+        route_handlers=[_handler(route) for route in routes],
+        middleware=[in_place_of_the_handler],
+        exception_handlers={Exception: _problem_response},
+        openapi_config=None,
+        debug=False,
+        # structlog is configured once, for the whole process.
+        logging_config=None,
+        # The shell counts bodies as they come, whatever reads them.
+        request_max_body_size=None,
+    )
+
+
+class _Handler(HTTPRouteHandler):
+    """Litestar says that it resolves these once, and does so for each request."""
+
+    def resolve_exception_handlers(self) -> Any:
+        if self._resolved is None:
+            self._resolved = super().resolve_exception_handlers()  # pyright: ignore[reportUnknownMemberType]
+        return self._resolved
+
+    _resolved: Any = None
+
+
+def _handler(route: Route) -> HTTPRouteHandler:
+    operation = route.operation
+    methods = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
+
+    async def handle() -> None:
+        raise AssertionError("the middleware has answered")
+
+    return _Handler(
+        operation.path,
+        http_method=methods,  # pyright: ignore[reportArgumentType]
+        name=operation.name,
+        status_code=200,
+        opt={"route": route},
+    )(handle)
+
+
+async def _serve(route: Route, gate: Gate, scope: Scope, receive: Receive) -> Answer:
+    operation = route.operation
+    exchange: Exchange = scope[EXCHANGE]
+    exchange.route = operation.path
+    call = Call(scope, receive, exchange, gate.read_json)
+    try:
+        if _needs_key(operation, scope["query_string"]):
+            gate.admit(operation, call)
+        elif not operation.probe:
+            exchange.holding.enter()
+        call.media_type = check_representation(operation, call)
+        call.query = check_query(operation, scope["query_string"])
+        return await route.handler(call)
+    except ProblemError as problem:
+        return problem_reply(problem, exchange, scope["path"])
+    except Fault as fault:
+        problem = problem_of_fault(fault)
+        _log.warning("fault", route=operation.path, code=problem.code, error=str(fault))
+        return problem_reply(problem, exchange, scope["path"])
+
+
+def _needs_key(operation: Operation, query: bytes) -> bool:
+    return not operation.public and not (operation.signed and b"signature=" in query)
+
+
+def _problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    scope = cast("Scope", request.scope)
+    reply = problem_reply(_translate(scope, error), scope[EXCHANGE], scope["path"])
+    headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers[2:]}
+    media_type = reply.headers[0][1].decode()
+    return Response(reply.body, status_code=reply.status, headers=headers, media_type=media_type)
+
+
+def _translate(scope: Scope, error: Exception) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, Fault):
+        return problem_of_fault(error)
+    if not isinstance(error, HTTPException):
+        _log.error("bug", route=scope.get("path_template"), exc_info=error)
+        detail = "this is a defect of the service; tell the operator the request_id"
+        return ProblemError("internal_error", detail, status=500)
+    code = code_for(error.status_code)
+    return ProblemError(code, error.detail or "the request cannot be read", status=error.status_code)

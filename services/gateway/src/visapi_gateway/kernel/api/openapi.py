@@ -1,0 +1,234 @@
+"""The OpenAPI 3.1 document, made from the same declarations that routes and checks are made from."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.problems import Problem
+from visapi_gateway.kernel.api.operation import Answers, Operation
+from visapi_gateway.kernel.problems import KINDS, type_of
+
+REF = "#/components/schemas/{name}"
+_PARAMETER = re.compile(r"\{(\w+):(\w+)\}")
+_EVERYWHERE = ("bad_request", "method_not_allowed", "not_acceptable", "headers_too_large", "uri_too_long",
+               "internal_error", "unavailable")  # fmt: skip
+_ANSWER_HEADERS = {
+    "Location": "Where the thing can be read.",
+    "ETag": "Changes whenever the thing does.",
+    "Preference-Applied": "The `wait` that was honoured.",
+    "Idempotent-Replayed": "`true` when an earlier request with this key started the run.",
+    "Content-Disposition": "Whether a browser shows or saves the file.",
+}
+_COMMON_HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+
+
+def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, Any]:
+    """The document as plain data. `version` is the service's."""
+    schemas = _Schemas(operations)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        path = _PARAMETER.sub(r"{\1}", operation.path)
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, schemas)
+    tags = list(dict.fromkeys(operation.tag for operation in operations))
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "VisAPI",
+            "version": version,
+            "summary": "Durable workflows over HTTP.",
+            "description": "Errors are problem details (RFC 9457); `type` and `code` are stable.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in tags],
+        "security": [{"bearer": []}, {"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+            },
+            "headers": {
+                "X-Request-Id": {"description": "Names the request in logs.", "schema": {"type": "string"}}
+            },
+        },
+    }
+
+
+class _Schemas:
+    """JSON Schemas of all bodies, and of the fields of all queries."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        kinds: list[Any] = [Problem]
+        for operation in operations:
+            kinds += [answer.body for answer in operation.answers.values() if answer.body is not None]
+            kinds += [kind for kind in (operation.body, operation.query) if kind is not None]
+        self._kinds = list(dict.fromkeys(kinds))
+        schemas, self._components = msgspec.json.schema_components(
+            self._kinds, ref_template=REF, schema_hook=_raw
+        )
+        self._schemas = dict(zip(self._kinds, schemas, strict=True))
+
+    def of(self, kind: Any) -> dict[str, Any]:
+        return self._schemas[kind]
+
+    def fields(self, kind: type[msgspec.Struct]) -> dict[str, Any]:
+        return self._components[kind.__name__]["properties"]
+
+    def components(self) -> dict[str, Any]:
+        queries = {kind.__name__ for kind in self._kinds if kind.__name__.endswith(("Query", "Listing"))}
+        return {name: schema for name, schema in self._components.items() if name not in queries}
+
+
+def _raw(kind: type) -> dict[str, Any]:
+    """`msgspec.Raw` holds any JSON."""
+    if kind is msgspec.Raw:
+        return {"description": "Any JSON."}
+    raise NotImplementedError
+
+
+def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": [*_path(operation), *_query(operation, schemas), *_headers(operation)],
+        "responses": {**_answers(operation, schemas), **_problems(operation)},
+    }
+    if operation.description:
+        document["description"] = operation.description
+    if operation.scope:
+        document["x-required-scope"] = operation.scope
+    if operation.public:
+        document["security"] = []
+    elif operation.signed:
+        document["security"] = [{"bearer": []}, {"key": []}, {}]
+    if operation.body is not None:
+        content = {media_type: {"schema": schemas.of(operation.body)} for media_type in operation.body_types}
+        document["requestBody"] = {"required": operation.body_required, "content": content}
+    return document
+
+
+def _path(operation: Operation) -> list[dict[str, Any]]:
+    found = _PARAMETER.findall(operation.path)
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": f"Of the {name}.",
+            "schema": {"type": "string", "format": "uuid"}
+            if kind == "uuid"
+            else {"type": "string", "minLength": 1},
+        }
+        for name, kind in found
+    ]
+
+
+def _query(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
+    if operation.query is None:
+        return []
+    parameters: list[dict[str, Any]] = []
+    for name, schema in schemas.fields(operation.query).items():
+        shown = _without_null(schema)
+        description = shown.pop("description", name)
+        parameters.append({"name": name, "in": "query", "description": description, "schema": shown})
+    return parameters
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter is left out, never null."""
+    shown = {name: value for name, value in schema.items() if not (name == "default" and value is None)}
+    options = [option for option in shown.pop("anyOf", []) if option != {"type": "null"}]
+    return {**shown, **options[0]} if len(options) == 1 else shown
+
+
+def _headers(operation: Operation) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "header", "description": meaning, "schema": {"type": "string"}}
+        for name, meaning in operation.headers.items()
+    ]
+
+
+def _answers(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    return {str(status): _answer(answer, schemas) for status, answer in operation.answers.items()}
+
+
+def _answer(answer: Answers, schemas: _Schemas) -> dict[str, Any]:
+    headers = {name: _header(_ANSWER_HEADERS[name]) for name in answer.headers}
+    document: dict[str, Any] = {"description": answer.meaning, "headers": {**_COMMON_HEADERS, **headers}}
+    content: dict[str, Any] = {}
+    for media_type in answer.media_types:
+        if answer.body is not None and media_type == "application/json":
+            content[media_type] = {"schema": schemas.of(answer.body)}
+        elif answer.body is not None or media_type != "application/json":
+            content[media_type] = {"schema": {"type": "string"}}
+    if content:
+        document["content"] = content
+    return document
+
+
+def _header(meaning: str) -> dict[str, Any]:
+    return {"description": meaning, "schema": {"type": "string"}}
+
+
+def _problems(operation: Operation) -> dict[str, Any]:
+    """Every problem this operation can answer with, by status."""
+    by_status: dict[int, list[str]] = {}
+    for code in dict.fromkeys((*_implied(operation), *operation.problems)):
+        by_status.setdefault(KINDS[code].status, []).append(code)
+    return {
+        str(status): {
+            "description": "; ".join(f"{KINDS[code].title} (`{code}`)" for code in codes) + ".",
+            "headers": {**_COMMON_HEADERS, **_problem_headers(status)},
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {code: {"value": _example(code)} for code in codes},
+                }
+            },
+        }
+        for status, codes in sorted(by_status.items())
+        if status not in operation.answers
+    }
+
+
+def _implied(operation: Operation) -> list[str]:
+    codes = [*_EVERYWHERE, "invalid_query"]
+    if not operation.public:
+        codes += ["unauthenticated", "key_expired", "forbidden", "rate_limited"]
+    if not operation.probe:
+        codes.append("too_many_open")
+    if operation.body is not None:
+        codes += [
+            "invalid_json",
+            "invalid_body",
+            "payload_too_large",
+            "unsupported_media_type",
+            "request_timeout",
+        ]
+    if operation.query is not None and "cursor" in operation.query.__struct_fields__:
+        codes.append("invalid_cursor")
+    if "{" in operation.path:
+        codes.append("not_found")
+    return codes
+
+
+def _problem_headers(status: int) -> dict[str, Any]:
+    match status:
+        case 401:
+            return {"WWW-Authenticate": _header("How to say who asks.")}
+        case 405:
+            return {"Allow": _header("The methods of this path.")}
+        case 429 | 503:
+            return {"Retry-After": _header("Seconds to wait.")}
+        case _:
+            return {}
+
+
+def _example(code: str) -> dict[str, Any]:
+    kind = KINDS[code]
+    return {"type": type_of(code), "title": kind.title, "status": kind.status, "code": code}

@@ -1,0 +1,141 @@
+"""What an operation of the API is. One declaration gives its route, its checks and its documentation.
+
+An operation needs a key unless it says `public=True`: the check is made where every operation
+passes, not by a list of paths.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.access.scopes import Asker, Principal
+from visapi_gateway.kernel.asgi.exchange import Answer, Exchange, Receive, Scope
+
+JSON_TYPES = ("application/json",)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One documented answer: its meaning, body and headers."""
+
+    meaning: str
+    body: Any = None
+    """A struct, or None for an answer without a JSON body."""
+    media_types: tuple[str, ...] = JSON_TYPES
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """See the module's docstring. `path` is Litestar's form, such as `/v1/runs/{run:uuid}`."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    answers: dict[int, Answers]
+    description: str = ""
+    tag: str = "runs"
+    scope: str | None = None
+    """What the key must be allowed; None means any valid key."""
+    public: bool = False
+    probe: bool = False
+    """It takes no place of a request: whoever asks whether the process lives is always answered."""
+    signed: bool = False
+    """A `signature` in the query may stand for the key; the handler then checks it (`call.who` is None)."""
+    query: type[msgspec.Struct] | None = None
+    """A struct that refuses unknown fields; None means no query parameters at all."""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    """Request headers that mean something, with their meaning."""
+    body: Any = None
+    """The struct of a JSON body, `Any` for any JSON; None means no body is read."""
+    body_required: bool = False
+    body_types: tuple[str, ...] = JSON_TYPES
+    produces: tuple[str, ...] = JSON_TYPES
+    """What `Accept` chooses from; empty where only the thing itself knows its type."""
+    problems: tuple[str, ...] = ()
+    """Problem codes beyond those that its other properties imply."""
+
+
+ReadJson = Callable[[str, bytes], Awaitable[Any]]
+"""The value of a tenant's body. Raises `ProblemError`."""
+
+
+class Call:
+    """One call of an operation, checked as far as the operation declares."""
+
+    __slots__ = (
+        "_read_json",
+        "_receive",
+        "exchange",
+        "headers",
+        "media_type",
+        "path",
+        "query",
+        "scope",
+        "who",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, exchange: Exchange, read_json: ReadJson) -> None:
+        self.scope = scope
+        self.exchange = exchange
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.path: dict[str, Any] = scope["path_params"]
+        self._receive = receive
+        self._read_json = read_json
+        self.query: Any = None
+        self.media_type = ""
+        """The representation to answer with, chosen from what the operation produces."""
+        self.who: Principal | None = None
+
+    @property
+    def principal(self) -> Principal:
+        assert self.who is not None, "the operation is public"
+        return self.who
+
+    @property
+    def asker(self) -> Asker:
+        """The principal, for what is audited."""
+        who = self.principal
+        return Asker(who.key, who.tenant, who.kind, who.scopes, self.exchange.request_id)
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    async def check_json(self, raw: bytes) -> None:
+        """Raises `ProblemError` for a body that is not strict JSON."""
+        await self._read_json("" if self.who is None else self.who.tenant, raw)
+
+    async def read_body(self) -> bytes:
+        """The whole body; the shell keeps it within its limit."""
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            _refuse_disconnect(message["type"])
+            return body
+        parts = [body]
+        while message.get("more_body", False):
+            message = await self._receive()
+            _refuse_disconnect(message["type"])
+            parts.append(message.get("body", b""))
+        return b"".join(parts)
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An operation and what carries it out."""
+
+    operation: Operation
+    handler: Handler
+
+
+def _refuse_disconnect(kind: str) -> None:
+    if kind == "http.disconnect":
+        raise ProblemError("bad_request", "the connection ended before the body did", status=400)

@@ -1,0 +1,218 @@
+"""The bytes of a request and of its answer: within their limits, at a least rate, counted while they wait.
+
+Time counts against a peer only while the gateway waits for it: for bytes that it should send, or for room in
+a connection that it should read from. It gets so many seconds for all of a body or an answer, and one more
+for each `…_bytes_per_s` bytes that have passed.
+"""
+
+import time
+from asyncio import timeout
+from typing import Any
+
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.asgi.exchange import Exchange, Header, Message, Receive, Send, problem_reply
+from visapi_gateway.kernel.asgi.places import RETRY_AFTER_S, Places
+
+BODY_LIMIT = 1024 * 1024
+PART = 64 * 1024
+"""Bytes that are handed to a connection at once; smaller answers are not counted as buffered."""
+
+_SECURITY: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+)
+_POLICY: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_NO_STORE: Header = (b"cache-control", b"no-store")
+
+
+def too_large() -> ProblemError:
+    detail = f"a body has at most {BODY_LIMIT} bytes; send a reference to larger data"
+    return ProblemError("payload_too_large", detail, status=413)
+
+
+class Incoming:
+    """A body that is cut off at its limit and must come in time."""
+
+    __slots__ = ("_counted", "_exchange", "_places", "_receive", "_size", "_waited")
+
+    def __init__(self, receive: Receive, exchange: Exchange, places: Places) -> None:
+        self._receive = receive
+        self._exchange = exchange
+        self._places = places
+        self._size = 0
+        self._waited = 0.0
+        self._counted: tuple[str, int] | None = None
+
+    async def __call__(self) -> Message:
+        connection = self._exchange.holding.connection
+        if connection is not None and connection.body_is_here:
+            message = await self._receive()
+        else:
+            message = await self._wait()
+        self._add(len(message.get("body", b"")))
+        return message
+
+    async def _wait(self) -> Message:
+        bounds = self._places.bounds
+        left = bounds.body_s + self._size / bounds.body_bytes_per_s - self._waited
+        began = time.perf_counter()
+        try:
+            async with timeout(max(0.0, left)):
+                message = await self._receive()
+        except TimeoutError:
+            detail = (
+                f"the body did not come within {bounds.body_s:g} s and a second for each "
+                f"{bounds.body_bytes_per_s} bytes; send it faster"
+            )
+            raise ProblemError(
+                "request_timeout", detail, status=408, headers={"Connection": "close"}
+            ) from None
+        self._waited += time.perf_counter() - began
+        return message
+
+    def close(self) -> None:
+        """The body is no longer needed."""
+        if self._counted is not None:
+            self._places.unbuffer(*self._counted)
+            self._counted = None
+
+    def _add(self, size: int) -> None:
+        self._size += size
+        if self._size > BODY_LIMIT:
+            raise too_large()
+        if self._size > PART and self._counted is None:
+            # The whole of what it may become, so that a body is refused at its beginning or not at all.
+            who = self._exchange.holding.who
+            if not self._places.buffer(who, BODY_LIMIT):
+                raise no_memory()
+            self._counted = (who, BODY_LIMIT)
+
+
+class PeerGone(BaseException):
+    """Nobody reads the answer any more. No `Exception`, so that nothing on the way takes it for a bug."""
+
+
+class Outgoing:
+    """An answer in parts, each written when the connection has room for it.
+
+    The head waits for the first bytes of the body, so that an answer for which there is no memory can still
+    be a problem.
+    """
+
+    __slots__ = (
+        "_close",
+        "_exchange",
+        "_head",
+        "_path",
+        "_places",
+        "_send",
+        "_sent",
+        "_waited",
+        "started",
+        "status",
+    )
+
+    def __init__(self, send: Send, exchange: Exchange, places: Places, *, path: str, close: bool) -> None:
+        self._send = send
+        self._exchange = exchange
+        self._places = places
+        self._path = path
+        self._close = close
+        self._head: Message | None = None
+        self._sent = 0
+        self._waited = 0.0
+        self.status = 500
+        self.started: float | None = None
+
+    async def __call__(self, message: Message) -> None:
+        """Raises `PeerGone`."""
+        if message["type"] == "http.response.start":
+            self.started = time.perf_counter()
+            self.status = message["status"]
+            message["headers"] = self._headers(message.get("headers", ()))
+            self._head = message
+            return
+        body: bytes = message.get("body", b"")
+        if len(body) > PART:
+            await self._in_parts(body, more=bool(message.get("more_body")))
+            return
+        await self._begin()
+        await self._pass(message, len(body))
+
+    async def _begin(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            await self._pass(head, 0)
+
+    async def _in_parts(self, body: bytes, *, more: bool) -> None:
+        who = self._exchange.holding.who
+        if not self._places.buffer(who, len(body)):
+            if self._head is None:
+                # The reader must see an answer that is cut off, and not one that seems whole.
+                raise self._cut("memory")
+            await problem_reply(no_memory(), self._exchange, self._path)({}, _nothing, self)
+            return
+        try:
+            await self._begin()
+            for start in range(0, len(body), PART):
+                part = body[start : start + PART]
+                rest = more or start + PART < len(body)
+                await self._pass({"type": "http.response.body", "body": part, "more_body": rest}, len(part))
+        finally:
+            self._places.unbuffer(who, len(body))
+
+    async def _pass(self, message: Message, size: int) -> None:
+        connection, bounds = self._exchange.holding.connection, self._places.bounds
+        if connection is not None and connection.gone:
+            raise PeerGone
+        self._sent += size
+        if connection is None or connection.has_room:
+            await self._send(message)
+            return
+        left = bounds.answer_s + self._sent / bounds.answer_bytes_per_s - self._waited
+        began = time.perf_counter()
+        try:
+            async with timeout(max(0.0, left)):
+                await self._send(message)
+        except TimeoutError:
+            raise self._cut("answer") from None
+        self._waited += time.perf_counter() - began
+
+    def _cut(self, reason: str) -> PeerGone:
+        connection = self._exchange.holding.connection
+        if connection is not None:
+            connection.abort(reason)
+        return PeerGone()
+
+    def _headers(self, own: Any) -> list[Header]:
+        exchange = self._exchange
+        headers: list[Header] = [
+            *own,
+            (b"x-request-id", exchange.request_id.encode()),
+            *exchange.extra,
+            *_SECURITY,
+        ]
+        names = {name for name, _ in headers}
+        if b"cache-control" not in names:
+            headers.append(_NO_STORE)
+        if b"content-security-policy" not in names:
+            headers.append(_POLICY)
+        if self._close and b"connection" not in names:
+            headers.append((b"connection", b"close"))
+        return headers
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def no_memory() -> ProblemError:
+    detail = (
+        "too many bytes of this tenant wait to be read or written; read answers faster, or send fewer at once"
+    )
+    return ProblemError(
+        "unavailable", detail, status=503, headers={"Retry-After": str(RETRY_AFTER_S), "Connection": "close"}
+    )

@@ -1,0 +1,173 @@
+"""The ASGI shell around the application. Everything passes it, unmatched paths and bugs included.
+
+It gives each request an id and a span, keeps heads and bodies within their limits, adds the security
+headers, measures, writes the access log, and turns requests away while there are too many.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from visapi_common.core.errors import ProblemError
+from visapi_common.telemetry import propagation
+from visapi_common.telemetry.spans import Spans
+from visapi_gateway.kernel.asgi.connection import CONNECTION
+from visapi_gateway.kernel.asgi.exchange import (
+    EXCHANGE,
+    Asgi,
+    Empty,
+    Exchange,
+    Header,
+    Receive,
+    Scope,
+    Send,
+    problem_reply,
+)
+from visapi_gateway.kernel.asgi.flow import BODY_LIMIT, Incoming, Outgoing, PeerGone, too_large
+from visapi_gateway.kernel.asgi.paths import Paths
+from visapi_gateway.kernel.asgi.places import Holding, Places
+
+HEADERS_LIMIT = 32 * 1024
+HEADERS_COUNT = 100
+PATH_LIMIT = 4096
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+
+
+class AccessLog(Protocol):
+    def line(self, exchange: Exchange, method: str, status: int, seconds: float) -> None: ...
+
+
+class Shell:
+    """Wraps `app`. `new_id` makes request ids."""
+
+    def __init__(
+        self,
+        app: Asgi,
+        *,
+        paths: Paths,
+        spans: Spans,
+        log: AccessLog,
+        places: Places,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._app = app
+        self._paths = paths
+        self._spans = spans
+        self._log = log
+        self._new_id = new_id
+        self._places = places
+        self._in_flight = 0
+        self._metrics = places.metrics
+        self._metrics.http_in_flight.set_function(lambda: self._in_flight)
+        self._counters: dict[tuple[str, str, int], Any] = {}
+        self._timers: dict[tuple[str, str], Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http", "the server is told to speak HTTP only"
+        began = time.perf_counter()
+        headers: list[Header] = scope["headers"]
+        method: str = scope["method"]
+        span = self._spans.open("http.request", kind="server", parent=_traceparent(headers))
+        holding = self._holding(scope, headers)
+        exchange = Exchange(_request_id(headers) or self._new_id(), span.traceparent, holding)
+        scope[EXCHANGE] = exchange
+        path = scope["path"][:PATH_LIMIT]
+        answer = Outgoing(send, exchange, self._places, path=path, close=self._places.draining())
+        self._in_flight += 1
+        try:
+            with propagation.under(span.traceparent):
+                await self._serve(scope, headers, receive, answer)
+        except PeerGone:
+            exchange.problem = exchange.problem or "peer_gone"
+        finally:
+            holding.leave()
+            self._in_flight -= 1
+            seconds = (answer.started or time.perf_counter()) - began
+            self._record(exchange, method, answer.status, seconds)
+            span.set("http.route", exchange.route)
+            span.set("http.status", answer.status)
+            if answer.status >= 500:
+                span.fail(exchange.problem or "error")
+            span.end()
+
+    async def _serve(self, scope: Scope, headers: list[Header], receive: Receive, answer: Outgoing) -> None:
+        try:
+            has_body = _check(scope, headers)
+            methods = self._paths.check(scope["method"], scope["path"], scope["raw_path"])
+        except ProblemError as problem:
+            await problem_reply(problem, scope[EXCHANGE], scope["path"][:PATH_LIMIT])(scope, receive, answer)
+            return
+        if methods is not None:
+            await Empty(204, [(b"allow", ", ".join(methods).encode())])(scope, receive, answer)
+            return
+        if not has_body:
+            await self._app(scope, receive, answer)
+            return
+        body = Incoming(receive, scope[EXCHANGE], self._places)
+        try:
+            await self._app(scope, body, answer)
+        finally:
+            body.close()
+
+    def _holding(self, scope: Scope, headers: list[Header]) -> Holding:
+        client: tuple[str, int] | None = scope.get("client")
+        peer = self._places.addresses.of(client[0] if client else "", headers)
+        return Holding(self._places, peer, scope.get(CONNECTION))
+
+    def _record(self, exchange: Exchange, method: str, status: int, seconds: float) -> None:
+        counter = self._counters.get((method, exchange.route, status))
+        if counter is None:
+            known = method if method in _METHODS else "other"
+            counter = self._metrics.http_requests.labels(known, exchange.route, str(status))
+            self._counters[method, exchange.route, status] = counter
+        counter.inc()
+        timer = self._timers.get((method, exchange.route))
+        if timer is None:
+            known = method if method in _METHODS else "other"
+            timer = self._metrics.http_request_seconds.labels(known, exchange.route)
+            self._timers[method, exchange.route] = timer
+        timer.observe(seconds)
+        self._log.line(exchange, method, status, seconds)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
+
+def _check(scope: Scope, headers: list[Header]) -> bool:
+    """Whether a body follows. Raises `ProblemError` for what no operation should see."""
+    if len(scope["raw_path"]) > PATH_LIMIT:
+        raise ProblemError("uri_too_long", f"the path has more than {PATH_LIMIT} bytes", status=414)
+    if "\0" in scope["path"]:
+        raise ProblemError("bad_request", "the path holds the character U+0000", status=400)
+    if len(headers) > HEADERS_COUNT or sum(len(name) + len(value) for name, value in headers) > HEADERS_LIMIT:
+        detail = f"at most {HEADERS_COUNT} headers of {HEADERS_LIMIT} bytes together are read; send fewer"
+        raise ProblemError("headers_too_large", detail, status=431)
+    has_body = False
+    for name, value in headers:
+        if name == b"content-length":
+            has_body = value != b"0"
+            if not value.isdigit() or int(value) > BODY_LIMIT:
+                raise too_large()
+        elif name == b"transfer-encoding":
+            has_body = True
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            detail = "compressed bodies are not read; send the body without Content-Encoding"
+            raise ProblemError("unsupported_media_type", detail, status=415)
+    return has_body
+
+
+def _request_id(headers: list[Header]) -> str | None:
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value.decode()
+    return None
+
+
+def _traceparent(headers: list[Header]) -> str | None:
+    for name, value in headers:
+        if name == b"traceparent":
+            text = value.decode("latin-1")
+            return text if propagation.is_valid(text) else None
+    return None

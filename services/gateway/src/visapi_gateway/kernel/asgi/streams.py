@@ -1,0 +1,92 @@
+"""Answers that come in parts: server-sent events and files."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Protocol
+
+from visapi_common.core.errors import Fault, ProblemError
+from visapi_common.telemetry.logs import get_logger
+from visapi_gateway.kernel.asgi.exchange import Header, Message, Receive, Scope, Send
+
+_log = get_logger("streams")
+
+
+class Gauge(Protocol):
+    def inc(self) -> None: ...
+    def dec(self) -> None: ...
+
+
+class EventStream:
+    """Server-sent events until the source ends or the reader goes."""
+
+    def __init__(self, source: AsyncGenerator[bytes, None], followers: Gauge) -> None:
+        self._source = source
+        self._followers = followers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: list[Header] = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["method"] == "HEAD":
+            await send(_LAST)
+            return
+        self._followers.inc()
+        try:
+            await self._until_gone(receive, send)
+        finally:
+            self._followers.dec()
+
+    async def _until_gone(self, receive: Receive, send: Send) -> None:
+        telling = asyncio.create_task(self._tell(send))
+        leaving = asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            telling.cancel()
+            leaving.cancel()
+            await asyncio.wait({telling, leaving})
+        if not telling.cancelled():
+            telling.result()
+
+    async def _tell(self, send: Send) -> None:
+        try:
+            async with aclosing(self._source) as events:
+                async for event in events:
+                    await send(_part(event))
+        except (Fault, ProblemError) as failed:
+            # The head was sent already: end the stream, the reader comes back with Last-Event-ID.
+            _log.warning("stream_ended", error=str(failed))
+        await send(_LAST)
+
+
+class FileStream:
+    """A file whose size is known, in chunks."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], size: int, headers: list[Header]) -> None:
+        self._chunks = chunks
+        self._size = size
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", str(self._size).encode()), *self._headers]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["method"] != "HEAD":
+            async for chunk in self._chunks:
+                await send(_part(chunk))
+        await send(_LAST)
+
+
+_LAST: Message = {"type": "http.response.body", "body": b""}
+
+
+def _part(body: bytes) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,50 @@
+"""How many rows of each kind a tenant may have: one rule, checked in the transaction that adds one."""
+
+from typing import Literal
+
+import msgspec
+
+from visapi_common.adapters.pool import Connection
+from visapi_common.adapters.queries import load_queries
+from visapi_common.core.errors import ProblemError
+
+_SQL = load_queries("visapi_gateway.kernel", "quotas.sql")
+Kind = Literal["versions", "schedules", "secrets", "keys", "retentions"]
+
+_NAMES: dict[Kind, tuple[str, str]] = {
+    "versions": ("deployed versions of workflows", "deploy to another tenant"),
+    "schedules": ("workflows with a schedule", "deploy a version without a schedule where one is not needed"),
+    "secrets": ("secrets", "remove some with DELETE /v1/secrets/{name}"),
+    "keys": ("API keys that can be used, or that ended within the last hour", "revoke keys"),
+    "retentions": ("namespaces with a policy", "remove some with DELETE /v1/retention/{namespace}"),
+}
+
+
+class Quotas(msgspec.Struct, frozen=True):
+    """The most that each tenant may have."""
+
+    versions: int = 10_000
+    schedules: int = 1_000
+    secrets: int = 1_000
+    keys: int = 1_000
+    retentions: int = 1_000
+
+    async def check(self, connection: Connection, tenant: str, *kinds: Kind) -> None:
+        """Raises `ProblemError` 409 when the tenant has too many rows, those of this transaction included.
+
+        Called when the rows were added, just before the audit is written: the lock that is taken here is held
+        to the end of the transaction.
+        """
+        if not kinds:
+            return
+        await connection.execute(_SQL["lock_quota"], tenant)
+        for kind in kinds:
+            most: int = getattr(self, kind)
+            if await connection.fetchval(_SQL[f"count_{kind}"], tenant, most) > most:
+                raise _exceeded(kind, most)
+
+
+def _exceeded(kind: Kind, most: int) -> ProblemError:
+    what, how = _NAMES[kind]
+    detail = f"a tenant may have {most:,} {what}; {how}, or raise VISAPI_TENANT_{kind.upper()}_MAX"
+    return ProblemError("quota_exceeded", detail, status=409)

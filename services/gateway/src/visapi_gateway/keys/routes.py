@@ -1,0 +1,96 @@
+"""API keys."""
+
+from typing import Any
+
+from visapi_common.contracts.keys import KeyPage, KeyView, MadeKey, NewKey, RotateKey
+from visapi_gateway.kernel.api.checks import read_json
+from visapi_gateway.kernel.api.lists import Cursors, Listing
+from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.asgi.exchange import Answer, Empty, json_reply
+from visapi_gateway.keys.service import Keys
+
+_ADMIN: dict[str, Any] = {"tag": "keys", "scope": "keys:admin"}
+
+MAKE = Operation(
+    "POST",
+    "/v1/keys",
+    "makeKey",
+    "Make an API key",
+    {201: Answers("The key, shown this once.", MadeKey, headers=("Location",))},
+    body=NewKey,
+    body_required=True,
+    problems=("quota_exceeded",),
+    **_ADMIN,
+)
+LIST = Operation(
+    "GET",
+    "/v1/keys",
+    "listKeys",
+    "List API keys",
+    {200: Answers("A page.", KeyPage)},
+    query=Listing,
+    **_ADMIN,
+)
+CURRENT = Operation(
+    "GET",
+    "/v1/keys/current",
+    "readCurrentKey",
+    "Read the key that asks",
+    {200: Answers("The key behind this request.", KeyView)},
+    tag="keys",
+)
+REVOKE = Operation(
+    "DELETE",
+    "/v1/keys/{key:str}",
+    "revokeKey",
+    "Revoke an API key",
+    {204: Answers("The key is revoked: here at once, everywhere within 10 seconds.")},
+    problems=("key_not_found",),
+    **_ADMIN,
+)
+ROTATE = Operation(
+    "POST",
+    "/v1/keys/{key:str}/rotate",
+    "rotateKey",
+    "Make a successor of an API key",
+    {201: Answers("The successor, shown this once; the old key ends after the overlap.", MadeKey)},
+    body=RotateKey,
+    problems=("key_not_found", "quota_exceeded"),
+    **_ADMIN,
+)
+
+
+class KeyRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(self, keys: Keys, cursors: Cursors) -> None:
+        self._keys = keys
+        self._cursors = cursors
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(MAKE, self.make),
+            Route(LIST, self.list),
+            Route(CURRENT, self.current),
+            Route(REVOKE, self.revoke),
+            Route(ROTATE, self.rotate),
+        ]
+
+    async def make(self, call: Call) -> Answer:
+        made = await self._keys.make(call.asker, await read_json(MAKE, call))
+        return json_reply(made, 201, [(b"location", f"/v1/keys/{made.id}".encode())])
+
+    async def list(self, call: Call) -> Answer:
+        page = await self._keys.page(call.principal.tenant, self._cursors.position(call), call.query.limit)
+        return json_reply(self._cursors.page(call, page))
+
+    async def current(self, call: Call) -> Answer:
+        return json_reply(await self._keys.view(call.principal.tenant, call.principal.key))
+
+    async def revoke(self, call: Call) -> Answer:
+        await self._keys.revoke(call.asker, call.path["key"])
+        return Empty(204)
+
+    async def rotate(self, call: Call) -> Answer:
+        wanted: RotateKey = await read_json(ROTATE, call)
+        return json_reply(await self._keys.rotate(call.asker, call.path["key"], wanted.overlap_s), 201)

@@ -1,0 +1,89 @@
+"""API keys and announced functions in PostgreSQL. The key table has no row policies: the key ring
+needs the keys of all tenants, and every other query names its tenant.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.keys import KeyView
+from visapi_common.contracts.task_messages import FunctionSpec
+from visapi_common.core import api_keys
+from visapi_gateway.audit.rules import AuditEntry
+from visapi_gateway.audit.store import record
+from visapi_gateway.kernel.access.authentication import StoredKey
+from visapi_gateway.kernel.quotas import Quotas
+from visapi_gateway.keys.service import KeyRow
+
+_SQL = load_queries("visapi_gateway.keys", "queries.sql")
+
+_read_spec = Reader(FunctionSpec)
+
+
+class PgKeyStore:
+    def __init__(self, pool: Pool, quotas: Quotas) -> None:
+        self._pool = pool
+        self._quotas = quotas
+
+    async def all_keys(self) -> Sequence[StoredKey]:
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["all_keys"])
+        return [StoredKey(**row) for row in rows]
+
+    async def note_use(self, used: dict[str, datetime]) -> None:
+        with pg_faults():
+            await self._pool.execute(_SQL["note_use"], list(used), list(used.values()))
+
+    async def put(self, key: KeyRow, audit: AuditEntry) -> None:
+        async with tenant_transaction(self._pool, [key.tenant]) as connection:
+            await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
+            await self._quotas.check(connection, key.tenant, "keys")
+            await record(connection, audit)
+
+    async def replace(self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry) -> None:
+        async with tenant_transaction(self._pool, [key.tenant]) as connection:
+            await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
+            await connection.execute(_SQL["shorten_key"], old, key.tenant, ends_after_s)
+            await self._quotas.check(connection, key.tenant, "keys")
+            await record(connection, audit)
+
+    async def one(self, tenant: str, key: str) -> KeyView | None:
+        with pg_faults():
+            row = await self._pool.fetchrow(_SQL["one_key"], key, tenant)
+        return None if row is None else KeyView(**row)
+
+    async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[KeyView]:
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["list_keys"], tenant, after, limit)
+        return [KeyView(**row) for row in rows]
+
+    async def disable(self, key: str, audit: AuditEntry) -> bool:
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            fresh: bool | None = await connection.fetchval(_SQL["disable_key"], key, audit.tenant)
+            if fresh:
+                await record(connection, audit)
+        return fresh is not None
+
+    async def functions(self, tenant: str) -> Sequence[FunctionSpec]:
+        """What workers announced to this tenant, the built-in ones included. A row that cannot be read is
+        passed over; the orchestrator sets such a row aside.
+        """
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["list_functions"], tenant)
+        specs = (_read_spec(row["spec"]) for row in rows)
+        return [spec for spec in specs if not isinstance(spec, Unreadable)]
+
+    async def ping(self) -> None:
+        """Raises `TransientFault` when PostgreSQL does not answer."""
+        with pg_faults():
+            await self._pool.fetchval(_SQL["ping"], timeout=2.0)
+
+
+def mint_key(kind: str) -> str:
+    """A new key from this machine's randomness."""
+    return api_keys.mint(kind, secrets.randbits(128), secrets.randbits(256))

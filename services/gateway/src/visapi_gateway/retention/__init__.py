@@ -1,0 +1,1 @@
+"""How long ended runs are kept."""

@@ -1,0 +1,89 @@
+"""How long the ended runs of a namespace are kept."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.retention import DAYS, Retention, RetentionPage, SetRetention
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.kernel.access.scopes import Asker
+
+_NAMESPACE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What is stored for a namespace."""
+
+    namespace: str
+    days: int
+    updated_at: datetime
+    updated_by: str
+
+
+class RetentionStore(Protocol):
+    async def default_days(self) -> int: ...
+    async def policy(self, tenant: str, namespace: str) -> Policy | None: ...
+    async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[Policy]: ...
+    async def set(self, namespace: str, days: int, audit: AuditEntry) -> datetime:
+        """Since when it holds, by the database's clock."""
+        ...
+
+    async def reset(self, namespace: str, audit: AuditEntry) -> bool: ...
+
+
+class Retentions:
+    """The use cases. Runs keep the policy under which they started."""
+
+    def __init__(self, store: RetentionStore) -> None:
+        self._store = store
+
+    async def read(self, tenant: str, namespace: str) -> Retention:
+        """The policy, or what holds without one. Raises `ProblemError` 400."""
+        _check(namespace)
+        policy = await self._store.policy(tenant, namespace)
+        if policy is not None:
+            return _view(policy)
+        return Retention(namespace, await self._store.default_days(), True, None, None)
+
+    async def page(self, tenant: str, after: str | None, limit: int) -> RetentionPage:
+        """By namespace; `next` is the plain namespace to go on from."""
+        rows = await self._store.page(tenant, after, limit + 1)
+        more = rows[limit - 1].namespace if len(rows) > limit else None
+        days = await self._store.default_days()
+        return RetentionPage([_view(row) for row in rows[:limit]], days, more)
+
+    async def set(self, who: Asker, namespace: str, wanted: SetRetention) -> Retention:
+        """Raises `ProblemError` 400, and the faults of the database."""
+        _check(namespace)
+        if wanted.days not in DAYS:
+            nearest = min(DAYS, key=lambda days: abs(days - wanted.days))
+            choices = ", ".join(map(str, DAYS))
+            told = FieldError("/days", f"{wanted.days} is not one of {choices}; the nearest is {nearest}")
+            raise ProblemError("invalid_body", "runs cannot be kept so long", status=400, errors=[told])
+        target = f"namespace:{namespace}"
+        audit = entry(who, AuditAction.RETENTION_SET, target, reason=wanted.reason, days=wanted.days)
+        since = await self._store.set(namespace, wanted.days, audit)
+        return Retention(namespace, wanted.days, False, since, who.actor)
+
+    async def reset(self, who: Asker, namespace: str) -> None:
+        """Back to the default. Raises `ProblemError` 404."""
+        audit = entry(who, AuditAction.RETENTION_RESET, f"namespace:{namespace}")
+        if not await self._store.reset(namespace, audit):
+            detail = f"the namespace {namespace!r} has no retention policy of its own"
+            raise ProblemError("retention_not_found", detail, status=404)
+
+
+def _check(namespace: str) -> None:
+    if not _NAMESPACE.fullmatch(namespace):
+        detail = f"{namespace!r} cannot name a namespace: 1 to 63 letters, digits and inner -"
+        raise ProblemError("invalid_body", detail, status=400)
+
+
+def _view(policy: Policy) -> Retention:
+    return Retention(policy.namespace, policy.days, False, policy.updated_at, policy.updated_by)

@@ -1,0 +1,63 @@
+"""How long runs are kept, in PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_gateway.audit.rules import AuditEntry
+from visapi_gateway.audit.store import record
+from visapi_gateway.kernel.quotas import Quotas
+from visapi_gateway.retention.service import Policy
+
+_SQL = load_queries("visapi_gateway.retention", "queries.sql")
+_TABLES: Final = ("runs_done", "history", "run_attributes")
+
+
+class PgRetentionStore:
+    """See `app.manage_retention.RetentionStore`."""
+
+    def __init__(self, pool: Pool, quotas: Quotas) -> None:
+        self._pool = pool
+        self._quotas = quotas
+
+    async def default_days(self) -> int:
+        with pg_faults():
+            return await self._pool.fetchval(_SQL["default_days"])
+
+    async def policy(self, tenant: str, namespace: str) -> Policy | None:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            row = await connection.fetchrow(_SQL["policy"], tenant, namespace)
+        return None if row is None else Policy(**row)
+
+    async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[Policy]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            rows = await connection.fetch(_SQL["policies"], tenant, after, limit)
+        return [Policy(**row) for row in rows]
+
+    async def set(self, namespace: str, days: int, audit: AuditEntry) -> datetime:
+        """The tables that the runs will lie in are there before a run can name them.
+
+        Each is made in a transaction of its own, which locks one table.
+        """
+        with pg_faults():
+            retention = await self._pool.fetchval(_SQL["make_class"], days)
+            for base in _TABLES:
+                await self._pool.execute(_SQL["make_table"], base, retention)
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            written = await connection.fetchrow(
+                _SQL["set_policy"], audit.tenant, namespace, retention, audit.actor
+            )
+            assert written is not None, "an insert or an update gives its row"
+            if written["fresh"]:
+                await self._quotas.check(connection, audit.tenant, "retentions")
+            await record(connection, audit)
+        return written["updated_at"]
+
+    async def reset(self, namespace: str, audit: AuditEntry) -> bool:
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            gone = await connection.fetchval(_SQL["reset_policy"], audit.tenant, namespace)
+            if gone is not None:
+                await record(connection, audit)
+        return gone is not None

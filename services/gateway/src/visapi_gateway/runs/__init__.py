@@ -1,0 +1,1 @@
+"""Runs: started, read, followed and told what to do."""

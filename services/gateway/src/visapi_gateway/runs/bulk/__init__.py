@@ -1,0 +1,1 @@
+"""One command for the many runs that a filter finds."""

@@ -1,0 +1,1 @@
+"""Cancelling, suspending, resuming and retrying one run."""

@@ -1,0 +1,1 @@
+"""Starting a run: the definition, the input, the promise."""

@@ -1,0 +1,151 @@
+"""Starting a run: the definition, the input, the promise."""
+
+import hashlib
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.engine_messages import WorkflowRef
+from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
+from visapi_common.contracts.runs import RunStatus, RunView
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.kernel.access.scopes import Asker, Principal
+from visapi_gateway.runs.reading.service import links_of
+from visapi_gateway.runs.starting.accepting import Conflict, Fresh, NewRun, Outcome, Replayed
+from visapi_gateway.workflows.definitions import Definitions
+from visapi_gateway.workflows.input_checks import Checks
+
+NULL = b"null"
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What a request asks for. `body` is the raw input; empty means `null`."""
+
+    namespace: str
+    name: str
+    version: str | None
+    body: bytes
+    key: str | None
+    trace: str
+    rerun: "Repeated | None" = None
+    """What it repeats, if it does."""
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """The run that is started anew, by whom and why; `bulk` names the many that it is one of."""
+
+    run: UUID
+    by: Asker
+    reason: str | None
+    bulk: str | None = None
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The committed run. `replayed` says that an earlier request committed it: read it to show it."""
+
+    id: UUID
+    view: RunView | None
+    replayed: bool
+
+
+class Accept(Protocol):
+    async def __call__(self, run: NewRun) -> Outcome:
+        """Raises `ProblemError` 429 where the tenant may have no more runs."""
+        ...
+
+
+class Pack(Protocol):
+    async def __call__(self, tenant: str, raw: bytes) -> Payload: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+
+class Ids(Protocol):
+    def uuid7(self) -> UUID: ...
+
+
+class StartRun:
+    """The use case; one object per process."""
+
+    def __init__(
+        self, definitions: Definitions, checks: Checks, accept: Accept, pack: Pack, *, clock: Clock, ids: Ids
+    ) -> None:
+        self._definitions = definitions
+        self._checks = checks
+        self._accept = accept
+        self._pack = pack
+        self._clock = clock
+        self._ids = ids
+
+    async def __call__(self, who: Principal, start: Start) -> Started:
+        """Commit the run. Raises `ProblemError` for the caller's mistakes, and the ledger's faults."""
+        name = (who.tenant, start.namespace, start.name)
+        definition = await self._definitions.find(name, start.version)
+        raw = start.body or NULL
+        value = await self._checks.read_json(who.tenant, raw) if start.body else None
+        await self._checks.input(who.tenant, definition, raw, value)
+        new = NewRun(
+            id=self._ids.uuid7(),
+            tenant=who.tenant,
+            namespace=definition.namespace,
+            name=definition.name,
+            version=definition.version,
+            program=definition.program,
+            input=await self._payload(who.tenant, raw),
+            trace=start.trace,
+            started_by=who.actor,
+            created_at=self._clock.now(),
+            key=start.key,
+            body_hash=_hash(start) if start.key is not None else None,
+            rerun_of=None if start.rerun is None else start.rerun.run,
+        )
+        if start.rerun is not None:
+            new = msgspec.structs.replace(new, audit=_audited(start.rerun, new.id))
+        match await self._accept(new):
+            case Fresh():
+                return Started(new.id, _pending(new, raw), replayed=False)
+            case Replayed(run=original):
+                return Started(original, None, replayed=True)
+            case Conflict(run=original):
+                detail = (
+                    f"the Idempotency-Key was used for run {original} with another workflow, version or "
+                    "body; use a new key for a new request"
+                )
+                raise ProblemError("idempotency_conflict", detail, status=409)
+
+    async def _payload(self, tenant: str, raw: bytes) -> bytes:
+        if len(raw) <= INLINE_LIMIT:
+            return b'{"inline":%b}' % raw.strip()
+        return msgspec.json.encode(await self._pack(tenant, raw))
+
+
+def _audited(rerun: Repeated, made: UUID) -> AuditEntry:
+    target, new = f"run:{rerun.run}", str(made)
+    return entry(rerun.by, AuditAction.RUN_RERUN, target, reason=rerun.reason, run=new, bulk=rerun.bulk)
+
+
+def _hash(start: Start) -> bytes:
+    """Of what was asked, as it was asked: the same request gives the same hash whatever is deployed since."""
+    asked = f"{start.namespace}/{start.name}?version={start.version or ''}\n"
+    return hashlib.sha256(asked.encode() + start.body).digest()
+
+
+def _pending(run: NewRun, raw: bytes) -> RunView:
+    return RunView(
+        id=run.id,
+        workflow=WorkflowRef(run.namespace, run.name, run.version),
+        status=RunStatus.PENDING,
+        input=msgspec.Raw(raw),
+        output=msgspec.Raw(NULL),
+        error=None,
+        created_at=run.created_at,
+        started_at=None,
+        ended_at=None,
+        links=links_of(run.id),
+    )

@@ -1,0 +1,82 @@
+"""The ledger behind `app.accept_trigger`: one statement per batch."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.subjects import partition_of
+from visapi_gateway.audit.store import record
+from visapi_gateway.runs.starting.accepting import NewRun
+
+_SQL = load_queries("visapi_gateway.runs.starting", "queries.sql")
+
+
+class AcceptLedger:
+    """Inserts runs as `visapi_gateway`, under the policies of the batch's tenants."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def accept(self, runs: Sequence[NewRun]) -> set[UUID]:
+        if any(run.audit is not None for run in runs):
+            return await self._accept_audited(runs)
+        with pg_faults():
+            async with self._pool.acquire() as connection:
+                # Only from here on can something have been committed.
+                with pg_faults(effect=True):
+                    rows = await connection.fetch(_SQL["accept"], *_columns(runs))
+        return {row["id"] for row in rows}
+
+    async def _accept_audited(self, runs: Sequence[NewRun]) -> set[UUID]:
+        async with tenant_transaction(self._pool, _tenants(runs)) as connection:
+            rows = await connection.fetch(_SQL["accept"], *_columns(runs))
+            inserted = {row["id"] for row in rows}
+            await record(
+                connection, *(run.audit for run in runs if run.audit is not None and run.id in inserted)
+            )
+        return inserted
+
+    async def taken_keys(self, runs: Sequence[NewRun]) -> dict[tuple[str, str], tuple[UUID, bytes]]:
+        async with tenant_transaction(self._pool, _tenants(runs)) as connection:
+            tenants, keys = [run.tenant for run in runs], [run.key for run in runs]
+            rows = await connection.fetch(_SQL["taken_keys"], tenants, keys)
+        return {(row["tenant"], row["key"]): (row["run"], row["body_hash"]) for row in rows}
+
+    async def full_tenants(self) -> dict[str, int]:
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["full_tenants"])
+        return {row["tenant"]: row["open_max"] for row in rows}
+
+    async def present(self, runs: Sequence[NewRun]) -> set[UUID]:
+        async with tenant_transaction(self._pool, _tenants(runs)) as connection:
+            rows = await connection.fetch(_SQL["present_runs"], [run.id for run in runs])
+        return {row["id"] for row in rows}
+
+
+def _tenants(runs: Iterable[NewRun]) -> set[str]:
+    return {run.tenant for run in runs}
+
+
+def _columns(runs: Sequence[NewRun]) -> list[object]:
+    """The arrays of `accept`, in its order."""
+    rows = [
+        (
+            run.id,
+            run.tenant,
+            run.namespace,
+            run.name,
+            run.version,
+            run.program,
+            partition_of(run.id),
+            run.trace,
+            run.input,
+            run.started_by,
+            run.created_at,
+            run.key,
+            run.body_hash,
+            run.rerun_of,
+        )
+        for run in runs
+    ]
+    return [",".join(sorted(_tenants(runs))), *map(list, zip(*rows, strict=True))]

@@ -1,0 +1,115 @@
+"""Schedules: when workflows start by themselves."""
+
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.schedules import Backfill, Backfilled, SchedulePage, ScheduleView
+from visapi_gateway.kernel.api.checks import read_json
+from visapi_gateway.kernel.api.lists import Cursors, Listing
+from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
+from visapi_gateway.schedules.service import Schedules
+from visapi_gateway.workflows.definitions import Name
+
+_WRITE: dict[str, Any] = {"tag": "schedules", "scope": "workflows:write", "problems": ("schedule_not_found",)}
+_START: dict[str, Any] = {**_WRITE, "problems": ("schedule_not_found", "too_many_open_runs")}
+_PATH = "/v1/schedules/{namespace:str}/{name:str}"
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The run that was started."""
+
+    run: str
+    links: dict[str, str]
+
+
+LIST = Operation(
+    "GET",
+    "/v1/schedules",
+    "listSchedules",
+    "List schedules by name",
+    {200: Answers("A page.", SchedulePage)},
+    tag="schedules",
+    scope="workflows:read",
+    query=Listing,
+)
+READ = Operation(
+    "GET",
+    _PATH,
+    "readSchedule",
+    "Read a schedule, what comes next and what was decided",
+    {200: Answers("The schedule.", ScheduleView)},
+    tag="schedules",
+    scope="workflows:read",
+    problems=("schedule_not_found",),
+)
+PAUSE = Operation(
+    "POST", f"{_PATH}/pause", "pauseSchedule", "Pause a schedule",
+    {200: Answers("It is paused.", ScheduleView)}, **_WRITE,
+)  # fmt: skip
+RESUME = Operation(
+    "POST", f"{_PATH}/resume", "resumeSchedule", "Resume a schedule, from now on",
+    {200: Answers("It goes on.", ScheduleView)}, **_WRITE,
+)  # fmt: skip
+TRIGGER = Operation(
+    "POST", f"{_PATH}/trigger", "triggerSchedule", "Start a run of a schedule now",
+    {202: Answers("The run is committed.", Started, headers=("Location",))}, **_START,
+)  # fmt: skip
+BACKFILL = Operation(
+    "POST",
+    f"{_PATH}/backfill",
+    "backfillSchedule",
+    "Run the times of a range that were never run",
+    {202: Answers("The runs are committed.", Backfilled)},
+    description="Each time runs once: asking again starts nothing. At most 1,000 times; `dry_run` counts.",
+    body=Backfill,
+    body_required=True,
+    **_START,
+)
+
+
+class ScheduleRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(self, schedules: Schedules, cursors: Cursors) -> None:
+        self._schedules = schedules
+        self._cursors = cursors
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(LIST, self.list),
+            Route(READ, self.read),
+            Route(PAUSE, self.pause),
+            Route(RESUME, self.resume),
+            Route(TRIGGER, self.trigger),
+            Route(BACKFILL, self.backfill),
+        ]
+
+    async def list(self, call: Call) -> Answer:
+        position = self._cursors.position(call)
+        after = None if position is None else (position.partition("/")[0], position.partition("/")[2])
+        page = await self._schedules.page(call.principal.tenant, after, call.query.limit)
+        return json_reply(self._cursors.page(call, page))
+
+    async def read(self, call: Call) -> Answer:
+        return json_reply(await self._schedules.view(_name(call)))
+
+    async def pause(self, call: Call) -> Answer:
+        return json_reply(await self._schedules.pause(call.asker, _name(call), paused=True))
+
+    async def resume(self, call: Call) -> Answer:
+        return json_reply(await self._schedules.pause(call.asker, _name(call), paused=False))
+
+    async def trigger(self, call: Call) -> Answer:
+        run = await self._schedules.run_now(call.asker, _name(call))
+        place = f"/v1/runs/{run}"
+        return json_reply(Started(str(run), {"run": place}), 202, [(b"location", place.encode())])
+
+    async def backfill(self, call: Call) -> Answer:
+        wanted: Backfill = await read_json(BACKFILL, call)
+        return json_reply(await self._schedules.backfill(call.asker, _name(call), wanted), 202)
+
+
+def _name(call: Call) -> Name:
+    return call.principal.tenant, call.path["namespace"], call.path["name"]

@@ -1,0 +1,192 @@
+"""Schedules as people see them: what comes next, what was decided, pause, run now, backfill."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.schedules import Backfill, Backfilled, FireView, SchedulePage, ScheduleView
+from visapi_common.core.errors import ProblemError
+from visapi_common.core.ids import uuid7_from
+from visapi_engine.schedule.decisions import Schedule, fires_after, within
+from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.workflows.definitions import Name
+
+NEXT_SHOWN = 10
+FIRES_SHOWN = 50
+BACKFILL_MAX = 1000
+_OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+_decode = msgspec.json.Decoder(Schedule).decode
+
+
+class ScheduleRow(msgspec.Struct, frozen=True):
+    """A stored schedule."""
+
+    id: UUID
+    namespace: str
+    name: str
+    version: str
+    spec: bytes
+    anchor: datetime
+    last_fire: datetime
+    last_run: UUID | None
+    buffered: datetime | None
+    paused: bool
+    next_fire: datetime | None
+
+
+class ScheduleStore(Protocol):
+    async def page(self, tenant: str, after: tuple[str, str] | None, limit: int) -> Sequence[ScheduleRow]: ...
+    async def one(self, name: Name) -> ScheduleRow | None: ...
+    async def fires(self, tenant: str, schedule: UUID, limit: int) -> Sequence[FireView]: ...
+    async def pause(self, name: Name, paused: bool, audit: AuditEntry) -> bool: ...
+    async def known(self, tenant: str, schedule: UUID, fires: Sequence[datetime]) -> set[datetime]: ...
+    async def backfill(
+        self, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, audit: AuditEntry
+    ) -> Sequence[UUID]:
+        """Start runs for fires that were never decided on; those started. None started is not audited."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+
+class Schedules:
+    """The use cases. `hint` tells the orchestrator of a started run; `refuse_full` raises for a tenant that
+    has as many open runs as it may have.
+    """
+
+    def __init__(
+        self,
+        store: ScheduleStore,
+        clock: Clock,
+        bits: Callable[[], int],
+        hint: Callable[[UUID], None],
+        refuse_full: Callable[[str], None],
+    ) -> None:
+        self._refuse_full = refuse_full
+        self._store = store
+        self._clock = clock
+        self._bits = bits
+        self._hint = hint
+
+    async def page(self, tenant: str, after: tuple[str, str] | None, limit: int) -> SchedulePage:
+        """By name; `next` is the plain name to go on from."""
+        rows = await self._store.page(tenant, after, limit + 1)
+        last = rows[limit - 1] if len(rows) > limit else None
+        more = None if last is None else f"{last.namespace}/{last.name}"
+        return SchedulePage(items=[self._view(row, []) for row in rows[:limit]], next=more)
+
+    async def view(self, name: Name) -> ScheduleView:
+        """Raises `ProblemError` 404."""
+        row = await self._row(name)
+        return self._view(row, await self._store.fires(name[0], row.id, FIRES_SHOWN))
+
+    async def pause(self, who: Asker, name: Name, *, paused: bool) -> ScheduleView:
+        action = AuditAction.SCHEDULE_PAUSE if paused else AuditAction.SCHEDULE_RESUME
+        if not await self._store.pause(name, paused, entry(who, action, _target(name))):
+            raise _unknown(name)
+        return await self.view(name)
+
+    async def run_now(self, who: Asker, name: Name) -> UUID:
+        """Start a run of the schedule at once, beside its times."""
+        row = await self._row(name)
+        audit = entry(who, AuditAction.SCHEDULE_TRIGGER, _target(name))
+        started = await self._start(row, [self._clock.now()], audit)
+        return started[0]
+
+    async def backfill(self, who: Asker, name: Name, wanted: Backfill) -> Backfilled:
+        """Run the times of a range that were never decided on. Doing it again starts nothing twice."""
+        row = await self._row(name)
+        spec = _decode(row.spec)
+        if spec.after_ms is not None:
+            raise _bad("a schedule `after` has no times that could be filled in")
+        if wanted.since.tzinfo is None or wanted.until.tzinfo is None or wanted.since > wanted.until:
+            raise _bad("`from` and `to` must be times with an offset, `from` not later than `to`")
+        if wanted.since < _OLDEST:
+            raise _bad("`from` must not lie before 1970")
+        if wanted.until > self._clock.now():
+            raise _bad("`to` must not lie in the future")
+        anchor = min(row.anchor, wanted.since - timedelta(days=1)) if spec.cron else row.anchor
+        fires = list(islice(within(spec, anchor, since=wanted.since, until=wanted.until), BACKFILL_MAX + 1))
+        if len(fires) > BACKFILL_MAX:
+            raise _bad(f"the range has more than {BACKFILL_MAX} times; fill it in by parts")
+        known = await self._store.known(who.tenant, row.id, fires)
+        fresh = [fire for fire in fires if fire not in known]
+        if wanted.dry_run:
+            return Backfilled(len(fires), len(fresh), [])
+        audit = entry(
+            who,
+            AuditAction.SCHEDULE_BACKFILL,
+            _target(name),
+            since=wanted.since.isoformat(),
+            until=wanted.until.isoformat(),
+            runs=len(fresh),
+        )
+        started: list[UUID] = list(await self._start(row, fresh, audit)) if fresh else []
+        return Backfilled(len(fires), len(started), started)
+
+    async def _start(self, row: ScheduleRow, fires: Sequence[datetime], audit: AuditEntry) -> Sequence[UUID]:
+        self._refuse_full(audit.tenant)
+        spec = _decode(row.spec)
+        now_ms = int(self._clock.now().timestamp() * 1000)
+        runs = [(fire, uuid7_from(now_ms, self._bits())) for fire in fires]
+        value = b'{"inline":%b}' % msgspec.json.encode(spec.input)
+        started = await self._store.backfill(row.id, runs, value, audit)
+        for run in started:
+            self._hint(run)
+        return started
+
+    async def _row(self, name: Name) -> ScheduleRow:
+        row = await self._store.one(name)
+        if row is None:
+            raise _unknown(name)
+        return row
+
+    def _view(self, row: ScheduleRow, fires: Sequence[FireView]) -> ScheduleView:
+        spec = _decode(row.spec)
+        coming: list[datetime] = []
+        if not row.paused and spec.after_ms is None:
+            coming = list(islice(fires_after(spec, row.anchor, self._clock.now()), NEXT_SHOWN))
+        elif not row.paused and row.next_fire is not None:
+            coming = [row.next_fire]
+        shown: dict[str, Any] = msgspec.to_builtins(spec)
+        here = f"/v1/schedules/{row.namespace}/{row.name}"
+        return ScheduleView(
+            namespace=row.namespace,
+            name=row.name,
+            version=row.version,
+            spec=shown,
+            paused=row.paused,
+            next=coming,
+            last_run=row.last_run,
+            buffered=row.buffered,
+            fires=list(fires),
+            links={
+                "self": here,
+                "workflow": f"/v1/workflows/{row.namespace}/{row.name}/versions/{row.version}",
+                "pause": f"{here}/pause",
+                "resume": f"{here}/resume",
+                "trigger": f"{here}/trigger",
+                "backfill": f"{here}/backfill",
+            },
+        )
+
+
+def _target(name: Name) -> str:
+    return f"schedule:{name[1]}/{name[2]}"
+
+
+def _unknown(name: Name) -> ProblemError:
+    detail = f"the highest version of {name[1]}/{name[2]} has no schedule"
+    return ProblemError("schedule_not_found", detail, status=404)
+
+
+def _bad(detail: str) -> ProblemError:
+    return ProblemError("invalid_body", detail, status=400)

@@ -1,0 +1,74 @@
+"""Secrets: written, never read back."""
+
+from typing import Any
+
+from visapi_common.contracts.secrets import SecretPage
+from visapi_gateway.kernel.api.checks import check_media_type
+from visapi_gateway.kernel.api.lists import Cursors, Listing
+from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.asgi.exchange import Answer, Empty, json_reply
+from visapi_gateway.secrets.service import Secrets
+
+PUT = Operation(
+    "PUT",
+    "/v1/secrets/{name:str}",
+    "putSecret",
+    "Store a secret",
+    {201: Answers("The secret is stored."), 204: Answers("The secret is replaced.")},
+    description=(
+        'The body is the value, any JSON; or `{"value": …, "hosts": ["api.example.com"]}` to say where it '
+        "may be sent. A workflow that lists the name under `use.secrets` may use it; nobody reads it back. "
+        "Texts of less than 8 characters cannot be told from ordinary text when they come back, and are "
+        'refused unless the body says `"short": true`.'
+    ),
+    tag="secrets",
+    scope="secrets:write",
+    body=Any,
+    body_required=True,
+    problems=("quota_exceeded",),
+)
+LIST = Operation(
+    "GET",
+    "/v1/secrets",
+    "listSecrets",
+    "List secrets, without their values",
+    {200: Answers("A page.", SecretPage)},
+    tag="secrets",
+    scope="secrets:write",
+    query=Listing,
+)
+REMOVE = Operation(
+    "DELETE",
+    "/v1/secrets/{name:str}",
+    "removeSecret",
+    "Remove a secret",
+    {204: Answers("The secret is removed; calls that name it fail with an authorization error.")},
+    tag="secrets",
+    scope="secrets:write",
+    problems=("secret_not_found",),
+)
+
+
+class SecretRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(self, secrets: Secrets, cursors: Cursors) -> None:
+        self._secrets = secrets
+        self._cursors = cursors
+
+    def routes(self) -> list[Route]:
+        return [Route(PUT, self.put), Route(LIST, self.list), Route(REMOVE, self.remove)]
+
+    async def put(self, call: Call) -> Answer:
+        body = await call.read_body()
+        check_media_type(PUT, call, body)
+        new = await self._secrets.put(call.asker, call.path["name"], body)
+        return Empty(201 if new else 204)
+
+    async def list(self, call: Call) -> Answer:
+        page = await self._secrets.page(call.principal.tenant, self._cursors.position(call), call.query.limit)
+        return json_reply(self._cursors.page(call, page))
+
+    async def remove(self, call: Call) -> Answer:
+        await self._secrets.remove(call.asker, call.path["name"])
+        return Empty(204)

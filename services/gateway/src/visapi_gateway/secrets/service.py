@@ -1,0 +1,142 @@
+"""Secrets: sealed as they come in; their values are never read back here."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.secrets import SecretPage, SecretView
+from visapi_common.core.errors import ProblemError
+from visapi_common.core.sealing import seal
+from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.kernel.json_input import check_json
+
+VALUE_MAX = 64 * 1024
+SHORT = 8
+"""Characters from which on a value is looked for in whatever comes back of a call."""
+TEXTS_MAX = 100
+_NAMES = frozenset({"username", "user", "login", "email", "id", "client_id", "clientid", "account"})
+"""Members that say whose secret it is."""
+_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,126}[a-zA-Z0-9])?")
+_HOST = re.compile(r"(?:[*][.])?[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?(?::[0-9]{1,5})?")
+_encode = msgspec.json.Encoder().encode
+
+
+class NewSecret(msgspec.Struct, frozen=True):
+    """What is stored."""
+
+    tenant: str
+    name: str
+    sealed: bytes
+    hosts: list[str] | None
+    by: str
+
+
+class SecretStore(Protocol):
+    async def put(self, secret: NewSecret, audit: AuditEntry) -> bool:
+        """Whether it is new."""
+        ...
+
+    async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[SecretView]: ...
+    async def remove(self, name: str, audit: AuditEntry) -> bool: ...
+
+
+class Secrets:
+    """The use cases."""
+
+    def __init__(self, store: SecretStore, key: bytes | None, nonce: Callable[[], bytes]) -> None:
+        self._store = store
+        self._key = key
+        self._nonce = nonce
+
+    async def put(self, who: Asker, name: str, body: bytes) -> bool:
+        """Store a secret: any JSON, or `{"value": …, "hosts": […], "short": true}`. Whether it is new."""
+        if self._key is None:
+            raise ProblemError(
+                "unavailable", "secrets are not configured; set VISAPI_SEALING_KEY", status=503
+            )
+        if not _NAME.fullmatch(name):
+            detail = f"{name!r} cannot name a secret: 1 to 128 letters, digits and inner _ . -"
+            raise ProblemError("invalid_body", detail, status=400)
+        if len(body) > VALUE_MAX:
+            raise ProblemError("payload_too_large", f"a secret has at most {VALUE_MAX} bytes", status=413)
+        value, hosts, short = _read(check_json(body))
+        check_length(value, short=short)
+        sealed = seal(self._key, _encode(value), tenant=who.tenant, name=name, nonce=self._nonce())
+        audit = entry(who, AuditAction.SECRET_PUT, f"secret:{name}", hosts=hosts)
+        return await self._store.put(NewSecret(who.tenant, name, sealed, hosts, who.actor), audit)
+
+    async def page(self, tenant: str, after: str | None, limit: int) -> SecretPage:
+        """By name; `next` is the plain name to go on from."""
+        rows = await self._store.page(tenant, after, limit + 1)
+        more = rows[limit - 1].name if len(rows) > limit else None
+        return SecretPage(items=list(rows[:limit]), next=more)
+
+    async def remove(self, who: Asker, name: str) -> None:
+        """Raises `ProblemError` 404."""
+        if not await self._store.remove(name, entry(who, AuditAction.SECRET_REMOVE, f"secret:{name}")):
+            raise ProblemError("secret_not_found", f"there is no secret {name!r}", status=404)
+
+
+def _read(given: Any) -> tuple[Any, list[str] | None, bool]:
+    """The value, where it may go, and whether it may be short. An object with `value` and perhaps `hosts` and
+    `short` alone says all of it.
+    """
+    if given is None:
+        raise ProblemError("invalid_body", "a secret needs a value; to remove it, DELETE it", status=400)
+    whole = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    if "value" not in whole or whole.keys() - {"value", "hosts", "short"}:
+        return cast("Any", given), None, False
+    short = whole.get("short", False)
+    if not isinstance(short, bool):
+        raise ProblemError("invalid_body", "`short` must be true or false", status=400)
+    hosts = None if whole.get("hosts") is None else _hosts(whole["hosts"])
+    return whole["value"], hosts, short
+
+
+def check_length(value: Any, *, short: bool) -> None:
+    """Refuse what cannot be told from ordinary text when it comes back, unless that was declared."""
+    texts = list(_texts(value, ""))
+    if len(texts) > TEXTS_MAX:
+        raise ProblemError("invalid_body", f"a secret has at most {TEXTS_MAX} texts and numbers", status=400)
+    if short:
+        return
+    errors = [
+        FieldError(pointer, f"at least {SHORT} characters, so that it can be told from ordinary text")
+        for pointer, length in texts
+        if length < SHORT
+    ]
+    if errors:
+        detail = f"less than {SHORT} characters are hidden as a whole word only; `short: true` accepts that"
+        raise ProblemError("invalid_body", detail, status=400, errors=errors)
+
+
+def _texts(value: Any, pointer: str) -> Iterator[tuple[str, int]]:
+    """Where the texts and numbers of a value stand, and how long they are; names of people are no secrets."""
+    if isinstance(value, dict):
+        for name, inner in cast("dict[str, Any]", value).items():
+            if name.lower() not in _NAMES or isinstance(inner, dict | list):
+                yield from _texts(inner, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(cast("list[Any]", value)):
+            yield from _texts(inner, f"{pointer}/{index}")
+    elif isinstance(value, str):
+        yield pointer, len(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield pointer, len(_encode(value))
+
+
+def _hosts(given: Any) -> list[str]:
+    hosts: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [None]
+    errors = [
+        FieldError(f"/hosts/{index}", "a host such as api.example.com, *.example.com or api.example.com:8443")
+        for index, host in enumerate(hosts)
+        if not isinstance(host, str) or not _HOST.fullmatch(host.lower())
+    ]
+    if errors:
+        raise ProblemError("invalid_body", "`hosts` must be a list of hosts", status=400, errors=errors)
+    return [str(host).lower() for host in hosts]

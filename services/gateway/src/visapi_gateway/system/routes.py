@@ -1,0 +1,119 @@
+"""What the installation is: health, capabilities, functions, its own description."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from visapi_common.contracts.gateway_bodies import Capabilities, FunctionPage, HealthView
+from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.asgi.exchange import Answer, Header, Reply, json_reply
+from visapi_gateway.system.service import System
+
+
+class ReadyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    verbose: Annotated[str, msgspec.Meta(max_length=5, description="Show each check.")] | None = None
+
+
+HTML = "text/html"
+
+LIVE = Operation(
+    "GET",
+    "/livez",
+    "isAlive",
+    "Whether the process answers",
+    {200: Answers("It does.", HealthView)},
+    tag="system",
+    public=True,
+    probe=True,
+)
+READY = Operation(
+    "GET",
+    "/readyz",
+    "isReady",
+    "Whether requests should be sent here",
+    {200: Answers("They should.", HealthView), 503: Answers("They should not.", HealthView)},
+    tag="system",
+    public=True,
+    probe=True,
+    query=ReadyQuery,
+)
+CAPABILITIES = Operation(
+    "GET",
+    "/v1/capabilities",
+    "readCapabilities",
+    "What this installation can do",
+    {200: Answers("Versions, features and limits.", Capabilities)},
+    tag="system",
+)
+FUNCTIONS = Operation(
+    "GET",
+    "/v1/functions",
+    "listFunctions",
+    "List the functions that workflows may call",
+    {200: Answers("All of them.", FunctionPage)},
+    tag="system",
+    scope="workflows:read",
+)
+OPENAPI = Operation(
+    "GET",
+    "/openapi.json",
+    "readOpenApi",
+    "This description",
+    {200: Answers("An OpenAPI 3.1 document.", dict[str, Any])},
+    tag="system",
+    public=True,
+)
+DOCS = Operation(
+    "GET",
+    "/docs",
+    "readDocs",
+    "This description, for people",
+    {200: Answers("A page.", None, (HTML,))},
+    tag="system",
+    public=True,
+    produces=(HTML,),
+)
+
+_PAGE_POLICY: Header = (
+    b"content-security-policy",
+    b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+)
+
+
+class SystemRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(self, system: System, openapi: bytes, docs: bytes) -> None:
+        self._system = system
+        self._openapi = openapi
+        self._docs = docs
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(LIVE, self.live),
+            Route(READY, self.ready),
+            Route(CAPABILITIES, self.capabilities),
+            Route(FUNCTIONS, self.functions),
+            Route(OPENAPI, self.openapi),
+            Route(DOCS, self.docs),
+        ]
+
+    async def live(self, _: Call) -> Answer:
+        return json_reply(HealthView(status="ok", checks={}))
+
+    async def ready(self, call: Call) -> Answer:
+        ready, checks = self._system.readiness()
+        shown = checks if call.query.verbose is not None else {}
+        return json_reply(HealthView("ok" if ready else "unavailable", shown), 200 if ready else 503)
+
+    async def capabilities(self, _: Call) -> Answer:
+        return json_reply(self._system.capabilities())
+
+    async def functions(self, call: Call) -> Answer:
+        return json_reply(FunctionPage(list(await self._system.functions(call.principal.tenant)), None))
+
+    async def openapi(self, _: Call) -> Answer:
+        return Reply(200, self._openapi, [(b"cache-control", b"public, max-age=60")])
+
+    async def docs(self, _: Call) -> Answer:
+        return Reply(200, self._docs, [_PAGE_POLICY], b"text/html; charset=utf-8")

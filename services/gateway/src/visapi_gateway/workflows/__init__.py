@@ -1,0 +1,1 @@
+"""Deploying, reading and simulating definitions."""

@@ -1,0 +1,67 @@
+"""Bodies and inputs checked: in the event loop where the cost is bounded, else as a bounded job."""
+
+from typing import Any, Protocol
+
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.bounds import BoundExceeded
+from visapi_common.core.errors import ProblemError
+from visapi_engine.model.program import Validated
+from visapi_gateway.kernel.json_input import check_json, is_cheap
+from visapi_gateway.workflows.definitions import Definition
+from visapi_gateway.workflows.rules.input_schema import InputSchema, Verdict
+
+
+class Jobs(Protocol):
+    async def judge(self, tenant: str, schema: bytes, raw: bytes) -> Verdict: ...
+    async def read_json(self, tenant: str, raw: bytes) -> Any: ...
+
+
+class Checks:
+    """What every body and every input passes."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def read_json(self, tenant: str, raw: bytes) -> Any:
+        """The value of a body. Raises `ProblemError` 400 (`core.json_input`)."""
+        return check_json(raw) if is_cheap(raw) else await self._jobs.read_json(tenant, raw)
+
+    async def input(self, tenant: str, definition: Definition, raw: bytes, value: Any) -> None:
+        """Raises `ProblemError` 422 with the mistakes of an input that does not fit the workflow's schema."""
+        schema = definition.input_schema
+        if schema is None:
+            return
+        verdict = schema.judge(raw, value)
+        if verdict is None:
+            verdict = await self._judge(tenant, definition, raw, schema)
+        if verdict.unusable:
+            raise _refused(definition, f"its schema cannot be used: {verdict.unusable}", [])
+        if verdict.mistakes:
+            raise _refused(definition, "see errors", verdict.mistakes)
+
+    async def schema(self, tenant: str, stated: Validated) -> None:
+        """Raises `ProblemError` 422 for a schema that cannot be used."""
+        schema = InputSchema(stated.schema)
+        if schema.validator is not None:
+            return
+        try:
+            verdict = await self._jobs.judge(tenant, schema.encoded, b"null")
+        except BoundExceeded as wrong:
+            verdict = Verdict(unusable=str(wrong))
+        if verdict.unusable:
+            mistake = FieldError(pointer=stated.pointer, detail=verdict.unusable)
+            detail = "the input schema is not a valid JSON Schema (2020-12); see errors"
+            raise ProblemError("definition_invalid", detail, status=422, errors=[mistake])
+
+    async def _judge(self, tenant: str, definition: Definition, raw: bytes, schema: InputSchema) -> Verdict:
+        try:
+            return await self._jobs.judge(tenant, schema.encoded, raw)
+        except BoundExceeded as over:
+            detail = f"holding it against the schema is given up: {over.detail}"
+            raise _refused(definition, detail, []) from None
+
+
+def _refused(definition: Definition, why: str, errors: list[FieldError]) -> ProblemError:
+    where = f"{definition.namespace}/{definition.name} {definition.version}"
+    detail = f"the input does not fit the input schema of {where}; {why}"
+    return ProblemError("input_invalid", detail, status=422, errors=errors or None)

@@ -1,0 +1,163 @@
+"""Deploying and reading workflows."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from visapi_common.contracts.simulation import SimulateWorkflow, Simulation
+from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.api.checks import check_media_type, read_json
+from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit, Listing
+from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.asgi.exchange import Answer, Reply, json_reply
+from visapi_gateway.workflows.service import Workflows
+from visapi_gateway.workflows.simulating import Simulations
+
+YAML = "application/yaml"
+JSON = "application/json"
+
+
+class DeployQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dry_run: Annotated[bool, msgspec.Meta(description="Validate everything, store nothing.")] = False
+
+
+class WorkflowsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    namespace: Annotated[str, msgspec.Meta(max_length=100, description="Only this namespace.")] | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+_READ = {200: Answers("The version; its source with `Accept: application/yaml`.", WorkflowView, (JSON, YAML))}
+
+DEPLOY = Operation(
+    "POST",
+    "/v1/workflows",
+    "deployWorkflow",
+    "Deploy a workflow",
+    {
+        200: Answers("The same content was deployed before, or this was a dry run.", Deployed),
+        201: Answers("The version is deployed.", Deployed, headers=("Location",)),
+    },
+    description="The body is a definition in the Open Workflow Specification DSL 1.0.3.",
+    tag="workflows",
+    scope="workflows:write",
+    query=DeployQuery,
+    body=Any,
+    body_required=True,
+    body_types=(YAML, JSON),
+    problems=("workflow_version_exists", "definition_invalid", "quota_exceeded"),
+)
+SIMULATE = Operation(
+    "POST",
+    "/v1/workflows/simulate",
+    "simulateWorkflow",
+    "Carry out a definition in virtual time, without touching the world",
+    {200: Answers("Its history, its output, and what was decided at each task.", Simulation)},
+    description=(
+        "Nothing is stored and nothing is called: `given` has an answer for each `call` and `run`, by the "
+        "task's pointer or name. It stops where an answer is missing and says which."
+    ),
+    tag="workflows",
+    scope="workflows:read",
+    body=SimulateWorkflow,
+    body_required=True,
+    problems=("definition_invalid", "simulation_ended"),
+)
+LIST = Operation(
+    "GET",
+    "/v1/workflows",
+    "listWorkflows",
+    "List workflows, each as its highest version",
+    {200: Answers("A page.", WorkflowPage)},
+    tag="workflows",
+    scope="workflows:read",
+    query=WorkflowsQuery,
+)
+READ = Operation(
+    "GET",
+    "/v1/workflows/{namespace:str}/{name:str}",
+    "readWorkflow",
+    "Read the highest version of a workflow",
+    _READ,
+    tag="workflows",
+    scope="workflows:read",
+    produces=(JSON, YAML),
+    problems=("workflow_not_found",),
+)
+VERSIONS = Operation(
+    "GET",
+    "/v1/workflows/{namespace:str}/{name:str}/versions",
+    "listVersions",
+    "List the versions of a workflow, highest first",
+    {200: Answers("A page.", WorkflowPage)},
+    tag="workflows",
+    scope="workflows:read",
+    query=Listing,
+    problems=("workflow_not_found",),
+)
+VERSION = Operation(
+    "GET",
+    "/v1/workflows/{namespace:str}/{name:str}/versions/{version:str}",
+    "readVersion",
+    "Read a version of a workflow",
+    _READ,
+    tag="workflows",
+    scope="workflows:read",
+    produces=(JSON, YAML),
+    problems=("workflow_not_found",),
+)
+
+
+class WorkflowRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(self, workflows: Workflows, simulate: Simulations, cursors: Cursors) -> None:
+        self._workflows = workflows
+        self._simulate = simulate
+        self._cursors = cursors
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(DEPLOY, self.deploy),
+            Route(SIMULATE, self.simulate),
+            Route(LIST, self.list),
+            Route(READ, self.read),
+            Route(VERSIONS, self.versions),
+            Route(VERSION, self.read),
+        ]
+
+    async def deploy(self, call: Call) -> Answer:
+        source = await call.read_body()
+        media_type = check_media_type(DEPLOY, call, source)
+        if not source.strip():
+            raise ProblemError("bad_request", "the body is empty; send a workflow definition", status=400)
+        dry_run: bool = call.query.dry_run
+        deployed, created = await self._workflows.deploy(call.asker, source, media_type, dry_run=dry_run)
+        location = (b"location", deployed.links["self"].encode())
+        return json_reply(deployed, 201 if created else 200, [location] if created else [])
+
+    async def simulate(self, call: Call) -> Answer:
+        return Reply(200, await self._simulate(call.principal.tenant, await read_json(SIMULATE, call)))
+
+    async def list(self, call: Call) -> Answer:
+        query: WorkflowsQuery = call.query
+        position = self._cursors.position(call)
+        after = None
+        if position is not None:
+            namespace, _, name = position.partition("/")
+            after = (namespace, name)
+        page = await self._workflows.page(call.principal.tenant, query.namespace, after, query.limit)
+        return json_reply(self._cursors.page(call, page))
+
+    async def read(self, call: Call) -> Answer:
+        which = (call.principal.tenant, call.path["namespace"], call.path["name"], call.path.get("version"))
+        if call.media_type == YAML:
+            row = await self._workflows.row(*which)
+            return Reply(200, row.source, media_type=row.media_type.encode())
+        return json_reply(await self._workflows.describe(*which))
+
+    async def versions(self, call: Call) -> Answer:
+        name = (call.principal.tenant, call.path["namespace"], call.path["name"])
+        page = await self._workflows.versions(name, self._cursors.position(call), call.query.limit)
+        return json_reply(self._cursors.page(call, page))

@@ -1,0 +1,118 @@
+"""Deployed definitions, for reading, deploying and starting."""
+
+import hashlib
+from collections.abc import Sequence
+
+from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.subjects import partition_of
+from visapi_gateway.audit.rules import AuditEntry
+from visapi_gateway.audit.store import record
+from visapi_gateway.kernel.quotas import Kind, Quotas
+from visapi_gateway.workflows.definitions import Name
+from visapi_gateway.workflows.service import NewWorkflow, WorkflowRow
+
+_SQL = load_queries("visapi_gateway.workflows", "queries.sql")
+_SCHEDULES = load_queries("visapi_gateway.schedules", "queries.sql")
+PAGE_BYTES = 4 * 1024 * 1024
+"""Bytes of programs that one page may read."""
+
+
+class WorkflowStore:
+    """The definitions of all tenants; each call sees one."""
+
+    def __init__(self, pool: Pool, quotas: Quotas) -> None:
+        self._pool = pool
+        self._quotas = quotas
+
+    async def put(self, new: NewWorkflow, audit: AuditEntry) -> bool:
+        tenant, namespace, name = new.name
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            await connection.execute(_SQL["put_program"], new.program, new.body)
+            for part in new.parts:
+                await connection.execute(_SQL["put_program"], hashlib.sha256(part).digest(), part)
+            stored = await connection.fetchval(
+                _SQL["put_workflow"],
+                tenant,
+                namespace,
+                name,
+                new.version,
+                new.order,
+                new.source_hash,
+                new.source,
+                new.media_type,
+                new.program,
+                new.created_by,
+                new.created_at,
+            )
+            if stored is not None:
+                more = await _put_schedule(connection, new)
+                kinds: tuple[Kind, ...] = ("versions", "schedules") if more else ("versions",)
+                await self._quotas.check(connection, tenant, *kinds)
+                await record(connection, audit)
+        return stored is not None
+
+    async def version(self, name: Name, version: str) -> WorkflowRow | None:
+        rows = await self._read(name[0], _SQL["version"], *name, version)
+        return WorkflowRow(**rows[0]) if rows else None
+
+    async def program_of(self, name: Name, version: str) -> tuple[bytes, bytes] | None:
+        row = await self.version(name, version)
+        return None if row is None or row.body is None else (row.program, row.body)
+
+    async def highest(self, name: Name) -> str | None:
+        rows = await self._read(name[0], _SQL["highest_version"], *name)
+        return rows[0]["version"] if rows else None
+
+    async def versions(self, name: Name, below: str | None, limit: int) -> Sequence[WorkflowRow]:
+        rows = await self._read(name[0], _SQL["list_versions"], *name, below, limit, PAGE_BYTES)
+        return [WorkflowRow(**row) for row in rows]
+
+    async def workflows(
+        self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
+    ) -> Sequence[WorkflowRow]:
+        last = after or (None, None)
+        rows = await self._read(tenant, _SQL["list_workflows"], tenant, *last, namespace, limit, PAGE_BYTES)
+        return [WorkflowRow(**row) for row in rows]
+
+    async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            return await connection.fetch(query, *arguments)
+
+
+async def _put_schedule(connection: Connection, new: NewWorkflow) -> bool:
+    """The highest version's schedule counts: it takes the place of the one before, or removes it. Whether the
+    workflow has one for the first time.
+    """
+    if await connection.fetchval(_SQL["highest_version"], *new.name) != new.version:
+        return False
+    had = await connection.fetchval(_SCHEDULES["is_scheduled"], *new.name)
+    scheduled = new.schedule
+    spec = None if scheduled is None else scheduled.spec
+    if scheduled is not None and spec is not None:
+        await connection.execute(
+            _SCHEDULES["put_schedule"],
+            scheduled.id,
+            *new.name,
+            new.version,
+            new.program,
+            spec,
+            scheduled.paused,
+        )
+    else:
+        await connection.execute(_SCHEDULES["remove_schedule"], *new.name)
+    await connection.execute(_SCHEDULES["stop_listener"], *new.name)
+    if scheduled is not None and scheduled.listener is not None:
+        run = scheduled.listener
+        await connection.execute(_SQL["put_program"], run.program, scheduled.listener_body)
+        await connection.execute(
+            _SCHEDULES["put_listener"],
+            run.id,
+            *new.name,
+            new.version,
+            run.program,
+            partition_of(run.id),
+            run.input,
+            run.started_by,
+        )
+    return scheduled is not None and not had
