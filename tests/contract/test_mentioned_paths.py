@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from visapi_gateway.api import operations
+from visapi_gateway.slices import operations
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "examples", "services", "libs")

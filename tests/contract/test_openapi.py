@@ -3,17 +3,14 @@
 `VISAPI_TEST_FREEZE=1 .venv/bin/pytest tests/contract/test_openapi.py` writes it anew.
 """
 
-import importlib
 import json
 import os
-import pkgutil
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from openapi_spec_validator import validate
 
-from visapi_gateway import http
+from visapi_gateway import slices
 from visapi_gateway.kernel.access.scopes import SCOPES
 from visapi_gateway.kernel.api.openapi import build_openapi
 from visapi_gateway.kernel.api.operation import Operation
@@ -23,21 +20,8 @@ FROZEN = Path(__file__).parent / "openapi.json"
 
 
 def operations() -> list[Operation]:
-    """Every operation that a `routes_*` module declares."""
-    return sorted(_declared(), key=lambda operation: (operation.path, operation.method))
-
-
-def _declared() -> Iterator[Operation]:
-    names = [
-        module.name for module in pkgutil.iter_modules(http.__path__) if module.name.startswith("routes_")
-    ]
-    for name in names:
-        for value in vars(importlib.import_module(f"visapi_gateway.http.{name}")).values():
-            yield from (item for item in _items(value) if isinstance(item, Operation))
-
-
-def _items(value: object) -> Iterable[object]:
-    return value.values() if isinstance(value, dict) else (value,)
+    """Every operation of every slice."""
+    return sorted(slices.operations(), key=lambda operation: (operation.path, operation.method))
 
 
 def document() -> dict[str, Any]:

@@ -13,11 +13,13 @@ from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.payloads import NULL
 from visapi_common.core.errors import ContentFault
 from visapi_gateway.audit.rules import AuditEntry
 from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.runs.starting.accepting import Accepting, Fresh, NewRun
-from visapi_gateway.runs.starting.store import AcceptLedger
+from visapi_gateway.runs.starting.announcing import Announcing
+from visapi_gateway.runs.starting.store import PgRunLedger
 
 
 class Unmeasured:
@@ -34,7 +36,7 @@ async def pool(postgres_db: Database) -> AsyncIterator[Pool]:
 @pytest.fixture
 async def accepting(pool: Pool, shared_nats: NatsServer) -> AsyncIterator[Accepting]:
     bus = await Bus.connect(shared_nats.url(), "test")
-    lanes = Accepting(AcceptLedger(pool), Messages(bus).trigger, Unmeasured(), lanes=1)
+    lanes = Accepting(PgRunLedger(pool), Announcing(Messages(bus)), Unmeasured(), lanes=1)
     serving = asyncio.create_task(lanes.run())
     yield lanes
     lanes.close()
@@ -52,7 +54,7 @@ async def new_run(gateway: Any) -> NewRun:
         name="hello",
         version="1.0.0",
         program=program,
-        input=b'{"inline":null}',
+        input=NULL,
         trace="",
         started_by="key:x",
         created_at=datetime.now(UTC),

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from visapi_gateway.api import operations
 from visapi_gateway.kernel.api.operation import Operation
+from visapi_gateway.slices import operations
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 QUERIES = (

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from kit.servers import NatsServer
-from visapi_gateway.api import operations
+from visapi_gateway.slices import operations
 
 SAMPLE = {"uuid": "01a20bba-0819-7c21-ab36-7c2157b3fd62", "str": "x"}
 

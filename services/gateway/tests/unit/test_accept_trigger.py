@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from visapi_common.contracts.payloads import NULL
 from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
 from visapi_gateway.runs.starting.accepting import BATCH_LIMIT, Accepting, Conflict, Fresh, NewRun, Replayed
 
@@ -20,7 +21,7 @@ def a_run(number: int, *, key: str | None = None, body: bytes = b"hash") -> NewR
         name="hello",
         version="1.0.0",
         program=b"p",
-        input=b"{}",
+        input=NULL,
         trace="",
         started_by="key:x",
         created_at=datetime(2026, 1, 1, tzinfo=UTC),

@@ -1,8 +1,8 @@
 """The description follows from the declarations."""
 
-from visapi_gateway.api import operations
 from visapi_gateway.kernel.api.openapi import build_openapi
 from visapi_gateway.kernel.problems import KINDS, type_of
+from visapi_gateway.slices import operations
 
 
 def test_operations_have_names_of_their_own_and_known_problems() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_gateway.api import operations
 from visapi_gateway.kernel.api.query import QueryError, read_query
+from visapi_gateway.slices import operations
 
 STRUCTS = sorted(
     {operation.query for operation in operations() if operation.query}, key=lambda one: one.__name__

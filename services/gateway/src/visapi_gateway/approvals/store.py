@@ -6,10 +6,10 @@ from uuid import UUID
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_gateway.approvals.service import ApprovalRow, Verdict
-from visapi_gateway.audit.store import record
+from visapi_gateway.audit.transaction import record
+from visapi_gateway.runs.commands.transaction import put_inbox
 
 _SQL = load_queries("visapi_gateway.approvals", "queries.sql")
-_RUNS = load_queries("visapi_gateway.runs.reading", "queries.sql")
 
 
 class PgApprovalStore:
@@ -31,14 +31,11 @@ class PgApprovalStore:
         return None if row is None else ApprovalRow(**row)
 
     async def decide(self, verdict: Verdict) -> bool:
-        told = verdict.told
         async with tenant_transaction(self._pool, [verdict.tenant]) as connection:
             run = await connection.fetchval(
                 _SQL["decide"], verdict.tenant, verdict.id, verdict.decision, verdict.comment, verdict.by
             )
             if run is not None:
-                await connection.execute(
-                    _RUNS["put_inbox"], told.run, told.key, told.tenant, told.kind, told.body
-                )
+                await put_inbox(connection, verdict.told)
                 await record(connection, verdict.audit)
         return run is not None

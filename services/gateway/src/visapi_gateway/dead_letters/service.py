@@ -19,7 +19,7 @@ from visapi_common.contracts.dead_letters import (
 from visapi_common.contracts.engine_messages import InboxBody, InboxKind
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import AuditEntry, entry
-from visapi_gateway.core.set_aside_messages import SetAsideMessage
+from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.kernel.access.scopes import Asker, Principal
 from visapi_gateway.runs.commands.service import Fate, Hint, InboxRow, Once, key_conflict
 from visapi_gateway.runs.reading.service import RunViews

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
+from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, UNREADABLE, DeadLetterView
-from visapi_gateway.audit.store import record
-from visapi_gateway.core.set_aside_messages import SetAsideMessage
-from visapi_gateway.dead_letters.rules import as_text
+from visapi_gateway.audit.transaction import record
+from visapi_gateway.dead_letters.rules.bytes_as_text import as_text
+from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.dead_letters.service import LetterFilter, Resolution, Sight
 from visapi_gateway.runs.commands.service import Fate, Once
+from visapi_gateway.runs.commands.transaction import hold_key, key_fate, put_inbox
 
 _SQL = load_queries("visapi_gateway.dead_letters", "queries.sql")
-_RUNS = load_queries("visapi_gateway.runs.reading", "queries.sql")
 
 
 class PgDeadLetterStore:
@@ -44,7 +44,7 @@ class PgDeadLetterStore:
 
     async def holder(self, tenant: str, once: Once) -> Fate | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            return await _used(connection, tenant, once)
+            return await key_fate(connection, tenant, once)
 
     async def resolve(self, sight: Sight, resolution: Resolution, once: Once | None) -> Fate | None:
         try:
@@ -53,36 +53,22 @@ class PgDeadLetterStore:
             return None
 
     async def _resolved(self, sight: Sight, resolution: Resolution, once: Once | None) -> Fate:
-        told = resolution.told
         async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
-            if once is not None:
-                held = await connection.fetchval(
-                    _RUNS["hold_key"], sight.tenant, once.key, resolution.id, once.asked
-                )
-                if held is None:
-                    return await _used(connection, sight.tenant, once) or Fate.CONFLICT
+            if once is not None and (used := await hold_key(connection, sight.tenant, once, resolution.id)):
+                return used
             done = await connection.fetchval(
                 _SQL["resolve_dead_letter"], resolution.id, resolution.by, resolution.text
             )
             if done is None:
                 raise _NotOpen
-            if told is not None:
-                await connection.execute(
-                    _RUNS["put_inbox"], told.run, told.key, told.tenant, told.kind, told.body
-                )
+            if resolution.told is not None:
+                await put_inbox(connection, resolution.told)
             await record(connection, resolution.audit)
         return Fate.COMMITTED
 
 
 class _NotOpen(Exception):
     """The letter was resolved before: nothing is committed, the `Idempotency-Key` neither."""
-
-
-async def _used(connection: Connection, tenant: str, once: Once) -> Fate | None:
-    holder = await connection.fetchrow(_RUNS["key_holder"], tenant, once.key)
-    if holder is None:
-        return None
-    return Fate.REPLAYED if holder["body_hash"] == once.asked else Fate.CONFLICT
 
 
 def _view(row: Row) -> DeadLetterView:

@@ -9,7 +9,7 @@ from visapi_gateway.events.service import NewEvent
 _SQL = load_queries("visapi_gateway.events", "queries.sql")
 
 
-class PgEventLedger:
+class PgEventStore:
     """Inserts events as `visapi_gateway`, under the policies of their tenant."""
 
     def __init__(self, pool: Pool) -> None:

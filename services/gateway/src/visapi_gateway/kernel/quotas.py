@@ -7,6 +7,7 @@ import msgspec
 from visapi_common.adapters.pool import Connection
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import ProblemError
+from visapi_gateway.settings import GatewaySettings
 
 _SQL = load_queries("visapi_gateway.kernel", "quotas.sql")
 Kind = Literal["versions", "schedules", "secrets", "keys", "retentions"]
@@ -28,6 +29,17 @@ class Quotas(msgspec.Struct, frozen=True):
     secrets: int = 1_000
     keys: int = 1_000
     retentions: int = 1_000
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "Quotas":
+        """As the settings say."""
+        return cls(
+            versions=settings.tenant_versions_max,
+            schedules=settings.tenant_schedules_max,
+            secrets=settings.tenant_secrets_max,
+            keys=settings.tenant_keys_max,
+            retentions=settings.tenant_retentions_max,
+        )
 
     async def check(self, connection: Connection, tenant: str, *kinds: Kind) -> None:
         """Raises `ProblemError` 409 when the tenant has too many rows, those of this transaction included.

@@ -1,4 +1,4 @@
--- API keys and the functions that workers announced.
+-- API keys.
 
 -- name: all_keys
 -- A key that ended is held for an hour more, so that whoever uses it is told so.
@@ -35,11 +35,3 @@ where id = $1 and tenant = $2 and disabled_at is null
 update api_keys k set last_used_at = greatest(coalesce(k.last_used_at, '-infinity'), u.used_at)
 from unnest($1::text[], $2::timestamptz[]) as u (id, used_at)
 where k.id = u.id
-
--- name: list_functions
-select distinct on (name) name, spec from functions
-where (owner = $1 or owner = '_') and quarantined_at is null
-order by name, announced_at desc
-
--- name: ping
-select 1

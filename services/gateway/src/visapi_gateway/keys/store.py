@@ -1,5 +1,5 @@
-"""API keys and announced functions in PostgreSQL. The key table has no row policies: the key ring
-needs the keys of all tenants, and every other query names its tenant.
+"""API keys in PostgreSQL. Their table has no row policies: the key ring needs the keys of all tenants, and
+every other query names its tenant.
 """
 
 import secrets
@@ -10,19 +10,15 @@ import msgspec
 
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
-from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.keys import KeyView
-from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core import api_keys
 from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.store import record
+from visapi_gateway.audit.transaction import record
 from visapi_gateway.kernel.access.authentication import StoredKey
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.keys.service import KeyRow
 
 _SQL = load_queries("visapi_gateway.keys", "queries.sql")
-
-_read_spec = Reader(FunctionSpec)
 
 
 class PgKeyStore:
@@ -68,20 +64,6 @@ class PgKeyStore:
             if fresh:
                 await record(connection, audit)
         return fresh is not None
-
-    async def functions(self, tenant: str) -> Sequence[FunctionSpec]:
-        """What workers announced to this tenant, the built-in ones included. A row that cannot be read is
-        passed over; the orchestrator sets such a row aside.
-        """
-        with pg_faults():
-            rows = await self._pool.fetch(_SQL["list_functions"], tenant)
-        specs = (_read_spec(row["spec"]) for row in rows)
-        return [spec for spec in specs if not isinstance(spec, Unreadable)]
-
-    async def ping(self) -> None:
-        """Raises `TransientFault` when PostgreSQL does not answer."""
-        with pg_faults():
-            await self._pool.fetchval(_SQL["ping"], timeout=2.0)
 
 
 def mint_key(kind: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.store import record
+from visapi_gateway.audit.transaction import record
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.retention.service import Policy
 

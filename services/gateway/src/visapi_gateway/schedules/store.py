@@ -9,7 +9,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.schedules import FireView
 from visapi_common.contracts.subjects import partition_of
 from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.store import record
+from visapi_gateway.audit.transaction import record
 from visapi_gateway.schedules.service import ScheduleRow
 from visapi_gateway.workflows.definitions import Name
 

@@ -6,7 +6,7 @@ from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.secrets import SecretView
 from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.store import record
+from visapi_gateway.audit.transaction import record
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.secrets.service import NewSecret
 

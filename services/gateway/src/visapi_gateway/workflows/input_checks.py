@@ -1,36 +1,36 @@
-"""Bodies and inputs checked: in the event loop where the cost is bounded, else as a bounded job."""
+"""Inputs held against schemas: in the event loop where the cost is bounded, else as a bounded job."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import ProblemError
 from visapi_engine.model.program import Validated
-from visapi_gateway.kernel.json_input import check_json, is_cheap
+from visapi_gateway.kernel.api.operation import ReadJson
 from visapi_gateway.workflows.definitions import Definition
 from visapi_gateway.workflows.rules.input_schema import InputSchema, Verdict
 
 
 class Jobs(Protocol):
     async def judge(self, tenant: str, schema: bytes, raw: bytes) -> Verdict: ...
-    async def read_json(self, tenant: str, raw: bytes) -> Any: ...
 
 
-class Checks:
-    """What every body and every input passes."""
+class InputChecks:
+    """What every input passes, and every schema that a definition states."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, read_json: ReadJson) -> None:
         self._jobs = jobs
+        self._read_json = read_json
 
-    async def read_json(self, tenant: str, raw: bytes) -> Any:
-        """The value of a body. Raises `ProblemError` 400 (`core.json_input`)."""
-        return check_json(raw) if is_cheap(raw) else await self._jobs.read_json(tenant, raw)
-
-    async def input(self, tenant: str, definition: Definition, raw: bytes, value: Any) -> None:
-        """Raises `ProblemError` 422 with the mistakes of an input that does not fit the workflow's schema."""
+    async def input(self, tenant: str, definition: Definition, body: bytes) -> None:
+        """An empty body means `null`. Raises `ProblemError` 400 for a body that is no JSON, and 422 with the
+        mistakes of an input that does not fit the workflow's schema.
+        """
+        value = await self._read_json(tenant, body) if body else None
         schema = definition.input_schema
         if schema is None:
             return
+        raw = body or b"null"
         verdict = schema.judge(raw, value)
         if verdict is None:
             verdict = await self._judge(tenant, definition, raw, schema)

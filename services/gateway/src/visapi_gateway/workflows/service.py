@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.payloads import NULL
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
 from visapi_common.core.errors import ProblemError
@@ -194,7 +195,7 @@ class Workflows:
             name=program.name,
             version=program.version,
             program=hashlib.sha256(body).digest(),
-            input=b'{"inline":null}',
+            input=NULL,
             trace="",
             started_by="schedule",
             created_at=self._clock.now(),

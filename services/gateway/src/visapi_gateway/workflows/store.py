@@ -3,22 +3,29 @@
 import hashlib
 from collections.abc import Sequence
 
+import msgspec
+
 from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
-from visapi_common.contracts.subjects import partition_of
 from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.store import record
+from visapi_gateway.audit.transaction import record
 from visapi_gateway.kernel.quotas import Kind, Quotas
+from visapi_gateway.schedules.transaction import (
+    is_scheduled,
+    put_listener,
+    put_schedule,
+    remove_schedule,
+    stop_listener,
+)
 from visapi_gateway.workflows.definitions import Name
 from visapi_gateway.workflows.service import NewWorkflow, WorkflowRow
 
 _SQL = load_queries("visapi_gateway.workflows", "queries.sql")
-_SCHEDULES = load_queries("visapi_gateway.schedules", "queries.sql")
 PAGE_BYTES = 4 * 1024 * 1024
 """Bytes of programs that one page may read."""
 
 
-class WorkflowStore:
+class PgWorkflowStore:
     """The definitions of all tenants; each call sees one."""
 
     def __init__(self, pool: Pool, quotas: Quotas) -> None:
@@ -86,33 +93,19 @@ async def _put_schedule(connection: Connection, new: NewWorkflow) -> bool:
     """
     if await connection.fetchval(_SQL["highest_version"], *new.name) != new.version:
         return False
-    had = await connection.fetchval(_SCHEDULES["is_scheduled"], *new.name)
-    scheduled = new.schedule
-    spec = None if scheduled is None else scheduled.spec
-    if scheduled is not None and spec is not None:
-        await connection.execute(
-            _SCHEDULES["put_schedule"],
-            scheduled.id,
-            *new.name,
-            new.version,
-            new.program,
-            spec,
-            scheduled.paused,
+    had = await is_scheduled(connection, new.name)
+    scheduled, version = new.schedule, (*new.name, new.version)
+    if scheduled is not None and scheduled.spec is not None:
+        await put_schedule(
+            connection, scheduled.id, (*version, new.program), scheduled.spec, paused=scheduled.paused
         )
     else:
-        await connection.execute(_SCHEDULES["remove_schedule"], *new.name)
-    await connection.execute(_SCHEDULES["stop_listener"], *new.name)
+        await remove_schedule(connection, new.name)
+    await stop_listener(connection, new.name)
     if scheduled is not None and scheduled.listener is not None:
         run = scheduled.listener
         await connection.execute(_SQL["put_program"], run.program, scheduled.listener_body)
-        await connection.execute(
-            _SCHEDULES["put_listener"],
-            run.id,
-            *new.name,
-            new.version,
-            run.program,
-            partition_of(run.id),
-            run.input,
-            run.started_by,
+        await put_listener(
+            connection, run.id, (*version, run.program), msgspec.json.encode(run.input), run.started_by
         )
     return scheduled is not None and not had

@@ -20,7 +20,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Asker
 from visapi_gateway.runs.bulk.rules import COUNT_MAX, Ticket, check_age, too_many
 from visapi_gateway.runs.commands.retry import Retries
-from visapi_gateway.runs.commands.service import Hint, Order, order_of
+from visapi_gateway.runs.commands.service import Commands, Order, order_of
 from visapi_gateway.runs.reading.rules.filters import RunFilter
 from visapi_gateway.runs.reading.service import RunRow, RunViews
 from visapi_gateway.runs.starting.service import Repeated, Start, StartRun
@@ -51,7 +51,7 @@ class Step(msgspec.Struct, frozen=True):
     next: Ticket | None
 
 
-class BulkStore(Protocol):
+class FoundRuns(Protocol):
     async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> tuple[int, datetime]:
         """How many runs fit, counted to `limit`, and when that was by the store's clock."""
         ...
@@ -59,9 +59,6 @@ class BulkStore(Protocol):
     async def runs(
         self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int
     ) -> Sequence[RunRow]: ...
-    async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
-        """Those that were not told so before."""
-        ...
 
 
 class Ids(Protocol):
@@ -99,25 +96,25 @@ class Bulk:
 
     def __init__(
         self,
-        store: BulkStore,
+        found: FoundRuns,
+        commands: Commands,
         *,
         retries: Retries,
         repeat: Repeat,
         ids: Ids,
         clock: Clock,
-        hint: Hint,
     ) -> None:
-        self._store = store
+        self._found = found
+        self._commands = commands
         self._retries = retries
         self._repeat = repeat
         self._ids = ids
         self._clock = clock
-        self._hint = hint
 
     async def count(self, who: Asker, wanted: RunFilter) -> Ticket:
         """Raises `ProblemError` 400 when they are too many."""
         ticket = self._ids.uuid7()
-        found, counted_at = await self._store.count(who.tenant, wanted, ticket, COUNT_MAX + 1)
+        found, counted_at = await self._found.count(who.tenant, wanted, ticket, COUNT_MAX + 1)
         if found > COUNT_MAX:
             raise too_many()
         return Ticket(ticket, counted_at, found)
@@ -129,7 +126,7 @@ class Bulk:
         check_age(ticket, self._clock.now())
         rows: Sequence[RunRow] = ()
         if ticket.room > 0:
-            rows = await self._store.runs(who.tenant, wanted, ticket.below, ticket.room)
+            rows = await self._found.runs(who.tenant, wanted, ticket.below, ticket.room)
         refused: list[BulkRefusal] = []
         if wish.action is BulkAction.RERUN:
             told = await self._started(who, wish, ticket, rows, refused)
@@ -152,10 +149,7 @@ class Bulk:
                 orders.append(await self._order(who, wish, ticket, row))
             except ProblemError as wrong:
                 refused.append(BulkRefusal(row.id, wrong.code, wrong.detail))
-        fresh = await self._store.tell(who.tenant, orders) if orders else set[UUID]()
-        for run in fresh:
-            self._hint(run)
-        return len(fresh)
+        return await self._commands.tell_all(who.tenant, orders)
 
     async def _order(self, who: Asker, wish: Wish, ticket: Ticket, row: RunRow) -> Order:
         bulk = str(ticket.id)

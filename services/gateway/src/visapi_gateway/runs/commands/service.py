@@ -1,6 +1,7 @@
 """Telling a run something: the row in its inbox is the promise, the message only a hint (DESIGN 3.1)."""
 
 import hashlib
+from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 from uuid import UUID
@@ -66,6 +67,10 @@ class Fate(Enum):
 
 
 class CommandStore(Protocol):
+    async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
+        """Commit the orders in one transaction; the runs that were not told so before."""
+        ...
+
     async def order(self, order: Order, once: Once | None) -> Fate:
         """Commit the order, what the audit keeps of it, and the key, in one transaction."""
         ...
@@ -169,3 +174,10 @@ class Commands:
         fresh = await committed(self._store, order, once)
         self._hint(run)
         return row, fresh
+
+    async def tell_all(self, tenant: str, orders: Sequence[Order]) -> int:
+        """Give many runs their orders; how many were not told so before."""
+        fresh = await self._store.tell(tenant, orders) if orders else set[UUID]()
+        for run in fresh:
+            self._hint(run)
+        return len(fresh)

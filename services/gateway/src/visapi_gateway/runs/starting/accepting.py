@@ -21,6 +21,7 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.payloads import Payload
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 from visapi_common.core.failures import fault_of, sort_of, told
 from visapi_common.telemetry.logs import get_logger
@@ -34,7 +35,7 @@ REREAD_PAUSE_S = 0.3
 
 
 class NewRun(msgspec.Struct, frozen=True):
-    """A checked trigger. `input` is the encoded `Payload`, `program` the hash's bytes."""
+    """A checked trigger. `program` is the hash's bytes."""
 
     id: UUID
     tenant: str
@@ -42,7 +43,7 @@ class NewRun(msgspec.Struct, frozen=True):
     name: str
     version: str
     program: bytes
-    input: bytes
+    input: Payload
     trace: str
     started_by: str
     created_at: datetime

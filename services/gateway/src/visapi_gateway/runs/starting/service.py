@@ -9,7 +9,7 @@ import msgspec
 
 from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.engine_messages import WorkflowRef
-from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
+from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.contracts.runs import RunStatus, RunView
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import AuditEntry, entry
@@ -17,7 +17,7 @@ from visapi_gateway.kernel.access.scopes import Asker, Principal
 from visapi_gateway.runs.reading.service import links_of
 from visapi_gateway.runs.starting.accepting import Conflict, Fresh, NewRun, Outcome, Replayed
 from visapi_gateway.workflows.definitions import Definitions
-from visapi_gateway.workflows.input_checks import Checks
+from visapi_gateway.workflows.input_checks import InputChecks
 
 NULL = b"null"
 
@@ -74,7 +74,14 @@ class StartRun:
     """The use case; one object per process."""
 
     def __init__(
-        self, definitions: Definitions, checks: Checks, accept: Accept, pack: Pack, *, clock: Clock, ids: Ids
+        self,
+        definitions: Definitions,
+        checks: InputChecks,
+        *,
+        accept: Accept,
+        pack: Pack,
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         self._definitions = definitions
         self._checks = checks
@@ -87,9 +94,8 @@ class StartRun:
         """Commit the run. Raises `ProblemError` for the caller's mistakes, and the ledger's faults."""
         name = (who.tenant, start.namespace, start.name)
         definition = await self._definitions.find(name, start.version)
+        await self._checks.input(who.tenant, definition, start.body)
         raw = start.body or NULL
-        value = await self._checks.read_json(who.tenant, raw) if start.body else None
-        await self._checks.input(who.tenant, definition, raw, value)
         new = NewRun(
             id=self._ids.uuid7(),
             tenant=who.tenant,
@@ -119,10 +125,10 @@ class StartRun:
                 )
                 raise ProblemError("idempotency_conflict", detail, status=409)
 
-    async def _payload(self, tenant: str, raw: bytes) -> bytes:
+    async def _payload(self, tenant: str, raw: bytes) -> Payload:
         if len(raw) <= INLINE_LIMIT:
-            return b'{"inline":%b}' % raw.strip()
-        return msgspec.json.encode(await self._pack(tenant, raw))
+            return inline(raw.strip())
+        return await self._pack(tenant, raw)
 
 
 def _audited(rerun: Repeated, made: UUID) -> AuditEntry:

@@ -3,16 +3,19 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+import msgspec
+
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
-from visapi_gateway.audit.store import record
+from visapi_gateway.audit.transaction import record
 from visapi_gateway.runs.starting.accepting import NewRun
 
+_encode = msgspec.json.Encoder().encode
 _SQL = load_queries("visapi_gateway.runs.starting", "queries.sql")
 
 
-class AcceptLedger:
+class PgRunLedger:
     """Inserts runs as `visapi_gateway`, under the policies of the batch's tenants."""
 
     def __init__(self, pool: Pool) -> None:
@@ -70,7 +73,7 @@ def _columns(runs: Sequence[NewRun]) -> list[object]:
             run.program,
             partition_of(run.id),
             run.trace,
-            run.input,
+            _encode(run.input),
             run.started_by,
             run.created_at,
             run.key,

@@ -1,0 +1,26 @@
+"""Looking into messages that were set aside, in bounded processes: their bytes come from anybody."""
+
+from visapi_common.core.bounds import BoundExceeded
+from visapi_common.runtime.bounded_processes import Bounds, Job
+from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
+from visapi_gateway.kernel.bounded_jobs import FILES, BoundedJobs
+
+MESSAGE = Job(
+    "message",
+    "visapi_gateway.dead_letters.rules.set_aside_messages:find_flaw",
+    Bounds(cpu_ms=2_000, wall_ms=5_000, files=FILES),
+)
+
+
+class MessageJobs:
+    """The job above, with its values instead of bytes."""
+
+    def __init__(self, bounded: BoundedJobs) -> None:
+        self._bounded = bounded
+
+    async def flaw_of_message(self, tenant: str, message: SetAsideMessage) -> str:
+        """Why there is no event in a message that was set aside; empty when there is one."""
+        try:
+            return (await self._bounded.run(tenant, MESSAGE, message.encoded())).decode()
+        except BoundExceeded as over:
+            return over.detail

@@ -1,0 +1,24 @@
+"""Dead letters."""
+
+from visapi_gateway.dead_letters import routes
+from visapi_gateway.dead_letters.jobs import MESSAGE, MessageJobs
+from visapi_gateway.dead_letters.routes import DeadLetterRoutes
+from visapi_gateway.dead_letters.service import DeadLetters
+from visapi_gateway.dead_letters.store import PgDeadLetterStore
+from visapi_gateway.kernel.api.operation import Route
+from visapi_gateway.kernel.slice import Kernel, Slice
+from visapi_gateway.runs.reading.slice import run_views
+
+
+def open_routes(kernel: Kernel) -> list[Route]:
+    letters = DeadLetters(
+        PgDeadLetterStore(kernel.pool),
+        kernel.one(run_views),
+        kernel.messages.hint,
+        kernel.messages.events_arrived,
+        MessageJobs(kernel.jobs).flaw_of_message,
+    )
+    return DeadLetterRoutes(letters, kernel.cursors).routes()
+
+
+SLICE = Slice([routes], open_routes, jobs=(MESSAGE,))

@@ -1,0 +1,83 @@
+"""What a slice is: a conversation of the API in one folder, mounted without a look inside."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+from visapi_common.adapters.artifacts import PayloadStore
+from visapi_common.adapters.clock import RandomIds, SystemClock
+from visapi_common.adapters.pool import Pool
+from visapi_common.runtime.bounded_processes import Job
+from visapi_common.runtime.service import Lifecycle
+from visapi_gateway.kernel.api.lists import Cursors
+from visapi_gateway.kernel.api.operation import Operation, Route
+from visapi_gateway.kernel.bounded_jobs import BoundedJobs
+from visapi_gateway.kernel.messages import Messages
+from visapi_gateway.kernel.quotas import Quotas
+from visapi_gateway.settings import GatewaySettings
+
+_Part = TypeVar("_Part")
+Upkeep = tuple[str, Callable[[], Awaitable[None]]]
+"""Work in the background until it is cancelled, with its name in logs and metrics."""
+
+
+class Kernel:
+    """What slices are made of. One per process."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        lifecycle: Lifecycle,
+        *,
+        pool: Pool,
+        messages: Messages,
+        jobs: BoundedJobs,
+        operations: Sequence[Operation],
+    ) -> None:
+        self.settings = settings
+        self.metrics = lifecycle.metrics
+        self.spans = lifecycle.spans
+        self.report_check = lifecycle.ready
+        self.pool = pool
+        self.messages = messages
+        self.jobs = jobs
+        self.operations = operations
+        """Of all slices, in the order of the documentation."""
+        self.clock = SystemClock()
+        self.ids = RandomIds()
+        self.quotas = Quotas.of(settings)
+        self.cursors = Cursors(settings.link_secret)
+        self.payloads = PayloadStore.open(settings.artifacts_url)
+        self._parts: dict[Callable[[Kernel], Any], Any] = {}
+
+    def one(self, build: Callable[["Kernel"], _Part]) -> _Part:
+        """The one part of this process that `build` makes; slices share parts by sharing their builders."""
+        if build not in self._parts:
+            self._parts[build] = build(self)
+        return self._parts[build]
+
+
+def _no_upkeep(_: Kernel) -> Sequence[Upkeep]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What a slice declares."""
+
+    doors: Sequence[ModuleType]
+    """The modules that declare its operations."""
+    routes: Callable[[Kernel], Sequence[Route]]
+    """What carries the operations out."""
+    upkeep: Callable[[Kernel], Sequence[Upkeep]] = _no_upkeep
+    jobs: Sequence[Job] = ()
+    """What it has done in bounded processes."""
+
+    def operations(self) -> list[Operation]:
+        """The operations of its doors, in the order in which these declare them."""
+        values = [value for door in self.doors for value in vars(door).values()]
+        found = [value for value in values if isinstance(value, Operation)]
+        tables = cast("list[dict[Any, Any]]", [value for value in values if isinstance(value, dict)])
+        found += [item for table in tables for item in table.values() if isinstance(item, Operation)]
+        return found

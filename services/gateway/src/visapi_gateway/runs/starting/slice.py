@@ -1,0 +1,60 @@
+"""Starting runs."""
+
+from collections.abc import Sequence
+
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_gateway.kernel.api.operation import Route
+from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
+from visapi_gateway.runs.reading.slice import follow_run, run_views
+from visapi_gateway.runs.starting import routes
+from visapi_gateway.runs.starting.accepting import Accepting
+from visapi_gateway.runs.starting.announcing import Announcing
+from visapi_gateway.runs.starting.open_runs import OpenRuns
+from visapi_gateway.runs.starting.routes import StartRoutes
+from visapi_gateway.runs.starting.service import StartRun
+from visapi_gateway.runs.starting.store import PgRunLedger
+from visapi_gateway.workflows.slice import definitions, input_checks
+
+
+class _Meter:
+    """What accepting measures."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def batch(self, rows: int, seconds: float) -> None:
+        self._metrics.accept_batch_rows.observe(rows)
+        self._metrics.accept_commit_seconds.observe(seconds)
+
+
+def accepting(kernel: Kernel) -> Accepting:
+    """The lanes in which runs are committed."""
+    return Accepting(PgRunLedger(kernel.pool), Announcing(kernel.messages), _Meter(kernel.metrics))
+
+
+def open_runs(kernel: Kernel) -> OpenRuns:
+    return OpenRuns(PgRunLedger(kernel.pool), kernel.one(accepting).accept)
+
+
+def start_run(kernel: Kernel) -> StartRun:
+    """The use case."""
+    return StartRun(
+        kernel.one(definitions),
+        kernel.one(input_checks),
+        accept=kernel.one(open_runs),
+        pack=kernel.payloads.pack,
+        clock=kernel.clock,
+        ids=kernel.ids,
+    )
+
+
+def open_routes(kernel: Kernel) -> list[Route]:
+    views, follow = kernel.one(run_views), kernel.one(follow_run)
+    return StartRoutes(kernel.one(start_run), views, follow, kernel.metrics).routes()
+
+
+def upkeep(kernel: Kernel) -> Sequence[Upkeep]:
+    return [("open-runs", kernel.one(open_runs).keep_fresh)]
+
+
+SLICE = Slice([routes], open_routes, upkeep)

@@ -1,0 +1,39 @@
+"""What a deployment writes of schedules and listeners within its own transaction."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from visapi_common.adapters.pool import Connection
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.subjects import partition_of
+
+_SQL = load_queries("visapi_gateway.schedules", "queries.sql")
+
+
+async def put_schedule(
+    connection: Connection, schedule: UUID, version: Sequence[object], spec: bytes, *, paused: bool
+) -> None:
+    """Give a workflow its schedule. `version` is tenant, namespace, name, version and program."""
+    await connection.execute(_SQL["put_schedule"], schedule, *version, spec, paused)
+
+
+async def is_scheduled(connection: Connection, name: tuple[str, str, str]) -> bool:
+    """Whether a workflow has a schedule or a listener."""
+    return bool(await connection.fetchval(_SQL["is_scheduled"], *name))
+
+
+async def remove_schedule(connection: Connection, name: tuple[str, str, str]) -> None:
+    """Take the schedule of a workflow away, if there is one."""
+    await connection.execute(_SQL["remove_schedule"], *name)
+
+
+async def stop_listener(connection: Connection, name: tuple[str, str, str]) -> None:
+    """Cancel the run that listens for the events of a workflow, if there is one."""
+    await connection.execute(_SQL["stop_listener"], *name)
+
+
+async def put_listener(
+    connection: Connection, run: UUID, version: Sequence[object], given: bytes, started_by: str
+) -> None:
+    """Start the run that listens for the events of a workflow. `version` as for `put_schedule`."""
+    await connection.execute(_SQL["put_listener"], run, *version, partition_of(run), given, started_by)

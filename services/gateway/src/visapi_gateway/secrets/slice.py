@@ -1,0 +1,20 @@
+"""Secrets."""
+
+from functools import partial
+from secrets import token_bytes
+
+from visapi_common.core.sealing import NONCE_BYTES
+from visapi_gateway.kernel.api.operation import Route
+from visapi_gateway.kernel.slice import Kernel, Slice
+from visapi_gateway.secrets import routes
+from visapi_gateway.secrets.routes import SecretRoutes
+from visapi_gateway.secrets.service import Secrets
+from visapi_gateway.secrets.store import PgSecretStore
+
+
+def open_routes(kernel: Kernel) -> list[Route]:
+    store, key = PgSecretStore(kernel.pool, kernel.quotas), kernel.settings.sealing_key
+    return SecretRoutes(Secrets(store, key, partial(token_bytes, NONCE_BYTES)), kernel.cursors).routes()
+
+
+SLICE = Slice([routes], open_routes)

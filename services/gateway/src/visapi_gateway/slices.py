@@ -1,0 +1,43 @@
+"""The slices of the gateway, in the order of the documentation. A new one is a folder and a line here."""
+
+from visapi_gateway.approvals.slice import SLICE as APPROVALS
+from visapi_gateway.artifacts.slice import SLICE as ARTIFACTS
+from visapi_gateway.audit.slice import SLICE as AUDIT
+from visapi_gateway.dead_letters.slice import SLICE as DEAD_LETTERS
+from visapi_gateway.events.slice import SLICE as EVENTS
+from visapi_gateway.flow_limits.slice import SLICE as FLOW_LIMITS
+from visapi_gateway.kernel.api.operation import Operation
+from visapi_gateway.keys.slice import SLICE as KEYS
+from visapi_gateway.retention.slice import SLICE as RETENTION
+from visapi_gateway.runs.bulk.slice import SLICE as BULK
+from visapi_gateway.runs.commands.slice import SLICE as COMMANDS
+from visapi_gateway.runs.reading.slice import SLICE as READING
+from visapi_gateway.runs.starting.slice import SLICE as STARTING
+from visapi_gateway.schedules.slice import SLICE as SCHEDULES
+from visapi_gateway.secrets.slice import SLICE as SECRETS
+from visapi_gateway.system.slice import SLICE as SYSTEM
+from visapi_gateway.workflows.slice import SLICE as WORKFLOWS
+
+SLICES = (
+    WORKFLOWS,
+    STARTING,
+    READING,
+    COMMANDS,
+    BULK,
+    EVENTS,
+    SCHEDULES,
+    ARTIFACTS,
+    APPROVALS,
+    DEAD_LETTERS,
+    FLOW_LIMITS,
+    RETENTION,
+    SECRETS,
+    KEYS,
+    AUDIT,
+    SYSTEM,
+)
+
+
+def operations() -> list[Operation]:
+    """Every operation there is, in the order of the documentation."""
+    return [operation for each in SLICES for operation in each.operations()]

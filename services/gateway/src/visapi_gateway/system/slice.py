@@ -1,0 +1,45 @@
+"""What the installation is."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+
+from visapi_common.contracts.task_messages import FunctionSpec
+from visapi_gateway.kernel.api.docs_page import build_docs
+from visapi_gateway.kernel.api.openapi import build_openapi
+from visapi_gateway.kernel.api.operation import Route
+from visapi_gateway.kernel.asgi.exchange import encode
+from visapi_gateway.kernel.asgi.flow import BODY_LIMIT
+from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
+from visapi_gateway.system import routes
+from visapi_gateway.system.routes import SystemRoutes
+from visapi_gateway.system.service import System
+from visapi_gateway.system.store import PgSystemStore
+
+
+def functions_of(kernel: Kernel) -> Callable[[str], Awaitable[Sequence[FunctionSpec]]]:
+    """The functions that a tenant may call."""
+    return PgSystemStore(kernel.pool).functions
+
+
+def system(kernel: Kernel) -> System:
+    """What tells whether the gateway works and whether it drains."""
+    return System(
+        PgSystemStore(kernel.pool),
+        lambda: kernel.messages.connected,
+        kernel.report_check,
+        version=version("visapi-gateway"),
+        body_limit=BODY_LIMIT,
+    )
+
+
+def open_routes(kernel: Kernel) -> list[Route]:
+    release = version("visapi-gateway")
+    openapi = encode(build_openapi(kernel.operations, release))
+    return SystemRoutes(kernel.one(system), openapi, build_docs(kernel.operations, release)).routes()
+
+
+def upkeep(kernel: Kernel) -> Sequence[Upkeep]:
+    return [("health", kernel.one(system).keep_checking)]
+
+
+SLICE = Slice([routes], open_routes, upkeep)
