@@ -99,7 +99,7 @@ async def test_a_row_that_postgresql_refuses_does_not_fail_its_neighbours(gatewa
     )
     answers = await asyncio.gather(*(gateway.start({"v": "bad" if n == 7 else "good"}) for n in range(20)))
     assert [answer.status_code for answer in answers].count(202) == 19
-    assert (answers[7].status_code, answers[7].json()["code"]) == (500, "internal_error")
+    assert (answers[7].status_code, answers[7].json()["code"]) == (422, "content_refused")
 
 
 async def test_input_is_held_against_the_schema_with_pointers(gateway: Any) -> None:
