@@ -6,7 +6,7 @@ import pytest
 
 from visapi_common.core.errors import ProblemError
 from visapi_engine.compile.compiler import compile_definition
-from visapi_gateway.app.definitions import HIGHEST_TTL_S, Definition, Definitions, Name
+from visapi_gateway.workflows.definitions import HIGHEST_TTL_S, Definition, Definitions, Name
 
 NAME: Name = ("default", "demo", "greet")
 PROGRAM = compile_definition(

@@ -3,7 +3,7 @@
 import pytest
 
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.core.paths import Paths
+from visapi_gateway.kernel.asgi.paths import Paths
 
 RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
 PATHS = Paths(
