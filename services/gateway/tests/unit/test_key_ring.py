@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from visapi_gateway.app.authenticate import REST, KeyRing, StoredKey
+from visapi_gateway.kernel.access.authentication import REST, KeyRing, StoredKey
 
 READ_S = 0.05
 READS = 4
