@@ -10,11 +10,11 @@ from visapi_common.adapters.queries import load_queries
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-DUE = load_queries("visapi_orchestrator.adapters", "sql/due.sql")
-SCHEDULED = load_queries("visapi_orchestrator.adapters", "sql/schedules.sql")
-IN = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
-OPEN = load_queries("visapi_orchestrator.adapters", "sql/tasks.sql")
-ASIDE = load_queries("visapi_orchestrator.adapters", "sql/quarantine.sql")
+DUE = load_queries("visapi_orchestrator.timing.store", "due.sql")
+SCHEDULED = load_queries("visapi_orchestrator.timing.store", "schedules.sql")
+IN = load_queries("visapi_orchestrator.events.store", "events.sql")
+OPEN = load_queries("visapi_orchestrator.tasks.store", "tasks.sql")
+ASIDE = load_queries("visapi_orchestrator.dead_letters", "queries.sql")
 
 PER_ROW = 25
 """Pages that changing one row may touch: its own, and those of its entries in indexes."""

@@ -175,11 +175,11 @@ async def test_a_page_of_runs_is_read_from_an_index(big: Big, name: str):
     assert not whole_tables(plan), told
 
 
-SWEEPS = load_queries("visapi_orchestrator.adapters", "sql/upkeep.sql")
-ASIDE = load_queries("visapi_orchestrator.adapters", "sql/quarantine.sql")
-FLOWS = load_queries("visapi_orchestrator.adapters", "sql/flow.sql")
-FAMILY = load_queries("visapi_orchestrator.adapters", "sql/families.sql")
-IN = load_queries("visapi_orchestrator.adapters", "sql/events.sql")
+SWEEPS = load_queries("visapi_orchestrator.upkeep.store", "upkeep.sql")
+ASIDE = load_queries("visapi_orchestrator.dead_letters", "queries.sql")
+FLOWS = load_queries("visapi_orchestrator.transitions.store", "flow.sql")
+FAMILY = load_queries("visapi_orchestrator.transitions.store", "families.sql")
+IN = load_queries("visapi_orchestrator.events.store", "events.sql")
 DEAD = load_queries("visapi_gateway.dead_letters", "queries.sql")
 KEY = load_queries("visapi_gateway.keys", "queries.sql")
 QUOTA = load_queries("visapi_gateway.kernel", "quotas.sql")

@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 
 from kit.servers import Database
-from visapi_orchestrator.adapters.ledger import SESSION as ORCHESTRATOR
+from visapi_orchestrator.transitions.store.ledger import SESSION as ORCHESTRATOR
 
 ROWS = 1_000_000
 ROOT = UUID("01900000-0000-7000-8000-00000000beef")

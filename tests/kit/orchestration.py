@@ -35,13 +35,13 @@ from visapi_engine.checks.versions import version_order
 from visapi_engine.compile.compiler import compile_definition
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
-from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
-from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
-from visapi_orchestrator.adapters.world import world_of
-from visapi_orchestrator.app.lifecycle_relay import History, LifecycleStream
-from visapi_orchestrator.app.orchestrator import Orchestrator
-from visapi_orchestrator.app.ports import Payloads
+from visapi_orchestrator.events.lifecycle_relay import History, LifecycleStream
+from visapi_orchestrator.opening import world_of
+from visapi_orchestrator.orchestrator import Orchestrator
 from visapi_orchestrator.settings import OrchestratorSettings
+from visapi_orchestrator.transitions.ports import Payloads
+from visapi_orchestrator.transitions.store.ledger import SESSION, PostgresLedger
+from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
 
 __all__ = [
     "TENANT",

@@ -12,11 +12,11 @@ from visapi_common.runtime.settings import SettingsError, load
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
-from visapi_orchestrator.adapters.ledger import SESSION
-from visapi_orchestrator.adapters.upkeep import PostgresUpkeep
-from visapi_orchestrator.adapters.world import world_of
-from visapi_orchestrator.app.orchestrator import Orchestrator
+from visapi_orchestrator.opening import world_of
+from visapi_orchestrator.orchestrator import Orchestrator
 from visapi_orchestrator.settings import OrchestratorSettings
+from visapi_orchestrator.transitions.store.ledger import SESSION
+from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
 
 NAME = "orchestrator"
 

@@ -14,9 +14,9 @@ from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.subjects import inbox as inbox_subject
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.approvals import approval_id, decision_key
-from visapi_orchestrator.adapters.ledger import PostgresLedger
-from visapi_orchestrator.core.ledger import Written
-from visapi_orchestrator.core.write_set import WriteSet
+from visapi_orchestrator.transitions.rules.ledger_answers import Written
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
 PATH = "/do/0/ask"
 DOWN = standard_error("communication", 503, title="Down")

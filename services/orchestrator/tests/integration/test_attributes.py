@@ -6,9 +6,9 @@ from uuid import UUID
 import msgspec
 
 from kit.orchestration import Stack, completed, eventually
-from visapi_orchestrator.adapters.ledger import PostgresLedger
-from visapi_orchestrator.core.ledger import Written
-from visapi_orchestrator.core.write_set import WriteSet
+from visapi_orchestrator.transitions.rules.ledger_answers import Written
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
 ATTRIBUTES = "{attributes: {customer: .customer, tags: .tags, amount: .amount, stage: $context.stage, result: $output.result}}"
 WORK = "do: [{a: {call: acme.a, export: {as: '${ {stage: .stage} }'}}}, {b: {call: acme.b}}]"

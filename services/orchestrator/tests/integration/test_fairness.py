@@ -11,9 +11,9 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import TaskResult
 from visapi_common.contracts.task_messages import TaskMessage, WorkerSlots
 from visapi_common.runtime.service import Lifecycle
-from visapi_orchestrator.core.turns import Window
+from visapi_orchestrator.kernel.rules.fair_queue import Window
 
-TASKS_SQL = load_queries("visapi_orchestrator.adapters", "sql/tasks.sql")
+TASKS_SQL = load_queries("visapi_orchestrator.tasks.store", "tasks.sql")
 
 SIXTEEN = {"pdf.render": 16}
 BIG, SMALL = "big", "small"

@@ -9,9 +9,9 @@ import msgspec
 from kit.big_tables import pages
 from kit.servers import Database
 from visapi_common.adapters.queries import load_queries
-from visapi_orchestrator.adapters.ledger import SESSION
+from visapi_orchestrator.transitions.store.ledger import SESSION
 
-OBEY = load_queries("visapi_orchestrator.adapters", "sql/families.sql")["obey"]
+OBEY = load_queries("visapi_orchestrator.transitions.store", "families.sql")["obey"]
 TOLD = 4_000
 LIMIT = 256
 PAGES_PER_ROW = 16

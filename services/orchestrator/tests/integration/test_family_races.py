@@ -11,10 +11,10 @@ from kit.orchestration import TENANT
 from kit.servers import Database
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
-from visapi_orchestrator.adapters.families import PostgresFamilies, admit
-from visapi_orchestrator.adapters.ledger import SESSION, PostgresLedger
-from visapi_orchestrator.core.ledger import Written
-from visapi_orchestrator.core.write_set import WriteSet
+from visapi_orchestrator.transitions.rules.ledger_answers import Written
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+from visapi_orchestrator.transitions.store.families import PostgresFamilies, admit
+from visapi_orchestrator.transitions.store.ledger import SESSION, PostgresLedger
 
 GATEWAY_CANCELS = """
 update visapi.families set cancelled_at = coalesce(cancelled_at, now()), touched_at = now() where root = $1

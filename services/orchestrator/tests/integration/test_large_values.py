@@ -12,10 +12,10 @@ from kit.orchestration import TENANT, Stack, completed, eventually, faulted, out
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import standard_error
 from visapi_common.core.errors import ProblemError, TransientFault, UnknownFault
-from visapi_orchestrator.adapters.ledger import PostgresLedger
-from visapi_orchestrator.app.ports import Payloads
-from visapi_orchestrator.core.ledger import Written
-from visapi_orchestrator.core.write_set import WriteSet
+from visapi_orchestrator.transitions.ports import Payloads
+from visapi_orchestrator.transitions.rules.ledger_answers import Written
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
 MIB = 1024 * 1024
 CARRY = """

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from kit.orchestration import MiniWorker, Stack, eventually
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
-from visapi_orchestrator.adapters.ledger import PostgresLedger
-from visapi_orchestrator.core.ledger import Loaded, Settled, Written
-from visapi_orchestrator.core.write_set import WriteSet
+from visapi_orchestrator.transitions.rules.ledger_answers import Loaded, Settled, Written
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
 TWO = "do:\n  - one: {call: acme.echo, with: {n: 1}}\n  - two: {call: acme.echo, with: {n: 2}}\n"
 

@@ -12,9 +12,9 @@ from kit.orchestration import TENANT, Stack, eventually, output_of
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault, UnknownFault
-from visapi_orchestrator.adapters.lifecycle import _SQL as LIFECYCLE_SQL
-from visapi_orchestrator.app.lifecycle_relay import LifecycleStream
-from visapi_orchestrator.core.lifecycle import LifecycleEvent
+from visapi_orchestrator.events.lifecycle_relay import LifecycleStream
+from visapi_orchestrator.events.rules.lifecycle import LifecycleEvent
+from visapi_orchestrator.events.store.lifecycle import _SQL as LIFECYCLE_SQL
 
 STEPS = "do: [{one: {call: acme.one}}, {two: {if: '${ false }', set: {n: 1}}}, {three: {set: {done: true}}}]"
 QUICK = "do: [{s: {set: {n: 1}}}]"

@@ -8,8 +8,8 @@ import pytest
 
 from kit.orchestration import TENANT, Stack, eventually
 from visapi_common.adapters.clock import RandomIds
-from visapi_orchestrator.adapters.quarantine import PostgresQuarantine
-from visapi_orchestrator.core.set_aside import Letter
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.store import PostgresQuarantine
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "paid"}
 

@@ -13,9 +13,9 @@ from kit.servers import Database
 from visapi_common.adapters.pool import Pool, open_pool, pg_faults
 from visapi_common.core.errors import Fault
 from visapi_common.core.ids import uuid7_from
-from visapi_orchestrator.adapters.retention import PostgresRetention
-from visapi_orchestrator.app.retention import Retention
-from visapi_orchestrator.core.retention import BASES, RUNS, Partition, RetentionClass
+from visapi_orchestrator.upkeep.retention import Retention
+from visapi_orchestrator.upkeep.rules.retention import BASES, RUNS, Partition, RetentionClass
+from visapi_orchestrator.upkeep.store.retention import PostgresRetention
 
 STANDARD = RetentionClass("standard", 30, 1)
 NOW = datetime.now(UTC)

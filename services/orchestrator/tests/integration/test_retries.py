@@ -9,7 +9,7 @@ from kit.orchestration import TENANT, Stack, completed, eventually, faulted, out
 from visapi_common.contracts.engine_messages import TaskResult
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import Claim, TaskMessage
-from visapi_orchestrator.adapters.tasks import PostgresTasks
+from visapi_orchestrator.tasks.store.tasks import PostgresTasks
 
 TWO = "do: [{first: {call: acme.sure}}, {second: {call: acme.weak}}, {last: {set: {got: '${ . }'}}}]"
 DOWN = standard_error("communication", 503, title="Down")

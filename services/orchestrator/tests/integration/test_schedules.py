@@ -9,7 +9,7 @@ import msgspec
 
 from kit.orchestration import TENANT, Stack, eventually, output_of
 from visapi_engine.schedule.decisions import Schedule
-from visapi_orchestrator.core.scheduling import FULL_POLL, Due, decide
+from visapi_orchestrator.timing.rules.scheduling import FULL_POLL, Due, decide
 
 QUICK = "do: [{s: {set: {at: '${ $workflow.input }'}}}]"
 SLOW = "do: [{w: {wait: {minutes: 10}}}]"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from kit.orchestration import Stack, eventually
-from visapi_orchestrator.adapters.ledger import PostgresLedger
-from visapi_orchestrator.app import due_work
+from visapi_orchestrator.timing import due_work
+from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
 NAP = "do: [{nap: {wait: {seconds: 5}}}]"
 LIMIT = 100

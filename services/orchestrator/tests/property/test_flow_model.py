@@ -15,8 +15,8 @@ from kit.servers import Database
 from visapi_common.adapters.pool import Connection, Pool, open_pool
 from visapi_common.core.ids import uuid7_from
 from visapi_engine.machine.state import Admission
-from visapi_orchestrator.adapters import flow
-from visapi_orchestrator.core.flow import Ask, Leave, Verdict
+from visapi_orchestrator.transitions.rules.flow import Ask, Leave, Verdict
+from visapi_orchestrator.transitions.store import flow
 
 TENANT, SCOPE = "default", "test/limited"
 KEYS = {"a": (1, "queue"), "b": (2, "queue"), "c": (1, "reject"), "d": (2, "cancel-oldest")}

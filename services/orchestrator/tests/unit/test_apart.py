@@ -2,8 +2,8 @@
 
 from uuid import UUID, uuid4
 
-from visapi_orchestrator.app.apart import AT_ONCE, WAITING_MAX, Apart
-from visapi_orchestrator.core.said import Said
+from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.transitions.apart import AT_ONCE, WAITING_MAX, Apart
 
 
 class Delivery:

@@ -16,10 +16,10 @@ from visapi_engine.machine.events import (
     TaskUncertain,
     TimerFired,
 )
-from visapi_orchestrator.app.registry import refusal_of
-from visapi_orchestrator.core.events import inbox_event, result_event, timer_event
-from visapi_orchestrator.core.facts import InboxRow
-from visapi_orchestrator.core.said import DueTimer
+from visapi_orchestrator.kernel.rules.messages import DueTimer
+from visapi_orchestrator.tasks.registry import refusal_of
+from visapi_orchestrator.transitions.rules.machine_events import inbox_event, result_event, timer_event
+from visapi_orchestrator.transitions.rules.snapshot import InboxRow
 
 RUN = UUID("01930000-0000-7000-8000-000000000001")
 

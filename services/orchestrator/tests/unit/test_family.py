@@ -9,8 +9,8 @@ import pytest
 from visapi_common.contracts.engine_messages import ChildEnd, InboxBody, InboxKind, WorkflowRef
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.process.protocol import Answer
-from visapi_orchestrator.core.facts import Facts, InboxRow
-from visapi_orchestrator.core.family import end_of
+from visapi_orchestrator.transitions.rules.related import end_of
+from visapi_orchestrator.transitions.rules.snapshot import Facts, InboxRow
 
 CHILD, PARENT = UUID(int=1), UUID(int=2)
 

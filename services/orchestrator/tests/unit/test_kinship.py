@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from visapi_orchestrator.core.kinship import Allotment, Kin, Room
-from visapi_orchestrator.core.write_set import Children
+from visapi_orchestrator.transitions.rules.kinship import Allotment, Kin, Room
+from visapi_orchestrator.transitions.rules.write_set import Children
 
 ROOT, OTHER = UUID(int=1), UUID(int=2)
 

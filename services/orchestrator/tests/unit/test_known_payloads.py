@@ -7,8 +7,8 @@ import pytest
 
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.core.errors import PermanentFault, TransientFault
-from visapi_orchestrator.app.known_payloads import AT_ONCE, BELIEVED_S, KnownPayloads
-from visapi_orchestrator.core.blobs import Blobs
+from visapi_orchestrator.transitions.known_payloads import AT_ONCE, BELIEVED_S, KnownPayloads
+from visapi_orchestrator.transitions.rules.known_values import Blobs
 
 LARGE = b'"%b"' % (b"x" * INLINE_LIMIT)
 

@@ -11,7 +11,13 @@ from visapi_common.contracts.payloads import Payload
 from visapi_common.core.cloudevents import check_event
 from visapi_common.core.large_values import sealed, split
 from visapi_engine.machine.history import STRUCTURE
-from visapi_orchestrator.core.lifecycle import OUTPUT_BYTES_MAX, HistoryRow, Teller, events_of, first_time_of
+from visapi_orchestrator.events.rules.lifecycle import (
+    OUTPUT_BYTES_MAX,
+    HistoryRow,
+    Teller,
+    events_of,
+    first_time_of,
+)
 
 RUN = UUID("01932f4e-7c00-7000-8000-000000000001")
 NAME = f"order-{RUN}.samples"

@@ -22,12 +22,12 @@ from visapi_common.core.effect_key import effect_key, task_token
 from visapi_engine.machine.commands import CallTask, CloseApproval, DropTask, DropTimer, HoldTask, SetTimer
 from visapi_engine.machine.events import TaskUncertain, TimerFired
 from visapi_engine.process.protocol import Answer
-from visapi_orchestrator.core.events import events_of
-from visapi_orchestrator.core.facts import Facts, InboxRow
-from visapi_orchestrator.core.family import Family
-from visapi_orchestrator.core.plan import Step, plan
-from visapi_orchestrator.core.said import DueTimer, Said, group
-from visapi_orchestrator.core.tasks import task_of
+from visapi_orchestrator.kernel.rules.messages import DueTimer, Said, group
+from visapi_orchestrator.transitions.rules.machine_events import events_of
+from visapi_orchestrator.transitions.rules.outgoing_tasks import task_of
+from visapi_orchestrator.transitions.rules.plan import Step, plan
+from visapi_orchestrator.transitions.rules.related import Family
+from visapi_orchestrator.transitions.rules.snapshot import Facts, InboxRow
 
 SECRET = b"s" * 32
 RUN = UUID("01930000-0000-7000-8000-000000000001")

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_orchestrator.core.retention import (
+from visapi_orchestrator.upkeep.rules.retention import (
     BASES,
     Kept,
     Partition,

@@ -1,6 +1,6 @@
 """How much of a flood is kept."""
 
-from visapi_orchestrator.core.sample import HOUR_S, Sample
+from visapi_orchestrator.batches.rules.sample import HOUR_S, Sample
 
 
 def test_one_in_a_second_and_a_hundred_in_an_hour_are_taken() -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_orchestrator.core.shares import Shares, Slots, allot
+from visapi_orchestrator.tasks.rules.shares import Shares, Slots, allot
 
 TENANTS = st.sampled_from(["a", "b", "c", "d"])
 ROOMY = 10_000

@@ -9,8 +9,8 @@ import msgspec
 from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import inline
 from visapi_common.telemetry.setup import open_metrics
-from visapi_orchestrator.app.intake import Incoming, Intake
-from visapi_orchestrator.app.triggers import QUEUE_MAX, Triggers
+from visapi_orchestrator.batches.reading import Incoming, Intake
+from visapi_orchestrator.batches.triggers import QUEUE_MAX, Triggers
 
 
 class Delivered:

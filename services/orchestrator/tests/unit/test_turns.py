@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_orchestrator.core.turns import TurnQueue, Window
+from visapi_orchestrator.kernel.rules.fair_queue import TurnQueue, Window
 
 TENANTS = st.sampled_from(["a", "b", "c", "d"])
 

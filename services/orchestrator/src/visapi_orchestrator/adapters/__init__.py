@@ -1,1 +1,0 @@
-"""The ledger's SQL, and everything else that talks to the world."""

@@ -1,0 +1,1 @@
+"""What waits, taken in turns among tenants and carried through together."""

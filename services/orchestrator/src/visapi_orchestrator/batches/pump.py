@@ -1,0 +1,216 @@
+"""Takes everything that waits, results first, and keeps the lanes busy.
+
+A lane takes what is there, up to `batch_max`, and never waits for more: under load a batch fills
+itself while the lanes are busy, at rest a message travels alone. A run is in one batch at a time;
+what arrives for it meanwhile is kept aside and joins the next one. Started work goes first: results
+before triggers, and rows that a sweep claimed with them. Triggers go in turns among tenants. Runs that others
+must not wait behind have a lane of their own, in which tenants take turns as well.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Protocol
+from uuid import UUID
+
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.batches.reading import Incoming, Intake
+from visapi_orchestrator.batches.triggers import Triggers
+from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.transitions.apart import Apart
+
+_PAUSE_FIRST_S = 0.1
+_PAUSE_MAX_S = 2.0
+_FOR_TRIGGERS = 16
+"""A sixteenth of each batch is for triggers."""
+
+
+class Source(Protocol):
+    """A continuous pull (`adapters.pull_loop`)."""
+
+    def take_nowait(self, limit: int) -> Sequence[Incoming]: ...
+    def on_arrival(self, wake: "asyncio.Event") -> None: ...
+    @property
+    def waiting(self) -> int: ...
+
+
+class Advancer(Protocol):
+    """`Transitions`, as far as lanes are concerned; `apart` holds what they put off."""
+
+    apart: Apart
+
+    async def advance(
+        self, batch: list[Said], free: Callable[[Sequence[Said]], None], *, apart: bool = False
+    ) -> bool: ...
+
+
+class Pump:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        *,
+        results: Source,
+        triggers: Source,
+        intake: Intake,
+        transitions: Advancer,
+        metrics: Metrics,
+        batch_max: int,
+    ) -> None:
+        self._results = results
+        self._triggers = Triggers(triggers, intake, metrics)
+        self._intake = intake
+        self._transitions = transitions
+        self._metrics = metrics
+        self._batch_max = batch_max
+        self._wake = asyncio.Event()
+        self._claimed: OrderedDict[UUID, Said] = OrderedDict()
+        self._busy: set[UUID] = set()
+        self._aside: dict[UUID, Said] = {}
+        self._apart = transitions.apart
+        self._stopped = False
+        self._log = get_logger("pump")
+        results.on_arrival(self._wake)
+        triggers.on_arrival(self._wake)
+
+    def put(self, said: Sequence[Said]) -> None:
+        """Rows claimed from PostgreSQL, to be said in the next batch. What is claimed again while it waits
+        here joins what waits.
+        """
+        for one in said:
+            known = self._claimed.setdefault(one.run, one)
+            if known is not one:
+                known.absorb(one)
+        if said:
+            self._wake.set()
+
+    def put_pending(self, runs: Sequence[tuple[str, UUID]]) -> None:
+        """Pending runs claimed from PostgreSQL, with their tenants."""
+        self._triggers.put(runs)
+        if runs:
+            self._wake.set()
+
+    @property
+    def let_go(self) -> int:
+        """How many pending runs were left to the ledger so far, to be claimed again."""
+        return self._triggers.let_go
+
+    @property
+    def backlog(self) -> int:
+        """How much waits here for a lane."""
+        return self.started + self.starting
+
+    @property
+    def started(self) -> int:
+        """How much of it is about runs that have begun."""
+        return self._results.waiting + len(self._claimed)
+
+    @property
+    def starting(self) -> int:
+        """How many runs wait to begin."""
+        return self._triggers.waiting
+
+    def stop(self) -> None:
+        """Let the lanes end after what they hold."""
+        self._stopped = True
+        self._wake.set()
+        self._apart.wake.set()
+
+    def hand_back(self) -> None:
+        """After the lanes ended: what no lane took goes back to the server at once."""
+        for said in (*self._claimed.values(), *self._aside.values(), *self._apart.waiting()):
+            for receipt in said.receipts:
+                receipt.nak()
+        self._claimed.clear()
+        self._aside.clear()
+
+    def lanes(self, number: int) -> list[Callable[[], Awaitable[None]]]:
+        """So many loops that advance batch after batch until stopped, and one for what was put off."""
+        usual = partial(self._run, self._next_batch, apart=False)
+        return [*[usual] * number, partial(self._run, self._next_apart, apart=True)]
+
+    async def _run(self, following: Callable[[], Awaitable[list[Said]]], *, apart: bool) -> None:
+        pause_s = _PAUSE_FIRST_S
+        while True:
+            batch = await following()
+            if not batch:
+                return
+            self._metrics.engine_batch_messages.observe(sum(said.messages for said in batch))
+            busy = {said.run: said for said in batch}
+            try:
+                with self._metrics.transition_seconds.time():
+                    well = await self._transitions.advance(batch, partial(self._free, busy), apart=apart)
+            finally:
+                self._release(list(busy.values()))
+            if well:
+                pause_s = _PAUSE_FIRST_S
+            else:
+                await asyncio.sleep(pause_s)
+                pause_s = min(_PAUSE_MAX_S, pause_s * 2)
+
+    async def _next_batch(self) -> list[Said]:
+        while not self._stopped:
+            self._wake.clear()
+            batch = self._gather()
+            if batch:
+                if self.backlog:
+                    # More waits than one batch takes: wake another lane.
+                    self._wake.set()
+                return batch
+            await self._wake.wait()
+        return []
+
+    async def _next_apart(self) -> list[Said]:
+        while not self._stopped:
+            self._apart.wake.clear()
+            batch = self._apart.take()
+            if batch:
+                return batch
+            await self._apart.wake.wait()
+        return []
+
+    def _gather(self) -> list[Said]:
+        # Started work goes first, but it never takes all: who starts a first run is not to wait until all
+        # those of another tenant have ended.
+        kept = min(self._triggers.waiting, self._batch_max // _FOR_TRIGGERS)
+        room = self._batch_max - kept
+        taken: dict[UUID, Said] = {}
+        room -= self._join(self._intake.read(self._results.take_nowait(room)), taken)
+        claimed = [self._claimed.popitem(last=False)[1] for _ in range(min(max(room, 1), len(self._claimed)))]
+        room -= self._join(claimed, taken)
+        if room + kept > 0:
+            self._join(self._triggers.take(room + kept), taken)
+        self._busy.update(taken)
+        return list(taken.values())
+
+    def _join(self, said: Sequence[Said], taken: dict[UUID, Said]) -> int:
+        """Sort into the batch, or aside when the run is in another lane."""
+        for one in said:
+            run = one.run
+            home = self._aside if run in self._busy else taken
+            known = home.get(run)
+            if known is None:
+                home[run] = one
+            else:
+                known.absorb(one)
+        return len(said)
+
+    def _free(self, busy: dict[UUID, Said], settled: Sequence[Said]) -> None:
+        """Runs of a batch are settled before the others: what comes for them need not wait."""
+        self._release([busy.pop(said.run) for said in settled if said.run in busy])
+
+    def _release(self, batch: Sequence[Said]) -> None:
+        # What waits to be advanced apart stays busy until it was.
+        batch = [said for said in batch if said.run not in self._apart]
+        freed = [self._aside.pop(said.run) for said in batch if said.run in self._aside]
+        self._busy.difference_update(said.run for said in batch)
+        if freed:
+            for one in freed:
+                later = self._claimed.pop(one.run, None)
+                if later is not None:
+                    one.absorb(later)
+                self._claimed[one.run] = one
+                self._claimed.move_to_end(one.run, last=False)
+            self._wake.set()

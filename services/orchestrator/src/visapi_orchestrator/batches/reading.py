@@ -1,0 +1,152 @@
+"""From deliveries to what they say: decode, verify tokens, sort out heartbeats.
+
+A message nobody can read is terminated (the ledger still has what it was about) and perhaps kept as a dead
+letter (`app.unreadable`); a result or a
+heartbeat without its task's token is dropped (DESIGN section 6, NATS). A result whose output or error
+cannot be read, but which carries its task's token, faults that task.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from visapi_common.contracts.engine_messages import (
+    AnsweredAttempt,
+    InboxHint,
+    Outcome,
+    TaskHeartbeat,
+    TaskResult,
+    Trigger,
+)
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable, scraps
+from visapi_common.contracts.problems import standard_error
+from visapi_common.core.effect_key import task_token, token_matches
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.kernel.rules.messages import Receipt, Said
+
+RESULT_BYTES_MAX = 512 * 1024
+"""An output of 64 KiB, or an error with texts and data of 64 KiB each; more lies in the artifact store."""
+_SMALL_BYTES_MAX = 64 * 1024
+
+_trigger = Reader(Trigger, depth_max=VALUE_DEPTH_MAX, nul=True)
+_result = Reader(TaskResult, depth_max=VALUE_DEPTH_MAX, bytes_max=RESULT_BYTES_MAX, nul=True)
+_answered = Reader(AnsweredAttempt)
+_hint = Reader(InboxHint, bytes_max=_SMALL_BYTES_MAX)
+_heartbeat = Reader(TaskHeartbeat, bytes_max=_SMALL_BYTES_MAX)
+
+
+class Incoming(Receipt, Protocol):
+    """A delivery from `ENGINE`."""
+
+    subject: str
+    data: bytes
+
+    def term(self, reason: str = "") -> None: ...
+
+
+class Intake:
+    """See the module's docstring. `beat` is given each believed heartbeat, `unreadable` the subject and bytes
+    of each message that nobody can read, and why.
+    """
+
+    def __init__(
+        self,
+        *,
+        secret: bytes,
+        metrics: Metrics,
+        beat: Callable[[TaskHeartbeat], None],
+        unreadable: Callable[[str, bytes, str], None],
+    ) -> None:
+        self._secret = secret
+        self._metrics = metrics
+        self._beat = beat
+        self._unreadable = unreadable
+        self._log = get_logger("intake")
+
+    def read(self, deliveries: Iterable[Incoming]) -> list[Said]:
+        """What the deliveries say; those that say nothing are acknowledged here."""
+        said: list[Said] = []
+        counts: dict[str, int] = {}
+        for delivery in deliveries:
+            kind = delivery.subject.rpartition(".")[2]
+            kind = kind if kind in _KINDS else "other"
+            counts[kind] = counts.get(kind, 0) + 1
+            one = self._read(kind, delivery)
+            if isinstance(one, Unreadable):
+                self._terminate(kind, delivery, one)
+            elif one is None:
+                delivery.ack()
+            else:
+                one.receipts.append(delivery)
+                said.append(one)
+        for kind, count in counts.items():
+            self._metrics.engine_messages.labels(kind).inc(count)
+        return said
+
+    def _terminate(self, kind: str, delivery: Incoming, unreadable: Unreadable) -> None:
+        self._log.error("message_unreadable", subject=delivery.subject, detail=unreadable.reason)
+        self._metrics.messages_unreadable.labels(kind).inc()
+        self._unreadable(delivery.subject, delivery.data, unreadable.reason)
+        delivery.term("unreadable")
+
+    def _read(self, kind: str, delivery: Incoming) -> Said | Unreadable | None:
+        match kind:
+            case "trigger":
+                trigger = _trigger(delivery.data)
+                return trigger if isinstance(trigger, Unreadable) else Said(trigger.run, trigger=trigger)
+            case "result":
+                return self._read_result(delivery)
+            case "inbox":
+                hint = _hint(delivery.data)
+                return hint if isinstance(hint, Unreadable) else Said(hint.run, look=True)
+            case "heartbeat":
+                heartbeat = _heartbeat(delivery.data)
+                if isinstance(heartbeat, Unreadable):
+                    return heartbeat
+                if self._believed(heartbeat):
+                    self._beat(heartbeat)
+                return None
+            case _:
+                return None
+
+    def _read_result(self, delivery: Incoming) -> Said | Unreadable | None:
+        result = _result(delivery.data)
+        if isinstance(result, Unreadable):
+            answered = self._answered_by(delivery.data)
+            if answered is None:
+                return result
+            self._log.error("result_unreadable", run=str(answered.run), detail=result.reason)
+            self._metrics.messages_unreadable.labels("result").inc()
+            return Said(answered.run, results=[_unreadable_result(answered, result.reason)])
+        return Said(result.run, results=[result]) if self._believed(result) else None
+
+    def _answered_by(self, data: bytes) -> AnsweredAttempt | None:
+        """The attempt that a result proves to answer, though it cannot be read as a whole."""
+        for scrap in scraps(data, *AnsweredAttempt.__struct_fields__):
+            answered = _answered(scrap)
+            if not isinstance(answered, Unreadable) and self._proves(answered):
+                return answered
+        return None
+
+    def _proves(self, message: TaskResult | TaskHeartbeat | AnsweredAttempt) -> bool:
+        expected = task_token(self._secret, message.run, message.path, message.attempt)
+        return message.token.isascii() and token_matches(expected, message.token)
+
+    def _believed(self, message: TaskResult | TaskHeartbeat) -> bool:
+        if self._proves(message):
+            return True
+        self._metrics.messages_stale.labels("token").inc()
+        self._log.warning("token_wrong", run=str(message.run), task=message.path)
+        return False
+
+
+def _unreadable_result(answered: AnsweredAttempt, reason: str) -> TaskResult:
+    """What the workflow is told instead of a result that nobody can read."""
+    detail = f"the worker's answer cannot be read: {reason}; whether its effect happened is not known from it"
+    error = standard_error("runtime", 500, title="Unreadable answer", detail=detail)
+    held = answered.outcome == Outcome.UNCERTAIN
+    outcome = Outcome.UNCERTAIN if held else Outcome.FAULTED
+    return TaskResult(answered.run, answered.path, answered.attempt, answered.token, outcome, error=error)
+
+
+_KINDS = frozenset({"trigger", "result", "inbox", "heartbeat"})

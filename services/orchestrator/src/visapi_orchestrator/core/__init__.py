@@ -1,1 +1,0 @@
-"""What a batch means, decided without touching anything: pure."""

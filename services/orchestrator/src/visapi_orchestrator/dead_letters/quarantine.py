@@ -1,0 +1,59 @@
+"""Sets aside what failed alone: a dead letter with its bytes, announced, counted, off the hot path."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from visapi_common.contracts import subjects
+from visapi_common.contracts.task_messages import DeadLetter
+from visapi_common.core.errors import Fault
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.dead_letters.rules.letters import SERVICE, Letter
+from visapi_orchestrator.transitions.ports import Publisher
+
+_encode = msgspec.json.Encoder().encode
+
+
+class LetterRows(Protocol):
+    async def set_aside(self, letter: Letter) -> bool:
+        """Keep the letter and retire its row in one transaction; whether the letter is new."""
+        ...
+
+
+class Quarantine:
+    """See the module's docstring."""
+
+    def __init__(self, rows: LetterRows, publisher: Publisher, metrics: Metrics) -> None:
+        self._rows = rows
+        self._publisher = publisher
+        self._metrics = metrics
+        self._log = get_logger("quarantine")
+
+    async def set_aside(
+        self, letter: Letter, keep: Callable[[Letter], Awaitable[bool]] | None = None
+    ) -> None:
+        """Keep the letter, by `keep` when the caller has a transaction of its own. Raises `Fault`."""
+        if await (keep or self._rows.set_aside)(letter):
+            self._announce(letter)
+
+    def _announce(self, letter: Letter) -> None:
+        self._metrics.dead_letters.labels(letter.reason).inc()
+        self._log.error(
+            "dead_letter",
+            reason=letter.reason,
+            kind=letter.kind,
+            tenant=letter.tenant,
+            item=letter.stored_item,
+            detail=letter.detail,
+        )
+        body = DeadLetter(
+            service=SERVICE, reason=letter.reason, detail=letter.detail, tenant=letter.tenant, run=letter.run
+        )
+        subject = subjects.dead_letter(SERVICE, letter.reason)
+        try:
+            self._publisher.publish(subject, _encode(body), {"Nats-Msg-Id": letter.digest.hex()})
+        except Fault as fault:
+            # The row is the truth; the announcement is for whoever watches the stream.
+            self._log.warning("dead_letter_not_announced", detail=str(fault))

@@ -1,0 +1,188 @@
+"""Brings events to those who listen, and what workflows emit to the world.
+
+Every event is a row first, whichever way it came; a row is matched once. Woken by a commit of this
+process and by hints; looks by itself once a second, because hints may be lost.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol
+from uuid import UUID
+
+from visapi_common.contracts import subjects
+from visapi_common.core.cloudevents import STRUCTURED, subject_of
+from visapi_common.core.errors import Fault
+from visapi_common.core.failures import sort_of, told
+from visapi_common.runtime.isolation import Isolation
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.kernel.rules.arriving_events import Arrived
+from visapi_orchestrator.kernel.rules.messages import Said
+
+LIMIT = 256
+_EVERY_S = 1.0
+
+
+class MatchTurn(Protocol):
+    """Waiting events that this process alone matches, until its transaction ends."""
+
+    @property
+    def events(self) -> Sequence[Arrived]: ...
+    async def tell(self, events: Sequence[Arrived]) -> list[UUID]:
+        """Tell who listens and mark the events, all or nothing; the runs that are told."""
+        ...
+
+    async def set_aside(self, letter: Letter) -> bool: ...
+
+
+class EventRows(Protocol):
+    def matching(self, limit: int) -> AbstractAsyncContextManager[MatchTurn]: ...
+    async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
+        """In the order of their arrival, without the first `skip`."""
+        ...
+
+    async def published(self, events: Sequence[Arrived]) -> None: ...
+
+
+class Queue(Protocol):
+    """Where told runs go: the pump."""
+
+    def put(self, said: Sequence[Said]) -> None: ...
+
+
+class Acknowledged(Protocol):
+    async def publish_event(self, subject: str, body: bytes, *, message_id: str, kind: str) -> None:
+        """Publish to JetStream and wait until it is stored. Raises `Fault`."""
+        ...
+
+
+class EventDispatch:
+    """See the module's docstring."""
+
+    def __init__(
+        self, rows: EventRows, queue: Queue, world: Acknowledged, quarantine: Quarantine, metrics: Metrics
+    ) -> None:
+        self._rows = rows
+        self._queue = queue
+        self._world = world
+        self._quarantine = quarantine
+        self._matching = Isolation("match-events", metrics)
+        self._publishing = Isolation("publish-events", metrics)
+        self._skip = 0
+        self._arrived = asyncio.Event()
+        self._emitted = asyncio.Event()
+
+    def hint(self) -> None:
+        """Events wait to be matched."""
+        self._arrived.set()
+
+    def emitted(self) -> None:
+        """A commit of this process brought events into the world."""
+        self._arrived.set()
+        self._emitted.set()
+
+    async def keep_matching(self) -> None:
+        """Match until cancelled."""
+        while True:
+            self._arrived.clear()
+            full = False
+            try:
+                full = await self._match_once()
+            except Fault as fault:
+                self._matching.note(fault)
+            if not full:
+                await _wait(self._arrived)
+
+    async def _match_once(self) -> bool:
+        """Whether there was more than one round takes."""
+        told: list[UUID] = []
+        async with self._rows.matching(LIMIT) as turn:
+            count = len(turn.events)
+
+            async def tell(events: Sequence[Arrived]) -> None:
+                told.extend(await turn.tell(events))
+
+            async def set_aside(event: Arrived, error: Exception) -> None:
+                letter = _letter("event", "unmatchable-event", event, error)
+                await self._quarantine.set_aside(letter, turn.set_aside)
+
+            result = await self._matching.each(turn.events, tell, set_aside)
+        self._queue.put([Said(run, look=True) for run in dict.fromkeys(told)])
+        return count == LIMIT and result.fault is None
+
+    async def keep_publishing(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            self._emitted.clear()
+            full = False
+            try:
+                full = await self._publish_once()
+            except Fault as fault:
+                self._publishing.note(fault)
+            if not full:
+                await _wait(self._emitted)
+
+    async def _publish_once(self) -> bool:
+        """Whether there was more than one round takes. What fails for now stands in nobody's way: the next
+        round of a full one begins behind it.
+        """
+        events = await self._rows.unpublished(LIMIT, self._skip)
+        failed: dict[str, Exception] = {}
+        stored: list[Arrived] = []
+        waiting: list[Arrived] = []
+        for event, error in zip(events, await asyncio.gather(*map(self._publish, events)), strict=True):
+            if error is None:
+                stored.append(event)
+            else:
+                failed.setdefault(sort_of(error), error)
+                if sort_of(error) == "contents":
+                    await self._give_up(event, error)
+                else:
+                    waiting.append(event)
+        if stored:
+            await self._rows.published(stored)
+        for sort, error in failed.items():
+            if sort != "contents":
+                self._publishing.note(error)
+        full = len(events) == LIMIT
+        self._skip = self._skip + len(waiting) if full else 0
+        return full and len(waiting) < LIMIT
+
+    async def _publish(self, event: Arrived) -> Exception | None:
+        """Why it is not stored; None when it is."""
+        try:
+            subject = subjects.event(event.tenant, subject_of(event.type))
+            await self._world.publish_event(subject, event.body, message_id=event.inbox_key, kind=STRUCTURED)
+        except Exception as error:  # noqa: BLE001 (whatever an event provokes is sorted by one rule)
+            return error
+        return None
+
+    async def _give_up(self, event: Arrived, error: Exception) -> None:
+        async def fail(_: Sequence[Arrived]) -> None:
+            raise error
+
+        async def set_aside(event: Arrived, error: Exception) -> None:
+            await self._quarantine.set_aside(_letter("emit", "unpublishable-event", event, error))
+
+        await self._publishing.each([event], fail, set_aside)
+
+
+def _letter(kind: Literal["event", "emit"], reason: str, event: Arrived, error: Exception) -> Letter:
+    return Letter(
+        kind=kind,
+        tenant=event.tenant,
+        reason=reason,
+        detail=told(error),
+        item=(event.source, event.id, event.type),
+        body=event.body,
+    )
+
+
+async def _wait(wake: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(_EVERY_S):
+            await wake.wait()
+    except TimeoutError:
+        return

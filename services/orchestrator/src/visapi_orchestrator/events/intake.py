@@ -1,0 +1,134 @@
+"""Takes in what producers publish on `EVENTS`: committed first, acknowledged then.
+
+The tenant is the subject's, never the payload's. A message that is no event, belongs to no tenant, or
+cannot be stored, becomes a dead letter and blocks nobody.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from visapi_common.contracts import subjects
+from visapi_common.core.failures import storable, told
+from visapi_common.runtime.isolation import Isolation
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.kernel.rules.arriving_events import Arrived, BadEvent, read_message
+
+_BATCH = 256
+_HAND_BACK_S = 1.0
+_TENANT_CHARS = 63
+_SUBJECT_CHARS = 200
+
+_encode = msgspec.json.Encoder().encode
+
+
+class EventDelivery(Protocol):
+    """A delivery from `EVENTS`."""
+
+    subject: str
+    data: bytes
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def ack(self) -> None: ...
+    def nak(self, delay_s: float | None = None) -> None: ...
+    def term(self, reason: str = "") -> None: ...
+
+
+class EventSource(Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def take(self, limit: int) -> Sequence[EventDelivery]: ...
+
+
+class IntakeRows(Protocol):
+    async def take_in(self, events: Sequence[Arrived]) -> None: ...
+    async def known_tenants(self, tenants: Sequence[str]) -> set[str]: ...
+
+
+class _Read(NamedTuple):
+    """A delivery and the event that it carries."""
+
+    delivery: EventDelivery
+    event: Arrived
+
+
+class EventIntake:
+    """See the module's docstring. `arrived` is told after each commit."""
+
+    def __init__(
+        self,
+        source: EventSource,
+        rows: IntakeRows,
+        quarantine: Quarantine,
+        isolation: Isolation,
+        arrived: Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._rows = rows
+        self._quarantine = quarantine
+        self._isolation = isolation
+        self._arrived = arrived
+        self._tenants: set[str] = set()
+
+    async def run(self) -> None:
+        """Take in until the source is stopped."""
+        while taken := await self._source.take(_BATCH):
+            await self._take_in(taken)
+
+    async def _take_in(self, taken: Sequence[EventDelivery]) -> None:
+        read: list[_Read] = []
+
+        async def understand(some: Sequence[EventDelivery]) -> None:
+            read.extend(await self._read(some))
+
+        understood = await self._isolation.each(taken, understand, self._bury)
+        _hand_back(understood.left)
+        stored = await self._isolation.each(read, self._store, self._bury_read)
+        if stored.done:
+            self._arrived()
+        for one in stored.done:
+            one.delivery.ack()
+        _hand_back([one.delivery for one in stored.left])
+
+    async def _read(self, some: Sequence[EventDelivery]) -> list[_Read]:
+        """Raises `BadEvent` when one of them is none, or belongs to nobody."""
+        read = [_Read(one, read_message(one.subject, one.headers, one.data)) for one in some]
+        new = {one.event.tenant for one in read} - self._tenants
+        if new:
+            self._tenants |= await self._rows.known_tenants(sorted(new))
+        for one in read:
+            if one.event.tenant not in self._tenants:
+                raise BadEvent(f"there is no tenant {one.event.tenant!r}; it is the subject's third part")
+        return read
+
+    async def _store(self, read: Sequence[_Read]) -> None:
+        await self._rows.take_in([one.event for one in read])
+
+    async def _bury_read(self, read: _Read, error: Exception) -> None:
+        await self._bury(read.delivery, error)
+
+    async def _bury(self, delivery: EventDelivery, error: Exception) -> None:
+        """Keep the message as it came; its tenant, whom the subject names, may put it back."""
+        try:
+            headers = _encode(dict(delivery.headers))
+        except (ValueError, TypeError, UnicodeError):
+            headers = None
+        letter = Letter(
+            kind="message",
+            tenant=storable(subjects.event_tenant(delivery.subject), _TENANT_CHARS),
+            reason="bad-event",
+            detail=f"{storable(delivery.subject, _SUBJECT_CHARS)}: {told(error)}",
+            item=(delivery.subject,),
+            headers=headers,
+            body=delivery.data,
+        )
+        await self._quarantine.set_aside(letter)
+        delivery.term("set aside as a dead letter")
+
+
+def _hand_back(deliveries: Sequence[EventDelivery]) -> None:
+    for delivery in deliveries:
+        delivery.nak(_HAND_BACK_S)

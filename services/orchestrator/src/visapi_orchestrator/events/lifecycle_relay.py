@@ -1,0 +1,258 @@
+"""Tells the world what happened to runs: history, published as the specification's lifecycle events.
+
+History is the truth. A turn reads what was committed since the last one, publishes it in order, tells
+the workflows that listen for it, and only then moves the mark, in one transaction; so whatever dies in
+between, everything is told, some of it twice under the same id. One replica has the turn at a time.
+
+Runs come first: a turn is bounded, and after it the relay rests at least as long as it worked.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+from visapi_common.core.errors import Fault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation, Sorted
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.events.rules.lifecycle import (
+    HistoryRow,
+    LifecycleEvent,
+    Teller,
+    events_of,
+    first_time_of,
+)
+from visapi_orchestrator.kernel.database_clock import DatabaseClock
+from visapi_orchestrator.kernel.rules.messages import Said
+
+Which = Literal["all", "workflow", "none"]
+
+LIMIT = 512
+_REST_S = 0.05
+_REST_MAX_S = 2.0
+_SOON_S = 0.1
+"""A row is visible to the relay once every older transaction is over: shortly after it was hinted at."""
+_EVERY_S = 1.0
+_SKIP_EVERY_S = 30.0
+_KNOWN_MAX = 20_000
+
+
+class Turn(Protocol):
+    """What a replica may do while the turn is its own."""
+
+    async def read(self, limit: int, *, tasks: bool) -> tuple[Sequence[HistoryRow], bool]:
+        """Rows after the mark, whole transactions, in order; whether there are more."""
+        ...
+
+    async def tellers(self, rows: Sequence[HistoryRow]) -> dict[UUID, Teller]: ...
+    async def tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
+        """Tell those who listen; the runs that were told."""
+        ...
+
+    async def move_on(self) -> None:
+        """Everything that was read is done with."""
+        ...
+
+    async def set_aside(self, letter: Letter) -> bool: ...
+
+
+class History(Protocol):
+    def turn(self) -> AbstractAsyncContextManager[Turn | None]:
+        """One transaction; None while another replica has the turn. Raises `Fault`."""
+        ...
+
+    async def skip(self) -> None:
+        """Nobody wants to know: forget what was not told."""
+        ...
+
+
+class LifecycleStream(Protocol):
+    async def publish(self, events: Sequence[LifecycleEvent], *, singly: bool) -> None:
+        """Returns when JetStream has stored all of them, in order. Raises `Fault`; `singly` is slower and
+        needs nothing but acknowledgements.
+        """
+        ...
+
+
+class Queue(Protocol):
+    """Where told runs go: the pump."""
+
+    def put(self, said: Sequence[Said]) -> None: ...
+
+
+class LifecycleRelay:
+    """See the module's docstring."""
+
+    def __init__(  # noqa: PLR0913 (the wiring hands over each part once)
+        self,
+        history: History,
+        stream: LifecycleStream,
+        queue: Queue,
+        clock: DatabaseClock,
+        metrics: Metrics,
+        *,
+        quarantine: Quarantine,
+        which: Which,
+    ) -> None:
+        self._history = history
+        self._stream = stream
+        self._queue = queue
+        self._clock = clock
+        self._metrics = metrics
+        self._quarantine = quarantine
+        self._isolation = Isolation("lifecycle", metrics)
+        self._which: Which = which
+        self._news = asyncio.Event()
+        self._known: dict[UUID, Teller] = {}
+        self._singly = False
+
+    def hint(self) -> None:
+        """History was committed."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Relay until cancelled."""
+        while True:
+            if self._which == "none":
+                await self._skip()
+                await asyncio.sleep(_SKIP_EVERY_S)
+            else:
+                await self._relay_once()
+
+    async def _skip(self) -> None:
+        try:
+            await self._history.skip()
+        except Fault as fault:
+            self._isolation.note(fault)
+
+    async def _relay_once(self) -> None:
+        loop = asyncio.get_running_loop()
+        hinted = self._news.is_set()
+        self._news.clear()
+        began = loop.time()
+        more = False
+        try:
+            more = await self._turn()
+            self._singly = False
+        except Fault as fault:
+            self._singly = True
+            self._isolation.note(fault)
+        await asyncio.sleep(min(_REST_MAX_S, max(_REST_S, loop.time() - began)))
+        if not more:
+            await self._wait(_SOON_S if hinted else _EVERY_S)
+
+    async def _wait(self, wait_s: float) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _turn(self) -> bool:
+        """Whether there is more to tell at once."""
+        tasks = self._which == "all"
+        runs: list[UUID] = []
+        async with self._history.turn() as turn:
+            if turn is None:
+                self._metrics.lifecycle_lag_seconds.set(0)
+                return False
+            rows, more = await turn.read(LIMIT, tasks=tasks)
+            if rows:
+                events = await self._understood(turn, rows, tasks=tasks)
+                published = await self._published(turn, events)
+                runs = await self._told(turn, [one for one in published if not one.teller.by_event])
+                self._count(published)
+            await turn.move_on()
+        self._queue.put([Said(run, look=True) for run in runs])
+        if not more:
+            self._metrics.lifecycle_lag_seconds.set(0)
+        return more
+
+    async def _understood(
+        self, turn: Turn, rows: Sequence[HistoryRow], *, tasks: bool
+    ) -> list[LifecycleEvent]:
+        tellers = await self._tellers(turn, rows)
+        events: list[LifecycleEvent] = []
+
+        async def understand(some: Sequence[HistoryRow]) -> None:
+            found = events_of(some, tellers, tasks=tasks)
+            if not events:
+                self._note_lag(some)
+            events.extend(found)
+
+        async def set_aside(row: HistoryRow, error: Exception) -> None:
+            letter = _letter(row.tenant, row.run, "history", row.items, error)
+            await self._quarantine.set_aside(letter, turn.set_aside)
+
+        _raise(await self._isolation.each(rows, understand, set_aside))
+        return events
+
+    async def _published(self, turn: Turn, events: Sequence[LifecycleEvent]) -> list[LifecycleEvent]:
+        async def publish(some: Sequence[LifecycleEvent]) -> None:
+            # Parts of a batch that failed may be there already: then none is its predecessor's next.
+            singly = self._singly or len(some) < len(events)
+            await self._stream.publish(some, singly=singly)
+
+        result = await self._isolation.each(events, publish, self._setting_aside(turn))
+        _raise(result)
+        return result.done
+
+    async def _told(self, turn: Turn, events: Sequence[LifecycleEvent]) -> list[UUID]:
+        runs: list[UUID] = []
+
+        async def tell(some: Sequence[LifecycleEvent]) -> None:
+            runs.extend(await turn.tell(some))
+
+        _raise(await self._isolation.each(events, tell, self._setting_aside(turn)))
+        return list(dict.fromkeys(runs))
+
+    def _setting_aside(self, turn: Turn) -> Callable[[LifecycleEvent, Exception], Awaitable[None]]:
+        async def set_aside(one: LifecycleEvent, error: Exception) -> None:
+            letter = _letter(one.event.tenant, one.run, one.event.id, one.event.body, error)
+            await self._quarantine.set_aside(letter, turn.set_aside)
+
+        return set_aside
+
+    async def _tellers(self, turn: Turn, rows: Sequence[HistoryRow]) -> dict[UUID, Teller]:
+        """A run is looked up once and remembered while it is recent."""
+        unknown = [row for row in rows if row.run not in self._known]
+        if unknown:
+            if len(self._known) > _KNOWN_MAX:
+                self._known.clear()
+            found = await turn.tellers(rows if not self._known else unknown)
+            self._known.update(found)
+        return self._known
+
+    def _note_lag(self, rows: Sequence[HistoryRow]) -> None:
+        first = first_time_of(rows[0]) if rows else None
+        if first is not None:
+            lag_s = self._clock.now_ms() / 1000 - datetime.fromisoformat(first).timestamp()
+            self._metrics.lifecycle_lag_seconds.set(max(0.0, lag_s))
+
+    def _count(self, events: Sequence[LifecycleEvent]) -> None:
+        for of, count in Counter(event.of for event in events).items():
+            self._metrics.lifecycle_events.labels(of).inc(count)
+
+
+def _raise(result: Sorted[Any]) -> None:
+    """Nothing is passed over: what is left for now is left with the whole turn."""
+    if result.fault is not None:
+        raise result.fault
+
+
+def _letter(tenant: str, run: UUID, item: str, body: bytes, error: Exception) -> Letter:
+    return Letter(
+        kind="lifecycle",
+        tenant=tenant,
+        reason="untellable-lifecycle",
+        detail=told(error),
+        item=(item,),
+        body=body,
+        run=run,
+    )

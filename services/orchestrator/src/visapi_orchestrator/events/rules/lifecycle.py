@@ -1,0 +1,193 @@
+"""The specification's lifecycle events, made of what history says of a run (dsl-reference, Lifecycle
+Events). Pure.
+
+The id is the run's and the number of the history item, so that whoever receives an event twice can
+tell. An item for which the specification has no event (`task.skipped`) yields none.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import WorkflowRef
+from visapi_common.contracts.runs import TaskRef
+from visapi_common.core.large_values import opened
+from visapi_orchestrator.kernel.rules.arriving_events import Arrived
+
+PREFIX = "io.serverlessworkflow."
+OUTPUT_BYTES_MAX = 64 * 1024
+"""A larger output is left out of its event: it is read from the run."""
+
+_EVENT_BYTES_MAX = 512 * 1024
+"""An event that is larger all the same says the least that it must; NATS takes 1 MiB."""
+
+_WHEN = {
+    "created": "createdAt",
+    "started": "startedAt",
+    "suspended": "suspendedAt",
+    "resumed": "resumedAt",
+    "retried": "retriedAt",
+    "cancelled": "cancelledAt",
+    "faulted": "faultedAt",
+    "completed": "completedAt",
+    "correlation-started": "startedAt",
+    "correlation-completed": "completedAt",
+}
+"""What the time is called in the data of an event, by the last word of its type."""
+
+
+class HistoryRow(msgspec.Struct, frozen=True):
+    """The items of one transition, as they are stored."""
+
+    run: UUID
+    tenant: str
+    retention: str
+    items: bytes
+
+
+class Teller(msgspec.Struct, frozen=True):
+    """Whose lifecycle it is. `by_event`: the schedule of its workflow started it, on an event."""
+
+    workflow: WorkflowRef
+    trace: str | None = None
+    parent: UUID | None = None
+    by_event: bool = False
+
+
+class LifecycleEvent(msgspec.Struct, frozen=True):
+    """An event that is ready to be published; `of` is `workflow` or `task`."""
+
+    run: UUID
+    of: str
+    teller: Teller
+    event: Arrived
+
+
+class _Data(msgspec.Struct, frozen=True):
+    """Of an item's data, what the specification's events carry."""
+
+    output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    correlationKeys: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # noqa: N815 (the specification's word)
+
+
+class _Item(msgspec.Struct, frozen=True):
+    seq: int
+    type: str
+    time: str
+    task: TaskRef | None = None
+    data: _Data | None = None
+
+
+class _Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    datacontenttype: str
+    data: dict[str, Any]
+    traceparent: str | None = None
+
+
+_items = msgspec.json.Decoder(list[_Item]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def events_of(
+    rows: Iterable[HistoryRow], tellers: Mapping[UUID, Teller], *, tasks: bool
+) -> list[LifecycleEvent]:
+    """The events of rows, in their order; of workflows only, unless `tasks` are asked for.
+
+    A run that nobody knows any more was dropped with its history meanwhile.
+    """
+    found: list[LifecycleEvent] = []
+    for row in rows:
+        teller = tellers.get(row.run)
+        if teller is None:
+            continue
+        for item in _read(row.items):
+            of, _, happened = item.type.partition(".")
+            if happened in _WHEN and (tasks or of == "workflow"):
+                event = _event(row, teller, item, happened)
+                found.append(LifecycleEvent(row.run, of, teller, event))
+    return found
+
+
+def first_time_of(row: HistoryRow) -> str | None:
+    """When the first item of a row happened, in RFC 3339."""
+    items = _read(row.items)
+    return items[0].time if items else None
+
+
+def _read(stored: bytes) -> list[_Item]:
+    """Items; an output of which something lies in the artifact store is too large for an event anyhow."""
+    envelope = opened(stored)
+    if envelope is None:
+        return _items(stored)
+    items = _items(envelope.of)
+    for place in {large.at[0] for large in envelope.large}:
+        data = items[place].data
+        assert data is not None, "something was taken out of an item without data"
+        less = msgspec.structs.replace(data, output=msgspec.UNSET)
+        items[place] = msgspec.structs.replace(items[place], data=less)
+    return items
+
+
+def _event(row: HistoryRow, teller: Teller, item: _Item, happened: str) -> Arrived:
+    workflow = teller.workflow
+    source = f"/workflows/{workflow.namespace}/{workflow.name}"
+    event = _Event(
+        specversion="1.0",
+        id=f"{row.run}:{item.seq}",
+        source=source,
+        type=f"{PREFIX}{item.type}.v1",
+        subject=str(row.run),
+        time=item.time,
+        datacontenttype="application/json",
+        data=_data(row.run, workflow, item, happened),
+        traceparent=teller.trace,
+    )
+    body = _encode(event)
+    if len(body) > _EVENT_BYTES_MAX:
+        body = _encode(msgspec.structs.replace(event, data=_least(event.data)))
+    return Arrived(row.tenant, source, event.id, body, event.type)
+
+
+def _data(run: UUID, workflow: WorkflowRef, item: _Item, happened: str) -> dict[str, Any]:
+    name = f"{workflow.name}-{run}.{workflow.namespace}"
+    if item.task is not None:
+        data: dict[str, Any] = {"workflow": name, "task": item.task.pointer}
+    else:
+        data = {"name": name}
+        if happened == "started":
+            data["definition"] = {
+                "name": workflow.name,
+                "namespace": workflow.namespace,
+                "version": workflow.version,
+            }
+    data[_WHEN[happened]] = item.time
+    said = item.data
+    if said is not None:
+        if happened == "completed" and said.output is not msgspec.UNSET and _is_small(said.output):
+            data["output"] = said.output
+        if happened == "faulted" and said.error is not msgspec.UNSET:
+            data["error"] = said.error
+        if happened == "correlation-completed" and said.correlationKeys is not msgspec.UNSET:
+            data["correlationKeys"] = said.correlationKeys
+    return data
+
+
+def _least(data: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in data.items() if name not in ("output", "correlationKeys")}
+    if "error" in kept:
+        error = msgspec.json.decode(kept["error"], type=dict[str, Any])
+        kept["error"] = {name: error[name] for name in ("type", "status", "title") if name in error}
+    return kept
+
+
+def _is_small(value: msgspec.Raw) -> bool:
+    return len(memoryview(value)) <= OUTPUT_BYTES_MAX

@@ -1,0 +1,112 @@
+"""Events in PostgreSQL: taken in, matched, published."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from visapi_common.adapters.clock import Ids
+from visapi_common.adapters.pool import Connection, Pool, pg_faults
+from visapi_common.adapters.queries import load_queries
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.store import set_aside
+from visapi_orchestrator.kernel.rules.arriving_events import Arrived, Probe, probes
+
+_SQL = load_queries("visapi_orchestrator.events.store", "events.sql")
+
+
+class PostgresEvents:
+    """See `app.event_dispatch.EventRows` and `app.event_intake.EventRows`."""
+
+    def __init__(self, pool: Pool, ids: Ids) -> None:
+        self._pool = pool
+        self._ids = ids
+
+    async def take_in(self, events: Sequence[Arrived]) -> None:
+        """Commit events of known tenants; those that are there already stay as they are."""
+        with pg_faults():
+            await self._pool.execute(
+                _SQL["take_in"],
+                [event.tenant for event in events],
+                [event.source for event in events],
+                [event.id for event in events],
+                [event.type for event in events],
+                [event.body for event in events],
+            )
+
+    async def known_tenants(self, tenants: Sequence[str]) -> set[str]:
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["known_tenants"], list(tenants))
+        return {row["id"] for row in rows}
+
+    @asynccontextmanager
+    async def matching(self, limit: int) -> AsyncGenerator["PostgresMatchTurn"]:
+        """Waiting events, locked until the transaction ends."""
+        with pg_faults():
+            async with self._pool.acquire() as connection, connection.transaction():
+                rows = await connection.fetch(_SQL["claim_unmatched"], limit)
+                events = [
+                    Arrived(row["tenant"], row["source"], row["id"], row["body"], row["type"]) for row in rows
+                ]
+                yield PostgresMatchTurn(connection, self._ids, events)
+
+    async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
+        """Events that workflows emitted and JetStream has not acknowledged."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["unpublished"], limit, skip)
+        return [Arrived(row["tenant"], row["source"], row["id"], row["body"], row["type"]) for row in rows]
+
+    async def published(self, events: Sequence[Arrived]) -> None:
+        with pg_faults():
+            await self._pool.execute(_SQL["mark_published"], *_names(events))
+
+
+class PostgresMatchTurn:
+    """See `app.event_dispatch.MatchTurn`. Each step has a savepoint: one that fails undoes itself only."""
+
+    def __init__(self, connection: Connection, ids: Ids, events: Sequence[Arrived]) -> None:
+        self._connection = connection
+        self._ids = ids
+        self.events = events
+
+    async def tell(self, events: Sequence[Arrived]) -> list[UUID]:
+        if not events:
+            return []
+        with pg_faults():
+            async with self._connection.transaction():
+                runs = await _tell(self._connection, events)
+                await self._connection.execute(_SQL["mark_matched"], *_names(events))
+        return runs
+
+    async def set_aside(self, letter: Letter) -> bool:
+        with pg_faults():
+            async with self._connection.transaction():
+                return await set_aside(self._connection, self._ids.uuid7(), letter)
+
+
+async def _tell(connection: Connection, events: Sequence[Arrived]) -> list[UUID]:
+    rows = await connection.fetch(_SQL["shapes"], sorted({event.tenant for event in events}))
+    shapes: dict[str, list[str]] = {}
+    for row in rows:
+        shapes.setdefault(row["tenant"], []).append(row["shape"])
+    found: list[Probe] = probes(events, shapes)
+    if not found:
+        return []
+    places = {event.inbox_key: place for place, event in enumerate(events)}
+    told = await connection.fetch(
+        _SQL["tell_listeners"],
+        [probe.event.tenant for probe in found],
+        [probe.shape for probe in found],
+        [probe.key for probe in found],
+        [probe.event.inbox_key for probe in found],
+        [probe.event.body for probe in found],
+        [places[probe.event.inbox_key] for probe in found],
+    )
+    return list(dict.fromkeys(row["run"] for row in told))
+
+
+def _names(events: Sequence[Arrived]) -> tuple[list[str], list[str], list[str]]:
+    return (
+        [event.tenant for event in events],
+        [event.source for event in events],
+        [event.id for event in events],
+    )

@@ -1,0 +1,108 @@
+"""History as the lifecycle relay reads it, and how far it has come."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from visapi_common.adapters.clock import Ids
+from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.engine_messages import WorkflowRef
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.store import set_aside
+from visapi_orchestrator.events.rules.lifecycle import HistoryRow, LifecycleEvent, Teller
+from visapi_orchestrator.kernel.rules.arriving_events import probes
+
+_SQL = load_queries("visapi_orchestrator.events.store", "lifecycle.sql")
+_EVENTS = load_queries("visapi_orchestrator.events.store", "events.sql")
+_MOVE_AFTER = 10_000
+"""So many transactions without history move the mark too, so that the next look begins near its end."""
+
+
+class PostgresLifecycle:
+    """See `app.lifecycle_relay.History`."""
+
+    def __init__(self, pool: Pool, ids: Ids) -> None:
+        self._pool = pool
+        self._ids = ids
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator["PostgresTurn | None"]:
+        with pg_faults():
+            async with self._pool.acquire() as connection, connection.transaction():
+                mine = await connection.fetchval(_SQL["take_turn"])
+                yield PostgresTurn(connection, self._ids) if mine else None
+
+    async def skip(self) -> None:
+        with pg_faults():
+            await self._pool.execute(_SQL["skip"])
+
+
+class PostgresTurn:
+    """See `app.lifecycle_relay.Turn`. Everything is said on the connection of the turn."""
+
+    def __init__(self, connection: Connection, ids: Ids) -> None:
+        self._connection = connection
+        self._ids = ids
+        self._mark = ""
+        self._worth_it = False
+
+    async def read(self, limit: int, *, tasks: bool) -> tuple[list[HistoryRow], bool]:
+        found = await self._connection.fetch(_SQL["read_history"], limit, tasks)
+        rows = [row for row in found if row["run"] is not None]
+        more = len(rows) >= limit
+        upto = int(found[0]["upto"])
+        self._mark = str(int(rows[-1]["xid"]) + 1 if more else upto)
+        self._worth_it = bool(rows) or upto - int(found[0]["since"]) > _MOVE_AFTER
+        return [HistoryRow(row["run"], row["tenant"], row["retention"], row["items"]) for row in rows], more
+
+    async def tellers(self, rows: Sequence[HistoryRow]) -> dict[UUID, Teller]:
+        retentions = {row.run: row.retention for row in rows}
+        found = await self._connection.fetch(_SQL["tellers"], list(retentions), list(retentions.values()))
+        return {row["id"]: _teller(row) for row in found}
+
+    async def tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
+        """Under a savepoint, so that what cannot be told undoes itself only."""
+        with pg_faults():
+            async with self._connection.transaction():
+                return await self._tell(events)
+
+    async def set_aside(self, letter: Letter) -> bool:
+        with pg_faults():
+            async with self._connection.transaction():
+                return await set_aside(self._connection, self._ids.uuid7(), letter)
+
+    async def _tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
+        tenants = sorted({event.event.tenant for event in events})
+        shapes: dict[str, list[str]] = {}
+        for row in await self._connection.fetch(_EVENTS["shapes"], tenants):
+            shapes.setdefault(row["tenant"], []).append(row["shape"])
+        about = {event.event.id: (place, event) for place, event in enumerate(events)}
+        found = probes((event.event for event in events), shapes)
+        if not found:
+            return []
+        told = await self._connection.fetch(
+            _SQL["tell_listeners"],
+            [probe.event.tenant for probe in found],
+            [probe.shape for probe in found],
+            [probe.key for probe in found],
+            [probe.event.inbox_key for probe in found],
+            [probe.event.body for probe in found],
+            [about[probe.event.id][0] for probe in found],
+            [about[probe.event.id][1].run for probe in found],
+            [about[probe.event.id][1].teller.parent for probe in found],
+        )
+        return list(dict.fromkeys(row["run"] for row in told))
+
+    async def move_on(self) -> None:
+        if self._worth_it:
+            await self._connection.execute(_SQL["move_on"], self._mark)
+
+
+def _teller(row: Row) -> Teller:
+    return Teller(
+        WorkflowRef(row["namespace"], row["name"], row["version"]),
+        trace=row["trace"],
+        parent=row["parent"],
+        by_event=row["by_event"],
+    )

@@ -1,0 +1,20 @@
+"""The database's clock, estimated between round trips: time of events is the ledger's (DESIGN 3.8)."""
+
+from visapi_orchestrator.transitions.ports import Monotonic
+
+
+class DatabaseClock:
+    """Set by whoever has just heard from PostgreSQL; never goes back by itself."""
+
+    def __init__(self, monotonic: Monotonic) -> None:
+        self._monotonic = monotonic
+        self._offset_ms: float | None = None
+
+    def heard(self, now_ms: int) -> None:
+        """PostgreSQL said what time it is."""
+        self._offset_ms = now_ms - self._monotonic.monotonic() * 1000
+
+    def now_ms(self) -> int:
+        """Unix milliseconds. The pump asks PostgreSQL before it takes the first message."""
+        assert self._offset_ms is not None, "the database has not been asked for the time yet"
+        return int(self._monotonic.monotonic() * 1000 + self._offset_ms)

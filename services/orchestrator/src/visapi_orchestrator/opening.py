@@ -1,0 +1,56 @@
+"""PostgreSQL, NATS and the artifact store, as the orchestrator sees them."""
+
+from visapi_common.adapters.artifacts import PayloadStore
+from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.clock import RandomIds, SystemClock
+from visapi_common.adapters.pool import Pool
+from visapi_common.adapters.pull_loop import PullLoop
+from visapi_common.adapters.topology import Topology
+from visapi_common.contracts import subjects
+from visapi_engine.process.pool import EnginePool
+from visapi_orchestrator.batches.triggers import READ_AHEAD
+from visapi_orchestrator.dead_letters.store import PostgresQuarantine
+from visapi_orchestrator.events.store.events import PostgresEvents
+from visapi_orchestrator.events.store.lifecycle import PostgresLifecycle
+from visapi_orchestrator.orchestrator import World
+from visapi_orchestrator.settings import OrchestratorSettings
+from visapi_orchestrator.tasks.store.tasks import PostgresTasks
+from visapi_orchestrator.tasks.streams import JetStreamEvents, JetStreamLifecycle, JetStreams
+from visapi_orchestrator.timing.store.due import PostgresDue
+from visapi_orchestrator.timing.store.schedules import PostgresSchedules
+from visapi_orchestrator.transitions.ports import Ledger
+from visapi_orchestrator.transitions.store.families import PostgresFamilies
+from visapi_orchestrator.transitions.store.flow import PostgresFlow
+from visapi_orchestrator.transitions.store.ledger import PostgresLedger
+from visapi_orchestrator.upkeep.store.retention import PostgresRetention
+from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
+
+
+def world_of(
+    pool: Pool, bus: Bus, engine: EnginePool, settings: OrchestratorSettings, *, ledger: Ledger | None = None
+) -> World:
+    """Everything on one pool and one connection; another `ledger` may stand before the rows."""
+    window = settings.batch_max * 2
+    return World(
+        ledger=ledger or PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max),
+        due=PostgresDue(pool),
+        tasks=PostgresTasks(pool),
+        upkeep=PostgresUpkeep(pool),
+        retention=PostgresRetention(pool),
+        streams=JetStreams(Topology(bus)),
+        bus=bus,
+        results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),
+        triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=READ_AHEAD),
+        events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
+        event_rows=PostgresEvents(pool, RandomIds()),
+        event_publisher=JetStreamEvents(bus),
+        history=PostgresLifecycle(pool, RandomIds()),
+        lifecycle=JetStreamLifecycle(bus),
+        schedules=PostgresSchedules(pool, RandomIds()),
+        letters=PostgresQuarantine(pool, RandomIds()),
+        flow=PostgresFlow(pool),
+        families=PostgresFamilies(pool),
+        engine=engine,
+        payloads=PayloadStore.open(settings.artifacts_url),
+        monotonic=SystemClock(),
+    )

@@ -1,0 +1,350 @@
+"""All parts of the orchestrator, started in order and stopped in order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Literal, Protocol
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts import subjects
+from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.task_messages import WorkerSlots
+from visapi_common.core.errors import Fault
+from visapi_common.runtime.isolation import Isolation, kept_alive
+from visapi_common.runtime.service import Lifecycle
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.batches.pump import Pump, Source
+from visapi_orchestrator.batches.reading import Intake
+from visapi_orchestrator.batches.unreadable import UnreadableMessages
+from visapi_orchestrator.dead_letters.quarantine import LetterRows, Quarantine
+from visapi_orchestrator.dead_letters.replays import ReplayedRows, Replays
+from visapi_orchestrator.events.dispatch import Acknowledged, EventDispatch, EventRows
+from visapi_orchestrator.events.intake import EventIntake, EventSource, IntakeRows
+from visapi_orchestrator.events.lifecycle_relay import History, LifecycleRelay, LifecycleStream
+from visapi_orchestrator.kernel.database_clock import DatabaseClock
+from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.tasks.claims import Asked, ClaimedTasks, Claims
+from visapi_orchestrator.tasks.heartbeats import BeatenTasks, Heartbeats
+from visapi_orchestrator.tasks.outbox import Outbox
+from visapi_orchestrator.tasks.registry import FunctionRows, Registry, Streams
+from visapi_orchestrator.tasks.releases import HeldTasks, LyingTasks, Releases
+from visapi_orchestrator.tasks.sweep import OpenTasks, TaskStream, TaskSweep
+from visapi_orchestrator.timing.due_work import DueRows, DueWork
+from visapi_orchestrator.timing.flow_sweep import FlowRows, keep_admitting
+from visapi_orchestrator.timing.schedule_clock import ScheduleClock, ScheduleRows
+from visapi_orchestrator.transitions.apart import Apart
+from visapi_orchestrator.transitions.dependencies import Bounds, Tools
+from visapi_orchestrator.transitions.known_payloads import KnownPayloads
+from visapi_orchestrator.transitions.large_values import LargeValues
+from visapi_orchestrator.transitions.ports import Engine, Ledger, Monotonic, Payloads, Publisher
+from visapi_orchestrator.transitions.protocol import Transitions
+from visapi_orchestrator.transitions.values import ValueReader
+from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_counting, keep_obeying
+from visapi_orchestrator.upkeep.retention import Retention, RetentionRows
+from visapi_orchestrator.upkeep.tidying import AgingRows, Swept, keep_tidy
+
+_HEALTH_EVERY_S = 1.0
+_START_RETRY_S = 0.5
+
+_slots = Reader(WorkerSlots)
+
+
+class NatsBus(Publisher, Protocol):
+    """The connection, as far as wiring needs it."""
+
+    @property
+    def connected(self) -> bool: ...
+    async def subscribe(
+        self, subject: str, handler: Callable[[Asked], None], queue: str | None = None
+    ) -> object: ...
+    def on_reconnect(self, callback: Callable[[], Awaitable[None] | None]) -> None: ...
+    def on_handler_failure(self, callback: Callable[[], object]) -> None: ...
+
+
+class PulledSource(Source, Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class TaskRows(OpenTasks, HeldTasks, BeatenTasks, ClaimedTasks, Protocol):
+    """Everything about open tasks."""
+
+
+class UpkeepRows(FunctionRows, AgingRows, Protocol):
+    """Everything else."""
+
+
+class AllEventRows(EventRows, IntakeRows, Protocol):
+    """Everything about events."""
+
+
+class JetStreams(Streams, TaskStream, LyingTasks, Protocol):
+    """Streams, as the registry, the sweep and the releases see them."""
+
+
+class SweptSchedules(ScheduleRows, Swept, Protocol):
+    """Schedules and their fires."""
+
+
+class AllLetters(LetterRows, ReplayedRows, Swept, Protocol):
+    """What was set aside."""
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """The real things."""
+
+    ledger: Ledger
+    due: DueRows
+    tasks: TaskRows
+    upkeep: UpkeepRows
+    retention: RetentionRows
+    streams: JetStreams
+    bus: NatsBus
+    results: PulledSource
+    triggers: PulledSource
+    events: EventSource
+    event_rows: AllEventRows
+    event_publisher: Acknowledged
+    history: History
+    lifecycle: LifecycleStream
+    schedules: SweptSchedules
+    letters: AllLetters
+    flow: FlowRows
+    families: FamilyRows
+    engine: Engine
+    payloads: Payloads
+    monotonic: Monotonic
+
+
+class Tuning(Protocol):
+    """The settings that concern this layer."""
+
+    @property
+    def effect_secret(self) -> bytes: ...
+    @property
+    def handle_secret(self) -> bytes: ...
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def batch_max(self) -> int: ...
+    @property
+    def lifecycle_events(self) -> Literal["all", "workflow", "none"]: ...
+    @property
+    def retention_days(self) -> int: ...
+    @property
+    def family_depth_max(self) -> int: ...
+    @property
+    def tenant_open_runs_max(self) -> int: ...
+    @property
+    def history_items_max(self) -> int: ...
+    @property
+    def record_inputs(self) -> bool: ...
+
+
+class Orchestrator:
+    """Owns the parts; `run` returns when everything held is settled or handed back."""
+
+    def __init__(self, world: World, tuning: Tuning, lifecycle: Lifecycle) -> None:
+        metrics, secret = lifecycle.metrics, tuning.effect_secret
+        self._world = world
+        self._lanes = tuning.lanes
+        self._open_runs_max = tuning.tenant_open_runs_max
+        self._lifecycle = lifecycle
+        self._clock = DatabaseClock(world.monotonic)
+        self._quarantine = Quarantine(world.letters, world.bus, metrics)
+        self._unreadable = UnreadableMessages(
+            self._quarantine, world.monotonic, Isolation("unreadable", metrics)
+        )
+        self._heartbeats = Heartbeats(world.tasks, metrics)
+        self._claims = Claims(world.tasks, secret, metrics)
+        self._registry = Registry(world.upkeep, world.streams, self._quarantine, metrics)
+        self._retention = Retention(world.retention, tuning.retention_days)
+        self._releases = Releases(world.tasks, world.streams, world.bus, world.monotonic, metrics)
+        self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
+        self._pump = self._make_pump(tuning)
+        self._due = DueWork(world.due, self._pump, self._clock, self._quarantine, metrics)
+        self._dispatch = EventDispatch(
+            world.event_rows, self._pump, world.event_publisher, self._quarantine, metrics
+        )
+        self._replays = Replays(world.letters, Isolation("replays", metrics), self._dispatch.hint)
+        self._relay = LifecycleRelay(
+            world.history,
+            world.lifecycle,
+            self._pump,
+            self._clock,
+            metrics,
+            quarantine=self._quarantine,
+            which=tuning.lifecycle_events,
+        )
+        self._schedules = ScheduleClock(
+            world.schedules, self._pump, self._quarantine, Isolation("schedules", metrics)
+        )
+        self._event_intake = EventIntake(
+            world.events,
+            world.event_rows,
+            self._quarantine,
+            Isolation("event-intake", metrics),
+            self._dispatch.hint,
+        )
+        self._log = get_logger("orchestrator")
+
+    def _make_pump(self, tuning: Tuning) -> Pump:
+        world, metrics, secret = self._world, self._lifecycle.metrics, tuning.effect_secret
+        payloads = KnownPayloads(world.payloads, world.monotonic)
+        tools = Tools(
+            ledger=world.ledger,
+            engine=world.engine,
+            values=ValueReader(payloads),
+            large=LargeValues(payloads),
+            outbox=Outbox(world.bus, metrics),
+            admit=self._releases.admit,
+            clock=self._clock,
+            metrics=metrics,
+            spans=self._lifecycle.spans,
+            timer_set=self._timer_set,
+            emitted=self._events_emitted,
+            woken=self._runs_woken,
+            told=self._history_written,
+            set_aside=self._quarantine.set_aside,
+            apart=Apart(),
+        )
+        transitions = Transitions(
+            tools,
+            secret=secret,
+            handle_secret=tuning.handle_secret,
+            record_inputs=tuning.record_inputs,
+            bounds=Bounds(depth_max=tuning.family_depth_max, history_max=tuning.history_items_max),
+        )
+        return Pump(
+            results=world.results,
+            triggers=world.triggers,
+            intake=Intake(
+                secret=secret,
+                metrics=metrics,
+                beat=self._heartbeats.beat,
+                unreadable=self._unreadable.saw,
+            ),
+            transitions=transitions,
+            metrics=metrics,
+            batch_max=tuning.batch_max,
+        )
+
+    def _timer_set(self, fire_at_ms: int) -> None:
+        self._due.timer_set(fire_at_ms)
+
+    def _events_emitted(self) -> None:
+        self._dispatch.emitted()
+
+    def _runs_woken(self, runs: list[UUID]) -> None:
+        self._pump.put([Said(run, look=True) for run in runs])
+
+    def _history_written(self) -> None:
+        self._relay.hint()
+
+    def _hear_of_slots(self, asked: Asked) -> None:
+        """Called in the read loop. Every orchestrator hears every worker."""
+        told = _slots(asked.data)
+        if isinstance(told, Unreadable):
+            self._lifecycle.metrics.messages_unreadable.labels("slots").inc()
+            self._log.error("slots_unreadable", detail=told.reason)
+        else:
+            self._releases.announced(told.worker, told.slots)
+
+    def _hear_of_events(self, _: Asked) -> None:
+        self._dispatch.hint()
+        self._replays.hint()
+
+    async def run(self) -> None:
+        """Orchestrate until the lifecycle stops."""
+        world, lifecycle = self._world, self._lifecycle
+        await self._hear_the_time()
+        world.bus.on_reconnect(self._registry.heal_soon)
+        world.bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
+        world.bus.on_handler_failure(lifecycle.metrics.nats_handler_failures.inc)
+        await world.bus.subscribe(subjects.CONTROL_REGISTER_ALL, self._registry.receive, "orchestrator")
+        await world.bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claims.receive, "orchestrator")
+        await world.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
+        await world.bus.subscribe(subjects.CONTROL_EVENTS, self._hear_of_events)
+        async with asyncio.TaskGroup() as group:
+
+            def begun(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+                return group.create_task(kept_alive(name, work, lifecycle.metrics))
+
+            aside = [begun(name, work) for name, work in self._background().items()]
+            await world.results.start()
+            await world.triggers.start()
+            await world.events.start()
+            intake = begun("event-intake", self._event_intake.run)
+            lanes = [begun("lane", lane) for lane in self._pump.lanes(self._lanes)]
+            await lifecycle.stopping.wait()
+            await world.events.stop()
+            await intake
+            await world.triggers.stop()
+            await world.results.stop()
+            self._pump.stop()
+            await asyncio.wait(lanes)
+            self._pump.hand_back()
+            for task in aside:
+                task.cancel()
+
+    def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """The loops beside the lanes; an error of one, whatever it is, ends none."""
+        world, metrics = self._world, self._lifecycle.metrics
+        return {
+            "topology": self._registry.keep_healed,
+            "registry": self._registry.serve,
+            "claims": self._claims.run,
+            "heartbeats": self._heartbeats.run,
+            "unreadable": self._unreadable.run,
+            "task-sweep": self._sweep.run,
+            "held-tasks": self._releases.find,
+            "releases": self._releases.run,
+            "timers": self._due.fire_timers,
+            "due": self._due.sweep,
+            "match-events": self._dispatch.keep_matching,
+            "publish-events": self._dispatch.keep_publishing,
+            "lifecycle": self._relay.run,
+            "schedules": self._schedules.run,
+            "replays": self._replays.run,
+            "flow": partial(keep_admitting, world.flow, self._runs_woken, Isolation("flow", metrics)),
+            "obedience": partial(keep_obeying, world.families, self._runs_woken, lambda: self._pump.started),
+            "open-runs": partial(
+                keep_counting, world.families, self._open_runs_max, world.monotonic.monotonic
+            ),
+            "health": self._watch_health,
+            "upkeep": partial(
+                keep_tidy,
+                world.upkeep,
+                self._retention,
+                Isolation("upkeep", metrics),
+                schedule_fires=world.schedules,
+                letters=world.letters,
+            ),
+        }
+
+    async def _hear_the_time(self) -> None:
+        """Nothing can be decided before the database has said what time it is."""
+        while not self._lifecycle.stopping.is_set():
+            try:
+                self._clock.heard((await self._world.due.next_timer()).now_ms)
+            except Fault as fault:
+                self._log.warning("database_awaited", detail=str(fault))
+                await asyncio.sleep(_START_RETRY_S)
+            else:
+                return
+
+    async def _watch_health(self) -> None:
+        await self._registry.wait_healed()
+        while True:
+            try:
+                await self._world.due.next_timer()
+                alive = True
+            except Fault:
+                alive = False
+            self._lifecycle.ready("postgres", alive)
+            connected = self._world.bus.connected
+            self._lifecycle.ready("nats", connected)
+            self._lifecycle.metrics.nats_connected.set(connected)
+            await asyncio.sleep(_HEALTH_EVERY_S)

@@ -1,0 +1,1 @@
+"""Tasks of workers: sent, held back, claimed, sent again."""

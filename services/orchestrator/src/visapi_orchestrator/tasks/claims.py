@@ -1,0 +1,111 @@
+"""Workers of *once* functions ask before they start; the answer follows the commit (DESIGN 3.6).
+
+All claims that wait are decided by one statement. A claim repeated under the same worker name is the
+same start whose answer was lost, and is granted again; under another name somebody started before,
+and nobody knows how that ended. Who asks is known from the subject: a worker starts tasks of its owner only.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from visapi_common.contracts import subjects
+from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict
+from visapi_common.core.effect_key import task_token, token_matches
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.transitions.rules.open_tasks import Attempt
+
+_BATCH = 256
+_BOUND = 10_000
+_CLAIM_BYTES_MAX = 64 * 1024
+
+_read = Reader(Claim, bytes_max=_CLAIM_BYTES_MAX)
+_encode = msgspec.json.Encoder().encode
+
+
+class Asked(Protocol):
+    """A request that can be answered."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+    def respond(self, body: bytes) -> None: ...
+
+
+class ClaimedTasks(Protocol):
+    """Starts tasks: who holds each attempt now. Attempts that nobody wants are absent, as are those of others
+    than the claim's owner.
+    """
+
+    async def claim(self, claims: Sequence[tuple[str, Claim]]) -> dict[tuple[str, Attempt], str]: ...
+
+
+class _Waiting(NamedTuple):
+    owner: str
+    claim: Claim
+    asked: Asked
+
+    @property
+    def attempt(self) -> tuple[str, Attempt]:
+        return self.owner, (self.claim.run, self.claim.path, self.claim.attempt)
+
+
+class Claims:
+    """See the module's docstring."""
+
+    def __init__(self, tasks: ClaimedTasks, secret: bytes, metrics: Metrics) -> None:
+        self._tasks = tasks
+        self._metrics = metrics
+        self._secret = secret
+        self._isolation = Isolation("claims", metrics)
+        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=_BOUND)
+        self._log = get_logger("claims")
+
+    def receive(self, asked: Asked) -> None:
+        """Called in the read loop: keep it for the next batch. An unanswered claim is asked again."""
+        claim = _read(asked.data)
+        if isinstance(claim, Unreadable):
+            self._metrics.messages_unreadable.labels("claim").inc()
+            self._log.error("claim_unreadable", detail=claim.reason)
+            return
+        expected = task_token(self._secret, claim.run, claim.path, claim.attempt)
+        if not (claim.token.isascii() and token_matches(expected, claim.token)):
+            self._log.warning("token_wrong", run=str(claim.run), task=claim.path)
+            return
+        if not self._waiting.full():
+            self._waiting.put_nowait(_Waiting(subjects.speaker(asked.subject), claim, asked))
+
+    async def run(self) -> None:
+        """Decide claims until cancelled."""
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < _BATCH and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            await self._isolation.each(batch, self._decide, self._pass_over)
+
+    async def _decide(self, batch: Sequence[_Waiting]) -> None:
+        # One claim per attempt and statement: an UPDATE applies only one of two rows with one key.
+        first: dict[tuple[str, Attempt], Claim] = {}
+        for one in batch:
+            first.setdefault(one.attempt, one.claim)
+        holders = await self._tasks.claim([(owner, claim) for (owner, _), claim in first.items()])
+        for one in batch:
+            verdict = _verdict(holders.get(one.attempt), one.claim)
+            one.asked.respond(_encode(ClaimAnswer(verdict)))
+
+    async def _pass_over(self, one: _Waiting, error: Exception) -> None:
+        """A claim that cannot be decided is answered by nobody; it names no task of ours."""
+        self._log.error("claim_passed_over", run=str(one.claim.run), owner=one.owner, detail=told(error))
+
+
+def _verdict(holder: str | None, claim: Claim) -> ClaimVerdict:
+    if holder is None:
+        return ClaimVerdict.GONE
+    return ClaimVerdict.GRANTED if holder == claim.worker else ClaimVerdict.UNCERTAIN

@@ -1,0 +1,232 @@
+"""Functions that workers announce, and the streams and consumers that carry them (DESIGN 3.3).
+
+Who speaks is known from the subject, which only the owner's NATS user may publish on; the payload must say
+the same. What cannot be made is set aside, so that one bad function keeps no stack from starting.
+
+At each connection the topology is healed: streams that are fed by the ledger are made again when
+they are gone, with the consumers of all known functions. Another incarnation of `TASKS` means that
+every task in it was lost: open tasks are exposed to the sweep. Another incarnation of `EVENTS` means
+that accepted events may be lost, which only people can mend: an alarm.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from visapi_common.contracts import subjects
+from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
+from visapi_common.core.errors import ContentFault, Fault
+from visapi_common.core.failures import told
+from visapi_common.core.wire_text import function_name_flaw
+from visapi_common.runtime.isolation import Isolation
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_engine.model.catalog import ENGINE_FUNCTIONS
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.transitions.rules.open_tasks import Announced
+
+_RETRY_S = 0.5
+_CHECK_S = 30.0
+_OUTSIDE = frozenset({subjects.STREAM_EVENTS})
+
+_TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_VERSION: Final = re.compile(r"[A-Za-z0-9.+_-]{1,64}")
+_NAME_MAX: Final = 100
+_FUNCTIONS_MAX: Final = 256
+_NAMES_MAX: Final = 1000
+_CONCURRENCY_MAX: Final = 10_000
+
+_read = Reader(Registration)
+_read_spec = Reader(FunctionSpec)
+_encode = msgspec.json.Encoder().encode
+
+
+class Asked(Protocol):
+    @property
+    def subject(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+    def respond(self, body: bytes) -> None: ...
+
+
+class FunctionRows(Protocol):
+    """The tables `functions` and `streams`, and the open tasks."""
+
+    async def register(self, owner: str, functions: Sequence[FunctionSpec]) -> None: ...
+    async def functions(self) -> list[Announced]: ...
+    async def names(self, owner: str) -> set[str]: ...
+    async def is_tenant(self, name: str) -> bool: ...
+    async def see_stream(self, name: str, incarnation: str) -> str | None: ...
+    async def expose_tasks(self) -> None: ...
+
+
+class Streams(Protocol):
+    """`adapters.topology`."""
+
+    async def heal(self) -> dict[str, str]: ...
+    async def ensure_function(self, owner: str, function: FunctionSpec) -> str: ...
+
+
+class Registry:
+    """See the module's docstring."""
+
+    def __init__(
+        self, rows: FunctionRows, streams: Streams, quarantine: Quarantine, metrics: Metrics
+    ) -> None:
+        self._rows = rows
+        self._streams = streams
+        self._quarantine = quarantine
+        self._metrics = metrics
+        self._healing = Isolation("topology", metrics)
+        self._registering = Isolation("registry", metrics)
+        self._due = asyncio.Event()
+        self._announcements: asyncio.Queue[Asked] = asyncio.Queue(maxsize=1000)
+        self._healed = asyncio.Event()
+        self._log = get_logger("registry")
+
+    def heal_soon(self) -> None:
+        """The connection is new, or somebody missed a stream."""
+        self._due.set()
+
+    async def wait_healed(self) -> None:
+        """Until the topology was whole once."""
+        await self._healed.wait()
+
+    async def keep_healed(self) -> None:
+        """Heal when asked and every half minute, until cancelled."""
+        while True:
+            self._due.clear()
+            try:
+                whole = await self._heal()
+            except Fault as fault:
+                self._healing.note(fault)
+                whole = False
+            if not whole:
+                await asyncio.sleep(_RETRY_S)
+                continue
+            self._healed.set()
+            try:
+                async with asyncio.timeout(_CHECK_S):
+                    await self._due.wait()
+            except TimeoutError:
+                continue
+
+    async def _heal(self) -> bool:
+        """Whether everything is there but what was set aside."""
+        incarnations = await self._streams.heal()
+        result = await self._healing.each(await self._rows.functions(), self._ensure, self._set_aside)
+        for name, incarnation in incarnations.items():
+            before = await self._rows.see_stream(name, incarnation)
+            if before is None or before == incarnation:
+                continue
+            self._metrics.streams_recreated.labels(name).inc()
+            if name in _OUTSIDE:
+                self._log.error("stream_lost", stream=name, before=before, now=incarnation)
+            else:
+                self._log.warning("stream_made_anew", stream=name, before=before, now=incarnation)
+            if name == subjects.STREAM_TASKS:
+                await self._rows.expose_tasks()
+        return result.fault is None
+
+    async def _ensure(self, functions: Sequence[Announced]) -> None:
+        for function in functions:
+            spec = _read_spec(function.spec)
+            if isinstance(spec, Unreadable):
+                raise ContentFault(f"the row of {function.name[:_NAME_MAX]!r} cannot be read: {spec.reason}")
+            refused = refusal_of(function.owner, [spec])
+            if refused is not None:
+                raise ContentFault(refused)
+            await self._streams.ensure_function(function.owner, spec)
+
+    async def _set_aside(self, function: Announced, error: Exception) -> None:
+        """It is taken up again when it is announced again, or its dead letter replayed."""
+        letter = Letter(
+            kind="function",
+            tenant=function.owner,
+            reason="bad-function",
+            detail=told(error),
+            item=(function.owner, function.name, function.version),
+            body=function.spec,
+        )
+        await self._quarantine.set_aside(letter)
+
+    def receive(self, asked: Asked) -> None:
+        """Called in the read loop; workers announce again when nobody answers."""
+        if not self._announcements.full():
+            self._announcements.put_nowait(asked)
+
+    async def serve(self) -> None:
+        """Answer announcements until cancelled, once there are streams for the functions."""
+        await self._healed.wait()
+        while True:
+            asked = await self._announcements.get()
+            result = await self._registering.each([asked], self._answer, self._refuse)
+            if result.left:
+                # The stream may be gone; the worker announces again meanwhile.
+                self.heal_soon()
+
+    async def _answer(self, announcements: Sequence[Asked]) -> None:
+        for asked in announcements:
+            asked.respond(_encode(await self._register(subjects.speaker(asked.subject), asked.data)))
+
+    async def _refuse(self, asked: Asked, error: Exception) -> None:
+        asked.respond(_encode(Registered({}, error=told(error))))
+
+    async def _register(self, owner: str, body: bytes) -> Registered:
+        registration = _read(body)
+        if isinstance(registration, Unreadable):
+            self._metrics.messages_unreadable.labels("registration").inc()
+            return Registered({}, error=f"the registration cannot be read: {registration.reason}")
+        if registration.tenant != owner:
+            whose = f"the registration is in the name of {registration.tenant!r}"
+            return Registered({}, error=f"{whose}, but was sent on the subject of {owner!r}")
+        refused = refusal_of(owner, registration.functions)
+        if refused is None and owner != subjects.BUILTIN:
+            refused = await self._refusal_of_tenant(owner, registration.functions)
+        if refused is not None:
+            return Registered({}, error=refused)
+        consumers = {
+            function.name: await self._streams.ensure_function(owner, function)
+            for function in registration.functions
+        }
+        await self._rows.register(owner, registration.functions)
+        self._log.info("functions_registered", owner=owner, worker=registration.worker, names=list(consumers))
+        return Registered(consumers)
+
+    async def _refusal_of_tenant(self, owner: str, functions: Sequence[FunctionSpec]) -> str | None:
+        if not await self._rows.is_tenant(owner):
+            return f"there is no tenant {owner!r}"
+        names = await self._rows.names(owner) | {function.name for function in functions}
+        if len(names) > _NAMES_MAX:
+            return f"{owner} would have {len(names)} functions; a tenant has at most {_NAMES_MAX}"
+        return None
+
+
+def refusal_of(owner: str, functions: Sequence[FunctionSpec]) -> str | None:
+    """Why functions of an owner are refused; None when they are not. Names are those of NATS subjects."""
+    if owner != subjects.BUILTIN and not _TENANT.fullmatch(owner):
+        return f"{owner!r} is no tenant"
+    if len(functions) > _FUNCTIONS_MAX:
+        return f"{len(functions)} functions at once; at most {_FUNCTIONS_MAX} may be announced together"
+    for function in functions:
+        if function.name in ENGINE_FUNCTIONS:
+            return f"{function.name} is carried out by the engine itself; no worker may announce it"
+        builtin = function.name in subjects.BUILTIN_FUNCTIONS
+        if builtin != (owner == subjects.BUILTIN):
+            whose = "VisAPI's own" if builtin else "no function of VisAPI's own"
+            return f"{function.name} is {whose}; {owner} may not announce it"
+        flaw = function_name_flaw(function.name)
+        if flaw is not None:
+            return flaw
+        if not _VERSION.fullmatch(function.version):
+            return f"{function.name}: {function.version[:_NAME_MAX]!r} is no version"
+        if not 1 <= function.concurrency <= _CONCURRENCY_MAX:
+            return (
+                f"{function.name}: concurrency is {function.concurrency}, it must be 1 to {_CONCURRENCY_MAX}"
+            )
+    return None

@@ -1,0 +1,35 @@
+"""Publishes tasks: new ones, those that were held back, and those that were lost."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Protocol
+from urllib.parse import quote
+
+from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
+
+
+class Publisher(Protocol):
+    def publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None: ...
+
+
+def send(publisher: Publisher, subject: str, tasks: Sequence[StoredTask]) -> None:
+    """Raises `TransientFault` without a connection; the sweep sends them then."""
+    for task in tasks:
+        run = str(task.run)
+        # Another id per send: within its window the stream drops a repeated one silently.
+        headers = {
+            "Nats-Msg-Id": f"{run}:{task.token[:16]}:{task.send}",
+            "Visapi-Run": run,
+            "Visapi-Task": _quoted(task.path),
+            "Visapi-Attempt": str(task.attempt),
+            "Visapi-Effect-Key": task.effect_key,
+        }
+        if task.trace is not None:
+            headers["traceparent"] = task.trace
+        publisher.publish(subject, task.body, headers)
+
+
+@lru_cache(1024)
+def _quoted(path: str) -> str:
+    """The runs of a workflow have the paths of their tasks in common."""
+    return quote(path, safe="/@,~")

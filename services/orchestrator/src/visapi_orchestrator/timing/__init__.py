@@ -1,0 +1,1 @@
+"""Timers, schedules and flow control, by the database's clock."""

@@ -1,0 +1,194 @@
+"""Brings overdue rows into batches, straight from PostgreSQL (DESIGN 3.2).
+
+Timers are looked at when the next one is due (a commit that sets an earlier one wakes this loop),
+and at least once a second, because another orchestrator may have set one. No more are claimed than there is
+room for, because a claim lasts for seconds only. Pending runs and inbox
+rows are looked for once a second; while the pump has a backlog their messages are most likely in
+it, so only those overdue for long are taken. Pending runs whose triggers the pump let go are taken as
+soon as it has room.
+"""
+
+import asyncio
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.core.errors import Fault, PermanentFault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.kernel.database_clock import DatabaseClock
+from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.transitions.ports import Due
+
+LIMIT = 1000
+_EVERY_S = 1.0
+_LEAST_S = 0.002
+_LONG_OVERDUE_S = 30.0
+_LOOK_S = 0.02
+_ROOM = 256
+"""The pump has room for more from the ledger when less than two batches wait there."""
+_FEW = 100
+_FEWER = 10
+_DUE_AFTER_S = 3.0
+"""A run is due for a look 2 s after it was accepted."""
+
+
+class NextDue(Protocol):
+    @property
+    def wait_s(self) -> float | None: ...
+    @property
+    def now_ms(self) -> int: ...
+
+
+class DueRows(Due, Protocol):
+    """`Due`, and when the next timer is due."""
+
+    async def next_timer(self) -> NextDue: ...
+    async def first_timer(self) -> Letter | None:
+        """The due timer that is claimed first, as a letter without its detail."""
+        ...
+
+
+class Queue(Protocol):
+    """Where claimed rows go: the pump."""
+
+    def put(self, said: list[Said]) -> None: ...
+    def put_pending(self, runs: list[tuple[str, UUID]]) -> None: ...
+    @property
+    def backlog(self) -> int: ...
+    @property
+    def started(self) -> int: ...
+    @property
+    def starting(self) -> int: ...
+    @property
+    def let_go(self) -> int: ...
+
+
+class DueWork:
+    """See the module's docstring."""
+
+    def __init__(
+        self, due: DueRows, queue: Queue, clock: DatabaseClock, quarantine: Quarantine, metrics: Metrics
+    ) -> None:
+        self._due = due
+        self._quarantine = quarantine
+        self._isolation = Isolation("due", metrics)
+        self._queue = queue
+        self._clock = clock
+        self._metrics = metrics
+        self._earliest_ms: float = float("inf")
+        self._hint = asyncio.Event()
+        self._more = False
+        self._let_go: int = 0
+        self._found_at = 0.0
+
+    def timer_set(self, fire_at_ms: int) -> None:
+        """A commit of this process set a timer."""
+        if fire_at_ms < self._earliest_ms:
+            self._earliest_ms = fire_at_ms
+            self._hint.set()
+
+    async def fire_timers(self) -> None:
+        """Take due timers until cancelled."""
+        while True:
+            wait_s = _EVERY_S
+            try:
+                wait_s = await self._fire_once()
+            except Fault as fault:
+                self._isolation.note(fault)
+            self._hint.clear()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._hint.wait()
+            except TimeoutError:
+                continue
+
+    async def _fire_once(self) -> float:
+        """Claim what is due; seconds until the next look."""
+        room = LIMIT - self._queue.started
+        if room <= 0:
+            return _LOOK_S
+        said = await self._claim_timers(room)
+        if said:
+            now_ms = self._clock.now_ms()
+            for one in said:
+                self._metrics.timer_lag_seconds.observe(max(0, now_ms - one.timers[0].fire_at_ms) / 1000)
+            self._queue.put(said)
+        coming = await self._due.next_timer()
+        self._clock.heard(coming.now_ms)
+        if coming.wait_s is None:
+            self._earliest_ms = float("inf")
+            return _EVERY_S
+        self._earliest_ms = coming.now_ms + coming.wait_s * 1000
+        return min(_EVERY_S, max(_LEAST_S, coming.wait_s))
+
+    async def _claim_timers(self, limit: int) -> list[Said]:
+        """Where one of them cannot be claimed, fewer are, and the one that fails alone is set aside."""
+        try:
+            return await self._due.claim_timers(limit)
+        except PermanentFault as refused:
+            if limit > 1:
+                return await self._claim_timers(max(1, limit // _FEWER))
+            bad = await self._due.first_timer()
+            if bad is not None:
+                await self._quarantine.set_aside(msgspec.structs.replace(bad, detail=told(refused)))
+                self._metrics.quarantined.labels("due").inc()
+            return []
+
+    async def sweep(self) -> None:
+        """Take overdue pending runs and inbox rows until cancelled."""
+        while True:
+            full = False
+            try:
+                full = await self._sweep_once()
+            except Fault as fault:
+                self._isolation.note(fault)
+            if not full:
+                await self._rest()
+
+    @property
+    def _leftovers(self) -> bool:
+        return self._more or self._queue.let_go != self._let_go
+
+    async def _rest(self) -> None:
+        """Until the next sweep, or until the pump has room for what is left in the ledger."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _EVERY_S
+        while loop.time() < until:
+            await asyncio.sleep(_LOOK_S if self._leftovers else _EVERY_S)
+            if self._leftovers and self._queue.starting < _ROOM:
+                return
+
+    async def _sweep_once(self) -> bool:
+        """Whether there may be more, and room for it."""
+        queue = self._queue
+        told: list[UUID] = []
+        if queue.started < LIMIT:
+            claimed = await self._due.claim_inbox(LIMIT)
+            told = claimed.runs
+            queue.put([Said(run, look=True) for run in set(told)])
+            for letter in claimed.unknown:
+                await self._quarantine.set_aside(letter)
+                self._metrics.quarantined.labels("due").inc()
+        all_due = not queue.backlog or (self._leftovers and queue.starting < _ROOM)
+        # However many wait here, of each tenant some are looked for: its triggers may be lost.
+        limit = LIMIT if queue.starting < LIMIT else _FEW
+        runs = await self._due.claim_runs(limit, 0.0 if all_due else _LONG_OVERDUE_S)
+        queue.put_pending(runs)
+        self._metrics.sweeps.labels("run").inc(len(runs))
+        self._metrics.sweeps.labels("inbox").inc(len(told))
+        if all_due:
+            self._note(len(runs))
+        return bool(runs) and queue.starting < _ROOM
+
+    def _note(self, found: int) -> None:
+        """Runs are left in the ledger until nothing was found for longer than it takes them to be due."""
+        now = asyncio.get_running_loop().time()
+        if found or self._queue.let_go != self._let_go:
+            self._let_go, self._found_at, self._more = self._queue.let_go, now, True
+        elif now - self._found_at > _DUE_AFTER_S:
+            self._more = False

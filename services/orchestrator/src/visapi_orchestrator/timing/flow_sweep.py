@@ -1,0 +1,60 @@
+"""Looks after runs that wait for admission. Whoever ends a run admits the next; this finds what was left
+behind: by a process that died, or by an engine that gave a run up. A key whose runs cannot be admitted
+keeps no other key waiting.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from visapi_common.core.errors import Fault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.transitions.rules.flow import Key
+
+_EVERY_S = 2.0
+
+
+class FlowRows(Protocol):
+    async def tidy(self) -> None: ...
+    async def keys_with_room(self) -> Sequence[Key]:
+        """Keys, of those that are looked at next, under which a run waits that could be admitted."""
+        ...
+
+    async def admit_waiting(self, keys: Sequence[Key]) -> list[UUID]:
+        """Admit who can be admitted under these keys, in one transaction; who may begin now."""
+        ...
+
+
+class Woken(Protocol):
+    def __call__(self, runs: list[UUID]) -> None:
+        """These runs may begin."""
+        ...
+
+
+async def keep_admitting(rows: FlowRows, woken: Woken, isolation: Isolation) -> None:
+    """Look every two seconds until cancelled."""
+
+    async def admit(keys: Sequence[Key]) -> None:
+        runs = await rows.admit_waiting(keys)
+        if runs:
+            woken(runs)
+
+    while True:
+        try:
+            await rows.tidy()
+        except Fault as fault:
+            isolation.note(fault)
+        try:
+            await isolation.each(await rows.keys_with_room(), admit, _pass_over)
+        except Fault as fault:
+            isolation.note(fault)
+        await asyncio.sleep(_EVERY_S)
+
+
+async def _pass_over(key: Key, error: Exception) -> None:
+    """Its runs wait on; the next round looks again."""
+    tenant, scope, _ = key
+    get_logger("flow").error("key_passed_over", tenant=tenant, scope=scope, detail=told(error))

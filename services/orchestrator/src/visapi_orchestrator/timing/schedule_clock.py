@@ -1,0 +1,103 @@
+"""Fires schedules by the database's clock, until cancelled. Several orchestrators share the work."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from uuid import UUID
+
+from visapi_common.core.errors import Fault
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.timing.rules.scheduling import Claimed, Decided, decide
+
+LIMIT = 50
+_EVERY_S = 1.0
+_LEAST_S = 0.01
+
+
+class ScheduleTurn(Protocol):
+    """Due schedules that this process alone decides on, until its transaction ends."""
+
+    @property
+    def claimed(self) -> Sequence[Claimed]: ...
+    async def fire(self, decided: Sequence[Decided]) -> list[UUID]:
+        """Write what was decided, all or nothing; the runs that there is news for."""
+        ...
+
+    async def set_aside(self, letter: Letter) -> bool: ...
+
+
+class ScheduleRows(Protocol):
+    def due(self, limit: int) -> AbstractAsyncContextManager[ScheduleTurn]: ...
+    async def next_due_s(self) -> float | None: ...
+
+
+class Queue(Protocol):
+    """Where runs with news go: the pump."""
+
+    def put(self, said: Sequence[Said]) -> None: ...
+
+
+class ScheduleClock:
+    """See the module's docstring. A schedule that cannot be read, decided on or fired is set aside; it fires
+    again when it is deployed again, or its dead letter replayed.
+    """
+
+    def __init__(
+        self, rows: ScheduleRows, queue: Queue, quarantine: Quarantine, isolation: Isolation
+    ) -> None:
+        self._rows = rows
+        self._queue = queue
+        self._quarantine = quarantine
+        self._isolation = isolation
+
+    async def run(self) -> None:
+        """Look when the next schedule is due, and at least once a second: others may be deployed."""
+        while True:
+            wait_s = _EVERY_S
+            try:
+                wait_s = await self._fire_once()
+            except Fault as fault:
+                self._isolation.note(fault)
+            await asyncio.sleep(wait_s)
+
+    async def _fire_once(self) -> float:
+        """Seconds until the next look."""
+        news: list[UUID] = []
+        async with self._rows.due(LIMIT) as turn:
+            claimed = turn.claimed
+
+            async def fire(some: Sequence[Claimed]) -> None:
+                news.extend(await turn.fire([_decided(one) for one in some]))
+
+            async def set_aside(one: Claimed, error: Exception) -> None:
+                await self._quarantine.set_aside(_letter(one, error), turn.set_aside)
+
+            result = await self._isolation.each(claimed, fire, set_aside)
+        self._queue.put([Said(run, look=True) for run in news])
+        if result.fault is not None:
+            return _EVERY_S
+        if len(claimed) == LIMIT:
+            return _LEAST_S
+        due_s = await self._rows.next_due_s()
+        return _EVERY_S if due_s is None else min(_EVERY_S, max(_LEAST_S, due_s))
+
+
+def _decided(one: Claimed) -> Decided:
+    due = one.read()
+    return Decided(due, decide(due))
+
+
+def _letter(one: Claimed, error: Exception) -> Letter:
+    return Letter(
+        kind="schedule",
+        tenant=one.tenant,
+        reason="bad-schedule",
+        detail=told(error),
+        item=(str(one.id),),
+        body=one.spec,
+    )

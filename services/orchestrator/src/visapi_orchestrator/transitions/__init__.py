@@ -1,0 +1,1 @@
+"""The delivery protocol: load, advance, write, publish, acknowledge."""

@@ -1,0 +1,51 @@
+"""Runs whose contents make every batch fail that they stand in: each is ended, or set aside."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from visapi_common.core.failures import told
+from visapi_common.runtime.isolation import Isolation
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.kernel.receipts import hand_back
+from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.transitions.dependencies import Tools
+
+_LATER_S = 60.0
+
+
+class _Broken(NamedTuple):
+    said: Said
+    error: Exception
+
+
+class BrokenRuns:
+    """`end` faults a run with the error as the reason; it raises whatever keeps the run from being ended."""
+
+    def __init__(self, tools: Tools, end: Callable[[Said, Exception], Awaitable[None]]) -> None:
+        self._ledger = tools.ledger
+        self._set_aside = tools.set_aside
+        self._end = end
+        self._isolation = Isolation("transitions", tools.metrics)
+
+    def note(self, fault: Exception) -> None:
+        """Tell of a failure that is no run's own."""
+        self._isolation.note(fault)
+
+    async def settle(self, said: Said, error: Exception) -> bool:
+        """Whether the world worked: if not, the run is handed back as it is."""
+        result = await self._isolation.each([_Broken(said, error)], self._end_all, self._give_up)
+        hand_back([one.said for one in result.left])
+        return result.fault is None
+
+    async def _end_all(self, broken: Sequence[_Broken]) -> None:
+        for one in broken:
+            await self._end(one.said, one.error)
+
+    async def _give_up(self, broken: _Broken, error: Exception) -> None:
+        """The run cannot be ended either. It stays as it is, out of the way, until its letter is replayed."""
+        said, first = broken
+        detail = f"{told(first)}; it cannot be ended either: {told(error)}"
+        tenant = said.trigger.tenant if said.trigger is not None else await self._ledger.tenant_of(said.run)
+        letter = Letter(kind="run", tenant=tenant, reason="broken-run", detail=detail, run=said.run)
+        await self._set_aside(letter)
+        hand_back([said], delay_s=_LATER_S)

@@ -1,0 +1,30 @@
+"""Metrics of the steps that one batch has written."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.transitions.rules.growth import grows_long
+from visapi_orchestrator.transitions.rules.plan import Step
+
+
+def count_steps(metrics: Metrics, steps: Iterable[Step], *, history_max: int) -> None:
+    """Metrics of a batch, added up first: an increment costs a lock. Warns of runs that grow too long."""
+    statuses: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    timers = 0
+    for step in steps:
+        statuses[step.answer.status] += 1
+        outcomes.update(result.outcome for result in step.said.results)
+        timers += len(step.said.timers)
+        if grows_long(step.facts.seq, step.answer.seq, history_max):
+            metrics.histories_long.inc()
+            get_logger("transitions").warning(
+                "history_long", run=str(step.facts.run), items=step.answer.seq, most=history_max
+            )
+    for status, count in statuses.items():
+        metrics.transitions.labels(status).inc(count)
+    for outcome, count in outcomes.items():
+        metrics.results_received.labels(outcome).inc(count)
+    metrics.timers_fired.inc(timers)

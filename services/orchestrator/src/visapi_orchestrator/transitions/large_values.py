@@ -1,0 +1,119 @@
+"""State and history stay small: their large values lie in the artifact store, around a transition.
+
+Values are stored before the rows that refer to them are written. A state whose values cannot be read ends
+its run, as an input that cannot be read does; what was stored of it is kept.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.payloads import INLINE_LIMIT
+from visapi_common.contracts.problems import standard_error
+from visapi_common.core.errors import PermanentFault, ProblemError
+from visapi_common.core.large_values import Envelope, Structure, Taken, join, opened, sealed, split
+from visapi_engine.machine import history, state
+from visapi_orchestrator.transitions.ports import Payloads
+from visapi_orchestrator.transitions.rules.plan import Step
+from visapi_orchestrator.transitions.rules.snapshot import Facts, Lost
+
+_LONG = 1024 * 1024
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
+
+
+class LargeValues:
+    """See the module's docstring. Small documents pass by."""
+
+    def __init__(self, payloads: Payloads) -> None:
+        self._payloads = payloads
+
+    async def restore(self, loaded: Mapping[UUID, Facts]) -> dict[UUID, Facts]:
+        """Runs with their whole states, or with what is left of them. Raises `TransientFault`."""
+        facts = dict(loaded)
+        found = [(one, envelope) for one in facts.values() if (envelope := _envelope(one)) is not None]
+        if found:
+            whole = await together(self._whole(one, envelope) for one, envelope in found)
+            facts.update((one.run, one) for one in whole)
+        return facts
+
+    async def _whole(self, facts: Facts, envelope: Envelope) -> Facts:
+        try:
+            values = await together(
+                self._payloads.unpack(facts.tenant, large.payload) for large in envelope.large
+            )
+            pairs = zip(envelope.large, values, strict=True)
+            taken = [Taken(large.at, large.n, value) for large, value in pairs]
+            whole = await _aside(sum(map(len, values)), join, bytes(envelope.of), taken)
+        except (PermanentFault, ProblemError, ValueError) as fault:
+            return _what_is_left(facts, envelope, str(fault))
+        return msgspec.structs.replace(facts, state=whole)
+
+    async def store(self, steps: Sequence[Step]) -> None:
+        """Give each step the small documents that its rows take. Raises `Fault`: nothing is written then."""
+        large = [step for step in steps if _is_large(step)]
+        if large:
+            await together(self._store(step) for step in large)
+
+    async def _store(self, step: Step) -> None:
+        tenant, answer = step.facts.tenant, step.answer
+        try:
+            step.small_items = await self._small(tenant, answer.items_json, history.STRUCTURE)
+            if step.facts.lost is not None:
+                step.small_state = step.facts.lost.stored
+            elif answer.retryable or not answer.ended:
+                step.small_state = await self._small(tenant, answer.state, state.STRUCTURE)
+        except ProblemError as problem:
+            step.refused = problem.detail
+
+    async def _small(self, tenant: str, document: bytes, structure: Structure) -> bytes:
+        if len(document) <= INLINE_LIMIT:
+            return document
+        small, taken = await _aside(len(document), split, document, INLINE_LIMIT, structure)
+        if not taken:
+            return document
+        values = list({one.value for one in taken})
+        packed = await together(self._payloads.pack(tenant, value) for value in values)
+        return sealed(small, taken, dict(zip(values, packed, strict=True)))
+
+
+async def together(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """What all of them give; when all are over, the first fault."""
+    done = await asyncio.gather(*work, return_exceptions=True)
+    results: list[_T] = []
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+        results.append(result)
+    return results
+
+
+async def _aside(size: int, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """What takes long is done in a thread, so that other runs go on meanwhile."""
+    return await asyncio.to_thread(work, *args, **kwargs) if size > _LONG else work(*args, **kwargs)
+
+
+def _is_large(step: Step) -> bool:
+    answer = step.answer
+    if step.facts.lost is not None or len(answer.items_json) > INLINE_LIMIT:
+        return True
+    return len(answer.state) > INLINE_LIMIT
+
+
+def _envelope(facts: Facts) -> Envelope | None:
+    return None if facts.state is None else opened(facts.state)
+
+
+def _what_is_left(facts: Facts, envelope: Envelope, detail: str) -> Facts:
+    """A run that can only end now; from the rest of its state it is known what it had open."""
+    assert facts.state is not None
+    rest: bytes | None = bytes(envelope.of)
+    try:
+        state.decode_state(bytes(envelope.of))
+    except msgspec.DecodeError:
+        rest = None
+    error = standard_error("runtime", 500, title="Unreadable state", detail=detail)
+    return msgspec.structs.replace(facts, state=rest, lost=Lost(facts.state, error))

@@ -1,0 +1,69 @@
+"""What the delivery protocol needs of the world. `main.py` passes the real things in."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from visapi_common.contracts.engine_messages import WorkflowRef
+from visapi_common.contracts.payloads import Payload
+from visapi_engine.process.protocol import Answer, Work
+from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.transitions.rules.ledger_answers import (
+    ClaimedInbox,
+    Loaded,
+    Revived,
+    Settled,
+    Written,
+)
+from visapi_orchestrator.transitions.rules.related import Definition
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+
+
+class Ledger(Protocol):
+    """PostgreSQL, as far as transitions are concerned."""
+
+    async def load(self, runs: Collection[UUID]) -> Loaded: ...
+    async def write(self, rows: WriteSet) -> Written: ...
+    async def settled(self, runs: Collection[UUID]) -> dict[UUID, Settled]: ...
+    async def revive(self, runs: Collection[UUID]) -> Revived: ...
+    async def forget(self, runs: Collection[UUID]) -> None: ...
+    async def tenant_of(self, run: UUID) -> str:
+        """The tenant of a live run; empty when there is none."""
+        ...
+
+    async def definition(self, tenant: str, wanted: WorkflowRef, *, latest: bool) -> Definition | None: ...
+
+
+class Due(Protocol):
+    """Overdue rows; each claim pushes them, so that they come again if this process dies."""
+
+    async def claim_timers(self, limit: int) -> list[Said]: ...
+    async def claim_runs(self, limit: int, overdue_s: float) -> list[tuple[str, UUID]]: ...
+    async def claim_inbox(self, limit: int) -> ClaimedInbox: ...
+
+
+class Engine(Protocol):
+    """The engine processes; answers come in any order, one per run. Work that others must not wait behind
+    gets no answer, unless it is asked for `apart`.
+    """
+
+    def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncIterator[Answer]: ...
+
+
+class Payloads(Protocol):
+    """The artifact store, for values above 64 KiB."""
+
+    async def pack(self, tenant: str, raw: bytes) -> Payload: ...
+    async def unpack(self, tenant: str, payload: Payload) -> bytes: ...
+
+
+class Publisher(Protocol):
+    """NATS. Raises `TransientFault` while there is no connection."""
+
+    def publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None: ...
+
+
+class Monotonic(Protocol):
+    """Seconds that never go back."""
+
+    def monotonic(self) -> float: ...

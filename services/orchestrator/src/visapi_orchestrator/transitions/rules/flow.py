@@ -1,0 +1,75 @@
+"""Flow control as transitions see it: who asks to begin, who gives back, and what became of it."""
+
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.contracts.runs import RunStatus
+from visapi_engine.machine.state import Admission
+from visapi_engine.process.protocol import Answer
+from visapi_orchestrator.transitions.rules.snapshot import Facts
+
+Key = tuple[str, str, str]
+"""A tenant, one of its scopes, and a key in the scope: runs of the same key share its slots."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A run that wants to begin; `heir` says that it has a parent, whose slot may be its own."""
+
+    run: UUID
+    tenant: str
+    scope: str
+    admission: Admission
+    heir: bool = False
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """A run that ended."""
+
+    run: UUID
+    tenant: str
+    scope: str
+    key: str
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Who has to wait (their transitions are not written), who is refused, and who may begin or has to be
+    told something: `awake`. `alarm_ms` is when the earliest turn comes.
+    """
+
+    waiting: frozenset[UUID] = frozenset()
+    rejected: frozenset[UUID] = frozenset()
+    awake: frozenset[UUID] = frozenset()
+    alarm_ms: int | None = None
+
+
+def ask_of(facts: Facts, answer: Answer) -> Ask | None:
+    """A run that begins asks, unless it is cancelled with its first breath."""
+    if not answer.begins or answer.admission is None or answer.status is RunStatus.CANCELLED:
+        return None
+    return Ask(facts.run, facts.tenant, scope_of(facts), answer.admission, facts.parent is not None)
+
+
+def leave_of(facts: Facts, answer: Answer) -> Leave | None:
+    if not answer.ended or answer.admission is None:
+        return None
+    return Leave(facts.run, facts.tenant, scope_of(facts), answer.admission.key)
+
+
+def scope_of(facts: Facts) -> str:
+    return f"{facts.workflow.namespace}/{facts.workflow.name}"
+
+
+def lock_of(tenant: str, scope: str, key: str, kind: str = "slot") -> str:
+    """The name of the lock under which the rows of a key are read and written."""
+    return f"{kind}\0{tenant}\0{scope}\0{key}".replace("\0", "\x1f")
+
+
+def rejection(facts: Facts) -> WorkflowError:
+    return standard_error(
+        "runtime",
+        429,
+        title="Concurrency limit reached",
+        detail=f"as many runs of {scope_of(facts)} with its key are under way as may be; start it later",
+    )

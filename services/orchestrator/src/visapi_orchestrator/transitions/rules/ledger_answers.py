@@ -1,0 +1,60 @@
+"""What the ledger answers: values, so that the core can reason about them."""
+
+from uuid import UUID
+
+import msgspec
+
+from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.transitions.rules.flow import Verdict
+from visapi_orchestrator.transitions.rules.kinship import Kin
+from visapi_orchestrator.transitions.rules.snapshot import Facts
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """Live runs by id. `now_ms` is the database's clock, unless nothing was found."""
+
+    facts: dict[UUID, Facts]
+    now_ms: int | None
+
+
+class ClaimedInbox(msgspec.Struct, frozen=True):
+    """Runs with overdue inbox rows (a run may stand there twice), and letters for rows of a kind that nobody
+    takes.
+    """
+
+    runs: list[UUID]
+    unknown: list[Letter]
+
+
+class WrittenLetter(msgspec.Struct, frozen=True):
+    """A dead letter that did not exist before."""
+
+    run: UUID
+    path: str
+    attempt: int
+    reason: str
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The runs whose compare-and-set held, with their age in seconds; new dead letters; what flow control
+    and the bounds of families decided.
+    """
+
+    done: dict[UUID, float]
+    letters: list[WrittenLetter]
+    verdict: Verdict = Verdict()
+    kin: Kin = msgspec.field(default_factory=Kin)
+
+
+class Revived(msgspec.Struct, frozen=True):
+    """Runs that are live again, and parents that were told of those that cannot be."""
+
+    live: list[UUID]
+    told: list[UUID]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """Where a run stands; an ended run has no state."""
+
+    revision: int
+    state: bytes | None

@@ -1,0 +1,59 @@
+"""Runs as this process has just written them, so that the next result of a run need not read it.
+
+An entry serves results of the tasks that its own transition has issued, once: another replica may
+have advanced the run since, but not on those results. What it gives is never trusted; the
+compare-and-set tells whether it held, and a run that moved is read. Pure.
+"""
+
+from uuid import UUID
+
+import msgspec
+
+from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.transitions.rules.plan import Step
+from visapi_orchestrator.transitions.rules.snapshot import Facts
+
+ENTRIES_MAX = 4096
+STATE_MAX = 4096
+"""Bytes of state that an entry may hold; together this bounds the memory at 16 MiB."""
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    facts: Facts
+    tasks: frozenset[tuple[str, int]]
+
+
+class RecentRuns:
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        self._entries: dict[UUID, _Entry] = {}
+
+    def written(self, step: Step) -> None:
+        """Remember a run whose transition is committed."""
+        facts, answer = step.facts, step.answer
+        self._entries.pop(facts.run, None)
+        if not step.tasks or answer.ended or len(answer.state) > STATE_MAX:
+            return
+        if len(self._entries) >= ENTRIES_MAX:
+            del self._entries[next(iter(self._entries))]
+        now = msgspec.structs.replace(
+            facts,
+            status=answer.status,
+            revision=facts.revision + 1,
+            seq=answer.seq,
+            state=answer.state,
+            input=None,
+            inbox=(),
+            trusted=False,
+        )
+        self._entries[facts.run] = _Entry(now, frozenset((task.path, task.attempt) for task in step.tasks))
+
+    def facts_for(self, said: Said) -> Facts | None:
+        """What is known of the run, when all that is said are results of its newest tasks."""
+        entry = self._entries.pop(said.run, None)
+        if entry is None or said.look or said.timers or said.trigger is not None:
+            return None
+        if not all((result.path, result.attempt) in entry.tasks for result in said.results):
+            return None
+        return entry.facts

@@ -1,0 +1,223 @@
+"""What a run asks of others: children to start and to cancel, a parent to tell, events, people. Pure."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import (
+    ChildEnd,
+    InboxBody,
+    InboxKind,
+    Trigger,
+    WorkflowRef,
+)
+from visapi_common.contracts.payloads import Payload
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.contracts.runs import RunStatus
+from visapi_common.core.event_keys import shape_and_key
+from visapi_engine.machine.commands import (
+    CloseApproval,
+    Command,
+    DropRun,
+    Emit,
+    OpenApproval,
+    RetryRun,
+    StartRun,
+    Subscribe,
+    Unsubscribe,
+)
+from visapi_engine.process.protocol import Answer
+from visapi_orchestrator.transitions.rules.machine_events import inbox_body
+from visapi_orchestrator.transitions.rules.snapshot import BY_PARENT, Facts
+
+_encode = msgspec.json.Encoder().encode
+_error = msgspec.json.Decoder(WorkflowError).decode
+_payload = msgspec.json.Decoder(Payload).decode
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """A deployed version: its program's hash in hex."""
+
+    version: str
+    program: str
+
+
+class Child(msgspec.Struct, frozen=True):
+    """A run to start; `parent_path` only where its end is awaited."""
+
+    id: UUID
+    workflow: WorkflowRef
+    program: str
+    input: Payload
+    parent_path: str | None
+    trace: str | None
+    root: UUID | None = None
+    depth: int = 0
+    heard: bool = False
+    """The listener of a schedule starts it."""
+
+    def trigger(self, parent: Facts) -> Trigger:
+        """What carries it to whoever advances it first."""
+        return Trigger(
+            run=self.id,
+            tenant=parent.tenant,
+            workflow=self.workflow,
+            program=self.program,
+            input=self.input,
+            created_at=parent.created_at,
+            priority=parent.priority,
+            trace=self.trace,
+            parent=parent.run,
+            parent_path=self.parent_path,
+            root=self.root,
+            depth=self.depth,
+        )
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """A row for the inbox of a run."""
+
+    run: UUID
+    key: str
+    kind: InboxKind
+    body: bytes
+
+
+@dataclass(slots=True)
+class Family:
+    """All of it, of one run's transition."""
+
+    children: list[Child] = field(default_factory=list[Child])
+    telling: list[Telling] = field(default_factory=list[Telling])
+    subscribe: list[Subscribe] = field(default_factory=list[Subscribe])
+    unsubscribe: list[str] = field(default_factory=list[str])
+    emit: list[Emit] = field(default_factory=list[Emit])
+    asking: list[OpenApproval] = field(default_factory=list[OpenApproval])
+    closing: list[CloseApproval] = field(default_factory=list[CloseApproval])
+
+    def ask(self, command: Command, facts: Facts) -> None:
+        """Take a command that concerns others; starting a run needs its definition first."""
+        match command:
+            case DropRun(cancelled=True):
+                self.telling.append(_cancel(command, facts))
+            case RetryRun():
+                self.telling.append(_retry(command, facts))
+            case Subscribe():
+                self.subscribe.append(command)
+            case Unsubscribe():
+                self.unsubscribe.append(command.path)
+            case Emit():
+                self.emit.append(command)
+            case OpenApproval():
+                self.asking.append(command)
+            case CloseApproval():
+                self.closing.append(command)
+            case _:
+                return
+
+    @property
+    def rows(self) -> list[tuple[str, int, str, bytes]]:
+        """Subscriptions: path, number, shape and key of each filter."""
+        return [
+            (one.path, n, *shape_and_key(wanted))
+            for one in self.subscribe
+            for n, wanted in enumerate(one.filters)
+        ]
+
+
+def child_of(start: StartRun, found: Definition, value: Payload, trace: str | None) -> Child:
+    return Child(
+        id=UUID(start.child),
+        workflow=WorkflowRef(start.namespace, start.name, found.version),
+        program=found.program,
+        input=value,
+        parent_path=start.path if start.awaited else None,
+        trace=trace,
+        root=None if start.root is None else UUID(start.root),
+        depth=start.depth,
+        heard=start.heard,
+    )
+
+
+def unknown_child(start: StartRun, facts: Facts) -> Telling | None:
+    """What the run is told when there is no such workflow; nothing when it does not wait."""
+    if not start.awaited:
+        return None
+    version = "" if start.version == "latest" else f" in version {start.version}"
+    error = standard_error(
+        "configuration",
+        404,
+        title="Unknown workflow",
+        detail=f"no workflow {start.namespace}/{start.name}{version} is deployed; deploy it, then retry",
+    )
+    end = ChildEnd(start.path, UUID(start.child), RunStatus.FAULTED.value, error=error, unknown=True)
+    return Telling(facts.run, f"child:{start.child}", InboxKind.CHILD, _encode(end))
+
+
+def end_of(facts: Facts, answer: Answer, output: bytes | None) -> Telling | None:
+    """What a run's end tells the one that waits for it; `output` is the payload column."""
+    if not answer.ended or facts.parent is None or facts.parent_path is None:
+        return None
+    end = ChildEnd(
+        facts.parent_path,
+        facts.run,
+        answer.status.value,
+        output=None if output is None else _payload(output),
+        error=None if answer.error is None else _error(answer.error),
+        taken_up=max(answer.taken_up, _heard(facts)),
+    )
+    return Telling(facts.parent, end_key(facts.run, end.taken_up), InboxKind.CHILD, _encode(end))
+
+
+def _heard(facts: Facts) -> int:
+    """The last asking to go on in the run's inbox, which its end consumes. A run that ended before it came to
+    that row knows nothing of it otherwise, and its parent would take the end for an earlier one.
+    """
+    asked = [inbox_body(row) for row in facts.inbox if row.kind is InboxKind.RETRY]
+    return max((body.taken_up for body in asked if body is not None), default=0)
+
+
+def end_key(child: UUID, taken_up: int) -> str:
+    """The key of a child's end in its parent's inbox: an end from before it was asked to go on may lie there
+    unread, and must not stand in the way of the next one.
+    """
+    return f"child:{child}:{taken_up}" if taken_up else f"child:{child}"
+
+
+def _cancel(command: DropRun, facts: Facts) -> Telling:
+    body = InboxBody(actor=f"run:{facts.run}", reason="the run that started it no longer wants it")
+    return Telling(UUID(command.child), f"{BY_PARENT}:{facts.seq}", InboxKind.CANCEL, _encode(body))
+
+
+def _retry(command: RetryRun, facts: Facts) -> Telling:
+    body = InboxBody(
+        f"run:{facts.run}",
+        command.reason,
+        path=command.path,
+        parent=facts.run,
+        taken_up=command.taken_up,
+    )
+    return Telling(UUID(command.child), f"{BY_PARENT}:{facts.seq}", InboxKind.RETRY, _encode(body))
+
+
+def end_again(
+    asked: InboxBody, child: UUID, status: str | None, output: bytes | None, error: bytes | None
+) -> ChildEnd:
+    """What a parent is told that wants a run taken up again which ended for good; `status` is None of one
+    that is no longer kept.
+    """
+    assert asked.path is not None, "a parent waits at a path"
+    if status is None:
+        gone = standard_error(
+            "runtime", 410, title="Child run not kept", detail=f"the run {child} ended and is no longer kept"
+        )
+        return ChildEnd(asked.path, child, RunStatus.FAULTED.value, error=gone, taken_up=asked.taken_up)
+    return ChildEnd(
+        asked.path,
+        child,
+        status,
+        output=None if output is None else _payload(output),
+        error=None if error is None else _error(error),
+        taken_up=asked.taken_up,
+    )

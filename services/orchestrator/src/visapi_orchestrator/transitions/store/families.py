@@ -1,0 +1,75 @@
+"""Families of runs in PostgreSQL (`sql/families.sql`)."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.adapters.pool import Connection, Pool, pg_faults
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.engine_messages import InboxBody
+from visapi_orchestrator.transitions.rules.kinship import Allotment, Kin, Room
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+
+_SQL = load_queries("visapi_orchestrator.transitions.store", "families.sql")
+_CANCEL = msgspec.json.encode(
+    InboxBody(actor="family", reason="the run from which it descends was cancelled")
+)
+
+
+async def admit(connection: Connection, rows: WriteSet, open_max: int) -> Kin:
+    """Decide under the locks of families who may start runs. What is refused is taken out of `rows`."""
+    children, cancelled = rows.children, rows.cancelled_roots.run
+    families = {
+        root: tenant for root, tenant in zip(children.root, children.tenant, strict=True) if root is not None
+    }
+    if families or cancelled:
+        await connection.execute(_SQL["lock_families"], list(families), list(families.values()), cancelled)
+    if not children.id:
+        return Kin()
+    asked = sorted(set(zip(children.root, children.tenant, strict=True)), key=str)
+    found = await connection.fetch(
+        _SQL["rooms"], [root for root, _ in asked], [tenant for _, tenant in asked], open_max
+    )
+    rooms = {
+        (row["root"], row["tenant"]): Room(
+            row["cancelled"], row["open"], row["tenant_room"], row["tenant_max"] or 0
+        )
+        for row in found
+    }
+    kin = Allotment(rooms, open_max).decide(children)
+    if kin.doomed:
+        await connection.execute(_SQL["doom"], sorted(kin.doomed), _CANCEL)
+    if kin.left_out:
+        children.keep([at for at, child in enumerate(children.id) if child not in kin.left_out])
+    if kin.refused:
+        rows.drop(kin.refused)
+    return kin
+
+
+async def cancel(connection: Connection, roots: Collection[UUID]) -> None:
+    """Their descendants must obey; `admit` has locked the families."""
+    await connection.execute(_SQL["cancel_families"], list(roots))
+
+
+class PostgresFamilies:
+    """See `app.family_sweep.FamilyRows`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def obey(self, limit: int) -> list[UUID]:
+        with pg_faults():
+            return [row["run"] for row in await self._pool.fetch(_SQL["obey"], limit, _CANCEL)]
+
+    async def settle(self) -> None:
+        with pg_faults():
+            await self._pool.execute(_SQL["settle"])
+
+    async def retire(self, after: UUID, limit: int) -> UUID | None:
+        with pg_faults():
+            return await self._pool.fetchval(_SQL["retire"], after, limit)
+
+    async def tally(self, open_max: int) -> None:
+        with pg_faults():
+            await self._pool.execute(_SQL["tally"], open_max)

@@ -1,0 +1,137 @@
+"""Flow control in PostgreSQL, within the caller's transaction (`sql/flow.sql`)."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from operator import attrgetter
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.engine_messages import InboxBody
+from visapi_orchestrator.transitions.rules.flow import Ask, Key, Leave, Verdict, lock_of
+
+_SQL = load_queries("visapi_orchestrator.transitions.store", "flow.sql")
+_CANCEL = msgspec.json.encode(
+    InboxBody(actor="concurrency", reason="a newer run of the same key took its place")
+)
+_FIRST, _FIRST_KEY = UUID(int=0), ("", "", "")
+_LOOK = 1000
+"""Rows, or keys, that one look of the sweep goes through."""
+_TURNS = 10_000
+
+
+async def lock(connection: Connection, asks: Iterable[Ask], leaves: Iterable[Leave]) -> None:
+    """Lock every key that the transaction will touch, before it reads anything."""
+    names = {lock_of(ask.tenant, ask.scope, ask.admission.key) for ask in asks}
+    names |= {
+        lock_of(ask.tenant, ask.scope, ask.admission.rate_key, "rate")
+        for ask in asks
+        if ask.admission.rate_limit
+    }
+    names |= {lock_of(leave.tenant, leave.scope, leave.key) for leave in leaves}
+    await connection.execute(_SQL["lock"], list(names))
+
+
+async def admit(connection: Connection, asks: Collection[Ask]) -> Verdict:
+    """Decide who may begin."""
+    runs = [ask.run for ask in asks]
+    await _stand_in_line(connection, asks)
+    heirs = [ask.run for ask in asks if ask.heir]
+    if heirs:
+        await connection.execute(_SQL["inherit"], heirs)
+    awake = await _fill(connection, {(ask.tenant, ask.scope, ask.admission.key) for ask in asks})
+    rejected = await connection.fetch(_SQL["reject"], runs)
+    cancelled = await connection.fetch(_SQL["cancel_oldest"], runs, _CANCEL)
+    standing = await connection.fetch(_SQL["stand"], runs)
+    alarms = [round(row["ready_ms"]) for row in standing]
+    return Verdict(
+        waiting=frozenset(row["run"] for row in standing),
+        rejected=frozenset(row["run"] for row in rejected),
+        awake=(awake | {row["run"] for row in cancelled}) - set(runs),
+        alarm_ms=min(alarms, default=None),
+    )
+
+
+async def leave(connection: Connection, leaves: Collection[Leave]) -> frozenset[UUID]:
+    """Give back what ended runs had, and give it to others; who may begin now."""
+    await connection.execute(_SQL["leave"], [leave.run for leave in leaves])
+    return await _fill(connection, {(leave.tenant, leave.scope, leave.key) for leave in leaves})
+
+
+async def leave_unseen(connection: Connection, runs: Collection[UUID]) -> None:
+    """Give back whatever these runs had; the sweep gives it to others."""
+    await connection.execute(_SQL["leave_unseen"], list(runs))
+
+
+async def _stand_in_line(connection: Connection, asked: Collection[Ask]) -> None:
+    asks = sorted(asked, key=attrgetter("run"))
+    turns: list[datetime | None] = [await _turn(connection, ask) for ask in asks]
+    await connection.execute(
+        _SQL["ask"],
+        [ask.run for ask in asks],
+        [ask.tenant for ask in asks],
+        [ask.scope for ask in asks],
+        [ask.admission.key for ask in asks],
+        [ask.admission.limit for ask in asks],
+        [ask.admission.on_limit for ask in asks],
+        [ask.admission.priority for ask in asks],
+        turns,
+    )
+
+
+async def _turn(connection: Connection, ask: Ask) -> datetime | None:
+    admission = ask.admission
+    if not admission.rate_limit:
+        return None
+    return await connection.fetchval(
+        _SQL["take_turn"],
+        ask.run,
+        ask.tenant,
+        ask.scope,
+        admission.rate_key,
+        admission.rate_limit,
+        float(admission.period_ms),
+    )
+
+
+async def _fill(connection: Connection, keys: set[Key]) -> frozenset[UUID]:
+    ordered = sorted(keys)
+    columns = [[key[part] for key in ordered] for part in range(3)]
+    return frozenset(row["run"] for row in await connection.fetch(_SQL["fill"], *columns))
+
+
+class PostgresFlow:
+    """See `app.flow_sweep.FlowRows`: what keeps flow control going when a process died in between. Each look
+    goes on where the one before has ended, so that it costs the same however many runs there are.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._slot = self._waiting = _FIRST
+        self._key: Key = _FIRST_KEY
+
+    async def tidy(self) -> None:
+        with pg_faults():
+            self._slot = await self._pool.fetchval(_SQL["tidy_slots"], self._slot, _LOOK) or _FIRST
+            self._waiting = await self._pool.fetchval(_SQL["tidy_waiting"], self._waiting, _LOOK) or _FIRST
+            await self._pool.execute(_SQL["tidy_turns"], _TURNS)
+
+    async def keys_with_room(self) -> Sequence[Key]:
+        """The next keys, and of these the ones under which somebody could be admitted."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["keys_with_waiting"], *self._key, _LOOK)
+        self._key = _key_of(rows[-1]) if len(rows) == _LOOK else _FIRST_KEY
+        return [_key_of(row) for row in rows if row["free"]]
+
+    async def admit_waiting(self, keys: Sequence[Key]) -> list[UUID]:
+        """Admit who can be admitted under these keys, all or nothing; who may begin now."""
+        with pg_faults():
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(_SQL["lock"], [lock_of(*key) for key in keys])
+                return list(await _fill(connection, set(keys)))
+
+
+def _key_of(row: Row) -> Key:
+    return row["tenant"], row["scope"], row["key"]

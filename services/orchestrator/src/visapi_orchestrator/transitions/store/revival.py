@@ -1,0 +1,55 @@
+"""Taking ended runs up again, in PostgreSQL, because somebody asked or the run that waits for them did."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.adapters.pool import Connection
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.engine_messages import InboxBody
+from visapi_orchestrator.transitions.rules.ledger_answers import Revived
+from visapi_orchestrator.transitions.rules.related import end_again, end_key
+
+_SQL = load_queries("visapi_orchestrator.transitions.store", "revival.sql")
+_decode = msgspec.json.Decoder(InboxBody).decode
+_encode = msgspec.json.Encoder().encode
+
+
+async def revive(connection: Connection, runs: Collection[UUID]) -> Revived:
+    """Make live what can be; tell parents of what cannot. Each statement is good by itself."""
+    rows = await connection.fetch(_SQL["retries_asked"], list(runs))
+    if not rows:
+        return Revived([], [])
+    asked = {row["run"]: _decode(row["body"]) for row in reversed(rows)}
+    versions = [body.version for body in asked.values()]
+    programs = [body.program for body in asked.values()]
+    async with connection.transaction():
+        await connection.execute(_SQL["hold_families"], list(asked))
+        back = await connection.fetch(_SQL["revive"], list(asked), versions, programs)
+    live = [row["id"] for row in back]
+    wanted = {row["run"] for row in rows if _decode(row["body"]).parent is not None}.difference(live)
+    return Revived(live, await _tell_parents(connection, wanted) if wanted else [])
+
+
+async def _tell_parents(connection: Connection, children: Collection[UUID]) -> list[UUID]:
+    parents: list[UUID] = []
+    told: list[UUID] = []
+    tenants: list[str] = []
+    bodies: list[bytes] = []
+    ends: list[str] = []
+    keys: list[str] = []
+    for row in await connection.fetch(_SQL["ends_again"], list(children)):
+        asked = _decode(row["body"])
+        if asked.parent is None:
+            continue
+        end = end_again(asked, row["run"], row["status"], row["output"], row["error"])
+        parents.append(asked.parent)
+        told.append(row["run"])
+        tenants.append(row["tenant"])
+        bodies.append(_encode(end))
+        ends.append(end_key(row["run"], end.taken_up))
+        keys.append(row["key"])
+    if parents:
+        await connection.execute(_SQL["tell_parents"], parents, told, tenants, bodies, ends, keys)
+    return parents

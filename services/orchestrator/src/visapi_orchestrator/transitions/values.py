@@ -1,0 +1,92 @@
+"""Large values come from and go to the artifact store around a transition; small ones pass by.
+
+A reference that cannot be read is the caller's or the worker's failure, not ours: the task faults.
+"""
+
+import msgspec
+
+from visapi_common.contracts.engine_messages import InboxKind, Outcome, TaskResult
+from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
+from visapi_common.contracts.problems import WorkflowError, standard_error
+from visapi_common.core.errors import PermanentFault, ProblemError
+from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.transitions.ports import Payloads
+from visapi_orchestrator.transitions.rules.machine_events import INPUT, Values, child_end, inbox_body
+from visapi_orchestrator.transitions.rules.snapshot import Facts, InboxRow
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ValueReader:
+    """Fetches what events need and stores what rows must not carry."""
+
+    def __init__(self, payloads: Payloads) -> None:
+        self._payloads = payloads
+
+    async def resolve(self, said: Said, facts: Facts) -> Values | WorkflowError:
+        """The values of one run's events; an error when its input cannot be read, which faults it."""
+        values: Values = {}
+        if facts.state is None:
+            if facts.input is None:
+                return _unreadable("input", "the run's stored input is no payload")
+            try:
+                values[INPUT] = await self._value(facts.tenant, facts.input)
+            except (PermanentFault, ProblemError) as fault:
+                return _unreadable("input", str(fault))
+        for position, result in enumerate(said.results):
+            if result.output is not None:
+                try:
+                    values[id(result)] = await self._value(facts.tenant, result.output)
+                except (PermanentFault, ProblemError) as fault:
+                    said.results[position] = _faulted(result, _unreadable("output", str(fault)))
+        return await self._resolve_inbox(values, facts) or values
+
+    async def _resolve_inbox(self, values: Values, facts: Facts) -> WorkflowError | None:
+        """What inbox rows refer to; an error when the input of a task that is tried again is not there."""
+        for row in facts.inbox:
+            if row.kind is InboxKind.CHILD:
+                await self._resolve_child(values, row, facts)
+            elif row.kind is InboxKind.RETRY:
+                body = inbox_body(row)
+                try:
+                    if body is not None and body.input is not None:
+                        values[id(row)] = await self._value(facts.tenant, body.input)
+                except (PermanentFault, ProblemError) as fault:
+                    return _unreadable("input", str(fault))
+        return None
+
+    async def _resolve_child(self, values: Values, row: InboxRow, facts: Facts) -> None:
+        """A child's output. One that cannot be read stays `null`: its store has lost what it promised."""
+        end = child_end(row)
+        if end is not None and end.output is not None:
+            try:
+                values[id(row)] = await self._value(facts.tenant, end.output)
+            except (PermanentFault, ProblemError):
+                values[id(row)] = b"null"
+
+    async def _value(self, tenant: str, payload: Payload) -> bytes:
+        if payload.inline is not msgspec.UNSET:
+            return bytes(payload.inline)
+        return await self._payloads.unpack(tenant, payload)
+
+    async def travelling(self, raw: bytes, facts: Facts) -> Payload:
+        """The input of a task or of a child run as it travels."""
+        if len(raw) <= INLINE_LIMIT:
+            return Payload(inline=msgspec.Raw(raw))
+        return await self._payloads.pack(facts.tenant, raw)
+
+    async def column(self, raw: bytes | None, facts: Facts) -> bytes | None:
+        """A payload column."""
+        if raw is None:
+            return None
+        if len(raw) <= INLINE_LIMIT:
+            return b'{"inline":%b}' % raw
+        return _encode(await self._payloads.pack(facts.tenant, raw))
+
+
+def _unreadable(what: str, detail: str) -> WorkflowError:
+    return standard_error("runtime", 500, title=f"Unreadable {what}", detail=detail)
+
+
+def _faulted(result: TaskResult, error: WorkflowError) -> TaskResult:
+    return msgspec.structs.replace(result, outcome=Outcome.FAULTED, output=None, error=error)
