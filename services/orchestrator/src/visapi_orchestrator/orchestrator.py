@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Literal, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -24,7 +24,9 @@ from visapi_orchestrator.events.dispatch import Acknowledged, EventDispatch, Eve
 from visapi_orchestrator.events.intake import EventIntake, EventSource, IntakeRows
 from visapi_orchestrator.events.lifecycle_relay import History, LifecycleRelay, LifecycleStream
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
+from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.tasks.claims import Asked, ClaimedTasks, Claims
 from visapi_orchestrator.tasks.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.tasks.outbox import Outbox
@@ -38,7 +40,7 @@ from visapi_orchestrator.transitions.apart import Apart
 from visapi_orchestrator.transitions.dependencies import Bounds, Tools
 from visapi_orchestrator.transitions.known_payloads import KnownPayloads
 from visapi_orchestrator.transitions.large_values import LargeValues
-from visapi_orchestrator.transitions.ports import Engine, Ledger, Monotonic, Payloads, Publisher
+from visapi_orchestrator.transitions.ports import Engine, Ledger, Payloads
 from visapi_orchestrator.transitions.protocol import Transitions
 from visapi_orchestrator.transitions.values import ValueReader
 from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_counting, keep_obeying
@@ -64,6 +66,8 @@ class NatsBus(Publisher, Protocol):
 
 
 class PulledSource(Source, Protocol):
+    """A consumer's deliveries."""
+
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
@@ -118,35 +122,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     monotonic: Monotonic
 
 
-class Tuning(Protocol):
-    """The settings that concern this layer."""
-
-    @property
-    def effect_secret(self) -> bytes: ...
-    @property
-    def handle_secret(self) -> bytes: ...
-    @property
-    def lanes(self) -> int: ...
-    @property
-    def batch_max(self) -> int: ...
-    @property
-    def lifecycle_events(self) -> Literal["all", "workflow", "none"]: ...
-    @property
-    def retention_days(self) -> int: ...
-    @property
-    def family_depth_max(self) -> int: ...
-    @property
-    def tenant_open_runs_max(self) -> int: ...
-    @property
-    def history_items_max(self) -> int: ...
-    @property
-    def record_inputs(self) -> bool: ...
-
-
 class Orchestrator:
     """Owns the parts; `run` returns when everything held is settled or handed back."""
 
-    def __init__(self, world: World, tuning: Tuning, lifecycle: Lifecycle) -> None:
+    def __init__(self, world: World, tuning: OrchestratorSettings, lifecycle: Lifecycle) -> None:
         metrics, secret = lifecycle.metrics, tuning.effect_secret
         self._world = world
         self._lanes = tuning.lanes
@@ -190,7 +169,7 @@ class Orchestrator:
         )
         self._log = get_logger("orchestrator")
 
-    def _make_pump(self, tuning: Tuning) -> Pump:
+    def _make_pump(self, tuning: OrchestratorSettings) -> Pump:
         world, metrics, secret = self._world, self._lifecycle.metrics, tuning.effect_secret
         payloads = KnownPayloads(world.payloads, world.monotonic)
         tools = Tools(

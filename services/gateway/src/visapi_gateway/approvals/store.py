@@ -13,7 +13,7 @@ _SQL = load_queries("visapi_gateway.approvals", "queries.sql")
 
 
 class PgApprovalStore:
-    """See `app.approvals.ApprovalStore`."""
+    """See `approvals.service.ApprovalStore`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

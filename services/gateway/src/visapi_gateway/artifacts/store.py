@@ -1,4 +1,4 @@
-"""The artifact store as `app.artifacts` wants it."""
+"""The artifact store as `artifacts.service` wants it."""
 
 from collections.abc import AsyncIterator
 

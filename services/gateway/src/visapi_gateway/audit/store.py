@@ -15,7 +15,7 @@ _decode = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class PgAuditStore:
-    """See `app.read_audit.AuditSource`."""
+    """See `audit.service.AuditSource`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

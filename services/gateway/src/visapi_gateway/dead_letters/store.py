@@ -18,7 +18,7 @@ _SQL = load_queries("visapi_gateway.dead_letters", "queries.sql")
 
 
 class PgDeadLetterStore:
-    """See `app.dead_letters.LetterStore`."""
+    """See `dead_letters.service.LetterStore`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

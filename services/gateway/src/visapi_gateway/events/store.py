@@ -1,4 +1,4 @@
-"""The ledger behind `app.accept_events`."""
+"""The ledger behind `events.service`."""
 
 from collections.abc import Sequence
 

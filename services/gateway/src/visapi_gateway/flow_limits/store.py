@@ -10,7 +10,7 @@ _SQL = load_queries("visapi_gateway.flow_limits", "queries.sql")
 
 
 class PgLimitStore:
-    """See `app.read_limits.LimitStore`."""
+    """See `flow_limits.service.LimitStore`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

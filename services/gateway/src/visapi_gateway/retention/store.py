@@ -16,7 +16,7 @@ _TABLES: Final = ("runs_done", "history", "run_attributes")
 
 
 class PgRetentionStore:
-    """See `app.manage_retention.RetentionStore`."""
+    """See `retention.service.RetentionStore`."""
 
     def __init__(self, pool: Pool, quotas: Quotas) -> None:
         self._pool = pool

@@ -17,7 +17,7 @@ _SQL = load_queries("visapi_gateway.schedules", "queries.sql")
 
 
 class PgScheduleStore:
-    """See `app.manage_schedules.ScheduleStore`."""
+    """See `schedules.service.ScheduleStore`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

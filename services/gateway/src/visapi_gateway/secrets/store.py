@@ -14,7 +14,7 @@ _SQL = load_queries("visapi_gateway.secrets", "queries.sql")
 
 
 class PgSecretStore:
-    """See `app.manage_secrets.SecretStore`."""
+    """See `secrets.service.SecretStore`."""
 
     def __init__(self, pool: Pool, quotas: Quotas) -> None:
         self._pool = pool

@@ -1,7 +1,7 @@
 """From deliveries to what they say: decode, verify tokens, sort out heartbeats.
 
 A message nobody can read is terminated (the ledger still has what it was about) and perhaps kept as a dead
-letter (`app.unreadable`); a result or a
+letter (`batches.unreadable`); a result or a
 heartbeat without its task's token is dropped (DESIGN section 6, NATS). A result whose output or error
 cannot be read, but which carries its task's token, faults that task.
 """

@@ -14,7 +14,7 @@ from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.batches.rules.sample import Sample
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.letters import Letter
-from visapi_orchestrator.transitions.ports import Monotonic
+from visapi_orchestrator.kernel.ports import Monotonic
 
 KEPT_BYTES = 64 * 1024
 EVERY_S = 1.0

@@ -11,7 +11,7 @@ from visapi_common.core.errors import Fault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.dead_letters.rules.letters import SERVICE, Letter
-from visapi_orchestrator.transitions.ports import Publisher
+from visapi_orchestrator.kernel.ports import Publisher
 
 _encode = msgspec.json.Encoder().encode
 

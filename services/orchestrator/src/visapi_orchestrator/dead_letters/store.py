@@ -20,7 +20,7 @@ _headers = Reader(dict[str, str])
 
 
 class PostgresQuarantine:
-    """See `app.quarantine.LetterRows` and `app.replays.ReplayedRows`."""
+    """See `dead_letters.quarantine.LetterRows` and `dead_letters.replays.ReplayedRows`."""
 
     def __init__(self, pool: Pool, ids: Ids) -> None:
         self._pool = pool

@@ -1,6 +1,6 @@
 """The database's clock, estimated between round trips: time of events is the ledger's (DESIGN 3.8)."""
 
-from visapi_orchestrator.transitions.ports import Monotonic
+from visapi_orchestrator.kernel.ports import Monotonic
 
 
 class DatabaseClock:

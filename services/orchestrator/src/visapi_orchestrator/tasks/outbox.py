@@ -17,8 +17,8 @@ from visapi_common.core.failures import told
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import DropTask
+from visapi_orchestrator.kernel.ports import Publisher
 from visapi_orchestrator.tasks.sending import send
-from visapi_orchestrator.transitions.ports import Publisher
 from visapi_orchestrator.transitions.rules.ledger_answers import WrittenLetter
 from visapi_orchestrator.transitions.rules.plan import Step
 from visapi_orchestrator.transitions.rules.related import Family

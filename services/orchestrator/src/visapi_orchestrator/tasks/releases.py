@@ -3,7 +3,7 @@
 A worker takes tasks in the order in which they lie in the stream, so a tenant that comes later waits
 behind all that lies there. While enough of a function lie there, tasks are committed held back; they are
 released as workers take the others, one tenant after the other (DESIGN 3.10). Tasks of a tenant that
-holds its share of the workers' slots are held back likewise (`core.shares`). A tenant's own functions
+holds its share of the workers' slots are held back likewise (`tasks.rules.shares`). A tenant's own functions
 have a stream to themselves and are sent at once.
 """
 
@@ -17,10 +17,10 @@ from visapi_common.core.failures import told
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.fair_queue import Window
 from visapi_orchestrator.tasks.rules.shares import Shares, Slots, allot
-from visapi_orchestrator.tasks.sending import Publisher, send
-from visapi_orchestrator.transitions.ports import Monotonic
+from visapi_orchestrator.tasks.sending import send
 from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
 
 _LOOK_S: Final = 0.03

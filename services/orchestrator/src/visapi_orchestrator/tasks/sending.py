@@ -1,15 +1,11 @@
 """Publishes tasks: new ones, those that were held back, and those that were lost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
 from urllib.parse import quote
 
+from visapi_orchestrator.kernel.ports import Publisher
 from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
-
-
-class Publisher(Protocol):
-    def publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None: ...
 
 
 def send(publisher: Publisher, subject: str, tasks: Sequence[StoredTask]) -> None:

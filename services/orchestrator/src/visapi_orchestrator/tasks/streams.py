@@ -17,7 +17,7 @@ _SUBJECT_MAX = 1024
 
 
 class JetStreams:
-    """See `app.registry.Streams`, `app.task_sweep.TaskStream` and `app.releases.LyingTasks`."""
+    """See `tasks.registry.Streams`, `tasks.sweep.TaskStream` and `tasks.releases.LyingTasks`."""
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
@@ -43,7 +43,7 @@ class JetStreams:
 
 
 class JetStreamEvents:
-    """Emitted events on `EVENTS`; see `app.event_dispatch.Acknowledged`."""
+    """Emitted events on `EVENTS`; see `events.dispatch.Acknowledged`."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -55,7 +55,7 @@ class JetStreamEvents:
 
 
 class JetStreamLifecycle:
-    """Lifecycle events on `LIFECYCLE`; see `app.lifecycle_relay.LifecycleStream`.
+    """Lifecycle events on `LIFECYCLE`; see `events.lifecycle_relay.LifecycleStream`.
 
     Each message of a chunk names the one before it, which JetStream demands to be its last: a message that
     was lost refuses all that follow. So the acknowledgement of the last says that all are stored, and

@@ -19,7 +19,8 @@ from visapi_common.core.failures import told
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_orchestrator.tasks.sending import Publisher, send
+from visapi_orchestrator.kernel.ports import Publisher
+from visapi_orchestrator.tasks.sending import send
 from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
 
 LIMIT = 1000

@@ -8,10 +8,9 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_orchestrator.dead_letters.rules.letters import Letter
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
-from visapi_orchestrator.tasks.outbox import Outbox
 from visapi_orchestrator.transitions.apart import Apart
 from visapi_orchestrator.transitions.large_values import LargeValues
-from visapi_orchestrator.transitions.ports import Engine, Ledger
+from visapi_orchestrator.transitions.ports import Engine, Ledger, Outbox
 from visapi_orchestrator.transitions.values import ValueReader
 
 

@@ -8,7 +8,8 @@ import asyncio
 import hashlib
 
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
-from visapi_orchestrator.transitions.ports import Monotonic, Payloads
+from visapi_orchestrator.kernel.ports import Monotonic
+from visapi_orchestrator.transitions.ports import Payloads
 from visapi_orchestrator.transitions.rules.known_values import Blobs, Key
 
 AT_ONCE = 8
@@ -17,7 +18,7 @@ _STORED_MAX = 16_384
 
 
 class KnownPayloads:
-    """See `app.ports.Payloads`. At most `AT_ONCE` objects travel at the same time."""
+    """See `transitions.ports.Payloads`. At most `AT_ONCE` objects travel at the same time."""
 
     def __init__(self, payloads: Payloads, monotonic: Monotonic) -> None:
         self._payloads = payloads

@@ -1,6 +1,6 @@
 """What the delivery protocol needs of the world. `main.py` passes the real things in."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -14,7 +14,9 @@ from visapi_orchestrator.transitions.rules.ledger_answers import (
     Revived,
     Settled,
     Written,
+    WrittenLetter,
 )
+from visapi_orchestrator.transitions.rules.plan import Step
 from visapi_orchestrator.transitions.rules.related import Definition
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
@@ -57,13 +59,8 @@ class Payloads(Protocol):
     async def unpack(self, tenant: str, payload: Payload) -> bytes: ...
 
 
-class Publisher(Protocol):
-    """NATS. Raises `TransientFault` while there is no connection."""
+class Outbox(Protocol):
+    """What is published after a commit."""
 
-    def publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None: ...
-
-
-class Monotonic(Protocol):
-    """Seconds that never go back."""
-
-    def monotonic(self) -> float: ...
+    def announce(self, step: Step) -> None: ...
+    def dead_letters(self, letters: Iterable[WrittenLetter], steps: Iterable[Step]) -> None: ...

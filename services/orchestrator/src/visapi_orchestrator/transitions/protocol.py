@@ -3,7 +3,7 @@
 The order is the protocol (DESIGN sections 2 and 3):
 
 1. A trigger describes its run completely, so a new run is not read, nor is one whose newest tasks,
-   issued by this process, are answered (`core.recent`); the compare-and-set on the revision tells
+   issued by this process, are answered (`rules.recent`); the compare-and-set on the revision tells
    whether that was right. All other runs are read together, after their messages arrived:
    a state read then has seen everything that caused the messages, so what it calls stale is stale.
 2. The engine folds each run's events into one answer; its large values go to the artifact store.

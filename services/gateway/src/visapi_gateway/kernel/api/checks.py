@@ -24,7 +24,7 @@ _AT = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
 
 class RateLimits:
-    """One number per key (`core.rates`); each replica counts for itself."""
+    """One number per key (`kernel.access.rates`); each replica counts for itself."""
 
     def __init__(self, limit: Limit, monotonic: Callable[[], float]) -> None:
         self._limit = limit

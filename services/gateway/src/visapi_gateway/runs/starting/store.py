@@ -1,4 +1,4 @@
-"""The ledger behind `app.accept_trigger`: one statement per batch."""
+"""The ledger behind `runs.starting.accepting`: one statement per batch."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID

@@ -35,7 +35,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class InputSchema:
-    """A schema, with its validator where its cost is bounded (`core.schema_cost`)."""
+    """A schema, with its validator where its cost is bounded (`workflows.rules.schema_cost`)."""
 
     __slots__ = ("encoded", "validator", "weight")
 

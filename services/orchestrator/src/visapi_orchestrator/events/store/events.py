@@ -15,7 +15,7 @@ _SQL = load_queries("visapi_orchestrator.events.store", "events.sql")
 
 
 class PostgresEvents:
-    """See `app.event_dispatch.EventRows` and `app.event_intake.EventRows`."""
+    """See `events.dispatch.EventRows` and `events.intake.EventRows`."""
 
     def __init__(self, pool: Pool, ids: Ids) -> None:
         self._pool = pool
@@ -61,7 +61,7 @@ class PostgresEvents:
 
 
 class PostgresMatchTurn:
-    """See `app.event_dispatch.MatchTurn`. Each step has a savepoint: one that fails undoes itself only."""
+    """See `events.dispatch.MatchTurn`. Each step has a savepoint: one that fails undoes itself only."""
 
     def __init__(self, connection: Connection, ids: Ids, events: Sequence[Arrived]) -> None:
         self._connection = connection

@@ -20,7 +20,7 @@ _MOVE_AFTER = 10_000
 
 
 class PostgresLifecycle:
-    """See `app.lifecycle_relay.History`."""
+    """See `events.lifecycle_relay.History`."""
 
     def __init__(self, pool: Pool, ids: Ids) -> None:
         self._pool = pool
@@ -39,7 +39,7 @@ class PostgresLifecycle:
 
 
 class PostgresTurn:
-    """See `app.lifecycle_relay.Turn`. Everything is said on the connection of the turn."""
+    """See `events.lifecycle_relay.Turn`. Everything is said on the connection of the turn."""
 
     def __init__(self, connection: Connection, ids: Ids) -> None:
         self._connection = connection

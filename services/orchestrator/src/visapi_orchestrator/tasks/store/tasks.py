@@ -16,8 +16,8 @@ _decode = msgspec.json.Decoder(TaskMessage).decode
 
 
 class PostgresTasks:
-    """See `app.task_sweep.OpenTasks`, `app.releases.HeldTasks`, `app.heartbeats.BeatenTasks`,
-    `app.claims.ClaimedTasks`.
+    """See `tasks.sweep.OpenTasks`, `tasks.releases.HeldTasks`, `tasks.heartbeats.BeatenTasks`,
+    `tasks.claims.ClaimedTasks`.
     """
 
     def __init__(self, pool: Pool) -> None:

@@ -27,7 +27,7 @@ class NextTimer(msgspec.Struct, frozen=True):
 
 
 class PostgresDue:
-    """See `app.ports.Due`."""
+    """See `transitions.ports.Due`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

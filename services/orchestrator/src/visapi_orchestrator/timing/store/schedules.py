@@ -21,7 +21,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PostgresSchedules:
-    """See `app.schedule_clock.ScheduleRows`."""
+    """See `timing.schedule_clock.ScheduleRows`."""
 
     def __init__(self, pool: Pool, ids: Ids) -> None:
         self._pool = pool
@@ -48,7 +48,7 @@ class PostgresSchedules:
 
 
 class PostgresScheduleTurn:
-    """See `app.schedule_clock.ScheduleTurn`. Each step has a savepoint: one that fails undoes itself only."""
+    """See `timing.schedule_clock.ScheduleTurn`. A step that fails undoes itself only."""
 
     def __init__(self, connection: Connection, ids: Ids, claimed: Sequence[Claimed]) -> None:
         self._connection = connection

@@ -53,7 +53,7 @@ async def cancel(connection: Connection, roots: Collection[UUID]) -> None:
 
 
 class PostgresFamilies:
-    """See `app.family_sweep.FamilyRows`."""
+    """See `upkeep.family_sweep.FamilyRows`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -103,7 +103,7 @@ async def _fill(connection: Connection, keys: set[Key]) -> frozenset[UUID]:
 
 
 class PostgresFlow:
-    """See `app.flow_sweep.FlowRows`: what keeps flow control going when a process died in between. Each look
+    """See `timing.flow_sweep.FlowRows`: what keeps flow control going when a process died. Each look
     goes on where the one before has ended, so that it costs the same however many runs there are.
     """
 

@@ -38,7 +38,7 @@ _decode_payload = msgspec.json.Decoder(Payload).decode
 
 
 class PostgresLedger:
-    """See `app.ports.Ledger`. Every method is one round trip unless its name is rare."""
+    """See `transitions.ports.Ledger`. Every method is one round trip unless its name is rare."""
 
     def __init__(self, pool: Pool, ids: Ids, *, family_open_max: int = OPEN_MAX) -> None:
         self._pool = pool

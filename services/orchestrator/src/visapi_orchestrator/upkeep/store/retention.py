@@ -15,7 +15,7 @@ _READ_ALL_S: Final = 120.0
 
 
 class PostgresRetention:
-    """See `app.retention.RetentionRows`."""
+    """See `upkeep.retention.RetentionRows`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -17,7 +17,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PostgresUpkeep:
-    """See `app.registry.FunctionRows` and `app.upkeep.AgingRows`."""
+    """See `tasks.registry.FunctionRows` and `upkeep.tidying.AgingRows`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
