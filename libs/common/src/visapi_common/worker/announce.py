@@ -16,6 +16,7 @@ from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration, WorkerSlots
 from visapi_common.core.errors import Fault, ProblemError, TransientFault
 from visapi_common.telemetry.logs import get_logger
+from visapi_common.worker.retries import retrying
 
 _TIMEOUT_S = 5.0
 _AGAIN_S = 10.0
@@ -44,22 +45,20 @@ class Announcer:
         )
         self._names = [function.name for function in functions]
         self._due = asyncio.Event()
-        self._log = get_logger("worker")
+        self._log = log = get_logger("worker")
+        self._until_answered = retrying(
+            Fault,
+            wait=lambda _fault, _tries: _RETRY_S,
+            tell=lambda fault: log.warning("registration_waits", detail=str(fault)),
+            tell_after=1,
+        ).wraps(self._announce)
 
     async def first(self) -> dict[str, str]:
         """Announce until it is answered; the consumer of each function by name.
 
         Raises `ProblemError` when the orchestrator refuses.
         """
-        told = False
-        while True:
-            try:
-                return await self._announce()
-            except Fault as fault:
-                if not told:
-                    self._log.warning("registration_waits", detail=str(fault))
-                told = True
-            await asyncio.sleep(_RETRY_S)
+        return await self._until_answered()
 
     def again(self) -> None:
         """Announce once more, soon."""

@@ -1,6 +1,5 @@
 """Asking the orchestrator before a *once* task is started (DESIGN 3.6)."""
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -11,7 +10,7 @@ from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict, TaskMessage
 from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.telemetry.logs import get_logger
-from visapi_common.worker.retries import wait_s
+from visapi_common.worker.retries import retrying, wait_s
 
 _TIMEOUT_S = 3.0
 _TELL_AFTER = 5
@@ -30,9 +29,15 @@ class Claims:
         self._bus = bus
         self._subject = subjects.claim(owner)
         self._worker = worker
-        self._draw = draw
         self._count = 0
-        self._log = get_logger("worker")
+        log = get_logger("worker")
+        self._ask = retrying(
+            TransientFault,
+            UnknownFault,
+            wait=lambda fault, tries: wait_s(fault, tries, draw()),
+            tell=lambda fault: log.warning("claim_unanswered", detail=str(fault)),
+            tell_after=_TELL_AFTER,
+        ).wraps(self._ask_once)
 
     async def ask(self, message: TaskMessage) -> ClaimVerdict:
         """The orchestrator's verdict, however long it takes: under another name this start, whose
@@ -41,17 +46,11 @@ class Claims:
         self._count += 1
         name = f"{self._worker}.{self._count}"
         body = msgspec.json.encode(Claim(message.run, message.path, message.attempt, message.token, name))
-        tries = 0
-        while True:
-            try:
-                answer = await self._bus.request(self._subject, body, _TIMEOUT_S)
-                read = _read(answer.data)
-                if not isinstance(read, Unreadable):
-                    return read.verdict
-                fault = TransientFault(f"the answer to a claim cannot be read: {read.reason}")
-            except (TransientFault, UnknownFault) as away:
-                fault = away
-            tries += 1
-            if tries == _TELL_AFTER:
-                self._log.warning("claim_unanswered", detail=str(fault))
-            await asyncio.sleep(wait_s(fault, tries, self._draw()))
+        return await self._ask(body)
+
+    async def _ask_once(self, body: bytes) -> ClaimVerdict:
+        answer = await self._bus.request(self._subject, body, _TIMEOUT_S)
+        read = _read(answer.data)
+        if isinstance(read, Unreadable):
+            raise TransientFault(f"the answer to a claim cannot be read: {read.reason}")
+        return read.verdict

@@ -4,7 +4,14 @@ from visapi.client.failures import ApiError, UnreachableError
 
 ATTEMPTS = 4
 PAUSE_S = 0.25
-MENDS_ITSELF = frozenset({502, 503, 504})
+_MEND_THEMSELVES = frozenset({502, 503, 504})
+
+
+def mends_itself(error: BaseException) -> bool:
+    """Nobody answered, or a gateway that is about to be back."""
+    return isinstance(error, UnreachableError) or (
+        isinstance(error, ApiError) and error.status in _MEND_THEMSELVES
+    )
 
 
 class Reconnects:
@@ -19,7 +26,7 @@ class Reconnects:
 
     def pause_s(self, error: UnreachableError | ApiError) -> float:
         """The pause before the next connection. Raises `error` when no other one would help."""
-        if isinstance(error, ApiError) and error.status not in MENDS_ITSELF:
+        if not mends_itself(error):
             raise error
         self._failures += 1
         if self._failures >= ATTEMPTS:

@@ -6,10 +6,11 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
 from visapi.client.event_stream import EventReader, RunEnd, history_events
 from visapi.client.failures import ApiError, UnreachableError, read_answer
-from visapi.client.following import ATTEMPTS, MENDS_ITSELF, PAUSE_S, Reconnects, ended_early
+from visapi.client.following import ATTEMPTS, PAUSE_S, Reconnects, ended_early, mends_itself
 from visapi.client.operations import Call
 from visapi_common.contracts.runs import HistoryItem
 
@@ -44,18 +45,16 @@ class Client:
         """Raises `ApiError` when refused, `UnreachableError` without an answer. Repeatable operations
         are tried a few times while the gateway is away.
         """
-        attempts = ATTEMPTS if call.repeatable else 1
-        for attempt in range(1, attempts + 1):
-            try:
-                return self._once(call)
-            except UnreachableError:
-                if attempt == attempts:
-                    raise
-            except ApiError as error:
-                if attempt == attempts or error.status not in MENDS_ITSELF:
-                    raise
-            time.sleep(PAUSE_S * 2.0 ** (attempt - 1))
-        raise AssertionError("unreachable")
+        return self._patient(call) if call.repeatable else self._once(call)
+
+    @retry(
+        retry=retry_if_exception(mends_itself),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential(PAUSE_S),
+        reraise=True,
+    )
+    def _patient(self, call: Call[T]) -> T:
+        return self._once(call)
 
     def _once(self, call: Call[T]) -> T:
         try:
