@@ -31,11 +31,12 @@ else
 	@$(BIN)/pytest -q -m "attacks or faults or load" tests
 endif
 
-check: setup ## Lint, format, types, layers, shape: what a change must pass
+check: setup ## Lint, format, types, layers, dependencies, shape: what a change must pass
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python tools/check_shape.py
+	@$(BIN)/python tools/check_dependencies.py $(PACKAGES)
 	@$(BIN)/pyright
 
 bench: setup ## Measure the budgets beside the machine's own limits; writes bench/out/latest.json
