@@ -183,7 +183,7 @@ IN = load_queries("visapi_orchestrator.events.store", "events.sql")
 DEAD = load_queries("visapi_gateway.dead_letters", "queries.sql")
 KEY = load_queries("visapi_gateway.keys", "queries.sql")
 QUOTA = load_queries("visapi_gateway.kernel", "quotas.sql")
-SENT = load_queries("visapi_notifier.adapters", "sql/deliveries.sql")
+SENT = load_queries("visapi_notifier.delivery", "queries.sql")
 
 
 async def test_old_deliveries_are_found_by_their_age(big: Big):

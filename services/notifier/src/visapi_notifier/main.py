@@ -16,16 +16,16 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
 from visapi_common.worker.worker import Worker
-from visapi_notifier.adapters.ledger import PostgresLedger
-from visapi_notifier.adapters.secret_rows import PostgresSecrets
-from visapi_notifier.adapters.world import World
-from visapi_notifier.app.authentication import Authenticator
-from visapi_notifier.app.deliver import Deliverer
-from visapi_notifier.app.functions import Functions
-from visapi_notifier.app.http_functions import HttpFunctions
-from visapi_notifier.app.inputs import Inputs
-from visapi_notifier.app.leases import LeaseKeeper
-from visapi_notifier.app.secrets import Secrets
+from visapi_notifier.accounts.authentication import Authenticator
+from visapi_notifier.accounts.inputs import Inputs
+from visapi_notifier.accounts.secrets import Secrets
+from visapi_notifier.accounts.store import PostgresSecrets
+from visapi_notifier.channels.http.service import HttpFunctions
+from visapi_notifier.delivery.deliver import Deliverer
+from visapi_notifier.delivery.leases import LeaseKeeper
+from visapi_notifier.delivery.store import PostgresLedger
+from visapi_notifier.functions import Functions
+from visapi_notifier.opening import World
 from visapi_notifier.settings import NotifierSettings
 
 

@@ -16,9 +16,9 @@ from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import inline
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.telemetry.setup import open_metrics
-from visapi_notifier.adapters.ledger import PostgresLedger
-from visapi_notifier.app.deliver import Deliverer
-from visapi_notifier.app.leases import LeaseKeeper
+from visapi_notifier.delivery.deliver import Deliverer
+from visapi_notifier.delivery.leases import LeaseKeeper
+from visapi_notifier.delivery.store import PostgresLedger
 
 
 def task(key: str = "a1" * 32, **changes: Any) -> TaskMessage:

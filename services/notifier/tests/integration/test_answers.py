@@ -15,9 +15,9 @@ from visapi_common.adapters.egress import open_client
 from visapi_common.adapters.egress_fetch import MalformedAnswer, exchange
 from visapi_common.core.egress_policy import MalformedRedirect, policy_from
 from visapi_common.core.errors import Fault, UnknownFault
-from visapi_notifier.core.channels.http import HttpInput, build_request, read_response
-from visapi_notifier.core.delivery import Ended, after_fault
-from visapi_notifier.core.reading import Sent
+from visapi_notifier.channels.http.rules import HttpInput, build_request, read_response
+from visapi_notifier.delivery.rules import Ended, after_fault
+from visapi_notifier.outbound.rules.reading import Sent
 
 LOOPBACK = policy_from(["127.0.0.0/8"])
 JSON = "content-type: application/json"

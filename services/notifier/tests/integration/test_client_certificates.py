@@ -10,7 +10,7 @@ from kit.certificates import Authority, TlsServer
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import PermanentFault
 from visapi_common.core.outbound import ClientCertificate, Outbound
-from visapi_notifier.adapters.world import World
+from visapi_notifier.opening import World
 from visapi_notifier.settings import NotifierSettings
 
 

@@ -10,8 +10,8 @@ import pytest
 from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
 from visapi_common.worker.faults import Postponed, TaskFault
-from visapi_notifier.app.deliver import Effect, Time
-from visapi_notifier.core.reading import Reading, Refused, Sent, Unclear, communication
+from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, Unclear, communication
 
 MakeTask = Callable[..., TaskMessage]
 KEY = "a1" * 32

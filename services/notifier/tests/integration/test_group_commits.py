@@ -8,8 +8,8 @@ import pytest
 
 from kit.servers import Database
 from visapi_common.core.errors import ContentFault, OperatorFault
-from visapi_notifier.adapters.ledger import PostgresLedger
-from visapi_notifier.core.delivery import DeliveryState, Granted, Start
+from visapi_notifier.delivery.rules import DeliveryState, Granted, Start
+from visapi_notifier.delivery.store import PostgresLedger
 
 
 async def together(*work: Any) -> list[Any]:

@@ -11,9 +11,9 @@ from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.adapters.on_behalf import TENANT
 from visapi_common.core.egress_policy import policy_from
 from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
-from visapi_notifier.adapters.smtp_relay import TURNS, SmtpRelay
-from visapi_notifier.core.channels.email import Mail
-from visapi_notifier.core.mail_relay import relay_of
+from visapi_notifier.channels.email.rules.message import Mail
+from visapi_notifier.channels.email.rules.relay import relay_of
+from visapi_notifier.channels.email.smtp_relay import TURNS, SmtpRelay
 
 LIMIT_S = 1.5
 Session = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -14,12 +14,12 @@ from visapi_common.contracts.payloads import Encoded
 from visapi_common.core.outbound import Inbound
 from visapi_common.runtime.bounded_processes import Bounds
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_notifier.adapters.private_jobs import ANSWER, BoundedAnswers, open_private_processes
-from visapi_notifier.app.answers import Answered
-from visapi_notifier.app.deliver import Time
-from visapi_notifier.core.channels.http import HttpInput, build_request
-from visapi_notifier.core.masking import Mask
-from visapi_notifier.core.reading import Reading, Refused, Sent
+from visapi_notifier.channels.http.answered import Answered
+from visapi_notifier.channels.http.rules import HttpInput, build_request
+from visapi_notifier.delivery.deliver import Time
+from visapi_notifier.outbound.rules.masking import Mask
+from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent
+from visapi_notifier.preparing.bounded import ANSWER, BoundedAnswers, open_private_processes
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 URL = "http://api.example/large"

@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_notifier.adapters.bounded_jobs import open_processes
-from visapi_notifier.adapters.documents import BoundedDocuments
-from visapi_notifier.core.openapi import OpenApiInput, openapi_call
+from visapi_notifier.channels.openapi.documents import BoundedDocuments
+from visapi_notifier.channels.openapi.rules import OpenApiInput, openapi_call
+from visapi_notifier.preparing.processes import open_processes
 
 URL = "https://pets.example/openapi"
 

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_notifier.adapters.bounded_jobs import open_processes
-from visapi_notifier.adapters.template_process import TemplateProcess
+from visapi_notifier.channels.email.templates import TemplateProcess
+from visapi_notifier.preparing.processes import open_processes
 
 packed = msgspec.msgpack.encode
 

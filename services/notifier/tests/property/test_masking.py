@@ -14,13 +14,16 @@ from kit.spellings import SPELLINGS
 from visapi_common.core.errors import Fault, PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.core.outbound import Inbound
 from visapi_common.worker.faults import TaskFault
-from visapi_notifier.app.serving import hidden
-from visapi_notifier.core.channels import email, http, slack, webhook
-from visapi_notifier.core.mail_address import mailboxes
-from visapi_notifier.core.masking import Mask
-from visapi_notifier.core.openapi import OpenApiInput
-from visapi_notifier.core.preparing import converted
-from visapi_notifier.core.reading import Reading, Refused, Sent, communication, hidden_error
+from visapi_notifier.channels.email.rules import message as email
+from visapi_notifier.channels.email.rules.addresses import mailboxes
+from visapi_notifier.channels.http import rules as http
+from visapi_notifier.channels.openapi.rules import OpenApiInput
+from visapi_notifier.channels.slack import rules as slack
+from visapi_notifier.channels.webhook.rules import request as webhook
+from visapi_notifier.delivery.serving import hidden
+from visapi_notifier.outbound.rules.masking import Mask
+from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication, hidden_error
+from visapi_notifier.preparing.rules import converted
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "a1" * 32

@@ -12,10 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visapi_common.core.errors import ProblemError
-from visapi_notifier.core.channels.email import EmailInput, File, Mail, build_request, checked_attachments
-from visapi_notifier.core.html_text import html_of, text_of
-from visapi_notifier.core.mail_address import mailbox
-from visapi_notifier.core.mail_relay import relay_of
+from visapi_notifier.channels.email.rules.addresses import mailbox
+from visapi_notifier.channels.email.rules.html_text import html_of, text_of
+from visapi_notifier.channels.email.rules.message import (
+    EmailInput,
+    File,
+    Mail,
+    build_request,
+    checked_attachments,
+)
+from visapi_notifier.channels.email.rules.relay import relay_of
 
 KEY = "b2" * 32
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

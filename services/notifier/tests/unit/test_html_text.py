@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_notifier.core.html_text import html_of, text_of
+from visapi_notifier.channels.email.rules.html_text import html_of, text_of
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import ClientCertificate, Inbound
-from visapi_notifier.core.channels.http import Effect, HttpInput, build_request, effect_of, read_response
-from visapi_notifier.core.reading import Reading, Refused, Sent
+from visapi_notifier.channels.http.rules import Effect, HttpInput, build_request, effect_of, read_response
+from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 URL = "https://api.example/pets"

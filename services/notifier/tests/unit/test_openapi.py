@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from visapi_common.core.errors import ProblemError
-from visapi_notifier.core.channels.http import Endpoint, HttpInput
-from visapi_notifier.core.openapi import OpenApiInput, plan_call
+from visapi_notifier.channels.http.rules import Endpoint, HttpInput
+from visapi_notifier.channels.openapi.rules import OpenApiInput, plan_call
 
 URL = "https://api.example.com/v3/openapi.json"
 

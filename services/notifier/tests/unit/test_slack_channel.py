@@ -8,8 +8,8 @@ import pytest
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound
-from visapi_notifier.core.channels.slack import SlackInput, build_request, read_response
-from visapi_notifier.core.reading import Refused, Sent, Unclear
+from visapi_notifier.channels.slack.rules import SlackInput, build_request, read_response
+from visapi_notifier.outbound.rules.reading import Refused, Sent, Unclear
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BASE = "https://slack.com/api"

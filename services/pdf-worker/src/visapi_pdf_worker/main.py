@@ -11,14 +11,14 @@ from visapi_common.contracts import subjects
 from visapi_common.core.egress_policy import policy_from
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
-from visapi_pdf_worker.adapters.browsers import Browsers, browser_settings
-from visapi_pdf_worker.adapters.chromium import unprivileged
-from visapi_pdf_worker.adapters.pdf_file import finish
-from visapi_pdf_worker.adapters.printer import ChromiumPrinter
-from visapi_pdf_worker.adapters.private_folder import private_folder
-from visapi_pdf_worker.adapters.template_process import TemplateProcess
-from visapi_pdf_worker.app.render import Renderer
-from visapi_pdf_worker.app.service import build_worker, first, limits_of, watch
+from visapi_pdf_worker.browser.browsers import Browsers, browser_settings
+from visapi_pdf_worker.browser.chromium import unprivileged
+from visapi_pdf_worker.browser.private_folder import private_folder
+from visapi_pdf_worker.functions.render.function import build_worker, first, limits_of, watch
+from visapi_pdf_worker.functions.render.pdf_file import finish
+from visapi_pdf_worker.functions.render.printer import ChromiumPrinter
+from visapi_pdf_worker.functions.render.service import Renderer
+from visapi_pdf_worker.functions.render.templates import TemplateProcess
 from visapi_pdf_worker.settings import PdfWorkerSettings
 
 

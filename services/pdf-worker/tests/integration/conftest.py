@@ -19,13 +19,13 @@ from visapi_common.core.egress_policy import policy_from
 from visapi_common.core.errors import PermanentFault
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker import TaskContext
-from visapi_pdf_worker.adapters import chromium
-from visapi_pdf_worker.adapters.browsers import Browsers, BrowserSettings
-from visapi_pdf_worker.adapters.pdf_file import finish
-from visapi_pdf_worker.adapters.printer import ChromiumPrinter
-from visapi_pdf_worker.adapters.template_process import TemplateProcess
-from visapi_pdf_worker.app.render import Limits, Renderer
-from visapi_pdf_worker.core.document import Document, Rendered
+from visapi_pdf_worker.browser import chromium
+from visapi_pdf_worker.browser.browsers import Browsers, BrowserSettings
+from visapi_pdf_worker.functions.render.pdf_file import finish
+from visapi_pdf_worker.functions.render.printer import ChromiumPrinter
+from visapi_pdf_worker.functions.render.rules.document import Document, Rendered
+from visapi_pdf_worker.functions.render.service import Limits, Renderer
+from visapi_pdf_worker.functions.render.templates import TemplateProcess
 
 RUN = UUID("01930000-0000-7000-8000-000000000001")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from visapi_common.core.errors import ProblemError
-from visapi_pdf_worker.adapters.process_tree import ProcessTree
-from visapi_pdf_worker.app.render import EndedByForce, RenderTimeout
+from visapi_pdf_worker.browser.process_tree import ProcessTree
+from visapi_pdf_worker.functions.render.service import EndedByForce, RenderTimeout
 
 USES = "".join(
     f"<g id='a{n}'>" + f"<use href='#a{n - 1}'/>" * 10 + "</g>" for n in range(1, 8)

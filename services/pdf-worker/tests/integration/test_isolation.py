@@ -11,8 +11,8 @@ import pytest
 from visapi_common.core.errors import PermanentFault, ProblemError
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker import TaskFault
-from visapi_pdf_worker.adapters import chromium
-from visapi_pdf_worker.adapters.browsers import Browsers
+from visapi_pdf_worker.browser import chromium
+from visapi_pdf_worker.browser.browsers import Browsers
 
 
 class Receiver:

@@ -22,7 +22,7 @@ from visapi_common.contracts.engine_messages import Outcome, TaskResult, Workflo
 from visapi_common.contracts.payloads import inline
 from visapi_common.contracts.task_messages import Registered, Registration, TaskMessage
 from visapi_common.core.errors import PermanentFault
-from visapi_pdf_worker.adapters import chromium
+from visapi_pdf_worker.browser import chromium
 
 
 class Service:

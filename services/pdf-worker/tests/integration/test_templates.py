@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_pdf_worker.adapters import chromium
-from visapi_pdf_worker.adapters.template_process import TemplateProcess
-from visapi_pdf_worker.core.document import InlineTemplate
+from visapi_pdf_worker.browser import chromium
+from visapi_pdf_worker.functions.render.rules.document import InlineTemplate
+from visapi_pdf_worker.functions.render.templates import TemplateProcess
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from visapi_pdf_worker.adapters.private_folder import private_folder, sweep
-from visapi_pdf_worker.adapters.process_tree import Weight
-from visapi_pdf_worker.core.memory import Excess, excess, limit_of
-from visapi_pdf_worker.core.suspects import SUSPECT_S, Suspects
+from visapi_pdf_worker.browser.private_folder import private_folder, sweep
+from visapi_pdf_worker.browser.process_tree import Weight
+from visapi_pdf_worker.browser.rules.memory import Excess, excess, limit_of
+from visapi_pdf_worker.functions.render.rules.suspects import SUSPECT_S, Suspects
 
 LIMIT = limit_of(1000, 2)
 

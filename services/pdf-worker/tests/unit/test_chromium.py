@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from visapi_common.core.errors import PermanentFault
-from visapi_pdf_worker.adapters import chromium
+from visapi_pdf_worker.browser import chromium
 
 
 def program(path: Path) -> str:

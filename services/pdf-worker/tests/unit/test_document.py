@@ -5,8 +5,8 @@ import pytest
 
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
-from visapi_pdf_worker.core.document import Document, Options, check, print_parameters
-from visapi_pdf_worker.core.lengths import inches, paper_size
+from visapi_pdf_worker.functions.render.rules.document import Document, Options, check, print_parameters
+from visapi_pdf_worker.functions.render.rules.lengths import inches, paper_size
 
 
 def document(**fields: object) -> Document:

@@ -1,7 +1,7 @@
 """Renderers that work longer than an ordinary document give way."""
 
-from visapi_pdf_worker.adapters.process_tree import Weight
-from visapi_pdf_worker.core.effort import GIVE_WAY_AFTER_S, Effort
+from visapi_pdf_worker.browser.process_tree import Weight
+from visapi_pdf_worker.browser.rules.effort import GIVE_WAY_AFTER_S, Effort
 
 LONG = GIVE_WAY_AFTER_S + 0.01
 

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_pdf_worker.app.slots import PrintingSlots
+from visapi_pdf_worker.functions.render.slots import PrintingSlots
 
 
 class Printing:

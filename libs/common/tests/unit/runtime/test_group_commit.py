@@ -1,0 +1,90 @@
+"""Group commit: everything that waits goes together, nobody waits to fill, nobody is failed by a neighbour."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from visapi_common.core.errors import PermanentFault, TransientFault
+from visapi_common.runtime.group_commit import GroupCommit
+
+
+class Store:
+    """Takes batches when the test lets it."""
+
+    def __init__(self) -> None:
+        self.batches: list[dict[str, int]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.bad: set[str] = set()
+        self.down = False
+
+    async def write(self, batch: Mapping[str, int]) -> Mapping[str, int]:
+        self.batches.append(dict(batch))
+        await self.gate.wait()
+        if self.down:
+            raise TransientFault("down")
+        if self.bad & batch.keys():
+            raise PermanentFault("bad row")
+        return {key: value * 10 for key, value in batch.items()}
+
+
+async def test_what_waits_while_a_batch_is_written_goes_together_in_the_next() -> None:
+    store = Store()
+    store.gate.clear()
+    commits = GroupCommit(store.write)
+    async with asyncio.TaskGroup() as group:
+        runner = group.create_task(commits.run())
+        first = group.create_task(commits.submit("a", 1))
+        while not store.batches:
+            await asyncio.sleep(0)
+        rest = [group.create_task(commits.submit(key, number)) for number, key in enumerate("bcd", 2)]
+        await asyncio.sleep(0)
+        store.gate.set()
+        assert [await task for task in (first, *rest)] == [10, 20, 30, 40]
+        runner.cancel()
+    assert store.batches == [{"a": 1}, {"b": 2, "c": 3, "d": 4}]
+
+
+async def test_one_key_is_never_twice_in_a_batch() -> None:
+    store = Store()
+    commits = GroupCommit(store.write)
+    async with asyncio.TaskGroup() as group:
+        answers = [group.create_task(commits.submit("a", number)) for number in (1, 2, 3)]
+        runner = group.create_task(commits.run())
+        assert [await answer for answer in answers] == [10, 20, 30]
+        runner.cancel()
+    assert store.batches == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
+async def test_one_bad_row_fails_alone() -> None:
+    store = Store()
+    store.bad = {"b"}
+    commits = GroupCommit(store.write)
+    async with asyncio.TaskGroup() as group:
+        tasks = {key: group.create_task(_caught(commits.submit(key, 1))) for key in "abc"}
+        runner = group.create_task(commits.run())
+        results = {key: await task for key, task in tasks.items()}
+        runner.cancel()
+    assert results["a"] == results["c"] == 10
+    assert isinstance(results["b"], PermanentFault)
+
+
+async def test_a_store_that_is_down_fails_the_batch_and_serves_the_next() -> None:
+    store = Store()
+    store.down = True
+    commits = GroupCommit(store.write)
+    async with asyncio.TaskGroup() as group:
+        runner = group.create_task(commits.run())
+        with pytest.raises(TransientFault):
+            await commits.submit("a", 1)
+        store.down = False
+        assert await commits.submit("a", 1) == 10
+        runner.cancel()
+
+
+async def _caught(work: "asyncio.Future[int] | object") -> object:
+    try:
+        return await work  # type: ignore[misc]
+    except PermanentFault as fault:
+        return fault

@@ -1,0 +1,1 @@
+"""Whose credentials a call uses: secrets, tokens, answers to challenges."""

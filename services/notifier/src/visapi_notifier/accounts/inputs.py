@@ -1,0 +1,47 @@
+"""The input of a task made ready: its secrets are opened and its request is built."""
+
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from visapi_common.contracts.task_messages import TaskMessage
+from visapi_notifier.accounts.rules.revealing import Destinations
+from visapi_notifier.accounts.secrets import Secrets
+from visapi_notifier.outbound.rules.masking import Mask
+from visapi_notifier.preparing.rules import Call, Named, Wish
+
+C = TypeVar("C")
+
+
+class Preparing(Protocol):
+    async def prepare(self, tenant: str, wish: Wish) -> Named | Call:
+        """See `core.preparing.prepare`; it holds up nobody. Raises `TransientFault` as well."""
+        ...
+
+
+class Inputs:
+    """Shared by all functions of the process."""
+
+    def __init__(self, preparing: Preparing, secrets: Secrets) -> None:
+        self._preparing = preparing
+        self._secrets = secrets
+
+    async def read(
+        self, kind: type[C], given: msgspec.Raw, message: TaskMessage, mask: Mask
+    ) -> tuple[C, Destinations]:
+        """What is to be sent, and where its secrets may go. What is revealed is added to `mask` first.
+
+        Raises `ProblemError`, `EgressRefused`, `TaskFault` for a secret that may not be used, and faults.
+        """
+        key = self._secrets.key(message.run)
+        wish = Wish(message.function, bytes(given), key)
+        found: Any = await self._preparing.prepare(message.tenant, wish)
+        destinations = Destinations({})
+        if isinstance(found, Named):
+            assert key is not None, "without a key nothing is a handle"
+            opened = await self._secrets.open(key, message.tenant, found.paths, mask)
+            destinations = opened.destinations
+            wish = msgspec.structs.replace(wish, values=list(opened.values.items()))
+            found = await self._preparing.prepare(message.tenant, wish)
+        assert isinstance(found, kind), f"{message.function} was prepared as another function"
+        return found, destinations

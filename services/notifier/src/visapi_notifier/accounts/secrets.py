@@ -1,0 +1,82 @@
+"""Opens the secrets and makes the links that the input of a call names, and keeps them to ourselves."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from visapi_common.contracts.problems import standard_error
+from visapi_common.core.approvals import link_named, revealed_links
+from visapi_common.core.secret_handles import Path, run_key
+from visapi_common.worker.faults import TaskFault
+from visapi_notifier.accounts.rules import revealing
+from visapi_notifier.accounts.rules.revealing import Destinations, NotAllowed, Opened
+from visapi_notifier.outbound.rules.masking import Mask
+
+
+class SecretRows(Protocol):
+    async def open(self, tenant: str, names: Collection[str]) -> Mapping[str, Opened]:
+        """Those that are there, opened. Raises `Fault`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPaths:
+    """What handles stand for, and where the secrets among them may be sent."""
+
+    values: Mapping[Path, Any]
+    destinations: Destinations
+
+
+class Secrets:
+    """Without the secret of handles nothing is a handle. `rows` is None where secrets cannot be opened."""
+
+    def __init__(
+        self, rows: SecretRows | None, handle_secret: bytes | None, public_url: str | None = None
+    ) -> None:
+        self._rows = rows
+        self._handle_secret = handle_secret
+        self._public_url = public_url
+
+    def key(self, run: UUID) -> bytes | None:
+        """The key of a run's handles; None where nothing is a handle."""
+        return None if self._handle_secret is None else run_key(self._handle_secret, run)
+
+    async def open(self, key: bytes, tenant: str, named: Collection[Path], mask: Mask) -> OpenedPaths:
+        """What these handles stand for; all of it is added to `mask` first.
+
+        Raises `TaskFault` (authorization, 403) for a secret that is not there, and the ledger's faults.
+        """
+        paths = set(named)
+        links = self._links(key, tenant, paths)
+        try:
+            opened = await self._opened(tenant, {path[0] for path in paths - links.keys()})
+            # A receiver may repeat a link in another spelling; its key has none.
+            keys = [link.rpartition(".")[2] for link in links.values()]
+            mask.add([*(secret.value for secret in opened.values()), *links.values(), *keys])
+            values = links | {path: revealing.member(path, opened) for path in paths - links.keys()}
+        except NotAllowed as refused:
+            raise TaskFault(refused.error) from refused
+        return OpenedPaths(values, Destinations(opened))
+
+    def _links(self, key: bytes, tenant: str, paths: Collection[Path]) -> dict[Path, str]:
+        """The links of approvals among what is named. Raises `TaskFault` where nobody knows their origin."""
+        named = [path for path in paths if link_named(path) is not None]
+        if not named:
+            return {}
+        if self._public_url is None:
+            detail = "links to approvals need the notifier's setting VISAPI_PUBLIC_URL; set it, then retry"
+            raise TaskFault(standard_error("configuration", 500, title="No public URL", detail=detail))
+        return revealed_links(key, tenant, self._public_url, named)
+
+    async def _opened(self, tenant: str, names: Collection[str]) -> Mapping[str, Opened]:
+        """Raises `NotAllowed`."""
+        if not names:
+            return {}
+        if self._rows is None:
+            raise NotAllowed("secrets cannot be opened here; the notifier needs VISAPI_SEALING_KEY")
+        opened = await self._rows.open(tenant, names)
+        absent = sorted(set(names) - opened.keys())
+        if absent:
+            raise NotAllowed(f"there is no secret called {', '.join(absent)}; store it, then retry")
+        return opened

@@ -1,1 +1,0 @@
-"""The notifier's edges: the deliveries ledger, the mail relay, the template process."""

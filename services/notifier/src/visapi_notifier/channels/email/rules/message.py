@@ -1,0 +1,196 @@
+"""`notify.email`: one message to a mail relay. SMTP knows no key: effect class *once*.
+
+The bytes of a message are a function of the input, the effect key and the time of the first
+attempt; the Message-ID is stable over attempts, so that a receiver can still tell twins apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.runs import ArtifactRef
+from visapi_common.core.errors import ProblemError
+from visapi_notifier.channels.email.rules.addresses import RECIPIENTS_MAX, Mailbox, mailboxes, one_line
+from visapi_notifier.channels.email.rules.html_text import html_of, text_of
+from visapi_notifier.outbound.rules.reading import Capabilities
+
+CAPABILITIES = Capabilities(idempotency="none", status="none", max_bytes=25 * 1024 * 1024)
+"""25 MiB encoded is what the large mail providers take."""
+TIMEOUT_S = 180.0
+"""Of a whole transaction; relays scan a message before they answer."""
+_SUBJECT_MAX = 998
+_ATTACHMENTS_MAX = 20
+
+
+class Attachment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A stored artifact, by id or as the reference that a worker returned."""
+
+    artifact: str | ArtifactRef
+    name: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.artifact if isinstance(self.artifact, str) else self.artifact.id
+
+
+class MailTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Jinja2 sources, rendered with `data`; what is absent is taken from the input as it is."""
+
+    subject: str | None = None
+    text: str | None = None
+    html: str | None = None
+
+
+class EmailInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to send what. A `template` that is a text is the HTML source."""
+
+    to: str | list[str]
+    cc: str | list[str] = []
+    subject: str = ""
+    text: str | None = None
+    html: str | None = None
+    template: str | MailTemplate | None = None
+    data: Any = None
+    attachments: list[Attachment] = []
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The template's sources by part."""
+        template = MailTemplate(html=self.template) if isinstance(self.template, str) else self.template
+        parts = msgspec.structs.asdict(template) if template else {}
+        return {name: source for name, source in parts.items() if source is not None}
+
+
+class EmailCall(msgspec.Struct, frozen=True):
+    """A mail that can be made; the data of its template is MessagePack, which only the template reads."""
+
+    wanted: EmailInput
+    data: bytes | None = None
+
+
+def call_of(wanted: EmailInput) -> EmailCall:
+    """Raises `ProblemError` for what is wrong whatever a template will say."""
+    _recipients(wanted)
+    checked_attachments(wanted)
+    data = msgspec.msgpack.encode(wanted.data) if wanted.sources else None
+    return EmailCall(msgspec.structs.replace(wanted, data=None), data)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attachment, loaded."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What goes to the relay."""
+
+    sender: str
+    recipients: Sequence[str]
+    message: bytes
+    message_id: str
+
+
+def build_request(
+    wanted: EmailInput, *, sender: Mailbox, files: Sequence[File], effect_key: str, now: datetime
+) -> Mail:
+    """The message, whole. Raises `ProblemError` for what cannot be sent."""
+    to, cc = _recipients(wanted)
+    recipients = list(dict.fromkeys(box.address for box in (*to, *cc)))
+    message_id = f"<{effect_key[:40]}@{sender.domain}>"
+    message = EmailMessage(policy=SMTP.clone(max_line_length=78))
+    message["From"] = sender.header
+    message["To"] = [box.header for box in to]
+    if cc:
+        message["Cc"] = [box.header for box in cc]
+    message["Subject"] = _subject(wanted)
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = message_id
+    message["Auto-Submitted"] = "auto-generated"
+    _add_bodies(message, wanted)
+    for file in files:
+        main, _, sub = file.media_type.split(";", 1)[0].partition("/")
+        message.add_attachment(file.content, maintype=main, subtype=sub or "octet-stream", filename=file.name)
+    _fix_boundaries(message, effect_key)
+    encoded = message.as_bytes()
+    check_size(len(encoded))
+    return Mail(sender.address, recipients, encoded, message_id)
+
+
+def _recipients(wanted: EmailInput) -> tuple[list[Mailbox], list[Mailbox]]:
+    to = mailboxes(wanted.to, "/to")
+    cc = mailboxes(wanted.cc, "/cc")
+    if not to:
+        raise ProblemError("invalid_input", "/to: at least one address is needed")
+    if len({box.address for box in (*to, *cc)}) > RECIPIENTS_MAX:
+        raise ProblemError("invalid_input", f"/to and /cc: at most {RECIPIENTS_MAX} addresses together")
+    return to, cc
+
+
+def check_size(size: int) -> None:
+    """Raises `ProblemError` for a message, or for attachments of one, that no provider would take."""
+    if size > CAPABILITIES.max_bytes:
+        raise ProblemError(
+            "message_too_large",
+            f"the message has {size} bytes, at most {CAPABILITIES.max_bytes} can be mailed",
+            status=413,
+        )
+
+
+def checked_attachments(wanted: EmailInput) -> list[tuple[str, str, str]]:
+    """Artifact id, file name and media type of each attachment. Raises `ProblemError`."""
+    if len(wanted.attachments) > _ATTACHMENTS_MAX:
+        raise ProblemError(
+            "invalid_input", f"/attachments: at most {_ATTACHMENTS_MAX} files fit in a message"
+        )
+    found: list[tuple[str, str, str]] = []
+    for index, attachment in enumerate(wanted.attachments):
+        ref = attachment.artifact if isinstance(attachment.artifact, ArtifactRef) else None
+        name = (
+            attachment.name
+            or (ref.name if ref else None)
+            or f"attachment-{index + 1}.{attachment.id.rpartition('.')[2]}"
+        )
+        one_line(name, f"/attachments/{index}/name")
+        if "/" in name or "\\" in name or len(name) > 255:
+            raise ProblemError(
+                "invalid_input", f"/attachments/{index}/name: not a file name of at most 255 characters"
+            )
+        found.append((attachment.id, name, ref.media_type if ref else ""))
+    return found
+
+
+def _subject(wanted: EmailInput) -> str:
+    subject = one_line(wanted.subject, "/subject")
+    if len(subject) > _SUBJECT_MAX:
+        raise ProblemError("invalid_input", f"/subject: at most {_SUBJECT_MAX} characters")
+    return subject
+
+
+def _add_bodies(message: EmailMessage, wanted: EmailInput) -> None:
+    if wanted.text is None and wanted.html is None:
+        raise ProblemError("invalid_input", "/text, /html or /template is needed; a mail must say something")
+    text = wanted.text if wanted.text is not None else text_of(wanted.html or "")
+    markup = wanted.html if wanted.html is not None else html_of(text)
+    message.set_content(_lines(text), cte="quoted-printable")
+    message.add_alternative(_lines(markup), subtype="html", cte="quoted-printable")
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+
+
+def _fix_boundaries(message: EmailMessage, effect_key: str) -> None:
+    """Name the boundaries, which the library would draw at random: the same mail, the same bytes."""
+    for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
+        part.set_boundary(f"=_visapi_{number}_{effect_key[:32]}")

@@ -1,0 +1,211 @@
+"""Sends mail to one SMTP relay over a few kept connections, and says exactly how far it came.
+
+Up to the message's final dot a failure is definite: nothing was sent. From then until the relay's
+answer the mail may have been taken: `UnknownFault` (RFC 5321 section 4.2.5, RFC 1047).
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import aiosmtplib
+
+from visapi_common.adapters.egress_dial import EgressDialer
+from visapi_common.adapters.on_behalf import TENANT
+from visapi_common.adapters.turns import Turns
+from visapi_common.core.bounds import Busy
+from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
+from visapi_common.core.fair_turns import TurnLimits
+from visapi_notifier.channels.email.rules.message import Mail
+from visapi_notifier.channels.email.rules.relay import Relay
+
+TURNS = TurnLimits(at_once=8, per_tenant=4, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
+"""Connections: mails that the relay takes long for keep their own tenant's others waiting."""
+KEEP_MAX = 4
+_FINAL_ANSWER_S = 120.0
+"""Relays scan a message before they answer; giving up early makes an outcome unknown for nothing."""
+_ADDRESS = re.compile(r"[!-;=?-~]+@[A-Za-z0-9.-]+")
+
+
+class SmtpRelay:
+    """A relay named by the operator; it is dialled through the egress guard as a trusted host."""
+
+    def __init__(self, relay: Relay, dialer: EgressDialer, *, ident: str, timeout_s: float = 30.0) -> None:
+        self._relay = relay
+        self._dialer = dialer
+        self._ident = ident
+        self._timeout_s = timeout_s
+        self._turns = Turns(TURNS, what="the mail", wait_s=_FINAL_ANSWER_S)
+        self._idle: list[aiosmtplib.SMTP] = []
+
+    async def send(self, mail: Mail, limit_s: float = _FINAL_ANSWER_S, *, chosen: bool = False) -> str:
+        """Hand over one message within `limit_s`; returns the relay's answer. Raises the three faults.
+
+        Unless the time was `chosen`, what comes before the message has a shorter time of its own.
+        """
+        patience = _Patience(limit_s, quiet_s=limit_s if chosen else self._timeout_s)
+        tenant = TENANT.get()
+        try:
+            async with asyncio.timeout(patience.left_s):
+                await self._turns.take(tenant)
+        except (TimeoutError, Busy) as error:
+            raise TransientFault("the mail relay's connections are all in use") from error
+        try:
+            with_kept = bool(self._idle)
+            try:
+                return await self._send(mail, self._idle.pop() if with_kept else None, patience)
+            except TransientFault:
+                if not with_kept:
+                    raise
+            return await self._send(mail, None, patience)
+        finally:
+            self._turns.done(tenant)
+
+    async def close(self) -> None:
+        """Say goodbye on every kept connection."""
+        idle, self._idle = self._idle, []
+        for client in idle:
+            await _quit(client)
+
+    async def _send(self, mail: Mail, kept: aiosmtplib.SMTP | None, patience: "_Patience") -> str:
+        async with _definite():
+            async with asyncio.timeout(patience.quiet_s):
+                client = kept or await self._connect()
+        healthy = False
+        try:
+            async with _definite():
+                async with asyncio.timeout(patience.quiet_s):
+                    await self._envelope(client, mail)
+            answer = await self._content(client, mail, patience.left_s)
+            healthy = True
+            return answer
+        finally:
+            if healthy and len(self._idle) < KEEP_MAX:
+                self._idle.append(client)
+            else:
+                client.close()
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        relay = self._relay
+        sock = await self._dialer.dial(relay.host, relay.port, trusted=True)
+        client = aiosmtplib.SMTP(
+            hostname=relay.host,
+            sock=sock,
+            port=None,
+            use_tls=relay.tls,
+            start_tls=False,
+            local_hostname=self._ident,
+            timeout=self._timeout_s,
+        )
+        try:
+            await client.connect()
+            await self._secure(client)
+        except BaseException:  # cancelled or failed: nobody else knows the connection
+            client.close()
+            sock.close()
+            raise
+        return client
+
+    async def _secure(self, client: aiosmtplib.SMTP) -> None:
+        relay = self._relay
+        await client.ehlo()
+        encrypted = relay.tls
+        if not relay.tls and relay.starttls != "off":
+            if client.supports_extension("starttls"):
+                await client.starttls()
+                await client.ehlo()
+                encrypted = True
+            elif relay.starttls == "required":
+                raise PermanentFault("the mail relay offers no STARTTLS, and starttls=required asks for it")
+        if relay.user is None:
+            return
+        if not encrypted and relay.starttls != "off":
+            raise PermanentFault(
+                "the mail relay offers no encryption for the password; starttls=off sends it in the clear"
+            )
+        await client.login(relay.user, relay.password)
+
+    async def _envelope(self, client: aiosmtplib.SMTP, mail: Mail) -> None:
+        for address in (mail.sender, *mail.recipients):
+            if not _ADDRESS.fullmatch(address):
+                raise PermanentFault(f"{address!r} cannot stand in an SMTP envelope")
+        size = client.esmtp_extensions.get("size", "")
+        if size.isdigit() and 0 < int(size) < len(mail.message):
+            raise PermanentFault(f"the relay takes at most {size} bytes, the message has {len(mail.message)}")
+        options = [f"SIZE={len(mail.message)}"] if size else []
+        await client.mail(mail.sender, options=options)
+        for recipient in mail.recipients:
+            await client.rcpt(recipient)
+        start = await client.execute_command(b"DATA")
+        if start.code != 354:
+            raise aiosmtplib.SMTPDataError(start.code, start.message)
+
+    async def _content(self, client: aiosmtplib.SMTP, mail: Mail, answer_s: float) -> str:
+        protocol = client.protocol
+        if protocol is None:
+            raise TransientFault("the mail relay closed the connection before the message")
+        body = mail.message if mail.message.endswith(b"\r\n") else mail.message + b"\r\n"
+        body = b"." + body if body.startswith(b".") else body
+        try:
+            protocol.write(body.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+            answer = await protocol.read_response(timeout=answer_s)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise UnknownFault(
+                f"no answer of the mail relay to the message ({type(error).__name__}); it may have been sent"
+            ) from error
+        if answer.code == 250:
+            return f"{answer.code} {answer.message}"
+        raise _refused(answer.code, answer.message)
+
+
+class _Patience:
+    """How long a transaction may take, and its relay may be silent before the message."""
+
+    def __init__(self, limit_s: float, *, quiet_s: float) -> None:
+        self._ends = asyncio.get_running_loop().time() + limit_s
+        self._quiet_s = quiet_s
+
+    @property
+    def left_s(self) -> float:
+        return max(0.001, self._ends - asyncio.get_running_loop().time())
+
+    @property
+    def quiet_s(self) -> float:
+        return min(self._quiet_s, self.left_s)
+
+
+def _refused(code: int, message: str) -> Exception:
+    if 400 <= code < 500:
+        return TransientFault(f"the mail relay put it off: {code} {message}")
+    return PermanentFault(f"the mail relay refused: {code} {message}")
+
+
+@asynccontextmanager
+async def _definite() -> AsyncGenerator[None]:
+    """Translate what goes wrong before the message's end: nothing was sent.
+
+    Neither the relay's host nor its address is told: they are the operator's.
+    """
+    where = "the mail relay"
+    try:
+        yield
+    except aiosmtplib.SMTPAuthenticationError as error:
+        raise PermanentFault(f"{where} refused our password: {error.code} {error.message}") from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise _refused(error.code, error.message) from error
+    except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise TransientFault(
+            f"{where} failed before the message: {reason or type(error).__name__}"
+        ) from error
+    except ValueError as error:
+        raise PermanentFault(f"{where}: the envelope cannot be sent: {error}") from error
+
+
+async def _quit(client: aiosmtplib.SMTP) -> None:
+    try:
+        async with asyncio.timeout(2.0):
+            await client.quit()
+    except (aiosmtplib.SMTPException, OSError, TimeoutError):
+        client.close()

@@ -1,0 +1,1 @@
+"""`http.request`, which `call: http` becomes."""

@@ -1,0 +1,1 @@
+"""`openapi.request`, which `call: openapi` becomes."""

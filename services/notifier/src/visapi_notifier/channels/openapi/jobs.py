@@ -1,0 +1,98 @@
+"""OpenAPI documents as jobs of bounded processes: read once, then planned with as often as they are kept."""
+
+from typing import Any, cast
+
+import msgspec
+
+from visapi_common.core.egress_policy import EgressRefused
+from visapi_common.core.errors import ProblemError
+from visapi_engine.source.findings import DefinitionInvalid
+from visapi_engine.source.json_source import read_json
+from visapi_engine.source.unreadable import Unreadable
+from visapi_engine.source.yaml_source import read_yaml
+from visapi_notifier.channels.http.rules import HttpCall, call_of
+from visapi_notifier.channels.openapi.rules import OpenApiCall, OpenApiInput, openapi_call, plan_call
+from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure, told
+
+DEPTH_MAX = 64
+VALUES_MAX = 500_000
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A call to plan: the document as `read_document` gave it, what is asked, and where it came from."""
+
+    document: bytes
+    asked: OpenApiCall
+    url: str
+
+
+class Read(msgspec.Struct, frozen=True, tag="read"):
+    document: bytes
+
+
+class Planned(msgspec.Struct, frozen=True, tag="planned"):
+    call: HttpCall
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_read_wanted = msgspec.msgpack.Decoder(Wanted).decode
+_read_answer = msgspec.msgpack.Decoder[Read | Planned | Problem | Refusal](
+    Read | Planned | Problem | Refusal
+).decode
+
+
+def encode_wanted(document: bytes, asked: OpenApiCall, url: str) -> bytes:
+    return _encode(Wanted(document, asked, url))
+
+
+def read_answer(result: bytes) -> Read | Planned:
+    """Raises `ProblemError` or `EgressRefused`."""
+    answer = _read_answer(result)
+    if isinstance(answer, Problem | Refusal):
+        raise failure(answer)
+    return answer
+
+
+def read_document(body: bytes) -> bytes:
+    """A job: JSON or YAML; the document in a form that is quickly read again."""
+    try:
+        return _encode(Read(_encode(_document(body))))
+    except ProblemError as problem:
+        return _encode(told(problem))
+    except OverflowError:
+        return _encode(told(ProblemError("invalid_input", "an integer does not fit 64 bits")))
+
+
+def plan(payload: bytes) -> bytes:
+    """A job: a `Wanted`; the call."""
+    wanted = _read_wanted(payload)
+    document = cast("dict[str, Any]", msgspec.msgpack.decode(wanted.document))
+    parameters = msgspec.msgpack.decode(wanted.asked.parameters)
+    asked = msgspec.structs.replace(wanted.asked.asked, parameters=parameters)
+    try:
+        return _encode(Planned(call_of(plan_call(document, asked, url=wanted.url))))
+    except (ProblemError, EgressRefused) as refused:
+        return _encode(told(refused))
+
+
+def warm_up() -> None:
+    """Have everything imported that a first job would import: a job's process may not reach the files."""
+    for body in (b'{"paths": {}}', b"paths: {}", b"{", b": :"):
+        read_document(body)
+    sample = _encode({"openapi": "3.0.3", "paths": {"/a": {"get": {"operationId": "warm"}}}})
+    for operation in ("warm", "worm"):
+        plan(encode_wanted(sample, openapi_call(OpenApiInput("http://a/b", operation)), "http://a/b"))
+
+
+def _document(body: bytes) -> Any:
+    try:
+        text = body.decode("utf-8-sig")
+        if text.lstrip().startswith("{"):
+            value = read_json(text)
+        else:
+            value = read_yaml(text, depth_max=DEPTH_MAX, values_max=VALUES_MAX)
+    except (UnicodeDecodeError, Unreadable, DefinitionInvalid) as wrong:
+        raise ProblemError("invalid_input", f"neither JSON nor YAML: {wrong}") from wrong
+    if not isinstance(value, dict):
+        raise ProblemError("invalid_input", "an OpenAPI document must be an object")
+    return cast("dict[str, Any]", value)

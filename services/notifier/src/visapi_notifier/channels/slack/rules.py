@@ -1,0 +1,152 @@
+"""`notify.slack`: an incoming webhook, or `chat.postMessage`. Slack knows no key: effect class *once*."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
+from visapi_common.core.backoff import retry_after_s
+from visapi_common.core.egress_policy import parse_url
+from visapi_common.core.errors import ProblemError
+from visapi_common.core.outbound import Inbound, Outbound
+from visapi_notifier.outbound.rules.masking import NOTHING, Mask
+from visapi_notifier.outbound.rules.reading import (
+    Capabilities,
+    Reading,
+    Refused,
+    Sent,
+    Unclear,
+    communication,
+)
+
+CAPABILITIES = Capabilities(idempotency="none", status="none", max_bytes=100_000)
+BLOCKS_MAX = 50
+TEXT_MAX = 40_000
+WORD_MAX = 80
+TIMEOUT_S = 30.0
+WORD_MAX_BYTES = 16 * 1024
+ANSWER_MAX_BYTES = 1024 * 1024
+"""Of the Web API, which repeats the message; a webhook answers one word."""
+DEFAULT_RETRY_AFTER_S = 1.0
+"""Slack allows about one message per second and channel."""
+
+_UNCLEAR = frozenset({"fatal_error", "internal_error", "request_timeout"})
+"""Slack says of these that a part of the work may have been done before the error."""
+_STATUS_BY_ERROR = {
+    "ratelimited": 429,
+    "rate_limited": 429,
+    "invalid_auth": 401,
+    "not_authed": 401,
+    "token_revoked": 401,
+    "token_expired": 401,
+    "account_inactive": 401,
+    "missing_scope": 403,
+    "not_in_channel": 403,
+    "restricted_action": 403,
+    "channel_not_found": 404,
+    "service_unavailable": 503,
+}
+
+
+class SlackInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Either a channel (posted with the workspace's token) or the URL of an incoming webhook."""
+
+    channel: str | None = None
+    webhook: str | None = None
+    text: str | None = None
+    blocks: list[dict[str, Any]] | None = None
+
+
+def build_request(wanted: SlackInput, *, base_url: str, token: str | None) -> Outbound:
+    """The request. Raises `ProblemError` for a message that Slack can never take."""
+    body = _message(checked(wanted))
+    headers = [("content-type", "application/json; charset=utf-8")]
+    if wanted.webhook is not None:
+        return Outbound(
+            "POST",
+            wanted.webhook,
+            headers,
+            body,
+            TIMEOUT_S,
+            fresh_connection=True,
+            body_max_bytes=WORD_MAX_BYTES,
+        )
+    if token is None:
+        raise ProblemError(
+            "slack_not_configured", "no Slack token is configured; set VISAPI_SLACK_TOKEN or use a webhook"
+        )
+    headers.append(("authorization", f"Bearer {token}"))
+    url = base_url.rstrip("/") + "/chat.postMessage"
+    return Outbound(
+        "POST", url, headers, body, TIMEOUT_S, fresh_connection=True, body_max_bytes=ANSWER_MAX_BYTES
+    )
+
+
+def read_response(wanted: SlackInput, inbound: Inbound, *, now: datetime, mask: Mask = NOTHING) -> Reading:
+    """Web API errors come as HTTP 200 with `ok: false`; webhook errors as a word in plain text."""
+    if inbound.status == 429:
+        advice = retry_after_s(inbound.header("retry-after"), now) or DEFAULT_RETRY_AFTER_S
+        return Refused(_error("ratelimited", 429), advice)
+    if inbound.status >= 500 and inbound.status != 503:
+        return Unclear(f"Slack answered {inbound.status}; the message may have been posted")
+    if wanted.webhook is not None:
+        if inbound.status == 200:
+            return Sent({"via": "webhook"})
+        word = mask.cut(inbound.body.decode("utf-8", "replace"), WORD_MAX)
+        return Refused(_error(word, inbound.status))
+    return _read_web_api(inbound, mask)
+
+
+def _read_web_api(inbound: Inbound, mask: Mask) -> Reading:
+    answer = _read(inbound.body)
+    if isinstance(answer, Unreadable):
+        if 200 <= inbound.status < 300:
+            return Unclear("Slack's answer cannot be read; the message may have been posted")
+        return Refused(_error("unreadable_answer", inbound.status))
+    if answer.ok:
+        return Sent({"via": "chat.postMessage", "channel": answer.channel, "ts": answer.ts})
+    if answer.error in _UNCLEAR:
+        return Unclear(f"Slack answered {answer.error}; the message may have been posted")
+    word = mask.cut(answer.error, WORD_MAX)
+    status = _STATUS_BY_ERROR.get(answer.error, 400 if inbound.status == 200 else inbound.status)
+    return Refused(_error(word, status), DEFAULT_RETRY_AFTER_S if status == 429 else None)
+
+
+class _Answer(msgspec.Struct):
+    ok: bool
+    error: str = ""
+    channel: str | None = None
+    ts: str | None = None
+
+
+_read = Reader(_Answer, depth_max=VALUE_DEPTH_MAX, bytes_max=ANSWER_MAX_BYTES, nul=True)
+
+
+def _error(word: str, status: int) -> Any:
+    return communication(status, "Slack refused", f"Slack answered: {word}", {"error": word})
+
+
+def checked(wanted: SlackInput) -> SlackInput:
+    """The input itself, once it is known to be of a size that Slack takes. Raises `ProblemError`."""
+    if (wanted.channel is None) == (wanted.webhook is None):
+        raise ProblemError("invalid_input", "give either /channel or /webhook, and not both")
+    if not wanted.text and not wanted.blocks:
+        raise ProblemError("invalid_input", "/text or /blocks is needed; a message must say something")
+    if len(wanted.blocks or ()) > BLOCKS_MAX:
+        raise ProblemError("invalid_input", f"/blocks: at most {BLOCKS_MAX} blocks fit in a message")
+    if len(wanted.text or "") > TEXT_MAX:
+        raise ProblemError("invalid_input", f"/text: at most {TEXT_MAX} characters fit in a message")
+    size = len(_message(wanted))
+    if size > CAPABILITIES.max_bytes:
+        raise ProblemError(
+            "message_too_large", f"the message has {size} bytes, Slack takes 100000", status=413
+        )
+    if wanted.webhook is not None:
+        parse_url(wanted.webhook)
+    return wanted
+
+
+def _message(wanted: SlackInput) -> bytes:
+    message = {"text": wanted.text, "blocks": wanted.blocks, "channel": wanted.channel}
+    return msgspec.json.encode({name: value for name, value in message.items() if value is not None})

@@ -1,1 +1,0 @@
-"""The notifier's pure rules: no clock, randomness, environment, logging or I/O."""

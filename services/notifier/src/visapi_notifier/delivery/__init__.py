@@ -1,0 +1,1 @@
+"""One outbound effect under its key: claimed, tried, recorded, answered."""

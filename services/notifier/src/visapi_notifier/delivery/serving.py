@@ -1,0 +1,69 @@
+"""Stands around every function: what leaves by an exception or a log holds no secret either.
+
+A function hides what it delivers and records (`deliver.py`); errors of every kind, those of checks before
+anything is sent included, pass here.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.problems import FieldError, WorkflowError, standard_error
+from visapi_common.core.errors import Fault, ProblemError, TransientFault
+from visapi_common.telemetry.logs import get_logger, hiding
+from visapi_common.worker.context import TaskContext
+from visapi_common.worker.faults import Postponed, TaskFault, TransientTaskFault
+from visapi_notifier.outbound.rules.masking import Mask
+from visapi_notifier.outbound.rules.reading import hidden_error
+
+Handler = Callable[[msgspec.Raw, TaskContext, Mask], Awaitable[Any]]
+
+
+class HiddenFault(TaskFault):
+    """An error in which no secret is left: what a delivery ended with, or its record holds."""
+
+
+def served(handler: Handler, own: Mask) -> Callable[[msgspec.Raw, TaskContext], Awaitable[Any]]:
+    """The handler with a mask of its own for each task. `own` hides the process's own credentials."""
+    log = get_logger("functions")
+
+    async def call(given: msgspec.Raw, task: TaskContext) -> Any:
+        mask = Mask(own)
+        with hiding(mask.hide):
+            try:
+                return await handler(given, task, mask)
+            except (Postponed, HiddenFault):
+                raise
+            except (ProblemError, Fault) as failure:
+                raise hidden(failure, mask) from None
+            except Exception as bug:
+                # Whatever left the process is in the ledger, which guards it; a read has no effect at all.
+                log.error("function_failed", exc_info=bug)
+                raise TaskFault(_failed(bug)) from None
+
+    call.__doc__ = handler.__doc__
+    return call
+
+
+def hidden(failure: ProblemError | Fault, mask: Mask) -> Exception:
+    """The same failure without secrets."""
+    match failure:
+        case ProblemError(code=code, detail=detail, status=status, errors=errors):
+            plain = mask.hide(msgspec.to_builtins(errors))
+            shown = None if errors is None else msgspec.convert(plain, list[FieldError])
+            return ProblemError(code, mask.hide(detail), status=status, errors=shown)
+        case TaskFault(error=error):
+            return TaskFault(hidden_error(error, mask))
+        case TransientTaskFault(error=error, retry_after_s=advice):
+            return TransientTaskFault(hidden_error(error, mask), retry_after_s=advice)
+        case TransientFault(retry_after_s=advice):
+            return TransientFault(mask.hide(str(failure)), retry_after_s=advice)
+        case _:
+            failure.args = tuple(mask.hide(str(part)) for part in failure.args)
+            return failure
+
+
+def _failed(bug: Exception) -> WorkflowError:
+    detail = f"the notifier's function raised {type(bug).__name__}; its log has the traceback"
+    return standard_error("runtime", 500, title="Function failed", detail=detail)

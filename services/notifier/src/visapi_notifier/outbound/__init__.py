@@ -1,0 +1,1 @@
+"""Rules that every channel shares: masking of secrets, readings of responses, headers."""

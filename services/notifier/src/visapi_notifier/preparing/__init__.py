@@ -1,0 +1,1 @@
+"""From the input of a task to a request that can be sent."""

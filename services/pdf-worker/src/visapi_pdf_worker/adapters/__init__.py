@@ -1,1 +1,0 @@
-"""Chromium, the template process, PDF files."""

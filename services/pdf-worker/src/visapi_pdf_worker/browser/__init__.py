@@ -1,0 +1,1 @@
+"""Chromium: launched, supervised, bounded, replaced."""

@@ -1,0 +1,178 @@
+"""Supervision: there is one browser for all, and soon another when it dies, hangs or has grown too large.
+
+A browser that is to be replaced serves until its successor is there, and then finishes what it holds. Each
+has a Playwright driver of its own, so a dead driver is replaced together with its browser. Beside the shared
+one a tenant may have a browser of its own for a while: when a document of it was ended by force, or to
+repeat a document whose browser died, so that nobody else is hit.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from visapi_common.core.errors import Fault, TransientFault
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_pdf_worker.browser import chromium
+from visapi_pdf_worker.browser.browser_launch import BrowserSettings, browser_settings, launch
+from visapi_pdf_worker.browser.driver_noise import quieten
+from visapi_pdf_worker.browser.running_browser import RunningBrowser
+
+__all__ = ["BrowserSettings", "Browsers", "RunningBrowser", "browser_settings"]
+
+_ALONE_MAX = 2
+_GIVING_WAY_MAX = 1
+_APART_NICE = 5
+"""Of a browser that gives way: a third of the CPU time while others want it, all of it otherwise."""
+_LAUNCHES = 2
+"""A launch that fails is repeated once: what ended the last browser may have ended the new one, too."""
+_CLOSE_WAIT_S = 15.0
+
+
+class Browsers:
+    """Hands out the current browser. Start it with `start`, end it with `stop`."""
+
+    def __init__(self, settings: BrowserSettings, proxy_port: int, metrics: Metrics) -> None:
+        self._settings = settings
+        self._flags = chromium.flags(proxy_port)
+        self._restarts = metrics.browser_restarts
+        self._current: RunningBrowser | None = None
+        self._launching = asyncio.Lock()
+        self._one_driver_at_a_time = asyncio.Lock()
+        self._replacing: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._alone: set[RunningBrowser] = set()
+        self._alone_places = asyncio.Semaphore(_ALONE_MAX)
+        self._giving_way_places = asyncio.Semaphore(_GIVING_WAY_MAX)
+        self._log = get_logger("browser")
+
+    async def start(self) -> None:
+        """Launch the first browser. Raises a `Fault` when this machine cannot run one."""
+        quieten(asyncio.get_running_loop())
+        await self._usable()
+
+    async def stop(self) -> None:
+        """End all browsers."""
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.wait({self._replacing})
+        running = [*self._alone, *([self._current] if self._current is not None else [])]
+        self._current = None
+        await asyncio.gather(*(browser.close() for browser in running))
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=_CLOSE_WAIT_S)
+
+    @asynccontextmanager
+    async def use(self) -> AsyncGenerator[RunningBrowser]:
+        """The current browser for one job; launched anew when the last one died."""
+        running = await self._usable()
+        running.in_flight += 1
+        running.jobs += 1
+        try:
+            yield running
+        finally:
+            running.in_flight -= 1
+            if running.jobs >= self._settings.jobs_max and running.retired is None:
+                self._replace(running, "recycled")
+            elif running.retired is not None and running.in_flight == 0:
+                self._close(running)
+
+    @asynccontextmanager
+    async def alone(self, *, gives_way: bool) -> AsyncGenerator[RunningBrowser]:
+        """A new browser for one job, ended with it; only a few are there at once. One that `gives_way` to the
+        others has a lower priority.
+        """
+        # Everybody else waits for the shared one, so it comes first.
+        await self._usable()
+        async with self._giving_way_places if gives_way else self._alone_places:
+            running = await launch(
+                self._settings,
+                self._flags,
+                self._one_driver_at_a_time,
+                nice=_APART_NICE if gives_way else 0,
+            )
+            async with self._ended_after(running):
+                yield running
+
+    @asynccontextmanager
+    async def _ended_after(self, running: RunningBrowser) -> AsyncGenerator[None]:
+        self._alone.add(running)
+        running.in_flight = running.jobs = 1
+        try:
+            yield
+        finally:
+            running.in_flight = 0
+            self._alone.discard(running)
+            running.kill()
+            self._close(running)
+
+    async def check(self) -> bool:
+        """Probe the browser; replace it when it is dead, hangs, or holds too much memory."""
+        probed = self._current
+        try:
+            probed = await self._usable()
+            await probed.probe()
+            if probed.in_flight == 0 and probed.memory_mb() > self._settings.memory_max_mb:
+                self._replace(probed, "memory")
+        except TimeoutError:
+            if probed is not None and probed.retired is None:
+                self._retire(probed, "timeout")
+                probed.kill()
+            return False
+        except Exception as error:  # noqa: BLE001 (the watch goes on whatever a dying driver raises)
+            self._log.warning("browser_unfit", detail=repr(error))
+            return False
+        return True
+
+    def _replace(self, running: RunningBrowser, reason: str) -> None:
+        """Retire it as soon as there is a successor."""
+        if self._replacing is None or self._replacing.done():
+            self._replacing = asyncio.get_running_loop().create_task(self._succeed(running, reason))
+
+    async def _succeed(self, running: RunningBrowser, reason: str) -> None:
+        try:
+            async with self._launching:
+                if self._current is running and running.usable:
+                    self._current = await self._launched()
+                    self._retire(running, reason)
+        except Fault as fault:
+            self._log.warning("no_successor", detail=str(fault))
+
+    def _retire(self, running: RunningBrowser, reason: str) -> None:
+        running.retired = reason
+        self._restarts.labels(reason=reason).inc()
+        self._log.info("browser_retired", reason=reason, jobs=running.jobs)
+        if running.in_flight == 0:
+            self._close(running)
+
+    def _close(self, running: RunningBrowser) -> None:
+        task = asyncio.get_running_loop().create_task(running.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _usable(self) -> RunningBrowser:
+        if self._current is not None and self._current.usable:
+            return self._current
+        async with self._launching:
+            running = self._current
+            if running is not None and running.usable:
+                return running
+            if running is not None and running.retired is None:
+                self._retire(running, "crashed")
+                running.kill()
+            self._current = None
+            self._current = await self._launched()
+            return self._current
+
+    async def _launched(self) -> RunningBrowser:
+        for left in reversed(range(_LAUNCHES)):
+            try:
+                running = await launch(self._settings, self._flags, self._one_driver_at_a_time)
+            except TransientFault as fault:
+                if not left:
+                    raise
+                self._log.warning("launch_repeated", detail=str(fault))
+            else:
+                self._log.info("browser_started", version=running.browser.version)
+                return running
+        raise AssertionError("the loop returns or raises")

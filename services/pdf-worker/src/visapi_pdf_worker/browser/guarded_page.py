@@ -1,0 +1,85 @@
+"""A page with a CDP session, on which no call can wait for ever for a renderer that crashed."""
+
+import asyncio
+import base64
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from playwright.async_api import BrowserContext, Page
+
+from visapi_common.core.errors import ProblemError
+from visapi_pdf_worker.browser.browser_faults import browser_faults, unless_gone
+from visapi_pdf_worker.browser.cdp import Cdp, cdp
+
+T = TypeVar("T")
+
+_CLOSE_S = 3.0
+_PART_BYTES = 1024 * 1024
+
+
+class GuardedPage:
+    """One page in a context of its own."""
+
+    def __init__(self, context: BrowserContext, page: Page, session: Cdp, stuck: Callable[[], None]) -> None:
+        self.page = page
+        self.session = session
+        self._context = context
+        self._stuck = stuck
+        self._crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        page.on("crash", self._on_crash)
+
+    @classmethod
+    async def open(cls, context: BrowserContext, stuck: Callable[[], None]) -> "GuardedPage":
+        """Open the context's page; the context is this page's from now on. `stuck` is called when it
+        cannot be closed in time.
+        """
+        with browser_faults("opening a page"):
+            page = await context.new_page()
+            return cls(context, page, cdp(await context.new_cdp_session(page)), stuck)
+
+    def _on_crash(self, _page: Page) -> None:
+        if not self._crashed.done():
+            self._crashed.set_result(None)
+
+    @property
+    def alive(self) -> bool:
+        return not self._crashed.done() and not self.page.is_closed()
+
+    async def guarded(self, work: Coroutine[Any, Any, T], what: str) -> T:
+        """Await `work`; raises `BrowserGone` when the renderer crashes meanwhile."""
+        return await unless_gone(work, self._crashed, what)
+
+    async def print(self, parameters: dict[str, Any], bytes_max: int, *, streamed: bool) -> bytes:
+        """Print what the page shows. Call it under `guarded`. Raises `ProblemError` above `bytes_max`.
+
+        What may be large is `streamed`: the driver dies of a message of some hundred megabytes.
+        """
+        if not streamed:
+            answer = await self.session.send("Page.printToPDF", parameters)
+            return base64.b64decode(answer["data"])
+        answer = await self.session.send("Page.printToPDF", {**parameters, "transferMode": "ReturnAsStream"})
+        handle, parts, size = answer["stream"], list[bytes](), 0
+        while True:
+            part = await self.session.send("IO.read", {"handle": handle, "size": _PART_BYTES})
+            data = part["data"]
+            parts.append(base64.b64decode(data) if part.get("base64Encoded") else data.encode())
+            size += len(parts[-1])
+            if size > bytes_max:
+                detail = f"the PDF has more than {bytes_max} bytes; use smaller images"
+                raise ProblemError("pdf_too_large", detail, status=413)
+            if part["eof"]:
+                await self.session.send("IO.close", {"handle": handle})
+                return b"".join(parts)
+
+    async def close(self) -> bool:
+        """Close the page and its context; false when that did not end in time."""
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                with browser_faults("closing a page"):
+                    await self._context.close()
+        except TimeoutError:
+            self._stuck()
+            return False
+        except Exception:  # noqa: BLE001 (whatever it was, the page is of no more use to anybody)
+            return False
+        return True
