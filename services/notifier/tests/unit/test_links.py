@@ -13,11 +13,12 @@ from visapi_common.core.errors import PermanentFault
 from visapi_common.core.secret_handles import run_key
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.accounts.inputs import Inputs
+from visapi_notifier.accounts.rules.inputs import Named, Wish
 from visapi_notifier.accounts.secrets import Secrets
 from visapi_notifier.channels.email.rules.message import EmailCall
 from visapi_notifier.delivery.serving import hidden
 from visapi_notifier.outbound.rules.masking import HIDDEN, Mask
-from visapi_notifier.preparing.rules import Call, Named, Wish, prepare
+from visapi_notifier.preparing.rules import Call, prepare
 
 SECRET = bytes(32)
 RUN = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d")

@@ -15,7 +15,7 @@ from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.accounts.rules import digest_auth, oauth
 from visapi_notifier.accounts.rules.oauth import Policy, Token
-from visapi_notifier.channels.http.rules import Authentication, Basic
+from visapi_notifier.accounts.rules.policies import Authentication, Basic
 from visapi_notifier.outbound.rules.masking import Mask
 
 TOKENS_MAX = 1000

@@ -5,17 +5,17 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from visapi_common.contracts.task_messages import TaskMessage
+from visapi_notifier.accounts.rules.inputs import Named, Wish
 from visapi_notifier.accounts.rules.revealing import Destinations
 from visapi_notifier.accounts.secrets import Secrets
 from visapi_notifier.outbound.rules.masking import Mask
-from visapi_notifier.preparing.rules import Call, Named, Wish
 
 C = TypeVar("C")
 
 
 class Preparing(Protocol):
-    async def prepare(self, tenant: str, wish: Wish) -> Named | Call:
-        """See `core.preparing.prepare`; it holds up nobody. Raises `TransientFault` as well."""
+    async def prepare(self, tenant: str, wish: Wish) -> Any:
+        """See `preparing.rules.prepare`; it holds up nobody. Raises `TransientFault` as well."""
         ...
 
 

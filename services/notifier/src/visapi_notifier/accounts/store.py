@@ -14,7 +14,7 @@ _SQL = load_queries("visapi_notifier.accounts", "queries.sql")
 
 
 class PostgresSecrets:
-    """See `app.secrets.SecretRows`."""
+    """See `accounts.secrets.SecretRows`."""
 
     def __init__(self, pool: Pool, key: bytes) -> None:
         self._pool = pool

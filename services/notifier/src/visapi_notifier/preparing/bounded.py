@@ -13,13 +13,14 @@ from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.outbound import RESPONSE_MAX_BYTES
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job, PoolLimits, TurnLimits
 from visapi_common.telemetry.catalogue import Metrics
+from visapi_notifier.accounts.rules.inputs import Named, Wish
 from visapi_notifier.channels.email.rules.message import Mail
 from visapi_notifier.channels.http.answered import Answered
 from visapi_notifier.channels.http.jobs import encode_question, is_large, read_told
 from visapi_notifier.channels.http.rules import read_response
 from visapi_notifier.outbound.rules.reading import Reading, Refused, communication
 from visapi_notifier.preparing.jobs import MailOrder, encode, mail_of, read_made, read_prepared
-from visapi_notifier.preparing.rules import Call, Named, Wish, is_dear, prepare
+from visapi_notifier.preparing.rules import Call, is_dear, prepare
 
 MIB = 1024 * 1024
 
@@ -87,7 +88,7 @@ def open_private_processes(
 
 
 class BoundedInputs:
-    """See `app.inputs.Preparing` and `app.functions.Mails`."""
+    """See `accounts.inputs.Preparing` and `channels.email.service.Mails`."""
 
     def __init__(self, processes: BoundedProcesses) -> None:
         self._processes = processes
@@ -114,7 +115,7 @@ class BoundedInputs:
 
 
 class BoundedAnswers:
-    """See `app.http_functions.Answers`."""
+    """See `channels.http.service.Answers`."""
 
     def __init__(self, processes: BoundedProcesses, job: Job = ANSWER) -> None:
         self._processes = processes

@@ -8,6 +8,7 @@ import msgspec
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.secret_handles import make_handle
+from visapi_notifier.accounts.rules.inputs import Named, Wish
 from visapi_notifier.channels.email.rules.addresses import Mailbox
 from visapi_notifier.channels.email.rules.message import EmailCall, EmailInput, File, Mail, build_request
 from visapi_notifier.channels.http.rules import HttpCall
@@ -15,7 +16,7 @@ from visapi_notifier.channels.openapi.rules import OpenApiCall
 from visapi_notifier.channels.slack.rules import SlackInput
 from visapi_notifier.channels.webhook.rules.request import WebhookCall
 from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure, told
-from visapi_notifier.preparing.rules import Call, Named, Wish, prepare
+from visapi_notifier.preparing.rules import Call, prepare
 
 
 class Prepared(msgspec.Struct, frozen=True, tag="prepared"):

@@ -13,8 +13,9 @@ import msgspec
 from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Reader, Unreadable
 from visapi_common.contracts.payloads import PAYLOAD_LIMIT
 from visapi_common.core.errors import ProblemError
-from visapi_common.core.secret_handles import HANDLE_MARK, Path
+from visapi_common.core.secret_handles import HANDLE_MARK
 from visapi_notifier.accounts.rules import revealing
+from visapi_notifier.accounts.rules.inputs import Named, Wish
 from visapi_notifier.channels.email.rules import message as email
 from visapi_notifier.channels.email.rules.message import EmailCall, EmailInput
 from visapi_notifier.channels.http import rules as http
@@ -26,23 +27,6 @@ from visapi_notifier.channels.webhook.rules import request as webhook
 from visapi_notifier.channels.webhook.rules.request import WebhookCall, WebhookInput
 
 _read = Reader(Any, depth_max=STORED_DEPTH_MAX, bytes_max=PAYLOAD_LIMIT, nul=True)
-
-
-class Wish(msgspec.Struct, frozen=True):
-    """An input to prepare. `key` tells handles from text; without one nothing is a handle. `values` are what
-    the handles stand for, as far as they were asked for already.
-    """
-
-    function: str
-    input: bytes
-    key: bytes | None
-    values: list[tuple[Path, Any]] = []
-
-
-class Named(msgspec.Struct, frozen=True, tag="named"):
-    """The input names these secrets and links: ask again with their values."""
-
-    paths: list[Path]
 
 
 IN_LOOP_BYTES = 64 * 1024

@@ -16,7 +16,7 @@ from visapi_common.core.backoff import retry_after_s
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import ClientCertificate, Inbound, Outbound
-from visapi_notifier.accounts.rules.oauth import Policy
+from visapi_notifier.accounts.rules.policies import Authentication, check_policy
 from visapi_notifier.outbound.rules.content import Unusable, content_of, shown_body
 from visapi_notifier.outbound.rules.http_headers import checked_headers
 from visapi_notifier.outbound.rules.masking import NOTHING, Mask
@@ -25,8 +25,6 @@ from visapi_notifier.outbound.rules.reading import Capabilities, Reading, Refuse
 CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=10 * 1024 * 1024)
 TIMEOUT_S = 30.0
 REDIRECTS_MAX = 5
-POLICY_MAX_BYTES = 128 * 1024
-"""Of an endpoint's credentials; the largest are chains of certificates."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT = frozenset({"PUT", "DELETE", "TRACE"}) | _SAFE
@@ -40,34 +38,6 @@ class Effect(Enum):
     NONE = "none"
     KEYED = "keyed"
     ONCE = "once"
-
-
-class Basic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    username: str
-    password: str
-
-
-class Bearer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    token: str
-
-
-class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A client certificate in PEM, with those that vouch for it; `password` is of an encrypted key."""
-
-    certificate: str
-    key: str
-    password: str | None = None
-
-
-class Authentication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One policy, inline: named ones are resolved before the task is made."""
-
-    basic: Basic | None = None
-    bearer: Bearer | None = None
-    certificate: Certificate | None = None
-    digest: Basic | None = None
-    oauth2: Policy | None = None
-    oidc: Policy | None = None
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,14 +72,6 @@ def call_of(wanted: HttpInput) -> HttpCall:
     policy = wanted.endpoint.authentication if isinstance(wanted.endpoint, Endpoint) else None
     outbound = build_request(wanted)
     return HttpCall(outbound, effect_of(wanted), policy, answer_wanted(wanted))
-
-
-def check_policy(policy: Authentication | None) -> None:
-    """Raises `ProblemError` for credentials that are no credentials, for their size."""
-    if policy is not None and len(msgspec.json.encode(policy)) > POLICY_MAX_BYTES:
-        raise ProblemError(
-            "invalid_input", f"/endpoint/authentication: more than {POLICY_MAX_BYTES} bytes of credentials"
-        )
 
 
 def answer_wanted(wanted: HttpInput) -> HttpInput:

@@ -31,7 +31,7 @@ PLAN = Job(
 
 
 class BoundedDocuments:
-    """See `app.http_functions.Documents`."""
+    """See `channels.openapi.service.Documents`."""
 
     def __init__(self, processes: BoundedProcesses) -> None:
         self._processes = processes

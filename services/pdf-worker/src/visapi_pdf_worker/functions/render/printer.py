@@ -43,7 +43,7 @@ class ChromiumPrinter:
         *,
         apart: bool,
     ) -> bytes:
-        """See `app.render.Printer`."""
+        """See `service.Printer`."""
         job = Printing(tenant, document, html, parameters, self._bytes_max)
         if not apart:
             try:
