@@ -1,55 +1,119 @@
-"""What the notifier reaches the world with, all of it behind the egress guard."""
+"""Opens all that the notifier reaches the world with, every byte of it behind the egress guard."""
 
 import asyncio
+import os
+import random
+import secrets
+from collections.abc import Sequence
+from functools import partial
 
-from visapi_common.adapters.artifacts import ArtifactStore, media_type_of
+from visapi_common.adapters.artifacts import ArtifactStore
+from visapi_common.adapters.clock import SystemClock
 from visapi_common.adapters.egress import open_client
 from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.adapters.egress_fetch import exchange
 from visapi_common.adapters.egress_tls import tls_context
-from visapi_common.core.egress_policy import policy_from
+from visapi_common.core.egress_policy import EgressPolicy, policy_from
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_common.runtime.bounded_processes import BoundedProcesses
+from visapi_common.runtime.bounded_processes import BoundedProcesses, PoolLimits, TurnLimits
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_notifier.channels.email.rules.addresses import mailbox
-from visapi_notifier.channels.email.rules.relay import relay_of
-from visapi_notifier.channels.email.smtp_relay import SmtpRelay
-from visapi_notifier.channels.email.templates import TemplateProcess
-from visapi_notifier.channels.openapi.documents import BoundedDocuments
-from visapi_notifier.preparing.bounded import BoundedAnswers, BoundedInputs, open_private_processes
-from visapi_notifier.preparing.processes import open_processes
+from visapi_common.templates.renderer import PATIENCE
+from visapi_common.worker.worker import Worker
+from visapi_notifier import channels
+from visapi_notifier.accounts.authentication import Authenticator
+from visapi_notifier.accounts.inputs import Inputs
+from visapi_notifier.accounts.secrets import SecretRows, Secrets
+from visapi_notifier.channel_service import Dependencies, Jobs, Service
+from visapi_notifier.delivery.deliver import Deliverer, Ledger
+from visapi_notifier.delivery.leases import LeaseKeeper
+from visapi_notifier.delivery.serving import served
+from visapi_notifier.outbound.bounded import MIB, READING_S
+from visapi_notifier.outbound.rules.masking import Mask
+from visapi_notifier.preparing import bounded as preparing
+from visapi_notifier.preparing.bounded import BoundedInputs
 from visapi_notifier.settings import NotifierSettings
 
+PRIVATE_LIMITS = PoolLimits(
+    turns=TurnLimits(
+        at_once=2,
+        per_tenant=1,
+        waiting=1024,
+        waiting_per_tenant=256,
+        bytes_waiting=1024 * MIB,
+        bytes_waiting_per_tenant=192 * MIB,
+    ),
+    wait_s=READING_S,
+)
 
-class World:
+
+class Opened:
     """Opened from the settings; nothing connects before it is needed.
 
     Raises `ValueError` or `ProblemError` for settings that cannot be used.
     """
 
     def __init__(self, settings: NotifierSettings) -> None:
-        policy = policy_from(settings.egress_allow, settings.egress_origins)
-        relay = relay_of(settings.smtp_url) if settings.smtp_url else None
-        self.sender = mailbox(settings.mail_from, "VISAPI_MAIL_FROM")
-        self.relay = SmtpRelay(relay, EgressDialer(policy), ident=self.sender.domain) if relay else None
-        self.artifacts = ArtifactStore.open(settings.artifacts_url) if settings.artifacts_url else None
-        self.slack_base_url = settings.slack_base_url
-        self.slack_token = settings.slack_token
-        self.credentials = [text for text in (settings.slack_token, relay and relay.password) if text]
+        self._settings = settings
+        self._policy = policy_from(settings.egress_allow, settings.egress_origins)
+        self._services: dict[str, Service] = {
+            name: kind(settings) for name, kind in channels.services().items()
+        }
+        self._artifacts = ArtifactStore.open(settings.artifacts_url) if settings.artifacts_url else None
         self._pools: list[BoundedProcesses] = []
+        self._exchange = Exchange(self._policy)
+
+    def register(
+        self, worker: Worker, metrics: Metrics, ledger: Ledger, leases: LeaseKeeper, rows: SecretRows | None
+    ) -> None:
+        """Serve every channel. Deliveries have a ledger here, so the orchestrator's claim is not used."""
+        settings, clock = self._settings, SystemClock()
+        programs, private = self._pools = [open_programs(metrics), open_private(metrics)]
+        dependencies = Dependencies(
+            deliverer=Deliverer(
+                ledger, leases, clock, metrics, new_owner=partial(secrets.token_hex, 16), draw=random.random
+            ),
+            inputs=Inputs(BoundedInputs(private), Secrets(rows, settings.handle_secret, settings.public_url)),
+            clock=clock,
+            authenticator=Authenticator(self._exchange, clock, partial(secrets.token_hex, 16)),
+            exchange=self._exchange,
+            dialer=EgressDialer(self._policy),
+            artifacts=self._artifacts,
+            programs=programs,
+            private=private,
+        )
+        own = Mask()
+        own.add([text for service in self._services.values() for text in service.credentials])
+        for name, channel in channels.declared().items():
+            worker.function(
+                name,
+                effect=channel.effect,
+                timeout_s=channel.timeout_s,
+                concurrency=channel.concurrency,
+                local=channel.local,
+                description=channel.description,
+                claims=False,
+                ledger=True,
+                shape=channel.input,
+            )(served(self._services[name].handler(dependencies), own))
+
+    async def close(self) -> None:
+        """End the processes and close every connection."""
+        for pool in self._pools:
+            await pool.close()
+        for service in self._services.values():
+            await service.close()
+        await self._exchange.close()
+
+
+class Exchange:
+    """HTTP exchanges through the egress guard, over kept connections."""
+
+    def __init__(self, policy: EgressPolicy) -> None:
         self._policy = policy
         self._client = open_client(policy)
 
-    def measure(self, metrics: Metrics) -> None:
-        """Have the work in bounded processes measured; nothing can be rendered before."""
-        programs, private = self._pools = [open_processes(metrics), open_private_processes(metrics)]
-        self.templates = TemplateProcess(programs)
-        self.documents = BoundedDocuments(programs)
-        self.answers = BoundedAnswers(private)
-        self.inputs = BoundedInputs(private)
-
-    async def exchange(self, outbound: Outbound) -> Inbound:
-        """One HTTP exchange; see `egress_fetch.exchange`."""
+    async def __call__(self, outbound: Outbound) -> Inbound:
+        """One exchange; see `egress_fetch.exchange`."""
         if outbound.certificate is None:
             return await exchange(self._client, outbound)
         # A client of its own: who shares a connection shares what it was opened with.
@@ -57,12 +121,29 @@ class World:
         async with open_client(self._policy, ssl_context=context) as client:
             return await exchange(client, outbound)
 
-    def media_type_of(self, artifact_id: str) -> str:
-        return media_type_of(artifact_id)
-
     async def close(self) -> None:
-        for pool in self._pools:
-            await pool.close()
-        if self.relay is not None:
-            await self.relay.close()
+        """Close the kept connections."""
         await self._client.aclose()
+
+
+def open_programs(metrics: Metrics) -> BoundedProcesses:
+    """Processes that run templates and read documents."""
+    return _pool(metrics, [service.programs for service in channels.services().values()], PATIENCE)
+
+
+def open_private(metrics: Metrics) -> BoundedProcesses:
+    """Processes that are given opened secrets."""
+    own = Jobs((preparing.PREPARE,), (preparing.WARM_UP,))
+    parts = [own, *(service.private for service in channels.services().values())]
+    return _pool(metrics, parts, PRIVATE_LIMITS)
+
+
+def _pool(metrics: Metrics, parts: Sequence[Jobs], limits: PoolLimits) -> BoundedProcesses:
+    """Under root its processes become `nobody`."""
+    return BoundedProcesses(
+        [job for part in parts for job in part.jobs],
+        metrics,
+        warm_up=[function for part in parts for function in part.warm_up],
+        user="nobody" if os.geteuid() == 0 else "",
+        limits=limits,
+    )

@@ -7,22 +7,21 @@ from pathlib import Path
 import pytest
 
 from kit.certificates import Authority, TlsServer
-from visapi_common.core.egress_policy import EgressRefused
+from visapi_common.core.egress_policy import EgressRefused, policy_from
 from visapi_common.core.errors import PermanentFault
 from visapi_common.core.outbound import ClientCertificate, Outbound
-from visapi_notifier.opening import World
-from visapi_notifier.settings import NotifierSettings
+from visapi_notifier.opening import Exchange
 
 
 class Partner:
-    """A server that wants certificates of its own authority, and a world that trusts the server."""
+    """A server that wants certificates of its own authority, and a client that trusts the server."""
 
     def __init__(self, folder: Path) -> None:
         self.clients = Authority("partner's clients")
         servers = Authority("partner's servers")
         (folder / "ca.pem").write_text(servers.pem)
         self.server = TlsServer(servers.context(folder, clients=self.clients))
-        self.world = World(NotifierSettings(postgres_url="unused", egress_allow=["127.0.0.0/8"]))
+        self.exchange = Exchange(policy_from(["127.0.0.0/8"], {}))
 
     async def send(
         self, certificate: ClientCertificate | None, *, path: str = "/orders", method: str = "POST"
@@ -30,7 +29,7 @@ class Partner:
         outbound = Outbound(
             method, self.server.url + path, redirects=5, certificate=certificate, timeout_s=10
         )
-        return (await self.world.exchange(outbound)).status
+        return (await self.exchange(outbound)).status
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ async def partner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     partner = Partner(tmp_path)
     yield partner
-    await partner.world.close()
+    await partner.exchange.close()
     partner.server.stop()
 
 

@@ -15,11 +15,12 @@ from visapi_common.core.outbound import Inbound
 from visapi_common.runtime.bounded_processes import Bounds
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_notifier.channels.http.answered import Answered
+from visapi_notifier.channels.http.bounded import ANSWER, BoundedAnswers
 from visapi_notifier.channels.http.rules import HttpInput, build_request
 from visapi_notifier.delivery.deliver import Time
+from visapi_notifier.opening import open_private
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent
-from visapi_notifier.preparing.bounded import ANSWER, BoundedAnswers, open_private_processes
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 URL = "http://api.example/large"
@@ -34,7 +35,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 async def answers(metrics: Metrics) -> AsyncIterator[BoundedAnswers]:
-    processes = open_private_processes(metrics)
+    processes = open_private(metrics)
     yield BoundedAnswers(processes)
     await processes.close()
 
@@ -101,7 +102,7 @@ async def test_what_is_no_json_is_an_error(answers: BoundedAnswers) -> None:
 
 async def test_what_needs_more_than_it_may_is_an_error_of_its_own_task_only(metrics: Metrics) -> None:
     small = msgspec.structs.replace(ANSWER, bounds=Bounds(cpu_ms=300, files=8))
-    processes = open_private_processes(metrics)
+    processes = open_private(metrics)
     answers = BoundedAnswers(processes, small)
     try:
         dear = json.dumps([f"{SECRET} {n}" for n in range(100_000)]).encode()

@@ -7,16 +7,16 @@ from prometheus_client import CollectorRegistry
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_notifier.channels.openapi.documents import BoundedDocuments
+from visapi_notifier.channels.openapi.bounded import BoundedDocuments
 from visapi_notifier.channels.openapi.rules import OpenApiInput, openapi_call
-from visapi_notifier.preparing.processes import open_processes
+from visapi_notifier.opening import open_programs
 
 URL = "https://pets.example/openapi"
 
 
 @pytest.fixture
 async def documents() -> AsyncIterator[BoundedDocuments]:
-    processes = open_processes(Metrics(CollectorRegistry()))
+    processes = open_programs(Metrics(CollectorRegistry()))
     yield BoundedDocuments(processes)
     await processes.close()
 

@@ -9,14 +9,14 @@ from prometheus_client import CollectorRegistry
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_notifier.channels.email.templates import TemplateProcess
-from visapi_notifier.preparing.processes import open_processes
+from visapi_notifier.opening import open_programs
 
 packed = msgspec.msgpack.encode
 
 
 @pytest.fixture
 async def templates() -> AsyncIterator[TemplateProcess]:
-    processes = open_processes(Metrics(CollectorRegistry()))
+    processes = open_programs(Metrics(CollectorRegistry()))
     yield TemplateProcess(processes)
     await processes.close()
 

@@ -19,7 +19,7 @@ from visapi_notifier.channels.email.rules.addresses import mailboxes
 from visapi_notifier.channels.http import rules as http
 from visapi_notifier.channels.openapi.rules import OpenApiInput
 from visapi_notifier.channels.slack import rules as slack
-from visapi_notifier.channels.webhook.rules import request as webhook
+from visapi_notifier.channels.webhook import rules as webhook
 from visapi_notifier.delivery.serving import hidden
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication, hidden_error

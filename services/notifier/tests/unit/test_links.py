@@ -1,5 +1,6 @@
 """Links of approvals, made from their handles at the moment when they are sent."""
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,12 +14,13 @@ from visapi_common.core.errors import PermanentFault
 from visapi_common.core.secret_handles import run_key
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.accounts.inputs import Inputs
-from visapi_notifier.accounts.rules.inputs import Named, Wish
+from visapi_notifier.accounts.rules.inputs import Wish
 from visapi_notifier.accounts.secrets import Secrets
+from visapi_notifier.channels import declared
 from visapi_notifier.channels.email.rules.message import EmailCall
 from visapi_notifier.delivery.serving import hidden
 from visapi_notifier.outbound.rules.masking import HIDDEN, Mask
-from visapi_notifier.preparing.rules import Call, prepare
+from visapi_notifier.preparing.rules import prepare
 
 SECRET = bytes(32)
 RUN = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d")
@@ -43,8 +45,8 @@ MESSAGE = TaskMessage(
 class InLoop:
     """Prepares as the notifier does where an input is small."""
 
-    async def prepare(self, tenant: str, wish: Wish) -> Named | Call:
-        return prepare(wish)
+    async def prepare(self, tenant: str, wish: Wish) -> Any:
+        return prepare(wish, declared()[wish.function])
 
 
 async def sent(secrets: Secrets, text: str, mask: Mask | None = None) -> str:

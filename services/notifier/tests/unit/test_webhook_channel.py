@@ -11,8 +11,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_notifier.channels.webhook.rules import request as webhook
-from visapi_notifier.channels.webhook.rules.request import WebhookInput, call_of, read_response
+from visapi_notifier.channels.webhook import rules as webhook
+from visapi_notifier.channels.webhook.rules import WebhookInput, call_of, read_response
 from visapi_notifier.outbound.rules.reading import Refused, Sent
 
 KEY = "a1" * 32

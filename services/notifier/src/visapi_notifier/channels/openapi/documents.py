@@ -1,59 +1,76 @@
-"""OpenAPI documents read and used in bounded processes: theirs is a size and a shape that a server chose."""
+"""OpenAPI documents: fetched through the egress guard, and kept for a few minutes for each tenant."""
 
-from visapi_common.core.bounds import BoundExceeded
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.errors import ProblemError
-from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
-from visapi_notifier.channels.http.rules import HttpCall
-from visapi_notifier.channels.openapi.jobs import Planned, Read, encode_wanted, read_answer
-from visapi_notifier.channels.openapi.rules import OpenApiCall
+from visapi_common.core.outbound import Inbound
+from visapi_common.worker.faults import TaskFault
+from visapi_notifier.accounts.rules.oauth import TokenRefused
+from visapi_notifier.accounts.rules.revealing import Destinations
+from visapi_notifier.channel_service import Dependencies
+from visapi_notifier.channels.http import rules as http
+from visapi_notifier.channels.http.calls import check_destination, no_token
+from visapi_notifier.channels.http.rules import Endpoint, HttpInput
+from visapi_notifier.channels.openapi.bounded import BoundedDocuments
+from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.outbound.rules.masking import Mask
+from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication
 
-MIB = 1024 * 1024
-WARM_UP = "visapi_notifier.channels.openapi.jobs:warm_up"
-FILES = 8
-
-READ = Job(
-    "openapi_read",
-    "visapi_notifier.channels.openapi.jobs:read_document",
-    Bounds(cpu_ms=10_000, wall_ms=30_000, memory_bytes=768 * MIB, output_bytes=32 * MIB, files=FILES),
-)
-PLAN = Job(
-    "openapi_plan",
-    "visapi_notifier.channels.openapi.jobs:plan",
-    Bounds(
-        cpu_ms=1_000,
-        wall_ms=10_000,
-        input_bytes=52 * MIB,
-        memory_bytes=1024 * MIB,
-        output_bytes=32 * MIB,
-        files=FILES,
-    ),
-)
+KEPT_S = 300.0
+KEPT_MAX = 100
 
 
-class BoundedDocuments:
-    """See `channels.openapi.service.Documents`."""
+class Documents:
+    """The documents of the process, by tenant and URL."""
 
-    def __init__(self, processes: BoundedProcesses) -> None:
+    def __init__(self, processes: BoundedDocuments, dependencies: Dependencies) -> None:
         self._processes = processes
+        self._deliverer = dependencies.deliverer
+        self._authenticator = dependencies.authenticator
+        self._clock = dependencies.clock
+        self._kept: dict[tuple[str, str], tuple[bytes, float]] = {}
 
-    async def read(self, tenant: str, body: bytes) -> bytes:
-        """A JSON or YAML document in a form that `plan` takes. Raises `ProblemError`."""
-        answer = await self._run(tenant, READ, body)
-        assert isinstance(answer, Read), "a document is read, not planned"
-        return answer.document
+    async def fetch(
+        self, endpoint: Endpoint, destinations: Destinations, message: TaskMessage, mask: Mask
+    ) -> bytes:
+        """The document, read at most every five minutes. Raises `TaskFault`."""
+        key = (message.tenant, endpoint.uri)
+        known = self._kept.get(key)
+        if known is not None and self._clock.monotonic() < known[1]:
+            return known[0]
+        call = http.call_of(HttpInput(method="get", endpoint=endpoint, redirect=True))
+        check_destination(destinations, call.outbound)
+        found: list[bytes] = []
 
-    async def plan(self, tenant: str, document: bytes, asked: OpenApiCall, url: str) -> HttpCall:
-        """The HTTP call of an operation; `url` is where the document came from.
+        async def attempt(time: Time) -> Reading:
+            timed = replace(call.outbound, timeout_s=time.limit_s)
+            try:
+                inbound = await self._authenticator.exchange(message.tenant, call.policy, timed, mask)
+                found.append(await self._read(message.tenant, inbound))
+            except TokenRefused as refused:
+                return no_token(refused)
+            except TaskFault as unusable:
+                return Refused(unusable.error)
+            return Sent(None)
 
-        Raises `ProblemError` and `EgressRefused`.
-        """
-        answer = await self._run(tenant, PLAN, encode_wanted(document, asked, url))
-        assert isinstance(answer, Planned), "a call is planned, not read"
-        return answer.call
+        effect = Effect("http", attempt, recorded=False, timeout_s=http.TIMEOUT_S, mask=mask)
+        ended = await self._deliverer.read(message, effect)
+        if ended.error is not None:
+            raise TaskFault(ended.error)
+        if len(self._kept) >= KEPT_MAX:
+            self._kept.clear()
+        self._kept[key] = (found[-1], self._clock.monotonic() + KEPT_S)
+        return found[-1]
 
-    async def _run(self, tenant: str, job: Job, payload: bytes) -> Read | Planned:
+    async def _read(self, tenant: str, inbound: Inbound) -> bytes:
+        where = f"the OpenAPI document at {urlsplit(inbound.url)._replace(query='').geturl()}"
+        if inbound.status != 200 or inbound.cut:
+            detail = f"{where} answered {inbound.status}" + (f", but {inbound.cut}" if inbound.cut else "")
+            raise TaskFault(communication(inbound.status, "No OpenAPI document", detail))
         try:
-            return read_answer(await self._processes.run(tenant, job, payload))
-        except BoundExceeded as over:
-            detail = f"/document: the OpenAPI document is too expensive: {over.detail}"
-            raise ProblemError("invalid_input", detail) from None
+            return await self._processes.read(tenant, inbound.body)
+        except ProblemError as wrong:
+            error = communication(502, "Unusable OpenAPI document", f"{where}: {wrong.detail}")
+            raise TaskFault(error) from wrong

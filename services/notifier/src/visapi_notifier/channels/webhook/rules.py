@@ -1,5 +1,10 @@
-"""`notify.webhook`: a signed POST in the manner of Standard Webhooks. Keyed by its `webhook-id`."""
+"""`notify.webhook`: a signed POST as Standard Webhooks 1.0 specifies. Keyed by its `webhook-id`."""
 
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +14,6 @@ from visapi_common.core.backoff import retry_after_s
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_notifier.channels.webhook.rules.signature import key_of, signature
 from visapi_notifier.outbound.rules.http_headers import checked_headers
 from visapi_notifier.outbound.rules.masking import NOTHING, Mask
 from visapi_notifier.outbound.rules.reading import Capabilities, Reading, Refused, Sent, communication
@@ -21,6 +25,9 @@ SECRETS_MAX = 10
 ANSWER_MAX_BYTES = 64 * 1024
 SHOWN_CHARACTERS = 1024
 """How much of a refusal's body the workflow sees."""
+PREFIX = "whsec_"
+_SECRET_MAX = 1000
+_ADVICE = "/secret: a webhook secret is whsec_ and the base64 of 24 to 64 random bytes"
 
 
 class WebhookInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,3 +94,23 @@ def read_response(inbound: Inbound, *, effect_key: str, now: datetime, mask: Mas
     if advice is not None:
         data["retry_after_s"] = advice
     return Refused(communication(inbound.status, title, detail, data), advice)
+
+
+def signature(secrets: Sequence[str], identifier: str, timestamp_s: int, body: bytes) -> str:
+    """The `webhook-signature` header: one `v1` (HMAC-SHA-256) for each secret, for rotation."""
+    signed = b".".join((identifier.encode(), str(timestamp_s).encode(), body))
+    digests = (hmac.new(key_of(secret), signed, hashlib.sha256).digest() for secret in secrets)
+    return " ".join("v1," + base64.b64encode(digest).decode() for digest in digests)
+
+
+def key_of(secret: str) -> bytes:
+    """The bytes of a `whsec_…` secret. Raises `ProblemError` when it is not base64."""
+    if len(secret) > _SECRET_MAX:
+        raise ProblemError("invalid_secret", _ADVICE)
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ProblemError("invalid_secret", _ADVICE) from error
+    if not key:
+        raise ProblemError("invalid_secret", _ADVICE)
+    return key

@@ -1,0 +1,66 @@
+"""What a channel's service is, and what a service is handed to carry out calls."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from visapi_common.adapters.artifacts import ArtifactStore
+from visapi_common.adapters.egress_dial import EgressDialer
+from visapi_common.core.outbound import Inbound, Outbound
+from visapi_common.runtime.bounded_processes import BoundedProcesses, Job
+from visapi_notifier.accounts.authentication import Authenticator
+from visapi_notifier.accounts.inputs import Inputs
+from visapi_notifier.delivery.deliver import Clock, Deliverer
+from visapi_notifier.delivery.serving import Handler
+from visapi_notifier.settings import NotifierSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Shared by all channels of the process."""
+
+    deliverer: Deliverer
+    inputs: Inputs
+    clock: Clock
+    authenticator: Authenticator
+    exchange: Callable[[Outbound], Awaitable[Inbound]]
+    """One HTTP exchange through the egress guard."""
+    dialer: EgressDialer
+    artifacts: ArtifactStore | None
+    """None where the operator configured no artifact store."""
+    programs: BoundedProcesses
+    """Processes that run templates and read documents; no opened secret enters them."""
+    private: BoundedProcesses
+    """Processes that are given opened secrets; no program of a tenant enters them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """Jobs of one pool of processes, and the functions that warm the pool up (`module:function`)."""
+
+    jobs: tuple[Job, ...] = ()
+    warm_up: tuple[str, ...] = ()
+
+
+class Service(ABC):
+    """Carries out one channel. Raises `ValueError` or `ProblemError` for settings that cannot be used."""
+
+    programs = Jobs()
+    """Jobs that the channel runs in `Dependencies.programs`."""
+    private = Jobs()
+    """Jobs that the channel runs in `Dependencies.private`."""
+
+    def __init__(self, settings: NotifierSettings) -> None:
+        self._settings = settings
+
+    @property
+    def credentials(self) -> Sequence[str]:
+        """The operator's own credentials, which no answer may bring to a tenant."""
+        return ()
+
+    @abstractmethod
+    def handler(self, dependencies: Dependencies) -> Handler:
+        """What carries out a task: reads the input, builds the request, delivers it under its key."""
+
+    async def close(self) -> None:  # noqa: B027 (most services hold nothing open)
+        """Close what the service holds open."""

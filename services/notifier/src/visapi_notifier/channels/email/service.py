@@ -1,0 +1,102 @@
+"""Carries out `notify.email`: renders the template, reads the attachments, hands the message to the relay."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from visapi_common.adapters.artifacts import media_type_of
+from visapi_common.core.errors import PermanentFault
+from visapi_common.templates.renderer import TEMPLATE, WARM_UP
+from visapi_common.worker.context import TaskContext
+from visapi_notifier.channel_service import Dependencies, Jobs, Service
+from visapi_notifier.channels.email import bounded
+from visapi_notifier.channels.email.bounded import BoundedMails
+from visapi_notifier.channels.email.jobs import MailOrder
+from visapi_notifier.channels.email.rules import message as rules
+from visapi_notifier.channels.email.rules.addresses import mailbox
+from visapi_notifier.channels.email.rules.message import EmailCall, EmailInput, File, Mail
+from visapi_notifier.channels.email.rules.relay import relay_of
+from visapi_notifier.channels.email.smtp_relay import SmtpRelay
+from visapi_notifier.channels.email.templates import TemplateProcess
+from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.delivery.serving import Handler
+from visapi_notifier.outbound.rules.masking import Mask
+from visapi_notifier.outbound.rules.reading import Reading, Sent
+from visapi_notifier.settings import NotifierSettings
+
+
+class EmailService(Service):
+    """Keeps the connections to the operator's relay."""
+
+    programs = Jobs((TEMPLATE,), (WARM_UP,))
+    private = Jobs((bounded.MAIL,), (bounded.WARM_UP,))
+
+    def __init__(self, settings: NotifierSettings) -> None:
+        super().__init__(settings)
+        self._sender = mailbox(settings.mail_from, "VISAPI_MAIL_FROM")
+        self._address = relay_of(settings.smtp_url) if settings.smtp_url else None
+        self._relay: SmtpRelay | None = None
+
+    @property
+    def credentials(self) -> Sequence[str]:
+        """The password of the relay."""
+        return [self._address.password] if self._address and self._address.password else []
+
+    def handler(self, dependencies: Dependencies) -> Handler:
+        """See `Service.handler`."""
+        if self._address is not None:
+            self._relay = SmtpRelay(self._address, dependencies.dialer, ident=self._sender.domain)
+        templates, mails = TemplateProcess(dependencies.programs), BoundedMails(dependencies.private)
+
+        async def send(given: msgspec.Raw, task: TaskContext, mask: Mask) -> Any:
+            call, _ = await dependencies.inputs.read(EmailCall, given, task.message, mask)
+            relay = self._relay
+            if relay is None:
+                raise PermanentFault("no mail relay is configured; set VISAPI_SMTP_URL for the notifier")
+            wanted = await _rendered(templates, call, task.tenant)
+            files = await _files(dependencies, wanted, task.tenant)
+            order = MailOrder(wanted, self._sender, files, task.effect_key, dependencies.clock.now())
+            mail = await mails.make(task.tenant, order)
+            effect = Effect("email", _attempt(relay, mail), timeout_s=rules.TIMEOUT_S, mask=mask)
+            return await dependencies.deliverer.deliver(task.message, effect)
+
+        return send
+
+    async def close(self) -> None:
+        """Close the kept connections."""
+        if self._relay is not None:
+            await self._relay.close()
+
+
+def _attempt(relay: SmtpRelay, mail: Mail) -> Any:
+    async def attempt(time: Time) -> Reading:
+        answer = await relay.send(mail, time.limit_s, chosen=time.chosen)
+        return Sent({"message_id": mail.message_id, "accepted": list(mail.recipients), "relay": answer})
+
+    return attempt
+
+
+async def _rendered(templates: TemplateProcess, call: EmailCall, tenant: str) -> EmailInput:
+    wanted = call.wanted
+    if not wanted.sources:
+        return wanted
+    parts = await templates.render(tenant, wanted.sources, call.data)
+    return msgspec.structs.replace(wanted, template=None, **parts)
+
+
+async def _files(at: Dependencies, wanted: EmailInput, tenant: str) -> list[File]:
+    listed = rules.checked_attachments(wanted)
+    if not listed:
+        return []
+    store = at.artifacts
+    if store is None:
+        raise PermanentFault("no artifact store is configured; set VISAPI_ARTIFACTS_URL for the notifier")
+    rules.check_size(sum([await store.size(tenant, artifact) or 0 for artifact, _, _ in listed]))
+    return [
+        File(name, media_type or media_type_of(artifact), await store.get(tenant, artifact))
+        for artifact, name, media_type in listed
+    ]
+
+
+SERVICE = EmailService

@@ -1,0 +1,18 @@
+"""Runs jobs on the inputs of tasks: an input that costs too much is its sender's problem."""
+
+from visapi_common.core.bounds import BoundExceeded
+from visapi_common.core.errors import ProblemError
+from visapi_common.runtime.bounded_processes import BoundedProcesses, Job
+
+MIB = 1024 * 1024
+READING_S = 120.0
+"""How long an answer may wait for its turn and be read, where the task leaves that time."""
+
+
+async def run_on_input(processes: BoundedProcesses, tenant: str, job: Job, payload: bytes) -> bytes:
+    """The job's result. Raises `ProblemError` for an input that exceeds the job's bounds."""
+    try:
+        return await processes.run(tenant, job, payload)
+    except BoundExceeded as over:
+        detail = f"the input is too expensive: {over.detail}; send less in one task"
+        raise ProblemError("input_too_expensive", detail, status=422) from None

@@ -1,0 +1,33 @@
+"""What a channel declares of itself. Pure: processes that prepare inputs import nothing but declarations."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+I = TypeVar("I")  # noqa: E741 (input)
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel(Generic[I, C]):
+    """One function of the notifier."""
+
+    name: str
+    """Of the function that a workflow calls."""
+    description: str
+    effect: Literal["keyed", "once"]
+    """Whether the receiver honours the effect key (DESIGN 3.6)."""
+    input: type[I]
+    """The shape of the input, announced with the function."""
+    call: type[C]
+    """The shape of what `prepare` returns; a process hands it back as MessagePack."""
+    prepare: Callable[[I], C]
+    """From the input, its secrets opened, to the call. Raises `ProblemError` and `EgressRefused`."""
+    samples: Sequence[Any] = ()
+    """Inputs with which a new process imports what `prepare` needs: later it may open few files."""
+    timeout_s: float = 86_400.0
+    """Above every timeout that a task may choose: each try has its own limit (`delivery/deliver.py`)."""
+    concurrency: int = 256
+    """Tasks in work over all replicas."""
+    local: int = 256
+    """Tasks in work in one process. One tenant alone gets half; the others stay free for later tenants."""

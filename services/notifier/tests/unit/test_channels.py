@@ -1,0 +1,41 @@
+"""Channels are found by their folders, and each declares itself completely."""
+
+import gc
+
+import msgspec
+import pytest
+
+from visapi_common.core.errors import ProblemError
+from visapi_notifier import channels
+from visapi_notifier.accounts.rules.inputs import Named, Wish
+from visapi_notifier.channel_service import Service
+from visapi_notifier.outbound.rules.channel import Channel
+from visapi_notifier.preparing.jobs import encode, prepare_input, read_prepared
+
+
+def test_every_folder_is_a_channel_with_a_service_of_its_own() -> None:
+    declared, services = channels.declared(), channels.services()
+    assert {"notify.email", "notify.webhook", "notify.slack", "http.request", "openapi.request"} <= set(
+        declared
+    )
+    assert declared.keys() == services.keys()
+    assert all(isinstance(channel, Channel) for channel in declared.values())
+    assert all(issubclass(service, Service) for service in services.values())
+    assert len(set(services.values())) == len(services)
+
+
+@pytest.mark.parametrize("name", channels.declared())
+def test_what_a_process_prepares_is_the_call_that_the_channel_declares(name: str) -> None:
+    channel = channels.declared()[name]
+    assert channel.samples, "a channel warms up the processes that prepare its inputs"
+    kinds: set[type] = set()
+    for sample in channel.samples:
+        wish = Wish(name, msgspec.json.encode(sample), None)
+        try:
+            kinds.add(type(read_prepared(name, prepare_input(encode(wish)))))
+        except ProblemError:
+            continue
+        finally:
+            gc.enable()  # a job switches collection off for the process that ends with it
+    assert kinds == {channel.call}
+    assert Named not in kinds
