@@ -12,6 +12,10 @@ from visapi_common.adapters.pool import Connection, open_connection, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import PermanentFault
 
+BASELINE = "0001_baseline.sql"
+BEFORE_BASELINE = "0040_ends_of_keys.sql"
+"""The last of the migrations that the baseline replaced: a schema that has it is the baseline's."""
+
 _QUERIES = load_queries("visapi_common.adapters", "sql/migrate.sql")
 
 
@@ -19,7 +23,8 @@ async def apply_migrations(owner_url: str) -> list[str]:
     """Bring the schema `visapi` up to date and return the names applied now.
 
     `owner_url` connects as the owner of the schema. Raises `PermanentFault` when a migration that
-    was applied has changed since, or when PostgreSQL refuses one; nothing of that one then stays.
+    was applied has changed since, when the schema is older than the baseline, or when PostgreSQL refuses
+    a migration; nothing of that one then stays.
     """
     with pg_faults():
         connection = await open_connection(owner_url)
@@ -36,11 +41,12 @@ async def apply_migrations(owner_url: str) -> list[str]:
 
 
 async def _apply_new(connection: Connection) -> list[str]:
+    await _adopt_baseline(connection)
     known = {row["name"]: row["sha256"] for row in await connection.fetch(_QUERIES["applied"])}
     new: list[str] = []
     for name in _migration_names():
         text = _sql(f"migrations/{name}")
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = _digest(text)
         if name in known:
             if known[name] != digest:
                 raise PermanentFault(
@@ -54,6 +60,21 @@ async def _apply_new(connection: Connection) -> list[str]:
     return new
 
 
+async def _adopt_baseline(connection: Connection) -> None:
+    """Record the baseline in a database that was made by the migrations before it."""
+    names = {row["name"] for row in await connection.fetch(_QUERIES["applied"])}
+    if not names or BASELINE in names:
+        return
+    if BEFORE_BASELINE not in names:
+        raise PermanentFault(
+            f"this database ends at migration {max(names)}, from before VisAPI's first release, and cannot "
+            "be brought up to date; start with an empty database (`visapi up`: with another --data-dir)"
+        )
+    async with connection.transaction():
+        await connection.execute(_QUERIES["adopt"])
+        await connection.execute(_QUERIES["record"], BASELINE, _digest(_sql(f"migrations/{BASELINE}")))
+
+
 def _migration_names() -> list[str]:
     folder = resources.files("visapi_common").joinpath("sql/migrations")
     return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
@@ -61,3 +82,7 @@ def _migration_names() -> list[str]:
 
 def _sql(path: str) -> str:
     return resources.files("visapi_common").joinpath(f"sql/{path}").read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

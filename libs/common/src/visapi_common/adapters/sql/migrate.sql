@@ -21,3 +21,9 @@ select name, sha256 from migrations
 
 -- name: record
 insert into migrations (name, sha256) values ($1, $2)
+
+-- name: adopt
+-- What the migrations before the baseline left behind that the baseline does not have.
+drop function if exists ensure_partitions(integer);
+alter table api_keys drop column if exists pepper_version;
+delete from migrations
