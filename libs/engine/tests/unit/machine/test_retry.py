@@ -66,6 +66,20 @@ def test_a_run_may_fail_and_be_retried_again_and_again() -> None:
     assert run.output == {"got": 7}
 
 
+def test_an_attempt_that_took_too_long_has_its_whole_time_again() -> None:
+    run = Session(
+        "do: [{all: {try: [{a: {call: acme.a}}], catch: {errors: {with: {status: 503}},"
+        " retry: {limit: {attempt: {count: 1, duration: PT10S}}}}}}]"
+    )
+    run.start()
+    run.fire_next()
+    assert run.status() is RunStatus.FAULTED
+    run.pass_time(60)
+    run.retry()
+    assert run.timers == {"/do/0/all#attempt": run.now + 10_000}
+    assert run.calls[-1].deadline_ms == run.now + 10_000
+
+
 def test_another_input_makes_other_arguments_under_the_next_attempt() -> None:
     run = faulted(THREE, "/do/0/a", "/do/1/b")
     assert (

@@ -62,10 +62,12 @@ def child_faulted(draft: Draft, task: Task, node: TryNode, frame: TryFrame, erro
 
 def timer_fired(draft: Draft, task: Task, node: TryNode, frame: TryFrame, kind: str) -> Outcome:
     """The delay before a retry is over, or an attempt took too long."""
-    draft.stop_attempt(task.path, frame)
     if kind == RETRY:
+        draft.stop_attempt(task.path, frame)
         return _attempt(draft, task, node, frame)
+    # Before the timer is dropped: a retried run gives the attempt its whole time again.
     failures.remember(draft, task, failures.REOPEN)
+    draft.stop_attempt(task.path, frame)
     draft.cancel_below(task.path)
     late = timeout_fault(node.pointer, "an attempt took longer than retry.limit.attempt.duration")
     return child_faulted(draft, task, node, frame, late.error)
