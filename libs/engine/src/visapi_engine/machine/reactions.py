@@ -5,7 +5,7 @@ from typing import Any, assert_never
 from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.machine import arrivals, dispatch, failures, history, resumption
 from visapi_engine.machine.admission import admission_of
-from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, HoldTask, SetTimer
+from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, SetTimer
 from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import checked, evaluate, span
 from visapi_engine.machine.events import (
@@ -264,7 +264,7 @@ def _defer(draft: Draft, event: Told) -> str | None:
         case TaskUncertain():
             node = draft.frames.node_at(event.path)
             assert isinstance(node, CallNode)
-            draft.commands.append(HoldTask(event.path, event.attempt, node.function))
+            draft.commands.append(call.hold(event.path, node, event.attempt, event.error))
         case TimerFired():
             draft.commands.append(DropTimer(event.id))
         case ChildEnded():

@@ -1,8 +1,13 @@
 """What people do to a run: cancel, suspend, resume, decide about an uncertain effect."""
 
+import msgspec
+
 from simulation.session import Session
 from visapi_common.contracts.engine_messages import Decision
+from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
 from visapi_common.contracts.runs import RunStatus
+from visapi_engine.machine.commands import HoldTask
+from visapi_engine.machine.events import TaskUncertain
 
 TWO = "do: [{first: {call: acme.first}}, {second: {call: acme.second}}, {pause: {wait: PT5S}}]"
 
@@ -50,6 +55,17 @@ def test_a_timer_that_fires_meanwhile_counts_when_the_run_is_resumed() -> None:
     assert run.fire("/do/0/pause#wait") == "noted: the timer /do/0/pause#wait is recorded already"
     run.resume()
     assert run.output == {"kept": 1}
+
+
+def test_a_suspended_run_holds_an_uncertain_task_with_the_reason_that_its_worker_gave() -> None:
+    run = Session(TWO)
+    run.start()
+    run.suspend()
+    error = WorkflowError(type=ERROR_BASE + "communication", status=504, title="No answer")
+    run.tell(TaskUncertain(run.now, "/do/0/first", 1, msgspec.json.encode(error)))
+    held = run.tasks["/do/0/first"]
+    assert isinstance(held, HoldTask)
+    assert held.detail == "No answer"
 
 
 def test_suspending_twice_and_resuming_a_running_run_change_nothing() -> None:

@@ -126,15 +126,20 @@ def faulted(draft: Draft, task: Task, error: bytes) -> Outcome:
 
 def uncertain(draft: Draft, task: Task, node: CallNode, frame: CallFrame, error: bytes | None) -> Outcome:
     """Held until somebody decides, unless the definition says to repeat it (`onUncertain`)."""
-    reason = None if error is None else read_error(error, node.pointer)
     if node.on_uncertain == "retry":
         return _again(draft, task, node, frame)
     frame.held = True
-    data = {} if reason is None else {"error": plain(reason)}
+    data = {} if error is None else {"error": plain(read_error(error, node.pointer))}
     draft.note(history.TASK_SUSPENDED, node, {"reason": "uncertain", **data})
-    detail = None if reason is None else reason.detail or reason.title
-    draft.commands.append(HoldTask(task.path, frame.attempt, node.function, detail))
+    draft.commands.append(hold(task.path, node, frame.attempt, error))
     return Opened()
+
+
+def hold(path: str, node: CallNode, attempt: int, error: bytes | None) -> HoldTask:
+    """The command that keeps an uncertain task, with the reason that its worker gave."""
+    reason = None if error is None else read_error(error, node.pointer)
+    detail = None if reason is None else reason.detail or reason.title
+    return HoldTask(path, attempt, node.function, detail)
 
 
 def resolved(
