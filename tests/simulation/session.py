@@ -49,6 +49,7 @@ from visapi_engine.machine.events import (
     TimerFired,
 )
 from visapi_engine.machine.history import Entry
+from visapi_engine.machine.lineage import Kinship, Lineage
 from visapi_engine.machine.plan import make_plan
 from visapi_engine.machine.result import Advance
 from visapi_engine.machine.state import (
@@ -82,6 +83,8 @@ class Session:
         self.evaluate = build_evaluator(self.compiled.program)
         self.run = run
         self.now = NOON
+        self.lineage: Lineage | None = None
+        """What bounds the family of the run; without it nothing does."""
         self.state: bytes | None = None
         self.last: Advance | None = None
         self.events: list[Event] = []
@@ -195,7 +198,7 @@ class Session:
         """Give the machine an event, apply its commands, and print them."""
         before = self.state
         state = None if before is None else decode_state(before)
-        step = advance(self.plan, state, event, self.evaluate)
+        step = self._advance(state, event)
         assert state is None or encode_state(state) == before, "the machine changed the state it was given"
         self.state = encode_state(step.state)
         assert encode_state(decode_state(self.state)) == self.state, "the state does not survive its bytes"
@@ -233,9 +236,13 @@ class Session:
         """The state that the recorded events give from the start."""
         state: State | None = None
         for event in self.events:
-            state = advance(self.plan, state, event, self.evaluate).state
+            state = self._advance(state, event).state
         assert state is not None
         return encode_state(state)
+
+    def _advance(self, state: State | None, event: Event) -> Advance:
+        kinship = None if self.lineage is None else Kinship(self.run, self.lineage)
+        return advance(self.plan, state, event, self.evaluate, kinship=kinship)
 
     def _apply(self, command: Command) -> None:
         match command:
