@@ -84,7 +84,7 @@ class Latecomer:
         return getattr(self._ledger, name)
 
     async def write(self, rows: WriteSet) -> Written:
-        for run, approval in zip(rows.answered.run, rows.answered.id, strict=True):
+        for run, approval in ((row.run, row.id) for row in rows.closed_approvals):
             question = Question(self._stack, run)
             assert str(question.id) == approval
             if run not in self.decided:

@@ -77,21 +77,22 @@ class Overtaken:
     async def write(self, rows: WriteSet) -> Written:
         if not self.overtaken:
             self.overtaken += 1
+            runs = [row.run for row in rows.attributes]
             await self._stack.gateway.pool.execute(
                 'update runs set revision = 7, attributes = \'{"customer": "kept"}\' where id = any($1::uuid[])',
-                rows.attributes.run,
+                runs,
             )
             await self._stack.gateway.pool.execute(
                 "insert into run_attributes (retention, run, tenant, name, value, folded)"
                 " select 'standard', r, 'default', 'customer', 'kept', 'kept' from unnest($1::uuid[]) r",
-                rows.attributes.run,
+                runs,
             )
             written = await self._ledger.write(rows)
             assert written.done == {}
             await self._stack.gateway.pool.execute(
-                "update runs set revision = 0 where id = any($1::uuid[])", rows.attributes.run
+                "update runs set revision = 0 where id = any($1::uuid[])", runs
             )
-            (run,) = rows.attributes.run
+            (run,) = runs
             assert await shown(self._stack, run) == {"customer": "kept"}
             assert await rows_of_customer(self._stack, run) == [("kept", None)]
             return written

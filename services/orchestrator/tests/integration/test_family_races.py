@@ -11,6 +11,8 @@ from kit.orchestration import TENANT
 from kit.servers import Database
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
+from visapi_orchestrator.transitions.relations.children import ChildRow
+from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
 from visapi_orchestrator.transitions.rules.ledger_answers import Written
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.families import PostgresFamilies, admit
@@ -48,28 +50,23 @@ class Family:
 
     def wanted(self) -> WriteSet:
         """The transition of the descendant: it goes on, and starts the child."""
-        rows = WriteSet()
-        live, children = rows.live, rows.children
-        live.run.append(self.parent)
-        live.revision.append(0)
-        live.status.append("running")
-        live.seq.append(0)
-        live.state.append(b"{}")
-        children.id.append(self.child)
-        children.parent.append(self.parent)
-        children.parent_path.append(None)
-        children.tenant.append(TENANT)
-        children.namespace.append("n")
-        children.name.append("w")
-        children.version.append("1.0.0")
-        children.program.append("70")
-        children.trace.append(None)
-        children.input.append(b'{"inline":null}')
-        children.priority.append(5)
-        children.root.append(self.root)
-        children.depth.append(2)
-        children.heard.append(False)
-        return rows
+        child = ChildRow(
+            run=self.parent,
+            id=self.child,
+            parent_path=None,
+            tenant=TENANT,
+            namespace="n",
+            name="w",
+            version="1.0.0",
+            program="70",
+            trace=None,
+            input=b'{"inline":null}',
+            priority=5,
+            root=self.root,
+            depth=2,
+            by_listener=False,
+        )
+        return WriteSet(live=[LiveRun(self.parent, 0, "running", 0, b"{}")], children=[child])
 
     async def exists(self) -> bool:
         return await self.pool.fetchval("select true from runs where id = $1", self.child) is True
@@ -141,16 +138,8 @@ async def test_a_cancellation_that_commits_first_keeps_the_child_from_being_star
 
 
 async def test_a_root_that_ends_cancelled_is_the_same_fact(pool: Pool, family: Family):
-    rows = WriteSet()
-    ended = rows.ended
-    ended.run.append(family.root)
-    ended.revision.append(0)
-    ended.status.append("cancelled")
-    ended.seq.append(0)
-    ended.output.append(None)
-    ended.error.append(None)
-    ended.resume.append(None)
-    rows.cancelled_roots.run.append(family.root)
+    end = EndedRun(family.root, 0, "cancelled", 0, None, None, None)
+    rows = WriteSet(ended=[end], cancelled_roots=[family.root])
     ledger = PostgresLedger(pool, RandomIds())
     assert set((await ledger.write(rows)).done) == {family.root}
     assert (await ledger.write(family.wanted())).kin.doomed == {family.parent}
@@ -159,9 +148,7 @@ async def test_a_root_that_ends_cancelled_is_the_same_fact(pool: Pool, family: F
 
 
 async def test_a_compare_and_set_that_fails_cancels_no_family(pool: Pool, family: Family):
-    rows = WriteSet()
-    rows.cancelled_roots.run.append(family.root)
-    await PostgresLedger(pool, RandomIds()).write(rows)
+    await PostgresLedger(pool, RandomIds()).write(WriteSet(cancelled_roots=[family.root]))
     assert (await PostgresLedger(pool, RandomIds()).write(family.wanted())).kin.refused == frozenset()
     assert await family.exists()
 

@@ -64,7 +64,7 @@ class RefusesOneRun(Around):
     bad: UUID
 
     async def write(self, rows: WriteSet) -> Written:
-        if self.bad in rows.live.run:
+        if any(row.run == self.bad for row in rows.live):
             raise PermanentFault("22P05: untranslatable character")
         return await self.ledger.write(rows)
 

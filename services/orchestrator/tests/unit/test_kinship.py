@@ -2,26 +2,37 @@
 
 from uuid import UUID
 
+from visapi_orchestrator.transitions.relations.children import ChildRow
 from visapi_orchestrator.transitions.rules.kinship import Allotment, Kin, Room
-from visapi_orchestrator.transitions.rules.write_set import Children
 
 ROOT, OTHER = UUID(int=1), UUID(int=2)
 
 
-def children(*wanted: tuple[int, UUID | None, bool]) -> Children:
+def children(*wanted: tuple[int, UUID | None, bool]) -> list[ChildRow]:
     """`parent`, root, and whether the listener of a schedule starts it."""
-    found = Children()
-    for number, (parent, root, heard) in enumerate(wanted):
-        found.id.append(UUID(int=1000 + number))
-        found.parent.append(UUID(int=parent))
-        found.root.append(root)
-        found.tenant.append("default")
-        found.heard.append(heard)
-    return found
+    return [
+        ChildRow(
+            run=UUID(int=parent),
+            id=UUID(int=1000 + number),
+            parent_path=None,
+            tenant="default",
+            namespace="n",
+            name="w",
+            version="1.0.0",
+            program="70",
+            trace=None,
+            input=b"null",
+            priority=5,
+            root=root,
+            depth=1,
+            by_listener=by_listener,
+        )
+        for number, (parent, root, by_listener) in enumerate(wanted)
+    ]
 
 
 def decide(
-    wanted: Children,
+    wanted: list[ChildRow],
     *,
     open_now: int = 0,
     open_max: int = 10,
@@ -29,7 +40,9 @@ def decide(
     tenant_room: int | None = None,
 ) -> Kin:
     room = Room(cancelled, open_now, tenant_room, 100)
-    rooms: dict[tuple[UUID | None, str], Room] = {(root, "default"): room for root in set(wanted.root)}
+    rooms: dict[tuple[UUID | None, str], Room] = {
+        (root, "default"): room for root in {child.root for child in wanted}
+    }
     return Allotment(rooms, open_max).decide(wanted)
 
 

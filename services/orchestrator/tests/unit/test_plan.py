@@ -23,11 +23,16 @@ from visapi_engine.machine.commands import CallTask, CloseApproval, DropTask, Dr
 from visapi_engine.machine.events import TaskUncertain, TimerFired
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.kernel.rules.messages import DueTimer, Said, group
+from visapi_orchestrator.transitions.relations.dead_letters import ResolvedDeadLetter
+from visapi_orchestrator.transitions.relations.inbox import InboxKey
+from visapi_orchestrator.transitions.relations.runs import LiveRun
+from visapi_orchestrator.transitions.relations.timers import NewTimer, TimerKey
 from visapi_orchestrator.transitions.rules.machine_events import events_of
 from visapi_orchestrator.transitions.rules.outgoing_tasks import task_of
-from visapi_orchestrator.transitions.rules.plan import Step, plan
+from visapi_orchestrator.transitions.rules.plan import plan
 from visapi_orchestrator.transitions.rules.related import Family
 from visapi_orchestrator.transitions.rules.snapshot import Facts, InboxRow
+from visapi_orchestrator.transitions.rules.step import Step
 
 SECRET = b"s" * 32
 RUN = UUID("01930000-0000-7000-8000-000000000001")
@@ -63,77 +68,70 @@ def step(*, said: Said | None = None, known: Facts | None = None, given: Answer 
 
 def test_a_run_that_goes_on_is_updated_at_the_revision_it_was_read_at():
     rows = plan([step()], record=False)
-    assert (rows.live.run, rows.live.revision, rows.live.state) == ([RUN], [3], [b"{1}"])
-    assert rows.ended.run == []
-    assert rows.history.run == []
+    assert rows.live == [LiveRun(RUN, 3, "running", 7, b"{1}")]
+    assert (rows.ended, rows.history) == ([], [])
 
 
 def test_an_ended_run_leaves_live_and_asks_for_no_single_deletions():
     given = answer(ended=True, status=RunStatus.COMPLETED, commands=[DropTask("/do/0/a"), DropTimer("t")])
     rows = plan([step(given=given)], record=False)
-    assert rows.live.run == []
-    assert rows.ended.status == ["completed"]
-    assert rows.gone_tasks.run == []
-    assert rows.gone_timers.run == []
+    assert [end.status for end in rows.ended] == ["completed"]
+    assert (rows.live, rows.removed_tasks, rows.removed_timers) == ([], [], [])
 
 
 def test_rows_are_in_the_order_of_run_ids_whatever_the_order_of_messages():
     rows = plan([step(known=facts(OTHER)), step()], record=False)
-    assert rows.live.run == [RUN, OTHER]
+    assert [row.run for row in rows.live] == [RUN, OTHER]
 
 
 def test_history_is_written_only_when_there_is_some():
     rows = plan([step(given=answer(seq=9))], record=False)
-    assert (rows.history.first_seq, rows.history.last_seq) == ([8], [9])
+    assert [(row.first_seq, row.last_seq) for row in rows.history] == [(8, 9)]
 
 
 def test_a_consumed_timer_is_removed_unless_it_was_set_again():
     said = Said(RUN, timers=[DueTimer("old", 1), DueTimer("again", 1)])
     rows = plan([step(said=said, given=answer(commands=[SetTimer("again", 99)]))], record=False)
-    assert rows.gone_timers.key == ["old"]
-    assert (rows.new_timers.id, rows.new_timers.fire_at_ms) == (["again"], [99])
+    assert rows.removed_timers == [TimerKey(RUN, "old")]
+    assert rows.new_timers == [NewTimer(RUN, "again", 99)]
 
 
 def test_a_timer_that_the_machine_drops_is_named_once():
     said = Said(RUN, timers=[DueTimer("t", 1)])
     rows = plan([step(said=said, given=answer(commands=[DropTimer("t")]))], record=False)
-    assert rows.gone_timers.key == ["t"]
+    assert rows.removed_timers == [TimerKey(RUN, "t")]
 
 
 def test_consumed_inbox_rows_are_removed_with_the_transition():
     known = facts(inbox=(InboxRow("k1", InboxKind.CANCEL, b'{"actor":"a"}'),))
     rows = plan([step(known=known)], record=False)
-    assert (rows.inbox.run, rows.inbox.key, rows.has_rest) == ([RUN], ["k1"], True)
+    assert (rows.consumed_inbox, rows.has_rest) == ([InboxKey(RUN, "k1")], True)
 
 
 def test_a_held_task_becomes_a_dead_letter():
     given = answer(commands=[HoldTask("/do/0/a", 2, "notify.email", "lease over")])
-    letters = plan([step(given=given)], record=False).letters
-    assert (letters.reason, letters.path, letters.attempt, letters.held) == (
-        ["uncertain"],
-        ["/do/0/a"],
-        [2],
-        [True],
-    )
+    (letter,) = plan([step(given=given)], record=False).dead_letters
+    assert (letter.reason, letter.path, letter.attempt, letter.held) == ("uncertain", "/do/0/a", 2, True)
 
 
 def test_a_poisonous_task_becomes_a_dead_letter():
     error = standard_error("runtime", 500, title="Poison task", detail="delivered 6 times")
     result = TaskResult(RUN, "/do/0/a", 1, "t", Outcome.FAULTED, error=error)
-    letters = plan([step(said=Said(RUN, results=[result]))], record=False).letters
-    assert (letters.reason, letters.held) == (["poison"], [False])
+    (letter,) = plan([step(said=Said(RUN, results=[result]))], record=False).dead_letters
+    assert (letter.reason, letter.held) == ("poison", False)
 
 
 def test_a_run_that_ended_its_engine_twice_becomes_a_dead_letter():
     given = answer(ok=False, killed="deadline", ended=True, status=RunStatus.FAULTED)
-    assert plan([step(given=given)], record=False).letters.reason == ["engine-killed"]
+    (letter,) = plan([step(given=given)], record=False).dead_letters
+    assert letter.reason == "engine-killed"
 
 
 def test_a_decision_closes_the_dead_letter_of_its_task():
     body = b'{"actor":"ann","path":"/do/0/a","decision":"retry"}'
     known = facts(inbox=(InboxRow("k", InboxKind.RESOLVE, body),))
-    closed = plan([step(known=known)], record=False).closed
-    assert (closed.path, closed.actor, closed.decision) == (["/do/0/a"], ["ann"], ["retry"])
+    rows = plan([step(known=known)], record=False)
+    assert rows.resolved_letters == [ResolvedDeadLetter(RUN, "/do/0/a", "ann", "retry")]
 
 
 def test_nothing_changed_is_seen():
@@ -207,4 +205,4 @@ def test_who_closes_a_question_says_which_decisions_it_knows_of():
     for one in known:
         one.family = Family(closing=[close])
     rows = plan(known, record=False)
-    assert (rows.unheard.run, rows.unheard.key) == ([RUN], [decision_key(OTHER)])
+    assert rows.unread_decisions == [InboxKey(RUN, decision_key(OTHER))]

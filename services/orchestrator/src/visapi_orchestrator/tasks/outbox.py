@@ -20,9 +20,9 @@ from visapi_engine.machine.commands import DropTask
 from visapi_orchestrator.kernel.ports import Publisher
 from visapi_orchestrator.tasks.sending import send
 from visapi_orchestrator.transitions.rules.ledger_answers import WrittenLetter
-from visapi_orchestrator.transitions.rules.plan import Step
 from visapi_orchestrator.transitions.rules.related import Family
 from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.step import Step
 
 _encode = msgspec.json.Encoder().encode
 _SERVICE = "orchestrator"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.transitions.rules.growth import grows_long
-from visapi_orchestrator.transitions.rules.plan import Step
+from visapi_orchestrator.transitions.rules.step import Step
 
 
 def count_steps(metrics: Metrics, steps: Iterable[Step], *, history_max: int) -> None:

@@ -17,8 +17,8 @@ from visapi_common.core.errors import PermanentFault, ProblemError
 from visapi_common.core.large_values import Envelope, Structure, Taken, join, opened, sealed, split
 from visapi_engine.machine import history, state
 from visapi_orchestrator.transitions.ports import Payloads
-from visapi_orchestrator.transitions.rules.plan import Step
 from visapi_orchestrator.transitions.rules.snapshot import Facts, Lost
+from visapi_orchestrator.transitions.rules.step import Step
 
 _LONG = 1024 * 1024
 _T = TypeVar("_T")

@@ -16,8 +16,8 @@ from visapi_orchestrator.transitions.rules.ledger_answers import (
     Written,
     WrittenLetter,
 )
-from visapi_orchestrator.transitions.rules.plan import Step
 from visapi_orchestrator.transitions.rules.related import Definition
+from visapi_orchestrator.transitions.rules.step import Step
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
 

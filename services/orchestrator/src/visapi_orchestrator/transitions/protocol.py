@@ -7,9 +7,8 @@ The order is the protocol (DESIGN sections 2 and 3):
    whether that was right. All other runs are read together, after their messages arrived:
    a state read then has seen everything that caused the messages, so what it calls stale is stale.
 2. The engine folds each run's events into one answer; its large values go to the artifact store.
-3. One transaction writes all runs whose revision has not moved; what takes long to fold follows in one of its
-   own (`portions`). The others are folded again on what
-   the ledger says now, up to `ROUNDS` times; then they are handed back.
+3. One transaction writes all runs whose revision has not moved; slow runs follow in one of their own
+   (`portions`). The others are folded again on a new snapshot, up to `ROUNDS` times, then handed back.
 4. Only then tasks are published, and only then messages are acknowledged. A lost commit answer is
    settled by reading: a revision one higher with our very state means that our commit happened.
 
@@ -44,9 +43,10 @@ from visapi_orchestrator.transitions.rules.growth import overgrown
 from visapi_orchestrator.transitions.rules.kinship import lineage_of
 from visapi_orchestrator.transitions.rules.machine_events import events_of
 from visapi_orchestrator.transitions.rules.outgoing_tasks import task_of
-from visapi_orchestrator.transitions.rules.plan import Step, plan, silent
+from visapi_orchestrator.transitions.rules.plan import plan
 from visapi_orchestrator.transitions.rules.recent import RecentRuns
 from visapi_orchestrator.transitions.rules.snapshot import Facts, facts_of
+from visapi_orchestrator.transitions.rules.step import Step, silent
 from visapi_orchestrator.transitions.wake_ups import heed, leave_out
 
 ROUNDS = 5

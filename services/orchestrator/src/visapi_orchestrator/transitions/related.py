@@ -4,8 +4,8 @@ from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.commands import CallTask, DropTask, DropTimer, HoldTask, SetTimer, StartRun
 from visapi_orchestrator.transitions.ports import Ledger
-from visapi_orchestrator.transitions.rules.plan import Step
 from visapi_orchestrator.transitions.rules.related import Definition, Family, child_of, end_of, unknown_child
+from visapi_orchestrator.transitions.rules.step import Step
 from visapi_orchestrator.transitions.values import ValueReader
 
 _OWN = (CallTask, DropTask, HoldTask, SetTimer, DropTimer)

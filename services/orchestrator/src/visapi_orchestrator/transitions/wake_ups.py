@@ -7,19 +7,19 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.transitions.dependencies import Tools
 from visapi_orchestrator.transitions.rules.flow import Verdict
 from visapi_orchestrator.transitions.rules.kinship import Kin
-from visapi_orchestrator.transitions.rules.plan import Step
+from visapi_orchestrator.transitions.rules.step import Step
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
 
 def heed(tools: Tools, rows: WriteSet, verdict: Verdict) -> None:
     """Pass on what was written."""
-    if rows.new_timers.fire_at_ms:
-        tools.timer_set(min(rows.new_timers.fire_at_ms))
+    if rows.new_timers:
+        tools.timer_set(min(timer.fire_at_ms for timer in rows.new_timers))
     if verdict.alarm_ms is not None:
         tools.timer_set(verdict.alarm_ms)
-    if rows.emitted.run:
+    if rows.emitted_events:
         tools.emitted()
-    if rows.history.run:
+    if rows.history:
         tools.told()
     if verdict.awake:
         tools.woken(list(verdict.awake))

@@ -4,17 +4,18 @@ A run that may not start all it wants is folded again and told how many it may s
 error that a `catch` can take. The listener of a schedule goes on: what it may not start is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
 
 from visapi_engine.machine.lineage import Lineage
 from visapi_orchestrator.kernel.rules.messages import Short
+from visapi_orchestrator.transitions.relations.children import ChildRow
 from visapi_orchestrator.transitions.rules.snapshot import Facts
-from visapi_orchestrator.transitions.rules.write_set import Children
 
 OPEN_MAX = 10_000
 """Open descendants of a root, unless a setting says otherwise."""
@@ -65,47 +66,47 @@ class Allotment:
         self._taken: dict[UUID | None, int] = {}
         self._taken_of: dict[str, int] = {}
 
-    def decide(self, children: Children) -> Kin:
+    def decide(self, children: Sequence[ChildRow]) -> Kin:
         """Decide about all of them. Children of one parent stand together."""
         kin = Kin()
-        for parent, places in groupby(range(len(children.id)), children.parent.__getitem__):
-            wanted = list(places)
-            if children.heard[wanted[0]]:
-                kin.left_out.update(children.id[at] for at in wanted if not self._take(children, [at]))
+        for parent, group in groupby(children, key=attrgetter("run")):
+            wanted = list(group)
+            first = wanted[0]
+            if first.by_listener:
+                kin.left_out.update(child.id for child in wanted if not self._take(child, 1))
                 continue
-            room = self._room(children, wanted[0])
-            if room.cancelled:
+            if self._room(first).cancelled:
                 kin.doomed.add(parent)
-            elif not self._take(children, wanted):
-                kin.short[parent] = self._short(children, wanted[0])
+            elif not self._take(first, len(wanted)):
+                kin.short[parent] = self._short(first)
         return kin
 
-    def _room(self, children: Children, at: int) -> Room:
+    def _room(self, child: ChildRow) -> Room:
         unknown = Room(cancelled=True, open=0, tenant_room=None)
-        return self._rooms.get((children.root[at], children.tenant[at]), unknown)
+        return self._rooms.get((child.root, child.tenant), unknown)
 
-    def _left(self, children: Children, at: int) -> tuple[int, int]:
+    def _left(self, child: ChildRow) -> tuple[int, int]:
         """Room in the family, room of the tenant."""
-        root, tenant, room = children.root[at], children.tenant[at], self._room(children, at)
+        root, tenant, room = child.root, child.tenant, self._room(child)
         family = self._open_max if root is None else self._open_max - room.open - self._taken.get(root, 0)
         many = self._open_max + 1
         of_tenant = many if room.tenant_room is None else room.tenant_room - self._taken_of.get(tenant, 0)
         return max(0, family), max(0, of_tenant)
 
-    def _take(self, children: Children, wanted: list[int]) -> bool:
-        at = wanted[0]
-        if self._room(children, at).cancelled or len(wanted) > min(self._left(children, at)):
+    def _take(self, child: ChildRow, count: int) -> bool:
+        if self._room(child).cancelled or count > min(self._left(child)):
             return False
-        root, tenant = children.root[at], children.tenant[at]
+        root, tenant = child.root, child.tenant
         if root is not None:
-            self._taken[root] = self._taken.get(root, 0) + len(wanted)
-        self._taken_of[tenant] = self._taken_of.get(tenant, 0) + len(wanted)
+            self._taken[root] = self._taken.get(root, 0) + count
+        self._taken_of[tenant] = self._taken_of.get(tenant, 0) + count
         return True
 
-    def _short(self, children: Children, at: int) -> Short:
-        family, of_tenant = self._left(children, at)
+    def _short(self, child: ChildRow) -> Short:
+        family, of_tenant = self._left(child)
         if of_tenant < family:
-            most = self._room(children, at).tenant_max
+            most = self._room(child).tenant_max
             return Short(of_tenant, f"the tenant has {most:,} open runs, as many as it may have")
-        root = children.root[at]
-        return Short(family, f"run {root} has {self._open_max:,} open descendants, as many as it may have")
+        return Short(
+            family, f"run {child.root} has {self._open_max:,} open descendants, as many as it may have"
+        )

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from visapi_orchestrator.kernel.rules.messages import Said
-from visapi_orchestrator.transitions.rules.plan import Step
 from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.step import Step
 
 ENTRIES_MAX = 4096
 STATE_MAX = 4096

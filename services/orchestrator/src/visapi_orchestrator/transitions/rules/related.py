@@ -15,7 +15,6 @@ from visapi_common.contracts.engine_messages import (
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.contracts.runs import RunStatus
-from visapi_common.core.event_keys import shape_and_key
 from visapi_engine.machine.commands import (
     CloseApproval,
     Command,
@@ -115,15 +114,6 @@ class Family:
                 self.closing.append(command)
             case _:
                 return
-
-    @property
-    def rows(self) -> list[tuple[str, int, str, bytes]]:
-        """Subscriptions: path, number, shape and key of each filter."""
-        return [
-            (one.path, n, *shape_and_key(wanted))
-            for one in self.subscribe
-            for n, wanted in enumerate(one.filters)
-        ]
 
 
 def child_of(start: StartRun, found: Definition, value: Payload, trace: str | None) -> Child:

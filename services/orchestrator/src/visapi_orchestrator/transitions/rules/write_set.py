@@ -1,274 +1,99 @@
-"""The columns that one batch writes, ready for `unnest`: lists of equal length per relation.
+"""The rows that one batch writes, by relation.
 
-The hot relations are written by one statement; rarer ones by a second (`has_rest`), what concerns
-other runs and events by a third (`has_family`), questions to people by a fourth (`has_approvals`), all
-in one transaction. Every row names its run, and is written only if that run was really updated.
+The hot relations are written by one statement; rarer ones by a second (`has_rest`), what concerns other runs
+and events by a third (`has_related`), questions to people by a fourth (`has_approvals`), all in one
+transaction. A row is written only if the run that it names was really updated.
 """
 
 from dataclasses import dataclass, field, fields
+from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
+from visapi_orchestrator.transitions.relations.approvals import ClosedApproval, OpenedApproval
+from visapi_orchestrator.transitions.relations.attributes import AttributesRow
+from visapi_orchestrator.transitions.relations.children import ChildRow
+from visapi_orchestrator.transitions.relations.dead_letters import NewDeadLetter, ResolvedDeadLetter
+from visapi_orchestrator.transitions.relations.emitted_events import EmittedEvent
+from visapi_orchestrator.transitions.relations.history import HistoryRow
+from visapi_orchestrator.transitions.relations.inbox import InboxKey, InboxWrite
+from visapi_orchestrator.transitions.relations.recorded_inputs import RecordedInput
+from visapi_orchestrator.transitions.relations.rows import Row
+from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
+from visapi_orchestrator.transitions.relations.subscriptions import SubscriptionKey, SubscriptionRow
+from visapi_orchestrator.transitions.relations.tasks import NewTask, TaskKey
+from visapi_orchestrator.transitions.relations.timers import NewTimer, TimerKey
 from visapi_orchestrator.transitions.rules.flow import Ask, Leave
-
-_OWNERS = {"children": "parent", "told": "source"}
-"""The column that names the run a row belongs to, where it is not `run`."""
-
-
-def _uuids() -> list[UUID]:
-    return []
-
-
-def _texts() -> list[str]:
-    return []
-
-
-def _ints() -> list[int]:
-    return []
-
-
-def _blobs() -> list[bytes]:
-    return []
-
-
-@dataclass(slots=True)
-class Live:
-    """Runs that go on."""
-
-    run: list[UUID] = field(default_factory=_uuids)
-    revision: list[int] = field(default_factory=_ints)
-    status: list[str] = field(default_factory=_texts)
-    seq: list[int] = field(default_factory=_ints)
-    state: list[bytes] = field(default_factory=_blobs)
-
-
-@dataclass(slots=True)
-class Ended:
-    """Runs that are over."""
-
-    run: list[UUID] = field(default_factory=_uuids)
-    revision: list[int] = field(default_factory=_ints)
-    status: list[str] = field(default_factory=_texts)
-    seq: list[int] = field(default_factory=_ints)
-    output: list[bytes | None] = field(default_factory=list[bytes | None])
-    error: list[bytes | None] = field(default_factory=list[bytes | None])
-    resume: list[bytes | None] = field(default_factory=list[bytes | None])
-
-
-@dataclass(slots=True)
-class History:
-    run: list[UUID] = field(default_factory=_uuids)
-    first_seq: list[int] = field(default_factory=_ints)
-    last_seq: list[int] = field(default_factory=_ints)
-    items: list[bytes] = field(default_factory=_blobs)
-
-
-@dataclass(slots=True)
-class NewTasks:
-    run: list[UUID] = field(default_factory=_uuids)
-    path: list[str] = field(default_factory=_texts)
-    attempt: list[int] = field(default_factory=_ints)
-    function: list[str] = field(default_factory=_texts)
-    effect_key: list[str] = field(default_factory=_texts)
-    token: list[str] = field(default_factory=_texts)
-    message: list[bytes] = field(default_factory=_blobs)
-    held: list[bool] = field(default_factory=list[bool])
-
-
-@dataclass(slots=True)
-class Keys:
-    """Rows to delete by (run, key)."""
-
-    run: list[UUID] = field(default_factory=_uuids)
-    key: list[str] = field(default_factory=_texts)
-
-    def add(self, run: UUID, key: str) -> None:
-        self.run.append(run)
-        self.key.append(key)
-
-
-@dataclass(slots=True)
-class NewTimers:
-    run: list[UUID] = field(default_factory=_uuids)
-    id: list[str] = field(default_factory=_texts)
-    fire_at_ms: list[int] = field(default_factory=_ints)
-
-
-@dataclass(slots=True)
-class Letters:
-    """Dead letters to open. `held` says that the task's row stays, as `uncertain`."""
-
-    run: list[UUID] = field(default_factory=_uuids)
-    tenant: list[str] = field(default_factory=_texts)
-    path: list[str] = field(default_factory=_texts)
-    attempt: list[int] = field(default_factory=_ints)
-    function: list[str] = field(default_factory=_texts)
-    reason: list[str] = field(default_factory=_texts)
-    detail: list[str] = field(default_factory=_texts)
-    held: list[bool] = field(default_factory=list[bool])
-
-
-@dataclass(slots=True)
-class Closed:
-    """Dead letters that a decision closes."""
-
-    run: list[UUID] = field(default_factory=_uuids)
-    path: list[str] = field(default_factory=_texts)
-    actor: list[str] = field(default_factory=_texts)
-    decision: list[str] = field(default_factory=_texts)
-
-
-@dataclass(slots=True)
-class Recorded:
-    run: list[UUID] = field(default_factory=_uuids)
-    revision: list[int] = field(default_factory=_ints)
-    events: list[bytes] = field(default_factory=_blobs)
-
-
-@dataclass(slots=True)
-class Attributes:
-    """Search attributes that changed: all of a run's, as a JSON object."""
-
-    run: list[UUID] = field(default_factory=_uuids)
-    revision: list[int] = field(default_factory=_ints)
-    values: list[str] = field(default_factory=_texts)
-
-
-@dataclass(slots=True)
-class Children:
-    """Runs to start."""
-
-    id: list[UUID] = field(default_factory=_uuids)
-    parent: list[UUID] = field(default_factory=_uuids)
-    parent_path: list[str | None] = field(default_factory=list[str | None])
-    tenant: list[str] = field(default_factory=_texts)
-    namespace: list[str] = field(default_factory=_texts)
-    name: list[str] = field(default_factory=_texts)
-    version: list[str] = field(default_factory=_texts)
-    program: list[str] = field(default_factory=_texts)
-    trace: list[str | None] = field(default_factory=list[str | None])
-    input: list[bytes] = field(default_factory=_blobs)
-    priority: list[int] = field(default_factory=_ints)
-    root: list[UUID | None] = field(default_factory=list[UUID | None])
-    depth: list[int] = field(default_factory=_ints)
-    heard: list[bool] = field(default_factory=list[bool])
-
-    def keep(self, places: list[int]) -> None:
-        """Keep the children at these places alone."""
-        for column in fields(self):
-            values = getattr(self, column.name)
-            values[:] = [values[at] for at in places]
-
-
-@dataclass(slots=True)
-class Told:
-    """Rows for inboxes; `source` is the run whose transition tells."""
-
-    source: list[UUID] = field(default_factory=_uuids)
-    run: list[UUID] = field(default_factory=_uuids)
-    key: list[str] = field(default_factory=_texts)
-    tenant: list[str] = field(default_factory=_texts)
-    kind: list[str] = field(default_factory=_texts)
-    body: list[bytes] = field(default_factory=_blobs)
-
-
-@dataclass(slots=True)
-class Subscriptions:
-    run: list[UUID] = field(default_factory=_uuids)
-    path: list[str] = field(default_factory=_texts)
-    n: list[int] = field(default_factory=_ints)
-    tenant: list[str] = field(default_factory=_texts)
-    shape: list[str] = field(default_factory=_texts)
-    key: list[bytes] = field(default_factory=_blobs)
-
-
-@dataclass(slots=True)
-class Emitted:
-    """Events to bring into the world."""
-
-    run: list[UUID] = field(default_factory=_uuids)
-    tenant: list[str] = field(default_factory=_texts)
-    source: list[str] = field(default_factory=_texts)
-    id: list[str] = field(default_factory=_texts)
-    type: list[str] = field(default_factory=_texts)
-    body: list[bytes] = field(default_factory=_blobs)
-
-
-@dataclass(slots=True)
-class Asked:
-    """Questions to people; `approvers` and `keys` are JSON arrays."""
-
-    run: list[UUID] = field(default_factory=_uuids)
-    tenant: list[str] = field(default_factory=_texts)
-    id: list[str] = field(default_factory=_texts)
-    path: list[str] = field(default_factory=_texts)
-    workflow: list[str] = field(default_factory=_texts)
-    task: list[str] = field(default_factory=_texts)
-    shown: list[bytes] = field(default_factory=_blobs)
-    approvers: list[str] = field(default_factory=_texts)
-    keys: list[str] = field(default_factory=_texts)
-    asked_ms: list[int] = field(default_factory=_ints)
-    expires_ms: list[int | None] = field(default_factory=list[int | None])
-
-
-@dataclass(slots=True)
-class Answered:
-    """Questions that are over."""
-
-    run: list[UUID] = field(default_factory=_uuids)
-    tenant: list[str] = field(default_factory=_texts)
-    id: list[str] = field(default_factory=_texts)
-    state: list[str] = field(default_factory=_texts)
-    decision: list[str | None] = field(default_factory=list[str | None])
-    comment: list[str | None] = field(default_factory=list[str | None])
-    decided_by: list[str | None] = field(default_factory=list[str | None])
-    at_ms: list[int] = field(default_factory=_ints)
-
-
-@dataclass(slots=True)
-class Roots:
-    run: list[UUID] = field(default_factory=_uuids)
 
 
 @dataclass(slots=True)
 class WriteSet:
-    live: Live = field(default_factory=Live)
-    ended: Ended = field(default_factory=Ended)
-    history: History = field(default_factory=History)
-    new_tasks: NewTasks = field(default_factory=NewTasks)
-    gone_tasks: Keys = field(default_factory=Keys)
-    new_timers: NewTimers = field(default_factory=NewTimers)
-    gone_timers: Keys = field(default_factory=Keys)
-    inbox: Keys = field(default_factory=Keys)
-    letters: Letters = field(default_factory=Letters)
-    closed: Closed = field(default_factory=Closed)
-    recorded: Recorded = field(default_factory=Recorded)
-    attributes: Attributes = field(default_factory=Attributes)
-    children: Children = field(default_factory=Children)
-    told: Told = field(default_factory=Told)
-    cancelled: Keys = field(default_factory=Keys)
+    live: list[LiveRun] = field(default_factory=list[LiveRun])
+    ended: list[EndedRun] = field(default_factory=list[EndedRun])
+    history: list[HistoryRow] = field(default_factory=list[HistoryRow])
+    new_tasks: list[NewTask] = field(default_factory=list[NewTask])
+    removed_tasks: list[TaskKey] = field(default_factory=list[TaskKey])
+    cancelled_tasks: list[TaskKey] = field(default_factory=list[TaskKey])
     """Tasks that the failure of a run cancels which could be retried."""
-    given_up: Keys = field(default_factory=Keys)
-    """Tasks of runs that go on which nobody waits for any longer, though they have not been answered."""
-    subscriptions: Subscriptions = field(default_factory=Subscriptions)
-    gone_subscriptions: Keys = field(default_factory=Keys)
-    emitted: Emitted = field(default_factory=Emitted)
-    asked: Asked = field(default_factory=Asked)
-    answered: Answered = field(default_factory=Answered)
-    unheard: Keys = field(default_factory=Keys)
-    """Decisions on these questions that the run has not been told of, should there be any."""
-    cancelled_roots: Roots = field(default_factory=Roots)
-    """Roots that end because they were cancelled: their descendants must obey."""
-    unseen: Roots = field(default_factory=Roots)
-    """Runs that were given up, perhaps while they waited under flow control."""
+    abandoned_tasks: list[TaskKey] = field(default_factory=list[TaskKey])
+    """Tasks of live runs whose answer the run no longer waits for, and which have none yet."""
+    new_timers: list[NewTimer] = field(default_factory=list[NewTimer])
+    removed_timers: list[TimerKey] = field(default_factory=list[TimerKey])
+    consumed_inbox: list[InboxKey] = field(default_factory=list[InboxKey])
+    dead_letters: list[NewDeadLetter] = field(default_factory=list[NewDeadLetter])
+    resolved_letters: list[ResolvedDeadLetter] = field(default_factory=list[ResolvedDeadLetter])
+    recorded_inputs: list[RecordedInput] = field(default_factory=list[RecordedInput])
+    attributes: list[AttributesRow] = field(default_factory=list[AttributesRow])
+    children: list[ChildRow] = field(default_factory=list[ChildRow])
+    inbox_writes: list[InboxWrite] = field(default_factory=list[InboxWrite])
+    subscriptions: list[SubscriptionRow] = field(default_factory=list[SubscriptionRow])
+    removed_subscriptions: list[SubscriptionKey] = field(default_factory=list[SubscriptionKey])
+    emitted_events: list[EmittedEvent] = field(default_factory=list[EmittedEvent])
+    opened_approvals: list[OpenedApproval] = field(default_factory=list[OpenedApproval])
+    closed_approvals: list[ClosedApproval] = field(default_factory=list[ClosedApproval])
+    unread_decisions: list[InboxKey] = field(default_factory=list[InboxKey])
+    """Inbox rows that keep a run from being written, should they exist: the run has not read them."""
     asks: list[Ask] = field(default_factory=list[Ask])
     leaves: list[Leave] = field(default_factory=list[Leave])
+    cancelled_roots: list[UUID] = field(default_factory=list[UUID])
+    """Roots that end because they were cancelled: their descendants must be cancelled too."""
+    abandoned_runs: list[UUID] = field(default_factory=list[UUID])
+    """Runs that the orchestrator ended, perhaps while they waited under flow control."""
 
     @property
     def needs_transaction(self) -> bool:
         """Whether more than the one statement of most transitions is needed."""
-        rare = self.has_rest or self.has_family or self.has_flow or self.has_approvals
-        given = self.attributes.run or self.cancelled.run or self.cancelled_roots.run or self.unseen.run
-        return rare or bool(given) or bool(self.given_up.run)
+        return bool(
+            self.has_rest
+            or self.has_related
+            or self.has_flow
+            or self.has_approvals
+            or self.attributes
+            or self.cancelled_tasks
+            or self.abandoned_tasks
+            or self.cancelled_roots
+            or self.abandoned_runs
+        )
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether the second, rarer statement is needed."""
+        return bool(self.consumed_inbox or self.dead_letters or self.resolved_letters or self.recorded_inputs)
+
+    @property
+    def has_related(self) -> bool:
+        """Whether others are concerned: children, parents, events."""
+        return bool(
+            self.children
+            or self.inbox_writes
+            or self.subscriptions
+            or self.removed_subscriptions
+            or self.emitted_events
+        )
+
+    @property
+    def has_approvals(self) -> bool:
+        """Whether a question to people opens or closes."""
+        return bool(self.opened_approvals or self.closed_approvals)
 
     @property
     def has_flow(self) -> bool:
@@ -276,36 +101,13 @@ class WriteSet:
         return bool(self.asks or self.leaves)
 
     def drop(self, runs: frozenset[UUID]) -> None:
-        """Take out everything that belongs to some runs."""
-        self.asks = [ask for ask in self.asks if ask.run not in runs]
-        self.leaves = [leave for leave in self.leaves if leave.run not in runs]
+        """Remove everything that belongs to these runs."""
         for relation in fields(self):
-            rows = getattr(self, relation.name)
-            owner = _OWNERS.get(relation.name, "run")
-            if relation.name in ("asks", "leaves"):
-                continue
-            kept = [at for at, run in enumerate(getattr(rows, owner)) if run not in runs]
-            for column in fields(rows):
-                values = getattr(rows, column.name)
-                values[:] = [values[at] for at in kept]
+            rows: list[Any] = getattr(self, relation.name)
+            rows[:] = [row for row in rows if (row if isinstance(row, UUID) else row.run) not in runs]
 
-    @property
-    def has_rest(self) -> bool:
-        """Whether the second, rarer statement is needed."""
-        return bool(self.inbox.run or self.letters.run or self.closed.run or self.recorded.run)
 
-    @property
-    def has_family(self) -> bool:
-        """Whether others are concerned: children, parents, events."""
-        return bool(
-            self.children.id
-            or self.told.run
-            or self.subscriptions.run
-            or self.gone_subscriptions.run
-            or self.emitted.run
-        )
-
-    @property
-    def has_approvals(self) -> bool:
-        """Whether people are asked, or no longer."""
-        return bool(self.asked.run or self.answered.run)
+def row_types() -> dict[str, type[Row]]:
+    """The type of the rows of each relation."""
+    kinds = {name: get_args(hint)[0] for name, hint in get_type_hints(WriteSet).items()}
+    return {name: kind for name, kind in kinds.items() if issubclass(kind, Row)}

@@ -19,15 +19,13 @@ _CANCEL = msgspec.json.encode(
 
 async def admit(connection: Connection, rows: WriteSet, open_max: int) -> Kin:
     """Decide under the locks of families who may start runs. What is refused is taken out of `rows`."""
-    children, cancelled = rows.children, rows.cancelled_roots.run
-    families = {
-        root: tenant for root, tenant in zip(children.root, children.tenant, strict=True) if root is not None
-    }
+    children, cancelled = rows.children, rows.cancelled_roots
+    families = {child.root: child.tenant for child in children if child.root is not None}
     if families or cancelled:
         await connection.execute(_SQL["lock_families"], list(families), list(families.values()), cancelled)
-    if not children.id:
+    if not children:
         return Kin()
-    asked = sorted(set(zip(children.root, children.tenant, strict=True)), key=str)
+    asked = sorted({(child.root, child.tenant) for child in children}, key=str)
     found = await connection.fetch(
         _SQL["rooms"], [root for root, _ in asked], [tenant for _, tenant in asked], open_max
     )
@@ -41,7 +39,7 @@ async def admit(connection: Connection, rows: WriteSet, open_max: int) -> Kin:
     if kin.doomed:
         await connection.execute(_SQL["doom"], sorted(kin.doomed), _CANCEL)
     if kin.left_out:
-        children.keep([at for at, child in enumerate(children.id) if child not in kin.left_out])
+        rows.children = [child for child in children if child.id not in kin.left_out]
     if kin.refused:
         rows.drop(kin.refused)
     return kin

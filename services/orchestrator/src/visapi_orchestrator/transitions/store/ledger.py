@@ -11,6 +11,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxKind, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
+from visapi_orchestrator.transitions.relations.rows import Statement
 from visapi_orchestrator.transitions.rules.flow import Verdict
 from visapi_orchestrator.transitions.rules.kinship import OPEN_MAX, Kin
 from visapi_orchestrator.transitions.rules.ledger_answers import (
@@ -22,12 +23,10 @@ from visapi_orchestrator.transitions.rules.ledger_answers import (
 )
 from visapi_orchestrator.transitions.rules.related import Definition
 from visapi_orchestrator.transitions.rules.snapshot import Facts, InboxRow
-from visapi_orchestrator.transitions.rules.write_set import Attributes, WriteSet
-from visapi_orchestrator.transitions.store import approvals, families, flow, revival
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+from visapi_orchestrator.transitions.store import families, flow, revival, statements
 
 _SQL = load_queries("visapi_orchestrator.transitions.store", "transitions.sql")
-_ATTRIBUTES = load_queries("visapi_orchestrator.transitions.store", "attributes.sql")
-_FAMILY = load_queries("visapi_orchestrator.transitions.store", "related.sql")
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 """Settings of the pool. Planning `write_batch` anew costs more than running it for one run (0.8 against
 0.4 ms measured), so its plan is kept; the tables may be empty when it is made, so index scans are
@@ -58,59 +57,39 @@ class PostgresLedger:
         """
         with pg_faults(effect=True):
             if not rows.needs_transaction:
-                return _written(await self._pool.fetch(_SQL["write_batch"], *_columns(rows)), [])
+                return _written(await _fetch(self._pool, statements.WRITE_BATCH, rows), [])
             async with self._pool.acquire() as connection:
                 return await self._write_with_rest(connection, rows)
 
     async def _write_with_rest(self, connection: Connection, rows: WriteSet) -> Written:
         async with connection.transaction():
             kin = Kin()
-            if rows.children.id or rows.cancelled_roots.run:
+            if rows.children or rows.cancelled_roots:
                 kin = await families.admit(connection, rows, self._family_open_max)
             verdict = await _admitted(connection, rows) if rows.has_flow else Verdict()
             if rows.has_approvals:
-                rows.drop(await approvals.unheard(connection, rows))
-            if rows.attributes.run:
-                await _write_attributes(connection, rows.attributes)
-            if rows.cancelled.run:
+                rows.drop(await _undecided_for(connection, rows))
+            if rows.attributes:
+                await _write_attributes(connection, rows)
+            if rows.cancelled_tasks:
                 await _forbid_retries(connection, rows)
-            if rows.given_up.run:
-                await _remember_started(connection, rows)
-            updated = await connection.fetch(_SQL["write_batch"], *_columns(rows))
+            if rows.abandoned_tasks:
+                await _record_started(connection, rows)
+            updated = await _fetch(connection, statements.WRITE_BATCH, rows)
             done = [row["id"] for row in updated]
-            letters: list[Row] = []
-            if rows.has_rest:
-                letters = await connection.fetch(_SQL["write_rest"], *self._rest_columns(rows, done))
-            if rows.has_family:
-                await connection.execute(_FAMILY["write_family"], *_family_columns(rows, done))
+            letters = await self._write_rest(connection, rows, done) if rows.has_rest else []
+            if rows.has_related:
+                await _execute(connection, statements.WRITE_RELATED, rows, done)
             if rows.has_approvals:
-                await approvals.write(connection, rows, done)
+                await _execute(connection, statements.WRITE_APPROVALS, rows, done)
             verdict = await _after(connection, rows, done, verdict)
         return _written(updated, letters, verdict, kin)
 
-    def _rest_columns(self, rows: WriteSet, done: list[UUID]) -> tuple[object, ...]:
-        letters, closed, recorded = rows.letters, rows.closed, rows.recorded
-        return (
-            done,
-            rows.inbox.run,
-            rows.inbox.key,
-            [self._ids.uuid7() for _ in letters.run],
-            letters.run,
-            letters.path,
-            letters.attempt,
-            letters.function,
-            letters.reason,
-            letters.detail,
-            letters.held,
-            letters.tenant,
-            closed.run,
-            closed.path,
-            closed.actor,
-            closed.decision,
-            recorded.run,
-            recorded.revision,
-            recorded.events,
-        )
+    async def _write_rest(self, connection: Connection, rows: WriteSet, done: list[UUID]) -> list[Row]:
+        rows.dead_letters = [
+            msgspec.structs.replace(letter, id=self._ids.uuid7()) for letter in rows.dead_letters
+        ]
+        return await _fetch(connection, statements.WRITE_REST, rows, done)
 
     async def tenant_of(self, run: UUID) -> str:
         with pg_faults():
@@ -127,7 +106,7 @@ class PostgresLedger:
         version = None if latest else wanted.version
         with pg_faults():
             row = await self._pool.fetchrow(
-                _FAMILY["definition"], tenant, wanted.namespace, wanted.name, version
+                statements.DEFINITION, tenant, wanted.namespace, wanted.name, version
             )
         return None if row is None else Definition(row["version"], row["program"])
 
@@ -143,29 +122,47 @@ class PostgresLedger:
             await self._pool.execute(_SQL["forget_absent"], list(runs))
 
 
-async def _write_attributes(connection: Connection, changed: Attributes) -> None:
-    """Before the transition is written, which then moves the rows of ended runs as they are."""
-    set_now = await connection.fetch(
-        _ATTRIBUTES["set_attributes"], changed.run, changed.revision, changed.values
+async def _fetch(
+    source: Connection | Pool, statement: Statement, rows: WriteSet, *leading: object
+) -> list[Row]:
+    return await source.fetch(statement.sql, *statement.parameters(rows, *leading))
+
+
+async def _execute(connection: Connection, statement: Statement, rows: WriteSet, *leading: object) -> None:
+    await connection.execute(statement.sql, *statement.parameters(rows, *leading))
+
+
+async def _undecided_for(connection: Connection, rows: WriteSet) -> frozenset[UUID]:
+    """The runs that open or close a question on which somebody has decided, without having read the decision.
+
+    From here on nobody decides on the questions of these rows, so that the first decision counts
+    whatever else has happened in the same moment: a deadline, a timeout, the end of the run.
+    """
+    questions = [*rows.closed_approvals, *rows.opened_approvals]
+    await connection.execute(
+        statements.LOCK_APPROVALS, [one.tenant for one in questions], [one.id for one in questions]
     )
-    await connection.execute(_ATTRIBUTES["index_attributes"], [row["id"] for row in set_now])
+    found = await _fetch(connection, statements.UNREAD_DECISIONS, rows)
+    return frozenset(row["run"] for row in found)
+
+
+async def _write_attributes(connection: Connection, rows: WriteSet) -> None:
+    """Before the transition is written, which then moves the rows of ended runs as they are."""
+    changed = await _fetch(connection, statements.SET_ATTRIBUTES, rows)
+    await connection.execute(statements.INDEX_ATTRIBUTES, [row["id"] for row in changed])
+
+
+async def _record_started(connection: Connection, rows: WriteSet) -> None:
+    """A later attempt at an abandoned task that a worker has begun, and may do once only, is uncertain."""
+    runs, revisions = [live.run for live in rows.live], [live.revision for live in rows.live]
+    await _execute(connection, statements.RECORD_STARTED, rows, runs, revisions)
 
 
 async def _forbid_retries(connection: Connection, rows: WriteSet) -> None:
-    """A run whose failure cancels what somebody has begun, and may do once only, cannot be retried."""
-    cancelled = rows.cancelled
-    begun = await connection.fetch(_SQL["begun"], cancelled.run, cancelled.key)
-    runs = {row["run"] for row in begun if row["state"] != "queued"}
-    rows.ended.resume = [
-        None if run in runs else resume for run, resume in zip(rows.ended.run, rows.ended.resume, strict=True)
-    ]
-
-
-async def _remember_started(connection: Connection, rows: WriteSet) -> None:
-    """What somebody has begun, may do once only, and will not be heard of: a later attempt is uncertain."""
-    given_up, live = rows.given_up, rows.live
-    columns = (live.run, live.revision, given_up.run, given_up.key)
-    await connection.execute(_SQL["remember_started"], *columns)
+    """A run cannot be retried when its failure cancels a task of class `once` that a worker has begun."""
+    cancelled = await _fetch(connection, statements.LOCK_CANCELLED_TASKS, rows)
+    runs = {row["run"] for row in cancelled if row["state"] != "queued"}
+    rows.ended = [msgspec.structs.replace(end, resume=None) if end.run in runs else end for end in rows.ended]
 
 
 async def _admitted(connection: Connection, rows: WriteSet) -> Verdict:
@@ -180,93 +177,16 @@ async def _admitted(connection: Connection, rows: WriteSet) -> Verdict:
 
 async def _after(connection: Connection, rows: WriteSet, done: list[UUID], verdict: Verdict) -> Verdict:
     """What follows from the ends of runs: their families obey, others have their places."""
-    cancelled = [root for root in rows.cancelled_roots.run if root in done]
+    cancelled = [root for root in rows.cancelled_roots if root in done]
     if cancelled:
         await families.cancel(connection, cancelled)
-    if rows.unseen.run:
-        await flow.leave_unseen(connection, [run for run in rows.unseen.run if run in done])
+    if rows.abandoned_runs:
+        await flow.leave_unseen(connection, [run for run in rows.abandoned_runs if run in done])
     leaves = [leave for leave in rows.leaves if leave.run in done]
     if not leaves:
         return verdict
     awake = verdict.awake | await flow.leave(connection, leaves)
     return msgspec.structs.replace(verdict, awake=awake)
-
-
-def _columns(rows: WriteSet) -> tuple[object, ...]:
-    live, ended, history, tasks = rows.live, rows.ended, rows.history, rows.new_tasks
-    return (
-        live.run,
-        live.revision,
-        live.status,
-        live.seq,
-        live.state,
-        ended.run,
-        ended.revision,
-        ended.status,
-        ended.seq,
-        ended.output,
-        ended.error,
-        history.run,
-        history.first_seq,
-        history.last_seq,
-        history.items,
-        tasks.run,
-        tasks.path,
-        tasks.attempt,
-        tasks.function,
-        tasks.effect_key,
-        tasks.token,
-        tasks.message,
-        rows.gone_tasks.run,
-        rows.gone_tasks.key,
-        rows.new_timers.run,
-        rows.new_timers.id,
-        rows.new_timers.fire_at_ms,
-        rows.gone_timers.run,
-        rows.gone_timers.key,
-        ended.resume,
-        tasks.held,
-    )
-
-
-def _family_columns(rows: WriteSet, done: list[UUID]) -> tuple[object, ...]:
-    children, told, heard, emitted = rows.children, rows.told, rows.subscriptions, rows.emitted
-    return (
-        done,
-        children.id,
-        children.parent,
-        children.parent_path,
-        children.tenant,
-        children.namespace,
-        children.name,
-        children.version,
-        children.program,
-        children.trace,
-        children.input,
-        children.priority,
-        told.source,
-        told.run,
-        told.key,
-        told.tenant,
-        told.kind,
-        told.body,
-        heard.run,
-        heard.path,
-        heard.n,
-        heard.tenant,
-        heard.shape,
-        heard.key,
-        rows.gone_subscriptions.run,
-        rows.gone_subscriptions.key,
-        emitted.run,
-        emitted.tenant,
-        emitted.source,
-        emitted.id,
-        emitted.type,
-        emitted.body,
-        children.root,
-        children.depth,
-    )
 
 
 def _written(

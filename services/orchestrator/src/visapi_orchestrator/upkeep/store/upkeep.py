@@ -11,7 +11,7 @@ from visapi_orchestrator.transitions.rules.open_tasks import Announced
 
 _UPKEEP = load_queries("visapi_orchestrator.upkeep.store", "upkeep.sql")
 _TASKS = load_queries("visapi_orchestrator.tasks.store", "tasks.sql")
-_APPROVALS = load_queries("visapi_orchestrator.transitions.store", "approvals.sql")
+_APPROVALS = load_queries("visapi_orchestrator.transitions.relations", "approvals.sql")
 _EVENTS = load_queries("visapi_orchestrator.events.store", "events.sql")
 _encode = msgspec.json.Encoder().encode
 

@@ -6,7 +6,7 @@
 with changed as (
     update runs r
     set attributes = i.attributes::jsonb
-    from unnest($1::uuid[], $2::int[], $3::text[]) as i (run, revision, attributes)
+    from {attributes} as i
     where r.id = i.run and r.revision = i.revision
     returning r.id, r.retention
 ),

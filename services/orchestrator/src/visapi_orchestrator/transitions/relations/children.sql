@@ -1,0 +1,21 @@
+-- name: write
+children_started as (
+    insert into runs (
+        id, tenant, namespace, name, version, program, partition, retention, trace, input, started_by,
+        priority, parent, parent_path, root, depth
+    )
+    select
+        c.id, c.tenant, c.namespace, c.name, c.version, decode(c.program, 'hex'),
+        get_byte(uuid_send(c.id), 15) & 63, coalesce(p.class, 'standard'), c.trace, c.input, 'run:' || c.run,
+        c.priority, c.run, c.parent_path, c.root, c.depth
+    from {children} as c
+    join done d on d.id = c.run
+    left join retention_policies p on p.tenant = c.tenant and p.namespace = c.namespace
+    on conflict do nothing
+)
+
+-- name: definition
+-- A version of a workflow and its program; the highest when none is asked for.
+select version, encode(program, 'hex') as program from workflows
+where tenant = $1 and namespace = $2 and name = $3 and ($4::text is null or version = $4)
+order by version_order desc limit 1
