@@ -36,7 +36,7 @@ from visapi_engine.compile.compiler import compile_definition
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.events.lifecycle_relay import History, LifecycleStream
-from visapi_orchestrator.opening import world_of
+from visapi_orchestrator.opening import dependencies_of
 from visapi_orchestrator.orchestrator import Orchestrator
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.transitions.ports import Payloads
@@ -250,15 +250,15 @@ class Stack:
         bus = await Bus.connect(settings.nats_url, "orchestrator")
         engine = EnginePool(1, PostgresUpkeep(pool).program, Limits())
         ledger = around_ledger(PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max))
-        world = world_of(pool, bus, engine, settings, ledger=ledger)
-        world = msgspec.structs.replace(
-            world,
-            history=around_history(world.history),
-            lifecycle=around_lifecycle(world.lifecycle),
-            payloads=around_payloads(world.payloads),
+        dependencies = dependencies_of(pool, bus, engine, settings, ledger=ledger)
+        dependencies = msgspec.structs.replace(
+            dependencies,
+            history=around_history(dependencies.history),
+            lifecycle=around_lifecycle(dependencies.lifecycle),
+            payloads=around_payloads(dependencies.payloads),
         )
         await engine.start()
-        running = asyncio.create_task(Orchestrator(world, settings, lifecycle).run())
+        running = asyncio.create_task(Orchestrator(dependencies, settings, lifecycle).run())
         try:
             yield lifecycle
         finally:

@@ -139,15 +139,15 @@ class Session:
         }
         return self.tell(EventArrived(self.now, msgspec.json.encode(event)))
 
-    def child_completed(self, path: str, output: Any = None, *, taken_up: int | None = None) -> str:
-        """`taken_up`: the last asking to go on that the child knew of; the last one there was unless said."""
-        return self._child_ended(path, RunStatus.COMPLETED, taken_up, output=msgspec.json.encode(output))
+    def child_completed(self, path: str, output: Any = None, *, resume_count: int | None = None) -> str:
+        """`resume_count`: the last asking to go on that the child knew of; the last one there was unless said."""
+        return self._child_ended(path, RunStatus.COMPLETED, resume_count, output=msgspec.json.encode(output))
 
-    def child_faulted(self, path: str, status: int = 500, *, taken_up: int | None = None) -> str:
+    def child_faulted(self, path: str, status: int = 500, *, resume_count: int | None = None) -> str:
         error = WorkflowError(
             type=ERROR_BASE + "runtime", status=status, title="It failed", instance="/do/0/x"
         )
-        return self._child_ended(path, RunStatus.FAULTED, taken_up, error=msgspec.json.encode(error))
+        return self._child_ended(path, RunStatus.FAULTED, resume_count, error=msgspec.json.encode(error))
 
     def child_unknown(self, path: str) -> str:
         """There is no such workflow."""
@@ -155,11 +155,11 @@ class Session:
         body = msgspec.json.encode(error)
         return self._child_ended(path, RunStatus.FAULTED, None, error=body, unknown=True)
 
-    def _child_ended(self, path: str, status: RunStatus, taken_up: int | None, **more: Any) -> str:
+    def _child_ended(self, path: str, status: RunStatus, resume_count: int | None, **more: Any) -> str:
         child = self.children[path]
-        asked = child.taken_up if isinstance(child, RetryRun) else 0
-        known = asked if taken_up is None else taken_up
-        return self.tell(ChildEnded(self.now, path, child.child, status, taken_up=known, **more))
+        asked = child.resume_count if isinstance(child, RetryRun) else 0
+        known = asked if resume_count is None else resume_count
+        return self.tell(ChildEnded(self.now, path, child.child, status, resume_count=known, **more))
 
     def decide(self, path: str, decision: str, by: str = "link", comment: str | None = None) -> str:
         approval = next((one.approval for one in self.approvals.values() if one.path == path), "none")

@@ -12,7 +12,7 @@ from visapi_common.runtime.settings import SettingsError, load
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
-from visapi_orchestrator.opening import world_of
+from visapi_orchestrator.opening import dependencies_of
 from visapi_orchestrator.orchestrator import Orchestrator
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.transitions.store.ledger import SESSION
@@ -29,7 +29,7 @@ async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
     engine = EnginePool(settings.engine_processes, PostgresUpkeep(pool).program, Limits(), on_lost=on_lost)
     try:
         await engine.start()
-        await Orchestrator(world_of(pool, bus, engine, settings), settings, lifecycle).run()
+        await Orchestrator(dependencies_of(pool, bus, engine, settings), settings, lifecycle).run()
     finally:
         await engine.stop()
         await bus.close()

@@ -12,7 +12,7 @@ from visapi_orchestrator.batches.triggers import READ_AHEAD
 from visapi_orchestrator.dead_letters.store import PostgresQuarantine
 from visapi_orchestrator.events.store.events import PostgresEvents
 from visapi_orchestrator.events.store.lifecycle import PostgresLifecycle
-from visapi_orchestrator.orchestrator import World
+from visapi_orchestrator.orchestrator import Dependencies
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.tasks.store.tasks import PostgresTasks
 from visapi_orchestrator.tasks.streams import JetStreamEvents, JetStreamLifecycle, JetStreams
@@ -26,12 +26,12 @@ from visapi_orchestrator.upkeep.store.retention import PostgresRetention
 from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
 
 
-def world_of(
+def dependencies_of(
     pool: Pool, bus: Bus, engine: EnginePool, settings: OrchestratorSettings, *, ledger: Ledger | None = None
-) -> World:
+) -> Dependencies:
     """Everything on one pool and one connection; another `ledger` may stand before the rows."""
     window = settings.batch_max * 2
-    return World(
+    return Dependencies(
         ledger=ledger or PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max),
         due=PostgresDue(pool),
         tasks=PostgresTasks(pool),
@@ -47,7 +47,7 @@ def world_of(
         history=PostgresLifecycle(pool, RandomIds()),
         lifecycle=JetStreamLifecycle(bus),
         schedules=PostgresSchedules(pool, RandomIds()),
-        letters=PostgresQuarantine(pool, RandomIds()),
+        dead_letters=PostgresQuarantine(pool, RandomIds()),
         flow=PostgresFlow(pool),
         families=PostgresFamilies(pool),
         engine=engine,

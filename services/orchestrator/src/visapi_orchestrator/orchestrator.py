@@ -18,30 +18,30 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.batches.pump import Pump, Source
 from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.batches.unreadable import UnreadableMessages
-from visapi_orchestrator.dead_letters.quarantine import LetterRows, Quarantine
+from visapi_orchestrator.dead_letters.quarantine import DeadLetterRows, Quarantine
 from visapi_orchestrator.dead_letters.replays import ReplayedRows, Replays
 from visapi_orchestrator.events.dispatch import Acknowledged, EventDispatch, EventRows
 from visapi_orchestrator.events.intake import EventIntake, EventSource, IntakeRows
 from visapi_orchestrator.events.lifecycle_relay import History, LifecycleRelay, LifecycleStream
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.ports import Monotonic, Publisher
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.tasks.claims import Asked, ClaimedTasks, Claims
 from visapi_orchestrator.tasks.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.tasks.outbox import Outbox
 from visapi_orchestrator.tasks.registry import FunctionRows, Registry, Streams
-from visapi_orchestrator.tasks.releases import HeldTasks, LyingTasks, Releases
+from visapi_orchestrator.tasks.releases import HeldTasks, QueuedTasks, Releases
 from visapi_orchestrator.tasks.sweep import OpenTasks, TaskStream, TaskSweep
 from visapi_orchestrator.timing.due_work import DueRows, DueWork
 from visapi_orchestrator.timing.flow_sweep import FlowRows, keep_admitting
 from visapi_orchestrator.timing.schedule_clock import ScheduleClock, ScheduleRows
-from visapi_orchestrator.transitions.apart import Apart
-from visapi_orchestrator.transitions.dependencies import Bounds, Tools
+from visapi_orchestrator.transitions.dependencies import Bounds, TransitionDependencies
 from visapi_orchestrator.transitions.known_payloads import KnownPayloads
 from visapi_orchestrator.transitions.large_values import LargeValues
 from visapi_orchestrator.transitions.ports import Engine, Ledger, Payloads
 from visapi_orchestrator.transitions.protocol import Transitions
+from visapi_orchestrator.transitions.slow_runs import SlowRuns
 from visapi_orchestrator.transitions.values import ValueReader
 from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_counting, keep_obeying
 from visapi_orchestrator.upkeep.retention import Retention, RetentionRows
@@ -84,7 +84,7 @@ class AllEventRows(EventRows, IntakeRows, Protocol):
     """Everything about events."""
 
 
-class JetStreams(Streams, TaskStream, LyingTasks, Protocol):
+class JetStreams(Streams, TaskStream, QueuedTasks, Protocol):
     """Streams, as the registry, the sweep and the releases see them."""
 
 
@@ -92,11 +92,11 @@ class SweptSchedules(ScheduleRows, Swept, Protocol):
     """Schedules and their fires."""
 
 
-class AllLetters(LetterRows, ReplayedRows, Swept, Protocol):
+class AllDeadLetters(DeadLetterRows, ReplayedRows, Swept, Protocol):
     """What was set aside."""
 
 
-class World(msgspec.Struct, frozen=True, kw_only=True):
+class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     """The real things."""
 
     ledger: Ledger
@@ -114,7 +114,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     history: History
     lifecycle: LifecycleStream
     schedules: SweptSchedules
-    letters: AllLetters
+    dead_letters: AllDeadLetters
     flow: FlowRows
     families: FamilyRows
     engine: Engine
@@ -125,32 +125,36 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 class Orchestrator:
     """Owns the parts; `run` returns when everything held is settled or handed back."""
 
-    def __init__(self, world: World, tuning: OrchestratorSettings, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, dependencies: Dependencies, tuning: OrchestratorSettings, lifecycle: Lifecycle
+    ) -> None:
         metrics, secret = lifecycle.metrics, tuning.effect_secret
-        self._world = world
+        self._dependencies = dependencies
         self._lanes = tuning.lanes
         self._open_runs_max = tuning.tenant_open_runs_max
         self._lifecycle = lifecycle
-        self._clock = DatabaseClock(world.monotonic)
-        self._quarantine = Quarantine(world.letters, world.bus, metrics)
+        self._clock = DatabaseClock(dependencies.monotonic)
+        self._quarantine = Quarantine(dependencies.dead_letters, dependencies.bus, metrics)
         self._unreadable = UnreadableMessages(
-            self._quarantine, world.monotonic, Isolation("unreadable", metrics)
+            self._quarantine, dependencies.monotonic, Isolation("unreadable", metrics)
         )
-        self._heartbeats = Heartbeats(world.tasks, metrics)
-        self._claims = Claims(world.tasks, secret, metrics)
-        self._registry = Registry(world.upkeep, world.streams, self._quarantine, metrics)
-        self._retention = Retention(world.retention, tuning.retention_days)
-        self._releases = Releases(world.tasks, world.streams, world.bus, world.monotonic, metrics)
-        self._sweep = TaskSweep(world.tasks, world.streams, world.bus, metrics)
+        self._heartbeats = Heartbeats(dependencies.tasks, metrics)
+        self._claims = Claims(dependencies.tasks, secret, metrics)
+        self._registry = Registry(dependencies.upkeep, dependencies.streams, self._quarantine, metrics)
+        self._retention = Retention(dependencies.retention, tuning.retention_days)
+        self._releases = Releases(
+            dependencies.tasks, dependencies.streams, dependencies.bus, dependencies.monotonic, metrics
+        )
+        self._sweep = TaskSweep(dependencies.tasks, dependencies.streams, dependencies.bus, metrics)
         self._pump = self._make_pump(tuning)
-        self._due = DueWork(world.due, self._pump, self._clock, self._quarantine, metrics)
+        self._due = DueWork(dependencies.due, self._pump, self._clock, self._quarantine, metrics)
         self._dispatch = EventDispatch(
-            world.event_rows, self._pump, world.event_publisher, self._quarantine, metrics
+            dependencies.event_rows, self._pump, dependencies.event_publisher, self._quarantine, metrics
         )
-        self._replays = Replays(world.letters, Isolation("replays", metrics), self._dispatch.hint)
+        self._replays = Replays(dependencies.dead_letters, Isolation("replays", metrics), self._dispatch.hint)
         self._relay = LifecycleRelay(
-            world.history,
-            world.lifecycle,
+            dependencies.history,
+            dependencies.lifecycle,
             self._pump,
             self._clock,
             metrics,
@@ -158,11 +162,11 @@ class Orchestrator:
             which=tuning.lifecycle_events,
         )
         self._schedules = ScheduleClock(
-            world.schedules, self._pump, self._quarantine, Isolation("schedules", metrics)
+            dependencies.schedules, self._pump, self._quarantine, Isolation("schedules", metrics)
         )
         self._event_intake = EventIntake(
-            world.events,
-            world.event_rows,
+            dependencies.events,
+            dependencies.event_rows,
             self._quarantine,
             Isolation("event-intake", metrics),
             self._dispatch.hint,
@@ -170,14 +174,14 @@ class Orchestrator:
         self._log = get_logger("orchestrator")
 
     def _make_pump(self, tuning: OrchestratorSettings) -> Pump:
-        world, metrics, secret = self._world, self._lifecycle.metrics, tuning.effect_secret
-        payloads = KnownPayloads(world.payloads, world.monotonic)
-        tools = Tools(
-            ledger=world.ledger,
-            engine=world.engine,
+        dependencies, metrics, secret = self._dependencies, self._lifecycle.metrics, tuning.effect_secret
+        payloads = KnownPayloads(dependencies.payloads, dependencies.monotonic)
+        for_transitions = TransitionDependencies(
+            ledger=dependencies.ledger,
+            engine=dependencies.engine,
             values=ValueReader(payloads),
             large=LargeValues(payloads),
-            outbox=Outbox(world.bus, metrics),
+            outbox=Outbox(dependencies.bus, metrics),
             admit=self._releases.admit,
             clock=self._clock,
             metrics=metrics,
@@ -185,20 +189,20 @@ class Orchestrator:
             timer_set=self._timer_set,
             emitted=self._events_emitted,
             woken=self._runs_woken,
-            told=self._history_written,
+            history_written=self._history_written,
             set_aside=self._quarantine.set_aside,
-            apart=Apart(),
+            slow_runs=SlowRuns(),
         )
         transitions = Transitions(
-            tools,
+            for_transitions,
             secret=secret,
             handle_secret=tuning.handle_secret,
             record_inputs=tuning.record_inputs,
             bounds=Bounds(depth_max=tuning.family_depth_max, history_max=tuning.history_items_max),
         )
         return Pump(
-            results=world.results,
-            triggers=world.triggers,
+            results=dependencies.results,
+            triggers=dependencies.triggers,
             intake=Intake(
                 secret=secret,
                 metrics=metrics,
@@ -217,19 +221,19 @@ class Orchestrator:
         self._dispatch.emitted()
 
     def _runs_woken(self, runs: list[UUID]) -> None:
-        self._pump.put([Said(run, look=True) for run in runs])
+        self._pump.put([RunMessages(run, look=True) for run in runs])
 
     def _history_written(self) -> None:
         self._relay.hint()
 
     def _hear_of_slots(self, asked: Asked) -> None:
         """Called in the read loop. Every orchestrator hears every worker."""
-        told = _slots(asked.data)
-        if isinstance(told, Unreadable):
+        reported = _slots(asked.data)
+        if isinstance(reported, Unreadable):
             self._lifecycle.metrics.messages_unreadable.labels("slots").inc()
-            self._log.error("slots_unreadable", detail=told.reason)
+            self._log.error("slots_unreadable", detail=reported.reason)
         else:
-            self._releases.announced(told.worker, told.slots)
+            self._releases.announced(reported.worker, reported.slots)
 
     def _hear_of_events(self, _: Asked) -> None:
         self._dispatch.hint()
@@ -237,31 +241,33 @@ class Orchestrator:
 
     async def run(self) -> None:
         """Orchestrate until the lifecycle stops."""
-        world, lifecycle = self._world, self._lifecycle
+        dependencies, lifecycle = self._dependencies, self._lifecycle
         await self._hear_the_time()
-        world.bus.on_reconnect(self._registry.heal_soon)
-        world.bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
-        world.bus.on_handler_failure(lifecycle.metrics.nats_handler_failures.inc)
-        await world.bus.subscribe(subjects.CONTROL_REGISTER_ALL, self._registry.receive, "orchestrator")
-        await world.bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claims.receive, "orchestrator")
-        await world.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
-        await world.bus.subscribe(subjects.CONTROL_EVENTS, self._hear_of_events)
+        dependencies.bus.on_reconnect(self._registry.heal_soon)
+        dependencies.bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
+        dependencies.bus.on_handler_failure(lifecycle.metrics.nats_handler_failures.inc)
+        await dependencies.bus.subscribe(
+            subjects.CONTROL_REGISTER_ALL, self._registry.receive, "orchestrator"
+        )
+        await dependencies.bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claims.receive, "orchestrator")
+        await dependencies.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
+        await dependencies.bus.subscribe(subjects.CONTROL_EVENTS, self._hear_of_events)
         async with asyncio.TaskGroup() as group:
 
             def begun(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
                 return group.create_task(kept_alive(name, work, lifecycle.metrics))
 
             aside = [begun(name, work) for name, work in self._background().items()]
-            await world.results.start()
-            await world.triggers.start()
-            await world.events.start()
+            await dependencies.results.start()
+            await dependencies.triggers.start()
+            await dependencies.events.start()
             intake = begun("event-intake", self._event_intake.run)
             lanes = [begun("lane", lane) for lane in self._pump.lanes(self._lanes)]
             await lifecycle.stopping.wait()
-            await world.events.stop()
+            await dependencies.events.stop()
             await intake
-            await world.triggers.stop()
-            await world.results.stop()
+            await dependencies.triggers.stop()
+            await dependencies.results.stop()
             self._pump.stop()
             await asyncio.wait(lanes)
             self._pump.hand_back()
@@ -270,7 +276,7 @@ class Orchestrator:
 
     def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """The loops beside the lanes; an error of one, whatever it is, ends none."""
-        world, metrics = self._world, self._lifecycle.metrics
+        dependencies, metrics = self._dependencies, self._lifecycle.metrics
         return {
             "topology": self._registry.keep_healed,
             "registry": self._registry.serve,
@@ -287,19 +293,21 @@ class Orchestrator:
             "lifecycle": self._relay.run,
             "schedules": self._schedules.run,
             "replays": self._replays.run,
-            "flow": partial(keep_admitting, world.flow, self._runs_woken, Isolation("flow", metrics)),
-            "obedience": partial(keep_obeying, world.families, self._runs_woken, lambda: self._pump.started),
+            "flow": partial(keep_admitting, dependencies.flow, self._runs_woken, Isolation("flow", metrics)),
+            "obedience": partial(
+                keep_obeying, dependencies.families, self._runs_woken, lambda: self._pump.started
+            ),
             "open-runs": partial(
-                keep_counting, world.families, self._open_runs_max, world.monotonic.monotonic
+                keep_counting, dependencies.families, self._open_runs_max, dependencies.monotonic.monotonic
             ),
             "health": self._watch_health,
             "upkeep": partial(
                 keep_tidy,
-                world.upkeep,
+                dependencies.upkeep,
                 self._retention,
                 Isolation("upkeep", metrics),
-                schedule_fires=world.schedules,
-                letters=world.letters,
+                schedule_fires=dependencies.schedules,
+                dead_letters=dependencies.dead_letters,
             ),
         }
 
@@ -307,7 +315,7 @@ class Orchestrator:
         """Nothing can be decided before the database has said what time it is."""
         while not self._lifecycle.stopping.is_set():
             try:
-                self._clock.heard((await self._world.due.next_timer()).now_ms)
+                self._clock.heard((await self._dependencies.due.next_timer()).now_ms)
             except Fault as fault:
                 self._log.warning("database_awaited", detail=str(fault))
                 await asyncio.sleep(_START_RETRY_S)
@@ -318,12 +326,12 @@ class Orchestrator:
         await self._registry.wait_healed()
         while True:
             try:
-                await self._world.due.next_timer()
+                await self._dependencies.due.next_timer()
                 alive = True
             except Fault:
                 alive = False
             self._lifecycle.ready("postgres", alive)
-            connected = self._world.bus.connected
+            connected = self._dependencies.bus.connected
             self._lifecycle.ready("nats", connected)
             self._lifecycle.metrics.nats_connected.set(connected)
             await asyncio.sleep(_HEALTH_EVERY_S)

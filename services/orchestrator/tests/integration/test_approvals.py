@@ -199,7 +199,7 @@ async def working(stack: Stack):
         yield world
 
 
-async def taken_up(stack: Stack, question: Question, world: World) -> None:
+async def is_resumed(stack: Stack, question: Question, world: World) -> None:
     assert (await stack.gateway.ended(question.run))["status"] == "faulted"
     world.down = False
     await stack.gateway.tell(question.run, "retry", key="retry:9", reason="mended")
@@ -217,7 +217,7 @@ async def test_a_run_that_is_retried_after_a_decision_does_not_ask_again(stack: 
     async with working(stack) as world:
         question = await ask(stack, THEN)
         await question.decide("approve")
-        await taken_up(stack, question, world)
+        await is_resumed(stack, question, world)
         assert output_of(await completes(stack, question.run)) == "done"
         row = await question.row()
         assert row is not None
@@ -233,7 +233,7 @@ async def test_a_run_that_failed_beside_an_open_question_asks_it_again_when_it_i
         question = Question(stack, run, "/do/0/all/fork/branches/0/ask")
         await question.is_("cancelled")
         assert not await question.decide("approve")
-        await taken_up(stack, question, world)
+        await is_resumed(stack, question, world)
         first = await question.is_("open")
         assert (first["decision"], first["closed_at"]) == (None, None)
         assert await question.decide("approve")
@@ -245,7 +245,7 @@ async def test_people_who_could_not_be_told_are_told_when_the_run_is_retried(sta
         await stack.gateway.deploy("asks", TELLS)
         question = Question(stack, await stack.gateway.start("asks", {}))
         before = await question.is_("cancelled")
-        await taken_up(stack, question, world)
+        await is_resumed(stack, question, world)
         after = await question.is_("open")
         assert after["keys"] == before["keys"]
         assert await question.decide("approve")

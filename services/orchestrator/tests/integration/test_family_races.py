@@ -104,8 +104,8 @@ async def test_a_child_that_commits_first_is_found_by_the_sweep(
 ):
     """The cancellation waits for the transaction that starts the child, so the sweep comes after both."""
     async with pool.acquire() as connection, connection.transaction():
-        kin = await admit(connection, family.wanted(), 10)
-        assert kin.refused == frozenset()
+        child_verdict = await admit(connection, family.wanted(), 10)
+        assert child_verdict.refused == frozenset()
         await connection.execute(PUT, family.child, TENANT, b"p", family.root, 2)
         cancelling = asyncio.create_task(cancel_as_gateway(postgres_db, family.root))
         await blocked(pool)
@@ -132,7 +132,7 @@ async def test_a_cancellation_that_commits_first_keeps_the_child_from_being_star
     finally:
         await other.close()
     written = await writing
-    assert (written.done, written.kin.doomed) == ({}, {family.parent})
+    assert (written.done, written.child_verdict.cancelled_parents) == ({}, {family.parent})
     assert not await family.exists()
     assert await family.told() == {family.parent}
 
@@ -142,14 +142,16 @@ async def test_a_root_that_ends_cancelled_is_the_same_fact(pool: Pool, family: F
     rows = WriteSet(ended=[end], cancelled_roots=[family.root])
     ledger = PostgresLedger(pool, RandomIds())
     assert set((await ledger.write(rows)).done) == {family.root}
-    assert (await ledger.write(family.wanted())).kin.doomed == {family.parent}
+    assert (await ledger.write(family.wanted())).child_verdict.cancelled_parents == {family.parent}
     assert set(await PostgresFamilies(pool).obey(10)) == set()
     assert await family.told() == {family.parent}
 
 
 async def test_a_compare_and_set_that_fails_cancels_no_family(pool: Pool, family: Family):
     await PostgresLedger(pool, RandomIds()).write(WriteSet(cancelled_roots=[family.root]))
-    assert (await PostgresLedger(pool, RandomIds()).write(family.wanted())).kin.refused == frozenset()
+    assert (
+        await PostgresLedger(pool, RandomIds()).write(family.wanted())
+    ).child_verdict.refused == frozenset()
     assert await family.exists()
 
 

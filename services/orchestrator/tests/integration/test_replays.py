@@ -8,17 +8,19 @@ import pytest
 
 from kit.orchestration import TENANT, Stack, eventually
 from visapi_common.adapters.clock import RandomIds
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import PostgresQuarantine
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "paid"}
 
 
-def letter(kind: Any, *item: str, detail: str = "first", body: bytes = msgspec.json.encode(EVENT)) -> Letter:
-    return Letter(kind=kind, tenant=TENANT, reason="bad", detail=detail, item=item, body=body)
+def letter(
+    kind: Any, *item: str, detail: str = "first", body: bytes = msgspec.json.encode(EVENT)
+) -> DeadLetterEntry:
+    return DeadLetterEntry(kind=kind, tenant=TENANT, reason="bad", detail=detail, item=item, body=body)
 
 
-async def kept(stack: Stack, rows: PostgresQuarantine, one: Letter) -> UUID:
+async def kept(stack: Stack, rows: PostgresQuarantine, one: DeadLetterEntry) -> UUID:
     before = await _ids(stack)
     assert await rows.set_aside(one)
     (new,) = await _ids(stack) - before

@@ -15,7 +15,7 @@ from kit.servers import Database
 from visapi_common.adapters.pool import Connection, Pool, open_pool
 from visapi_common.core.ids import uuid7_from
 from visapi_engine.machine.state import Admission
-from visapi_orchestrator.transitions.rules.flow import Ask, Leave, Verdict
+from visapi_orchestrator.transitions.rules.flow import SlotRelease, SlotRequest, Verdict
 from visapi_orchestrator.transitions.store import flow
 
 TENANT, SCOPE = "default", "test/limited"
@@ -122,7 +122,7 @@ class World:
     async def ask(self, asks: list[tuple[UUID, str, int, UUID | None]], *, crash: bool) -> None:
         after = self.line.copy()
         rejected = after.ask([ask for ask in asks if ask[0] in self.live])
-        rows = [ask_of(*ask) for ask in asks]
+        rows = [slot_request_of(*ask) for ask in asks]
         verdict = await self.commit(lambda connection: admit(connection, rows), crash=crash)
         if verdict is not None:
             self.line = after
@@ -138,7 +138,7 @@ class World:
         after.end(run, key)
 
         async def ended(connection: Connection) -> Verdict:
-            leaves = [Leave(run, TENANT, SCOPE, key)]
+            leaves = [SlotRelease(run, TENANT, SCOPE, key)]
             await flow.lock(connection, [], leaves)
             await connection.execute("delete from runs where id = $1", run)
             return Verdict(awake=await flow.leave(connection, leaves))
@@ -182,17 +182,17 @@ class World:
         assert {row["run"] for row in inbox} == self.line.cancelled
 
 
-def ask_of(run: UUID, key: str, priority: int, parent: UUID | None) -> Ask:
+def slot_request_of(run: UUID, key: str, priority: int, parent: UUID | None) -> SlotRequest:
     limit, on_limit = KEYS[key]
     admission = Admission(priority=priority, key=key, limit=limit, on_limit=on_limit)
-    return Ask(run, TENANT, SCOPE, admission, heir=parent is not None)
+    return SlotRequest(run, TENANT, SCOPE, admission, has_parent=parent is not None)
 
 
 def waits(line: Line, ask: tuple[UUID, str, int, UUID | None]) -> bool:
     return any(ask[0] == run for _, run in line.waiting[ask[1]])
 
 
-async def admit(connection: Connection, asks: list[Ask]) -> Verdict:
+async def admit(connection: Connection, asks: list[SlotRequest]) -> Verdict:
     await flow.lock(connection, asks, [])
     return await flow.admit(connection, asks)
 
@@ -260,7 +260,7 @@ async def test_racing_processes_never_give_a_slot_away_twice_and_forget_nobody(p
         """The life of an admitted run, which lets in the next."""
         began.append(run)
         async with pool.acquire() as connection, connection.transaction():
-            leaves = [Leave(run, TENANT, SCOPE, key)]
+            leaves = [SlotRelease(run, TENANT, SCOPE, key)]
             await flow.lock(connection, [], leaves)
             held = await connection.fetch(
                 "select key, count(*) from flow_slots where not inherited group by key"
@@ -276,7 +276,7 @@ async def test_racing_processes_never_give_a_slot_away_twice_and_forget_nobody(p
             run = uuid7_from(1_700_000_000_000, next(number))
             await pool.execute(LIVE, run, None)
             async with pool.acquire() as connection, connection.transaction():
-                verdict = await admit(connection, [ask_of(run, key, 5, None)])
+                verdict = await admit(connection, [slot_request_of(run, key, 5, None)])
             for one in (*verdict.awake, *([] if run in verdict.waiting else [run])):
                 await finish(one, key)
 

@@ -13,8 +13,8 @@ from visapi_common.core.large_values import sealed, split
 from visapi_engine.machine.history import STRUCTURE
 from visapi_orchestrator.events.rules.lifecycle import (
     OUTPUT_BYTES_MAX,
+    EventOrigin,
     HistoryRow,
-    Teller,
     events_of,
     first_time_of,
 )
@@ -22,15 +22,15 @@ from visapi_orchestrator.events.rules.lifecycle import (
 RUN = UUID("01932f4e-7c00-7000-8000-000000000001")
 NAME = f"order-{RUN}.samples"
 TIME = "2026-01-31T09:30:00Z"
-TELLER = Teller(WorkflowRef("samples", "order", "1.0.0"))
+TELLER = EventOrigin(WorkflowRef("samples", "order", "1.0.0"))
 TASK = {"name": "pay", "pointer": "/do/0/pay"}
 ERROR = {"type": "https://serverlessworkflow.io/spec/1.0.0/errors/runtime", "status": 500, "title": "T"}
 
 
-def told(*items: dict[str, Any], teller: Teller = TELLER, tasks: bool = True) -> list[dict[str, Any]]:
+def told(*items: dict[str, Any], origin: EventOrigin = TELLER, tasks: bool = True) -> list[dict[str, Any]]:
     numbered = [{"seq": n, "time": TIME, **item} for n, item in enumerate(items, 1)]
     rows = [HistoryRow(RUN, "default", "standard", msgspec.json.encode(numbered))]
-    return [msgspec.json.decode(event.event.body) for event in events_of(rows, {RUN: teller}, tasks=tasks)]
+    return [msgspec.json.decode(event.event.body) for event in events_of(rows, {RUN: origin}, tasks=tasks)]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_without_tasks_only_events_of_the_workflow_are_told():
 
 def test_the_trace_of_the_run_is_an_extension():
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    (event,) = told({"type": "workflow.started"}, teller=msgspec.structs.replace(TELLER, trace=trace))
+    (event,) = told({"type": "workflow.started"}, origin=msgspec.structs.replace(TELLER, trace=trace))
     assert (event["traceparent"], check_event(event)) == (trace, [])
 
 

@@ -65,14 +65,14 @@ def queue(*deliveries: Delivered) -> tuple[Triggers, Lying]:
 
 
 def runs(triggers: Triggers, limit: int) -> list[UUID]:
-    return [said.run for said in triggers.take(limit)]
+    return [messages.run for messages in triggers.take(limit)]
 
 
 def test_what_is_taken_at_once_is_acknowledged_when_it_is_written() -> None:
     delivered = Delivered("a")
     triggers, _ = queue(delivered)
-    (said,) = triggers.take(8)
-    assert (said.receipts, delivered.acked) == ([delivered], False)
+    (messages,) = triggers.take(8)
+    assert (messages.receipts, delivered.acked) == ([delivered], False)
 
 
 def test_what_waits_is_acknowledged_as_the_ledger_has_it() -> None:
@@ -80,15 +80,15 @@ def test_what_waits_is_acknowledged_as_the_ledger_has_it() -> None:
     triggers, _ = queue(first, second)
     assert runs(triggers, 1) == [first.run]
     assert (first.acked, second.acked, triggers.waiting) == (False, True, 1)
-    (said,) = triggers.take(1)
-    assert (said.run, said.receipts, said.look) == (second.run, [], False)
+    (messages,) = triggers.take(1)
+    assert (messages.run, messages.receipts, messages.look) == (second.run, [], False)
 
 
 def test_of_a_run_with_a_long_input_only_the_id_waits() -> None:
     triggers, _ = queue(Delivered("a"), Delivered("a", b'"%b"' % (b"x" * 5000)))
     triggers.take(1)
-    (said,) = triggers.take(1)
-    assert (said.trigger, said.look) == (None, True)
+    (messages,) = triggers.take(1)
+    assert (messages.trigger, messages.look) == (None, True)
 
 
 def test_the_tenant_that_has_most_is_let_go_and_never_the_one_that_comes_later() -> None:
@@ -98,7 +98,7 @@ def test_the_tenant_that_has_most_is_let_go_and_never_the_one_that_comes_later()
     small = Delivered("small")
     source.deliveries = [Delivered("big") for _ in range(100)] + [small]
     assert small.run in runs(triggers, 2)
-    assert (triggers.waiting, triggers.let_go) == (QUEUE_MAX, 100 + 1 - 2 - 8)
+    assert (triggers.waiting, triggers.dropped) == (QUEUE_MAX, 100 + 1 - 2 - 8)
 
 
 def test_pending_runs_from_the_ledger_stand_in_the_same_turns() -> None:

@@ -140,7 +140,7 @@ class Decision(StrEnum):
 class InboxBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of inbox rows of commands; `path`, `decision` and `output` belong to `resolve`, `input` (of
     the task that failed), `version` and `program` (its hash in hex) to `retry`; so does `parent`, the run
-    that waits at `path` for what becomes of it, and `taken_up`, how often it has asked.
+    that waits at `path` for what becomes of it, and `resume_count`, how often it has asked.
     """
 
     actor: str
@@ -152,7 +152,7 @@ class InboxBody(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str | None = None
     program: str | None = None
     parent: UUID | None = None
-    taken_up: int = 0
+    resume_count: int = 0
     v: int = msgspec.field(default_factory=written_version)
 
 
@@ -166,7 +166,7 @@ class ChildEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     error: WorkflowError | None = None
     unknown: bool = False
     """There is no such workflow: nothing was started."""
-    taken_up: int = 0
+    resume_count: int = 0
     """The last asking to go on that it knew of."""
     v: int = msgspec.field(default_factory=written_version)
 

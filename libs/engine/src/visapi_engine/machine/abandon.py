@@ -46,7 +46,7 @@ def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError)
         run=run,
         started=started,
         status=RunStatus.FAULTED,
-        taken_up=0 if state is None else state.taken_up,
+        resume_count=0 if state is None else state.resume_count,
         resume=resume,
         admission=admission,
     )

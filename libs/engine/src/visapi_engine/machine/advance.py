@@ -43,8 +43,8 @@ def advance(
     `handle_key` signs the handles of secrets (`visapi_common.core.secret_handles`). Without a `kinship`
     nothing bounds the runs that are started.
     """
-    taken_up = state is not None and state.resume is not None
-    if isinstance(event, EngineFailed) and (state is None or taken_up or state.status not in ENDED):
+    resumed = state is not None and state.resume is not None
+    if isinstance(event, EngineFailed) and (state is None or resumed or state.status not in ENDED):
         return abandon(state, run=event.run, now_ms=event.now_ms, error=read_error(event.error, ROOT))
     before = None if state is None else state.context
     if state is None:

@@ -119,12 +119,12 @@ class RetryRun(msgspec.Struct, frozen=True, tag="rerun", omit_defaults=True):
     """The run `child` failed, or was cancelled because the run that waits for it failed: take it up again.
 
     Where that cannot be, or it has ended well meanwhile, its end is told to the task at `path` once more.
-    `taken_up` counts these askings; an end that does not know of the last one is of no concern.
+    `resume_count` counts these askings; an end that does not know of the last one is of no concern.
     """
 
     path: str
     child: str
-    taken_up: int
+    resume_count: int
     reason: str | None = None
 
 

@@ -71,7 +71,7 @@ class Draft:
         self.slices = state.slices
         self.steps = state.steps
         self.attempts = state.attempts
-        self.taken_up = state.taken_up
+        self.resume_count = state.resume_count
         self.failing: ResumePoint | None = None
         """While an error goes outwards: where the run could be taken up again."""
         self.resume: ResumePoint | None = None
@@ -103,7 +103,7 @@ class Draft:
             slices=self.slices,
             steps=self.steps,
             attempts=self.attempts,
-            taken_up=self.taken_up,
+            resume_count=self.resume_count,
             resume=self.resume,
             admission=self.admission,
             overruns=self.overruns,

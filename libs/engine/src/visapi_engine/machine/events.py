@@ -71,7 +71,7 @@ class ChildEnded(msgspec.Struct, frozen=True, tag="child", omit_defaults=True):
     error: bytes | None = None
     unknown: bool = False
     """There is no such workflow: nothing was started."""
-    taken_up: int = 0
+    resume_count: int = 0
     """The last asking to go on that it knew of (`RetryRun`)."""
 
 
@@ -121,14 +121,14 @@ class Resolved(msgspec.Struct, frozen=True, tag="resolved", omit_defaults=True):
 class RetryRequested(msgspec.Struct, frozen=True, tag="retry", omit_defaults=True):
     """A faulted run is to go on from the task that failed; `input` (JSON) replaces that task's raw input.
 
-    `taken_up` numbers the asking where the run that waits for this one asks.
+    `resume_count` numbers the asking where the run that waits for this one asks.
     """
 
     now_ms: int
     actor: str
     reason: str | None = None
     input: bytes | None = None
-    taken_up: int = 0
+    resume_count: int = 0
 
 
 class EngineFailed(msgspec.Struct, frozen=True, tag="engine.failed"):

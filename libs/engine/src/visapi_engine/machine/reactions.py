@@ -112,9 +112,9 @@ def react(draft: Draft, event: Event) -> str | None:
 
 def _asked_to_go_on(draft: Draft, event: RetryRequested) -> str | None:
     """A run that goes on anyhow needs to know only that its parent has asked, to say so at its end."""
-    if event.taken_up <= draft.taken_up:
+    if event.resume_count <= draft.resume_count:
         return "the run has not faulted"
-    draft.taken_up = event.taken_up
+    draft.resume_count = event.resume_count
     return None
 
 
@@ -147,7 +147,8 @@ def _stale(draft: Draft, event: Told) -> str | None:
     frame = draft.frames.get(event.path)
     match event, frame:
         case ChildEnded(child=child), ChildFrame() if frame.child == child:
-            return None if event.taken_up == frame.taken_up else f"{child} has been asked to go on since"
+            current = event.resume_count == frame.resume_count
+            return None if current else f"the run {child} was resumed since"
         case ChildEnded(child=child), _:
             return f"nothing waits for the run {child} at {event.path}"
         case Decided(approval=approval, decision=decision), ApproveFrame() if frame.approval == approval:

@@ -94,7 +94,7 @@ def restored(state: State) -> State:
         input=state.input,
         agenda=point.agenda,
         attempts=state.attempts,
-        taken_up=state.taken_up,
+        resume_count=state.resume_count,
         admission=state.admission,
     )
 
@@ -112,7 +112,7 @@ def not_begun(plan: Plan, point: ResumePoint, children: Collection[str]) -> Resu
 def take_up(draft: Draft, point: ResumePoint, event: RetryRequested) -> None:
     """Open again what was open, and put a task that is begun anew on the agenda."""
     failed = point.failed
-    draft.taken_up = max(draft.taken_up, event.taken_up)
+    draft.resume_count = max(draft.resume_count, event.resume_count)
     data = {"actor": event.actor, "reason": event.reason, "retried": failed.pointer}
     draft.note(history.WORKFLOW_RESUMED, data=data)
     if event.input is not None and failed.how == REOPEN:

@@ -147,7 +147,7 @@ class ChildFrame(_Frame, tag="child"):
     """A task that waits for the end of another run, which was asked so often to go on after it had ended."""
 
     child: str
-    taken_up: int = 0
+    resume_count: int = 0
 
 
 class ItemFailure(msgspec.Struct, frozen=True):
@@ -270,7 +270,7 @@ class State(msgspec.Struct, omit_defaults=True):
     """Tasks that began in these."""
     attempts: dict[str, int] = {}
     """Attempts made at tasks before the run was retried, by path; what is begun anew counts on from there."""
-    taken_up: int = 0
+    resume_count: int = 0
     """How often the run that waits for this one has asked that it go on, when it had ended."""
     resume: ResumePoint | None = None
     """Of a faulted run: where it can be taken up again, if it can."""

@@ -88,7 +88,7 @@ def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool
         started=work.state is None,
         ended=state.status in ENDED,
         retryable=state.resume is not None,
-        taken_up=state.taken_up,
+        resume_count=state.resume_count,
         attributes=attributes,
         admission=state.admission,
         begins=state.admission is not None and _begins(work),

@@ -96,8 +96,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """With this transition the run begins, or is taken up again: it needs its admission."""
     retryable: bool = False
     """The run failed, or was cancelled as its parent failed, and its state says where it can be taken up."""
-    taken_up: int = 0
-    """See `State.taken_up`."""
+    resume_count: int = 0
+    """See `State.resume_count`."""
     attributes: bytes | None = None
     """All search attributes of the run as a JSON object, where they changed."""
     noted: list[str] = []

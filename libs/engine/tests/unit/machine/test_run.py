@@ -229,7 +229,7 @@ def test_an_end_from_before_the_child_was_asked_to_go_on_is_of_no_concern() -> N
     run.start({})
     run.child_faulted(ONE)
     run.retry()
-    assert run.child_faulted(TWO, taken_up=0).startswith("noted: ")
+    assert run.child_faulted(TWO, resume_count=0).startswith("noted: ")
     assert run.status() is RunStatus.RUNNING
     run.child_completed(TWO, 2)
     run.child_completed(ONE, 1)
@@ -240,14 +240,14 @@ def test_an_end_from_before_the_child_was_asked_to_go_on_is_of_no_concern() -> N
 def test_a_run_that_goes_on_anyhow_remembers_that_its_parent_asked() -> None:
     run = Session(TWO_CALLS)
     run.start({})
-    run.tell(RetryRequested(run.now, "run:p", taken_up=1))
+    run.tell(RetryRequested(run.now, "run:p", resume_count=1))
     assert run.noted() is None
-    assert run.tell(RetryRequested(run.now, "run:p", taken_up=1)).startswith("noted: ")
+    assert run.tell(RetryRequested(run.now, "run:p", resume_count=1)).startswith("noted: ")
     run.cancel(by_parent=True)
     assert run.last is not None
-    assert run.last.state.taken_up == 1
-    run.tell(RetryRequested(run.now, "run:p", taken_up=2))
-    assert (run.status(), run.last.state.taken_up) == (RunStatus.RUNNING, 2)
+    assert run.last.state.resume_count == 1
+    run.tell(RetryRequested(run.now, "run:p", resume_count=2))
+    assert (run.status(), run.last.state.resume_count) == (RunStatus.RUNNING, 2)
 
 
 WANTED_AND_DROPPED = """

@@ -18,8 +18,8 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.batches.reading import Incoming, Intake
 from visapi_orchestrator.batches.triggers import Triggers
-from visapi_orchestrator.kernel.rules.messages import Said
-from visapi_orchestrator.transitions.apart import Apart
+from visapi_orchestrator.kernel.rules.messages import RunMessages
+from visapi_orchestrator.transitions.slow_runs import SlowRuns
 
 _PAUSE_FIRST_S = 0.1
 _PAUSE_MAX_S = 2.0
@@ -37,12 +37,12 @@ class Source(Protocol):
 
 
 class Advancer(Protocol):
-    """`Transitions`, as far as lanes are concerned; `apart` holds what they put off."""
+    """`Transitions`, as far as lanes are concerned; `slow_runs` holds the runs that they put off."""
 
-    apart: Apart
+    slow_runs: SlowRuns
 
     async def advance(
-        self, batch: list[Said], free: Callable[[Sequence[Said]], None], *, apart: bool = False
+        self, batch: list[RunMessages], free: Callable[[Sequence[RunMessages]], None], *, apart: bool = False
     ) -> bool: ...
 
 
@@ -66,24 +66,24 @@ class Pump:
         self._metrics = metrics
         self._batch_max = batch_max
         self._wake = asyncio.Event()
-        self._claimed: OrderedDict[UUID, Said] = OrderedDict()
+        self._claimed: OrderedDict[UUID, RunMessages] = OrderedDict()
         self._busy: set[UUID] = set()
-        self._aside: dict[UUID, Said] = {}
-        self._apart = transitions.apart
+        self._aside: dict[UUID, RunMessages] = {}
+        self._slow_runs = transitions.slow_runs
         self._stopped = False
         self._log = get_logger("pump")
         results.on_arrival(self._wake)
         triggers.on_arrival(self._wake)
 
-    def put(self, said: Sequence[Said]) -> None:
+    def put(self, messages: Sequence[RunMessages]) -> None:
         """Rows claimed from PostgreSQL, to be said in the next batch. What is claimed again while it waits
         here joins what waits.
         """
-        for one in said:
+        for one in messages:
             known = self._claimed.setdefault(one.run, one)
             if known is not one:
                 known.absorb(one)
-        if said:
+        if messages:
             self._wake.set()
 
     def put_pending(self, runs: Sequence[tuple[str, UUID]]) -> None:
@@ -93,9 +93,9 @@ class Pump:
             self._wake.set()
 
     @property
-    def let_go(self) -> int:
+    def dropped(self) -> int:
         """How many pending runs were left to the ledger so far, to be claimed again."""
-        return self._triggers.let_go
+        return self._triggers.dropped
 
     @property
     def backlog(self) -> int:
@@ -116,12 +116,12 @@ class Pump:
         """Let the lanes end after what they hold."""
         self._stopped = True
         self._wake.set()
-        self._apart.wake.set()
+        self._slow_runs.wake.set()
 
     def hand_back(self) -> None:
         """After the lanes ended: what no lane took goes back to the server at once."""
-        for said in (*self._claimed.values(), *self._aside.values(), *self._apart.waiting()):
-            for receipt in said.receipts:
+        for messages in (*self._claimed.values(), *self._aside.values(), *self._slow_runs.waiting()):
+            for receipt in messages.receipts:
                 receipt.nak()
         self._claimed.clear()
         self._aside.clear()
@@ -131,14 +131,14 @@ class Pump:
         usual = partial(self._run, self._next_batch, apart=False)
         return [*[usual] * number, partial(self._run, self._next_apart, apart=True)]
 
-    async def _run(self, following: Callable[[], Awaitable[list[Said]]], *, apart: bool) -> None:
+    async def _run(self, following: Callable[[], Awaitable[list[RunMessages]]], *, apart: bool) -> None:
         pause_s = _PAUSE_FIRST_S
         while True:
             batch = await following()
             if not batch:
                 return
-            self._metrics.engine_batch_messages.observe(sum(said.messages for said in batch))
-            busy = {said.run: said for said in batch}
+            self._metrics.engine_batch_messages.observe(sum(messages.count for messages in batch))
+            busy = {messages.run: messages for messages in batch}
             try:
                 with self._metrics.transition_seconds.time():
                     well = await self._transitions.advance(batch, partial(self._free, busy), apart=apart)
@@ -150,7 +150,7 @@ class Pump:
                 await asyncio.sleep(pause_s)
                 pause_s = min(_PAUSE_MAX_S, pause_s * 2)
 
-    async def _next_batch(self) -> list[Said]:
+    async def _next_batch(self) -> list[RunMessages]:
         while not self._stopped:
             self._wake.clear()
             batch = self._gather()
@@ -162,21 +162,21 @@ class Pump:
             await self._wake.wait()
         return []
 
-    async def _next_apart(self) -> list[Said]:
+    async def _next_apart(self) -> list[RunMessages]:
         while not self._stopped:
-            self._apart.wake.clear()
-            batch = self._apart.take()
+            self._slow_runs.wake.clear()
+            batch = self._slow_runs.take()
             if batch:
                 return batch
-            await self._apart.wake.wait()
+            await self._slow_runs.wake.wait()
         return []
 
-    def _gather(self) -> list[Said]:
+    def _gather(self) -> list[RunMessages]:
         # Started work goes first, but it never takes all: who starts a first run is not to wait until all
         # those of another tenant have ended.
         kept = min(self._triggers.waiting, self._batch_max // _FOR_TRIGGERS)
         room = self._batch_max - kept
-        taken: dict[UUID, Said] = {}
+        taken: dict[UUID, RunMessages] = {}
         room -= self._join(self._intake.read(self._results.take_nowait(room)), taken)
         claimed = [self._claimed.popitem(last=False)[1] for _ in range(min(max(room, 1), len(self._claimed)))]
         room -= self._join(claimed, taken)
@@ -185,9 +185,9 @@ class Pump:
         self._busy.update(taken)
         return list(taken.values())
 
-    def _join(self, said: Sequence[Said], taken: dict[UUID, Said]) -> int:
+    def _join(self, messages: Sequence[RunMessages], taken: dict[UUID, RunMessages]) -> int:
         """Sort into the batch, or aside when the run is in another lane."""
-        for one in said:
+        for one in messages:
             run = one.run
             home = self._aside if run in self._busy else taken
             known = home.get(run)
@@ -195,17 +195,17 @@ class Pump:
                 home[run] = one
             else:
                 known.absorb(one)
-        return len(said)
+        return len(messages)
 
-    def _free(self, busy: dict[UUID, Said], settled: Sequence[Said]) -> None:
+    def _free(self, busy: dict[UUID, RunMessages], settled: Sequence[RunMessages]) -> None:
         """Runs of a batch are settled before the others: what comes for them need not wait."""
-        self._release([busy.pop(said.run) for said in settled if said.run in busy])
+        self._release([busy.pop(messages.run) for messages in settled if messages.run in busy])
 
-    def _release(self, batch: Sequence[Said]) -> None:
+    def _release(self, batch: Sequence[RunMessages]) -> None:
         # What waits to be advanced apart stays busy until it was.
-        batch = [said for said in batch if said.run not in self._apart]
-        freed = [self._aside.pop(said.run) for said in batch if said.run in self._aside]
-        self._busy.difference_update(said.run for said in batch)
+        batch = [messages for messages in batch if messages.run not in self._slow_runs]
+        freed = [self._aside.pop(messages.run) for messages in batch if messages.run in self._aside]
+        self._busy.difference_update(messages.run for messages in batch)
         if freed:
             for one in freed:
                 later = self._claimed.pop(one.run, None)

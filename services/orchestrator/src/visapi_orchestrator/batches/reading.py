@@ -22,7 +22,7 @@ from visapi_common.contracts.problems import standard_error
 from visapi_common.core.effect_key import task_token, token_matches
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_orchestrator.kernel.rules.messages import Receipt, Said
+from visapi_orchestrator.kernel.rules.messages import Receipt, RunMessages
 
 RESULT_BYTES_MAX = 512 * 1024
 """An output of 64 KiB, or an error with texts and data of 64 KiB each; more lies in the artifact store."""
@@ -63,9 +63,9 @@ class Intake:
         self._unreadable = unreadable
         self._log = get_logger("intake")
 
-    def read(self, deliveries: Iterable[Incoming]) -> list[Said]:
+    def read(self, deliveries: Iterable[Incoming]) -> list[RunMessages]:
         """What the deliveries say; those that say nothing are acknowledged here."""
-        said: list[Said] = []
+        messages: list[RunMessages] = []
         counts: dict[str, int] = {}
         for delivery in deliveries:
             kind = delivery.subject.rpartition(".")[2]
@@ -78,10 +78,10 @@ class Intake:
                 delivery.ack()
             else:
                 one.receipts.append(delivery)
-                said.append(one)
+                messages.append(one)
         for kind, count in counts.items():
             self._metrics.engine_messages.labels(kind).inc(count)
-        return said
+        return messages
 
     def _terminate(self, kind: str, delivery: Incoming, unreadable: Unreadable) -> None:
         self._log.error("message_unreadable", subject=delivery.subject, detail=unreadable.reason)
@@ -89,16 +89,18 @@ class Intake:
         self._unreadable(delivery.subject, delivery.data, unreadable.reason)
         delivery.term("unreadable")
 
-    def _read(self, kind: str, delivery: Incoming) -> Said | Unreadable | None:
+    def _read(self, kind: str, delivery: Incoming) -> RunMessages | Unreadable | None:
         match kind:
             case "trigger":
                 trigger = _trigger(delivery.data)
-                return trigger if isinstance(trigger, Unreadable) else Said(trigger.run, trigger=trigger)
+                return (
+                    trigger if isinstance(trigger, Unreadable) else RunMessages(trigger.run, trigger=trigger)
+                )
             case "result":
                 return self._read_result(delivery)
             case "inbox":
                 hint = _hint(delivery.data)
-                return hint if isinstance(hint, Unreadable) else Said(hint.run, look=True)
+                return hint if isinstance(hint, Unreadable) else RunMessages(hint.run, look=True)
             case "heartbeat":
                 heartbeat = _heartbeat(delivery.data)
                 if isinstance(heartbeat, Unreadable):
@@ -109,7 +111,7 @@ class Intake:
             case _:
                 return None
 
-    def _read_result(self, delivery: Incoming) -> Said | Unreadable | None:
+    def _read_result(self, delivery: Incoming) -> RunMessages | Unreadable | None:
         result = _result(delivery.data)
         if isinstance(result, Unreadable):
             answered = self._answered_by(delivery.data)
@@ -117,8 +119,8 @@ class Intake:
                 return result
             self._log.error("result_unreadable", run=str(answered.run), detail=result.reason)
             self._metrics.messages_unreadable.labels("result").inc()
-            return Said(answered.run, results=[_unreadable_result(answered, result.reason)])
-        return Said(result.run, results=[result]) if self._believed(result) else None
+            return RunMessages(answered.run, results=[_unreadable_result(answered, result.reason)])
+        return RunMessages(result.run, results=[result]) if self._believed(result) else None
 
     def _answered_by(self, data: bytes) -> AnsweredAttempt | None:
         """The attempt that a result proves to answer, though it cannot be read as a whole."""

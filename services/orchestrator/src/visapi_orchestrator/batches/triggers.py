@@ -15,8 +15,8 @@ import msgspec
 
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.batches.reading import Incoming, Intake
-from visapi_orchestrator.kernel.rules.fair_queue import TurnQueue
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.fair_queue import FairQueue
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 READ_AHEAD: Final = 2048
 QUEUE_MAX: Final = 2048
@@ -39,8 +39,8 @@ class Triggers:
         self._source = source
         self._intake = intake
         self._metrics = metrics
-        self._queue = TurnQueue[Said]()
-        self.let_go = 0
+        self._queue = FairQueue[RunMessages]()
+        self.dropped = 0
         """How many were left to the ledger so far."""
 
     @property
@@ -50,39 +50,39 @@ class Triggers:
     def put(self, pending: Sequence[tuple[str, UUID]]) -> None:
         """Pending runs that the sweep claimed, with their tenants."""
         for tenant, run in pending:
-            self._queue.put(tenant, Said(run, look=True))
-        self._let_go()
+            self._queue.put(tenant, RunMessages(run, look=True))
+        self._drop_excess()
 
-    def take(self, limit: int) -> list[Said]:
+    def take(self, limit: int) -> list[RunMessages]:
         """At most so many, one of each tenant in turn."""
         new = self._intake.read(self._source.take_nowait(READ_AHEAD))
-        for said in new:
-            self._queue.put("" if said.trigger is None else said.trigger.tenant, said)
+        for messages in new:
+            self._queue.put("" if messages.trigger is None else messages.trigger.tenant, messages)
         taken = self._queue.take(limit)
         if len(self._queue):
-            at_once = {id(said) for said in taken}
-            for said in new:
-                if id(said) not in at_once:
-                    _wait(said)
-            self._let_go()
+            at_once = {id(messages) for messages in taken}
+            for messages in new:
+                if id(messages) not in at_once:
+                    _wait(messages)
+            self._drop_excess()
         return taken
 
-    def _let_go(self) -> None:
-        before = self.let_go
+    def _drop_excess(self) -> None:
+        before = self.dropped
         while len(self._queue) > QUEUE_MAX:
             self._queue.drop()
-            self.let_go += 1
-        if self.let_go > before:
-            self._metrics.triggers_let_go.inc(self.let_go - before)
+            self.dropped += 1
+        if self.dropped > before:
+            self._metrics.triggers_let_go.inc(self.dropped - before)
 
 
-def _wait(said: Said) -> None:
+def _wait(messages: RunMessages) -> None:
     """What waits is not delivered again, and takes little room."""
-    for receipt in said.receipts:
+    for receipt in messages.receipts:
         receipt.ack()
-    said.receipts = []
-    if said.trigger is not None and _is_long(said.trigger.input.inline):
-        said.trigger, said.look = None, True
+    messages.receipts = []
+    if messages.trigger is not None and _is_long(messages.trigger.input.inline):
+        messages.trigger, messages.look = None, True
 
 
 def _is_long(inline: msgspec.Raw | msgspec.UnsetType) -> bool:

@@ -13,7 +13,7 @@ from visapi_common.core.failures import storable
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.batches.rules.sample import Sample
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.ports import Monotonic
 
 KEPT_BYTES = 64 * 1024
@@ -55,7 +55,7 @@ class UnreadableMessages:
         """Keep what was taken until cancelled. One that cannot be kept is passed over."""
         while True:
             kept = await self._waiting.get()
-            letter = Letter(
+            dead_letter = DeadLetterEntry(
                 kind="message",
                 tenant=TENANT,
                 reason=UNREADABLE,
@@ -64,6 +64,6 @@ class UnreadableMessages:
                 body=kept.body,
             )
             try:
-                await self._quarantine.set_aside(letter)
+                await self._quarantine.set_aside(dead_letter)
             except Fault as fault:
                 self._isolation.note(fault)

@@ -10,14 +10,14 @@ from visapi_common.contracts.task_messages import DeadLetter
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_orchestrator.dead_letters.rules.letters import SERVICE, Letter
+from visapi_orchestrator.dead_letters.rules.entries import SERVICE, DeadLetterEntry
 from visapi_orchestrator.kernel.ports import Publisher
 
 _encode = msgspec.json.Encoder().encode
 
 
-class LetterRows(Protocol):
-    async def set_aside(self, letter: Letter) -> bool:
+class DeadLetterRows(Protocol):
+    async def set_aside(self, dead_letter: DeadLetterEntry) -> bool:
         """Keep the letter and retire its row in one transaction; whether the letter is new."""
         ...
 
@@ -25,35 +25,39 @@ class LetterRows(Protocol):
 class Quarantine:
     """See the module's docstring."""
 
-    def __init__(self, rows: LetterRows, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(self, rows: DeadLetterRows, publisher: Publisher, metrics: Metrics) -> None:
         self._rows = rows
         self._publisher = publisher
         self._metrics = metrics
         self._log = get_logger("quarantine")
 
     async def set_aside(
-        self, letter: Letter, keep: Callable[[Letter], Awaitable[bool]] | None = None
+        self, dead_letter: DeadLetterEntry, keep: Callable[[DeadLetterEntry], Awaitable[bool]] | None = None
     ) -> None:
         """Keep the letter, by `keep` when the caller has a transaction of its own. Raises `Fault`."""
-        if await (keep or self._rows.set_aside)(letter):
-            self._announce(letter)
+        if await (keep or self._rows.set_aside)(dead_letter):
+            self._announce(dead_letter)
 
-    def _announce(self, letter: Letter) -> None:
-        self._metrics.dead_letters.labels(letter.reason).inc()
+    def _announce(self, dead_letter: DeadLetterEntry) -> None:
+        self._metrics.dead_letters.labels(dead_letter.reason).inc()
         self._log.error(
             "dead_letter",
-            reason=letter.reason,
-            kind=letter.kind,
-            tenant=letter.tenant,
-            item=letter.stored_item,
-            detail=letter.detail,
+            reason=dead_letter.reason,
+            kind=dead_letter.kind,
+            tenant=dead_letter.tenant,
+            item=dead_letter.stored_item,
+            detail=dead_letter.detail,
         )
         body = DeadLetter(
-            service=SERVICE, reason=letter.reason, detail=letter.detail, tenant=letter.tenant, run=letter.run
+            service=SERVICE,
+            reason=dead_letter.reason,
+            detail=dead_letter.detail,
+            tenant=dead_letter.tenant,
+            run=dead_letter.run,
         )
-        subject = subjects.dead_letter(SERVICE, letter.reason)
+        subject = subjects.dead_letter(SERVICE, dead_letter.reason)
         try:
-            self._publisher.publish(subject, _encode(body), {"Nats-Msg-Id": letter.digest.hex()})
+            self._publisher.publish(subject, _encode(body), {"Nats-Msg-Id": dead_letter.digest.hex()})
         except Fault as fault:
             # The row is the truth; the announcement is for whoever watches the stream.
             self._log.warning("dead_letter_not_announced", detail=str(fault))

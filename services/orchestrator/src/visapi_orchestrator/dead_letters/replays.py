@@ -9,7 +9,7 @@ from uuid import UUID
 from visapi_common.core.errors import Fault
 from visapi_common.core.failures import told
 from visapi_common.runtime.isolation import Isolation
-from visapi_orchestrator.dead_letters.rules.letters import Replay
+from visapi_orchestrator.dead_letters.rules.entries import Replay
 
 LIMIT = 100
 _EVERY_S = 1.0
@@ -17,8 +17,8 @@ _EVERY_S = 1.0
 
 class ReplayedRows(Protocol):
     async def to_replay(self, limit: int) -> Sequence[Replay]: ...
-    async def replay(self, letters: Sequence[Replay]) -> None: ...
-    async def reopen(self, letter: UUID, detail: str) -> None: ...
+    async def replay(self, dead_letters: Sequence[Replay]) -> None: ...
+    async def reopen(self, dead_letter: UUID, detail: str) -> None: ...
 
 
 class Replays:
@@ -45,14 +45,14 @@ class Replays:
     async def _some(self) -> bool:
         """Whether more may wait. What cannot be put back is open again, with the new reason."""
         try:
-            letters = await self._rows.to_replay(LIMIT)
+            dead_letters = await self._rows.to_replay(LIMIT)
         except Fault as fault:
             self._isolation.note(fault)
             return False
-        result = await self._isolation.each(letters, self._rows.replay, self._reopen)
+        result = await self._isolation.each(dead_letters, self._rows.replay, self._reopen)
         if result.done:
             self._put_back()
-        return len(letters) == LIMIT and result.fault is None
+        return len(dead_letters) == LIMIT and result.fault is None
 
-    async def _reopen(self, letter: Replay, error: Exception) -> None:
-        await self._rows.reopen(letter.id, f"the replay failed: {told(error)}")
+    async def _reopen(self, dead_letter: Replay, error: Exception) -> None:
+        await self._rows.reopen(dead_letter.id, f"the replay failed: {told(error)}")

@@ -9,7 +9,7 @@ from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.core.errors import ContentFault
-from visapi_orchestrator.dead_letters.rules.letters import Letter, Replay
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry, Replay
 from visapi_orchestrator.kernel.rules.arriving_events import BadEvent, read_message
 
 _SQL = load_queries("visapi_orchestrator.dead_letters", "queries.sql")
@@ -20,36 +20,38 @@ _headers = Reader(dict[str, str])
 
 
 class PostgresQuarantine:
-    """See `dead_letters.quarantine.LetterRows` and `dead_letters.replays.ReplayedRows`."""
+    """See `dead_letters.quarantine.DeadLetterRows` and `dead_letters.replays.ReplayedRows`."""
 
     def __init__(self, pool: Pool, ids: Ids) -> None:
         self._pool = pool
         self._ids = ids
 
-    async def set_aside(self, letter: Letter) -> bool:
+    async def set_aside(self, dead_letter: DeadLetterEntry) -> bool:
         """Keep the letter and retire the row in one transaction; whether the letter is new."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
-                return await set_aside(connection, self._ids.uuid7(), letter)
+                return await set_aside(connection, self._ids.uuid7(), dead_letter)
 
     async def to_replay(self, limit: int) -> Sequence[Replay]:
         with pg_faults():
             return [_replay(row) for row in await self._pool.fetch(_SQL["to_replay"], limit)]
 
-    async def replay(self, letters: Sequence[Replay]) -> None:
+    async def replay(self, dead_letters: Sequence[Replay]) -> None:
         """Put all of them back in one transaction, except those that another process put back meanwhile."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
-                locked = await connection.fetch(_SQL["lock_replays"], [letter.id for letter in letters])
+                locked = await connection.fetch(
+                    _SQL["lock_replays"], [dead_letter.id for dead_letter in dead_letters]
+                )
                 waiting = {row["id"] for row in locked}
-                for letter in letters:
-                    if letter.id in waiting:
-                        await _put_back(connection, letter)
+                for dead_letter in dead_letters:
+                    if dead_letter.id in waiting:
+                        await _put_back(connection, dead_letter)
                 await connection.execute(_SQL["replayed"], list(waiting))
 
-    async def reopen(self, letter: UUID, detail: str) -> None:
+    async def reopen(self, dead_letter: UUID, detail: str) -> None:
         with pg_faults():
-            await self._pool.execute(_SQL["reopen"], letter, detail)
+            await self._pool.execute(_SQL["reopen"], dead_letter, detail)
 
     async def sweep(self, limit: int) -> int:
         """Forget letters of 30 days ago; how many."""
@@ -58,61 +60,63 @@ class PostgresQuarantine:
         return int(status.rpartition(" ")[2])
 
 
-async def set_aside(connection: Connection, identity: UUID, letter: Letter) -> bool:
+async def set_aside(connection: Connection, identity: UUID, dead_letter: DeadLetterEntry) -> bool:
     """As `PostgresQuarantine.set_aside`, within the caller's transaction."""
     fresh = await connection.fetchval(
         _SQL["bury"],
         identity,
-        letter.tenant,
-        letter.reason,
-        letter.detail,
-        letter.run,
-        letter.kind,
-        letter.stored_item,
-        letter.headers,
-        letter.body,
-        letter.digest,
+        dead_letter.tenant,
+        dead_letter.reason,
+        dead_letter.detail,
+        dead_letter.run,
+        dead_letter.kind,
+        dead_letter.stored_item,
+        dead_letter.headers,
+        dead_letter.body,
+        dead_letter.digest,
     )
-    if letter.kind in _ROWS:
-        await connection.execute(_SQL[f"retire_{letter.kind}"], *_key(letter))
+    if dead_letter.kind in _ROWS:
+        await connection.execute(_SQL[f"retire_{dead_letter.kind}"], *_key(dead_letter))
     return fresh is not None
 
 
-def _key(letter: Letter | Replay) -> tuple[object, ...]:
+def _key(dead_letter: DeadLetterEntry | Replay) -> tuple[object, ...]:
     """What names the row in the statements that retire it and put it back."""
-    match letter.kind:
+    match dead_letter.kind:
         case "event" | "emit":
-            return (letter.tenant, *letter.item[:2])
+            return (dead_letter.tenant, *dead_letter.item[:2])
         case "schedule":
-            return (UUID(letter.item[0]),)
+            return (UUID(dead_letter.item[0]),)
         case "timer" | "inbox":
-            return (letter.run, letter.item[0])
+            return (dead_letter.run, dead_letter.item[0])
         case "run":
-            return (letter.run,)
+            return (dead_letter.run,)
         case _:
-            return tuple(letter.item)
+            return tuple(dead_letter.item)
 
 
-async def _put_back(connection: Connection, letter: Replay) -> None:
-    match letter.kind:
+async def _put_back(connection: Connection, dead_letter: Replay) -> None:
+    match dead_letter.kind:
         case "message":
-            headers = _headers(letter.headers or b"{}")
+            headers = _headers(dead_letter.headers or b"{}")
             if isinstance(headers, Unreadable):
                 raise BadEvent(f"the headers of the message cannot be read: {headers.reason}")
-            event = read_message(letter.item[0], headers, letter.body)
+            event = read_message(dead_letter.item[0], headers, dead_letter.body)
             if not await connection.fetch(_EVENTS["known_tenants"], [event.tenant]):
                 raise BadEvent(f"there is no tenant {event.tenant!r}")
             columns = ([event.tenant], [event.source], [event.id], [event.type], [event.body])
             await connection.execute(_EVENTS["take_in"], *columns)
         case "event" | "emit":
-            more = (letter.item[2], letter.body)
-            await connection.execute(_SQL[f"replay_{letter.kind}"], *_key(letter), *more)
+            more = (dead_letter.item[2], dead_letter.body)
+            await connection.execute(_SQL[f"replay_{dead_letter.kind}"], *_key(dead_letter), *more)
         case "inbox":
-            await connection.execute(_SQL["replay_inbox"], *_key(letter), letter.item[1], letter.body)
+            await connection.execute(
+                _SQL["replay_inbox"], *_key(dead_letter), dead_letter.item[1], dead_letter.body
+            )
         case "lifecycle":
             raise ContentFault("a lifecycle event cannot be put back: the events after it were told")
         case _:
-            await connection.execute(_SQL[f"replay_{letter.kind}"], *_key(letter))
+            await connection.execute(_SQL[f"replay_{dead_letter.kind}"], *_key(dead_letter))
 
 
 def _replay(row: Row) -> Replay:

@@ -17,15 +17,15 @@ from visapi_common.core.failures import sort_of, told
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.rules.arriving_events import Arrived
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 LIMIT = 256
 _EVERY_S = 1.0
 
 
-class MatchTurn(Protocol):
+class MatchLease(Protocol):
     """Waiting events that this process alone matches, until its transaction ends."""
 
     @property
@@ -34,11 +34,11 @@ class MatchTurn(Protocol):
         """Tell who listens and mark the events, all or nothing; the runs that are told."""
         ...
 
-    async def set_aside(self, letter: Letter) -> bool: ...
+    async def set_aside(self, dead_letter: DeadLetterEntry) -> bool: ...
 
 
 class EventRows(Protocol):
-    def matching(self, limit: int) -> AbstractAsyncContextManager[MatchTurn]: ...
+    def matching(self, limit: int) -> AbstractAsyncContextManager[MatchLease]: ...
     async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
         """In the order of their arrival, without the first `skip`."""
         ...
@@ -49,7 +49,7 @@ class EventRows(Protocol):
 class Queue(Protocol):
     """Where told runs go: the pump."""
 
-    def put(self, said: Sequence[Said]) -> None: ...
+    def put(self, messages: Sequence[RunMessages]) -> None: ...
 
 
 class Acknowledged(Protocol):
@@ -98,18 +98,18 @@ class EventDispatch:
     async def _match_once(self) -> bool:
         """Whether there was more than one round takes."""
         told: list[UUID] = []
-        async with self._rows.matching(LIMIT) as turn:
-            count = len(turn.events)
+        async with self._rows.matching(LIMIT) as lease:
+            count = len(lease.events)
 
             async def tell(events: Sequence[Arrived]) -> None:
-                told.extend(await turn.tell(events))
+                told.extend(await lease.tell(events))
 
             async def set_aside(event: Arrived, error: Exception) -> None:
-                letter = _letter("event", "unmatchable-event", event, error)
-                await self._quarantine.set_aside(letter, turn.set_aside)
+                dead_letter = _dead_letter("event", "unmatchable-event", event, error)
+                await self._quarantine.set_aside(dead_letter, lease.set_aside)
 
-            result = await self._matching.each(turn.events, tell, set_aside)
-        self._queue.put([Said(run, look=True) for run in dict.fromkeys(told)])
+            result = await self._matching.each(lease.events, tell, set_aside)
+        self._queue.put([RunMessages(run, look=True) for run in dict.fromkeys(told)])
         return count == LIMIT and result.fault is None
 
     async def keep_publishing(self) -> None:
@@ -164,13 +164,15 @@ class EventDispatch:
             raise error
 
         async def set_aside(event: Arrived, error: Exception) -> None:
-            await self._quarantine.set_aside(_letter("emit", "unpublishable-event", event, error))
+            await self._quarantine.set_aside(_dead_letter("emit", "unpublishable-event", event, error))
 
         await self._publishing.each([event], fail, set_aside)
 
 
-def _letter(kind: Literal["event", "emit"], reason: str, event: Arrived, error: Exception) -> Letter:
-    return Letter(
+def _dead_letter(
+    kind: Literal["event", "emit"], reason: str, event: Arrived, error: Exception
+) -> DeadLetterEntry:
+    return DeadLetterEntry(
         kind=kind,
         tenant=event.tenant,
         reason=reason,

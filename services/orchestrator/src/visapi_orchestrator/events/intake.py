@@ -13,7 +13,7 @@ from visapi_common.contracts import subjects
 from visapi_common.core.failures import storable, told
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.rules.arriving_events import Arrived, BadEvent, read_message
 
 _BATCH = 256
@@ -116,7 +116,7 @@ class EventIntake:
             headers = _encode(dict(delivery.headers))
         except (ValueError, TypeError, UnicodeError):
             headers = None
-        letter = Letter(
+        dead_letter = DeadLetterEntry(
             kind="message",
             tenant=storable(subjects.event_tenant(delivery.subject), _TENANT_CHARS),
             reason="bad-event",
@@ -125,7 +125,7 @@ class EventIntake:
             headers=headers,
             body=delivery.data,
         )
-        await self._quarantine.set_aside(letter)
+        await self._quarantine.set_aside(dead_letter)
         delivery.term("set aside as a dead letter")
 
 

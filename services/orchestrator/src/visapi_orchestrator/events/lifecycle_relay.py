@@ -20,16 +20,16 @@ from visapi_common.core.failures import told
 from visapi_common.runtime.isolation import Isolation, Sorted
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.events.rules.lifecycle import (
+    EventOrigin,
     HistoryRow,
     LifecycleEvent,
-    Teller,
     events_of,
     first_time_of,
 )
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 Which = Literal["all", "workflow", "none"]
 
@@ -43,14 +43,14 @@ _SKIP_EVERY_S = 30.0
 _KNOWN_MAX = 20_000
 
 
-class Turn(Protocol):
+class RelayLease(Protocol):
     """What a replica may do while the turn is its own."""
 
     async def read(self, limit: int, *, tasks: bool) -> tuple[Sequence[HistoryRow], bool]:
         """Rows after the mark, whole transactions, in order; whether there are more."""
         ...
 
-    async def tellers(self, rows: Sequence[HistoryRow]) -> dict[UUID, Teller]: ...
+    async def origins(self, rows: Sequence[HistoryRow]) -> dict[UUID, EventOrigin]: ...
     async def tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
         """Tell those who listen; the runs that were told."""
         ...
@@ -59,11 +59,11 @@ class Turn(Protocol):
         """Everything that was read is done with."""
         ...
 
-    async def set_aside(self, letter: Letter) -> bool: ...
+    async def set_aside(self, dead_letter: DeadLetterEntry) -> bool: ...
 
 
 class History(Protocol):
-    def turn(self) -> AbstractAsyncContextManager[Turn | None]:
+    def lease(self) -> AbstractAsyncContextManager[RelayLease | None]:
         """One transaction; None while another replica has the turn. Raises `Fault`."""
         ...
 
@@ -83,7 +83,7 @@ class LifecycleStream(Protocol):
 class Queue(Protocol):
     """Where told runs go: the pump."""
 
-    def put(self, said: Sequence[Said]) -> None: ...
+    def put(self, messages: Sequence[RunMessages]) -> None: ...
 
 
 class LifecycleRelay:
@@ -109,7 +109,7 @@ class LifecycleRelay:
         self._isolation = Isolation("lifecycle", metrics)
         self._which: Which = which
         self._news = asyncio.Event()
-        self._known: dict[UUID, Teller] = {}
+        self._known: dict[UUID, EventOrigin] = {}
         self._singly = False
 
     def hint(self) -> None:
@@ -138,7 +138,7 @@ class LifecycleRelay:
         began = loop.time()
         more = False
         try:
-            more = await self._turn()
+            more = await self._relay_batch()
             self._singly = False
         except Fault as fault:
             self._singly = True
@@ -154,78 +154,78 @@ class LifecycleRelay:
         except TimeoutError:
             return
 
-    async def _turn(self) -> bool:
+    async def _relay_batch(self) -> bool:
         """Whether there is more to tell at once."""
         tasks = self._which == "all"
         runs: list[UUID] = []
-        async with self._history.turn() as turn:
-            if turn is None:
+        async with self._history.lease() as lease:
+            if lease is None:
                 self._metrics.lifecycle_lag_seconds.set(0)
                 return False
-            rows, more = await turn.read(LIMIT, tasks=tasks)
+            rows, more = await lease.read(LIMIT, tasks=tasks)
             if rows:
-                events = await self._understood(turn, rows, tasks=tasks)
-                published = await self._published(turn, events)
-                runs = await self._told(turn, [one for one in published if not one.teller.by_event])
+                events = await self._understood(lease, rows, tasks=tasks)
+                published = await self._published(lease, events)
+                runs = await self._told(lease, [one for one in published if not one.origin.by_event])
                 self._count(published)
-            await turn.move_on()
-        self._queue.put([Said(run, look=True) for run in runs])
+            await lease.move_on()
+        self._queue.put([RunMessages(run, look=True) for run in runs])
         if not more:
             self._metrics.lifecycle_lag_seconds.set(0)
         return more
 
     async def _understood(
-        self, turn: Turn, rows: Sequence[HistoryRow], *, tasks: bool
+        self, lease: RelayLease, rows: Sequence[HistoryRow], *, tasks: bool
     ) -> list[LifecycleEvent]:
-        tellers = await self._tellers(turn, rows)
+        origins = await self._origins(lease, rows)
         events: list[LifecycleEvent] = []
 
         async def understand(some: Sequence[HistoryRow]) -> None:
-            found = events_of(some, tellers, tasks=tasks)
+            found = events_of(some, origins, tasks=tasks)
             if not events:
                 self._note_lag(some)
             events.extend(found)
 
         async def set_aside(row: HistoryRow, error: Exception) -> None:
-            letter = _letter(row.tenant, row.run, "history", row.items, error)
-            await self._quarantine.set_aside(letter, turn.set_aside)
+            dead_letter = _dead_letter(row.tenant, row.run, "history", row.items, error)
+            await self._quarantine.set_aside(dead_letter, lease.set_aside)
 
         _raise(await self._isolation.each(rows, understand, set_aside))
         return events
 
-    async def _published(self, turn: Turn, events: Sequence[LifecycleEvent]) -> list[LifecycleEvent]:
+    async def _published(self, lease: RelayLease, events: Sequence[LifecycleEvent]) -> list[LifecycleEvent]:
         async def publish(some: Sequence[LifecycleEvent]) -> None:
             # Parts of a batch that failed may be there already: then none is its predecessor's next.
             singly = self._singly or len(some) < len(events)
             await self._stream.publish(some, singly=singly)
 
-        result = await self._isolation.each(events, publish, self._setting_aside(turn))
+        result = await self._isolation.each(events, publish, self._setting_aside(lease))
         _raise(result)
         return result.done
 
-    async def _told(self, turn: Turn, events: Sequence[LifecycleEvent]) -> list[UUID]:
+    async def _told(self, lease: RelayLease, events: Sequence[LifecycleEvent]) -> list[UUID]:
         runs: list[UUID] = []
 
         async def tell(some: Sequence[LifecycleEvent]) -> None:
-            runs.extend(await turn.tell(some))
+            runs.extend(await lease.tell(some))
 
-        _raise(await self._isolation.each(events, tell, self._setting_aside(turn)))
+        _raise(await self._isolation.each(events, tell, self._setting_aside(lease)))
         return list(dict.fromkeys(runs))
 
-    def _setting_aside(self, turn: Turn) -> Callable[[LifecycleEvent, Exception], Awaitable[None]]:
+    def _setting_aside(self, lease: RelayLease) -> Callable[[LifecycleEvent, Exception], Awaitable[None]]:
         async def set_aside(one: LifecycleEvent, error: Exception) -> None:
-            letter = _letter(one.event.tenant, one.run, one.event.id, one.event.body, error)
-            await self._quarantine.set_aside(letter, turn.set_aside)
+            dead_letter = _dead_letter(one.event.tenant, one.run, one.event.id, one.event.body, error)
+            await self._quarantine.set_aside(dead_letter, lease.set_aside)
 
         return set_aside
 
-    async def _tellers(self, turn: Turn, rows: Sequence[HistoryRow]) -> dict[UUID, Teller]:
+    async def _origins(self, lease: RelayLease, rows: Sequence[HistoryRow]) -> dict[UUID, EventOrigin]:
         """A run is looked up once and remembered while it is recent."""
         unknown = [row for row in rows if row.run not in self._known]
         if unknown:
             if len(self._known) > _KNOWN_MAX:
                 self._known.clear()
-            found = await turn.tellers(rows if not self._known else unknown)
+            found = await lease.origins(rows if not self._known else unknown)
             self._known.update(found)
         return self._known
 
@@ -246,8 +246,8 @@ def _raise(result: Sorted[Any]) -> None:
         raise result.fault
 
 
-def _letter(tenant: str, run: UUID, item: str, body: bytes, error: Exception) -> Letter:
-    return Letter(
+def _dead_letter(tenant: str, run: UUID, item: str, body: bytes, error: Exception) -> DeadLetterEntry:
+    return DeadLetterEntry(
         kind="lifecycle",
         tenant=tenant,
         reason="untellable-lifecycle",

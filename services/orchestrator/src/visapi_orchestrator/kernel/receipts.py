@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 HAND_BACK_S = 1.0
 
 
-def acknowledge(batch: Sequence[Said]) -> None:
-    for said in batch:
-        for receipt in said.receipts:
+def acknowledge(batch: Sequence[RunMessages]) -> None:
+    for messages in batch:
+        for receipt in messages.receipts:
             receipt.ack()
 
 
-def hand_back(batch: Sequence[Said], delay_s: float = HAND_BACK_S) -> None:
-    for said in batch:
-        for receipt in said.receipts:
+def hand_back(batch: Sequence[RunMessages], delay_s: float = HAND_BACK_S) -> None:
+    for messages in batch:
+        for receipt in messages.receipts:
             receipt.nak(delay_s)

@@ -19,9 +19,9 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import DropTask
 from visapi_orchestrator.kernel.ports import Publisher
 from visapi_orchestrator.tasks.sending import send
-from visapi_orchestrator.transitions.rules.ledger_answers import WrittenLetter
-from visapi_orchestrator.transitions.rules.related import Family
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.ledger_answers import WrittenDeadLetter
+from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 from visapi_orchestrator.transitions.rules.step import Step
 
 _encode = msgspec.json.Encoder().encode
@@ -45,58 +45,59 @@ class Outbox:
 
     def announce(self, step: Step) -> None:
         """Everything that follows from one run's transition."""
-        facts, answer = step.facts, step.answer
+        snapshot, answer = step.snapshot, step.answer
         try:
             for task in step.tasks:
                 if task.held:
                     continue
-                send(self._publisher, task.subject, [task.stored(facts.run, step.trace)])
+                send(self._publisher, task.subject, [task.stored(snapshot.run, step.trace)])
                 self._metrics.tasks_published.labels(task.function).inc()
-            if step.family is not None:
-                self._announce_family(facts, step.family)
+            if step.related is not None:
+                self._announce_related(snapshot, step.related)
             for command in answer.commands:
                 if isinstance(command, DropTask) and command.cancelled:
-                    body = _encode(CancelledTask(str(facts.run), command.path))
+                    body = _encode(CancelledTask(str(snapshot.run), command.path))
                     self._publisher.publish(subjects.CONTROL_CANCELLED, body)
-            if answer.seq != facts.seq:
-                body = _encode(LiveUpdate(facts.run, answer.seq, answer.status))
-                self._publisher.publish(subjects.live(facts.tenant, facts.run), body)
+            if answer.seq != snapshot.seq:
+                body = _encode(LiveUpdate(snapshot.run, answer.seq, answer.status))
+                self._publisher.publish(subjects.live(snapshot.tenant, snapshot.run), body)
         except TransientFault:
             # Not connected: the sweep sends the tasks, followers reread.
             return
         except Exception as error:  # noqa: BLE001 (what cannot be sent undoes no commit, and stops no neighbour)
-            self._log.error("publish_refused", run=str(facts.run), detail=told(error))
+            self._log.error("publish_refused", run=str(snapshot.run), detail=told(error))
 
-    def _announce_family(self, facts: Facts, family: Family) -> None:
-        for child in family.children:
+    def _announce_related(self, snapshot: RunSnapshot, related: RelatedWrites) -> None:
+        for child in related.children:
             headers = {"Nats-Msg-Id": str(child.id)}
             if child.trace is not None:
                 headers["traceparent"] = child.trace
-            self._publisher.publish(subjects.trigger(child.id), _encode(child.trigger(facts)), headers)
-        for row in family.telling:
+            self._publisher.publish(subjects.trigger(child.id), _encode(child.trigger(snapshot)), headers)
+        for row in related.inbox_rows:
             self._publisher.publish(subjects.inbox(row.run), _encode(InboxHint(row.run)))
 
-    def dead_letters(self, letters: Iterable[WrittenLetter], steps: Iterable[Step]) -> None:
+    def dead_letters(self, dead_letters: Iterable[WrittenDeadLetter], steps: Iterable[Step]) -> None:
         """Announce new dead letters on `DLQ`; the rows are the truth."""
-        tenants = {step.facts.run: step.facts.tenant for step in steps}
-        for letter in letters:
-            self._metrics.dead_letters.labels(letter.reason).inc()
-            self._log.error("dead_letter", reason=letter.reason, run=str(letter.run), task=letter.path)
+        tenants = {step.snapshot.run: step.snapshot.tenant for step in steps}
+        for dead_letter in dead_letters:
+            self._metrics.dead_letters.labels(dead_letter.reason).inc()
+            self._log.error(
+                "dead_letter", reason=dead_letter.reason, run=str(dead_letter.run), task=dead_letter.path
+            )
             body = DeadLetter(
                 service=_SERVICE,
-                reason=letter.reason,
+                reason=dead_letter.reason,
                 detail="see dead_letters",
-                tenant=tenants.get(letter.run),
-                run=letter.run,
-                path=letter.path,
-                attempt=letter.attempt,
+                tenant=tenants.get(dead_letter.run),
+                run=dead_letter.run,
+                path=dead_letter.path,
+                attempt=dead_letter.attempt,
             )
-            message_id = {
-                "Nats-Msg-Id": f"{letter.run}:{quote(letter.path)}:{letter.attempt}:{letter.reason}"
-            }
+            task = f"{dead_letter.run}:{quote(dead_letter.path)}:{dead_letter.attempt}"
+            message_id = {"Nats-Msg-Id": f"{task}:{dead_letter.reason}"}
             try:
                 self._publisher.publish(
-                    subjects.dead_letter(_SERVICE, letter.reason), _encode(body), message_id
+                    subjects.dead_letter(_SERVICE, dead_letter.reason), _encode(body), message_id
                 )
             except Fault:
                 continue

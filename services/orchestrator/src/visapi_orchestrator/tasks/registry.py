@@ -27,7 +27,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.model.catalog import ENGINE_FUNCTIONS
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.transitions.rules.open_tasks import Announced
 
 _RETRY_S = 0.5
@@ -145,7 +145,7 @@ class Registry:
 
     async def _set_aside(self, function: Announced, error: Exception) -> None:
         """It is taken up again when it is announced again, or its dead letter replayed."""
-        letter = Letter(
+        dead_letter = DeadLetterEntry(
             kind="function",
             tenant=function.owner,
             reason="bad-function",
@@ -153,7 +153,7 @@ class Registry:
             item=(function.owner, function.name, function.version),
             body=function.spec,
         )
-        await self._quarantine.set_aside(letter)
+        await self._quarantine.set_aside(dead_letter)
 
     def receive(self, asked: Asked) -> None:
         """Called in the read loop; workers announce again when nobody answers."""

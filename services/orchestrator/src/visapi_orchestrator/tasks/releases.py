@@ -41,10 +41,10 @@ class HeldTasks(Protocol):
     async def release(self, function: str, shares: Mapping[str, int]) -> list[StoredTask]: ...
 
 
-class LyingTasks(Protocol):
+class QueuedTasks(Protocol):
     """What lies in the stream."""
 
-    async def tasks_lying(self, function: str) -> int | None: ...
+    async def tasks_queued(self, function: str) -> int | None: ...
 
 
 class SharedFunction:
@@ -68,7 +68,7 @@ class Releases:
     def __init__(
         self,
         rows: HeldTasks,
-        stream: LyingTasks,
+        stream: QueuedTasks,
         publisher: Publisher,
         monotonic: Monotonic,
         metrics: Metrics,
@@ -161,10 +161,10 @@ class Releases:
     async def _look(self, function: str) -> bool:
         known = self._shared[function]
         window, shares = known.window, known.shares
-        lying = await self._stream.tasks_lying(function)
-        if lying is None:
+        queued = await self._stream.tasks_queued(function)
+        if queued is None:
             return False
-        window.seen(lying)
+        window.seen(queued)
         shares.counted(await self._rows.sent_tenants(function))
         if not window.room or not (window.holding or shares.holding):
             return not window.holding

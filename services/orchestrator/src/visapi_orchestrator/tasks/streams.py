@@ -17,7 +17,7 @@ _SUBJECT_MAX = 1024
 
 
 class JetStreams:
-    """See `tasks.registry.Streams`, `tasks.sweep.TaskStream` and `tasks.releases.LyingTasks`."""
+    """See `tasks.registry.Streams`, `tasks.sweep.TaskStream` and `tasks.releases.QueuedTasks`."""
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
@@ -32,7 +32,7 @@ class JetStreams:
         """When the oldest message left on a tasks subject was stored; None when nothing is left."""
         return await self._topology.oldest(subjects.STREAM_TASKS, subject)
 
-    async def tasks_lying(self, function: str) -> int | None:
+    async def tasks_queued(self, function: str) -> int | None:
         """Tasks of a function that serves all tenants, taken by no worker yet; None before any was there."""
         consumer = subjects.task_consumer(subjects.BUILTIN, function)
         return await self._topology.pending(subjects.STREAM_TASKS, consumer)

@@ -19,9 +19,9 @@ from visapi_common.core.failures import told
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.ports import Due
 
 LIMIT = 1000
@@ -48,7 +48,7 @@ class DueRows(Due, Protocol):
     """`Due`, and when the next timer is due."""
 
     async def next_timer(self) -> NextDue: ...
-    async def first_timer(self) -> Letter | None:
+    async def first_timer(self) -> DeadLetterEntry | None:
         """The due timer that is claimed first, as a letter without its detail."""
         ...
 
@@ -56,7 +56,7 @@ class DueRows(Due, Protocol):
 class Queue(Protocol):
     """Where claimed rows go: the pump."""
 
-    def put(self, said: list[Said]) -> None: ...
+    def put(self, messages: list[RunMessages]) -> None: ...
     def put_pending(self, runs: list[tuple[str, UUID]]) -> None: ...
     @property
     def backlog(self) -> int: ...
@@ -65,7 +65,7 @@ class Queue(Protocol):
     @property
     def starting(self) -> int: ...
     @property
-    def let_go(self) -> int: ...
+    def dropped(self) -> int: ...
 
 
 class DueWork:
@@ -83,7 +83,7 @@ class DueWork:
         self._earliest_ms: float = float("inf")
         self._hint = asyncio.Event()
         self._more = False
-        self._let_go: int = 0
+        self._dropped: int = 0
         self._found_at = 0.0
 
     def timer_set(self, fire_at_ms: int) -> None:
@@ -112,12 +112,12 @@ class DueWork:
         room = LIMIT - self._queue.started
         if room <= 0:
             return _LOOK_S
-        said = await self._claim_timers(room)
-        if said:
+        messages = await self._claim_timers(room)
+        if messages:
             now_ms = self._clock.now_ms()
-            for one in said:
+            for one in messages:
                 self._metrics.timer_lag_seconds.observe(max(0, now_ms - one.timers[0].fire_at_ms) / 1000)
-            self._queue.put(said)
+            self._queue.put(messages)
         coming = await self._due.next_timer()
         self._clock.heard(coming.now_ms)
         if coming.wait_s is None:
@@ -126,7 +126,7 @@ class DueWork:
         self._earliest_ms = coming.now_ms + coming.wait_s * 1000
         return min(_EVERY_S, max(_LEAST_S, coming.wait_s))
 
-    async def _claim_timers(self, limit: int) -> list[Said]:
+    async def _claim_timers(self, limit: int) -> list[RunMessages]:
         """Where one of them cannot be claimed, fewer are, and the one that fails alone is set aside."""
         try:
             return await self._due.claim_timers(limit)
@@ -152,7 +152,7 @@ class DueWork:
 
     @property
     def _leftovers(self) -> bool:
-        return self._more or self._queue.let_go != self._let_go
+        return self._more or self._queue.dropped != self._dropped
 
     async def _rest(self) -> None:
         """Until the next sweep, or until the pump has room for what is left in the ledger."""
@@ -170,9 +170,9 @@ class DueWork:
         if queue.started < LIMIT:
             claimed = await self._due.claim_inbox(LIMIT)
             told = claimed.runs
-            queue.put([Said(run, look=True) for run in set(told)])
-            for letter in claimed.unknown:
-                await self._quarantine.set_aside(letter)
+            queue.put([RunMessages(run, look=True) for run in set(told)])
+            for dead_letter in claimed.unknown:
+                await self._quarantine.set_aside(dead_letter)
                 self._metrics.quarantined.labels("due").inc()
         all_due = not queue.backlog or (self._leftovers and queue.starting < _ROOM)
         # However many wait here, of each tenant some are looked for: its triggers may be lost.
@@ -188,7 +188,7 @@ class DueWork:
     def _note(self, found: int) -> None:
         """Runs are left in the ledger until nothing was found for longer than it takes them to be due."""
         now = asyncio.get_running_loop().time()
-        if found or self._queue.let_go != self._let_go:
-            self._let_go, self._found_at, self._more = self._queue.let_go, now, True
+        if found or self._queue.dropped != self._dropped:
+            self._dropped, self._found_at, self._more = self._queue.dropped, now, True
         elif now - self._found_at > _DUE_AFTER_S:
             self._more = False

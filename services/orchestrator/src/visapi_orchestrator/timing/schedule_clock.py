@@ -10,8 +10,8 @@ from visapi_common.core.errors import Fault
 from visapi_common.core.failures import told
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
-from visapi_orchestrator.dead_letters.rules.letters import Letter
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.timing.rules.scheduling import Claimed, Decided, decide
 
 LIMIT = 50
@@ -19,7 +19,7 @@ _EVERY_S = 1.0
 _LEAST_S = 0.01
 
 
-class ScheduleTurn(Protocol):
+class ScheduleLease(Protocol):
     """Due schedules that this process alone decides on, until its transaction ends."""
 
     @property
@@ -28,18 +28,18 @@ class ScheduleTurn(Protocol):
         """Write what was decided, all or nothing; the runs that there is news for."""
         ...
 
-    async def set_aside(self, letter: Letter) -> bool: ...
+    async def set_aside(self, dead_letter: DeadLetterEntry) -> bool: ...
 
 
 class ScheduleRows(Protocol):
-    def due(self, limit: int) -> AbstractAsyncContextManager[ScheduleTurn]: ...
+    def due(self, limit: int) -> AbstractAsyncContextManager[ScheduleLease]: ...
     async def next_due_s(self) -> float | None: ...
 
 
 class Queue(Protocol):
     """Where runs with news go: the pump."""
 
-    def put(self, said: Sequence[Said]) -> None: ...
+    def put(self, messages: Sequence[RunMessages]) -> None: ...
 
 
 class ScheduleClock:
@@ -68,17 +68,17 @@ class ScheduleClock:
     async def _fire_once(self) -> float:
         """Seconds until the next look."""
         news: list[UUID] = []
-        async with self._rows.due(LIMIT) as turn:
-            claimed = turn.claimed
+        async with self._rows.due(LIMIT) as lease:
+            claimed = lease.claimed
 
             async def fire(some: Sequence[Claimed]) -> None:
-                news.extend(await turn.fire([_decided(one) for one in some]))
+                news.extend(await lease.fire([_decided(one) for one in some]))
 
             async def set_aside(one: Claimed, error: Exception) -> None:
-                await self._quarantine.set_aside(_letter(one, error), turn.set_aside)
+                await self._quarantine.set_aside(_dead_letter(one, error), lease.set_aside)
 
             result = await self._isolation.each(claimed, fire, set_aside)
-        self._queue.put([Said(run, look=True) for run in news])
+        self._queue.put([RunMessages(run, look=True) for run in news])
         if result.fault is not None:
             return _EVERY_S
         if len(claimed) == LIMIT:
@@ -92,8 +92,8 @@ def _decided(one: Claimed) -> Decided:
     return Decided(due, decide(due))
 
 
-def _letter(one: Claimed, error: Exception) -> Letter:
-    return Letter(
+def _dead_letter(one: Claimed, error: Exception) -> DeadLetterEntry:
+    return DeadLetterEntry(
         kind="schedule",
         tenant=one.tenant,
         reason="bad-schedule",

@@ -5,47 +5,55 @@ from typing import NamedTuple
 
 from visapi_common.core.failures import told
 from visapi_common.runtime.isolation import Isolation
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.receipts import hand_back
-from visapi_orchestrator.kernel.rules.messages import Said
-from visapi_orchestrator.transitions.dependencies import Tools
+from visapi_orchestrator.kernel.rules.messages import RunMessages
+from visapi_orchestrator.transitions.dependencies import TransitionDependencies
 
 _LATER_S = 60.0
 
 
 class _Broken(NamedTuple):
-    said: Said
+    messages: RunMessages
     error: Exception
 
 
 class BrokenRuns:
     """`end` faults a run with the error as the reason; it raises whatever keeps the run from being ended."""
 
-    def __init__(self, tools: Tools, end: Callable[[Said, Exception], Awaitable[None]]) -> None:
-        self._ledger = tools.ledger
-        self._set_aside = tools.set_aside
+    def __init__(
+        self, dependencies: TransitionDependencies, end: Callable[[RunMessages, Exception], Awaitable[None]]
+    ) -> None:
+        self._ledger = dependencies.ledger
+        self._set_aside = dependencies.set_aside
         self._end = end
-        self._isolation = Isolation("transitions", tools.metrics)
+        self._isolation = Isolation("transitions", dependencies.metrics)
 
     def note(self, fault: Exception) -> None:
         """Tell of a failure that is no run's own."""
         self._isolation.note(fault)
 
-    async def settle(self, said: Said, error: Exception) -> bool:
+    async def settle(self, messages: RunMessages, error: Exception) -> bool:
         """Whether the world worked: if not, the run is handed back as it is."""
-        result = await self._isolation.each([_Broken(said, error)], self._end_all, self._give_up)
-        hand_back([one.said for one in result.left])
+        result = await self._isolation.each([_Broken(messages, error)], self._end_all, self._give_up)
+        hand_back([one.messages for one in result.left])
         return result.fault is None
 
     async def _end_all(self, broken: Sequence[_Broken]) -> None:
         for one in broken:
-            await self._end(one.said, one.error)
+            await self._end(one.messages, one.error)
 
     async def _give_up(self, broken: _Broken, error: Exception) -> None:
         """The run cannot be ended either. It stays as it is, out of the way, until its letter is replayed."""
-        said, first = broken
+        messages, first = broken
         detail = f"{told(first)}; it cannot be ended either: {told(error)}"
-        tenant = said.trigger.tenant if said.trigger is not None else await self._ledger.tenant_of(said.run)
-        letter = Letter(kind="run", tenant=tenant, reason="broken-run", detail=detail, run=said.run)
-        await self._set_aside(letter)
-        hand_back([said], delay_s=_LATER_S)
+        tenant = (
+            messages.trigger.tenant
+            if messages.trigger is not None
+            else await self._ledger.tenant_of(messages.run)
+        )
+        dead_letter = DeadLetterEntry(
+            kind="run", tenant=tenant, reason="broken-run", detail=detail, run=messages.run
+        )
+        await self._set_aside(dead_letter)
+        hand_back([messages], delay_s=_LATER_S)

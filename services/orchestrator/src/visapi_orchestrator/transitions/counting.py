@@ -16,12 +16,12 @@ def count_steps(metrics: Metrics, steps: Iterable[Step], *, history_max: int) ->
     timers = 0
     for step in steps:
         statuses[step.answer.status] += 1
-        outcomes.update(result.outcome for result in step.said.results)
-        timers += len(step.said.timers)
-        if grows_long(step.facts.seq, step.answer.seq, history_max):
+        outcomes.update(result.outcome for result in step.messages.results)
+        timers += len(step.messages.timers)
+        if grows_long(step.snapshot.seq, step.answer.seq, history_max):
             metrics.histories_long.inc()
             get_logger("transitions").warning(
-                "history_long", run=str(step.facts.run), items=step.answer.seq, most=history_max
+                "history_long", run=str(step.snapshot.run), items=step.answer.seq, most=history_max
             )
     for status, count in statuses.items():
         metrics.transitions.labels(status).inc(count)

@@ -6,20 +6,20 @@ from uuid import UUID
 
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
-from visapi_orchestrator.transitions.apart import Apart
 from visapi_orchestrator.transitions.large_values import LargeValues
 from visapi_orchestrator.transitions.ports import Engine, Ledger, Outbox
+from visapi_orchestrator.transitions.slow_runs import SlowRuns
 from visapi_orchestrator.transitions.values import ValueReader
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tools:
+class TransitionDependencies:
     """What transitions work with. `admit` says whether a task of a function may be sent at once for a tenant.
     `timer_set` hears the earliest timer that a batch has set, `emitted` that it brought events into the
-    world, `told` that it has written history, `woken` which runs may begin. `set_aside`
-    keeps a run that cannot be ended. What others must not wait behind goes `apart`.
+    world, `history_written` that it has written history, `woken` which runs may begin. `set_aside`
+    keeps a run that cannot be ended. Runs that take long go to `slow_runs`.
     """
 
     ledger: Ledger
@@ -34,9 +34,9 @@ class Tools:
     timer_set: Callable[[int], None]
     emitted: Callable[[], None]
     woken: Callable[[list[UUID]], None]
-    told: Callable[[], None]
-    set_aside: Callable[[Letter], Awaitable[None]]
-    apart: Apart
+    history_written: Callable[[], None]
+    set_aside: Callable[[DeadLetterEntry], Awaitable[None]]
+    slow_runs: SlowRuns
 
 
 @dataclass(frozen=True, kw_only=True)

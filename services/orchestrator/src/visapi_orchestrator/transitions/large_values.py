@@ -17,7 +17,7 @@ from visapi_common.core.errors import PermanentFault, ProblemError
 from visapi_common.core.large_values import Envelope, Structure, Taken, join, opened, sealed, split
 from visapi_engine.machine import history, state
 from visapi_orchestrator.transitions.ports import Payloads
-from visapi_orchestrator.transitions.rules.snapshot import Facts, Lost
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot, UnreadableState
 from visapi_orchestrator.transitions.rules.step import Step
 
 _LONG = 1024 * 1024
@@ -31,26 +31,26 @@ class LargeValues:
     def __init__(self, payloads: Payloads) -> None:
         self._payloads = payloads
 
-    async def restore(self, loaded: Mapping[UUID, Facts]) -> dict[UUID, Facts]:
+    async def restore(self, loaded: Mapping[UUID, RunSnapshot]) -> dict[UUID, RunSnapshot]:
         """Runs with their whole states, or with what is left of them. Raises `TransientFault`."""
-        facts = dict(loaded)
-        found = [(one, envelope) for one in facts.values() if (envelope := _envelope(one)) is not None]
+        snapshots = dict(loaded)
+        found = [(one, envelope) for one in snapshots.values() if (envelope := _envelope(one)) is not None]
         if found:
             whole = await together(self._whole(one, envelope) for one, envelope in found)
-            facts.update((one.run, one) for one in whole)
-        return facts
+            snapshots.update((one.run, one) for one in whole)
+        return snapshots
 
-    async def _whole(self, facts: Facts, envelope: Envelope) -> Facts:
+    async def _whole(self, snapshot: RunSnapshot, envelope: Envelope) -> RunSnapshot:
         try:
             values = await together(
-                self._payloads.unpack(facts.tenant, large.payload) for large in envelope.large
+                self._payloads.unpack(snapshot.tenant, large.payload) for large in envelope.large
             )
             pairs = zip(envelope.large, values, strict=True)
             taken = [Taken(large.at, large.n, value) for large, value in pairs]
             whole = await _aside(sum(map(len, values)), join, bytes(envelope.of), taken)
         except (PermanentFault, ProblemError, ValueError) as fault:
-            return _what_is_left(facts, envelope, str(fault))
-        return msgspec.structs.replace(facts, state=whole)
+            return _what_is_left(snapshot, envelope, str(fault))
+        return msgspec.structs.replace(snapshot, state=whole)
 
     async def store(self, steps: Sequence[Step]) -> None:
         """Give each step the small documents that its rows take. Raises `Fault`: nothing is written then."""
@@ -59,11 +59,11 @@ class LargeValues:
             await together(self._store(step) for step in large)
 
     async def _store(self, step: Step) -> None:
-        tenant, answer = step.facts.tenant, step.answer
+        tenant, answer = step.snapshot.tenant, step.answer
         try:
             step.small_items = await self._small(tenant, answer.items_json, history.STRUCTURE)
-            if step.facts.lost is not None:
-                step.small_state = step.facts.lost.stored
+            if step.snapshot.unreadable is not None:
+                step.small_state = step.snapshot.unreadable.stored
             elif answer.retryable or not answer.ended:
                 step.small_state = await self._small(tenant, answer.state, state.STRUCTURE)
         except ProblemError as problem:
@@ -98,22 +98,22 @@ async def _aside(size: int, work: Callable[_P, _T], *args: _P.args, **kwargs: _P
 
 def _is_large(step: Step) -> bool:
     answer = step.answer
-    if step.facts.lost is not None or len(answer.items_json) > INLINE_LIMIT:
+    if step.snapshot.unreadable is not None or len(answer.items_json) > INLINE_LIMIT:
         return True
     return len(answer.state) > INLINE_LIMIT
 
 
-def _envelope(facts: Facts) -> Envelope | None:
-    return None if facts.state is None else opened(facts.state)
+def _envelope(snapshot: RunSnapshot) -> Envelope | None:
+    return None if snapshot.state is None else opened(snapshot.state)
 
 
-def _what_is_left(facts: Facts, envelope: Envelope, detail: str) -> Facts:
+def _what_is_left(snapshot: RunSnapshot, envelope: Envelope, detail: str) -> RunSnapshot:
     """A run that can only end now; from the rest of its state it is known what it had open."""
-    assert facts.state is not None
+    assert snapshot.state is not None
     rest: bytes | None = bytes(envelope.of)
     try:
         state.decode_state(bytes(envelope.of))
     except msgspec.DecodeError:
         rest = None
     error = standard_error("runtime", 500, title="Unreadable state", detail=detail)
-    return msgspec.structs.replace(facts, state=rest, lost=Lost(facts.state, error))
+    return msgspec.structs.replace(snapshot, state=rest, unreadable=UnreadableState(snapshot.state, error))

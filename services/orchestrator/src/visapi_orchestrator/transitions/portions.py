@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 PATIENCE_S = 0.05
 
@@ -52,22 +52,26 @@ async def portions(
             await asyncio.wait([reading])
 
 
-class Unsettled:
+class PendingRuns:
     """The runs of a batch that are not settled yet. `free` hears of each part that is: other work for these
     runs may go on.
     """
 
-    def __init__(self, batch: Sequence[Said], free: Callable[[Sequence[Said]], None]) -> None:
-        self._runs: dict[UUID, Said] = {said.run: said for said in batch}
+    def __init__(self, batch: Sequence[RunMessages], free: Callable[[Sequence[RunMessages]], None]) -> None:
+        self._runs: dict[UUID, RunMessages] = {messages.run: messages for messages in batch}
         self._free = free
 
-    def settle(self, portion: Sequence[Said], again: Sequence[Said]) -> None:
+    def settle(self, portion: Sequence[RunMessages], again: Sequence[RunMessages]) -> None:
         """A portion was written but for the runs that must be folded again."""
-        left = {said.run for said in again}
-        done = [said for said in portion if said.run not in left and self._runs.pop(said.run, None)]
+        left = {messages.run for messages in again}
+        done = [
+            messages
+            for messages in portion
+            if messages.run not in left and self._runs.pop(messages.run, None)
+        ]
         if done and self._runs:
             self._free(done)
 
-    def of(self, batch: Sequence[Said]) -> list[Said]:
+    def of(self, batch: Sequence[RunMessages]) -> list[RunMessages]:
         """Those of a batch that are not settled."""
-        return [said for said in batch if said.run in self._runs]
+        return [messages for messages in batch if messages.run in self._runs]

@@ -7,16 +7,16 @@ from uuid import UUID
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_engine.process.protocol import Answer, Work
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.rules.ledger_answers import (
     ClaimedInbox,
     Loaded,
     Revived,
     Settled,
     Written,
-    WrittenLetter,
+    WrittenDeadLetter,
 )
-from visapi_orchestrator.transitions.rules.related import Definition
+from visapi_orchestrator.transitions.rules.related_writes import Definition
 from visapi_orchestrator.transitions.rules.step import Step
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
@@ -39,7 +39,7 @@ class Ledger(Protocol):
 class Due(Protocol):
     """Overdue rows; each claim pushes them, so that they come again if this process dies."""
 
-    async def claim_timers(self, limit: int) -> list[Said]: ...
+    async def claim_timers(self, limit: int) -> list[RunMessages]: ...
     async def claim_runs(self, limit: int, overdue_s: float) -> list[tuple[str, UUID]]: ...
     async def claim_inbox(self, limit: int) -> ClaimedInbox: ...
 
@@ -63,4 +63,4 @@ class Outbox(Protocol):
     """What is published after a commit."""
 
     def announce(self, step: Step) -> None: ...
-    def dead_letters(self, letters: Iterable[WrittenLetter], steps: Iterable[Step]) -> None: ...
+    def dead_letters(self, dead_letters: Iterable[WrittenDeadLetter], steps: Iterable[Step]) -> None: ...

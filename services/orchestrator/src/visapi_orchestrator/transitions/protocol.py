@@ -32,30 +32,31 @@ from visapi_engine.machine.commands import CallTask
 from visapi_engine.machine.events import EngineFailed, Event
 from visapi_engine.process.protocol import Work
 from visapi_orchestrator.kernel.receipts import acknowledge, hand_back
-from visapi_orchestrator.kernel.rules.messages import Said, Short
+from visapi_orchestrator.kernel.rules.messages import ChildLimit, RunMessages
+from visapi_orchestrator.transitions.after_commit import announce_commit, report_skipped_children
 from visapi_orchestrator.transitions.broken_runs import BrokenRuns
 from visapi_orchestrator.transitions.counting import count_steps
-from visapi_orchestrator.transitions.dependencies import Bounds, Tools
-from visapi_orchestrator.transitions.portions import Unsettled, portions
-from visapi_orchestrator.transitions.related import Relations
+from visapi_orchestrator.transitions.dependencies import Bounds, TransitionDependencies
+from visapi_orchestrator.transitions.portions import PendingRuns, portions
+from visapi_orchestrator.transitions.related_writes import Relations
+from visapi_orchestrator.transitions.rules.child_limits import lineage_of
 from visapi_orchestrator.transitions.rules.flow import rejection
 from visapi_orchestrator.transitions.rules.growth import overgrown
-from visapi_orchestrator.transitions.rules.kinship import lineage_of
 from visapi_orchestrator.transitions.rules.machine_events import events_of
 from visapi_orchestrator.transitions.rules.outgoing_tasks import task_of
 from visapi_orchestrator.transitions.rules.plan import plan
 from visapi_orchestrator.transitions.rules.recent import RecentRuns
-from visapi_orchestrator.transitions.rules.snapshot import Facts, facts_of
-from visapi_orchestrator.transitions.rules.step import Step, silent
-from visapi_orchestrator.transitions.wake_ups import heed, leave_out
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
+from visapi_orchestrator.transitions.rules.step import Step, unchanged
+from visapi_orchestrator.transitions.snapshots import Snapshots
 
 ROUNDS = 5
 _encode = msgspec.json.Encoder().encode
 
-Batch = list[Said]
+Batch = list[RunMessages]
 
 
-def _nobody(_settled: Sequence[Said]) -> None:
+def _nobody(_settled: Sequence[RunMessages]) -> None:
     """Nobody waits for these runs."""
 
 
@@ -63,37 +64,44 @@ class Transitions:
     """Advances batches. Several may be under way at once, but a run is in one of them at a time."""
 
     def __init__(
-        self, tools: Tools, *, secret: bytes, handle_secret: bytes, record_inputs: bool, bounds: Bounds
+        self,
+        dependencies: TransitionDependencies,
+        *,
+        secret: bytes,
+        handle_secret: bytes,
+        record_inputs: bool,
+        bounds: Bounds,
     ) -> None:
-        self._ledger = tools.ledger
-        self._engine = tools.engine
-        self._values = tools.values
-        self._large = tools.large
-        self._outbox = tools.outbox
-        self._admit = tools.admit
-        self._clock = tools.clock
-        self._metrics = tools.metrics
-        self._spans = tools.spans
-        self._tools = tools
-        self.apart = tools.apart
-        self._broken = BrokenRuns(tools, self._end)
+        self._ledger = dependencies.ledger
+        self._engine = dependencies.engine
+        self._values = dependencies.values
+        self._large = dependencies.large
+        self._outbox = dependencies.outbox
+        self._admit = dependencies.admit
+        self._clock = dependencies.clock
+        self._metrics = dependencies.metrics
+        self._spans = dependencies.spans
+        self._dependencies = dependencies
+        self.slow_runs = dependencies.slow_runs
+        self._broken = BrokenRuns(dependencies, self._end)
         self._secret = secret
         self._handle_secret = handle_secret
         self._record = record_inputs
         self._bounds = bounds
         self._recent = RecentRuns()
-        self._relations = Relations(tools.ledger, tools.values)
+        self._snapshots = Snapshots(dependencies, self._recent)
+        self._relations = Relations(dependencies.ledger, dependencies.values)
         self._log = get_logger("transitions")
 
     async def advance(
-        self, batch: Batch, free: Callable[[Sequence[Said]], None] = _nobody, *, apart: bool = False
+        self, batch: Batch, free: Callable[[Sequence[RunMessages]], None] = _nobody, *, apart: bool = False
     ) -> bool:
         """Advance every run of the batch; each stands in it once. `free` hears of runs settled before others.
         Runs that others must not wait behind are put off, unless they are advanced `apart`.
 
         Answers whether the world worked: after False the caller waits a little.
         """
-        pending, unsettled = batch, Unsettled(batch, free)
+        pending, unsettled = batch, PendingRuns(batch, free)
         try:
             for round_number in range(ROUNDS):
                 if not pending:
@@ -119,139 +127,124 @@ class Transitions:
             return await self.advance(batch[half:], apart=apart) and first
         return await self._broken.settle(batch[0], error)
 
-    async def _end(self, said: Said, error: Exception) -> None:
+    async def _end(self, messages: RunMessages, error: Exception) -> None:
         """Fault a run that cannot go on."""
-        known = await self._facts([said], unread_yet=False)
-        if said.run not in known:
-            await self._dismiss([said])
+        known = await self._snapshots.load([messages], unread_yet=False)
+        if messages.run not in known:
+            await self._dismiss([messages])
             return
         failure = standard_error("runtime", 500, title="Not advanceable", detail=told(error))
-        hand_back(await self._end_with(said, known[said.run], failure))
+        hand_back(await self._end_with(messages, known[messages.run], failure))
 
-    async def _round(self, batch: Batch, unsettled: Unsettled, *, apart: bool, unread_yet: bool) -> Batch:
+    async def _round(self, batch: Batch, unsettled: PendingRuns, *, apart: bool, unread_yet: bool) -> Batch:
         """Fold once, and write what is folded before what takes long; return what must be folded again."""
-        known = await self._facts(batch, unread_yet=unread_yet)
-        absent = [said for said in batch if said.run not in known]
+        known = await self._snapshots.load(batch, unread_yet=unread_yet)
+        absent = [messages for messages in batch if messages.run not in known]
         if absent:
             await self._dismiss(absent)
             unsettled.settle(absent, [])
         again: Batch = []
-        put_off: dict[UUID, tuple[str, Said]] = {}
-        folded = self._fold([said for said in batch if said.run in known], known, put_off, apart=apart)
+        put_off: dict[UUID, tuple[str, RunMessages]] = {}
+        folded = self._fold(
+            [messages for messages in batch if messages.run in known], known, put_off, apart=apart
+        )
         async with aclosing(portions(folded, alone=len(known) == 1)) as parts:
             async for steps in parts:
                 left = await self._write_changes(steps)
-                unsettled.settle([step.said for step in steps], left)
+                unsettled.settle([step.messages for step in steps], left)
                 again += left
         if put_off:
-            self.apart.put(list(put_off.values()))
-            unsettled.settle([said for _, said in put_off.values()], [])
+            self.slow_runs.put(list(put_off.values()))
+            unsettled.settle([messages for _, messages in put_off.values()], [])
         return again
 
     async def _write_changes(self, steps: list[Step]) -> Batch:
         """Write the steps that change anything; return what must be folded again."""
         to_write: list[Step] = []
         for step in steps:
-            if step.changes or not step.facts.trusted:
+            if step.changes or not step.snapshot.trusted:
                 to_write.append(step)
             else:
                 self._settle_unchanged(step)
         return await self._store(to_write) if to_write else []
 
-    async def _facts(self, batch: Batch, *, unread_yet: bool) -> dict[UUID, Facts]:
-        known: dict[UUID, Facts] = {}
-        unread: list[Said] = []
-        for said in batch:
-            recent = self._recent.facts_for(said)
-            if not unread_yet:
-                unread.append(said)
-            elif recent is not None:
-                known[said.run] = recent
-            elif said.trigger is not None and not said.look and not said.results:
-                known[said.run] = facts_of(said.trigger)
-            else:
-                unread.append(said)
-        if unread:
-            loaded = await self._ledger.load([said.run for said in unread])
-            if loaded.now_ms is not None:
-                self._clock.heard(loaded.now_ms)
-            known.update(loaded.facts)
-            known.update(await self._revived([said for said in unread if said.run not in known]))
-            known = await self._large.restore(known)
-        return known
-
-    async def _revived(self, absent: Batch) -> dict[UUID, Facts]:
-        """Ended runs that somebody asked to take up again are live from now on."""
-        asked = [said.run for said in absent if said.look]
-        if not asked:
-            return {}
-        revived = await self._ledger.revive(asked)
-        if revived.told:
-            self._tools.woken(revived.told)
-        return (await self._ledger.load(revived.live)).facts if revived.live else {}
-
     async def _dismiss(self, absent: Batch) -> None:
         """Runs that are not live: they ended, or were never committed. Nothing is left to say to them."""
-        claimed = [said.run for said in absent if said.timers or said.look]
+        claimed = [messages.run for messages in absent if messages.timers or messages.look]
         if claimed:
             await self._ledger.forget(claimed)
-        self._metrics.messages_stale.labels("ended").inc(sum(said.messages for said in absent))
+        self._metrics.messages_stale.labels("ended").inc(sum(messages.count for messages in absent))
         acknowledge(absent)
 
     async def _fold(
-        self, batch: Batch, known: dict[UUID, Facts], put_off: dict[UUID, tuple[str, Said]], *, apart: bool
+        self,
+        batch: Batch,
+        known: dict[UUID, RunSnapshot],
+        put_off: dict[UUID, tuple[str, RunMessages]],
+        *,
+        apart: bool,
     ) -> AsyncGenerator[Step, None]:
         """The steps of runs that are answered; the others are `put_off`."""
-        works: dict[UUID, tuple[Said, Facts, list[Event]]] = {}
+        works: dict[UUID, tuple[RunMessages, RunSnapshot, list[Event]]] = {}
         now_ms = self._clock.now_ms()
-        for said in batch:
-            facts = known[said.run]
-            works[facts.run] = (said, facts, await self._events(said, facts, now_ms))
-        asked = [self._work(facts, events, said.short) for said, facts, events in works.values() if events]
+        for messages in batch:
+            snapshot = known[messages.run]
+            works[snapshot.run] = (messages, snapshot, await self._events(messages, snapshot, now_ms))
+        asked = [
+            self._work(snapshot, events, messages.child_limit)
+            for messages, snapshot, events in works.values()
+            if events
+        ]
         for work in works.values():
             if not work[2]:
-                yield silent(*work)
+                yield unchanged(*work)
         put_off.update((work.run, (work.tenant, works[work.run][0])) for work in asked)
         with self._metrics.advance_seconds.time():
             async for answer in self._engine.advance(asked, apart=apart):
                 put_off.pop(answer.run)
                 yield await self._prepare(Step(*works[answer.run], answer))
 
-    def _work(self, facts: Facts, events: list[Event], short: Short | None = None) -> Work:
+    def _work(
+        self, snapshot: RunSnapshot, events: list[Event], child_limit: ChildLimit | None = None
+    ) -> Work:
         return Work(
-            run=facts.run,
-            tenant=facts.tenant,
-            program=facts.program,
-            seq=facts.seq,
+            run=snapshot.run,
+            tenant=snapshot.tenant,
+            program=snapshot.program,
+            seq=snapshot.seq,
             events=events,
-            state=facts.state,
-            handle_key=run_key(self._handle_secret, facts.run),
-            lineage=lineage_of(facts, self._bounds.depth_max, short),
+            state=snapshot.state,
+            handle_key=run_key(self._handle_secret, snapshot.run),
+            lineage=lineage_of(snapshot, self._bounds.depth_max, child_limit),
         )
 
-    async def _events(self, said: Said, facts: Facts, now_ms: int) -> list[Event]:
-        values = facts.lost.error if facts.lost else overgrown(facts, self._bounds.history_max)
-        values = values or await self._values.resolve(said, facts)
+    async def _events(self, messages: RunMessages, snapshot: RunSnapshot, now_ms: int) -> list[Event]:
+        values = (
+            snapshot.unreadable.error
+            if snapshot.unreadable
+            else overgrown(snapshot, self._bounds.history_max)
+        )
+        values = values or await self._values.resolve(messages, snapshot)
         if isinstance(values, WorkflowError):
-            return [EngineFailed(now_ms=now_ms, run=str(facts.run), error=_encode(values))]
-        return events_of(said, facts, values, now_ms)
+            return [EngineFailed(now_ms=now_ms, run=str(snapshot.run), error=_encode(values))]
+        return events_of(messages, snapshot, values, now_ms)
 
     async def _prepare(self, step: Step) -> Step:
         """Make the payload columns and the tasks' messages, under the span of this transition."""
-        facts, answer = step.facts, step.answer
-        span = self._spans.open("transition", kind="consumer", parent=facts.trace)
-        span.set("visapi.run", facts.run)
+        snapshot, answer = step.snapshot, step.answer
+        span = self._spans.open("transition", kind="consumer", parent=snapshot.trace)
+        span.set("visapi.run", snapshot.run)
         span.set("visapi.status", answer.status)
-        step.trace = span.traceparent if facts.trace is not None else None
+        step.trace = span.traceparent if snapshot.trace is not None else None
         try:
-            step.output = await self._values.column(answer.output, facts)
+            step.output = await self._values.column(answer.output, snapshot)
             for command in answer.commands:
                 if isinstance(command, CallTask):
-                    arguments = await self._values.travelling(command.arguments, facts)
-                    task = task_of(command, arguments, facts, self._secret, step.trace)
-                    held = not self._admit(task.function, facts.tenant)
+                    arguments = await self._values.travelling(command.arguments, snapshot)
+                    task = task_of(command, arguments, snapshot, self._secret, step.trace)
+                    held = not self._admit(task.function, snapshot.tenant)
                     step.tasks.append(msgspec.structs.replace(task, held=held) if held else task)
-            step.family = await self._relations.of(step)
+            step.related = await self._relations.of(step)
         except ProblemError as problem:
             step.refused = problem.detail
         finally:
@@ -281,44 +274,44 @@ class Transitions:
             if not half:
                 return await self._fault_run(steps[0], str(fault))
             return [*await self._write(steps[:half]), *await self._write(steps[half:])]
-        self._outbox.dead_letters(written.letters, steps)
-        heed(self._tools, rows, written.verdict)
-        leave_out(self._metrics, steps, written.kin)
+        self._outbox.dead_letters(written.dead_letters, steps)
+        announce_commit(self._dependencies, rows, written.verdict)
+        report_skipped_children(self._metrics, steps, written.child_verdict)
         again: Batch = []
         for step in steps:
-            age_s = written.done.get(step.facts.run)
+            age_s = written.done.get(step.snapshot.run)
             if age_s is not None:
                 self._recent.written(step)
                 self._settle(step, age_s)
-            elif step.facts.run in written.verdict.waiting:
+            elif step.snapshot.run in written.verdict.waiting:
                 # It stands in line; whoever makes room for it wakes it.
-                acknowledge([step.said])
-            elif step.facts.run in written.verdict.rejected:
-                again += await self._end_with(step.said, step.facts, rejection(step.facts))
-            elif step.facts.run in written.kin.refused:
+                acknowledge([step.messages])
+            elif step.snapshot.run in written.verdict.rejected:
+                again += await self._end_with(step.messages, step.snapshot, rejection(step.snapshot))
+            elif step.snapshot.run in written.child_verdict.refused:
                 # Folded again with what it may start; a run whose root is cancelled finds that in its inbox.
-                step.said.short = written.kin.short.get(step.facts.run)
-                again.append(step.said)
+                step.messages.child_limit = written.child_verdict.limited.get(step.snapshot.run)
+                again.append(step.messages)
             else:
                 self._metrics.cas_conflicts.inc()
-                again.append(step.said)
-        done = (step for step in steps if step.facts.run in written.done)
+                again.append(step.messages)
+        done = (step for step in steps if step.snapshot.run in written.done)
         count_steps(self._metrics, done, history_max=self._bounds.history_max)
         return again
 
     async def _settle_unknown(self, steps: list[Step], fault: UnknownFault) -> Batch:
         """The commit's answer was lost: what the ledger says now decides."""
         self._log.warning("commit_unknown", runs=len(steps), detail=str(fault))
-        now = await self._ledger.settled([step.facts.run for step in steps])
+        now = await self._ledger.settled([step.snapshot.run for step in steps])
         again: Batch = []
         for step in steps:
-            stands = now.get(step.facts.run)
-            ours = stands is not None and stands.revision == step.facts.revision + 1
+            stands = now.get(step.snapshot.run)
+            ours = stands is not None and stands.revision == step.snapshot.revision + 1
             wrote = None if step.answer.ended else step.stored_state
             if ours and stands is not None and stands.state == wrote:
                 self._settle(step, 0.0)
             else:
-                again.append(step.said)
+                again.append(step.messages)
         return again
 
     async def _fault_run(self, step: Step, detail: str) -> Batch:
@@ -326,19 +319,19 @@ class Transitions:
         if any(isinstance(event, EngineFailed) for event in step.events):
             raise ContentFault(detail)
         error = standard_error("runtime", 500, title="Not storable", detail=detail)
-        return await self._end_with(step.said, step.facts, error)
+        return await self._end_with(step.messages, step.snapshot, error)
 
-    async def _end_with(self, said: Said, facts: Facts, error: WorkflowError) -> Batch:
+    async def _end_with(self, messages: RunMessages, snapshot: RunSnapshot, error: WorkflowError) -> Batch:
         """End a run with an error of ours, in place of what was to become of it."""
-        event = EngineFailed(now_ms=self._clock.now_ms(), run=str(facts.run), error=_encode(error))
+        event = EngineFailed(now_ms=self._clock.now_ms(), run=str(snapshot.run), error=_encode(error))
         again: Batch = []
-        async for answer in self._engine.advance([self._work(facts, [event])], apart=True):
-            again += await self._store([await self._prepare(Step(said, facts, [event], answer))])
+        async for answer in self._engine.advance([self._work(snapshot, [event])], apart=True):
+            again += await self._store([await self._prepare(Step(messages, snapshot, [event], answer))])
         return again
 
     def _settle(self, step: Step, age_s: float) -> None:
         self._outbox.announce(step)
-        acknowledge([step.said])
+        acknowledge([step.messages])
         answer = step.answer
         if answer.ended:
             self._metrics.run_seconds.labels(answer.status).observe(age_s)
@@ -346,5 +339,5 @@ class Transitions:
             self._metrics.messages_stale.labels("duplicate").inc(len(answer.noted))
 
     def _settle_unchanged(self, step: Step) -> None:
-        self._metrics.messages_stale.labels("duplicate").inc(step.said.messages)
-        acknowledge([step.said])
+        self._metrics.messages_stale.labels("duplicate").inc(step.messages.count)
+        acknowledge([step.messages])

@@ -9,10 +9,10 @@ from visapi_common.contracts.engine_messages import InboxKind, Outcome, TaskResu
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.errors import PermanentFault, ProblemError
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.ports import Payloads
 from visapi_orchestrator.transitions.rules.machine_events import INPUT, Values, child_end, inbox_body
-from visapi_orchestrator.transitions.rules.snapshot import Facts, InboxRow
+from visapi_orchestrator.transitions.rules.snapshot import InboxRow, RunSnapshot
 
 _encode = msgspec.json.Encoder().encode
 
@@ -23,44 +23,44 @@ class ValueReader:
     def __init__(self, payloads: Payloads) -> None:
         self._payloads = payloads
 
-    async def resolve(self, said: Said, facts: Facts) -> Values | WorkflowError:
+    async def resolve(self, messages: RunMessages, snapshot: RunSnapshot) -> Values | WorkflowError:
         """The values of one run's events; an error when its input cannot be read, which faults it."""
         values: Values = {}
-        if facts.state is None:
-            if facts.input is None:
+        if snapshot.state is None:
+            if snapshot.input is None:
                 return _unreadable("input", "the run's stored input is no payload")
             try:
-                values[INPUT] = await self._value(facts.tenant, facts.input)
+                values[INPUT] = await self._value(snapshot.tenant, snapshot.input)
             except (PermanentFault, ProblemError) as fault:
                 return _unreadable("input", str(fault))
-        for position, result in enumerate(said.results):
+        for position, result in enumerate(messages.results):
             if result.output is not None:
                 try:
-                    values[id(result)] = await self._value(facts.tenant, result.output)
+                    values[id(result)] = await self._value(snapshot.tenant, result.output)
                 except (PermanentFault, ProblemError) as fault:
-                    said.results[position] = _faulted(result, _unreadable("output", str(fault)))
-        return await self._resolve_inbox(values, facts) or values
+                    messages.results[position] = _faulted(result, _unreadable("output", str(fault)))
+        return await self._resolve_inbox(values, snapshot) or values
 
-    async def _resolve_inbox(self, values: Values, facts: Facts) -> WorkflowError | None:
+    async def _resolve_inbox(self, values: Values, snapshot: RunSnapshot) -> WorkflowError | None:
         """What inbox rows refer to; an error when the input of a task that is tried again is not there."""
-        for row in facts.inbox:
+        for row in snapshot.inbox:
             if row.kind is InboxKind.CHILD:
-                await self._resolve_child(values, row, facts)
+                await self._resolve_child(values, row, snapshot)
             elif row.kind is InboxKind.RETRY:
                 body = inbox_body(row)
                 try:
                     if body is not None and body.input is not None:
-                        values[id(row)] = await self._value(facts.tenant, body.input)
+                        values[id(row)] = await self._value(snapshot.tenant, body.input)
                 except (PermanentFault, ProblemError) as fault:
                     return _unreadable("input", str(fault))
         return None
 
-    async def _resolve_child(self, values: Values, row: InboxRow, facts: Facts) -> None:
+    async def _resolve_child(self, values: Values, row: InboxRow, snapshot: RunSnapshot) -> None:
         """A child's output. One that cannot be read stays `null`: its store has lost what it promised."""
         end = child_end(row)
         if end is not None and end.output is not None:
             try:
-                values[id(row)] = await self._value(facts.tenant, end.output)
+                values[id(row)] = await self._value(snapshot.tenant, end.output)
             except (PermanentFault, ProblemError):
                 values[id(row)] = b"null"
 
@@ -69,19 +69,19 @@ class ValueReader:
             return bytes(payload.inline)
         return await self._payloads.unpack(tenant, payload)
 
-    async def travelling(self, raw: bytes, facts: Facts) -> Payload:
+    async def travelling(self, raw: bytes, snapshot: RunSnapshot) -> Payload:
         """The input of a task or of a child run as it travels."""
         if len(raw) <= INLINE_LIMIT:
             return Payload(inline=msgspec.Raw(raw))
-        return await self._payloads.pack(facts.tenant, raw)
+        return await self._payloads.pack(snapshot.tenant, raw)
 
-    async def column(self, raw: bytes | None, facts: Facts) -> bytes | None:
+    async def column(self, raw: bytes | None, snapshot: RunSnapshot) -> bytes | None:
         """A payload column."""
         if raw is None:
             return None
         if len(raw) <= INLINE_LIMIT:
             return b'{"inline":%b}' % raw
-        return _encode(await self._payloads.pack(facts.tenant, raw))
+        return _encode(await self._payloads.pack(snapshot.tenant, raw))
 
 
 def _unreadable(what: str, detail: str) -> WorkflowError:

@@ -104,8 +104,8 @@ def ended(draft: Draft, task: Task, node: RunNode, frame: ChildFrame, event: Chi
 
 def reopen(draft: Draft, task: Task, frame: ChildFrame, reason: str | None) -> None:
     """The run is retried: the child goes on from where it stopped, its effects keep their keys."""
-    frame.taken_up += 1
-    draft.commands.append(RetryRun(task.path, frame.child, frame.taken_up, reason))
+    frame.resume_count += 1
+    draft.commands.append(RetryRun(task.path, frame.child, frame.resume_count, reason))
 
 
 def child_id(run: str, path: str, attempt: int) -> str:

@@ -47,7 +47,7 @@ class HistoryRow(msgspec.Struct, frozen=True):
     items: bytes
 
 
-class Teller(msgspec.Struct, frozen=True):
+class EventOrigin(msgspec.Struct, frozen=True):
     """Whose lifecycle it is. `by_event`: the schedule of its workflow started it, on an event."""
 
     workflow: WorkflowRef
@@ -61,7 +61,7 @@ class LifecycleEvent(msgspec.Struct, frozen=True):
 
     run: UUID
     of: str
-    teller: Teller
+    origin: EventOrigin
     event: Arrived
 
 
@@ -98,7 +98,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def events_of(
-    rows: Iterable[HistoryRow], tellers: Mapping[UUID, Teller], *, tasks: bool
+    rows: Iterable[HistoryRow], origins: Mapping[UUID, EventOrigin], *, tasks: bool
 ) -> list[LifecycleEvent]:
     """The events of rows, in their order; of workflows only, unless `tasks` are asked for.
 
@@ -106,14 +106,14 @@ def events_of(
     """
     found: list[LifecycleEvent] = []
     for row in rows:
-        teller = tellers.get(row.run)
-        if teller is None:
+        origin = origins.get(row.run)
+        if origin is None:
             continue
         for item in _read(row.items):
             of, _, happened = item.type.partition(".")
             if happened in _WHEN and (tasks or of == "workflow"):
-                event = _event(row, teller, item, happened)
-                found.append(LifecycleEvent(row.run, of, teller, event))
+                event = _event(row, origin, item, happened)
+                found.append(LifecycleEvent(row.run, of, origin, event))
     return found
 
 
@@ -137,8 +137,8 @@ def _read(stored: bytes) -> list[_Item]:
     return items
 
 
-def _event(row: HistoryRow, teller: Teller, item: _Item, happened: str) -> Arrived:
-    workflow = teller.workflow
+def _event(row: HistoryRow, origin: EventOrigin, item: _Item, happened: str) -> Arrived:
+    workflow = origin.workflow
     source = f"/workflows/{workflow.namespace}/{workflow.name}"
     event = _Event(
         specversion="1.0",
@@ -149,7 +149,7 @@ def _event(row: HistoryRow, teller: Teller, item: _Item, happened: str) -> Arriv
         time=item.time,
         datacontenttype="application/json",
         data=_data(row.run, workflow, item, happened),
-        traceparent=teller.trace,
+        traceparent=origin.trace,
     )
     body = _encode(event)
     if len(body) > _EVENT_BYTES_MAX:
@@ -170,14 +170,14 @@ def _data(run: UUID, workflow: WorkflowRef, item: _Item, happened: str) -> dict[
                 "version": workflow.version,
             }
     data[_WHEN[happened]] = item.time
-    said = item.data
-    if said is not None:
-        if happened == "completed" and said.output is not msgspec.UNSET and _is_small(said.output):
-            data["output"] = said.output
-        if happened == "faulted" and said.error is not msgspec.UNSET:
-            data["error"] = said.error
-        if happened == "correlation-completed" and said.correlationKeys is not msgspec.UNSET:
-            data["correlationKeys"] = said.correlationKeys
+    details = item.data
+    if details is not None:
+        if happened == "completed" and details.output is not msgspec.UNSET and _is_small(details.output):
+            data["output"] = details.output
+        if happened == "faulted" and details.error is not msgspec.UNSET:
+            data["error"] = details.error
+        if happened == "correlation-completed" and details.correlationKeys is not msgspec.UNSET:
+            data["correlationKeys"] = details.correlationKeys
     return data
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
 from visapi_orchestrator.kernel.rules.arriving_events import Arrived, Probe, probes
 
@@ -39,7 +39,7 @@ class PostgresEvents:
         return {row["id"] for row in rows}
 
     @asynccontextmanager
-    async def matching(self, limit: int) -> AsyncGenerator["PostgresMatchTurn"]:
+    async def matching(self, limit: int) -> AsyncGenerator["PostgresMatchLease"]:
         """Waiting events, locked until the transaction ends."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
@@ -47,7 +47,7 @@ class PostgresEvents:
                 events = [
                     Arrived(row["tenant"], row["source"], row["id"], row["body"], row["type"]) for row in rows
                 ]
-                yield PostgresMatchTurn(connection, self._ids, events)
+                yield PostgresMatchLease(connection, self._ids, events)
 
     async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
         """Events that workflows emitted and JetStream has not acknowledged."""
@@ -60,8 +60,8 @@ class PostgresEvents:
             await self._pool.execute(_SQL["mark_published"], *_names(events))
 
 
-class PostgresMatchTurn:
-    """See `events.dispatch.MatchTurn`. Each step has a savepoint: one that fails undoes itself only."""
+class PostgresMatchLease:
+    """See `events.dispatch.MatchLease`. Each step has a savepoint: one that fails undoes itself only."""
 
     def __init__(self, connection: Connection, ids: Ids, events: Sequence[Arrived]) -> None:
         self._connection = connection
@@ -77,10 +77,10 @@ class PostgresMatchTurn:
                 await self._connection.execute(_SQL["mark_matched"], *_names(events))
         return runs
 
-    async def set_aside(self, letter: Letter) -> bool:
+    async def set_aside(self, dead_letter: DeadLetterEntry) -> bool:
         with pg_faults():
             async with self._connection.transaction():
-                return await set_aside(self._connection, self._ids.uuid7(), letter)
+                return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
 
 
 async def _tell(connection: Connection, events: Sequence[Arrived]) -> list[UUID]:

@@ -8,9 +8,9 @@ from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import WorkflowRef
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
-from visapi_orchestrator.events.rules.lifecycle import HistoryRow, LifecycleEvent, Teller
+from visapi_orchestrator.events.rules.lifecycle import EventOrigin, HistoryRow, LifecycleEvent
 from visapi_orchestrator.kernel.rules.arriving_events import probes
 
 _SQL = load_queries("visapi_orchestrator.events.store", "lifecycle.sql")
@@ -27,19 +27,19 @@ class PostgresLifecycle:
         self._ids = ids
 
     @asynccontextmanager
-    async def turn(self) -> AsyncGenerator["PostgresTurn | None"]:
+    async def lease(self) -> AsyncGenerator["PostgresRelayLease | None"]:
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 mine = await connection.fetchval(_SQL["take_turn"])
-                yield PostgresTurn(connection, self._ids) if mine else None
+                yield PostgresRelayLease(connection, self._ids) if mine else None
 
     async def skip(self) -> None:
         with pg_faults():
             await self._pool.execute(_SQL["skip"])
 
 
-class PostgresTurn:
-    """See `events.lifecycle_relay.Turn`. Everything is said on the connection of the turn."""
+class PostgresRelayLease:
+    """See `events.lifecycle_relay.RelayLease`. Everything is said on the connection of the turn."""
 
     def __init__(self, connection: Connection, ids: Ids) -> None:
         self._connection = connection
@@ -56,10 +56,10 @@ class PostgresTurn:
         self._worth_it = bool(rows) or upto - int(found[0]["since"]) > _MOVE_AFTER
         return [HistoryRow(row["run"], row["tenant"], row["retention"], row["items"]) for row in rows], more
 
-    async def tellers(self, rows: Sequence[HistoryRow]) -> dict[UUID, Teller]:
+    async def origins(self, rows: Sequence[HistoryRow]) -> dict[UUID, EventOrigin]:
         retentions = {row.run: row.retention for row in rows}
         found = await self._connection.fetch(_SQL["tellers"], list(retentions), list(retentions.values()))
-        return {row["id"]: _teller(row) for row in found}
+        return {row["id"]: _origin(row) for row in found}
 
     async def tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
         """Under a savepoint, so that what cannot be told undoes itself only."""
@@ -67,10 +67,10 @@ class PostgresTurn:
             async with self._connection.transaction():
                 return await self._tell(events)
 
-    async def set_aside(self, letter: Letter) -> bool:
+    async def set_aside(self, dead_letter: DeadLetterEntry) -> bool:
         with pg_faults():
             async with self._connection.transaction():
-                return await set_aside(self._connection, self._ids.uuid7(), letter)
+                return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
 
     async def _tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
         tenants = sorted({event.event.tenant for event in events})
@@ -90,7 +90,7 @@ class PostgresTurn:
             [probe.event.body for probe in found],
             [about[probe.event.id][0] for probe in found],
             [about[probe.event.id][1].run for probe in found],
-            [about[probe.event.id][1].teller.parent for probe in found],
+            [about[probe.event.id][1].origin.parent for probe in found],
         )
         return list(dict.fromkeys(row["run"] for row in told))
 
@@ -99,8 +99,8 @@ class PostgresTurn:
             await self._connection.execute(_SQL["move_on"], self._mark)
 
 
-def _teller(row: Row) -> Teller:
-    return Teller(
+def _origin(row: Row) -> EventOrigin:
+    return EventOrigin(
         WorkflowRef(row["namespace"], row["name"], row["version"]),
         trace=row["trace"],
         parent=row["parent"],

@@ -6,12 +6,12 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class TurnQueue(Generic[T]):
+class FairQueue(Generic[T]):
     """A queue per tenant, and the tenants in turn."""
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[T]] = {}
-        self._turns: deque[str] = deque()
+        self._order: deque[str] = deque()
         self._length = 0
 
     def __len__(self) -> int:
@@ -25,7 +25,7 @@ class TurnQueue(Generic[T]):
         queue = self._queues.get(tenant)
         if queue is None:
             queue = self._queues[tenant] = deque()
-            self._turns.append(tenant)
+            self._order.append(tenant)
         queue.append(item)
         self._length += 1
 
@@ -36,18 +36,18 @@ class TurnQueue(Generic[T]):
         self._length -= 1
         if not self._queues[tenant]:
             del self._queues[tenant]
-            self._turns.remove(tenant)
+            self._order.remove(tenant)
         return item
 
     def take(self, limit: int) -> list[T]:
         """At most so many, one of each tenant in turn; who was served last comes last the next time."""
         taken: list[T] = []
-        while self._turns and len(taken) < limit:
-            tenant = self._turns.popleft()
+        while self._order and len(taken) < limit:
+            tenant = self._order.popleft()
             queue = self._queues[tenant]
             taken.append(queue.popleft())
             if queue:
-                self._turns.append(tenant)
+                self._order.append(tenant)
             else:
                 del self._queues[tenant]
         self._length -= len(taken)
@@ -73,26 +73,26 @@ class Window:
         self.size = self.LEAST
         self.holding = False
         """Tasks are held back, so every further one is: whose turn it is, is decided on release."""
-        self._lying = 0
+        self._queued = 0
         self._released = 0
         self._found_none = 0
 
     @property
     def to_look(self) -> bool:
         """Whether it is time to see what lies in the stream."""
-        return self.holding or self._lying * 2 >= self.FREE
+        return self.holding or self._queued * 2 >= self.FREE
 
     @property
     def room(self) -> int:
         """How many more tasks may lie in the stream, by the last look."""
-        return max(0, self.size - self._lying)
+        return max(0, self.size - self._queued)
 
     def admit(self) -> bool:
         """Whether a new task may be sent at once; if not, it is held back."""
-        if self.holding or self._lying >= self.FREE:
+        if self.holding or self._queued >= self.FREE:
             self.hold()
             return False
-        self._lying += 1
+        self._queued += 1
         return True
 
     def hold(self) -> None:
@@ -105,15 +105,15 @@ class Window:
         if self._found_none >= self.CERTAIN:
             self.holding = False
 
-    def seen(self, lying: int) -> None:
+    def seen(self, queued: int) -> None:
         """So many lie in the stream now."""
-        if self._released and lying == 0:
+        if self._released and queued == 0:
             self.size = min(self.MOST, self.size * 2)
-        elif lying * 2 >= self.size:
+        elif queued * 2 >= self.size:
             self.size = max(self.LEAST, self.size - self.size // 8)
-        self._lying, self._released = lying, 0
+        self._queued, self._released = queued, 0
 
     def released(self, number: int) -> None:
         """So many were sent that had been held back."""
-        self._lying += number
+        self._queued += number
         self._released = number

@@ -24,7 +24,7 @@ class DueTimer:
 
 
 @dataclass(frozen=True, slots=True)
-class Short:
+class ChildLimit:
     """How many runs a run may start, and why no more."""
 
     room: int
@@ -32,7 +32,7 @@ class Short:
 
 
 @dataclass(slots=True)
-class Said:
+class RunMessages:
     """Everything a batch says to one run. `receipts` are acknowledged when the run has consumed it.
 
     `look` says that rows of PostgreSQL wait for the run (inbox, or its trigger was lost).
@@ -44,10 +44,10 @@ class Said:
     timers: list[DueTimer] = field(default_factory=list[DueTimer])
     look: bool = False
     receipts: list[Receipt] = field(default_factory=list[Receipt])
-    short: Short | None = None
+    child_limit: ChildLimit | None = None
     """Set where the ledger refused the runs that the run would have started."""
 
-    def absorb(self, other: "Said") -> None:
+    def absorb(self, other: "RunMessages") -> None:
         """Add what came later."""
         self.trigger = self.trigger or other.trigger
         self.results += other.results
@@ -56,15 +56,15 @@ class Said:
         self.receipts += other.receipts
 
     @property
-    def messages(self) -> int:
+    def count(self) -> int:
         """How much was said, for bounds and metrics."""
         return (self.trigger is not None) + len(self.results) + len(self.timers) + self.look
 
 
-def group(said: Iterable[Said]) -> dict[UUID, Said]:
+def group(messages: Iterable[RunMessages]) -> dict[UUID, RunMessages]:
     """One entry per run, in the order of arrival; a run's own order is kept."""
-    by_run: dict[UUID, Said] = {}
-    for one in said:
+    by_run: dict[UUID, RunMessages] = {}
+    for one in messages:
         known = by_run.get(one.run)
         if known is None:
             by_run[one.run] = one

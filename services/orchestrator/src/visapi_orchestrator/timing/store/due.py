@@ -8,8 +8,8 @@ from visapi_common.adapters.pool import Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.core.failures import storable
-from visapi_orchestrator.dead_letters.rules.letters import Letter
-from visapi_orchestrator.kernel.rules.messages import DueTimer, Said
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
+from visapi_orchestrator.kernel.rules.messages import DueTimer, RunMessages
 from visapi_orchestrator.transitions.rules.ledger_answers import ClaimedInbox
 
 _SQL = load_queries("visapi_orchestrator.timing.store", "due.sql")
@@ -32,11 +32,11 @@ class PostgresDue:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def claim_timers(self, limit: int) -> list[Said]:
+    async def claim_timers(self, limit: int) -> list[RunMessages]:
         """Timers that are due, pushed so that they come again if this process dies."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["claim_timers"], limit)
-        return [Said(row["run"], timers=[DueTimer(row["id"], row["fire_at_ms"])]) for row in rows]
+        return [RunMessages(row["run"], timers=[DueTimer(row["id"], row["fire_at_ms"])]) for row in rows]
 
     async def claim_runs(self, limit: int, overdue_s: float) -> list[tuple[str, UUID]]:
         """Pending runs overdue by `overdue_s`, with their tenants; of each tenant as many as of any other."""
@@ -51,13 +51,13 @@ class PostgresDue:
         unknown = [_unknown(row) for row in rows if row["unknown"]]
         return ClaimedInbox([row["run"] for row in rows if not row["unknown"]], unknown)
 
-    async def first_timer(self) -> Letter | None:
+    async def first_timer(self) -> DeadLetterEntry | None:
         """The due timer that is claimed first."""
         with pg_faults():
             row = await self._pool.fetchrow(_SQL["first_timer"])
         if row is None:
             return None
-        return Letter(
+        return DeadLetterEntry(
             kind="timer",
             tenant=row["tenant"] or "",
             reason="bad-timer",
@@ -73,9 +73,9 @@ class PostgresDue:
         return NextTimer(row["wait_s"], row["now_ms"])
 
 
-def _unknown(row: Row) -> Letter:
+def _unknown(row: Row) -> DeadLetterEntry:
     kind = storable(row["kind"], _KIND_CHARS_MAX)
-    return Letter(
+    return DeadLetterEntry(
         kind="inbox",
         tenant=row["tenant"],
         reason="bad-inbox",

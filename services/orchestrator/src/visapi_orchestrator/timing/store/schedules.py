@@ -11,7 +11,7 @@ from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_engine.schedule.decisions import Schedule
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
 from visapi_orchestrator.timing.rules.scheduling import Claimed, Decided, Due, run_of
 
@@ -28,12 +28,12 @@ class PostgresSchedules:
         self._ids = ids
 
     @asynccontextmanager
-    async def due(self, limit: int) -> AsyncGenerator["PostgresScheduleTurn"]:
+    async def due(self, limit: int) -> AsyncGenerator["PostgresScheduleLease"]:
         """Due schedules, locked until the transaction ends."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 rows = await connection.fetch(_SQL["claim_schedules"], limit)
-                yield PostgresScheduleTurn(connection, self._ids, [_claimed(row) for row in rows])
+                yield PostgresScheduleLease(connection, self._ids, [_claimed(row) for row in rows])
 
     async def next_due_s(self) -> float | None:
         """Seconds until a schedule is due; None when there is none."""
@@ -47,8 +47,8 @@ class PostgresSchedules:
         return int(status.rpartition(" ")[2])
 
 
-class PostgresScheduleTurn:
-    """See `timing.schedule_clock.ScheduleTurn`. A step that fails undoes itself only."""
+class PostgresScheduleLease:
+    """See `timing.schedule_clock.ScheduleLease`. A step that fails undoes itself only."""
 
     def __init__(self, connection: Connection, ids: Ids, claimed: Sequence[Claimed]) -> None:
         self._connection = connection
@@ -73,10 +73,10 @@ class PostgresScheduleTurn:
                 told += [row["id"] for row in rows]
         return told
 
-    async def set_aside(self, letter: Letter) -> bool:
+    async def set_aside(self, dead_letter: DeadLetterEntry) -> bool:
         with pg_faults():
             async with self._connection.transaction():
-                return await set_aside(self._connection, self._ids.uuid7(), letter)
+                return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
 
 
 def _claimed(row: Row) -> Claimed:

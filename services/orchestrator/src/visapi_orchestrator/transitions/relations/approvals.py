@@ -5,8 +5,8 @@ import msgspec
 from visapi_common.core.approvals import decision_key
 from visapi_orchestrator.transitions.relations.inbox import InboxKey
 from visapi_orchestrator.transitions.relations.rows import BigInt, Row, UuidText
-from visapi_orchestrator.transitions.rules.related import Family
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 _encode = msgspec.json.Encoder().encode
 
@@ -36,12 +36,12 @@ class ClosedApproval(Row, frozen=True):
     at_ms: BigInt
 
 
-def opened_approvals(facts: Facts, family: Family) -> list[OpenedApproval]:
-    workflow = facts.workflow
+def opened_approvals(snapshot: RunSnapshot, related: RelatedWrites) -> list[OpenedApproval]:
+    workflow = snapshot.workflow
     return [
         OpenedApproval(
-            run=facts.run,
-            tenant=facts.tenant,
+            run=snapshot.run,
+            tenant=snapshot.tenant,
             id=question.approval,
             path=question.path,
             workflow=f"{workflow.namespace}/{workflow.name}:{workflow.version}",
@@ -52,15 +52,15 @@ def opened_approvals(facts: Facts, family: Family) -> list[OpenedApproval]:
             asked_ms=question.asked_ms,
             expires_ms=question.expires_ms,
         )
-        for question in family.asking
+        for question in related.asking
     ]
 
 
-def closed_approvals(facts: Facts, family: Family) -> list[ClosedApproval]:
+def closed_approvals(snapshot: RunSnapshot, related: RelatedWrites) -> list[ClosedApproval]:
     return [
         ClosedApproval(
-            run=facts.run,
-            tenant=facts.tenant,
+            run=snapshot.run,
+            tenant=snapshot.tenant,
             id=closing.approval,
             state=closing.state,
             decision=closing.decision,
@@ -68,12 +68,12 @@ def closed_approvals(facts: Facts, family: Family) -> list[ClosedApproval]:
             decided_by=closing.by,
             at_ms=closing.at_ms,
         )
-        for closing in family.closing
+        for closing in related.closing
     ]
 
 
-def unread_decisions(facts: Facts, family: Family) -> list[InboxKey]:
+def unread_decisions(snapshot: RunSnapshot, related: RelatedWrites) -> list[InboxKey]:
     """The inbox rows that decisions on these questions would have, but for those that the run has read."""
-    read = {row.key for row in facts.inbox}
-    keys = (decision_key(command.approval) for command in (*family.asking, *family.closing))
-    return [InboxKey(facts.run, key) for key in keys if key not in read]
+    read = {row.key for row in snapshot.inbox}
+    keys = (decision_key(command.approval) for command in (*related.asking, *related.closing))
+    return [InboxKey(snapshot.run, key) for key in keys if key not in read]

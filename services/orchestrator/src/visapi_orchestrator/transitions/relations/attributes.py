@@ -16,4 +16,4 @@ def attributes_rows(step: Step) -> list[AttributesRow]:
     changed = step.answer.attributes
     if changed is None:
         return []
-    return [AttributesRow(step.facts.run, step.facts.revision, changed.decode())]
+    return [AttributesRow(step.snapshot.run, step.snapshot.revision, changed.decode())]

@@ -5,8 +5,8 @@ from uuid import UUID
 import msgspec
 
 from visapi_orchestrator.transitions.relations.rows import Row, SmallInt
-from visapi_orchestrator.transitions.rules.related import Child, Family
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.related_writes import Child, RelatedWrites
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,23 +30,23 @@ class ChildRow(Row, frozen=True, kw_only=True):
     """Whether the listener of a schedule starts the run."""
 
 
-def child_rows(facts: Facts, family: Family) -> list[ChildRow]:
-    return [_child_row(facts, child) for child in family.children]
+def child_rows(snapshot: RunSnapshot, related: RelatedWrites) -> list[ChildRow]:
+    return [_child_row(snapshot, child) for child in related.children]
 
 
-def _child_row(facts: Facts, child: Child) -> ChildRow:
+def _child_row(snapshot: RunSnapshot, child: Child) -> ChildRow:
     return ChildRow(
-        run=facts.run,
+        run=snapshot.run,
         id=child.id,
         parent_path=child.parent_path,
-        tenant=facts.tenant,
+        tenant=snapshot.tenant,
         namespace=child.workflow.namespace,
         name=child.workflow.name,
         version=child.workflow.version,
         program=child.program,
         trace=child.trace,
         input=_encode(child.input),
-        priority=facts.priority,
+        priority=snapshot.priority,
         root=child.root,
         depth=child.depth,
         by_listener=child.heard,

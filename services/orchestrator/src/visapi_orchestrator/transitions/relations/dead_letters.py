@@ -40,31 +40,31 @@ def new_dead_letters(step: Step) -> Iterator[NewDeadLetter]:
     for command in step.answer.commands:
         if isinstance(command, HoldTask):
             detail = command.detail or "nobody knows whether the effect happened"
-            yield _letter(step, (command.path, command.attempt, command.function), UNCERTAIN, detail)
-    for result in step.said.results:
+            yield _dead_letter(step, (command.path, command.attempt, command.function), UNCERTAIN, detail)
+    for result in step.messages.results:
         if result.error is not None and result.error.title == _POISON_TITLE:
             detail = result.error.detail or "delivered over and over without an answer"
-            yield _letter(step, (result.path, result.attempt, ""), POISON, detail)
+            yield _dead_letter(step, (result.path, result.attempt, ""), POISON, detail)
     if not step.answer.ok:
         detail = f"the run ended its engine process twice ({step.answer.killed}); it was faulted"
-        yield _letter(step, ("", 0, ""), ENGINE_KILLED, detail)
+        yield _dead_letter(step, ("", 0, ""), ENGINE_KILLED, detail)
 
 
 def resolved_dead_letters(step: Step) -> list[ResolvedDeadLetter]:
-    if not step.facts.inbox:
+    if not step.snapshot.inbox:
         return []
     return [
-        ResolvedDeadLetter(step.facts.run, decided.path, decided.actor, decided.decision)
-        for decided in resolutions_of(step.facts)
+        ResolvedDeadLetter(step.snapshot.run, decided.path, decided.actor, decided.decision)
+        for decided in resolutions_of(step.snapshot)
         if decided.path is not None and decided.decision is not None
     ]
 
 
-def _letter(step: Step, task: tuple[str, int, str], reason: str, detail: str) -> NewDeadLetter:
+def _dead_letter(step: Step, task: tuple[str, int, str], reason: str, detail: str) -> NewDeadLetter:
     path, attempt, function = task
     return NewDeadLetter(
-        run=step.facts.run,
-        tenant=step.facts.tenant,
+        run=step.snapshot.run,
+        tenant=step.snapshot.tenant,
         path=path,
         attempt=attempt,
         function=function,

@@ -1,8 +1,8 @@
 """Events that a run emits."""
 
 from visapi_orchestrator.transitions.relations.rows import Row
-from visapi_orchestrator.transitions.rules.related import Family
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 
 class EmittedEvent(Row, frozen=True):
@@ -13,8 +13,8 @@ class EmittedEvent(Row, frozen=True):
     body: bytes
 
 
-def emitted_events(facts: Facts, family: Family) -> list[EmittedEvent]:
+def emitted_events(snapshot: RunSnapshot, related: RelatedWrites) -> list[EmittedEvent]:
     return [
-        EmittedEvent(facts.run, facts.tenant, event.source, event.id, event.kind, event.event)
-        for event in family.emit
+        EmittedEvent(snapshot.run, snapshot.tenant, event.source, event.id, event.kind, event.event)
+        for event in related.emit
     ]

@@ -16,4 +16,4 @@ def history_rows(step: Step) -> list[HistoryRow]:
     if answer.seq < answer.first_seq:
         return []
     items = answer.items_json if step.small_items is None else step.small_items
-    return [HistoryRow(step.facts.run, answer.first_seq, answer.seq, items)]
+    return [HistoryRow(step.snapshot.run, answer.first_seq, answer.seq, items)]

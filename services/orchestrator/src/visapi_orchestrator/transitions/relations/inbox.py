@@ -4,8 +4,8 @@ from uuid import UUID
 
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_orchestrator.transitions.relations.rows import Row
-from visapi_orchestrator.transitions.rules.related import Family
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 from visapi_orchestrator.transitions.rules.step import Step
 
 
@@ -25,19 +25,19 @@ class InboxWrite(Row, frozen=True):
 
 def consumed_inbox(step: Step) -> list[InboxKey]:
     """The end of a run removes its inbox. A request to retry outlives the run, unless the run has read it."""
-    run, ended = step.facts.run, step.answer.ended
-    return [InboxKey(run, row.key) for row in step.facts.inbox if not ended or row.kind is InboxKind.RETRY]
+    run, ended = step.snapshot.run, step.answer.ended
+    return [InboxKey(run, row.key) for row in step.snapshot.inbox if not ended or row.kind is InboxKind.RETRY]
 
 
-def inbox_writes(facts: Facts, family: Family) -> list[InboxWrite]:
+def inbox_writes(snapshot: RunSnapshot, related: RelatedWrites) -> list[InboxWrite]:
     return [
         InboxWrite(
-            run=facts.run,
+            run=snapshot.run,
             recipient=one.run,
             key=one.key,
-            tenant=facts.tenant,
+            tenant=snapshot.tenant,
             kind=one.kind.value,
             body=one.body,
         )
-        for one in family.telling
+        for one in related.inbox_rows
     ]

@@ -14,4 +14,4 @@ class RecordedInput(Row, frozen=True):
 
 
 def recorded_input(step: Step) -> RecordedInput:
-    return RecordedInput(step.facts.run, step.facts.revision, _encode(step.events))
+    return RecordedInput(step.snapshot.run, step.snapshot.revision, _encode(step.events))

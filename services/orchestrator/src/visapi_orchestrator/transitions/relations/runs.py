@@ -26,15 +26,15 @@ class EndedRun(Row, frozen=True):
 
 
 def live_run(step: Step) -> LiveRun:
-    facts, answer = step.facts, step.answer
-    return LiveRun(facts.run, facts.revision, answer.status, answer.seq, step.stored_state)
+    snapshot, answer = step.snapshot, step.answer
+    return LiveRun(snapshot.run, snapshot.revision, answer.status, answer.seq, step.stored_state)
 
 
 def ended_run(step: Step) -> EndedRun:
-    facts, answer = step.facts, step.answer
+    snapshot, answer = step.snapshot, step.answer
     return EndedRun(
-        run=facts.run,
-        revision=facts.revision,
+        run=snapshot.run,
+        revision=snapshot.revision,
         status=answer.status,
         seq=answer.seq,
         output=step.output,
@@ -45,4 +45,4 @@ def ended_run(step: Step) -> EndedRun:
 
 def is_cancelled_root(step: Step) -> bool:
     """Whether the run's descendants must be cancelled too."""
-    return step.answer.status is RunStatus.CANCELLED and step.facts.root is None
+    return step.answer.status is RunStatus.CANCELLED and step.snapshot.root is None

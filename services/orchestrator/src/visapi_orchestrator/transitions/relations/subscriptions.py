@@ -2,8 +2,8 @@
 
 from visapi_common.core.event_keys import shape_and_key
 from visapi_orchestrator.transitions.relations.rows import Row, SmallInt
-from visapi_orchestrator.transitions.rules.related import Family
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 
 class SubscriptionRow(Row, frozen=True):
@@ -22,13 +22,13 @@ class SubscriptionKey(Row, frozen=True):
     path: str
 
 
-def subscription_rows(facts: Facts, family: Family) -> list[SubscriptionRow]:
+def subscription_rows(snapshot: RunSnapshot, related: RelatedWrites) -> list[SubscriptionRow]:
     return [
-        SubscriptionRow(facts.run, command.path, n, facts.tenant, *shape_and_key(wanted))
-        for command in family.subscribe
+        SubscriptionRow(snapshot.run, command.path, n, snapshot.tenant, *shape_and_key(wanted))
+        for command in related.subscribe
         for n, wanted in enumerate(command.filters)
     ]
 
 
-def removed_subscriptions(facts: Facts, family: Family) -> list[SubscriptionKey]:
-    return [SubscriptionKey(facts.run, path) for path in family.unsubscribe]
+def removed_subscriptions(snapshot: RunSnapshot, related: RelatedWrites) -> list[SubscriptionKey]:
+    return [SubscriptionKey(snapshot.run, path) for path in related.unsubscribe]

@@ -22,7 +22,7 @@ class TaskKey(Row, frozen=True):
 
 
 def new_tasks(step: Step) -> list[NewTask]:
-    run = step.facts.run
+    run = step.snapshot.run
     return [
         NewTask(
             run=run,
@@ -39,7 +39,7 @@ def new_tasks(step: Step) -> list[NewTask]:
 
 
 def removed_tasks(step: Step) -> list[TaskKey]:
-    run = step.facts.run
+    run = step.snapshot.run
     return [TaskKey(run, command.path) for command in step.answer.commands if isinstance(command, DropTask)]
 
 
@@ -49,7 +49,7 @@ def abandoned_tasks(step: Step) -> list[TaskKey]:
     for command in step.answer.commands:
         match command:
             case CallTask(gave_up=True) | DropTask(cancelled=True):
-                abandoned.append(TaskKey(step.facts.run, command.path))
+                abandoned.append(TaskKey(step.snapshot.run, command.path))
             case _:
                 continue
     return abandoned
@@ -59,7 +59,7 @@ def cancelled_tasks(step: Step) -> list[TaskKey]:
     """Tasks that are cancelled by the failure of a run that could be retried."""
     if not step.answer.retryable:
         return []
-    run = step.facts.run
+    run = step.snapshot.run
     return [
         TaskKey(run, command.path)
         for command in step.answer.commands

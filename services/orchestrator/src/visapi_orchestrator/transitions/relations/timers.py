@@ -15,7 +15,7 @@ class TimerKey(Row, frozen=True):
 
 
 def new_timers(step: Step) -> list[NewTimer]:
-    run = step.facts.run
+    run = step.snapshot.run
     return [
         NewTimer(run, command.id, command.fire_at_ms)
         for command in step.answer.commands
@@ -27,7 +27,7 @@ def removed_timers(step: Step) -> list[TimerKey]:
     """Timers that the machine drops, and timers that fired and were not set again; each is named once."""
     set_again = {command.id for command in step.answer.commands if isinstance(command, SetTimer)}
     dropped = [command.id for command in step.answer.commands if isinstance(command, DropTimer)]
-    fired = [timer.id for timer in step.said.timers]
+    fired = [timer.id for timer in step.messages.timers]
     known = set_again.union(dropped)
     removed = [*dropped, *(timer for timer in dict.fromkeys(fired) if timer not in known)]
-    return [TimerKey(step.facts.run, timer) for timer in removed]
+    return [TimerKey(step.snapshot.run, timer) for timer in removed]

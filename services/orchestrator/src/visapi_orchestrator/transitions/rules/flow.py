@@ -8,23 +8,23 @@ from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.state import Admission
 from visapi_engine.process.protocol import Answer
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 Key = tuple[str, str, str]
 """A tenant, one of its scopes, and a key in the scope: runs of the same key share its slots."""
 
 
-class Ask(msgspec.Struct, frozen=True):
-    """A run that wants to begin; `heir` says that it has a parent, whose slot may be its own."""
+class SlotRequest(msgspec.Struct, frozen=True):
+    """A run that wants to begin; `has_parent` says that it has a parent, whose slot may be its own."""
 
     run: UUID
     tenant: str
     scope: str
     admission: Admission
-    heir: bool = False
+    has_parent: bool = False
 
 
-class Leave(msgspec.Struct, frozen=True):
+class SlotRelease(msgspec.Struct, frozen=True):
     """A run that ended."""
 
     run: UUID
@@ -44,21 +44,23 @@ class Verdict(msgspec.Struct, frozen=True):
     alarm_ms: int | None = None
 
 
-def ask_of(facts: Facts, answer: Answer) -> Ask | None:
+def slot_request_of(snapshot: RunSnapshot, answer: Answer) -> SlotRequest | None:
     """A run that begins asks, unless it is cancelled with its first breath."""
     if not answer.begins or answer.admission is None or answer.status is RunStatus.CANCELLED:
         return None
-    return Ask(facts.run, facts.tenant, scope_of(facts), answer.admission, facts.parent is not None)
+    return SlotRequest(
+        snapshot.run, snapshot.tenant, scope_of(snapshot), answer.admission, snapshot.parent is not None
+    )
 
 
-def leave_of(facts: Facts, answer: Answer) -> Leave | None:
+def slot_release_of(snapshot: RunSnapshot, answer: Answer) -> SlotRelease | None:
     if not answer.ended or answer.admission is None:
         return None
-    return Leave(facts.run, facts.tenant, scope_of(facts), answer.admission.key)
+    return SlotRelease(snapshot.run, snapshot.tenant, scope_of(snapshot), answer.admission.key)
 
 
-def scope_of(facts: Facts) -> str:
-    return f"{facts.workflow.namespace}/{facts.workflow.name}"
+def scope_of(snapshot: RunSnapshot) -> str:
+    return f"{snapshot.workflow.namespace}/{snapshot.workflow.name}"
 
 
 def lock_of(tenant: str, scope: str, key: str, kind: str = "slot") -> str:
@@ -66,10 +68,10 @@ def lock_of(tenant: str, scope: str, key: str, kind: str = "slot") -> str:
     return f"{kind}\0{tenant}\0{scope}\0{key}".replace("\0", "\x1f")
 
 
-def rejection(facts: Facts) -> WorkflowError:
+def rejection(snapshot: RunSnapshot) -> WorkflowError:
     return standard_error(
         "runtime",
         429,
         title="Concurrency limit reached",
-        detail=f"as many runs of {scope_of(facts)} with its key are under way as may be; start it later",
+        detail=f"as many runs of {scope_of(snapshot)} with its key are under way as may be; start it later",
     )

@@ -5,21 +5,21 @@ Beyond the bound it faults, whatever it wants to catch: what it would do then is
 """
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 _WARN_AT = 0.8
 
 
-def overgrown(facts: Facts, most: int) -> WorkflowError | None:
+def overgrown(snapshot: RunSnapshot, most: int) -> WorkflowError | None:
     """The error that ends a run whose history is full. The last transition below the bound may pass it."""
-    if facts.seq < most:
+    if snapshot.seq < most:
         return None
     return standard_error(
         "runtime",
         400,
         title="History too long",
         detail=(
-            f"the run has {facts.seq:,} history items, and no run may have more than {most:,}; split the "
+            f"the run has {snapshot.seq:,} history items, and no run may have more than {most:,}; split the "
             "work into runs of their own (run: workflow, flow.map), or raise VISAPI_HISTORY_ITEMS_MAX"
         ),
     )

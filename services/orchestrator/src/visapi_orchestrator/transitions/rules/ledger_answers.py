@@ -4,16 +4,16 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_orchestrator.dead_letters.rules.letters import Letter
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
+from visapi_orchestrator.transitions.rules.child_limits import ChildVerdict
 from visapi_orchestrator.transitions.rules.flow import Verdict
-from visapi_orchestrator.transitions.rules.kinship import Kin
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 
 class Loaded(msgspec.Struct, frozen=True):
     """Live runs by id. `now_ms` is the database's clock, unless nothing was found."""
 
-    facts: dict[UUID, Facts]
+    snapshots: dict[UUID, RunSnapshot]
     now_ms: int | None
 
 
@@ -23,10 +23,10 @@ class ClaimedInbox(msgspec.Struct, frozen=True):
     """
 
     runs: list[UUID]
-    unknown: list[Letter]
+    unknown: list[DeadLetterEntry]
 
 
-class WrittenLetter(msgspec.Struct, frozen=True):
+class WrittenDeadLetter(msgspec.Struct, frozen=True):
     """A dead letter that did not exist before."""
 
     run: UUID
@@ -41,16 +41,16 @@ class Written(msgspec.Struct, frozen=True):
     """
 
     done: dict[UUID, float]
-    letters: list[WrittenLetter]
+    dead_letters: list[WrittenDeadLetter]
     verdict: Verdict = Verdict()
-    kin: Kin = msgspec.field(default_factory=Kin)
+    child_verdict: ChildVerdict = msgspec.field(default_factory=ChildVerdict)
 
 
 class Revived(msgspec.Struct, frozen=True):
     """Runs that are live again, and parents that were told of those that cannot be."""
 
     live: list[UUID]
-    told: list[UUID]
+    notified: list[UUID]
 
 
 class Settled(msgspec.Struct, frozen=True):

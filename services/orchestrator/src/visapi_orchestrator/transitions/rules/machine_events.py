@@ -35,8 +35,8 @@ from visapi_engine.machine.events import (
     TaskUncertain,
     TimerFired,
 )
-from visapi_orchestrator.kernel.rules.messages import DueTimer, Said
-from visapi_orchestrator.transitions.rules.snapshot import BY_PARENT, Facts, InboxRow
+from visapi_orchestrator.kernel.rules.messages import DueTimer, RunMessages
+from visapi_orchestrator.transitions.rules.snapshot import BY_PARENT, InboxRow, RunSnapshot
 
 _encode = msgspec.json.Encoder().encode
 _decode_body = msgspec.json.Decoder(InboxBody).decode
@@ -54,17 +54,17 @@ Values = dict[int, bytes]
 INPUT = 0
 
 
-def events_of(said: Said, facts: Facts, values: Values, now_ms: int) -> list[Event]:
+def events_of(messages: RunMessages, snapshot: RunSnapshot, values: Values, now_ms: int) -> list[Event]:
     """The events of one run; `values` holds every output and the input as JSON."""
     events: list[Event] = []
-    if facts.state is None:
-        events.append(Started(now_ms=now_ms, run=str(facts.run), input=values[INPUT]))
-    read = [inbox_event(row, now_ms, values) for row in facts.inbox]
+    if snapshot.state is None:
+        events.append(Started(now_ms=now_ms, run=str(snapshot.run), input=values[INPUT]))
+    read = [inbox_event(row, now_ms, values) for row in snapshot.inbox]
     decided, told = _decisions_first([event for event in read if event is not None])
     events.extend(decided)
-    events.extend(result_event(result, values, now_ms) for result in said.results)
+    events.extend(result_event(result, values, now_ms) for result in messages.results)
     events.extend(told)
-    events.extend(timer_event(timer, now_ms) for timer in said.timers)
+    events.extend(timer_event(timer, now_ms) for timer in messages.timers)
     return events
 
 
@@ -138,7 +138,7 @@ def _commanded(
                 actor=body.actor,
                 reason=body.reason,
                 input=values.get(id(row)),
-                taken_up=body.taken_up,
+                resume_count=body.resume_count,
             )
 
 
@@ -154,7 +154,7 @@ def _child_ended(row: InboxRow, now_ms: int, values: Values) -> Event | None:
         output=values.get(id(row)),
         error=None if end.error is None else _encode(end.error),
         unknown=end.unknown,
-        taken_up=end.taken_up,
+        resume_count=end.resume_count,
     )
 
 
@@ -207,10 +207,10 @@ def timer_event(timer: DueTimer, now_ms: int) -> Event:
     return TimerFired(now_ms=max(now_ms, timer.fire_at_ms), id=timer.id)
 
 
-def resolutions_of(facts: Facts) -> list[InboxBody]:
+def resolutions_of(snapshot: RunSnapshot) -> list[InboxBody]:
     """The decisions about uncertain effects in the inbox; they close dead letters."""
     found: list[InboxBody] = []
-    for row in facts.inbox:
+    for row in snapshot.inbox:
         if row.kind is InboxKind.RESOLVE:
             try:
                 found.append(_decode_body(row.body))

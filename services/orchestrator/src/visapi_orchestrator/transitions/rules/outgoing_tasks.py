@@ -11,7 +11,7 @@ from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.effect_key import effect_key, task_token
 from visapi_engine.machine.commands import CallTask
 from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,18 +34,20 @@ class Outgoing(msgspec.Struct, frozen=True):
         return StoredTask(run, self.path, self.attempt, 0, self.token, self.effect_key, self.body, trace)
 
 
-def task_of(call: CallTask, arguments: Payload, facts: Facts, secret: bytes, trace: str | None) -> Outgoing:
+def task_of(
+    call: CallTask, arguments: Payload, snapshot: RunSnapshot, secret: bytes, trace: str | None
+) -> Outgoing:
     """Name the effect, sign the attempt, write the message. Same inputs, same bytes."""
-    run = facts.run
+    run = snapshot.run
     key = effect_key(secret, run, call.path, call.repetition)
     token = task_token(secret, run, call.path, call.attempt)
     message = TaskMessage(
         run=run,
         path=call.path,
         attempt=call.attempt,
-        tenant=facts.tenant,
+        tenant=snapshot.tenant,
         function=call.function,
-        workflow=facts.workflow,
+        workflow=snapshot.workflow,
         name=call.name,
         pointer=call.pointer,
         input=arguments,
@@ -63,7 +65,7 @@ def task_of(call: CallTask, arguments: Payload, facts: Facts, secret: bytes, tra
         function=call.function,
         effect_key=key,
         token=token,
-        subject=subjects.task(facts.tenant, call.function),
+        subject=subjects.task(snapshot.tenant, call.function),
         body=_encode(message),
     )
 

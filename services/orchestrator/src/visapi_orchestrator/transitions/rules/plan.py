@@ -16,9 +16,9 @@ from visapi_orchestrator.transitions.relations import (
     tasks,
     timers,
 )
-from visapi_orchestrator.transitions.rules.flow import ask_of, leave_of
-from visapi_orchestrator.transitions.rules.related import Family
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.flow import slot_release_of, slot_request_of
+from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 from visapi_orchestrator.transitions.rules.step import Step
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
@@ -34,21 +34,21 @@ def plan(steps: Iterable[Step], *, record: bool) -> WriteSet:
         rows.history += history.history_rows(step)
         rows.attributes += attributes.attributes_rows(step)
         rows.dead_letters += dead_letters.new_dead_letters(step)
-        if step.facts.inbox:
+        if step.snapshot.inbox:
             rows.consumed_inbox += inbox.consumed_inbox(step)
             rows.resolved_letters += dead_letters.resolved_dead_letters(step)
-        ask = ask_of(step.facts, step.answer)
+        ask = slot_request_of(step.snapshot, step.answer)
         if ask is not None:
-            rows.asks.append(ask)
-        if step.family is not None:
-            _plan_related(rows, step.facts, step.family)
+            rows.slot_requests.append(ask)
+        if step.related is not None:
+            _plan_related(rows, step.snapshot, step.related)
         if record:
             rows.recorded_inputs.append(recorded_inputs.recorded_input(step))
     return rows
 
 
 def _by_run(step: Step) -> bytes:
-    return step.facts.run.bytes
+    return step.snapshot.run.bytes
 
 
 def _plan_live(rows: WriteSet, step: Step) -> None:
@@ -59,7 +59,7 @@ def _plan_live(rows: WriteSet, step: Step) -> None:
         rows.removed_tasks += tasks.removed_tasks(step)
         rows.abandoned_tasks += tasks.abandoned_tasks(step)
         rows.new_timers += timers.new_timers(step)
-    if step.answer.commands or step.said.timers:
+    if step.answer.commands or step.messages.timers:
         rows.removed_timers += timers.removed_timers(step)
 
 
@@ -67,20 +67,20 @@ def _plan_end(rows: WriteSet, step: Step) -> None:
     rows.ended.append(runs.ended_run(step))
     rows.cancelled_tasks += tasks.cancelled_tasks(step)
     if runs.is_cancelled_root(step):
-        rows.cancelled_roots.append(step.facts.run)
-    leave = leave_of(step.facts, step.answer)
+        rows.cancelled_roots.append(step.snapshot.run)
+    leave = slot_release_of(step.snapshot, step.answer)
     if leave is not None:
-        rows.leaves.append(leave)
+        rows.slot_releases.append(leave)
     elif step.ended_by_us:
-        rows.abandoned_runs.append(step.facts.run)
+        rows.abandoned_runs.append(step.snapshot.run)
 
 
-def _plan_related(rows: WriteSet, facts: Facts, family: Family) -> None:
-    rows.children += children.child_rows(facts, family)
-    rows.inbox_writes += inbox.inbox_writes(facts, family)
-    rows.subscriptions += subscriptions.subscription_rows(facts, family)
-    rows.removed_subscriptions += subscriptions.removed_subscriptions(facts, family)
-    rows.emitted_events += emitted_events.emitted_events(facts, family)
-    rows.unread_decisions += approvals.unread_decisions(facts, family)
-    rows.opened_approvals += approvals.opened_approvals(facts, family)
-    rows.closed_approvals += approvals.closed_approvals(facts, family)
+def _plan_related(rows: WriteSet, snapshot: RunSnapshot, related: RelatedWrites) -> None:
+    rows.children += children.child_rows(snapshot, related)
+    rows.inbox_writes += inbox.inbox_writes(snapshot, related)
+    rows.subscriptions += subscriptions.subscription_rows(snapshot, related)
+    rows.removed_subscriptions += subscriptions.removed_subscriptions(snapshot, related)
+    rows.emitted_events += emitted_events.emitted_events(snapshot, related)
+    rows.unread_decisions += approvals.unread_decisions(snapshot, related)
+    rows.opened_approvals += approvals.opened_approvals(snapshot, related)
+    rows.closed_approvals += approvals.closed_approvals(snapshot, related)

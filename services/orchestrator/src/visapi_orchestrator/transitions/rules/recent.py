@@ -9,8 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_orchestrator.kernel.rules.messages import Said
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.kernel.rules.messages import RunMessages
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 from visapi_orchestrator.transitions.rules.step import Step
 
 ENTRIES_MAX = 4096
@@ -19,7 +19,7 @@ STATE_MAX = 4096
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    facts: Facts
+    snapshot: RunSnapshot
     tasks: frozenset[tuple[str, int]]
 
 
@@ -31,29 +31,29 @@ class RecentRuns:
 
     def written(self, step: Step) -> None:
         """Remember a run whose transition is committed."""
-        facts, answer = step.facts, step.answer
-        self._entries.pop(facts.run, None)
+        snapshot, answer = step.snapshot, step.answer
+        self._entries.pop(snapshot.run, None)
         if not step.tasks or answer.ended or len(answer.state) > STATE_MAX:
             return
         if len(self._entries) >= ENTRIES_MAX:
             del self._entries[next(iter(self._entries))]
         now = msgspec.structs.replace(
-            facts,
+            snapshot,
             status=answer.status,
-            revision=facts.revision + 1,
+            revision=snapshot.revision + 1,
             seq=answer.seq,
             state=answer.state,
             input=None,
             inbox=(),
             trusted=False,
         )
-        self._entries[facts.run] = _Entry(now, frozenset((task.path, task.attempt) for task in step.tasks))
+        self._entries[snapshot.run] = _Entry(now, frozenset((task.path, task.attempt) for task in step.tasks))
 
-    def facts_for(self, said: Said) -> Facts | None:
+    def snapshot_for(self, messages: RunMessages) -> RunSnapshot | None:
         """What is known of the run, when all that is said are results of its newest tasks."""
-        entry = self._entries.pop(said.run, None)
-        if entry is None or said.look or said.timers or said.trigger is not None:
+        entry = self._entries.pop(messages.run, None)
+        if entry is None or messages.look or messages.timers or messages.trigger is not None:
             return None
-        if not all((result.path, result.attempt) in entry.tasks for result in said.results):
+        if not all((result.path, result.attempt) in entry.tasks for result in messages.results):
             return None
-        return entry.facts
+        return entry.snapshot

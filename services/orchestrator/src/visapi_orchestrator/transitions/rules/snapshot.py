@@ -24,14 +24,14 @@ class InboxRow(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Lost(msgspec.Struct, frozen=True):
+class UnreadableState(msgspec.Struct, frozen=True):
     """A state whose large values cannot be read, as it is stored, and why."""
 
     stored: bytes
     error: WorkflowError
 
 
-class Facts(msgspec.Struct, frozen=True):
+class RunSnapshot(msgspec.Struct, frozen=True):
     """A live run. `input` is there only before the first transition (`state` is None then).
 
     `trusted` is false for facts taken from a trigger or from what this process wrote last: nobody read
@@ -57,13 +57,13 @@ class Facts(msgspec.Struct, frozen=True):
     """The run from which it descends; None where no other run caused it."""
     depth: int = 0
     trusted: bool = True
-    lost: Lost | None = None
+    unreadable: UnreadableState | None = None
     """Set when `state` is only what is left of a state."""
 
 
-def facts_of(trigger: Trigger) -> Facts:
+def snapshot_of(trigger: Trigger) -> RunSnapshot:
     """A run that nobody has advanced yet, as its trigger describes it."""
-    return Facts(
+    return RunSnapshot(
         run=trigger.run,
         tenant=trigger.tenant,
         workflow=trigger.workflow,

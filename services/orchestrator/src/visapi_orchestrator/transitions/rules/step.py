@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from visapi_engine.machine.events import EngineFailed, Event
 from visapi_engine.process.protocol import Answer
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.rules.outgoing_tasks import Outgoing
-from visapi_orchestrator.transitions.rules.related import Family
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 
 @dataclass(slots=True)
@@ -22,13 +22,13 @@ class Step:
     values needs the artifact store.
     """
 
-    said: Said
-    facts: Facts
+    messages: RunMessages
+    snapshot: RunSnapshot
     events: list[Event]
     answer: Answer
     output: bytes | None = None
     tasks: list[Outgoing] = field(default_factory=list[Outgoing])
-    family: Family | None = None
+    related: RelatedWrites | None = None
     """The writes that concern other runs, events or people; None where there are none."""
     trace: str | None = None
     """The traceparent of this transition, for the workers of its tasks."""
@@ -48,11 +48,11 @@ class Step:
         answer = self.answer
         return bool(
             answer.ended
-            or answer.seq != self.facts.seq
+            or answer.seq != self.snapshot.seq
             or answer.commands
-            or self.facts.inbox
-            or self.said.timers
-            or answer.state != self.facts.state
+            or self.snapshot.inbox
+            or self.messages.timers
+            or answer.state != self.snapshot.state
         )
 
     @property
@@ -61,10 +61,14 @@ class Step:
         return not self.answer.ok or any(isinstance(event, EngineFailed) for event in self.events)
 
 
-def silent(said: Said, facts: Facts, events: list[Event]) -> Step:
+def unchanged(messages: RunMessages, snapshot: RunSnapshot, events: list[Event]) -> Step:
     """The messages had no content (a hint whose rows are consumed): the run stays as it is."""
-    assert facts.state is not None
+    assert snapshot.state is not None
     answer = Answer(
-        run=facts.run, status=facts.status, state=facts.state, first_seq=facts.seq + 1, seq=facts.seq
+        run=snapshot.run,
+        status=snapshot.status,
+        state=snapshot.state,
+        first_seq=snapshot.seq + 1,
+        seq=snapshot.seq,
     )
-    return Step(said, facts, events, answer)
+    return Step(messages, snapshot, events, answer)

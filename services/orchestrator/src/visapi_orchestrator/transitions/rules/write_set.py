@@ -22,7 +22,7 @@ from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
 from visapi_orchestrator.transitions.relations.subscriptions import SubscriptionKey, SubscriptionRow
 from visapi_orchestrator.transitions.relations.tasks import NewTask, TaskKey
 from visapi_orchestrator.transitions.relations.timers import NewTimer, TimerKey
-from visapi_orchestrator.transitions.rules.flow import Ask, Leave
+from visapi_orchestrator.transitions.rules.flow import SlotRelease, SlotRequest
 
 
 @dataclass(slots=True)
@@ -52,8 +52,8 @@ class WriteSet:
     closed_approvals: list[ClosedApproval] = field(default_factory=list[ClosedApproval])
     unread_decisions: list[InboxKey] = field(default_factory=list[InboxKey])
     """Inbox rows that keep a run from being written, should they exist: the run has not read them."""
-    asks: list[Ask] = field(default_factory=list[Ask])
-    leaves: list[Leave] = field(default_factory=list[Leave])
+    slot_requests: list[SlotRequest] = field(default_factory=list[SlotRequest])
+    slot_releases: list[SlotRelease] = field(default_factory=list[SlotRelease])
     cancelled_roots: list[UUID] = field(default_factory=list[UUID])
     """Roots that end because they were cancelled: their descendants must be cancelled too."""
     abandoned_runs: list[UUID] = field(default_factory=list[UUID])
@@ -98,7 +98,7 @@ class WriteSet:
     @property
     def has_flow(self) -> bool:
         """Whether a run wants to begin, or ends, under flow control."""
-        return bool(self.asks or self.leaves)
+        return bool(self.slot_requests or self.slot_releases)
 
     def drop(self, runs: frozenset[UUID]) -> None:
         """Remove everything that belongs to these runs."""

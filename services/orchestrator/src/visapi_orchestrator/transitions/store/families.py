@@ -8,7 +8,7 @@ import msgspec
 from visapi_common.adapters.pool import Connection, Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
-from visapi_orchestrator.transitions.rules.kinship import Allotment, Kin, Room
+from visapi_orchestrator.transitions.rules.child_limits import Allotment, ChildVerdict, Room
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
 _SQL = load_queries("visapi_orchestrator.transitions.store", "families.sql")
@@ -17,14 +17,14 @@ _CANCEL = msgspec.json.encode(
 )
 
 
-async def admit(connection: Connection, rows: WriteSet, open_max: int) -> Kin:
+async def admit(connection: Connection, rows: WriteSet, open_max: int) -> ChildVerdict:
     """Decide under the locks of families who may start runs. What is refused is taken out of `rows`."""
     children, cancelled = rows.children, rows.cancelled_roots
     families = {child.root: child.tenant for child in children if child.root is not None}
     if families or cancelled:
         await connection.execute(_SQL["lock_families"], list(families), list(families.values()), cancelled)
     if not children:
-        return Kin()
+        return ChildVerdict()
     asked = sorted({(child.root, child.tenant) for child in children}, key=str)
     found = await connection.fetch(
         _SQL["rooms"], [root for root, _ in asked], [tenant for _, tenant in asked], open_max
@@ -35,14 +35,14 @@ async def admit(connection: Connection, rows: WriteSet, open_max: int) -> Kin:
         )
         for row in found
     }
-    kin = Allotment(rooms, open_max).decide(children)
-    if kin.doomed:
-        await connection.execute(_SQL["doom"], sorted(kin.doomed), _CANCEL)
-    if kin.left_out:
-        rows.children = [child for child in children if child.id not in kin.left_out]
-    if kin.refused:
-        rows.drop(kin.refused)
-    return kin
+    child_verdict = Allotment(rooms, open_max).decide(children)
+    if child_verdict.cancelled_parents:
+        await connection.execute(_SQL["doom"], sorted(child_verdict.cancelled_parents), _CANCEL)
+    if child_verdict.skipped:
+        rows.children = [child for child in children if child.id not in child_verdict.skipped]
+    if child_verdict.refused:
+        rows.drop(child_verdict.refused)
+    return child_verdict
 
 
 async def cancel(connection: Connection, roots: Collection[UUID]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
-from visapi_orchestrator.transitions.rules.flow import Ask, Key, Leave, Verdict, lock_of
+from visapi_orchestrator.transitions.rules.flow import Key, SlotRelease, SlotRequest, Verdict, lock_of
 
 _SQL = load_queries("visapi_orchestrator.transitions.store", "flow.sql")
 _CANCEL = msgspec.json.encode(
@@ -19,29 +19,31 @@ _CANCEL = msgspec.json.encode(
 _FIRST, _FIRST_KEY = UUID(int=0), ("", "", "")
 _LOOK = 1000
 """Rows, or keys, that one look of the sweep goes through."""
-_TURNS = 10_000
+_RESERVATIONS = 10_000
 
 
-async def lock(connection: Connection, asks: Iterable[Ask], leaves: Iterable[Leave]) -> None:
+async def lock(
+    connection: Connection, slot_requests: Iterable[SlotRequest], slot_releases: Iterable[SlotRelease]
+) -> None:
     """Lock every key that the transaction will touch, before it reads anything."""
-    names = {lock_of(ask.tenant, ask.scope, ask.admission.key) for ask in asks}
+    names = {lock_of(ask.tenant, ask.scope, ask.admission.key) for ask in slot_requests}
     names |= {
         lock_of(ask.tenant, ask.scope, ask.admission.rate_key, "rate")
-        for ask in asks
+        for ask in slot_requests
         if ask.admission.rate_limit
     }
-    names |= {lock_of(leave.tenant, leave.scope, leave.key) for leave in leaves}
+    names |= {lock_of(leave.tenant, leave.scope, leave.key) for leave in slot_releases}
     await connection.execute(_SQL["lock"], list(names))
 
 
-async def admit(connection: Connection, asks: Collection[Ask]) -> Verdict:
+async def admit(connection: Connection, slot_requests: Collection[SlotRequest]) -> Verdict:
     """Decide who may begin."""
-    runs = [ask.run for ask in asks]
-    await _stand_in_line(connection, asks)
-    heirs = [ask.run for ask in asks if ask.heir]
+    runs = [ask.run for ask in slot_requests]
+    await _enqueue(connection, slot_requests)
+    heirs = [ask.run for ask in slot_requests if ask.has_parent]
     if heirs:
         await connection.execute(_SQL["inherit"], heirs)
-    awake = await _fill(connection, {(ask.tenant, ask.scope, ask.admission.key) for ask in asks})
+    awake = await _fill(connection, {(ask.tenant, ask.scope, ask.admission.key) for ask in slot_requests})
     rejected = await connection.fetch(_SQL["reject"], runs)
     cancelled = await connection.fetch(_SQL["cancel_oldest"], runs, _CANCEL)
     standing = await connection.fetch(_SQL["stand"], runs)
@@ -54,34 +56,34 @@ async def admit(connection: Connection, asks: Collection[Ask]) -> Verdict:
     )
 
 
-async def leave(connection: Connection, leaves: Collection[Leave]) -> frozenset[UUID]:
+async def leave(connection: Connection, slot_releases: Collection[SlotRelease]) -> frozenset[UUID]:
     """Give back what ended runs had, and give it to others; who may begin now."""
-    await connection.execute(_SQL["leave"], [leave.run for leave in leaves])
-    return await _fill(connection, {(leave.tenant, leave.scope, leave.key) for leave in leaves})
+    await connection.execute(_SQL["leave"], [leave.run for leave in slot_releases])
+    return await _fill(connection, {(leave.tenant, leave.scope, leave.key) for leave in slot_releases})
 
 
-async def leave_unseen(connection: Connection, runs: Collection[UUID]) -> None:
+async def release_abandoned(connection: Connection, runs: Collection[UUID]) -> None:
     """Give back whatever these runs had; the sweep gives it to others."""
     await connection.execute(_SQL["leave_unseen"], list(runs))
 
 
-async def _stand_in_line(connection: Connection, asked: Collection[Ask]) -> None:
-    asks = sorted(asked, key=attrgetter("run"))
-    turns: list[datetime | None] = [await _turn(connection, ask) for ask in asks]
+async def _enqueue(connection: Connection, asked: Collection[SlotRequest]) -> None:
+    slot_requests = sorted(asked, key=attrgetter("run"))
+    reservations: list[datetime | None] = [await _reserve_rate(connection, ask) for ask in slot_requests]
     await connection.execute(
         _SQL["ask"],
-        [ask.run for ask in asks],
-        [ask.tenant for ask in asks],
-        [ask.scope for ask in asks],
-        [ask.admission.key for ask in asks],
-        [ask.admission.limit for ask in asks],
-        [ask.admission.on_limit for ask in asks],
-        [ask.admission.priority for ask in asks],
-        turns,
+        [ask.run for ask in slot_requests],
+        [ask.tenant for ask in slot_requests],
+        [ask.scope for ask in slot_requests],
+        [ask.admission.key for ask in slot_requests],
+        [ask.admission.limit for ask in slot_requests],
+        [ask.admission.on_limit for ask in slot_requests],
+        [ask.admission.priority for ask in slot_requests],
+        reservations,
     )
 
 
-async def _turn(connection: Connection, ask: Ask) -> datetime | None:
+async def _reserve_rate(connection: Connection, ask: SlotRequest) -> datetime | None:
     admission = ask.admission
     if not admission.rate_limit:
         return None
@@ -116,7 +118,7 @@ class PostgresFlow:
         with pg_faults():
             self._slot = await self._pool.fetchval(_SQL["tidy_slots"], self._slot, _LOOK) or _FIRST
             self._waiting = await self._pool.fetchval(_SQL["tidy_waiting"], self._waiting, _LOOK) or _FIRST
-            await self._pool.execute(_SQL["tidy_turns"], _TURNS)
+            await self._pool.execute(_SQL["tidy_turns"], _RESERVATIONS)
 
     async def keys_with_room(self) -> Sequence[Key]:
         """The next keys, and of these the ones under which somebody could be admitted."""

@@ -12,17 +12,17 @@ from visapi_common.contracts.engine_messages import InboxKind, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
 from visapi_orchestrator.transitions.relations.rows import Statement
+from visapi_orchestrator.transitions.rules.child_limits import OPEN_MAX, ChildVerdict
 from visapi_orchestrator.transitions.rules.flow import Verdict
-from visapi_orchestrator.transitions.rules.kinship import OPEN_MAX, Kin
 from visapi_orchestrator.transitions.rules.ledger_answers import (
     Loaded,
     Revived,
     Settled,
     Written,
-    WrittenLetter,
+    WrittenDeadLetter,
 )
-from visapi_orchestrator.transitions.rules.related import Definition
-from visapi_orchestrator.transitions.rules.snapshot import Facts, InboxRow
+from visapi_orchestrator.transitions.rules.related_writes import Definition
+from visapi_orchestrator.transitions.rules.snapshot import InboxRow, RunSnapshot
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store import families, flow, revival, statements
 
@@ -48,8 +48,8 @@ class PostgresLedger:
         """The runs that are live, with their inbox, and the database's clock."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["load_runs"], list(runs))
-        facts = {row["id"]: _facts(row) for row in rows}
-        return Loaded(facts, rows[0]["now_ms"] if rows else None)
+        snapshots = {row["id"]: _snapshot(row) for row in rows}
+        return Loaded(snapshots, rows[0]["now_ms"] if rows else None)
 
     async def write(self, rows: WriteSet) -> Written:
         """Write a batch. Raises `PermanentFault` when PostgreSQL refuses a row (nothing is written),
@@ -63,9 +63,9 @@ class PostgresLedger:
 
     async def _write_with_rest(self, connection: Connection, rows: WriteSet) -> Written:
         async with connection.transaction():
-            kin = Kin()
+            child_verdict = ChildVerdict()
             if rows.children or rows.cancelled_roots:
-                kin = await families.admit(connection, rows, self._family_open_max)
+                child_verdict = await families.admit(connection, rows, self._family_open_max)
             verdict = await _admitted(connection, rows) if rows.has_flow else Verdict()
             if rows.has_approvals:
                 rows.drop(await _undecided_for(connection, rows))
@@ -77,17 +77,17 @@ class PostgresLedger:
                 await _record_started(connection, rows)
             updated = await _fetch(connection, statements.WRITE_BATCH, rows)
             done = [row["id"] for row in updated]
-            letters = await self._write_rest(connection, rows, done) if rows.has_rest else []
+            dead_letters = await self._write_rest(connection, rows, done) if rows.has_rest else []
             if rows.has_related:
                 await _execute(connection, statements.WRITE_RELATED, rows, done)
             if rows.has_approvals:
                 await _execute(connection, statements.WRITE_APPROVALS, rows, done)
             verdict = await _after(connection, rows, done, verdict)
-        return _written(updated, letters, verdict, kin)
+        return _written(updated, dead_letters, verdict, child_verdict)
 
     async def _write_rest(self, connection: Connection, rows: WriteSet, done: list[UUID]) -> list[Row]:
         rows.dead_letters = [
-            msgspec.structs.replace(letter, id=self._ids.uuid7()) for letter in rows.dead_letters
+            msgspec.structs.replace(dead_letter, id=self._ids.uuid7()) for dead_letter in rows.dead_letters
         ]
         return await _fetch(connection, statements.WRITE_REST, rows, done)
 
@@ -167,10 +167,10 @@ async def _forbid_retries(connection: Connection, rows: WriteSet) -> None:
 
 async def _admitted(connection: Connection, rows: WriteSet) -> Verdict:
     """Decide who may begin; who may not is taken out of the rows."""
-    await flow.lock(connection, rows.asks, rows.leaves)
-    if not rows.asks:
+    await flow.lock(connection, rows.slot_requests, rows.slot_releases)
+    if not rows.slot_requests:
         return Verdict()
-    verdict = await flow.admit(connection, rows.asks)
+    verdict = await flow.admit(connection, rows.slot_requests)
     rows.drop(verdict.waiting | verdict.rejected)
     return verdict
 
@@ -181,27 +181,30 @@ async def _after(connection: Connection, rows: WriteSet, done: list[UUID], verdi
     if cancelled:
         await families.cancel(connection, cancelled)
     if rows.abandoned_runs:
-        await flow.leave_unseen(connection, [run for run in rows.abandoned_runs if run in done])
-    leaves = [leave for leave in rows.leaves if leave.run in done]
-    if not leaves:
+        await flow.release_abandoned(connection, [run for run in rows.abandoned_runs if run in done])
+    slot_releases = [leave for leave in rows.slot_releases if leave.run in done]
+    if not slot_releases:
         return verdict
-    awake = verdict.awake | await flow.leave(connection, leaves)
+    awake = verdict.awake | await flow.leave(connection, slot_releases)
     return msgspec.structs.replace(verdict, awake=awake)
 
 
 def _written(
-    updated: list[Row], letters: list[Row], verdict: Verdict | None = None, kin: Kin | None = None
+    updated: list[Row],
+    dead_letters: list[Row],
+    verdict: Verdict | None = None,
+    child_verdict: ChildVerdict | None = None,
 ) -> Written:
     return Written(
         {row["id"]: row["age_s"] for row in updated},
-        [WrittenLetter(row["run"], row["path"], row["attempt"], row["reason"]) for row in letters],
+        [WrittenDeadLetter(row["run"], row["path"], row["attempt"], row["reason"]) for row in dead_letters],
         verdict or Verdict(),
-        kin or Kin(),
+        child_verdict or ChildVerdict(),
     )
 
 
-def _facts(row: Row) -> Facts:
-    return Facts(
+def _snapshot(row: Row) -> RunSnapshot:
+    return RunSnapshot(
         run=row["id"],
         tenant=row["tenant"],
         workflow=WorkflowRef(row["namespace"], row["name"], row["version"]),

@@ -9,7 +9,7 @@ from visapi_common.adapters.pool import Connection
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
 from visapi_orchestrator.transitions.rules.ledger_answers import Revived
-from visapi_orchestrator.transitions.rules.related import end_again, end_key
+from visapi_orchestrator.transitions.rules.related_writes import end_again, end_key
 
 _SQL = load_queries("visapi_orchestrator.transitions.store", "revival.sql")
 _decode = msgspec.json.Decoder(InboxBody).decode
@@ -48,7 +48,7 @@ async def _tell_parents(connection: Connection, children: Collection[UUID]) -> l
         told.append(row["run"])
         tenants.append(row["tenant"])
         bodies.append(_encode(end))
-        ends.append(end_key(row["run"], end.taken_up))
+        ends.append(end_key(row["run"], end.resume_count))
         keys.append(row["key"])
     if parents:
         await connection.execute(_SQL["tell_parents"], parents, told, tenants, bodies, ends, keys)

@@ -9,8 +9,8 @@ import pytest
 from visapi_common.contracts.engine_messages import ChildEnd, InboxBody, InboxKind, WorkflowRef
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.process.protocol import Answer
-from visapi_orchestrator.transitions.rules.related import end_of
-from visapi_orchestrator.transitions.rules.snapshot import Facts, InboxRow
+from visapi_orchestrator.transitions.rules.related_writes import end_of
+from visapi_orchestrator.transitions.rules.snapshot import InboxRow, RunSnapshot
 
 CHILD, PARENT = UUID(int=1), UUID(int=2)
 
@@ -19,11 +19,13 @@ def told(*, knew: int, asked: tuple[int, ...]) -> tuple[str, int]:
     """The key and the number under which the end is told of a run that knew of one asking and was told others."""
     rows = tuple(
         InboxRow(
-            f"parent:{n}", InboxKind.RETRY, msgspec.json.encode(InboxBody("run:p", parent=PARENT, taken_up=n))
+            f"parent:{n}",
+            InboxKind.RETRY,
+            msgspec.json.encode(InboxBody("run:p", parent=PARENT, resume_count=n)),
         )
         for n in asked
     )
-    facts = Facts(
+    snapshot = RunSnapshot(
         run=CHILD,
         tenant="t",
         workflow=WorkflowRef("n", "w", "1.0.0"),
@@ -39,10 +41,10 @@ def told(*, knew: int, asked: tuple[int, ...]) -> tuple[str, int]:
         parent=PARENT,
         parent_path="/do/0/sub",
     )
-    answer = Answer(CHILD, RunStatus.COMPLETED, b"{}", 2, 2, ended=True, taken_up=knew)
-    telling = end_of(facts, answer, None)
+    answer = Answer(CHILD, RunStatus.COMPLETED, b"{}", 2, 2, ended=True, resume_count=knew)
+    telling = end_of(snapshot, answer, None)
     assert telling is not None
-    return telling.key, msgspec.json.decode(telling.body, type=ChildEnd).taken_up
+    return telling.key, msgspec.json.decode(telling.body, type=ChildEnd).resume_count
 
 
 @pytest.mark.parametrize(

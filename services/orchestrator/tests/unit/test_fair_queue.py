@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_orchestrator.kernel.rules.fair_queue import TurnQueue, Window
+from visapi_orchestrator.kernel.rules.fair_queue import FairQueue, Window
 
 TENANTS = st.sampled_from(["a", "b", "c", "d"])
 
 
 def test_one_of_each_tenant_is_taken_in_turn() -> None:
-    queue = TurnQueue[str]()
+    queue = FairQueue[str]()
     for item in ("a1", "a2", "a3", "b1", "c1", "c2"):
         queue.put(item[0], item)
     assert queue.take(4) == ["a1", "b1", "c1", "a2"]
@@ -18,7 +18,7 @@ def test_one_of_each_tenant_is_taken_in_turn() -> None:
 
 
 def test_who_comes_later_waits_for_one_turn_only() -> None:
-    queue = TurnQueue[str]()
+    queue = FairQueue[str]()
     for n in range(1000):
         queue.put("a", f"a{n}")
     queue.take(10)
@@ -27,7 +27,7 @@ def test_who_comes_later_waits_for_one_turn_only() -> None:
 
 
 def test_what_is_too_much_is_dropped_of_who_has_most_and_came_last() -> None:
-    queue = TurnQueue[str]()
+    queue = FairQueue[str]()
     for item in ("a1", "a2", "a3", "b1"):
         queue.put(item[0], item)
     assert [queue.drop(), queue.drop()] == ["a3", "a2"]
@@ -39,7 +39,7 @@ def test_what_is_too_much_is_dropped_of_who_has_most_and_came_last() -> None:
 
 @given(st.lists(st.one_of(TENANTS, st.integers(1, 5))))
 def test_each_tenants_own_order_is_kept_and_nothing_is_lost(steps: list[str | int]) -> None:
-    queue = TurnQueue[tuple[str, int]]()
+    queue = FairQueue[tuple[str, int]]()
     put: list[tuple[str, int]] = []
     taken: list[tuple[str, int]] = []
     for step in steps:
@@ -97,10 +97,10 @@ def test_the_window_grows_while_workers_wait_and_shrinks_while_tasks_do() -> Non
 
 
 @given(st.lists(st.integers(0, 2000), max_size=50))
-def test_there_is_never_room_for_more_than_the_window(lying: list[int]) -> None:
+def test_there_is_never_room_for_more_than_the_window(queued: list[int]) -> None:
     window = Window()
     window.hold()
-    for number in lying:
+    for number in queued:
         window.seen(number)
         room = window.room
         assert 0 <= room <= Window.MOST

@@ -17,7 +17,7 @@ SERVICE = "orchestrator"
 _ITEM_CHARS_MAX = 2000
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter of something that is no task. `item` names the row within its tenant or run."""
 
     kind: Kind

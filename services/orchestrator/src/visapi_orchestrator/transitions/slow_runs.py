@@ -7,8 +7,8 @@ from uuid import UUID
 
 from visapi_common.core.shares import Share
 from visapi_orchestrator.kernel.receipts import acknowledge, hand_back
-from visapi_orchestrator.kernel.rules.fair_queue import TurnQueue
-from visapi_orchestrator.kernel.rules.messages import Said
+from visapi_orchestrator.kernel.rules.fair_queue import FairQueue
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 WAITING_MAX: Final = 1024
 AT_ONCE: Final = 4
@@ -16,39 +16,39 @@ AT_ONCE: Final = 4
 _LATER_S: Final = 5.0
 
 
-class Apart:
+class SlowRuns:
     """See the module's docstring."""
 
     def __init__(self) -> None:
         self.wake = asyncio.Event()
-        self._queue = TurnQueue[tuple[str, Said]]()
+        self._queue = FairQueue[tuple[str, RunMessages]]()
         self._share = Share(WAITING_MAX, least=1)
-        self._waiting: dict[UUID, Said] = {}
+        self._waiting: dict[UUID, RunMessages] = {}
 
     def __contains__(self, run: UUID) -> bool:
         return run in self._waiting
 
-    def waiting(self) -> list[Said]:
+    def waiting(self) -> list[RunMessages]:
         return list(self._waiting.values())
 
-    def put(self, runs: Sequence[tuple[str, Said]]) -> None:
+    def put(self, runs: Sequence[tuple[str, RunMessages]]) -> None:
         """Let runs wait. A tenant that has its share of the room has the others handed back."""
-        for tenant, said in runs:
+        for tenant, messages in runs:
             if not self._share.take(tenant):
-                hand_back([said], delay_s=_LATER_S)
+                hand_back([messages], delay_s=_LATER_S)
                 continue
-            if said.trigger is not None and not said.results:
+            if messages.trigger is not None and not messages.results:
                 # The run stands in the ledger as pending: should this process die, the sweep finds it.
-                acknowledge([said])
-                said.receipts = []
-            self._waiting[said.run] = said
-            self._queue.put(tenant, (tenant, said))
+                acknowledge([messages])
+                messages.receipts = []
+            self._waiting[messages.run] = messages
+            self._queue.put(tenant, (tenant, messages))
         self.wake.set()
 
-    def take(self) -> list[Said]:
+    def take(self) -> list[RunMessages]:
         """The next few, one of each tenant in turn."""
         taken = self._queue.take(AT_ONCE)
-        for tenant, said in taken:
+        for tenant, messages in taken:
             self._share.give_back(tenant)
-            del self._waiting[said.run]
-        return [said for _, said in taken]
+            del self._waiting[messages.run]
+        return [messages for _, messages in taken]

@@ -28,7 +28,7 @@ from visapi_engine.machine.commands import (
 )
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.transitions.rules.machine_events import inbox_body
-from visapi_orchestrator.transitions.rules.snapshot import BY_PARENT, Facts
+from visapi_orchestrator.transitions.rules.snapshot import BY_PARENT, RunSnapshot
 
 _encode = msgspec.json.Encoder().encode
 _error = msgspec.json.Decoder(WorkflowError).decode
@@ -56,7 +56,7 @@ class Child(msgspec.Struct, frozen=True):
     heard: bool = False
     """The listener of a schedule starts it."""
 
-    def trigger(self, parent: Facts) -> Trigger:
+    def trigger(self, parent: RunSnapshot) -> Trigger:
         """What carries it to whoever advances it first."""
         return Trigger(
             run=self.id,
@@ -74,7 +74,7 @@ class Child(msgspec.Struct, frozen=True):
         )
 
 
-class Telling(msgspec.Struct, frozen=True):
+class InboxMessage(msgspec.Struct, frozen=True):
     """A row for the inbox of a run."""
 
     run: UUID
@@ -84,24 +84,24 @@ class Telling(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Family:
+class RelatedWrites:
     """All of it, of one run's transition."""
 
     children: list[Child] = field(default_factory=list[Child])
-    telling: list[Telling] = field(default_factory=list[Telling])
+    inbox_rows: list[InboxMessage] = field(default_factory=list[InboxMessage])
     subscribe: list[Subscribe] = field(default_factory=list[Subscribe])
     unsubscribe: list[str] = field(default_factory=list[str])
     emit: list[Emit] = field(default_factory=list[Emit])
     asking: list[OpenApproval] = field(default_factory=list[OpenApproval])
     closing: list[CloseApproval] = field(default_factory=list[CloseApproval])
 
-    def ask(self, command: Command, facts: Facts) -> None:
+    def ask(self, command: Command, snapshot: RunSnapshot) -> None:
         """Take a command that concerns others; starting a run needs its definition first."""
         match command:
             case DropRun(cancelled=True):
-                self.telling.append(_cancel(command, facts))
+                self.inbox_rows.append(_cancel(command, snapshot))
             case RetryRun():
-                self.telling.append(_retry(command, facts))
+                self.inbox_rows.append(_retry(command, snapshot))
             case Subscribe():
                 self.subscribe.append(command)
             case Unsubscribe():
@@ -130,7 +130,7 @@ def child_of(start: StartRun, found: Definition, value: Payload, trace: str | No
     )
 
 
-def unknown_child(start: StartRun, facts: Facts) -> Telling | None:
+def unknown_child(start: StartRun, snapshot: RunSnapshot) -> InboxMessage | None:
     """What the run is told when there is no such workflow; nothing when it does not wait."""
     if not start.awaited:
         return None
@@ -142,53 +142,55 @@ def unknown_child(start: StartRun, facts: Facts) -> Telling | None:
         detail=f"no workflow {start.namespace}/{start.name}{version} is deployed; deploy it, then retry",
     )
     end = ChildEnd(start.path, UUID(start.child), RunStatus.FAULTED.value, error=error, unknown=True)
-    return Telling(facts.run, f"child:{start.child}", InboxKind.CHILD, _encode(end))
+    return InboxMessage(snapshot.run, f"child:{start.child}", InboxKind.CHILD, _encode(end))
 
 
-def end_of(facts: Facts, answer: Answer, output: bytes | None) -> Telling | None:
+def end_of(snapshot: RunSnapshot, answer: Answer, output: bytes | None) -> InboxMessage | None:
     """What a run's end tells the one that waits for it; `output` is the payload column."""
-    if not answer.ended or facts.parent is None or facts.parent_path is None:
+    if not answer.ended or snapshot.parent is None or snapshot.parent_path is None:
         return None
     end = ChildEnd(
-        facts.parent_path,
-        facts.run,
+        snapshot.parent_path,
+        snapshot.run,
         answer.status.value,
         output=None if output is None else _payload(output),
         error=None if answer.error is None else _error(answer.error),
-        taken_up=max(answer.taken_up, _heard(facts)),
+        resume_count=max(answer.resume_count, _heard(snapshot)),
     )
-    return Telling(facts.parent, end_key(facts.run, end.taken_up), InboxKind.CHILD, _encode(end))
+    return InboxMessage(
+        snapshot.parent, end_key(snapshot.run, end.resume_count), InboxKind.CHILD, _encode(end)
+    )
 
 
-def _heard(facts: Facts) -> int:
+def _heard(snapshot: RunSnapshot) -> int:
     """The last asking to go on in the run's inbox, which its end consumes. A run that ended before it came to
     that row knows nothing of it otherwise, and its parent would take the end for an earlier one.
     """
-    asked = [inbox_body(row) for row in facts.inbox if row.kind is InboxKind.RETRY]
-    return max((body.taken_up for body in asked if body is not None), default=0)
+    asked = [inbox_body(row) for row in snapshot.inbox if row.kind is InboxKind.RETRY]
+    return max((body.resume_count for body in asked if body is not None), default=0)
 
 
-def end_key(child: UUID, taken_up: int) -> str:
+def end_key(child: UUID, resume_count: int) -> str:
     """The key of a child's end in its parent's inbox: an end from before it was asked to go on may lie there
     unread, and must not stand in the way of the next one.
     """
-    return f"child:{child}:{taken_up}" if taken_up else f"child:{child}"
+    return f"child:{child}:{resume_count}" if resume_count else f"child:{child}"
 
 
-def _cancel(command: DropRun, facts: Facts) -> Telling:
-    body = InboxBody(actor=f"run:{facts.run}", reason="the run that started it no longer wants it")
-    return Telling(UUID(command.child), f"{BY_PARENT}:{facts.seq}", InboxKind.CANCEL, _encode(body))
+def _cancel(command: DropRun, snapshot: RunSnapshot) -> InboxMessage:
+    body = InboxBody(actor=f"run:{snapshot.run}", reason="the run that started it no longer wants it")
+    return InboxMessage(UUID(command.child), f"{BY_PARENT}:{snapshot.seq}", InboxKind.CANCEL, _encode(body))
 
 
-def _retry(command: RetryRun, facts: Facts) -> Telling:
+def _retry(command: RetryRun, snapshot: RunSnapshot) -> InboxMessage:
     body = InboxBody(
-        f"run:{facts.run}",
+        f"run:{snapshot.run}",
         command.reason,
         path=command.path,
-        parent=facts.run,
-        taken_up=command.taken_up,
+        parent=snapshot.run,
+        resume_count=command.resume_count,
     )
-    return Telling(UUID(command.child), f"{BY_PARENT}:{facts.seq}", InboxKind.RETRY, _encode(body))
+    return InboxMessage(UUID(command.child), f"{BY_PARENT}:{snapshot.seq}", InboxKind.RETRY, _encode(body))
 
 
 def end_again(
@@ -202,12 +204,14 @@ def end_again(
         gone = standard_error(
             "runtime", 410, title="Child run not kept", detail=f"the run {child} ended and is no longer kept"
         )
-        return ChildEnd(asked.path, child, RunStatus.FAULTED.value, error=gone, taken_up=asked.taken_up)
+        return ChildEnd(
+            asked.path, child, RunStatus.FAULTED.value, error=gone, resume_count=asked.resume_count
+        )
     return ChildEnd(
         asked.path,
         child,
         status,
         output=None if output is None else _payload(output),
         error=None if error is None else _error(error),
-        taken_up=asked.taken_up,
+        resume_count=asked.resume_count,
     )

@@ -13,22 +13,22 @@ from uuid import UUID
 import msgspec
 
 from visapi_engine.machine.lineage import Lineage
-from visapi_orchestrator.kernel.rules.messages import Short
+from visapi_orchestrator.kernel.rules.messages import ChildLimit
 from visapi_orchestrator.transitions.relations.children import ChildRow
-from visapi_orchestrator.transitions.rules.snapshot import Facts
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 OPEN_MAX = 10_000
 """Open descendants of a root, unless a setting says otherwise."""
 
 
-def lineage_of(facts: Facts, depth_max: int, short: Short | None) -> Lineage:
+def lineage_of(snapshot: RunSnapshot, depth_max: int, child_limit: ChildLimit | None) -> Lineage:
     """A run's place in its family, as the engine needs it."""
     return Lineage(
-        root=None if facts.root is None else str(facts.root),
-        depth=facts.depth,
+        root=None if snapshot.root is None else str(snapshot.root),
+        depth=snapshot.depth,
         depth_max=depth_max,
-        room=None if short is None else short.room,
-        refused="" if short is None else short.reason,
+        room=None if child_limit is None else child_limit.room,
+        refused="" if child_limit is None else child_limit.reason,
     )
 
 
@@ -42,19 +42,19 @@ class Room(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Kin:
+class ChildVerdict:
     """What was decided: whose transition is refused, who must be cancelled with its root, which children of
     listeners are left out.
     """
 
-    short: dict[UUID, Short] = field(default_factory=dict[UUID, Short])
-    doomed: set[UUID] = field(default_factory=set[UUID])
-    left_out: set[UUID] = field(default_factory=set[UUID])
+    limited: dict[UUID, ChildLimit] = field(default_factory=dict[UUID, ChildLimit])
+    cancelled_parents: set[UUID] = field(default_factory=set[UUID])
+    skipped: set[UUID] = field(default_factory=set[UUID])
 
     @property
     def refused(self) -> frozenset[UUID]:
         """The runs whose transitions are not written."""
-        return frozenset(self.short) | self.doomed
+        return frozenset(self.limited) | self.cancelled_parents
 
 
 class Allotment:
@@ -66,20 +66,20 @@ class Allotment:
         self._taken: dict[UUID | None, int] = {}
         self._taken_of: dict[str, int] = {}
 
-    def decide(self, children: Sequence[ChildRow]) -> Kin:
+    def decide(self, children: Sequence[ChildRow]) -> ChildVerdict:
         """Decide about all of them. Children of one parent stand together."""
-        kin = Kin()
+        child_verdict = ChildVerdict()
         for parent, group in groupby(children, key=attrgetter("run")):
             wanted = list(group)
             first = wanted[0]
             if first.by_listener:
-                kin.left_out.update(child.id for child in wanted if not self._take(child, 1))
+                child_verdict.skipped.update(child.id for child in wanted if not self._take(child, 1))
                 continue
             if self._room(first).cancelled:
-                kin.doomed.add(parent)
+                child_verdict.cancelled_parents.add(parent)
             elif not self._take(first, len(wanted)):
-                kin.short[parent] = self._short(first)
-        return kin
+                child_verdict.limited[parent] = self._short(first)
+        return child_verdict
 
     def _room(self, child: ChildRow) -> Room:
         unknown = Room(cancelled=True, open=0, tenant_room=None)
@@ -102,11 +102,11 @@ class Allotment:
         self._taken_of[tenant] = self._taken_of.get(tenant, 0) + count
         return True
 
-    def _short(self, child: ChildRow) -> Short:
+    def _short(self, child: ChildRow) -> ChildLimit:
         family, of_tenant = self._left(child)
         if of_tenant < family:
             most = self._room(child).tenant_max
-            return Short(of_tenant, f"the tenant has {most:,} open runs, as many as it may have")
-        return Short(
+            return ChildLimit(of_tenant, f"the tenant has {most:,} open runs, as many as it may have")
+        return ChildLimit(
             family, f"run {child.root} has {self._open_max:,} open descendants, as many as it may have"
         )

@@ -4,7 +4,13 @@ from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.commands import CallTask, DropTask, DropTimer, HoldTask, SetTimer, StartRun
 from visapi_orchestrator.transitions.ports import Ledger
-from visapi_orchestrator.transitions.rules.related import Definition, Family, child_of, end_of, unknown_child
+from visapi_orchestrator.transitions.rules.related_writes import (
+    Definition,
+    RelatedWrites,
+    child_of,
+    end_of,
+    unknown_child,
+)
 from visapi_orchestrator.transitions.rules.step import Step
 from visapi_orchestrator.transitions.values import ValueReader
 
@@ -21,34 +27,34 @@ class Relations:
         self._values = values
         self._known: dict[tuple[str, WorkflowRef], Definition] = {}
 
-    async def of(self, step: Step) -> Family | None:
+    async def of(self, step: Step) -> RelatedWrites | None:
         """None when the transition concerns its own run alone. Raises the ledger's faults."""
-        facts, answer = step.facts, step.answer
+        snapshot, answer = step.snapshot, step.answer
         about_others = [command for command in answer.commands if not isinstance(command, _OWN)]
-        if not about_others and not (answer.ended and facts.parent_path is not None):
+        if not about_others and not (answer.ended and snapshot.parent_path is not None):
             return None
-        family = Family()
+        related = RelatedWrites()
         for command in about_others:
             if isinstance(command, StartRun):
                 # What a run would have started in the very fold that cancels it is never started.
                 if answer.status is not RunStatus.CANCELLED:
-                    await self._start(family, command, step)
+                    await self._start(related, command, step)
             else:
-                family.ask(command, facts)
-        end = end_of(facts, answer, step.output)
+                related.ask(command, snapshot)
+        end = end_of(snapshot, answer, step.output)
         if end is not None:
-            family.telling.append(end)
-        return family
+            related.inbox_rows.append(end)
+        return related
 
-    async def _start(self, family: Family, start: StartRun, step: Step) -> None:
-        found = await self._definition(step.facts.tenant, start)
+    async def _start(self, related: RelatedWrites, start: StartRun, step: Step) -> None:
+        found = await self._definition(step.snapshot.tenant, start)
         if found is not None:
-            value = await self._values.travelling(start.input, step.facts)
-            family.children.append(child_of(start, found, value, step.trace))
+            value = await self._values.travelling(start.input, step.snapshot)
+            related.children.append(child_of(start, found, value, step.trace))
             return
-        told = unknown_child(start, step.facts)
+        told = unknown_child(start, step.snapshot)
         if told is not None:
-            family.telling.append(told)
+            related.inbox_rows.append(told)
 
     async def _definition(self, tenant: str, start: StartRun) -> Definition | None:
         if start.program is not None:
