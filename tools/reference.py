@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import msgspec
+import run_states
 
 from visapi_common.runtime.settings import PREFIX, CommonSettings, is_secret
 from visapi_common.telemetry.catalogue import Metrics
@@ -159,6 +160,12 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "scopes": scopes,
     "functions": functions,
     "refused-names": refused_names,
+    "run-diagram": run_states.run_diagram,
+    "run-coverage": run_states.run_coverage,
+    "run-reasons": run_states.run_reasons,
+    "task-diagram": run_states.task_diagram,
+    "task-transitions": run_states.task_transitions,
+    "task-coverage": run_states.task_coverage,
 }
 
 

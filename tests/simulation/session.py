@@ -88,6 +88,7 @@ class Session:
         self.state: bytes | None = None
         self.last: Advance | None = None
         self.events: list[Event] = []
+        self.steps: list[Advance] = []
         self.entries: list[Entry] = []
         self.tasks: dict[str, CallTask | HoldTask] = {}
         self.timers: dict[str, int] = {}
@@ -203,6 +204,7 @@ class Session:
         self.state = encode_state(step.state)
         assert encode_state(decode_state(self.state)) == self.state, "the state does not survive its bytes"
         self.events.append(event)
+        self.steps.append(step)
         self.last = step
         if step.noted is not None:
             assert self.state == before, "a noted event changed the state"

@@ -139,6 +139,11 @@ class Chaos:
             self.session.doubt(self.order.choice(sure))
 
 
+def chaotic(program: Compiled, world: int, seed: int) -> Session:
+    """A run told in the order that the seed chooses."""
+    return Chaos(program, world, random.Random(seed)).run()
+
+
 def outcome(session: Session) -> tuple[Any, ...]:
     effects = sorted({(call.path, call.attempt, call.arguments) for call in session.calls})
     return session.status(), session.output, session.error, effects
@@ -150,19 +155,19 @@ def test_any_order_of_events_gives_the_outcome_of_the_sequential_reading(
 ) -> None:
     expected = in_sequence(program, world)
     assert expected.status() in ENDED
-    chaos = Chaos(program, world, random.Random(seed)).run()
+    chaos = chaotic(program, world, seed)
     assert outcome(chaos) == outcome(expected)
 
 
 @given(program=workflows(), world=st.integers(0, 2**16), seed=st.integers(0, 2**32))
 def test_replaying_the_recorded_inputs_gives_the_same_bytes(program: Compiled, world: int, seed: int) -> None:
-    chaos = Chaos(program, world, random.Random(seed)).run()
+    chaos = chaotic(program, world, seed)
     assert chaos.replayed() == chaos.state
 
 
 @given(program=workflows(), world=st.integers(0, 2**16), seed=st.integers(0, 2**32))
 def test_no_effect_is_asked_for_again_after_it_completed(program: Compiled, world: int, seed: int) -> None:
-    for session in (in_sequence(program, world), Chaos(program, world, random.Random(seed)).run()):
+    for session in (in_sequence(program, world), chaotic(program, world, seed)):
         assert all(times == 1 for times in session.completed.values())
         assert len({(call.path, call.attempt) for call in session.calls}) == len(session.calls)
 
