@@ -20,7 +20,6 @@ KINDS: dict[str, type[Any]] = {}
 _SHORT = "…/"
 """Stands for the base of the specification's error types."""
 _EMPTY: tuple[Any, ...] = (None, False, [], {})
-_STORED = {"resume_count": "taken_up"}
 _PATHS = {"name", "pointer"}
 """Fields of a call that its path says already."""
 _AS_JSON = {"input", "output", "error", "event", "arguments", "shown"}
@@ -66,7 +65,7 @@ def event_of(line: str, now_ms: int, names: Names) -> Event:
     """The event that a line tells. `at=+3s` moves the clock, counted from the start."""
     kind_name, _, rest = line.removeprefix("> ").partition(" ")
     kind = KINDS[kind_name]
-    told = {_STORED.get(key, key): text for key, text in _pairs(names.lengthen(rest)).items()}
+    told = _pairs(names.lengthen(rest))
     at = told.pop("at", None)
     if at is not None:
         now_ms = NOON + round(float(at.removeprefix("+").removesuffix("s")) * 1000)
@@ -142,7 +141,6 @@ def _name(command: Command, names: Names) -> None:
 
 def _command(command: Command) -> str:
     words = [type(command).__name__]
-    shown_as = {stored: told for told, stored in _STORED.items()}
     for field in msgspec.structs.fields(type(command)):
         value = getattr(command, field.name)
         if field.name == "keys":
@@ -150,7 +148,7 @@ def _command(command: Command) -> str:
         elif isinstance(command, CallTask) and field.name in _PATHS:
             continue
         elif field.required or value not in (*_EMPTY, field.default):
-            words.append(_word(shown_as.get(field.name, field.name), value))
+            words.append(_word(field.name, value))
     return " ".join(words)
 
 
