@@ -1,6 +1,6 @@
 """End a run that cannot be advanced at all: it killed its process, or its program is unreadable.
 
-Needs neither program nor expressions, so it is safe wherever it is called.
+Needs neither program nor expressions, so the caller needs neither.
 """
 
 from visapi_common.contracts.problems import WorkflowError
@@ -39,7 +39,7 @@ def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError)
             entries.append(Entry(history.TASK_CANCELLED, now_ms, _task(path)))
     entries.append(Entry(history.WORKFLOW_FAULTED, now_ms, data={"error": plain(error)}))
     started = now_ms if state is None else state.started
-    # What failed while a faulted run was taken up again leaves it as it was: it can be tried once more.
+    # A retry that failed leaves the resume point as it was, so that the run can be retried once more.
     resume = None if state is None else state.resume
     admission = None if state is None else state.admission
     ended = State(
@@ -77,7 +77,7 @@ def _dropped(path: str, frame: Frame, now_ms: int) -> list[Command]:
 
 
 def _task(path: str) -> TaskRef:
-    """Without a program the name is the pointer's last part; a round in the path is left out."""
+    """The task of a path. Without a program, the name is the last part of the pointer."""
     pointer, _, vector = path.rpartition("@")
     if not pointer or not vector.replace(".", "").isdigit():
         pointer = path

@@ -1,4 +1,4 @@
-"""What flow control asks of a run before it begins: its keys and its priority, worked out on its input."""
+"""Flow control of a run before it begins: its keys and its priority, evaluated on its input."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _AT = "/document/metadata/visapi"
 
 
 def admission_of(draft: Draft, root: Task, settings: Settings, raw: Any) -> Admission | None:
-    """None without flow control. Raises `TaskFault` where an expression gives what is no key or priority."""
+    """None without flow control. Raises `TaskFault` if an expression gives no valid key or priority."""
     concurrency, rate, priority = settings.concurrency, settings.rate_limit, settings.priority
     if concurrency is None and rate is None and priority is None:
         return None

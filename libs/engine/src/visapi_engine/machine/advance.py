@@ -4,9 +4,8 @@ Pure. Time and ids arrive in the event; jitter is a hash; expressions are evalua
 passed in. The same inputs give the same bytes, so a recorded run can be replayed.
 
 Late, repeated and stale events are ordinary: they give the same state and a reason (`noted`).
-A result counts for the attempt that is open under its path, a timer only when it is due. While a
-run is suspended what it is told is kept in order and acted on when it is resumed: results are
-recorded, nothing new is issued.
+A result counts for the open attempt under its path, a timer only when it is due. A suspended run
+records events in order and acts on them when it is resumed; it issues no new work meanwhile.
 
 A run's first event is `Started` (or `EngineFailed`); anything else without a state is a bug of the
 caller and asserts.
@@ -41,7 +40,7 @@ def advance(
     """Fold one event into a run. Never changes `state`; never raises for what an event may say.
 
     `handle_key` signs the handles of secrets (`visapi_common.core.secret_handles`). Without a `kinship`
-    nothing bounds the runs that are started.
+    the number and depth of child runs are unbounded.
     """
     resumed = state is not None and state.resume is not None
     if isinstance(event, EngineFailed) and (state is None or resumed or state.status not in ENDED):

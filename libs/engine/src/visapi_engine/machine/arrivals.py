@@ -1,4 +1,4 @@
-"""An event that came in, offered to everything that listens in a run."""
+"""Offers an incoming event to all open listeners of a run."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from visapi_engine.model.program import ListenNode
 
 
 def offer(draft: Draft, event: EventArrived) -> str | None:
-    """Let each open listener take the event; why nobody did, or None."""
+    """Offer the event to each open listener; gives the reason if none consumed it."""
     try:
         arrived = read_json(event.event, dict[str, Any])
     except UnreadableValue as wrong:

@@ -1,4 +1,4 @@
-"""Search attributes: what a run can be found by (`document.metadata.visapi.attributes`).
+"""Search attributes, by which runs are found (`document.metadata.visapi.attributes`).
 
 Each is an expression on the run's input. It is evaluated when the run starts; one that reads `$context`
 again whenever the context has changed, one that reads `$output` when the run completes. No attribute
@@ -28,7 +28,7 @@ class NotSearchable(Exception):
 
 
 def follow(draft: Draft, *, began: bool, context_before: Any, completed: bool) -> bool:
-    """Evaluate what the draft may have changed; whether any attribute changed."""
+    """Evaluate the attributes that the transition may have changed; gives whether any changed."""
     known = draft.plan.attributes
     moved = draft.context is not context_before
     due = {name: one for name, one in known.items() if _is_due(one, began, moved, completed)}
@@ -62,7 +62,7 @@ def _value(draft: Draft, attribute: Attribute, completed: bool) -> Any:
 
 
 def _note(draft: Draft, left_out: dict[str, str], place: int) -> None:
-    """Say so in the first item of the run, or in the last one of a later transition."""
+    """Record the reasons in the first item of the run, or in the last item of a later transition."""
     entry = draft.entries[place]
     draft.entries[place] = msgspec.structs.replace(entry, data={**(entry.data or {}), _LEFT_OUT: left_out})
 

@@ -1,5 +1,5 @@
-"""What a transition asks of the world. A command is imperative; the rows of `tasks` and `timers`
-follow from commands alone, so whoever applies them needs to know nothing of the machine.
+"""The commands of a transition, named in the imperative. The rows of `tasks` and `timers` follow from
+commands alone, so the orchestrator applies commands without knowing the machine.
 """
 
 from typing import Any
@@ -8,13 +8,13 @@ import msgspec
 
 
 class CallTask(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
-    """Give a task to a worker: insert or replace the row `(run, path)`, then publish it.
+    """Send a task to a worker: insert or replace the row `(run, path)`, then publish the task.
 
-    `arguments` is JSON. The effect key comes from `path` and `repetition` alone: another attempt has the
-    same. `repetition` counts how often a retried block has completed the task to do it again after all.
+    `arguments` is JSON. The effect key is derived from `path` and `repetition` alone, so all attempts share
+    it. `repetition` counts earlier completions of a task that a retried block repeats on purpose (a read).
     `deadline_ms` is when the earliest timeout around the task ends it, `own_deadline_ms` when the timeout
-    of the task itself does; both in Unix milliseconds. `gave_up`: the row that it replaces is of an attempt
-    that was given up without an answer.
+    of the task itself does; both in Unix milliseconds. `gave_up`: the replaced row belongs to an attempt
+    that ended without an answer.
     """
 
     path: str
@@ -41,7 +41,7 @@ class HoldTask(msgspec.Struct, frozen=True, tag="hold", omit_defaults=True):
 
 
 class DropTask(msgspec.Struct, frozen=True, tag="drop", omit_defaults=True):
-    """Delete the row: its result was consumed, or (`cancelled`) the run no longer wants it."""
+    """Delete the row: the result was consumed, or (`cancelled`) the run no longer needs the task."""
 
     path: str
     cancelled: bool = False
@@ -55,14 +55,14 @@ class SetTimer(msgspec.Struct, frozen=True, tag="timer"):
 
 
 class DropTimer(msgspec.Struct, frozen=True, tag="untimer"):
-    """Delete the timer: it was consumed, or nobody waits for it any more. It may be gone already."""
+    """Delete the timer: it fired, or the run no longer waits for it. The row may be gone already."""
 
     id: str
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag="subscribe"):
-    """Tell the run of every event that one of the filters may match. Each filter is the attributes that
-    it fixes: dotted paths into the structured event, and their values; the machine decides the rest.
+    """Deliver every event to the run that one of the filters may match. A filter holds the attributes with
+    fixed values, by dotted paths into the structured event; the machine checks the rest.
     """
 
     path: str
@@ -70,13 +70,13 @@ class Subscribe(msgspec.Struct, frozen=True, tag="subscribe"):
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe"):
-    """The task at `path` listens no more."""
+    """The task at `path` no longer listens."""
 
     path: str
 
 
 class Emit(msgspec.Struct, frozen=True, tag="emit"):
-    """Bring an event into the world, once: `event` is a structured CloudEvent as JSON, `kind` its type."""
+    """Publish an event once: `event` is a structured CloudEvent as JSON, `kind` its type."""
 
     path: str
     event: bytes
@@ -88,10 +88,10 @@ class Emit(msgspec.Struct, frozen=True, tag="emit"):
 class StartRun(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
     """Start the run `child` of another workflow; `version` may be `latest`. `input` is JSON.
 
-    With `awaited` its end is told to the task at `path` (`ChildEnded`). `program` is the hash of its program
-    where that is a part of the starting run's own workflow. `root` and `depth` are the child's place in its
-    family; without a root it begins one. `heard` says that the listener of a schedule starts it, which
-    itself goes on where the run may not be started.
+    With `awaited` the task at `path` receives `ChildEnded` when the child ends. `program` is the hash of the
+    child's program where the child does a part of a map. `root` and `depth` are the child's position in its
+    family; a child without a root begins a family. `heard`: the listener of a schedule starts the child; it
+    goes on listening where the child may not be started.
     """
 
     path: str
@@ -116,10 +116,10 @@ class DropRun(msgspec.Struct, frozen=True, tag="unrun", omit_defaults=True):
 
 
 class RetryRun(msgspec.Struct, frozen=True, tag="rerun", omit_defaults=True):
-    """The run `child` failed, or was cancelled because the run that waits for it failed: take it up again.
+    """Resume the run `child`, which failed, or which was cancelled because this run failed.
 
-    Where that cannot be, or it has ended well meanwhile, its end is told to the task at `path` once more.
-    `resume_count` counts these askings; an end that does not know of the last one is of no concern.
+    If the child cannot be resumed, or has completed meanwhile, the task at `path` receives its end once more.
+    `resume_count` numbers these requests; the machine ignores an end that predates the last request.
     """
 
     path: str
@@ -129,10 +129,10 @@ class RetryRun(msgspec.Struct, frozen=True, tag="rerun", omit_defaults=True):
 
 
 class OpenApproval(msgspec.Struct, frozen=True, tag="ask", omit_defaults=True):
-    """Show people a question, or show it again: insert or replace the approval. `shown` is JSON.
+    """Ask people for a decision, or ask again: insert or replace the approval. `shown` is JSON.
 
-    `keys` are the hashes (hex) of the keys in the links of `approvers`; the first name is empty: anybody.
-    Nobody may decide from `expires_ms` on.
+    `keys` are the hashes (hex) of the keys in the links of `approvers`, in their order; the first name is
+    empty and stands for anybody. From `expires_ms` on no decision is accepted.
     """
 
     path: str
@@ -146,10 +146,9 @@ class OpenApproval(msgspec.Struct, frozen=True, tag="ask", omit_defaults=True):
 
 
 class CloseApproval(msgspec.Struct, frozen=True, tag="unask", omit_defaults=True):
-    """The approval is decided, expired or cancelled, if it still is open.
+    """Close the approval as decided, expired or cancelled, if it is still open.
 
-    A run that has not heard yet what was decided may not close it: then nothing of the transition may be
-    written.
+    A run must not close an approval whose decision has not reached it yet: the transition is then discarded.
     """
 
     approval: str

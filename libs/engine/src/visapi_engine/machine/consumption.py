@@ -22,12 +22,12 @@ from visapi_engine.machine.frames import Task
 from visapi_engine.model.program import EventFilter, Jq, Literal
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@#%=&~, ")
-"""Characters that mean themselves; a `.` of a pattern matches more, but a type is hardly meant so."""
+"""Characters that stand for themselves. A `.` matches more in a pattern; types are rarely patterns."""
 
 
 def expectations(draft: Draft, task: Task, filters: list[EventFilter]) -> list[dict[str, Any]]:
-    """What each filter fixes from the start: constants of attributes by name, of correlations as
-    `correlate.<name>`.
+    """The constants of each filter when the listener starts: those of attributes by name, those of
+    correlations as `correlate.<name>`.
     """
     return [_expected(draft, task, one) for one in filters]
 
@@ -59,7 +59,7 @@ def _early(draft: Draft, task: Task, template: Any) -> Any:
 def constraints(
     filters: list[EventFilter], expected: list[dict[str, Any]], known: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """What each filter fixes, as paths into the event and values: how its events are found."""
+    """The constants of each filter as paths into the event and values, by which its events are found."""
     return [_constraint(one, fixed, known) for one, fixed in zip(filters, expected, strict=True)]
 
 

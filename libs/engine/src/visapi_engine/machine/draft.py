@@ -1,6 +1,6 @@
-"""What one event makes of a run, collected: commands, history, what is still to enter, the state after it.
+"""The result of one event in the making: commands, history, tasks to enter, and the next state.
 
-Private to the machine. The draft copies what it changes, so the state before stays as it was.
+Private to the machine. The draft copies whatever it changes, so the given state stays as it was.
 """
 
 import copy
@@ -42,7 +42,7 @@ from visapi_engine.model.program import ExtendNode, Node
 
 
 class Draft:
-    """Collects everything one event leads to."""
+    """Collects the result of one event."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Draft:
         self.attempts = state.attempts
         self.resume_count = state.resume_count
         self.failing: ResumePoint | None = None
-        """While an error goes outwards: where the run could be taken up again."""
+        """While an error propagates: where a retry could resume the run."""
         self.resume: ResumePoint | None = None
         self.admission = state.admission
         self.overruns = state.overruns
@@ -82,7 +82,7 @@ class Draft:
         self.output: Any = None
         self.error: WorkflowError | None = None
         self.secrets = nested(handle_key, plan.program.secrets) if plan.program.secrets else None
-        """What `$secrets` is: handles, made anew in each transition and never kept."""
+        """The value of `$secrets`: handles, derived in each transition and never stored."""
 
     def state(self) -> State:
         """The state after the transition; `waiting` when nothing is in flight (DESIGN section 6)."""
@@ -123,7 +123,7 @@ class Draft:
         self.agenda.append(Pending(pointer, path, parent.path, raw))
 
     def due_at(self, timer: str) -> int | None:
-        """When a timer is due that the run waits for; None when it waits for none such."""
+        """When a timer is due; None when the run waits for no such timer."""
         if split_timer_id(timer)[1] == paths.CONTINUE:
             return self.now_ms if self.agenda else None
         return self.frames.due_at(timer)
@@ -135,7 +135,7 @@ class Draft:
         self.commands.append(DropTimer(timer_id(path, kind)))
 
     def open(self, task: Task, frame: Frame) -> None:
-        """Keep a task open under its frame, and start its timeout. Inputs stay only if read again."""
+        """Store the frame of an open task and start its timeout. Inputs stay only if they are read again."""
         frame.parent = task.parent
         frame.started = task.started
         if task.path != ROOT:
@@ -149,7 +149,7 @@ class Draft:
         self.frames[task.path] = frame
 
     def close(self, path: str) -> None:
-        """Forget a frame and its timers. A task that left no frame is nothing to close."""
+        """Remove a frame and its timers. Does nothing for a task without a frame."""
         frame = self.frames.pop(path, None)
         if frame is None:
             return
@@ -183,7 +183,7 @@ class Draft:
             frame.attempt_at = None
 
     def cancel_below(self, path: str) -> None:
-        """Cancel everything open within a frame, innermost first, and what was still to enter."""
+        """Cancel all open tasks within a frame, innermost first, and the tasks that are still to enter."""
         within = self.frames.within(path)
         doomed = {path, *within}
         self.agenda = [step for step in self.agenda if step.parent not in doomed]
@@ -191,13 +191,13 @@ class Draft:
             self.cancel(inner)
 
     def cancel(self, path: str) -> None:
-        """Cancel one open task, whose own children are closed already."""
+        """Cancel one open task whose children are closed already."""
         self.abort(path)
         self.note(history.TASK_CANCELLED, self.frames.node_at(path))
         self.close(path)
 
     def abort(self, path: str) -> None:
-        """Call off what is under way elsewhere for an open task: its worker, or its child run."""
+        """Cancel the work of an open task outside the run: at its worker, or in its child run."""
         frame = self.frames[path]
         if isinstance(frame, CallFrame):
             self.commands.append(DropTask(path, cancelled=True))
@@ -206,7 +206,7 @@ class Draft:
 
 
 def closed(frame: ApproveFrame, now_ms: int) -> CloseApproval:
-    """How an approval ended; cancelled, where nothing else was said."""
+    """The command that closes an approval; cancelled, unless the frame says otherwise."""
     ended = frame.closing or Closing("cancelled", now_ms)
     return CloseApproval(
         frame.approval, ended.state, ended.at, decision=ended.decision, comment=ended.comment, by=ended.by

@@ -43,7 +43,7 @@ def evaluate(draft: Draft, template: Template, task: Task, value: Any, /, **vari
 
 
 def evaluate_alone(draft: Draft, template: Template, value: Any, /, **variables: Any) -> Any:
-    """A template's value outside of any task. Raises `ExpressionError`; secrets are not told."""
+    """A template's value outside of any task, without secrets. Raises `ExpressionError`."""
     found: dict[str, Any] = {"runtime": _RUNTIME}
     if draft.plan.uses_context:
         found["context"] = draft.context
@@ -88,7 +88,7 @@ def _variables(draft: Draft, task: Task) -> dict[str, Any]:
 
 
 def checked(draft: Draft, schema: Validated | None, task: Task, value: Any) -> None:
-    """Hold a value against a schema. Raises `TaskFault` of type `validation`."""
+    """Validate a value against a schema. Raises `TaskFault` of type `validation`."""
     if schema is not None:
         violation = draft.plan.schemas[schema.pointer](value)
         if violation is not None:
@@ -96,8 +96,8 @@ def checked(draft: Draft, schema: Validated | None, task: Task, value: Any) -> N
 
 
 def _bound(draft: Draft, path: str) -> dict[str, Any]:
-    """What the tasks around bind, the innermost of a name winning: a handler's error, a loop's item, an
-    iterator's event, and for the tasks of an extension the task that it extends.
+    """The variables that enclosing tasks bind, innermost first: a handler's error, a loop's item, an
+    iterator's event, and the extended task for the tasks of an extension.
     """
     found: dict[str, Any] = {}
     for at, frame in draft.frames.enclosing(path):
@@ -120,7 +120,7 @@ def _bound(draft: Draft, path: str) -> dict[str, Any]:
 
 
 def _approval(draft: Draft, frame: ApproveFrame) -> dict[str, Any]:
-    """`$approval` of the tasks that tell people. Links are handles, which the notifier swaps."""
+    """`$approval` of the notifying tasks. Links are handles, which the notifier replaces."""
     approval = UUID(frame.approval)
     return {
         "id": frame.approval,

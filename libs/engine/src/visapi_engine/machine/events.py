@@ -1,7 +1,7 @@
-"""What a run can be told. An event is past tense, carries its time, and may be late or repeated.
+"""The events of a run. An event is named in the past tense, carries its time, and may arrive late or twice.
 
 Values from outside (inputs, outputs, errors) stay encoded JSON until the machine reads them, so
-that they cross processes untouched. `now_ms` is the database's clock in Unix milliseconds.
+they cross processes untouched. `now_ms` is the database's clock in Unix milliseconds.
 """
 
 import msgspec
@@ -19,7 +19,7 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
 
 
 class TaskCompleted(msgspec.Struct, frozen=True, tag="task.completed", omit_defaults=True):
-    """A worker answered. `output` is JSON; `read` says that the call changed nothing."""
+    """A worker completed the task. `output` is JSON; `read` means that the call had no effect."""
 
     now_ms: int
     path: str
@@ -47,21 +47,21 @@ class TaskUncertain(msgspec.Struct, frozen=True, tag="task.uncertain", omit_defa
 
 
 class TimerFired(msgspec.Struct, frozen=True, tag="timer"):
-    """A timer of the run is due; `id` as in `SetTimer`."""
+    """A timer of the run fired; `id` is that of `SetTimer`."""
 
     now_ms: int
     id: str
 
 
 class EventArrived(msgspec.Struct, frozen=True, tag="event"):
-    """An event that some open `listen` may be waiting for: a structured CloudEvent as JSON."""
+    """An event that an open `listen` may consume: a structured CloudEvent as JSON."""
 
     now_ms: int
     event: bytes
 
 
 class ChildEnded(msgspec.Struct, frozen=True, tag="child", omit_defaults=True):
-    """The run that a task started and waits for has ended. `output` or `error` is JSON."""
+    """The child run of a task has ended. `output` or `error` is JSON."""
 
     now_ms: int
     path: str
@@ -72,11 +72,11 @@ class ChildEnded(msgspec.Struct, frozen=True, tag="child", omit_defaults=True):
     unknown: bool = False
     """There is no such workflow: nothing was started."""
     resume_count: int = 0
-    """The last asking to go on that it knew of (`RetryRun`)."""
+    """The number of the last `RetryRun` that the child had received when it ended."""
 
 
 class Decided(msgspec.Struct, frozen=True, tag="decided", omit_defaults=True):
-    """Somebody decided on an approval; that they may, and that it was open, was checked."""
+    """A person decided on an open approval; the sender has checked that they may decide."""
 
     now_ms: int
     path: str
@@ -87,7 +87,7 @@ class Decided(msgspec.Struct, frozen=True, tag="decided", omit_defaults=True):
 
 
 class CancelRequested(msgspec.Struct, frozen=True, tag="cancel", omit_defaults=True):
-    """`by_parent`: the run that waits for this one failed; it may want it again when it is retried."""
+    """`by_parent`: the parent run failed. A retry of the parent may resume this run."""
 
     now_ms: int
     actor: str
@@ -108,7 +108,7 @@ class ResumeRequested(msgspec.Struct, frozen=True, tag="resume", omit_defaults=T
 
 
 class Resolved(msgspec.Struct, frozen=True, tag="resolved", omit_defaults=True):
-    """Somebody decided what became of an uncertain effect; `output` (JSON) goes with `happened`."""
+    """An operator resolved an uncertain effect; `output` (JSON) belongs to the decision `happened`."""
 
     now_ms: int
     path: str
@@ -119,9 +119,9 @@ class Resolved(msgspec.Struct, frozen=True, tag="resolved", omit_defaults=True):
 
 
 class RetryRequested(msgspec.Struct, frozen=True, tag="retry", omit_defaults=True):
-    """A faulted run is to go on from the task that failed; `input` (JSON) replaces that task's raw input.
+    """Resume a faulted run at the task that failed; `input` (JSON) replaces the raw input of that task.
 
-    `resume_count` numbers the asking where the run that waits for this one asks.
+    `resume_count` numbers the request where the parent run makes it.
     """
 
     now_ms: int
@@ -132,9 +132,9 @@ class RetryRequested(msgspec.Struct, frozen=True, tag="retry", omit_defaults=Tru
 
 
 class EngineFailed(msgspec.Struct, frozen=True, tag="engine.failed"):
-    """The run cannot be advanced, whatever the reason: it faults, and nothing is evaluated.
+    """The run cannot be advanced, for whatever reason: the run faults, and no expression is evaluated.
 
-    `error` is a `WorkflowError` as JSON. May be the first event of a run.
+    `error` is a `WorkflowError` as JSON. The event may be the first of a run.
     """
 
     now_ms: int
@@ -145,6 +145,6 @@ class EngineFailed(msgspec.Struct, frozen=True, tag="engine.failed"):
 Told = (
     TaskCompleted | TaskFaulted | TaskUncertain | TimerFired | Resolved | EventArrived | ChildEnded | Decided
 )
-"""What moves a run on, and what a suspended run therefore keeps for later."""
+"""Events that advance a run. A suspended run keeps them and acts on them when it is resumed."""
 
 Event = Started | Told | CancelRequested | SuspendRequested | ResumeRequested | RetryRequested | EngineFailed

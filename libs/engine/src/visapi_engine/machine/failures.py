@@ -1,4 +1,4 @@
-"""Remembering a run as it stands when a task of it fails: the resume point, if nothing catches the error."""
+"""The resume point: a snapshot of a run at the failure of a task, used if no `try` catches the error."""
 
 import copy
 from typing import Any
@@ -18,11 +18,11 @@ from visapi_engine.machine.state import (
 )
 
 ENTER, REOPEN, FINISH = "enter", "reopen", "finish"
-"""How a failed task is taken up (`state.Failed`)."""
+"""How a retry resumes the failed task (`state.Failed`)."""
 
 
 def remember(draft: Draft, task: Task, how: str, output: Any = None) -> None:
-    """Remember the run as it stands before `task` fails; the innermost failure counts."""
+    """Take the snapshot before `task` fails; the innermost failure counts."""
     if draft.failing is not None:
         return
     frames = {path: copy.copy(frame) for path, frame in draft.frames.items()}
@@ -37,8 +37,8 @@ def remember(draft: Draft, task: Task, how: str, output: Any = None) -> None:
 
 
 def point_of(draft: Draft) -> ResumePoint | None:
-    """The resume point of a run that fails now; None when it could not go on from there, or not without
-    doing something twice. Results that a suspended run was told and has not acted on count among those.
+    """The resume point of a run that fails now; None if the run could not resume there, or might repeat an
+    effect. A suspended run with results that it has not acted on cannot resume either.
     """
     point = draft.failing
     if point is None or (point.failed.how == ENTER and point.failed.path == ROOT):
@@ -49,9 +49,9 @@ def point_of(draft: Draft) -> ResumePoint | None:
 
 
 def stopped(draft: Draft) -> ResumePoint | None:
-    """The resume point of a run that is cancelled because the run that waits for it failed.
+    """The resume point of a run that is cancelled because its parent failed.
 
-    None of a suspended one: whoever suspended it wants it to stand still.
+    None for a suspended run: the person who suspended it wants it to stand still.
     """
     if draft.status is RunStatus.SUSPENDED or ROOT not in draft.frames:
         return None
@@ -61,12 +61,12 @@ def stopped(draft: Draft) -> ResumePoint | None:
 
 
 def _holds_an_effect(point: ResumePoint) -> bool:
-    """An effect that may have happened waits for a decision: asking for it again could do it twice."""
+    """Whether an uncertain effect waits for a decision: another request could repeat the effect."""
     return any(isinstance(frame, CallFrame) and frame.held for frame in point.frames.values())
 
 
 def _goes_on(point: ResumePoint) -> bool:
-    """Whether the reopened task waits for something: a construct whose own expression failed does not."""
+    """Whether the reopened task waits for something; a construct whose own expression failed does not."""
     path = point.failed.path
     frame = point.frames.get(path)
     if isinstance(frame, CallFrame | WaitFrame | ApproveFrame | ChildFrame):

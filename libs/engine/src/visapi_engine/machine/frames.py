@@ -1,4 +1,4 @@
-"""The open tasks of a run while one event is worked out, and what can be looked up of them."""
+"""The open tasks of a run during a transition, and lookups among them."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ class Frames(dict[str, Frame]):
 
     @property
     def in_flight(self) -> bool:
-        """Whether a worker or a child run has something to answer."""
+        """Whether the answer of a worker or of a child run is outstanding."""
         return any(
             isinstance(frame, ChildFrame) or (isinstance(frame, CallFrame) and not frame.held)
             for frame in self.values()
@@ -114,7 +114,7 @@ class Frames(dict[str, Frame]):
     def items_of(self, frame: ForFrame) -> list[Any]:
         """The items of a loop, decoded once in a transition.
 
-        The frame is kept beside them: the identity of one that was dropped may come again with the next loop.
+        The cache keeps the frame alive, because another frame could get the identity of a dropped one.
         """
         known = self._items.get(id(frame))
         if known is None:

@@ -28,7 +28,7 @@ TASK_CANCELLED = "task.cancelled"
 TASK_SKIPPED = "task.skipped"
 
 STRUCTURE: Structure = {"*": {"task": None, "data": {"error": None, "correlationKeys": None}}}
-"""What of an encoded list of items stays in its row: all but outputs. Lifecycle events need the rest."""
+"""The parts of an encoded list of items that stay in its row: all but outputs. Lifecycle events need them."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,7 +43,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Made:
-    """How many bytes the entries of a transition hold, measured as they come."""
+    """Counts the bytes of the entries of a transition as the entries are added."""
 
     def __init__(self, entries: list[Entry]) -> None:
         self._entries = entries
@@ -51,7 +51,7 @@ class Made:
         self._bytes = 0
 
     def measure(self) -> int:
-        """Measure those that came since the last time; the sum."""
+        """Measure the entries added since the last call; gives the total."""
         for entry in self._entries[self._seen :]:
             self._bytes += 0 if entry.data is None else len(_encode(entry.data))
         self._seen = len(self._entries)

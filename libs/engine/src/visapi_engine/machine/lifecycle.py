@@ -1,7 +1,7 @@
-"""The life of every task, whatever it is: `if`, input, body, output, export, then (dsl, Data Flow).
+"""The life of every task: `if`, input, body, output, export, then (dsl, Data Flow).
 
-An ended task hands its result to the task it stands in, and so on outwards; tasks to begin wait
-on the agenda. Nothing here knows a construct.
+An ended task passes its result to the enclosing task, and so on outwards; tasks to begin wait on
+the agenda. This module knows no construct.
 """
 
 from typing import Any
@@ -21,20 +21,20 @@ from visapi_engine.model.program import CallNode, RunNode
 
 HIDDEN = "***"
 STEPS_MAX = 500
-"""Tasks begun in one transition; a run with more to begin goes on in the next one."""
+"""Tasks begun in one transition; a run with more tasks to begin continues in the next transition."""
 BYTES_MAX = 128 * 1024
-"""Of history made in one transition, after which the run likewise goes on in the next one."""
+"""Bytes of history written in one transition; beyond it the run continues in the next transition."""
 _SMALL = 8
-"""So many tasks begin whatever they write: most transitions have fewer, and need not be measured."""
+"""Tasks that begin before the history is measured: most transitions begin fewer."""
 OVERRUNS_MAX = 20
-"""Expressions of one run that may exceed their budget: each holds an engine process up."""
+"""Expressions of one run that may exceed their budget: each of them occupies an engine process."""
 SLICES_MAX = 200
-"""Transitions in a row that may end so, each of `STEPS_MAX` tasks. More is a loop that never waits."""
+"""Consecutive transitions that may stop at `STEPS_MAX` tasks. More means a loop that never waits."""
 
 
 def run_agenda(draft: Draft) -> None:
-    """Begin tasks, depth first in the order of the definition, until all that is left is waiting, or
-    until it is time to let others go on.
+    """Begin tasks, depth first in the order of the definition, until all open tasks wait or the limits of
+    a transition are reached, so that other runs proceed.
     """
     begun, made = 0, history.Made(draft.entries)
     while begun < STEPS_MAX and (begun < _SMALL or made.measure() < BYTES_MAX):
@@ -52,7 +52,7 @@ def run_agenda(draft: Draft) -> None:
 
 
 def _give_up(draft: Draft) -> None:
-    """End a run that costs others too much; nothing catches this."""
+    """End a run that exceeded too many budgets; no `try` catches this error."""
     detail = f"more than {OVERRUNS_MAX} expressions of the run exceeded their budget of CPU time and memory"
     fail_workflow(draft, runtime_fault(ROOT, "Too many expressions over budget", detail).error)
 
@@ -69,7 +69,7 @@ def _continue_later(draft: Draft, tasks: int) -> None:
 
 
 def settle(draft: Draft, task: Task, outcome: Outcome) -> None:
-    """Act on what became of a task."""
+    """Act on the outcome of a task."""
     if not isinstance(outcome, Faulted):
         draft.failing = None
     match outcome:
@@ -112,7 +112,7 @@ def _begin(draft: Draft, task: Task) -> Outcome:
 
 
 def finish(draft: Draft, path: str, output: Any) -> None:
-    """Do again what follows the body of an open task, which gave `output`."""
+    """Repeat the steps after the body of an open task, which gave `output`."""
     settle(draft, draft.frames.task_at(path), Completed(output))
     run_agenda(draft)
 
@@ -135,7 +135,7 @@ def _complete(draft: Draft, task: Task, done: Completed) -> None:
             {"reason": "it completed in an earlier attempt", "output": output},
         )
     elif isinstance(task.node, RunNode) and task.node.program is not None:
-        # A part of a map: its history tells of its items, and the map's own of them all.
+        # A part of a map: the results of its items are in its own history, and in that of the map.
         draft.note(history.TASK_COMPLETED, task.node)
     elif done.facts is not None:
         draft.note(history.TASK_COMPLETED, task.node, {"output": output, **done.facts})
@@ -151,7 +151,7 @@ def _output(draft: Draft, task: Task, raw: Any) -> Any:
     task = task._replace(output=raw)
     seen: dict[str, Any] = {} if task.path == ROOT else {"input": task.input}
     if isinstance(task.node, CallNode) and task.node.scheme is not None:
-        # The parameter is a credential, so it is not told (docs/reference/language.md).
+        # The parameter is a credential and stays hidden (docs/reference/language.md).
         seen["authorization"] = {"scheme": task.node.scheme, "parameter": HIDDEN}
     output = raw if common.output_as is None else evaluate(draft, common.output_as, task, raw, **seen)
     checked(draft, common.output_schema, task, output)
@@ -176,7 +176,7 @@ def _tell_parent(draft: Draft, task: Task, done: Completed) -> None:
 
 
 def fail(draft: Draft, task: Task, error: WorkflowError) -> None:
-    """End a task with an error, cancel what is open within it, and tell the task it stands in."""
+    """End a task with an error, cancel the open tasks within it, and pass the error to the enclosing task."""
     failures.remember(draft, task, failures.REOPEN if task.path in draft.frames else failures.ENTER)
     if task.path == ROOT:
         fail_workflow(draft, error)
@@ -193,7 +193,7 @@ def fail(draft: Draft, task: Task, error: WorkflowError) -> None:
 
 
 def _end_workflow(draft: Draft, task: Task, output: Any) -> None:
-    """`then: end`: the tasks around it complete with its output, everything else is cancelled."""
+    """`then: end`: the enclosing tasks complete with the output, all other tasks are cancelled."""
     for path, _ in list(draft.frames.enclosing(task.parent)):
         if path != ROOT:
             draft.cancel_below(path)
@@ -211,7 +211,7 @@ def _complete_workflow(draft: Draft, output: Any) -> None:
 
 
 def fail_workflow(draft: Draft, error: WorkflowError) -> None:
-    """End the run with an error; nothing catches it any more."""
+    """End the run with an error that no task caught."""
     draft.resume = failures.point_of(draft)
     _stop(draft)
     draft.status = RunStatus.FAULTED
@@ -220,7 +220,7 @@ def fail_workflow(draft: Draft, error: WorkflowError) -> None:
 
 
 def cancel_workflow(draft: Draft, data: dict[str, Any], *, by_parent: bool) -> None:
-    """End the run because somebody asked. Its parent may ask for the contrary when it is retried itself."""
+    """End the run on request. If the parent cancelled the run, a retry of the parent may resume it."""
     if by_parent:
         draft.resume = failures.stopped(draft)
     _stop(draft)

@@ -1,9 +1,9 @@
-"""A run's place in its family, and what bounds the family.
+"""A run's position in its family, and the bounds of the family.
 
 The family of a root run is every run that it caused: by `run: workflow`, by the parts of a `flow.map`, or
 through an event that a schedule listens for. All of them count towards the bounds of the root. A run at the
-greatest depth starts nothing, and emits nothing that could start something. How many descendants are open
-is known to the ledger alone; where it has refused a transition, `room` says how many runs may be started.
+greatest depth starts no run, and emits no event that could start one. The ledger alone knows how many
+descendants are open; after it has refused a transition, `room` says how many runs may be started.
 """
 
 from typing import Any, cast
@@ -19,18 +19,18 @@ DEPTH_MAX = 32
 
 
 class Lineage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """No root where no other run caused it: it is one. `room` is None while nothing was refused."""
+    """A run without a `root` is a root itself. `room` is None unless the ledger refused a transition."""
 
     root: str | None = None
     depth: int = 0
     depth_max: int = DEPTH_MAX
     room: int | None = None
     refused: str = ""
-    """Why there is no more room."""
+    """Why the ledger refused."""
 
 
 class Kinship:
-    """The lineage of a run while it is advanced: it counts the runs that are started."""
+    """The lineage of a run during a transition; counts the runs that the transition starts."""
 
     def __init__(self, run: UUID | str, lineage: Lineage) -> None:
         self._run = run
@@ -46,7 +46,7 @@ class Kinship:
         return self._lineage.depth + 1
 
     def start(self, pointer: str) -> None:
-        """One more run is started. Raises `TaskFault` where it would pass a bound."""
+        """Count one more started run. Raises `TaskFault` if it would exceed a bound."""
         self._check_depth(pointer, "runs a workflow")
         room = self._lineage.room
         if room is not None and self._started >= room:
@@ -55,12 +55,12 @@ class Kinship:
         self._started += 1
 
     def emit(self, pointer: str, event: dict[str, Any]) -> dict[str, Any]:
-        """The event with the lineage of the runs that it may start. Raises `TaskFault`."""
+        """The event with the lineage that its runs will have. Raises `TaskFault`."""
         self._check_depth(pointer, "emits an event")
         return {**event, ROOT_ATTRIBUTE: self.root, HOPS_ATTRIBUTE: self.next_depth}
 
     def follows(self, descent: "Descent") -> bool:
-        """Whether a run may be started that deep."""
+        """Whether a run of this descent may be started."""
         return descent.depth <= self._lineage.depth_max
 
     def _check_depth(self, pointer: str, what: str) -> None:
@@ -77,14 +77,14 @@ _FAR = 32_767
 
 
 class Descent(msgspec.Struct, frozen=True):
-    """The root and the depth of a run that events start; no root where no run of ours emitted them."""
+    """The root and the depth of a run that events start; no root if no run emitted them."""
 
     root: str | None
     depth: int
 
 
 def descent_of(events: Any) -> Descent:
-    """What the events that start a run say of its lineage: the deepest one counts."""
+    """The descent of a run from the events that start it; the deepest event counts."""
     found = Descent(None, 0)
     for event in cast("list[Any]", events) if isinstance(events, list) else []:
         if not isinstance(event, dict):

@@ -1,4 +1,4 @@
-"""What a construct answers when it is begun, or when something within it ended."""
+"""The outcomes of a construct when it begins, or when a task within it ended."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -13,11 +13,11 @@ class Completed(NamedTuple):
     output: Any
     flow: Flow | None = None
     recalled: bool = False
-    """Nothing was done now: the task completed in an earlier attempt of its block."""
+    """The task was not executed: it completed in an earlier attempt of its block."""
     skipped: bool = False
-    """Nothing was done: the task's `if` did not hold."""
+    """The task was not executed: its `if` did not hold."""
     facts: Mapping[str, Any] | None = None
-    """What was decided, for the history: the case of a `switch`, the winner of a race."""
+    """Decisions for the history: the case of a `switch`, the winner of a race."""
 
 
 class Opened(NamedTuple):
@@ -25,7 +25,7 @@ class Opened(NamedTuple):
 
 
 class Faulted(NamedTuple):
-    """The task ended with an error that nothing within it caught."""
+    """The task ended with an error that no task within it caught."""
 
     error: WorkflowError
 

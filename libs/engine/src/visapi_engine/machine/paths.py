@@ -14,7 +14,7 @@ ATTEMPT = "attempt"
 DEADLINE = "deadline"
 ESCALATE = "escalate"
 CONTINUE = "continue"
-"""Of the workflow itself: it has more to begin than one transition takes."""
+"""A timer of the workflow itself: more tasks are to begin than one transition begins."""
 
 
 def vector_of(path: str, pointer: str) -> tuple[int, ...]:
@@ -25,7 +25,7 @@ def vector_of(path: str, pointer: str) -> tuple[int, ...]:
 
 
 def path_of(pointer: str, vector: Iterable[int]) -> str:
-    """The path of a pointer visited so."""
+    """The path of a pointer with an iteration vector."""
     numbers = list(vector)
     while numbers and numbers[-1] == 0:
         numbers.pop()
@@ -46,6 +46,6 @@ def timer_id(path: str, kind: str) -> str:
 
 
 def split_timer_id(timer: str) -> tuple[str, str]:
-    """The path and the kind that a timer's id was made of."""
+    """The path and the kind of a timer's id."""
     path, _, kind = timer.rpartition("#")
     return path, kind

@@ -1,4 +1,4 @@
-"""A program made ready to run: what follows from it alone, worked out once per process.
+"""A program prepared for execution: everything that follows from it alone, computed once per process.
 
 Nothing here is stored; a plan is rebuilt from the program's bytes whenever they are loaded.
 """
@@ -44,7 +44,7 @@ Violation = Callable[[Any], str | None]
 class Plan(msgspec.Struct, frozen=True):
     """`widths` is the length of each node's full iteration vector, `places` its index among siblings.
 
-    `uses_*` say whether any expression mentions the variable: what nobody reads is not kept.
+    `uses_*` say whether any expression reads the variable; a state keeps no variable that none reads.
     """
 
     program: Program

@@ -1,4 +1,4 @@
-"""What each kind of event does to an open run. Each reaction answers why it changed nothing, or None."""
+"""The reaction of an open run to each kind of event: None, or the reason why the event changed nothing."""
 
 from typing import Any, assert_never
 
@@ -71,7 +71,7 @@ def _open_workflow(draft: Draft, root: Task, raw: Any) -> Outcome:
 
 
 def retry(draft: Draft, point: ResumePoint, event: RetryRequested) -> None:
-    """Take a faulted run up again where its task failed."""
+    """Resume a faulted run at the task that failed."""
     resumption.take_up(draft, point, event)
     if point.failed.how == failures.FINISH:
         finish(draft, point.failed.path, point.failed.output)
@@ -111,7 +111,7 @@ def react(draft: Draft, event: Event) -> str | None:
 
 
 def _asked_to_go_on(draft: Draft, event: RetryRequested) -> str | None:
-    """A run that goes on anyhow needs to know only that its parent has asked, to say so at its end."""
+    """A run that has not faulted records the number of the parent's request, which `ChildEnded` repeats."""
     if event.resume_count <= draft.resume_count:
         return "the run has not faulted"
     draft.resume_count = event.resume_count
@@ -139,7 +139,7 @@ def _act(draft: Draft, event: Told) -> str | None:
 
 
 def _stale(draft: Draft, event: Told) -> str | None:
-    """Why an event is of no concern to what is open now."""
+    """Why an event concerns no open task."""
     if isinstance(event, TimerFired):
         return _stale_timer(draft, event)
     if isinstance(event, EventArrived):
@@ -181,7 +181,7 @@ def _stale_timer(draft: Draft, event: TimerFired) -> str | None:
         draft.commands.append(DropTimer(event.id))
         return f"nothing waits for the timer {event.id}"
     if draft.now_ms < due:
-        # Whoever told of it too early has taken its row.
+        # The sender of the early event has deleted the timer's row.
         draft.commands.append(SetTimer(event.id, due))
         return f"the timer {event.id} is due in {due - draft.now_ms} ms"
     return None
@@ -238,9 +238,9 @@ def _suspend(draft: Draft, event: SuspendRequested) -> str | None:
 
 
 def _resume(draft: Draft, event: ResumeRequested) -> str | None:
-    """Act on what the run was told meanwhile, in order, at the time of the resumption.
+    """Act on the deferred events in order, at the time of the resumption.
 
-    Decisions come first: each was made before its deadline, which may have been told before it.
+    Decisions come first: each was made before its deadline, but its timer may have arrived earlier.
     """
     if draft.status is not RunStatus.SUSPENDED:
         return "the run is not suspended"
@@ -254,7 +254,7 @@ def _resume(draft: Draft, event: ResumeRequested) -> str | None:
 
 
 def _defer(draft: Draft, event: Told) -> str | None:
-    """Keep what a suspended run is told; its row is consumed, what follows from it waits."""
+    """Defer an event of a suspended run: its row is consumed now, its consequences follow the resumption."""
     stale = _stale_while_suspended(draft, event)
     if stale is not None:
         return stale
@@ -276,7 +276,7 @@ def _defer(draft: Draft, event: Told) -> str | None:
 
 
 def _stale_while_suspended(draft: Draft, event: Told) -> str | None:
-    """As `_stale`, but what was already kept counts as if it had been acted on."""
+    """As `_stale`, but a deferred event counts as if the run had acted on it."""
     if isinstance(event, EventArrived):
         listening = any(isinstance(frame, ListenFrame) for frame in draft.frames.values())
         return None if listening else "nothing listens"

@@ -1,4 +1,4 @@
-"""What one event led to."""
+"""The result of one event."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from visapi_engine.machine.state import State
 
 
 class Advance(msgspec.Struct, frozen=True):
-    """What an event led to. `output` and `error` belong to a run that ended in this transition.
+    """The result of one event. `output` and `error` are set if the run ended in this transition.
 
-    With `noted` the event changed nothing; the one command it may carry drops a stale timer's row.
-    `attributes` are all search attributes of the run, where they changed.
+    `noted` is the reason why the event changed nothing; a command may then drop or set the event's timer.
+    `attributes` are all search attributes of the run, if any of them changed.
     """
 
     state: State

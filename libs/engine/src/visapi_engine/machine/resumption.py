@@ -1,8 +1,7 @@
-"""Where a faulted run can be taken up again, and taking it up (`POST /v1/runs/{id}/retry`).
+"""Resuming a faulted run (`POST /v1/runs/{id}/retry`).
 
-The resume point is the run as it stood when the error began to go outwards (`failures`). The failed
-task is begun anew, or asked for again under its effect key; what had completed stays completed; what was
-under way beside it is asked for again.
+The resume point is the run at the failure of its task (`failures`). The failed task begins anew, or is
+requested again under its effect key. Completed tasks stay completed; other open tasks are requested again.
 """
 
 from collections.abc import Collection
@@ -35,7 +34,7 @@ from visapi_engine.model.program import CallNode, ListenNode, Node, RunNode, Try
 
 
 def misfits(old: Plan, new: Plan, point: ResumePoint) -> list[str]:
-    """Why a run cannot go on with another definition: what is open must be there, of the same kind."""
+    """Why a run cannot resume with another definition, which must have all open tasks, of the same kinds."""
     wanted = {pointer_of(old, path) for path in point.frames}
     wanted |= {step.pointer for step in point.agenda} | {point.failed.pointer}
     found: list[str] = []
@@ -64,7 +63,7 @@ def _called(node: Node) -> object:
 
 
 def takes_input(plan: Plan, point: ResumePoint) -> bool:
-    """Whether the failed task can be given another input: it is begun anew, or asks somebody else."""
+    """Whether a retry may replace the input of the failed task: the task begins anew, calls or listens."""
     node = plan.nodes[point.failed.pointer]
     return point.failed.how == ENTER or (
         point.failed.how == REOPEN and isinstance(node, (CallNode, ListenNode))
@@ -72,7 +71,7 @@ def takes_input(plan: Plan, point: ResumePoint) -> bool:
 
 
 def children_of(point: ResumePoint) -> list[str]:
-    """The runs that are to go on with this one."""
+    """The child runs that resume with this run."""
     failed = point.failed
     return [
         frame.child
@@ -129,7 +128,7 @@ def take_up(draft: Draft, point: ResumePoint, event: RetryRequested) -> None:
 
 
 def _begin_anew(draft: Draft, failed: Failed) -> None:
-    """Another input makes other arguments: the task is begun anew, as the next attempt at its effect."""
+    """Another input makes other arguments: the task begins anew, as the next attempt at its effect."""
     frame = draft.frames.pop(failed.path)
     if isinstance(frame, CallFrame):
         draft.attempts = {**draft.attempts, failed.path: frame.attempt}
@@ -137,7 +136,7 @@ def _begin_anew(draft: Draft, failed: Failed) -> None:
 
 
 def _restart_clocks(draft: Draft, path: str, frame: Frame, point: ResumePoint) -> None:
-    """Timeouts go on where they stood; the one that was over has its whole time again."""
+    """Timeouts continue with the time that was left; an expired one gets its whole time again."""
     passed = draft.now_ms - point.at
     if isinstance(frame, ApproveFrame):
         _ask_longer(draft, frame, point)
@@ -157,7 +156,7 @@ def _restart_clocks(draft: Draft, path: str, frame: Frame, point: ResumePoint) -
 
 
 def _ask_longer(draft: Draft, frame: ApproveFrame, point: ResumePoint) -> None:
-    """As with timeouts; what is left of the time until others are told goes on too."""
+    """Shift the deadline as a timeout, and the escalation by the time that has passed."""
     passed = draft.now_ms - point.at
     if frame.escalate_at is not None:
         frame.escalate_at += passed

@@ -1,11 +1,11 @@
-"""The stored state of a run: what is open, never what is finished (DESIGN section 5).
+"""The stored state of a run: its open work, never its finished outputs (DESIGN section 5).
 
 A frame is one open activation of one task, under its path. Tasks that end within the transition
 that began them (`set`, `switch`, `raise`) leave no frame. State names JSON pointers only, so a
 later release reads it against the same program.
 
-A transition that has begun many tasks stops in between: what it was still to begin is on the
-`agenda`, and a timer that is due at once takes it up again.
+A transition that has begun many tasks stops: the tasks still to begin are on the `agenda`, and a
+timer that is due at once begins them in the next transition.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ STATE_VERSION = 1
 class _Frame(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="kind"):
     """`parent` is the path of the enclosing frame, `started` and `timeout_at` Unix milliseconds.
 
-    `input` is the transformed input and `raw` the raw one, kept only where something reads them again.
+    `input` is the transformed input and `raw` the raw one, kept only where they are read again.
     """
 
     parent: str = ""
@@ -44,9 +44,9 @@ class DoFrame(_Frame, tag="do"):
 
 
 class CallFrame(_Frame, tag="call"):
-    """A task given to a worker; `held` when its outcome is uncertain and somebody must decide.
+    """A task that a worker executes; `held` while its outcome is uncertain and an operator must decide.
 
-    `arguments` are kept because another attempt at the same effect must ask for the same.
+    `arguments` are kept because all attempts at an effect must have the same arguments.
     """
 
     attempt: int
@@ -65,8 +65,8 @@ class Closing(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ApproveFrame(_Frame, tag="approve"):
-    """A question that waits for people. `shown` is what they see, as JSON; `due` and `escalate_at` are
-    Unix milliseconds, `asked` is what they count from. `closing` is set while it ends.
+    """An approval that waits for a decision. `shown` is what people see, as JSON; `due` and `escalate_at`
+    are Unix milliseconds and count from `asked`. `closing` is set while the approval ends.
     """
 
     approval: str
@@ -94,10 +94,9 @@ class ForkFrame(_Frame, tag="fork"):
 class TryFrame(_Frame, tag="try"):
     """A `try`: running its block, waiting to retry it (`retry_at`), or in its handler (`error`).
 
-    `retries` counts retries of the block. Where this is the outermost open `try` that retries,
-    `memo` holds the outputs of tasks that completed under their effect path and are not repeated by any
-    retry, `attempts` the attempts made under each path, and `repetitions` how often each path completed
-    that is to be done again (reads). All end with the frame.
+    `retries` counts retries of the block. In the outermost open `try` with a retry policy, `memo` holds
+    the outputs of completed effects by path, which no retry repeats; `attempts` holds the number of attempts
+    by path; `repetitions` holds how often each task completed that a retry repeats (reads).
     """
 
     round: int = 0
@@ -112,7 +111,7 @@ class TryFrame(_Frame, tag="try"):
 
 class ForFrame(_Frame, tag="for"):
     """A loop in its iteration `index`. `round` counts iterations and backward jumps together, so that
-    each activation of a task in it has a path of its own.
+    each activation of a task in the loop has its own path.
     """
 
     items: msgspec.Raw
@@ -122,12 +121,12 @@ class ForFrame(_Frame, tag="for"):
 
 
 class ListenFrame(_Frame, tag="listen"):
-    """A listener: what it wants, what it has consumed, what waits to be worked on.
+    """A listener: the events that it expects, has consumed, and has yet to process.
 
-    `expected` holds the attributes of each filter that were known when it started, `matched` the
-    filters of an `all` that have their event; `until_*` the same of the strategy that ends it.
-    `queue` are consumed events that wait for their turn in `foreach`, `current` the one whose turn it
-    is; `closing` says that nothing more is to be consumed.
+    `expected` holds the attributes of each filter that were known when the listener started, `matched`
+    the filters of an `all` that have their event; `until_*` hold the same for the strategy that ends the
+    listener. `queue` holds consumed events that `foreach` has not processed yet, `current` the event that
+    it processes now; with `closing` the listener consumes no more events.
     """
 
     expected: list[dict[str, Any]]
@@ -144,14 +143,14 @@ class ListenFrame(_Frame, tag="listen"):
 
 
 class ChildFrame(_Frame, tag="child"):
-    """A task that waits for the end of another run, which was asked so often to go on after it had ended."""
+    """A task that waits for the end of a child run; `resume_count` counts how often the child was resumed."""
 
     child: str
     resume_count: int = 0
 
 
 class ItemFailure(msgspec.Struct, frozen=True):
-    """An item of a map that failed, and how."""
+    """A failed item of a map, with its error."""
 
     index: int
     error: WorkflowError
@@ -160,9 +159,9 @@ class ItemFailure(msgspec.Struct, frozen=True):
 class MapFrame(_Frame, tag="map"):
     """A map. Without parts `waiting` holds the list of all `count` items, else those of each part to begin.
 
-    `next` is the number of the item or part that is begun next, `open` how many are under way and `width`
-    how many may be; `within` is how many items a part has under way at once, 0 without parts. `done` holds
-    the result of each item, or the list of the results of each part.
+    `next` is the number of the next item or part, `open` the number of items or parts in progress, and
+    `width` its limit; `within` is that limit inside a part, 0 without parts. `done` holds the result of each
+    item, or the list of results of each part.
     """
 
     count: int
@@ -211,10 +210,10 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Failed(msgspec.Struct, omit_defaults=True):
-    """The task whose error ended a run, and how it is taken up again.
+    """The task whose error ended a run, and how a retry resumes the task.
 
-    `enter`: it is begun anew with its raw input. `reopen`: its frame is as it was, what was under way in
-    it is asked for again. `finish`: its body had ended with `output`; what follows is done again.
+    `enter`: the task begins anew with its raw input. `reopen`: the frame is restored, and its open work is
+    requested again. `finish`: the body had ended with `output`; the steps after the body are repeated.
     """
 
     pointer: str
@@ -235,7 +234,7 @@ class ResumePoint(msgspec.Struct, omit_defaults=True):
 
 
 class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a run needs before it may begin (flow control): a slot under its key, its turn under its rate key.
+    """What a run needs before it may begin (flow control): a slot under its key, and room under its rate key.
 
     Keys are the JSON text of what their expressions gave. `limit` and `rate_limit` of 0 are none.
     """
@@ -252,8 +251,8 @@ class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
 class State(msgspec.Struct, omit_defaults=True):
     """One run between two transitions. `frames` is in order of entry: a parent before its children.
 
-    `input` (the run's own) and `context` are kept only when the program reads them; `deferred` is
-    what a suspended run was told and will act on when it is resumed.
+    `input` (the run's own) and `context` are kept only when the program reads them; `deferred` holds
+    the events on which a suspended run will act when it is resumed.
     """
 
     run: str
@@ -267,13 +266,13 @@ class State(msgspec.Struct, omit_defaults=True):
     slices: int = 0
     """Transitions in a row that ended with an agenda."""
     steps: int = 0
-    """Tasks that began in these."""
+    """Tasks that began in those transitions."""
     attempts: dict[str, int] = {}
-    """Attempts made at tasks before the run was retried, by path; what is begun anew counts on from there."""
+    """Attempts at tasks before the run was retried, by path; a task that begins anew counts on from there."""
     resume_count: int = 0
-    """How often the run that waits for this one has asked that it go on, when it had ended."""
+    """The number of the last request of the parent run to resume this run (`RetryRequested`)."""
     resume: ResumePoint | None = None
-    """Of a faulted run: where it can be taken up again, if it can."""
+    """Of a faulted run: where a retry resumes it. None if the run cannot be retried."""
     attributes: dict[str, Any] = {}
     """Search attributes, kept only when some of them are evaluated again."""
     admission: Admission | None = None
@@ -303,8 +302,8 @@ STRUCTURE: Structure = {
     "attempts": None,
     "admission": None,
 }
-"""What of a state stays in its row, and can be decoded without the values that are taken out of it. What
-loses members at its beginning (a queue, the agenda) stands here too: its pieces would all be new each time.
+"""The parts of a state that stay in its row and can be decoded without the values stored elsewhere. Lists
+that lose members at their beginning (a queue, the agenda) are among them: all their pieces would change.
 """
 
 _decoder = msgspec.json.Decoder(State)

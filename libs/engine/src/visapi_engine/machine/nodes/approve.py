@@ -1,8 +1,8 @@
-"""`call: human.approve`: a question stays open until somebody decides, or its deadline passes.
+"""`call: human.approve`: an approval is open until a person decides, or until its deadline passes.
 
-Nothing is held meanwhile: the approval is a row, the decision comes through the run's inbox, deadline
-and escalation are timers. The notifying tasks are tasks like any other, within this one; an error of
-theirs that nothing catches is this task's. The first decision counts; a rejection is an output.
+An open approval occupies no process: it is a row, the decision arrives in the run's inbox, deadline and
+escalation are timers. The notifying tasks are ordinary tasks within this task; an error that they do not
+catch is an error of this task. The first decision counts; a rejection is an output.
 """
 
 from typing import Annotated, Any, cast
@@ -26,7 +26,7 @@ from visapi_engine.model.program import ApproveNode
 
 FAULT = "fault"
 DATA_MAX = 64 * 1024
-"""Bytes of `data`, as JSON: people read it."""
+"""Bytes of `data` as JSON; people read it."""
 DECIDED, EXPIRED = "decided", "expired"
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -59,7 +59,7 @@ def begin(draft: Draft, task: Task, node: ApproveNode) -> Outcome:
 
 
 def _frame(draft: Draft, task: Task, node: ApproveNode) -> ApproveFrame:
-    """Raises `TaskFault` for a question that cannot be asked."""
+    """Raises `TaskFault` for invalid arguments."""
     asked = {
         key: evaluate(draft, inner, task, task.input, input=task.input)
         for key, inner in node.question.items()
@@ -116,7 +116,7 @@ def _refused(pointer: str, detail: str) -> TaskFault:
 
 
 def _ask(draft: Draft, task: Task, frame: ApproveFrame) -> None:
-    """Open the approval and start its clocks."""
+    """Open the approval and start its timers."""
     limits = [limit for limit in (frame.due, draft.frames.deadline_ms(task.path)) if limit is not None]
     approval = approval_id(UUID(draft.run), task.path)
     people = [ANYBODY, *frame.approvers]
@@ -139,13 +139,13 @@ def _ask(draft: Draft, task: Task, frame: ApproveFrame) -> None:
 
 
 def reopen(draft: Draft, task: Task, frame: ApproveFrame) -> None:
-    """Ask again after the run was taken up: the links that people have go on working."""
+    """Ask again in a retried run; links that people already have still work."""
     frame.closing = None
     _ask(draft, task, frame)
 
 
 def child_completed() -> Outcome:
-    """People were told; what the notifying tasks gave is of no concern."""
+    """A notifying task completed; its output is ignored."""
     return Opened()
 
 
@@ -153,7 +153,7 @@ def timer_fired(draft: Draft, task: Task, node: ApproveNode, frame: ApproveFrame
     if kind == paths.ESCALATE:
         frame.escalate_at = None
         draft.drop_timer(task.path, paths.ESCALATE)
-        if node.escalation is not None:  # the run may have been taken up under a version without one
+        if node.escalation is not None:  # the run may have been retried under a version without one
             draft.enter(node.escalation.notify, task, 0, frame.input)
         return Opened()
     if frame.on_deadline == FAULT:
@@ -163,7 +163,7 @@ def timer_fired(draft: Draft, task: Task, node: ApproveNode, frame: ApproveFrame
 
 
 def decided(draft: Draft, task: Task, frame: ApproveFrame, event: Decided) -> Outcome:
-    """Somebody decided; that it is one of the choices was checked where it came in."""
+    """A person decided; the decision is one of the choices (`reactions`)."""
     closing = Closing(DECIDED, draft.now_ms, event.decision, event.comment, event.by)
     return _decide(draft, task, frame, closing)
 

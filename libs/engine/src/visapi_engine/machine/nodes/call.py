@@ -1,8 +1,8 @@
 """`call`: a task for a worker, under an effect path that no retry changes (DESIGN 3.5, 3.6).
 
-Within a `try` that retries, the outermost such frame remembers what completed under its path and
-how often each path was attempted: a completed effect is not repeated, a failed one is, as the
-next attempt of the same effect. What changed nothing is done again.
+The outermost `try` with a retry policy remembers completed effects and the number of attempts by
+path: a completed effect is not repeated; a failed one is, as the next attempt at the same effect.
+A retry repeats reads, which have no effect.
 """
 
 from typing import Any
@@ -27,13 +27,13 @@ from visapi_engine.model.error_types import same_type
 from visapi_engine.model.program import CallNode
 
 CLOSE_MS = 1_000
-"""So long before a timeout a worker may say that it has run out of time: its clock is another one."""
+"""How long before a timeout a worker may report that its time is over: its clock may differ."""
 _TIMEOUT = ERROR_BASE + "timeout"
 SAFE_METHODS = frozenset({"get", "head", "options"})
 
 
 class _Request(msgspec.Struct, frozen=True):
-    """What is read of the arguments of an HTTP request."""
+    """The members of an HTTP request's arguments that are read here."""
 
     method: Any = None
 
@@ -78,7 +78,7 @@ def completed(
 ) -> Outcome:
     """The worker's output. One that cannot be read is a runtime error of the task.
 
-    `read`: the worker says that nothing was changed.
+    `read`: the worker reports that the call had no effect.
     """
     draft.commands.append(DropTask(task.path))
     try:
@@ -97,7 +97,7 @@ def completed(
 
 
 def _reads(node: CallNode, frame: CallFrame) -> bool:
-    """Whether it is an HTTP request with a method that changes nothing (RFC 9110, 9.2.1)."""
+    """Whether the call is an HTTP request with a safe method (RFC 9110, 9.2.1)."""
     if node.function != HTTP_FUNCTION:
         return False
     method = msgspec.json.decode(frame.arguments, type=_Request).method
@@ -105,10 +105,10 @@ def _reads(node: CallNode, frame: CallFrame) -> bool:
 
 
 def left_to_timer(draft: Draft, event: TaskFaulted | TaskUncertain) -> bool:
-    """Whether a worker says that its time is over, just when the timer is about to say so.
+    """Whether a worker reports a timeout that the timer of the run is about to raise.
 
-    The timer is the judge: it raises the error at its time, as that of the task whose timeout it is. Nothing
-    is repeated in the last moment either.
+    The timer decides: it raises the error on time, at the task whose timeout it is. For the same reason no
+    uncertain effect is repeated just before the deadline.
     """
     deadline = draft.frames.deadline_ms(event.path)
     if deadline is None or event.now_ms < deadline - CLOSE_MS:
@@ -125,7 +125,7 @@ def faulted(draft: Draft, task: Task, error: bytes) -> Outcome:
 
 
 def uncertain(draft: Draft, task: Task, node: CallNode, frame: CallFrame, error: bytes | None) -> Outcome:
-    """Held until somebody decides, unless the definition says to repeat it (`onUncertain`)."""
+    """Hold the task until an operator decides, unless the definition says to repeat it (`onUncertain`)."""
     if node.on_uncertain == "retry":
         return _again(draft, task, node, frame)
     frame.held = True
@@ -145,7 +145,7 @@ def hold(path: str, node: CallNode, attempt: int, error: bytes | None) -> HoldTa
 def resolved(
     draft: Draft, task: Task, node: CallNode, frame: CallFrame, *, decision: Decision, output: bytes | None
 ) -> Outcome:
-    """Somebody's decision about a held task."""
+    """Act on an operator's decision about a held task."""
     frame.held = False
     draft.note(history.TASK_RESUMED, node, {"decision": decision.value})
     match decision:

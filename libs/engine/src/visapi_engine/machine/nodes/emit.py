@@ -1,7 +1,7 @@
-"""`emit`: an event, brought into the world with the transition that emits it (dsl-reference, Emit).
+"""`emit`: an event, published with the transition that emits it (dsl-reference, Emit).
 
-Its id follows from the task's path, so that a repetition in a retried block is the same event. The
-output is the event. As it is sent, it also carries the lineage of the run (`machine.lineage`).
+The event's id is derived from the task's path, so a repetition in a retried block is the same event. The
+output is the event. The published event also carries the lineage of the run (`machine.lineage`).
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def begin(draft: Draft, task: Task, node: EmitNode) -> Outcome:
 
 
 def _complete(draft: Draft, task: Task, stated: dict[str, Any]) -> dict[str, Any]:
-    """The event with the attributes that nobody stated. Raises `TaskFault` for one that is no text."""
+    """The event with default attributes. Raises `TaskFault` for an attribute that is no text."""
     given = {name: value for name, value in stated.items() if value is not None or name == "data"}
     for name in _TEXTS:
         if name in given and (not isinstance(given[name], str) or not given[name]):

@@ -1,7 +1,7 @@
 """An extension around a task (dsl-reference, Extension).
 
-Its tasks are given what the task is given (before) and what it gave (after); what they give is
-dropped. A task before that says `then: exit` takes the task's place: its output is the output.
+The tasks of `before` get the input of the extended task, those of `after` its output; their outputs are
+dropped. A task of `before` with `then: exit` replaces the extended task: its output is the output.
 """
 
 from typing import Any
@@ -52,7 +52,7 @@ def _task_completed(
 
 
 def _after_stage(draft: Draft, task: Task, node: ExtendNode, frame: ExtendFrame, outcome: Outcome) -> Outcome:
-    """Go on when the tasks before, or after, are done."""
+    """Continue when the tasks of `before` or of `after` have completed."""
     if not isinstance(outcome, Completed):
         return outcome
     if frame.stage == BEFORE:
@@ -62,7 +62,7 @@ def _after_stage(draft: Draft, task: Task, node: ExtendNode, frame: ExtendFrame,
 
 
 def _enter_task(draft: Draft, task: Task, node: ExtendNode) -> Outcome:
-    """The task is given what it would be given without the extension."""
+    """Enter the extended task with the input that it has without the extension."""
     draft.enter(node.target, task, 0, _raw(draft, task))
     return Opened()
 

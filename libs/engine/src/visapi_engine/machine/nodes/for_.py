@@ -1,7 +1,7 @@
 """`for`: a list of tasks for each item, one after the other (dsl-reference, For).
 
-Each iteration is given what the one before gave; the loop gives what its last iteration gave, or
-its input when there was none. `while` is asked before each iteration.
+The output of each iteration is the input of the next; the output of the loop is that of its last
+iteration, or its input without one. `while` is evaluated before each iteration.
 """
 
 from typing import Any, cast

@@ -24,7 +24,7 @@ def begin(draft: Draft, task: Task, node: ForkNode) -> Outcome:
 def child_completed(
     draft: Draft, task: Task, node: ForkNode, frame: ForkFrame, *, child: str, done: Completed
 ) -> Outcome:
-    """A branch that its `if` skipped did nothing, so it does not win a race."""
+    """A branch that its `if` skipped does not win a race."""
     if node.compete and not done.skipped:
         draft.cancel_below(task.path)
         return Completed(done.output, facts={"branch": draft.frames.extended(draft.plan.nodes[child]).name})

@@ -1,10 +1,9 @@
 """`listen`: wait for events (dsl-reference, Listen, Event Consumption Strategy, Subscription Iterator).
 
-Events are told to the run one by one; each is offered to every open listener, in the order of
-their entry. A listener that has what it wants gives the array of what it consumed. With `foreach`
-consumed events wait in line; each is worked on before the next, and what comes of it is what the
-array holds. Events that end an `any` (`until`) are not in it. What arrives while nobody listens is
-not kept for later.
+Events reach the run one by one; each is offered to every open listener, in the order in which the
+listeners started. The output of a listener is the array of the events that it consumed. With `foreach`
+consumed events queue up and are processed one after another, and the array holds the results. Events that
+end an `any` (`until`) are not in the array. Events that arrive before the listener started are not kept.
 """
 
 from typing import Any
@@ -36,7 +35,7 @@ def begin(draft: Draft, task: Task, node: ListenNode) -> Outcome:
 
 
 def subscribe(draft: Draft, task: Task, node: ListenNode, frame: ListenFrame) -> None:
-    """Ask for the events that the listener may want."""
+    """Subscribe to the events that the listener may consume."""
     until = node.to.until_events
     wanted = constraints(node.to.filters, frame.expected, {})
     if node.to.mode == "any" and not node.to.filters:
@@ -51,7 +50,7 @@ def subscribe(draft: Draft, task: Task, node: ListenNode, frame: ListenFrame) ->
 def offered(
     draft: Draft, task: Task, node: ListenNode, frame: ListenFrame, event: dict[str, Any]
 ) -> Outcome | None:
-    """What comes of an event; None when it is not for this listener."""
+    """The outcome of an event; None if the listener does not consume it."""
     if frame.closing:
         return None
     until = node.to.until_events
@@ -82,7 +81,7 @@ def child_completed(
 
 
 def _next(draft: Draft, task: Task, node: ListenNode, frame: ListenFrame) -> Outcome:
-    """Work on the event whose turn it is; finish when there is none and none is to come."""
+    """Process the next event of the queue; finish if it is empty and the listener is closing."""
     assert node.foreach is not None
     if not frame.queue:
         return _finish(draft, node, frame) if frame.closing else Opened()
@@ -120,12 +119,12 @@ def _item_output(draft: Draft, task: Task, each: Iterator, frame: ListenFrame, r
 
 
 def bindings(each: Iterator, frame: ListenFrame) -> dict[str, Any]:
-    """The variables of the event that is worked on; its index counts from 0."""
+    """The variables of the event in progress; its index counts from 0."""
     return {each.item: frame.current, each.at: len(frame.consumed)}
 
 
 def _consumes(draft: Draft, task: Task, to: Consumption, frame: ListenFrame, event: dict[str, Any]) -> bool:
-    """Whether the strategy takes the event; of an `all`, the first filter that has none yet."""
+    """Whether the strategy consumes the event; in an `all`, for the first filter without an event."""
     if not to.filters:
         return True
     for index, wanted in enumerate(to.filters):
@@ -142,7 +141,7 @@ def _consumes(draft: Draft, task: Task, to: Consumption, frame: ListenFrame, eve
 def _counts_towards(
     draft: Draft, task: Task, until: Consumption, frame: ListenFrame, event: dict[str, Any]
 ) -> bool:
-    """Whether the strategy that ends the listener takes the event."""
+    """Whether the strategy that ends the listener consumes the event."""
     if not until.filters:
         return True
     for index, wanted in enumerate(until.filters):
@@ -170,5 +169,5 @@ def _finish(draft: Draft, node: ListenNode, frame: ListenFrame) -> Outcome:
 
 
 def _correlates(to: Consumption) -> bool:
-    """Every listener correlates events; only one that names keys says so in the history."""
+    """Whether the history records the correlation: only for a listener that names correlation keys."""
     return any(wanted.correlations for wanted in to.filters)

@@ -1,10 +1,10 @@
-"""`call: flow.map`: a function or a workflow for each item, many at once, their results in order.
+"""`call: flow.map`: a function or a workflow for each item, many at once, with the results in order.
 
-Up to `PART` items are begun here, each under a path of its own. More are given in parts to runs of
-their own (`definition/parts.py`), so that no state grows with the number of items that are done.
+A map of up to `PART` items begins each item here, under its own path. A larger map delegates parts to
+child runs (`model/parts.py`), so that no state grows with the number of completed items.
 
-An item that fails is counted; the map fails with the error of the first one too many. What an item's
-effect key and its child's id are follows from its index, so neither a replay nor a retry does one twice.
+Failed items are counted; the map fails with the error of the first item beyond the tolerated number. An
+item's effect key and child id are derived from its index, so neither a replay nor a retry repeats an item.
 """
 
 from typing import Any, cast
@@ -23,11 +23,11 @@ from visapi_engine.model.parts import CONCURRENCY_MAX, PART
 from visapi_engine.model.program import MapNode
 
 _PER_PART = 16
-"""At once within one part of a large map."""
+"""Items in progress at once within one part of a large map."""
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """The input of the run that does a part; `first` is the index of its first item."""
+    """The input of the child run of a part; `first` is the index of the part's first item."""
 
     items: msgspec.Raw
     first: int
@@ -36,7 +36,7 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 class _Done(msgspec.Struct):
-    """What that run gives."""
+    """The output of that run."""
 
     results: list[msgspec.Raw]
     failed: list[ItemFailure]
@@ -83,7 +83,7 @@ def child_completed(
 def child_faulted(
     draft: Draft, task: Task, node: MapNode, frame: MapFrame, *, child: Task, error: WorkflowError
 ) -> Outcome:
-    """Of a part, the error is that of its item."""
+    """Count the failure of an item; the error of a part is already that of its item."""
     if frame.within:
         return Faulted(error)
     number = _number(draft, child)
@@ -99,7 +99,7 @@ def child_faulted(
 
 
 def _go_on(draft: Draft, task: Task, node: MapNode, frame: MapFrame) -> Outcome:
-    """Begin as many as may be under way; the end when nothing is left."""
+    """Begin items or parts up to the limit; completes when none is left."""
     begun = _parts(task, node, frame) if frame.within else _items(node, frame)
     for pointer, number, raw in reversed(begun):
         draft.enter(pointer, task, number, raw)
@@ -141,13 +141,13 @@ def _result(frame: MapFrame) -> Completed:
 
 
 def _too_many(failure: ItemFailure) -> WorkflowError:
-    """The error of an item, which says which item it was; that of a part says so already."""
+    """The error of an item with the item's index; the error of a part has the index already."""
     error = failure.error
     return msgspec.structs.replace(error, detail=f"item {failure.index}: {error.detail or error.title or ''}")
 
 
 def _number(draft: Draft, child: Task) -> int:
-    """Which of the children: the innermost number of its path."""
+    """The number of a child: the innermost number of its path."""
     vector = vector_of(child.path, child.node.pointer)
     return vector[-1] if len(vector) == draft.plan.widths[child.node.pointer] else 0
 

@@ -1,8 +1,8 @@
-"""What a retried block remembers: effects that completed, and the attempts made at each (DESIGN 3.5).
+"""The memory of a retried block: completed effects, and the number of attempts at each (DESIGN 3.5).
 
-It lies with the outermost open `try` that retries: no retry within it repeats an effect that completed.
-Reads are no effects: they are done again, so that a poll sees the new answer. Each repetition has an
-effect key of its own, so that nobody who remembers keys answers with the old one.
+The outermost open `try` with a retry policy holds the memory, so no retry within it repeats a completed
+effect. Reads are no effects: a retry repeats them, so that a poll sees the new answer. Each repetition has
+its own effect key; otherwise a receiver that remembers keys would return the old answer.
 """
 
 from typing import Any

@@ -39,7 +39,7 @@ def begin(draft: Draft, task: Task, node: RunNode) -> Outcome:
         value = evaluate(draft, node.input, task, task.input, input=task.input)
     descent = _descent(draft, node, value)
     if draft.kinship is not None and not draft.kinship.follows(descent):
-        # The event of a listener came too far: it starts nothing, the listener goes on.
+        # The event of a schedule's listener is too deep: it starts no run, and the listener goes on.
         return Completed(task.input)
     counted = node.awaited or node.on_retry == "repeat"
     attempt = retried.next_attempt(draft, block, task.path) if counted else 1
@@ -65,13 +65,13 @@ def begin(draft: Draft, task: Task, node: RunNode) -> Outcome:
         return Completed(task.input)
     frame = ChildFrame(child=child)
     draft.open(task, frame)
-    # Where no such workflow is deployed yet, a retry begins the task anew.
+    # If the workflow is not deployed, a retry begins the task anew.
     frame.raw = task.raw
     return Opened()
 
 
 def _descent(draft: Draft, node: RunNode, value: Any) -> Descent:
-    """The child's place in its family. Raises `TaskFault` where the family may not grow."""
+    """The child's position in its family. Raises `TaskFault` if the family may not grow."""
     if draft.plan.program.quiet:
         return descent_of(value)
     if draft.kinship is None:
@@ -103,7 +103,7 @@ def ended(draft: Draft, task: Task, node: RunNode, frame: ChildFrame, event: Chi
 
 
 def reopen(draft: Draft, task: Task, frame: ChildFrame, reason: str | None) -> None:
-    """The run is retried: the child goes on from where it stopped, its effects keep their keys."""
+    """The run is retried: resume the child where it stopped; its effects keep their keys."""
     frame.resume_count += 1
     draft.commands.append(RetryRun(task.path, frame.child, frame.resume_count, reason))
 

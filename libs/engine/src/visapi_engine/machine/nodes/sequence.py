@@ -1,4 +1,4 @@
-"""A list of tasks in order, with jumps: what the workflow, `do`, loops and both halves of `try` share.
+"""A list of tasks in order, with jumps, as in the workflow, `do`, loops and both lists of a `try`.
 
 A jump to the same task or an earlier one begins a new round; within a round every task is entered
 at most once, so the round tells activations of a task apart (DESIGN 3.5).
@@ -13,11 +13,11 @@ from visapi_engine.machine.state import DoFrame, ExtendFrame, ForFrame, ListenFr
 from visapi_engine.model.program import Flow
 
 Listed = DoFrame | TryFrame | ForFrame | ListenFrame | ExtendFrame
-"""Frames that have a list of tasks, with the round in which it is."""
+"""Frames of a list of tasks, with its current round."""
 
 
 def first(draft: Draft, task: Task, children: list[str], raw: Any, visit: int = 0) -> Outcome:
-    """Begin a list, in its round 0 unless told; an empty one gives its input."""
+    """Begin a list, in round `visit`; the output of an empty list is its input."""
     if not children:
         return Completed(raw)
     draft.enter(children[0], task, visit, raw)
@@ -27,7 +27,7 @@ def first(draft: Draft, task: Task, children: list[str], raw: Any, visit: int = 
 def after(
     draft: Draft, task: Task, frame: Listed, children: list[str], *, child: str, done: Completed
 ) -> Outcome:
-    """Go where the flow directive of a completed child leads (dsl-reference, Flow Directive)."""
+    """Follow the flow directive of a completed child (dsl-reference, Flow Directive)."""
     flow = done.flow or Flow()
     target = _target(draft, children, child, flow)
     if target is None:

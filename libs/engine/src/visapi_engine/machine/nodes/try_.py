@@ -1,9 +1,8 @@
-"""`try`: run a block; catch what it raises; retry, handle, or go on (dsl-reference, Try, Catch, Retry).
+"""`try`: run a block, catch its errors, then retry, handle or continue (dsl-reference, Try, Catch, Retry).
 
-A caught error is retried while the policy allows. After that the handler runs (`catch.do`,
-`catch.then`). Where there is neither, the error of a block that was to be retried goes on
-outwards: giving up must not look like success. Without a retry policy it is swallowed, and the
-output is the input.
+A caught error is retried while the policy allows. Then the handler runs (`catch.do`, `catch.then`).
+Without a handler, the error of a block with a retry policy propagates: giving up must not look like
+success. Without a retry policy the error is swallowed, and the output is the input.
 """
 
 from typing import Any
@@ -29,7 +28,7 @@ def begin(draft: Draft, task: Task, node: TryNode) -> Outcome:
 
 
 def _attempt(draft: Draft, task: Task, node: TryNode, frame: TryFrame) -> Outcome:
-    """Run the block from its start, in round 0: the same tasks have the same paths in every attempt."""
+    """Run the block from its start, in round 0: a task has the same path in every attempt."""
     frame.round = 0
     if node.retry is not None and node.retry.attempt_duration is not None:
         frame.attempt_at = draft.now_ms + span(draft, node.retry.attempt_duration, task)
@@ -49,7 +48,7 @@ def child_completed(
 
 
 def child_faulted(draft: Draft, task: Task, node: TryNode, frame: TryFrame, error: WorkflowError) -> Outcome:
-    """An error of the block, or of the handler, which nothing here catches."""
+    """Catch an error of the block; an error of the handler propagates."""
     draft.stop_attempt(task.path, frame)
     if frame.error is not None or not _catches(draft, task, node, error):
         return Faulted(error)
@@ -61,7 +60,7 @@ def child_faulted(draft: Draft, task: Task, node: TryNode, frame: TryFrame, erro
 
 
 def timer_fired(draft: Draft, task: Task, node: TryNode, frame: TryFrame, kind: str) -> Outcome:
-    """The delay before a retry is over, or an attempt took too long."""
+    """The delay before a retry has passed, or an attempt took too long."""
     if kind == RETRY:
         draft.stop_attempt(task.path, frame)
         return _attempt(draft, task, node, frame)
@@ -88,7 +87,7 @@ def _wanted(draft: Draft, task: Task, node: TryNode, error: WorkflowError, rule:
 def _delay_ms(
     draft: Draft, task: Task, node: TryNode, policy: Retry, frame: TryFrame, *, error: WorkflowError
 ) -> int | None:
-    """How long to wait before the next retry, or None when there is to be none."""
+    """The delay before the next retry; None if the policy allows no retry."""
     retry = frame.retries + 1
     if policy.attempts is not None and retry > policy.attempts:
         return None
@@ -127,6 +126,6 @@ def _handle(draft: Draft, task: Task, node: TryNode, frame: TryFrame, error: Wor
 
 
 def _caught(error: WorkflowError) -> dict[str, Any]:
-    """What was caught, for the history; the error itself stands with the task that raised it."""
+    """The caught error in short, for the history; the item of the task that raised it has all of it."""
     said = plain(error)
     return {"caught": {key: said[key] for key in ("type", "status", "title", "instance") if key in said}}
