@@ -5,6 +5,7 @@ import gc
 import msgspec
 import pytest
 
+from visapi_common.contracts import subjects
 from visapi_common.core.errors import ProblemError
 from visapi_notifier import channels
 from visapi_notifier.accounts.rules.inputs import Named, Wish
@@ -22,6 +23,11 @@ def test_every_folder_is_a_channel_with_a_service_of_its_own() -> None:
     assert all(isinstance(channel, Channel) for channel in declared.values())
     assert all(issubclass(service, Service) for service in services.values())
     assert len(set(services.values())) == len(services)
+
+
+def test_every_channel_has_a_name_that_no_tenant_may_take() -> None:
+    families = {subjects.family_of(name) for name in channels.declared()}
+    assert families <= set(subjects.BUILTIN_FAMILIES)
 
 
 @pytest.mark.parametrize("name", channels.declared())

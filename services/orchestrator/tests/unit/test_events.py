@@ -58,7 +58,11 @@ def test_inbox_rows_become_events_and_unreadable_ones_nothing():
     ("tenant", "name", "fine"),
     [
         ("_", "pdf.render", True),
+        ("_", "notify.a-channel-to-come", True),
         ("default", "pdf.render", False),
+        ("default", "pdf.merge", False),
+        ("default", "human.ask", False),
+        ("_", "human.approve", False),
         ("_", "acme.score", False),
         ("default", "acme.score", True),
         ("default", "acme.new-score_2", True),

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from contextlib import AsyncExitStack
 
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
 from visapi_common.adapters.bus import Bus
@@ -11,14 +12,13 @@ from visapi_common.contracts import subjects
 from visapi_common.core.egress_policy import policy_from
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
+from visapi_common.worker.worker import Worker
 from visapi_pdf_worker.browser.browsers import Browsers, browser_settings
 from visapi_pdf_worker.browser.chromium import unprivileged
 from visapi_pdf_worker.browser.private_folder import private_folder
-from visapi_pdf_worker.functions.render.function import build_worker, first, limits_of, watch
-from visapi_pdf_worker.functions.render.pdf_file import finish
-from visapi_pdf_worker.functions.render.printer import ChromiumPrinter
-from visapi_pdf_worker.functions.render.service import Renderer
-from visapi_pdf_worker.functions.render.templates import TemplateProcess
+from visapi_pdf_worker.browser.watching import first, watch
+from visapi_pdf_worker.declaring import Dependencies
+from visapi_pdf_worker.functions import register
 from visapi_pdf_worker.settings import PdfWorkerSettings
 
 
@@ -38,25 +38,17 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
     user = unprivileged(settings.chromium_user)
     proxy = EgressProxy(policy_from(settings.egress_allow, settings.egress_origins))
     with private_folder() as folder:
-        where = browser_settings(settings, user, folder)
-        browsers = Browsers(where, await proxy.start(), lifecycle.metrics)
-        templates = TemplateProcess(user, lifecycle.metrics)
-        renderer = Renderer(
-            printer=ChromiumPrinter(
-                browsers, bytes_max=settings.pdf_bytes_max, limit_s=settings.pdf_timeout_s
-            ),
-            templates=templates,
-            artifacts=ArtifactStore.open(settings.artifacts_url),
-            finish=finish,
-            limits=limits_of(settings),
-            metrics=lifecycle.metrics,
-        )
+        browsers = Browsers(browser_settings(settings, user, folder), await proxy.start(), lifecycle.metrics)
         bus = await Bus.connect(settings.nats_url, "pdf-worker")
+        closing = AsyncExitStack()
+        worker = Worker("pdf-worker")
+        artifacts = ArtifactStore.open(settings.artifacts_url)
+        register(worker, Dependencies(settings, browsers, artifacts, lifecycle.metrics, user, closing))
         try:
             await first(browsers.start)
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(watch(browsers.check, lambda ok: lifecycle.ready("browser", ok)))
-                await build_worker(renderer, settings).serve(
+                await worker.serve(
                     bus,
                     tenant=subjects.BUILTIN,
                     stopping=lifecycle.stopping,
@@ -69,5 +61,5 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
         finally:
             await bus.close()
             await browsers.stop()
-            await templates.stop()
+            await closing.aclose()
             await proxy.stop()

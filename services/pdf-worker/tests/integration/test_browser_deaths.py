@@ -14,7 +14,7 @@ from visapi_common.core.errors import TransientFault
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker.faults import Postponed
 from visapi_pdf_worker.browser.browsers import Browsers
-from visapi_pdf_worker.functions.render.function import first, watch
+from visapi_pdf_worker.browser.watching import first, watch
 
 SLOW = {"javascript": True, "wait": {"delay_ms": 1500}}
 

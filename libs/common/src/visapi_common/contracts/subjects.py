@@ -6,15 +6,10 @@ from uuid import UUID
 BUILTIN = "_"
 """The tenant token of the workers that VisAPI ships."""
 
-BUILTIN_FUNCTIONS = (
-    "pdf.render",
-    "notify.email",
-    "notify.webhook",
-    "notify.slack",
-    "http.request",
-    "openapi.request",
-)
-"""Functions served by the built-in workers; `call: http` becomes `http.request`, `call: openapi` the last."""
+BUILTIN_FAMILIES = ("http", "notify", "openapi", "pdf")
+"""The first words of the functions that the built-in workers serve, such as `notify.email`."""
+RESERVED_FAMILIES = (*BUILTIN_FAMILIES, "flow", "human")
+"""The first words that no tenant's function has: those of the built-in workers and of the engine."""
 
 PARTITIONS = 64
 
@@ -74,9 +69,14 @@ def heartbeat(run: UUID) -> str:
     return f"visapi.engine.{partition_of(run)}.heartbeat"
 
 
+def family_of(function: str) -> str:
+    """The first word of a function's name."""
+    return function.partition(".")[0]
+
+
 def owner_of(tenant: str, function: str) -> str:
     """The subject token of whoever serves the function: `_` for ours, else the tenant."""
-    return BUILTIN if function in BUILTIN_FUNCTIONS else tenant
+    return BUILTIN if family_of(function) in BUILTIN_FAMILIES else tenant
 
 
 def task(tenant: str, function: str) -> str:

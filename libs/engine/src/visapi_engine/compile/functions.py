@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from visapi_common.contracts.subjects import BUILTIN_FUNCTIONS
+from visapi_common.contracts.subjects import RESERVED_FAMILIES, family_of
 from visapi_engine.checks.shapes import check_keys, kind
 from visapi_engine.checks.versions import is_version
 from visapi_engine.compile.templates import is_wrapped
@@ -15,8 +15,6 @@ from visapi_engine.source.findings import Findings, listed, nearest
 from visapi_engine.source.pointers import join
 
 BUILTIN_VERSION = "1.0.0"
-CATALOG = (*BUILTIN_FUNCTIONS, *ENGINE_FUNCTIONS)
-"""The functions that come with VisAPI: those of its workers, and the engine's own."""
 HTTP_FUNCTION = "http.request"
 """The function that `call: http` becomes."""
 OPENAPI_FUNCTION = "openapi.request"
@@ -66,6 +64,12 @@ BUILTINS: Mapping[str, Arguments] = {
         some_of=(("text", "blocks"),),
     ),
 }
+"""Functions of the built-in workers whose arguments are checked at deployment. The arguments of others are
+checked when they are called.
+"""
+WORKER_FUNCTIONS = (*BUILTINS, HTTP_FUNCTION, OPENAPI_FUNCTION)
+CATALOG = (*WORKER_FUNCTIONS, *ENGINE_FUNCTIONS)
+"""The functions that are known before any worker announces them; others are known from announcements."""
 
 
 def read_reference(
@@ -96,8 +100,9 @@ def read_reference(
         findings.error(at, f"{name} exists in version {BUILTIN_VERSION}, found {version}")
     if name not in CATALOG and name not in known:
         hint = nearest(name, [*CATALOG, *known])
+        whose = "VisAPI" if family_of(name) in RESERVED_FAMILIES else "yours"
         findings.warn(
-            at, f'"{name}" is not built in; the call waits until a worker of yours serves it.{hint}'
+            at, f'"{name}" is not built in; the call waits until a worker of {whose} serves it.{hint}'
         )
     return FunctionName(name, version)
 

@@ -7,6 +7,8 @@ Only the orchestrator touches streams and consumers; nobody may purge or delete 
 import msgspec
 
 from visapi_common.contracts import subjects
+from visapi_notifier import channels
+from visapi_pdf_worker import functions
 
 GATEWAY = "gateway"
 ORCHESTRATOR = "orchestrator"
@@ -17,8 +19,9 @@ WORKER_TENANT = "default"
 """Whose workers, producers and subscribers the user `worker` stands for: the stack's one tenant."""
 USERS = (GATEWAY, ORCHESTRATOR, PDF_WORKER, NOTIFIER, WORKER)
 
-PDF_FUNCTIONS = ("pdf.render",)
-NOTIFIER_FUNCTIONS = tuple(name for name in subjects.BUILTIN_FUNCTIONS if name not in PDF_FUNCTIONS)
+PDF_FUNCTIONS = tuple(functions.declared())
+NOTIFIER_FUNCTIONS = tuple(channels.declared())
+BUILTIN_FUNCTIONS = (*PDF_FUNCTIONS, *NOTIFIER_FUNCTIONS)
 
 _STREAMS = (
     subjects.STREAM_ENGINE,
@@ -123,7 +126,7 @@ def _own_workers() -> Rights:
     """
     stream = subjects.STREAM_TASKS
     lifecycle = f"{subjects.STREAM_LIFECYCLE}.{subjects.CONSUMER_LIFECYCLE}"
-    builtin = [subjects.task_consumer(subjects.BUILTIN, name) for name in subjects.BUILTIN_FUNCTIONS]
+    builtin = [subjects.task_consumer(subjects.BUILTIN, name) for name in BUILTIN_FUNCTIONS]
     return Rights(
         publish=(
             *_answers(WORKER, WORKER_TENANT),

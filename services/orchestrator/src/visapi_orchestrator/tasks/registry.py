@@ -216,11 +216,7 @@ def refusal_of(owner: str, functions: Sequence[FunctionSpec]) -> str | None:
     for function in functions:
         if function.name in ENGINE_FUNCTIONS:
             return f"{function.name} is carried out by the engine itself; no worker may announce it"
-        builtin = function.name in subjects.BUILTIN_FUNCTIONS
-        if builtin != (owner == subjects.BUILTIN):
-            whose = "VisAPI's own" if builtin else "no function of VisAPI's own"
-            return f"{function.name} is {whose}; {owner} may not announce it"
-        flaw = function_name_flaw(function.name)
+        flaw = _foreign(owner, function.name) or function_name_flaw(function.name)
         if flaw is not None:
             return flaw
         if not _VERSION.fullmatch(function.version):
@@ -229,4 +225,14 @@ def refusal_of(owner: str, functions: Sequence[FunctionSpec]) -> str | None:
             return (
                 f"{function.name}: concurrency is {function.concurrency}, it must be 1 to {_CONCURRENCY_MAX}"
             )
+    return None
+
+
+def _foreign(owner: str, name: str) -> str | None:
+    """Why the name is another's to announce."""
+    family = subjects.family_of(name)
+    if owner == subjects.BUILTIN and family not in subjects.BUILTIN_FAMILIES:
+        return f"{name} is no function of VisAPI's own; {owner} may not announce it"
+    if owner != subjects.BUILTIN and family in subjects.RESERVED_FAMILIES:
+        return f"{name}: names that begin with {family}. are VisAPI's own; choose another"
     return None

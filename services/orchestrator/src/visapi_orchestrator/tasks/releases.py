@@ -17,6 +17,7 @@ from visapi_common.core.failures import told
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
+from visapi_engine.compile.functions import WORKER_FUNCTIONS
 from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.fair_queue import Window
 from visapi_orchestrator.tasks.rules.shares import Shares, Slots, allot
@@ -78,7 +79,7 @@ class Releases:
         self._publisher = publisher
         self._monotonic = monotonic
         self._metrics = metrics
-        self._shared = {function: SharedFunction() for function in subjects.BUILTIN_FUNCTIONS}
+        self._shared = {function: SharedFunction() for function in WORKER_FUNCTIONS}
         self._wake = asyncio.Event()
         self._isolation = Isolation("releases", metrics)
         self._log = get_logger("releases")
@@ -87,8 +88,9 @@ class Releases:
         """A worker said how many tasks of each function it carries out at once."""
         now_s = self._monotonic.monotonic()
         for function, number in slots.items():
-            if function in self._shared:
-                self._shared[function].slots.announced(worker, number, now_s)
+            if subjects.family_of(function) in subjects.BUILTIN_FAMILIES:
+                known = self._shared.setdefault(function, SharedFunction())
+                known.slots.announced(worker, number, now_s)
 
     def admit(self, function: str, tenant: str) -> bool:
         """Whether a task that is about to be committed may be sent at once."""

@@ -77,7 +77,7 @@ class PostgresTasks:
             [claim.path for _, claim in claims],
             [claim.attempt for _, claim in claims],
             [owner for owner, _ in claims],
-            list(subjects.BUILTIN_FUNCTIONS),
+            list(subjects.BUILTIN_FAMILIES),
         )
         workers = [claim.worker for _, claim in claims]
         with pg_faults(effect=True):

@@ -69,7 +69,7 @@ from unnest($1::uuid[], $2::text[], $3::int[]) as b (run, path, attempt)
 where t.run = b.run and t.path = b.path and t.attempt = b.attempt
 
 -- name: claim_once
--- Start tasks whose effect may happen only once. $4: who asks, $5: the functions whose owner is `_`.
+-- Start tasks whose effect may happen only once. $4: who asks, $5: the families of functions whose owner is `_`.
 -- A task whose effect was begun by an earlier attempt and given up stays queued, unless the effect is to be
 -- repeated ($7, effect keys).
 with claimed as (
@@ -77,7 +77,7 @@ with claimed as (
     from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $6::text[])
         as c (run, path, attempt, owner, worker)
     where t.run = c.run and t.path = c.path and t.attempt = c.attempt and t.state = 'queued'
-        and c.owner = case when t.function = any($5::text[]) then '_' else t.tenant end
+        and c.owner = case when split_part(t.function, '.', 1) = any($5::text[]) then '_' else t.tenant end
         and (
             t.effect_key = any($7::text[])
             or not exists (
@@ -96,7 +96,7 @@ select
     t.effect_key, case when t.state = 'queued' then t.message end as refused
 from unnest($1::uuid[], $2::text[], $3::int[], $4::text[]) as c (run, path, attempt, owner)
 join tasks t on t.run = c.run and t.path = c.path and t.attempt = c.attempt
-where c.owner = case when t.function = any($5::text[]) then '_' else t.tenant end
+where c.owner = case when split_part(t.function, '.', 1) = any($5::text[]) then '_' else t.tenant end
 
 -- name: held_functions
 -- Functions of which tasks are held back, from the ends of tasks_held alone.
