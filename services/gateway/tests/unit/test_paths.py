@@ -13,6 +13,8 @@ PATHS = Paths(
         ("POST", "/v1/runs/bulk"),
         ("POST", "/v1/workflows/{namespace:str}/{name:str}/runs"),
         ("GET", "/v1/workflows/{namespace:str}/{name:str}"),
+        ("GET", "/v1/keys/current"),
+        ("DELETE", "/v1/keys/{key:str}"),
     ]
 )
 
@@ -29,6 +31,9 @@ def _status(method: str, path: str, raw: str | None = None) -> int:
     ("method", "path", "status"),
     [
         ("GET", "/v1/runs", 200),
+        ("GET", "/v1/keys/current", 200),
+        ("DELETE", "/v1/keys/current", 405),
+        ("DELETE", "/v1/keys/another", 200),
         ("HEAD", "/v1/runs", 200),
         ("GET", f"/v1/runs/{RUN}", 200),
         ("POST", "/v1/runs/bulk", 200),

@@ -23,6 +23,8 @@ class Paths:
         methods: dict[str, set[str]] = {}
         for method, path in operations:
             methods.setdefault(path, {"OPTIONS"}).update({"GET", "HEAD"} if method == "GET" else {method})
+        self._literal = {path: tuple(sorted(found)) for path, found in methods.items() if "{" not in path}
+        """Paths without a parameter: none of their methods is that of a template which would fit as well."""
         self._found = [(re.compile(_pattern(path)), found) for path, found in methods.items()]
         self._of_method = {
             method: re.compile("|".join(_pattern(path) for path, found in methods.items() if method in found))
@@ -31,6 +33,8 @@ class Paths:
 
     def methods(self, path: str) -> tuple[str, ...]:
         """What may be done at a path; empty where there is none."""
+        if (literal := self._literal.get(path)) is not None:
+            return literal
         found = (methods for pattern, methods in self._found if pattern.fullmatch(path))
         return tuple(sorted(set[str]().union(*found)))
 
@@ -38,7 +42,8 @@ class Paths:
         """Raises `ProblemError` 404 and 405. For OPTIONS: the methods of the path."""
         slashed = b"%" in raw_path and b"%2f" in raw_path.lower()
         known = self._of_method.get(method)
-        if known is not None and not slashed and known.fullmatch(path):
+        literal = self._literal.get(path)
+        if literal is None and known is not None and not slashed and known.fullmatch(path):
             return None
         allowed = () if slashed else self.methods(path)
         if not allowed:

@@ -144,9 +144,11 @@ def _check(scope: Scope, headers: list[Header]) -> bool:
     if len(headers) > HEADERS_COUNT or sum(len(name) + len(value) for name, value in headers) > HEADERS_LIMIT:
         detail = f"at most {HEADERS_COUNT} headers of {HEADERS_LIMIT} bytes together are read; send fewer"
         raise ProblemError("headers_too_large", detail, status=431)
-    has_body = False
+    has_body, hosts = False, 0
     for name, value in headers:
-        if name == b"content-length":
+        if name == b"host":
+            hosts += 1
+        elif name == b"content-length":
             has_body = value != b"0"
             if not value.isdigit() or int(value) > BODY_LIMIT:
                 raise too_large()
@@ -155,7 +157,16 @@ def _check(scope: Scope, headers: list[Header]) -> bool:
         elif name == b"content-encoding" and value.lower() != b"identity":
             detail = "compressed bodies are not read; send the body without Content-Encoding"
             raise ProblemError("unsupported_media_type", detail, status=415)
+    _check_host(scope["http_version"], hosts)
     return has_body
+
+
+def _check_host(version: str, hosts: int) -> None:
+    """RFC 9112, 3.2: a request of HTTP/1.1 has one `Host`; nobody sends two but to be read in two ways."""
+    if version not in ("1.0", "1.1"):
+        raise ProblemError("bad_request", "this server speaks HTTP/1.1 and HTTP/1.0", status=400)
+    if hosts > 1 or (hosts == 0 and version == "1.1"):
+        raise ProblemError("bad_request", f"a request has one Host header, not {hosts}", status=400)
 
 
 def _request_id(headers: list[Header]) -> str | None:

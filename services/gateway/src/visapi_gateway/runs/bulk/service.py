@@ -18,6 +18,7 @@ from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.contracts.gateway_bodies import Retry
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.kernel.one_at_a_time import OneAtATime
 from visapi_gateway.runs.bulk.rules import COUNT_MAX, Ticket, check_age, too_many
 from visapi_gateway.runs.commands.retry import Retries
 from visapi_gateway.runs.commands.service import Commands, Order, order_of
@@ -105,6 +106,7 @@ class Bulk:
         clock: Clock,
     ) -> None:
         self._found = found
+        self._steps = OneAtATime()
         self._commands = commands
         self._retries = retries
         self._repeat = repeat
@@ -121,9 +123,14 @@ class Bulk:
 
     async def step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> Step:
         """Act on the next runs. Raises `ProblemError` 400 for a ticket that is too old, and the store's
-        faults; sending it again is safe then.
+        faults; sending it again is safe then. Steps of one tenant follow one another: each is the work of
+        a hundred commands, and in parallel they would fill the orchestrator.
         """
         check_age(ticket, self._clock.now())
+        async with self._steps.of(who.tenant):
+            return await self._step(who, wanted, wish, ticket)
+
+    async def _step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> Step:
         rows: Sequence[RunRow] = ()
         if ticket.room > 0:
             rows = await self._found.runs(who.tenant, wanted, ticket.below, ticket.room)
