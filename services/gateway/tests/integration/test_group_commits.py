@@ -18,7 +18,6 @@ from visapi_common.core.errors import ContentFault
 from visapi_gateway.audit.rules import AuditEntry
 from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.runs.starting.accepting import Accepting, Fresh, NewRun
-from visapi_gateway.runs.starting.announcing import Announcing
 from visapi_gateway.runs.starting.store import PgRunLedger
 
 
@@ -36,7 +35,7 @@ async def pool(postgres_db: Database) -> AsyncIterator[Pool]:
 @pytest.fixture
 async def accepting(pool: Pool, shared_nats: NatsServer) -> AsyncIterator[Accepting]:
     bus = await Bus.connect(shared_nats.url(), "test")
-    lanes = Accepting(PgRunLedger(pool), Announcing(Messages(bus)), Unmeasured(), lanes=1)
+    lanes = Accepting(PgRunLedger(pool), Messages(bus).trigger, Unmeasured(), lanes=1)
     serving = asyncio.create_task(lanes.run())
     yield lanes
     lanes.close()

@@ -76,7 +76,7 @@ class NoMeter:
 @asynccontextmanager
 async def lanes(ledger: Ledger, announced: list[UUID] | None = None) -> AsyncIterator[Accepting]:
     said = [] if announced is None else announced
-    accepting = Accepting(ledger, lambda run: said.append(run.id), NoMeter())
+    accepting = Accepting(ledger, lambda trigger: said.append(trigger.run), NoMeter())
     serving = asyncio.create_task(accepting.run())
     yield accepting
     accepting.close()

@@ -6,9 +6,10 @@ import pytest
 
 from visapi_common.core.errors import ProblemError
 from visapi_engine.compile.compiler import compile_definition
-from visapi_gateway.workflows.definitions import HIGHEST_TTL_S, Definition, Definitions, Name
+from visapi_gateway.kernel.names import WorkflowName
+from visapi_gateway.workflows.definitions import HIGHEST_TTL_S, Definition, Definitions
 
-NAME: Name = ("default", "demo", "greet")
+NAME: WorkflowName = ("default", "demo", "greet")
 PROGRAM = compile_definition(
     b"document: {dsl: '1.0.3', namespace: demo, name: greet, version: '1.0.0'}\ndo: [{s: {set: {a: 1}}}]",
     "application/yaml",
@@ -25,10 +26,10 @@ class _Source:
         self.answering = asyncio.Event()
         self.answering.set()
 
-    async def program_of(self, name: Name, version: str) -> tuple[bytes, bytes] | None:
+    async def program_of(self, name: WorkflowName, version: str) -> tuple[bytes, bytes] | None:
         return b"hash", PROGRAM
 
-    async def highest(self, name: Name) -> str | None:
+    async def highest(self, name: WorkflowName) -> str | None:
         self.reads += 1
         self.asked.set()
         await self.answering.wait()

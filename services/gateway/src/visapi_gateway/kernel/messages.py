@@ -7,7 +7,7 @@ import msgspec
 
 from visapi_common.adapters.bus import Bus, Message
 from visapi_common.contracts import subjects
-from visapi_common.contracts.engine_messages import InboxHint
+from visapi_common.contracts.engine_messages import InboxHint, Trigger
 from visapi_common.core.errors import Fault, PermanentFault
 from visapi_common.telemetry.logs import get_logger
 
@@ -38,6 +38,13 @@ class Messages:
         """Call `changed` when NATS goes away and when it is back."""
         self._bus.on_reconnect(changed)
         self._bus.on_disconnect(changed)
+
+    def trigger(self, trigger: Trigger) -> None:
+        """A committed run, whole, so that its first transition reads nothing."""
+        headers = {"Nats-Msg-Id": str(trigger.run)}
+        if trigger.trace:
+            headers["traceparent"] = trigger.trace
+        self.say(subjects.trigger(trigger.run), _encode(trigger), headers)
 
     def hint(self, run: UUID) -> None:
         """Rows of `inbox` wait for the run."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from visapi_common.adapters.pool import Connection
+from visapi_common.adapters.pool import Connection, Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.settings import GatewaySettings
@@ -54,6 +54,13 @@ class Quotas(msgspec.Struct, frozen=True):
             most: int = getattr(self, kind)
             if await connection.fetchval(_SQL[f"count_{kind}"], tenant, most) > most:
                 raise _exceeded(kind, most)
+
+
+async def read_full_tenants(pool: Pool) -> dict[str, int]:
+    """Tenants that have as many open runs as they may, with that number."""
+    with pg_faults():
+        rows = await pool.fetch(_SQL["full_tenants"])
+    return {row["tenant"]: row["open_max"] for row in rows}
 
 
 def _exceeded(kind: Kind, most: int) -> ProblemError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
@@ -13,8 +14,9 @@ from visapi_common.runtime.service import Lifecycle
 from visapi_gateway.kernel.api.lists import Cursors
 from visapi_gateway.kernel.api.operation import Operation, Route
 from visapi_gateway.kernel.bounded_jobs import BoundedJobs
+from visapi_gateway.kernel.full_tenants import FullTenants
 from visapi_gateway.kernel.messages import Messages
-from visapi_gateway.kernel.quotas import Quotas
+from visapi_gateway.kernel.quotas import Quotas, read_full_tenants
 from visapi_gateway.settings import GatewaySettings
 
 _Part = TypeVar("_Part")
@@ -47,6 +49,7 @@ class Kernel:
         self.clock = SystemClock()
         self.ids = RandomIds()
         self.quotas = Quotas.of(settings)
+        self.full_tenants = FullTenants(partial(read_full_tenants, pool))
         self.cursors = Cursors(settings.link_secret)
         self.payloads = PayloadStore.open(settings.artifacts_url)
         self._parts: dict[Callable[[Kernel], Any], Any] = {}

@@ -9,8 +9,8 @@ from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
+from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.schedules.service import Schedules
-from visapi_gateway.workflows.definitions import Name
 
 _WRITE: dict[str, Any] = {"tag": "schedules", "scope": "workflows:write", "problems": ("schedule_not_found",)}
 _START: dict[str, Any] = {**_WRITE, "problems": ("schedule_not_found", "too_many_open_runs")}
@@ -111,5 +111,5 @@ class ScheduleRoutes:
         return json_reply(await self._schedules.backfill(call.asker, _name(call), wanted), 202)
 
 
-def _name(call: Call) -> Name:
+def _name(call: Call) -> WorkflowName:
     return call.principal.tenant, call.path["namespace"], call.path["name"]

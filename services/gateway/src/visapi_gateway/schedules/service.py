@@ -15,7 +15,7 @@ from visapi_common.core.ids import uuid7_from
 from visapi_engine.schedule.decisions import Schedule, fires_after, within
 from visapi_gateway.audit.rules import AuditEntry, entry
 from visapi_gateway.kernel.access.scopes import Asker
-from visapi_gateway.workflows.definitions import Name
+from visapi_gateway.kernel.names import WorkflowName
 
 NEXT_SHOWN = 10
 FIRES_SHOWN = 50
@@ -42,9 +42,9 @@ class ScheduleRow(msgspec.Struct, frozen=True):
 
 class ScheduleStore(Protocol):
     async def page(self, tenant: str, after: tuple[str, str] | None, limit: int) -> Sequence[ScheduleRow]: ...
-    async def one(self, name: Name) -> ScheduleRow | None: ...
+    async def one(self, name: WorkflowName) -> ScheduleRow | None: ...
     async def fires(self, tenant: str, schedule: UUID, limit: int) -> Sequence[FireView]: ...
-    async def pause(self, name: Name, paused: bool, audit: AuditEntry) -> bool: ...
+    async def pause(self, name: WorkflowName, paused: bool, audit: AuditEntry) -> bool: ...
     async def known(self, tenant: str, schedule: UUID, fires: Sequence[datetime]) -> set[datetime]: ...
     async def backfill(
         self, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, audit: AuditEntry
@@ -83,25 +83,25 @@ class Schedules:
         more = None if last is None else f"{last.namespace}/{last.name}"
         return SchedulePage(items=[self._view(row, []) for row in rows[:limit]], next=more)
 
-    async def view(self, name: Name) -> ScheduleView:
+    async def view(self, name: WorkflowName) -> ScheduleView:
         """Raises `ProblemError` 404."""
         row = await self._row(name)
         return self._view(row, await self._store.fires(name[0], row.id, FIRES_SHOWN))
 
-    async def pause(self, who: Asker, name: Name, *, paused: bool) -> ScheduleView:
+    async def pause(self, who: Asker, name: WorkflowName, *, paused: bool) -> ScheduleView:
         action = AuditAction.SCHEDULE_PAUSE if paused else AuditAction.SCHEDULE_RESUME
         if not await self._store.pause(name, paused, entry(who, action, _target(name))):
             raise _unknown(name)
         return await self.view(name)
 
-    async def run_now(self, who: Asker, name: Name) -> UUID:
+    async def run_now(self, who: Asker, name: WorkflowName) -> UUID:
         """Start a run of the schedule at once, beside its times."""
         row = await self._row(name)
         audit = entry(who, AuditAction.SCHEDULE_TRIGGER, _target(name))
         started = await self._start(row, [self._clock.now()], audit)
         return started[0]
 
-    async def backfill(self, who: Asker, name: Name, wanted: Backfill) -> Backfilled:
+    async def backfill(self, who: Asker, name: WorkflowName, wanted: Backfill) -> Backfilled:
         """Run the times of a range that were never decided on. Doing it again starts nothing twice."""
         row = await self._row(name)
         spec = _decode(row.spec)
@@ -143,7 +143,7 @@ class Schedules:
             self._hint(run)
         return started
 
-    async def _row(self, name: Name) -> ScheduleRow:
+    async def _row(self, name: WorkflowName) -> ScheduleRow:
         row = await self._store.one(name)
         if row is None:
             raise _unknown(name)
@@ -179,11 +179,11 @@ class Schedules:
         )
 
 
-def _target(name: Name) -> str:
+def _target(name: WorkflowName) -> str:
     return f"schedule:{name[1]}/{name[2]}"
 
 
-def _unknown(name: Name) -> ProblemError:
+def _unknown(name: WorkflowName) -> ProblemError:
     detail = f"the highest version of {name[1]}/{name[2]} has no schedule"
     return ProblemError("schedule_not_found", detail, status=404)
 

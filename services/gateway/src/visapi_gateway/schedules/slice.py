@@ -5,7 +5,6 @@ from secrets import randbits
 
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice
-from visapi_gateway.runs.starting.slice import open_runs
 from visapi_gateway.schedules import routes
 from visapi_gateway.schedules.routes import ScheduleRoutes
 from visapi_gateway.schedules.service import Schedules
@@ -18,7 +17,7 @@ def open_routes(kernel: Kernel) -> list[Route]:
         kernel.clock,
         partial(randbits, 80),
         kernel.messages.hint,
-        kernel.one(open_runs).refuse_full,
+        kernel.full_tenants.refuse,
     )
     return ScheduleRoutes(schedules, kernel.cursors).routes()
 

@@ -10,8 +10,8 @@ from visapi_common.contracts.schedules import FireView
 from visapi_common.contracts.subjects import partition_of
 from visapi_gateway.audit.rules import AuditEntry
 from visapi_gateway.audit.transaction import record
+from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.schedules.service import ScheduleRow
-from visapi_gateway.workflows.definitions import Name
 
 _SQL = load_queries("visapi_gateway.schedules", "queries.sql")
 
@@ -28,7 +28,7 @@ class PgScheduleStore:
             rows = await connection.fetch(_SQL["list_schedules"], tenant, *last, limit)
         return [ScheduleRow(**row) for row in rows]
 
-    async def one(self, name: Name) -> ScheduleRow | None:
+    async def one(self, name: WorkflowName) -> ScheduleRow | None:
         async with tenant_transaction(self._pool, [name[0]]) as connection:
             row = await connection.fetchrow(_SQL["one_schedule"], *name)
         return None if row is None else ScheduleRow(**row)
@@ -38,7 +38,7 @@ class PgScheduleStore:
             rows = await connection.fetch(_SQL["recent_fires"], schedule, tenant, limit)
         return [FireView(row["fire_at"], row["outcome"], row["run"]) for row in rows]
 
-    async def pause(self, name: Name, paused: bool, audit: AuditEntry) -> bool:
+    async def pause(self, name: WorkflowName, paused: bool, audit: AuditEntry) -> bool:
         async with tenant_transaction(self._pool, [name[0]]) as connection:
             found = await connection.fetchval(_SQL["pause_schedule"], *name, paused)
             if found is not None:

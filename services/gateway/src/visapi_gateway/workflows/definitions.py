@@ -11,13 +11,11 @@ import msgspec
 
 from visapi_common.core.errors import ProblemError
 from visapi_engine.model.program_face import decode_face
+from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.workflows.rules.input_schema import InputSchema
 
 CACHE_LIMIT = 1000
 HIGHEST_TTL_S = 1.0
-
-Name = tuple[str, str, str]
-"""Tenant, namespace, name."""
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -31,11 +29,11 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 class DefinitionSource(Protocol):
-    async def program_of(self, name: Name, version: str) -> tuple[bytes, bytes] | None:
+    async def program_of(self, name: WorkflowName, version: str) -> tuple[bytes, bytes] | None:
         """Hash and body of a version's program."""
         ...
 
-    async def highest(self, name: Name) -> str | None: ...
+    async def highest(self, name: WorkflowName) -> str | None: ...
 
 
 class MonotonicClock(Protocol):
@@ -48,10 +46,10 @@ class Definitions:
     def __init__(self, source: DefinitionSource, clock: MonotonicClock) -> None:
         self._source = source
         self._clock = clock
-        self._known: OrderedDict[tuple[Name, str], Definition] = OrderedDict()
-        self._highest: OrderedDict[Name, tuple[str, float]] = OrderedDict()
+        self._known: OrderedDict[tuple[WorkflowName, str], Definition] = OrderedDict()
+        self._highest: OrderedDict[WorkflowName, tuple[str, float]] = OrderedDict()
 
-    async def find(self, name: Name, version: str | None) -> Definition:
+    async def find(self, name: WorkflowName, version: str | None) -> Definition:
         """The version, or the highest one. Raises `ProblemError` 404."""
         if version is None:
             version = await self._highest_version(name)
@@ -65,11 +63,11 @@ class Definitions:
         _keep(self._known, (name, version), definition)
         return definition
 
-    def forget_highest(self, name: Name) -> None:
+    def forget_highest(self, name: WorkflowName) -> None:
         """A version was deployed here."""
         self._highest.pop(name, None)
 
-    async def _highest_version(self, name: Name) -> str:
+    async def _highest_version(self, name: WorkflowName) -> str:
         now = self._clock.monotonic()
         known = self._highest.get(name)
         if known is not None:
@@ -84,13 +82,13 @@ class Definitions:
         return version
 
 
-def not_found(name: Name, version: str | None) -> ProblemError:
+def not_found(name: WorkflowName, version: str | None) -> ProblemError:
     which = f" in version {version}" if version else ""
     detail = f"no workflow {name[1]}/{name[2]}{which} is deployed; deploy it with POST /v1/workflows"
     return ProblemError("workflow_not_found", detail, status=404)
 
 
-def _build(name: Name, version: str, program: bytes, body: bytes) -> Definition:
+def _build(name: WorkflowName, version: str, program: bytes, body: bytes) -> Definition:
     schema = decode_face(body).input_schema
     return Definition(
         name[1], name[2], version, program, None if schema is None else InputSchema(schema.schema)

@@ -1,7 +1,7 @@
 """Deploying definitions and reading them back. A deployed version never changes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import NULL
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
@@ -20,9 +21,9 @@ from visapi_engine.model.program import Program, encode_program
 from visapi_engine.model.program_face import decode_face
 from visapi_gateway.audit.rules import AuditEntry, entry
 from visapi_gateway.kernel.access.scopes import Asker, Principal
-from visapi_gateway.runs.starting.accepting import Announce, NewRun
+from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.workflows.compiling import Compiling
-from visapi_gateway.workflows.definitions import Definitions, Name, not_found
+from visapi_gateway.workflows.definitions import Definitions, not_found
 
 
 class Scheduled(msgspec.Struct, frozen=True):
@@ -34,14 +35,14 @@ class Scheduled(msgspec.Struct, frozen=True):
     id: UUID
     spec: bytes | None = None
     paused: bool = False
-    listener: NewRun | None = None
+    listener: Trigger | None = None
     listener_body: bytes = b""
 
 
 class NewWorkflow(msgspec.Struct, frozen=True):
     """A version to store. Hashes in bytes."""
 
-    name: Name
+    name: WorkflowName
     version: str
     order: str
     source_hash: bytes
@@ -78,9 +79,9 @@ class WorkflowStore(Protocol):
         """Whether the version was not there before."""
         ...
 
-    async def version(self, name: Name, version: str) -> WorkflowRow | None: ...
-    async def highest(self, name: Name) -> str | None: ...
-    async def versions(self, name: Name, below: str | None, limit: int) -> Sequence[WorkflowRow]: ...
+    async def version(self, name: WorkflowName, version: str) -> WorkflowRow | None: ...
+    async def highest(self, name: WorkflowName) -> str | None: ...
+    async def versions(self, name: WorkflowName, below: str | None, limit: int) -> Sequence[WorkflowRow]: ...
     async def workflows(
         self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
     ) -> Sequence[WorkflowRow]: ...
@@ -105,7 +106,7 @@ class Workflows:
         *,
         clock: Clock,
         ids: Ids,
-        announce: Announce,
+        announce: Callable[[Trigger], None],
     ) -> None:
         self._ids = ids
         self._announce = announce
@@ -134,14 +135,14 @@ class Workflows:
 
     async def row(self, tenant: str, namespace: str, name: str, version: str | None) -> WorkflowRow:
         """A version, or the highest. Raises `ProblemError` 404."""
-        which: Name = (tenant, namespace, name)
+        which: WorkflowName = (tenant, namespace, name)
         chosen = version or await self._store.highest(which)
         row = None if chosen is None else await self._store.version(which, chosen)
         if row is None:
             raise not_found(which, version)
         return row
 
-    async def versions(self, name: Name, below: str | None, limit: int) -> WorkflowPage:
+    async def versions(self, name: WorkflowName, below: str | None, limit: int) -> WorkflowPage:
         """Highest first; `next` is the plain order key to go on from. Raises `ProblemError` 404."""
         rows = await self._store.versions(name, below, limit + 1)
         if not rows and below is None:
@@ -188,16 +189,12 @@ class Workflows:
         if program.schedule_on is None:
             return None
         body = encode_program(listener_of(program, program.schedule_on))
-        run = NewRun(
-            id=identity,
+        run = Trigger(
+            run=identity,
             tenant=who.tenant,
-            namespace=program.namespace,
-            name=program.name,
-            version=program.version,
-            program=hashlib.sha256(body).digest(),
+            workflow=WorkflowRef(program.namespace, program.name, program.version),
+            program=hashlib.sha256(body).hexdigest(),
             input=NULL,
-            trace="",
-            started_by="schedule",
             created_at=self._clock.now(),
         )
         return Scheduled(identity, listener=run, listener_body=body)

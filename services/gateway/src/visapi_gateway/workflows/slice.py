@@ -2,7 +2,6 @@
 
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice
-from visapi_gateway.runs.starting.announcing import Announcing
 from visapi_gateway.system.slice import functions_of
 from visapi_gateway.workflows import routes
 from visapi_gateway.workflows.compiling import Compiling
@@ -42,7 +41,7 @@ def workflows(kernel: Kernel) -> Workflows:
         kernel.one(compiling),
         clock=kernel.clock,
         ids=kernel.ids,
-        announce=Announcing(kernel.messages),
+        announce=kernel.messages.trigger,
     )
 
 

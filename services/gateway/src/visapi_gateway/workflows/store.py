@@ -9,6 +9,7 @@ from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transactio
 from visapi_common.adapters.queries import load_queries
 from visapi_gateway.audit.rules import AuditEntry
 from visapi_gateway.audit.transaction import record
+from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.kernel.quotas import Kind, Quotas
 from visapi_gateway.schedules.transaction import (
     is_scheduled,
@@ -17,7 +18,6 @@ from visapi_gateway.schedules.transaction import (
     remove_schedule,
     stop_listener,
 )
-from visapi_gateway.workflows.definitions import Name
 from visapi_gateway.workflows.service import NewWorkflow, WorkflowRow
 
 _SQL = load_queries("visapi_gateway.workflows", "queries.sql")
@@ -59,19 +59,19 @@ class PgWorkflowStore:
                 await record(connection, audit)
         return stored is not None
 
-    async def version(self, name: Name, version: str) -> WorkflowRow | None:
+    async def version(self, name: WorkflowName, version: str) -> WorkflowRow | None:
         rows = await self._read(name[0], _SQL["version"], *name, version)
         return WorkflowRow(**rows[0]) if rows else None
 
-    async def program_of(self, name: Name, version: str) -> tuple[bytes, bytes] | None:
+    async def program_of(self, name: WorkflowName, version: str) -> tuple[bytes, bytes] | None:
         row = await self.version(name, version)
         return None if row is None or row.body is None else (row.program, row.body)
 
-    async def highest(self, name: Name) -> str | None:
+    async def highest(self, name: WorkflowName) -> str | None:
         rows = await self._read(name[0], _SQL["highest_version"], *name)
         return rows[0]["version"] if rows else None
 
-    async def versions(self, name: Name, below: str | None, limit: int) -> Sequence[WorkflowRow]:
+    async def versions(self, name: WorkflowName, below: str | None, limit: int) -> Sequence[WorkflowRow]:
         rows = await self._read(name[0], _SQL["list_versions"], *name, below, limit, PAGE_BYTES)
         return [WorkflowRow(**row) for row in rows]
 
@@ -103,9 +103,9 @@ async def _put_schedule(connection: Connection, new: NewWorkflow) -> bool:
         await remove_schedule(connection, new.name)
     await stop_listener(connection, new.name)
     if scheduled is not None and scheduled.listener is not None:
-        run = scheduled.listener
-        await connection.execute(_SQL["put_program"], run.program, scheduled.listener_body)
+        run, program = scheduled.listener, bytes.fromhex(scheduled.listener.program)
+        await connection.execute(_SQL["put_program"], program, scheduled.listener_body)
         await put_listener(
-            connection, run.id, (*version, run.program), msgspec.json.encode(run.input), run.started_by
+            connection, run.run, (*version, program), msgspec.json.encode(run.input), "schedule"
         )
     return scheduled is not None and not had

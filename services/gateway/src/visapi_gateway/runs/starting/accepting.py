@@ -21,6 +21,7 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 from visapi_common.core.failures import fault_of, sort_of, told
@@ -52,6 +53,18 @@ class NewRun(msgspec.Struct, frozen=True):
     rerun_of: UUID | None = None
     audit: AuditEntry | None = None
     """Recorded in the transaction that inserts the run; plain starts are not."""
+
+    def trigger(self) -> Trigger:
+        """What the first transition of the run is told."""
+        return Trigger(
+            run=self.id,
+            tenant=self.tenant,
+            workflow=WorkflowRef(self.namespace, self.name, self.version),
+            program=self.program.hex(),
+            input=self.input,
+            created_at=self.created_at,
+            trace=self.trace or None,
+        )
 
 
 class Fresh(msgspec.Struct, frozen=True):
@@ -90,8 +103,8 @@ class Ledger(Protocol):
 
 
 class Announce(Protocol):
-    def __call__(self, run: NewRun) -> None:
-        """Publish the committed run's trigger, best effort."""
+    def __call__(self, trigger: Trigger, /) -> None:
+        """Publish the trigger of a committed run, best effort."""
         ...
 
 
@@ -162,7 +175,7 @@ class Accepting:
 
     def _tell(self, run: NewRun) -> None:
         try:
-            self._announce(run)
+            self._announce(run.trigger())
         except Exception as error:  # noqa: BLE001 (the run is committed: a sweep carries it later)
             self._log.error("run_not_announced", run=str(run.id), detail=told(error))
 

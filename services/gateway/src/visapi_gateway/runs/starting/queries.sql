@@ -35,9 +35,6 @@ select i.tenant, i.key, i.run, i.body_hash
 from unnest($1::text[], $2::text[]) as u (tenant, key)
 join idempotency i on i.tenant = u.tenant and i.key = u.key
 
--- name: full_tenants
-select tenant, open_max from open_runs where open >= open_max
-
 -- name: present_runs
 select id from runs where id = any ($1::uuid[])
 union

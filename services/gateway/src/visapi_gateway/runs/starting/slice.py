@@ -8,7 +8,6 @@ from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
 from visapi_gateway.runs.reading.slice import follow_run, run_views
 from visapi_gateway.runs.starting import routes
 from visapi_gateway.runs.starting.accepting import Accepting
-from visapi_gateway.runs.starting.announcing import Announcing
 from visapi_gateway.runs.starting.open_runs import OpenRuns
 from visapi_gateway.runs.starting.routes import StartRoutes
 from visapi_gateway.runs.starting.service import StartRun
@@ -29,11 +28,11 @@ class _Meter:
 
 def accepting(kernel: Kernel) -> Accepting:
     """The lanes in which runs are committed."""
-    return Accepting(PgRunLedger(kernel.pool), Announcing(kernel.messages), _Meter(kernel.metrics))
+    return Accepting(PgRunLedger(kernel.pool), kernel.messages.trigger, _Meter(kernel.metrics))
 
 
 def open_runs(kernel: Kernel) -> OpenRuns:
-    return OpenRuns(PgRunLedger(kernel.pool), kernel.one(accepting).accept)
+    return OpenRuns(kernel.full_tenants, PgRunLedger(kernel.pool), kernel.one(accepting).accept)
 
 
 def start_run(kernel: Kernel) -> StartRun:
@@ -54,7 +53,7 @@ def open_routes(kernel: Kernel) -> list[Route]:
 
 
 def upkeep(kernel: Kernel) -> Sequence[Upkeep]:
-    return [("open-runs", kernel.one(open_runs).keep_fresh)]
+    return [("open-runs", kernel.full_tenants.keep_fresh)]
 
 
 SLICE = Slice([routes], open_routes, upkeep)

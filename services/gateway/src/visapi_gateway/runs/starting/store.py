@@ -46,11 +46,6 @@ class PgRunLedger:
             rows = await connection.fetch(_SQL["taken_keys"], tenants, keys)
         return {(row["tenant"], row["key"]): (row["run"], row["body_hash"]) for row in rows}
 
-    async def full_tenants(self) -> dict[str, int]:
-        with pg_faults():
-            rows = await self._pool.fetch(_SQL["full_tenants"])
-        return {row["tenant"]: row["open_max"] for row in rows}
-
     async def present(self, runs: Sequence[NewRun]) -> set[UUID]:
         async with tenant_transaction(self._pool, _tenants(runs)) as connection:
             rows = await connection.fetch(_SQL["present_runs"], [run.id for run in runs])

@@ -1,0 +1,4 @@
+"""Names that several slices use."""
+
+WorkflowName = tuple[str, str, str]
+"""Tenant, namespace, name."""
