@@ -167,3 +167,10 @@ def test_damaged_secrets_are_told_and_never_replaced(tmp_path: Path):
     (tmp_path / "secrets.json").write_text("{")
     with pytest.raises(DataDamagedError, match=r"secrets\.json"):
         DataDirectory(tmp_path).secrets()
+
+
+def test_the_ports_of_the_last_start_are_kept_in_the_data_directory(tmp_path: Path):
+    data = DataDirectory(tmp_path)
+    assert data.ports() == {}
+    data.keep_ports({"gateway": 8123})
+    assert DataDirectory(tmp_path).ports() == {"gateway": 8123}

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import as_json, console, done, say, table
+from visapi.cli.output import as_json, done, say
+from visapi.cli.tables import Table
 from visapi.client import operations
 
 approvals = typer.Typer(no_args_is_help=True, help="See what people are asked, and decide.")
@@ -28,12 +29,12 @@ def list_(
     if not page.items:
         say("no approvals")
         return
-    shown = table("approval", "workflow", "title", "choices", "state", "until")
+    shown = Table("approval", "workflow", "title", "choices", "state", "until", elastic=("workflow", "title"))
     for item in page.items:
         until = "" if item.expires_at is None else f"{item.expires_at:%Y-%m-%d %H:%M:%S}"
         state_text = item.state if item.decision is None else f"{item.decision} by {item.decided_by}"
         shown.add_row(str(item.id), item.workflow, item.title, ", ".join(item.choices), state_text, until)
-    console().print(shown)
+    shown.show()
 
 
 @approvals.command()

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import as_json, console, done, fail, say, table
+from visapi.cli.output import as_json, console, done, fail, say
+from visapi.cli.tables import Table
 from visapi.client import operations
 from visapi_common.core.audit_chain import ChainCheck, Head
 
@@ -31,11 +32,11 @@ def list_(
     if json:
         as_json(page.items)
         return
-    shown = table("#", "time", "actor", "action", "target", "reason")
+    shown = Table("#", "time", "actor", "action", "target", "reason", elastic=("reason", "actor"))
     for row in page.items:
         time = f"{row.time:%Y-%m-%d %H:%M:%S}"
         shown.add_row(str(row.seq), time, row.actor, row.action, row.target, row.reason or "")
-    console().print(shown)
+    shown.show()
 
 
 @audit.command()

@@ -7,7 +7,8 @@ import typer
 from rich.text import Text
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import USAGE, as_json, console, done, fail, say, table
+from visapi.cli.output import USAGE, as_json, console, done, fail, say
+from visapi.cli.tables import Table
 from visapi.client import operations
 from visapi_common.contracts.dead_letters import DeadLetterView
 from visapi_common.contracts.engine_messages import Decision
@@ -42,12 +43,11 @@ def list_(
     if not page.items:
         say("no dead letters")
         return
-    shown = table("dead letter", "kind", "reason", "time", "state")
-    shown.columns[0].no_wrap = True
+    shown = Table("dead letter", "kind", "reason", "time", "state", elastic=("reason", "state"))
     for letter in page.items:
         time = f"{letter.created_at:{_TIME}}"
         shown.add_row(str(letter.id), letter.kind, letter.reason, time, _state(letter))
-    console().print(shown)
+    shown.show()
 
 
 @dead_letters.command()

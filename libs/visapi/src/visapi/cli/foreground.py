@@ -81,7 +81,7 @@ async def running_stack(
         stack.reap()
 
 
-async def run_stack(options: StackOptions) -> int:
+async def run_stack(options: StackOptions, extras: Sequence[ProcessSpec] = ()) -> int:
     """Start, tell where, wait for a signal, stop. Answers the exit code."""
     out = console()
     stack = EmbeddedStack(options, lambda notice: print_notice(notice, to=out))
@@ -89,7 +89,7 @@ async def run_stack(options: StackOptions) -> int:
     interruption.install()
     began = time.monotonic()
     try:
-        async with running_stack(stack, interruption) as ready:
+        async with running_stack(stack, interruption, extras) as ready:
             if ready is not None:
                 _greet(out, stack, ready, time.monotonic() - began)
                 await interruption.asked.wait()

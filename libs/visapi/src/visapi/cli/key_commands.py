@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import as_json, console, done, say, table
+from visapi.cli.output import as_json, console, done, say
+from visapi.cli.tables import Table
 from visapi.client import operations
 
 keys = typer.Typer(no_args_is_help=True, help="Make and revoke API keys.")
@@ -45,12 +46,12 @@ def list_(
     if json:
         as_json(page.items)
         return
-    shown = table("id", "name", "kind", "scopes", "state")
+    shown = Table("id", "name", "kind", "scopes", "state", elastic=("scopes", "name"))
     for key in page.items:
         shown.add_row(
             key.id, key.name, key.kind, " ".join(key.scopes), "revoked" if key.disabled_at else "active"
         )
-    console().print(shown)
+    shown.show()
 
 
 @keys.command()

@@ -6,7 +6,8 @@ import msgspec
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import as_json, console, table
+from visapi.cli.output import as_json
+from visapi.cli.tables import Table
 from visapi.client import operations
 
 
@@ -22,7 +23,16 @@ def limits(
     if json:
         as_json(page.items)
         return
-    shown = table("workflow", "key", "limit", "under way", "waiting", "waiting since", "next turn")
+    shown = Table(
+        "workflow",
+        "key",
+        "limit",
+        "under way",
+        "waiting",
+        "waiting since",
+        "next turn",
+        elastic=("workflow", "key"),
+    )
     for item in page.items:
         key = "" if item.key is None else msgspec.json.encode(item.key).decode()
         limit = "" if item.limit is None else str(item.limit)
@@ -30,4 +40,4 @@ def limits(
         shown.add_row(
             f"{item.namespace}/{item.name}", key, limit, str(item.under_way), str(item.waiting), *times
         )
-    console().print(shown)
+    shown.show()

@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from visapi_common.contracts.problems import FieldError
@@ -68,11 +67,3 @@ def as_json(value: Any) -> None:
 
 def status_text(status: str) -> Text:
     return Text(status, style=_STATUS_STYLE.get(status, ""))
-
-
-def table(*columns: str) -> Table:
-    """A table without lines, as `gh` prints them; without a terminal plain columns remain."""
-    made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in columns:
-        made.add_column(column.upper(), overflow="fold")
-    return made

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import as_json, console, done, table
+from visapi.cli.output import as_json, done
+from visapi.cli.tables import Table
 from visapi.client import operations
 from visapi_common.contracts.retention import DAYS
 
@@ -25,13 +26,13 @@ def show(
     if json:
         as_json(page)
         return
-    shown = table("namespace", "days", "since", "set by")
+    shown = Table("namespace", "days", "since", "set by", elastic=("set by",))
     for item in page.items:
         shown.add_row(
             item.namespace, str(item.days), f"{item.updated_at:%Y-%m-%d %H:%M:%S}", item.updated_by or ""
         )
     shown.add_row("all others", str(page.default_days), "", "")
-    console().print(shown)
+    shown.show()
 
 
 @retention.command(name="set")

@@ -11,7 +11,9 @@ from visapi.cli.output import USAGE, as_json, console, fail
 from visapi.cli.run_bulk import bulk
 from visapi.cli.run_follow import follow, read_input, show
 from visapi.cli.run_list import list_runs
+from visapi.cli.waiting import waits
 from visapi.client import operations
+from visapi_common.contracts.runs import ENDED
 
 runs = typer.Typer(no_args_is_help=True, help="Start runs, follow them, tell them what to do.")
 
@@ -52,13 +54,14 @@ def start(  # noqa: PLR0913 (each is an option of the command)
 
 @runs.command()
 def get(run: Run, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: AsJson = False) -> None:
-    """Show a run."""
+    """Show a run: its error when it failed, what it waits for while it is open."""
     with connected(url, data_dir) as client:
         view = client.send(operations.get_run(run))
+        waiting = [] if json or view.status in ENDED else waits(client, view)
     if json:
         as_json(view)
     else:
-        show(view)
+        show(view, waiting)
 
 
 @runs.command()

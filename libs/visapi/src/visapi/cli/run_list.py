@@ -6,7 +6,8 @@ import typer
 
 from visapi.cli import run_filters
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import as_json, console, say, status_text, table
+from visapi.cli.output import as_json, say, status_text
+from visapi.cli.tables import Table
 from visapi.client import operations
 
 
@@ -46,8 +47,10 @@ def list_runs(  # noqa: PLR0913 (each is an option of the command)
     if not page.items:
         say("no runs")
         return
-    shown = table("run", "workflow", "status", "created")
+    shown = Table("run", "workflow", "status", "created", elastic=("workflow",))
     for run in page.items:
         name = f"{run.workflow.namespace}/{run.workflow.name} {run.workflow.version}"
         shown.add_row(str(run.id), name, status_text(run.status), f"{run.created_at:%Y-%m-%d %H:%M:%S}")
-    console().print(shown)
+    shown.show()
+    if page.next is not None:
+        say(f"These are the newest {len(page.items)}; there are more. Narrow the filters, or raise --limit.")

@@ -10,7 +10,8 @@ import msgspec
 import typer
 from rich.text import Text
 
-from visapi.cli.output import FAILURE, USAGE, as_json, console, fail, mistakes, say, status_text, table
+from visapi.cli.output import FAILURE, USAGE, as_json, console, fail, mistakes, say, status_text
+from visapi.cli.tables import Table
 from visapi.cli.workflow_commands import File, compiled
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.contracts.simulation import Decision, SimulateWorkflow, Simulation
@@ -97,10 +98,10 @@ def _read(path: Path | None, option: str, otherwise: Any) -> Any:
 
 
 def _show(done: Simulation) -> None:
-    shown = table("after", "task", "decision", "")
+    shown = Table("after", "task", "decision", "")
     for decision in done.decisions:
         shown.add_row(*_row(decision))
-    console().print(shown)
+    shown.show()
     for event in done.emitted:
         console().print(Text(f"emitted {_json(event)}"))
     for missing in done.missing:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -13,10 +14,13 @@ from rich.text import Text
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir
 from visapi.cli.foreground import run_stack
-from visapi.cli.output import as_json, console, done, fail, say, status_text, table
+from visapi.cli.output import USAGE, as_json, console, done, fail, say, status_text
+from visapi.cli.tables import Table
 from visapi.stack.child import ProcessView
 from visapi.stack.data_directory import DataDamagedError, DataDirectory, StackState
 from visapi.stack.embedded import StackOptions
+from visapi.stack.inbox import Inbox
+from visapi.stack.processes import ProcessSpec
 
 _DOWN_S = 60.0
 _POLL_S = 0.1
@@ -25,8 +29,12 @@ _POLL_S = 0.1
 def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The gateway's port; otherwise 8080, or a free one.")
+        int | None,
+        typer.Option(min=1, max=65535, help="The gateway's port; otherwise the last one, at first 8080."),
     ] = None,
+    inbox: Annotated[
+        bool, typer.Option("--inbox", help="Keep all mails instead of sending them; see `visapi inbox`.")
+    ] = False,
     ready_file: Annotated[
         Path | None, typer.Option(help="Written (JSON, mode 0600) when everything answers.")
     ] = None,
@@ -36,8 +44,39 @@ def up(
     Settings of the services are taken from the environment: VISAPI_SMTP_URL, VISAPI_EGRESS_ALLOW,
     VISAPI_EGRESS_ORIGINS, VISAPI_OTLP_ENDPOINT, VISAPI_TRACE_SAMPLE, VISAPI_LOG_LEVEL and others.
     """
-    options = StackOptions(data_dir=data_dir, port=port, ready_file=ready_file, environ=dict(os.environ))
-    raise typer.Exit(asyncio.run(run_stack(options)))
+    environ = dict(os.environ)
+    extras: list[ProcessSpec] = []
+    if inbox:
+        if environ.get("VISAPI_SMTP_URL"):
+            fail("VISAPI_SMTP_URL names a mail relay, and --inbox is one; leave one of them out", code=USAGE)
+        data = DataDirectory(data_dir)
+        kept = Inbox(data.root, data.mail)
+        environ |= kept.environment()
+        extras.append(kept.spec())
+    options = StackOptions(data_dir=data_dir, port=port, ready_file=ready_file, environ=environ)
+    raise typer.Exit(asyncio.run(run_stack(options, extras)))
+
+
+def env(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Print the shell's settings for the stack that runs here: eval "$(visapi env)".
+
+    VISAPI_URL and VISAPI_API_KEY (the first key, which may do everything) for `curl` and this command line,
+    VISAPI_NATS_URL for own workers.
+    """
+    data = DataDirectory(data_dir)
+    try:
+        state = data.state()
+    except DataDamagedError as error:
+        fail(str(error))
+    key = data.api_key()
+    if state is None or key is None:
+        fail(f"no stack runs on {data.root}", hint="Start it with `visapi up`.")
+    for name, value in (
+        ("VISAPI_URL", state.gateway),
+        ("VISAPI_API_KEY", key),
+        ("VISAPI_NATS_URL", state.nats),
+    ):
+        console().print(f"export {name}={shlex.quote(value)}", markup=False)
 
 
 def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
@@ -85,7 +124,7 @@ def status(
 
 def _show(state: StackState) -> None:
     say(f"{state.gateway}  (visapi up is process {state.supervisor})")
-    shown = table("process", "pid", "state", "restarts", "memory", "ports")
+    shown = Table("process", "pid", "state", "restarts", "memory", "ports", elastic=("ports",))
     for process in state.processes:
         ports = "  ".join(f"{name} {port}" for name, port in process.ports.items())
         shown.add_row(
@@ -96,7 +135,7 @@ def _show(state: StackState) -> None:
             _memory(process.pid),
             ports,
         )
-    console().print(shown)
+    shown.show()
 
 
 def _state(process: ProcessView) -> Text:

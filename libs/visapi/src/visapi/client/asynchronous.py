@@ -8,10 +8,10 @@ from typing import Self, TypeVar
 
 import httpx
 
+from visapi.client.call import Call
 from visapi.client.event_stream import EventReader, RunEnd
 from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
-from visapi.client.operations import Call
 from visapi_common.contracts.runs import HistoryItem
 
 T = TypeVar("T")

@@ -1,8 +1,8 @@
 """How a call to the API can fail, and what an answer means. Pure."""
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from visapi.client.operations import Call
+from visapi.client.call import Call
 from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Unreadable, read_as
 from visapi_common.contracts.problems import Problem
 
@@ -32,6 +32,8 @@ def read_answer(call: Call[T], status: int, body: bytes) -> T:
     """The decoded answer; raises `ApiError` for a refusal or an answer of another shape."""
     if status >= 400:
         raise ApiError(_problem(status, body))
+    if call.answer is bytes:
+        return cast("T", body)
     if not body:
         body = b"null"
     answer = _read(call.answer, body)

@@ -1,10 +1,11 @@
 """The operations of the HTTP API as values (DESIGN section 6): what to send, what comes back. Pure."""
 
-from typing import Any, Generic, TypeVar
-from urllib.parse import quote
+from typing import Any
 
 import msgspec
 
+from visapi.client.call import Call
+from visapi.client.call import path_part as _part
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.contracts.audit import AuditPage
 from visapi_common.contracts.bulk import BulkAction, BulkCount, BulkStep
@@ -21,22 +22,8 @@ from visapi_common.contracts.retention import Retention, RetentionPage, SetReten
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
 from visapi_common.contracts.workflows import Deployed
 
-T = TypeVar("T")
-
 YAML = "application/yaml"
 JSON = "application/json"
-
-
-class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """One request. `repeatable`: sending it twice is as good as once."""
-
-    method: str
-    path: str
-    answer: Any
-    params: dict[str, str | list[str]] = {}
-    headers: dict[str, str] = {}
-    body: bytes = b""
-    repeatable: bool = False
 
 
 def deploy(source: bytes, media_type: str, *, dry_run: bool = False) -> Call[Deployed]:
@@ -342,7 +329,3 @@ def _repetition(body: bytes | None, version: str | None, reason: str | None) -> 
     return msgspec.json.encode(
         {**given, **{key: value for key, value in (("version", version), ("reason", reason)) if value}}
     )
-
-
-def _part(text: str) -> str:
-    return quote(text, safe="")

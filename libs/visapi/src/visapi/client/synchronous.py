@@ -8,10 +8,10 @@ from typing import Self, TypeVar
 import httpx
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
+from visapi.client.call import Call
 from visapi.client.event_stream import EventReader, RunEnd, history_events
 from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import ATTEMPTS, PAUSE_S, Reconnects, ended_early, mends_itself
-from visapi.client.operations import Call
 from visapi_common.contracts.runs import HistoryItem
 
 T = TypeVar("T")

@@ -57,6 +57,8 @@ class StackState(msgspec.Struct, frozen=True, kw_only=True):
 
     supervisor: int
     gateway: str = _GATEWAY_URL_DEFAULT
+    nats: str = ""
+    """The URL for own workers, with its password."""
     standins: bool = False
     processes: list[ProcessView] = []
 
@@ -145,6 +147,14 @@ class DataDirectory:
         if not token.exists() or token.read_text("ascii") != kept.metrics_token:
             write_private(token, kept.metrics_token.encode("ascii"))
         return kept
+
+    def ports(self) -> dict[str, int]:
+        """The ports that the last start chose; empty before the first."""
+        path = self.root / "ports.json"
+        return _read(path, dict[str, int]) if path.exists() else {}
+
+    def keep_ports(self, ports: dict[str, int]) -> None:
+        write_private(self.root / "ports.json", msgspec.json.encode(ports))
 
     def api_key(self) -> str | None:
         """The first API key, once it was made."""

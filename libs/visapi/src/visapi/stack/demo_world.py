@@ -3,15 +3,14 @@
 The sample names production addresses; the egress map leads them to the stand-ins.
 """
 
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from visapi.stack.ports import LOOPBACK, Reservation, answers
+from visapi.stack.ports import LOOPBACK, Reservation
 from visapi.stack.processes import ProcessSpec
+from visapi.stack.standin_process import smtp_url, standin
 
 PARTNER_ORIGIN = "https://partner.example.com"
 SLACK_ORIGIN = "https://hooks.slack.com"
@@ -41,7 +40,7 @@ class DemoWorld:
             SLACK_ORIGIN: f"http://{LOOPBACK}:{self._ports['slack']}",
         }
         return {
-            "VISAPI_SMTP_URL": f"smtp://{LOOPBACK}:{self._ports['mail']}",
+            "VISAPI_SMTP_URL": smtp_url(self._ports["mail"]),
             "VISAPI_EGRESS_ORIGINS": msgspec.json.encode(origins).decode(),
         }
 
@@ -68,24 +67,7 @@ class DemoWorld:
         return _records(self._slack)
 
     def _spec(self, name: str, module: str, *options: str) -> ProcessSpec:
-        port = self._ports[name]
-        return ProcessSpec(
-            name=f"demo-{name}",
-            argv=(sys.executable, "-m", f"visapi.stack.standins.{module}", "--port", str(port), *options),
-            env={"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", "TZ": "UTC"},
-            cwd=self._root,
-            log=self._root / "logs" / f"demo-{name}.log",
-            ready=_accepts(port),
-            ports={name: port},
-            stop_s=5.0,
-        )
-
-
-def _accepts(port: int) -> Callable[[], Awaitable[bool]]:
-    async def ready() -> bool:
-        return answers(port)
-
-    return ready
+        return standin(f"demo-{name}", module, self._ports[name], self._root, *options)
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

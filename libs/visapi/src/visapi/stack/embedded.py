@@ -35,7 +35,7 @@ class PortTakenError(Exception):
 class StackOptions(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     port: int | None = None
-    """The gateway's port; `None` takes 8080 when free, else another."""
+    """The gateway's port; `None` takes the last one, at first 8080, when free, else another."""
     ready_file: Path | None = None
     environ: dict[str, str]
     standins: bool = False
@@ -53,6 +53,7 @@ class EmbeddedStack:
         self._reservation = Reservation()
         self._ports: dict[str, int] = {}
         self._extras: list[str] = []
+        self._nats_url = ""
         self.ready: ReadyFile | None = None
         self.first_start = False
         """Whether the first key was made now."""
@@ -80,10 +81,10 @@ class EmbeddedStack:
 
     async def start(self, extras: Sequence[ProcessSpec] = ()) -> ReadyFile:
         """Start everything and return when all of it answers. Raises `StartFailedError`."""
-        usual = USUAL_PORTS if self._options.port is None else {**USUAL_PORTS, "gateway": self._options.port}
-        self._ports = self._reservation.choose(usual)
+        self._ports = self._choose_ports()
         secrets = self.data.secrets()
         database, bus = self._stores(secrets.postgres, secrets.nats)
+        self._nats_url = bus.url("worker")
         await self._supervisor.start([database.spec(), bus.spec()])
         key = await self._prepare(database, bytes.fromhex(secrets.key_pepper))
         parts = Parts(
@@ -96,9 +97,26 @@ class EmbeddedStack:
         )
         self._extras = [extra.name for extra in extras]
         await self._supervisor.start([*extras, *(service_spec(name, parts) for name in SERVICES)])
-        self.ready = ReadyFile(self.gateway_url, key, bus.url("worker"), metrics_urls(self._ports))
+        self.ready = ReadyFile(self.gateway_url, key, self._nats_url, metrics_urls(self._ports))
         self._write_ready_file(self.ready)
         return self.ready
+
+    def _choose_ports(self) -> dict[str, int]:
+        """The ports of the last start where they are free; the usual ones at the first."""
+        last = {name: port for name, port in self.data.ports().items() if name in USUAL_PORTS}
+        wanted = {**USUAL_PORTS, **last}
+        if self._options.port is not None:
+            wanted["gateway"] = self._options.port
+        chosen = self._reservation.choose(wanted)
+        before, now = last.get("gateway"), chosen["gateway"]
+        if before is not None and before != now:
+            text = (
+                f"the gateway's port CHANGED from {before} to {now}: mailed links lead nowhere now, "
+                f"and clients need the new address; to go back, free {before} and start again"
+            )
+            self._notify(Notice("stack", text, trouble=True))
+        self.data.keep_ports(chosen)
+        return chosen
 
     def _stores(
         self, postgres_passwords: Mapping[str, str], nats_passwords: Mapping[str, str]
@@ -158,6 +176,7 @@ class EmbeddedStack:
             state = StackState(
                 supervisor=os.getpid(),
                 gateway=self.gateway_url,
+                nats=self._nats_url,
                 standins=self._options.standins,
                 processes=self._supervisor.view(),
             )

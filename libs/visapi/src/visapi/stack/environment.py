@@ -42,6 +42,11 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_TENANT_SECRETS_MAX",
         "VISAPI_TENANT_VERSIONS_MAX",
         "VISAPI_TRUSTED_PROXIES",
+        "VISAPI_TENANT_VERSIONS_MAX",
+        "VISAPI_TENANT_SCHEDULES_MAX",
+        "VISAPI_TENANT_SECRETS_MAX",
+        "VISAPI_TENANT_KEYS_MAX",
+        "VISAPI_TENANT_RETENTIONS_MAX",
     ),
     "orchestrator": (
         *_COMMON,
@@ -84,8 +89,8 @@ FORWARDED: dict[str, tuple[str, ...]] = {
 }
 """What the caller of `visapi up` may set, by service."""
 
-OWN = ("VISAPI_API_KEY", "VISAPI_URL", "VISAPI_DATA_DIR")
-"""What the command line itself reads."""
+OWN = ("VISAPI_API_KEY", "VISAPI_URL", "VISAPI_DATA_DIR", "VISAPI_NATS_URL")
+"""What the command line and own workers read, and `visapi env` prints."""
 
 _TESTS = "VISAPI_TEST_"
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PLAYWRIGHT_BROWSERS_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")

@@ -1,0 +1,41 @@
+"""`visapi artifact get`: files that workflows made."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.output import USAGE, done, fail
+from visapi.client import contents
+
+artifacts = typer.Typer(no_args_is_help=True, help="Fetch the files that workflows made.")
+
+
+@artifacts.callback()
+def _group() -> None:
+    """Fetch the files that workflows made."""
+
+
+@artifacts.command()
+def get(
+    artifact: Annotated[str, typer.Argument(help="Its id, as in a run's output: <sha256>.<extension>")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to save it; otherwise the id is its name.")
+    ] = None,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Save an artifact as a file; `--output -` writes it to stdout."""
+    with connected(url, data_dir) as client:
+        content = client.send(contents.get_artifact(artifact))
+    if str(output) == "-":
+        sys.stdout.buffer.write(content)
+        return
+    path = output or Path(Path(artifact).name)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}", code=USAGE)
+    done(f"saved {path}, {len(content)} bytes")
