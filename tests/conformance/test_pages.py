@@ -18,7 +18,7 @@ PAGES = [
     "docs/how-to/limit-how-much-runs-at-once.md",
     "docs/how-to/follow-runs-by-lifecycle-events.md",
 ]
-_BLOCK = re.compile(r"```yaml\n(document:.*?)```", re.DOTALL)
+_BLOCK = re.compile(r"```yaml[^\n]*\n(document:.*?)```", re.DOTALL)
 BLOCKS = [(page, text) for page in PAGES for text in _BLOCK.findall((ROOT / page).read_text())]
 _YAML = {"Content-Type": "application/yaml"}
 

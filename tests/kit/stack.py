@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,7 +29,14 @@ _STOP_S = 60.0
 class StackProcess:
     """`visapi up` on a data directory of its own, in `folder` or a new one. Restartable; `close` removes the data."""
 
-    def __init__(self, environ: Mapping[str, str] | None = None, *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        *,
+        folder: Path | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
+        self._options = options
         self.folder = folder or Path(tempfile.mkdtemp(prefix="visapi-test-stack-"))
         if folder is None:
             self.folder.chmod(0o711)
@@ -67,6 +74,7 @@ class StackProcess:
                 [
                     *(sys.executable, "-m", "visapi", "up", "--data-dir", str(self.data_dir)),
                     *("--ready-file", str(self.ready_file)),
+                    *self._options,
                 ],
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[4] / "docs/how-to/check-before-you-deploy.md"
 
 
 def blocks(kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return re.findall(rf"```{kind}[^\n]*\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
 def test_the_page_shows_what_the_command_prints(tmp_path: Path) -> None:

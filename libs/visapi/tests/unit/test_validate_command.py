@@ -78,7 +78,7 @@ def test_a_valid_file_passes_with_its_warnings_and_a_machine_reads_the_same(tmp_
 
 def test_the_page_shows_what_the_command_prints(tmp_path: Path) -> None:
     page = PAGE.read_text()
-    text, shown = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("yaml", "text"))
+    text, shown = (re.findall(rf"```{kind}[^\n]*\n(.*?)```", page, re.DOTALL)[0] for kind in ("yaml", "text"))
     broken = text.replace("then: exit", "then: gfit").replace("delay:", "dely:")
     ran = validate(tmp_path, broken, name="broken.yaml")
     assert ran.stderr.replace(f"{tmp_path}/", "") == shown
