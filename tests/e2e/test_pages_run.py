@@ -1,6 +1,6 @@
 """Every block of every page runs as written, in order, on a fresh stack, and prints what the page shows.
 
-Pages run two at a time. `VISAPI_TEST_PAGES=welcome,approval` chooses some by a part of their names.
+Pages run two at a time; docs/README.md says what a block's first line means.
 """
 
 import os
@@ -39,17 +39,17 @@ def test_every_block_says_how_it_runs_or_why_it_does_not(name: str):
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[list[str]]]]:
     """Each chosen page, under way; what is wrong with a page is its result."""
-    chosen = [
-        item.callspec.params["name"] for item in request.session.items if "test_a_page_does" in item.name
-    ]
+    asked = {item.name for item in request.session.items}
+    chosen = [name for name in RUNNING if f"test_a_page_does_what_it_says[{name}]" in asked]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield {name: pool.submit(_run, PAGES[name]) for name in dict.fromkeys(chosen)}
+        yield {name: pool.submit(_run, PAGES[name]) for name in chosen}
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", RUNNING)
 def test_a_page_does_what_it_says(name: str, outcomes: dict[str, Future[list[str]]]):
-    assert outcomes[name].result() == []
+    findings = outcomes[name].result()
+    assert not findings, "\n\n".join(findings)
 
 
 def _run(page: Page) -> list[str]:

@@ -1,6 +1,7 @@
 """What was set aside is seen over HTTP, mended, and put back by HTTP or the command line: it happens once."""
 
-import re
+import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,10 @@ import asyncpg
 import httpx
 import msgspec
 
-from e2e.test_documents_run import BIN, blocks_of, run
 from e2e.test_schedules_and_events import deploy, ended, eventually, text
 from kit.running_stack import RunningStack, running_stack
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
-
-PAGE = "docs/how-to/replay-what-was-set-aside.md"
 
 
 async def database(data: Path, role: str | None = None) -> asyncpg.Connection:
@@ -63,7 +61,7 @@ async def test_what_was_set_aside_is_mended_and_put_back_once(tmp_path: Path):
         try:
             await a_message_that_a_constraint_refuses(stack, client, owner)
             await a_row_that_cannot_be_read(client, rows)
-            await the_page(stack, client, owner, tmp_path)
+            await the_command(stack, client, owner, tmp_path)
         finally:
             await owner.close()
             await rows.close()
@@ -109,19 +107,20 @@ async def a_row_that_cannot_be_read(client: httpx.AsyncClient, db: asyncpg.Conne
     await replayed(client, letter["id"])
 
 
-async def the_page(
+async def the_command(
     stack: RunningStack, client: httpx.AsyncClient, db: asyncpg.Connection, folder: Path
 ) -> None:
-    """The page's commands, in their order; its second way to replay finds the letter replayed."""
     await db.execute("alter table visapi.events_in add constraint refuses check (id <> 'page')")
     await publish(stack, "page", "unheard")
     (letter,) = await open_letters(client, "message")
     await db.execute("alter table visapi.events_in drop constraint refuses")
-    script = "\n".join(blocks_of(PAGE, "sh")).replace(".venv/bin/", f"{BIN}/")
-    said = await run(f"set -e\n{script}", folder, LETTER=letter["id"], URL=stack.gateway, KEY=stack.api_key)
-    assert re.search(rf"{letter['id']}\s+message\s+bad-event", said), said
-    assert f"asked for dead letter {letter['id']} to be put back" in said
-    assert '"code":"dead_letter_resolved"' in said
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "visapi", "dead-letter", "replay", letter["id"]),
+        *("--reason", "the constraint is gone", "--data-dir", str(folder / "data")),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    assert f"asked for dead letter {letter['id']} to be put back" in said.decode()
     await replayed(client, letter["id"])
     audit = (await client.get("/v1/audit", params={"action": "dead-letter.replay"})).json()["items"]
     assert audit[0]["target"] == f"dead-letter:{letter['id']}"

@@ -99,10 +99,10 @@ def _commands(block: Block, number: int) -> list[str]:
         return [out, f"cat > block-{number}.yaml <<'END_OF_FILE'\n{block.text}END_OF_FILE",
                 f"visapi deploy block-{number}.yaml"]  # fmt: skip
     if block.starts_the_stack:
-        return [f"( {block.text.strip()} ) >out/{number} 2>&1 &",
+        return [f"(\n{block.text.strip()}\n) >out/{number} 2>&1 &",
                 f"until grep -q 'everything answers' out/{number}; do sleep 0.1; done"]  # fmt: skip
     if block.flags == "background":
-        return [f"( {block.text.strip()} ) >out/{number} 2>&1 &"]
+        return [f"(\n{block.text.strip()}\n) >out/{number} 2>&1 &"]
     if block.flags == "fails":
         return [out, f"set +e\n{block.text.strip()}\nfailed=$?\nset -e\ntest $failed -ne 0"]
     return [out, block.text.strip()]

@@ -5,7 +5,7 @@ import os
 import random
 import secrets
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, TypeVar
 
 from visapi_common.adapters.artifacts import PayloadStore
@@ -27,6 +27,7 @@ from visapi_common.worker.meter import FunctionMeter
 from visapi_common.worker.open_tasks import OpenTasks
 
 _OWN = "worker"
+_OF_THE_COMMAND_LINE = frozenset({"VISAPI_URL", "VISAPI_API_KEY", "VISAPI_DATA_DIR"})
 
 H = TypeVar("H", bound=Handler)
 T = TypeVar("T")
@@ -162,7 +163,7 @@ class Worker:
     def run(self) -> int:
         """Serve until SIGTERM or Ctrl-C with settings from the environment; the exit code."""
         try:
-            settings = load(WorkerSettings, os.environ)
+            settings = load(WorkerSettings, _of_workers(os.environ))
         except SettingsError as error:
             sys.stderr.write(f"{self.name}: {error}\n")
             return 2
@@ -195,3 +196,8 @@ async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | 
     finally:
         wait.cancel()
         task.cancel()
+
+
+def _of_workers(environ: Mapping[str, str]) -> dict[str, str]:
+    """Without the settings of the command line: a shell that `visapi env` prepared starts workers, too."""
+    return {name: value for name, value in environ.items() if name not in _OF_THE_COMMAND_LINE}
