@@ -42,11 +42,6 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_TENANT_SECRETS_MAX",
         "VISAPI_TENANT_VERSIONS_MAX",
         "VISAPI_TRUSTED_PROXIES",
-        "VISAPI_TENANT_VERSIONS_MAX",
-        "VISAPI_TENANT_SCHEDULES_MAX",
-        "VISAPI_TENANT_SECRETS_MAX",
-        "VISAPI_TENANT_KEYS_MAX",
-        "VISAPI_TENANT_RETENTIONS_MAX",
     ),
     "orchestrator": (
         *_COMMON,
