@@ -625,7 +625,7 @@ create table tasks (
 ) with (fillfactor=80);
 CREATE INDEX tasks_held ON tasks USING btree (function, tenant, ready_at) WHERE (sent_at IS NULL);
 CREATE INDEX tasks_overdue ON tasks USING btree (tenant, function, sweep_at) WHERE ((sent_at IS NOT NULL) AND (state = ANY (ARRAY['queued'::text, 'started'::text])));
-CREATE INDEX tasks_sent ON tasks USING btree (function, tenant) WHERE ((sent_at IS NOT NULL) AND (state <> 'uncertain'::text) AND (function = ANY (ARRAY['http.request'::text, 'notify.email'::text, 'notify.slack'::text, 'notify.webhook'::text, 'openapi.request'::text, 'pdf.render'::text])));
+CREATE INDEX tasks_sent ON tasks USING btree (function, tenant) WHERE ((sent_at IS NOT NULL) AND (state <> 'uncertain'::text) AND (split_part(function, '.'::text, 1) = ANY (ARRAY['http'::text, 'notify'::text, 'openapi'::text, 'pdf'::text])));
 grant delete, insert, select, update on tasks to visapi_orchestrator;
 
 create table tenants (
