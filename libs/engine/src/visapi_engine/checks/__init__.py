@@ -1,1 +1,1 @@
-"""Small checks of values, each with what was found and what is allowed."""
+"""Small checks of values; each reports the value found and the values allowed."""

@@ -1,6 +1,6 @@
 """Durations (dsl-reference, Duration): an object, an ISO 8601 text, or an expression that gives either.
 
-What an expression gives is held to the same rules as a constant.
+The value of an expression follows the same rules as a constant.
 """
 
 import re
@@ -10,7 +10,7 @@ from visapi_engine.checks.shapes import as_integer, check_keys, kind
 from visapi_engine.source.findings import Findings, listed
 
 DAYS_MAX = 36_525
-"""A hundred years; beyond it a duration is a mistake."""
+"""A hundred years; a longer duration is a mistake."""
 
 UNITS_MS = {"days": 86_400_000, "hours": 3_600_000, "minutes": 60_000, "seconds": 1_000, "milliseconds": 1}
 MS_MAX = DAYS_MAX * UNITS_MS["days"]
@@ -24,7 +24,7 @@ _ISO_MS = (None, None, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1_000)
 
 
 def constant_ms(findings: Findings, value: Any, at: str, what: str) -> int | None:
-    """The milliseconds of a constant duration; reports what is wrong with it."""
+    """The milliseconds of a constant duration; reports its mistakes."""
     if isinstance(value, dict):
         return _object_ms(findings, cast("dict[str, Any]", value), at, what)
     try:
@@ -35,7 +35,7 @@ def constant_ms(findings: Findings, value: Any, at: str, what: str) -> int | Non
 
 
 def _object_ms(findings: Findings, fields: dict[str, Any], at: str, what: str) -> int | None:
-    """As `duration_ms`, with every mistake at its own place."""
+    """As `duration_ms`; reports every mistake at its own place."""
     if not fields:
         findings.error(at, f"{what} must have one of {listed(UNITS_MS)}")
         return None
@@ -54,8 +54,8 @@ def _object_ms(findings: Findings, fields: dict[str, Any], at: str, what: str) -
 
 
 def duration_ms(value: Any) -> int:
-    """The milliseconds of a duration, given as an object or an ISO 8601 text: what constants and the values
-    of expressions have in common. Raises `ValueError` saying what is wrong.
+    """The milliseconds of a duration, given as an object or an ISO 8601 text, for constants and values
+    of expressions. Raises `ValueError` with the mistake.
     """
     if isinstance(value, str):
         return iso_ms(value)
@@ -79,7 +79,7 @@ def duration_ms(value: Any) -> int:
 
 
 def iso_ms(text: str) -> int:
-    """The milliseconds of an ISO 8601 duration with fixed units. Raises `ValueError` saying what is wrong."""
+    """The milliseconds of an ISO 8601 duration with fixed units. Raises `ValueError` with the mistake."""
     match = _ISO.fullmatch(text) if len(text) <= _TEXT_MAX else None
     if match is None:
         raise ValueError(f"a duration is an ISO 8601 text such as PT30S, PT1H30M or P2D, found {kind(text)}")

@@ -1,6 +1,6 @@
-"""JSON Schemas that are stated in a definition, built so that no schema can hurt its reader.
+"""Validators for the JSON Schemas of definitions, safe for schemas of strangers.
 
-Nothing is fetched, and patterns run on an engine with linear time (no look-around).
+No URL is fetched, and patterns run on an engine with linear time (no look-around).
 """
 
 from typing import Any, NoReturn
@@ -11,7 +11,7 @@ _META = "https://json-schema.org/draft/2020-12/schema"
 
 
 class SchemaInvalid(Exception):
-    """The schema is none; `mistakes` are (path into the schema, what is wrong)."""
+    """The schema is invalid; `mistakes` are pairs of a path into the schema and a text."""
 
     def __init__(self, mistakes: list[tuple[list[str | int], str]]) -> None:
         super().__init__("; ".join(detail for _, detail in mistakes))
@@ -19,7 +19,7 @@ class SchemaInvalid(Exception):
 
 
 def build_validator(schema: dict[str, Any] | bool) -> jsonschema_rs.Draft202012Validator:
-    """A validator of a JSON Schema (2020-12). Raises `SchemaInvalid` with everything wrong in it."""
+    """A validator of a JSON Schema (2020-12). Raises `SchemaInvalid` with all mistakes of the schema."""
     meta = jsonschema_rs.Draft202012Validator({"$ref": _META})
     mistakes = [(list(error.instance_path), error.message) for error in meta.iter_errors(schema)]
     if mistakes:

@@ -1,4 +1,4 @@
-"""Small checks of a value's shape; each reports what was found and what is allowed."""
+"""Small checks of a value's shape; each reports the value found and the values allowed."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -75,7 +75,7 @@ def check_keys(
     required: Iterable[str] = (),
     refused: Mapping[str, str] | None = None,
 ) -> None:
-    """Report unknown, missing and (in this release) refused properties of an object."""
+    """Report the unknown, missing and unsupported properties of an object."""
     allowed = list(allowed)
     refused = refused or {}
     for key in value:

@@ -1,6 +1,6 @@
-"""Arguments of a `call` held against the schema that a worker announced for its function.
+"""Checks the arguments of a `call` against the schema that a worker announced for its function.
 
-Expressions are left alone: a mistake is only what no value of theirs could mend.
+An expression may give any value: only what no value could correct is reported as a mistake.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,10 +16,10 @@ from visapi_engine.source.findings import Findings
 from visapi_engine.source.pointers import join
 
 Announced = Mapping[str, FunctionSpec]
-"""Functions by name, as their workers announced them last."""
+"""Functions by name, as last announced by their workers."""
 
 REPORTED_MAX = 20
-"""Mistakes told of one call."""
+"""Mistakes reported for one call."""
 _DETAIL_MAX = 300
 
 _OF_SHAPE = frozenset(
@@ -35,9 +35,9 @@ _OF_SHAPE = frozenset(
         "dependentRequired",
     }
 )
-"""Keywords that judge an object or a list by its kind, its names and its size, which are written out."""
+"""Keywords that check the kind, the names or the size of an object or a list: the definition fixes them."""
 _CONDITIONAL = frozenset({"then", "else", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems"})
-"""Keywords that judge one member by another."""
+"""Keywords that check one member depending on another."""
 
 _Path = tuple[str | int, ...]
 
@@ -45,7 +45,7 @@ _Path = tuple[str | int, ...]
 def check_announced(
     findings: Findings, announced: Announced, function: FunctionName, arguments: Template, at: str
 ) -> None:
-    """Report what of the arguments the function's schema refuses, whatever the expressions give."""
+    """Report the arguments that the function's schema refuses, whatever the expressions give."""
     spec = announced.get(function.name)
     if spec is not None and function.version in (None, spec.version):
         check_written(findings, spec, arguments, at)
@@ -72,7 +72,7 @@ def check_written(findings: Findings, spec: FunctionSpec, arguments: Template, a
 
 
 def _written(template: Template, path: _Path, holes: set[_Path]) -> Any:
-    """The arguments as they are written; an expression leaves a hole, filled with null."""
+    """The arguments as written, with null in the place of each expression."""
     match template:
         case Literal(value=value):
             return value

@@ -1,4 +1,4 @@
-"""`document.metadata.visapi.attributes`: what runs can be found by, each a name and an expression."""
+"""`document.metadata.visapi.attributes`: the search attributes, each a name and an expression."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ _NAMES = WORKFLOW_OUTPUT | {"output"}
 
 
 def read_attributes(build: Build, value: Any, at: str) -> dict[str, Attribute]:
-    """The attributes by name. Secrets are not among the names that their expressions may use."""
+    """The attributes by name. Their expressions may not use secrets."""
     given = as_object(build.findings, value, at, "`attributes`") or {}
     if len(given) > ATTRIBUTES_MAX:
         build.findings.error(at, f"at most {ATTRIBUTES_MAX} attributes, found {len(given)}")

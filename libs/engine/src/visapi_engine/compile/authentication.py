@@ -1,6 +1,6 @@
 """Authentication policies (dsl-reference, Authentication): inline, by name, or from a secret.
 
-A policy becomes an argument of the call; the worker that makes the call carries it out. Whatever
+A policy becomes an argument of the call, and the worker of the call applies it. Every property that
 may hold a credential may be an expression.
 """
 
@@ -25,7 +25,7 @@ SCHEMES: Mapping[str, str | None] = {
 }
 """Each kind of policy, and the scheme of `$authorization` that it leads to (RFC 9110, section 11).
 
-A certificate is shown in TLS; the specification names the policy and leaves its properties open.
+A certificate is presented in TLS; the specification names the policy but not its properties.
 """
 
 GRANTS = (
@@ -48,11 +48,11 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "oauth2": ((*_OIDC, "endpoints"), ("authority", "grant")),
     "oidc": (_OIDC, ("authority", "grant")),
 }
-"""Of each kind: its properties, and those that it needs."""
+"""The properties of each kind, and its required properties."""
 
 
 class Policy:
-    """A compiled policy: the argument, and the scheme it leads to."""
+    """A compiled policy: the argument, and its scheme."""
 
     def __init__(self, argument: Template, scheme: str | None) -> None:
         self.argument = argument

@@ -1,4 +1,4 @@
-"""The state of one compilation: findings, nodes, expressions to check, and where things stand."""
+"""The state of one compilation: findings, nodes, expressions to check, and places in the definition."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,10 +18,10 @@ TOKENS_MAX = 20_000
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a task stands.
+    """The place of a task.
 
-    `pointer` names its node; `source` is where it is written, which differs for the body of a
-    reusable function: one text, a node for each call of it.
+    `pointer` names its node; `source` points to its text. They differ in the body of a reusable function,
+    which has one text, and a node for each of its calls.
     """
 
     pointer: str
@@ -34,16 +34,16 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     variables: frozenset[str] = frozenset()
     """Variables that surrounding constructs bind, such as a `catch`'s error."""
     calling: tuple[str, ...] = ()
-    """Reusable functions that are being expanded here, outermost first."""
+    """The reusable functions around the task that are being expanded, outermost first."""
     on_uncertain: str | None = None
-    """What the caller of a reusable function decided for the calls in it."""
+    """The setting of the caller of a reusable function for the calls within the function."""
     on_retry: str | None = None
     """As `on_uncertain`."""
     extending: bool = False
     """The task belongs to an extension."""
 
     def at(self, *parts: str | int) -> str:
-        """The pointer of a member as it is written."""
+        """The pointer of a member in the text."""
         return join(self.source, *parts)
 
     def with_layer(self, pointer: str, source: str) -> "Place":
@@ -68,7 +68,7 @@ class Extension(msgspec.Struct, frozen=True):
 
 
 class Reusables(msgspec.Struct, frozen=True):
-    """The `use` section, checked for shape only: what a name stands for, by kind."""
+    """The `use` section, checked for shape only: components by kind and name."""
 
     errors: Mapping[str, Any] = {}
     retries: Mapping[str, Any] = {}
@@ -79,7 +79,7 @@ class Reusables(msgspec.Struct, frozen=True):
 
 
 class ToCheck(msgspec.Struct, frozen=True):
-    """An expression for libjq to compile: where it stands, and the names it may use."""
+    """An expression for libjq to compile, with its place and the names that it may use."""
 
     at: str
     inspected: Inspected
@@ -98,20 +98,20 @@ class Construct(msgspec.Struct, frozen=True):
 
 
 class Build:
-    """Everything that one compilation gathers."""
+    """Collects the results of one compilation."""
 
     def __init__(
         self, *, constructs: Mapping[str, Construct], announced: Mapping[str, FunctionSpec] | None = None
     ) -> None:
         self.findings = Findings()
         self.announced = announced or {}
-        """Functions of workers, as far as they are known here."""
+        """The known functions of workers."""
         self.constructs = constructs
         self.use = Reusables()
         self.extensions: list[Extension] = []
         self.definitions: dict[str, Any] = {}
         self.secrets: set[tuple[str, ...]] = set()
-        """The secrets that expressions use, each by its name and members."""
+        """The secrets that expressions use, each as its name and members."""
         self.loose = False
         self.nodes: dict[str, Node] = {}
         self.expressions: list[ToCheck] = []
@@ -138,7 +138,7 @@ class Build:
         return found[0] if len(found) == 1 else None
 
     def expect(self, at: str, inspected: Inspected, names: frozenset[str]) -> None:
-        """Remember an expression that libjq has to compile."""
+        """Add an expression that libjq has to compile."""
         self.count(inspected)
         self.expressions.append(ToCheck(at, inspected, names))
 
@@ -148,5 +148,5 @@ class Build:
 
     @property
     def full(self) -> bool:
-        """Whether the program has grown beyond its bound; compilation then only unwinds."""
+        """Whether the program exceeds its bound; the compilation then stops adding nodes."""
         return len(self.nodes) >= NODES_MAX or self.tokens >= TOKENS_MAX

@@ -1,7 +1,7 @@
 """From a document to a program: the entry point of deployment.
 
-Reading stops at the first mistake, because nothing after it is certain; everything later is
-collected, so that an author sees all mistakes of a document at once.
+Reading stops at the first mistake, because the text after it is uncertain. Mistakes of compilation are
+collected, so that an author sees all of them at once.
 """
 
 import hashlib
@@ -34,8 +34,8 @@ _ROOT = Place(pointer="", source="", name="", parent=None)
 
 class Compiled(msgspec.Struct, frozen=True):
     """A definition that can be deployed. `body` is the encoded program, `hash` its SHA-256 in hex; `parts`
-    are further programs that are stored with it. `reads` are the functions called that were announced to
-    change nothing.
+    are further programs that are stored with it. `reads` are the called functions that were announced
+    without effect.
     """
 
     program: Program
@@ -81,7 +81,7 @@ def _reads(build: Build, program: Program) -> list[str]:
 
 
 def _with_definitions(build: Build, program: Program, data: dict[str, Any]) -> tuple[Program, bytes]:
-    """Keep the text of the document, or of its tasks, where an expression may ask for it."""
+    """Keep the text of the document, or of its tasks, if an expression may read it."""
     body = encode_program(program)
     changes: dict[str, Any] = {}
     if b"$workflow" in body and b"definition" in body:
@@ -96,7 +96,7 @@ def _with_definitions(build: Build, program: Program, data: dict[str, Any]) -> t
 
 
 def _compile(build: Build, data: Any) -> Program | None:
-    """The program, of no use where there are findings; None for a document that is no object."""
+    """The program, invalid if there are findings; None for a document that is no object."""
     root = as_object(build.findings, data, "", "the document")
     if root is None:
         return None

@@ -1,4 +1,4 @@
-"""What all tasks share: condition, data flow, timeout, flow, metadata (dsl-reference, Task)."""
+"""The properties of all tasks: condition, data flow, timeout, flow, metadata (dsl-reference, Task)."""
 
 from typing import Any, cast
 

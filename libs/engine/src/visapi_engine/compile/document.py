@@ -77,7 +77,7 @@ def read_evaluate(findings: Findings, value: Any) -> str:
 
 
 def read_use(build: Build, value: Any) -> None:
-    """The reusable components; each is checked here once, whether it is used or not."""
+    """The reusable components; each is checked once, whether it is used or not."""
     given = as_object(build.findings, value, "/use", "`use`")
     if given is None:
         return

@@ -1,4 +1,4 @@
-"""Errors as definitions write them: to raise, and to match in a `catch` (dsl-reference, Error)."""
+"""Errors in definitions: raised by `raise`, matched by `catch` (dsl-reference, Error)."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def read_error(build: Build, value: Any, at: str, names: frozenset[str]) -> Temp
 
 
 def read_filter(build: Build, value: Any, at: str) -> ErrorFilter | None:
-    """`catch.errors`: what an error must equal to be caught."""
+    """`catch.errors`: the filter that an error must match to be caught."""
     given = as_object(build.findings, value, at, "`errors`")
     if given is None:
         return None
@@ -81,8 +81,8 @@ def _constant(build: Build, value: Any, at: str) -> str | None:
 
 
 def check_type(build: Build, type_: str, at: str, *, caught: bool = False) -> None:
-    """Warn when a type of the specification is misspelt. One that is `caught` would never match: a type on
-    the specification's host that nothing of it raises is suspect there, and so is a bare word.
+    """Warn of a misspelt standard type. A misspelt `caught` type would never match; there, an unknown type on
+    the specification's host is suspect, and so is a bare word.
     """
     path = path_of(type_)
     if is_standard(type_) or (path is None and "/" in type_):

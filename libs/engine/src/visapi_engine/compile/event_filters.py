@@ -24,7 +24,7 @@ FILTERS_MAX = 100
 def read_consumption(
     build: Build, value: Any, at: str, names: frozenset[str], *, nested: bool = False
 ) -> Consumption:
-    """A strategy: `one`, `any` or `all`; an `any` may have an `until`, unless it stands in one itself."""
+    """A strategy: `one`, `any` or `all`; an `any` may have an `until`, unless it is itself in an `until`."""
     nothing = Consumption(mode="one", filters=[])
     given = as_object(build.findings, value, at, "an event consumption strategy")
     if given is None:
@@ -121,7 +121,7 @@ def _correlation(build: Build, value: Any, at: str, names: frozenset[str]) -> Co
 
 
 def check_attributes(build: Build, given: dict[str, Any], at: str, *, required: tuple[str, ...] = ()) -> None:
-    """The attributes of an event: known ones are text, others are named as CloudEvents asks."""
+    """The attributes of an event: known ones are text, others have names that CloudEvents allows."""
     for name in required:
         if name not in given:
             build.findings.error(at, f'the property "{name}" is missing')

@@ -1,8 +1,8 @@
 """Extensions (dsl-reference, Extension): tasks before and after the tasks of a kind.
 
-An extension is expanded around each task that it extends. What its tasks give is dropped, unless a
-task before says `then: exit`: then that is the output, and the extended task does not run. Tasks of
-extensions are not extended themselves.
+An extension is expanded around each task that it extends. The outputs of its tasks are dropped, unless a
+task of `before` has `then: exit`: its output is then the output, and the extended task does not run. Tasks
+of extensions are not extended themselves.
 """
 
 from typing import Any, cast
@@ -51,7 +51,7 @@ def _read(build: Build, name: str, body: Any, at: str) -> Extension:
 
 
 def check_extension(build: Build, extension: Extension) -> None:
-    """Compile an extension once, whether some task is extended or not."""
+    """Compile an extension once, whether it extends a task or not."""
     before = dict(build.nodes)
     place = Place(pointer=extension.at, source=extension.at, name=extension.name, parent=None, extending=True)
     extension_tasks(build, place, extension)

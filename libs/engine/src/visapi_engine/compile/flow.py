@@ -1,4 +1,4 @@
-"""Flow directives (dsl-reference, Flow Directive): where `then` leads, and what nothing leads to."""
+"""Flow directives (dsl-reference, Flow Directive): the targets of `then`, and unreachable tasks."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -33,13 +33,13 @@ def read_flow(findings: Findings, place: Place, value: Any, at: str) -> Flow:
 
 
 def unreachable(children: list[str], nodes: Mapping[str, Node]) -> list[str]:
-    """The tasks of a list that no path from its first task leads to."""
+    """The tasks of a list that cannot be reached from its first task."""
     reached, _ = _walk(children, nodes)
     return [pointer for pointer in children if pointer in nodes and pointer not in reached]
 
 
 def _walk(children: list[str], nodes: Mapping[str, Node]) -> tuple[set[str], bool]:
-    """The tasks of a list that some path leads to, and whether some path leads out of its end."""
+    """The reachable tasks of a list, and whether its end is reachable."""
     following = dict(pairwise(children))
     reached: set[str] = set()
     completes = not children
@@ -62,7 +62,7 @@ def _exits(nodes: Mapping[str, Node], node: Node) -> list[Flow]:
     """All ways out of a task. A task that is skipped by `if` continues with the next one."""
     exits: list[Flow] = [Flow()] if node.common.when is not None else []
     if isinstance(node, ExtendNode):
-        # A task before may leave in place of the extended one, whatever that one does.
+        # A task of `before` may replace the extended task, whatever that task's `then` says.
         return [*exits, Flow(), *(_exits(nodes, nodes[node.target]) if node.target in nodes else [])]
     if isinstance(node, SwitchNode):
         exits += [case.then for case in node.cases]

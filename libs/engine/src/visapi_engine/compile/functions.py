@@ -1,4 +1,4 @@
-"""Functions: how a `call` names them, and which arguments the built-in ones take (DESIGN section 6)."""
+"""Functions: their names in a `call`, and the arguments of the built-in functions (DESIGN section 6)."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -16,9 +16,9 @@ from visapi_engine.source.pointers import join
 
 BUILTIN_VERSION = "1.0.0"
 HTTP_FUNCTION = "http.request"
-"""The function that `call: http` becomes."""
+"""The function of `call: http`."""
 OPENAPI_FUNCTION = "openapi.request"
-"""The function that `call: openapi` becomes."""
+"""The function of `call: openapi`."""
 
 REFUSED_CALLS = {
     "grpc": "gRPC calls",
@@ -33,14 +33,14 @@ _NAME_MAX = 128
 
 
 class FunctionName(msgspec.Struct, frozen=True):
-    """A function of the default catalog; `version` is None when any will do."""
+    """A function of the default catalog; without a `version`, any version is meant."""
 
     name: str
     version: str | None
 
 
 class Arguments(msgspec.Struct, frozen=True):
-    """What a built-in function takes. Of each group in `one_of` exactly one, in `some_of` at least one."""
+    """The arguments of a built-in function: exactly one of each group in `one_of`, some of `some_of`."""
 
     allowed: tuple[str, ...]
     required: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "webhook": (_TEXT,),
     "blocks": (_LIST,),
 }
-"""Kinds of the built-in functions' arguments; an argument that is not here may be anything."""
+"""Kinds of the arguments of built-in functions; other arguments may have any kind."""
 
 _TYPES: Mapping[str, type] = {_TEXT: str, _LIST: list, _OBJECT: dict}
 

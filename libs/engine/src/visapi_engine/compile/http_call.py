@@ -51,7 +51,7 @@ def compile_http(build: Build, value: Any, at: str, names: frozenset[str]) -> Ht
 
 
 def read_answer_options(build: Build, given: dict[str, Any], at: str) -> dict[str, Template]:
-    """`output` and `redirect`: what is made of the answer."""
+    """`output` and `redirect`: the treatment of the response."""
     fields: dict[str, Template] = {}
     if "output" in given:
         as_choice(build.findings, given["output"], join(at, "output"), "`output`", _OUTPUTS)

@@ -1,4 +1,4 @@
-"""`metadata` of a task: an open object, but for what `metadata.visapi` may say (DESIGN section 5)."""
+"""`metadata` of a task: an open object, except for the settings in `metadata.visapi` (DESIGN section 5)."""
 
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ _SETTINGS = ("onUncertain", "onRetry")
 
 
 def read_metadata(build: Build, place: Place, body: dict[str, Any]) -> dict[str, Any]:
-    """The metadata as written; reports what `visapi` in it may not say."""
+    """The metadata as written; reports mistakes in `visapi`."""
     if "metadata" not in body:
         return {}
     given = as_object(build.findings, body["metadata"], place.at("metadata"), "`metadata`")
@@ -46,13 +46,13 @@ def _check_on_retry(build: Build, place: Place, body: dict[str, Any], value: Any
 
 
 def on_uncertain(metadata: dict[str, Any]) -> str | None:
-    """What a task's metadata decides about an unknown outcome, if anything."""
+    """The setting `onUncertain` of a task's metadata, if any."""
     given = _setting(metadata, "onUncertain") or metadata.get("onUncertain")
     return given if given in UNCERTAIN else None
 
 
 def on_retry(metadata: dict[str, Any]) -> str | None:
-    """What a task's metadata decides about doing it again in a retried block, if anything."""
+    """The setting `onRetry` of a task's metadata, if any."""
     given = _setting(metadata, "onRetry")
     return given if given in ON_RETRY else None
 

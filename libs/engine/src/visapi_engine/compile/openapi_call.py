@@ -39,7 +39,7 @@ def compile_openapi(build: Build, value: Any, at: str, names: frozenset[str]) ->
 
 
 def _document(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
-    """An external resource (dsl-reference, External Resource): its endpoint is all that matters."""
+    """An external resource (dsl-reference, External Resource); only its endpoint is used."""
     given = as_object(build.findings, value, at, "`document`")
     if given is None:
         return Literal(None)

@@ -1,5 +1,5 @@
-"""What of the specification is not run here, and why: one table for the compiler, `GET /v1/capabilities`
-and the documentation.
+"""The unsupported constructs of the specification, with reasons: one table for the compiler,
+`GET /v1/capabilities` and the documentation.
 """
 
 from collections.abc import Mapping
@@ -15,4 +15,4 @@ REFUSED: Mapping[str, str] = {
     "schema.resource": "schemas from a URL; write the schema under `document`",
     "authentication.oauth2.grant.authorization_code": "nobody is there to log in",
 }
-"""Constructs, as dotted paths into a definition, with the reason that an author is told."""
+"""Constructs, as dotted paths into a definition, with the reason that an author sees."""

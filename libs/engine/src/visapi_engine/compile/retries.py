@@ -1,6 +1,6 @@
 """Retry policies (dsl-reference, Retry).
 
-`factor` and `maxDelay` inside a backoff are ours: the specification leaves those objects open.
+`factor` and `maxDelay` inside a backoff are extensions; the specification leaves these objects open.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""`schedule` (dsl-reference, Schedule) and `document.metadata.visapi.schedule`, which adds what it lacks."""
+"""`schedule` (dsl-reference, Schedule), and its extensions in `document.metadata.visapi.schedule`."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -23,7 +23,7 @@ _AT = "/document/metadata/visapi/schedule"
 
 
 def read_schedule(build: Build, root: Mapping[str, Any]) -> tuple[Schedule | None, Consumption | None]:
-    """The times at which a workflow is started, or the events that start it."""
+    """The times or the events that start a workflow."""
     settings = _settings(build.findings, root)
     if "schedule" not in root:
         if settings:

@@ -1,7 +1,7 @@
-"""`$secrets` in expressions: which secrets, by which names, and what may be done with them.
+"""`$secrets` in expressions: the secrets and members that are used, and the operations allowed on them.
 
-At run time an expression sees opaque handles. So the names must be there to read, and a handle may be
-passed on, concatenated or interpolated; anything else would work on the handle and not on the secret.
+At run time an expression sees opaque handles. So the names must be literal, and a handle may be passed on,
+concatenated or interpolated; any other operation would act on the handle and not on the secret.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ def read_secrets(build: Build, value: Any) -> list[str]:
 
 
 def note_secrets(build: Build, tokens: tuple[Token, ...], at: str) -> None:
-    """Collect the secrets that an expression uses; report uses that cannot be."""
+    """Collect the secrets that an expression uses; report uses that are not allowed."""
     for index, token in enumerate(tokens):
         if token.kind == "variable" and token.text == "$secrets":
             path, end = _path(tokens, index + 1)

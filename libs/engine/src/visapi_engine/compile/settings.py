@@ -1,4 +1,4 @@
-"""`document.metadata.visapi`: settings that the specification has no words for (DESIGN section 5)."""
+"""`document.metadata.visapi`: settings beyond the specification (DESIGN section 5)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
@@ -26,7 +26,7 @@ SETTINGS: Mapping[str, Setting] = {
     "rateLimit": Setting("rate_limit", read_rate_limit),
     "priority": Setting("priority", read_priority),
 }
-"""Every setting by the name it has in a document, but `schedule`, which is read with the schedule."""
+"""Every setting by its name in a document, except `schedule`, which is read with the schedule."""
 
 
 def read_settings(build: Build, document: Mapping[str, Any]) -> Settings | None:

@@ -2,7 +2,7 @@
 
 In strict mode a string is an expression when it is `${ ... }` as a whole; where the specification
 expects an expression (`if`, `when`, `input.from`, ...) the wrapping may be left out. In loose mode
-every string is tried, and stays text when it fails.
+every string is evaluated, and stays text if the evaluation fails.
 """
 
 import re
@@ -25,7 +25,7 @@ TASK = TASK_BEFORE | {"input"}
 """A task's definition and its `output.as`."""
 TASK_EXPORT = TASK | {"output"}
 SECRETS = frozenset({"secrets"})
-"""Where a secret may be named: `input.from`, and what a task passes on."""
+"""Where expressions may use secrets: `input.from`, and the values that a task passes on."""
 CALL = TASK | SECRETS
 STANDARD = TASK_EXPORT | SECRETS | {"authorization"} | REFUSED_VARIABLES.keys()
 """Names that no construct may bind (dsl.md, Runtime expression arguments)."""
@@ -49,7 +49,7 @@ def is_wrapped(value: Any) -> bool:
 
 
 def is_unclosed(value: Any) -> bool:
-    """Whether a text begins like an expression, or has one in it, whose `}` does not come."""
+    """Whether a text begins with, or contains, an expression without its closing `}`."""
     if not isinstance(value, str) or "${" not in value or is_wrapped(value):
         return False
     text = value.lstrip()
@@ -69,7 +69,7 @@ def _ends(text: str, at: int) -> bool:
 
 
 def template(build: Build, value: Any, at: str, names: frozenset[str]) -> Template:
-    """A value as data with expressions in it; constant parts stay constants."""
+    """A value with expressions in it as a template; constant parts stay constants."""
     if isinstance(value, str):
         return _text(build, value, at, names)
     if isinstance(value, dict):
@@ -162,7 +162,7 @@ def _text(build: Build, value: str, at: str, names: frozenset[str]) -> Template:
 
 
 def _loose(build: Build, value: str, names: frozenset[str]) -> Template:
-    """Loose mode: what cannot be an expression is text, what fails when evaluated is text again."""
+    """Loose mode: a string that is no expression is text, and so is one whose evaluation fails."""
     try:
         inspected = inspect(value)
     except Refused:

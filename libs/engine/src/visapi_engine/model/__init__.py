@@ -1,1 +1,1 @@
-"""What a definition becomes: the program that the machine runs."""
+"""The compiled form of a definition: the program that the machine runs."""

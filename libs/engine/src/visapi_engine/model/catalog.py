@@ -1,4 +1,4 @@
-"""Functions of the default catalog that the engine carries out itself, as `GET /v1/functions` shows them."""
+"""Functions of the default catalog that the engine executes itself, as listed by `GET /v1/functions`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -124,9 +124,9 @@ ENGINE_FUNCTIONS: Mapping[str, FunctionSpec] = {
         ),
     )
 }
-"""By name. `timeout_s` is 0: they end when they end, or when a timeout of the definition says so."""
+"""By name. `timeout_s` is 0: only a timeout in the definition limits these functions."""
 
 
 def may_approve(name: str) -> bool:
-    """Whether an approver can have this name (`APPROVER_RULE`)."""
+    """Whether this is a valid name of an approver (`APPROVER_RULE`)."""
     return name not in ("link", "deadline") and not name.startswith("key:")

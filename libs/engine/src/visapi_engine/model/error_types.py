@@ -1,7 +1,7 @@
-"""Types of errors: the specification's own, and when two of them are the same.
+"""Types of errors: the standard ones, and the comparison of two types.
 
-Types are compared exactly. The specification moved from one host to another without a change of version,
-so its types are the same under both hosts.
+Types are compared exactly, but for the host of the specification, which changed without a change of
+version: a standard type is the same under both hosts.
 """
 
 STANDARD_TYPES = (
@@ -15,7 +15,7 @@ STANDARD_TYPES = (
     "runtime",
 )
 HOSTS = ("https://open-workflow-specification.org/", "https://serverlessworkflow.io/")
-"""The specification's host, and the host that it had before."""
+"""The specification's host, and its former host."""
 _STANDARD_PATHS = frozenset(f"spec/1.0.0/errors/{name}" for name in STANDARD_TYPES)
 
 
@@ -28,7 +28,7 @@ def same_type(left: str, right: str) -> bool:
 
 
 def path_of(type_: str) -> str | None:
-    """What stands after the specification's host; None for a type of anybody else."""
+    """The part after the specification's host; None for a type on any other host."""
     for host in HOSTS:
         if type_.startswith(host):
             return type_[len(host) :]

@@ -1,7 +1,7 @@
-"""The listener of a schedule `on` events: a program of the system's own.
+"""The listener of a schedule `on` events: an internal program.
 
-It listens as the definition says, starts a run of the workflow with the events, and listens again;
-so correlation, durability and exactly-once are those of any run. It leaves no history.
+The program listens as the schedule says, starts a run of the workflow with the events, and listens again.
+So the listener has the correlation, durability and exactly-once of any run. It keeps no history.
 """
 
 from visapi_engine.model.program import (
@@ -19,8 +19,8 @@ START = "/schedule/start"
 
 
 def listener_of(program: Program, on: Consumption) -> Program:
-    """The program whose run starts the workflow. The input is the array of events, whole (dsl, Input of
-    event-driven scheduled workflows).
+    """The program that starts the workflow. The input of the workflow is the array of whole events (dsl,
+    Input of event-driven scheduled workflows).
     """
     hear = ListenNode(pointer=HEAR, name="on", parent=None, common=Common(), to=on, read="envelope")
     start = RunNode(

@@ -1,7 +1,7 @@
-"""The programs that do the parts of large maps (`machine/nodes/map_.py`): the map alone, told by its input.
+"""The programs of the parts of large maps (`machine/nodes/map_.py`): the map alone, controlled by its input.
 
-They are stored with the program of the workflow, and named in it by their hashes. Their runs are of the
-same workflow and version, so that people see what they belong to.
+They are stored with the program of the workflow, which names them by their hashes. Their runs have the
+same workflow and version, so that people see where they belong.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from visapi_engine.model.program import (
 )
 
 PART = 256
-"""Items of a map that one run does; more are done in parts."""
+"""Items of a map in one run; a larger map is split into parts of this size."""
 CONCURRENCY_MAX = 1000
 
 
@@ -44,7 +44,7 @@ def with_parts(program: Program) -> tuple[Program, list[bytes]]:
 
 
 def without_parts(program: Program) -> Program:
-    """The program whose maps do all their items themselves, as a dry run does."""
+    """The program without parts: each map executes all items itself, as in a dry run."""
     nodes: dict[str, Node] = {}
     for pointer, node in program.nodes.items():
         if isinstance(node, MapNode):

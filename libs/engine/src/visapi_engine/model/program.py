@@ -1,7 +1,7 @@
 """The compiled form of a definition: a flat program whose nodes are named by JSON pointer.
 
 A program is data. It is stored by its hash, sent once to each engine process, and holds
-everything the machine needs to advance a run; nothing is looked up in the source again.
+everything that the machine needs to advance a run; the machine never reads the source.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ PROGRAM_VERSION = 1
 
 
 class Validated(msgspec.Struct, frozen=True):
-    """A JSON Schema (2020-12) to hold a value against, and where the definition states it."""
+    """A JSON Schema (2020-12) for a value, and its place in the definition."""
 
     schema: dict[str, Any] | bool
     pointer: str
@@ -67,7 +67,7 @@ class Duration(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Backoff(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`kind` is constant, linear or exponential; `factor` and `max_delay_ms` are our open extras."""
+    """`kind` is constant, linear or exponential; `factor` and `max_delay_ms` are extensions of VisAPI."""
 
     kind: str = "constant"
     factor: float = 2.0
@@ -89,7 +89,7 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ErrorFilter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `catch.errors.with` matches; every given field must be equal (`error_types.same_type`)."""
+    """The filter `catch.errors.with`; every given field must be equal (`error_types.same_type`)."""
 
     type: str | None = None
     status: int | None = None
@@ -116,7 +116,7 @@ class Correlation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventFilter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an event must have: attributes (none: any event), and correlations by name."""
+    """The attributes of an event (none: any event), and its correlations by name."""
 
     attributes: dict[str, Template] = {}
     correlations: dict[str, Correlation] = {}
@@ -135,7 +135,7 @@ class Consumption(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Iterator(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is done with each consumed event (dsl-reference, Subscription Iterator)."""
+    """The tasks and transformations for each consumed event (dsl-reference, Subscription Iterator)."""
 
     item: str = "item"
     at: str = "index"
@@ -172,13 +172,13 @@ class CallNode(_Node, frozen=True, tag="call", omit_defaults=True):
     on_uncertain: str = "hold"
     function_version: str | None = None
     scheme: str | None = None
-    """Of its authentication: what `$authorization.scheme` is."""
+    """The scheme of the call's authentication: the value of `$authorization.scheme`."""
     on_retry: str | None = None
-    """In a retried block: `repeat`, `remember`, or by what the call turns out to be."""
+    """In a retried block: `repeat`, `remember`, or None: repeat the call if it was a read."""
 
 
 class Escalation(msgspec.Struct, frozen=True):
-    """Whom else an approval is brought to, and when; `notify` is the pointer of a `do`."""
+    """When an approval goes to more approvers, and to whom; `notify` is the pointer of a `do`."""
 
     after: Duration
     notify: str
@@ -186,7 +186,7 @@ class Escalation(msgspec.Struct, frozen=True):
 
 
 class ApproveNode(_Node, frozen=True, tag="approve", omit_defaults=True):
-    """`call: human.approve`: `question` is what people see, `notify` names the `do` that tells them."""
+    """`call: human.approve`: `question` is what people see, `notify` is the pointer of the notifying `do`."""
 
     question: dict[str, Template]
     notify: str | None = None
@@ -245,9 +245,9 @@ class ListenNode(_Node, frozen=True, tag="listen", omit_defaults=True):
 
 
 class MapNode(_Node, frozen=True, tag="map", omit_defaults=True):
-    """`call: flow.map`: `each` is done for every item; `part` starts the run of a part of a large map.
+    """`call: flow.map`: `each` is executed for every item; `part` starts the run of a part of a large map.
 
-    `first` is the index of the first item, where the map is itself a part.
+    `first` is the index of the first item if the map is itself a part.
     """
 
     each: str
@@ -259,9 +259,9 @@ class MapNode(_Node, frozen=True, tag="map", omit_defaults=True):
 
 
 class RunNode(_Node, frozen=True, tag="run", omit_defaults=True):
-    """`run: workflow`. Without `input` the child is given the task's own; `silent` gives no output.
+    """`run: workflow`. Without `input` the child gets the input of the task; a `silent` task has no output.
 
-    `program` is the hash of a part of this workflow's own version, instead of another workflow.
+    `program` is the hash of a part of this workflow version; the run then executes that part.
     """
 
     namespace: str
@@ -275,9 +275,9 @@ class RunNode(_Node, frozen=True, tag="run", omit_defaults=True):
 
 
 class ExtendNode(_Node, frozen=True, tag="extend", omit_defaults=True):
-    """A task with one extension around it; it has no place in the history.
+    """A task with one extension around it. The node does not appear in the history.
 
-    `common` holds the task's `if` alone; the rest is with the task itself, at `target`.
+    `common` holds only the `if` of the task; the task itself, at `target`, has the rest.
     """
 
     target: str
@@ -323,20 +323,20 @@ class Program(msgspec.Struct, frozen=True, omit_defaults=True):
     evaluate_mode: str = "strict"
     settings: Settings | None = None
     definition: dict[str, Any] | None = None
-    """The whole document, where an expression asks for `$workflow.definition`."""
+    """The whole document, if an expression reads `$workflow.definition`."""
     definitions: dict[str, Any] = {}
-    """The tasks as written, by pointer, where an expression asks for `$task`."""
+    """The tasks as written, by pointer, if an expression reads `$task`."""
     schedule: Schedule | None = None
     schedule_on: Consumption | None = None
     secrets: list[list[str]] = []
-    """The secrets that expressions use, each by its name and members."""
+    """The secrets that expressions use, each as its name and members."""
     quiet: bool = False
-    """Runs of it leave no history: the system's own listeners."""
+    """Its runs keep no history. Set for the listeners of schedules."""
     v: int = PROGRAM_VERSION
 
 
 def encode_program(program: Program) -> bytes:
-    """Deterministic bytes: the same program always hashes alike."""
+    """Deterministic bytes: the same program always has the same hash."""
     return msgspec.json.encode(program, order="deterministic")
 
 

@@ -1,4 +1,4 @@
-"""What lists show of a stored program, read at a small part of the cost of the whole."""
+"""The members of a stored program that lists show, decoded at a fraction of the cost of the whole program."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from visapi_engine.model.program import Validated
 
 
 class ProgramFace(msgspec.Struct, frozen=True):
-    """A few members of `Program`; the others are passed over."""
+    """A few members of `Program`; the decoder skips the others."""
 
     document: dict[str, Any]
     input_schema: Validated | None = None
@@ -18,5 +18,5 @@ _decoder = msgspec.json.Decoder(ProgramFace)
 
 
 def decode_face(body: bytes) -> ProgramFace:
-    """Read a stored program as far as lists show it. Raises `msgspec.ValidationError` as `decode_program`."""
+    """Read these members of a stored program. Raises `msgspec.ValidationError` like `decode_program`."""
     return _decoder.decode(body)

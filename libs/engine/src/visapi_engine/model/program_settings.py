@@ -1,4 +1,4 @@
-"""What `document.metadata.visapi` makes of a program: search attributes and flow control."""
+"""The settings in `document.metadata.visapi`: search attributes and flow control."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from visapi_engine.model.values import Template
 
 
 class Attribute(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A search attribute: what runs can be found by. Without `$context` and `$output` it follows from the
+    """A search attribute, by which runs are found. Without `$context` and `$output` it depends on the
     run's input alone; see `machine/attributes.py`.
     """
 
@@ -16,7 +16,7 @@ class Attribute(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Concurrency(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How many runs with one key may be under way; `on_limit` is queue, reject or cancel-oldest."""
+    """How many runs with one key may be open at once; `on_limit` is queue, reject or cancel-oldest."""
 
     limit: int
     key: Template | None = None
@@ -32,7 +32,7 @@ class RateLimit(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `document.metadata.visapi` sets, where the specification has no words. Absent is default."""
+    """The settings in `document.metadata.visapi`. An absent setting has its default."""
 
     attributes: dict[str, Attribute] = {}
     concurrency: Concurrency | None = None

@@ -16,7 +16,7 @@ class Jq(msgspec.Struct, frozen=True, tag="jq", omit_defaults=True):
 
     source: str
     otherwise: str | None = None
-    """In loose mode: the text itself, which is the value when evaluation fails."""
+    """In loose mode, the text itself: the value if the evaluation fails."""
 
 
 class Record(msgspec.Struct, frozen=True, tag="obj"):

@@ -1,1 +1,1 @@
-"""The text of a definition: read within limits, with the place of every value."""
+"""The text of a definition, read within limits, with the position of every value."""

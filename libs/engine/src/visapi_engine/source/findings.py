@@ -1,4 +1,4 @@
-"""Everything wrong with a definition, collected, so that an author mends it in one round."""
+"""All mistakes of a definition, collected, so that an author can correct them in one round."""
 
 from collections.abc import Iterable
 
@@ -7,14 +7,14 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.core.spelling import near_names
 
 REPORTED_MAX = 100
-"""Mistakes listed in one answer; the rest is counted."""
+"""Mistakes listed in one answer; further mistakes are counted."""
 
 
 class DefinitionInvalid(ProblemError):
     """The definition cannot be deployed; `errors` lists every mistake found.
 
-    The status is 422, or 400 for bytes that are no document at all. `total` counts also those that are
-    not among `errors`.
+    The status is 422, or 400 for bytes that are no document. `total` includes the mistakes that `errors`
+    does not list.
     """
 
     errors: list[FieldError]
@@ -39,7 +39,7 @@ def _place(error: FieldError) -> str:
 
 
 class Findings:
-    """Mistakes and warnings, each said once per place."""
+    """Mistakes and warnings, each reported once per place."""
 
     def __init__(self) -> None:
         self._errors: dict[tuple[str, str], FieldError] = {}
@@ -60,17 +60,17 @@ class Findings:
         self._warnings.setdefault((at, detail), FieldError(at, detail))
 
     def refuse(self, at: str, what: str) -> None:
-        """Part of the specification, but not of this release."""
+        """Report a part of the specification that this release does not support."""
         self.error(at, f"not in this release: {what}")
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """` Did you mean "x"?` when something allowed is spelled alike, else nothing."""
+    """` Did you mean "x"?` if an allowed name is spelled alike, else an empty text."""
     by_folded = {candidate.casefold(): candidate for candidate in allowed}
     close = near_names(name.casefold(), by_folded, 1)
     return f' Did you mean "{by_folded[close[0]]}"?' if close else ""
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names for a sentence, in their order."""
+    """Names joined for a sentence, in their order."""
     return ", ".join(f'"{name}"' for name in names) or "none"

@@ -1,4 +1,4 @@
-"""JSON (RFC 8259) without its traps: duplicate keys, NaN, endless numbers, endless depth."""
+"""JSON (RFC 8259) that refuses duplicate keys, NaN, numbers and depth without limit."""
 
 import json
 from typing import Any, NoReturn, cast
@@ -8,13 +8,13 @@ from visapi_engine.source.unreadable import Position, Unreadable
 
 
 class _Duplicated(dict[str, Any]):
-    """An object in which a key stands twice; kept until its place is known."""
+    """An object with a duplicate key; kept until its position is known."""
 
     key = ""
 
 
 def read_json(text: str) -> Any:
-    """The document. Raises `Unreadable`."""
+    """Read the document. Raises `Unreadable`."""
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except json.JSONDecodeError as error:

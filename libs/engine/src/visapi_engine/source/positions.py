@@ -1,7 +1,7 @@
-"""Where things stand in the text of a definition: the line and the column of each JSON pointer.
+"""Positions in the text of a definition: the line and the column of each JSON pointer.
 
-Looked up only when there is something to say, so a definition without mistakes pays nothing. A member
-of an object stands at its key, an item of a list at its beginning.
+Computed only for a definition with mistakes. The position of a member of an object is that of its key, the
+position of an item of a list is its beginning.
 """
 
 import json
@@ -24,10 +24,10 @@ _WORD = re.compile(r'[\s,:]*("(?:[^"\\]|\\.)*"|[][{}]|[^][{}:,\s"]+)')
 
 
 def located(errors: Sequence[FieldError], text: str, *, is_json: bool) -> list[FieldError]:
-    """Each mistake with its line and column; one that has them keeps them.
+    """The mistakes with lines and columns; a mistake that has a position keeps it.
 
-    What is not written out (behind an alias, say) stands where the nearest thing around it does. A JSON
-    text was read before; of a YAML text what can be read is enough.
+    A value that is not written out (behind an alias, for example) has the position of the nearest enclosing
+    value. A JSON text must be valid; a YAML text is read up to its first syntax error.
     """
     if all(error.line is not None for error in errors):
         return list(errors)
@@ -44,7 +44,7 @@ def _located(error: FieldError, places: dict[str, Position]) -> FieldError:
 
 
 class _Open:
-    """A collection that is being read: its pointer, how many items it has, the key whose value comes."""
+    """A collection that is being read: its pointer, its number of items, and the key of the next value."""
 
     __slots__ = ("at", "is_object", "items", "key")
 
@@ -55,7 +55,7 @@ class _Open:
         self.key: str | None = None
 
     def next(self) -> str:
-        """The pointer of the value that comes."""
+        """The pointer of the next value."""
         place = self.items if self.key is None else self.key
         self.items += 1
         self.key = None
@@ -63,7 +63,7 @@ class _Open:
 
 
 def _yaml_places(text: str) -> Iterator[tuple[str, Position]]:
-    """Every pointer of a YAML text, as far as it can be read."""
+    """The positions of all pointers of a YAML text, up to its first syntax error."""
     opened: list[_Open] = []
     try:
         for count, event in enumerate(yaml_events(text)):
@@ -78,7 +78,7 @@ def _yaml_places(text: str) -> Iterator[tuple[str, Position]]:
 
 
 def _yaml_place(opened: list[_Open], event: Any) -> Iterator[tuple[str, Position]]:
-    """Where a node stands: a key for its value, a value for itself. A collection is opened."""
+    """Record the position of a node: a key counts for its value. Opens a collection."""
     top = opened[-1] if opened else None
     begins = isinstance(event, yaml.CollectionStartEvent)
     if top is not None and top.is_object and top.key is None and not begins:
@@ -94,7 +94,7 @@ def _yaml_place(opened: list[_Open], event: Any) -> Iterator[tuple[str, Position
 
 
 def _json_places(text: str) -> Iterator[tuple[str, Position]]:
-    """Every pointer of a JSON text, as far as it can be read."""
+    """The positions of all pointers of a JSON text."""
     opened: list[_Open] = []
     lines = _Lines(text)
     for word, offset in _json_words(text):
@@ -114,7 +114,7 @@ def _json_places(text: str) -> Iterator[tuple[str, Position]]:
 
 
 def _json_words(text: str) -> Iterator[tuple[str, int]]:
-    """Brackets, texts and constants of a JSON text that was read before, with their offsets."""
+    """The brackets, texts and constants of a valid JSON text, with their offsets."""
     end = 0
     while (found := _WORD.match(text, end)) is not None:
         yield found[1], found.start(1)
@@ -122,7 +122,7 @@ def _json_words(text: str) -> Iterator[tuple[str, int]]:
 
 
 class _Lines:
-    """Positions in a text, asked for in their order."""
+    """Lines and columns of offsets, which callers request in ascending order."""
 
     def __init__(self, text: str) -> None:
         self._text = text

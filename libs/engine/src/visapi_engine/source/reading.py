@@ -22,7 +22,7 @@ _JSON = frozenset({"application/json", "text/json"})
 
 
 def read_source(source: bytes, media_type: str) -> Any:
-    """The document as plain data. Raises `DefinitionInvalid` for what cannot be read at all."""
+    """The document as plain data. Raises `DefinitionInvalid` if it cannot be read."""
     try:
         data = _parse(_text(source), media_type)
         _check(data)
@@ -32,7 +32,7 @@ def read_source(source: bytes, media_type: str) -> Any:
 
 
 def locate(errors: list[FieldError], source: bytes, media_type: str) -> list[FieldError]:
-    """Mistakes of a document with the places in its text."""
+    """The mistakes of a document with their positions in its text."""
     return located(errors, source.decode("utf-8-sig", errors="replace"), is_json=_is_json(media_type))
 
 
@@ -74,7 +74,7 @@ def _kind(media_type: str) -> str:
 
 
 def _check(data: Any) -> None:
-    """Limits that hold however the document was written."""
+    """Check the limits that hold for YAML and JSON alike."""
     stack: list[tuple[Any, str, int]] = [(data, "", 1)]
     count = 0
     while stack:

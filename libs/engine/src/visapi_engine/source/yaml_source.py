@@ -17,7 +17,7 @@ from visapi_engine.source.unreadable import Position, Unreadable
 ALIASES_MAX = 100
 
 _SHIFT = 0x10FE00
-"""To a range of private characters, which hardly any text uses."""
+"""Offset into a range of private characters, which texts rarely use."""
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
 _STAND_IN = re.compile(f"[{chr(_SHIFT)}-{chr(_SHIFT + 127)}]{{12}}")
 
@@ -35,7 +35,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(text: str, *, depth_max: int, values_max: int) -> Any:
-    """The one document in the text. Raises `Unreadable`."""
+    """Read the only document of the text. Raises `Unreadable`."""
     builder = _Builder(depth_max, values_max)
     at: Position | None = None
     try:
@@ -55,7 +55,7 @@ def read_yaml(text: str, *, depth_max: int, values_max: int) -> Any:
 
 
 def _hint(text: str, at: Position | None) -> str:
-    """An expression that is not quoted is a likely cause: `: `, `, ` and `}` mean something to YAML."""
+    """A hint at an unquoted expression, a likely cause: `: `, `, ` and `}` have a meaning in YAML."""
     lines = text.splitlines()
     if at is None or at.line > len(lines) or "${" not in lines[at.line - 1]:
         return ""
@@ -65,8 +65,8 @@ def _hint(text: str, at: Position | None) -> str:
 def yaml_events(text: str) -> Iterator[Any]:
     r"""The events of a YAML text. Raises `yaml.YAMLError`.
 
-    JSON writes a character beyond U+FFFF as two escapes, `\ud83d\ude00`, which libyaml does not know. While
-    it reads, stand-ins of the same length take their place, so that every mark stays right.
+    JSON writes a character beyond U+FFFF as two escapes, `\ud83d\ude00`, which libyaml does not know. They
+    are replaced by placeholders of the same length, so that all positions stay right.
     """
     if _STAND_IN.search(text) is not None:
         yield from cast(Any, yaml.parse(text, Loader=LOADER))  # pyright: ignore[reportUnknownMemberType]
@@ -93,12 +93,12 @@ def _pair(found: re.Match[str]) -> str:
 
 
 def position_of(mark: Any) -> Position:
-    """The place of one of libyaml's marks."""
+    """The position of a mark of libyaml."""
     return Position(mark.line + 1, mark.column + 1)
 
 
 class _Open:
-    """A collection that is being read; `size` and `height` count what it would be written out."""
+    """A collection that is being read; `size` and `height` are those with all aliases written out."""
 
     __slots__ = ("anchor", "at", "height", "key", "size", "value")
 

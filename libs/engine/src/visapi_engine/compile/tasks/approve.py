@@ -1,4 +1,4 @@
-"""`call: human.approve`: a question to people, the tasks that bring it to them, and its deadline."""
+"""`call: human.approve`: an approval, the tasks that notify people of it, and its deadline."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -24,7 +24,7 @@ from visapi_engine.source.findings import listed
 from visapi_engine.source.pointers import join
 
 VARIABLE = "approval"
-"""What the notifying tasks know the approval by: `$approval.link` and more."""
+"""The variable of the notifying tasks: `$approval.link` and more."""
 FAULT = "fault"
 _QUESTION = ("title", "text", "data", "choices", "approvers", "onDeadline")
 _ESCALATION = ("after", "notify", "approvers")
@@ -109,7 +109,7 @@ def _duration(
 
 
 def _notify(build: Build, place: Place, given: Mapping[str, Any], *parts: str) -> str | None:
-    """The tasks that tell people, as one `do` of their own; gives its pointer."""
+    """Compile the notifying tasks as one `do`; gives its pointer."""
     if "notify" not in given:
         return None
     where = Place(

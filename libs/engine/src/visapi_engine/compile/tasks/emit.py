@@ -1,4 +1,4 @@
-"""`emit`: an event for the world (dsl-reference, Emit and Event Properties)."""
+"""`emit`: publish an event (dsl-reference, Emit and Event Properties)."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def _event(build: Build, place: Place, value: Any) -> Template:
 
 
 def _check_constants(build: Build, attributes: dict[str, Any], at: str) -> None:
-    """What is known of the event now must be an event's: the rest is checked when it is emitted."""
+    """Check the constant attributes of the event; the others are checked when it is emitted."""
     for name, value in attributes.items():
         if name == "data" or not isinstance(value, str) or not value or "${" in value:
             continue

@@ -1,4 +1,4 @@
-"""Lists of named tasks, and the choice of the construct for each of them."""
+"""Lists of named tasks, and the construct of each task."""
 
 from typing import Any, cast
 
@@ -22,12 +22,12 @@ POINTER_BYTES_MAX = 2048
 def compile_list(
     build: Build, parent: Place, value: Any, *parts: str, bound: frozenset[str] = frozenset()
 ) -> list[str]:
-    """The tasks under `parts` of a place, in order; gives their pointers."""
+    """Compile the tasks under `parts` of a place, in order; gives their pointers."""
     return _compile(build, parent, value, parts, bound, in_fork=False)
 
 
 def compile_branches(build: Build, parent: Place, value: Any, *parts: str) -> list[str]:
-    """The branches of a fork: like a list, but nothing may jump between them."""
+    """Compile the branches of a fork: like a list, but without jumps between them."""
     return _compile(build, parent, value, parts, frozenset(), in_fork=True)
 
 

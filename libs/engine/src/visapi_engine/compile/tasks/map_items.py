@@ -83,7 +83,7 @@ def _tolerate(build: Build, place: Place, given: dict[str, Any]) -> Template:
 
 
 def _each(build: Build, place: Place, given: dict[str, Any], common: Common) -> str:
-    """The task that is done for each item, with the item as its input; gives its pointer."""
+    """Compile the task for each item, with the item as its input; gives its pointer."""
     node = (
         _workflow(build, place, given, common)
         if "workflow" in given
@@ -130,7 +130,7 @@ def _workflow(build: Build, place: Place, given: dict[str, Any], common: Common)
 
 
 def _part(build: Build, place: Place, common: Common) -> str:
-    """The task that starts a part of a large map. Its program is named when the whole is known."""
+    """Compile the task that starts a part of a large map. Its program is named later (`model/parts.py`)."""
     pointer = join(place.pointer, "with", "part")
     build.add(
         RunNode(

@@ -1,4 +1,4 @@
-"""`raise`: an error on purpose (dsl-reference, Raise and Error)."""
+"""`raise`: raise an error (dsl-reference, Raise and Error)."""
 
 from typing import Any
 

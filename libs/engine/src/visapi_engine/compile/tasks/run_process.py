@@ -46,7 +46,7 @@ def compile_run(build: Build, place: Place, body: dict[str, Any], common: Common
 
 
 def _silent(build: Build, place: Place, given: dict[str, Any]) -> bool:
-    """`return: none`: no output. A workflow has no streams and no exit code to choose from."""
+    """`return: none` gives no output. A workflow has no streams and no exit code to return."""
     if "return" not in given or "workflow" not in given:
         return False
     at = place.at("run", "return")
@@ -66,7 +66,7 @@ def _workflow(build: Build, place: Place, given: dict[str, Any]) -> tuple[str, s
 
 
 def read_workflow(build: Build, value: Any, at: str, *, more: tuple[str, ...] = ()) -> dict[str, str]:
-    """Which workflow is meant: namespace, name and perhaps its version, as far as they can be read."""
+    """The namespace, the name and, if given, the version of the workflow, as far as they are valid."""
     wanted = as_object(build.findings, value, at, "`workflow`")
     if wanted is None:
         return {}

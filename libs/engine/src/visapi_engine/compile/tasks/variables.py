@@ -12,7 +12,7 @@ _NAME = re.compile(r"[a-zA-Z_][a-zA-Z_0-9]*")
 
 
 def read_variable(build: Build, given: dict[str, Any], key: str, at: str, default: str) -> str:
-    """The name under `key`, with or without its `$`; the default where there is none or it cannot be."""
+    """The name under `key`, with or without its `$`; the default if it is absent or invalid."""
     if key not in given:
         return default
     at = join(at, key)
