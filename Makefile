@@ -9,7 +9,7 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 JOBS ?= 3
 
-.PHONY: help setup up demo test check bench faults attacks load clean
+.PHONY: help setup up demo test check bench faults attacks load docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ attacks: setup ## Attack a whole stack, class by class, beside a bystander whose
 
 load: setup ## Sustained load on an embedded stack
 	@VISAPI_TEST_LOAD=full $(BIN)/pytest -q -s -m load tests/load
+
+docs: setup ## Type every block of every page into a shell, each page beside a new stack (about 3 minutes on 2 cores)
+	@$(BIN)/pytest -q tests/e2e/test_pages_run.py tests/contract/test_documents.py
 
 clean: ## Remove the environment, caches and the stack's data
 	@$(PYTHON) tools/clean.py $(VENV) .visapi

@@ -28,7 +28,7 @@ SOURCES = {
 PAGES = {name: read_page(source) for name, source in SOURCES.items() if "```" in source}
 RUNNING = [name for name, page in PAGES.items() if page.runs]
 _AT_ONCE = 2
-_PAGE_S = 100
+_PAGE_S = 150
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -8,10 +8,13 @@ import pytest
 
 from visapi.stack import nats_config, ports
 from visapi.stack.data_directory import DataDamagedError, DataDirectory, DataInUseError, StackState
+from visapi.stack.embedded import EmbeddedStack, StackOptions
 from visapi.stack.environment import FORWARDED, UnknownSettingError, check, of_service
+from visapi.stack.inbox import mails, read_mail
 from visapi.stack.nats_rights import USERS, rights_of
 from visapi.stack.private_files import write_private
 from visapi.stack.restarts import DELAY_MAX_S, FIRST_DELAY_S, HEALTHY_S, Record, after_death, hopeless
+from visapi.stack.supervisor import Notice
 
 
 def test_a_port_that_is_taken_is_replaced_by_a_free_one():
@@ -174,3 +177,31 @@ def test_the_ports_of_the_last_start_are_kept_in_the_data_directory(tmp_path: Pa
     assert data.ports() == {}
     data.keep_ports({"gateway": 8123})
     assert DataDirectory(tmp_path).ports() == {"gateway": 8123}
+
+
+def test_the_gateway_takes_its_last_port_again_and_a_change_is_told_loudly(tmp_path: Path):
+    notices: list[Notice] = []
+
+    def start() -> int:
+        stack = EmbeddedStack(StackOptions(data_dir=tmp_path, environ={}), notices.append)
+        chosen = stack._choose_ports()["gateway"]
+        stack._reservation.release()
+        return chosen
+
+    DataDirectory(tmp_path).keep_ports({"gateway": ports.any_free()})
+    before = start()
+    assert (start(), notices) == (before, [])
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", before))
+        other.listen()
+        after = start()
+    assert after != before
+    [notice] = notices
+    assert notice.trouble
+    assert f"CHANGED from {before} to {after}" in notice.text
+
+
+def test_the_inbox_reads_mails_in_the_order_in_which_they_came(tmp_path: Path):
+    for number, subject in ((2, "second"), (1, "first")):
+        (tmp_path / f"{number:06d}.eml").write_text(f"To: a@example.com\nSubject: {subject}\n\nHello\n")
+    assert [read_mail(path)["Subject"] for path in mails(tmp_path)] == ["first", "second"]

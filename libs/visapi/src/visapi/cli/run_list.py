@@ -53,4 +53,4 @@ def list_runs(  # noqa: PLR0913 (each is an option of the command)
         shown.add_row(str(run.id), name, status_text(run.status), f"{run.created_at:%Y-%m-%d %H:%M:%S}")
     shown.show()
     if page.next is not None:
-        say(f"These are the newest {len(page.items)}; there are more. Narrow the filters, or raise --limit.")
+        say(f"Shown: the newest {len(page.items)}. There are more: narrow the filters, or raise --limit.")
