@@ -3,31 +3,13 @@
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import Protocol
 from uuid import UUID
 
-from visapi_common.core.ids import uuid7_from
+from visapi_common.core.clocks import Clock
+from visapi_common.core.ids import Ids, uuid7_from
 
 
-class Clock(Protocol):
-    """What knows the time. Timers, leases and schedules use the database's clock instead (DESIGN 3.8)."""
-
-    def now(self) -> datetime:
-        """The wall clock, in UTC."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds that never go back; only differences mean something."""
-        ...
-
-
-class Ids(Protocol):
-    """What makes new identifiers."""
-
-    def uuid7(self) -> UUID: ...
-
-
-class SystemClock:
+class SystemClock(Clock):
     """This machine's clock."""
 
     def now(self) -> datetime:
@@ -41,7 +23,7 @@ class SystemClock:
         return int(time.time())
 
 
-class RandomIds:
+class RandomIds(Ids):
     """UUIDv7 (RFC 9562) of now and 80 random bits."""
 
     def uuid7(self) -> UUID:

@@ -1,6 +1,13 @@
 """Identifiers: UUIDv7 (RFC 9562, section 5.7), built from parts so that the core stays pure."""
 
+from typing import Protocol
 from uuid import UUID
+
+
+class Ids(Protocol):
+    """What makes new identifiers (`adapters.clock.RandomIds`)."""
+
+    def uuid7(self) -> UUID: ...
 
 
 def uuid7_from(time_ms: int, random_bits: int) -> UUID:

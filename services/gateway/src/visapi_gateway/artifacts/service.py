@@ -8,6 +8,7 @@ import msgspec
 
 from visapi_common.contracts.gateway_bodies import ArtifactLink
 from visapi_common.contracts.problems import FieldError
+from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.artifacts.rules import link_holds, sign_link
 
@@ -29,14 +30,10 @@ class ArtifactSource(Protocol):
     def stream(self, tenant: str, artifact: str) -> AsyncIterator[bytes]: ...
 
 
-class Clock(Protocol):
-    def now(self) -> datetime: ...
-
-
 class Artifacts:
     """The artifacts of a tenant."""
 
-    def __init__(self, source: ArtifactSource, secret: bytes, clock: Clock) -> None:
+    def __init__(self, source: ArtifactSource, secret: bytes, clock: WallClock) -> None:
         self._source = source
         self._secret = secret
         self._clock = clock

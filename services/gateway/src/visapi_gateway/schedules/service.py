@@ -10,6 +10,7 @@ import msgspec
 
 from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.schedules import Backfill, Backfilled, FireView, SchedulePage, ScheduleView
+from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import uuid7_from
 from visapi_engine.schedule.decisions import Schedule, fires_after, within
@@ -53,10 +54,6 @@ class ScheduleStore(Protocol):
         ...
 
 
-class Clock(Protocol):
-    def now(self) -> datetime: ...
-
-
 class Schedules:
     """The use cases. `hint` tells the orchestrator of a started run; `refuse_full` raises for a tenant that
     has as many open runs as it may have.
@@ -65,7 +62,7 @@ class Schedules:
     def __init__(
         self,
         store: ScheduleStore,
-        clock: Clock,
+        clock: WallClock,
         bits: Callable[[], int],
         hint: Callable[[UUID], None],
         refuse_full: Callable[[str], None],

@@ -14,7 +14,9 @@ from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import NULL
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowView
+from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.ids import Ids
 from visapi_engine.checks.versions import version_order
 from visapi_engine.model.listeners import listener_of
 from visapi_engine.model.program import Program, encode_program
@@ -87,14 +89,6 @@ class WorkflowStore(Protocol):
     ) -> Sequence[WorkflowRow]: ...
 
 
-class Clock(Protocol):
-    def now(self) -> datetime: ...
-
-
-class Ids(Protocol):
-    def uuid7(self) -> UUID: ...
-
-
 class Workflows:
     """Deploys and describes the workflows of a tenant."""
 
@@ -104,7 +98,7 @@ class Workflows:
         definitions: Definitions,
         compile_: Compiling,
         *,
-        clock: Clock,
+        clock: WallClock,
         ids: Ids,
         announce: Callable[[Trigger], None],
     ) -> None:

@@ -8,13 +8,13 @@ import msgspec
 from visapi_common.contracts.foreign import Unreadable, read_as
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.simulation import SimulateWorkflow
+from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_engine.compile.compiler import Compiled, DefinitionInvalid
 from visapi_engine.process.protocol import Simulate
 from visapi_engine.process.simulator import SimulationLost
 from visapi_engine.simulation.request import RequestInvalid, read_request
 from visapi_gateway.workflows.compiling import Compiling
-from visapi_gateway.workflows.service import Clock
 
 RunSimulation = Callable[[str, Simulate], Awaitable[bytes]]
 
@@ -22,7 +22,7 @@ RunSimulation = Callable[[str, Simulate], Awaitable[bytes]]
 class Simulations:
     """Compiles, checks what is given, and has both carried out as a bounded job."""
 
-    def __init__(self, compile_: Compiling, run: RunSimulation, clock: Clock) -> None:
+    def __init__(self, compile_: Compiling, run: RunSimulation, clock: WallClock) -> None:
         self._compile = compile_
         self._run = run
         self._clock = clock

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.core.errors import ContentFault
+from visapi_common.core.ids import Ids
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry, Replay
 from visapi_orchestrator.kernel.rules.arriving_events import BadEvent, read_message
 

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.core import api_keys
+from visapi_common.core.clocks import Clock
 from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.failures import sort_of, told
 from visapi_common.telemetry.logs import get_logger
@@ -40,11 +41,6 @@ class StoredKey(msgspec.Struct, frozen=True):
 class KeySource(Protocol):
     async def all_keys(self) -> Sequence[StoredKey]: ...
     async def note_use(self, used: dict[str, datetime]) -> None: ...
-
-
-class Clock(Protocol):
-    def now(self) -> datetime: ...
-    def monotonic(self) -> float: ...
 
 
 class _Held(msgspec.Struct, frozen=True):

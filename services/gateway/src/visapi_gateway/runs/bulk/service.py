@@ -16,7 +16,9 @@ import msgspec
 from visapi_common.contracts.bulk import BulkAction, BulkRefusal
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.contracts.gateway_bodies import Retry
+from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.ids import Ids
 from visapi_gateway.kernel.access.scopes import Asker
 from visapi_gateway.kernel.one_at_a_time import OneAtATime
 from visapi_gateway.runs.bulk.rules import COUNT_MAX, Ticket, check_age, too_many
@@ -62,14 +64,6 @@ class FoundRuns(Protocol):
     ) -> Sequence[RunRow]: ...
 
 
-class Ids(Protocol):
-    def uuid7(self) -> UUID: ...
-
-
-class Clock(Protocol):
-    def now(self) -> datetime: ...
-
-
 class Repeat:
     """Starts a run like one that was, once for each token."""
 
@@ -103,7 +97,7 @@ class Bulk:
         retries: Retries,
         repeat: Repeat,
         ids: Ids,
-        clock: Clock,
+        clock: WallClock,
     ) -> None:
         self._found = found
         self._steps = OneAtATime()

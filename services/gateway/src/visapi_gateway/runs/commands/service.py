@@ -11,6 +11,7 @@ import msgspec
 from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.engine_messages import InboxBody, InboxKind
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.ids import Ids
 from visapi_gateway.audit.rules import AuditEntry, entry
 from visapi_gateway.kernel.access.scopes import Asker
 from visapi_gateway.runs.reading.service import RunRow, RunViews
@@ -88,10 +89,6 @@ class Hint(Protocol):
     def __call__(self, run: UUID) -> None:
         """Tell the orchestrator that rows wait, best effort."""
         ...
-
-
-class Ids(Protocol):
-    def uuid7(self) -> UUID: ...
 
 
 def order_of(

@@ -1,7 +1,6 @@
 """Starting a run: the definition, the input, the promise."""
 
 import hashlib
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -11,7 +10,9 @@ from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.contracts.runs import RunStatus, RunView
+from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.ids import Ids
 from visapi_gateway.audit.rules import AuditEntry, entry
 from visapi_gateway.kernel.access.scopes import Asker, Principal
 from visapi_gateway.runs.reading.service import links_of
@@ -62,14 +63,6 @@ class Pack(Protocol):
     async def __call__(self, tenant: str, raw: bytes) -> Payload: ...
 
 
-class Clock(Protocol):
-    def now(self) -> datetime: ...
-
-
-class Ids(Protocol):
-    def uuid7(self) -> UUID: ...
-
-
 class StartRun:
     """The use case; one object per process."""
 
@@ -80,7 +73,7 @@ class StartRun:
         *,
         accept: Accept,
         pack: Pack,
-        clock: Clock,
+        clock: WallClock,
         ids: Ids,
     ) -> None:
         self._definitions = definitions

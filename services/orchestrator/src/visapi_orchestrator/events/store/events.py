@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
+from visapi_common.core.ids import Ids
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
 from visapi_orchestrator.kernel.rules.arriving_events import Arrived, Probe, probes

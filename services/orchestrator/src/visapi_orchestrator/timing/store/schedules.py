@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
+from visapi_common.core.ids import Ids
 from visapi_engine.schedule.decisions import Schedule
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.adapters.clock import Ids
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxKind, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
+from visapi_common.core.ids import Ids
 from visapi_orchestrator.transitions.relations.rows import Statement
 from visapi_orchestrator.transitions.rules.child_limits import OPEN_MAX, ChildVerdict
 from visapi_orchestrator.transitions.rules.flow import Verdict

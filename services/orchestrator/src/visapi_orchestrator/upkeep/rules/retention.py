@@ -1,7 +1,7 @@
 """Which partitions of ended runs to make and which to drop. Pure.
 
 A partition holds the runs of one retention class whose ids were made in `[first, past)`, days in UTC
-(migration 0020_retention.sql). What lies in no partition (a child has an id as old as its parent's)
+(`0001_baseline.sql`). What lies in no partition (a child has an id as old as its parent's)
 lies in the class's default partition, which is never dropped; its rows are forgotten one by one.
 """
 

@@ -1,5 +1,5 @@
 -- How long ended runs are kept: classes, their partitions, and what is in them (core/retention.py).
--- Tables are made and dropped by functions of the owner (migration 0020_retention.sql).
+-- Tables are made and dropped by functions of the owner (`0001_baseline.sql`).
 
 -- name: keep_by_default
 -- The class of namespaces without a policy.
