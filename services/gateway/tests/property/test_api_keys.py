@@ -1,7 +1,5 @@
 """Keys: what was minted is read back, and whatever is not is refused before any lookup."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,13 +12,10 @@ BITS = st.integers(0, 2**256 - 1)
 
 
 @given(KINDS, st.integers(0, 2**128 - 1), BITS)
-def test_a_minted_key_is_read_back_and_found_by_the_pattern(
-    kind: str, id_bits: int, secret_bits: int
-) -> None:
+def test_a_minted_key_is_read_back_and_never_shown(kind: str, id_bits: int, secret_bits: int) -> None:
     token = api_keys.mint(kind, id_bits, secret_bits)
     parsed = api_keys.parse(token)
     assert (parsed.kind, parsed.token) == (kind, token)
-    assert re.fullmatch(api_keys.PATTERN, token)
     assert token not in redact_text(f"key {token} was used")
     assert token not in repr(parsed)
 

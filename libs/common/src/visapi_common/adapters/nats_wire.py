@@ -5,7 +5,7 @@ parts of a message; nothing is queued, no task wakes, headers stay bytes until s
 Outbound: `send` appends a command and kicks the flusher without an await. Connecting, TLS,
 authentication and pings remain nats-py's own. Its reconnecting is not used: it ends for good on some errors,
 and waits for ever where its own closing raises. This is the only file that relies on
-its protected names.
+its protected names; `tests/contract/test_nats_client.py` pins each.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Protocol, cast
 
@@ -20,7 +20,6 @@ class Connection(Protocol):
     """What callers use of an asyncpg connection, which ships without types."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...
-    async def executemany(self, command: str, args: Iterable[Sequence[object]]) -> None: ...
     async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]: ...
     async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Row | None: ...
     async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any: ...

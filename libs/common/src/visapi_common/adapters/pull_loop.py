@@ -51,12 +51,6 @@ class Delivery:
         # $JS.ACK.<stream>.<consumer>.<deliveries>.… or, with a domain and account, two tokens later.
         return int(parts[4] if len(parts) == 9 else parts[6])
 
-    @property
-    def stream_seq(self) -> int:
-        """The message's number in its stream."""
-        parts = self._reply.split(".")
-        return int(parts[5] if len(parts) == 9 else parts[7])
-
     def ack(self) -> None:
         self._message.respond_quietly(b"+ACK")
 

@@ -103,7 +103,6 @@ class _StreamAnswer(msgspec.Struct, frozen=True):
 class _ConsumerAnswer(msgspec.Struct, frozen=True):
     error: _ApiError | None = None
     num_pending: int = 0
-    num_ack_pending: int = 0
 
 
 class _Message(msgspec.Struct, frozen=True):

@@ -16,9 +16,6 @@ ID_LENGTH = 16
 SECRET_LENGTH = 43
 CHECKSUM_LENGTH = 6
 
-PATTERN = r"visapi_(?:live|test|admin)_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}"
-"""Finds a key in any text: for redaction and for secret scanners."""
-
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TOKEN = re.compile(
     rf"visapi_({'|'.join(KINDS)})_([0-9A-Za-z]{{{ID_LENGTH}}})_[0-9A-Za-z]{{{SECRET_LENGTH}}}"

@@ -13,9 +13,6 @@ import msgspec
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
-EVERYTHING = ""
-"""The shape of a filter that fixes nothing."""
-
 
 def shape_and_key(wanted: Mapping[str, Any]) -> tuple[str, bytes]:
     """The shape and the key of a filter that wants these values under these paths."""

@@ -2,8 +2,6 @@
 
 import msgspec
 
-FRAME_MAX = 64 * 1024 * 1024
-
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """What one job may use. The kernel ends a job that uses more."""

@@ -6,7 +6,7 @@ Records of the standard library's loggers (nats, uvicorn, asyncio) take the same
 import logging
 import sys
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
@@ -71,11 +71,6 @@ def hiding(hide: Callable[[Any], Any]) -> Generator[None]:
         yield
     finally:
         _HIDE.reset(token)
-
-
-def log_context(**ids: Any) -> AbstractContextManager[Any]:
-    """Put ids (run, task, request_id …) on every record written inside the block."""
-    return structlog.contextvars.bound_contextvars(**ids)
 
 
 class _Facts:

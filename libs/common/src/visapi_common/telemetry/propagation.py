@@ -6,7 +6,7 @@ trace that nobody records costs a comparison and a context variable.
 
 import random
 import re
-from collections.abc import Generator, Mapping, MutableMapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -32,13 +32,6 @@ def under(traceparent: str | None) -> Generator[None]:
         yield
     finally:
         _current.reset(token)
-
-
-def inject(headers: MutableMapping[str, str], traceparent: str | None = None) -> None:
-    """Put the given (else the current) traceparent into headers; nothing when there is none."""
-    value = traceparent or _current.get()
-    if value is not None:
-        headers[HEADER] = value
 
 
 def extract(headers: Mapping[str, str] | None) -> str | None:

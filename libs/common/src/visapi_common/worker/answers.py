@@ -28,7 +28,7 @@ _ERROR_TEXT_MAX = 16 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
-class Answers:
+class TaskResults:
     """Reads inputs and stores results; the only place where a task's data leaves the process."""
 
     def __init__(

@@ -18,7 +18,7 @@ from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.telemetry.spans import Span, Spans
 from visapi_common.worker import outcomes
-from visapi_common.worker.answers import Answers
+from visapi_common.worker.answers import TaskResults
 from visapi_common.worker.claims import Claims
 from visapi_common.worker.context import TaskContext
 from visapi_common.worker.faults import Postponed
@@ -44,7 +44,7 @@ class _Start(NamedTuple):
 class Attempts:
     """Works on tasks, one call of `work` each. Shared by all functions of a process."""
 
-    def __init__(self, answers: Answers, claims: Claims, spans: Spans, draw: Callable[[], float]) -> None:
+    def __init__(self, answers: TaskResults, claims: Claims, spans: Spans, draw: Callable[[], float]) -> None:
         self._answers = answers
         self._claims = claims
         self._spans = spans

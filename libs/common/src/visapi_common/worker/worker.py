@@ -18,7 +18,7 @@ from visapi_common.runtime.settings import CommonSettings, SettingsError, load
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_common.worker.announce import Announcer
-from visapi_common.worker.answers import Answers
+from visapi_common.worker.answers import TaskResults
 from visapi_common.worker.attempt import Attempts
 from visapi_common.worker.claims import Claims
 from visapi_common.worker.functions import Function, Handler
@@ -130,7 +130,7 @@ class Worker:
         tasks = OpenTasks(bus)
         # Dead letters are named after the NATS user, which may announce no others.
         service = self.name if tenant == subjects.BUILTIN else _OWN
-        answers = Answers(bus, payloads, random.random, service=service, worker=worker_id)
+        answers = TaskResults(bus, payloads, random.random, service=service, worker=worker_id)
         attempts = Attempts(answers, Claims(bus, tenant, worker_id, random.random), spans, random.random)
         pulls: list[PullLoop] = []
         async with asyncio.TaskGroup() as group:

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from visapi_common.telemetry import propagation
-from visapi_common.telemetry.logs import configure_logging, get_logger, log_context
+from visapi_common.telemetry.logs import configure_logging, get_logger
 
 TRACE = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
 
@@ -29,7 +29,7 @@ def last(lines: io.StringIO) -> dict[str, object]:
 
 
 def test_a_record_is_one_json_object_with_its_service_part_and_trace(lines: io.StringIO):
-    with propagation.under(TRACE), log_context(run="r-1", task="/do/0"):
+    with propagation.under(TRACE):
         get_logger("relay").info("sent", bytes=12)
     record = last(lines)
     assert record.pop("time")
@@ -39,8 +39,6 @@ def test_a_record_is_one_json_object_with_its_service_part_and_trace(lines: io.S
         "level": "info",
         "service": "example",
         "part": "relay",
-        "run": "r-1",
-        "task": "/do/0",
         "trace_id": "1" * 32,
         "span_id": "2" * 16,
     }

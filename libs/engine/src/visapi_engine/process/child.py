@@ -28,7 +28,7 @@ from visapi_engine.process.protocol import (
     HEAVY_S,
     Alive,
     Answer,
-    Answers,
+    AnswerBatch,
     Batch,
     Crashed,
     Done,
@@ -194,9 +194,9 @@ class _Waiting:
         self._bytes = 0
         self._since = time.monotonic()
 
-    def rest(self) -> list[Answers]:
+    def rest(self) -> list[AnswerBatch]:
         """What waits, as messages to send."""
-        return [Answers(self._answers)] if self._answers else []
+        return [AnswerBatch(self._answers)] if self._answers else []
 
 
 class _Wire:

@@ -14,7 +14,7 @@ from visapi_engine.process.progress import Progress
 from visapi_engine.process.protocol import (
     Alive,
     Answer,
-    Answers,
+    AnswerBatch,
     Batch,
     Budget,
     Crashed,
@@ -116,7 +116,7 @@ class EngineProcess:
             match message:
                 case Alive():
                     continue
-                case Answers():
+                case AnswerBatch():
                     for answer in message.answers:
                         yield answer
                 case Done():
@@ -153,7 +153,7 @@ class EngineProcess:
         except TimeoutError:
             return
 
-    async def _next(self, wall_ms: int) -> Ready | Loaded | Answers | Alive | Done | Simulated:
+    async def _next(self, wall_ms: int) -> Ready | Loaded | AnswerBatch | Alive | Done | Simulated:
         try:
             async with asyncio.timeout(wall_ms / 1000):
                 message = await self._streams.receive()

@@ -194,7 +194,7 @@ class Loaded(msgspec.Struct, frozen=True, tag="loaded", omit_defaults=True):
     refused: str | None = None
 
 
-class Answers(msgspec.Struct, frozen=True, tag="answers"):
+class AnswerBatch(msgspec.Struct, frozen=True, tag="answers"):
     """Up: some answers of the batch, in the batch's order."""
 
     answers: list[Answer]
@@ -221,4 +221,4 @@ class Simulated(msgspec.Struct, frozen=True, tag="simulated", omit_defaults=True
     refused: str | None = None
 
 
-Up = Ready | Loaded | Answers | Alive | Done | Crashed | Simulated
+Up = Ready | Loaded | AnswerBatch | Alive | Done | Crashed | Simulated

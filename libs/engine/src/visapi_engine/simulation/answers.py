@@ -26,7 +26,7 @@ class Answer(msgspec.Struct, frozen=True):
     after_ms: int
 
 
-class Answers:
+class GivenAnswers:
     """The answers of one simulation; each list is read from its beginning."""
 
     def __init__(self, program: Program, given: AnswersGiven) -> None:

@@ -47,7 +47,7 @@ from visapi_engine.machine.history import Entry
 from visapi_engine.machine.plan import Plan, pointer_of
 from visapi_engine.machine.result import Advance
 from visapi_engine.model.catalog import APPROVE
-from visapi_engine.simulation.answers import Answers
+from visapi_engine.simulation.answers import GivenAnswers
 from visapi_engine.simulation.decisions import decisions_of
 
 TRANSITIONS_MAX = 10_000
@@ -120,7 +120,7 @@ class _World:
 
     def __init__(self, plan: Plan, wanted: Wanted) -> None:
         self._plan = plan
-        self._answers = Answers(plan.program, wanted.given)
+        self._answers = GivenAnswers(plan.program, wanted.given)
         self._reads = frozenset(wanted.reads)
         self._events = deque(enumerate(wanted.events))
         self._own_events: deque[bytes] = deque()

@@ -9,7 +9,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from visapi.demo.progress import ENDED, Progress, Step
+from visapi.demo.progress import ENDED, Progress, TaskProgress
 from visapi_common.contracts.runs import HistoryItem
 
 _MARKS = {
@@ -54,7 +54,7 @@ class Display:
         return shown
 
 
-def _row(step: Step, now: datetime) -> tuple[RenderableType, Text, Text, Text]:
+def _row(step: TaskProgress, now: datetime) -> tuple[RenderableType, Text, Text, Text]:
     mark: RenderableType = Spinner("dots", style="cyan")
     if step.state in _MARKS:
         sign, style = _MARKS[step.state]
@@ -62,12 +62,12 @@ def _row(step: Step, now: datetime) -> tuple[RenderableType, Text, Text, Text]:
     return mark, Text("  " * step.depth + step.name), duration(step, now), remark(step)
 
 
-def duration(step: Step, now: datetime) -> Text:
+def duration(step: TaskProgress, now: datetime) -> Text:
     seconds = step.seconds(now)
     return Text("" if seconds is None else f"{seconds:6.2f} s", "dim" if step.state in ENDED else "cyan")
 
 
-def remark(step: Step) -> Text:
+def remark(step: TaskProgress) -> Text:
     if step.state == "completed" and not step.retries:
         return Text("")
     tries = step.retries + (step.state in ENDED)
@@ -76,6 +76,6 @@ def remark(step: Step) -> Text:
     return Text(", ".join(part for part in (state, tried) if part), "yellow" if step.retries else "dim")
 
 
-def _line(item: HistoryItem, step: Step) -> Text:
+def _line(item: HistoryItem, step: TaskProgress) -> Text:
     moment = f"{item.time:%H:%M:%S.%f}"[:-3]
     return Text.assemble((moment, "dim"), f"  {item.type:<16}", "  " * step.depth, step.name)

@@ -19,7 +19,7 @@ _STATES = {
 ENDED = frozenset({"completed", "faulted", "cancelled", "skipped"})
 
 
-class Step(msgspec.Struct):
+class TaskProgress(msgspec.Struct):
     """One task. `retries` counts how often it was tried again."""
 
     name: str
@@ -41,16 +41,16 @@ class Progress:
     """All steps seen so far, parents before their children."""
 
     def __init__(self) -> None:
-        self._steps: dict[str, Step] = {}
+        self._steps: dict[str, TaskProgress] = {}
 
-    def take(self, item: HistoryItem) -> Step | None:
+    def take(self, item: HistoryItem) -> TaskProgress | None:
         """Fold one history item; answers the step it changed."""
         if item.task is None or item.type not in _STATES:
             return None
         pointer = item.task.pointer
         step = self._steps.get(pointer)
         if step is None:
-            step = Step(item.task.name, pointer, self._depth(pointer))
+            step = TaskProgress(item.task.name, pointer, self._depth(pointer))
             self._steps[pointer] = step
         step.state = _STATES[item.type]
         if item.type == "task.retried":
@@ -60,7 +60,7 @@ class Progress:
         step.ended = item.time if step.state in ENDED else None
         return step
 
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[TaskProgress]:
         """In the order of the definition: numbers in pointers compare as numbers."""
         return sorted(self._steps.values(), key=lambda step: _order(step.pointer))
 

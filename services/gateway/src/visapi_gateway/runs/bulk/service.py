@@ -44,7 +44,7 @@ class Wish(msgspec.Struct, frozen=True):
     trace: str
 
 
-class Step(msgspec.Struct, frozen=True):
+class BulkProgress(msgspec.Struct, frozen=True):
     """What became of some of the runs; `next` is None when all are done."""
 
     told: int
@@ -115,7 +115,7 @@ class Bulk:
             raise too_many()
         return Ticket(ticket, counted_at, found)
 
-    async def step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> Step:
+    async def step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> BulkProgress:
         """Act on the next runs. Raises `ProblemError` 400 for a ticket that is too old, and the store's
         faults; sending it again is safe then. Steps of one tenant follow one another: each is the work of
         a hundred commands, and in parallel they would fill the orchestrator.
@@ -124,7 +124,7 @@ class Bulk:
         async with self._steps.of(who.tenant):
             return await self._step(who, wanted, wish, ticket)
 
-    async def _step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> Step:
+    async def _step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> BulkProgress:
         rows: Sequence[RunRow] = ()
         if ticket.room > 0:
             rows = await self._found.runs(who.tenant, wanted, ticket.below, ticket.room)
@@ -133,7 +133,7 @@ class Bulk:
             told = await self._started(who, wish, ticket, rows, refused)
         else:
             told = await self._told(who, wish, ticket, rows, refused)
-        return Step(
+        return BulkProgress(
             told=told,
             unchanged=len(rows) - told - len(refused),
             refused=refused,
