@@ -6,13 +6,16 @@
 `tools/shape_exceptions.json` holds what was allowed to be larger. It may only shrink: an allowance
 that a file no longer needs is itself a finding. `tools/own_bytes.json` names the files that may decode bytes
 by themselves, with whose bytes they read; all others read them with `contracts/foreign.py`.
+`tools/retired_words.json` names identifiers that no source uses any more, by folder, with the word to use.
 """
 
 import ast
+import io
 import json
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +23,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 EXCEPTIONS = ROOT / "tools" / "shape_exceptions.json"
 DECODER = "libs/common/src/visapi_common/contracts/foreign.py"
+RETIRED: dict[str, dict[str, str]] = json.loads((ROOT / "tools" / "retired_words.json").read_text())
 OWN_BYTES: dict[str, str] = json.loads((ROOT / "tools" / "own_bytes.json").read_text())
 
 FILE_LINES = 350
@@ -92,6 +96,7 @@ def check(path: Path, source: str) -> Iterator[Finding]:
     if "/src/" in name:
         yield from _spelling_rules(name, tree)
         yield from _decoding_rules(name, tree)
+        yield from _retired_words(name, source)
 
 
 def _file_rules(path: Path, name: str, source: str) -> Iterator[Finding]:
@@ -145,6 +150,20 @@ def _spelling_rules(name: str, tree: ast.Module) -> Iterator[Finding]:
             yield Finding(name, node.lineno, "subject", "subjects are spelled in contracts/subjects.py only")
         if METRIC.match(node.value) and not name.endswith("telemetry/catalogue.py"):
             yield Finding(name, node.lineno, "metric", "metrics are spelled in telemetry/catalogue.py only")
+
+
+def _retired_words(name: str, source: str) -> Iterator[Finding]:
+    """One idea has one word: identifiers that were renamed do not come back."""
+    retired = {
+        word: use
+        for folder, words in RETIRED.items()
+        if name.startswith(folder)
+        for word, use in words.items()
+    }
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME and token.string in retired:
+            text = f"'{token.string}' is retired; the word is '{retired[token.string]}'"
+            yield Finding(name, token.start[0], "retired-word", text)
 
 
 def _decoding_rules(name: str, tree: ast.Module) -> Iterator[Finding]:
