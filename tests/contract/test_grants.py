@@ -20,7 +20,7 @@ MATRIX = {
     "events_in": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "families": {GATEWAY: "ric", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "flow_slots": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
-    "flow_turns": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "rate_reservations": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "flow_waiting": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "functions": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "history": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},

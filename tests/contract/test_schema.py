@@ -106,6 +106,12 @@ async def test_a_database_of_the_last_migration_before_the_baseline_goes_on(
     later = await without_later_migrations(owner)
     await owner.execute("update migrations set name = $1, sha256 = ''", BEFORE_BASELINE)
     await owner.execute("alter table api_keys add column pepper_version smallint not null default 1")
+    await owner.execute(
+        "alter table rate_reservations rename to flow_turns;"
+        " alter index rate_reservations_pkey rename to flow_turns_pkey;"
+        " alter index rate_reservations_by_key rename to flow_turns_by_key;"
+        " alter index rate_reservations_age rename to flow_turns_age"
+    )
     assert await apply_migrations(postgres_db.owner) == later
     assert await rendered(owner) == SCHEMA.read_text(encoding="utf-8")
 

@@ -223,7 +223,7 @@ async def test_keys_under_which_somebody_waits_are_found_one_by_one(big: Big):
 
 
 async def test_turns_that_count_no_more_are_found_by_their_time(big: Big):
-    await bounded(big, FLOWS["tidy_turns"], 1000)
+    await bounded(big, FLOWS["tidy_reservations"], 1000)
 
 
 async def test_old_idempotency_keys_are_found_by_their_age(big: Big):
@@ -278,7 +278,7 @@ async def test_families_are_retired_in_steps_and_the_cancelled_ones_found(big: B
     await big.fill(RUNS, "runs")
     await bounded(big, FAMILY["retire"], NONE, 100)
     await bounded(big, FAMILY["settle"])
-    await bounded(big, FAMILY["obey"], 1000, b"{}")
+    await bounded(big, FAMILY["cancel_descendants"], 1000, b"{}")
 
 
 async def test_the_room_of_a_family_costs_no_more_than_its_bound(big: Big):

@@ -43,7 +43,7 @@ from visapi_orchestrator.transitions.ports import Engine, Ledger, Payloads
 from visapi_orchestrator.transitions.protocol import Transitions
 from visapi_orchestrator.transitions.slow_runs import SlowRuns
 from visapi_orchestrator.transitions.values import ValueReader
-from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_counting, keep_obeying
+from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_cancelling, keep_counting
 from visapi_orchestrator.upkeep.retention import Retention, RetentionRows
 from visapi_orchestrator.upkeep.tidying import AgingRows, Swept, keep_tidy
 
@@ -77,7 +77,7 @@ class TaskRows(OpenTasks, HeldTasks, BeatenTasks, ClaimedTasks, Protocol):
 
 
 class UpkeepRows(FunctionRows, AgingRows, Protocol):
-    """Everything else."""
+    """Functions, and rows that grow old."""
 
 
 class AllEventRows(EventRows, IntakeRows, Protocol):
@@ -93,11 +93,11 @@ class SweptSchedules(ScheduleRows, Swept, Protocol):
 
 
 class AllDeadLetters(DeadLetterRows, ReplayedRows, Swept, Protocol):
-    """What was set aside."""
+    """Dead letters, and their replays."""
 
 
 class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
-    """The real things."""
+    """The adapters that the orchestrator runs on."""
 
     ledger: Ledger
     due: DueRows
@@ -294,8 +294,8 @@ class Orchestrator:
             "schedules": self._schedules.run,
             "replays": self._replays.run,
             "flow": partial(keep_admitting, dependencies.flow, self._runs_woken, Isolation("flow", metrics)),
-            "obedience": partial(
-                keep_obeying, dependencies.families, self._runs_woken, lambda: self._pump.started
+            "descendants": partial(
+                keep_cancelling, dependencies.families, self._runs_woken, lambda: self._pump.started
             ),
             "open-runs": partial(
                 keep_counting, dependencies.families, self._open_runs_max, dependencies.monotonic.monotonic

@@ -8,7 +8,7 @@ from visapi_common.runtime.settings import CommonSettings, Secret, SecretBytes
 
 
 class OrchestratorSettings(CommonSettings, frozen=True, kw_only=True):
-    """Everything the orchestrator can be told."""
+    """The settings of the orchestrator."""
 
     postgres_url: Secret
     """Connects as the role `visapi_orchestrator`."""

@@ -11,7 +11,7 @@ from kit.servers import Database
 from visapi_common.adapters.queries import load_queries
 from visapi_orchestrator.transitions.store.ledger import SESSION
 
-OBEY = load_queries("visapi_orchestrator.transitions.store", "families.sql")["obey"]
+OBEY = load_queries("visapi_orchestrator.transitions.store", "families.sql")["cancel_descendants"]
 TOLD = 4_000
 LIMIT = 256
 PAGES_PER_ROW = 16

@@ -111,7 +111,7 @@ async def test_a_child_that_commits_first_is_found_by_the_sweep(
         await blocked(pool)
         assert not cancelling.done()
     await cancelling
-    assert set(await PostgresFamilies(pool).obey(10)) == {family.parent, family.child}
+    assert set(await PostgresFamilies(pool).cancel_descendants(10)) == {family.parent, family.child}
     assert await family.told() == {family.parent, family.child}
 
 
@@ -143,7 +143,7 @@ async def test_a_root_that_ends_cancelled_is_the_same_fact(pool: Pool, family: F
     ledger = PostgresLedger(pool, RandomIds())
     assert set((await ledger.write(rows)).done) == {family.root}
     assert (await ledger.write(family.wanted())).child_verdict.cancelled_parents == {family.parent}
-    assert set(await PostgresFamilies(pool).obey(10)) == set()
+    assert set(await PostgresFamilies(pool).cancel_descendants(10)) == set()
     assert await family.told() == {family.parent}
 
 

@@ -24,7 +24,9 @@ LIVE = (
     "insert into visapi.runs (id, tenant, namespace, name, version, program, partition, input, started_by, parent)"
     " values ($1, 'default', 'test', 'limited', '1.0.0', '', 0, '', 'test', $2)"
 )
-TABLES = "truncate visapi.runs, visapi.flow_slots, visapi.flow_waiting, visapi.flow_turns, visapi.inbox"
+TABLES = (
+    "truncate visapi.runs, visapi.flow_slots, visapi.flow_waiting, visapi.rate_reservations, visapi.inbox"
+)
 
 
 Story = list[tuple[str, object, bool]]
@@ -141,7 +143,7 @@ class World:
             leaves = [SlotRelease(run, TENANT, SCOPE, key)]
             await flow.lock(connection, [], leaves)
             await connection.execute("delete from runs where id = $1", run)
-            return Verdict(awake=await flow.leave(connection, leaves))
+            return Verdict(awake=await flow.release(connection, leaves))
 
         verdict = await self.commit(ended, crash=crash)
         if verdict is not None:
@@ -267,7 +269,7 @@ async def test_racing_processes_never_give_a_slot_away_twice_and_forget_nobody(p
             )
             assert all(row["count"] <= KEYS[row["key"]][0] for row in held)
             await connection.execute("delete from runs where id = $1", run)
-            awake = await flow.leave(connection, leaves)
+            awake = await flow.release(connection, leaves)
         for one in awake:
             await finish(one, key)
 

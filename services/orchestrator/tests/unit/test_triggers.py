@@ -98,7 +98,7 @@ def test_the_tenant_that_has_most_is_let_go_and_never_the_one_that_comes_later()
     small = Delivered("small")
     source.deliveries = [Delivered("big") for _ in range(100)] + [small]
     assert small.run in runs(triggers, 2)
-    assert (triggers.waiting, triggers.dropped) == (QUEUE_MAX, 100 + 1 - 2 - 8)
+    assert (triggers.waiting, triggers.deferred) == (QUEUE_MAX, 100 + 1 - 2 - 8)
 
 
 def test_pending_runs_from_the_ledger_stand_in_the_same_turns() -> None:

@@ -200,19 +200,6 @@ create policy orchestrator_all on flow_slots to visapi_orchestrator using (true)
 grant select on flow_slots to visapi_gateway;
 grant delete, insert, select, update on flow_slots to visapi_orchestrator;
 
-create table flow_turns (
-    run uuid not null,
-    tenant text not null,
-    scope text not null,
-    key text not null,
-    at timestamp with time zone not null,
-    counts_until timestamp with time zone not null,
-    PRIMARY KEY (run)
-);
-CREATE INDEX flow_turns_age ON flow_turns USING btree (counts_until);
-CREATE INDEX flow_turns_by_key ON flow_turns USING btree (tenant, scope, key, at DESC);
-grant delete, insert, select, update on flow_turns to visapi_orchestrator;
-
 create table flow_waiting (
     run uuid not null,
     tenant text not null,
@@ -338,6 +325,19 @@ create table programs (
 );
 grant insert, select on programs to visapi_gateway;
 grant select on programs to visapi_orchestrator;
+
+create table rate_reservations (
+    run uuid not null,
+    tenant text not null,
+    scope text not null,
+    key text not null,
+    at timestamp with time zone not null,
+    counts_until timestamp with time zone not null,
+    PRIMARY KEY (run)
+);
+CREATE INDEX rate_reservations_age ON rate_reservations USING btree (counts_until);
+CREATE INDEX rate_reservations_by_key ON rate_reservations USING btree (tenant, scope, key, at DESC);
+grant delete, insert, select, update on rate_reservations to visapi_orchestrator;
 
 create table recorded_inputs (
     run uuid not null,

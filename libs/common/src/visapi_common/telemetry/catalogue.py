@@ -134,8 +134,8 @@ class Metrics(InstrumentSet):
         "Tasks that waited for their tenant's turn, as enough of their function lay in the stream.",
         {"function": _FUNCTION},
     )
-    triggers_let_go = Count(
-        "visapi_triggers_let_go_total",
+    triggers_deferred = Count(
+        "visapi_triggers_deferred_total",
         "Triggers left to the ledger, as more of their tenant waited than are kept in memory.",
     )
     results_received = Count(

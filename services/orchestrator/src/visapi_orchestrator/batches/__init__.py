@@ -1,1 +1,1 @@
-"""What waits, taken in turns among tenants and carried through together."""
+"""Messages and rows, taken fairly among tenants and carried through in batches."""

@@ -1,10 +1,10 @@
-"""Takes everything that waits, results first, and keeps the lanes busy.
+"""Forms batches of everything that waits, results first, and keeps the lanes busy.
 
-A lane takes what is there, up to `batch_max`, and never waits for more: under load a batch fills
-itself while the lanes are busy, at rest a message travels alone. A run is in one batch at a time;
-what arrives for it meanwhile is kept aside and joins the next one. Started work goes first: results
-before triggers, and rows that a sweep claimed with them. Triggers go in turns among tenants. Runs that others
-must not wait behind have a lane of their own, in which tenants take turns as well.
+A lane takes what is there, up to `batch_max`, and never waits for more: under load a batch fills itself while
+the lanes are busy, at rest a message travels alone. A run is in one batch at a time; what arrives for it
+meanwhile is kept aside and joins the next one. Started work goes first: results before triggers, and rows
+that a sweep claimed with them. Triggers are taken round-robin over tenants. Slow runs have a lane of their
+own, which serves tenants round-robin too.
 """
 
 import asyncio
@@ -76,9 +76,7 @@ class Pump:
         triggers.on_arrival(self._wake)
 
     def put(self, messages: Sequence[RunMessages]) -> None:
-        """Rows claimed from PostgreSQL, to be said in the next batch. What is claimed again while it waits
-        here joins what waits.
-        """
+        """Rows claimed from PostgreSQL, for the next batch. Rows of a run that waits already join it."""
         for one in messages:
             known = self._claimed.setdefault(one.run, one)
             if known is not one:
@@ -93,18 +91,18 @@ class Pump:
             self._wake.set()
 
     @property
-    def dropped(self) -> int:
-        """How many pending runs were left to the ledger so far, to be claimed again."""
-        return self._triggers.dropped
+    def deferred(self) -> int:
+        """The number of pending runs left to the ledger so far, to be claimed again."""
+        return self._triggers.deferred
 
     @property
     def backlog(self) -> int:
-        """How much waits here for a lane."""
+        """The number of messages that wait for a lane."""
         return self.started + self.starting
 
     @property
     def started(self) -> int:
-        """How much of it is about runs that have begun."""
+        """The part of the backlog that belongs to started runs."""
         return self._results.waiting + len(self._claimed)
 
     @property

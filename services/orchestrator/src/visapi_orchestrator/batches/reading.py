@@ -143,7 +143,7 @@ class Intake:
 
 
 def _unreadable_result(answered: AnsweredAttempt, reason: str) -> TaskResult:
-    """What the workflow is told instead of a result that nobody can read."""
+    """The fault that replaces an unreadable result."""
     detail = f"the worker's answer cannot be read: {reason}; whether its effect happened is not known from it"
     error = standard_error("runtime", 500, title="Unreadable answer", detail=detail)
     held = answered.outcome == Outcome.UNCERTAIN

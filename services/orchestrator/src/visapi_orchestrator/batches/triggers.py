@@ -1,10 +1,10 @@
-"""Triggers, taken in turn among tenants. Pure of I/O but for acknowledging.
+"""Triggers, taken round-robin over tenants. Pure of I/O but for acknowledging.
 
-The stream gives triggers in the order in which they were committed, so a tenant that starts much at once
-stands before everybody who comes later. Therefore all of them are read ahead into a queue per tenant. What
-waits there is acknowledged: its run stands in the ledger as pending, and the sweep finds it should this
-process die. What is too much for the queue is let go, of the tenant that has most in it: the sweep finds it
-when there is room again, tenant by tenant (`claim_runs`).
+The stream holds triggers in the order of their commits, so a tenant that starts many runs at once delays
+everybody who comes later. Therefore triggers are read ahead into one queue per tenant. Queued triggers are
+acknowledged: their runs are pending in the ledger, and the sweep finds them should this process die. When the
+queue is full, triggers of the tenant with the most are deferred: the sweep claims their runs when there is
+room again, tenant by tenant (`claim_runs`).
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from visapi_orchestrator.kernel.rules.messages import RunMessages
 READ_AHEAD: Final = 2048
 QUEUE_MAX: Final = 2048
 _INPUT_MAX: Final = 4096
-"""Of a run with a longer input only the id waits here; the rest is read again."""
+"""A trigger with a longer input is queued without it; the run is read later."""
 
 
 class Source(Protocol):
@@ -40,8 +40,8 @@ class Triggers:
         self._intake = intake
         self._metrics = metrics
         self._queue = FairQueue[RunMessages]()
-        self.dropped = 0
-        """How many were left to the ledger so far."""
+        self.deferred = 0
+        """The number of triggers deferred so far."""
 
     @property
     def waiting(self) -> int:
@@ -51,10 +51,10 @@ class Triggers:
         """Pending runs that the sweep claimed, with their tenants."""
         for tenant, run in pending:
             self._queue.put(tenant, RunMessages(run, look=True))
-        self._drop_excess()
+        self._defer_excess()
 
     def take(self, limit: int) -> list[RunMessages]:
-        """At most so many, one of each tenant in turn."""
+        """At most `limit` runs, round-robin over tenants."""
         new = self._intake.read(self._source.take_nowait(READ_AHEAD))
         for messages in new:
             self._queue.put("" if messages.trigger is None else messages.trigger.tenant, messages)
@@ -64,20 +64,20 @@ class Triggers:
             for messages in new:
                 if id(messages) not in at_once:
                     _wait(messages)
-            self._drop_excess()
+            self._defer_excess()
         return taken
 
-    def _drop_excess(self) -> None:
-        before = self.dropped
+    def _defer_excess(self) -> None:
+        before = self.deferred
         while len(self._queue) > QUEUE_MAX:
             self._queue.drop()
-            self.dropped += 1
-        if self.dropped > before:
-            self._metrics.triggers_let_go.inc(self.dropped - before)
+            self.deferred += 1
+        if self.deferred > before:
+            self._metrics.triggers_deferred.inc(self.deferred - before)
 
 
 def _wait(messages: RunMessages) -> None:
-    """What waits is not delivered again, and takes little room."""
+    """Acknowledge a queued trigger, and drop a long input."""
     for receipt in messages.receipts:
         receipt.ack()
     messages.receipts = []

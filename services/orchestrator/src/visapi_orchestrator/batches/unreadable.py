@@ -21,7 +21,7 @@ EVERY_S = 1.0
 """One message is kept in this time."""
 PER_HOUR = 100
 TENANT = "_"
-"""Whose the letters are: nobody can tell, so the operator's."""
+"""The tenant of these dead letters is unknown, so they are the operator's."""
 _SUBJECT_CHARS = 200
 
 

@@ -1,4 +1,4 @@
-"""Brings events to those who listen, and what workflows emit to the world.
+"""Delivers events to listening runs, and publishes the events that workflows emit.
 
 Every event is a row first, whichever way it came; a row is matched once. Woken by a commit of this
 process and by hints; looks by itself once a second, because hints may be lost.
@@ -30,8 +30,8 @@ class MatchLease(Protocol):
 
     @property
     def events(self) -> Sequence[Arrived]: ...
-    async def tell(self, events: Sequence[Arrived]) -> list[UUID]:
-        """Tell who listens and mark the events, all or nothing; the runs that are told."""
+    async def notify(self, events: Sequence[Arrived]) -> list[UUID]:
+        """Notify listeners and mark the events, all or nothing; return the notified runs."""
         ...
 
     async def set_aside(self, dead_letter: DeadLetterEntry) -> bool: ...
@@ -47,7 +47,7 @@ class EventRows(Protocol):
 
 
 class Queue(Protocol):
-    """Where told runs go: the pump."""
+    """Takes notified runs: the pump."""
 
     def put(self, messages: Sequence[RunMessages]) -> None: ...
 
@@ -62,11 +62,11 @@ class EventDispatch:
     """See the module's docstring."""
 
     def __init__(
-        self, rows: EventRows, queue: Queue, world: Acknowledged, quarantine: Quarantine, metrics: Metrics
+        self, rows: EventRows, queue: Queue, publisher: Acknowledged, quarantine: Quarantine, metrics: Metrics
     ) -> None:
         self._rows = rows
         self._queue = queue
-        self._world = world
+        self._publisher = publisher
         self._quarantine = quarantine
         self._matching = Isolation("match-events", metrics)
         self._publishing = Isolation("publish-events", metrics)
@@ -79,7 +79,7 @@ class EventDispatch:
         self._arrived.set()
 
     def emitted(self) -> None:
-        """A commit of this process brought events into the world."""
+        """A commit of this process has inserted events."""
         self._arrived.set()
         self._emitted.set()
 
@@ -97,19 +97,19 @@ class EventDispatch:
 
     async def _match_once(self) -> bool:
         """Whether there was more than one round takes."""
-        told: list[UUID] = []
+        notified: list[UUID] = []
         async with self._rows.matching(LIMIT) as lease:
             count = len(lease.events)
 
-            async def tell(events: Sequence[Arrived]) -> None:
-                told.extend(await lease.tell(events))
+            async def notify(events: Sequence[Arrived]) -> None:
+                notified.extend(await lease.notify(events))
 
             async def set_aside(event: Arrived, error: Exception) -> None:
                 dead_letter = _dead_letter("event", "unmatchable-event", event, error)
                 await self._quarantine.set_aside(dead_letter, lease.set_aside)
 
-            result = await self._matching.each(lease.events, tell, set_aside)
-        self._queue.put([RunMessages(run, look=True) for run in dict.fromkeys(told)])
+            result = await self._matching.each(lease.events, notify, set_aside)
+        self._queue.put([RunMessages(run, look=True) for run in dict.fromkeys(notified)])
         return count == LIMIT and result.fault is None
 
     async def keep_publishing(self) -> None:
@@ -154,7 +154,9 @@ class EventDispatch:
         """Why it is not stored; None when it is."""
         try:
             subject = subjects.event(event.tenant, subject_of(event.type))
-            await self._world.publish_event(subject, event.body, message_id=event.inbox_key, kind=STRUCTURED)
+            await self._publisher.publish_event(
+                subject, event.body, message_id=event.inbox_key, kind=STRUCTURED
+            )
         except Exception as error:  # noqa: BLE001 (whatever an event provokes is sorted by one rule)
             return error
         return None

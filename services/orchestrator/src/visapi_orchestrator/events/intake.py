@@ -56,7 +56,7 @@ class _Read(NamedTuple):
 
 
 class EventIntake:
-    """See the module's docstring. `arrived` is told after each commit."""
+    """See the module's docstring. `arrived` is called after each commit."""
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
-"""Tells the world what happened to runs: history, published as the specification's lifecycle events.
+"""Publishes history as the specification's lifecycle events.
 
-History is the truth. A turn reads what was committed since the last one, publishes it in order, tells
-the workflows that listen for it, and only then moves the mark, in one transaction; so whatever dies in
-between, everything is told, some of it twice under the same id. One replica has the turn at a time.
+History is the truth. One batch reads the rows committed since the last batch, publishes them in order,
+notifies listening workflows, and only then moves the mark, in one transaction. A crash loses no event; some
+events are published twice under the same id. One replica holds the lease at a time.
 
-Runs come first: a turn is bounded, and after it the relay rests at least as long as it worked.
+Runs come first: a batch is bounded, and after it the relay rests at least as long as it worked.
 """
 
 import asyncio
@@ -44,19 +44,19 @@ _KNOWN_MAX = 20_000
 
 
 class RelayLease(Protocol):
-    """What a replica may do while the turn is its own."""
+    """The operations of the replica that holds the lease."""
 
     async def read(self, limit: int, *, tasks: bool) -> tuple[Sequence[HistoryRow], bool]:
         """Rows after the mark, whole transactions, in order; whether there are more."""
         ...
 
     async def origins(self, rows: Sequence[HistoryRow]) -> dict[UUID, EventOrigin]: ...
-    async def tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
-        """Tell those who listen; the runs that were told."""
+    async def notify(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
+        """Notify listeners; return the notified runs."""
         ...
 
     async def move_on(self) -> None:
-        """Everything that was read is done with."""
+        """Move the mark behind the rows that were read."""
         ...
 
     async def set_aside(self, dead_letter: DeadLetterEntry) -> bool: ...
@@ -64,11 +64,11 @@ class RelayLease(Protocol):
 
 class History(Protocol):
     def lease(self) -> AbstractAsyncContextManager[RelayLease | None]:
-        """One transaction; None while another replica has the turn. Raises `Fault`."""
+        """One transaction; None while another replica holds the lease. Raises `Fault`."""
         ...
 
     async def skip(self) -> None:
-        """Nobody wants to know: forget what was not told."""
+        """Lifecycle events are off: move the mark past unpublished rows."""
         ...
 
 
@@ -81,7 +81,7 @@ class LifecycleStream(Protocol):
 
 
 class Queue(Protocol):
-    """Where told runs go: the pump."""
+    """Takes notified runs: the pump."""
 
     def put(self, messages: Sequence[RunMessages]) -> None: ...
 
@@ -155,7 +155,7 @@ class LifecycleRelay:
             return
 
     async def _relay_batch(self) -> bool:
-        """Whether there is more to tell at once."""
+        """Whether more rows wait."""
         tasks = self._which == "all"
         runs: list[UUID] = []
         async with self._history.lease() as lease:
@@ -166,7 +166,7 @@ class LifecycleRelay:
             if rows:
                 events = await self._understood(lease, rows, tasks=tasks)
                 published = await self._published(lease, events)
-                runs = await self._told(lease, [one for one in published if not one.origin.by_event])
+                runs = await self._notified(lease, [one for one in published if not one.origin.by_event])
                 self._count(published)
             await lease.move_on()
         self._queue.put([RunMessages(run, look=True) for run in runs])
@@ -203,13 +203,13 @@ class LifecycleRelay:
         _raise(result)
         return result.done
 
-    async def _told(self, lease: RelayLease, events: Sequence[LifecycleEvent]) -> list[UUID]:
+    async def _notified(self, lease: RelayLease, events: Sequence[LifecycleEvent]) -> list[UUID]:
         runs: list[UUID] = []
 
-        async def tell(some: Sequence[LifecycleEvent]) -> None:
-            runs.extend(await lease.tell(some))
+        async def notify(some: Sequence[LifecycleEvent]) -> None:
+            runs.extend(await lease.notify(some))
 
-        _raise(await self._isolation.each(events, tell, self._setting_aside(lease)))
+        _raise(await self._isolation.each(events, notify, self._setting_aside(lease)))
         return list(dict.fromkeys(runs))
 
     def _setting_aside(self, lease: RelayLease) -> Callable[[LifecycleEvent, Exception], Awaitable[None]]:
@@ -241,7 +241,7 @@ class LifecycleRelay:
 
 
 def _raise(result: Sorted[Any]) -> None:
-    """Nothing is passed over: what is left for now is left with the whole turn."""
+    """No row is skipped: a fault leaves the whole batch for later."""
     if result.fault is not None:
         raise result.fault
 

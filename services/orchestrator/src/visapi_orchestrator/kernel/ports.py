@@ -1,4 +1,4 @@
-"""What every room needs of the world."""
+"""The protocols that every package of the orchestrator uses."""
 
 from collections.abc import Mapping
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Releases tasks of functions that serve all tenants, in turns among tenants, into a bounded window.
+"""Releases tasks of functions that serve all tenants, round-robin over tenants, into a bounded window.
 
 A worker takes tasks in the order in which they lie in the stream, so a tenant that comes later waits
 behind all that lies there. While enough of a function lie there, tasks are committed held back; they are

@@ -4,7 +4,7 @@ Timers are looked at when the next one is due (a commit that sets an earlier one
 and at least once a second, because another orchestrator may have set one. No more are claimed than there is
 room for, because a claim lasts for seconds only. Pending runs and inbox
 rows are looked for once a second; while the pump has a backlog their messages are most likely in
-it, so only those overdue for long are taken. Pending runs whose triggers the pump let go are taken as
+it, so only those overdue for long are taken. Pending runs whose triggers the pump deferred are taken as
 soon as it has room.
 """
 
@@ -49,7 +49,7 @@ class DueRows(Due, Protocol):
 
     async def next_timer(self) -> NextDue: ...
     async def first_timer(self) -> DeadLetterEntry | None:
-        """The due timer that is claimed first, as a letter without its detail."""
+        """The due timer that is claimed first, as a dead letter without its detail."""
         ...
 
 
@@ -65,7 +65,7 @@ class Queue(Protocol):
     @property
     def starting(self) -> int: ...
     @property
-    def dropped(self) -> int: ...
+    def deferred(self) -> int: ...
 
 
 class DueWork:
@@ -83,7 +83,7 @@ class DueWork:
         self._earliest_ms: float = float("inf")
         self._hint = asyncio.Event()
         self._more = False
-        self._dropped: int = 0
+        self._deferred: int = 0
         self._found_at = 0.0
 
     def timer_set(self, fire_at_ms: int) -> None:
@@ -152,7 +152,7 @@ class DueWork:
 
     @property
     def _leftovers(self) -> bool:
-        return self._more or self._queue.dropped != self._dropped
+        return self._more or self._queue.deferred != self._deferred
 
     async def _rest(self) -> None:
         """Until the next sweep, or until the pump has room for what is left in the ledger."""
@@ -166,11 +166,11 @@ class DueWork:
     async def _sweep_once(self) -> bool:
         """Whether there may be more, and room for it."""
         queue = self._queue
-        told: list[UUID] = []
+        notified: list[UUID] = []
         if queue.started < LIMIT:
             claimed = await self._due.claim_inbox(LIMIT)
-            told = claimed.runs
-            queue.put([RunMessages(run, look=True) for run in set(told)])
+            notified = claimed.runs
+            queue.put([RunMessages(run, look=True) for run in set(notified)])
             for dead_letter in claimed.unknown:
                 await self._quarantine.set_aside(dead_letter)
                 self._metrics.quarantined.labels("due").inc()
@@ -180,7 +180,7 @@ class DueWork:
         runs = await self._due.claim_runs(limit, 0.0 if all_due else _LONG_OVERDUE_S)
         queue.put_pending(runs)
         self._metrics.sweeps.labels("run").inc(len(runs))
-        self._metrics.sweeps.labels("inbox").inc(len(told))
+        self._metrics.sweeps.labels("inbox").inc(len(notified))
         if all_due:
             self._note(len(runs))
         return bool(runs) and queue.starting < _ROOM
@@ -188,7 +188,7 @@ class DueWork:
     def _note(self, found: int) -> None:
         """Runs are left in the ledger until nothing was found for longer than it takes them to be due."""
         now = asyncio.get_running_loop().time()
-        if found or self._queue.dropped != self._dropped:
-            self._dropped, self._found_at, self._more = self._queue.dropped, now, True
+        if found or self._queue.deferred != self._deferred:
+            self._deferred, self._found_at, self._more = self._queue.deferred, now, True
         elif now - self._found_at > _DUE_AFTER_S:
             self._more = False

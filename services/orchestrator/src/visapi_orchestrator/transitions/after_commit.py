@@ -1,4 +1,4 @@
-"""What a commit means for what comes next: whoever waits for timers, events, histories or room is told."""
+"""Signals after a commit: to the loops that wait for timers, events, history and runs that may begin."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
 
 def announce_commit(dependencies: TransitionDependencies, rows: WriteSet, verdict: Verdict) -> None:
-    """Pass on what was written."""
+    """Signal what was written."""
     if rows.new_timers:
         dependencies.timer_set(min(timer.fire_at_ms for timer in rows.new_timers))
     if verdict.alarm_ms is not None:
@@ -26,7 +26,7 @@ def announce_commit(dependencies: TransitionDependencies, rows: WriteSet, verdic
 
 
 def report_skipped_children(metrics: Metrics, steps: Iterable[Step], child_verdict: ChildVerdict) -> None:
-    """Take note of runs that may not be started."""
+    """Count and log child runs that may not start."""
     metrics.family_refusals.labels("task").inc(len(child_verdict.limited))
     metrics.family_refusals.labels("event").inc(len(child_verdict.skipped))
     if not child_verdict.skipped:

@@ -1,4 +1,4 @@
-"""Runs whose contents make every batch fail that they stand in: each is ended, or set aside."""
+"""Runs whose contents make every batch fail: each run is faulted, or set aside."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class _Broken(NamedTuple):
 
 
 class BrokenRuns:
-    """`end` faults a run with the error as the reason; it raises whatever keeps the run from being ended."""
+    """`end` faults a run with the error as the reason, and raises what prevents that."""
 
     def __init__(
         self, dependencies: TransitionDependencies, end: Callable[[RunMessages, Exception], Awaitable[None]]
@@ -30,11 +30,11 @@ class BrokenRuns:
         self._isolation = Isolation("transitions", dependencies.metrics)
 
     def note(self, fault: Exception) -> None:
-        """Tell of a failure that is no run's own."""
+        """Report a failure that no run caused."""
         self._isolation.note(fault)
 
     async def settle(self, messages: RunMessages, error: Exception) -> bool:
-        """Whether the world worked: if not, the run is handed back as it is."""
+        """False where PostgreSQL or the engine failed: the run is handed back unchanged."""
         result = await self._isolation.each([_Broken(messages, error)], self._end_all, self._give_up)
         hand_back([one.messages for one in result.left])
         return result.fault is None
@@ -44,7 +44,7 @@ class BrokenRuns:
             await self._end(one.messages, one.error)
 
     async def _give_up(self, broken: _Broken, error: Exception) -> None:
-        """The run cannot be ended either. It stays as it is, out of the way, until its letter is replayed."""
+        """The run cannot be faulted either. It stays unchanged until its dead letter is replayed."""
         messages, first = broken
         detail = f"{told(first)}; it cannot be ended either: {told(error)}"
         tenant = (

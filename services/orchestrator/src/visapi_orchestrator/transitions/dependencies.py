@@ -1,4 +1,4 @@
-"""What transitions work with, as one value that wiring makes."""
+"""The dependencies of transitions, made by the wiring."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

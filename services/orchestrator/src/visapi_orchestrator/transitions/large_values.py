@@ -32,7 +32,7 @@ class LargeValues:
         self._payloads = payloads
 
     async def restore(self, loaded: Mapping[UUID, RunSnapshot]) -> dict[UUID, RunSnapshot]:
-        """Runs with their whole states, or with what is left of them. Raises `TransientFault`."""
+        """Snapshots with their whole states, or with the readable rest. Raises `TransientFault`."""
         snapshots = dict(loaded)
         found = [(one, envelope) for one in snapshots.values() if (envelope := _envelope(one)) is not None]
         if found:
@@ -81,7 +81,7 @@ class LargeValues:
 
 
 async def together(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """What all of them give; when all are over, the first fault."""
+    """All results; once all have ended, the first fault is raised."""
     done = await asyncio.gather(*work, return_exceptions=True)
     results: list[_T] = []
     for result in done:
@@ -92,7 +92,7 @@ async def together(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
 
 
 async def _aside(size: int, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """What takes long is done in a thread, so that other runs go on meanwhile."""
+    """Large documents are processed in a thread, so that other runs go on."""
     return await asyncio.to_thread(work, *args, **kwargs) if size > _LONG else work(*args, **kwargs)
 
 
@@ -108,7 +108,7 @@ def _envelope(snapshot: RunSnapshot) -> Envelope | None:
 
 
 def _what_is_left(snapshot: RunSnapshot, envelope: Envelope, detail: str) -> RunSnapshot:
-    """A run that can only end now; from the rest of its state it is known what it had open."""
+    """A run that can only end; the rest of its state names its open work."""
     assert snapshot.state is not None
     rest: bytes | None = bytes(envelope.of)
     try:

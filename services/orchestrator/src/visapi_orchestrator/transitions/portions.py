@@ -1,7 +1,7 @@
-"""A batch whose answers come at different times: what is there is written, what is slow follows by itself.
+"""Writes a batch in portions: early answers first, slow answers later.
 
-A run that ends its engine process, or whose values are large, takes seconds; its neighbours in the batch wait
-for it no longer than `PATIENCE_S`.
+A run that kills its engine process, or whose values are large, takes seconds; the other runs of the batch
+wait at most `PATIENCE_S` for it.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ T = TypeVar("T")
 async def portions(
     source: AsyncIterator[T], *, alone: bool = False, patience_s: float = PATIENCE_S
 ) -> AsyncGenerator[list[T], None]:
-    """What the source gives, all at once where it is quick, else what came within each `patience_s`.
+    """The items of the source: all at once where the source is quick, else the items of each `patience_s`.
 
-    It is read on while a portion is worked on. Raises what the source raises. A run that is `alone` keeps no
-    neighbour waiting, however long it takes.
+    The source is read on while a portion is written. Raises what the source raises. A run that is `alone`
+    delays no other run, so its portion is not cut short.
     """
     if alone:
         yield [one async for one in source]
@@ -53,8 +53,8 @@ async def portions(
 
 
 class PendingRuns:
-    """The runs of a batch that are not settled yet. `free` hears of each part that is: other work for these
-    runs may go on.
+    """The runs of a batch that are not settled yet. `free` is called with settled runs: other messages for
+    them may be processed.
     """
 
     def __init__(self, batch: Sequence[RunMessages], free: Callable[[Sequence[RunMessages]], None]) -> None:
@@ -62,7 +62,7 @@ class PendingRuns:
         self._free = free
 
     def settle(self, portion: Sequence[RunMessages], again: Sequence[RunMessages]) -> None:
-        """A portion was written but for the runs that must be folded again."""
+        """A portion was written, except the runs that must be folded again."""
         left = {messages.run for messages in again}
         done = [
             messages
@@ -73,5 +73,5 @@ class PendingRuns:
             self._free(done)
 
     def of(self, batch: Sequence[RunMessages]) -> list[RunMessages]:
-        """Those of a batch that are not settled."""
+        """The runs of a batch that are not settled."""
         return [messages for messages in batch if messages.run in self._runs]

@@ -1,4 +1,4 @@
-"""What the delivery protocol needs of the world. `main.py` passes the real things in."""
+"""The protocols that the delivery protocol needs; `main.py` passes the adapters in."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Protocol
@@ -45,8 +45,8 @@ class Due(Protocol):
 
 
 class Engine(Protocol):
-    """The engine processes; answers come in any order, one per run. Work that others must not wait behind
-    gets no answer, unless it is asked for `apart`.
+    """The engine processes. Answers come in any order, one per run. Slow work gets no answer unless it is
+    asked for `apart`.
     """
 
     def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncIterator[Answer]: ...
@@ -60,7 +60,7 @@ class Payloads(Protocol):
 
 
 class Outbox(Protocol):
-    """What is published after a commit."""
+    """Publishes tasks, updates and dead letters after a commit."""
 
     def announce(self, step: Step) -> None: ...
     def dead_letters(self, dead_letters: Iterable[WrittenDeadLetter], steps: Iterable[Step]) -> None: ...

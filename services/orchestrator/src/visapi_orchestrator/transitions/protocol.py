@@ -3,8 +3,8 @@
 The order is the protocol (DESIGN sections 2 and 3):
 
 1. A trigger describes its run completely, so a new run is not read, nor is one whose newest tasks,
-   issued by this process, are answered (`rules.recent`); the compare-and-set on the revision tells
-   whether that was right. All other runs are read together, after their messages arrived:
+   issued by this process, are answered (`rules.recent`); the compare-and-set on the revision
+   verifies the assumption. All other runs are read together, after their messages arrived:
    a state read then has seen everything that caused the messages, so what it calls stale is stale.
 2. The engine folds each run's events into one answer; its large values go to the artifact store.
 3. One transaction writes all runs whose revision has not moved; slow runs follow in one of their own
@@ -12,9 +12,10 @@ The order is the protocol (DESIGN sections 2 and 3):
 4. Only then tasks are published, and only then messages are acknowledged. A lost commit answer is
    settled by reading: a revision one higher with our very state means that our commit happened.
 
-A fault of the world hands messages back and leaves rows to be claimed again; it never acknowledges.
-A batch that PostgreSQL refuses, or that fails in any other way for its contents, is halved until the run is
-found whose contents they are: that run faults, or is set aside. What the operator has to mend faults no run.
+A fault (PostgreSQL, NATS, the artifact store) hands messages back and leaves rows to be claimed again; it
+never acknowledges. A batch that PostgreSQL refuses, or that fails in any other way for its contents, is
+halved until the run is found whose contents they are: that run faults, or is set aside. What the operator has
+to mend faults no run.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -38,7 +39,7 @@ from visapi_orchestrator.transitions.broken_runs import BrokenRuns
 from visapi_orchestrator.transitions.counting import count_steps
 from visapi_orchestrator.transitions.dependencies import Bounds, TransitionDependencies
 from visapi_orchestrator.transitions.portions import PendingRuns, portions
-from visapi_orchestrator.transitions.related_writes import Relations
+from visapi_orchestrator.transitions.related_writes import RelatedWritesBuilder
 from visapi_orchestrator.transitions.rules.child_limits import lineage_of
 from visapi_orchestrator.transitions.rules.flow import rejection
 from visapi_orchestrator.transitions.rules.growth import overgrown
@@ -57,7 +58,7 @@ Batch = list[RunMessages]
 
 
 def _nobody(_settled: Sequence[RunMessages]) -> None:
-    """Nobody waits for these runs."""
+    """The default of `free`: nothing waits for these runs."""
 
 
 class Transitions:
@@ -90,7 +91,7 @@ class Transitions:
         self._bounds = bounds
         self._recent = RecentRuns()
         self._snapshots = Snapshots(dependencies, self._recent)
-        self._relations = Relations(dependencies.ledger, dependencies.values)
+        self._related = RelatedWritesBuilder(dependencies.ledger, dependencies.values)
         self._log = get_logger("transitions")
 
     async def advance(
@@ -99,7 +100,7 @@ class Transitions:
         """Advance every run of the batch; each stands in it once. `free` hears of runs settled before others.
         Runs that others must not wait behind are put off, unless they are advanced `apart`.
 
-        Answers whether the world worked: after False the caller waits a little.
+        False after a fault: the caller pauses before its next batch.
         """
         pending, unsettled = batch, PendingRuns(batch, free)
         try:
@@ -120,7 +121,7 @@ class Transitions:
         return True
 
     async def _halved(self, batch: Batch, error: Exception, *, apart: bool) -> bool:
-        """A run's contents made the batch fail: halve it until that run is found."""
+        """Halve the batch until the run is found whose contents made the batch fail."""
         if len(batch) > 1:
             half = len(batch) // 2
             first = await self.advance(batch[:half], apart=apart)
@@ -169,7 +170,7 @@ class Transitions:
         return await self._store(to_write) if to_write else []
 
     async def _dismiss(self, absent: Batch) -> None:
-        """Runs that are not live: they ended, or were never committed. Nothing is left to say to them."""
+        """Runs that are not live: they ended, or were never committed. Their messages are dropped."""
         claimed = [messages.run for messages in absent if messages.timers or messages.look]
         if claimed:
             await self._ledger.forget(claimed)
@@ -244,7 +245,7 @@ class Transitions:
                     task = task_of(command, arguments, snapshot, self._secret, step.trace)
                     held = not self._admit(task.function, snapshot.tenant)
                     step.tasks.append(msgspec.structs.replace(task, held=held) if held else task)
-            step.related = await self._relations.of(step)
+            step.related = await self._related.build(step)
         except ProblemError as problem:
             step.refused = problem.detail
         finally:
@@ -284,7 +285,7 @@ class Transitions:
                 self._recent.written(step)
                 self._settle(step, age_s)
             elif step.snapshot.run in written.verdict.waiting:
-                # It stands in line; whoever makes room for it wakes it.
+                # The run waits under flow control; the run that releases a slot wakes it.
                 acknowledge([step.messages])
             elif step.snapshot.run in written.verdict.rejected:
                 again += await self._end_with(step.messages, step.snapshot, rejection(step.snapshot))
@@ -300,7 +301,7 @@ class Transitions:
         return again
 
     async def _settle_unknown(self, steps: list[Step], fault: UnknownFault) -> Batch:
-        """The commit's answer was lost: what the ledger says now decides."""
+        """The answer to COMMIT was lost: the ledger's revision and state decide."""
         self._log.warning("commit_unknown", runs=len(steps), detail=str(fault))
         now = await self._ledger.settled([step.snapshot.run for step in steps])
         again: Batch = []
@@ -315,14 +316,14 @@ class Transitions:
         return again
 
     async def _fault_run(self, step: Step, detail: str) -> Batch:
-        """A run whose row is refused cannot go on: it faults, with the reason."""
+        """Fault a run whose row PostgreSQL refuses, with the reason."""
         if any(isinstance(event, EngineFailed) for event in step.events):
             raise ContentFault(detail)
         error = standard_error("runtime", 500, title="Not storable", detail=detail)
         return await self._end_with(step.messages, step.snapshot, error)
 
     async def _end_with(self, messages: RunMessages, snapshot: RunSnapshot, error: WorkflowError) -> Batch:
-        """End a run with an error of ours, in place of what was to become of it."""
+        """Fault a run with an error of the orchestrator instead of the engine's answer."""
         event = EngineFailed(now_ms=self._clock.now_ms(), run=str(snapshot.run), error=_encode(error))
         again: Batch = []
         async for answer in self._engine.advance([self._work(snapshot, [event])], apart=True):

@@ -1,4 +1,6 @@
-"""Works out what a transition asks of others: which definitions its children run, whom its end concerns."""
+"""Builds the writes of a transition that concern other runs: child runs, the parent's inbox, events,
+approvals.
+"""
 
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.runs import RunStatus
@@ -19,7 +21,7 @@ _KNOWN_MAX = 1000
 LATEST = "latest"
 
 
-class Relations:
+class RelatedWritesBuilder:
     """See the module's docstring. A deployed version never changes, so it is looked up once."""
 
     def __init__(self, ledger: Ledger, values: ValueReader) -> None:
@@ -27,8 +29,8 @@ class Relations:
         self._values = values
         self._known: dict[tuple[str, WorkflowRef], Definition] = {}
 
-    async def of(self, step: Step) -> RelatedWrites | None:
-        """None when the transition concerns its own run alone. Raises the ledger's faults."""
+    async def build(self, step: Step) -> RelatedWrites | None:
+        """None where the transition writes rows of its own run alone. Raises the ledger's faults."""
         snapshot, answer = step.snapshot, step.answer
         about_others = [command for command in answer.commands if not isinstance(command, _OWN)]
         if not about_others and not (answer.ended and snapshot.parent_path is not None):
@@ -36,7 +38,7 @@ class Relations:
         related = RelatedWrites()
         for command in about_others:
             if isinstance(command, StartRun):
-                # What a run would have started in the very fold that cancels it is never started.
+                # A run that is cancelled starts no child run in the same transition.
                 if answer.status is not RunStatus.CANCELLED:
                     await self._start(related, command, step)
             else:
@@ -52,9 +54,9 @@ class Relations:
             value = await self._values.travelling(start.input, step.snapshot)
             related.children.append(child_of(start, found, value, step.trace))
             return
-        told = unknown_child(start, step.snapshot)
-        if told is not None:
-            related.inbox_rows.append(told)
+        unknown = unknown_child(start, step.snapshot)
+        if unknown is not None:
+            related.inbox_rows.append(unknown)
 
     async def _definition(self, tenant: str, start: StartRun) -> Definition | None:
         if start.program is not None:

@@ -1,4 +1,4 @@
-"""Runs that wait to be advanced apart from others, because they take long. Tenants take turns."""
+"""Slow runs wait here for a lane of their own. Tenants are served round-robin."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 WAITING_MAX: Final = 1024
 AT_ONCE: Final = 4
-"""Runs of one batch: others' statements do not wait long for its transaction."""
+"""Runs of one batch: a small batch keeps its transaction short."""
 _LATER_S: Final = 5.0
 
 
@@ -32,7 +32,7 @@ class SlowRuns:
         return list(self._waiting.values())
 
     def put(self, runs: Sequence[tuple[str, RunMessages]]) -> None:
-        """Let runs wait. A tenant that has its share of the room has the others handed back."""
+        """Queue runs. Runs beyond their tenant's share of the room are handed back."""
         for tenant, messages in runs:
             if not self._share.take(tenant):
                 hand_back([messages], delay_s=_LATER_S)
@@ -46,7 +46,7 @@ class SlowRuns:
         self.wake.set()
 
     def take(self) -> list[RunMessages]:
-        """The next few, one of each tenant in turn."""
+        """The next runs, round-robin over tenants."""
         taken = self._queue.take(AT_ONCE)
         for tenant, messages in taken:
             self._share.give_back(tenant)

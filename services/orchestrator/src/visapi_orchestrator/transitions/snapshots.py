@@ -1,4 +1,4 @@
-"""What is known of the runs of a batch before it is folded: remembered, told by a trigger, or read."""
+"""Snapshots of a batch's runs before they are folded: remembered, described by a trigger, or read."""
 
 from collections.abc import Sequence
 from uuid import UUID

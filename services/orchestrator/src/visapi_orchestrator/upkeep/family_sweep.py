@@ -1,7 +1,7 @@
 """Looks after families of runs: descendants of cancelled roots are cancelled, open runs are counted.
 
-That a root is cancelled is a row of the ledger, so a process that dies in between loses nothing: whoever
-looks next goes on. No descendant is started any more; what is open is told in batches.
+The cancellation of a root is a row of the ledger, so a process that dies loses nothing: the next sweep goes
+on. No further descendant starts; open descendants are cancelled in batches.
 """
 
 import asyncio
@@ -13,10 +13,9 @@ from visapi_common.core.errors import Fault
 from visapi_common.telemetry.logs import get_logger
 
 LIMIT = 256
-"""Runs of one family that are told at once."""
+"""Runs of one family that are cancelled at once."""
 ROOM = 256
-"""More are told when so few wait for a lane: others' work goes on between, and a process that dies has told
-few in vain."""
+"""The sweep pauses while more runs than this wait for a lane: other work goes on between."""
 _EVERY_S = 0.5
 _FULL_S = 0.01
 _UPKEEP_EVERY_S = 5.0
@@ -27,13 +26,13 @@ _FIRST = UUID(int=0)
 
 
 class FamilyRows(Protocol):
-    async def obey(self, limit: int) -> list[UUID]:
-        """Tell open descendants of cancelled roots; who was told now."""
+    async def cancel_descendants(self, limit: int) -> list[UUID]:
+        """Cancel open descendants of cancelled roots; return the runs that were notified."""
         ...
 
     async def settle(self) -> None: ...
     async def retire(self, after: UUID, limit: int) -> UUID | None:
-        """Drop families without open runs among the next ones; the last that was looked at."""
+        """Delete families without open runs among the next ones; return the last family looked at."""
         ...
 
     async def tally(self, open_max: int) -> None:
@@ -43,11 +42,11 @@ class FamilyRows(Protocol):
 
 class Woken(Protocol):
     def __call__(self, runs: list[UUID]) -> None:
-        """These runs were told something."""
+        """These runs have new inbox rows."""
         ...
 
 
-async def keep_obeying(rows: FamilyRows, woken: Woken, waiting: Callable[[], int]) -> None:
+async def keep_cancelling(rows: FamilyRows, woken: Woken, waiting: Callable[[], int]) -> None:
     """Cancel the descendants of cancelled roots, until cancelled; `waiting` is how much waits for a lane."""
     log = get_logger("families")
     while True:
@@ -56,7 +55,7 @@ async def keep_obeying(rows: FamilyRows, woken: Woken, waiting: Callable[[], int
             continue
         runs: list[UUID] = []
         try:
-            runs = await rows.obey(LIMIT)
+            runs = await rows.cancel_descendants(LIMIT)
         except Fault as fault:
             log.warning("families_not_cancelled", detail=str(fault))
         if runs:

@@ -533,7 +533,7 @@ create table flow_waiting (
 create index flow_waiting_by_key on flow_waiting (tenant, scope, key, priority, since, run);
 
 -- Reservations under a rate limit, kept until they count no more.
-create table flow_turns (
+create table rate_reservations (
     run uuid primary key,
     tenant text not null,
     scope text not null,
@@ -541,8 +541,8 @@ create table flow_turns (
     at timestamptz not null,
     counts_until timestamptz not null
 );
-create index flow_turns_by_key on flow_turns (tenant, scope, key, at desc);
-create index flow_turns_age on flow_turns (counts_until);
+create index rate_reservations_by_key on rate_reservations (tenant, scope, key, at desc);
+create index rate_reservations_age on rate_reservations (counts_until);
 
 -- ---- Deliveries: what the notifier did under each effect key
 

@@ -1,4 +1,4 @@
-"""What is set aside because it failed alone, and what puts it back. Pure."""
+"""Dead letters of items that failed alone, and their replays. Pure."""
 
 import hashlib
 from typing import Literal
@@ -9,8 +9,8 @@ import msgspec
 from visapi_common.core.failures import storable
 
 Kind = Literal["message", "event", "emit", "schedule", "function", "timer", "inbox", "run", "lifecycle"]
-"""What stands in the letter: a message on `EVENTS`, an event that cannot be matched (`event`) or published
-(`emit`), or a row of the table that is named so.
+"""The item of the dead letter: a message on `EVENTS`, an event that cannot be matched (`event`) or published
+(`emit`), or a row of the table of that name.
 """
 
 SERVICE = "orchestrator"
@@ -18,7 +18,7 @@ _ITEM_CHARS_MAX = 2000
 
 
 class DeadLetterEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A dead letter of something that is no task. `item` names the row within its tenant or run."""
+    """A dead letter of an item other than a task. `item` names the row within its tenant or run."""
 
     kind: Kind
     tenant: str
@@ -31,7 +31,7 @@ class DeadLetterEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> bytes:
-        """The same for the same contents of the same row."""
+        """Equal for equal contents of the same row."""
         found = hashlib.sha256()
         for part in (self.kind, self.reason, self.tenant, str(self.run), *self.item):
             found.update(part.encode("utf-8", "surrogatepass") + b"\0")
@@ -44,7 +44,7 @@ class DeadLetterEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter that somebody asked to put back."""
+    """A dead letter whose replay was requested."""
 
     id: UUID
     kind: Kind

@@ -68,12 +68,12 @@ class PostgresMatchLease:
         self._ids = ids
         self.events = events
 
-    async def tell(self, events: Sequence[Arrived]) -> list[UUID]:
+    async def notify(self, events: Sequence[Arrived]) -> list[UUID]:
         if not events:
             return []
         with pg_faults():
             async with self._connection.transaction():
-                runs = await _tell(self._connection, events)
+                runs = await _notify(self._connection, events)
                 await self._connection.execute(_SQL["mark_matched"], *_names(events))
         return runs
 
@@ -83,7 +83,7 @@ class PostgresMatchLease:
                 return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
 
 
-async def _tell(connection: Connection, events: Sequence[Arrived]) -> list[UUID]:
+async def _notify(connection: Connection, events: Sequence[Arrived]) -> list[UUID]:
     rows = await connection.fetch(_SQL["shapes"], sorted({event.tenant for event in events}))
     shapes: dict[str, list[str]] = {}
     for row in rows:
@@ -92,7 +92,7 @@ async def _tell(connection: Connection, events: Sequence[Arrived]) -> list[UUID]
     if not found:
         return []
     places = {event.inbox_key: place for place, event in enumerate(events)}
-    told = await connection.fetch(
+    notified = await connection.fetch(
         _SQL["tell_listeners"],
         [probe.event.tenant for probe in found],
         [probe.shape for probe in found],
@@ -101,7 +101,7 @@ async def _tell(connection: Connection, events: Sequence[Arrived]) -> list[UUID]
         [probe.event.body for probe in found],
         [places[probe.event.inbox_key] for probe in found],
     )
-    return list(dict.fromkeys(row["run"] for row in told))
+    return list(dict.fromkeys(row["run"] for row in notified))
 
 
 def _names(events: Sequence[Arrived]) -> tuple[list[str], list[str], list[str]]:

@@ -1,4 +1,4 @@
--- Events: taken in, matched against those who listen, published for the world.
+-- Events: taken in, matched against subscriptions, published.
 
 -- name: take_in
 -- From the stream, in its order: a microsecond apart. An event of an unknown tenant is not taken.

@@ -30,7 +30,7 @@ class PostgresLifecycle:
     async def lease(self) -> AsyncGenerator["PostgresRelayLease | None"]:
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
-                mine = await connection.fetchval(_SQL["take_turn"])
+                mine = await connection.fetchval(_SQL["take_lease"])
                 yield PostgresRelayLease(connection, self._ids) if mine else None
 
     async def skip(self) -> None:
@@ -39,7 +39,7 @@ class PostgresLifecycle:
 
 
 class PostgresRelayLease:
-    """See `events.lifecycle_relay.RelayLease`. Everything is said on the connection of the turn."""
+    """See `events.lifecycle_relay.RelayLease`. All statements use the connection that holds the lease."""
 
     def __init__(self, connection: Connection, ids: Ids) -> None:
         self._connection = connection
@@ -58,21 +58,21 @@ class PostgresRelayLease:
 
     async def origins(self, rows: Sequence[HistoryRow]) -> dict[UUID, EventOrigin]:
         retentions = {row.run: row.retention for row in rows}
-        found = await self._connection.fetch(_SQL["tellers"], list(retentions), list(retentions.values()))
+        found = await self._connection.fetch(_SQL["origins"], list(retentions), list(retentions.values()))
         return {row["id"]: _origin(row) for row in found}
 
-    async def tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
-        """Under a savepoint, so that what cannot be told undoes itself only."""
+    async def notify(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
+        """Under a savepoint, so that a failure undoes this step alone."""
         with pg_faults():
             async with self._connection.transaction():
-                return await self._tell(events)
+                return await self._notify(events)
 
     async def set_aside(self, dead_letter: DeadLetterEntry) -> bool:
         with pg_faults():
             async with self._connection.transaction():
                 return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
 
-    async def _tell(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
+    async def _notify(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
         tenants = sorted({event.event.tenant for event in events})
         shapes: dict[str, list[str]] = {}
         for row in await self._connection.fetch(_EVENTS["shapes"], tenants):
@@ -81,8 +81,8 @@ class PostgresRelayLease:
         found = probes((event.event for event in events), shapes)
         if not found:
             return []
-        told = await self._connection.fetch(
-            _SQL["tell_listeners"],
+        notified = await self._connection.fetch(
+            _SQL["notify_listeners"],
             [probe.event.tenant for probe in found],
             [probe.shape for probe in found],
             [probe.key for probe in found],
@@ -92,7 +92,7 @@ class PostgresRelayLease:
             [about[probe.event.id][1].run for probe in found],
             [about[probe.event.id][1].origin.parent for probe in found],
         )
-        return list(dict.fromkeys(row["run"] for row in told))
+        return list(dict.fromkeys(row["run"] for row in notified))
 
     async def move_on(self) -> None:
         if self._worth_it:

@@ -1,6 +1,6 @@
 -- Lifecycle events: history read in the order of its transactions, up to the oldest that is under way.
 
--- name: take_turn
+-- name: take_lease
 -- One replica at a time, until the transaction ends; `5647219` is an arbitrary constant.
 select pg_try_advisory_xact_lock(5647219)
 
@@ -22,8 +22,8 @@ left join lateral (
 ) h on true
 order by h.xid
 
--- name: tellers
--- Whose history it is, live or ended. `by_event`: it was started by the quiet run that listens for its schedule.
+-- name: origins
+-- The runs of the history rows, live or ended. `by_event`: it was started by the quiet run that listens for its schedule.
 with asked as (select * from unnest($1::uuid[], $2::text[]) as a (id, retention)),
 found as (
     select r.id, r.namespace, r.name, r.version, r.trace, r.parent
@@ -43,8 +43,8 @@ select
     ) as by_event
 from found f
 
--- name: tell_listeners
--- As for events from elsewhere ($1 to $6), but a run is never told of itself ($7) nor of its children ($8).
+-- name: notify_listeners
+-- As for events from elsewhere ($1 to $6), but a run never receives events of itself ($7) or of its children ($8).
 with heard as (
     select distinct on (s.run, e.inbox_key) s.run, s.tenant, e.inbox_key, e.body, e.place
     from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::int[], $7::uuid[], $8::uuid[])

@@ -26,7 +26,7 @@ class Arrived(msgspec.Struct, frozen=True):
 
     @property
     def inbox_key(self) -> str:
-        """Under which a run is told of it, once."""
+        """The inbox key of the event: a run receives the event once."""
         return "event:" + hashlib.sha256(f"{self.source}\0{self.id}".encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Whose turn it is: shares among tenants, so that one who wants much does not keep others waiting. Pure."""
+"""Fair scheduling among tenants: a tenant with much work does not delay others. Pure."""
 
 from collections import deque
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """A queue per tenant, and the tenants in turn."""
+    """One queue per tenant, served round-robin."""
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[T]] = {}
@@ -18,7 +18,7 @@ class FairQueue(Generic[T]):
         return self._length
 
     def of(self, tenant: str) -> int:
-        """How much of a tenant waits here."""
+        """The number of a tenant's items."""
         return len(self._queues.get(tenant, ()))
 
     def put(self, tenant: str, item: T) -> None:
@@ -30,7 +30,7 @@ class FairQueue(Generic[T]):
         self._length += 1
 
     def drop(self) -> T:
-        """What came last of the tenant that has most here."""
+        """Remove and return the newest item of the tenant with the most items."""
         tenant = max(self._queues, key=lambda one: len(self._queues[one]))
         item = self._queues[tenant].pop()
         self._length -= 1
@@ -40,7 +40,7 @@ class FairQueue(Generic[T]):
         return item
 
     def take(self, limit: int) -> list[T]:
-        """At most so many, one of each tenant in turn; who was served last comes last the next time."""
+        """At most `limit` items, round-robin: the tenant served last comes last the next time."""
         taken: list[T] = []
         while self._order and len(taken) < limit:
             tenant = self._order.popleft()
@@ -55,40 +55,39 @@ class FairQueue(Generic[T]):
 
 
 class Window:
-    """How many tasks of one function may lie in the stream, taken by no worker.
+    """How many tasks of one function may wait in the stream, taken by no worker.
 
-    What workers hold is bounded by themselves; what lies in the stream is what a tenant who comes later
-    waits behind. `size` grows while workers take all that is released before the next look, and shrinks
-    while they do not.
+    Workers bound the tasks that they hold; tasks in the stream delay the tenants that come later. `size`
+    grows while workers take all released tasks before the next look, and shrinks while they do not.
     """
 
     LEAST = 8
     MOST = 1024
     FREE = 32
-    """So many are sent at once while nothing is held back: a short burst pays nothing."""
+    """Tasks that are sent at once while none is held: a short burst is not delayed."""
     CERTAIN = 3
-    """Looks in a row that must find nothing held back."""
+    """Consecutive looks that must find no held task."""
 
     def __init__(self) -> None:
         self.size = self.LEAST
         self.holding = False
-        """Tasks are held back, so every further one is: whose turn it is, is decided on release."""
+        """Tasks are held, so every further task is held too: the release decides their order."""
         self._queued = 0
         self._released = 0
         self._found_none = 0
 
     @property
     def to_look(self) -> bool:
-        """Whether it is time to see what lies in the stream."""
+        """Whether the stream's queue must be measured."""
         return self.holding or self._queued * 2 >= self.FREE
 
     @property
     def room(self) -> int:
-        """How many more tasks may lie in the stream, by the last look."""
+        """How many more tasks may enter the stream, by the last look."""
         return max(0, self.size - self._queued)
 
     def admit(self) -> bool:
-        """Whether a new task may be sent at once; if not, it is held back."""
+        """Whether a new task may be sent at once; otherwise the task is held."""
         if self.holding or self._queued >= self.FREE:
             self.hold()
             return False
@@ -96,17 +95,17 @@ class Window:
         return True
 
     def hold(self) -> None:
-        """Tasks are, or are about to be, held back."""
+        """Tasks are, or are about to be, held."""
         self.holding, self._found_none = True, 0
 
     def found_none(self) -> None:
-        """None is held back; what is being committed shows at one of the next looks."""
+        """No task is held; tasks of open transactions show at one of the next looks."""
         self._found_none += 1
         if self._found_none >= self.CERTAIN:
             self.holding = False
 
     def seen(self, queued: int) -> None:
-        """So many lie in the stream now."""
+        """The number of tasks in the stream now."""
         if self._released and queued == 0:
             self.size = min(self.MOST, self.size * 2)
         elif queued * 2 >= self.size:
@@ -114,6 +113,6 @@ class Window:
         self._queued, self._released = queued, 0
 
     def released(self, number: int) -> None:
-        """So many were sent that had been held back."""
+        """Held tasks that were sent."""
         self._queued += number
         self._released = number

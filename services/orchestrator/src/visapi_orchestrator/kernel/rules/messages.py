@@ -1,4 +1,4 @@
-"""What a batch was told about each run: the messages, rows and timers, grouped by run."""
+"""The messages of a batch, grouped by run: deliveries, inbox rows and due timers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class DueTimer:
 
 @dataclass(frozen=True, slots=True)
 class ChildLimit:
-    """How many runs a run may start, and why no more."""
+    """How many child runs a run may start, and the reason for the limit."""
 
     room: int
     reason: str
@@ -33,9 +33,9 @@ class ChildLimit:
 
 @dataclass(slots=True)
 class RunMessages:
-    """Everything a batch says to one run. `receipts` are acknowledged when the run has consumed it.
+    """The messages of one batch for one run. `receipts` are acknowledged once the run has consumed them.
 
-    `look` says that rows of PostgreSQL wait for the run (inbox, or its trigger was lost).
+    `look` says that rows in PostgreSQL wait for the run: its inbox, or a run whose trigger was lost.
     """
 
     run: UUID
@@ -45,7 +45,7 @@ class RunMessages:
     look: bool = False
     receipts: list[Receipt] = field(default_factory=list[Receipt])
     child_limit: ChildLimit | None = None
-    """Set where the ledger refused the runs that the run would have started."""
+    """Set where the ledger refused the child runs of an earlier round."""
 
     def absorb(self, other: "RunMessages") -> None:
         """Add what came later."""
@@ -57,7 +57,7 @@ class RunMessages:
 
     @property
     def count(self) -> int:
-        """How much was said, for bounds and metrics."""
+        """The number of messages, for bounds and metrics."""
         return (self.trigger is not None) + len(self.results) + len(self.timers) + self.look
 
 

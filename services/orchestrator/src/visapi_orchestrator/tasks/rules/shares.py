@@ -88,17 +88,17 @@ def allot(
 ) -> tuple[dict[str, int], str]:
     """How many of each tenant's waiting tasks go next, and who comes last the next time.
 
-    `waiting` says how many each has at most; turns go by name, from the one after `last`. The slots are
-    taken in `shares`; a tenant that holds its share gets none.
+    `waiting` says how many each has at most; tenants take a slot each in order of their names, from the one
+    after `last`. The slots are taken in `shares`; a tenant that holds its share gets none.
     """
     names = sorted(waiting)
-    turns = deque([*(name for name in names if name > last), *(name for name in names if name <= last)])
+    order = deque([*(name for name in names if name > last), *(name for name in names if name <= last)])
     given: dict[str, int] = {}
-    while turns and room > 0:
-        name = turns.popleft()
+    while order and room > 0:
+        name = order.popleft()
         if given.get(name, 0) < waiting[name] and shares.take(name, slots):
             given[name] = given.get(name, 0) + 1
             room -= 1
             last = name
-            turns.append(name)
+            order.append(name)
     return given, last

@@ -79,7 +79,7 @@ def _unknown(row: Row) -> DeadLetterEntry:
         kind="inbox",
         tenant=row["tenant"],
         reason="bad-inbox",
-        detail=f"no release that runs here knows the kind {kind!r}; replay the letter once one does",
+        detail=f"no release that runs here knows the kind {kind!r}; replay the dead letter once one does",
         item=(row["key"], row["kind"]),
         body=row["body"],
         run=row["run"],

@@ -15,7 +15,7 @@ where t.run = due.run and t.id = due.id
 returning t.run, t.id, (extract(epoch from t.fire_at) * 1000)::bigint as fire_at_ms
 
 -- name: claim_runs
--- Pending runs whose trigger did not come, or was let go; of each tenant as many as of any other. $2: only
+-- Pending runs whose trigger did not arrive, or was deferred; as many of each tenant. $2: only
 -- those overdue by so many seconds. Tenants are found from one to the next in runs_overdue_by_tenant.
 with recursive busy as (
     (select tenant from runs where status = 'pending' order by tenant limit 1)

@@ -57,9 +57,9 @@ class PostgresScheduleLease:
 
     async def fire(self, decided: Sequence[Decided]) -> list[UUID]:
         """Write what was decided; the runs that there is news for."""
-        told: list[UUID] = []
+        notified: list[UUID] = []
         if not decided:
-            return told
+            return notified
         with pg_faults():
             async with self._connection.transaction():
                 replaced = [one for one in decided if one.plan.replace]
@@ -68,10 +68,10 @@ class PostgresScheduleLease:
                     rows = await self._connection.fetch(
                         _SQL["cancel_live"], [one.due.id for one in replaced], keys
                     )
-                    told += [row["run"] for row in rows]
+                    notified += [row["run"] for row in rows]
                 rows = await self._connection.fetch(_SQL["fire"], *_fires(decided), *_moves(decided))
-                told += [row["id"] for row in rows]
-        return told
+                notified += [row["id"] for row in rows]
+        return notified
 
     async def set_aside(self, dead_letter: DeadLetterEntry) -> bool:
         with pg_faults():

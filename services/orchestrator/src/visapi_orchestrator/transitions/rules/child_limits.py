@@ -1,7 +1,8 @@
-"""Who may start runs: the bounds of families and of tenants, decided within the transaction. Pure.
+"""Limits of child runs: the bounds of families and of tenants, decided within the transaction. Pure.
 
-A run that may not start all it wants is folded again and told how many it may start; its tasks fail with an
-error that a `catch` can take. The listener of a schedule goes on: what it may not start is left out.
+A run that may not start all its child runs is folded again with its limit; the tasks beyond the limit fail
+with an error that `catch` can handle. The listener of a schedule goes on without the child runs beyond the
+limit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ OPEN_MAX = 10_000
 
 
 def lineage_of(snapshot: RunSnapshot, depth_max: int, child_limit: ChildLimit | None) -> Lineage:
-    """A run's place in its family, as the engine needs it."""
+    """A run's place in its family, as the engine takes it."""
     return Lineage(
         root=None if snapshot.root is None else str(snapshot.root),
         depth=snapshot.depth,
@@ -33,7 +34,7 @@ def lineage_of(snapshot: RunSnapshot, depth_max: int, child_limit: ChildLimit | 
 
 
 class Room(msgspec.Struct, frozen=True):
-    """What the ledger knows of a family under its lock. `tenant_room` is None where nobody has counted."""
+    """The state of a family, read under its lock. `tenant_room` is None where no count exists yet."""
 
     cancelled: bool
     open: int
@@ -43,8 +44,8 @@ class Room(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class ChildVerdict:
-    """What was decided: whose transition is refused, who must be cancelled with its root, which children of
-    listeners are left out.
+    """The decision: parents whose transition is refused (`limited`), parents that are cancelled with their
+    root, and skipped children of listeners.
     """
 
     limited: dict[UUID, ChildLimit] = field(default_factory=dict[UUID, ChildLimit])
@@ -58,7 +59,7 @@ class ChildVerdict:
 
 
 class Allotment:
-    """Gives the room away, parent by parent."""
+    """Assigns the room, parent by parent."""
 
     def __init__(self, rooms: Mapping[tuple[UUID | None, str], Room], open_max: int) -> None:
         self._rooms = rooms

@@ -1,4 +1,4 @@
-"""Flow control as transitions see it: who asks to begin, who gives back, and what became of it."""
+"""Flow control as transitions see it: slot requests, slot releases, and the verdict."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ Key = tuple[str, str, str]
 
 
 class SlotRequest(msgspec.Struct, frozen=True):
-    """A run that wants to begin; `has_parent` says that it has a parent, whose slot may be its own."""
+    """A run that wants to begin. A run that `has_parent` may share its parent's slot."""
 
     run: UUID
     tenant: str
@@ -25,7 +25,7 @@ class SlotRequest(msgspec.Struct, frozen=True):
 
 
 class SlotRelease(msgspec.Struct, frozen=True):
-    """A run that ended."""
+    """A run that ended and releases its slot."""
 
     run: UUID
     tenant: str
@@ -34,8 +34,8 @@ class SlotRelease(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Who has to wait (their transitions are not written), who is refused, and who may begin or has to be
-    told something: `awake`. `alarm_ms` is when the earliest turn comes.
+    """Runs that wait (their transitions are not written), runs that are rejected, and runs to wake (`awake`).
+    `alarm_ms` is the earliest start that a rate limit has reserved.
     """
 
     waiting: frozenset[UUID] = frozenset()
@@ -45,7 +45,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def slot_request_of(snapshot: RunSnapshot, answer: Answer) -> SlotRequest | None:
-    """A run that begins asks, unless it is cancelled with its first breath."""
+    """A run that begins requests a slot, unless its first transition cancels it."""
     if not answer.begins or answer.admission is None or answer.status is RunStatus.CANCELLED:
         return None
     return SlotRequest(

@@ -1,4 +1,4 @@
-"""What the ledger answers: values, so that the core can reason about them."""
+"""The answers of the ledger, as values."""
 
 from uuid import UUID
 
@@ -18,9 +18,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 class ClaimedInbox(msgspec.Struct, frozen=True):
-    """Runs with overdue inbox rows (a run may stand there twice), and letters for rows of a kind that nobody
-    takes.
-    """
+    """Runs with overdue inbox rows (some twice), and dead letters for rows of an unknown kind."""
 
     runs: list[UUID]
     unknown: list[DeadLetterEntry]
@@ -47,7 +45,7 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Revived(msgspec.Struct, frozen=True):
-    """Runs that are live again, and parents that were told of those that cannot be."""
+    """Runs that are live again, and parents that were notified of runs that cannot be resumed."""
 
     live: list[UUID]
     notified: list[UUID]

@@ -1,8 +1,7 @@
-"""From what was said to the machine's events, in a fixed order: start, decisions, results, inbox, timers.
+"""From messages to the machine's events, in a fixed order: start, decisions, results, inbox, timers.
 
-What people decided comes first, because they were told that it counts. Results come before what people
-asked for and before timers, so that an answer that was there in time is never beaten by a timeout of
-the same batch.
+Decisions of people come first: the gateway has confirmed them. Results come before commands and timers, so
+that a timeout never beats a result of the same batch.
 """
 
 from typing import Literal
@@ -60,25 +59,25 @@ def events_of(messages: RunMessages, snapshot: RunSnapshot, values: Values, now_
     if snapshot.state is None:
         events.append(Started(now_ms=now_ms, run=str(snapshot.run), input=values[INPUT]))
     read = [inbox_event(row, now_ms, values) for row in snapshot.inbox]
-    decided, told = _decisions_first([event for event in read if event is not None])
+    decided, others = _decisions_first([event for event in read if event is not None])
     events.extend(decided)
     events.extend(result_event(result, values, now_ms) for result in messages.results)
-    events.extend(told)
+    events.extend(others)
     events.extend(timer_event(timer, now_ms) for timer in messages.timers)
     return events
 
 
-def _decisions_first(told: list[Event]) -> tuple[list[Event], list[Event]]:
-    """What people decided, and the rest. A run that was suspended before hears of it as a suspended run:
-    then everything up to the last decision comes first, in its order.
+def _decisions_first(read: list[Event]) -> tuple[list[Event], list[Event]]:
+    """Decisions, and the other events. A run that was suspended earlier must receive a decision as a
+    suspended run: then everything up to the last decision comes first, in its order.
     """
-    decided = [place for place, event in enumerate(told) if isinstance(event, Decided)]
+    decided = [place for place, event in enumerate(read) if isinstance(event, Decided)]
     if not decided:
-        return [], told
+        return [], read
     until = decided[-1] + 1
-    if any(isinstance(event, SuspendRequested) for event in told[:until]):
-        return told[:until], told[until:]
-    return [told[place] for place in decided], [event for event in told if not isinstance(event, Decided)]
+    if any(isinstance(event, SuspendRequested) for event in read[:until]):
+        return read[:until], read[until:]
+    return [read[place] for place in decided], [event for event in read if not isinstance(event, Decided)]
 
 
 def result_event(result: TaskResult, values: Values, now_ms: int) -> Event:
@@ -102,7 +101,7 @@ def result_event(result: TaskResult, values: Values, now_ms: int) -> Event:
 
 
 def inbox_event(row: InboxRow, now_ms: int, values: Values) -> Event | None:
-    """What an inbox row says; None for a row that no release of ours can have meant."""
+    """The event of an inbox row; None for a row that no release can have written."""
     match row.kind:
         case InboxKind.EVENT:
             return EventArrived(now_ms=now_ms, event=row.body)
@@ -160,16 +159,16 @@ def _child_ended(row: InboxRow, now_ms: int, values: Values) -> Event | None:
 
 def _decided(row: InboxRow, now_ms: int) -> Event | None:
     try:
-        told = _decode_decided(row.body)
+        decision = _decode_decided(row.body)
     except msgspec.DecodeError:
         return None
     return Decided(
         now_ms=now_ms,
-        path=told.path,
-        approval=str(told.approval),
-        decision=told.decision,
-        by=told.by,
-        comment=told.comment,
+        path=decision.path,
+        approval=str(decision.approval),
+        decision=decision.decision,
+        by=decision.by,
+        comment=decision.comment,
     )
 
 

@@ -27,7 +27,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     subject: str
     body: bytes
     held: bool = False
-    """Enough of its function lie in the stream: it is sent when its tenant's turn comes."""
+    """The stream holds enough tasks of the function: the task is sent once its tenant is served."""
 
     def stored(self, run: UUID, trace: str | None) -> StoredTask:
         """As its row gives it back, for the first time that it is sent."""

@@ -1,8 +1,8 @@
 """Runs as this process has just written them, so that the next result of a run need not read it.
 
 An entry serves results of the tasks that its own transition has issued, once: another replica may
-have advanced the run since, but not on those results. What it gives is never trusted; the
-compare-and-set tells whether it held, and a run that moved is read. Pure.
+have advanced the run since, but not on those results. The snapshot is never trusted: the
+compare-and-set verifies it, and a run that moved is read. Pure.
 """
 
 from uuid import UUID
@@ -50,7 +50,7 @@ class RecentRuns:
         self._entries[snapshot.run] = _Entry(now, frozenset((task.path, task.attempt) for task in step.tasks))
 
     def snapshot_for(self, messages: RunMessages) -> RunSnapshot | None:
-        """What is known of the run, when all that is said are results of its newest tasks."""
+        """The run's snapshot, where all messages are results of its newest tasks."""
         entry = self._entries.pop(messages.run, None)
         if entry is None or messages.look or messages.timers or messages.trigger is not None:
             return None

@@ -1,4 +1,4 @@
-"""What a run asks of others: children to start and to cancel, a parent to tell, events, people. Pure."""
+"""Writes of a transition that concern other runs, events and approvals. Pure."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -43,7 +43,7 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 class Child(msgspec.Struct, frozen=True):
-    """A run to start; `parent_path` only where its end is awaited."""
+    """A child run to start; `parent_path` is set where the parent waits for its end."""
 
     id: UUID
     workflow: WorkflowRef
@@ -57,7 +57,7 @@ class Child(msgspec.Struct, frozen=True):
     """The listener of a schedule starts it."""
 
     def trigger(self, parent: RunSnapshot) -> Trigger:
-        """What carries it to whoever advances it first."""
+        """The trigger message of the child run."""
         return Trigger(
             run=self.id,
             tenant=parent.tenant,
@@ -85,7 +85,7 @@ class InboxMessage(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class RelatedWrites:
-    """All of it, of one run's transition."""
+    """The related writes of one transition."""
 
     children: list[Child] = field(default_factory=list[Child])
     inbox_rows: list[InboxMessage] = field(default_factory=list[InboxMessage])
@@ -96,7 +96,7 @@ class RelatedWrites:
     closing: list[CloseApproval] = field(default_factory=list[CloseApproval])
 
     def ask(self, command: Command, snapshot: RunSnapshot) -> None:
-        """Take a command that concerns others; starting a run needs its definition first."""
+        """Add a command. Starting a run is no part of it: that needs the definition first."""
         match command:
             case DropRun(cancelled=True):
                 self.inbox_rows.append(_cancel(command, snapshot))
@@ -131,7 +131,7 @@ def child_of(start: StartRun, found: Definition, value: Payload, trace: str | No
 
 
 def unknown_child(start: StartRun, snapshot: RunSnapshot) -> InboxMessage | None:
-    """What the run is told when there is no such workflow; nothing when it does not wait."""
+    """The fault of an unknown workflow, for the parent; None where the parent does not wait."""
     if not start.awaited:
         return None
     version = "" if start.version == "latest" else f" in version {start.version}"
@@ -146,7 +146,7 @@ def unknown_child(start: StartRun, snapshot: RunSnapshot) -> InboxMessage | None
 
 
 def end_of(snapshot: RunSnapshot, answer: Answer, output: bytes | None) -> InboxMessage | None:
-    """What a run's end tells the one that waits for it; `output` is the payload column."""
+    """The end of a run as its waiting parent receives it; `output` is the payload column."""
     if not answer.ended or snapshot.parent is None or snapshot.parent_path is None:
         return None
     end = ChildEnd(
@@ -163,16 +163,16 @@ def end_of(snapshot: RunSnapshot, answer: Answer, output: bytes | None) -> Inbox
 
 
 def _heard(snapshot: RunSnapshot) -> int:
-    """The last asking to go on in the run's inbox, which its end consumes. A run that ended before it came to
-    that row knows nothing of it otherwise, and its parent would take the end for an earlier one.
+    """The highest resume count among the retry requests in the run's inbox, which its end consumes. Without
+    it the parent would take the end of a run that never read the request for an earlier end.
     """
     asked = [inbox_body(row) for row in snapshot.inbox if row.kind is InboxKind.RETRY]
     return max((body.resume_count for body in asked if body is not None), default=0)
 
 
 def end_key(child: UUID, resume_count: int) -> str:
-    """The key of a child's end in its parent's inbox: an end from before it was asked to go on may lie there
-    unread, and must not stand in the way of the next one.
+    """The key of a child's end in its parent's inbox. An end from before the resumption may still lie there
+    unread; the count keeps the two apart.
     """
     return f"child:{child}:{resume_count}" if resume_count else f"child:{child}"
 
@@ -196,8 +196,8 @@ def _retry(command: RetryRun, snapshot: RunSnapshot) -> InboxMessage:
 def end_again(
     asked: InboxBody, child: UUID, status: str | None, output: bytes | None, error: bytes | None
 ) -> ChildEnd:
-    """What a parent is told that wants a run taken up again which ended for good; `status` is None of one
-    that is no longer kept.
+    """The end that a parent receives when it asks to retry a run that cannot be resumed; `status` is None
+    where the run is no longer kept.
     """
     assert asked.path is not None, "a parent waits at a path"
     if status is None:

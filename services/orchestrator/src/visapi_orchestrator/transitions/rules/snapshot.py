@@ -1,4 +1,4 @@
-"""What the ledger knows of a run before a transition."""
+"""A run before a transition, as the ledger knows it."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,13 +11,13 @@ from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
 
 BY_PARENT = "parent"
-"""How the keys of what a run is told by the one that waits for it begin; the number of the latter's last
-history item then tells one such word from another.
+"""Prefix of the inbox keys that a waiting parent writes; the parent's last history number follows and keeps
+the keys apart.
 """
 
 
 class InboxRow(msgspec.Struct, frozen=True):
-    """Something somebody told the run, as stored; what `body` is follows from `kind`."""
+    """A stored inbox row; the type of `body` follows from `kind`."""
 
     key: str
     kind: InboxKind
@@ -34,8 +34,8 @@ class UnreadableState(msgspec.Struct, frozen=True):
 class RunSnapshot(msgspec.Struct, frozen=True):
     """A live run. `input` is there only before the first transition (`state` is None then).
 
-    `trusted` is false for facts taken from a trigger or from what this process wrote last: nobody read
-    the row, the compare-and-set will tell whether they hold.
+    `trusted` is false for a snapshot taken from a trigger or from this process's last write: the row was not
+    read, and the compare-and-set verifies the snapshot.
     """
 
     run: UUID

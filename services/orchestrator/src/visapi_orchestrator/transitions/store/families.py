@@ -18,7 +18,7 @@ _CANCEL = msgspec.json.encode(
 
 
 async def admit(connection: Connection, rows: WriteSet, open_max: int) -> ChildVerdict:
-    """Decide under the locks of families who may start runs. What is refused is taken out of `rows`."""
+    """Decide under the families' locks which child runs may start. Refused rows leave `rows`."""
     children, cancelled = rows.children, rows.cancelled_roots
     families = {child.root: child.tenant for child in children if child.root is not None}
     if families or cancelled:
@@ -37,7 +37,7 @@ async def admit(connection: Connection, rows: WriteSet, open_max: int) -> ChildV
     }
     child_verdict = Allotment(rooms, open_max).decide(children)
     if child_verdict.cancelled_parents:
-        await connection.execute(_SQL["doom"], sorted(child_verdict.cancelled_parents), _CANCEL)
+        await connection.execute(_SQL["cancel_parents"], sorted(child_verdict.cancelled_parents), _CANCEL)
     if child_verdict.skipped:
         rows.children = [child for child in children if child.id not in child_verdict.skipped]
     if child_verdict.refused:
@@ -46,7 +46,7 @@ async def admit(connection: Connection, rows: WriteSet, open_max: int) -> ChildV
 
 
 async def cancel(connection: Connection, roots: Collection[UUID]) -> None:
-    """Their descendants must obey; `admit` has locked the families."""
+    """Mark the families of these roots as cancelled; `admit` has locked them."""
     await connection.execute(_SQL["cancel_families"], list(roots))
 
 
@@ -56,9 +56,9 @@ class PostgresFamilies:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def obey(self, limit: int) -> list[UUID]:
+    async def cancel_descendants(self, limit: int) -> list[UUID]:
         with pg_faults():
-            return [row["run"] for row in await self._pool.fetch(_SQL["obey"], limit, _CANCEL)]
+            return [row["run"] for row in await self._pool.fetch(_SQL["cancel_descendants"], limit, _CANCEL)]
 
     async def settle(self) -> None:
         with pg_faults():

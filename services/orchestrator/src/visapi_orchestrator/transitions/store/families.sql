@@ -1,8 +1,8 @@
--- Families of runs: who may start runs, who obeys the cancellation of a root, how many runs a tenant has open.
+-- Families of runs: room for child runs, cancellation of descendants, open runs per tenant.
 
 -- name: lock_families
--- The families in which runs are started ($1, $2), and those of roots that are cancelled ($3) where there are
--- any. Locked in one order, until the transaction ends. A root of another tenant is not locked, and gives no room.
+-- Lock the families in which runs are started ($1, $2) and those of cancelled roots ($3), in one order, until the
+-- transaction ends. A root of another tenant is not locked and has no room.
 with wanted as (
     select w.root, min(w.tenant) as tenant from unnest($1::uuid[], $2::text[]) as w (root, tenant)
     group by w.root
@@ -14,8 +14,7 @@ select root, tenant from wanted order by root
 on conflict (root) do update set touched_at = clock_timestamp() where families.tenant = excluded.tenant
 
 -- name: rooms
--- What is known of the families ($1; null: of the tenant alone, $2), in a snapshot that was taken under the
--- locks; open runs are counted to $3.
+-- The room of the families ($1; null: of the tenant alone, $2), read under the locks; open runs are counted to $3.
 select
     w.root, w.tenant, w.root is not null and (f.root is null or f.cancelled_at is not null) as cancelled,
     (select count(*) from (select from runs r where r.root = w.root limit $3) as few) as open,
@@ -24,20 +23,20 @@ from unnest($1::uuid[], $2::text[]) as w (root, tenant)
 left join families f on f.root = w.root and f.tenant = w.tenant
 left join open_runs t on t.tenant = w.tenant
 
--- name: doom
--- Runs that would have started others, though their root is cancelled: they hear of it with their next fold.
+-- name: cancel_parents
+-- Parents that would have started child runs although their root is cancelled: their next transition cancels them.
 insert into inbox (run, key, tenant, kind, body)
 select r.id, 'family', r.tenant, 'cancel', $2::bytea from runs r where r.id = any($1::uuid[]) order by r.id
 on conflict do nothing
 
 -- name: cancel_families
--- Roots that ended because they were cancelled; their families are locked.
+-- Roots that ended as cancelled; their families are locked.
 update families set cancelled_at = coalesce(cancelled_at, now()) where root = any($1::uuid[])
 
--- name: obey
--- Open descendants of cancelled roots that were not told yet: at most $1 of each of some families. Whether a run
--- was told is looked up run by run: an anti join, planned while the inbox is empty, would read all of it for each.
-with told as (
+-- name: cancel_descendants
+-- Open descendants of cancelled roots without a cancellation in their inbox: at most $1 of each family. The inbox is
+-- looked up run by run: an anti join, planned while the inbox is empty, would read all of it for each run.
+with descendants as (
     select r.id, r.tenant
     from (
         select root from families where cancelled_at is not null and settled_at is null
@@ -51,12 +50,12 @@ with told as (
     ) as r
 )
 insert into inbox (run, key, tenant, kind, body)
-select id, 'family', tenant, 'cancel', $2::bytea from told order by id
+select id, 'family', tenant, 'cancel', $2::bytea from descendants order by id
 on conflict do nothing
 returning run
 
 -- name: settle
--- No descendant is started any more, so what has none has none for ever. Looked at a minute later once more.
+-- A cancelled family gains no descendants: one without open runs is settled, after a minute of grace.
 update families f set settled_at = now()
 where f.root in (
     select root from families
@@ -66,7 +65,7 @@ where f.root in (
 
 -- name: retire
 -- Families without open runs, from one root to the next ($1, at most $2); those that were cancelled are kept
--- for 90 days, so that none of their runs is taken up again. One that is touched at this moment stays.
+-- for 90 days, so that none of their runs is resumed. A family in use at this moment stays.
 with looked as (
     select root from families where root > $1 order by root limit $2
 ),
@@ -85,10 +84,10 @@ select max(root::text)::uuid from looked
 
 -- name: tally
 -- Count the open runs of each tenant, to $1 and one more; the tenants from one to the next in runs_by_tenant.
--- Whoever counts at this moment does it for all.
-with recursive turn as materialized (select pg_try_advisory_xact_lock(5647216) as mine),
+-- One replica at a time counts, for all.
+with recursive lease as materialized (select pg_try_advisory_xact_lock(5647216) as mine),
 busy as (
-    (select tenant from runs where (select mine from turn) order by tenant limit 1)
+    (select tenant from runs where (select mine from lease) order by tenant limit 1)
     union all
     select (select r.tenant from runs r where r.tenant > b.tenant order by r.tenant limit 1)
     from busy b where b.tenant is not null
@@ -101,7 +100,7 @@ counted as (
 ),
 none as (
     delete from open_runs o
-    where (select mine from turn) and not exists (select from counted c where c.tenant = o.tenant)
+    where (select mine from lease) and not exists (select from counted c where c.tenant = o.tenant)
 )
 insert into open_runs (tenant, open, open_max, counted_at)
 select tenant, open, $1, now() from counted order by tenant

@@ -18,7 +18,7 @@ _CANCEL = msgspec.json.encode(
 )
 _FIRST, _FIRST_KEY = UUID(int=0), ("", "", "")
 _LOOK = 1000
-"""Rows, or keys, that one look of the sweep goes through."""
+"""Rows, or keys, that one round of the sweep reads."""
 _RESERVATIONS = 10_000
 
 
@@ -26,24 +26,26 @@ async def lock(
     connection: Connection, slot_requests: Iterable[SlotRequest], slot_releases: Iterable[SlotRelease]
 ) -> None:
     """Lock every key that the transaction will touch, before it reads anything."""
-    names = {lock_of(ask.tenant, ask.scope, ask.admission.key) for ask in slot_requests}
+    names = {lock_of(request.tenant, request.scope, request.admission.key) for request in slot_requests}
     names |= {
-        lock_of(ask.tenant, ask.scope, ask.admission.rate_key, "rate")
-        for ask in slot_requests
-        if ask.admission.rate_limit
+        lock_of(request.tenant, request.scope, request.admission.rate_key, "rate")
+        for request in slot_requests
+        if request.admission.rate_limit
     }
-    names |= {lock_of(leave.tenant, leave.scope, leave.key) for leave in slot_releases}
+    names |= {lock_of(ended.tenant, ended.scope, ended.key) for ended in slot_releases}
     await connection.execute(_SQL["lock"], list(names))
 
 
 async def admit(connection: Connection, slot_requests: Collection[SlotRequest]) -> Verdict:
     """Decide who may begin."""
-    runs = [ask.run for ask in slot_requests]
+    runs = [request.run for request in slot_requests]
     await _enqueue(connection, slot_requests)
-    heirs = [ask.run for ask in slot_requests if ask.has_parent]
+    heirs = [request.run for request in slot_requests if request.has_parent]
     if heirs:
         await connection.execute(_SQL["inherit"], heirs)
-    awake = await _fill(connection, {(ask.tenant, ask.scope, ask.admission.key) for ask in slot_requests})
+    awake = await _fill(
+        connection, {(request.tenant, request.scope, request.admission.key) for request in slot_requests}
+    )
     rejected = await connection.fetch(_SQL["reject"], runs)
     cancelled = await connection.fetch(_SQL["cancel_oldest"], runs, _CANCEL)
     standing = await connection.fetch(_SQL["stand"], runs)
@@ -56,42 +58,44 @@ async def admit(connection: Connection, slot_requests: Collection[SlotRequest]) 
     )
 
 
-async def leave(connection: Connection, slot_releases: Collection[SlotRelease]) -> frozenset[UUID]:
-    """Give back what ended runs had, and give it to others; who may begin now."""
-    await connection.execute(_SQL["leave"], [leave.run for leave in slot_releases])
-    return await _fill(connection, {(leave.tenant, leave.scope, leave.key) for leave in slot_releases})
+async def release(connection: Connection, slot_releases: Collection[SlotRelease]) -> frozenset[UUID]:
+    """Release the slots of ended runs and assign them; return the runs that may begin now."""
+    await connection.execute(_SQL["release"], [ended.run for ended in slot_releases])
+    return await _fill(connection, {(ended.tenant, ended.scope, ended.key) for ended in slot_releases})
 
 
 async def release_abandoned(connection: Connection, runs: Collection[UUID]) -> None:
-    """Give back whatever these runs had; the sweep gives it to others."""
-    await connection.execute(_SQL["leave_unseen"], list(runs))
+    """Release the slots of these runs; the sweep assigns them."""
+    await connection.execute(_SQL["release_abandoned"], list(runs))
 
 
 async def _enqueue(connection: Connection, asked: Collection[SlotRequest]) -> None:
     slot_requests = sorted(asked, key=attrgetter("run"))
-    reservations: list[datetime | None] = [await _reserve_rate(connection, ask) for ask in slot_requests]
+    reservations: list[datetime | None] = [
+        await _reserve_rate(connection, request) for request in slot_requests
+    ]
     await connection.execute(
-        _SQL["ask"],
-        [ask.run for ask in slot_requests],
-        [ask.tenant for ask in slot_requests],
-        [ask.scope for ask in slot_requests],
-        [ask.admission.key for ask in slot_requests],
-        [ask.admission.limit for ask in slot_requests],
-        [ask.admission.on_limit for ask in slot_requests],
-        [ask.admission.priority for ask in slot_requests],
+        _SQL["request"],
+        [request.run for request in slot_requests],
+        [request.tenant for request in slot_requests],
+        [request.scope for request in slot_requests],
+        [request.admission.key for request in slot_requests],
+        [request.admission.limit for request in slot_requests],
+        [request.admission.on_limit for request in slot_requests],
+        [request.admission.priority for request in slot_requests],
         reservations,
     )
 
 
-async def _reserve_rate(connection: Connection, ask: SlotRequest) -> datetime | None:
-    admission = ask.admission
+async def _reserve_rate(connection: Connection, request: SlotRequest) -> datetime | None:
+    admission = request.admission
     if not admission.rate_limit:
         return None
     return await connection.fetchval(
-        _SQL["take_turn"],
-        ask.run,
-        ask.tenant,
-        ask.scope,
+        _SQL["reserve_rate"],
+        request.run,
+        request.tenant,
+        request.scope,
         admission.rate_key,
         admission.rate_limit,
         float(admission.period_ms),
@@ -118,7 +122,7 @@ class PostgresFlow:
         with pg_faults():
             self._slot = await self._pool.fetchval(_SQL["tidy_slots"], self._slot, _LOOK) or _FIRST
             self._waiting = await self._pool.fetchval(_SQL["tidy_waiting"], self._waiting, _LOOK) or _FIRST
-            await self._pool.execute(_SQL["tidy_turns"], _RESERVATIONS)
+            await self._pool.execute(_SQL["tidy_reservations"], _RESERVATIONS)
 
     async def keys_with_room(self) -> Sequence[Key]:
         """The next keys, and of these the ones under which somebody could be admitted."""

@@ -1,16 +1,16 @@
--- Flow control, within the transaction of the transitions it decides about. First every key that is
--- concerned is locked, in one order; what follows sees everything that earlier holders of the locks
--- have committed. So no two transactions give away the same slot.
+-- Flow control, within the transaction of the transitions that it admits. First every key is locked, in one
+-- order; the statements that follow see everything that earlier holders of the locks have committed. So no two
+-- transactions assign the same slot.
 
 -- name: lock
 select pg_advisory_xact_lock(k) from (
     select distinct hashtextextended(name, 5647215) as k from unnest($1::text[]) as n (name) order by k
 ) as ordered
 
--- name: ask
--- Runs that want to begin stand in line, unless they do so already, or were admitted. A run that is not
--- live wants nothing. $8: their turns under a rate limit, null without one. They stand in the order they
--- are given, which a plan would not keep by itself: each a microsecond after the one before.
+-- name: request
+-- Runs that want to begin join the queue, unless they wait already or were admitted. A run that is not live is
+-- left out. $8: the starts that a rate limit reserved for them, null without one. The queue keeps the order of the
+-- arrays, which a plan would not keep by itself: each run comes a microsecond after the one before.
 with clock as materialized (select clock_timestamp() as at),
 asked as (
     select a.*, clock.at + a.n * interval '1 microsecond' as since
@@ -48,29 +48,29 @@ insert into flow_slots (run, tenant, scope, key, lim, inherited)
 select distinct run, tenant, scope, key, lim, true from heirs
 on conflict do nothing
 
--- name: take_turn
--- The turn of a run ($1) under a rate limit of $5 in $6 ms: at most so many begin in any such span.
-with known as (select at from flow_turns where run = $1),
+-- name: reserve_rate
+-- Reserve the start of a run ($1) under a rate limit: at most $5 runs begin in any span of $6 ms.
+with known as (select at from rate_reservations where run = $1),
 earlier as (
-    select at from flow_turns
+    select at from rate_reservations
     where tenant = $2 and scope = $3 and key = $4
     order by at desc offset $5::int - 1 limit 1
 ),
-turn as (
+reserved as (
     select greatest(
         clock_timestamp(), (select at from earlier) + make_interval(secs => $6::float8 / 1000)
     ) as at
     where not exists (select from known)
 ),
 taken as (
-    insert into flow_turns (run, tenant, scope, key, at, counts_until)
-    select $1, $2, $3, $4, at, at + make_interval(secs => $6::float8 / 1000) from turn
+    insert into rate_reservations (run, tenant, scope, key, at, counts_until)
+    select $1, $2, $3, $4, at, at + make_interval(secs => $6::float8 / 1000) from reserved
 )
-select at from known union all select at from turn
+select at from known union all select at from reserved
 
 -- name: fill
--- Give the free slots of the keys away: the highest priority first, one more for each minute of
--- waiting, then whoever came first. Per priority the index gives the first in line.
+-- Assign the free slots of the keys: the highest priority first, where each minute of waiting raises the priority
+-- by one; then in order of arrival. The index gives the first runs of each priority.
 with keys as (
     select distinct tenant, scope, key from unnest($1::text[], $2::text[], $3::text[]) as k (tenant, scope, key)
 ),
@@ -113,12 +113,12 @@ awake as (
 select run from admitted
 
 -- name: reject
--- Of the runs that asked, those that will not wait and cannot begin.
+-- Of the requesting runs, those that must not wait and cannot begin.
 delete from flow_waiting where run = any($1::uuid[]) and on_limit = 'reject' and ready_at <= clock_timestamp()
 returning run
 
 -- name: cancel_oldest
--- The newest runs of a key live: whoever is older than as many as may be under way is cancelled.
+-- The newest runs of a key go on: older runs beyond the limit are cancelled.
 with keys as (
     select distinct tenant, scope, key, lim from flow_waiting
     where run = any($1::uuid[]) and on_limit = 'cancel-oldest'
@@ -140,34 +140,34 @@ on conflict do nothing
 returning run
 
 -- name: stand
--- Where those who asked stand now. Who waits is not looked for by the sweep of pending runs.
+-- Which of the requesting runs wait now. The sweep of pending runs skips waiting runs.
 with waiting as (select run, ready_at from flow_waiting where run = any($1::uuid[])),
 asleep as (
     update runs r set sweep_at = 'infinity' from waiting w where r.id = w.run and r.status = 'pending'
 ),
 alarms as (
     insert into timers (run, id, fire_at, due_at)
-    select run, '#turn', ready_at, ready_at from waiting where ready_at > clock_timestamp()
+    select run, '#rate', ready_at, ready_at from waiting where ready_at > clock_timestamp()
     on conflict (run, id) do update set fire_at = excluded.fire_at, due_at = excluded.due_at
 ),
 heard as (
     delete from timers t using waiting w
-    where t.run = w.run and t.id = '#turn' and w.ready_at <= clock_timestamp()
+    where t.run = w.run and t.id = '#rate' and w.ready_at <= clock_timestamp()
 )
 select run, extract(epoch from ready_at)::float8 * 1000 as ready_ms from waiting
 
--- name: leave
--- Runs that ended give back what they had.
+-- name: release
+-- Ended runs release their slots and their places in the queue.
 with slots as (delete from flow_slots where run = any($1::uuid[]))
 delete from flow_waiting where run = any($1::uuid[])
 
--- name: leave_unseen
--- Runs that were given up before anybody knew what they need under flow control.
+-- name: release_abandoned
+-- Runs that the orchestrator ended before their demand under flow control was known.
 with slots as (delete from flow_slots where run = any($1::uuid[]))
 delete from flow_waiting where run = any($1::uuid[])
 
 -- name: tidy_slots
--- Slots of runs that are not live, among the next $2 after the run $1; where it came to.
+-- Delete slots of runs that are not live, among the next $2 after the run $1; return the last run looked at.
 with looked as (select run from flow_slots where run > $1 order by run limit $2),
 gone as (
     delete from flow_slots s using looked l
@@ -176,7 +176,7 @@ gone as (
 select max(run::text)::uuid from looked
 
 -- name: tidy_waiting
--- The same of those who wait.
+-- The same for waiting runs.
 with looked as (select run from flow_waiting where run > $1 order by run limit $2),
 gone as (
     delete from flow_waiting w using looked l
@@ -184,10 +184,10 @@ gone as (
 )
 select max(run::text)::uuid from looked
 
--- name: tidy_turns
--- Turns that count no more.
-delete from flow_turns where run in (
-    select run from flow_turns where counts_until < now() order by counts_until limit $1
+-- name: tidy_reservations
+-- Reservations that no longer count.
+delete from rate_reservations where run in (
+    select run from rate_reservations where counts_until < now() order by counts_until limit $1
     for update skip locked
 )
 
@@ -218,7 +218,7 @@ select k.tenant, k.scope, k.key, coalesce(line.ready and (line.lim = 0 or line.l
     ) as few
 )), false) as free
 from keys k
--- Of each priority whoever is first in line.
+-- The first run of each priority.
 cross join lateral (
     select max(f.lim) as lim, bool_or(f.ready_at <= now()) as ready
     from generate_series(0, 9) as level

@@ -111,7 +111,7 @@ class PostgresLedger:
         return None if row is None else Definition(row["version"], row["program"])
 
     async def revive(self, runs: Collection[UUID]) -> Revived:
-        """Make ended runs live that somebody, or their parent, asked to take up again."""
+        """Make ended runs live that a person, or their parent, asked to retry."""
         with pg_faults():
             async with self._pool.acquire() as connection:
                 return await revival.revive(connection, runs)
@@ -166,7 +166,7 @@ async def _forbid_retries(connection: Connection, rows: WriteSet) -> None:
 
 
 async def _admitted(connection: Connection, rows: WriteSet) -> Verdict:
-    """Decide who may begin; who may not is taken out of the rows."""
+    """Decide which runs may begin; the rows of the others are removed."""
     await flow.lock(connection, rows.slot_requests, rows.slot_releases)
     if not rows.slot_requests:
         return Verdict()
@@ -176,7 +176,7 @@ async def _admitted(connection: Connection, rows: WriteSet) -> Verdict:
 
 
 async def _after(connection: Connection, rows: WriteSet, done: list[UUID], verdict: Verdict) -> Verdict:
-    """What follows from the ends of runs: their families obey, others have their places."""
+    """After the ends of runs: cancel their families, and assign their slots to waiting runs."""
     cancelled = [root for root in rows.cancelled_roots if root in done]
     if cancelled:
         await families.cancel(connection, cancelled)
@@ -185,7 +185,7 @@ async def _after(connection: Connection, rows: WriteSet, done: list[UUID], verdi
     slot_releases = [leave for leave in rows.slot_releases if leave.run in done]
     if not slot_releases:
         return verdict
-    awake = verdict.awake | await flow.leave(connection, slot_releases)
+    awake = verdict.awake | await flow.release(connection, slot_releases)
     return msgspec.structs.replace(verdict, awake=awake)
 
 

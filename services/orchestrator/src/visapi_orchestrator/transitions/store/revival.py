@@ -1,4 +1,4 @@
-"""Taking ended runs up again, in PostgreSQL, because somebody asked or the run that waits for them did."""
+"""Resumes ended runs in PostgreSQL, as a person or their waiting parent asked."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -17,7 +17,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def revive(connection: Connection, runs: Collection[UUID]) -> Revived:
-    """Make live what can be; tell parents of what cannot. Each statement is good by itself."""
+    """Make runs live that can be resumed; notify the parents of the others. Each statement is complete by
+    itself.
+    """
     rows = await connection.fetch(_SQL["retries_asked"], list(runs))
     if not rows:
         return Revived([], [])
@@ -29,12 +31,12 @@ async def revive(connection: Connection, runs: Collection[UUID]) -> Revived:
         back = await connection.fetch(_SQL["revive"], list(asked), versions, programs)
     live = [row["id"] for row in back]
     wanted = {row["run"] for row in rows if _decode(row["body"]).parent is not None}.difference(live)
-    return Revived(live, await _tell_parents(connection, wanted) if wanted else [])
+    return Revived(live, await _notify_parents(connection, wanted) if wanted else [])
 
 
-async def _tell_parents(connection: Connection, children: Collection[UUID]) -> list[UUID]:
+async def _notify_parents(connection: Connection, children: Collection[UUID]) -> list[UUID]:
     parents: list[UUID] = []
-    told: list[UUID] = []
+    notified: list[UUID] = []
     tenants: list[str] = []
     bodies: list[bytes] = []
     ends: list[str] = []
@@ -45,11 +47,11 @@ async def _tell_parents(connection: Connection, children: Collection[UUID]) -> l
             continue
         end = end_again(asked, row["run"], row["status"], row["output"], row["error"])
         parents.append(asked.parent)
-        told.append(row["run"])
+        notified.append(row["run"])
         tenants.append(row["tenant"])
         bodies.append(_encode(end))
         ends.append(end_key(row["run"], end.resume_count))
         keys.append(row["key"])
     if parents:
-        await connection.execute(_SQL["tell_parents"], parents, told, tenants, bodies, ends, keys)
+        await connection.execute(_SQL["notify_parents"], parents, notified, tenants, bodies, ends, keys)
     return parents

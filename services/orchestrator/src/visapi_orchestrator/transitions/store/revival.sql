@@ -1,14 +1,14 @@
--- Runs that are taken up again: who asked for it, which become live, and what a parent is told of those
--- that cannot.
+-- Runs that are resumed: the requests, the runs that become live, and the notices to parents of runs that cannot
+-- be resumed.
 
 -- name: retries_asked
--- Who asked that runs which are not live be taken up again. People before parents: they may name a version.
+-- Requests to retry runs that are not live. People before parents: people may name a version.
 select i.run, i.body from inbox i
 where i.run = any($1::uuid[]) and i.kind = 'retry' and not exists (select from runs r where r.id = i.run)
 order by i.key desc
 
 -- name: hold_families
--- Nobody cancels the roots of these runs until they are live again, and found by whoever cancels then.
+-- Lock the families of these runs: a cancellation waits until the runs are live, and then finds them.
 select from families f
 where f.root in (
     select d.root from runs_done d
@@ -18,10 +18,9 @@ order by f.root
 for share
 
 -- name: revive
--- Runs that can be taken up become live again; $2, $3: under another definition. A row is in one of the
--- two tables in every snapshot. Only what is known to be in vain is dropped: a run that somebody else
--- takes up at this moment still needs its row in the inbox, and a parent is told (`ends_again`). A descendant of
--- a cancelled root is not taken up.
+-- Runs that can be resumed become live; $2, $3: under another definition. Every snapshot sees a run in one of the
+-- two tables. Only hopeless requests are dropped: a run that another process resumes at this moment still needs its
+-- inbox row, and a parent is notified (`ends_again`). A descendant of a cancelled root is not resumed.
 with asked as (
     select * from unnest($1::uuid[], $2::text[], $3::text[]) as a (run, version, program)
 ),
@@ -55,7 +54,7 @@ from back
 returning id
 
 -- name: ends_again
--- Of runs that their parents want taken up again and that ended for good, or are no longer kept.
+-- The ends of runs that their parents asked to retry and that cannot be resumed, or are no longer kept.
 select i.run, i.key, i.tenant, i.body, d.status, d.output, d.error
 from inbox i
 left join runs_done d on d.retention = any(array(select name from retention_classes)) and d.id = i.run
@@ -66,9 +65,9 @@ where i.run = any($1::uuid[]) and i.kind = 'retry' and i.key like 'parent:%'
         or exists (select from families f where f.root = d.root and f.cancelled_at is not null)
     )
 
--- name: tell_parents
--- In one transaction with the end of the asking; a parent that has ended meanwhile needs to be told nothing.
-with told as (
+-- name: notify_parents
+-- Writes the notice and deletes the request. A parent that has ended meanwhile needs no notice.
+with notified as (
     insert into inbox (run, key, tenant, kind, body)
     select p.parent, p.key, p.tenant, 'child', p.body
     from unnest($1::uuid[], $3::text[], $4::bytea[], $5::text[]) as p (parent, tenant, body, key)

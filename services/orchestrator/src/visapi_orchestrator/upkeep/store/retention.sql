@@ -56,7 +56,7 @@ effects as (delete from started_effects e using gone g where e.run = g.id)
 delete from recorded_inputs r using gone g where r.run = g.id
 
 -- name: forget_runs
--- One by one, where a partition cannot go. A run that is taken up again at this moment stays.
+-- One by one, where a partition cannot go. A run that is resumed at this moment stays.
 with old as materialized (
     select id from runs_done
     where retention = $1 and id >= first_id_of($2) and id < first_id_of($3)
