@@ -29,7 +29,7 @@ from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
 def dependencies_of(
     pool: Pool, bus: Bus, engine: EnginePool, settings: OrchestratorSettings, *, ledger: Ledger | None = None
 ) -> Dependencies:
-    """Everything on one pool and one connection; another `ledger` may stand before the rows."""
+    """All adapters on one pool and one connection; tests may pass another `ledger`."""
     window = settings.batch_max * 2
     return Dependencies(
         ledger=ledger or PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max),

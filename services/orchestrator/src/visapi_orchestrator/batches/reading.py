@@ -1,4 +1,4 @@
-"""From deliveries to what they say: decode, verify tokens, sort out heartbeats.
+"""From deliveries to messages of runs: decode, verify tokens, separate heartbeats.
 
 A message nobody can read is terminated (the ledger still has what it was about) and perhaps kept as a dead
 letter (`batches.unreadable`); a result or a
@@ -64,7 +64,7 @@ class Intake:
         self._log = get_logger("intake")
 
     def read(self, deliveries: Iterable[Incoming]) -> list[RunMessages]:
-        """What the deliveries say; those that say nothing are acknowledged here."""
+        """The messages of the deliveries; deliveries without one are acknowledged here."""
         messages: list[RunMessages] = []
         counts: dict[str, int] = {}
         for delivery in deliveries:

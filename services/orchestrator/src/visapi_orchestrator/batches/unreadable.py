@@ -1,4 +1,4 @@
-"""Keeps a sample of the messages on `ENGINE` that nobody can read, as dead letters.
+"""Keeps a sample of unreadable messages on `ENGINE` as dead letters.
 
 They are garbage until somebody looks, and a flood of them must neither fill a table nor slow the lanes: few
 are kept, with their beginnings; the metric counts them all.
@@ -18,7 +18,7 @@ from visapi_orchestrator.kernel.ports import Monotonic
 
 KEPT_BYTES = 64 * 1024
 EVERY_S = 1.0
-"""One message is kept in this time."""
+"""At most one message is kept in this time."""
 PER_HOUR = 100
 TENANT = "_"
 """The tenant of these dead letters is unknown, so they are the operator's."""
@@ -42,7 +42,7 @@ class UnreadableMessages:
         self._sample = Sample(every_s=EVERY_S, per_hour=PER_HOUR)
 
     def saw(self, subject: str, data: bytes, reason: str) -> None:
-        """Called in the lanes: take it for the sample, or let it pass."""
+        """Called in the lanes: sample the message, or drop it."""
         if self._waiting.full() or not self._sample.takes(self._clock.monotonic()):
             return
         subject = storable(subject, _SUBJECT_CHARS)
@@ -52,7 +52,7 @@ class UnreadableMessages:
         self._waiting.put_nowait(_Kept(subject, data[:KEPT_BYTES], f"{subject}: {reason}{cut}"))
 
     async def run(self) -> None:
-        """Keep what was taken until cancelled. One that cannot be kept is passed over."""
+        """Store the sample until cancelled. A message that cannot be stored is dropped."""
         while True:
             kept = await self._waiting.get()
             dead_letter = DeadLetterEntry(

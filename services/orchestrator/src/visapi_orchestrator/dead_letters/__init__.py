@@ -1,1 +1,1 @@
-"""What was set aside, and how it is put back."""
+"""Dead letters and their replay."""

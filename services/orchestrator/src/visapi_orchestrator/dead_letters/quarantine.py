@@ -1,4 +1,4 @@
-"""Sets aside what failed alone: a dead letter with its bytes, announced, counted, off the hot path."""
+"""Sets items aside that failed alone: stores, announces and counts a dead letter, off the hot path."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 class DeadLetterRows(Protocol):
     async def set_aside(self, dead_letter: DeadLetterEntry) -> bool:
-        """Keep the letter and retire its row in one transaction; whether the letter is new."""
+        """Store the dead letter and retire its row in one transaction; True where the dead letter is new."""
         ...
 
 
@@ -34,7 +34,7 @@ class Quarantine:
     async def set_aside(
         self, dead_letter: DeadLetterEntry, keep: Callable[[DeadLetterEntry], Awaitable[bool]] | None = None
     ) -> None:
-        """Keep the letter, by `keep` when the caller has a transaction of its own. Raises `Fault`."""
+        """Store the dead letter; `keep` does so within a transaction of the caller. Raises `Fault`."""
         if await (keep or self._rows.set_aside)(dead_letter):
             self._announce(dead_letter)
 
@@ -59,5 +59,5 @@ class Quarantine:
         try:
             self._publisher.publish(subject, _encode(body), {"Nats-Msg-Id": dead_letter.digest.hex()})
         except Fault as fault:
-            # The row is the truth; the announcement is for whoever watches the stream.
+            # The row is the truth; the announcement is for consumers of the stream.
             self._log.warning("dead_letter_not_announced", detail=str(fault))

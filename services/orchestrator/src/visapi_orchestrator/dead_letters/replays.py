@@ -1,4 +1,4 @@
-"""Puts back what was set aside, once somebody has mended its reason and asked for it."""
+"""Replays dead letters on request."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class ReplayedRows(Protocol):
 
 
 class Replays:
-    """The loop that puts letters back, and tells of it by `put_back`."""
+    """The loop that replays dead letters; it calls `put_back` afterwards."""
 
     def __init__(self, rows: ReplayedRows, isolation: Isolation, put_back: Callable[[], None]) -> None:
         self._rows = rows
@@ -31,7 +31,7 @@ class Replays:
         self._asked = asyncio.Event()
 
     def hint(self) -> None:
-        """Somebody may have asked for a replay."""
+        """A replay may have been requested."""
         self._asked.set()
 
     async def run(self) -> None:
@@ -43,7 +43,7 @@ class Replays:
                     await asyncio.wait_for(self._asked.wait(), _EVERY_S)
 
     async def _some(self) -> bool:
-        """Whether more may wait. What cannot be put back is open again, with the new reason."""
+        """Replay once; True where more wait. A failed replay reopens its dead letter."""
         try:
             dead_letters = await self._rows.to_replay(LIMIT)
         except Fault as fault:

@@ -1,4 +1,4 @@
-"""What was set aside, in PostgreSQL."""
+"""Dead letters in PostgreSQL."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -27,7 +27,7 @@ class PostgresQuarantine:
         self._ids = ids
 
     async def set_aside(self, dead_letter: DeadLetterEntry) -> bool:
-        """Keep the letter and retire the row in one transaction; whether the letter is new."""
+        """Store the dead letter and retire the row in one transaction; True where the dead letter is new."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 return await set_aside(connection, self._ids.uuid7(), dead_letter)
@@ -37,7 +37,7 @@ class PostgresQuarantine:
             return [_replay(row) for row in await self._pool.fetch(_SQL["to_replay"], limit)]
 
     async def replay(self, dead_letters: Sequence[Replay]) -> None:
-        """Put all of them back in one transaction, except those that another process put back meanwhile."""
+        """Replay all of them in one transaction, except those that another process replayed meanwhile."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 locked = await connection.fetch(
@@ -54,7 +54,7 @@ class PostgresQuarantine:
             await self._pool.execute(_SQL["reopen"], dead_letter, detail)
 
     async def sweep(self, limit: int) -> int:
-        """Forget letters of 30 days ago; how many."""
+        """Delete dead letters of 30 days ago; return the number."""
         with pg_faults():
             status = await self._pool.execute(_SQL["sweep_letters"], limit)
         return int(status.rpartition(" ")[2])
@@ -81,7 +81,7 @@ async def set_aside(connection: Connection, identity: UUID, dead_letter: DeadLet
 
 
 def _key(dead_letter: DeadLetterEntry | Replay) -> tuple[object, ...]:
-    """What names the row in the statements that retire it and put it back."""
+    """The key of the row in the statements that retire and replay it."""
     match dead_letter.kind:
         case "event" | "emit":
             return (dead_letter.tenant, *dead_letter.item[:2])

@@ -1,4 +1,4 @@
-"""Takes in what producers publish on `EVENTS`: committed first, acknowledged then.
+"""Takes in events that producers publish on `EVENTS`: commits first, then acknowledges.
 
 The tenant is the subject's, never the payload's. A message that is no event, belongs to no tenant, or
 cannot be stored, becomes a dead letter and blocks nobody.
@@ -94,7 +94,7 @@ class EventIntake:
         _hand_back([one.delivery for one in stored.left])
 
     async def _read(self, some: Sequence[EventDelivery]) -> list[_Read]:
-        """Raises `BadEvent` when one of them is none, or belongs to nobody."""
+        """Raises `BadEvent` where a message is no event, or has no tenant."""
         read = [_Read(one, read_message(one.subject, one.headers, one.data)) for one in some]
         new = {one.event.tenant for one in read} - self._tenants
         if new:
@@ -111,7 +111,7 @@ class EventIntake:
         await self._bury(read.delivery, error)
 
     async def _bury(self, delivery: EventDelivery, error: Exception) -> None:
-        """Keep the message as it came; its tenant, whom the subject names, may put it back."""
+        """Keep the unchanged message as a dead letter; its tenant, named by the subject, may replay it."""
         try:
             headers = _encode(dict(delivery.headers))
         except (ValueError, TypeError, UnicodeError):

@@ -1,1 +1,1 @@
-"""Tasks of workers: sent, held back, claimed, sent again."""
+"""Tasks of workers: sending, holding, claims, heartbeats, sending again."""

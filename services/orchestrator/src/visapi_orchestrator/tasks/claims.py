@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Asked(Protocol):
-    """A request that can be answered."""
+    """A claim request with its reply."""
 
     @property
     def subject(self) -> str: ...
@@ -69,7 +69,9 @@ class Claims:
         self._log = get_logger("claims")
 
     def receive(self, asked: Asked) -> None:
-        """Called in the read loop: keep it for the next batch. An unanswered claim is asked again."""
+        """Called in the read loop: queue the claim for the next batch. The worker repeats an unanswered
+        claim.
+        """
         claim = _read(asked.data)
         if isinstance(claim, Unreadable):
             self._metrics.messages_unreadable.labels("claim").inc()
@@ -101,7 +103,7 @@ class Claims:
             one.asked.respond(_encode(ClaimAnswer(verdict)))
 
     async def _pass_over(self, one: _Waiting, error: Exception) -> None:
-        """A claim that cannot be decided is answered by nobody; it names no task of ours."""
+        """A claim that cannot be decided gets no answer; it names no known task."""
         self._log.error("claim_passed_over", run=str(one.claim.run), owner=one.owner, detail=told(error))
 
 

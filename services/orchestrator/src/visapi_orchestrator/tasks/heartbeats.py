@@ -13,7 +13,7 @@ from visapi_orchestrator.transitions.rules.open_tasks import Attempt
 
 _EVERY_S = 1.0
 _BOUND = 10_000
-"""Heartbeats kept while PostgreSQL is away; a task beats again every 3 s anyway."""
+"""Heartbeats kept while PostgreSQL is unavailable; a task repeats its heartbeat every 3 s."""
 
 
 class BeatenTasks(Protocol):
@@ -34,7 +34,7 @@ class Heartbeats:
             self._heard.add((heartbeat.run, heartbeat.path, heartbeat.attempt))
 
     async def run(self) -> None:
-        """Write what was heard until cancelled."""
+        """Write collected heartbeats until cancelled."""
         while True:
             await asyncio.sleep(_EVERY_S)
             if not self._heard:
@@ -43,5 +43,5 @@ class Heartbeats:
             await self._isolation.each(list(heard), self._tasks.beat, self._pass_over)
 
     async def _pass_over(self, attempt: Attempt, error: Exception) -> None:
-        """A heartbeat says nothing that lasts; its task beats again."""
+        """Drop a heartbeat that cannot be written; its task sends another."""
         self._log.error("heartbeat_passed_over", run=str(attempt[0]), detail=told(error))

@@ -36,7 +36,7 @@ class CancelledTask(msgspec.Struct, frozen=True):
 
 
 class Outbox:
-    """Publishes what a committed step asks for."""
+    """Publishes the tasks, updates and dead letters of committed steps."""
 
     def __init__(self, publisher: Publisher, metrics: Metrics) -> None:
         self._publisher = publisher
@@ -44,7 +44,7 @@ class Outbox:
         self._log = get_logger("outbox")
 
     def announce(self, step: Step) -> None:
-        """Everything that follows from one run's transition."""
+        """Publish everything that follows from one transition."""
         snapshot, answer = step.snapshot, step.answer
         try:
             for task in step.tasks:

@@ -90,11 +90,11 @@ class Registry:
         self._log = get_logger("registry")
 
     def heal_soon(self) -> None:
-        """The connection is new, or somebody missed a stream."""
+        """Check the topology soon: the connection is new, or a stream was missing."""
         self._due.set()
 
     async def wait_healed(self) -> None:
-        """Until the topology was whole once."""
+        """Wait until the topology was complete once."""
         await self._healed.wait()
 
     async def keep_healed(self) -> None:
@@ -117,7 +117,7 @@ class Registry:
                 continue
 
     async def _heal(self) -> bool:
-        """Whether everything is there but what was set aside."""
+        """Whether everything exists except functions that were set aside."""
         incarnations = await self._streams.heal()
         result = await self._healing.each(await self._rows.functions(), self._ensure, self._set_aside)
         for name, incarnation in incarnations.items():
@@ -144,7 +144,7 @@ class Registry:
             await self._streams.ensure_function(function.owner, spec)
 
     async def _set_aside(self, function: Announced, error: Exception) -> None:
-        """It is taken up again when it is announced again, or its dead letter replayed."""
+        """Set the function aside until a worker announces it again, or its dead letter is replayed."""
         dead_letter = DeadLetterEntry(
             kind="function",
             tenant=function.owner,
@@ -156,7 +156,7 @@ class Registry:
         await self._quarantine.set_aside(dead_letter)
 
     def receive(self, asked: Asked) -> None:
-        """Called in the read loop; workers announce again when nobody answers."""
+        """Called in the read loop; workers repeat an unanswered announcement."""
         if not self._announcements.full():
             self._announcements.put_nowait(asked)
 
@@ -167,7 +167,7 @@ class Registry:
             asked = await self._announcements.get()
             result = await self._registering.each([asked], self._answer, self._refuse)
             if result.left:
-                # The stream may be gone; the worker announces again meanwhile.
+                # The stream may be gone; the worker repeats its announcement.
                 self.heal_soon()
 
     async def _answer(self, announcements: Sequence[Asked]) -> None:

@@ -30,7 +30,7 @@ _MANY: Final = 1000
 _SLOTS_UNKNOWN: Final = 64
 """Slots of a function before any worker has announced how many it has."""
 _FIND_S: Final = 1.0
-"""How often held tasks are looked for that another orchestrator left, or this one before it was restarted."""
+"""How often the ledger is searched for held tasks of other orchestrators, or from before a restart."""
 
 
 class HeldTasks(Protocol):
@@ -43,13 +43,13 @@ class HeldTasks(Protocol):
 
 
 class QueuedTasks(Protocol):
-    """What lies in the stream."""
+    """The queue of the stream."""
 
     async def tasks_queued(self, function: str) -> int | None: ...
 
 
 class SharedFunction:
-    """What an orchestrator knows of one function that serves all tenants."""
+    """The state of one function that serves all tenants."""
 
     def __init__(self) -> None:
         self.window = Window()
@@ -85,7 +85,7 @@ class Releases:
         self._log = get_logger("releases")
 
     def announced(self, worker: str, slots: Mapping[str, int]) -> None:
-        """A worker said how many tasks of each function it carries out at once."""
+        """A worker announced how many tasks of each function it executes at once."""
         now_s = self._monotonic.monotonic()
         for function, number in slots.items():
             if subjects.family_of(function) in subjects.BUILTIN_FAMILIES:
@@ -108,7 +108,7 @@ class Releases:
         return known.slots.total(self._monotonic.monotonic())
 
     async def find(self) -> None:
-        """Look for tasks that nobody here knows to be held back, until cancelled."""
+        """Search the ledger for held tasks that this process does not know, until cancelled."""
         while True:
             try:
                 held = await self._rows.held_functions()
@@ -128,11 +128,11 @@ class Releases:
             self._wake.set()
 
     async def _pass_over(self, function: str, error: Exception) -> None:
-        """Its tasks stay in the ledger, and the next round looks again."""
+        """Skip the function: its tasks stay in the ledger for the next round."""
         self._log.error("function_passed_over", function=function, detail=told(error))
 
     async def run(self) -> None:
-        """Release what there is room for, until cancelled."""
+        """Release held tasks while there is room, until cancelled."""
         pause_s = _LOOK_S
         while True:
             self._wake.clear()
@@ -145,7 +145,9 @@ class Releases:
             await asyncio.sleep(pause_s)
 
     async def _try(self, function: str) -> bool:
-        """Whether anything moved. What cannot be released now does not keep other functions waiting."""
+        """Release held tasks of all functions; True where any was released. A failure delays no other
+        function.
+        """
         moved: list[bool] = []
 
         async def look(functions: Sequence[str]) -> None:
@@ -176,7 +178,7 @@ class Releases:
         left = {tenant: number - given.get(tenant, 0) for tenant, number in held.items()}
         shares.looked(left)
         if sum(given.values()) < room:
-            # Whoever waits now waits for slots of its own: others need not be held back.
+            # The remaining tasks wait for slots of their own tenants: other tasks need not be held.
             window.found_none()
         if not given:
             return not held

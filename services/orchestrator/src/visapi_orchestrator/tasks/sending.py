@@ -1,4 +1,4 @@
-"""Publishes tasks: new ones, those that were held back, and those that were lost."""
+"""Publishes tasks: new tasks, released tasks, and lost tasks again."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,7 +9,7 @@ from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
 
 
 def send(publisher: Publisher, subject: str, tasks: Sequence[StoredTask]) -> None:
-    """Raises `TransientFault` without a connection; the sweep sends them then."""
+    """Publish tasks. Raises `TransientFault` without a connection; the sweep sends the tasks then."""
     for task in tasks:
         run = str(task.run)
         # Another id per send: within its window the stream drops a repeated one silently.

@@ -1,4 +1,4 @@
-"""JetStream, as the registry, the task sweep and those who publish events see it."""
+"""JetStream, as the registry, the task sweep and the event publishers see it."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

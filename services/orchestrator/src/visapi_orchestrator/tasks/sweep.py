@@ -1,4 +1,4 @@
-"""Sends again what was lost between a commit and a worker (DESIGN 3.2).
+"""Sends tasks again that were lost between a commit and a worker (DESIGN 3.2).
 
 A task is an open row; its message is a copy in the memory stream `TASKS`. When the row's time to be
 looked at has passed without a heartbeat, the stream decides: a task sent before the oldest message
@@ -39,7 +39,7 @@ class OpenTasks(Protocol):
 
 
 class TaskStream(Protocol):
-    """What lies in the streams."""
+    """The queues of the streams."""
 
     async def oldest_task(self, subject: str) -> datetime | None: ...
     async def results_waiting(self) -> int: ...
@@ -81,7 +81,7 @@ class TaskSweep:
         return any(full)
 
     async def _pass_over(self, function: tuple[str, str], error: Exception) -> None:
-        """Its tasks are overdue still, and the next round looks again."""
+        """Skip the function: its tasks stay overdue for the next round."""
         self._log.error("function_passed_over", tenant=function[0], function=function[1], detail=told(error))
 
     async def _sweep_function(self, tenant: str, function: str) -> bool:

@@ -30,11 +30,11 @@ _LEAST_S = 0.002
 _LONG_OVERDUE_S = 30.0
 _LOOK_S = 0.02
 _ROOM = 256
-"""The pump has room for more from the ledger when less than two batches wait there."""
+"""Rows are claimed while fewer than two batches wait in the pump."""
 _FEW = 100
 _FEWER = 10
 _DUE_AFTER_S = 3.0
-"""A run is due for a look 2 s after it was accepted."""
+"""A pending run is overdue 2 s after its acceptance."""
 
 
 class NextDue(Protocol):
@@ -54,7 +54,7 @@ class DueRows(Due, Protocol):
 
 
 class Queue(Protocol):
-    """Where claimed rows go: the pump."""
+    """Takes claimed rows: the pump."""
 
     def put(self, messages: list[RunMessages]) -> None: ...
     def put_pending(self, runs: list[tuple[str, UUID]]) -> None: ...
@@ -108,7 +108,7 @@ class DueWork:
                 continue
 
     async def _fire_once(self) -> float:
-        """Claim what is due; seconds until the next look."""
+        """Claim due timers; return the seconds until the next look."""
         room = LIMIT - self._queue.started
         if room <= 0:
             return _LOOK_S
@@ -127,7 +127,7 @@ class DueWork:
         return min(_EVERY_S, max(_LEAST_S, coming.wait_s))
 
     async def _claim_timers(self, limit: int) -> list[RunMessages]:
-        """Where one of them cannot be claimed, fewer are, and the one that fails alone is set aside."""
+        """Claim due timers. After a failure fewer are claimed; a timer that fails alone is set aside."""
         try:
             return await self._due.claim_timers(limit)
         except PermanentFault as refused:
@@ -155,7 +155,7 @@ class DueWork:
         return self._more or self._queue.deferred != self._deferred
 
     async def _rest(self) -> None:
-        """Until the next sweep, or until the pump has room for what is left in the ledger."""
+        """Wait until the next sweep, or until the pump has room for rows left in the ledger."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _EVERY_S
         while loop.time() < until:
@@ -164,7 +164,7 @@ class DueWork:
                 return
 
     async def _sweep_once(self) -> bool:
-        """Whether there may be more, and room for it."""
+        """Sweep once; True where more rows may wait and the pump has room."""
         queue = self._queue
         notified: list[UUID] = []
         if queue.started < LIMIT:

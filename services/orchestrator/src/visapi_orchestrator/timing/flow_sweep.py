@@ -1,6 +1,6 @@
-"""Looks after runs that wait for admission. Whoever ends a run admits the next; this finds what was left
-behind: by a process that died, or by an engine that gave a run up. A key whose runs cannot be admitted
-keeps no other key waiting.
+"""Admits waiting runs that no transition admits. The transition that ends a run admits the next one; this
+sweep covers processes that died, and runs that the orchestrator faulted. A key whose runs cannot be
+admitted delays no other key.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ _EVERY_S = 2.0
 class FlowRows(Protocol):
     async def tidy(self) -> None: ...
     async def keys_with_room(self) -> Sequence[Key]:
-        """Keys, of those that are looked at next, under which a run waits that could be admitted."""
+        """The next keys under which a waiting run could be admitted."""
         ...
 
     async def admit_waiting(self, keys: Sequence[Key]) -> list[UUID]:
-        """Admit who can be admitted under these keys, in one transaction; who may begin now."""
+        """Admit waiting runs under these keys, in one transaction; return the runs that may begin."""
         ...
 
 
@@ -55,6 +55,6 @@ async def keep_admitting(rows: FlowRows, woken: Woken, isolation: Isolation) -> 
 
 
 async def _pass_over(key: Key, error: Exception) -> None:
-    """Its runs wait on; the next round looks again."""
+    """Skip the key: its runs wait for the next round."""
     tenant, scope, _ = key
     get_logger("flow").error("key_passed_over", tenant=tenant, scope=scope, detail=told(error))

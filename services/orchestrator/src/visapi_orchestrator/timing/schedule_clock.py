@@ -20,12 +20,12 @@ _LEAST_S = 0.01
 
 
 class ScheduleLease(Protocol):
-    """Due schedules that this process alone decides on, until its transaction ends."""
+    """Due schedules, leased by this process until its transaction ends."""
 
     @property
     def claimed(self) -> Sequence[Claimed]: ...
     async def fire(self, decided: Sequence[Decided]) -> list[UUID]:
-        """Write what was decided, all or nothing; the runs that there is news for."""
+        """Write the decisions, all or nothing; return the runs with new inbox rows or triggers."""
         ...
 
     async def set_aside(self, dead_letter: DeadLetterEntry) -> bool: ...
@@ -37,7 +37,7 @@ class ScheduleRows(Protocol):
 
 
 class Queue(Protocol):
-    """Where runs with news go: the pump."""
+    """Takes these runs: the pump."""
 
     def put(self, messages: Sequence[RunMessages]) -> None: ...
 
@@ -66,7 +66,7 @@ class ScheduleClock:
             await asyncio.sleep(wait_s)
 
     async def _fire_once(self) -> float:
-        """Seconds until the next look."""
+        """Fire due schedules; return the seconds until the next look."""
         news: list[UUID] = []
         async with self._rows.due(LIMIT) as lease:
             claimed = lease.claimed

@@ -1,4 +1,4 @@
-"""The artifact store behind what this process knows of it: values it has just stored or read.
+"""The artifact store behind a cache of values that this process has just stored or read.
 
 A run's large values are looked at in each of its transitions, and seldom change. Objects can expire, so
 what was stored is believed to be there for a while only, and is stored again then.

@@ -1,4 +1,4 @@
-"""Large values come from and go to the artifact store around a transition; small ones pass by.
+"""Reads and stores the large values of a transition in the artifact store; small values stay inline.
 
 A reference that cannot be read is the caller's or the worker's failure, not ours: the task faults.
 """
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ValueReader:
-    """Fetches what events need and stores what rows must not carry."""
+    """Fetches the values of events, and stores the values that are too large for rows."""
 
     def __init__(self, payloads: Payloads) -> None:
         self._payloads = payloads
@@ -42,7 +42,7 @@ class ValueReader:
         return await self._resolve_inbox(values, snapshot) or values
 
     async def _resolve_inbox(self, values: Values, snapshot: RunSnapshot) -> WorkflowError | None:
-        """What inbox rows refer to; an error when the input of a task that is tried again is not there."""
+        """The values that inbox rows refer to; an error where the input of a retried run cannot be read."""
         for row in snapshot.inbox:
             if row.kind is InboxKind.CHILD:
                 await self._resolve_child(values, row, snapshot)
@@ -56,7 +56,7 @@ class ValueReader:
         return None
 
     async def _resolve_child(self, values: Values, row: InboxRow, snapshot: RunSnapshot) -> None:
-        """A child's output. One that cannot be read stays `null`: its store has lost what it promised."""
+        """A child's output; `null` where the artifact store has lost it."""
         end = child_end(row)
         if end is not None and end.output is not None:
             try:
@@ -70,7 +70,7 @@ class ValueReader:
         return await self._payloads.unpack(tenant, payload)
 
     async def travelling(self, raw: bytes, snapshot: RunSnapshot) -> Payload:
-        """The input of a task or of a child run as it travels."""
+        """The input of a task or of a child run, as messages carry it."""
         if len(raw) <= INLINE_LIMIT:
             return Payload(inline=msgspec.Raw(raw))
         return await self._payloads.pack(snapshot.tenant, raw)

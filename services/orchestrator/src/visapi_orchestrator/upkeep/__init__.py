@@ -1,1 +1,1 @@
-"""What grows old, what was set aside, what must exist ahead of time."""
+"""Maintenance: old rows, partitions, families."""

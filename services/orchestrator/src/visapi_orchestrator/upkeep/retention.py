@@ -1,4 +1,4 @@
-"""Keeps partitions of ended runs ahead of time, and lets go of what was kept long enough."""
+"""Creates partitions of ended runs ahead of time, and drops expired ones."""
 
 from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 DAYS_AHEAD: Final = 7
 LIMIT: Final = 1000
-"""Runs forgotten one by one in one transaction."""
+"""Runs deleted one by one in one transaction."""
 
 
 class RetentionRows(Protocol):
@@ -76,7 +76,9 @@ class Retention:
             return otherwise
 
     async def _make(self, new: Partition) -> bool:
-        """Where rows stand in the way, as nobody made it in time, it begins a day or more later."""
+        """Where rows of the default partition overlap the new one, the new partition begins a day or more
+        later.
+        """
         made = await self._rows.make(new)
         while made is None and new.first + timedelta(days=1) < new.past:
             new = msgspec.structs.replace(new, first=new.first + timedelta(days=1))

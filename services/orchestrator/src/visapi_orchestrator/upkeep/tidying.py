@@ -27,7 +27,7 @@ class Swept(Protocol):
 
 
 async def keep_tidy(rows: AgingRows, retention: Retention, isolation: Isolation, **more: Swept) -> None:
-    """Tidy every ten minutes until cancelled; what fails is tried again sooner, and holds nothing else up."""
+    """Tidy every ten minutes until cancelled. A failed job is retried sooner, and delays no other job."""
     tasks = {
         "partitions": retention.keep,
         "idempotency": partial(_full, rows.sweep_idempotency),

@@ -1,4 +1,4 @@
-"""A few of many: how much of a flood is kept. Pure."""
+"""Rate-limited sampling. Pure."""
 
 HOUR_S = 3600.0
 
@@ -13,7 +13,7 @@ class Sample:
         self._taken = 0
 
     def takes(self, now: float) -> bool:
-        """Whether one that comes now is taken; then it counts."""
+        """Whether an item at this time is taken; a taken item counts."""
         if now - self._hour_began >= HOUR_S:
             self._hour_began, self._taken = now, 0
         if now - self._last < self._every_s or self._taken >= self._per_hour:

@@ -12,24 +12,24 @@ from typing import Final
 from visapi_common.core.shares import Share
 
 _WORKER_FORGOTTEN_S: Final = 35.0
-"""Three announcements of a worker that did not come."""
+"""Three missed announcements of a worker."""
 _CERTAIN: Final = 3
-"""Looks in a row that must find nothing held back of a tenant."""
+"""Consecutive looks that must find no held task of a tenant."""
 
 
 class Slots:
-    """How many tasks all workers of a function carry out at once, as they announced."""
+    """How many tasks all workers of a function execute at once, as announced."""
 
     def __init__(self, known: int) -> None:
         self._known = known
         self._workers: dict[str, tuple[int, float]] = {}
 
     def announced(self, worker: str, slots: int, now_s: float) -> None:
-        """A worker that says how many tasks the worker carries out at once."""
+        """Record a worker's announcement."""
         self._workers[worker] = (slots, now_s)
 
     def total(self, now_s: float) -> int:
-        """The slots of all workers heard of lately; a default before any was heard."""
+        """The slots of all live workers; a default before the first announcement."""
         gone = [name for name, (_, seen) in self._workers.items() if now_s - seen > _WORKER_FORGOTTEN_S]
         for name in gone:
             del self._workers[name]
@@ -54,14 +54,14 @@ class Shares:
         return self._sent.take(tenant)
 
     def admit(self, tenant: str, slots: int) -> bool:
-        """As `take` for a new task. A tenant with tasks held back sends none past those."""
+        """As `take`, for a new task. A tenant's new tasks wait behind its held tasks."""
         if tenant not in self._held and self.take(tenant, slots):
             return True
         self.hold(tenant)
         return False
 
     def hold(self, tenant: str) -> None:
-        """Tasks of the tenant are, or are about to be, held back."""
+        """Tasks of the tenant are, or are about to be, held."""
         self._held[tenant] = 0
 
     def counted(self, sent: Mapping[str, int]) -> None:

@@ -40,7 +40,7 @@ class PostgresTasks:
             await self._pool.execute(_SQL["postpone_tasks"], limit, tenant, function)
 
     async def held_functions(self) -> list[str]:
-        """Functions of which tasks are held back."""
+        """Functions with held tasks."""
         with pg_faults():
             return [row["function"] for row in await self._pool.fetch(_SQL["held_functions"])]
 
@@ -57,7 +57,7 @@ class PostgresTasks:
         return {row["tenant"]: row["sent"] for row in rows}
 
     async def release(self, function: str, shares: Mapping[str, int]) -> list[StoredTask]:
-        """Let go so many of each tenant's held tasks; from now on the sweep looks after them."""
+        """Release held tasks, so many of each tenant; from now on the sweep covers them."""
         with pg_faults():
             rows = await self._pool.fetch(
                 _SQL["release_tasks"], function, list(shares), list(shares.values())
@@ -65,7 +65,7 @@ class PostgresTasks:
         return [_stored(row) for row in rows]
 
     async def beat(self, attempts: Collection[Attempt]) -> None:
-        """Note that somebody works on these."""
+        """Record heartbeats of these tasks."""
         columns = [list(column) for column in zip(*attempts, strict=True)]
         with pg_faults():
             await self._pool.execute(_SQL["beat"], *columns)
@@ -93,7 +93,7 @@ class PostgresTasks:
 
 
 def _trace(message: bytes) -> str | None:
-    """None also when the message cannot be read: what becomes of that, its worker says."""
+    """None also where the message cannot be read: its worker answers for it."""
     try:
         return _decode(message).trace
     except (ValueError, RecursionError):

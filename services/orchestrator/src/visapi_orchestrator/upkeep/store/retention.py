@@ -40,7 +40,7 @@ class PostgresRetention:
             return await self._pool.fetchval(_SQL["make"], new.base, new.retention, new.first, new.past)
 
     async def drop(self, kind: RetentionClass, old: Partition) -> bool:
-        """Drop it unless something in it is still needed; whether it is gone.
+        """Drop the partition unless one of its rows is still needed; True where it was dropped.
 
         It is looked through before anything is locked; then once more, locked against writers; readers are
         locked out for the moment that dropping takes.
@@ -61,7 +61,7 @@ class PostgresRetention:
         return True
 
     async def forget(self, rows: Rows, limit: int) -> int:
-        """Forget at most `limit` ended runs that are old enough; how many."""
+        """Delete at most `limit` expired ended runs; return the number."""
         with pg_faults():
             return await self._pool.fetchval(
                 _SQL["forget_runs"],

@@ -1,4 +1,4 @@
-"""Functions, stream incarnations, programs, and what grows old, in PostgreSQL."""
+"""Functions, stream incarnations, programs and old rows, in PostgreSQL."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ class PostgresUpkeep:
         self._pool = pool
 
     async def register(self, owner: str, functions: Sequence[FunctionSpec]) -> None:
-        """Remember what a worker announced; the newest announcement of a version wins."""
+        """Store announced functions; the newest announcement of a version wins."""
         newest = {(function.name, function.version): function for function in functions}
         with pg_faults():
             await self._pool.execute(
@@ -68,19 +68,19 @@ class PostgresUpkeep:
             return await self._pool.fetchval(_UPKEEP["program"], digest) or b""
 
     async def sweep_idempotency(self, limit: int) -> int:
-        """Forget keys older than 7 days; how many."""
+        """Delete keys older than 7 days; return the number."""
         with pg_faults():
             status = await self._pool.execute(_UPKEEP["sweep_idempotency"], limit)
         return int(status.rpartition(" ")[2])
 
     async def sweep_events(self, limit: int) -> int:
-        """Forget events older than 7 days; how many."""
+        """Delete events older than 7 days; return the number."""
         with pg_faults():
             status = await self._pool.execute(_EVENTS["sweep_events"], limit)
         return int(status.rpartition(" ")[2])
 
     async def sweep_approvals(self, limit: int) -> int:
-        """Forget questions that were over 30 days ago; how many."""
+        """Delete approvals closed over 30 days ago; return the number."""
         with pg_faults():
             status = await self._pool.execute(_APPROVALS["sweep_approvals"], limit)
         return int(status.rpartition(" ")[2])
