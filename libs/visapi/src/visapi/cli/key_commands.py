@@ -23,7 +23,12 @@ class Kind(StrEnum):
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     kind: Annotated[Kind, typer.Option()] = Kind.LIVE,
-    scope: Annotated[list[str] | None, typer.Option(help="May be repeated; otherwise all but keys.")] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="May be repeated; else all but keys:admin, secrets:write, retention:write, audit:read."
+        ),
+    ] = None,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
