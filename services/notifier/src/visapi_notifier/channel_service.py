@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from visapi_common.adapters.artifacts import ArtifactStore
 from visapi_common.adapters.egress_dial import EgressDialer
+from visapi_common.core.clocks import Clock
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Job
 from visapi_notifier.accounts.authentication import Authenticator
 from visapi_notifier.accounts.inputs import Inputs
-from visapi_notifier.delivery.deliver import Clock, Deliverer
+from visapi_notifier.delivery.deliver import Deliverer
 from visapi_notifier.delivery.serving import Handler
 from visapi_notifier.settings import NotifierSettings
 

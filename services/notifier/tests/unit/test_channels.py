@@ -8,7 +8,7 @@ import pytest
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import ProblemError
 from visapi_notifier import channels
-from visapi_notifier.accounts.rules.inputs import Named, Wish
+from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.channel_service import Service
 from visapi_notifier.outbound.rules.channel import Channel
 from visapi_notifier.preparing.jobs import encode, prepare_input, read_prepared
@@ -36,12 +36,12 @@ def test_what_a_process_prepares_is_the_call_that_the_channel_declares(name: str
     assert channel.samples, "a channel warms up the processes that prepare its inputs"
     kinds: set[type] = set()
     for sample in channel.samples:
-        wish = Wish(name, msgspec.json.encode(sample), None)
+        request = PrepareRequest(name, msgspec.json.encode(sample), None)
         try:
-            kinds.add(type(read_prepared(name, prepare_input(encode(wish)))))
+            kinds.add(type(read_prepared(name, prepare_input(encode(request)))))
         except ProblemError:
             continue
         finally:
             gc.enable()  # a job switches collection off for the process that ends with it
     assert kinds == {channel.call}
-    assert Named not in kinds
+    assert SecretsNeeded not in kinds

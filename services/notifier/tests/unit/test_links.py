@@ -14,7 +14,7 @@ from visapi_common.core.errors import PermanentFault
 from visapi_common.core.secret_handles import run_key
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.accounts.inputs import Inputs
-from visapi_notifier.accounts.rules.inputs import Wish
+from visapi_notifier.accounts.rules.inputs import PrepareRequest
 from visapi_notifier.accounts.secrets import Secrets
 from visapi_notifier.channels import declared
 from visapi_notifier.channels.email.rules.message import EmailCall
@@ -45,8 +45,8 @@ MESSAGE = TaskMessage(
 class InLoop:
     """Prepares as the notifier does where an input is small."""
 
-    async def prepare(self, tenant: str, wish: Wish) -> Any:
-        return prepare(wish, declared()[wish.function])
+    async def prepare(self, tenant: str, request: PrepareRequest) -> Any:
+        return prepare(request, declared()[request.function])
 
 
 async def sent(secrets: Secrets, text: str, mask: Mask | None = None) -> str:

@@ -18,10 +18,6 @@ class SystemClock(Clock):
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def unix_s(self) -> int:
-        """Whole seconds since 1970."""
-        return int(time.time())
-
 
 class RandomIds(Ids):
     """UUIDv7 (RFC 9562) of now and 80 random bits."""

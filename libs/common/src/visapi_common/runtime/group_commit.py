@@ -1,7 +1,7 @@
-"""One statement for everything that waits: the first item starts a batch at once, the rest joins the next.
+"""Group commit: one statement writes all items that wait; items that arrive meanwhile form the next batch.
 
-Never waits to fill. Items with the same key never share a batch, because one statement must not
-name a row twice. A batch that fails for its contents is halved until what fails stands alone; no failure
+A batch never waits to fill. Items with the same key never share a batch, because one statement must not
+name a row twice. A batch that fails for its contents is halved until the failing item is alone; no failure
 of a batch ends the loop.
 """
 
@@ -50,7 +50,7 @@ class GroupCommit(Generic[I, O]):
             try:
                 await self._commit(batch)
             except BaseException:
-                # Also when it is cancelled: nobody may wait for ever for a batch that is gone.
+                # Cancellation included: no caller may wait for ever for a batch that is lost.
                 for waiting in batch.values():
                     waiting.answer.cancel()
                 raise

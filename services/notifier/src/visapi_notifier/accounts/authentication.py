@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 from urllib.parse import urlsplit
 
+from visapi_common.core.clocks import Clock
 from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.accounts.rules import digest_auth, oauth
@@ -24,11 +24,6 @@ RENEW_SHARE = 0.8
 _UNAUTHORIZED = 401
 
 Exchange = Callable[[Outbound], Awaitable[Inbound]]
-
-
-class Clock(Protocol):
-    def monotonic(self) -> float: ...
-    def unix_s(self) -> int: ...
 
 
 class Authenticator:
@@ -129,7 +124,9 @@ class Authenticator:
                 Outbound("GET", oauth.discovery_url(policy), timeout_s=oauth.TIMEOUT_S, redirects=3)
             )
             url = oauth.read_discovery(found)
-        request = oauth.build_request(policy, url, now_s=self._clock.unix_s(), nonce=self._new_nonce())
+        request = oauth.build_request(
+            policy, url, now_s=int(self._clock.now().timestamp()), nonce=self._new_nonce()
+        )
         return oauth.read_token(policy, await asked.exchange(request), asked.mask)
 
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from visapi_common.contracts.task_messages import TaskMessage
-from visapi_notifier.accounts.rules.inputs import Named, Wish
+from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.accounts.rules.revealing import Destinations
 from visapi_notifier.accounts.secrets import Secrets
 from visapi_notifier.outbound.rules.masking import Mask
@@ -14,8 +14,8 @@ C = TypeVar("C")
 
 
 class Preparing(Protocol):
-    async def prepare(self, tenant: str, wish: Wish) -> Any:
-        """See `preparing.rules.prepare`; it holds up nobody. Raises `TransientFault` as well."""
+    async def prepare(self, tenant: str, request: PrepareRequest) -> Any:
+        """See `preparing.rules.prepare`; it never blocks the event loop. Raises `TransientFault` as well."""
         ...
 
 
@@ -34,14 +34,14 @@ class Inputs:
         Raises `ProblemError`, `EgressRefused`, `TaskFault` for a secret that may not be used, and faults.
         """
         key = self._secrets.key(message.run)
-        wish = Wish(message.function, bytes(given), key)
-        found: Any = await self._preparing.prepare(message.tenant, wish)
+        request = PrepareRequest(message.function, bytes(given), key)
+        found: Any = await self._preparing.prepare(message.tenant, request)
         destinations = Destinations({})
-        if isinstance(found, Named):
+        if isinstance(found, SecretsNeeded):
             assert key is not None, "without a key nothing is a handle"
             opened = await self._secrets.open(key, message.tenant, found.paths, mask)
             destinations = opened.destinations
-            wish = msgspec.structs.replace(wish, values=list(opened.values.items()))
-            found = await self._preparing.prepare(message.tenant, wish)
+            request = msgspec.structs.replace(request, values=list(opened.values.items()))
+            found = await self._preparing.prepare(message.tenant, request)
         assert isinstance(found, kind), f"{message.function} was prepared as another function"
         return found, destinations

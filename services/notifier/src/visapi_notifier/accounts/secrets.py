@@ -1,4 +1,4 @@
-"""Opens the secrets and makes the links that the input of a call names, and keeps them to ourselves."""
+"""Opens the secrets and makes the approval links that the input of a call names, and masks all of them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -7,7 +7,6 @@ over, knows that the effect may have happened, and holds it unless repeating is 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from math import inf
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ import msgspec
 from visapi_common.contracts.payloads import Encoded
 from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.backoff import full_jitter_s
+from visapi_common.core.clocks import Clock
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 from visapi_common.telemetry.catalogue import Metrics
@@ -55,11 +55,6 @@ CHECKED_BY_KIT_BYTES = 512 * 1024
 """Of a recorded outcome: as much as an answer read in the event loop can grow to, its texts escaped."""
 ANSWER_S = 0.05
 """How long before a task's time is over the notifier gives up, so that its answer still counts."""
-
-
-class Clock(Protocol):
-    def now(self) -> datetime: ...
-    def monotonic(self) -> float: ...
 
 
 class Ledger(Protocol):

@@ -5,6 +5,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from visapi_common.core.clocks import Clock
 from visapi_common.core.failures import sort_of, told
 from visapi_common.telemetry.logs import get_logger
 from visapi_notifier.delivery.rules import LEASE_MARGIN_S, LEASE_S, RENEW_EVERY_S
@@ -16,10 +17,6 @@ class Renewals(Protocol):
     async def renew(self, leases: Sequence[tuple[str, str]]) -> set[str]:
         """Prolong leases given as (effect key, owner); the keys that were still ours. Raises `Fault`."""
         ...
-
-
-class Monotonic(Protocol):
-    def monotonic(self) -> float: ...
 
 
 class Lease:
@@ -34,7 +31,7 @@ class Lease:
 class LeaseKeeper:
     """Holds the leases of this process."""
 
-    def __init__(self, ledger: Renewals, clock: Monotonic) -> None:
+    def __init__(self, ledger: Renewals, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
         self._held: dict[str, Lease] = {}

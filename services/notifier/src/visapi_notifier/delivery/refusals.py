@@ -1,4 +1,4 @@
-"""Requests that can never be sent end before anything is recorded."""
+"""Ends a request that can never be sent before anything is recorded."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -29,7 +29,7 @@ BACKOFF_CAP_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A wish to act under an effect key. `repeatable` when repeating cannot do harm or was asked for."""
+    """A request to act under an effect key; `repeatable` when a repetition does no harm or was asked for."""
 
     message: TaskMessage
     repeatable: bool

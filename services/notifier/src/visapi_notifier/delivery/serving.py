@@ -1,7 +1,6 @@
-"""Stands around every function: what leaves by an exception or a log holds no secret either.
+"""Wraps every handler, so that no exception and no log entry that leaves a handler holds a secret.
 
-A function hides what it delivers and records (`deliver.py`); errors of every kind, those of checks before
-anything is sent included, pass here.
+`deliver.py` masks outputs and records; errors of every kind, early checks included, are masked here.
 """
 
 from collections.abc import Awaitable, Callable

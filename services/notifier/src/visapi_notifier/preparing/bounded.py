@@ -4,11 +4,11 @@ from typing import Any
 
 from visapi_common.contracts.payloads import PAYLOAD_LIMIT
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
-from visapi_notifier.accounts.rules.inputs import Wish
+from visapi_notifier.accounts.rules.inputs import PrepareRequest
 from visapi_notifier.channels import declared
 from visapi_notifier.outbound.bounded import MIB, run_on_input
 from visapi_notifier.preparing.jobs import encode, read_prepared
-from visapi_notifier.preparing.rules import is_dear, prepare
+from visapi_notifier.preparing.rules import is_expensive, prepare
 
 PREPARE = Job(
     "prepare",
@@ -31,9 +31,9 @@ class BoundedInputs:
     def __init__(self, processes: BoundedProcesses) -> None:
         self._processes = processes
 
-    async def prepare(self, tenant: str, wish: Wish) -> Any:
-        """What is to be sent, or `Named`. Raises `ProblemError`, `EgressRefused` and `TransientFault`."""
-        if not is_dear(wish):
-            return prepare(wish, declared()[wish.function])
-        result = await run_on_input(self._processes, tenant, PREPARE, encode(wish))
-        return read_prepared(wish.function, result)
+    async def prepare(self, tenant: str, request: PrepareRequest) -> Any:
+        """The call, or `SecretsNeeded`. Raises `ProblemError`, `EgressRefused` and `TransientFault`."""
+        if not is_expensive(request):
+            return prepare(request, declared()[request.function])
+        result = await run_on_input(self._processes, tenant, PREPARE, encode(request))
+        return read_prepared(request.function, result)

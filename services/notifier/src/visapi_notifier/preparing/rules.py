@@ -1,8 +1,7 @@
-"""From the input of a task to what is to be sent: read, its handles swapped, the request built. Pure.
+"""Prepares the input of a task: decodes the input, replaces secret handles, builds the call. Pure.
 
-An input is of a size and shape that a tenant chose, up to 16 MiB. So one function of plain data does all of
-the work, called in the event loop for a small input and in a bounded process for a large one; what is handed
-back is built, and costs whoever takes it no more than its bytes.
+A tenant chooses the size and the shape of an input, up to 16 MiB. Therefore one pure function does all of the
+work: in the event loop for a small input, in a bounded process for a large one.
 """
 
 from typing import Any
@@ -14,41 +13,41 @@ from visapi_common.contracts.payloads import PAYLOAD_LIMIT
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.secret_handles import HANDLE_MARK
 from visapi_notifier.accounts.rules import revealing
-from visapi_notifier.accounts.rules.inputs import Named, Wish
+from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.outbound.rules.channel import Channel
 
 _read = Reader(Any, depth_max=STORED_DEPTH_MAX, bytes_max=PAYLOAD_LIMIT, nul=True)
 
 IN_LOOP_BYTES = 64 * 1024
-"""Of an input with the values of its handles: preparing the dearest one that was found takes below 10 ms."""
+"""Of an input with the values of its handles: preparing the worst one that was found takes below 10 ms."""
 
 
-def is_dear(wish: Wish) -> bool:
+def is_expensive(request: PrepareRequest) -> bool:
     """Whether preparing the input would hold up an event loop."""
-    size = len(wish.input)
-    if size <= IN_LOOP_BYTES and wish.values:
+    size = len(request.input)
+    if size <= IN_LOOP_BYTES and request.values:
         # A handle may stand there as often as it fits, and its value may be long.
-        size += wish.input.count(HANDLE_MARK) * max(
-            len(msgspec.json.encode(value)) for _, value in wish.values
+        size += request.input.count(HANDLE_MARK) * max(
+            len(msgspec.json.encode(value)) for _, value in request.values
         )
     return size > IN_LOOP_BYTES
 
 
-def prepare(wish: Wish, channel: Channel[Any, Any]) -> Any:
-    """What is to be sent, of the channel's `call`, or `Named`.
+def prepare(request: PrepareRequest, channel: Channel[Any, Any]) -> Any:
+    """The call, of the channel's type `call`, or `SecretsNeeded`.
 
-    Raises `ProblemError`, and `EgressRefused` for what can never be sent.
+    Raises `ProblemError`, and `EgressRefused` for a destination that may never be reached.
     """
-    value = _read(wish.input)
+    value = _read(request.input)
     if isinstance(value, Unreadable):
-        raise ProblemError("invalid_input", f"{wish.function}: {value.reason}")
-    if wish.key is not None:
-        known = dict(wish.values)
-        absent = revealing.paths_in(value, wish.key) - known.keys()
+        raise ProblemError("invalid_input", f"{request.function}: {value.reason}")
+    if request.key is not None:
+        known = dict(request.values)
+        absent = revealing.paths_in(value, request.key) - known.keys()
         if absent:
-            return Named(sorted(absent))
+            return SecretsNeeded(sorted(absent))
         if known:
-            value = revealing.reveal(value, wish.key, known)
+            value = revealing.reveal(value, request.key, known)
     return channel.prepare(converted(value, channel.input))
 
 

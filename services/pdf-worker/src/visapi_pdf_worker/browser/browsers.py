@@ -1,4 +1,4 @@
-"""Supervision: there is one browser for all, and soon another when it dies, hangs or has grown too large.
+"""Supervises the browsers: all tenants share one, which is replaced when it dies, hangs or grows too large.
 
 A browser that is to be replaced serves until its successor is there, and then finishes what it holds. Each
 has a Playwright driver of its own, so a dead driver is replaced together with its browser. Beside the shared

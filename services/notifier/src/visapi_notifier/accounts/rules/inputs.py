@@ -7,7 +7,7 @@ import msgspec
 from visapi_common.core.secret_handles import Path
 
 
-class Wish(msgspec.Struct, frozen=True):
+class PrepareRequest(msgspec.Struct, frozen=True):
     """An input to prepare. `key` tells handles from text; without one nothing is a handle. `values` are what
     the handles stand for, as far as they were asked for already.
     """
@@ -18,7 +18,7 @@ class Wish(msgspec.Struct, frozen=True):
     values: list[tuple[Path, Any]] = []
 
 
-class Named(msgspec.Struct, frozen=True, tag="named"):
-    """The input names these secrets and links: ask again with their values."""
+class SecretsNeeded(msgspec.Struct, frozen=True, tag="secrets_needed"):
+    """The input names these secrets and links: prepare the input again with their values."""
 
     paths: list[Path]

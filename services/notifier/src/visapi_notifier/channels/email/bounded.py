@@ -19,7 +19,7 @@ MAIL = Job(
 )
 WARM_UP = "visapi_notifier.channels.email.jobs:warm_up"
 MADE_IN_LOOP_BYTES = 8 * 1024
-"""Of the texts of a mail without attachments: the dearest takes below 40 ms, most for 100 recipients."""
+"""Of the texts of a mail without attachments: the worst case takes below 40 ms, most for 100 recipients."""
 
 
 class BoundedMails:

@@ -1,4 +1,4 @@
-"""Sends mail to one SMTP relay over a few kept connections, and says exactly how far it came.
+"""Sends mail to one SMTP relay over a few kept connections, and reports exactly how far a transaction came.
 
 Up to the message's final dot a failure is definite: nothing was sent. From then until the relay's
 answer the mail may have been taken: `UnknownFault` (RFC 5321 section 4.2.5, RFC 1047).
@@ -44,21 +44,21 @@ class SmtpRelay:
 
         Unless the time was `chosen`, what comes before the message has a shorter time of its own.
         """
-        patience = _Patience(limit_s, quiet_s=limit_s if chosen else self._timeout_s)
+        limits = _TimeLimits(limit_s, quiet_s=limit_s if chosen else self._timeout_s)
         tenant = TENANT.get()
         try:
-            async with asyncio.timeout(patience.left_s):
+            async with asyncio.timeout(limits.left_s):
                 await self._turns.take(tenant)
         except (TimeoutError, Busy) as error:
             raise TransientFault("the mail relay's connections are all in use") from error
         try:
             with_kept = bool(self._idle)
             try:
-                return await self._send(mail, self._idle.pop() if with_kept else None, patience)
+                return await self._send(mail, self._idle.pop() if with_kept else None, limits)
             except TransientFault:
                 if not with_kept:
                     raise
-            return await self._send(mail, None, patience)
+            return await self._send(mail, None, limits)
         finally:
             self._turns.done(tenant)
 
@@ -68,16 +68,16 @@ class SmtpRelay:
         for client in idle:
             await _quit(client)
 
-    async def _send(self, mail: Mail, kept: aiosmtplib.SMTP | None, patience: "_Patience") -> str:
+    async def _send(self, mail: Mail, kept: aiosmtplib.SMTP | None, limits: "_TimeLimits") -> str:
         async with _definite():
-            async with asyncio.timeout(patience.quiet_s):
+            async with asyncio.timeout(limits.quiet_s):
                 client = kept or await self._connect()
         healthy = False
         try:
             async with _definite():
-                async with asyncio.timeout(patience.quiet_s):
+                async with asyncio.timeout(limits.quiet_s):
                     await self._envelope(client, mail)
-            answer = await self._content(client, mail, patience.left_s)
+            answer = await self._content(client, mail, limits.left_s)
             healthy = True
             return answer
         finally:
@@ -159,7 +159,7 @@ class SmtpRelay:
         raise _refused(answer.code, answer.message)
 
 
-class _Patience:
+class _TimeLimits:
     """How long a transaction may take, and its relay may be silent before the message."""
 
     def __init__(self, limit_s: float, *, quiet_s: float) -> None:

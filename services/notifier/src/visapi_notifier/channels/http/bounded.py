@@ -26,7 +26,7 @@ ANSWER = Job(
         files=8,
     ),
 )
-"""The dearest answer of 10 MiB that was found takes a third of this time and half of this memory."""
+"""The most expensive answer of 10 MiB that was found takes a third of this time and half of this memory."""
 WARM_UP = "visapi_notifier.channels.http.jobs:warm_up"
 
 

@@ -1,4 +1,4 @@
-"""Tenants of whom a document was ended by force: their documents are printed apart for a while. Pure."""
+"""Tenants with a document that was ended by force: their documents are printed apart for a while. Pure."""
 
 SUSPECT_S = 60.0
 _MOST = 1000
