@@ -122,7 +122,7 @@ async def test_stop_leaves_nothing_even_of_a_process_that_ignores_it(watched: Wa
     pids = [
         process.pid
         for process in psutil.Process().children(recursive=True)
-        if str(tmp_path) in " ".join(process.cmdline())
+        if process.status() != psutil.STATUS_ZOMBIE and str(tmp_path) in " ".join(process.cmdline())
     ]
     assert len(pids) == 2
     await watched.supervisor.stop(["a", "b"])

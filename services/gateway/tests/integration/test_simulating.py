@@ -122,9 +122,11 @@ do:
             assert (await other.post("/v1/workflows/simulate", json=body)).status_code == 200
             slowest = max(slowest, time.monotonic() - began)
     print(f"\nsimulations of another tenant beside four bombs: {slowest:.2f} s at most")
-    codes = [bomb.result().json()["code"] for bomb in bombs]
-    assert codes.count("simulation_ended") >= 2, "two take turns, and the others wait for them"
-    assert set(codes) <= {"simulation_ended", "rate_limited"}
+    told = [bomb.result().json() for bomb in bombs]
+    ends = [answer.get("code") or answer["status"] for answer in told]
+    # A run of so many expressions over budget is faulted, unless the time of the whole simulation is over first.
+    assert set(ends) <= {"simulation_ended", "faulted", "rate_limited"}, told
+    assert ends.count("rate_limited") <= 2, "two take turns, and the others wait for them"
     assert slowest < 5
 
 

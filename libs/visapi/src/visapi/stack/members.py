@@ -4,6 +4,7 @@ import contextlib
 import secrets
 import signal
 import time
+from pathlib import Path
 
 import psutil
 
@@ -13,6 +14,8 @@ __all__ = ["MARK", "end_leftovers", "mark_of", "marked", "new_mark"]
 
 _POSTGRES_S = 20.0
 _KILL_S = 5.0
+_REAPED_S = 3.0
+"""How long the first process of the machine may take to reap a postmaster."""
 
 
 def mark_of(process: psutil.Process) -> str | None:
@@ -41,6 +44,7 @@ def end_leftovers(stack: str) -> int:
     """
     found = marked(stack)
     masters = [process for process in found if _is_postmaster(process)]
+    clusters = {master: _cluster_of(master) for master in masters}
     families = {child.pid for master in masters for child in _children(master)}
     others = [process for process in found if process not in masters and process.pid not in families]
     for process in {*others, *(child for other in others for child in _children(other))}:
@@ -57,7 +61,28 @@ def end_leftovers(stack: str) -> int:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(left, timeout=0.2)
+    _, unreaped = psutil.wait_procs(masters, timeout=_REAPED_S)
+    for master in unreaped:
+        _remove_lock_of_dead(master, clusters[master])
     return len(found)
+
+
+def _cluster_of(master: psutil.Process) -> Path | None:
+    """The data directory of a postmaster."""
+    try:
+        words = master.cmdline()
+        return Path(words[words.index("-D") + 1])
+    except (psutil.Error, ValueError, IndexError):
+        return None
+
+
+def _remove_lock_of_dead(master: psutil.Process, cluster: Path | None) -> None:
+    """Remove the lock file of a postmaster that has ended and that nobody reaps: PostgreSQL would take it for
+    one that runs, and would not start.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if cluster is not None and master.status() == psutil.STATUS_ZOMBIE:
+            (cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _is_postmaster(process: psutil.Process) -> bool:
