@@ -19,9 +19,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)
 
 AT_ONCE = 16
 LIMIT_S = 3
-MEMORY_MB = 250
-"""What the notifier may grow by under one attack of `AT_ONCE` calls."""
 MIB = 1024 * 1024
+MEMORY_MB = AT_ONCE * 10 * 2
+"""What the notifier may grow by under one attack: each call reads at most 10 MiB, in parts that are joined."""
 OK = b"HTTP/1.1 200 OK\r\n"
 
 CALL = f"""
