@@ -10,7 +10,7 @@ import psutil
 
 from visapi.stack.guardian import MARK
 
-__all__ = ["MARK", "end_leftovers", "mark_of", "marked", "new_mark"]
+__all__ = ["MARK", "end_leftovers", "mark_of", "marked", "new_mark", "remove_lock_of_dead"]
 
 _POSTGRES_S = 20.0
 _KILL_S = 5.0
@@ -63,7 +63,7 @@ def end_leftovers(stack: str) -> int:
         psutil.wait_procs(left, timeout=0.2)
     _, unreaped = psutil.wait_procs(masters, timeout=_REAPED_S)
     for master in unreaped:
-        _remove_lock_of_dead(master, clusters[master])
+        remove_lock_of_dead(master, clusters[master])
     return len(found)
 
 
@@ -76,7 +76,7 @@ def _cluster_of(master: psutil.Process) -> Path | None:
         return None
 
 
-def _remove_lock_of_dead(master: psutil.Process, cluster: Path | None) -> None:
+def remove_lock_of_dead(master: psutil.Process, cluster: Path | None) -> None:
     """Remove the lock file of a postmaster that has ended and that nobody reaps: PostgreSQL would take it for
     one that runs, and would not start.
     """

@@ -15,5 +15,6 @@ def write_private(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
+        # Also when the writer is interrupted: no half-written secret may stay beside the file.
         Path(name).unlink(missing_ok=True)
         raise

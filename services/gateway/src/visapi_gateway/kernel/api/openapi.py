@@ -87,7 +87,7 @@ def _raw(kind: type) -> dict[str, Any]:
     """`msgspec.Raw` holds any JSON."""
     if kind is msgspec.Raw:
         return {"description": "Any JSON."}
-    raise NotImplementedError
+    raise NotImplementedError  # how a schema hook tells msgspec that it does not know the type
 
 
 def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:

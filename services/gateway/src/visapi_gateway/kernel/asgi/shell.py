@@ -162,7 +162,9 @@ def _check(scope: Scope, headers: list[Header]) -> bool:
 
 
 def _check_host(version: str, hosts: int) -> None:
-    """RFC 9112, 3.2: a request of HTTP/1.1 has one `Host`; nobody sends two but to be read in two ways."""
+    """A request of HTTP/1.1 has exactly one `Host` (RFC 9112, 3.2): of two, a proxy might read one and this
+    server the other. Raises `ProblemError` 400.
+    """
     if version not in ("1.0", "1.1"):
         raise ProblemError("bad_request", "this server speaks HTTP/1.1 and HTTP/1.0", status=400)
     if hosts > 1 or (hosts == 0 and version == "1.1"):
