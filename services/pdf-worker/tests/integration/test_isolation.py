@@ -1,6 +1,7 @@
 """Hostile documents: nothing but the egress guard's choice leaves, nothing crosses tenants."""
 
 import asyncio
+import base64
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -167,6 +168,18 @@ async def test_a_document_that_refreshes_itself_away_cannot_spoil_the_next_one(r
         await rig.render(html=refresh)
     for number in range(5):
         assert f"stays {number}" in await rig.text(html=f"stays {number}")
+
+
+async def test_a_document_that_leaves_while_its_fonts_and_images_load_is_refused(rig):
+    noise = "<svg xmlns='http://www.w3.org/2000/svg' width='3000' height='3000'><filter id='n'>"
+    noise += "<feTurbulence baseFrequency='.9' numOctaves='9'/></filter>"
+    noise += "<rect width='3000' height='3000' filter='url(#n)'/></svg>"
+    image = "data:image/svg+xml;base64," + base64.b64encode(noise.encode()).decode()
+    page = '<meta http-equiv="refresh" content="0;url=https://example.invalid/">' + f'<img src="{image}">' * 3
+    for _ in range(20):  # the moment at which it leaves differs; the answer must not
+        with pytest.raises(ProblemError) as refused:
+            await rig.render(html=page)
+        assert refused.value.code == "document_navigated"
 
 
 async def test_chromium_runs_in_its_sandbox_as_nobody_special(rig):

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from playwright.async_api import Browser, Route
+from playwright.async_api import Browser, Error, Route
 
 from visapi_common.core.errors import ProblemError
 from visapi_pdf_worker.browser.browser_faults import BrowserGone, browser_faults
@@ -19,6 +19,7 @@ from visapi_pdf_worker.browser.guarded_page import GuardedPage
 _CSP = "script-src 'none'; object-src 'none'; worker-src 'none'; form-action 'none'"
 _READY = """Promise.all([document.fonts.ready,
   ...Array.from(document.images, image => image.decode().catch(() => null))]).then(() => true)"""
+_NAVIGATED = "navigated or closed"
 _IDLE_PAGES_MAX = 16
 _USES_MAX = 500
 _LONG_S = 1.0
@@ -47,13 +48,20 @@ class StaticPage:
         return await self.guarded.guarded(self._print(html, parameters, bytes_max), "rendering the document")
 
     async def _print(self, html: str, parameters: dict[str, Any], bytes_max: int) -> bytes:
-        await self._show(html)
-        ready = {"expression": _READY, "awaitPromise": True, "returnByValue": True}
-        await self.guarded.session.send("Runtime.evaluate", ready)
-        data = await self.guarded.print(parameters, bytes_max, streamed=len(html) > _SMALL_HTML)
+        try:
+            await self._show(html)
+            ready = {"expression": _READY, "awaitPromise": True, "returnByValue": True}
+            await self.guarded.session.send("Runtime.evaluate", ready)
+            data = await self.guarded.print(parameters, bytes_max, streamed=len(html) > _SMALL_HTML)
+        except Error as error:
+            # Chromium names a departure in several ways, and by the same words a page that was closed;
+            # only a page that left still answers.
+            tree = await self.guarded.session.send("Page.getFrameTree")
+            if _NAVIGATED in error.message.lower() or tree["frameTree"]["frame"]["url"] != self._origin:
+                raise _left() from error
+            raise
         if self.guarded.page.url != self._origin:
-            detail = "the document left its page (a refresh?); a static document must not navigate"
-            raise ProblemError("document_navigated", detail)
+            raise _left()
         return data
 
     async def _show(self, html: str) -> None:
@@ -138,6 +146,11 @@ class StaticPages:
         if page.url != origin:
             raise BrowserGone(f"the tenant's page opened at {page.url}")
         return StaticPage(guarded, tree["frameTree"]["frame"]["id"], origin)
+
+
+def _left() -> ProblemError:
+    detail = "the document left its page (a refresh?); a static document must not navigate"
+    return ProblemError("document_navigated", detail)
 
 
 async def _empty_document(route: Route) -> None:
