@@ -1,4 +1,4 @@
-"""`sql/schema.sql` is the schema that the migrations make; so is that of a database older than the baseline.
+"""`sql/schema.sql` is the schema that the migrations make; a database that other migrations made is refused.
 
 After a change, `VISAPI_TEST_FREEZE=1 .venv/bin/pytest tests/contract/test_schema.py` writes the file anew.
 """
@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from kit.servers import Database
-from visapi_common.adapters.migrate import BASELINE, BEFORE_BASELINE, apply_migrations
+from visapi_common.adapters.migrate import BASELINE, apply_migrations
 from visapi_common.core.errors import PermanentFault
 
 SCHEMA = Path(str(resources.files("visapi_common"))) / "sql" / "schema.sql"
@@ -100,35 +100,21 @@ async def test_the_readers_schema_is_what_the_migrations_make(owner: asyncpg.Con
     assert SCHEMA.read_text(encoding="utf-8") == made
 
 
-async def test_a_database_of_the_last_migration_before_the_baseline_goes_on(
-    owner: asyncpg.Connection, postgres_db: Database
-):
-    later = await without_later_migrations(owner)
-    await owner.execute("update migrations set name = $1, sha256 = ''", BEFORE_BASELINE)
-    await owner.execute("alter table api_keys add column pepper_version smallint not null default 1")
-    await owner.execute(
-        "alter table rate_reservations rename to flow_turns;"
-        " alter index rate_reservations_pkey rename to flow_turns_pkey;"
-        " alter index rate_reservations_by_key rename to flow_turns_by_key;"
-        " alter index rate_reservations_age rename to flow_turns_age"
-    )
-    assert await apply_migrations(postgres_db.owner) == later
-    assert await rendered(owner) == SCHEMA.read_text(encoding="utf-8")
-
-
 async def test_an_older_database_is_refused_with_the_way_out(
     owner: asyncpg.Connection, postgres_db: Database
 ):
-    await without_later_migrations(owner)
+    await owner.execute("delete from migrations where name <> $1", BASELINE)
     await owner.execute("update migrations set name = '0012_audit.sql'")
     with pytest.raises(PermanentFault, match=r"0012_audit\.sql.*--data-dir"):
         await apply_migrations(postgres_db.owner)
 
 
-async def without_later_migrations(owner: asyncpg.Connection) -> list[str]:
-    """Forget the migrations after the baseline, which may be applied twice; their names in order."""
-    rows = await owner.fetch("delete from migrations where name <> $1 returning name", BASELINE)
-    return sorted(row["name"] for row in rows)
+async def test_a_database_of_another_baseline_is_refused_with_the_way_out(
+    owner: asyncpg.Connection, postgres_db: Database
+):
+    await owner.execute("update migrations set sha256 = 'another' where name = $1", BASELINE)
+    with pytest.raises(PermanentFault, match=r"0001_baseline\.sql was changed.*--data-dir"):
+        await apply_migrations(postgres_db.owner)
 
 
 async def rendered(connection: asyncpg.Connection) -> str:

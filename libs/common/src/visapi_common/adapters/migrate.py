@@ -1,8 +1,8 @@
 """Apply the plain SQL migrations in order, then the role grants, under an advisory lock.
 
 The libraries for this (yoyo, alembic, dbmate) want psycopg, SQLAlchemy or a binary of their own;
-with asyncpg the whole job is this file. A migration that was applied must never change: its hash
-is kept and compared.
+with asyncpg the whole job is this file. A migration must not change after it was applied: the table
+`migrations` keeps its hash, and the hashes are compared.
 """
 
 import hashlib
@@ -13,8 +13,6 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import PermanentFault
 
 BASELINE = "0001_baseline.sql"
-BEFORE_BASELINE = "0040_ends_of_keys.sql"
-"""The last of the migrations that the baseline replaced: a schema that has it is the baseline's."""
 
 _QUERIES = load_queries("visapi_common.adapters", "sql/migrate.sql")
 
@@ -41,8 +39,12 @@ async def apply_migrations(owner_url: str) -> list[str]:
 
 
 async def _apply_new(connection: Connection) -> list[str]:
-    await _adopt_baseline(connection)
     known = {row["name"]: row["sha256"] for row in await connection.fetch(_QUERIES["applied"])}
+    if known and BASELINE not in known:
+        raise PermanentFault(
+            f"this database ends at migration {max(known)}, from before VisAPI's first release, and cannot "
+            "be brought up to date; start with an empty database (`visapi up`: with another --data-dir)"
+        )
     new: list[str] = []
     for name in _migration_names():
         text = _sql(f"migrations/{name}")
@@ -50,7 +52,9 @@ async def _apply_new(connection: Connection) -> list[str]:
         if name in known:
             if known[name] != digest:
                 raise PermanentFault(
-                    f"migration {name} was changed after it was applied; add a new one instead"
+                    f"migration {name} was changed after it was applied to this database; start with an "
+                    "empty database (`visapi up`: with another --data-dir), or restore the file and add "
+                    "a new migration"
                 )
             continue
         async with connection.transaction():
@@ -58,21 +62,6 @@ async def _apply_new(connection: Connection) -> list[str]:
             await connection.execute(_QUERIES["record"], name, digest)
         new.append(name)
     return new
-
-
-async def _adopt_baseline(connection: Connection) -> None:
-    """Record the baseline in a database that was made by the migrations before it."""
-    names = {row["name"] for row in await connection.fetch(_QUERIES["applied"])}
-    if not names or BASELINE in names:
-        return
-    if BEFORE_BASELINE not in names:
-        raise PermanentFault(
-            f"this database ends at migration {max(names)}, from before VisAPI's first release, and cannot "
-            "be brought up to date; start with an empty database (`visapi up`: with another --data-dir)"
-        )
-    async with connection.transaction():
-        await connection.execute(_QUERIES["adopt"])
-        await connection.execute(_QUERIES["record"], BASELINE, _digest(_sql(f"migrations/{BASELINE}")))
 
 
 def _migration_names() -> list[str]:

@@ -576,7 +576,6 @@ grant update (sealed, hosts, updated_at, updated_by) on secrets to visapi_gatewa
 create table started_effects (
     run uuid not null,
     effect_key text not null,
-    given_up_at timestamp with time zone default now() not null,
     PRIMARY KEY (run, effect_key)
 );
 grant delete, insert, select, update on started_effects to visapi_orchestrator;
@@ -584,7 +583,6 @@ grant delete, insert, select, update on started_effects to visapi_orchestrator;
 create table streams (
     name text not null,
     incarnation text not null,
-    seen_at timestamp with time zone default now() not null,
     PRIMARY KEY (name)
 );
 grant delete, insert, select, update on streams to visapi_orchestrator;

@@ -367,13 +367,11 @@ create table tasks (
     primary key (run, path)
 ) with (fillfactor = 80);
 create index tasks_held on tasks (function, tenant, ready_at) where sent_at is null;
--- How many tasks of a shared function are under way for each tenant is counted often, while another tenant's hang. Only
--- functions that serve all tenants are counted, so only their rows are indexed.
+-- The orchestrator often counts the tasks of a shared function that are under way for each tenant. A shared function is
+-- known by the first word of its name (`contracts/subjects.py`), so a new one needs no migration; only its rows are indexed.
 create index tasks_sent on tasks (function, tenant)
 where sent_at is not null and state <> 'uncertain'
-    and function in (
-        'http.request', 'notify.email', 'notify.slack', 'notify.webhook', 'openapi.request', 'pdf.render'
-    );
+    and split_part(function, '.', 1) in ('http', 'notify', 'openapi', 'pdf');
 -- The sweep goes from one tenant and function to the next, and takes the overdue tasks of each in their order. A task
 -- that is held back, or whose outcome nobody knows, is in no sweep and not in this index.
 create index tasks_overdue on tasks (tenant, function, sweep_at)
@@ -384,7 +382,6 @@ where sent_at is not null and state in ('queued', 'started');
 create table started_effects (
     run uuid not null,
     effect_key text not null,
-    given_up_at timestamptz not null default now(),
     primary key (run, effect_key)
 );
 
@@ -402,8 +399,7 @@ create table functions (
 -- The stream incarnations seen last: another `created` means that the stream was lost and made anew.
 create table streams (
     name text primary key,
-    incarnation text not null,
-    seen_at timestamptz not null default now()
+    incarnation text not null
 );
 
 create table timers (

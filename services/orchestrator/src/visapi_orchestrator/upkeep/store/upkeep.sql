@@ -29,7 +29,7 @@ order by owner, name, announced_at desc
 with before as (select incarnation from streams where name = $1),
 seen as (
     insert into streams (name, incarnation) values ($1, $2)
-    on conflict (name) do update set incarnation = excluded.incarnation, seen_at = now()
+    on conflict (name) do update set incarnation = excluded.incarnation
 )
 select (select incarnation from before) as before
 
