@@ -27,8 +27,7 @@ test: setup ## Run every test, in parallel where they allow it (TEST=path to cho
 ifdef TEST
 	@$(BIN)/pytest -q $(TEST)
 else
-	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not (attacks or faults or load)" libs services tests
-	@$(BIN)/pytest -q -m "attacks or faults or load" tests
+	@$(BIN)/python tools/run_tests.py --jobs $(JOBS)
 endif
 
 check: setup ## Lint, format, types, layers, dependencies, shape: what a change must pass
