@@ -10,7 +10,8 @@ import pytest
 
 from visapi_common.contracts.payloads import NULL
 from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
-from visapi_gateway.runs.starting.accepting import BATCH_LIMIT, Accepting, Conflict, Fresh, NewRun, Replayed
+from visapi_common.runtime.group_commit import BATCH_MAX
+from visapi_gateway.runs.starting.accepting import Accepting, Conflict, Fresh, NewRun, Replayed
 
 
 def a_run(number: int, *, key: str | None = None, body: bytes = b"hash") -> NewRun:
@@ -36,6 +37,7 @@ class Ledger:
     def __init__(self) -> None:
         self.rows: dict[UUID, NewRun] = {}
         self.keys: dict[tuple[str, str], tuple[UUID, bytes]] = {}
+        self.asked = 0
         self.batches: list[int] = []
         self.faults: list[Fault] = []
         self.bad: set[UUID] = set()
@@ -44,6 +46,7 @@ class Ledger:
         self.open.set()
 
     async def accept(self, runs: Sequence[NewRun]) -> set[UUID]:
+        self.asked += len(runs)
         await self.open.wait()
         self.batches.append(len(runs))
         if self.faults:
@@ -95,12 +98,12 @@ async def test_what_waits_while_a_batch_commits_goes_together_within_the_limit()
     ledger = Ledger()
     ledger.open.clear()
     async with lanes(ledger) as accepting:
-        waiting = [asyncio.create_task(accepting.accept(a_run(n))) for n in range(BATCH_LIMIT * 2 + 10)]
+        waiting = [asyncio.ensure_future(accepting.accept(a_run(n))) for n in range(BATCH_MAX * 2 + 10)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         ledger.open.set()
         assert set(await asyncio.gather(*waiting)) == {Fresh()}
-    assert max(ledger.batches) == BATCH_LIMIT
+    assert max(ledger.batches) == BATCH_MAX
     assert len(ledger.batches) <= 5
 
 
@@ -152,9 +155,10 @@ async def test_a_caller_who_left_does_not_disturb_the_batch() -> None:
     ledger = Ledger()
     ledger.open.clear()
     async with lanes(ledger) as accepting:
-        gone = asyncio.create_task(accepting.accept(a_run(1)))
-        stays = asyncio.create_task(accepting.accept(a_run(2)))
-        await asyncio.sleep(0)
+        gone = asyncio.ensure_future(accepting.accept(a_run(1)))
+        stays = asyncio.ensure_future(accepting.accept(a_run(2)))
+        while ledger.asked < 2:
+            await asyncio.sleep(0)
         gone.cancel()
         ledger.open.set()
         assert await stays == Fresh()
@@ -166,7 +170,7 @@ async def test_what_waits_at_the_end_is_still_committed_and_nothing_after_it() -
     ledger.open.clear()
     accepting = Accepting(ledger, lambda run: None, NoMeter())
     serving = asyncio.create_task(accepting.run())
-    waiting = [asyncio.create_task(accepting.accept(a_run(n))) for n in range(300)]
+    waiting = [asyncio.ensure_future(accepting.accept(a_run(n))) for n in range(300)]
     await asyncio.sleep(0)
     accepting.close()
     with pytest.raises(TransientFault):

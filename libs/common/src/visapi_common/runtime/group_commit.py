@@ -1,101 +1,122 @@
 """Group commit: one statement writes all items that wait; items that arrive meanwhile form the next batch.
 
-A batch never waits to fill. Items with the same key never share a batch, because one statement must not
-name a row twice. A batch that fails for its contents is halved until the failing item is alone; no failure
-of a batch ends the loop.
+A batch never waits to fill, so batches grow with the load and are single rows without load. Items with the
+same key never share a batch, because one statement must not name a row twice. A batch that fails because of
+its contents is halved until the failing item is alone. No failure of a batch ends the loop.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
-from visapi_common.core.errors import ContentFault, Fault
+from visapi_common.core.errors import ContentFault, Fault, TransientFault
 from visapi_common.core.failures import fault_of, sort_of
 
+K = TypeVar("K", bound=Hashable)
 I = TypeVar("I")  # noqa: E741 (item)
 O = TypeVar("O")  # noqa: E741 (outcome)
 
 BATCH_MAX = 256
+WAITING_MAX = 8192
+"""Beyond this many waiting items (about two seconds of work) new items are refused."""
+
+Answer = asyncio.Future[O]
+_Batch = dict[K, tuple[I, Answer[O]]]
 
 
-@dataclass(slots=True)
-class _Waiting(Generic[I, O]):
-    item: I
-    answer: "asyncio.Future[O]"
+class GroupCommit(Generic[K, I, O]):
+    """Collects items and writes them together; each caller gets the outcome of its own item.
 
+    `write` commits a batch and answers an outcome or a fault for each key. `lanes` batches are written at
+    once.
+    """
 
-class GroupCommit(Generic[I, O]):
-    """Collects items and writes them together; each caller gets its own answer."""
-
-    def __init__(self, write: Callable[[Mapping[str, I]], Awaitable[Mapping[str, O]]]) -> None:
+    def __init__(
+        self, write: Callable[[Mapping[K, I]], Awaitable[Mapping[K, O | Fault]]], *, lanes: int = 1
+    ) -> None:
         self._write = write
-        self._waiting: list[tuple[str, _Waiting[I, O]]] = []
-        self._arrived = asyncio.Event()
+        self._lanes = lanes
+        self._waiting: deque[tuple[K, I, Answer[O]]] = deque()
+        self._wake = asyncio.Event()
+        self._closed = False
 
-    async def submit(self, key: str, item: I) -> O:
-        """The answer to `item` once it is committed. Raises the item's own `ContentFault`, or the fault that
-        kept its whole batch from being committed.
+    async def submit(self, key: K, item: I) -> O:
+        """Return the outcome of `item` once it is committed. Raises the item's own fault, the fault that kept
+        its whole batch from being committed, or `TransientFault` where no more items may wait.
         """
-        waiting = _Waiting[I, O](item, asyncio.get_running_loop().create_future())
-        self._waiting.append((key, waiting))
-        self._arrived.set()
-        return await waiting.answer
+        if self._closed or len(self._waiting) >= WAITING_MAX:
+            raise TransientFault("too many writes wait for PostgreSQL; try again later", retry_after_s=1.0)
+        answer: asyncio.Future[O] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, item, answer))
+        self._wake.set()
+        return await answer
+
+    def close(self) -> None:
+        """Refuse new items; `run` returns when the waiting ones are written."""
+        self._closed = True
+        self._wake.set()
 
     async def run(self) -> None:
-        """Write batches until cancelled."""
+        """Write batches until `close` or cancellation. Items that are not written by then are cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._lanes):
+                    group.create_task(self._serve_lane())
+        finally:
+            self._closed = True
+            _cancel(answer for _, _, answer in self._waiting)
+
+    async def _serve_lane(self) -> None:
         while True:
-            await self._arrived.wait()
+            await self._wake.wait()
+            if not self._waiting and self._closed:
+                return
             batch = self._take()
             try:
                 await self._commit(batch)
-            except BaseException:
-                # Cancellation included: no caller may wait for ever for a batch that is lost.
-                for waiting in batch.values():
-                    waiting.answer.cancel()
-                raise
+            finally:
+                _cancel(answer for _, answer in batch.values())
 
-    def _take(self) -> dict[str, _Waiting[I, O]]:
-        batch: dict[str, _Waiting[I, O]] = {}
-        later: list[tuple[str, _Waiting[I, O]]] = []
-        for key, waiting in self._waiting:
-            if waiting.answer.done():
+    def _take(self) -> _Batch[K, I, O]:
+        batch: _Batch[K, I, O] = {}
+        later: list[tuple[K, I, Answer[O]]] = []
+        while self._waiting and len(batch) < BATCH_MAX:
+            key, item, answer = waiting = self._waiting.popleft()
+            if answer.done():
                 continue
-            if key in batch or len(batch) >= BATCH_MAX:
-                later.append((key, waiting))
-            else:
-                batch[key] = waiting
-        self._waiting = later
-        if not later:
-            self._arrived.clear()
+            entry = (item, answer)
+            if batch.setdefault(key, entry) is not entry:
+                later.append(waiting)
+        self._waiting.extendleft(reversed(later))
+        if not self._waiting and not self._closed:
+            self._wake.clear()
         return batch
 
-    async def _commit(self, batch: dict[str, _Waiting[I, O]]) -> None:
+    async def _commit(self, batch: _Batch[K, I, O]) -> None:
         if not batch:
             return
         try:
-            answers = await self._write({key: waiting.item for key, waiting in batch.items()})
-        except Exception as error:  # noqa: BLE001 (whatever items provoke is told to those who wait for them)
+            outcomes = await self._write({key: item for key, (item, _) in batch.items()})
+        except Exception as error:  # noqa: BLE001 (the callers who wait for the batch get every failure)
             if len(batch) > 1 and sort_of(error) == "contents":
-                for half in _halves(batch):
-                    await self._commit(half)
+                items, half = list(batch.items()), len(batch) // 2
+                await self._commit(dict(items[:half]))
+                await self._commit(dict(items[half:]))
+                return
+            outcomes = dict.fromkeys(batch, fault_of(error))
+        missing = ContentFault("the statement returned no outcome for this item")
+        for key, (_, answer) in batch.items():
+            if answer.done():
+                continue
+            outcome = outcomes.get(key, missing)
+            if isinstance(outcome, Fault):
+                answer.set_exception(outcome)
             else:
-                _fail(batch, error)
-        else:
-            for key, waiting in batch.items():
-                if key not in answers:
-                    _fail({key: waiting}, ContentFault("the statement answered nothing for it"))
-                elif not waiting.answer.done():
-                    waiting.answer.set_result(answers[key])
+                answer.set_result(outcome)
 
 
-def _halves(batch: Mapping[str, _Waiting[I, O]]) -> Sequence[dict[str, _Waiting[I, O]]]:
-    items, half = list(batch.items()), len(batch) // 2
-    return dict(items[:half]), dict(items[half:])
-
-
-def _fail(batch: Mapping[str, _Waiting[I, O]], error: Exception) -> None:
-    fault: Fault = fault_of(error)
-    for waiting in batch.values():
-        if not waiting.answer.done():
-            waiting.answer.set_exception(fault)
+def _cancel(answers: "Iterable[asyncio.Future[O]]") -> None:
+    """Cancel answers that nobody will set any more, so that no caller waits for ever."""
+    for answer in answers:
+        answer.cancel()

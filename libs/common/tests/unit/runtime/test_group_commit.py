@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from visapi_common.core.errors import PermanentFault, TransientFault
-from visapi_common.runtime.group_commit import GroupCommit
+from visapi_common.core.errors import ContentFault, Fault, PermanentFault, TransientFault
+from visapi_common.runtime.group_commit import BATCH_MAX, GroupCommit
 
 
 class Store:
@@ -55,6 +55,80 @@ async def test_one_key_is_never_twice_in_a_batch() -> None:
         assert [await answer for answer in answers] == [10, 20, 30]
         runner.cancel()
     assert store.batches == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
+async def test_callers_who_left_are_not_written() -> None:
+    store = Store()
+    commits = GroupCommit(store.write)
+    gone, stays = (asyncio.ensure_future(commits.submit(key, 1)) for key in "ab")
+    await asyncio.sleep(0)
+    gone.cancel()
+    async with asyncio.TaskGroup() as group:
+        runner = group.create_task(commits.run())
+        assert await stays == 10
+        runner.cancel()
+    assert store.batches == [{"b": 1}]
+
+
+async def test_lanes_write_at_once() -> None:
+    store = Store()
+    store.gate.clear()
+    commits = GroupCommit(store.write, lanes=2)
+    async with asyncio.TaskGroup() as group:
+        runner = group.create_task(commits.run())
+        answers = list[asyncio.Task[int]]()
+        for number, key in enumerate("ab", 1):
+            answers.append(group.create_task(commits.submit(key, 1)))
+            while len(store.batches) < number:
+                await asyncio.sleep(0)
+        store.gate.set()
+        assert [await answer for answer in answers] == [10, 10]
+        runner.cancel()
+
+
+async def test_an_item_with_a_fault_of_its_own_fails_alone() -> None:
+    async def write(batch: Mapping[str, int]) -> Mapping[str, int | Fault]:
+        return {"a": 1, "b": PermanentFault("taken")}
+
+    commits = GroupCommit(write)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_caught(commits.submit(key, 1))) for key in "abc"]
+        runner = group.create_task(commits.run())
+        taken, lone, unanswered = [await task for task in tasks]
+        runner.cancel()
+    assert taken == 1
+    assert isinstance(lone, PermanentFault)
+    assert isinstance(unanswered, ContentFault)
+
+
+async def test_after_close_the_waiting_items_are_written_and_new_ones_refused() -> None:
+    store = Store()
+    commits = GroupCommit(store.write)
+    waiting = [asyncio.ensure_future(commits.submit(str(number), number)) for number in range(BATCH_MAX + 1)]
+    await asyncio.sleep(0)
+    commits.close()
+    with pytest.raises(TransientFault):
+        await commits.submit("late", 1)
+    await commits.run()
+    assert await asyncio.gather(*waiting) == [number * 10 for number in range(BATCH_MAX + 1)]
+    assert [len(batch) for batch in store.batches] == [BATCH_MAX, 1]
+
+
+async def test_nobody_waits_for_ever_when_writing_is_cancelled() -> None:
+    store = Store()
+    store.gate.clear()
+    commits = GroupCommit(store.write)
+    waiting = [asyncio.ensure_future(commits.submit("a", number)) for number in range(2)]
+    runner = asyncio.create_task(commits.run())
+    while not store.batches:
+        await asyncio.sleep(0)
+    runner.cancel()
+    assert all(
+        isinstance(answer, asyncio.CancelledError)
+        for answer in await asyncio.gather(*waiting, return_exceptions=True)
+    )
+    with pytest.raises(TransientFault):
+        await commits.submit("b", 1)
 
 
 async def test_one_bad_row_fails_alone() -> None:
