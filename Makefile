@@ -38,8 +38,8 @@ check: setup ## Lint, format, types, layers, dependencies, shape: what a change 
 	@$(BIN)/python tools/check_dependencies.py $(PACKAGES)
 	@$(BIN)/pyright
 
-bench: setup ## Measure the budgets beside the machine's own limits; writes bench/out/latest.json
-	@PYTHONPATH=tests $(BIN)/python -m bench
+bench: setup ## Measure the budgets beside the machine's own limits; writes bench/out/latest.json (ROWS="events heard; PDFs" to choose)
+	@PYTHONPATH=tests $(BIN)/python -m bench $(if $(ROWS),--rows "$(ROWS)")
 
 faults: setup ## kill -9 everything while 200 workflows run, then count
 	@VISAPI_TEST_FAULT_RUNS=200 $(BIN)/pytest -q -s -m faults tests/faults
