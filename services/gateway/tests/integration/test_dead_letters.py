@@ -112,7 +112,7 @@ async def test_a_replay_is_committed_audited_and_hinted(
     letter = await put(gateway, kind)
     bus = await Bus.connect(shared_nats.url(), "test")
     hints: list[Any] = []
-    await bus.subscribe(subjects.CONTROL_EVENTS, hints.append)
+    await bus.subscribe(subjects.CONTROL_REPLAYS, hints.append)
     await bus.flush()
     path = f"/v1/dead-letters/{letter}/replay"
     answer = await gateway.http.post(path, json={"reason": "the constraint is gone"})

@@ -237,6 +237,8 @@ class Orchestrator:
 
     def _hear_of_events(self, _: Asked) -> None:
         self._dispatch.hint()
+
+    def _hear_of_replays(self, _: Asked) -> None:
         self._replays.hint()
 
     async def run(self) -> None:
@@ -252,6 +254,7 @@ class Orchestrator:
         await dependencies.bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claims.receive, "orchestrator")
         await dependencies.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
         await dependencies.bus.subscribe(subjects.CONTROL_EVENTS, self._hear_of_events)
+        await dependencies.bus.subscribe(subjects.CONTROL_REPLAYS, self._hear_of_replays)
         async with asyncio.TaskGroup() as group:
 
             def begun(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:

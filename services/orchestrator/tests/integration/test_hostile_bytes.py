@@ -176,6 +176,7 @@ async def test_after_hostile_messages_on_each_subject_claims_are_answered_and_ru
             bus.publish(subjects.trigger(task.run), body)
             bus.publish(subjects.event(TENANT, "acme.happened"), body)
             bus.publish(subjects.CONTROL_EVENTS, body)
+            bus.publish(subjects.CONTROL_REPLAYS, body)
         for body in _hostile_bytes(_encode(registration)):
             bus.publish(subjects.register(TENANT), body, reply=bus.new_inbox())
         await bus.flush()

@@ -65,7 +65,13 @@ def rights_of(user: str) -> Rights:
 
 def _gateway() -> Rights:
     return Rights(
-        publish=(f"{_ENGINE}.trigger", f"{_ENGINE}.inbox", subjects.CONTROL_KEYS, subjects.CONTROL_EVENTS),
+        publish=(
+            f"{_ENGINE}.trigger",
+            f"{_ENGINE}.inbox",
+            subjects.CONTROL_KEYS,
+            subjects.CONTROL_EVENTS,
+            subjects.CONTROL_REPLAYS,
+        ),
         subscribe=(subjects.live_all(), subjects.CONTROL_KEYS, _inbox(GATEWAY)),
     )
 
@@ -99,6 +105,7 @@ def _orchestrator() -> Rights:
             subjects.CONTROL_CLAIM_ALL,
             subjects.CONTROL_SLOTS,
             subjects.CONTROL_EVENTS,
+            subjects.CONTROL_REPLAYS,
             _inbox(ORCHESTRATOR),
         ),
         responds=True,

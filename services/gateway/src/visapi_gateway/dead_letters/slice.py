@@ -15,7 +15,7 @@ def open_routes(kernel: Kernel) -> list[Route]:
         PgDeadLetterStore(kernel.pool),
         kernel.one(run_views),
         kernel.messages.hint,
-        kernel.messages.events_arrived,
+        kernel.messages.replay_asked,
         MessageJobs(kernel.jobs).flaw_of_message,
     )
     return DeadLetterRoutes(letters, kernel.cursors).routes()

@@ -51,8 +51,12 @@ class Messages:
         self.say(subjects.inbox(run), _encode(InboxHint(run)))
 
     def events_arrived(self) -> None:
-        """Rows of `events_in` wait to be matched, or dead letters to be put back."""
+        """Rows of `events_in` wait to be matched."""
         self.say(subjects.CONTROL_EVENTS, b"")
+
+    def replay_asked(self) -> None:
+        """Dead letters wait to be put back."""
+        self.say(subjects.CONTROL_REPLAYS, b"")
 
     def say(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Publish, best effort."""
