@@ -1,5 +1,6 @@
 """`POST /v1/events`: committed before it is answered, harmless to repeat."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -40,6 +41,41 @@ async def test_a_batch_may_hold_the_same_event_twice(gateway: Any):
     headers = {"content-type": "application/cloudevents-batch+json"}
     answer = await gateway.http.post("/v1/events", json=batch, headers=headers)
     assert [item["duplicate"] for item in answer.json()["items"]] == [False, False, True]
+
+
+async def test_of_requests_at_once_with_one_event_exactly_one_is_no_duplicate(gateway: Any):
+    posts = [gateway.http.post("/v1/events", json=GOOD, headers=STRUCTURED) for _ in range(20)]
+    answers = await asyncio.gather(*posts)
+    assert {answer.status_code for answer in answers} == {202}
+    duplicates = [answer.json()["items"][0]["duplicate"] for answer in answers]
+    assert sorted(duplicates) == [False, *[True] * 19]
+    assert len(await stored(gateway)) == 1
+
+
+async def test_each_of_many_requests_at_once_is_answered_for_its_own_events(gateway: Any):
+    await gateway.http.post("/v1/events", json={**GOOD, "id": "e-3"}, headers=STRUCTURED)
+    batches = [[{**GOOD, "id": f"e-{n}"}, {**GOOD, "id": f"f-{n}"}] for n in range(20)]
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    answers = await asyncio.gather(
+        *(gateway.http.post("/v1/events", json=batch, headers=headers) for batch in batches)
+    )
+    for n, answer in enumerate(answers):
+        assert [(item["id"], item["duplicate"]) for item in answer.json()["items"]] == [
+            (f"e-{n}", n == 3),
+            (f"f-{n}", False),
+        ]
+    assert len(await stored(gateway)) == 40
+
+
+async def test_an_event_that_postgresql_refuses_fails_its_own_request_only(gateway: Any):
+    await gateway.db.execute("alter table visapi.events_in add constraint no_bad check (id <> 'bad')")
+    ids = [*(f"e-{n}" for n in range(5)), "bad", *(f"f-{n}" for n in range(5))]
+    answers = await asyncio.gather(
+        *(gateway.http.post("/v1/events", json={**GOOD, "id": each}, headers=STRUCTURED) for each in ids)
+    )
+    refused = {each for each, answer in zip(ids, answers, strict=True) if answer.status_code != 202}
+    assert refused == {"bad"}
+    assert {event["id"] for event in await stored(gateway)} == set(ids) - {"bad"}
 
 
 async def test_binary_mode_takes_the_body_as_data(gateway: Any):

@@ -2,7 +2,8 @@
 
 A batch never waits to fill, so batches grow with the load and are single rows without load. Items with the
 same key never share a batch, because one statement must not name a row twice. A batch that fails because of
-its contents is halved until the failing item is alone. No failure of a batch ends the loop.
+its contents is halved until the failing item is alone. No failure of a batch ends the loop. A group is
+written by `run`, which waits for items, or by `drain`, which ends when nothing waits.
 """
 
 import asyncio
@@ -29,14 +30,21 @@ class GroupCommit(Generic[K, I, O]):
     """Collects items and writes them together; each caller gets the outcome of its own item.
 
     `write` commits a batch and answers an outcome or a fault for each key. `lanes` batches are written at
-    once.
+    once. The items of a batch weigh at most `weight_max` together; an item that weighs more is written alone.
     """
 
     def __init__(
-        self, write: Callable[[Mapping[K, I]], Awaitable[Mapping[K, O | Fault]]], *, lanes: int = 1
+        self,
+        write: Callable[[Mapping[K, I]], Awaitable[Mapping[K, O | Fault]]],
+        *,
+        lanes: int = 1,
+        weigh: Callable[[I], int] = lambda _: 1,
+        weight_max: int = BATCH_MAX,
     ) -> None:
         self._write = write
         self._lanes = lanes
+        self._weigh = weigh
+        self._weight_max = weight_max
         self._waiting: deque[tuple[K, I, Answer[O]]] = deque()
         self._wake = asyncio.Event()
         self._closed = False
@@ -67,27 +75,45 @@ class GroupCommit(Generic[K, I, O]):
             self._closed = True
             _cancel(answer for _, _, answer in self._waiting)
 
+    async def drain(self) -> None:
+        """Write batches until nothing waits. Where that is cancelled, so are the items that wait."""
+        try:
+            while self._waiting:
+                await self._write_next()
+        finally:
+            _cancel(answer for _, _, answer in self._waiting)
+
     async def _serve_lane(self) -> None:
         while True:
             await self._wake.wait()
             if not self._waiting and self._closed:
                 return
-            batch = self._take()
-            try:
-                await self._commit(batch)
-            finally:
-                _cancel(answer for _, answer in batch.values())
+            await self._write_next()
+
+    async def _write_next(self) -> None:
+        batch = self._take()
+        try:
+            await self._commit(batch)
+        finally:
+            _cancel(answer for _, answer in batch.values())
 
     def _take(self) -> _Batch[K, I, O]:
         batch: _Batch[K, I, O] = {}
         later: list[tuple[K, I, Answer[O]]] = []
-        while self._waiting and len(batch) < BATCH_MAX:
+        room = self._weight_max
+        while self._waiting and room > 0:
             key, item, answer = waiting = self._waiting.popleft()
             if answer.done():
                 continue
+            weight = self._weigh(item)
+            if batch and weight > room:
+                later.append(waiting)
+                break
             entry = (item, answer)
             if batch.setdefault(key, entry) is not entry:
                 later.append(waiting)
+            else:
+                room -= weight
         self._waiting.extendleft(reversed(later))
         if not self._waiting and not self._closed:
             self._wake.clear()

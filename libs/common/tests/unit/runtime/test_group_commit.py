@@ -131,6 +131,49 @@ async def test_nobody_waits_for_ever_when_writing_is_cancelled() -> None:
         await commits.submit("b", 1)
 
 
+async def test_a_batch_is_bounded_by_the_weight_of_its_items_in_their_order() -> None:
+    store = Store()
+    commits = GroupCommit(store.write, weigh=lambda number: number, weight_max=10)
+    async with asyncio.TaskGroup() as group:
+        answers = [
+            group.create_task(commits.submit(key, weight))
+            for key, weight in (("a", 4), ("b", 6), ("c", 25), ("d", 9), ("e", 2), ("f", 1))
+        ]
+        runner = group.create_task(commits.run())
+        for answer in answers:
+            await answer
+        runner.cancel()
+    assert [list(batch) for batch in store.batches] == [["a", "b"], ["c"], ["d"], ["e", "f"]]
+
+
+async def test_draining_ends_when_nothing_waits() -> None:
+    store = Store()
+    commits = GroupCommit(store.write)
+    async with asyncio.TaskGroup() as group:
+        answers = [group.create_task(commits.submit(key, 1)) for key in "ab"]
+        await asyncio.sleep(0)
+        await commits.drain()
+        assert [await answer for answer in answers] == [10, 10]
+        await commits.drain()
+    assert store.batches == [{"a": 1, "b": 1}]
+
+
+async def test_nobody_waits_for_a_group_whose_draining_was_cancelled() -> None:
+    store = Store()
+    store.gate.clear()
+    commits = GroupCommit(store.write)
+    first = asyncio.create_task(commits.submit("a", 1))
+    await asyncio.sleep(0)
+    draining = asyncio.create_task(commits.drain())
+    while not store.batches:
+        await asyncio.sleep(0)
+    second = asyncio.create_task(commits.submit("b", 1))
+    await asyncio.sleep(0)
+    draining.cancel()
+    results = await asyncio.gather(first, second, draining, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError] * 3
+
+
 async def test_one_bad_row_fails_alone() -> None:
     store = Store()
     store.bad = {"b"}

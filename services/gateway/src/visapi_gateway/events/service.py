@@ -1,4 +1,4 @@
-"""Accepting events: checked, committed, then hinted to the orchestrator. Repeating a request is harmless."""
+"""Accepting events: checked, then committed. Repeating a request is harmless."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
@@ -24,9 +24,13 @@ class NewEvent(msgspec.Struct, frozen=True):
     body: bytes
 
 
+EventKey = tuple[str, str]
+"""The source and the id of an event."""
+
+
 class EventLedger(Protocol):
-    async def put(self, tenant: str, events: Sequence[NewEvent]) -> set[tuple[str, str]]:
-        """Commit all; the (source, id) of those that were not there before."""
+    async def put(self, tenant: str, events: Sequence[NewEvent]) -> set[EventKey]:
+        """Commit all; the keys of those that were not there before."""
         ...
 
 
@@ -36,10 +40,9 @@ ReadJson = Callable[[str, bytes], Awaitable[Any]]
 class AcceptEvents:
     """The use case of `POST /v1/events`."""
 
-    def __init__(self, ledger: EventLedger, read_json: ReadJson, hint: Callable[[], None]) -> None:
+    def __init__(self, ledger: EventLedger, read_json: ReadJson) -> None:
         self._ledger = ledger
         self._read_json = read_json
-        self._hint = hint
 
     async def __call__(
         self, who: Principal, headers: Mapping[str, str], media_type: str, body: bytes
@@ -47,9 +50,7 @@ class AcceptEvents:
         """Raises `ProblemError` with every mistake of every event."""
         events = [_new(event) for event in await self._read(who.tenant, headers, media_type, body)]
         fresh = await self._ledger.put(who.tenant, events)
-        if fresh:
-            self._hint()
-        seen: set[tuple[str, str]] = set()
+        seen: set[EventKey] = set()
         items: list[EventReceipt] = []
         for event in events:
             key = (event.source, event.id)

@@ -1,6 +1,7 @@
 """Posted events."""
 
 from visapi_gateway.events import routes
+from visapi_gateway.events.commits import EventCommits
 from visapi_gateway.events.routes import EventRoutes
 from visapi_gateway.events.service import AcceptEvents
 from visapi_gateway.events.store import PgEventStore
@@ -9,8 +10,8 @@ from visapi_gateway.kernel.slice import Kernel, Slice
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
-    store, hint = PgEventStore(kernel.pool), kernel.messages.events_arrived
-    return EventRoutes(AcceptEvents(store, kernel.jobs.read_json, hint)).routes()
+    commits = EventCommits(PgEventStore(kernel.pool), kernel.messages.events_arrived)
+    return EventRoutes(AcceptEvents(commits, kernel.jobs.read_json)).routes()
 
 
 SLICE = Slice([routes], open_routes)

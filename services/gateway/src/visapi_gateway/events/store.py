@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from visapi_common.adapters.pool import Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
-from visapi_gateway.events.service import NewEvent
+from visapi_gateway.events.service import EventKey, NewEvent
 
 _SQL = load_queries("visapi_gateway.events", "queries.sql")
 
@@ -15,7 +15,7 @@ class PgEventStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def put(self, tenant: str, events: Sequence[NewEvent]) -> set[tuple[str, str]]:
+    async def put(self, tenant: str, events: Sequence[NewEvent]) -> set[EventKey]:
         with pg_faults():
             async with self._pool.acquire() as connection:
                 # Only from here on can something have been committed.
