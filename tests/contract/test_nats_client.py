@@ -13,6 +13,7 @@ from visapi_common.adapters.nats_wire import WireClient
 OVERRIDDEN = {
     "_process_connect_init": "(self) -> 'None'",
     "_process_err": "(self, err_msg: 'str') -> 'None'",
+    "_process_info": "(self, info: 'Dict[str, Any]', initial_connection: 'bool' = False) -> 'None'",
     "_process_msg": "(self, sid: 'int', subject: 'bytes', reply: 'bytes', data: 'bytes', headers: 'bytes') -> 'None'",
     "_process_op_err": "(self, e: 'Exception') -> 'None'",
     "_select_next_server": "(self) -> 'None'",
@@ -35,7 +36,7 @@ HELD = {
     "_transport": type(None),
 }
 """Types of a client that is not connected."""
-OWN = {"_sinks", "_failed", "_tasks"}
+OWN = {"_sinks", "_failed", "_needs_tls", "_tasks"}
 
 
 def test_every_protected_name_in_use_is_listed_here():

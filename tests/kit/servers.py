@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from visapi.stack import databases, nats, postgres
+from visapi.admin import databases
+from visapi.admin.nats_rights import USERS
+from visapi.stack import nats, postgres
 from visapi.stack.nats_config import ADMIN
-from visapi.stack.nats_rights import USERS
 from visapi.stack.ports import LOOPBACK, Reservation
 from visapi.stack.processes import ProcessSpec, signal_group, spawn, stop, tail, wait_for
 from visapi_common.adapters.migrate import apply_migrations
@@ -120,7 +121,9 @@ class PostgresServer:
         run_async(self._prepare_template())
 
     async def _prepare_template(self) -> None:
-        await databases.provision(self._superuser, self.server.passwords, _TEMPLATE)
+        roles = (databases.OWNER, *databases.SERVICE_ROLES)
+        await databases.make_roles(self._superuser, {role: self.server.passwords[role] for role in roles})
+        await databases.create_database(self._superuser, _TEMPLATE)
         await apply_migrations(self.server.url(databases.OWNER, _TEMPLATE))
 
     def create(self) -> Database:

@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 
 from kit.servers import run_async
+from visapi.admin.databases import OWNER, connection
 from visapi.stack.data_directory import DataDirectory
-from visapi.stack.databases import OWNER, connection
 from visapi_common.core.api_keys import hash_key, mint, parse
 
 

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from kit.servers import NatsServer
-from visapi.stack.nats_rights import NOTIFIER_FUNCTIONS, PDF_FUNCTIONS, USERS
+from visapi.admin.nats_rights import NOTIFIER_FUNCTIONS, PDF_FUNCTIONS, USERS
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.pull_loop import PullLoop
 from visapi_common.adapters.topology import FunctionConsumer, Topology

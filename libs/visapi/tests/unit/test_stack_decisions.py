@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from visapi.admin.nats_rights import USERS, rights_of
+from visapi.admin.private_files import write_private
 from visapi.stack import nats_config, ports
 from visapi.stack.data_directory import DataDamagedError, DataDirectory, DataInUseError, StackState
 from visapi.stack.embedded import EmbeddedStack, StackOptions
 from visapi.stack.environment import FORWARDED, UnknownSettingError, check, of_service
 from visapi.stack.inbox import mails, read_mail
-from visapi.stack.nats_rights import USERS, rights_of
-from visapi.stack.private_files import write_private
 from visapi.stack.restarts import DELAY_MAX_S, FIRST_DELAY_S, HEALTHY_S, Record, after_death, hopeless
 from visapi.stack.supervisor import Notice
 
@@ -127,7 +127,7 @@ def test_a_password_with_quotes_cannot_leave_its_string():
     text = nats_config.render(
         store=Path("/s"), port=1, monitor_port=2, passwords={"gateway": 'a" } permissions'}
     )
-    assert r'password: "a\" } permissions"' in text
+    assert r'"password": "a\" } permissions"' in text
 
 
 def test_private_files_are_whole_and_closed_to_others(tmp_path: Path):

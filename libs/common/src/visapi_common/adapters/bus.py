@@ -11,15 +11,17 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlsplit
 
 from nats.nuid import NUID
 
 from visapi_common.adapters.bus_messages import Handler, Message, PubAck, Subscription, read_ack
+from visapi_common.adapters.nats_access import NatsAccess, connect_options
 from visapi_common.adapters.nats_wire import WireClient, publish_command
 from visapi_common.contracts.foreign import Unreadable
+from visapi_common.core import nats_url
 from visapi_common.core.backoff import full_jitter_s
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
+from visapi_common.core.nats_url import Server
 
 __all__ = ["Bus", "Handler", "Message", "PubAck", "Subscription"]
 
@@ -36,15 +38,18 @@ _SERVED_S = 1.0
 """A connection that lasted for less is a failure, for the pause before the next one."""
 _CLOSE_TIMEOUT_S = 3.0
 _NO_RESPONDERS = 503
+NO_ACCESS = NatsAccess()
+"""Nothing beside what the URL says."""
 
 
 class Bus:
     """See the module's docstring. Make one with `connect`."""
 
-    def __init__(self, url: str, name: str) -> None:
-        self._servers = [part.strip() for part in url.split(",")]
+    def __init__(self, url: str, name: str, access: NatsAccess = NO_ACCESS) -> None:
+        self._servers = nats_url.servers(url)
+        self._access = access
         self._name = name
-        user = urlsplit(self._servers[0]).username
+        user = self._servers[0].user or access.user
         prefix = f"_INBOX.{user}" if user else "_INBOX"
         self._inbox = f"{prefix}.{NUID().next().decode()}"
         self._counter = 0
@@ -60,12 +65,14 @@ class Bus:
         self._closing = False
 
     @classmethod
-    async def connect(cls, url: str, name: str, *, wait_s: float = 5.0) -> "Bus":
+    async def connect(
+        cls, url: str, name: str, *, access: NatsAccess = NO_ACCESS, wait_s: float = 5.0
+    ) -> "Bus":
         """Connect, waiting at most `wait_s`; without a server the bus is returned unconnected and
-        keeps trying. `url` may list servers separated by commas; its user names the inbox prefix
-        `_INBOX.<user>`, which is all that user must be allowed to subscribe to.
+        keeps trying. `url` may list servers separated by commas; its user, else that of `access`, names the
+        inbox prefix `_INBOX.<user>`, which is all that user must be allowed to subscribe to.
         """
-        bus = cls(url, name)
+        bus = cls(url, name, access)
         bus._subscriptions.append(Subscription(bus, f"{bus._inbox}.*", "", bus._answered))
         loop = asyncio.get_running_loop()
         bus._tasks = [loop.create_task(bus._supervise()), loop.create_task(bus._call_back())]
@@ -227,9 +234,9 @@ class Bus:
         loop = asyncio.get_running_loop()
         tries = failures = 0
         while not self._closing:
-            client = WireClient()
-            began = loop.time()
             server = self._servers[tries % len(self._servers)]
+            client = WireClient(needs_tls=self._access.needs_tls(server))
+            began = loop.time()
             tries += 1
             try:
                 await self._serve_once(client, server)
@@ -248,11 +255,11 @@ class Bus:
             )
             await asyncio.sleep(_RECONNECT_MIN_S + wait_s)
 
-    async def _serve_once(self, client: WireClient, server: str) -> None:
+    async def _serve_once(self, client: WireClient, server: Server) -> None:
         """Connect, and return when the connection has ended. Raises when there was none."""
         async with asyncio.timeout(_CONNECT_LIMIT_S):
             await client.connect(
-                servers=[server],
+                **connect_options(server, self._access),
                 name=self._name,
                 allow_reconnect=False,
                 connect_timeout=_CONNECT_TIMEOUT_S,

@@ -3,75 +3,196 @@
 The libraries for this (yoyo, alembic, dbmate) want psycopg, SQLAlchemy or a binary of their own;
 with asyncpg the whole job is this file. A migration must not change after it was applied: the table
 `migrations` keeps its hash, and the hashes are compared.
+
+A migration expands the schema, so that the release before it goes on working, or it contracts the schema
+(`<number>_<name>.contract.sql`), once no replica of the release before it runs.
 """
 
+import asyncio
 import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from enum import StrEnum
 from importlib import resources
+
+import msgspec
 
 from visapi_common.adapters.pool import Connection, open_connection, pg_faults
 from visapi_common.adapters.queries import load_queries
-from visapi_common.core.errors import PermanentFault
+from visapi_common.core.errors import OperatorFault, PermanentFault, TransientFault
 
 BASELINE = "0001_baseline.sql"
+CONTRACT = ".contract.sql"
 
 _QUERIES = load_queries("visapi_common.adapters", "sql/migrate.sql")
+_TRIES = 8
+_PAUSE_S = 0.5
 
 
-async def apply_migrations(owner_url: str) -> list[str]:
+class Step(StrEnum):
+    """Which migrations are applied. In an empty database nothing runs yet, and every step but contract is
+    `ALL`.
+    """
+
+    EXPAND = "expand"
+    CONTRACT = "contract"
+    ALL = "all"
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One file of `sql/migrations`."""
+
+    name: str
+    text: str
+
+    @property
+    def contracts(self) -> bool:
+        return self.name.endswith(CONTRACT)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class SchemaState(msgspec.Struct, frozen=True):
+    """A database beside the migrations of this release."""
+
+    expand: list[str]
+    """What expands the schema and was not applied yet."""
+    contract: list[str]
+    """What contracts it and was not applied yet."""
+    newer: list[str]
+    """What a later release applied."""
+
+
+def packaged() -> list[Migration]:
+    """The migrations of this release, in order."""
+    folder = resources.files("visapi_common").joinpath("sql/migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [Migration(name, _sql(f"migrations/{name}")) for name in names]
+
+
+async def apply_migrations(
+    owner_url: str, step: Step = Step.ALL, *, migrations: Sequence[Migration] | None = None
+) -> list[str]:
     """Bring the schema `visapi` up to date and return the names applied now.
 
-    `owner_url` connects as the owner of the schema. Raises `PermanentFault` when a migration that
+    `owner_url` connects as the owner of the schema, on a connection of its own (no pooler's: the lock is the
+    session's). Raises `PermanentFault` when a migration that
     was applied has changed since, when the schema is older than the baseline, or when PostgreSQL refuses
-    a migration; nothing of that one then stays.
+    a migration; nothing of that one then stays. Raises `OperatorFault` without the roles of the services.
     """
+    known = packaged() if migrations is None else migrations
     with pg_faults():
-        connection = await open_connection(owner_url)
-        try:
+        async with _owner(owner_url) as connection:
+            await _check_roles(connection)
             await connection.execute(_QUERIES["lock"])
             await connection.execute(_QUERIES["prepare"])
-            applied = await _apply_new(connection)
-            async with connection.transaction():
-                await connection.execute(_sql("roles.sql"))
+            applied = await _apply_new(connection, step, known)
+            if not (await _state(connection, known)).newer:
+                # The grants of a later release are not taken back: its replicas may be running.
+                await _patiently(lambda: _in_transaction(connection, _sql("roles.sql")))
             await connection.execute(_QUERIES["unlock"])
             return applied
-        finally:
-            await connection.close()
 
 
-async def _apply_new(connection: Connection) -> list[str]:
+async def schema_state(owner_url: str, *, migrations: Sequence[Migration] | None = None) -> SchemaState:
+    """What is applied, without changing anything."""
+    known = packaged() if migrations is None else migrations
+    with pg_faults():
+        async with _owner(owner_url) as connection:
+            if not await connection.fetchval(_QUERIES["prepared"]):
+                return _beside(known, set())
+            return await _state(connection, known)
+
+
+@asynccontextmanager
+async def _owner(url: str) -> AsyncGenerator[Connection]:
+    connection = await open_connection(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _check_roles(connection: Connection) -> None:
+    missing: list[str] = await connection.fetchval(_QUERIES["missing_roles"])
+    if missing:
+        raise OperatorFault(
+            f"PostgreSQL has no role {', '.join(missing)}; make the roles with `visapi admin roles`",
+            sort="roles",
+        )
+
+
+async def _state(connection: Connection, migrations: Sequence[Migration]) -> SchemaState:
+    return _beside(migrations, {row["name"] for row in await connection.fetch(_QUERIES["applied"])})
+
+
+def _beside(migrations: Sequence[Migration], names: set[str]) -> SchemaState:
+    new = [each for each in migrations if each.name not in names]
+    old = BASELINE not in names and bool(names)
+    return SchemaState(
+        expand=[each.name for each in new if not each.contracts],
+        contract=[each.name for each in new if each.contracts],
+        newer=[] if old else sorted(names - {each.name for each in migrations}),
+    )
+
+
+async def _apply_new(connection: Connection, step: Step, migrations: Sequence[Migration]) -> list[str]:
     known = {row["name"]: row["sha256"] for row in await connection.fetch(_QUERIES["applied"])}
     if known and BASELINE not in known:
         raise PermanentFault(
             f"this database ends at migration {max(known)}, from before VisAPI's first release, and cannot "
             "be brought up to date; start with an empty database (`visapi up`: with another --data-dir)"
         )
-    new: list[str] = []
-    for name in _migration_names():
-        text = _sql(f"migrations/{name}")
-        digest = _digest(text)
-        if name in known:
-            if known[name] != digest:
-                raise PermanentFault(
-                    f"migration {name} was changed after it was applied to this database; start with an "
-                    "empty database (`visapi up`: with another --data-dir), or restore the file and add "
-                    "a new migration"
-                )
-            continue
-        async with connection.transaction():
-            await connection.execute(text)
-            await connection.execute(_QUERIES["record"], name, digest)
-        new.append(name)
-    return new
+    for each in migrations:
+        if known.get(each.name, each.digest) != each.digest:
+            raise PermanentFault(
+                f"migration {each.name} was changed after it was applied to this database; start with an "
+                "empty database (`visapi up`: with another --data-dir), or restore the file and add "
+                "a new migration"
+            )
+    new = [each for each in migrations if each.name not in known and _belongs(each, step, fresh=not known)]
+    for each in new:
+        await _patiently(lambda each=each: _in_transaction(connection, each.text, each))
+    return [each.name for each in new]
 
 
-def _migration_names() -> list[str]:
-    folder = resources.files("visapi_common").joinpath("sql/migrations")
-    return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+def _belongs(migration: Migration, step: Step, *, fresh: bool) -> bool:
+    match step:
+        case Step.ALL:
+            return True
+        case Step.EXPAND:
+            return fresh or not migration.contracts
+        case Step.CONTRACT:
+            return migration.contracts
+
+
+async def _in_transaction(connection: Connection, text: str, recorded: Migration | None = None) -> None:
+    """Run a script, and record it as applied. It waits for locks only shortly: whatever asks for the same
+    tables waits behind it for as long.
+    """
+    async with connection.transaction():
+        await connection.execute(_QUERIES["wait_shortly"])
+        await connection.execute(text)
+        if recorded is not None:
+            await connection.execute(_QUERIES["record"], recorded.name, recorded.digest)
+
+
+async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
+    """Again where other sessions hold locks on the tables."""
+    for tried in range(1, _TRIES):
+        try:
+            with pg_faults():
+                await work()
+            return
+        except OperatorFault:
+            raise
+        except TransientFault:
+            await asyncio.sleep(_PAUSE_S * tried)
+    with pg_faults():
+        await work()
 
 
 def _sql(path: str) -> str:
     return resources.files("visapi_common").joinpath(f"sql/{path}").read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

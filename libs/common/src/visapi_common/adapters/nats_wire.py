@@ -35,8 +35,9 @@ class WireClient(Client):
     has ended, whichever way nats-py fails.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, needs_tls: bool = False) -> None:
         super().__init__()
+        self._needs_tls = needs_tls
         self._sinks: dict[int, Sink] = {}
         self._failed = asyncio.Event()
 
@@ -96,6 +97,14 @@ class WireClient(Client):
         limit: Any = self._max_payload
         if not isinstance(limit, int) or limit <= 0:
             raise errors.Error(f"nats: max_payload is {limit!r}")
+
+    async def _process_info(self, info: Any, initial_connection: bool = False) -> None:
+        """A server without TLS is told nothing where TLS was asked for: nats-py would send it the
+        password.
+        """
+        if initial_connection and self._needs_tls and not info.get("tls_required"):
+            raise errors.Error("nats: the server has no TLS, which this connection needs")
+        await super()._process_info(info, initial_connection)
 
     async def _process_err(self, err_msg: str) -> None:
         """`-ERR`: the server ends the connection, unless it only refuses a subject."""

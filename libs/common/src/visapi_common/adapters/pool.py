@@ -87,10 +87,10 @@ async def open_pool(
     return cast(Pool, pool)
 
 
-async def open_connection(url: str) -> Connection:
+async def open_connection(url: str, *, timeout_s: float = _CONNECT_TIMEOUT_S) -> Connection:
     """One connection outside any pool; the caller closes it. Raises `TransientFault`."""
     with pg_faults():
-        return await _driver.connect(url, timeout=_CONNECT_TIMEOUT_S)
+        return await _driver.connect(url, timeout=timeout_s)
 
 
 async def _keep(_connection: object) -> None:

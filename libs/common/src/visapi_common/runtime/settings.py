@@ -1,18 +1,23 @@
 """Settings: one frozen struct per process, decoded once from `VISAPI_<FIELD>` variables.
 
 A wrong value or an unknown `VISAPI_*` name is a `SettingsError` of one clear line. Settings are
-data; they open nothing. Each process is started with only its own variables.
+data; they open nothing but the files of secrets: each secret `VISAPI_X` may be given as `VISAPI_X_FILE`,
+the path of a file that holds it. Each process is started with only its own variables.
 """
 
 import difflib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 PREFIX = "VISAPI_"
+FILE = "_FILE"
+"""Ends the name of a variable that holds the path of a file with a secret."""
+_SECRET_BYTES_MAX = 1024 * 1024
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -55,16 +60,51 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(cls: type[T], environ: Mapping[str, str]) -> T:
     """Decode `cls` from the `VISAPI_*` names in `environ`; raise `SettingsError` for a wrong one."""
-    fields = {PREFIX + field.name.upper(): field for field in msgspec.structs.fields(cls)}
-    _refuse_unknown(fields, environ)
+    _refuse_unknown(names_of(cls), environ)
     values: dict[str, Any] = {}
-    for name, field in fields.items():
+    for field in msgspec.structs.fields(cls):
+        name = PREFIX + field.name.upper()
         text = environ.get(name, "").strip()
+        if is_secret(field.type):
+            name, text = secret_of(name, environ)
         if text:
             values[field.name] = _decode(name, text, field.type)
         elif field.required:
-            raise SettingsError(f"{name} is not set; {cls.__name__} needs it")
+            or_file = f", nor is {name}{FILE}" if is_secret(field.type) else ""
+            raise SettingsError(f"{name} is not set{or_file}; {cls.__name__} needs it")
     return cls(**values)
+
+
+def names_of(cls: type[msgspec.Struct]) -> list[str]:
+    """Every variable that `load` reads for `cls`."""
+    names: list[str] = []
+    for field in msgspec.structs.fields(cls):
+        name = PREFIX + field.name.upper()
+        names += [name, name + FILE] if is_secret(field.type) else [name]
+    return names
+
+
+def secret_of(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """A secret from the variable `name`, or from the file that `<name>_FILE` names; which of them it was,
+    and the text, empty when neither is set. Raises `SettingsError` when both are, or when the file cannot
+    be read.
+    """
+    text, path = environ.get(name, "").strip(), environ.get(name + FILE, "").strip()
+    if not path:
+        return name, text
+    if text:
+        raise SettingsError(f"{name} and {name}{FILE} are both set; keep one of them")
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(_SECRET_BYTES_MAX + 1)
+        text = content.decode().strip()
+    except OSError as error:
+        raise SettingsError(f"{name}{FILE} is wrong: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name}{FILE} is wrong: {path} holds something other than UTF-8 text") from None
+    if not text or len(content) > _SECRET_BYTES_MAX:
+        raise SettingsError(f"{name}{FILE} is wrong: {path} is {'too large' if text else 'empty'}")
+    return name + FILE, text
 
 
 def shown(settings: msgspec.Struct) -> dict[str, str]:
@@ -91,7 +131,8 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _refuse_unknown(known: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+def _refuse_unknown(known: Iterable[str], environ: Mapping[str, str]) -> None:
+    known = list(known)
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
             known_fields = [other.removeprefix(PREFIX) for other in known]
@@ -115,11 +156,34 @@ def _decode(name: str, text: str, kind: Any) -> Any:
             value = text.lower()
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as wrong:
-        raise SettingsError(f"{name} is wrong: {wrong}") from None
+        raise SettingsError(f"{name} is wrong: {wrong}{_allowed(kind)}") from None
     except msgspec.DecodeError:
         raise SettingsError(f"{name} is wrong: expected JSON") from None
     except ValueError:
         raise SettingsError(f"{name} is wrong: expected an even number of hex digits") from None
+
+
+def _allowed(kind: Any) -> str:
+    """The values that a type takes, where it says so."""
+    bare = _bare(kind)
+    if typing.get_origin(bare) is Literal:
+        return f"; allowed: {', '.join(map(str, typing.get_args(bare)))}"
+    for meta in _metas(kind):
+        low, high = (meta.ge, meta.gt)[meta.ge is None], (meta.le, meta.lt)[meta.le is None]
+        if low is not None or high is not None:
+            above = "" if low is None else f"{'at least' if meta.ge is not None else 'above'} {low}"
+            below = "" if high is None else f"{'at most' if meta.le is not None else 'below'} {high}"
+            return f"; allowed: {' and '.join(part for part in (above, below) if part)}"
+    return ""
+
+
+def _metas(kind: Any) -> list[msgspec.Meta]:
+    if typing.get_origin(kind) is Annotated:
+        inner, *metas = typing.get_args(kind)
+        return [*(meta for meta in metas if isinstance(meta, msgspec.Meta)), *_metas(inner)]
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        return [meta for member in typing.get_args(kind) for meta in _metas(member)]
+    return []
 
 
 _SEQUENCES = (list, tuple, set, frozenset)

@@ -629,6 +629,7 @@ grant delete, insert, select, update on tasks to visapi_orchestrator;
 create table tenants (
     id text not null,
     created_at timestamp with time zone default now() not null,
+    disabled_at timestamp with time zone,
     PRIMARY KEY (id),
     CHECK ((id ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
 );

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -63,22 +64,78 @@ def test_an_empty_value_means_the_default():
             "VISAPI_METRIC_PORT is unknown; did you mean VISAPI_METRICS_PORT?",
         ),
         ({**URL, "VISAPI_QUX": "1"}, "VISAPI_QUX is unknown; this process has no such setting"),
-        ({**URL, "VISAPI_METRICS_PORT": "high"}, "VISAPI_METRICS_PORT is wrong: Expected `int`, got `str`"),
-        ({**URL, "VISAPI_METRICS_PORT": "70000"}, "VISAPI_METRICS_PORT is wrong: Expected `int` <= 65535"),
-        ({**URL, "VISAPI_TRACE_SAMPLE": "2"}, "VISAPI_TRACE_SAMPLE is wrong: Expected `float` <= 1.0"),
+        (
+            {**URL, "VISAPI_METRICS_PORT": "high"},
+            "VISAPI_METRICS_PORT is wrong: Expected `int`, got `str`; allowed: at least 0 and at most 65535",
+        ),
+        (
+            {**URL, "VISAPI_METRICS_PORT": "70000"},
+            "VISAPI_METRICS_PORT is wrong: Expected `int` <= 65535; allowed: at least 0 and at most 65535",
+        ),
+        (
+            {**URL, "VISAPI_TRACE_SAMPLE": "2"},
+            "VISAPI_TRACE_SAMPLE is wrong: Expected `float` <= 1.0; allowed: at least 0.0 and at most 1.0",
+        ),
         ({**URL, "VISAPI_EGRESS_ORIGINS": "{"}, "VISAPI_EGRESS_ORIGINS is wrong: expected JSON"),
         (
             {**URL, "VISAPI_EFFECT_SECRET": "abc"},
             "VISAPI_EFFECT_SECRET is wrong: expected an even number of hex digits",
         ),
         ({**URL, "VISAPI_PEPPER": "00"}, "VISAPI_PEPPER is wrong: Expected `bytes` of length >= 2"),
-        ({**URL, "VISAPI_LOG_LEVEL": "loud"}, "VISAPI_LOG_LEVEL is wrong: Invalid enum value 'loud'"),
+        (
+            {**URL, "VISAPI_LOG_LEVEL": "loud"},
+            "VISAPI_LOG_LEVEL is wrong: Invalid enum value 'loud'; allowed: debug, info, warning, error",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line(environ: dict[str, str], line: str):
     with pytest.raises(SettingsError) as refused:
         load(Example, environ)
     assert str(refused.value) == line
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path):
+    (tmp_path / "secret").write_text("00ff\n")
+    settings = load(Example, {**URL, "VISAPI_EFFECT_SECRET_FILE": str(tmp_path / "secret")})
+    assert settings.effect_secret == b"\x00\xff"
+
+
+def test_a_secret_that_is_given_twice_is_refused(tmp_path: Path):
+    given = {"VISAPI_EFFECT_SECRET": "00", "VISAPI_EFFECT_SECRET_FILE": str(tmp_path / "secret")}
+    with pytest.raises(SettingsError) as refused:
+        load(Example, {**URL, **given})
+    assert (
+        str(refused.value)
+        == "VISAPI_EFFECT_SECRET and VISAPI_EFFECT_SECRET_FILE are both set; keep one of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (None, "cannot read {path}: No such file or directory"),
+        (b"\n", "{path} is empty"),
+        (b"\xff\xfe", "{path} holds something other than UTF-8 text"),
+        (b"0" * (1024 * 1024 + 1), "{path} is too large"),
+        (b"xyz", "expected an even number of hex digits"),
+    ],
+)
+def test_a_file_without_a_usable_secret_is_refused_in_one_line(
+    tmp_path: Path, content: bytes | None, line: str
+):
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError) as refused:
+        load(Example, {**URL, "VISAPI_EFFECT_SECRET_FILE": str(path)})
+    assert str(refused.value) == f"VISAPI_EFFECT_SECRET_FILE is wrong: {line.format(path=path)}"
+
+
+def test_only_secrets_have_files():
+    with pytest.raises(
+        SettingsError, match=r"VISAPI_METRICS_PORT_FILE is unknown; did you mean VISAPI_METRICS_PORT\?"
+    ):
+        load(Example, {**URL, "VISAPI_METRICS_PORT_FILE": "/port"})
 
 
 def test_secrets_are_masked_when_settings_are_shown():

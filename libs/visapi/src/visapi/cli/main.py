@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from visapi.cli.admin_commands import admin
 from visapi.cli.approval_commands import approvals
 from visapi.cli.artifact_commands import artifacts
 from visapi.cli.audit_commands import audit
@@ -55,6 +56,7 @@ app.add_typer(keys, name="key")
 app.add_typer(audit, name="audit")
 app.add_typer(dead_letters, name="dead-letter")
 app.add_typer(retention, name="retention")
+app.add_typer(admin, name="admin")
 
 
 def main() -> None:

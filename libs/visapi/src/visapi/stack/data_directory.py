@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
+from visapi.admin.private_files import write_private
 from visapi.stack import nats, postgres
 from visapi.stack.child import ProcessView
-from visapi.stack.private_files import write_private
 
 _GATEWAY_URL_DEFAULT = "http://127.0.0.1:8080"
 

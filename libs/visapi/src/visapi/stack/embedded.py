@@ -10,15 +10,15 @@ from pathlib import Path
 
 import msgspec
 
+from visapi.admin.databases import OWNER, SERVICE_ROLES, create_database, make_roles
+from visapi.admin.private_files import write_private
 from visapi.stack import nats, postgres
 from visapi.stack.accounts import AccountMissingError
 from visapi.stack.data_directory import DataDirectory, ReadyFile, StackState
-from visapi.stack.databases import OWNER, DatabaseError, provision
 from visapi.stack.environment import check
 from visapi.stack.first_key import ensure_first_key
 from visapi.stack.members import end_leftovers
 from visapi.stack.ports import LOOPBACK, Reservation, is_free
-from visapi.stack.private_files import write_private
 from visapi.stack.processes import ProcessSpec
 from visapi.stack.services import SERVICES, USUAL_PORTS, Parts, metrics_urls, service_spec
 from visapi.stack.supervisor import Notice, ProcessView, StartFailedError, Supervisor
@@ -142,7 +142,9 @@ class EmbeddedStack:
         """Roles, schema, first key."""
         owner = database.url(OWNER)
         try:
-            await provision(database.url(postgres.SUPERUSER, "postgres"), database.passwords, "visapi")
+            superuser = database.url(postgres.SUPERUSER, "postgres")
+            await make_roles(superuser, {role: database.passwords[role] for role in (OWNER, *SERVICE_ROLES)})
+            await create_database(superuser, "visapi")
             applied = await apply_migrations(owner)
             if applied:
                 self._notify(Notice("migrations", f"applied {', '.join(applied)}"))
@@ -150,7 +152,7 @@ class EmbeddedStack:
             key = await ensure_first_key(self.data, owner, pepper)
             self.first_start = key != before
             return key
-        except (Fault, *DatabaseError) as error:
+        except Fault as error:
             raise StartFailedError(f"the database could not be prepared: {error}") from error
 
     async def stop(self) -> None:

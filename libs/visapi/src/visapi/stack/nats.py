@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from visapi.admin.nats_rights import USERS
+from visapi.admin.private_files import write_private
 from visapi.stack.nats_config import render
-from visapi.stack.nats_rights import USERS
 from visapi.stack.ports import LOOPBACK
-from visapi.stack.private_files import write_private
 from visapi.stack.probes import is_ready, nats_pong
 from visapi.stack.processes import ProcessSpec
 
@@ -78,7 +78,7 @@ def prepare(
     text = render(store=store, port=port, monitor_port=monitor_port, passwords=passwords)
     write_private(config, text.encode())
     return Nats(
-        program=_program(),
+        program=program(),
         config=config,
         store=store,
         log=log,
@@ -88,7 +88,7 @@ def prepare(
     )
 
 
-def _program() -> Path:
+def program() -> Path:
     """The one beside this interpreter, else one on the path."""
     beside = Path(sys.executable).parent / _PROGRAM
     if beside.exists():

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from visapi.stack.nats_rights import Rights, rights_of
+from visapi.admin.nats_rights import rights_of
+from visapi.admin.nats_users import User, render_users
 from visapi.stack.ports import LOOPBACK
 
 _MEGA = 1024 * 1024
@@ -24,7 +25,9 @@ def render(*, store: Path, port: int, monitor_port: int | None, passwords: Mappi
     `sync_interval: always` because `EVENTS` may not be lost; memory streams do not pay for it.
     """
     monitoring = "" if monitor_port is None else f'http: "{LOOPBACK}:{monitor_port}"\n'
-    users = ",\n".join(_user(name, password) for name, password in passwords.items())
+    users = render_users(
+        [User(name, None if name == ADMIN else rights_of(name)) for name in passwords], passwords
+    )
     return f"""\
 server_name: visapi
 listen: "{LOOPBACK}:{port}"
@@ -38,35 +41,9 @@ jetstream {{
 }}
 authorization {{
   timeout: 2
-  users: [
-{users}
-  ]
+  users: {users}
 }}
 """
-
-
-def _user(name: str, password: str) -> str:
-    head = f"    {{ user: {_text(name)}, password: {_text(password)}"
-    if name == ADMIN:
-        return f"{head} }}"
-    return f"{head}, permissions: {_permissions(rights_of(name))} }}"
-
-
-def _permissions(rights: Rights) -> str:
-    publish = f"allow: {_texts(rights.publish)}"
-    if rights.deny_publish:
-        publish += f", deny: {_texts(rights.deny_publish)}"
-    subscribe = f"allow: {_texts(rights.subscribe)}"
-    if rights.deny_subscribe:
-        subscribe += f", deny: {_texts(rights.deny_subscribe)}"
-    text = f"{{ publish: {{ {publish} }}, subscribe: {{ {subscribe} }}"
-    if rights.responds:
-        text += ', allow_responses: { max: 1, expires: "30s" }'
-    return f"{text} }}"
-
-
-def _texts(values: tuple[str, ...]) -> str:
-    return f"[{', '.join(_text(value) for value in values)}]"
 
 
 def _text(value: str) -> str:

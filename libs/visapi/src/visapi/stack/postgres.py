@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
+from visapi.admin.databases import OWNER, SERVICE_ROLES, accepts
 from visapi.stack import postgres_binaries
 from visapi.stack.accounts import Account, may_enter, postgres_account
-from visapi.stack.databases import OWNER, SERVICE_ROLES, accepts
 from visapi.stack.ports import LOOPBACK
 from visapi.stack.probes import postgres_answers
 from visapi.stack.processes import ProcessSpec

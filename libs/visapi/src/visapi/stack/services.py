@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from visapi.stack import nats_rights
+from visapi.admin import nats_rights
 from visapi.stack.data_directory import DataDirectory, StackSecrets
 from visapi.stack.environment import of_service
 from visapi.stack.nats import Nats

@@ -7,6 +7,17 @@ select pg_advisory_lock(5647214)
 -- name: unlock
 select pg_advisory_unlock(5647214)
 
+-- name: missing_roles
+select coalesce(array_agg(name), '{}')
+from unnest(array['visapi_gateway', 'visapi_orchestrator', 'visapi_notifier']) as wanted (name)
+where not exists (select from pg_roles where rolname = wanted.name)
+
+-- name: prepared
+select to_regclass('visapi.migrations') is not null
+
+-- name: wait_shortly
+set local lock_timeout = '2s'
+
 -- name: prepare
 create schema if not exists visapi;
 set search_path to visapi;
@@ -17,7 +28,7 @@ create table if not exists migrations (
 )
 
 -- name: applied
-select name, sha256 from migrations
+select name, sha256 from visapi.migrations
 
 -- name: record
 insert into migrations (name, sha256) values ($1, $2)

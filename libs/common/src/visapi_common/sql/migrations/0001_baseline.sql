@@ -31,7 +31,9 @@ create table retention_policies (
 
 create table tenants (
     id text primary key check (id ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
-    created_at timestamptz not null default now()
+    created_at timestamptz not null default now(),
+    -- Since when no key of the tenant is accepted; its runs go on.
+    disabled_at timestamptz
 );
 insert into tenants (id) values ('default');
 

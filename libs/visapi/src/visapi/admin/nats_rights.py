@@ -17,7 +17,8 @@ NOTIFIER = "notifier"
 WORKER = "worker"
 WORKER_TENANT = "default"
 """Whose workers, producers and subscribers the user `worker` stands for: the stack's one tenant."""
-USERS = (GATEWAY, ORCHESTRATOR, PDF_WORKER, NOTIFIER, WORKER)
+SERVICES = (GATEWAY, ORCHESTRATOR, PDF_WORKER, NOTIFIER)
+USERS = (*SERVICES, WORKER)
 
 PDF_FUNCTIONS = tuple(functions.declared())
 NOTIFIER_FUNCTIONS = tuple(channels.declared())
@@ -155,6 +156,35 @@ def _own_workers() -> Rights:
         deny_publish=(
             *(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}" for consumer in builtin),
             *(f"$JS.ACK.{stream}.{consumer}.>" for consumer in builtin),
+        ),
+    )
+
+
+def worker_user(tenant: str) -> str:
+    """The user of one tenant's workers on a server that tenants share."""
+    return f"{WORKER}-{tenant}"
+
+
+def tenant_rights(tenant: str, functions: tuple[str, ...]) -> Rights:
+    """Workers, event producers and subscribers of one tenant among others. The consumer of each function is
+    named, because a consumer's name is one token, and a wildcard in its place would be the tasks of all
+    tenants.
+    """
+    user = worker_user(tenant)
+    consumers = [subjects.task_consumer(tenant, function) for function in functions]
+    stream = subjects.STREAM_TASKS
+    return Rights(
+        publish=(
+            *(_answers(user, tenant) if functions else ()),
+            *(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}" for consumer in consumers),
+            *(f"$JS.ACK.{stream}.{consumer}.>" for consumer in consumers),
+            subjects.event(tenant, ">"),
+        ),
+        subscribe=(
+            *((subjects.CONTROL_CANCELLED,) if functions else ()),
+            subjects.event(tenant, ">"),
+            subjects.lifecycle(tenant, ">"),
+            _inbox(user),
         ),
     )
 

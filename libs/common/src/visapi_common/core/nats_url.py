@@ -1,0 +1,62 @@
+"""URLs of NATS servers, separated by commas: what can be wrong with them, and each with its user.
+
+tls://gateway:password@nats-0:4222,tls://nats-1:4222
+"""
+
+from typing import NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+
+SCHEMES = ("nats", "tls")
+_PORT_DEFAULT = 4222
+
+
+class Server(NamedTuple):
+    """One server. Who names no user on it is known there as on the first one."""
+
+    url: str
+    """Without user and password."""
+    user: str | None
+    password: str | None
+    tls: bool
+
+
+def flaw(urls: str) -> str | None:
+    """Why these are no URLs that VisAPI connects by; None when they are. Shows nothing of a password."""
+    users: set[str | None] = set()
+    for url in _urls(urls):
+        parts = urlsplit(url)
+        if parts.scheme not in SCHEMES:
+            return f"each server must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
+        if "@" in parts.netloc.rpartition("@")[0]:
+            return "a password with an '@' must have it written as %40"
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            return "a server is only a scheme, a user, a host and a port"
+        try:
+            if not parts.hostname or parts.port == 0:
+                return "a server names no host or port"
+        except ValueError:
+            return "the port of a server is no number from 1 to 65535"
+        if parts.username is not None:
+            users.add(parts.username)
+    return "the servers name different users; one process is one user" if len(users) > 1 else None
+
+
+def servers(urls: str) -> list[Server]:
+    """Each server by itself."""
+    parsed = [urlsplit(url) for url in _urls(urls)]
+    known = parsed[0]
+    return [_server(parts, known if parts.username is None else parts) for parts in parsed]
+
+
+def _server(parts: SplitResult, known: SplitResult) -> Server:
+    place = parts.netloc.rpartition("@")[2]
+    return Server(
+        url=f"{parts.scheme}://{place if parts.port else f'{place}:{_PORT_DEFAULT}'}",
+        user=None if known.username is None else unquote(known.username),
+        password=None if known.password is None else unquote(known.password),
+        tls=parts.scheme == "tls",
+    )
+
+
+def _urls(urls: str) -> list[str]:
+    return [part.strip() for part in urls.split(",")]

@@ -1,0 +1,75 @@
+"""What `visapi admin` reads from the environment; each command says which of it it needs."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from visapi.admin.databases import SERVICE_ROLES
+from visapi_common.core import postgres_url
+from visapi_common.runtime.settings import PREFIX, Secret, SecretBytes, SettingsError, load, names_of
+
+
+class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Each secret may also be given as `VISAPI_…_FILE`."""
+
+    owner_url: Secret | None = None
+    """PostgreSQL, in the database of VisAPI, as the role that owns it."""
+    owner_password: Secret | None = None
+    """The owner's password, when it does not stand in the URL."""
+    admin_url: Secret | None = None
+    """PostgreSQL as a role that may create roles and databases; `roles` then makes the owner and its
+    database, too. Unset: the owner makes the roles of the services."""
+    admin_password: Secret | None = None
+    """The password of that role, when it does not stand in the URL."""
+    gateway_password: Secret | None = None
+    """What `roles` gives `visapi_gateway`. Unset: a role that is there keeps its password."""
+    orchestrator_password: Secret | None = None
+    """What `roles` gives `visapi_orchestrator`."""
+    notifier_password: Secret | None = None
+    """What `roles` gives `visapi_notifier`."""
+    key_pepper: Annotated[SecretBytes, msgspec.Meta(min_length=16)] | None = None
+    """Keys the hashes of API keys; the gateway has the same."""
+
+    @property
+    def passwords(self) -> dict[str, str | None]:
+        """Of the roles of the services."""
+        given = (self.gateway_password, self.orchestrator_password, self.notifier_password)
+        return dict(zip(SERVICE_ROLES, given, strict=True))
+
+
+def admin_settings(environ: Mapping[str, str]) -> AdminSettings:
+    """The settings; variables of other programs are left alone. Raises `SettingsError`."""
+    known = set(names_of(AdminSettings))
+    return load(AdminSettings, {name: value for name, value in environ.items() if name in known})
+
+
+def owner_url(settings: AdminSettings) -> str:
+    """The owner's URL with its password. Raises `SettingsError`."""
+    return _url("owner_url", settings.owner_url, settings.owner_password)
+
+
+def admin_url(settings: AdminSettings) -> str | None:
+    """The administrator's URL with its password, where there is one. Raises `SettingsError`."""
+    return settings.admin_url and _url("admin_url", settings.admin_url, settings.admin_password)
+
+
+def key_pepper(settings: AdminSettings) -> bytes:
+    """Raises `SettingsError`."""
+    if settings.key_pepper is None:
+        raise SettingsError(_missing("key_pepper"))
+    return settings.key_pepper
+
+
+def _url(field: str, url: str | None, password: str | None) -> str:
+    if not url:
+        raise SettingsError(_missing(field))
+    flaw = postgres_url.flaw(url)
+    if flaw is not None:
+        raise SettingsError(f"{PREFIX}{field.upper()} is wrong: {flaw}")
+    return postgres_url.with_password(url, password)
+
+
+def _missing(field: str) -> str:
+    name = f"{PREFIX}{field.upper()}"
+    return f"{name} is not set, nor is {name}_FILE; this command needs it"

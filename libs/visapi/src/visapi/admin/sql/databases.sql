@@ -1,0 +1,48 @@
+-- Roles and databases. `create role` and `create database` take no parameters, therefore the blocks named `…_statement`
+-- return the statement to run.
+
+-- name: self
+select rolname as name, rolsuper as superuser, rolsuper or rolcreaterole as creates_roles
+from pg_roles where rolname = current_user
+
+-- name: role
+select rolcanlogin as may_login, rolsuper as superuser, rolbypassrls as bypasses_policies
+from pg_roles where rolname = $1
+
+-- name: role_statement
+select format(
+    case when exists (select 1 from pg_roles where rolname = $1)
+        then 'alter role %I with login password %L'
+        else 'create role %I with login password %L'
+    end, $1::text, $2::text)
+
+-- name: join_statement
+-- Only who may become a role makes a database that belongs to the role. Since PostgreSQL 16 its maker may not at first.
+select format(
+    case when current_setting('server_version_num')::int >= 160000
+        then 'grant %I to current_user with set true'
+        else 'grant %I to current_user'
+    end, $1::text)
+where not pg_has_role(current_user, $1::text,
+    case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
+
+-- name: database_exists
+select exists (select 1 from pg_database where datname = $1)
+
+-- name: create_database_statement
+select format('create database %I owner %I template %I', $1::text, $2::text, $3::text)
+
+-- name: owns_database
+select pg_has_role(current_user, datdba, 'usage') from pg_database where datname = $1
+
+-- name: may_connect
+select has_database_privilege($2::text, $1::text, 'connect')
+
+-- name: close_database_statement
+select format('revoke connect, temporary on database %I from public', $1::text)
+
+-- name: open_database_statement
+select format('grant connect on database %I to %I', $1::text, $2::text)
+
+-- name: drop_database_statement
+select format('drop database if exists %I with (force)', $1::text)

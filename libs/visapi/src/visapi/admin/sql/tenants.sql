@@ -1,0 +1,16 @@
+-- Tenants, written by the owner of the schema.
+
+-- name: insert_tenant
+insert into visapi.tenants (id) values ($1) on conflict do nothing returning true
+
+-- name: list_tenants
+select t.id, t.created_at, t.disabled_at, count(k.id) as keys
+from visapi.tenants t
+left join visapi.api_keys k on k.tenant = t.id and coalesce(least(k.disabled_at, k.expires_at), 'infinity') > now()
+group by t.id order by t.id
+
+-- name: disable_tenant
+update visapi.tenants set disabled_at = coalesce(disabled_at, now()) where id = $1 returning true
+
+-- name: enable_tenant
+update visapi.tenants set disabled_at = null where id = $1 returning true
