@@ -25,12 +25,14 @@ HEAD = """-- What the migrations and `roles.sql` make, for the reader: generated
 TABLES = """
 select c.oid, c.relname as name, c.reloptions as options, pg_get_partkeydef(c.oid) as partitioned,
     array(
-        select format('%I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod),
+        select format('%I %s%s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod),
+            case when a.attstorage = 'e' and t.typstorage <> 'e' then ' storage external' end,
             case when l.collname is not null and l.collname <> 'default' then format(' collate %I', l.collname) end,
             case when a.attidentity = 'a' then ' generated always as identity'
                 when d.oid is not null then ' default ' || pg_get_expr(d.adbin, d.adrelid) end,
             case when a.attnotnull then ' not null' end)
         from pg_attribute a
+        join pg_type t on t.oid = a.atttypid
         left join pg_attrdef d on (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
         left join pg_collation l on l.oid = a.attcollation
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum

@@ -413,7 +413,7 @@ create table runs (
     ready_at timestamp with time zone default now() not null,
     trace text,
     input bytea not null,
-    state bytea,
+    state bytea storage external,
     started_by text not null,
     created_at timestamp with time zone default now() not null,
     started_at timestamp with time zone,
