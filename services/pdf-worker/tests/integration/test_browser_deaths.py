@@ -52,8 +52,9 @@ def runs(process: psutil.Process) -> bool:
 @pytest.mark.parametrize("kind", ["driver", "browser", "renderer"])
 async def test_a_document_whose_browser_dies_is_printed_all_the_same(rig, kind):
     async with rig.browsers.use() as running:
+        before = len(running.targets.open_pages)
         asked = asyncio.create_task(rig.text(html="<p>all the same", options=SLOW))
-        while not running.browser.contexts[-1].pages:
+        while len(running.targets.open_pages) == before:
             await asyncio.sleep(0.02)
         part(running, kind).kill()
         assert "all the same" in await asked

@@ -111,6 +111,53 @@ async def test_a_document_that_navigates_without_end_holds_up_no_other(rig):
             assert "honest" in await rig.text(tenant="honest", html="<p>honest")
 
 
+FLOODS = {
+    "the console": "for (let n = 0; n < 100_000; n++) console.log('x'.repeat(50), n)",
+    "dialogs": "for (let n = 0; n < 20_000; n++) alert(n)",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_document_that_floods_the_browser_with_messages_is_printed_apart_and_arrives(rig, flood):
+    rig.limit(render_s=120.0)
+    async with rig.browsers.use() as running:
+        html = f"<script>{FLOODS[flood]}</script><p>arrived"
+        hostile = asyncio.create_task(rig.text(tenant="hostile", html=html, options={"javascript": True}))
+        while not hostile.done():
+            assert "honest" in await rig.text(tenant="honest", html="<p>honest")
+        assert "arrived" in await hostile
+        jobs = running.jobs
+        await rig.render(tenant="hostile", html="<p>the next one is printed apart, too")
+        assert running.jobs == jobs
+        assert running.usable
+
+
+async def test_what_a_document_does_is_not_told_to_the_driver(rig):
+    """Else its messages would delay the documents of others."""
+    told: list[str] = []
+    async with rig.browsers.use() as running:
+        running._session.on("Target.receivedMessageFromTarget", lambda event: told.append(event["message"]))
+        html = """<script>
+          for (let n = 0; n < 300; n++) {
+            console.log(n); document.title = n; fetch('/' + n).catch(() => 0); setTimeout(() => { throw n });
+            const frame = document.createElement('iframe'); document.documentElement.append(frame); frame.remove();
+          }
+        </script><p>quiet"""
+        assert "quiet" in await rig.text(html=html, options={"javascript": True})
+    events = [message for message in told if '"method"' in message[:20]]
+    assert told
+    assert len(events) < 10
+
+
+async def test_a_document_that_changes_without_end_while_its_requests_are_watched_is_ended(rig):
+    html = """<script>setInterval(() => { for (let n = 0; n < 100; n++) {
+      const frame = document.createElement('iframe'); document.documentElement.append(frame); frame.remove() } })
+    </script>"""
+    with pytest.raises(EndedByForce, match="network_idle"):
+        await rig.render(html=html, options={"javascript": True, "wait": {"network_idle": True}})
+    assert "next" in await rig.text(tenant="honest", html="<p>next")
+
+
 async def test_the_browser_of_a_suspected_tenant_has_a_lower_priority(rig):
     async with rig.browsers.alone(gives_way=True) as running:
         [browser] = [pid for pid in running.tree._seen if b"--user-data-dir" in command(pid)][:1]

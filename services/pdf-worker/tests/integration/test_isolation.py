@@ -154,12 +154,13 @@ async def test_tenants_never_share_a_context(rig):
     await rig.render(tenant="one", html="x")
     await rig.render(tenant="two", html="x")
     async with rig.browsers.use() as running:
-        urls = [page.url for context in running.browser.contexts for page in context.pages]
+        pages = running.targets.open_pages
+        urls = [await page.url() for page in pages]
         assert sorted(url for url in urls if "warm-up" not in url) == [
             "https://one.documents.visapi.invalid/",
             "https://two.documents.visapi.invalid/",
         ]
-        assert all(len(context.pages) <= 1 for context in running.browser.contexts)
+        assert len({page.context for page in pages}) == len(pages)
 
 
 async def test_a_document_that_refreshes_itself_away_cannot_spoil_the_next_one(rig):
@@ -196,3 +197,12 @@ async def test_chromium_runs_in_its_sandbox_as_nobody_special(rig):
 
 def status_of(pid: int) -> str:
     return Path(f"/proc/{pid}/status").read_text()
+
+
+@pytest.mark.parametrize("rig", [("127.0.0.1",)], indirect=True, ids=["allowed"])
+async def test_a_document_may_wait_for_its_requests(rig, receiver):
+    ask = f"fetch('http://127.0.0.1:{receiver.port}/', {{mode: 'no-cors'}})"
+    html = f"<p id=a>asking</p><script>alert('waits for nobody'); {ask}.then(() => a.textContent = 'answered')</script>"
+    text = await rig.text(html=html, options={"javascript": True, "wait": {"network_idle": True}})
+    assert "answered" in text
+    assert len(receiver.requests) == 1

@@ -83,6 +83,19 @@ async def test_a_scripted_document_is_waited_for(rig):
     assert "after" in text
 
 
+@pytest.mark.parametrize("expression", ["window.done", "() => window.done", "Promise.resolve(window.done)"])
+async def test_an_expression_is_waited_for(rig, expression):
+    html = "<p id=a>before</p><script>setTimeout(() => { a.textContent = 'after'; window.done = 1 }, 150)</script>"
+    options = {"javascript": True, "wait": {"expression": expression}}
+    assert "after" in await rig.text(html=html, options=options)
+
+
+@pytest.mark.parametrize("javascript", [False, True])
+async def test_a_document_of_megabytes_is_printed_to_its_end(rig, javascript):
+    html = f"<!--{'x' * 7_000_000}--><p>the end"
+    assert "the end" in await rig.text(html=html, options={"javascript": javascript})
+
+
 async def test_images_and_fonts_given_inline_are_there_when_it_prints(rig):
     svg = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='99' height='9'><text y='9'>INLINE</text></svg>"
     assert "INLINE" in await rig.text(html=f'<img src="{svg}" width=200>')

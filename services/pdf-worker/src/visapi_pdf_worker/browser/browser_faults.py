@@ -44,11 +44,12 @@ def browser_faults(what: str) -> Generator[None]:
 
 
 async def unless_gone(work: Coroutine[Any, Any, T], gone: asyncio.Future[None], what: str) -> T:
-    """Await `work`; raises `BrowserGone` as soon as `gone` is done."""
+    """Await `work`; raises `BrowserGone`, or what `gone` says, as soon as `gone` is done."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
+            gone.result()
             raise BrowserGone(f"{what}: it died meanwhile")
         with browser_faults(what):
             return task.result()

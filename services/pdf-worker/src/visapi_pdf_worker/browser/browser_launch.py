@@ -49,9 +49,9 @@ def browser_settings(settings: PdfWorkerSettings, user: str, folder: Path) -> Br
 
 
 async def launch(
-    settings: BrowserSettings, flags: list[str], one_driver_at_a_time: asyncio.Lock, *, nice: int = 0
+    settings: BrowserSettings, flags: list[str], one_driver_at_a_time: asyncio.Lock, *, shared: bool, nice: int = 0
 ) -> RunningBrowser:
-    """A warm browser. Raises a `Fault` when this machine cannot run one, or not in time.
+    """A warm browser, `shared` by documents or for one alone. Raises a `Fault` when this machine cannot run one, or not in time.
 
     Only the start of its driver excludes others: the driver is the child that was not there before.
     """
@@ -59,7 +59,7 @@ async def launch(
         async with asyncio.timeout(_LAUNCH_S):
             async with one_driver_at_a_time:
                 playwright, driver = await _start_driver(nice)
-            return await _launch(settings, flags, playwright, driver, nice)
+            return await _launch(settings, flags, playwright, driver, shared=shared, nice=nice)
     except TimeoutError as error:
         raise TransientFault(f"Chromium did not start within {_LAUNCH_S:.0f} s") from error
     except Fault as error:
@@ -86,7 +86,7 @@ async def _start_driver(nice: int) -> tuple[Playwright, int]:
 
 
 async def _launch(
-    settings: BrowserSettings, flags: list[str], playwright: Playwright, driver: int, nice: int
+    settings: BrowserSettings, flags: list[str], playwright: Playwright, driver: int, *, shared: bool, nice: int
 ) -> RunningBrowser:
     try:
         way = chromium.prepare(
@@ -109,7 +109,8 @@ async def _launch(
                 handle_sighup=False,
             )
             session = await browser.new_browser_cdp_session()
-        running = RunningBrowser(playwright, browser, cdp(session), ProcessTree(driver), settings.limit)
+        tree = ProcessTree(driver)
+        running = RunningBrowser(playwright, browser, cdp(session), tree, settings.limit, shared=shared)
         await running.static.print("warm-up", _WARM_UP, {"printBackground": True}, _WARM_UP_BYTES)
     except BaseException:
         # Also when it is cancelled or out of time: no process of a browser that nobody gets may stay.

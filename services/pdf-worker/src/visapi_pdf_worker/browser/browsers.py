@@ -89,6 +89,7 @@ class Browsers:
                 self._settings,
                 self._flags,
                 self._one_driver_at_a_time,
+                shared=False,
                 nice=_APART_NICE if gives_way else 0,
             )
             async with self._ended_after(running):
@@ -167,7 +168,7 @@ class Browsers:
     async def _launched(self) -> RunningBrowser:
         for left in reversed(range(_LAUNCHES)):
             try:
-                running = await launch(self._settings, self._flags, self._one_driver_at_a_time)
+                running = await launch(self._settings, self._flags, self._one_driver_at_a_time, shared=True)
             except TransientFault as fault:
                 if not left:
                     raise

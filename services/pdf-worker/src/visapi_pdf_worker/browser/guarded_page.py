@@ -1,53 +1,40 @@
-"""A page with a CDP session, on which no call can wait for ever for a renderer that crashed."""
+"""A page on which no call can wait for ever for a renderer that crashed."""
 
 import asyncio
 import base64
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from playwright.async_api import BrowserContext, Page
-
 from visapi_common.core.errors import ProblemError
 from visapi_pdf_worker.browser.browser_faults import browser_faults, unless_gone
-from visapi_pdf_worker.browser.cdp import Cdp, cdp
+from visapi_pdf_worker.browser.targets import Target, Targets
 
 T = TypeVar("T")
 
-_CLOSE_S = 3.0
+_CLOSE_S = 10.0
 _PART_BYTES = 1024 * 1024
 
 
 class GuardedPage:
     """One page in a context of its own."""
 
-    def __init__(self, context: BrowserContext, page: Page, session: Cdp, stuck: Callable[[], None]) -> None:
-        self.page = page
-        self.session = session
-        self._context = context
+    def __init__(self, target: Target, stuck: Callable[[], None]) -> None:
+        self.target = target
         self._stuck = stuck
-        self._crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        page.on("crash", self._on_crash)
 
     @classmethod
-    async def open(cls, context: BrowserContext, stuck: Callable[[], None]) -> "GuardedPage":
-        """Open the context's page; the context is this page's from now on. `stuck` is called when it
-        cannot be closed in time.
-        """
+    async def open(cls, targets: Targets, stuck: Callable[[], None], *, javascript: bool) -> "GuardedPage":
+        """Open an empty page. `stuck` is called when it cannot be closed in time."""
         with browser_faults("opening a page"):
-            page = await context.new_page()
-            return cls(context, page, cdp(await context.new_cdp_session(page)), stuck)
-
-    def _on_crash(self, _page: Page) -> None:
-        if not self._crashed.done():
-            self._crashed.set_result(None)
+            return cls(await targets.open(javascript=javascript), stuck)
 
     @property
     def alive(self) -> bool:
-        return not self._crashed.done() and not self.page.is_closed()
+        return not self.target.gone.done()
 
     async def guarded(self, work: Coroutine[Any, Any, T], what: str) -> T:
         """Await `work`; raises `BrowserGone` when the renderer crashes meanwhile."""
-        return await unless_gone(work, self._crashed, what)
+        return await unless_gone(work, self.target.gone, what)
 
     async def print(self, parameters: dict[str, Any], bytes_max: int, *, streamed: bool) -> bytes:
         """Print what the page shows. Call it under `guarded`. Raises `ProblemError` above `bytes_max`.
@@ -55,12 +42,12 @@ class GuardedPage:
         What may be large is `streamed`: the driver dies of a message of some hundred megabytes.
         """
         if not streamed:
-            answer = await self.session.send("Page.printToPDF", parameters)
+            answer = await self.target.send("Page.printToPDF", parameters)
             return base64.b64decode(answer["data"])
-        answer = await self.session.send("Page.printToPDF", {**parameters, "transferMode": "ReturnAsStream"})
+        answer = await self.target.send("Page.printToPDF", {**parameters, "transferMode": "ReturnAsStream"})
         handle, parts, size = answer["stream"], list[bytes](), 0
         while True:
-            part = await self.session.send("IO.read", {"handle": handle, "size": _PART_BYTES})
+            part = await self.target.send("IO.read", {"handle": handle, "size": _PART_BYTES})
             data = part["data"]
             parts.append(base64.b64decode(data) if part.get("base64Encoded") else data.encode())
             size += len(parts[-1])
@@ -68,7 +55,7 @@ class GuardedPage:
                 detail = f"the PDF has more than {bytes_max} bytes; use smaller images"
                 raise ProblemError("pdf_too_large", detail, status=413)
             if part["eof"]:
-                await self.session.send("IO.close", {"handle": handle})
+                await self.target.send("IO.close", {"handle": handle})
                 return b"".join(parts)
 
     async def close(self) -> bool:
@@ -76,7 +63,7 @@ class GuardedPage:
         try:
             async with asyncio.timeout(_CLOSE_S):
                 with browser_faults("closing a page"):
-                    await self._context.close()
+                    await self.target.dispose()
         except TimeoutError:
             self._stuck()
             return False

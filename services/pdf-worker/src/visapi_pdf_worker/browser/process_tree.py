@@ -18,17 +18,25 @@ _STARTED = 19
 """Place of the start time in `/proc/<pid>/stat`, counted behind the name."""
 _CPU = slice(11, 13)
 """Places of the ticks in user and kernel mode."""
+_SPEAKER = "Chrome_ChildIOT"
+"""The name of the thread as the kernel knows it."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """What one process uses: `own_mb` of memory belong to it alone, `shared_mb` lie in shared memory."""
+    """What one process uses: `own_mb` of memory belong to it alone, `shared_mb` lie in shared memory.
+
+    Of the CPU time of a renderer `main_s` belong to its main thread, `messages_s` to the thread that speaks
+    with the browser.
+    """
 
     pid: int
     own_mb: float
     shared_mb: float
     renderer: bool
     cpu_s: float = 0.0
+    main_s: float = 0.0
+    messages_s: float = 0.0
 
     @property
     def total_mb(self) -> float:
@@ -42,6 +50,7 @@ class ProcessTree:
         self.root = root
         self._seen: dict[int, str] = {}
         self._renderers: set[int] = set()
+        self._speakers: dict[int, int] = {}
         self.refresh()
 
     @property
@@ -53,6 +62,7 @@ class ProcessTree:
         """Note the processes that there are now, and forget those that ended."""
         self._seen = {pid: start for pid, start in self._seen.items() if _started(pid) == start}
         self._renderers &= self._seen.keys()
+        self._speakers = {pid: thread for pid, thread in self._speakers.items() if pid in self._seen}
         waiting = [self.root, *self._seen]
         done: set[int] = set()
         while waiting:
@@ -88,10 +98,9 @@ class ProcessTree:
         """Lower the priority of a process of the tree: of all its threads, for each has its own."""
         if self._seen.get(pid) is None or _started(pid) != self._seen[pid]:
             return
-        with contextlib.suppress(OSError):
-            for thread in (_PROC / str(pid) / "task").iterdir():
-                with contextlib.suppress(OSError):
-                    os.setpriority(os.PRIO_PROCESS, int(thread.name), nice)
+        for thread in _threads(pid):
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, thread, nice)
 
     def _weigh(self, pid: int) -> Weight | None:
         try:
@@ -100,8 +109,19 @@ class ProcessTree:
             return None
         fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         own, shared = (_mb(fields.get(name, "0")) for name in ("RssAnon", "RssShmem"))
-        ticks = sum(map(int, _stat(pid)[_CPU]))
-        return Weight(pid, own, shared, self._is_renderer(pid), ticks / _TICKS_PER_S)
+        if not self._is_renderer(pid):
+            return Weight(pid, own, shared, False, _cpu_s(pid))
+        speaker = self._speaker(pid)
+        messages_s = _cpu_s(pid, speaker) if speaker is not None else 0.0
+        return Weight(pid, own, shared, True, _cpu_s(pid), _cpu_s(pid, pid), messages_s)
+
+    def _speaker(self, pid: int) -> int | None:
+        """The thread through which a renderer speaks with the browser."""
+        if pid not in self._speakers:
+            for thread in _threads(pid):
+                if _named(pid, thread) == _SPEAKER:
+                    self._speakers[pid] = thread
+        return self._speakers.get(pid)
 
     def _is_renderer(self, pid: int) -> bool:
         if pid in self._renderers:
@@ -151,21 +171,40 @@ def _started(pid: int) -> str | None:
     return None if not fields or fields[0] in {"Z", "X"} else fields[_STARTED]
 
 
-def _stat(pid: int) -> list[str]:
-    """What `/proc/<pid>/stat` says behind the name; nothing when there is no such process."""
+def _stat(pid: int, thread: int | None = None) -> list[str]:
+    """What `/proc/<pid>/stat` says behind the name, or the same of one thread; nothing when there is none."""
+    folder = _PROC / str(pid) if thread is None else _PROC / str(pid) / "task" / str(thread)
     try:
-        return (_PROC / str(pid) / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        return (folder / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
     except OSError:
         return []
+
+
+def _cpu_s(pid: int, thread: int | None = None) -> float:
+    return sum(map(int, _stat(pid, thread)[_CPU])) / _TICKS_PER_S
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(thread.name) for thread in (_PROC / str(pid) / "task").iterdir()]
+    except OSError:
+        return []
+
+
+def _named(pid: int, thread: int) -> str:
+    try:
+        return (_PROC / str(pid) / "task" / str(thread) / "comm").read_text("ascii", "replace").strip()
+    except OSError:
+        return ""
 
 
 def _children(pid: int) -> list[int]:
     """A thread's children stand with the thread that started them."""
     found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in (_PROC / str(pid) / "task").iterdir():
-            with contextlib.suppress(OSError):
-                found.extend(int(child) for child in (task / "children").read_text("ascii").split())
+    for thread in _threads(pid):
+        with contextlib.suppress(OSError):
+            children = (_PROC / str(pid) / "task" / str(thread) / "children").read_text("ascii")
+            found.extend(map(int, children.split()))
     return found
 
 

@@ -3,7 +3,8 @@
 Whichever of the processes dies first, the browser counts as gone at once: the driver by its process
 descriptor, the browser by Playwright's word. Memory and CPU time are looked at every tenth of a second while
 documents are in work. A renderer that uses too much memory is killed, and else the whole tree; one that
-works longer than an ordinary document gives way to everything else.
+floods the browser with messages is killed where others share the browser; one that works longer than an
+ordinary document gives way to everything else.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from visapi_pdf_worker.browser.process_tree import ProcessTree, Weight, profile_
 from visapi_pdf_worker.browser.rules.effort import Effort
 from visapi_pdf_worker.browser.rules.memory import MemoryLimit, excess
 from visapi_pdf_worker.browser.static_pages import StaticPages
+from visapi_pdf_worker.browser.targets import Targets
 
 T = TypeVar("T")
 
@@ -44,14 +46,22 @@ class OverMemory(BrowserGone):
         self.limit_mb = limit_mb
 
 
+class Flooding(BrowserGone):
+    """A document's process was ended because it kept the browser busy with messages."""
+
+    def __init__(self) -> None:
+        super().__init__("the document keeps the browser busy with messages")
+
+
 class RunningBrowser:
     """See the module's docstring. `tree` is rooted at the driver."""
 
     def __init__(
-        self, playwright: Playwright, browser: Browser, session: Cdp, tree: ProcessTree, limit: MemoryLimit
+        self, playwright: Playwright, browser: Browser, session: Cdp, tree: ProcessTree, limit: MemoryLimit, *, shared: bool = True
     ) -> None:
         self.browser = browser
-        self.static = StaticPages(browser, self.kill)
+        self.targets = Targets(session)
+        self.static = StaticPages(self.targets, self.kill)
         self.tree = tree
         self.jobs = 0
         self.in_flight = 0
@@ -59,9 +69,10 @@ class RunningBrowser:
         self._playwright = playwright
         self._session = session
         self._limit = limit
+        self._shared = shared
         self._begun: dict[object, float] = {}
         self._effort = Effort()
-        self._excess: OverMemory | None = None
+        self._forced: OverMemory | Flooding | None = None
         self._log = get_logger("browser")
         loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = loop.create_future()
@@ -90,13 +101,13 @@ class RunningBrowser:
         """
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._look())
-        before, job = self._excess, object()
+        before, job = self._forced, object()
         self._begun[job] = asyncio.get_running_loop().time()
         try:
             return await unless_gone(work, self._gone, "rendering the document")
         except BrowserGone as gone:
-            if self._excess is not None and self._excess is not before:
-                raise self._excess from gone
+            if self._forced is not None and self._forced is not before:
+                raise self._forced from gone
             raise
         except (Fault, ProblemError):
             raise
@@ -117,7 +128,9 @@ class RunningBrowser:
             weights = self.tree.weights()
             self._bound_memory(weights)
             now = asyncio.get_running_loop().time()
-            for pid in self._effort.look(now, min(self._begun.values(), default=now), weights):
+            self._effort.look(now, min(self._begun.values(), default=now), weights)
+            self._end_floods()
+            for pid in self._effort.long():
                 self.tree.lower(pid, _GIVE_WAY)
             await asyncio.sleep(_LOOK_EVERY_S)
 
@@ -125,12 +138,19 @@ class RunningBrowser:
         found = excess(weights, self._limit)
         if found is None:
             return
-        self._excess = OverMemory(found.used_mb, self._limit.document_mb)
+        self._forced = OverMemory(found.used_mb, self._limit.document_mb)
         self._log.warning("memory_exceeded", used_mb=round(found.used_mb), renderer=found.pid)
         if found.pid:
             self.tree.kill_one(found.pid)
         else:
             self.kill()
+
+    def _end_floods(self) -> None:
+        """In a browser of its own a document floods nobody else."""
+        for pid in self._effort.floods() if self._shared else ():
+            self._forced = Flooding()
+            self._log.warning("flood_ended", renderer=pid)
+            self.tree.kill_one(pid)
 
     async def probe(self) -> None:
         """Ask the browser for its version. Raises a `Fault`, or `TimeoutError`."""

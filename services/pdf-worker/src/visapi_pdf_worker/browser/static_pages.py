@@ -10,15 +10,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from playwright.async_api import Browser, Error, Route
+from playwright.async_api import Error
 
 from visapi_common.core.errors import ProblemError
 from visapi_pdf_worker.browser.browser_faults import BrowserGone, browser_faults
 from visapi_pdf_worker.browser.guarded_page import GuardedPage
+from visapi_pdf_worker.browser.loading import Served, go_to, origin_of, settled
+from visapi_pdf_worker.browser.targets import Targets
 
 _CSP = "script-src 'none'; object-src 'none'; worker-src 'none'; form-action 'none'"
-_READY = """Promise.all([document.fonts.ready,
-  ...Array.from(document.images, image => image.decode().catch(() => null))]).then(() => true)"""
+_EMPTY = "<!doctype html><html></html>"
 _NAVIGATED = "navigated or closed"
 _IDLE_PAGES_MAX = 16
 _USES_MAX = 500
@@ -31,16 +32,10 @@ _SMALL_HTML = 64 * 1024
 class StaticPage:
     """One tenant's page."""
 
-    def __init__(self, guarded: GuardedPage, frame: str, origin: str) -> None:
+    def __init__(self, guarded: GuardedPage, origin: str) -> None:
         self.guarded = guarded
         self.uses = 0
-        self._frame = frame
         self._origin = origin
-        self._loaded = asyncio.Event()
-        guarded.session.on("Page.loadEventFired", self._on_load)
-
-    def _on_load(self, _event: dict[str, Any]) -> None:
-        self._loaded.set()
 
     async def print(self, html: str, parameters: dict[str, Any], bytes_max: int) -> bytes:
         """Show `html` and print it. Raises `ProblemError` for a document that left the page."""
@@ -49,43 +44,47 @@ class StaticPage:
 
     async def _print(self, html: str, parameters: dict[str, Any], bytes_max: int) -> bytes:
         try:
-            await self._show(html)
-            ready = {"expression": _READY, "awaitPromise": True, "returnByValue": True}
-            await self.guarded.session.send("Runtime.evaluate", ready)
+            if await self._show(html) != self._origin:
+                raise _left()
             data = await self.guarded.print(parameters, bytes_max, streamed=len(html) > _SMALL_HTML)
         except Error as error:
             # Chromium names a departure in several ways, and by the same words a page that was closed;
             # only a page that left still answers.
-            tree = await self.guarded.session.send("Page.getFrameTree")
-            if _NAVIGATED in error.message.lower() or tree["frameTree"]["frame"]["url"] != self._origin:
+            if await self.guarded.target.url() != self._origin or _NAVIGATED in error.message.lower():
                 raise _left() from error
             raise
-        if self.guarded.page.url != self._origin:
+        if await self.guarded.target.url() != self._origin:
             raise _left()
         return data
 
-    async def _show(self, html: str) -> None:
-        self._loaded.clear()
-        await self.guarded.session.send("Page.setDocumentContent", {"frameId": self._frame, "html": html})
-        await self._loaded.wait()
+    async def _show(self, html: str) -> str:
+        target = self.guarded.target
+        await target.send("Page.setDocumentContent", {"frameId": target.page, "html": html})
+        return await settled(target)
 
     async def wipe(self) -> bool:
         """Forget the document and its cookies; false when the page must not be used again."""
         if self.uses >= _USES_MAX or not self.guarded.alive:
             return False
-        await self.guarded.guarded(self._wipe(), "wiping a page")
-        return self.guarded.page.url == self._origin
+        return await self.guarded.guarded(self._wipe(), "wiping a page")
 
-    async def _wipe(self) -> None:
+    async def _wipe(self) -> bool:
+        target = self.guarded.target
         await self._show("")
-        await self.guarded.session.send("Network.clearBrowserCookies")
+        await asyncio.gather(
+            target.send("Network.clearBrowserCookies"),
+            target.send("Network.clearBrowserCache"),
+            # This also empties what the renderer keeps in memory.
+            target.send("Network.setCacheDisabled", {"cacheDisabled": True}),
+        )
+        return await target.url() == self._origin
 
 
 class StaticPages:
     """The pages of one browser by tenant; idle ones beyond a few are closed, oldest first."""
 
-    def __init__(self, browser: Browser, stuck: Callable[[], None]) -> None:
-        self._browser = browser
+    def __init__(self, targets: Targets, stuck: Callable[[], None]) -> None:
+        self._targets = targets
         self._stuck = stuck
         self._idle: OrderedDict[str, list[StaticPage]] = OrderedDict()
         self._count = 0
@@ -128,34 +127,19 @@ class StaticPages:
             await page.guarded.close()
 
     async def _open(self, tenant: str) -> StaticPage:
-        origin = f"https://{tenant}.documents.visapi.invalid/"
-        with browser_faults("opening a context"):
-            context = await self._browser.new_context(
-                java_script_enabled=False, service_workers="block", accept_downloads=False
-            )
-            guarded = await GuardedPage.open(context, self._stuck)
-            page, session = guarded.page, guarded.session
-            await page.route("**/*", _empty_document)
-            await page.goto(origin)
-            await page.unroute_all()
-            await session.send("Page.enable")
-            await session.send("Network.enable")
-            await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-            await session.send("Emulation.setEmulatedMedia", {"media": "print"})
-            tree = await session.send("Page.getFrameTree")
-        if page.url != origin:
-            raise BrowserGone(f"the tenant's page opened at {page.url}")
-        return StaticPage(guarded, tree["frameTree"]["frame"]["id"], origin)
+        origin = origin_of(tenant)
+        guarded = await GuardedPage.open(self._targets, self._stuck, javascript=False)
+        headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": _CSP}
+        with browser_faults("opening a page"):
+            await Served(guarded.target, origin, _EMPTY, headers).start()
+            await go_to(guarded.target, origin)
+            at = await settled(guarded.target)
+            await guarded.target.send("Fetch.disable")
+        if at != origin:
+            raise BrowserGone(f"the tenant's page opened at {at}")
+        return StaticPage(guarded, origin)
 
 
 def _left() -> ProblemError:
     detail = "the document left its page (a refresh?); a static document must not navigate"
     return ProblemError("document_navigated", detail)
-
-
-async def _empty_document(route: Route) -> None:
-    await route.fulfill(
-        status=200,
-        headers={"content-type": "text/html; charset=utf-8", "content-security-policy": _CSP},
-        body="<!doctype html><html></html>",
-    )

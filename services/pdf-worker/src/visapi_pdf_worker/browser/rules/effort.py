@@ -1,4 +1,4 @@
-"""Which processes of documents have worked so long that they give way to others. Pure."""
+"""Which processes of documents work so long that they give way, and which flood the browser. Pure."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -6,6 +6,10 @@ from typing import Protocol
 
 GIVE_WAY_AFTER_S = 0.25
 """CPU time since the oldest document in work was begun; ordinary documents take 0.03 s."""
+FLOOD_AFTER_S = 0.1
+"""CPU time for messages to the browser; ordinary documents take 0.01 s, fifty frames 0.05 s."""
+FLOOD_SHARE = 0.15
+"""Of the time of the main thread: ordinary documents need a twentieth for messages."""
 _REMEMBERED_S = 5.0
 
 
@@ -13,26 +17,55 @@ class Working(Protocol):
     @property
     def pid(self) -> int: ...
     @property
+    def renderer(self) -> bool: ...
+    @property
     def cpu_s(self) -> float: ...
     @property
-    def renderer(self) -> bool: ...
+    def main_s(self) -> float: ...
+    @property
+    def messages_s(self) -> float: ...
 
 
 class Effort:
-    """CPU times of renderers at each look; the clock is the caller's."""
+    """CPU times of renderers at each look; the clock is the caller's.
+
+    All messages of a document go through processes that the documents of others need, too: one that sends
+    them without end (to the console, by dialogs, titles, frames) delays everybody's, though its own process
+    is bounded.
+    """
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, Mapping[int, float]]] = deque()
+        self._looks: deque[tuple[float, Mapping[int, Working]]] = deque()
+        self._begun = 0.0
 
-    def look(self, now: float, begun: float, processes: Iterable[Working]) -> set[int]:
-        """Note the CPU times; the renderers that worked too long since the time `begun`.
+    def look(self, now: float, begun: float, processes: Iterable[Working]) -> None:
+        """Note the CPU times; `begun` is when the oldest document in work was begun."""
+        self._looks.append((now, {process.pid: process for process in processes if process.renderer}))
+        self._begun = begun
+        while self._looks[0][0] < now - _REMEMBERED_S:
+            self._looks.popleft()
+
+    def long(self) -> set[int]:
+        """The renderers that worked too long.
 
         Where several documents are in work a renderer that served others meanwhile is taken for the slow
         one's: it works much, too.
         """
-        spent = {process.pid: process.cpu_s for process in processes if process.renderer}
-        self._looks.append((now, spent))
-        while self._looks[0][0] < now - _REMEMBERED_S:
-            self._looks.popleft()
-        before = next((seen for at, seen in self._looks if at >= begun), spent)
-        return {pid for pid, cpu_s in spent.items() if cpu_s - before.get(pid, 0.0) > GIVE_WAY_AFTER_S}
+        return {now.pid for now, before in self._since_begun() if now.cpu_s - before[0] > GIVE_WAY_AFTER_S}
+
+    def floods(self) -> set[int]:
+        """The renderers that keep the browser busy with messages."""
+        found: set[int] = set()
+        for now, (_, main_s, messages_s) in self._since_begun():
+            messages, main = now.messages_s - messages_s, now.main_s - main_s
+            if messages > FLOOD_AFTER_S and messages > FLOOD_SHARE * main:
+                found.add(now.pid)
+        return found
+
+    def _since_begun(self) -> Iterable[tuple[Working, tuple[float, float, float]]]:
+        """Each renderer, with its times when the oldest document was begun; one that is newer began with none."""
+        latest = self._looks[-1][1]
+        first = next((seen for at, seen in self._looks if at >= self._begun), latest)
+        for pid, now in latest.items():
+            then = first.get(pid)
+            yield now, (then.cpu_s, then.main_s, then.messages_s) if then is not None else (0.0, 0.0, 0.0)

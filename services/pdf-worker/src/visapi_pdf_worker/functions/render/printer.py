@@ -11,10 +11,11 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_common.worker.faults import Postponed
 from visapi_pdf_worker.browser.browser_faults import BrowserGone
 from visapi_pdf_worker.browser.browsers import Browsers, RunningBrowser
-from visapi_pdf_worker.browser.running_browser import OverMemory
+from visapi_pdf_worker.browser.running_browser import Flooding, OverMemory
+from visapi_pdf_worker.browser.targets import TooNoisy
 from visapi_pdf_worker.functions.render.rules.document import Document
 from visapi_pdf_worker.functions.render.scripted_page import Printing, print_scripted
-from visapi_pdf_worker.functions.render.service import EndedByForce, RenderTimeout
+from visapi_pdf_worker.functions.render.service import EndedByForce, PrintApart, RenderTimeout
 
 _ALONE_TRIES = 3
 _NO_BROWSER_S = 2.0
@@ -49,6 +50,10 @@ class ChromiumPrinter:
             try:
                 async with _available(self._browsers.use()) as running, _timed(self._limit_s):
                     return await _print(running, job)
+            except TooNoisy as noisy:
+                raise EndedByForce(_ended(f"{noisy}; wait for something else than network_idle")) from noisy
+            except Flooding as flooding:
+                raise PrintApart from flooding
             except BrowserGone as gone:
                 self._log.warning("document_repeated", tenant=tenant, detail=str(gone))
                 # What was ended for its memory was hardly somebody else's victim.
@@ -63,6 +68,8 @@ class ChromiumPrinter:
                 alone = self._browsers.alone(gives_way=gives_way)
                 async with _available(alone) as running, _timed(self._limit_s):
                     return await _print(running, job)
+            except TooNoisy as noisy:
+                raise EndedByForce(_ended(f"{noisy}; wait for something else than network_idle")) from noisy
             except OverMemory as over:
                 raise EndedByForce(_ended(f"{over}; make it, its images or its data smaller")) from over
             except BrowserGone as gone:
@@ -75,7 +82,7 @@ async def _print(running: RunningBrowser, job: Printing) -> bytes:
     if job.html is not None and not job.document.scripted:
         work = running.static.print(job.tenant, job.html, job.parameters, job.bytes_max)
     else:
-        work = print_scripted(running.browser, job, running.kill)
+        work = print_scripted(running.targets, job, running.kill)
     return await running.guarded(work)
 
 

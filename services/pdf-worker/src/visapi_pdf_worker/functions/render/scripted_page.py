@@ -2,19 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from playwright.async_api import Browser, Page, Route
+from playwright.async_api import Error
 
 from visapi_common.contracts.problems import standard_error
 from visapi_common.worker import TaskFault
-from visapi_pdf_worker.browser.browser_faults import browser_faults
 from visapi_pdf_worker.browser.guarded_page import GuardedPage
+from visapi_pdf_worker.browser.loading import Served, go_to, origin_of, settled
+from visapi_pdf_worker.browser.targets import Target, Targets
 from visapi_pdf_worker.functions.render.rules.document import Document, Wait
 
-_SETTLED = """() => Promise.all([document.fonts.ready,
-  ...Array.from(document.images, image => image.decode().catch(() => null))]).then(() => true)"""
+_STATUS = "performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
+_LOOK_EVERY_S = 0.05
+_VISIBLE = """(element => element !== null && element.checkVisibility({visibilityProperty: true})
+  && element.getClientRects().length > 0)"""
 
 
 class Printing(msgspec.Struct, frozen=True):
@@ -27,52 +32,89 @@ class Printing(msgspec.Struct, frozen=True):
     bytes_max: int
 
 
-async def print_scripted(browser: Browser, job: Printing, stuck: Callable[[], None]) -> bytes:
+async def print_scripted(targets: Targets, job: Printing, stuck: Callable[[], None]) -> bytes:
     """Load `html` on the tenant's synthetic origin, or else the document's `url`, wait as asked, print.
 
     Raises `TaskFault` when the page answers with an error status, `PermanentFault` when it cannot
     be loaded. The time limit is the caller's.
     """
     document, html = job.document, job.html
-    with browser_faults("opening a context"):
-        context = await browser.new_context(
-            java_script_enabled=document.options.javascript, service_workers="block", accept_downloads=False
-        )
-    page = await GuardedPage.open(context, stuck)
+    page = await GuardedPage.open(targets, stuck, javascript=document.options.javascript)
     try:
-        address = document.url if html is None else f"https://{job.tenant}.documents.visapi.invalid/"
+        address = document.url if html is None else origin_of(job.tenant)
         return await page.guarded(_print(page, address or "", job), "rendering the document")
     finally:
         await asyncio.shield(page.close())
 
 
 async def _print(guarded: GuardedPage, address: str, job: Printing) -> bytes:
-    page, html = guarded.page, job.html
-    page.set_default_timeout(0)
-    if html is not None:
-
-        async def serve(route: Route) -> None:
-            await route.fulfill(status=200, content_type="text/html; charset=utf-8", body=html)
-
-        await page.route(address, serve)
-    await page.emulate_media(media="print")
-    answer = await page.goto(address, wait_until="load")
-    if answer is not None and answer.status >= 400:
-        detail = f"{address} answered {answer.status} {answer.status_text}"
-        error = standard_error("communication", answer.status, title="Page not loaded", detail=detail)
-        raise TaskFault(error)
-    await page.evaluate(_SETTLED)
-    if job.document.options.wait is not None:
-        await _wait(page, job.document.options.wait)
+    target, wait = guarded.target, job.document.options.wait
+    idle = await _network_idle(target) if wait is not None and wait.network_idle else None
+    if job.html is not None:
+        headers = {"content-type": "text/html; charset=utf-8"}
+        await Served(target, address, job.html, headers).start()
+    await go_to(target, address)
+    await settled(target)
+    status = await target.evaluate(_STATUS)
+    if isinstance(status, int | float) and status >= 400:
+        _refuse(address, int(status))
+    if wait is not None:
+        await _wait(target, wait, idle)
     return await guarded.print(job.parameters, job.bytes_max, streamed=True)
 
 
-async def _wait(page: Page, wait: Wait) -> None:
+def _refuse(address: str, status: int) -> None:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    detail = f"{address} answered {status} {phrase}".rstrip()
+    raise TaskFault(standard_error("communication", status, title="Page not loaded", detail=detail))
+
+
+async def _wait(target: Target, wait: Wait, idle: asyncio.Event | None) -> None:
     if wait.selector is not None:
-        await page.wait_for_selector(wait.selector)
+        await _until(target, f"{_VISIBLE}(document.querySelector({_quoted(wait.selector)}))")
     if wait.expression is not None:
-        await page.wait_for_function(wait.expression)
-    if wait.network_idle:
-        await page.wait_for_load_state("networkidle")
+        await _until(target, f"(value => typeof value === 'function' ? value() : value)({wait.expression}\n)")
+    if idle is not None:
+        await idle.wait()
     if wait.delay_ms:
         await asyncio.sleep(wait.delay_ms / 1000)
+
+
+async def _until(target: Target, condition: str) -> None:
+    while not await target.evaluate(f"(async () => !!(await {condition}))()"):
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _network_idle(target: Target) -> asyncio.Event:
+    """Set once the page has made no request for 500 ms. This alone needs the events of a page."""
+    idle = asyncio.Event()
+
+    def note(event: dict[str, Any]) -> None:
+        if event["name"] == "networkIdle" and event["frameId"] == target.page:
+            idle.set()
+        elif event["name"] == "init" and event["frameId"] == target.page:
+            idle.clear()
+
+    def dismiss(_event: dict[str, Any]) -> None:
+        # The page waits for it, and only then are other commands heard.
+        tasks.add(task := asyncio.ensure_future(_dismiss(target)))
+        task.add_done_callback(tasks.discard)
+
+    tasks: set[asyncio.Future[None]] = set()
+    target.on("Page.lifecycleEvent", note)
+    target.on("Page.javascriptDialogOpening", dismiss)
+    await target.send("Page.enable")
+    await target.send("Page.setLifecycleEventsEnabled", {"enabled": True})
+    return idle
+
+
+async def _dismiss(target: Target) -> None:
+    with suppress(Error):
+        await target.send("Page.handleJavaScriptDialog", {"accept": False})
+
+
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -38,6 +39,10 @@ class RenderTimeout(TaskFault):
 
 class EndedByForce(TaskFault):
     """The document used too much memory, or ended every browser that printed it."""
+
+
+class PrintApart(Exception):  # noqa: N818 (an order, not an error)
+    """The document disturbs those of others; nothing of it was printed."""
 
 
 class Printer(Protocol):
@@ -121,7 +126,8 @@ class Renderer:
             async with self._slots.place(tenant):
                 # Another document of the tenant may have been ended by force while this one waited.
                 if not self._suspected(tenant):
-                    return await self._print(tenant, document, html, parameters, apart=False)
+                    with suppress(PrintApart):
+                        return await self._print(tenant, document, html, parameters, apart=False)
         async with self._slots_apart.place(tenant):
             return await self._print(tenant, document, html, parameters, apart=True)
 
@@ -133,7 +139,7 @@ class Renderer:
     ) -> bytes:
         try:
             return await self._printer.print(tenant, document, html, parameters, apart=apart)
-        except (RenderTimeout, EndedByForce):
+        except (RenderTimeout, EndedByForce, PrintApart):
             self._suspects.add(tenant, asyncio.get_running_loop().time())
             raise
 

@@ -1,0 +1,173 @@
+"""Pages of the browser that Playwright does not watch.
+
+Playwright subscribes to everything that a page of its own does: requests, messages of the console, frames,
+errors. A document that makes these without end would keep the driver busy that documents of others need. So
+pages are opened by the DevTools protocol, through Playwright's session with the browser: a page tells only
+what was subscribed to, and of that only a bounded number.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from playwright.async_api import Error
+
+from visapi_pdf_worker.browser.browser_faults import BrowserGone
+from visapi_pdf_worker.browser.cdp import Cdp
+
+EVENTS_MAX = 2000
+"""Events of one page. An ordinary page of some dozen frames has a few hundred, where it is watched at all."""
+_WIDTH, _HEIGHT = 1280, 720
+
+
+class TooNoisy(BrowserGone):
+    """A page had more events than are read of one page; it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the document had more than {EVENTS_MAX} frames and navigations while it was watched")
+
+
+class Target:
+    """One page in a context of its own, and the session with it."""
+
+    def __init__(self, browser: Cdp, context: str, page: str, session: str) -> None:
+        self.page = page
+        self.session = session
+        self.context = context
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._browser = browser
+        self._sent: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._last = 0
+        self._events = 0
+        self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {"Inspector.targetCrashed": self.end}
+
+    def on(self, event: str, handler: Callable[[dict[str, Any]], None]) -> None:
+        """Call `handler` with the parameters of each such event."""
+        self._handlers[event] = handler
+
+    async def send(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result. Raises Playwright's `Error`, like a session of the library."""
+        self._last += 1
+        number, answer = self._last, asyncio.get_running_loop().create_future()
+        self._sent[number] = answer
+        message = json.dumps({"id": number, "method": method, "params": params or {}})
+        try:
+            await self._browser.send(
+                "Target.sendMessageToTarget", {"sessionId": self.session, "message": message}
+            )
+            told = await answer
+        finally:
+            self._sent.pop(number, None)
+        if "error" in told:
+            raise Error(f"{method}: {told['error'].get('message', '')}")
+        return told["result"]
+
+    async def evaluate(self, expression: str) -> Any:
+        """The value of an expression in the page, awaited. Raises `Error` for what it throws."""
+        parameters = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        told = await self.send("Runtime.evaluate", parameters)
+        if "exceptionDetails" in told:
+            thrown = told["exceptionDetails"]
+            described = thrown.get("exception", {}).get("description") or thrown.get("text", "")
+            raise Error(str(described)[:300])
+        return told["result"].get("value")
+
+    async def url(self) -> str:
+        """Where the page is now."""
+        told = await self._browser.send("Target.getTargetInfo", {"targetId": self.page})
+        return told["targetInfo"]["url"]
+
+    async def dispose(self) -> None:
+        """Close the page and its context."""
+        await self._browser.send("Target.disposeBrowserContext", {"browserContextId": self.context})
+
+    def receive(self, message: str) -> None:
+        """An answer or an event of the page."""
+        if self.gone.done():
+            return
+        told = json.loads(message)
+        if "id" in told:
+            answer = self._sent.get(told["id"])
+            if answer is not None and not answer.done():
+                answer.set_result(told)
+            return
+        self._events += 1
+        handler = self._handlers.get(told["method"])
+        if self._events > EVENTS_MAX:
+            self.end(error=TooNoisy())
+        elif handler is not None:
+            handler(told["params"])
+
+    def end(self, _event: object = None, *, error: Exception | None = None) -> None:
+        """The page is no more: whoever waits for it is told."""
+        if self.gone.done():
+            return
+        if error is not None:
+            self.gone.set_exception(error)
+            self.gone.exception()  # read: nobody may be waiting
+            return
+        self.gone.set_result(None)
+        for answer in self._sent.values():
+            if not answer.done():
+                answer.set_result({"error": {"message": "target closed"}})
+
+
+class Targets:
+    """The pages of one browser, opened through a `session` with it."""
+
+    def __init__(self, session: Cdp) -> None:
+        self._browser = session
+        self._open: dict[str, Target] = {}
+        session.on("Target.receivedMessageFromTarget", self._on_message)
+        session.on("Target.detachedFromTarget", self._on_detached)
+
+    @property
+    def open_pages(self) -> list[Target]:
+        return list(self._open.values())
+
+    async def open(self, *, javascript: bool) -> Target:
+        """An empty page in a new context, to be disposed of by the caller."""
+        made = await self._browser.send("Target.createBrowserContext", {"disposeOnDetach": True})
+        context: str = made["browserContextId"]
+        try:
+            target = await self._opened(context)
+            first = [
+                target.send("Inspector.enable"),
+                target.send("Emulation.setEmulatedMedia", {"media": "print"}),
+                self._browser.send(
+                    "Browser.setDownloadBehavior", {"behavior": "deny", "browserContextId": context}
+                ),
+            ]
+            if not javascript:
+                first.append(target.send("Emulation.setScriptExecutionDisabled", {"value": True}))
+            await asyncio.gather(*first)
+        except BaseException:
+            await asyncio.shield(self._dispose(context))
+            raise
+        return target
+
+    async def _opened(self, context: str) -> Target:
+        size = {"width": _WIDTH, "height": _HEIGHT}
+        blank = {"url": "about:blank", "browserContextId": context, **size}
+        page: str = (await self._browser.send("Target.createTarget", blank))["targetId"]
+        attached = await self._browser.send("Target.attachToTarget", {"targetId": page, "flatten": False})
+        session: str = attached["sessionId"]
+        target = self._open[session] = Target(self._browser, context, page, session)
+        return target
+
+    async def _dispose(self, context: str) -> None:
+        try:
+            await self._browser.send("Target.disposeBrowserContext", {"browserContextId": context})
+        except Error:
+            return
+
+    def _on_message(self, event: dict[str, Any]) -> None:
+        target = self._open.get(event["sessionId"])
+        if target is not None:
+            target.receive(event["message"])
+
+    def _on_detached(self, event: dict[str, Any]) -> None:
+        target = self._open.pop(event["sessionId"], None)
+        if target is not None:
+            target.end()
