@@ -50,6 +50,23 @@ def test_any_text_of_a_known_parameter_is_a_value_or_an_error(parameter: Any, te
         read_query(f"{name}={text}".encode("ascii", "ignore"), struct)
 
 
+@pytest.mark.parametrize("text", ["1e2", "1.0", "%2B1", "01", "1_0", "%201", "0x1", "%EF%BC%91"])
+def test_an_integer_is_written_in_digits(text: str) -> None:
+    class Page(msgspec.Struct):
+        limit: int | None = None
+
+    with pytest.raises(QueryError, match="'limit' is wrong: write an integer in digits"):
+        read_query(f"limit={text}".encode(), Page)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("100", 100), ("-5", -5)])
+def test_digits_are_an_integer(text: str, value: int) -> None:
+    class Page(msgspec.Struct):
+        limit: int | None = None
+
+    assert read_query(f"limit={text}".encode(), Page).limit == value
+
+
 def test_a_number_is_no_time() -> None:
     runs = next(struct for struct in STRUCTS if struct.__name__ == "RunsQuery")
     with pytest.raises(QueryError, match="created_after"):

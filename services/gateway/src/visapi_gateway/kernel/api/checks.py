@@ -49,18 +49,26 @@ def refuse_rate(verdict: Verdict) -> ProblemError:
     return ProblemError("rate_limited", detail, status=429, headers={"Retry-After": str(wait)})
 
 
+_CREDENTIALS = (b"authorization", b"x-api-key")
+
+
 def token_of(call: Call) -> str:
-    """The key in `Authorization: Bearer` or `X-API-Key`. Raises `ProblemError` 401 without one."""
-    bearer = call.headers.get(b"authorization")
-    if bearer is not None:
-        scheme, _, token = bearer.decode("latin-1").partition(" ")
-        if scheme.lower() == "bearer" and token.strip():
-            return token.strip()
+    """The key in `Authorization: Bearer` or `X-API-Key`. Raises `ProblemError`: 401 without one, 400 with
+    several, for what lies in between may have read another one than we do.
+    """
+    given = [(name, value.decode("latin-1")) for name, value in call.scope["headers"] if name in _CREDENTIALS]
+    if not given:
         raise missing_key()
-    plain = call.headers.get(b"x-api-key")
-    if plain is None:
-        raise missing_key()
-    return plain.decode("latin-1").strip()
+    if len(given) > 1:
+        detail = "the request has several credentials; send one, as Authorization or as X-API-Key"
+        raise ProblemError("invalid_header", detail, status=400)
+    [(name, value)] = given
+    if name == b"x-api-key":
+        return value.strip()
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    raise missing_key()
 
 
 def check_scope(operation: Operation, who: Principal) -> None:

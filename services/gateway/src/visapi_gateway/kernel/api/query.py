@@ -4,6 +4,7 @@ Texts are read as what their parameter is, and as nothing else: `null` is no way
 and a number is no time.
 """
 
+import re
 import types
 import typing
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 _FIELDS_MAX = 50
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
 _LAX = (int, float, bool)
 """Types whose texts differ from those of JSON strings."""
 
@@ -51,6 +53,8 @@ def _read(name: str, values: list[str], kind: Any) -> Any:
     several = typing.get_origin(_bare(kind)) is list
     if len(values) > 1 and not several:
         raise QueryError(f"query parameter {name!r} stands twice; give it once")
+    if _bare(kind) is int and _INTEGER.fullmatch(values[0]) is None:
+        raise QueryError(f"query parameter {name!r} is wrong: write an integer in digits, not {values[0][:60]!r}")
     try:
         value = msgspec.convert(values if several else values[0], kind, strict=_bare(kind) not in _LAX)
         if isinstance(value, datetime) and value.tzinfo is not None:
