@@ -27,6 +27,14 @@ _NOISY = (
     "const d = c.createImageData(2000, 2000); for (let at = 0; at < d.data.length; at += 65536)"
     " crypto.getRandomValues(d.data.subarray(at, at + 65536)); c.putImageData(d, 0, 0) }</script>"
 )
+_ERRORS = (
+    "<script>const fail = () => { for (let n = 0; n < 50; n++) setTimeout(() => { throw n }); setTimeout(fail) };"
+    "fail()</script>"
+)
+_FRAMES = (
+    "<script>const add = () => { for (let n = 0; n < 20; n++) { const frame = document.createElement('iframe');"
+    "document.documentElement.append(frame); frame.remove() } setTimeout(add) }; add()</script>"
+)
 DOCUMENTS = {
     "noisy canvases": (_NOISY, True),
     "nested use": (
@@ -42,6 +50,10 @@ DOCUMENTS = {
         "<script>for (let n = 0; n < 1e6; n++) history.pushState(n, '', '#' + n)</script>",
         True,
     ),
+    "a flood of console messages": ("<script>for (;;) console.log('x'.repeat(100))</script>", True),
+    "a flood of dialogs": ("<script>for (;;) alert(1)</script>", True),
+    "a flood of errors": (_ERRORS, True),
+    "a flood of frames": (_FRAMES, True),
     "SVG filters": (
         "<svg width=4000 height=4000><filter id=f>"
         + "<feGaussianBlur stdDeviation=200 /><feTurbulence numOctaves=50 baseFrequency=9 />" * 20

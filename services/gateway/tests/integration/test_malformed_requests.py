@@ -85,10 +85,23 @@ async def test_headers_that_are_refused(
     assert is_problem(await gateway.http.post(RUNS, content=b"{}", headers=headers), status, code)
 
 
+@pytest.mark.parametrize("second", ["Authorization", "X-API-Key"])
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_request_with_two_credentials_is_refused(gateway: Any, second: str, known: bool) -> None:
+    own = gateway.http.headers["authorization"]
+    other = own if known else "Bearer visapi_live_other"
+    value = other if second == "Authorization" else other.removeprefix("Bearer ")
+    answer = await gateway.http.get("/v1/runs", headers=[("Authorization", own), (second, value)])
+    assert is_problem(answer, 400, "invalid_header")
+    assert "send one" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "query",
     [
         "?x=1",
+        "?limit=1e2",
+        "?limit=1.0",
         "?limit=0",
         "?limit=201",
         "?limit=a",

@@ -112,7 +112,7 @@ async def test_a_document_that_navigates_without_end_holds_up_no_other(rig):
 
 
 FLOODS = {
-    "the console": "for (let n = 0; n < 100_000; n++) console.log('x'.repeat(50), n)",
+    "the console": "for (let n = 0; n < 50_000; n++) console.log('x'.repeat(50), n)",
     "dialogs": "for (let n = 0; n < 20_000; n++) alert(n)",
 }
 

@@ -49,9 +49,15 @@ def browser_settings(settings: PdfWorkerSettings, user: str, folder: Path) -> Br
 
 
 async def launch(
-    settings: BrowserSettings, flags: list[str], one_driver_at_a_time: asyncio.Lock, *, shared: bool, nice: int = 0
+    settings: BrowserSettings,
+    flags: list[str],
+    one_driver_at_a_time: asyncio.Lock,
+    *,
+    shared: bool,
+    nice: int = 0,
 ) -> RunningBrowser:
-    """A warm browser, `shared` by documents or for one alone. Raises a `Fault` when this machine cannot run one, or not in time.
+    """A warm browser, `shared` by documents or for one alone. Raises a `Fault` when this machine cannot run
+    one, or not in time.
 
     Only the start of its driver excludes others: the driver is the child that was not there before.
     """
@@ -86,7 +92,13 @@ async def _start_driver(nice: int) -> tuple[Playwright, int]:
 
 
 async def _launch(
-    settings: BrowserSettings, flags: list[str], playwright: Playwright, driver: int, *, shared: bool, nice: int
+    settings: BrowserSettings,
+    flags: list[str],
+    playwright: Playwright,
+    driver: int,
+    *,
+    shared: bool,
+    nice: int,
 ) -> RunningBrowser:
     try:
         way = chromium.prepare(
@@ -110,7 +122,7 @@ async def _launch(
             )
             session = await browser.new_browser_cdp_session()
         tree = ProcessTree(driver)
-        running = RunningBrowser(playwright, browser, cdp(session), tree, settings.limit, shared=shared)
+        running = RunningBrowser(playwright, browser, cdp(session), tree, limit=settings.limit, shared=shared)
         await running.static.print("warm-up", _WARM_UP, {"printBackground": True}, _WARM_UP_BYTES)
     except BaseException:
         # Also when it is cancelled or out of time: no process of a browser that nobody gets may stay.

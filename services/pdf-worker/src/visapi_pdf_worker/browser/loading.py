@@ -17,7 +17,12 @@ _SETTLED = """(async () => {
 })()"""
 """Where scripts are off no event calls back, so the page is asked until its document is complete."""
 _BLANK = "about:blank"
-_MOVED = ("navigated", "context was destroyed", "cannot find context", "cannot find default execution context")
+_MOVED = (
+    "navigated",
+    "context was destroyed",
+    "cannot find context",
+    "cannot find default execution context",
+)
 _AGAIN_S = (0.002, 0.005, 0.01, 0.02, 0.05)
 _SERVED_MAX = 3
 """A document that loads itself again, or into its frames, is served so many times."""

@@ -57,7 +57,14 @@ class RunningBrowser:
     """See the module's docstring. `tree` is rooted at the driver."""
 
     def __init__(
-        self, playwright: Playwright, browser: Browser, session: Cdp, tree: ProcessTree, limit: MemoryLimit, *, shared: bool = True
+        self,
+        playwright: Playwright,
+        browser: Browser,
+        session: Cdp,
+        tree: ProcessTree,
+        *,
+        limit: MemoryLimit,
+        shared: bool,
     ) -> None:
         self.browser = browser
         self.targets = Targets(session)

@@ -25,7 +25,7 @@ class TooNoisy(BrowserGone):
     """A page had more events than are read of one page; it is let go."""
 
     def __init__(self) -> None:
-        super().__init__(f"the document had more than {EVENTS_MAX} frames and navigations while it was watched")
+        super().__init__(f"the document had more than {EVENTS_MAX} frames and navigations")
 
 
 class Target:
@@ -86,7 +86,11 @@ class Target:
         """An answer or an event of the page."""
         if self.gone.done():
             return
-        told = json.loads(message)
+        try:
+            told = json.loads(message)
+        except (ValueError, RecursionError):
+            self.end()
+            return
         if "id" in told:
             answer = self._sent.get(told["id"])
             if answer is not None and not answer.done():

@@ -54,7 +54,9 @@ def _read(name: str, values: list[str], kind: Any) -> Any:
     if len(values) > 1 and not several:
         raise QueryError(f"query parameter {name!r} stands twice; give it once")
     if _bare(kind) is int and _INTEGER.fullmatch(values[0]) is None:
-        raise QueryError(f"query parameter {name!r} is wrong: write an integer in digits, not {values[0][:60]!r}")
+        raise QueryError(
+            f"query parameter {name!r} is wrong: write an integer in digits, not {values[0][:60]!r}"
+        )
     try:
         value = msgspec.convert(values if several else values[0], kind, strict=_bare(kind) not in _LAX)
         if isinstance(value, datetime) and value.tzinfo is not None:

@@ -63,7 +63,7 @@ class Effort:
         return found
 
     def _since_begun(self) -> Iterable[tuple[Working, tuple[float, float, float]]]:
-        """Each renderer, with its times when the oldest document was begun; one that is newer began with none."""
+        """Each renderer, with its times when the oldest document was begun; a newer one had none."""
         latest = self._looks[-1][1]
         first = next((seen for at, seen in self._looks if at >= self._begun), latest)
         for pid, now in latest.items():

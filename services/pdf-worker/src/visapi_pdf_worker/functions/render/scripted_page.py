@@ -16,7 +16,8 @@ from visapi_pdf_worker.browser.loading import Served, go_to, origin_of, settled
 from visapi_pdf_worker.browser.targets import Target, Targets
 from visapi_pdf_worker.functions.render.rules.document import Document, Wait
 
-_STATUS = "performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
+_STATUS = "+performance.getEntriesByType('navigation')[0]?.responseStatus || 0"
+"""A number, whatever the page has made of `performance`."""
 _LOOK_EVERY_S = 0.05
 _VISIBLE = """(element => element !== null && element.checkVisibility({visibilityProperty: true})
   && element.getClientRects().length > 0)"""
@@ -84,7 +85,8 @@ async def _wait(target: Target, wait: Wait, idle: asyncio.Event | None) -> None:
 
 
 async def _until(target: Target, condition: str) -> None:
-    while not await target.evaluate(f"(async () => !!(await {condition}))()"):
+    met = f"(async () => !!(await {condition}))()"
+    while not await target.evaluate(met):  # noqa: ASYNC110 (nobody could set an event)
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

@@ -41,7 +41,7 @@ class EndedByForce(TaskFault):
     """The document used too much memory, or ended every browser that printed it."""
 
 
-class PrintApart(Exception):  # noqa: N818 (an order, not an error)
+class PrintApart(Exception):
     """The document disturbs those of others; nothing of it was printed."""
 
 
