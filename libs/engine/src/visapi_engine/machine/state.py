@@ -66,7 +66,8 @@ class Closing(msgspec.Struct, frozen=True, array_like=True):
 
 class ApproveFrame(_Frame, tag="approve"):
     """An approval that waits for a decision. `shown` is what people see, as JSON; `due` and `escalate_at`
-    are Unix milliseconds and count from `asked`. `closing` is set while the approval ends.
+    are Unix milliseconds and count from `asked`. `closing` is set while the approval ends. `rounds` counts
+    how often the question was asked anew.
     """
 
     approval: str
@@ -78,6 +79,7 @@ class ApproveFrame(_Frame, tag="approve"):
     due: int | None = None
     escalate_at: int | None = None
     closing: Closing | None = None
+    rounds: int = 0
 
 
 class WaitFrame(_Frame, tag="wait"):

@@ -85,7 +85,7 @@ def _frame(draft: Draft, task: Task, node: ApproveNode) -> ApproveFrame:
         escalate_at=None
         if node.escalation is None
         else draft.now_ms + span(draft, node.escalation.after, task),
-        input=None if node.escalation is None else task.input,
+        input=None if node.escalation is None and node.notify is None else task.input,
     )
 
 
@@ -139,9 +139,26 @@ def _ask(draft: Draft, task: Task, frame: ApproveFrame) -> None:
 
 
 def reopen(draft: Draft, task: Task, frame: ApproveFrame) -> None:
-    """Ask again in a retried run; links that people already have still work."""
+    """Ask again in a retried run; links that people already have still work. Whoever was told that the
+    deadline had passed is told of the question anew.
+    """
+    expired = frame.closing is not None and frame.closing.state == EXPIRED
     frame.closing = None
+    if expired and isinstance(task.node, ApproveNode):
+        _begin_round(draft, task, task.node, frame)
     _ask(draft, task, frame)
+
+
+def _begin_round(draft: Draft, task: Task, node: ApproveNode, frame: ApproveFrame) -> None:
+    """The notifying tasks of another round are effects of their own. Those that were still open go on."""
+    frame.rounds += 1
+    goes_on = any(inner.parent == task.path for _, inner in draft.frames.items()) or any(
+        step.parent == task.path for step in draft.agenda
+    )
+    if node.escalation is not None:
+        frame.escalate_at = draft.now_ms + span(draft, node.escalation.after, task)
+    if node.notify is not None and not goes_on:
+        draft.enter(node.notify, task, frame.rounds, frame.input)
 
 
 def child_completed() -> Outcome:
@@ -154,7 +171,7 @@ def timer_fired(draft: Draft, task: Task, node: ApproveNode, frame: ApproveFrame
         frame.escalate_at = None
         draft.drop_timer(task.path, paths.ESCALATE)
         if node.escalation is not None:  # the run may have been retried under a version without one
-            draft.enter(node.escalation.notify, task, 0, frame.input)
+            draft.enter(node.escalation.notify, task, frame.rounds, frame.input)
         return Opened()
     if frame.on_deadline == FAULT:
         frame.closing = Closing(EXPIRED, draft.now_ms, by="deadline")
