@@ -13,7 +13,7 @@ GATEWAY, ORCHESTRATOR, NOTIFIER = "visapi_gateway", "visapi_orchestrator", "visa
 
 # r: select, i: insert, u: update, d: delete; c: update of some columns only.
 MATRIX = {
-    "api_keys": {GATEWAY: "riu", ORCHESTRATOR: "", NOTIFIER: ""},
+    "api_keys": {GATEWAY: "riu", ORCHESTRATOR: "d", NOTIFIER: ""},
     "audit": {GATEWAY: "ri", ORCHESTRATOR: "", NOTIFIER: ""},
     "dead_letters": {GATEWAY: "rc", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "deliveries": {GATEWAY: "", ORCHESTRATOR: "", NOTIFIER: "riud"},

@@ -75,13 +75,15 @@ from generate_series(1, {ROWS}) as n
 """
 
 
-# A tenant with nearly all letters, one with few, and letters of three that do not exist.
+# A tenant with nearly all letters, of which a hundred are about runs; one with few, and letters of three that do
+# not exist.
 LETTERS_OF_MANY = f"""
 delete from dead_letters;
 insert into tenants (id) values ('many'), ('quiet'), ('zebra');
 insert into dead_letters (id, tenant, service, reason, detail, kind, resolved_at)
 select {ID}, case n % 20000 when 1 then '' when 2 then '_' when 3 then 'never' when 4 then 'quiet' else 'many' end,
-    'orchestrator', 'bad-event', 'd', case when n % 2 = 0 then 'event' end, case when n % 3 = 0 then now() end
+    'orchestrator', 'bad-event', 'd',
+    case when n % 10000 = 8 then 'run' when n % 2 = 0 then 'event' end, case when n % 3 = 0 then now() end
 from generate_series(1, {ROWS}) as n
 """
 # Nearly all of them revoked or expired long ago.
@@ -268,6 +270,30 @@ async def test_the_keys_of_a_tenant_and_those_that_gateways_hold_are_found_by_th
         (QUOTA["count_keys"], ("default", 1000)),
     ):
         plan = await explained(big.database.gateway, GATEWAY, query, *arguments)
+        told = msgspec.json.format(msgspec.json.encode(plan)).decode()
+        assert pages(plan) < PAGES_MAX, told
+        assert not whole_tables(plan), told
+
+
+async def test_keys_that_ended_long_ago_are_found_by_their_end(big: Big):
+    await big.fill(OLD_KEYS, "api_keys")
+    await bounded(big, SWEEPS["sweep_keys"], 90, 100)
+
+
+@pytest.mark.parametrize("resolved", [None, False, True])
+async def test_a_tenants_dead_letters_of_a_rare_kind_are_found_without_the_others(
+    big: Big, resolved: bool | None
+):
+    await big.fill(LETTERS_OF_MANY, "dead_letters", "tenants")
+    for query in ("list_dead_letters", "list_with_nobodys"):
+        before = "select set_config('visapi.tenants', 'many', true), set_config('visapi.nobodys', 'on', true)"
+        plan = await explained(
+            big.database.gateway,
+            GATEWAY,
+            DEAD[query],
+            *("many", None, resolved, "run", 51, 4096),
+            before=before,
+        )
         told = msgspec.json.format(msgspec.json.encode(plan)).decode()
         assert pages(plan) < PAGES_MAX, told
         assert not whole_tables(plan), told

@@ -103,6 +103,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     due: DueRows
     tasks: TaskRows
     upkeep: UpkeepRows
+    ended_keys: Swept
     retention: RetentionRows
     streams: JetStreams
     bus: NatsBus
@@ -310,6 +311,7 @@ class Orchestrator:
                 self._retention,
                 Isolation("upkeep", metrics),
                 schedule_fires=dependencies.schedules,
+                ended_keys=dependencies.ended_keys,
                 dead_letters=dependencies.dead_letters,
             ),
         }

@@ -32,6 +32,8 @@ class OrchestratorSettings(CommonSettings, frozen=True, kw_only=True):
     them: of workflows and tasks, of workflows, or none."""
     retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 30
     """How long ended runs are kept, with their history, in namespaces without a policy of their own."""
+    ended_keys_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 90
+    """How long API keys are kept after they were revoked or expired. What they did stays in the audit."""
     family_depth_max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 32
     """How deep runs may be nested: by `run: workflow`, by maps, or through events that start workflows."""
     family_open_max: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000

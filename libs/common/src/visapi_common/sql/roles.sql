@@ -23,6 +23,8 @@ grant update (sealed, hosts, updated_at, updated_by) on secrets to visapi_gatewa
 grant select (tenant, name, hosts, updated_at, updated_by) on secrets to visapi_gateway;
 grant select on secrets to visapi_notifier;
 grant update on api_keys to visapi_gateway;
+-- Keys that ended long ago are swept; their hashes are nobody's but the gateway's.
+grant select (id, expires_at, disabled_at), delete on api_keys to visapi_orchestrator;
 grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_gateway;
 
 grant select on tenants, programs, workflows, idempotency to visapi_orchestrator;

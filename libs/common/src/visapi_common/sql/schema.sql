@@ -22,6 +22,8 @@ CREATE INDEX api_keys_by_end ON api_keys USING btree (COALESCE(LEAST(disabled_at
 CREATE INDEX api_keys_of_tenant ON api_keys USING btree (tenant, id);
 CREATE INDEX api_keys_of_tenant_by_end ON api_keys USING btree (tenant, COALESCE(LEAST(disabled_at, expires_at), 'infinity'::timestamp with time zone));
 grant insert, select, update on api_keys to visapi_gateway;
+grant delete on api_keys to visapi_orchestrator;
+grant select (id, expires_at, disabled_at) on api_keys to visapi_orchestrator;
 
 create table approvals (
     tenant text not null,
@@ -104,6 +106,7 @@ create table dead_letters (
 );
 CREATE INDEX dead_letters_age ON dead_letters USING btree (created_at) WHERE (kind IS NOT NULL);
 CREATE UNIQUE INDEX dead_letters_item_once ON dead_letters USING btree (digest) WHERE (resolved_at IS NULL);
+CREATE INDEX dead_letters_of_kind ON dead_letters USING btree (tenant, COALESCE(kind, 'task'::text), id DESC);
 CREATE INDEX dead_letters_of_tenant ON dead_letters USING btree (tenant, id DESC);
 CREATE UNIQUE INDEX dead_letters_once ON dead_letters USING btree (run, path, attempt, reason);
 CREATE INDEX dead_letters_open ON dead_letters USING btree (tenant, id DESC) WHERE (resolved_at IS NULL);

@@ -16,6 +16,20 @@ _EVENTS = load_queries("visapi_orchestrator.events.store", "events.sql")
 _encode = msgspec.json.Encoder().encode
 
 
+class PostgresEndedKeys:
+    """API keys that were revoked or expired more than `days` ago; see `upkeep.tidying.Swept`."""
+
+    def __init__(self, pool: Pool, days: int) -> None:
+        self._pool = pool
+        self._days = days
+
+    async def sweep(self, limit: int) -> int:
+        """Delete at most `limit` of them; return the number."""
+        with pg_faults():
+            status = await self._pool.execute(_UPKEEP["sweep_keys"], self._days, limit)
+        return int(status.rpartition(" ")[2])
+
+
 class PostgresUpkeep:
     """See `tasks.registry.FunctionRows` and `upkeep.tidying.AgingRows`."""
 

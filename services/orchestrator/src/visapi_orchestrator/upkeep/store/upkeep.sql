@@ -36,6 +36,14 @@ select (select incarnation from before) as before
 -- name: program
 select body from programs where hash = decode($1, 'hex')
 
+-- name: sweep_keys
+-- Those that were revoked or expired so many days ago, the oldest first.
+delete from api_keys where id in (
+    select id from api_keys
+    where coalesce(least(disabled_at, expires_at), 'infinity') < now() - make_interval(days => $1)
+    order by coalesce(least(disabled_at, expires_at), 'infinity') limit $2
+)
+
 -- name: sweep_idempotency
 delete from idempotency where ctid in (
     select ctid from idempotency where created_at < now() - interval '7 days' limit $1
