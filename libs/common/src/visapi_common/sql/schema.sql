@@ -106,7 +106,11 @@ create table dead_letters (
 );
 CREATE INDEX dead_letters_age ON dead_letters USING btree (created_at) WHERE (kind IS NOT NULL);
 CREATE UNIQUE INDEX dead_letters_item_once ON dead_letters USING btree (digest) WHERE (resolved_at IS NULL);
-CREATE INDEX dead_letters_of_kind ON dead_letters USING btree (tenant, COALESCE(kind, 'task'::text), id DESC);
+CREATE INDEX dead_letters_of_kind ON dead_letters USING btree (tenant, (
+CASE
+    WHEN (kind IS NULL) THEN 'task'::text
+    ELSE kind
+END), id DESC);
 CREATE INDEX dead_letters_of_tenant ON dead_letters USING btree (tenant, id DESC);
 CREATE UNIQUE INDEX dead_letters_once ON dead_letters USING btree (run, path, attempt, reason);
 CREATE INDEX dead_letters_open ON dead_letters USING btree (tenant, id DESC) WHERE (resolved_at IS NULL);

@@ -1,13 +1,14 @@
 -- Dead letters: the gateway reads them and records who decided what.
 
 -- name: list_dead_letters
+-- The kind is compared as the index spells it: under a policy `coalesce` is no condition of an index.
 select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, item,
     coalesce(octet_length(body), 0) as size, substring(body for $6) as start, created_at,
     resolved_at, resolved_by, resolution, replayed_at
 from dead_letters
 where tenant = $1 and ($2::uuid is null or id < $2)
     and ($3::boolean is null or (resolved_at is not null) = $3)
-    and ($4::text is null or coalesce(kind, 'task') = $4)
+    and ($4::text is null or case when kind is null then 'task' else kind end = $4)
 order by id desc limit $5
 
 -- name: list_with_nobodys
@@ -43,7 +44,7 @@ select d.* from whose w cross join lateral (
     from dead_letters
     where tenant = w.tenant and ($2::uuid is null or id < $2)
         and ($3::boolean is null or (resolved_at is not null) = $3)
-        and ($4::text is null or coalesce(kind, 'task') = $4)
+        and ($4::text is null or case when kind is null then 'task' else kind end = $4)
     order by id desc limit $5
 ) as d
 order by d.id desc limit $5
