@@ -9,7 +9,7 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 JOBS ?= 3
 
-.PHONY: help setup up demo test check bench faults attacks load docs clean
+.PHONY: help setup up demo test check bench faults attacks load docs images compose-demo clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,13 @@ load: setup ## Sustained load on an embedded stack
 
 docs: setup ## Type every block of every page into a shell, each page beside a new stack (about 3 minutes on 2 cores)
 	@$(BIN)/pytest -q tests/e2e/test_pages_run.py tests/contract/test_documents.py
+
+images: setup ## Build the images with docker, podman or buildah, and test them (IMAGES="gateway notifier" to choose)
+	@$(BIN)/python tools/images.py $(IMAGES_FLAGS) $(IMAGES)
+	@$(BIN)/pytest -q -m images tests/images
+
+compose-demo: setup ## Bring docker-compose.yml up, play the demo, kill each container under load, take it down
+	@$(BIN)/python tools/compose_demo.py $(COMPOSE_FLAGS)
 
 clean: ## Remove the environment, caches and the stack's data
 	@$(PYTHON) tools/clean.py $(VENV) .visapi

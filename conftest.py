@@ -22,6 +22,7 @@ LAYERS = (
     "faults",
     "load",
     "attacks",
+    "images",
 )
 
 settings.register_profile(

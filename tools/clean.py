@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache", "bench/out")
+CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache", "bench/out", ".images")
 
 
 def main() -> int:

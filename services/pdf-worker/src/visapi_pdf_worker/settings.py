@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from visapi_common.runtime.settings import CommonSettings, Seconds
+from visapi_common.runtime.settings import CommonSettings, Seconds, Secret
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -12,7 +12,7 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 class PdfWorkerSettings(CommonSettings, frozen=True, kw_only=True):
     """Environment: `VISAPI_<NAME>`."""
 
-    nats_url: str
+    nats_url: Secret
     """Where NATS is, as user `pdf-worker`."""
     artifacts_url: str
     """Where PDFs go: `file:///directory` or `s3://bucket/prefix`."""

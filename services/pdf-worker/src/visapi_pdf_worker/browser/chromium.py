@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shlex
 import shutil
 import sys
@@ -15,6 +16,8 @@ from visapi_pdf_worker.browser import launcher
 _NAMES = ("chromium-headless-shell", "headless_shell", "chrome-headless-shell")
 _FULL_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _USERS = ("visapi", "nobody")
+_FIRST_LINE_MAX = 100
+"""Linux took 127 bytes of a program's first line for long."""
 UNWANTED = ("--disable-ipc-flooding-protection", "--disable-popup-blocking")
 """Flags of Playwright under which one document may flood the process of the browser that all share."""
 
@@ -55,10 +58,19 @@ def prepare(folder: Path, *, setting: str, playwrights: str, user: str, sandbox:
     binary = find(setting, playwrights)
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "chromium-launcher"
-    command = shlex.join([sys.executable, "-I", "-S", launcher.__file__])
-    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+    program.write_text(_launcher_text(), encoding="utf-8")
     program.chmod(0o700)
     return Chromium(str(program), {launcher.BINARY: binary, launcher.USER: user}, sandbox)
+
+
+def _launcher_text() -> str:
+    """A program that the kernel starts without a shell, which images lack. Where Python's path is too long
+    for a first line, or has a space, a shell starts it.
+    """
+    if len(sys.executable) <= _FIRST_LINE_MAX and not re.search(r"\s", sys.executable):
+        return f"#!{sys.executable} -IS\n{Path(launcher.__file__).read_text(encoding='utf-8')}"
+    command = shlex.join([sys.executable, "-I", "-S", launcher.__file__])
+    return f'#!/bin/sh\nexec {command} "$@"\n'
 
 
 def find(setting: str, playwrights: str) -> str:
