@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir
 from visapi.cli.foreground import REFUSALS, Interruption, print_notice, running_stack
-from visapi.cli.output import FAILURE, USAGE, console, fail
+from visapi.cli.output import AUTHENTICATION, FAILURE, USAGE, console, fail
 from visapi.client import ApiError, AsyncClient, UnreachableError
 from visapi.demo.scenario import Sample, Scenario
 from visapi.stack.data_directory import DataDirectory
@@ -24,30 +25,39 @@ _INPUT = Path("examples/visa-approval.input.json")
 
 
 def demo(
+    *,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     definition: Annotated[Path, typer.Option(help="The sample.")] = _DEFINITION,
     body: Annotated[Path, typer.Option("--input", help="Its input.")] = Path(
         "examples/visa-approval.input.json"
     ),
     keep: Annotated[bool, typer.Option(help="Leave the stack running until Ctrl-C.")] = False,
+    url: Annotated[str | None, typer.Option(help="The gateway of a stack that runs elsewhere.")] = None,
+    world: Annotated[
+        Path | None,
+        typer.Option(help="With --url: the folder in which the stand-ins of that stack keep what they got."),
+    ] = None,
 ) -> None:
-    """Deploy the sample, start it, watch it, and check that everything truly arrived."""
+    """Deploy the sample, start it, watch it, and check that everything truly arrived.
+
+    Without --url on a stack of its own; with it on the stack behind that gateway (key: VISAPI_API_KEY), whose
+    stand-ins write into the folder --world.
+    """
     for path in (definition, body):
         if not path.is_file():
             fail(f"{path} is not there; run this in the checkout of VisAPI, or name it", code=USAGE)
-    raise typer.Exit(asyncio.run(_demo(data_dir, Sample(definition, body), keep=keep)))
+    sample = Sample(definition, body)
+    if url is not None:
+        at, folder = (url, _key(url)), _folder(world)
+        raise typer.Exit(asyncio.run(_refusing(_play(console(), folder, at, DemoWorld(folder), sample))))
+    raise typer.Exit(asyncio.run(_refusing(_on_local_stack(data_dir, sample, keep=keep))))
 
 
-async def _demo(data_dir: Path, sample: Sample, *, keep: bool) -> int:
+async def _refusing(demo: Coroutine[None, None, int]) -> int:
+    """Its exit code; what refuses becomes a message."""
     out = console()
     try:
-        state = DataDirectory(data_dir).state()
-        if state is not None and state.standins:
-            return await _on_running_stack(out, data_dir, state.gateway, sample)
-        if state is not None:
-            data_dir = data_dir / "demo"
-            out.print(f"A stack runs here already, without stand-ins; the demo starts its own in {data_dir}.")
-        return await _on_own_stack(out, data_dir, sample, keep=keep)
+        return await demo
     except (*REFUSALS, ApiError, UnreachableError, TimeoutError) as error:
         detail = str(error) or f"the run did not end within {_PATIENCE_S:.0f} s"
         out.print(Text.assemble(("error: ", "bold red"), detail))
@@ -55,6 +65,31 @@ async def _demo(data_dir: Path, sample: Sample, *, keep: bool) -> int:
             for mistake in error.problem.errors or ():
                 out.print(f"  {mistake.pointer}  {mistake.detail}")
         return FAILURE
+
+
+def _key(url: str) -> str:
+    key = os.environ.get("VISAPI_API_KEY")
+    if not key:
+        fail(f"no key for {url}", hint="Set VISAPI_API_KEY.", code=AUTHENTICATION)
+    return key
+
+
+def _folder(world: Path | None) -> Path:
+    if world is None or not world.is_dir():
+        where = f"{world} is no folder" if world else "no folder was named"
+        fail(f"what arrives cannot be checked: {where}", hint="Name it with --world.", code=USAGE)
+    return world
+
+
+async def _on_local_stack(data_dir: Path, sample: Sample, *, keep: bool) -> int:
+    out = console()
+    state = DataDirectory(data_dir).state()
+    if state is not None and state.standins:
+        return await _on_running_stack(out, data_dir, state.gateway, sample)
+    if state is not None:
+        data_dir = data_dir / "demo"
+        out.print(f"A stack runs here already, without stand-ins; the demo starts its own in {data_dir}.")
+    return await _on_own_stack(out, data_dir, sample, keep=keep)
 
 
 async def _on_own_stack(out: Console, data_dir: Path, sample: Sample, *, keep: bool) -> int:

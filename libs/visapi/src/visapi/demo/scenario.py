@@ -80,10 +80,8 @@ class Scenario:
             steps.add_row(Text("  " * (step.depth + 1) + step.name), duration(step, now), remark(step))
         self._out.print(steps)
         self._out.print()
-        certificate = next(
-            self._artifacts.rglob(outcome.certificate.id), self._artifacts / outcome.certificate.id
-        )
-        self._pair("Certificate", str(certificate))
+        artifact = f"{self._gateway}/v1/artifacts/{outcome.certificate.id}"
+        self._pair("Certificate", str(next(self._artifacts.rglob(outcome.certificate.id), artifact)))
         for path in mails:
             self._pair("Mail", str(path))
         self._pair("Run", f"{self._gateway}/v1/runs/{run.id}")

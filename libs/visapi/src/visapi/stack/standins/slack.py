@@ -14,10 +14,11 @@ from urllib.parse import parse_qsl
 import msgspec
 import typer
 
+from visapi.stack.ports import LOOPBACK
 from visapi.stack.standins.faults import Fault, FaultKind, FaultScript
 from visapi.stack.standins.http_server import HANG_S, HttpServer, Request, Response
 from visapi.stack.standins.recording import Recorder
-from visapi.stack.standins.serving import serve_until_stopped
+from visapi.stack.standins.serving import Host, serve_until_stopped
 from visapi_common.contracts.foreign import Unreadable, read_as
 
 _JSON = {"content-type": "application/json; charset=utf-8"}
@@ -38,8 +39,8 @@ class Slack:
         """Messages that were posted: `via, channel, message, ts, time`."""
         return self._recorder.records
 
-    async def start(self, port: int = 0) -> str:
-        self.url = await self._server.start(port)
+    async def start(self, port: int = 0, host: str = LOOPBACK) -> str:
+        self.url = await self._server.start(port, host)
         return self.url
 
     async def stop(self) -> None:
@@ -106,6 +107,7 @@ def _json(body: dict[str, Any]) -> Response:
 def main(  # noqa: PLR0913 (each is an option of the command)
     *,
     port: Annotated[int, typer.Option()] = 9912,
+    host: Host = LOOPBACK,
     out: Annotated[Path | None, typer.Option(help="JSONL file for what was posted.")] = None,
     token: Annotated[str | None, typer.Option(help="The bot token to demand.")] = None,
     fail_first: Annotated[int, typer.Option(help="Refuse this many requests first.")] = 0,
@@ -117,7 +119,7 @@ def main(  # noqa: PLR0913 (each is an option of the command)
     """Be Slack until stopped."""
     slack = Slack(token, out)
     slack.faults.add(Fault(fault, status, retry_after, error), fail_first)
-    asyncio.run(serve_until_stopped("slack", slack, port))
+    asyncio.run(serve_until_stopped("slack", slack, port, host))
 
 
 if __name__ == "__main__":

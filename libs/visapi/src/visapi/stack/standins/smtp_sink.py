@@ -14,7 +14,8 @@ from typing import Annotated, Any
 import typer
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from visapi.stack.standins.serving import serve_until_stopped
+from visapi.stack.ports import LOOPBACK
+from visapi.stack.standins.serving import Host, serve_until_stopped
 
 MESSAGE_MAX_BYTES = 40 * 1024 * 1024
 
@@ -55,13 +56,13 @@ class SmtpSink:
         self.faults: list[SmtpFault] = []
         self.url = ""
 
-    async def start(self, port: int = 0) -> str:
+    async def start(self, port: int = 0, host: str = LOOPBACK) -> str:
         """Listen on the loopback interface; returns `smtp://127.0.0.1:<port>`."""
         if self._out is not None:
             self._out.mkdir(parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._session, "127.0.0.1", port)
-        self.url = f"smtp://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await loop.create_server(self._session, host, port)
+        self.url = f"smtp://{host}:{self._server.sockets[0].getsockname()[1]}"
         return self.url
 
     async def stop(self) -> None:
@@ -143,12 +144,13 @@ def _break(session: SMTP) -> None:
 
 def main(
     port: Annotated[int, typer.Option()] = 1025,
+    host: Host = LOOPBACK,
     out: Annotated[Path, typer.Option(help="Directory for the .eml files.")] = Path("mail"),
     user: Annotated[str | None, typer.Option(help="Demand AUTH from this user.")] = None,
     password: Annotated[str, typer.Option()] = "",
 ) -> None:
     """Keep mail until stopped."""
-    asyncio.run(serve_until_stopped("smtp sink", SmtpSink(out, user=user, password=password), port))
+    asyncio.run(serve_until_stopped("smtp sink", SmtpSink(out, user=user, password=password), port, host))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from typing import Annotated, Any
 
 import typer
 
+from visapi.stack.ports import LOOPBACK
 from visapi.stack.standins.faults import Fault, FaultKind, FaultScript
 from visapi.stack.standins.http_server import HANG_S, HttpServer, Request, Response
 from visapi.stack.standins.recording import Recorder
-from visapi.stack.standins.serving import serve_until_stopped
+from visapi.stack.standins.serving import Host, serve_until_stopped
 
 TOLERANCE_S = 300
 
@@ -37,8 +38,8 @@ class WebhookReceiver:
         """What was applied, in order: `id, verified, path, headers, body, sha256, time`."""
         return self._recorder.records
 
-    async def start(self, port: int = 0) -> str:
-        self.url = await self._server.start(port)
+    async def start(self, port: int = 0, host: str = LOOPBACK) -> str:
+        self.url = await self._server.start(port, host)
         return self.url
 
     async def stop(self) -> None:
@@ -91,6 +92,7 @@ class WebhookReceiver:
 def main(  # noqa: PLR0913 (each is an option of the command)
     *,
     port: Annotated[int, typer.Option()] = 9911,
+    host: Host = LOOPBACK,
     out: Annotated[Path | None, typer.Option(help="JSONL file for what was received.")] = None,
     secret: Annotated[list[str] | None, typer.Option(help="whsec_… ; may be repeated.")] = None,
     fail_first: Annotated[int, typer.Option(help="Refuse this many requests first.")] = 0,
@@ -101,7 +103,7 @@ def main(  # noqa: PLR0913 (each is an option of the command)
     """Receive webhooks until stopped."""
     receiver = WebhookReceiver(secret, out)
     receiver.faults.add(Fault(fault, status, retry_after), fail_first)
-    asyncio.run(serve_until_stopped("webhook receiver", receiver, port))
+    asyncio.run(serve_until_stopped("webhook receiver", receiver, port, host))
 
 
 if __name__ == "__main__":

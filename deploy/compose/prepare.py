@@ -1,0 +1,88 @@
+"""Make the secrets of docker-compose.yml once, and give each container its own.
+
+Runs in the image `visapi/admin` as root without a network, because new volumes belong to root. What is there
+stays: the container may run again at any time.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from visapi.admin import nats_users
+from visapi.admin.secret_files import make_secrets
+
+ACCOUNT = 65532
+SECRETS = Path("/secrets")
+GIVEN = Path("/for")
+SUPERUSER = "postgres-password"
+FILES: Mapping[str, tuple[str, ...]] = {
+    "gateway": ("key-pepper", "link-secret", "sealing-key", "metrics-token"),
+    "orchestrator": ("effect-secret", "handle-secret", "metrics-token"),
+    "pdf-worker": ("metrics-token",),
+    "notifier": ("handle-secret", "sealing-key", "metrics-token"),
+}
+DATABASE_USERS = ("gateway", "orchestrator", "notifier")
+READABLE = 0o444
+"""For programs of others, which run under accounts of their own; only their container has the volume."""
+
+
+def main() -> None:
+    made = make_secrets(SECRETS)
+    for name in (SUPERUSER, "grafana-password"):
+        if not (SECRETS / name).exists():
+            write(SECRETS / name, secrets.token_hex(24), 0o600)
+            made.append(name)
+    for service, names in FILES.items():
+        for name in names:
+            write(GIVEN / service / name, read(name), 0o400)
+        write(GIVEN / service / "nats-url", nats_url(service), 0o400)
+        if service in DATABASE_USERS:
+            write(GIVEN / service / "postgres-url", postgres_url(service), 0o400)
+    write(GIVEN / "postgres" / SUPERUSER, read(SUPERUSER), READABLE)
+    write(GIVEN / "nats" / "account.conf", nats_account(), READABLE)
+    for name in ("metrics-token", "grafana-password"):
+        write(GIVEN / "observability" / name, read(name), READABLE)
+    for folder in (SECRETS, *GIVEN.iterdir(), *Path("/volumes").iterdir()):
+        hand_over(folder)
+    print(f"secrets: made {len(made)}, {len(list(SECRETS.iterdir()))} in all", flush=True)
+
+
+def nats_url(service: str) -> str:
+    return f"nats://{service}:{read(f'nats-{service}-password')}@nats:4222"
+
+
+def postgres_url(service: str) -> str:
+    return f"postgresql://visapi_{service}:{read(f'postgres-{service}-password')}@postgres:5432/visapi"
+
+
+def nats_account() -> str:
+    users = nats_users.service_users()
+    return nats_users.render_account(
+        "VISAPI", users, {user.name: read(f"nats-{user.name}-password") for user in users}
+    )
+
+
+def read(name: str) -> str:
+    return (SECRETS / name).read_text(encoding="utf-8").strip()
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(f"{text.rstrip()}\n", encoding="utf-8")
+    draft.chmod(mode)
+    draft.rename(path)
+
+
+def hand_over(folder: Path) -> None:
+    shutil.chown(folder, ACCOUNT, ACCOUNT)
+    for path in folder.rglob("*") if folder.parent != Path("/volumes") else ():
+        os.chown(path, ACCOUNT, ACCOUNT, follow_symlinks=False)
+    folder.chmod(0o755 if folder.parent == GIVEN else 0o700 if folder == SECRETS else 0o750)
+
+
+if __name__ == "__main__":
+    main()

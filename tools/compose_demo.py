@@ -1,0 +1,223 @@
+"""Bring docker-compose.yml up, play the demo on it, kill each container under load, count, take it down.
+
+    python tools/compose_demo.py [--keep]
+
+Uses `docker compose` or podman-compose, whichever is there, in a project of its own. Images of VisAPI have
+been built (`make images`); VISAPI_POSTGRES_IMAGE and VISAPI_NATS_IMAGE may name stand-ins.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from compose_load import Load, LostError
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = "visapi-demo"
+ONCE = ("secrets", "bootstrap")
+IN_ORDER = (("secrets",), ("postgres", "nats"), ("bootstrap",),
+            ("gateway", "orchestrator", "pdf-worker", "notifier", "mail", "partner", "slack"))  # fmt: skip
+KILLED = ("gateway", "orchestrator", "pdf-worker", "notifier", "partner", "nats", "postgres")
+_RUN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+START_S = 120
+DOWN_S = 1.0
+"""How long a killed container stays away."""
+BETWEEN_S = 4.0
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why."""
+
+
+class Compose:
+    """One project of docker compose or podman-compose."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.engine, self._command = _engine()
+        self._environ = environ
+
+    def do(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [*self._command, "-p", PROJECT, "--profile", "demo", "--profile", "tools", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self._environ, check=False, capture_output=True, text=True, timeout=300
+        )
+        if check and done.returncode != 0:
+            raise DemoError(
+                f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+    def on(self, service: str, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Something the engine does with a service's container."""
+        return subprocess.run([self.engine, *verb.split(), *arguments, self.container(service)], check=False,
+                              capture_output=True, text=True, timeout=120)  # fmt: skip
+
+    def container(self, service: str) -> str:
+        pattern = f"^{PROJECT}[-_]{service}[-_]1$"
+        listed = subprocess.run([self.engine, "ps", "--all", "--format", "{{.Names}}"], check=True,
+                                capture_output=True, text=True)  # fmt: skip
+        found = [name for name in listed.stdout.split() if re.match(pattern, name)]
+        if not found:
+            raise DemoError(f"{service} has no container")
+        return found[0]
+
+    def healthy(self, service: str) -> bool:
+        if self.engine == "podman":
+            return self.on(service, "healthcheck run").returncode == 0
+        state = self.on(service, "inspect", "--format", "{{.State.Health.Status}}")
+        return state.stdout.strip() == "healthy"
+
+    def has_health(self, service: str) -> bool:
+        return service not in ("partner", "slack")
+
+
+def _engine() -> tuple[str, list[str]]:
+    docker = shutil.which("docker")
+    if (
+        docker
+        and subprocess.run([docker, "compose", "version"], check=False, capture_output=True).returncode == 0
+    ):
+        return "docker", ["docker", "compose"]
+    here = Path(sys.executable).parent / "podman-compose"
+    found = os.environ.get("VISAPI_PODMAN_COMPOSE") or (
+        str(here) if here.exists() else shutil.which("podman-compose")
+    )
+    if shutil.which("podman") and found:
+        return "podman", [found, "--no-ansi"]
+    raise DemoError("needs docker with compose, or podman with podman-compose (PyPI)")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Play the demo on docker-compose.yml.")
+    parser.add_argument("--keep", action="store_true", help="leave it running")
+    asked = parser.parse_args()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = {**os.environ, "VISAPI_PORT": str(port), **_world()}
+    try:
+        compose = Compose(environ)
+        with taken_down(compose, keep=asked.keep):
+            play(compose, f"http://127.0.0.1:{port}")
+    except (DemoError, LostError) as error:
+        sys.stderr.write(f"compose-demo: {error}\n")
+        return 1
+    return 0
+
+
+def _world() -> dict[str, str]:
+    """Lead the sample's addresses to the stand-ins."""
+    return {
+        "VISAPI_EGRESS_ORIGINS": '{"https://partner.example.com": "http://partner:9911", '
+        '"https://hooks.slack.com": "http://slack:9912"}',
+    }
+
+
+@contextmanager
+def taken_down(compose: Compose, *, keep: bool) -> Iterator[None]:
+    compose.do("down", "--volumes", check=False)
+    try:
+        yield
+    finally:
+        if not keep:
+            compose.do("down", "--volumes", check=False)
+            say("taken down, with its volumes")
+
+
+def play(compose: Compose, url: str) -> None:
+    began = time.monotonic()
+    for services in IN_ORDER:
+        bring_up(compose, services)
+    say(f"everything is healthy after {time.monotonic() - began:.0f} s")
+    key = make_key(compose)
+    demo = compose.do("run", "--rm", "-e", f"VISAPI_API_KEY={key}", "demo")
+    print(demo.stdout, flush=True)
+    say("the demo ended well")
+    load = Load(url, key)
+    asyncio.run(load.run(lambda: kill_each(compose), say))
+    check_effects(compose, load.accepted)
+
+
+def bring_up(compose: Compose, services: tuple[str, ...]) -> None:
+    began = time.monotonic()
+    compose.do("up", "--detach", "--no-deps" if compose.engine == "podman" else "--no-recreate", *services)
+    for service in services:
+        wait_for(compose, service)
+        say(f"{service:<12} {'done' if service in ONCE else 'ready'} {time.monotonic() - began:5.1f} s")
+
+
+def wait_for(compose: Compose, service: str) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        state = compose.on(
+            service, "inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}"
+        ).stdout.split()
+        if service in ONCE and state[0] in ("exited", "stopped"):
+            if state[1] == "0":
+                return
+            raise DemoError(f"{service} ended with {state[1]}:\n{logs(compose, service)}")
+        answers = service not in ONCE and state[0] == "running"
+        if answers and (not compose.has_health(service) or compose.healthy(service)):
+            return
+        time.sleep(0.3)
+    raise DemoError(f"{service} is not ready after {START_S} s:\n{logs(compose, service)}")
+
+
+def logs(compose: Compose, service: str) -> str:
+    done = compose.on(service, "logs", "--tail", "20")
+    return done.stdout + done.stderr
+
+
+def make_key(compose: Compose) -> str:
+    made = compose.do("run", "--rm", "admin", "key", "create", "compose-demo", "--tenant", "default")
+    found = re.search(r"visapi_\w+", made.stdout)
+    if found is None:
+        raise DemoError(f"no key was printed:\n{made.stdout}{made.stderr}")
+    return found.group()
+
+
+async def kill_each(compose: Compose) -> None:
+    """Kill one container after the other; each comes back before the next goes."""
+    for service in KILLED:
+        await asyncio.sleep(BETWEEN_S)
+        await asyncio.to_thread(compose.on, service, "kill", "--signal", "KILL")
+        await asyncio.sleep(DOWN_S)
+        began = time.monotonic()
+        await asyncio.to_thread(compose.on, service, "start")
+        await asyncio.to_thread(wait_for, compose, service)
+        say(f"killed {service:<12} ready again {time.monotonic() - began:5.1f} s after its start")
+
+
+def check_effects(compose: Compose, runs: frozenset[str]) -> None:
+    """Each run has told the partner, under one effect key however often it was repeated."""
+    read = "print(open('/world/webhooks.jsonl').read())"
+    done = compose.do("run", "--rm", "--entrypoint", "/usr/bin/python3.11", "demo", "-c", read)
+    keys: dict[str, set[str]] = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("{"):
+            record = json.loads(line)
+            for run in runs & set(_RUN.findall(record["body"])):
+                keys.setdefault(run, set()).add(record["id"])
+    if untold := runs - keys.keys():
+        raise DemoError(f"the partner never heard of {len(untold)} runs: {sorted(untold)[:5]}")
+    if doubled := [run for run, each in keys.items() if len(each) != 1]:
+        raise DemoError(f"{len(doubled)} runs told the partner under several effect keys: {doubled[:5]}")
+    say(f"the partner heard of each of the {len(runs)} runs, under one effect key each")
+
+
+def say(text: str) -> None:
+    print(f"compose-demo: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
