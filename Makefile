@@ -54,7 +54,7 @@ docs: setup ## Type every block of every page into a shell, each page beside a n
 	@$(BIN)/pytest -q tests/e2e/test_pages_run.py tests/contract/test_documents.py
 
 images: setup ## Build the images with docker, podman or buildah, and test them (IMAGES="gateway notifier" to choose)
-	@$(BIN)/python tools/images.py $(IMAGES_FLAGS) $(IMAGES)
+	@$(BIN)/python tools/build_images.py $(IMAGES_FLAGS) $(IMAGES)
 	@$(BIN)/pytest -q -m images tests/images
 
 compose-demo: setup ## Bring docker-compose.yml up, play the demo, kill each container under load, take it down

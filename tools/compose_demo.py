@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from build_images import suit_old_machines
 from compose_load import Load, LostError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,9 +89,9 @@ def _engine() -> tuple[str, list[str]]:
         and subprocess.run([docker, "compose", "version"], check=False, capture_output=True).returncode == 0
     ):
         return "docker", ["docker", "compose"]
-    here = Path(sys.executable).parent / "podman-compose"
+    ours = ROOT / ".tools/bin/podman-compose"
     found = os.environ.get("VISAPI_PODMAN_COMPOSE") or (
-        str(here) if here.exists() else shutil.which("podman-compose")
+        str(ours) if ours.exists() else shutil.which("podman-compose")
     )
     if shutil.which("podman") and found:
         return "podman", [found, "--no-ansi"]
@@ -101,6 +102,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Play the demo on docker-compose.yml.")
     parser.add_argument("--keep", action="store_true", help="leave it running")
     asked = parser.parse_args()
+    suit_old_machines()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -14,17 +14,24 @@ HTML = """<meta charset="utf-8"><style>body { font: 20px sans-serif }</style>
 <p lang="zh-Hans">签证已批准</p><p lang="ja">査証が承認されました</p><p lang="ko">비자가 승인되었습니다</p><p>🛂 ✈️ 🎉</p>"""
 
 
+def filters(status: str) -> int:
+    return int(status.split("Seccomp_filters:")[1].split(maxsplit=1)[0])
+
+
 def sandboxed() -> bool:
-    """Whether some process that Chromium started lives in a user namespace of its own, under a filter."""
-    mine = Path("/proc/self/ns/user").readlink()
+    """Whether each renderer is in a namespace of processes of its own, and under more filters than we are."""
+    mine = filters(Path("/proc/self/status").read_text())
+    found: list[bool] = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            status = (folder / "status").read_text()
-            if "--type=renderer" in (folder / "cmdline").read_text() and "Seccomp:\t2" in status:
-                return (folder / "ns/user").readlink() != mine
+            line = (folder / "cmdline").read_text().replace("\0", " ").split()
+            if line[:1] == [os.environ["VISAPI_CHROMIUM"]] and "--type=renderer" in line:
+                status = (folder / "status").read_text()
+                nested = len(status.split("NSpid:")[1].split("\n")[0].split()) > 1
+                found.append(nested and filters(status) > mine)
         except OSError:
             continue
-    return False
+    return bool(found) and all(found)
 
 
 async def main() -> None:

@@ -21,6 +21,8 @@ class Engine:
 
     def __init__(self, program: str) -> None:
         self.program = program
+        if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+            os.environ.setdefault("CONTAINERS_CONF", str(ROOT / "deploy/images/containers.conf"))
         self.tag = os.environ.get("VISAPI_VERSION", "dev")
 
     def image(self, name: str) -> str:

@@ -1,9 +1,9 @@
 """Build the images with docker, podman or buildah, whichever is there, and measure them.
 
-    python tools/images.py [IMAGE...]              all images of deploy/images/images.json, or those named
-    python tools/images.py --base IMAGE ...        on another base than the one that the Dockerfiles pin
-    python tools/images.py --bootstrap ...         on a base that mmdebstrap makes, where no registry answers
-    python tools/images.py --standins ...          also stand-ins for postgres and nats (Debian, PyPI)
+    python tools/build_images.py [IMAGE...]         all images of deploy/images/images.json, or those named
+    python tools/build_images.py --base IMAGE ...   on another base than the one that the Dockerfiles pin
+    python tools/build_images.py --bootstrap ...    on a base that mmdebstrap makes, where no registry answers
+    python tools/build_images.py --standins ...     also stand-ins for postgres and nats (Debian, PyPI)
 
 Writes `.images/report.json` (sizes, layers, the builder) and `.images/<image>.cdx.json` (bills of materials).
 The locked packages are fetched by this machine's pip, so that its index is used and no build needs one.
@@ -24,6 +24,7 @@ OUT = ROOT / ".images"
 IMAGES = json.loads((ROOT / "deploy/images/images.json").read_text(encoding="utf-8"))
 STANDINS = json.loads((ROOT / "deploy/images/standins/images.json").read_text(encoding="utf-8"))
 BOOTSTRAPPED = "localhost/visapi-base:bookworm"
+BILL = "usr/share/sbom/visapi.cdx.json"
 EPOCH = "1764374400"
 """The time that every file of an image has, unless SOURCE_DATE_EPOCH says another."""
 
@@ -41,12 +42,19 @@ def main() -> int:
     parser.add_argument("--no-cache", action="store_true", help="build every layer anew")
     parser.add_argument("--tag", default="dev")
     asked = parser.parse_args()
+    suit_old_machines()
     try:
         build_all(asked)
     except ImagesError as error:
         sys.stderr.write(f"images: {error}\n")
         return 1
     return 0
+
+
+def suit_old_machines() -> None:
+    """Without unified control groups podman and buildah need other settings than Debian's."""
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        os.environ.setdefault("CONTAINERS_CONF", str(ROOT / "deploy/images/containers.conf"))
 
 
 def build_all(asked: argparse.Namespace) -> None:
@@ -68,6 +76,8 @@ def build_all(asked: argparse.Namespace) -> None:
         build(builder, name, image, base, asked.tag, offline=wheels, cached=not asked.no_cache)
         report[name] = {**describe(builder, f"visapi/{name}:{asked.tag}"), "builder": builder,
                         "base": base or "pinned", "build_s": round(time.monotonic() - began, 1)}  # fmt: skip
+        if name in IMAGES:
+            keep_bill(builder, name, asked.tag)
         print(f"images: visapi/{name}:{asked.tag} {report[name]['bytes'] / 1e6:.0f} MB", flush=True)
     (OUT / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
@@ -141,7 +151,7 @@ def build(  # noqa: PLR0913 (what a build is made of)
         command = [builder, "bud" if builder == "buildah" else "build", "--isolation", "chroot", "--layers",
                    "--timestamp", epoch(), *flags]  # fmt: skip
         if base.startswith("localhost/"):
-            command.append("--pull-never" if builder == "buildah" else "--pull=never")
+            command.append("--pull-never")
     run([*command, "."])
 
 
@@ -151,10 +161,24 @@ def describe(builder: str, image: str) -> dict[str, object]:
     if builder == "buildah":
         found = json.loads(output(["buildah", "inspect", "--type", "image", name]))
         layers = found["OCIv1"]["rootfs"]["diff_ids"]
-        size = int(json.loads(output(["buildah", "images", "--json", name]))[0]["size"].split(" ")[0])
+        number, unit = json.loads(output(["buildah", "images", "--json", name]))[0]["size"].split(" ")
+        size = round(float(number) * {"MB": 1e6, "GB": 1e9}[unit])
         return {"bytes": size, "layers": layers}
     found = json.loads(output([builder, "image", "inspect", name]))[0]
     return {"bytes": found["Size"], "layers": found["RootFS"]["Layers"]}
+
+
+def keep_bill(builder: str, name: str, tag: str) -> None:
+    """Copy the image's bill of materials out of it."""
+    image, target = reference(builder, f"visapi/{name}:{tag}"), OUT / f"{name}.cdx.json"
+    if builder == "buildah":
+        container = output(["buildah", "from", "--pull-never", image]).strip()
+        shutil.copyfile(Path(output(["buildah", "mount", container]).strip()) / BILL, target)
+        output(["buildah", "rm", container])
+    else:
+        container = output([builder, "create", image]).strip()
+        output([builder, "cp", f"{container}:/{BILL}", str(target)])
+        output([builder, "rm", container])
 
 
 def reference(builder: str, image: str) -> str:
