@@ -74,11 +74,17 @@ def build_all(asked: argparse.Namespace) -> None:
         began = time.monotonic()
         wheels = bool(image["lock"]) and fetch_wheels(name, ROOT / image["lock"])
         build(builder, name, image, base, asked.tag, offline=wheels, cached=not asked.no_cache)
-        report[name] = {**describe(builder, f"visapi/{name}:{asked.tag}"), "builder": builder,
-                        "base": base or "pinned", "build_s": round(time.monotonic() - began, 1)}  # fmt: skip
+        size, layers = describe(builder, f"visapi/{name}:{asked.tag}")
+        report[name] = {
+            "bytes": size,
+            "layers": layers,
+            "builder": builder,
+            "base": base or "pinned",
+            "build_s": round(time.monotonic() - began, 1),
+        }
         if name in IMAGES:
             keep_bill(builder, name, asked.tag)
-        print(f"images: visapi/{name}:{asked.tag} {report[name]['bytes'] / 1e6:.0f} MB", flush=True)
+        print(f"images: visapi/{name}:{asked.tag} {size / 1e6:.0f} MB", flush=True)
     (OUT / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
@@ -155,7 +161,7 @@ def build(  # noqa: PLR0913 (what a build is made of)
     run([*command, "."])
 
 
-def describe(builder: str, image: str) -> dict[str, object]:
+def describe(builder: str, image: str) -> tuple[int, list[str]]:
     """Size in bytes and digests of the layers."""
     name = reference(builder, image)
     if builder == "buildah":
@@ -163,9 +169,9 @@ def describe(builder: str, image: str) -> dict[str, object]:
         layers = found["OCIv1"]["rootfs"]["diff_ids"]
         number, unit = json.loads(output(["buildah", "images", "--json", name]))[0]["size"].split(" ")
         size = round(float(number) * {"MB": 1e6, "GB": 1e9}[unit])
-        return {"bytes": size, "layers": layers}
+        return size, layers
     found = json.loads(output([builder, "image", "inspect", name]))[0]
-    return {"bytes": found["Size"], "layers": found["RootFS"]["Layers"]}
+    return found["Size"], found["RootFS"]["Layers"]
 
 
 def keep_bill(builder: str, name: str, tag: str) -> None:

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -126,7 +126,7 @@ def _world() -> dict[str, str]:
 
 
 @contextmanager
-def taken_down(compose: Compose, *, keep: bool) -> Iterator[None]:
+def taken_down(compose: Compose, *, keep: bool) -> Generator[None]:
     compose.do("down", "--volumes", check=False)
     try:
         yield

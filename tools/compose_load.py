@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 import httpx
 
@@ -80,10 +81,10 @@ class Load:
                 )  # fmt: skip
             except httpx.TransportError:
                 answer = None
-            if answer is not None and answer.status_code == httpx.codes.ACCEPTED:
+            if answer is not None and answer.status_code == HTTPStatus.ACCEPTED:
                 self._accepted.add(answer.json()["id"])
                 return
-            if answer is not None and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+            if answer is not None and answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise LostError(f"start {number} was answered {answer.status_code}: {answer.text}")
             self._refused += 1
             await asyncio.sleep(0.5)
@@ -114,4 +115,4 @@ class Load:
             answer = await self._client.get(f"/v1/runs/{run}")
         except httpx.TransportError:
             return "unknown"
-        return str(answer.json().get("status")) if answer.status_code == httpx.codes.OK else "unknown"
+        return str(answer.json().get("status")) if answer.status_code == HTTPStatus.OK else "unknown"

@@ -93,3 +93,9 @@ def test_chromium_prints_every_script_with_its_sandbox_on(engine: Engine):
         "Latin": "LiberationSans", "Hebrew": "NotoSansHebrew", "Arabic": "Arabic", "CJK": "NotoSansCJK", "emoji": "NotoColorEmoji",
     }.items():  # fmt: skip
         assert any(family.lower() in each.lower() for each in families), (script, sorted(families))
+
+
+def test_chromium_refuses_to_start_under_the_usual_profile_rather_than_without_its_sandbox(engine: Engine):
+    done = engine.python("pdf-worker", (ROOT / "tests/images/print_scripts.py").read_text())
+    assert done.returncode != 0
+    assert "zygote" in done.stderr
