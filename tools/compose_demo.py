@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from build_images import suit_old_machines
@@ -28,6 +29,7 @@ PROJECT = "visapi-demo"
 ONCE = ("secrets", "bootstrap")
 IN_ORDER = (("secrets",), ("postgres", "nats"), ("bootstrap",),
             ("gateway", "orchestrator", "pdf-worker", "notifier", "mail", "partner", "slack"))  # fmt: skip
+SERVICES = ("gateway", "orchestrator", "pdf-worker", "notifier")
 KILLED = ("gateway", "orchestrator", "pdf-worker", "notifier", "partner", "nats", "postgres")
 _RUN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 START_S = 120
@@ -141,6 +143,8 @@ def play(compose: Compose, url: str) -> None:
     for services in IN_ORDER:
         bring_up(compose, services)
     say(f"everything is healthy after {time.monotonic() - began:.0f} s")
+    for service in SERVICES:
+        say(f"{service} was ready {ready_after_s(compose, service):.1f} s after its container had started")
     key = make_key(compose)
     demo = compose.do("run", "--rm", "-e", f"VISAPI_API_KEY={key}", "demo")
     print(demo.stdout, flush=True)
@@ -173,6 +177,24 @@ def wait_for(compose: Compose, service: str) -> None:
             return
         time.sleep(0.3)
     raise DemoError(f"{service} is not ready after {START_S} s:\n{logs(compose, service)}")
+
+
+def ready_after_s(compose: Compose, service: str) -> float:
+    """From the start of the container to the line in which the service says that it is ready."""
+    started = compose.on(service, "inspect", "--format", "{{json .State.StartedAt}}").stdout
+    ready = re.search(r'"event":"ready".*?"time":"([^"]+)"', compose.on(service, "logs").stdout)
+    if ready is None:
+        raise DemoError(f"{service} never said that it was ready")
+    return (_moment(ready.group(1)) - _moment(started)).total_seconds()
+
+
+def _moment(text: str) -> datetime:
+    """A time as engines and services write it; of its fraction, microseconds are read."""
+    found = re.search(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d{1,6})?\d*(Z| ?[+-]\d\d:?\d\d)?", text)
+    if found is None:
+        raise DemoError(f"{text!r} is no time")
+    zone = (found[4] or "Z").strip()
+    return datetime.fromisoformat(f"{found[1]}T{found[2]}{(found[3] or '.0'):0<7}{zone}")
 
 
 def logs(compose: Compose, service: str) -> str:
