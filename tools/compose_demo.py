@@ -146,7 +146,7 @@ def play(compose: Compose, url: str) -> None:
     for service in SERVICES:
         say(f"{service} was ready {ready_after_s(compose, service):.1f} s after its container had started")
     key = make_key(compose)
-    demo = compose.do("run", "--rm", "-e", f"VISAPI_API_KEY={key}", "demo")
+    demo = compose.do("run", "--rm", "-T", "-e", f"VISAPI_API_KEY={key}", "demo")
     print(demo.stdout, flush=True)
     say("the demo ended well")
     load = Load(url, key)
@@ -203,7 +203,7 @@ def logs(compose: Compose, service: str) -> str:
 
 
 def make_key(compose: Compose) -> str:
-    made = compose.do("run", "--rm", "admin", "key", "create", "compose-demo", "--tenant", "default")
+    made = compose.do("run", "--rm", "-T", "admin", "key", "create", "compose-demo", "--tenant", "default")
     found = re.search(r"visapi_\w+", made.stdout)
     if found is None:
         raise DemoError(f"no key was printed:\n{made.stdout}{made.stderr}")
@@ -225,7 +225,7 @@ async def kill_each(compose: Compose) -> None:
 def check_effects(compose: Compose, runs: frozenset[str]) -> None:
     """Each run has told the partner, under one effect key however often it was repeated."""
     read = "print(open('/world/webhooks.jsonl').read())"
-    done = compose.do("run", "--rm", "--entrypoint", "/usr/bin/python3.11", "demo", "-c", read)
+    done = compose.do("run", "--rm", "-T", "--entrypoint", "/usr/bin/python3.11", "demo", "-c", read)
     keys: dict[str, set[str]] = {}
     for line in done.stdout.splitlines():
         if line.startswith("{"):
