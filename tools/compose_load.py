@@ -27,6 +27,7 @@ do:
             call: notify.webhook
             with:
               url: https://partner.example.com/hooks/load
+              secret: whsec_dmlzYS1hcHByb3ZhbC1kZW1vLXdlYmhvb2s=
               payload: {run: '${ $workflow.id }'}
       catch:
         retry: {delay: {seconds: 1}, limit: {attempt: {count: 60}}}
