@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["kit.fixtures"]
 
+ROOT = Path(__file__).parent
 LAYERS = (
     "unit",
     "property",
@@ -37,7 +38,7 @@ settings.load_profile("visapi")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test with its layer, the innermost folder that names one."""
     for item in items:
-        for part in reversed(Path(item.path).parts):
+        for part in reversed(Path(item.path).relative_to(ROOT).parts):
             if part in LAYERS:
                 item.add_marker(part)
                 break

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ALONE = "attacks or faults or load"
+ELSEWHERE = "images"
+"""What `make images` runs, on images that it has built."""
 AGAIN_MAX = 3
 FAILED_TESTS = 1
 """The exit code of pytest when tests failed; every other code is a broken run, which no second run mends."""
@@ -38,9 +40,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", default="3")
     jobs = parser.parse_args().jobs
+    together = f"not ({ALONE} or {ELSEWHERE})"
     return run_parts(
         [
-            ["-n", jobs, "--dist", "loadfile", "-m", f"not ({ALONE})", "libs", "services", "tests"],
+            ["-n", jobs, "--dist", "loadfile", "-m", together, "libs", "services", "tests"],
             ["-m", ALONE, "tests"],
         ]
     )
