@@ -26,6 +26,9 @@ LAYERS = (
     "images",
 )
 
+E2E_TIMEOUT_S = 300
+"""A stack starts within 90 s, and a machine under load may be slow."""
+
 settings.register_profile(
     "visapi",
     max_examples=int(os.environ.get("VISAPI_TEST_EXAMPLES", "60")),
@@ -41,4 +44,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for part in reversed(Path(item.path).relative_to(ROOT).parts):
             if part in LAYERS:
                 item.add_marker(part)
+                if part == "e2e" and item.get_closest_marker("timeout") is None:
+                    item.add_marker(pytest.mark.timeout(E2E_TIMEOUT_S))
                 break

@@ -10,7 +10,8 @@ import pytest_asyncio
 
 from attacks.bystander import Bystander
 from attacks.harness import SERVICES, AttackStack, Tenant
-from kit.mini_worker import MiniWorker, completed, eventually
+from kit.mini_worker import MiniWorker, completed
+from kit.waiting import eventually
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.contracts import subjects

@@ -5,8 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,6 +13,7 @@ import pytest
 
 from attacks.bystander import Bystander
 from attacks.harness import AttackStack, Tenant
+from kit.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -67,13 +67,6 @@ async def peers_of(stack: AttackStack) -> AsyncIterator[Peers]:
     finally:
         for writer in peers.writers:
             writer.transport.abort()
-
-
-async def until(holds: Callable[[], Awaitable[Any]], *, within_s: float = 30.0) -> Any:
-    async with asyncio.timeout(within_s):
-        while not (found := await holds()):
-            await asyncio.sleep(0.1)
-        return found
 
 
 def head_of(path: str, key: str | None, *, method: str = "GET", more: str = "") -> bytes:
@@ -136,14 +129,14 @@ async def test_followers_of_one_key(stack: AttackStack, bystander: Bystander, at
     async with peers_of(stack) as peers, bystander.at_work(attack="followers of one key"):
         for _ in range(CONNECTIONS * 2):
             await peers.open(follow)
-        await until(many_follow)
+        await eventually(many_follow)
         assert (await attacker.client.get("/v1/runs")).status_code == httpx.codes.OK
     await attacker.client.post(f"/v1/runs/{run}/cancel")
 
     async def are_gone() -> bool:
         return await stack.metric("gateway", "visapi_http_streams_held") == 0
 
-    await until(are_gone)
+    await eventually(are_gone)
 
 
 async def test_requests_of_one_key(stack: AttackStack, bystander: Bystander, attacker: Tenant) -> None:
@@ -175,7 +168,7 @@ async def test_commands_are_read_in_their_order_by_an_orchestrator_that_was_away
     async def waits() -> bool:
         return await status() == "waiting"
 
-    await until(waits)
+    await eventually(waits)
     kinds = ("suspend", "resume", "suspend")
     orchestrator = stack.pid("orchestrator")
     os.kill(orchestrator, signal.SIGSTOP)
@@ -190,7 +183,7 @@ async def test_commands_are_read_in_their_order_by_an_orchestrator_that_was_away
         said = [item["type"] for item in items if item["type"] in {"workflow.suspended", "workflow.resumed"}]
         return said == ["workflow.suspended", "workflow.resumed", "workflow.suspended"]
 
-    await until(all_read)
+    await eventually(all_read)
     assert await status() == "suspended"
     audit = await attacker.client.get("/v1/audit", params={"target": f"run:{path.rpartition('/')[2]}"})
     told = [item["action"] for item in reversed(audit.json()["items"])]

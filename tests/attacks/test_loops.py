@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from attacks.bystander import Bystander
 from attacks.harness import AttackStack, Tenant
-from kit.mini_worker import eventually
 from kit.poison import FUNCTIONS, Poison, connection, letters_of, letters_soon, orchestrators_url
+from kit.waiting import eventually
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import Registered

@@ -4,8 +4,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,6 +12,7 @@ import pytest
 
 from attacks.bystander import Bystander
 from attacks.harness import AttackStack, Tenant
+from kit.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -61,18 +61,12 @@ async def storm(stack: AttackStack, tenant: Tenant, requests: Iterator[tuple[str
 async def started(tenant: Tenant, count: int) -> list[str]:
     target = await tenant.deploy(LONG)
     runs = [(await tenant.start(target)).json()["id"] for _ in range(count)]
-    await until(lambda: waiting(tenant, runs[-1]))
+    await eventually(lambda: waiting(tenant, runs[-1]))
     return runs
 
 
 async def waiting(tenant: Tenant, run: str) -> bool:
     return (await tenant.client.get(f"/v1/runs/{run}")).json()["status"] == "waiting"
-
-
-async def until(holds: Callable[[], Any], *, within_s: float = 60.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not await holds():
-            await asyncio.sleep(0.1)
 
 
 async def has_ended(tenant: Tenant, run: str) -> bool:
@@ -89,7 +83,7 @@ async def test_ten_thousand_commands_to_one_run(
     print(f"\n10,000 commands to one run: {dict(seen)}")
     assert set(seen) <= {202, 409, 429}
     await attacker.client.post(f"/v1/runs/{run}/cancel")
-    await until(lambda: has_ended(attacker, run))
+    await eventually(lambda: has_ended(attacker, run))
 
 
 async def test_ten_thousand_commands_to_many_runs(
@@ -100,8 +94,8 @@ async def test_ten_thousand_commands_to_many_runs(
     commands = ((f"/v1/runs/{run}/{'cancel' if n == 49 else KINDS[n % 2]}", b"{}") for n, run in rounds)
     async with bystander.at_work(attack="10,000 commands to 200 runs"):
         seen = await storm(stack, attacker, commands)
-        await until(lambda: has_ended(attacker, runs[0]))
-        await until(lambda: has_ended(attacker, runs[-1]))
+        await eventually(lambda: has_ended(attacker, runs[0]))
+        await eventually(lambda: has_ended(attacker, runs[-1]))
     print(f"\n10,000 commands to {RUNS} runs: {dict(seen)}")
     assert set(seen) <= {202, 409, 429}
 
@@ -118,7 +112,7 @@ async def test_commands_with_the_longest_reasons(
     longer = await attacker.client.post(f"/v1/runs/{run}/suspend", json={"reason": "x" * (REASON_MAX + 1)})
     assert longer.status_code == httpx.codes.BAD_REQUEST
     await attacker.client.post(f"/v1/runs/{run}/cancel")
-    await until(lambda: has_ended(attacker, run))
+    await eventually(lambda: has_ended(attacker, run))
 
 
 async def test_bulk_commands_for_everything_in_parallel(

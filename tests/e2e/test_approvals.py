@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from kit.stack import StackProcess
+from kit.waiting import eventually
 from visapi.stack.standins.smtp_sink import SmtpSink
 
 ASK = """
@@ -73,34 +74,38 @@ class World:
 
     async def link_to(self, person: str, *, about: str) -> str:
         """The link in the mail to a person, once it has come."""
-        async with asyncio.timeout(_WAIT_S):
-            while True:
-                for mail in self.mails.received:
-                    text = message_from_bytes(mail.content, policy=policy.default).get_body(("plain",))
-                    found = _LINK.search("" if text is None else text.get_content())
-                    if (
-                        mail.recipients == [person]
-                        and found
-                        and about in (await self.people.get(found[0])).text
-                    ):
-                        self.keys.append(found[0].rpartition(".")[2])
-                        return found[0]
-                await asyncio.sleep(0.05)
+
+        async def mailed() -> str | None:
+            for mail in self.mails.received:
+                text = message_from_bytes(mail.content, policy=policy.default).get_body(("plain",))
+                found = _LINK.search("" if text is None else text.get_content())
+                if mail.recipients == [person] and found and about in (await self.people.get(found[0])).text:
+                    return found[0]
+            return None
+
+        link = await eventually(mailed)
+        assert link is not None
+        self.keys.append(link.rpartition(".")[2])
+        return link
 
     async def submit(self, link: str, decision: str, comment: str = "") -> httpx.Response:
         form = {"decision": decision, "comment": comment}
         return await self.people.post(link, data=form, follow_redirects=True)
 
     async def waits(self, run: str) -> None:
-        async with asyncio.timeout(_WAIT_S):
-            while (await self.client.get(f"/v1/runs/{run}")).json()["status"] != "waiting":
-                await asyncio.sleep(0.05)
+        async def waiting() -> bool:
+            return (await self.client.get(f"/v1/runs/{run}")).json()["status"] == "waiting"
+
+        await eventually(waiting)
 
     async def ended(self, run: str) -> dict[str, Any]:
-        async with asyncio.timeout(2 * _WAIT_S):
-            while (found := (await self.client.get(f"/v1/runs/{run}")).json())["ended_at"] is None:
-                await asyncio.sleep(0.05)
-        return found
+        async def over() -> dict[str, Any] | None:
+            found = (await self.client.get(f"/v1/runs/{run}")).json()
+            return None if found["ended_at"] is None else found
+
+        ended = await eventually(over)
+        assert ended is not None
+        return ended
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ def test_a_killed_process_comes_back_and_work_goes_on(stack: StackProcess, name:
     stack.wait_restarted(name, view.restarts + 1)
     wait_for(
         lambda: httpx.get(f"{stack.ready.gateway}/readyz").status_code == 200,
-        timeout_s=20,
+        timeout_s=60,
         what="gateway ready",
     )
     assert stack.echo(f"after-{name}") == {"said": f"after-{name}"}
@@ -203,7 +203,7 @@ def test_nothing_survives_a_killed_supervisor(stack: StackProcess):
     def gone() -> bool:
         return not [process for process in before if alive(process)]
 
-    wait_for(gone, timeout_s=30, what="every process gone")
+    wait_for(gone, timeout_s=60, what="every process gone")
     stack.ready_file.unlink()
     stack.start()
     assert stack.echo("after-all") == {"said": "after-all"}
@@ -216,7 +216,7 @@ def test_the_demo_delivers_everything_twice_on_kept_data():
     try:
         for _ in range(2):
             played = subprocess.run(
-                command, check=False, capture_output=True, text=True, timeout=90, cwd=ROOT
+                command, check=False, capture_output=True, text=True, timeout=140, cwd=ROOT
             )
             assert played.returncode == 0, played.stdout + played.stderr
             for line in (

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from e2e.otlp_receiver import OtlpReceiver, SeenSpan
-from kit.running_stack import running_stack, until
+from kit.running_stack import running_stack
+from kit.waiting import eventually
 
 WORKFLOW = """
 document: { dsl: "1.0.3", namespace: e2e, name: one-trace, version: "1.0.0" }
@@ -69,7 +70,7 @@ async def test_an_http_trigger_is_one_trace_through_gateway_orchestrator_worker_
             headers={"Prefer": "wait=20", "traceparent": f"00-{trace}-{caller}-01"},
         )
         assert (started.status_code, started.json()["status"]) == (200, "completed"), started.text
-        await until(lambda: is_whole(receiver.trace_of(trace)), timeout_s=15, what="the whole trace")
+        await eventually(lambda: is_whole(receiver.trace_of(trace)), what="the whole trace")
 
     spans = receiver.trace_of(trace)
     # The deployment had no sampled caller and our share is 0: nothing else was recorded at all.

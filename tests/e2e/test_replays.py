@@ -9,22 +9,11 @@ import asyncpg
 import httpx
 import msgspec
 
-from e2e.test_schedules_and_events import deploy, ended, eventually, text
-from kit.running_stack import RunningStack, running_stack
+from e2e.test_schedules_and_events import deploy, ended, text
+from kit.running_stack import RunningStack, database, running_stack
+from kit.waiting import eventually
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
-
-
-async def database(data: Path, role: str | None = None) -> asyncpg.Connection:
-    """PostgreSQL as this role, or as the schema's owner."""
-    passwords = msgspec.json.decode((data / "secrets.json").read_bytes())["postgres"]
-    services = {"visapi_gateway", "visapi_orchestrator", "visapi_notifier"}
-    user = role or next(iter(set(passwords) - services))
-    processes = msgspec.json.decode((data / "state.json").read_bytes())["processes"]
-    port = next(each["ports"]["postgres"] for each in processes if each["name"] == "postgres")
-    return await asyncpg.connect(
-        host="127.0.0.1", port=port, user=user, password=passwords[user], database="visapi"
-    )
 
 
 def event(number: str, kind: str) -> dict[str, Any]:

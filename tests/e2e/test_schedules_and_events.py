@@ -1,14 +1,14 @@
 """Workflows that start by themselves, over HTTP: at times, and on events."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 
-from kit.running_stack import running_stack
+from kit.running_stack import database, running_stack
+from kit.waiting import eventually
 
 YAML = {"content-type": "application/yaml"}
 
@@ -19,15 +19,6 @@ def text(name: str, schedule: str, do: str, version: str = "1.0.0", metadata: st
         f"document: {{dsl: '1.0.3', namespace: auto, name: {name}, version: '{version}'{more}}}\n"
         f"schedule: {schedule}\ndo: {do}\n"
     )
-
-
-async def eventually(look: Callable[[], Awaitable[Any]], within_s: float = 20.0) -> Any:
-    async with asyncio.timeout(within_s):
-        while True:
-            found = await look()
-            if found:
-                return found
-            await asyncio.sleep(0.05)
 
 
 async def ended(client: httpx.AsyncClient, name: str, count: int = 1) -> list[dict[str, Any]]:
@@ -41,10 +32,14 @@ async def ended(client: httpx.AsyncClient, name: str, count: int = 1) -> list[di
 
 async def test_workflows_start_at_their_times_and_on_their_events(tmp_path: Path):
     async with running_stack(tmp_path, {}) as stack, stack.client() as client:
-        await timed(client)
-        await backfilled(client)
-        await on_events(client)
-        await on_correlated_events(client)
+        rows = await database(tmp_path / "data", "visapi_orchestrator")
+        try:
+            await timed(client)
+            await backfilled(client)
+            await on_events(client, rows)
+            await on_correlated_events(client, rows)
+        finally:
+            await rows.close()
 
 
 async def deploy(client: httpx.AsyncClient, definition: str) -> None:
@@ -94,30 +89,34 @@ async def post(client: httpx.AsyncClient, *events: dict[str, Any]) -> None:
     assert (await client.post("/v1/events", json=list(events), headers=headers)).status_code == 202
 
 
-async def listens(client: httpx.AsyncClient) -> None:
+async def listens(rows: asyncpg.Connection, name: str, version: str = "1.0.0") -> None:
     """The listener of a schedule begins right after the deployment; it has no view of its own."""
-    await asyncio.sleep(1.0)
+    listener = (
+        "select true from visapi.subscriptions s join visapi.runs r on r.id = s.run"
+        " where r.quiet and r.name = $1 and r.version = $2"
+    )
+    await eventually(lambda: rows.fetchval(listener, name, version))
 
 
-async def on_events(client: httpx.AsyncClient) -> None:
+async def on_events(client: httpx.AsyncClient, rows: asyncpg.Connection) -> None:
     definition = text("alarm", "{on: {one: {with: {type: low, data: '${ .bpm < 50 }'}}}}",
         "[{s: {set: {bpm: '${ $workflow.input[0].data.bpm }'}}}]")  # fmt: skip
     await deploy(client, definition)
-    await listens(client)
+    await listens(rows, "alarm")
     await post(client, event("low", 1, bpm=40), event("low", 2, bpm=70), event("low", 3, bpm=45))
     await post(client, event("low", 1, bpm=40))
     runs = await ended(client, "alarm", 2)
     assert sorted(run["output"]["bpm"] for run in runs) == [40, 45]
     # The next version's listener takes the place of the one before.
     await deploy(client, definition.replace("1.0.0", "1.1.0").replace("< 50", "< 99"))
-    await listens(client)
+    await listens(rows, "alarm", "1.1.0")
     await post(client, event("low", 4, bpm=80))
     runs = await ended(client, "alarm", 3)
     assert runs[0]["workflow"]["version"] == "1.1.0"
     assert len(runs) == 3
 
 
-async def on_correlated_events(client: httpx.AsyncClient) -> None:
+async def on_correlated_events(client: httpx.AsyncClient, rows: asyncpg.Connection) -> None:
     strategy = (
         "{on: {all: [{with: {type: paid}, correlate: {o: {from: .data.order}}}, "
         "{with: {type: packed}, correlate: {o: {from: .data.order}}}]}}"
@@ -125,7 +124,7 @@ async def on_correlated_events(client: httpx.AsyncClient) -> None:
     await deploy(
         client, text("ship", strategy, "[{s: {set: {types: '${ [.[].type] }', o: '${ .[0].data.order }'}}}]")
     )
-    await listens(client)
+    await listens(rows, "ship")
     await post(
         client, event("paid", 1, order="a"), event("packed", 1, order="b"), event("packed", 2, order="a")
     )

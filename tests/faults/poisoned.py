@@ -8,8 +8,8 @@ import asyncpg
 import httpx
 
 from faults.harness import FaultStack
-from kit.mini_worker import eventually
 from kit.poison import Poison, Prepared, letters_of, letters_soon
+from kit.waiting import eventually
 
 EMITS = 16
 _TENANT = "default"

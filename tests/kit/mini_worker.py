@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from kit.waiting import eventually
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.pull_loop import Delivery, PullLoop
 from visapi_common.contracts import subjects
@@ -19,16 +20,6 @@ TENANT = "default"
 _encode = msgspec.json.encode
 
 Answering = Callable[[TaskMessage], Awaitable[TaskResult | None] | TaskResult | None]
-
-
-async def eventually(condition: Callable[[], Awaitable[Any]], *, within_s: float = 15.0) -> Any:
-    """The condition's first true value; waits for it, never for a fixed time."""
-    async with asyncio.timeout(within_s):
-        while True:
-            value = await condition()
-            if value:
-                return value
-            await asyncio.sleep(0.02)
 
 
 def completed(task: TaskMessage, output: Any = None) -> TaskResult:

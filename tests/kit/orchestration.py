@@ -16,12 +16,12 @@ from kit.mini_worker import (
     Answering,
     MiniWorker,
     completed,
-    eventually,
     faulted,
     publish,
     uncertain,
 )
 from kit.servers import Database, NatsServer
+from kit.waiting import LIMIT_S, eventually
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
@@ -154,7 +154,7 @@ class MiniGateway:
     async def done(self, run: UUID) -> Mapping[str, Any] | None:
         return await self.pool.fetchrow("select * from runs_done where id = $1", run)
 
-    async def ended(self, run: UUID, *, within_s: float = 15.0) -> Mapping[str, Any]:
+    async def ended(self, run: UUID, *, within_s: float = LIMIT_S) -> Mapping[str, Any]:
         return await eventually(lambda: self.done(run), within_s=within_s)
 
     async def live(self, run: UUID) -> Mapping[str, Any] | None:

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 import psutil
 
-from kit.mini_worker import eventually
+from kit.waiting import eventually
 from visapi_common.adapters.pool import Connection
 
 EMITS = 256

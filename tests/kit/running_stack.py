@@ -1,10 +1,11 @@
 """The embedded stack as a user starts it, for one test: `visapi up` in a folder of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import httpx
 import msgspec
 
@@ -24,14 +25,16 @@ class RunningStack(msgspec.Struct, frozen=True):
         return httpx.AsyncClient(base_url=self.gateway, headers=headers, timeout=20, trust_env=False)
 
 
-async def until(holds: Callable[[], bool], *, timeout_s: float, what: str) -> None:
-    """Wait for a condition; say what was waited for when it does not come."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while not holds():
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"waited {timeout_s} s for {what}") from None
+async def database(data: Path, role: str | None = None) -> asyncpg.Connection:
+    """PostgreSQL as this role, or as the schema's owner."""
+    passwords = msgspec.json.decode((data / "secrets.json").read_bytes())["postgres"]
+    services = {"visapi_gateway", "visapi_orchestrator", "visapi_notifier"}
+    user = role or next(iter(set(passwords) - services))
+    processes = msgspec.json.decode((data / "state.json").read_bytes())["processes"]
+    port = next(each["ports"]["postgres"] for each in processes if each["name"] == "postgres")
+    return await asyncpg.connect(
+        host="127.0.0.1", port=port, user=user, password=passwords[user], database="visapi"
+    )
 
 
 @asynccontextmanager

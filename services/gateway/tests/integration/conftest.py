@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from kit.servers import Database, NatsServer
+from kit.waiting import eventually
 from visapi_common.core import api_keys
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.setup import open_telemetry
@@ -44,22 +45,12 @@ do:
 """
 
 
-async def until(holds: Callable[[], Awaitable[Any]], *, within_s: float = 10.0) -> Any:
-    """Wait for a condition; answer what it gave."""
-    async with asyncio.timeout(within_s):
-        while True:
-            found = await holds()
-            if found:
-                return found
-            await asyncio.sleep(0.01)
-
-
 class Running:
     """A served gateway and a client of tenant `default` that may do everything."""
 
     hello = HELLO
     strict = STRICT
-    until = staticmethod(until)
+    until = staticmethod(eventually)
 
     def __init__(self, base: str, lifecycle: Lifecycle, db: asyncpg.Connection, admin: str) -> None:
         self.stopped: asyncio.Task[None] | None = None
@@ -71,7 +62,7 @@ class Running:
 
     def client(self, key: str | None) -> httpx.AsyncClient:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        return httpx.AsyncClient(base_url=self.base, headers=headers, timeout=10.0, trust_env=False)
+        return httpx.AsyncClient(base_url=self.base, headers=headers, timeout=60.0, trust_env=False)
 
     async def key(self, tenant: str = "default", scopes: tuple[str, ...] = ("*",), kind: str = "live") -> str:
         return await store_key(self.db, tenant, scopes, kind)
@@ -174,7 +165,7 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
             return (await run.http.get("/readyz")).status_code == 200
 
         try:
-            await until(ready)
+            await eventually(ready)
             yield run
         finally:
             lifecycle.stop()

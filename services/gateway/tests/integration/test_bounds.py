@@ -285,7 +285,7 @@ async def test_a_reader_who_does_not_read_loses_its_connection_and_its_place(
             async def are_cut() -> bool:
                 return metric(gateway, "visapi_http_connections_closed_total", reason="answer") == 5
 
-            await gateway.until(are_cut, within_s=20)
+            await gateway.until(are_cut)
             await holds(gateway, "visapi_http_requests_held", 0)
             await holds(gateway, "visapi_http_buffered_bytes", 0)
 

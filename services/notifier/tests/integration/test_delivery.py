@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kit.waiting import eventually
 from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
 from visapi_common.worker.faults import Postponed, TaskFault
@@ -111,9 +112,7 @@ async def test_leases_are_renewed_while_an_effect_takes_longer(
     first = asyncio.ensure_future(replica.deliverer.deliver(make_task(), once(receiver)))
     await receiver.entered.wait()
     begun = (await row(KEY))["lease_until"]
-    async with asyncio.timeout(5):
-        while (await row(KEY))["lease_until"] <= begun:
-            await asyncio.sleep(0.02)
+    await eventually(lambda: replica.pool.fetchval("select lease_until > $1 from deliveries", begun))
     receiver.gate.set()
     assert await first == "done"
 

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from kit.servers import Database
+from kit.waiting import eventually
 from visapi_common.core.errors import ContentFault, OperatorFault
 from visapi_notifier.delivery.rules import DeliveryState, Granted, Start
 from visapi_notifier.delivery.store import PostgresLedger
@@ -80,7 +81,5 @@ async def test_a_lease_that_cannot_be_renewed_ages_alone(replica: Any, make_task
         replica.leases.holding(start.message.effect_key, start.owner, now) as lease,
         replica.leases.holding("b" * 64, "\0", now) as poisoned,
     ):
-        async with asyncio.timeout(10):
-            while lease.confirmed_at == now:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: lease.confirmed_at != now)
         assert (lease.lost, poisoned.confirmed_at) == (False, now)

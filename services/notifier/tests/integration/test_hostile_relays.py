@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from kit.waiting import eventually
 from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.adapters.on_behalf import TENANT
 from visapi_common.core.egress_policy import policy_from
@@ -111,7 +112,7 @@ async def test_a_mail_ends_in_its_time_and_it_is_known_whether_it_may_have_gone(
             await to.send(MAIL, LIMIT_S, chosen=True)
     assert isinstance(raised.value, kinds), raised.value
     assert len(str(raised.value)) < 1000
-    assert time.monotonic() - began < LIMIT_S + 2
+    assert time.monotonic() - began < LIMIT_S + 10
 
 
 async def test_a_tls_handshake_that_stalls_is_definite() -> None:
@@ -133,17 +134,13 @@ async def test_slow_mails_of_one_tenant_leave_connections_to_others() -> None:
 
     async def send(to: SmtpRelay, tenant: str) -> None:
         TENANT.set(tenant)
-        await to.send(MAIL, 20, chosen=True)
+        await to.send(MAIL, 60, chosen=True)
 
     async with relay(session) as to:
         slow = [asyncio.create_task(send(to, "slow")) for _ in range(20)]
-        async with asyncio.timeout(5):
-            while waiting < TURNS.per_tenant:
-                await asyncio.sleep(0.01)
-            other = asyncio.create_task(send(to, "other"))
-            while waiting == TURNS.per_tenant:
-                await asyncio.sleep(0.01)
-        assert waiting == TURNS.per_tenant + 1
+        await eventually(lambda: waiting == TURNS.per_tenant)
+        other = asyncio.create_task(send(to, "other"))
+        await eventually(lambda: waiting == TURNS.per_tenant + 1)
         for task in (*slow, other):
             task.cancel()
         await asyncio.gather(*slow, other, return_exceptions=True)

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from kit.servers import Database, NatsServer
+from kit.waiting import eventually
 from visapi.stack.standins.faults import Fault, FaultKind
 from visapi.stack.standins.slack import Slack
 from visapi.stack.standins.smtp_sink import SmtpFault, SmtpSink
@@ -74,13 +75,8 @@ class Desk:
         await self._bus.publish_acked(subjects.task("default", function), msgspec.json.encode(message))
         return message
 
-    async def result(self, message: TaskMessage, timeout_s: float = 20.0) -> TaskResult:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                found = [result for result in self.results if result.run == message.run]
-                if found:
-                    return found[0]
-                await asyncio.sleep(0.01)
+    async def result(self, message: TaskMessage) -> TaskResult:
+        return (await eventually(lambda: [one for one in self.results if one.run == message.run]))[0]
 
     async def call(self, function: str, value: Any, key: str) -> TaskResult:
         return await self.result(await self.send(function, value, key))
@@ -267,12 +263,10 @@ async def test_killed_between_effect_and_record_a_mail_is_held_and_a_webhook_rep
 ) -> None:
     hooks.faults.add(Fault(FaultKind.HANG))
     hook = await desk.send("notify.webhook", {"url": "https://partner.example/", "secret": SECRET}, "a1" * 32)
-    async with asyncio.timeout(20):
-        while not hooks.received:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: hooks.received)
     await notifier.end(signal.SIGKILL)
     await notifier.start()
-    assert (await desk.result(hook, 30)).outcome is Outcome.COMPLETED
+    assert (await desk.result(hook)).outcome is Outcome.COMPLETED
     assert [record["id"] for record in hooks.received] == ["a1" * 32] * 2
 
     mails.faults.append(SmtpFault.DROP_AFTER_DATA)

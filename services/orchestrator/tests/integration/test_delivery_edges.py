@@ -78,10 +78,10 @@ async def test_values_above_64_kib_travel_by_reference(stack: Stack):
         assert inputs[0].size > 200_000
 
 
-async def _complete_all(stack: Stack, runs: list[UUID], within_s: float = 60.0) -> None:
+async def _complete_all(stack: Stack, runs: list[UUID]) -> None:
     async def all_done():
         return await stack.gateway.pool.fetchval(
             "select count(*) from runs_done where id = any($1) and status = 'completed'", runs
         ) == len(runs)
 
-    await eventually(all_done, within_s=within_s)
+    await eventually(all_done)

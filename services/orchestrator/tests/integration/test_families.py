@@ -108,7 +108,7 @@ async def test_a_child_whose_trigger_is_lost_is_found_by_the_sweep(stack: Stack)
     async with stack.orchestrator():
         stack.nats.kill()
         run = await stack.gateway.start("parent", {"n": 1}, announce=False)
-        row = await stack.gateway.ended(run, within_s=30)
+        row = await stack.gateway.ended(run)
         assert output_of(row) == {"child": {"v": 1}}
         stack.nats.restart()
 

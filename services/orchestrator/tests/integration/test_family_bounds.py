@@ -72,13 +72,13 @@ async def test_a_family_grows_to_its_bound_and_no_further(stack: Stack):
         root = await stack.gateway.start("breed")
         pool = stack.gateway.pool
         faulted = "select error from runs_done where root = $1 and status = 'faulted'"
-        refused = await eventually(lambda: pool.fetchval(faulted, root), within_s=30)
+        refused = await eventually(lambda: pool.fetchval(faulted, root))
         error = msgspec.json.decode(refused)
         assert (error["status"], error["title"]) == (429, "Too many open runs")
         assert f"run {root} has 40 open descendants" in error["detail"]
         assert await family(stack, root) <= 40
         await stack.gateway.tell(root, "cancel")
-        await eventually(lambda: nobody(stack, root), within_s=30)
+        await eventually(lambda: nobody(stack, root))
         at_once = await pool.fetch("select * from runs where root = $1", root)
         assert at_once == []
 
@@ -93,9 +93,9 @@ async def test_cancelling_a_root_ends_awaited_and_detached_descendants_alike(sta
     async with stack.orchestrator(family_open_max=200):
         await stack.worker("acme.echo", answer=lambda task: None)
         root = await stack.gateway.start("breed")
-        await eventually(lambda: enough(stack, root, 100), within_s=30)
+        await eventually(lambda: enough(stack, root, 100))
         await stack.gateway.tell(root, "cancel")
-        await eventually(lambda: nobody(stack, root), within_s=30)
+        await eventually(lambda: nobody(stack, root))
         assert await stack.gateway.status(root) == "cancelled"
 
 
@@ -138,12 +138,12 @@ async def test_runs_that_events_start_belong_to_the_family_of_who_emitted_them(s
         root = await stack.gateway.start("echo")
         pool = stack.gateway.pool
         refused = await eventually(
-            lambda: pool.fetchrow("select * from runs_done where root = $1 and depth = 6", root), within_s=30
+            lambda: pool.fetchrow("select * from runs_done where root = $1 and depth = 6", root)
         )
         assert error_of(refused)["title"] == "Run nested too deeply"
         assert await family(stack, root) == 5
         await stack.gateway.tell(root, "cancel")
-        await eventually(lambda: nobody(stack, root), within_s=30)
+        await eventually(lambda: nobody(stack, root))
         listening = await pool.fetchval("select status from runs where quiet")
         assert listening == "waiting", "the listener of the schedule goes on"
 
@@ -156,7 +156,7 @@ async def test_the_open_runs_of_each_tenant_are_counted_and_bound_what_runs_star
             await stack.gateway.start("breed")
         pool = stack.gateway.pool
         refused = await eventually(
-            lambda: pool.fetchval("select error from runs_done where status = 'faulted'"), within_s=30
+            lambda: pool.fetchval("select error from runs_done where status = 'faulted'")
         )
         assert "10 open runs, as many as it may have" in msgspec.json.decode(refused)["detail"]
 
@@ -168,8 +168,8 @@ async def test_no_child_escapes_a_root_that_is_cancelled_at_the_same_moment(stac
         await stack.worker("acme.echo", answer=lambda task: None)
         roots = [await stack.gateway.start("breed") for _ in range(12)]
         for root in roots:
-            await eventually(lambda root=root: enough(stack, root, 5), within_s=30)
+            await eventually(lambda root=root: enough(stack, root, 5))
         await asyncio.gather(*(stack.gateway.tell(root, "cancel") for root in roots))
         for root in roots:
-            await eventually(lambda root=root: nobody(stack, root), within_s=30)
+            await eventually(lambda root=root: nobody(stack, root))
         assert await stack.gateway.pool.fetchval("select count(*) from runs") == 0

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from kit.orchestration import TENANT
+from kit.orchestration import TENANT, eventually
 from kit.servers import Database
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
@@ -84,9 +84,7 @@ async def family(pool: Pool) -> Family:
 
 
 async def blocked(pool: Pool) -> None:
-    async with asyncio.timeout(10):
-        while not await pool.fetchval(WAITS):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: pool.fetchval(WAITS))
 
 
 async def cancel_as_gateway(database: Database, root: UUID) -> None:

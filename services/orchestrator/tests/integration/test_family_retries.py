@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from kit.orchestration import Stack, completed, eventually, faulted, output_of
-from visapi_common.contracts.engine_messages import TaskResult
+from visapi_common.contracts import subjects
+from visapi_common.contracts.engine_messages import InboxHint, TaskResult
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import TaskMessage
 
@@ -128,13 +129,18 @@ async def test_children_that_were_cancelled_beside_it_go_on_where_they_stood(sta
                     break
                 # It was retried while the world was down.
                 await stack.gateway.tell(run, "retry", key=f"retry:{row['seq']}")
-                await asyncio.sleep(0.2)
+                await eventually(lambda run=run, row=row: ended_after(stack, run, row["seq"]))
             assert output_of(await ended_as(stack, run, "completed")) == ["acme.weak", "acme.slow"]
         # What was under way is asked for again, under its key: that is what makes it one effect.
         assert [len(world.keys(function)) for function in FUNCTIONS[1:]] == [20, 20]
         assert len(world.keys("acme.sure")) == 40
         assert await stack.gateway.pool.fetchval("select count(*) from runs") == 0
         assert await eventually(lambda: no_rows(stack, "inbox"))
+
+
+async def ended_after(stack: Stack, run: UUID, seq: int) -> bool:
+    row = await stack.gateway.done(run)
+    return row is not None and row["seq"] > seq
 
 
 async def no_rows(stack: Stack, table: str) -> bool:
@@ -272,8 +278,10 @@ async def test_a_child_whose_parent_was_cancelled_before_it_went_on_does_not(sta
             return await no_rows(stack, "runs") and await no_rows(stack, "inbox")
 
         await eventually(quiet)
-        await asyncio.sleep(3)
-        assert await quiet()
+        # A hint that comes late, and after it a run that is carried through: nothing woke the child.
+        stack.gateway.bus.publish(subjects.inbox(child), msgspec.json.encode(InboxHint(child)))
+        await ended_as(stack, await stack.gateway.start("parent"), "faulted")
+        await eventually(quiet)
         row = await stack.gateway.done(child)
         assert row is not None
         assert row["status"] in ("faulted", "cancelled")

@@ -75,7 +75,7 @@ async def _completes(stack: Stack, around: Callable[[PostgresLedger], Around], c
         worker = await stack.worker("acme.echo")
         runs = [await stack.gateway.start("two") for _ in range(count)]
         for run in runs:
-            assert (await stack.gateway.ended(run, within_s=30))["status"] == "completed"
+            assert (await stack.gateway.ended(run))["status"] == "completed"
         return worker
 
 

@@ -51,7 +51,7 @@ async def test_a_large_map_is_done_in_parts_and_its_results_stand_in_order(stack
     async with stack.orchestrator():
         await stack.worker("acme.double", answer=doubling)
         run = await stack.gateway.start("doubled", {"n": LARGE})
-        output = output_of(await stack.gateway.ended(run, within_s=60))
+        output = output_of(await stack.gateway.ended(run))
         expected = [None if n in doubling.failing else n * 2 for n in range(LARGE)]
         assert output["results"] == expected
         assert [failure["index"] for failure in output["failed"]] == [3, PART + 5]
@@ -66,7 +66,7 @@ async def test_when_too_many_fail_what_is_under_way_in_other_parts_is_cancelled(
     async with stack.orchestrator():
         await stack.worker("acme.double", answer=Doubling(failing=(PART + 5,)))
         run = await stack.gateway.start("doubled", {"n": LARGE})
-        row = await stack.gateway.ended(run, within_s=60)
+        row = await stack.gateway.ended(run)
         error = msgspec.json.decode(row["error"])
         assert (row["status"], error["status"]) == ("faulted", 400)
         assert error["detail"].startswith(f"item {PART + 5}: ")
@@ -86,7 +86,7 @@ async def test_workflows_are_mapped_and_each_child_runs_once(stack: Stack):
     )
     async with stack.orchestrator():
         run = await stack.gateway.start("family")
-        output = output_of(await stack.gateway.ended(run, within_s=30))
+        output = output_of(await stack.gateway.ended(run))
         assert output == {"results": [{"got": n * 2} for n in range(20)], "failed": []}
         assert (
             await stack.gateway.pool.fetchval("select count(*) from runs_done where parent = $1", run) == 20
@@ -110,6 +110,6 @@ async def test_every_item_is_done_once_though_orchestrators_die_in_the_middle(st
     async with stack.orchestrator():
         await some_done(run, 200)
     async with stack.orchestrator(), stack.orchestrator():
-        output = output_of(await stack.gateway.ended(run, within_s=60))
+        output = output_of(await stack.gateway.ended(run))
     assert output == {"results": [n * 2 for n in range(LARGE)], "failed": []}
     assert len(doubling.keys) == LARGE, "an item has one effect key, however often it was asked for"

@@ -46,9 +46,9 @@ async def test_no_more_timers_are_claimed_than_there_is_room_for_and_each_once(
     ask = stack.gateway.pool.fetchval
     async with stack.orchestrator():
         await asyncio.gather(*(stack.gateway.start("nap") for _ in range(COUNT)))
-        await eventually(lambda: ask("select count(*) = 0 from runs where status = 'pending'"), within_s=60)
+        await eventually(lambda: ask("select count(*) = 0 from runs where status = 'pending'"))
     waiting: int = await ask("select count(*) from timers")
-    await eventually(lambda: ask("select max(fire_at) < now() from timers"), within_s=30)
+    await eventually(lambda: ask("select max(fire_at) < now() from timers"))
     await stack.gateway.pool.execute(CLAIMS)
     gate = asyncio.Event()
     async with stack.orchestrator(around_ledger=lambda ledger: Held(ledger, gate), lanes=1, batch_max=BATCH):
@@ -57,7 +57,7 @@ async def test_no_more_timers_are_claimed_than_there_is_room_for_and_each_once(
         lapsed = (
             "select count(*) >= $1 from timers where due_at < now() and run in (select run from timer_claims)"
         )
-        await eventually(lambda: ask(lapsed, LIMIT), within_s=60)
+        await eventually(lambda: ask(lapsed, LIMIT))
         assert LIMIT <= await ask("select count(*) from timer_claims") <= LIMIT + BATCH
         assert await ask("select count(distinct run) = count(*) from timer_claims")
         gate.set()

@@ -10,6 +10,7 @@ import msgspec
 import psutil
 import pytest
 
+from kit.waiting import eventually
 from visapi_common.core.errors import TransientFault
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker.faults import Postponed
@@ -54,8 +55,7 @@ async def test_a_document_whose_browser_dies_is_printed_all_the_same(rig, kind):
     async with rig.browsers.use() as running:
         before = len(running.targets.open_pages)
         asked = asyncio.create_task(rig.text(html="<p>all the same", options=SLOW))
-        while len(running.targets.open_pages) == before:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: len(running.targets.open_pages) > before)
         part(running, kind).kill()
         assert "all the same" in await asked
     assert "the next" in await rig.text(html="<p>the next")
@@ -69,9 +69,7 @@ async def test_a_part_that_hangs_is_found_and_replaced(rig, watched, kind):
         async with asyncio.timeout(60):
             assert "printed" in await rig.text(html="<p>printed")
     assert False in watched
-    async with asyncio.timeout(60):
-        while not watched[-1] or runs(hung):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: watched[-1] and not runs(hung))
 
 
 async def test_nothing_of_a_dead_browser_is_left(rig, watched):
@@ -83,9 +81,7 @@ async def test_nothing_of_a_dead_browser_is_left(rig, watched):
         assert profile.exists()
         tree[0].kill()
     await rig.render(html="next")
-    async with asyncio.timeout(20):
-        while profile.exists() or any(alive(process) for process in tree):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: not profile.exists() and not any(alive(process) for process in tree))
 
 
 @pytest.mark.timeout(300)
@@ -113,13 +109,9 @@ async def test_while_there_is_no_browser_documents_wait_and_then_arrive(rig, wat
         part(running, "browser").kill()
     with pytest.raises(Postponed):
         await rig.render(html="too early")
-    async with asyncio.timeout(20):
-        while watched[-1:] != [False]:
-            await asyncio.sleep(0.05)
+    await eventually(lambda: watched[-1:] == [False])
     rig.browsers._settings = settings
-    async with asyncio.timeout(60):
-        while watched[-1:] != [True]:
-            await asyncio.sleep(0.05)
+    await eventually(lambda: watched[-1:] == [True])
     assert "in time" in await rig.text(html="<p>in time")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kit.waiting import eventually
 from visapi_common.core.errors import ProblemError
 from visapi_pdf_worker.browser.process_tree import ProcessTree
 from visapi_pdf_worker.functions.render.service import EndedByForce, RenderTimeout
@@ -85,16 +86,14 @@ async def test_a_pdf_that_is_too_large_is_refused_before_all_of_it_was_taken(rig
 
 
 async def test_a_document_that_works_long_gives_way_with_all_its_threads_and_others_do_not(rig):
-    rig.limit(render_s=3.0)
+    rig.limit(render_s=6.0)
     await rig.render(tenant="honest", html="<p>honest")
     async with rig.browsers.use() as running:
         endless = rig.render(
             tenant="hostile", html="<script>for (;;) {}</script>", options={"javascript": True}
         )
         hostile = asyncio.create_task(endless)
-        async with asyncio.timeout(3):
-            while not (lowered := [pid for pid in renderers(running) if niceness(pid) == {10}]):
-                await asyncio.sleep(0.02)
+        lowered = await eventually(lambda: [pid for pid in renderers(running) if niceness(pid) == {10}])
         await rig.render(tenant="honest", html="<p>honest")
         assert len(lowered) == 1
         assert len(renderers(running)) > 1

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from kit.servers import NatsServer
+from kit.waiting import eventually
 from visapi_common.adapters.artifacts import ArtifactStore
 from visapi_common.adapters.bus import Bus, Message
 from visapi_common.adapters.clock import RandomIds
@@ -156,9 +157,7 @@ async def test_sigterm_ends_the_service_and_everything_it_started(service):
 async def test_killing_the_service_ends_its_browser(service):
     browser = browser_of(service.process.pid)
     service.process.kill()
-    async with asyncio.timeout(10):
-        while alive(browser):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: not alive(browser))
 
 
 def alive(pid: int) -> bool:

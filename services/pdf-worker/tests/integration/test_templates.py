@@ -74,7 +74,7 @@ async def test_a_template_that_eats_the_machine_is_stopped(templates, source):
     begun = time.monotonic()
     with pytest.raises(ProblemError, match="template"):
         await templates.render("a", InlineTemplate(source), {})
-    assert time.monotonic() - begun < 13
+    assert time.monotonic() - begun < 60
     assert await templates.render("a", InlineTemplate("{{ 1 + 1 }}"), {}) == "2"
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kit.servers import NatsServer
+from kit.waiting import eventually
 from visapi_common.adapters.bus import Bus, Message
 from visapi_common.adapters.pull_loop import PullLoop
 from visapi_common.adapters.topology import FunctionConsumer, Topology
@@ -54,12 +55,7 @@ async def test_headers_cannot_smuggle_a_line(bus: Bus):
 
 async def test_without_a_connection_nothing_is_buffered(bus: Bus, nats_server: NatsServer):
     nats_server.kill()
-
-    async def lost() -> None:
-        while bus.connected:
-            await asyncio.sleep(0.01)
-
-    await asyncio.wait_for(lost(), 5)
+    await eventually(lambda: not bus.connected)
     with pytest.raises(TransientFault, match="not connected"):
         bus.publish("a", b"ghost")
 
@@ -170,7 +166,5 @@ async def test_a_bus_without_a_server_keeps_trying(nats_server: NatsServer):
     back = asyncio.Event()
     bus.on_reconnect(back.set)
     nats_server.restart()
-    async with asyncio.timeout(10):
-        while not bus.connected:
-            await asyncio.sleep(0.02)
+    await eventually(lambda: bus.connected)
     await bus.close()

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kit.mini_worker import eventually
 from kit.servers import NatsServer
+from kit.waiting import eventually
 from visapi_common.adapters.bus import Bus, Message
 from visapi_common.core.errors import Fault, PermanentFault, TransientFault
 

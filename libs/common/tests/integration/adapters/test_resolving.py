@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kit.waiting import LIMIT_S, eventually
 from visapi_common.adapters.egress_dial import ADDRESSES_MAX, LOOKUPS, EgressDialer, SystemResolver
 from visapi_common.adapters.on_behalf import TENANT
 from visapi_common.core.egress_policy import EgressRefused, policy_from
@@ -33,9 +34,8 @@ async def test_names_of_one_tenant_that_nobody_resolves_keep_no_other_tenant_wai
     resolver = SystemResolver(lookup)
     slow = [asyncio.create_task(resolve(resolver, "hostile", f"slow{n}.example")) for n in range(200)]
     try:
-        while len(asked) < LOOKUPS.per_tenant:
-            await asyncio.sleep(0)
-        async with asyncio.timeout(2):
+        await eventually(lambda: len(asked) == LOOKUPS.per_tenant)
+        async with asyncio.timeout(LIMIT_S):
             assert await resolve(resolver, "honest", "a.example") == ["192.0.2.1"]
         ends = await asyncio.gather(*slow, return_exceptions=True)
         assert all(isinstance(end, TransientFault) for end in ends)

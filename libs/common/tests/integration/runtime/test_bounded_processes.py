@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from kit.waiting import eventually
 from visapi_common.core.errors import TransientFault
 from visapi_common.runtime.bounded_processes import (
     BoundedProcesses,
@@ -24,6 +25,8 @@ from visapi_common.telemetry.catalogue import Metrics
 MIB = 1024 * 1024
 EVAL = Job("eval", "builtins:eval", Bounds(cpu_ms=300, wall_ms=3000, memory_bytes=64 * MIB, output_bytes=MIB))
 FOR_EVER = b"any(iter(int, 1)) or b''"
+LONG = Job("eval", "builtins:eval", Bounds(cpu_ms=300, wall_ms=120_000))
+"""Its jobs are not ended for their time while a test waits."""
 ASLEEP = b"__import__('time').sleep(60) or b''"
 
 
@@ -52,9 +55,7 @@ async def test_a_job_answers_bytes_and_nothing_runs_before_or_after(metrics):
     assert await pool.run("a", EVAL, b"b'x' * 3") == b"xxx"
     pid = pool.pid
     assert pid is not None
-    async with asyncio.timeout(10):
-        while pool.pid is not None or exists(pid):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: pool.pid is None and not exists(pid))
     assert await pool.run("a", EVAL, b"b'again'") == b"again"
     await pool.close()
 
@@ -125,12 +126,12 @@ async def test_a_tenant_whose_jobs_never_end_does_not_delay_another(metrics):
     await pool.close()
 
 
-async def test_a_job_that_runs_on_gives_way(pool):
-    job = asyncio.create_task(pool.run("a", EVAL, ASLEEP))
-    async with asyncio.timeout(2.5):
-        while not any(nice(child) == 15 for child in children(pool.pid)):
-            await asyncio.sleep(0.05)
+async def test_a_job_that_runs_on_gives_way(metrics):
+    pool = BoundedProcesses([LONG], metrics)
+    job = asyncio.create_task(pool.run("a", LONG, ASLEEP))
+    await eventually(lambda: any(nice(child) == 15 for child in children(pool.pid)))
     job.cancel()
+    await pool.close()
 
 
 def children(pid: int | None) -> list[int]:
@@ -165,30 +166,24 @@ async def test_what_waits_is_bounded_and_refused_clearly(metrics):
     await pool.close()
 
 
-async def test_a_caller_that_gives_up_ends_its_job(pool):
-    job = asyncio.create_task(pool.run("a", EVAL, ASLEEP))
-    async with asyncio.timeout(10):
-        while not children(pool.pid):
-            await asyncio.sleep(0.02)
+async def test_a_caller_that_gives_up_ends_its_job(metrics):
+    pool = BoundedProcesses([LONG], metrics)
+    job = asyncio.create_task(pool.run("a", LONG, ASLEEP))
+    await eventually(lambda: children(pool.pid))
     job.cancel()
-    async with asyncio.timeout(2):
-        while children(pool.pid):
-            await asyncio.sleep(0.02)
-    assert await pool.run("a", EVAL, b"b'fine'") == b"fine"
+    await eventually(lambda: not children(pool.pid))
+    assert await pool.run("a", LONG, b"b'fine'") == b"fine"
+    await pool.close()
 
 
 async def test_a_job_server_that_is_killed_is_replaced_and_its_jobs_run_again(pool, metrics):
     job = asyncio.create_task(pool.run("a", EVAL, b"__import__('time').sleep(1) or b'done'"))
-    async with asyncio.timeout(10):
-        while not children(pool.pid):
-            await asyncio.sleep(0.02)
+    await eventually(lambda: children(pool.pid))
     orphans = children(pool.pid)
     os.kill(pool.pid, signal.SIGKILL)
     assert await job == b"done"
     assert of(metrics, "lost") == 1
-    async with asyncio.timeout(2):
-        while any(alive(orphan) for orphan in orphans):
-            await asyncio.sleep(0.02)
+    await eventually(lambda: not any(alive(orphan) for orphan in orphans))
 
 
 async def test_a_job_that_disarms_its_timers_is_ended_by_the_watchdog(metrics):
@@ -204,9 +199,7 @@ async def test_a_job_that_disarms_its_timers_is_ended_by_the_watchdog(metrics):
 
 async def test_a_job_killed_from_outside_is_nobodys_mistake(pool):
     job = asyncio.create_task(pool.run("a", EVAL, ASLEEP))
-    async with asyncio.timeout(10):
-        while not children(pool.pid):
-            await asyncio.sleep(0.02)
+    await eventually(lambda: children(pool.pid))
     os.kill(children(pool.pid)[0], signal.SIGKILL)
     with pytest.raises(TransientFault, match="killed from outside"):
         await job

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from kit.servers import NatsServer
+from kit.waiting import LIMIT_S, eventually
 from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.adapters.bus import Bus, Message
 from visapi_common.adapters.clock import RandomIds
@@ -61,13 +62,15 @@ class StandInOrchestrator:
 
     async def heal(self) -> None:
         """Re-create the streams, as soon as NATS is there again."""
-        async with asyncio.timeout(10):
-            while True:
-                try:
-                    await self.topology.heal()
-                    return
-                except Fault:
-                    await asyncio.sleep(0.05)
+
+        async def healed() -> bool:
+            try:
+                await self.topology.heal()
+            except Fault:
+                return False
+            return True
+
+        await eventually(healed)
 
     async def send(self, function: str, value: Any = None, **changes: Any) -> TaskMessage:
         """Publish a task as the orchestrator would."""
@@ -90,14 +93,24 @@ class StandInOrchestrator:
         await self.bus.publish_acked(subjects.task("default", function), msgspec.json.encode(message))
         return message
 
-    async def result_of(self, message: TaskMessage, timeout_s: float = 10.0) -> TaskResult:
+    async def result_of(self, message: TaskMessage, within_s: float = LIMIT_S) -> TaskResult:
         """Wait for the first result of a task."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                for result in self.results:
-                    if (result.run, result.attempt) == (message.run, message.attempt):
-                        return result
-                await asyncio.sleep(0.01)
+
+        def first() -> TaskResult | None:
+            wanted = (message.run, message.attempt)
+            return next((one for one in self.results if (one.run, one.attempt) == wanted), None)
+
+        found = await eventually(first, within_s=within_s)
+        assert found is not None
+        return found
+
+    async def acknowledges_all(self, function: str) -> None:
+        """Wait until no task of a function waits or is unacknowledged."""
+
+        async def none_left() -> bool:
+            return await self.unacknowledged(function) == 0
+
+        await eventually(none_left)
 
     async def unacknowledged(self, function: str) -> int:
         """Tasks of a function that wait or are unacknowledged, as its consumer reports."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from kit.servers import NatsServer
+from kit.waiting import eventually
 from visapi_common.contracts.engine_messages import Outcome
 
 EXAMPLE = Path(__file__).parents[5] / "examples" / "own_worker.py"
@@ -25,9 +26,7 @@ async def test_ten_lines_add_a_function(nats_server: NatsServer, orchestrator):
         },
     )
     try:
-        async with asyncio.timeout(15):
-            while not orchestrator.registrations:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: orchestrator.registrations)
         task = await orchestrator.send("acme.score", {"income": 9000, "debts": 2})
         result = await orchestrator.result_of(task)
         assert result.outcome is Outcome.COMPLETED

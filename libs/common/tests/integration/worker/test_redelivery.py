@@ -6,18 +6,13 @@ from typing import Any
 import pytest
 
 from kit.servers import NatsServer
+from kit.waiting import eventually
 from visapi_common.adapters.bus import Bus, Message
 from visapi_common.adapters.pull_loop import Delivery
 from visapi_common.adapters.topology import FunctionConsumer, Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import Outcome
 from visapi_common.worker import Postponed, Worker
-
-
-async def eventually(condition: Any, timeout_s: float = 10.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def hand_back(admin: Bus, function: str, times: int) -> None:

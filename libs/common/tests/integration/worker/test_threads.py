@@ -1,6 +1,5 @@
 """Plain functions in threads: as many at once as declared, their time from when they begin, and hostile answers."""
 
-import asyncio
 import itertools
 import threading
 import time
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kit.waiting import eventually
 from visapi_common.contracts.engine_messages import Outcome
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.worker import TaskFault, Worker
@@ -28,23 +28,23 @@ async def test_as_many_plain_functions_run_at_once_as_declared(orchestrator, ser
 
 
 async def test_a_once_task_is_claimed_when_its_thread_is_free_and_its_time_starts_then(orchestrator, serve):
-    """Four tasks of 0.4 s, one after the other, with 1 s for each: all complete."""
+    """Four tasks of 0.6 s, one after the other, with 2 s for each: all complete."""
     worker = Worker("acme")
     begun: list[float] = []
     claimed_before: list[int] = []
 
-    @worker.function("acme.slow", effect="once", concurrency=1, timeout_s=1)
+    @worker.function("acme.slow", effect="once", concurrency=1, timeout_s=2)
     def slow(_: Any) -> None:
         begun.append(time.monotonic())
         claimed_before.append(len(orchestrator.claims))
-        time.sleep(0.4)
+        time.sleep(0.6)
 
     await serve(worker)
     sent = [await orchestrator.send("acme.slow") for _ in range(4)]
     results = [await orchestrator.result_of(message) for message in sent]
     assert {result.outcome for result in results} == {Outcome.COMPLETED}
     assert claimed_before == [1, 2, 3, 4]
-    assert all(later - earlier >= 0.4 for earlier, later in itertools.pairwise(begun))
+    assert all(later - earlier >= 0.6 for earlier, later in itertools.pairwise(begun))
 
 
 async def test_a_function_that_does_not_end_in_time_keeps_its_thread_and_holds_no_other_task(
@@ -58,15 +58,19 @@ async def test_a_function_that_does_not_end_in_time_keeps_its_thread_and_holds_n
     def stuck(number: int) -> None:
         seen.append(number)
         if number == 0:
-            release.wait(20)
+            release.wait(60)
+
+    @worker.function("acme.free", effect="keyed")
+    def free(_: Any) -> None: ...
 
     await serve(worker)
     first = await orchestrator.send("acme.stuck", 0)
     assert (await orchestrator.result_of(first)).outcome is Outcome.UNCERTAIN
     second = await orchestrator.send("acme.stuck", 1)
-    with pytest.raises(TimeoutError):
-        await orchestrator.result_of(second, 1.0)
-    assert len(orchestrator.claims) == 1
+    # A later task of another function is done meanwhile: the worker goes on, and leaves the second alone.
+    assert (await orchestrator.result_of(await orchestrator.send("acme.free"))).outcome is Outcome.COMPLETED
+    assert second.run not in {claim.run for claim in orchestrator.claims}
+    assert seen == [0]
     release.set()
     assert (await orchestrator.result_of(second)).outcome is Outcome.COMPLETED
     assert seen == [0, 1]
@@ -90,9 +94,7 @@ async def test_a_worker_takes_no_more_tasks_than_it_can_run(orchestrator, serve)
     sent = [await orchestrator.send("acme.shared", n) for n in range(2)]
     await serve(worker("two"))
     try:
-        async with asyncio.timeout(10):
-            while not (took["one"] and took["two"]):
-                await asyncio.sleep(0.02)
+        await eventually(lambda: took["one"] and took["two"])
     finally:
         release.set()
     for message in sent:

@@ -6,14 +6,9 @@ from typing import Any
 import pytest
 
 from kit.servers import NatsServer
+from kit.waiting import LIMIT_S, eventually
 from visapi_common.contracts.engine_messages import Outcome
 from visapi_common.worker import ProblemError, Worker
-
-
-async def eventually(condition: Any, timeout_s: float = 10.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_long_work_reports_progress_to_jetstream_and_heartbeats_to_the_engine(orchestrator, serve):
@@ -29,7 +24,7 @@ async def test_long_work_reports_progress_to_jetstream_and_heartbeats_to_the_eng
     await serve(worker)
     task = await orchestrator.send("acme.long")
     # Longer than the consumer's AckWait of 10 s: without progress there would be a second call.
-    await eventually(lambda: len(orchestrator.heartbeats) >= 3, timeout_s=20)
+    await eventually(lambda: len(orchestrator.heartbeats) >= 3)
     release.set()
     assert (await orchestrator.result_of(task)).outcome is Outcome.COMPLETED
     assert len(calls) == 1
@@ -52,7 +47,7 @@ async def test_a_stopping_worker_finishes_what_it_holds_and_takes_nothing_new(or
     served.stopping.set()
     release.set()
     assert (await orchestrator.result_of(first)).outcome is Outcome.COMPLETED
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT_S):
         await served.task
     assert [result.run for result in orchestrator.results] == [first.run]
     assert await orchestrator.unacknowledged("acme.long") == 1
@@ -80,7 +75,7 @@ async def test_a_cancelled_worker_hands_its_tasks_back(orchestrator, serve):
     first.task.cancel()
     await asyncio.wait([first.task])
     await serve(build(answer))
-    assert (await orchestrator.result_of(task, timeout_s=5)).outcome is Outcome.COMPLETED
+    assert (await orchestrator.result_of(task)).outcome is Outcome.COMPLETED
 
 
 async def test_a_worker_works_on_after_nats_was_killed_and_its_store_wiped(
@@ -98,7 +93,7 @@ async def test_a_worker_works_on_after_nats_was_killed_and_its_store_wiped(
     announced = len(orchestrator.registrations)
     await orchestrator.heal()
     await eventually(lambda: len(orchestrator.registrations) > announced)
-    result = await orchestrator.result_of(await orchestrator.send("acme.echo", 2), timeout_s=15)
+    result = await orchestrator.result_of(await orchestrator.send("acme.echo", 2))
     assert bytes(result.output.inline) == b"2"
 
 

@@ -249,7 +249,7 @@ def children(parent: int) -> list[int]:
 async def test_the_time_that_a_hostile_run_takes_is_bounded(engine: Engine) -> None:
     began = time.monotonic()
     await engine.start("do: [{bad: {set: {x: '${ def f: f; f }'}}}]")
-    assert time.monotonic() - began < 5, "100 and 250 ms of CPU time, on a machine that may be busy"
+    assert time.monotonic() - began < 30, "100 and 250 ms of CPU time, on a machine that may be busy"
 
 
 async def test_nothing_of_a_fork_is_left_behind() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from kit.waiting import eventually
 from visapi_common.core.errors import TransientFault
 from visapi_engine.compile.compiler import compile_definition
 from visapi_engine.process.protocol import Limits, Simulate
@@ -45,9 +46,7 @@ async def test_the_process_goes_when_nobody_simulates() -> None:
     await simulator(wanted(GOOD))
     first = simulator.pid
     assert first is not None
-    async with asyncio.timeout(5):
-        while simulator.pid is not None:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: simulator.pid is None)
     await simulator(wanted(GOOD))
     assert simulator.pid not in (None, first)
     await simulator.close()
@@ -85,9 +84,7 @@ async def test_a_caller_that_goes_away_leaves_no_answer_for_the_next() -> None:
         gone = asyncio.create_task(
             simulator(wanted("do: [{a: {set: {x: '${ [range(3000000)] | length }'}}}]"))
         )
-        async with asyncio.timeout(10):
-            while simulator.pid is None:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: simulator.pid is not None)
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone

@@ -145,7 +145,7 @@ def test_libjq_names_each_expression_that_does_not_compile() -> None:
 )
 def test_the_longest_source_compiles_in_bounded_time(piece: str) -> None:
     body = piece * ((LENGTH_MAX - 2) // len(piece))
-    began = time.perf_counter()
+    began = time.process_time()
     with suppress(Refused):
         compile_errors([(inspect("." + body + "1").text, frozenset())])
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3

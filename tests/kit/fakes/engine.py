@@ -1,0 +1,36 @@
+"""The engine in this process: the same fold, without processes, watchdog and budgets."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+from visapi_engine.compile.compiler import compile_definition
+from visapi_engine.expressions.evaluate import build_evaluator
+from visapi_engine.machine.plan import make_plan
+from visapi_engine.model.program import decode_program
+from visapi_engine.process.fold import fold
+from visapi_engine.process.protocol import Answer, Work
+
+_HEAD = b"document: {dsl: '1.0.3', namespace: test, name: flow, version: '1.0.0'}\n"
+
+
+class InlineEngine:
+    """See `transitions.ports.Engine`."""
+
+    def __init__(self) -> None:
+        self.programs: dict[str, bytes] = {}
+        self.slow: set[UUID] = set()
+        """Runs that get no answer unless they are asked for apart."""
+        self.asked: list[Work] = []
+
+    def deploy(self, do: str) -> str:
+        """Compile a definition given without its `document`; the program's hash in hex."""
+        compiled = compile_definition(_HEAD + do.encode(), "application/yaml")
+        self.programs[compiled.hash] = compiled.body
+        return compiled.hash
+
+    async def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncIterator[Answer]:
+        for work in works:
+            self.asked.append(work)
+            if apart or work.run not in self.slow:
+                program = decode_program(self.programs[work.program])
+                yield fold(make_plan(program), build_evaluator(program), work)
