@@ -50,6 +50,7 @@ class MiniWorker:
         self.seen: list[TaskMessage] = []
         self.at_once = 1000
         self._pulls: list[PullLoop] = []
+        self._working: list[asyncio.Task[None]] = []
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         consumers = await self._register()
@@ -57,7 +58,7 @@ class MiniWorker:
             pull = PullLoop(self._bus, subjects.STREAM_TASKS, consumers[name], window=min(256, self.at_once))
             await pull.start()
             self._pulls.append(pull)
-            group.create_task(self._pull(pull))
+            self._working.append(group.create_task(self._pull(pull)))
 
         async def again() -> None:
             await self._register()
@@ -83,8 +84,11 @@ class MiniWorker:
             delivery.ack()
 
     async def stop(self) -> None:
+        """End at once: an answer that a failed test keeps waiting would wait for ever."""
         for pull in self._pulls:
             await pull.stop()
+        for task in self._working:
+            task.cancel()
 
 
 async def publish(bus: Bus, subject: str, body: bytes) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from kit.gateway_rows import GatewayRows
 from kit.mini_worker import (
     TENANT,
     Answering,
@@ -31,7 +32,6 @@ from visapi_common.contracts.payloads import Payload, inline
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.setup import Telemetry, open_metrics
 from visapi_common.telemetry.spans import Spans
-from visapi_engine.checks.versions import version_order
 from visapi_engine.compile.compiler import compile_definition
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
@@ -66,6 +66,7 @@ class MiniGateway:
         self.pool = pool
         self.bus = bus
         self.ids = RandomIds()
+        self.rows = GatewayRows(pool)
         self._deployed: dict[str, tuple[WorkflowRef, str]] = {}
 
     async def deploy(
@@ -74,21 +75,7 @@ class MiniGateway:
         head = f"name: {name}, version: '{version}', metadata: {{visapi: {settings}}}"
         source = f"document: {{dsl: '1.0.3', namespace: test, {head}}}\n{do}"
         compiled = compile_definition(source.encode(), "application/yaml")
-        for body in (compiled.body, *compiled.parts):
-            put = "insert into programs (hash, body) values (sha256($1), $1) on conflict do nothing"
-            await self.pool.execute(put, body)
-        await self.pool.execute(
-            "insert into workflows (tenant, namespace, name, version, version_order, source_hash, source,"
-            " media_type, program, created_by) values ($1, 'test', $2, $3, $4, $5, $6, 'application/yaml',"
-            " decode($7, 'hex'), 'test')",
-            tenant,
-            name,
-            version,
-            version_order(version),
-            bytes.fromhex(compiled.source_hash),
-            source.encode(),
-            compiled.hash,
-        )
+        await self.rows.deploy(compiled, name, version, source, tenant)
         self._deployed[name] = (WorkflowRef("test", name, version), compiled.hash)
 
     def deployed(self, name: str) -> tuple[WorkflowRef, str]:
@@ -110,20 +97,7 @@ class MiniGateway:
 
     async def accept(self, trigger: Trigger) -> None:
         """The commit that is the promise."""
-        ref = trigger.workflow
-        await self.pool.execute(
-            "insert into runs (id, tenant, namespace, name, version, program, partition, trace, input, started_by)"
-            " values ($1, $2, $3, $4, $5, decode($6, 'hex'), $7, $8, $9, 'test')",
-            trigger.run,
-            trigger.tenant,
-            ref.namespace,
-            ref.name,
-            ref.version,
-            trigger.program,
-            subjects.partition_of(trigger.run),
-            trigger.trace,
-            _encode(trigger.input),
-        )
+        await self.rows.accept(trigger)
 
     def announce(self, trigger: Trigger) -> None:
         self.bus.publish(subjects.trigger(trigger.run), _encode(trigger), {"Nats-Msg-Id": str(trigger.run)})
@@ -140,14 +114,7 @@ class MiniGateway:
     async def tell(
         self, run: UUID, kind: str, *, key: str | None = None, hint: bool = True, **body: Any
     ) -> None:
-        await self.pool.execute(
-            "insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, $4, $5)",
-            run,
-            key or kind,
-            TENANT,
-            kind,
-            _encode({"actor": "tester", **body}),
-        )
+        await self.rows.tell(run, TENANT, kind, key or kind, {"actor": "tester", **body})
         if hint:
             self.bus.publish(subjects.inbox(run), _encode(InboxHint(run)))
 

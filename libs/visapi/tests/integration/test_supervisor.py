@@ -193,7 +193,7 @@ async def test_a_process_that_hangs_is_told_and_restarted(watched: Watched, tmp_
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-sys.path.insert(0, {folder!r})
+sys.path[:0] = [{folder!r}, {kit!r}]
 from test_supervisor import HUNG, Watched, spec
 async def main():
     watched = Watched()
@@ -211,7 +211,8 @@ HUNG = (
 
 
 def test_nothing_survives_a_killed_supervisor_not_even_a_busy_loop_and_its_child(tmp_path: Path):
-    code = PARENT.format(folder=str(Path(__file__).parent), data=str(tmp_path))
+    kit = Path(__file__).parents[4] / "tests"
+    code = PARENT.format(folder=str(Path(__file__).parent), kit=str(kit), data=str(tmp_path))
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())

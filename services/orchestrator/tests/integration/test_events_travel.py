@@ -19,15 +19,7 @@ def paid(order: str, number: str = "1") -> dict[str, Any]:
 
 
 async def post(stack: Stack, event: dict[str, Any], *, hint: bool = True) -> None:
-    """As the gateway does."""
-    await stack.gateway.pool.execute(
-        "insert into events_in (tenant, source, id, type, body) values ($1, $2, $3, $4, $5) on conflict do nothing",
-        TENANT,
-        event["source"],
-        event["id"],
-        event["type"],
-        msgspec.json.encode(event),
-    )
+    await stack.gateway.rows.put_event(TENANT, event)
     if hint:
         stack.gateway.bus.publish(subjects.CONTROL_EVENTS, b"")
 

@@ -36,12 +36,8 @@ async def letters(stack: Stack, reason: str, count: int = 1) -> list[Mapping[str
     return await eventually(found)
 
 
-async def replay(stack: Stack, letter: UUID) -> None:
-    """As the gateway does."""
-    await stack.gateway.pool.execute(
-        "update dead_letters set resolved_at = now(), resolved_by = 'tester', resolution = 'replay' where id = $1",
-        letter,
-    )
+async def replay(stack: Stack, letter: UUID, tenant: str = TENANT) -> None:
+    await stack.gateway.rows.replay(letter, tenant)
     await eventually(
         lambda: stack.gateway.pool.fetchval("select replayed_at from dead_letters where id = $1", letter)
     )
@@ -166,7 +162,7 @@ async def test_a_message_for_a_tenant_that_is_made_later_is_put_back(stack: Stac
         (letter,) = await letters(stack, "bad-event")
         assert (letter["tenant"], letter["item"]) == ("later", ["visapi.events.later.paid"])
         await stack.gateway.pool.execute("insert into tenants (id) values ('later')")
-        await replay(stack, letter["id"])
+        await replay(stack, letter["id"], "later")
         rows = await _at_least(stack, "select body from events_in where tenant = 'later'", 1)
         assert [msgspec.json.decode(row["body"]) for row in rows] == [event("1")]
 
@@ -178,9 +174,7 @@ async def test_a_replay_that_fails_again_opens_the_letter_with_the_new_reason(st
             subjects.event("nobody", "paid"), msgspec.json.encode(event("1"))
         )
         (letter,) = await letters(stack, "bad-event")
-        await stack.gateway.pool.execute(
-            "update dead_letters set resolved_at = now(), resolution = 'replay' where id = $1", letter["id"]
-        )
+        await stack.gateway.rows.replay(letter["id"], "nobody")
 
         async def reopened() -> bool:
             (row,) = await stack.gateway.pool.fetch("select resolved_at, detail from dead_letters")
@@ -253,17 +247,8 @@ async def test_a_stored_event_that_cannot_be_matched_keeps_no_other_from_its_lis
 async def put_schedule(stack: Stack, name: str, spec: bytes) -> UUID:
     identity = stack.gateway.ids.uuid7()
     ref, program = stack.gateway.deployed("quick")
-    await stack.gateway.pool.execute(
-        "insert into schedules (id, tenant, namespace, name, version, program, spec)"
-        " values ($1, $2, $3, $4, $5, decode($6, 'hex'), $7)",
-        identity,
-        TENANT,
-        ref.namespace,
-        name,
-        ref.version,
-        program,
-        spec,
-    )
+    version = (TENANT, ref.namespace, name, ref.version, bytes.fromhex(program))
+    await stack.gateway.rows.put_schedule(identity, version, spec)
     return identity
 
 

@@ -32,12 +32,8 @@ async def _ids(stack: Stack) -> set[UUID]:
 
 
 async def ask(stack: Stack, *letters: UUID) -> None:
-    """As the gateway does."""
-    await stack.gateway.pool.execute(
-        "update dead_letters set resolved_at = now(), resolved_by = 'tester', resolution = 'replay'"
-        " where id = any($1::uuid[])",
-        list(letters),
-    )
+    for one in letters:
+        await stack.gateway.rows.replay(one, TENANT)
 
 
 async def test_a_lifecycle_letter_is_open_again_and_never_counts_as_replayed(stack: Stack):

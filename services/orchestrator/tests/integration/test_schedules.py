@@ -19,17 +19,9 @@ async def schedule(stack: Stack, workflow: str, spec: Schedule, **columns: Any) 
     """As the gateway does at deployment; `columns` move its times."""
     identity = stack.gateway.ids.uuid7()
     ref, program = stack.gateway.deployed(workflow)
-    await stack.gateway.pool.execute(
-        "insert into schedules (id, tenant, namespace, name, version, program, spec)"
-        " values ($1, $2, $3, $4, $5, decode($6, 'hex'), $7)",
-        identity,
-        TENANT,
-        ref.namespace,
-        columns.pop("name", ref.name),
-        ref.version,
-        program,
-        msgspec.json.encode(spec),
-    )
+    version = (TENANT, ref.namespace, columns.pop("name", ref.name), ref.version, bytes.fromhex(program))
+    await stack.gateway.rows.put_schedule(identity, version, msgspec.json.encode(spec))
+    # How long ago it fired last, and since when it counts, no test can wait for.
     for column, value in columns.items():
         await stack.gateway.pool.execute(f"update schedules set {column} = $2 where id = $1", identity, value)
     return identity

@@ -1,0 +1,112 @@
+"""What the gateway writes, by the gateway's own stores, for tests of the services that read it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.adapters.pool import Pool, tenant_transaction
+from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.engine_messages import Trigger
+from visapi_engine.checks.versions import version_order
+from visapi_engine.compile.compiler import Compiled
+from visapi_gateway.audit.rules import AuditEntry
+from visapi_gateway.dead_letters.service import Resolution, Sight
+from visapi_gateway.dead_letters.store import PgDeadLetterStore
+from visapi_gateway.events.service import NewEvent
+from visapi_gateway.events.store import PgEventStore
+from visapi_gateway.kernel.quotas import Quotas
+from visapi_gateway.runs.commands.service import InboxRow, Order
+from visapi_gateway.runs.commands.store import PgCommandStore
+from visapi_gateway.runs.commands.transaction import put_inbox
+from visapi_gateway.runs.starting.accepting import NewRun
+from visapi_gateway.runs.starting.store import PgRunLedger
+from visapi_gateway.schedules.transaction import put_schedule
+from visapi_gateway.workflows.service import NewWorkflow
+from visapi_gateway.workflows.store import PgWorkflowStore
+
+ACTOR = "tester"
+_ACTIONS = {
+    "cancel": AuditAction.RUN_CANCEL,
+    "suspend": AuditAction.RUN_SUSPEND,
+    "resume": AuditAction.RUN_RESUME,
+    "retry": AuditAction.RUN_RETRY,
+    "resolve": AuditAction.DEAD_LETTER_RESOLVE,
+}
+
+
+class GatewayRows:
+    """On a pool that may do what the gateway may."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._workflows = PgWorkflowStore(pool, Quotas())
+        self._runs = PgRunLedger(pool)
+        self._commands = PgCommandStore(pool)
+        self._events = PgEventStore(pool)
+        self._letters = PgDeadLetterStore(pool)
+
+    async def deploy(self, compiled: Compiled, name: str, version: str, source: str, tenant: str) -> None:
+        new = NewWorkflow(
+            name=(tenant, "test", name),
+            version=version,
+            order=version_order(version),
+            source_hash=bytes.fromhex(compiled.source_hash),
+            source=source.encode(),
+            media_type="application/yaml",
+            program=bytes.fromhex(compiled.hash),
+            body=compiled.body,
+            created_by=ACTOR,
+            created_at=datetime.now(UTC),
+            parts=compiled.parts,
+        )
+        assert await self._workflows.put(new, _audit(tenant, AuditAction.WORKFLOW_DEPLOY, name))
+
+    async def accept(self, trigger: Trigger) -> None:
+        ref = trigger.workflow
+        run = NewRun(
+            id=trigger.run,
+            tenant=trigger.tenant,
+            namespace=ref.namespace,
+            name=ref.name,
+            version=ref.version,
+            program=bytes.fromhex(trigger.program),
+            input=trigger.input,
+            # A run that nobody traces, as those that an orchestrator starts.
+            trace=cast("str", trigger.trace),
+            started_by=ACTOR,
+            created_at=trigger.created_at,
+        )
+        assert await self._runs.accept([run]) == {trigger.run}
+
+    async def tell(self, run: UUID, tenant: str, kind: str, key: str, body: dict[str, Any]) -> None:
+        """A command, as an order; anything else as its sender writes it."""
+        row = InboxRow(run, key, tenant, kind, msgspec.json.encode(body))
+        action = _ACTIONS.get(kind)
+        if action is not None:
+            await self._commands.order(Order(row, _audit(tenant, action, str(run))), None)
+            return
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            await put_inbox(connection, row)
+
+    async def put_event(self, tenant: str, event: dict[str, Any]) -> None:
+        one = NewEvent(event["source"], event["id"], event["type"], msgspec.json.encode(event))
+        await self._events.put(tenant, [one])
+
+    async def put_schedule(self, schedule: UUID, version: Sequence[object], spec: bytes) -> None:
+        """`version` is tenant, namespace, name, version and program. The spec may be anything."""
+        async with tenant_transaction(self._pool, [cast("str", version[0])]) as connection:
+            await put_schedule(connection, schedule, version, spec, paused=False)
+
+    async def replay(self, letter: UUID, tenant: str) -> None:
+        """Ask for a dead letter to be put back; of a tenant that does not exist, as the operator does."""
+        audit = _audit("default", AuditAction.DEAD_LETTER_REPLAY, str(letter))
+        await self._letters.resolve(
+            Sight(tenant, nobodys=True), Resolution(letter, ACTOR, "replay", audit), None
+        )
+
+
+def _audit(tenant: str, action: AuditAction, target: str) -> AuditEntry:
+    return AuditEntry(tenant, ACTOR, action, target, None, "test", {})
