@@ -4,7 +4,7 @@ import hashlib
 
 from kit.fakes.faults import Planned
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
-from visapi_common.core.errors import PermanentFault
+from visapi_common.core.errors import PermanentFault, ProblemError
 
 
 class FakePayloads:
@@ -31,5 +31,5 @@ class FakePayloads:
         if not payload.ref.startswith(f"payloads/{tenant}/"):
             raise PermanentFault(f"{payload.ref} is no payload of tenant {tenant}")
         if payload.ref not in self.objects:
-            raise PermanentFault(f"{payload.ref} is not there")
+            raise ProblemError("artifact_not_found", f"there is no object {payload.ref}", status=404)
         return self.objects[payload.ref]

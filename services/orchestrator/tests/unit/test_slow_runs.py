@@ -2,22 +2,12 @@
 
 from uuid import UUID, uuid4
 
+from kit.fakes.deliveries import FakeDelivery
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.slow_runs import AT_ONCE, WAITING_MAX, SlowRuns
 
 
-class Delivery:
-    def __init__(self) -> None:
-        self.handed_back = 0
-
-    def ack(self) -> None:
-        raise AssertionError("nothing was consumed")
-
-    def nak(self, delay_s: float | None = None) -> None:
-        self.handed_back += 1
-
-
-def some(number: int, delivery: Delivery | None = None) -> list[RunMessages]:
+def some(number: int, delivery: FakeDelivery | None = None) -> list[RunMessages]:
     return [RunMessages(uuid4(), look=True, receipts=[delivery] if delivery else []) for _ in range(number)]
 
 
@@ -43,9 +33,10 @@ def test_what_waits_is_known_until_it_is_taken() -> None:
 
 
 def test_a_tenant_that_has_its_share_of_the_room_has_the_rest_handed_back() -> None:
-    apart, delivery = SlowRuns(), Delivery()
+    apart, delivery = SlowRuns(), FakeDelivery()
     apart.put([("greedy", messages) for messages in some(WAITING_MAX, delivery)])
-    assert delivery.handed_back == len(apart.waiting()) == WAITING_MAX // 2
+    assert len(apart.waiting()) == WAITING_MAX // 2
+    assert delivery.fate == ["nak 5"] * (WAITING_MAX // 2)
     (messages,) = some(1, delivery)
     apart.put([("late", messages)])
     assert messages.run in apart

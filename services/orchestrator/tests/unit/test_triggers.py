@@ -1,26 +1,24 @@
 """Triggers wait in turns among tenants, in bounded room; what is let go is acknowledged, never lost."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import msgspec
 
+from kit.fakes.deliveries import FakeDelivery, FakeSource
+from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import inline
 from visapi_common.telemetry.setup import open_metrics
-from visapi_orchestrator.batches.reading import Incoming, Intake
+from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.batches.triggers import QUEUE_MAX, Triggers
 
 
-class Delivered:
+class Delivered(FakeDelivery):
     """A delivery of a trigger."""
-
-    subject = "visapi.engine.7.trigger"
 
     def __init__(self, tenant: str, text: bytes = b"{}") -> None:
         self.run = uuid4()
-        self.acked = False
         trigger = Trigger(
             run=self.run,
             tenant=tenant,
@@ -29,36 +27,12 @@ class Delivered:
             input=inline(text),
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
         )
-        self.data = msgspec.json.encode(trigger)
-
-    def ack(self) -> None:
-        self.acked = True
-
-    def nak(self, delay_s: float | None = None) -> None:
-        raise AssertionError("what waits is not handed back")
-
-    def term(self, reason: str = "") -> None:
-        raise AssertionError(reason)
+        super().__init__(subjects.trigger(self.run), msgspec.json.encode(trigger))
 
 
-class Lying:
-    """What the stream gives."""
-
-    def __init__(self) -> None:
-        self.deliveries: list[Delivered] = []
-
-    def take_nowait(self, limit: int) -> Sequence[Incoming]:
-        taken, self.deliveries = self.deliveries[:limit], self.deliveries[limit:]
-        return taken
-
-    @property
-    def waiting(self) -> int:
-        return len(self.deliveries)
-
-
-def queue(*deliveries: Delivered) -> tuple[Triggers, Lying]:
-    source, metrics = Lying(), open_metrics()
-    source.deliveries = list(deliveries)
+def queue(*deliveries: Delivered) -> tuple[Triggers, FakeSource]:
+    source, metrics = FakeSource(), open_metrics()
+    source.arrive(*deliveries)
     return Triggers(
         source, Intake(secret=b"k", metrics=metrics, beat=lambda _: None, unreadable=lambda *_: None), metrics
     ), source
@@ -72,14 +46,14 @@ def test_what_is_taken_at_once_is_acknowledged_when_it_is_written() -> None:
     delivered = Delivered("a")
     triggers, _ = queue(delivered)
     (messages,) = triggers.take(8)
-    assert (messages.receipts, delivered.acked) == ([delivered], False)
+    assert (messages.receipts, delivered.fate) == ([delivered], [])
 
 
 def test_what_waits_is_acknowledged_as_the_ledger_has_it() -> None:
     first, second = Delivered("a"), Delivered("a")
     triggers, _ = queue(first, second)
     assert runs(triggers, 1) == [first.run]
-    assert (first.acked, second.acked, triggers.waiting) == (False, True, 1)
+    assert (first.fate, second.fate, triggers.waiting) == ([], ["ack"], 1)
     (messages,) = triggers.take(1)
     assert (messages.run, messages.receipts, messages.look) == (second.run, [], False)
 
@@ -96,7 +70,7 @@ def test_the_tenant_that_has_most_is_let_go_and_never_the_one_that_comes_later()
     triggers, source = queue(*big)
     triggers.take(8)
     small = Delivered("small")
-    source.deliveries = [Delivered("big") for _ in range(100)] + [small]
+    source.arrive(*(Delivered("big") for _ in range(100)), small)
     assert small.run in runs(triggers, 2)
     assert (triggers.waiting, triggers.deferred) == (QUEUE_MAX, 100 + 1 - 2 - 8)
 
