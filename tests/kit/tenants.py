@@ -1,7 +1,9 @@
 """Tenants of a running embedded stack, made beside its first one."""
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -24,14 +26,28 @@ def make_tenant(data_dir: Path, gateway: int, tenant: str) -> str:
 
 
 async def _add_tenant(owner: str, tenant: str, pepper: bytes) -> str:
-    key = mint("live", secrets.randbits(128), secrets.randbits(256))
     async with connection(owner) as database:
-        await database.execute("insert into visapi.tenants (id) values ($1) on conflict do nothing", tenant)
-        await database.execute(
-            "insert into visapi.api_keys (id, tenant, kind, name, hash, scopes, created_by)"
-            " values ($1, $2, 'live', 'test', $3, array['*'], 'test')",
-            parse(key).id,
-            tenant,
-            hash_key(pepper, key),
-        )
+        return await put_key(database, tenant, pepper)
+
+
+async def put_key(
+    database: Any,
+    tenant: str,
+    pepper: bytes,
+    *,
+    scopes: Sequence[str] = ("*",),
+    kind: str = "live",
+) -> str:
+    """A key of a tenant, which is made where it does not exist: no statement of ours makes tenants."""
+    key = mint(kind, secrets.randbits(128), secrets.randbits(256))
+    await database.execute("insert into visapi.tenants (id) values ($1) on conflict do nothing", tenant)
+    await database.execute(
+        "insert into visapi.api_keys (id, tenant, kind, name, hash, scopes, created_by)"
+        " values ($1, $2, $3, 'test', $4, $5, 'test')",
+        parse(key).id,
+        tenant,
+        kind,
+        hash_key(pepper, key),
+        list(scopes),
+    )
     return key

@@ -1,11 +1,11 @@
 """A gateway on real PostgreSQL and NATS, served on a port of its own, inside the test's event loop."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -13,12 +13,20 @@ import msgspec
 import pytest
 
 from kit.servers import Database, NatsServer
+from kit.tenants import put_key
 from kit.waiting import eventually
-from visapi_common.core import api_keys
+from visapi_common.adapters.clock import RandomIds
+from visapi_common.adapters.pool import open_pool
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.setup import open_telemetry
 from visapi_gateway.gateway import open_gateway
 from visapi_gateway.settings import GatewaySettings
+from visapi_orchestrator.transitions.ports import Ledger
+from visapi_orchestrator.transitions.relations.history import HistoryRow
+from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+from visapi_orchestrator.transitions.store.ledger import SESSION, PostgresLedger
 
 PEPPER = bytes(range(32))
 
@@ -52,12 +60,16 @@ class Running:
     strict = STRICT
     until = staticmethod(eventually)
 
-    def __init__(self, base: str, lifecycle: Lifecycle, db: asyncpg.Connection, admin: str) -> None:
+    def __init__(
+        self, base: str, lifecycle: Lifecycle, db: asyncpg.Connection, admin: str, ledger: Ledger
+    ) -> None:
         self.stopped: asyncio.Task[None] | None = None
         self.base = base
         self.lifecycle = lifecycle
         self.db = db
         self.admin = admin
+        self.ledger = ledger
+        """Writes transitions, as the orchestrator does."""
         self.http = self.client(admin)
 
     def client(self, key: str | None) -> httpx.AsyncClient:
@@ -72,46 +84,40 @@ class Running:
             "/v1/workflows", content=source, headers={"Content-Type": "application/yaml"}
         )
 
-    async def progress(
-        self, run: str, types: list[str], *, status: str = "running", end: bool = False
-    ) -> None:
-        """Write one transition as the orchestrator does; `end` moves the run to `runs_done`."""
-        seq: Any = await self.db.fetchval("select seq from visapi.runs where id = $1", run)
+    async def progress(self, run: str, types: list[str], **how: Any) -> None:
+        """A transition with history items of these types; see `write`."""
+        first = (await self._live(UUID(run))).seq + 1
+        task = {"name": "a", "pointer": "/do/0/a"}
         items = [
-            {
-                "seq": seq + n,
-                "type": kind,
-                "time": "2026-01-01T00:00:00Z",
-                "task": {"name": "a", "pointer": "/do/0/a"},
-            }
-            for n, kind in enumerate(types, 1)
+            {"seq": seq, "type": kind, "time": "2026-01-01T00:00:00Z", "task": task}
+            for seq, kind in enumerate(types, first)
         ]
-        async with self.db.transaction():
-            await self.db.execute(
-                "insert into visapi.history (run, first_seq, last_seq, tenant, items)"
-                " select id, $2, $3, tenant, $4 from visapi.runs where id = $1",
-                run,
-                seq + 1,
-                seq + len(types),
-                msgspec.json.encode(items),
-            )
-            await self.db.execute(
-                "update visapi.runs set seq = $2, revision = revision + 1, status = $3 where id = $1",
-                run,
-                seq + len(types),
-                "running" if end else status,
-            )
-            if end:
-                await self.db.execute(
-                    "with gone as (delete from visapi.runs where id = $1 returning *)"
-                    " insert into visapi.runs_done (id, tenant, namespace, name, version, program, status, revision,"
-                    " seq, priority, retention, trace, input, output, started_by, created_at, ended_at)"
-                    " select id, tenant, namespace, name, version, program, $2, revision, seq, priority, retention,"
-                    " trace, input, $3, started_by, created_at, now() from gone",
-                    run,
-                    status,
-                    b'{"inline":{"ok":true}}',
-                )
+        await self.write(run, msgspec.json.encode(items), len(items), **how)
+
+    async def write(
+        self,
+        run: str,
+        items: bytes,
+        count: int,
+        *,
+        status: str = "running",
+        end: bool = False,
+        resume: bytes | None = None,
+    ) -> None:
+        """A transition with so many history items, as they are stored; `end` ends the run."""
+        of = UUID(run)
+        before = await self._live(of)
+        first, last = before.seq + 1, before.seq + count
+        rows = WriteSet(history=[HistoryRow(of, first, last, items)])
+        if end:
+            output = b'{"inline":{"ok":true}}'
+            rows.ended.append(EndedRun(of, before.revision, status, last, output, None, resume))
+        else:
+            rows.live.append(LiveRun(of, before.revision, status, last, b"{}"))
+        assert of in (await self.ledger.write(rows)).done
+
+    async def _live(self, run: UUID) -> RunSnapshot:
+        return (await self.ledger.load([run])).snapshots[run]
 
     async def start(self, value: Any = None, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): text for name, text in headers.items()}
@@ -119,18 +125,7 @@ class Running:
 
 
 async def store_key(db: asyncpg.Connection, tenant: str, scopes: tuple[str, ...], kind: str) -> str:
-    token = api_keys.mint(kind, secrets.randbits(128), secrets.randbits(256))
-    await db.execute("insert into visapi.tenants (id) values ($1) on conflict do nothing", tenant)
-    await db.execute(
-        "insert into visapi.api_keys (id, tenant, kind, name, hash, scopes, created_by)"
-        " values ($1, $2, $3, 'test', $4, $5, 'test')",
-        api_keys.parse(token).id,
-        tenant,
-        kind,
-        api_keys.hash_key(PEPPER, token),
-        list(scopes),
-    )
-    return token
+    return await put_key(db, tenant, PEPPER, scopes=scopes, kind=kind)
 
 
 def settings_for(database: Database, nats_url: str, folder: Path, **changes: Any) -> GatewaySettings:
@@ -154,9 +149,11 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
     lifecycle = Lifecycle("gateway", open_telemetry("gateway", otlp_endpoint=None, trace_sample=0.0))
     db = await asyncpg.connect(database.superuser)
     admin = await store_key(db, "default", ("*",), "admin")
+    pool = await open_pool(database.orchestrator, size=1, application="orchestrator", session=SESSION)
+    ledger = PostgresLedger(pool, RandomIds())
     async with open_gateway(settings, lifecycle) as gateway:
         serving = asyncio.create_task(gateway.run())
-        run = Running(f"http://127.0.0.1:{gateway.port}", lifecycle, db, admin)
+        run = Running(f"http://127.0.0.1:{gateway.port}", lifecycle, db, admin, ledger)
         run.stopped = serving
 
         async def ready() -> bool:
@@ -173,6 +170,7 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
                 await serving
             await run.http.aclose()
             db.terminate()
+            pool.terminate()
 
 
 Serve = Callable[..., Any]

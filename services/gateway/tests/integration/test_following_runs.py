@@ -16,6 +16,9 @@ from visapi_common.contracts.engine_messages import LiveUpdate
 from visapi_common.contracts.subjects import live
 from visapi_gateway.kernel.asgi.server import CLOSING_S
 from visapi_gateway.runs.reading.live import CHECK_S
+from visapi_orchestrator.transitions.relations.inbox import InboxKey
+from visapi_orchestrator.transitions.relations.runs import LiveRun
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
 SSE = {"Accept": "text/event-stream"}
 END = "workflow.completed"
@@ -170,9 +173,12 @@ async def test_a_cursor_of_another_list_is_refused(gateway: Any) -> None:
 async def faulted_and_retried(gateway: Any) -> str:
     """A faulted run with an accepted retry that no orchestrator has consumed."""
     run = await begun(gateway)
-    await gateway.progress(run, ["task.faulted", "workflow.faulted"], status="faulted", end=True)
+    faulted = ["task.faulted", "workflow.faulted"]
+    await gateway.progress(run, faulted, status="faulted", end=True, resume=b"{}")
+    # The gateway would ask the run's state whether it can be taken up; this one has none.
     await gateway.db.execute(
-        "insert into visapi.inbox (run, key, tenant, kind, body) values ($1, 'retry:4', 'default', 'retry', '{}')",
+        "insert into visapi.inbox (run, key, tenant, kind, body)"
+        " values ($1, 'retry:4', 'default', 'retry', '{\"actor\":\"t\"}')",
         run,
     )
     return run
@@ -180,16 +186,12 @@ async def faulted_and_retried(gateway: Any) -> str:
 
 async def revive(gateway: Any, run: str) -> None:
     """Consume the retry as the orchestrator does: the run is live again, its history stays."""
-    async with gateway.db.transaction():
-        await gateway.db.execute("delete from visapi.inbox where run = $1", run)
-        await gateway.db.execute(
-            "with back as (delete from visapi.runs_done where id = $1 returning *)"
-            " insert into visapi.runs (id, tenant, namespace, name, version, program, status, revision, seq,"
-            " priority, retention, partition, trace, input, started_by, created_at)"
-            " select id, tenant, namespace, name, version, program, 'running', revision + 1, seq, priority,"
-            " retention, 0, trace, input, started_by, created_at from back",
-            run,
-        )
+    of = UUID(run)
+    assert (await gateway.ledger.revive([of])).live == [of]
+    back = (await gateway.ledger.load([of])).snapshots[of]
+    consumed = [InboxKey(of, row.key) for row in back.inbox]
+    live = [LiveRun(of, back.revision, "running", back.seq, b"{}")]
+    await gateway.ledger.write(WriteSet(live=live, consumed_inbox=consumed))
 
 
 async def test_a_stream_that_starts_before_a_retry_is_consumed_goes_on_to_the_runs_real_end(

@@ -35,15 +35,7 @@ async def begun(gateway: Any, folder: Path, *transitions: list[dict[str, Any]]) 
             refs = {one.value: await store.pack("default", one.value) for one in taken}
             small = sealed(small, taken, refs)
             assert len(small) < INLINE_LIMIT
-        await gateway.db.execute(
-            "insert into visapi.history (run, first_seq, last_seq, tenant, items)"
-            " values ($1, $2, $3, 'default', $4)",
-            run,
-            items[0]["seq"],
-            items[-1]["seq"],
-            small,
-        )
-        await gateway.db.execute("update visapi.runs set seq = $2 where id = $1", run, items[-1]["seq"])
+        await gateway.write(run, small, len(items))
     await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
     return run
 

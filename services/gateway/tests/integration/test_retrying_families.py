@@ -19,10 +19,7 @@ async def parent_of(gateway: Any) -> tuple[str, UUID]:
     session.start()
     child = session.children["/do/0/sub"].child
     session.child_faulted("/do/0/sub")
-    await gateway.progress(run, ["workflow.faulted"], status="faulted", end=True)
-    await gateway.db.execute(
-        "update visapi.runs_done set resume = $2, seq = 1 where id = $1", run, session.state
-    )
+    await gateway.progress(run, ["workflow.faulted"], status="faulted", end=True, resume=session.state)
     return run, UUID(child)
 
 
