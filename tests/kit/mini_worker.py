@@ -78,7 +78,14 @@ class MiniWorker:
         task = msgspec.json.decode(delivery.data, type=TaskMessage)
         self.seen.append(task)
         answer = self._answer(task)
-        result = await answer if isinstance(answer, Awaitable) else answer
+        if isinstance(answer, Awaitable):
+            working = asyncio.create_task(_report(delivery))
+            try:
+                result = await answer
+            finally:
+                working.cancel()
+        else:
+            result = answer
         if result is not None:
             await publish(self._bus, task.reply, _encode(result))
             delivery.ack()
@@ -89,6 +96,13 @@ class MiniWorker:
             await pull.stop()
         for task in self._working:
             task.cancel()
+
+
+async def _report(delivery: Delivery) -> None:
+    """As workers do, so that a task that takes long is not delivered again."""
+    while True:
+        await asyncio.sleep(1)
+        delivery.in_progress()
 
 
 async def publish(bus: Bus, subject: str, body: bytes) -> None:
