@@ -9,10 +9,10 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 JOBS ?= 3
 
-.PHONY: help setup up demo test check bench faults attacks load docs images compose-demo clean
+.PHONY: help setup up demo test check bench faults attacks load docs images compose-demo deploy-tools deploy-check clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Build the environment: packages, Chromium (idempotent)
 	@$(PYTHON) tools/setup_environment.py $(VENV) $(PACKAGES)
@@ -59,6 +59,12 @@ images: setup ## Build the images with docker, podman or buildah, and test them 
 
 compose-demo: setup ## Bring docker-compose.yml up, play the demo, kill each container under load, take it down
 	@$(BIN)/python tools/compose_demo.py $(COMPOSE_FLAGS)
+
+deploy-tools: ## Install the tools of deploy-check into .tools/ (SETS="chart checkov" to choose)
+	@$(PYTHON) tools/deploy_tools.py $(SETS)
+
+deploy-check: setup deploy-tools ## Check what installs VisAPI: chart, compose, Terraform, pipeline (PART=helm to choose)
+	@$(BIN)/pytest -q -n 2 --dist loadgroup tests/deploy/$(PART)
 
 clean: ## Remove the environment, caches and the stack's data
 	@$(PYTHON) tools/clean.py $(VENV) .visapi

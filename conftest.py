@@ -24,6 +24,7 @@ LAYERS = (
     "load",
     "attacks",
     "images",
+    "deploy",
 )
 
 E2E_TIMEOUT_S = 300

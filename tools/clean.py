@@ -5,7 +5,15 @@ import shutil
 import sys
 from pathlib import Path
 
-CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache", "bench/out", ".images")
+CACHES = (
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".import_linter_cache",
+    "bench/out",
+    ".images",
+    ".tools",
+)
 
 
 def main() -> int:

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ALONE = "attacks or faults or load"
-ELSEWHERE = "images"
-"""What `make images` runs, on images that it has built."""
+ELSEWHERE = "deploy or images"
+"""What `make deploy-check` runs, and `make images` on images that it has built."""
 AGAIN_MAX = 3
 FAILED_TESTS = 1
 """The exit code of pytest when tests failed; every other code is a broken run, which no second run mends."""

@@ -1,0 +1,126 @@
+"""Install the tools of `make deploy-check` into `.tools/`; deploy/tools/README.md describes the sets.
+
+    python tools/deploy_tools.py [SET...]    all sets, or those named
+
+Uses the standard library, pip and npm. A stamp per set makes a second run immediate.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SETS = ROOT / "deploy" / "tools"
+TOOLS = ROOT / ".tools"
+AT_ONCE = 2
+QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "PIP_NO_INPUT": "1"}
+
+
+class ToolsError(Exception):
+    """A set cannot be installed; the message says how to mend it."""
+
+
+def main() -> int:
+    known = sorted(path.parent.name for path in SETS.glob("*/set.json"))
+    asked = sys.argv[1:] or known
+    if unknown := sorted(set(asked) - set(known)):
+        sys.stderr.write(f"deploy-tools: no set {', '.join(unknown)}; there are {', '.join(known)}\n")
+        return 2
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        failures = [failure for failure in pool.map(attempt, asked) if failure]
+    for failure in failures:
+        sys.stderr.write(f"deploy-tools: {failure}\n")
+    return 1 if failures else 0
+
+
+def attempt(name: str) -> str:
+    """Install one set; answer what went wrong."""
+    try:
+        install(SETS / name, TOOLS / name)
+    except ToolsError as error:
+        return f"{name}: {error}"
+    return ""
+
+
+def install(source: Path, target: Path) -> None:
+    stamp = target / ".stamp"
+    key = fingerprint(source)
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == key:
+        return
+    print(f"deploy-tools: installing {source.name}", flush=True)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    if (source / "requirements.lock").exists():
+        install_python(source / "requirements.lock", target / "python")
+    if (source / "package-lock.json").exists():
+        install_npm(source, target)
+    expose(json.loads((source / "set.json").read_text(encoding="utf-8")), target)
+    stamp.write_text(key, encoding="utf-8")
+
+
+def fingerprint(source: Path) -> str:
+    """What an installed set depends on: the files of the set, this Python, the place."""
+    digest = hashlib.sha256(f"{sys.version} {TOOLS}".encode())
+    for path in sorted(source.iterdir()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def install_python(lock: Path, environment: Path) -> None:
+    try:
+        venv.create(environment, with_pip=True, symlinks=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ToolsError(
+            f"cannot make {environment}: {error}; on Debian: apt-get install python3-venv"
+        ) from error
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--quiet"]
+    run(
+        [*pip, "--require-hashes", "--no-deps", "-r", str(lock)],
+        "the locked Python packages could not be installed",
+    )
+
+
+def install_npm(source: Path, target: Path) -> None:
+    if shutil.which("npm") is None:
+        raise ToolsError("npm is missing: install Node.js 20 or newer (on Debian: apt-get install npm)")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(source / name, target / name)
+    options = ["--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
+    run(["npm", "ci", "--prefix", str(target), *options], "the locked npm packages could not be installed")
+
+
+def expose(programs: Mapping[str, Any], target: Path) -> None:
+    """Put the programs of a set into `.tools/bin`."""
+    shown = TOOLS / "bin"
+    shown.mkdir(exist_ok=True)
+    files = {name: target / place for name, place in programs.get("link", {}).items()}
+    for archive, members in programs.get("unpack", {}).items():
+        with zipfile.ZipFile(target / archive) as opened:
+            for member, name in members.items():
+                files[name] = Path(opened.extract(member, target / "unpacked"))
+                files[name].chmod(0o755)
+    for name, file in files.items():
+        if not file.exists():
+            raise ToolsError(f"{name}: the packages hold no {file.relative_to(target)}")
+        link = shown / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(file, shown))
+
+
+def run(command: list[str], failure: str) -> None:
+    done = subprocess.run(command, check=False, env={**os.environ, **QUIET}, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ToolsError(f"{failure}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
