@@ -176,7 +176,7 @@ def _instruments() -> Iterator[Instrument[Any]]:
 
 
 def _settings_table(kind: type[CommonSettings], *, own_only: bool) -> Iterator[str]:
-    told = _docstrings(kind)
+    told = docstrings(kind)
     shared = {field.name for field in msgspec.structs.fields(CommonSettings)} if own_only else set[str]()
     yield "| name | type | default | meaning |"
     yield "|---|---|---|---|"
@@ -187,7 +187,7 @@ def _settings_table(kind: type[CommonSettings], *, own_only: bool) -> Iterator[s
             yield f"| `{name}` | {_type_text(field.type)} | {_default_text(field)} | {meaning} |"
 
 
-def _docstrings(kind: type) -> dict[str, str]:
+def docstrings(kind: type) -> dict[str, str]:
     """The text that follows each field in the class body."""
     body = ast.parse(inspect.getsource(kind).lstrip()).body[0]
     assert isinstance(body, ast.ClassDef)
