@@ -6,7 +6,6 @@
 - name: migrate
   image: {{ include "visapi.image" (dict "root" .root "image" $migration.image) | quote }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-  command: [visapi, admin]
   args: [migrate, --step, expand]
   securityContext:
     {{- include "visapi.containerSecurityContext" .root | nindent 4 }}

@@ -31,7 +31,7 @@
 
 {{/* Settings that the chart decides: dict root component values */}}
 {{- define "visapi.ownSettings" -}}
-{{- $own := dict "metrics_host" .root.Values.listenAddress "metrics_port" 9090 "drain_s" .values.drainSeconds "artifacts_url" (include "visapi.artifactsUrl" .root) -}}
+{{- $own := dict "metrics_host" .root.Values.listenAddress "metrics_port" 9100 "drain_s" .values.drainSeconds "artifacts_url" (include "visapi.artifactsUrl" .root) -}}
 {{- if eq .component "gateway" }}{{ $_ := set $own "http_host" .root.Values.listenAddress }}{{ $_ := set $own "http_port" 8080 }}{{ end -}}
 {{- if and (eq .component "notifier") .root.Values.publicUrl }}{{ $_ := set $own "public_url" .root.Values.publicUrl }}{{ end -}}
 {{- toJson $own -}}
