@@ -27,6 +27,7 @@ from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.settings import OrchestratorSettings
+from visapi_orchestrator.tasks.backlog import CountedTasks, keep_telling
 from visapi_orchestrator.tasks.claims import Asked, ClaimedTasks, Claims
 from visapi_orchestrator.tasks.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.tasks.outbox import Outbox
@@ -72,7 +73,7 @@ class PulledSource(Source, Protocol):
     async def stop(self) -> None: ...
 
 
-class TaskRows(OpenTasks, HeldTasks, BeatenTasks, ClaimedTasks, Protocol):
+class TaskRows(OpenTasks, HeldTasks, CountedTasks, BeatenTasks, ClaimedTasks, Protocol):
     """Everything about open tasks."""
 
 
@@ -290,6 +291,13 @@ class Orchestrator:
             "task-sweep": self._sweep.run,
             "held-tasks": self._releases.find,
             "releases": self._releases.run,
+            "backlog": partial(
+                keep_telling,
+                dependencies.tasks,
+                metrics,
+                Isolation("backlog", metrics),
+                dependencies.monotonic.monotonic,
+            ),
             "timers": self._due.fire_timers,
             "due": self._due.sweep,
             "match-events": self._dispatch.keep_matching,

@@ -134,6 +134,12 @@ class Metrics(InstrumentSet):
         "Tasks that waited for their tenant's turn, as enough of their function lay in the stream.",
         {"function": _FUNCTION},
     )
+    tasks_open = Level(
+        "visapi_tasks_open",
+        "Tasks of a built-in function without a result, held back and sent ones, each counted up to 50,000. "
+        "Orchestrators all tell the same.",
+        {"function": _FUNCTION},
+    )
     triggers_deferred = Count(
         "visapi_triggers_deferred_total",
         "Triggers left to the ledger, as more of their tenant waited than are kept in memory.",

@@ -56,6 +56,12 @@ class PostgresTasks:
             rows = await self._pool.fetch(_SQL["sent_tenants"], function)
         return {row["tenant"]: row["sent"] for row in rows}
 
+    async def open_tasks(self, functions: Sequence[str], most: int) -> dict[str, int]:
+        """How many tasks of each shared function have no result yet, held and sent ones up to `most` each."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["open_tasks"], list(functions), most)
+        return {row["function"]: row["open"] for row in rows}
+
     async def release(self, function: str, shares: Mapping[str, int]) -> list[StoredTask]:
         """Release held tasks, so many of each tenant; from now on the sweep covers them."""
         with pg_faults():

@@ -137,6 +137,23 @@ where function = $1 and sent_at is not null and state <> 'uncertain'
     and split_part(function, '.', 1) in ('http', 'notify', 'openapi', 'pdf')
 group by tenant
 
+-- name: open_tasks
+-- Tasks of shared functions without a result, held back and sent, at most $2 of each; from the two indexes alone, of which
+-- the list of families repeats the predicate.
+select f.function, (
+    select count(*) from (
+        select from tasks t where t.sent_at is null and t.function = f.function limit $2
+    ) as held
+) + (
+    select count(*) from (
+        select from tasks t
+        where t.function = f.function and t.sent_at is not null and t.state <> 'uncertain'
+            and split_part(t.function, '.', 1) in ('http', 'notify', 'openapi', 'pdf')
+        limit $2
+    ) as sent
+) as open
+from unnest($1::text[]) as f (function)
+
 -- name: release_tasks
 -- So many of each tenant's tasks of a function as are allotted, in their order.
 with due as (
