@@ -111,7 +111,9 @@ def autoscaling() -> Schema:
         behavior=kubernetes("`behavior` of the HorizontalPodAutoscaler."),
         backlog=group(
             "`keda`, first trigger: what waits in PostgreSQL; the lag of a stream is cut off by its window.",
-            query=text("A PromQL query that gives one number; empty: no such trigger."),
+            query=text(
+                "A PromQL query that gives one number, a template; read where `keda.prometheus` is set."
+            ),
             threshold=number("What one replica takes on.", 1, 1_000_000),
             activationThreshold=number("Above it, replicas start from none.", 0, 1_000_000),
         ),

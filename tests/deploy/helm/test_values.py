@@ -64,7 +64,6 @@ CONTRADICTIONS = {
     "gateway.autoscaling.minReplicas=7": "above maxReplicas",
     "gateway.autoscaling.cpuPercent=0": "needs cpuPercent or memoryPercent",
     'pdfWorker.autoscaling.type="keda"': "has no trigger",
-    'pdfWorker.autoscaling={"type":"keda","backlog":{"query":"x"}}': "keda.prometheus.serverAddress",
     'orchestrator.autoscaling={"type":"keda","minReplicas":0,"extraTriggers":[{"type":"cpu"}]}': "only pdfWorker and notifier",
     'gateway.autoscaling={"minReplicas":0}': "only keda scales to none",
     'gateway.seccompProfile.type="Localhost"': "needs localhostProfile",
