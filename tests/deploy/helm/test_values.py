@@ -9,7 +9,7 @@ import pytest
 
 from kit.chart import CHART, HELMS, VALUE_SETS, objects, template
 from kit.deploy_tools import ROOT
-from visapi_common.runtime.settings import is_secret
+from visapi_common.runtime.settings import is_secret, names_of
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.instruments import Instrument
 from visapi_gateway.settings import GatewaySettings
@@ -113,19 +113,10 @@ def environment(component: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("component", SETTINGS)
 def test_a_service_reads_every_variable_that_the_chart_sets(component: str):
-    known: set[str] = set()
-    for field in msgspec.structs.fields(SETTINGS[component]):
-        known |= {f"VISAPI_{field.name.upper()}"} | (
-            {f"VISAPI_{field.name.upper()}_FILE"} if secret(component, field) else set()
-        )
+    known = set(names_of(SETTINGS[component]))
     given = environment(component)
     assert set(given) - known - OF_LIBRARIES - OF_THE_OPERATOR == set()
     assert given
-
-
-def secret(component: str, field: msgspec.structs.FieldInfo) -> bool:
-    """`nats_url` of the PDF worker is a secret that its settings do not mark yet."""
-    return is_secret(field.type) or (component, field.name) == ("pdf-worker", "nats_url")
 
 
 @pytest.mark.parametrize("component", SETTINGS)
@@ -144,7 +135,7 @@ def test_every_secret_of_a_service_can_be_given(component: str):
     secrets = [
         f"VISAPI_{field.name.upper()}_FILE"
         for field in msgspec.structs.fields(SETTINGS[component])
-        if secret(component, field)
+        if is_secret(field.type)
     ]
     assert [name for name in secrets if name not in environment(component)] == []
 
