@@ -24,6 +24,11 @@ def test_the_reference_pages_are_fresh():
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
+def test_the_values_of_the_chart_are_those_of_the_settings():
+    checked = run("tools/chart.py", "--check")
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
 def test_the_tree_holds_nothing_that_must_not_be_there():
     checked = run("tools/check_tree.py")
     assert (checked.returncode, checked.stdout) == (0, "tree: ok\n")
