@@ -27,7 +27,7 @@ from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.settings import OrchestratorSettings
-from visapi_orchestrator.tasks.backlog import CountedTasks, keep_telling
+from visapi_orchestrator.tasks.backlog import CountedTasks, report_backlog
 from visapi_orchestrator.tasks.claims import Asked, ClaimedTasks, Claims
 from visapi_orchestrator.tasks.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.tasks.outbox import Outbox
@@ -292,7 +292,7 @@ class Orchestrator:
             "held-tasks": self._releases.find,
             "releases": self._releases.run,
             "backlog": partial(
-                keep_telling,
+                report_backlog,
                 dependencies.tasks,
                 metrics,
                 Isolation("backlog", metrics),

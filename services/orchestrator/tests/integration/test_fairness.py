@@ -66,19 +66,19 @@ async def held_are(stack: Stack, number: int) -> bool:
     return await held(stack) == number
 
 
-async def test_the_open_tasks_of_a_function_are_told_whether_they_are_held_or_sent(stack: Stack):
+async def test_open_tasks_of_a_function_are_reported_whether_held_or_sent(stack: Stack):
     await tenants(stack, RENDER)
 
-    async def told(lifecycle: Lifecycle, number: int) -> bool:
+    async def reported(lifecycle: Lifecycle, number: int) -> bool:
         read = lifecycle.metrics.registry.get_sample_value
         return read("visapi_tasks_open", {"function": "pdf.render"}) == number
 
     async with stack.orchestrator() as lifecycle:
         await backlog(stack, 300)
-        assert await eventually(lambda: told(lifecycle, 300), within_s=30)
+        assert await eventually(lambda: reported(lifecycle, 300), within_s=30)
         assert await held(stack) > 0
         await stack.worker("pdf.render", owner=subjects.BUILTIN, at_once=16)
-        assert await eventually(lambda: told(lifecycle, 0), within_s=60)
+        assert await eventually(lambda: reported(lifecycle, 0), within_s=60)
         assert await ended(stack, BIG, 300)
 
 

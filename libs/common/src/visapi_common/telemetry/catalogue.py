@@ -137,7 +137,7 @@ class Metrics(InstrumentSet):
     tasks_open = Level(
         "visapi_tasks_open",
         "Tasks of a built-in function without a result, held back and sent ones, each counted up to 50,000. "
-        "Orchestrators all tell the same.",
+        "Every orchestrator reports the same number.",
         {"function": _FUNCTION},
     )
     triggers_deferred = Count(

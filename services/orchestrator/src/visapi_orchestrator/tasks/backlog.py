@@ -1,7 +1,7 @@
-"""Tells how many tasks of each shared function are open: what autoscaling of their workers looks at.
+"""Reports how many tasks of each shared function are open: what autoscaling of their workers reads.
 
 The stream in front of the workers is a short window (`tasks.releases`); what waits behind it stands in the
-ledger only. Each orchestrator counts, and all tell the same number.
+ledger only. Every orchestrator counts and reports the same number.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class CountedTasks(Protocol):
     async def open_tasks(self, functions: Sequence[str], most: int) -> dict[str, int]: ...
 
 
-async def keep_telling(
+async def report_backlog(
     rows: CountedTasks, metrics: Metrics, isolation: Isolation, monotonic: Callable[[], float]
 ) -> None:
     """Count every few seconds, until cancelled."""
