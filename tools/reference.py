@@ -20,6 +20,8 @@ from typing import Any, get_args, get_origin
 import msgspec
 import run_states
 
+from visapi.admin.settings import AdminSettings
+from visapi_common.runtime.connections import LedgerSettings, NatsSettings
 from visapi_common.runtime.settings import PREFIX, CommonSettings, is_secret
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.instruments import Instrument
@@ -73,13 +75,21 @@ def metrics() -> Iterator[str]:
 
 def settings() -> Iterator[str]:
     yield "### Every service\n"
-    yield from _settings_table(CommonSettings, own_only=False)
+    yield from _settings_table(CommonSettings)
+    yield from _settings_rows(NatsSettings, CommonSettings)
+    yield "\n### gateway, orchestrator and notifier\n"
+    yield from _settings_table(LedgerSettings, NatsSettings)
     for service, package in SERVICES.items():
         module = importlib.import_module(f"{package}.settings")
         for _, kind in inspect.getmembers(module, inspect.isclass):
             if issubclass(kind, CommonSettings) and kind.__module__ == module.__name__:
                 yield f"\n### {service}\n"
-                yield from _settings_table(kind, own_only=True)
+                shared = LedgerSettings if issubclass(kind, LedgerSettings) else NatsSettings
+                yield from _settings_table(kind, shared)
+
+
+def admin_settings() -> Iterator[str]:
+    yield from _settings_table(AdminSettings)
 
 
 def problems() -> Iterator[str]:
@@ -155,6 +165,7 @@ def _listed(names: Iterable[str]) -> str:
 PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "metrics": metrics,
     "settings": settings,
+    "admin-settings": admin_settings,
     "problems": problems,
     "operations": operations,
     "scopes": scopes,
@@ -175,13 +186,18 @@ def _instruments() -> Iterator[Instrument[Any]]:
             yield value
 
 
-def _settings_table(kind: type[CommonSettings], *, own_only: bool) -> Iterator[str]:
-    told = docstrings(kind)
-    shared = {field.name for field in msgspec.structs.fields(CommonSettings)} if own_only else set[str]()
+def _settings_table(kind: type[msgspec.Struct], shared: type[msgspec.Struct] | None = None) -> Iterator[str]:
+    """The settings of `kind` without those of `shared`, which it extends."""
     yield "| name | type | default | meaning |"
     yield "|---|---|---|---|"
+    yield from _settings_rows(kind, shared)
+
+
+def _settings_rows(kind: type[msgspec.Struct], shared: type[msgspec.Struct] | None) -> Iterator[str]:
+    told = docstrings(kind)
+    left_out = {field.name for field in msgspec.structs.fields(shared)} if shared else set[str]()
     for field in msgspec.structs.fields(kind):
-        if field.name not in shared:
+        if field.name not in left_out:
             name = PREFIX + field.name.upper()
             meaning = " ".join(told.get(field.name, "").split()).replace("|", "\\|")
             yield f"| `{name}` | {_type_text(field.type)} | {_default_text(field)} | {meaning} |"

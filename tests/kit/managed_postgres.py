@@ -50,8 +50,8 @@ def visapi(*arguments: str, environ: Mapping[str, str]) -> Said:
     return Said(result.exit_code, result.stdout, result.stderr)
 
 
-def rented_server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+def rented_server(*, durable: bool = False) -> Iterator[PostgresServer]:
+    server = PostgresServer(durable=durable)
     try:
         server.start()
         yield server

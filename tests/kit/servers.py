@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -98,16 +98,22 @@ class Database(msgspec.Struct, frozen=True):
 class PostgresServer:
     """A cluster of the test session's own, without fsync: tests kill processes, not the machine."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        settings: Mapping[str, str] | None = None,
+        passwords: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = _temporary_folder("visapi-test-postgres-")
         self._ports = Reservation()
         overrides = {} if durable else {"fsync": "off", "full_page_writes": "off"}
         self.server = postgres.prepare(
             self._folder,
             port=self._ports.any(),
-            passwords=postgres.new_passwords(),
+            passwords=passwords or postgres.new_passwords(),
             log=self._folder / "postgres.log",
-            overrides=overrides,
+            overrides={**overrides, **(settings or {})},
         )
         self.process = RunningProcess(self.server.spec())
         self._superuser = self.server.url(postgres.SUPERUSER, "postgres")

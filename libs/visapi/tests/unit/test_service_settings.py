@@ -30,8 +30,15 @@ DECIDED = {
     "VISAPI_EFFECT_SECRET",
     "VISAPI_HANDLE_SECRET",
     "VISAPI_SEALING_KEY",
+    "VISAPI_POSTGRES_PASSWORD",
+    "VISAPI_NATS_PASSWORD",
+    "VISAPI_NATS_CREDENTIALS",
+    "VISAPI_NATS_TLS_CA",
+    "VISAPI_NATS_TLS_CERT",
+    "VISAPI_NATS_TLS_KEY",
+    "VISAPI_STREAM_REPLICAS",
 }
-"""What the embedded stack sets by itself."""
+"""What the embedded stack sets by itself, or has no use for: its stores are one server each, on loopback."""
 
 
 @pytest.mark.parametrize("service", SETTINGS)

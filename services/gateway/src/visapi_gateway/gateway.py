@@ -126,7 +126,7 @@ def build_api(kernel: Kernel, places: Places) -> Asgi:
 async def open_gateway(settings: GatewaySettings, lifecycle: Lifecycle) -> AsyncGenerator[Gateway]:
     """Connect to PostgreSQL (waiting for it) and to NATS (not waiting), then wire the gateway."""
     pool = await _open_pool(settings, lifecycle)
-    bus = await Bus.connect(settings.nats_url, "visapi-gateway")
+    bus = await Bus.connect(settings.nats_url, "visapi-gateway", access=settings.nats_access("gateway"))
     try:
         yield Gateway(settings, lifecycle, pool, bus)
     finally:
@@ -139,7 +139,7 @@ async def _open_pool(settings: GatewaySettings, lifecycle: Lifecycle) -> Pool:
         try:
             size = settings.postgres_connections
             pool = await open_pool(
-                settings.postgres_url, size=size, application="visapi-gateway", session=SESSION
+                settings.postgres, size=size, application="visapi-gateway", session=SESSION
             )
             return FairPool(pool, size)
         except TransientFault as away:

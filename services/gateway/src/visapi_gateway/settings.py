@@ -4,16 +4,13 @@ from typing import Annotated
 
 import msgspec
 
-from visapi_common.runtime.settings import CommonSettings, Port, Seconds, Secret, SecretBytes
+from visapi_common.runtime.connections import LedgerSettings
+from visapi_common.runtime.settings import Port, Seconds, SecretBytes
 
 Pepper = Annotated[SecretBytes, msgspec.Meta(min_length=16)]
 
 
-class GatewaySettings(CommonSettings, frozen=True, kw_only=True):
-    postgres_url: Secret
-    """As role `visapi_gateway`."""
-    nats_url: Secret
-    """As user `gateway`; servers separated by commas."""
+class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     artifacts_url: str
     """`file:///directory` or `s3://bucket/prefix`."""
     key_pepper: Pepper

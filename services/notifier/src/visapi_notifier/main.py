@@ -35,8 +35,8 @@ def main() -> int:
 async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle) -> None:
     lifecycle.ready("tasks", False)
     payloads = PayloadStore.open(settings.artifacts_url) if settings.artifacts_url else None
-    pool = await open_pool(settings.postgres_url, size=settings.postgres_pool, application="notifier")
-    bus = await Bus.connect(settings.nats_url, "notifier")
+    pool = await open_pool(settings.postgres, size=settings.postgres_connections, application="notifier")
+    bus = await Bus.connect(settings.nats_url, "notifier", access=settings.nats_access("notifier"))
     ledger = PostgresLedger(pool, payloads, keep_days=settings.deliveries_keep_days)
     leases = LeaseKeeper(ledger, SystemClock())
     rows = PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None

@@ -1,17 +1,14 @@
 """The notifier's settings; see `visapi_common.runtime.settings` for how they are read."""
 
-from visapi_common.runtime.settings import CommonSettings, Secret, SecretBytes
+from visapi_common.runtime.connections import Connections, LedgerSettings
+from visapi_common.runtime.settings import Secret, SecretBytes
 
 
-class NotifierSettings(CommonSettings, frozen=True, kw_only=True):
+class NotifierSettings(LedgerSettings, frozen=True, kw_only=True):
     """What the notifier reads from its environment."""
 
-    postgres_url: Secret
-    """PostgreSQL as the role `visapi_notifier`."""
-    nats_url: Secret = "nats://127.0.0.1:4222"
-    """NATS as the user `notifier`."""
-    postgres_pool: int = 4
-    """Connections to PostgreSQL; writes are batched, so few are needed."""
+    postgres_connections: Connections = 4
+    """Size of the connection pool; writes are batched, so few are needed."""
     artifacts_url: str | None = None
     """The artifact store, `file:///…` or `s3://bucket/prefix`: attachments and large values."""
     handle_secret: SecretBytes | None = None

@@ -23,8 +23,13 @@ NAME = "orchestrator"
 
 async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
     """Open everything, orchestrate until told to stop, close everything."""
-    pool = await open_pool(settings.postgres_url, size=settings.lanes + 4, application=NAME, session=SESSION)
-    bus = await Bus.connect(settings.nats_url, NAME)
+    pool = await open_pool(
+        settings.postgres,
+        size=settings.postgres_connections or settings.lanes + 4,
+        application=NAME,
+        session=SESSION,
+    )
+    bus = await Bus.connect(settings.nats_url, NAME, access=settings.nats_access(NAME))
     on_lost = partial(_count_loss, lifecycle.metrics)
     engine = EnginePool(settings.engine_processes, PostgresUpkeep(pool).program, Limits(), on_lost=on_lost)
     try:

@@ -4,16 +4,17 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from visapi_common.runtime.settings import CommonSettings, Secret, SecretBytes
+from visapi_common.adapters.topology import StreamChoices
+from visapi_common.contracts import subjects
+from visapi_common.runtime.connections import LedgerSettings
+from visapi_common.runtime.settings import SecretBytes
+
+StreamBytes = Annotated[int, msgspec.Meta(ge=1024 * 1024)]
 
 
-class OrchestratorSettings(CommonSettings, frozen=True, kw_only=True):
+class OrchestratorSettings(LedgerSettings, frozen=True, kw_only=True):
     """The settings of the orchestrator."""
 
-    postgres_url: Secret
-    """Connects as the role `visapi_orchestrator`."""
-    nats_url: Secret
-    """Connects as the NATS user `orchestrator`."""
     artifacts_url: str
     """Where payloads above 64 KiB lie: `file:///directory` or `s3://bucket/prefix`."""
     effect_secret: SecretBytes
@@ -43,5 +44,33 @@ class OrchestratorSettings(CommonSettings, frozen=True, kw_only=True):
     in between may pass the bound."""
     history_items_max: Annotated[int, msgspec.Meta(ge=100)] = 50_000
     """How many items the history of one run may have; a run that passes the bound faults."""
+    postgres_connections: Annotated[int, msgspec.Meta(ge=4, le=100)] | None = None
+    """Size of the connection pool; unset: four more than `VISAPI_LANES`."""
+    stream_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+    """How many NATS servers hold each stream: 1, or 3 in a cluster. Unset: 1 for a stream that is made, and
+    what an operator changes stays."""
+    stream_engine_bytes: StreamBytes | None = None
+    """Most bytes of `ENGINE`, in memory; beyond them work waits in PostgreSQL. Unset: 96 MiB at first, and
+    what an operator changes stays; so for the other streams."""
+    stream_tasks_bytes: StreamBytes | None = None
+    """Most bytes of `TASKS`, in memory. Unset: 96 MiB."""
+    stream_events_bytes: StreamBytes | None = None
+    """Most bytes of `EVENTS`, in files; beyond them producers are refused. Unset: 512 MiB."""
+    stream_dlq_bytes: StreamBytes | None = None
+    """Most bytes of `DLQ`, in files; the oldest give way. Unset: 64 MiB."""
+    stream_lifecycle_bytes: StreamBytes | None = None
+    """Most bytes of `LIFECYCLE`, in memory; the oldest give way. Unset: 48 MiB."""
     record_inputs: bool = False
     """Keep what each transition was given, to prove that replaying it gives the state (tests)."""
+
+    @property
+    def streams(self) -> StreamChoices:
+        """What was chosen of the streams; the rest is left to the operator of NATS."""
+        sizes = {
+            subjects.STREAM_ENGINE: self.stream_engine_bytes,
+            subjects.STREAM_TASKS: self.stream_tasks_bytes,
+            subjects.STREAM_EVENTS: self.stream_events_bytes,
+            subjects.STREAM_DLQ: self.stream_dlq_bytes,
+            subjects.STREAM_LIFECYCLE: self.stream_lifecycle_bytes,
+        }
+        return StreamChoices(self.stream_replicas, {name: size for name, size in sizes.items() if size})

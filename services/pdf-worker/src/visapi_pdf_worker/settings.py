@@ -4,16 +4,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from visapi_common.runtime.settings import CommonSettings, Seconds, Secret
+from visapi_common.runtime.connections import NatsSettings
+from visapi_common.runtime.settings import Seconds
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class PdfWorkerSettings(CommonSettings, frozen=True, kw_only=True):
+class PdfWorkerSettings(NatsSettings, frozen=True, kw_only=True):
     """Environment: `VISAPI_<NAME>`."""
 
-    nats_url: Secret
-    """Where NATS is, as user `pdf-worker`."""
     artifacts_url: str
     """Where PDFs go: `file:///directory` or `s3://bucket/prefix`."""
     egress_allow: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 from nats.nuid import NUID
 
@@ -42,6 +43,11 @@ NO_ACCESS = NatsAccess()
 """Nothing beside what the URL says."""
 
 
+class ServerView(NamedTuple):
+    version: str
+    max_payload: int
+
+
 class Bus:
     """See the module's docstring. Make one with `connect`."""
 
@@ -63,6 +69,7 @@ class Bus:
         self._up = asyncio.Event()
         self._came_back = asyncio.Event()
         self._closing = False
+        self._last_error = ""
 
     @classmethod
     async def connect(
@@ -87,6 +94,20 @@ class Bus:
     def connected(self) -> bool:
         client = self._client
         return client is not None and client.reads
+
+    @property
+    def server(self) -> ServerView | None:
+        """The server of this connection; None while there is none."""
+        client = self._client
+        if client is None or not client.reads:
+            return None
+        version = client.connected_server_version
+        return ServerView(f"{version.major}.{version.minor}.{version.patch}", client.max_payload)
+
+    @property
+    def last_error(self) -> str:
+        """Why the last try to connect failed; empty after none."""
+        return self._last_error
 
     def new_inbox(self) -> str:
         """A subject of this connection's own, for replies and pull deliveries."""
@@ -243,6 +264,7 @@ class Bus:
                 failures = 0 if loop.time() - began > _SERVED_S else failures + 1
             except Exception as error:  # noqa: BLE001 (nats-py may fail in any way; the next try is a new client)
                 _log.info("NATS: %r", error)
+                self._last_error = f"{error}" or repr(error)
                 failures += 1
             finally:
                 self._client = None

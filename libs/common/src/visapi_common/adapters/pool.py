@@ -1,6 +1,7 @@
 """Connections to PostgreSQL, and the one place that translates their failures into faults."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncGenerator, Collection, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -11,6 +12,7 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import ContentFault, Fault, OperatorFault, TransientFault, UnknownFault
 from visapi_common.core.failures import sort_of_sqlstate
+from visapi_common.core.postgres_url import one_by_one
 
 Row = Mapping[str, Any]
 """A row of a result; columns by name, as asyncpg decoded them."""
@@ -41,6 +43,7 @@ class Pool(Protocol):
     def terminate(self) -> None: ...
 
 
+_log = logging.getLogger("visapi.pool")
 _QUERIES = load_queries("visapi_common.adapters", "sql/pool.sql")
 _driver: Any = asyncpg
 """asyncpg ships without types; what callers get is named by the protocols below."""
@@ -51,6 +54,14 @@ _IDLE_S = 300.0
 
 _CONNECTION_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 """A connection that died between two messages shows as the second: its protocol state is no longer idle."""
+_OF_THE_HOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    *_CONNECTION_BROKEN,
+    OSError,
+    TimeoutError,
+)
+"""What concerns one host of several; a wrong password would be refused by all."""
 _UNENCODABLE = getattr(asyncpg.exceptions, "_base").DataError  # noqa: B009 (the package exports another of this name)
 """A parameter that has no form in PostgreSQL, like a number above its type: nothing was sent."""
 _GOES_AWAY_CLASSES = frozenset({"08", "57"})
@@ -64,7 +75,8 @@ async def open_pool(
 
     Sessions keep no state between users of a connection (`set local` only), therefore the reset
     that asyncpg sends at each release is left out: it costs a round trip. Connections are made when
-    they are needed, so a service starts while PostgreSQL is away.
+    they are needed, so a service starts while PostgreSQL is away. Several hosts are tried one by one, each
+    with its own time, the one that served last first.
     """
     with pg_faults():
         pool = await _driver.create_pool(
@@ -76,6 +88,7 @@ async def open_pool(
             max_inactive_connection_lifetime=_IDLE_S,
             max_cached_statement_lifetime=0,
             reset=_keep,
+            connect=_Hosts(url).connect,
             server_settings={
                 "search_path": "visapi",
                 "application_name": application,
@@ -90,7 +103,32 @@ async def open_pool(
 async def open_connection(url: str, *, timeout_s: float = _CONNECT_TIMEOUT_S) -> Connection:
     """One connection outside any pool; the caller closes it. Raises `TransientFault`."""
     with pg_faults():
-        return await _driver.connect(url, timeout=timeout_s)
+        return await _Hosts(url).connect(timeout=timeout_s)
+
+
+class _Hosts:
+    """The hosts of a URL. asyncpg gives all of them one time-out together, so that a first host which answers
+    nothing would take the time of the others.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._urls = one_by_one(url)
+        self._first = 0
+
+    async def connect(self, _url: str | None = None, *, timeout: float, **options: Any) -> Any:
+        """A connection to the first host that takes one. Raises what the last one raised."""
+        order = [(self._first + step) % len(self._urls) for step in range(len(self._urls))]
+        for position in order[:-1]:
+            try:
+                return await self._connect_to(position, timeout, options)
+            except _OF_THE_HOST as error:
+                _log.info("PostgreSQL host %d of %d: %r", position + 1, len(order), error)
+        return await self._connect_to(order[-1], timeout, options)
+
+    async def _connect_to(self, position: int, timeout: float, options: dict[str, Any]) -> Any:
+        connection = await _driver.connect(self._urls[position], timeout=timeout, **options)
+        self._first = position
+        return connection
 
 
 async def _keep(_connection: object) -> None:

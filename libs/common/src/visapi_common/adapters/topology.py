@@ -6,7 +6,7 @@
 other incarnation it then has is for the caller to notice and to raise the alarm about.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -76,6 +76,26 @@ STREAMS: dict[str, dict[str, Any]] = {
     },
 }
 
+_OWNED = ("subjects", "retention", "storage", "discard")
+"""What VisAPI relies on, and puts back. The rest of a stream is the operator's once it is made, but for
+what a setting says (`StreamChoices`)."""
+
+
+class StreamChoices(msgspec.Struct, frozen=True):
+    """What settings say of the streams; it is put back at each start, whatever was changed on the server."""
+
+    replicas: int | None = None
+    """How many servers hold each stream."""
+    bytes_max: Mapping[str, int] = {}
+    """The size of a stream, by name."""
+
+    def of(self, name: str) -> dict[str, Any]:
+        chosen: dict[str, Any] = {} if self.replicas is None else {"num_replicas": self.replicas}
+        return {**chosen, "max_bytes": self.bytes_max[name]} if name in self.bytes_max else chosen
+
+
+NO_CHOICES = StreamChoices()
+
 _ENGINE_ACK_WAIT_S = 5
 _ENGINE_MAX_ACK_PENDING = 20_000
 _EVENTS_MAX_ACK_PENDING = 2_000
@@ -94,10 +114,21 @@ class _ApiError(msgspec.Struct, frozen=True):
     description: str = ""
 
 
+class _Peer(msgspec.Struct, frozen=True):
+    current: bool = False
+
+
+class _StreamCluster(msgspec.Struct, frozen=True):
+    leader: str = ""
+    replicas: list[_Peer] = []
+
+
 class _StreamAnswer(msgspec.Struct, frozen=True):
     error: _ApiError | None = None
     created: str = ""
     config: dict[str, Any] = {}
+    cluster: _StreamCluster | None = None
+    ts: datetime | None = None
 
 
 class _ConsumerAnswer(msgspec.Struct, frozen=True):
@@ -127,11 +158,25 @@ class FunctionConsumer(msgspec.Struct, frozen=True):
     concurrency: int
 
 
+class StreamView(msgspec.Struct, frozen=True):
+    """A stream as it is on the server."""
+
+    name: str
+    there: bool
+    storage: str = ""
+    replicas: int = 0
+    current: int = 0
+    """Replicas that have everything, the leader among them."""
+    now: datetime | None = None
+    """The server's clock."""
+
+
 class Topology:
     """Creates what the server lacks. All methods raise `TransientFault` while JetStream is away."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, choices: StreamChoices = NO_CHOICES) -> None:
         self._bus = bus
+        self._choices = choices
 
     async def heal(self, functions: Iterable[FunctionConsumer] = ()) -> dict[str, str]:
         """Make every stream and consumer exist as configured; return the streams' incarnations.
@@ -171,6 +216,10 @@ class Topology:
                 found[name] = answer.created
         return found
 
+    async def view(self) -> list[StreamView]:
+        """The streams as they are."""
+        return [_view(name, await self._stream("INFO", name, {})) for name in STREAMS]
+
     async def pending(self, stream: str, consumer: str) -> int | None:
         """How many messages of a consumer were never delivered; None without the consumer."""
         answer = await self._consumer("INFO", f"{stream}.{consumer}", {})
@@ -191,14 +240,16 @@ class Topology:
         return None
 
     async def _ensure_stream(self, name: str, config: dict[str, Any]) -> str:
-        wanted = {"name": name, **config}
+        chosen = self._choices.of(name)
         answer = await self._stream("INFO", name, {})
         if answer.error is not None and answer.error.err_code == _STREAM_NOT_FOUND:
-            answer = await self._stream("CREATE", name, wanted)
+            answer = await self._stream("CREATE", name, {"name": name, **config, **chosen})
             if answer.error is not None and answer.error.err_code == _NAME_IN_USE:
                 answer = await self._stream("INFO", name, {})
-        elif answer.error is None and any(answer.config.get(key) != value for key, value in wanted.items()):
-            answer = await self._stream("UPDATE", name, wanted)
+        elif answer.error is None:
+            owned = {key: config[key] for key in _OWNED} | chosen
+            if any(answer.config.get(key) != value for key, value in owned.items()):
+                answer = await self._stream("UPDATE", name, answer.config | owned)
         if answer.error is not None:
             raise _refused(f"stream {name}", answer.error)
         return answer.created
@@ -225,6 +276,24 @@ class Topology:
     async def _call(self, subject: str, body: dict[str, Any]) -> bytes:
         message = await self._bus.request(subject, msgspec.json.encode(body) if body else b"", _API_TIMEOUT_S)
         return message.data
+
+
+def _view(name: str, answer: _StreamAnswer) -> StreamView:
+    if answer.error is not None:
+        if answer.error.err_code == _STREAM_NOT_FOUND:
+            return StreamView(name, there=False)
+        raise _refused(f"a look at stream {name}", answer.error)
+    peers = answer.cluster.replicas if answer.cluster else []
+    replicas = answer.config.get("num_replicas", 1)
+    current = 1 + sum(peer.current for peer in peers)
+    return StreamView(
+        name,
+        there=True,
+        storage=answer.config.get("storage", ""),
+        replicas=replicas,
+        current=current,
+        now=answer.ts,
+    )
 
 
 def _read(reader: Reader[T], data: bytes) -> T:

@@ -21,6 +21,8 @@ _CONNECT_TIMEOUT_S = 5.0
 _PROBE_TIMEOUT_S = 2.0
 _LOOK_S = 0.5
 _SALT_BYTES = 16
+_STARTING = "57"
+"""The class of what a server says that starts or stops."""
 
 
 @contextlib.asynccontextmanager
@@ -52,10 +54,9 @@ async def wait_for_database(url: str, wait_s: float) -> None:
         try:
             async with connection(url):
                 return
-        except OperatorFault:
-            raise
-        except TransientFault:
-            if time.monotonic() + _LOOK_S > deadline:
+        except TransientFault as error:
+            refused = isinstance(error, OperatorFault) and error.sort != _STARTING
+            if refused or time.monotonic() + _LOOK_S > deadline:
                 raise
         await asyncio.sleep(_LOOK_S)
 

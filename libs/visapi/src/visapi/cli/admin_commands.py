@@ -9,6 +9,7 @@ import typer
 from visapi.admin.secret_files import make_secrets, variables
 from visapi.admin.tenants import check_tenant
 from visapi.cli.admin_database import migrate, roles
+from visapi.cli.admin_doctor import doctor
 from visapi.cli.admin_keys import keys
 from visapi.cli.admin_nats import nats_config
 from visapi.cli.admin_tenants import tenants
@@ -36,7 +37,7 @@ def secrets(
         console().print(f"export {name}={shlex.quote(str(path))}", markup=False)
 
 
-for _command in (roles, migrate):
+for _command in (roles, migrate, doctor):
     admin.command()(_command)
 admin.command(name="nats-config")(nats_config)
 admin.add_typer(tenants, name="tenant")

@@ -46,6 +46,12 @@ FORWARDED: dict[str, tuple[str, ...]] = {
     "orchestrator": (
         *_COMMON,
         "VISAPI_ENGINE_PROCESSES",
+        "VISAPI_POSTGRES_CONNECTIONS",
+        "VISAPI_STREAM_ENGINE_BYTES",
+        "VISAPI_STREAM_TASKS_BYTES",
+        "VISAPI_STREAM_EVENTS_BYTES",
+        "VISAPI_STREAM_DLQ_BYTES",
+        "VISAPI_STREAM_LIFECYCLE_BYTES",
         "VISAPI_LANES",
         "VISAPI_LIFECYCLE_EVENTS",
         "VISAPI_RETENTION_DAYS",
@@ -73,7 +79,7 @@ FORWARDED: dict[str, tuple[str, ...]] = {
     "notifier": (
         *_COMMON,
         *_EGRESS,
-        "VISAPI_POSTGRES_POOL",
+        "VISAPI_POSTGRES_CONNECTIONS",
         "VISAPI_PUBLIC_URL",
         "VISAPI_SMTP_URL",
         "VISAPI_MAIL_FROM",

@@ -1,0 +1,68 @@
+"""`visapi admin doctor`."""
+
+import os
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from visapi.admin import doctor as admin
+from visapi.admin import settings as admin_settings
+from visapi.admin.doctor import Finding, Level
+from visapi.cli.admin_work import run, settings, usage_errors
+from visapi.cli.output import FAILURE, as_json, console, fail
+from visapi_common.runtime.connections import NatsSettings
+from visapi_common.runtime.settings import PREFIX, load, names_of
+
+_STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+class DoctorSettings(NatsSettings, frozen=True, kw_only=True):
+    """NATS as the user `orchestrator`, and what the orchestrator is told of it."""
+
+    stream_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Look at PostgreSQL (VISAPI_OWNER_URL), NATS (VISAPI_NATS_URL and its neighbours, as user
+    `orchestrator`) and the artifact store (VISAPI_ARTIFACTS_URL), whichever is set, and print a line for
+    each thing. Exit code 1 when one of them stands in the way.
+    """
+    with usage_errors():
+        nats = _nats_settings()
+        owner = admin_settings.owner_url(settings()) if _given("OWNER_URL") else None
+    artifacts = os.environ.get(f"{PREFIX}ARTIFACTS_URL")
+    if not (owner or nats or artifacts):
+        fail("nothing to look at: set VISAPI_OWNER_URL, VISAPI_NATS_URL or VISAPI_ARTIFACTS_URL", code=2)
+    found: list[Finding] = []
+    if owner:
+        found += run(admin.examine_postgres(owner))
+    if nats:
+        access = nats.nats_access("orchestrator")
+        found += run(admin.examine_nats(nats.nats_url, access, nats.stream_replicas))
+    if artifacts:
+        found.append(run(admin.examine_artifacts(artifacts)))
+    _show(found, json=json)
+    raise typer.Exit(FAILURE if any(each.level is Level.FAIL for each in found) else 0)
+
+
+def _nats_settings() -> DoctorSettings | None:
+    if not _given("NATS_URL"):
+        return None
+    known = set(names_of(DoctorSettings))
+    return load(DoctorSettings, {name: value for name, value in os.environ.items() if name in known})
+
+
+def _given(name: str) -> bool:
+    return any(os.environ.get(f"{PREFIX}{name}{end}") for end in ("", "_FILE"))
+
+
+def _show(found: list[Finding], *, json: bool) -> None:
+    if json:
+        as_json(found)
+        return
+    width = max(len(each.what) for each in found)
+    for each in found:
+        level = (f"{each.level.value:4} ", _STYLE[each.level])
+        console().print(Text.assemble(level, f" {each.what:{width}}  {each.detail}"))
