@@ -44,7 +44,7 @@ def settings_schema(kind: type[CommonSettings]) -> Schema:
     """An object that takes the settings of `kind` which are neither secret nor decided by the chart."""
     _, components = msgspec.json.schema_components([kind])
     shapes: dict[str, Schema] = components[kind.__name__]["properties"]
-    told = docstrings(CommonSettings) | docstrings(kind)
+    told = {name: text for each in reversed(kind.__mro__) for name, text in _told(each).items()}
     return {
         "type": "object",
         "additionalProperties": False,
@@ -54,6 +54,10 @@ def settings_schema(kind: type[CommonSettings]) -> Schema:
             if field.name not in DECIDED and not is_secret(field.type)
         },
     }
+
+
+def _told(kind: type) -> dict[str, str]:
+    return docstrings(kind) if issubclass(kind, CommonSettings) else {}
 
 
 def _property(shape: Schema, meaning: str) -> Schema:
