@@ -1,12 +1,13 @@
 """House rules that no linter knows: sizes, names, and things that may be spelled in one place only.
 
-    python tools/check_shape.py            check every Python file that git knows or would take
+    python tools/check_shape.py            check every file that git knows or would take
     python tools/check_shape.py --shrink   lower the exceptions to what the files need today
 
 `tools/shape_exceptions.json` holds what was allowed to be larger. It may only shrink: an allowance
 that a file no longer needs is itself a finding. `tools/own_bytes.json` names the files that may decode bytes
 by themselves, with whose bytes they read; all others read them with `contracts/foreign.py`.
-`tools/retired_words.json` names identifiers that no source uses any more, by folder, with the word to use.
+`tools/retired_words.json` names renamed identifiers, by folder, with the word to use. They are refused in
+Python, SQL and shell sources, and in the code of Markdown pages.
 """
 
 import ast
@@ -25,6 +26,13 @@ EXCEPTIONS = ROOT / "tools" / "shape_exceptions.json"
 DECODER = "libs/common/src/visapi_common/contracts/foreign.py"
 RETIRED: dict[str, dict[str, str]] = json.loads((ROOT / "tools" / "retired_words.json").read_text())
 OWN_BYTES: dict[str, str] = json.loads((ROOT / "tools" / "own_bytes.json").read_text())
+
+CHANGELOG = "CHANGELOG.md"
+FENCE = re.compile(r"^\s*```")
+CODE_SPAN = re.compile(r"`([^`]+)`")
+COMMENT = re.compile(r"(--|(?<!\S)#).*$")
+WORD = re.compile(r"\b[A-Za-z_]+\b")
+CAMEL = re.compile(r"[a-z][A-Z]")
 
 FILE_LINES = 350
 MAIN_LINES = 80
@@ -66,7 +74,12 @@ def main() -> int:
     """Print what is out of shape; 1 when something is."""
     allowed: dict[str, int] = json.loads(EXCEPTIONS.read_text()) if EXCEPTIONS.exists() else {}
     findings = [
-        finding for path in _python_files() for finding in check(path.relative_to(ROOT), path.read_text())
+        finding for path in _files("*.py") for finding in check(path.relative_to(ROOT), path.read_text())
+    ]
+    findings += [
+        finding
+        for path in _files("*.sql", "*.sh", "*.md", ".ci/*")
+        for finding in retired_in_text(str(path.relative_to(ROOT)), path.read_text())
     ]
     if "--shrink" in sys.argv[1:]:
         needed = {f.key: min(f.size, allowed[f.key]) for f in findings if f.size and f.key in allowed}
@@ -154,16 +167,45 @@ def _spelling_rules(name: str, tree: ast.Module) -> Iterator[Finding]:
 
 def _retired_words(name: str, source: str) -> Iterator[Finding]:
     """One idea has one word: identifiers that were renamed do not come back."""
-    retired = {
+    retired = _retired_for(name)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME and token.string in retired:
+            yield _retired(name, token.start[0], token.string, retired)
+
+
+def retired_in_text(name: str, text: str) -> Iterator[Finding]:
+    """Retired identifiers in SQL and shell outside of comments, and in the code of Markdown."""
+    if name == CHANGELOG:
+        return
+    retired = _retired_for(name)
+    if not name.endswith(".sql"):
+        # Pages and scripts use ordinary words, so only spellings that are no ordinary word count.
+        everywhere = {word: use for words in RETIRED.values() for word, use in words.items()}
+        retired = {word: use for word, use in everywhere.items() if not word.isalpha() or CAMEL.search(word)}
+    fenced = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if name.endswith(".md"):
+            if FENCE.match(line):
+                fenced = not fenced
+            code = line if fenced else " ".join(CODE_SPAN.findall(line))
+        else:
+            code = COMMENT.sub("", line)
+        for word in WORD.findall(code):
+            if word in retired:
+                yield _retired(name, number, word, retired)
+
+
+def _retired_for(name: str) -> dict[str, str]:
+    return {
         word: use
         for folder, words in RETIRED.items()
         if name.startswith(folder)
         for word, use in words.items()
     }
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.NAME and token.string in retired:
-            text = f"'{token.string}' is retired; the word is '{retired[token.string]}'"
-            yield Finding(name, token.start[0], "retired-word", text)
+
+
+def _retired(name: str, line: int, word: str, retired: dict[str, str]) -> Finding:
+    return Finding(name, line, "retired-word", f"'{word}' is retired; the word is '{retired[word]}'")
 
 
 def _decoding_rules(name: str, tree: ast.Module) -> Iterator[Finding]:
@@ -201,9 +243,9 @@ def _stale(allowed: dict[str, int], sizes: dict[str, int]) -> Iterator[str]:
             yield f"tools/shape_exceptions.json: {key}: needs {sizes.get(key, 0)}, not {size}; run --shrink"
 
 
-def _python_files() -> Iterator[Path]:
+def _files(*patterns: str) -> Iterator[Path]:
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "*.py"],
+        ["git", "ls-files", "-co", "--exclude-standard", *patterns],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -142,12 +142,12 @@ async def test_all_faulted_runs_go_on_under_the_version_that_mends_them(tmp_path
             all_are(client, "reckon", "faulted", 13)
             counted = client.send(operations.count_bulk(bulk))
             assert counted.count == 13
-            assert [step.told for step in carry_out(client, bulk, counted.token)] == [13]
+            assert [step.accepted for step in carry_out(client, bulk, counted.token)] == [13]
             all_are(client, "reckon", "completed", 12)
             all_are(client, "reckon", "faulted", 1)
             # The one that faulted again did so after the count: the same token leaves it alone.
             again = carry_out(client, bulk, counted.token)
-            assert [(step.told, len(step.refused)) for step in again] == [(0, 1)]
+            assert [(step.accepted, len(step.refused)) for step in again] == [(0, 1)]
             assert str(again[0].refused[0].run) == hopeless
             assert len(audit_of(client, "run.retry")) == 13
         for run in mendable:

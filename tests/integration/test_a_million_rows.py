@@ -249,11 +249,11 @@ async def test_an_admins_dead_letters_are_found_without_those_of_other_tenants(
     big: Big, own: str, wanted: tuple[bool | None, str | None]
 ):
     await big.fill(LETTERS_OF_MANY, "dead_letters", "tenants")
-    before = f"select set_config('visapi.tenants', '{own}', true), set_config('visapi.nobodys', 'on', true)"
+    before = f"select set_config('visapi.tenants', '{own}', true), set_config('visapi.unknown_tenants', 'on', true)"
     plan = await explained(
         big.database.gateway,
         GATEWAY,
-        DEAD["list_with_nobodys"],
+        DEAD["list_with_unknown_tenants"],
         *(own, None, *wanted, 51, 4096),
         before=before,
     )

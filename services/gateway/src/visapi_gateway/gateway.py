@@ -1,4 +1,4 @@
-"""The gateway as one object: opened, served, drained. `main.py` and the tests both use it."""
+"""The gateway as one object that is opened, served and drained, by `main.py` and by tests."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,9 +17,9 @@ from visapi_gateway.kernel.access.rates import Limit
 from visapi_gateway.kernel.api.checks import RateLimits
 from visapi_gateway.kernel.api.mount import Gate, build_app
 from visapi_gateway.kernel.asgi.access_log import AccessLog, NoAccessLog
+from visapi_gateway.kernel.asgi.capacity import Capacity, open_capacity
 from visapi_gateway.kernel.asgi.exchange import Asgi
 from visapi_gateway.kernel.asgi.paths import Paths
-from visapi_gateway.kernel.asgi.places import Places, open_places
 from visapi_gateway.kernel.asgi.server import HttpServer
 from visapi_gateway.kernel.asgi.shell import Shell
 from visapi_gateway.kernel.bounded_jobs import BoundedJobs
@@ -35,8 +35,9 @@ from visapi_gateway.system.slice import system
 
 START_RETRY_S = 0.5
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
-"""Settings of the pool. Planning a read of a partitioned table takes longer than the read, so plans are
-kept; tables may be empty when one is made, and it must not read a full one to its end later."""
+"""Session settings of the pool. Planning a read of a partitioned table takes longer than the read, so plans
+are kept. A plan made for an empty table must not scan the table once it is full.
+"""
 
 
 class Gateway:
@@ -56,15 +57,17 @@ class Gateway:
         )
         self._keyring, self._system = kernel.one(keyring), kernel.one(system)
         self._hub, self._accepting = kernel.one(live_hub), kernel.one(accepting)
-        places = open_places(settings, kernel.metrics, lambda: self._system.draining)
-        self._server = HttpServer(build_api(kernel, places), places, settings.http_host, settings.http_port)
+        capacity = open_capacity(settings, kernel.metrics, lambda: self._system.draining)
+        self._server = HttpServer(
+            build_api(kernel, capacity), capacity, settings.http_host, settings.http_port
+        )
 
     @property
     def port(self) -> int:
         return self._server.port
 
     async def run(self) -> None:
-        """Serve until the lifecycle stops and all that was promised is said."""
+        """Serve until the lifecycle stops and every accepted request is answered."""
         await self._load_keys()
         await self._listen()
         await self._system.check()
@@ -92,8 +95,8 @@ class Gateway:
         messages = self._kernel.messages
         messages.on_connection(self._hub.connection_changed)
         messages.on_connection(self._keyring.reload_soon)
-        await messages.hear(subjects.live_all(), self._hub.heard)
-        await messages.hear(subjects.CONTROL_KEYS, lambda _, __: self._keyring.reload_soon())
+        await messages.subscribe(subjects.live_all(), self._hub.receive)
+        await messages.subscribe(subjects.CONTROL_KEYS, lambda _, __: self._keyring.reload_soon())
 
     async def _load_keys(self) -> None:
         while not self._lifecycle.stopping.is_set():
@@ -105,7 +108,7 @@ class Gateway:
                 await asyncio.sleep(START_RETRY_S)
 
 
-def build_api(kernel: Kernel, places: Places) -> Asgi:
+def build_api(kernel: Kernel, capacity: Capacity) -> Asgi:
     """The ASGI application that the server serves."""
     settings = kernel.settings
     routes = [route for each in SLICES for route in each.routes(kernel)]
@@ -117,7 +120,7 @@ def build_api(kernel: Kernel, places: Places) -> Asgi:
         paths=Paths((operation.method, operation.path) for operation in kernel.operations),
         spans=kernel.spans,
         log=AccessLog(kernel.clock.now) if settings.access_log else NoAccessLog(),
-        places=places,
+        capacity=capacity,
         new_id=lambda: str(kernel.ids.uuid7()),
     )
 

@@ -10,7 +10,7 @@ from visapi_gateway.settings import GatewaySettings
 
 
 def main() -> int:
-    """Run until SIGTERM; answer the exit code."""
+    """Run until SIGTERM; return the exit code."""
     try:
         settings = load(GatewaySettings, os.environ)
     except SettingsError as wrong:

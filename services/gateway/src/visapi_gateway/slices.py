@@ -1,4 +1,4 @@
-"""The slices of the gateway, in the order of the documentation. A new one is a folder and a line here."""
+"""The slices of the gateway, in the order of the documentation. A new slice is a folder and a line here."""
 
 from visapi_gateway.approvals.slice import SLICE as APPROVALS
 from visapi_gateway.artifacts.slice import SLICE as ARTIFACTS
@@ -39,5 +39,5 @@ SLICES = (
 
 
 def operations() -> list[Operation]:
-    """Every operation there is, in the order of the documentation."""
+    """All operations, in the order of the documentation."""
     return [operation for each in SLICES for operation in each.operations()]

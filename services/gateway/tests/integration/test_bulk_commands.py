@@ -75,7 +75,7 @@ async def test_counting_changes_nothing_and_the_steps_tell_each_run_once(gateway
     assert counted["count"] == 130
     assert await inbox(gateway) == []
     steps = await everything(gateway, action, counted["token"], workflow="demo/hello")
-    assert [(one["told"], one["handled"], one["count"]) for one in steps] == [
+    assert [(one["accepted"], one["handled"], one["count"]) for one in steps] == [
         (100, 100, 130),
         (30, 130, 130),
     ]
@@ -92,8 +92,8 @@ async def test_a_step_sent_again_and_at_the_same_time_does_nothing_twice(gateway
     answers = await asyncio.gather(
         *(step(gateway, "cancel", counted["token"], workflow="demo") for _ in range(5))
     )
-    assert sum(one["told"] for one in answers) == 20
-    assert {one["told"] + one["unchanged"] for one in answers} == {20}
+    assert sum(one["accepted"] for one in answers) == 20
+    assert {one["accepted"] + one["unchanged"] for one in answers} == {20}
     assert len(await inbox(gateway)) == 20
     assert len(await audited(gateway, "run.cancel")) == 20
 
@@ -103,7 +103,7 @@ async def test_runs_that_came_after_the_count_are_left_alone(gateway: Any) -> No
     counted = await count(gateway, "cancel", workflow="demo/hello")
     await gateway.start({"n": "late"})
     steps = await everything(gateway, "cancel", counted["token"], workflow="demo/hello")
-    assert [one["told"] for one in steps] == [3]
+    assert [one["accepted"] for one in steps] == [3]
     assert [run for run, _ in await inbox(gateway)] == runs
 
 
@@ -116,7 +116,7 @@ async def test_when_others_come_into_the_state_no_more_runs_are_touched_than_wer
     assert counted["count"] == 1
     await gateway.progress(runs[0], ["workflow.suspended"], status="suspended")
     steps = await everything(gateway, "resume", counted["token"], workflow="demo/hello")
-    assert [(one["told"], one["handled"]) for one in steps] == [(1, 1)]
+    assert [(one["accepted"], one["handled"]) for one in steps] == [(1, 1)]
     assert len(await inbox(gateway)) == 1
 
 
@@ -138,9 +138,9 @@ async def test_each_run_is_repeated_once_however_often_the_step_is_sent(gateway:
     for run in runs[:4]:
         await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
     counted = await count(gateway, "rerun", status=["completed"])
-    for told in (4, 0):
+    for accepted in (4, 0):
         answer = await step(gateway, "rerun", counted["token"], status=["completed"])
-        assert (answer["told"], answer["unchanged"], answer["next"]) == (told, 4 - told, None)
+        assert (answer["accepted"], answer["unchanged"], answer["next"]) == (accepted, 4 - accepted, None)
     rows = await gateway.db.fetch("select rerun_of, input from visapi.runs where rerun_of is not null")
     assert {str(row["rerun_of"]) for row in rows} == set(runs[:4])
     origin = {str(row["rerun_of"]): json.loads(row["input"])["inline"] for row in rows}
@@ -166,7 +166,7 @@ async def test_a_run_that_cannot_be_taken_up_is_named_and_the_others_are_not_hel
         await gateway.progress(run, ["workflow.faulted"], status="faulted", end=True)
     counted = await count(gateway, "retry", status=["faulted"])
     answer = await step(gateway, "retry", counted["token"], status=["faulted"])
-    assert (answer["told"], answer["handled"], answer["next"]) == (0, 2, None)
+    assert (answer["accepted"], answer["handled"], answer["next"]) == (0, 2, None)
     assert [(one["run"], one["code"]) for one in answer["refused"]] == [
         (run, "run_not_retryable") for run in runs
     ]
@@ -227,5 +227,5 @@ async def test_a_token_of_yesterday_does_nothing(gateway: Any, monkeypatch: pyte
     body = {"action": "cancel", "filter": {"workflow": "demo"}, "token": counted["token"]}
     answer = await gateway.http.post(BULK, json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
-    assert "count anew" in answer.json()["detail"]
+    assert "count the runs again" in answer.json()["detail"]
     assert await inbox(gateway) == []

@@ -19,14 +19,14 @@ HOLDERS = [
 ]
 
 
-def may(asker: tuple[str, tuple[str, ...]], target: tuple[str, tuple[str, ...]]) -> bool:
-    within = "*" in asker[1] or set(target[1]) <= set(asker[1])
-    return RANKS[target[0]] <= RANKS[asker[0]] and within
+def may(requester: tuple[str, tuple[str, ...]], target: tuple[str, tuple[str, ...]]) -> bool:
+    within = "*" in requester[1] or set(target[1]) <= set(requester[1])
+    return RANKS[target[0]] <= RANKS[requester[0]] and within
 
 
 @pytest.mark.parametrize("asker", [holder for holder in HOLDERS if {"*", "keys:admin"} & set(holder[1])])
-async def test_a_key_acts_only_on_keys_that_may_do_no_more(gateway: Any, asker: Any) -> None:
-    token = await gateway.key("default", asker[1], asker[0])
+async def test_a_key_acts_only_on_keys_that_may_do_no_more(gateway: Any, requester: Any) -> None:
+    token = await gateway.key("default", requester[1], requester[0])
     targets = [(target, await gateway.key("default", target[1], target[0])) for target in HOLDERS]
     await gateway.until(lambda: knows(gateway, targets[-1][1]))
     async with gateway.client(token) as client:
@@ -40,8 +40,8 @@ async def test_a_key_acts_only_on_keys_that_may_do_no_more(gateway: Any, asker: 
                     answer = await client.post(f"/v1/keys/{key}/rotate", json={"overlap_s": 600})
                 case _:
                     answer = await client.delete(f"/v1/keys/{key}")
-            expected = {201, 204} if may(asker, target) else {403}
-            assert answer.status_code in expected, (asker, target, operation, answer.text)
+            expected = {201, 204} if may(requester, target) else {403}
+            assert answer.status_code in expected, (requester, target, operation, answer.text)
 
 
 async def test_a_key_without_the_scope_does_none_of_it_and_any_key_may_revoke_itself(gateway: Any) -> None:

@@ -115,8 +115,8 @@ async def test_nobody_makes_a_key_that_may_do_more(gateway: Any) -> None:
     key = await gateway.key(scopes=("keys:admin", "runs:read"))
     async with gateway.client(key) as some:
         await gateway.until(lambda: _is(lambda: _status(some), 200))
-        for wish in ({"scopes": ["runs:write"]}, {"scopes": ["*"]}, {"kind": "admin"}):
-            answer = await some.post("/v1/keys", json={"name": "more", **wish})
+        for request in ({"scopes": ["runs:write"]}, {"scopes": ["*"]}, {"kind": "admin"}):
+            answer = await some.post("/v1/keys", json={"name": "more", **request})
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
         assert (
             await some.post("/v1/keys", json={"name": "less", "scopes": ["runs:read"]})

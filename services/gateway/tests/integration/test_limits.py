@@ -16,7 +16,7 @@ PLACES = [
 
 
 @pytest.fixture
-async def places(gateway: Any) -> None:
+async def capacity(gateway: Any) -> None:
     for table, tenant, scope, key, limit in PLACES:
         more = ("", "") if table == "flow_slots" else (", on_limit, priority", ", 'queue', 5")
         await gateway.db.execute(
@@ -29,7 +29,7 @@ async def places(gateway: Any) -> None:
         )
 
 
-async def test_each_key_says_who_is_under_way_and_who_waits(gateway: Any, places: None):
+async def test_each_key_says_who_is_under_way_and_who_waits(gateway: Any, capacity: None):
     items = (await gateway.http.get("/v1/limits")).json()["items"]
     told = [(item["name"], item["key"], item["limit"], item["under_way"], item["waiting"]) for item in items]
     assert told == [
@@ -41,7 +41,7 @@ async def test_each_key_says_who_is_under_way_and_who_waits(gateway: Any, places
     assert items[2]["waiting_since"] is None
 
 
-async def test_the_pages_of_a_workflow_go_on_where_they_ended(gateway: Any, places: None):
+async def test_the_pages_of_a_workflow_go_on_where_they_ended(gateway: Any, capacity: None):
     first = (await gateway.http.get("/v1/limits", params={"workflow": "sales/order", "limit": 1})).json()
     assert [item["key"] for item in first["items"]] == ["ada"]
     query = {"workflow": "sales/order", "limit": 1, "cursor": first["next"]}

@@ -147,13 +147,13 @@ def query_value(operation: str, name: str, things: dict[str, str]) -> str | None
     }[name]  # fmt: skip
 
 
-def body_of(schema: str | None, operation: str, things: dict[str, str], ticket: str) -> Any:
+def body_of(schema: str | None, operation: str, things: dict[str, str], token: str) -> Any:
     """The least body of each operation, with something of the victim's where one can stand."""
     wanted = {"action": "cancel", "filter": {"parent": things["run"]}}
     bodies: dict[str, Any] = {
         "DecideApproval": {"decision": "approve"}, "NewLink": {}, "ReplayDeadLetter": {}, "RunCommand": {},
         "ResolveDeadLetter": {"decision": "fault"}, "NewKey": {"name": "mine"}, "RotateKey": {}, "Rerun": {},
-        "Retry": {}, "SetRetention": {"days": 30}, "BulkWanted": wanted, "BulkOrder": {**wanted, "token": ticket},
+        "Retry": {}, "SetRetention": {"days": 30}, "BulkWanted": wanted, "BulkOrder": {**wanted, "token": token},
         "Backfill": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"},
         "SimulateWorkflow": {"workflow": OWN},
     }  # fmt: skip
@@ -173,7 +173,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def request_of(
-    operation: dict[str, Any], method: str, path: str, things: dict[str, str], ticket: str
+    operation: dict[str, Any], method: str, path: str, things: dict[str, str], token: str
 ) -> httpx.Request:
     name = operation["operationId"]
     for part in re.findall(r"{(\w+)}", path):
@@ -184,7 +184,7 @@ def request_of(
     if content:
         headers["Content-Type"], schema = next(iter(content.items()))
         reference = schema.get("schema", {}).get("$ref")
-        value = body_of(reference and reference.rpartition("/")[2], name, things, ticket)
+        value = body_of(reference and reference.rpartition("/")[2], name, things, token)
         body = value.encode() if name == "deployWorkflow" else json.dumps(value).encode()
         if name == "deployWorkflow":
             headers["Content-Type"] = "application/yaml"
@@ -222,7 +222,7 @@ async def test_no_operation_shows_or_changes_anything_of_another_tenant(
 ) -> None:
     document = (await gateway.http.get("/openapi.json")).json()
     count = {"action": "cancel", "filter": {"parent": victim.things["run"]}}
-    ticket = (await victim.client.post("/v1/runs/bulk/count", json=count)).json()["token"]
+    token = (await victim.client.post("/v1/runs/bulk/count", json=count)).json()["token"]
     before = await rows(gateway)
     assert all(
         before[table] for table in TABLES if table not in {"run_attributes", "schedule_fires", "families"}
@@ -240,7 +240,7 @@ async def test_no_operation_shows_or_changes_anything_of_another_tenant(
         ]
         for which in (things, {**things, "run": things["ended"]}):
             for query in queries:
-                request = request_of(operation, method, path, which, ticket)
+                request = request_of(operation, method, path, which, token)
                 answer = await send(attacker, request, params=query)
                 asked += 1
                 where = f"{method} {path} {query}: {answer.status_code} {answer.text[:500]}"
@@ -249,7 +249,7 @@ async def test_no_operation_shows_or_changes_anything_of_another_tenant(
                 if query is None and ids_in(path):
                     assert answer.status_code in REFUSED, where
                     other = nowhere(which)
-                    again = await send(attacker, request_of(operation, method, path, other, ticket))
+                    again = await send(attacker, request_of(operation, method, path, other, token))
                     assert likeness(answer, which) == likeness(again, other), where
     assert asked > 100
     assert await rows(gateway) == before

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_gateway.runs.bulk.rules import PAGE, Ticket, decode_ticket, encode_ticket
+from visapi_gateway.runs.bulk.rules import PAGE, BulkToken, decode_token, encode_token
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 ids = st.integers(min_value=1, max_value=2000).map(lambda number: UUID(int=number))
@@ -18,12 +18,12 @@ def test_the_steps_meet_the_newest_counted_runs_once_from_new_to_old(
 ):
     ordered = sorted(runs, reverse=True)
     met: list[UUID] = []
-    ticket: Ticket | None = Ticket(newest, NOON, count)
-    while ticket is not None:
-        below, room = ticket.below, ticket.room
+    token: BulkToken | None = BulkToken(newest, NOON, count)
+    while token is not None:
+        below, room = token.below, token.room
         page = [run for run in ordered if run < below][:room]
         assert len(page) <= PAGE
         met += page
-        following = ticket.after(page)
-        ticket = None if following is None else decode_ticket(encode_ticket(following))
+        following = token.after(page)
+        token = None if following is None else decode_token(encode_token(following))
     assert met == [run for run in ordered if run < newest][:count]

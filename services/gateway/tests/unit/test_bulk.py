@@ -7,17 +7,17 @@ import pytest
 
 from visapi_common.contracts.bulk import BulkAction
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.runs.bulk.rules import LIVES, Ticket, check_age, meant
+from visapi_gateway.runs.bulk.rules import LIVES, BulkToken, check_age, meant
 from visapi_gateway.runs.reading.rules.filters import RunFilter
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
 def test_a_token_works_for_a_day() -> None:
-    ticket = Ticket(UUID(int=1), NOON, 1)
-    check_age(ticket, NOON + LIVES)
-    with pytest.raises(ProblemError, match="count anew"):
-        check_age(ticket, NOON + LIVES + timedelta(seconds=1))
+    token = BulkToken(UUID(int=1), NOON, 1)
+    check_age(token, NOON + LIVES)
+    with pytest.raises(ProblemError, match="count the runs again"):
+        check_age(token, NOON + LIVES + timedelta(seconds=1))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from visapi_common.adapters.egress_fetch import exchange
 from visapi_common.adapters.egress_tls import tls_context
 from visapi_common.core.egress_policy import EgressPolicy, policy_from
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_common.runtime.bounded_processes import BoundedProcesses, PoolLimits, TurnLimits
+from visapi_common.runtime.bounded_processes import BoundedProcesses, JobQueueLimits, PoolLimits
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.templates.renderer import PATIENCE
 from visapi_common.worker.worker import Worker
@@ -34,7 +34,7 @@ from visapi_notifier.preparing.bounded import BoundedInputs
 from visapi_notifier.settings import NotifierSettings
 
 PRIVATE_LIMITS = PoolLimits(
-    turns=TurnLimits(
+    turns=JobQueueLimits(
         at_once=2,
         per_tenant=1,
         waiting=1024,

@@ -14,8 +14,8 @@ from visapi_common.contracts.payloads import Encoded
 from visapi_common.core.outbound import Inbound
 from visapi_common.runtime.bounded_processes import Bounds
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_notifier.channels.http.answered import Answered
 from visapi_notifier.channels.http.bounded import ANSWER, BoundedAnswers
+from visapi_notifier.channels.http.received_response import ReceivedResponse
 from visapi_notifier.channels.http.rules import HttpInput, build_request
 from visapi_notifier.delivery.deliver import Time
 from visapi_notifier.opening import open_private
@@ -52,8 +52,8 @@ async def read(
     wanted = HttpInput("get", URL, output=more.get("output", "content"))
     kind = more.get("kind", "application/json")
     inbound = Inbound(more.get("status", 200), [("content-type", kind)], body, URL, more.get("cut"))
-    answered = Answered(wanted, build_request(wanted), inbound, NOW, mask, Time(30.0, left_s=left_s))
-    return await answers.read("a", answered)
+    received = ReceivedResponse(wanted, build_request(wanted), inbound, NOW, mask, Time(30.0, left_s=left_s))
+    return await answers.read("a", received)
 
 
 def jobs(metrics: Metrics, outcome: str) -> float:

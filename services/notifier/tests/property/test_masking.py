@@ -50,7 +50,7 @@ def outcome(reading: Reading, mask: Mask) -> Any:
     return msgspec.to_builtins(hidden_error(reading.error, mask))
 
 
-def answered(text: str, status: int, kind: str = "text/plain") -> Inbound:
+def received(text: str, status: int, kind: str = "text/plain") -> Inbound:
     body = text.encode("utf-8", "replace")
     return Inbound(status, [("content-type", kind), ("x-echo", text)], body, "https://x.example/a")
 
@@ -63,11 +63,11 @@ def channels(text: str, mask: Mask) -> list[Any]:
     for status in (200, 500):
         for kind in ("text/plain", "application/json"):
             body = text if kind == "text/plain" else json.dumps({text: [text, {"deep": text}]})
-            reading = http.read_response(asked, sent, answered(body, status, kind), now=NOW, mask=mask)
+            reading = http.read_response(asked, sent, received(body, status, kind), now=NOW, mask=mask)
             said.append(outcome(reading, mask))
-    said.append(outcome(webhook.read_response(answered(text, 400), effect_key=KEY, now=NOW, mask=mask), mask))
+    said.append(outcome(webhook.read_response(received(text, 400), effect_key=KEY, now=NOW, mask=mask), mask))
     hook = slack.SlackInput(webhook="https://hooks.example/x", text="t")
-    said.append(outcome(slack.read_response(hook, answered(text, 404), now=NOW, mask=mask), mask))
+    said.append(outcome(slack.read_response(hook, received(text, 404), now=NOW, mask=mask), mask))
     for kind_of_fault in (PermanentFault, TransientFault, UnknownFault):
         said.append(str(hidden(kind_of_fault(f"the relay said 550 {text} is unknown"), mask)))
     said.append(msgspec.to_builtins(fault_of(TaskFault(communication(502, text, text, {text: text})), mask)))

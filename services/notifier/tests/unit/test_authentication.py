@@ -108,10 +108,10 @@ def test_discovery_takes_an_authority_with_or_without_its_tail() -> None:
         assert discovery_url(Policy(authority, "password")) == f"https://x/realm{tail}"
 
 
-@pytest.mark.parametrize(("status", "answered"), [(401, {"error": "invalid_client"}), (200, {}), (200, "x")])
-def test_an_answer_without_a_token_is_a_refusal(status: int, answered: object) -> None:
+@pytest.mark.parametrize(("status", "received"), [(401, {"error": "invalid_client"}), (200, {}), (200, "x")])
+def test_an_answer_without_a_token_is_a_refusal(status: int, received: object) -> None:
     with pytest.raises(TokenRefused):
-        read_token(Policy("https://x", "password"), said(status, answered))
+        read_token(Policy("https://x", "password"), said(status, received))
 
 
 def test_a_token_of_another_issuer_is_refused() -> None:

@@ -17,7 +17,7 @@ CHANNEL = SlackInput(channel="C1", text="hi")
 HOOK = SlackInput(webhook="https://hooks.slack.com/services/T/B/X", text="hi")
 
 
-def answered(body: Any, status: int = 200, retry_after: str | None = None) -> Inbound:
+def received(body: Any, status: int = 200, retry_after: str | None = None) -> Inbound:
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
     headers = [("Retry-After", retry_after)] if retry_after else []
     return Inbound(status, headers, raw, BASE)
@@ -59,9 +59,9 @@ def test_a_channel_without_a_token_says_which_setting_is_missing() -> None:
 
 
 def test_ok_is_sent_with_its_timestamp() -> None:
-    reading = read_response(CHANNEL, answered({"ok": True, "channel": "C1", "ts": "1.2"}), now=NOW)
+    reading = read_response(CHANNEL, received({"ok": True, "channel": "C1", "ts": "1.2"}), now=NOW)
     assert reading == Sent({"via": "chat.postMessage", "channel": "C1", "ts": "1.2"})
-    assert read_response(HOOK, answered(b"ok"), now=NOW) == Sent({"via": "webhook"})
+    assert read_response(HOOK, received(b"ok"), now=NOW) == Sent({"via": "webhook"})
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_ok_is_sent_with_its_timestamp() -> None:
     [("channel_not_found", 404), ("invalid_auth", 401), ("missing_scope", 403), ("too_long", 400)],
 )
 def test_an_error_inside_a_200_is_an_error(word: str, status: int) -> None:
-    reading = read_response(CHANNEL, answered({"ok": False, "error": word}), now=NOW)
+    reading = read_response(CHANNEL, received({"ok": False, "error": word}), now=NOW)
     assert isinstance(reading, Refused)
     assert reading.error.status == status
     assert reading.error.data == {"error": word}
@@ -77,30 +77,30 @@ def test_an_error_inside_a_200_is_an_error(word: str, status: int) -> None:
 
 @pytest.mark.parametrize("word", ["fatal_error", "internal_error"])
 def test_an_error_after_which_the_message_may_have_been_posted_is_unclear(word: str) -> None:
-    assert isinstance(read_response(CHANNEL, answered({"ok": False, "error": word}), now=NOW), Unclear)
+    assert isinstance(read_response(CHANNEL, received({"ok": False, "error": word}), now=NOW), Unclear)
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
 def test_a_broken_slack_is_unclear(status: int) -> None:
-    assert isinstance(read_response(CHANNEL, answered(b"<html>", status), now=NOW), Unclear)
-    assert isinstance(read_response(HOOK, answered(b"", status), now=NOW), Unclear)
+    assert isinstance(read_response(CHANNEL, received(b"<html>", status), now=NOW), Unclear)
+    assert isinstance(read_response(HOOK, received(b"", status), now=NOW), Unclear)
 
 
 def test_an_unreadable_200_is_unclear() -> None:
-    assert isinstance(read_response(CHANNEL, answered(b"<html>"), now=NOW), Unclear)
+    assert isinstance(read_response(CHANNEL, received(b"<html>"), now=NOW), Unclear)
 
 
 def test_a_limit_carries_its_advice() -> None:
     for wanted in (CHANNEL, HOOK):
-        reading = read_response(wanted, answered(b"", 429, "3"), now=NOW)
+        reading = read_response(wanted, received(b"", 429, "3"), now=NOW)
         assert isinstance(reading, Refused)
         assert reading.retry_after_s == 3.0
-    reading = read_response(CHANNEL, answered({"ok": False, "error": "ratelimited"}), now=NOW)
+    reading = read_response(CHANNEL, received({"ok": False, "error": "ratelimited"}), now=NOW)
     assert isinstance(reading, Refused)
     assert reading.retry_after_s == 1.0
 
 
 def test_a_webhooks_refusal_is_a_word() -> None:
-    reading = read_response(HOOK, answered(b"no_service", 404), now=NOW)
+    reading = read_response(HOOK, received(b"no_service", 404), now=NOW)
     assert isinstance(reading, Refused)
     assert reading.error.data == {"error": "no_service"}

@@ -30,7 +30,7 @@ def build_request(wanted: WebhookInput, *, effect_key: str, now: datetime) -> Ou
     return webhook.build_request(call_of(wanted), effect_key=effect_key, now=now)
 
 
-def answered(status: int, body: bytes = b"", **headers: str) -> Inbound:
+def received(status: int, body: bytes = b"", **headers: str) -> Inbound:
     return Inbound(status, [(name.replace("_", "-"), value) for name, value in headers.items()], body, URL)
 
 
@@ -132,12 +132,12 @@ def test_unknown_input_fields_are_refused() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_any_2xx_is_delivered(status: int) -> None:
-    assert Sent({"id": KEY, "status": status}) == read_response(answered(status), effect_key=KEY, now=now())
+    assert Sent({"id": KEY, "status": status}) == read_response(received(status), effect_key=KEY, now=now())
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 404, 410, 429, 500, 503])
 def test_everything_else_is_a_communication_error_with_the_status(status: int) -> None:
-    reading = read_response(answered(status, b"why"), effect_key=KEY, now=now())
+    reading = read_response(received(status, b"why"), effect_key=KEY, now=now())
     assert isinstance(reading, Refused)
     assert reading.error.status == status
     assert reading.error.type.endswith("/communication")
@@ -146,7 +146,7 @@ def test_everything_else_is_a_communication_error_with_the_status(status: int) -
 
 def test_the_receivers_advice_is_read_in_both_forms() -> None:
     for advice, expected in (("7", 7.0), ("Fri, 01 Jan 2100 00:00:00 GMT", None)):
-        reading = read_response(answered(503, retry_after=advice), effect_key=KEY, now=now())
+        reading = read_response(received(503, retry_after=advice), effect_key=KEY, now=now())
         assert isinstance(reading, Refused)
         assert reading.retry_after_s is not None
         assert expected in (None, reading.retry_after_s)

@@ -223,7 +223,7 @@ class Orchestrator:
         self._dispatch.emitted()
 
     def _runs_woken(self, runs: list[UUID]) -> None:
-        self._pump.put([RunMessages(run, look=True) for run in runs])
+        self._pump.put([RunMessages(run, has_waiting_rows=True) for run in runs])
 
     def _history_written(self) -> None:
         self._relay.hint()

@@ -154,7 +154,7 @@ def test_what_is_said_to_one_run_is_folded_in_order():
     messages = group(
         [
             RunMessages(RUN, results=results[:1]),
-            RunMessages(OTHER, look=True),
+            RunMessages(OTHER, has_waiting_rows=True),
             RunMessages(RUN, results=results[1:]),
         ]
     )

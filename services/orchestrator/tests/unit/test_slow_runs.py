@@ -8,7 +8,10 @@ from visapi_orchestrator.transitions.slow_runs import AT_ONCE, WAITING_MAX, Slow
 
 
 def some(number: int, delivery: FakeDelivery | None = None) -> list[RunMessages]:
-    return [RunMessages(uuid4(), look=True, receipts=[delivery] if delivery else []) for _ in range(number)]
+    return [
+        RunMessages(uuid4(), has_waiting_rows=True, receipts=[delivery] if delivery else [])
+        for _ in range(number)
+    ]
 
 
 def test_a_tenant_that_comes_later_is_served_with_the_next_few() -> None:

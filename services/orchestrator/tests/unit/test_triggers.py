@@ -55,14 +55,14 @@ def test_what_waits_is_acknowledged_as_the_ledger_has_it() -> None:
     assert runs(triggers, 1) == [first.run]
     assert (first.fate, second.fate, triggers.waiting) == ([], ["ack"], 1)
     (messages,) = triggers.take(1)
-    assert (messages.run, messages.receipts, messages.look) == (second.run, [], False)
+    assert (messages.run, messages.receipts, messages.has_waiting_rows) == (second.run, [], False)
 
 
 def test_of_a_run_with_a_long_input_only_the_id_waits() -> None:
     triggers, _ = queue(Delivered("a"), Delivered("a", b'"%b"' % (b"x" * 5000)))
     triggers.take(1)
     (messages,) = triggers.take(1)
-    assert (messages.trigger, messages.look) == (None, True)
+    assert (messages.trigger, messages.has_waiting_rows) == (None, True)
 
 
 def test_the_tenant_that_has_most_is_let_go_and_never_the_one_that_comes_later() -> None:

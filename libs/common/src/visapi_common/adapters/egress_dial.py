@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Protocol
 
+from visapi_common.adapters.fair_semaphore import FairSemaphore
 from visapi_common.adapters.on_behalf import TENANT
-from visapi_common.adapters.turns import Turns
 from visapi_common.core.bounds import Busy
 from visapi_common.core.egress_policy import EgressPolicy
 from visapi_common.core.errors import TransientFault
-from visapi_common.core.fair_turns import TurnLimits
+from visapi_common.core.fair_job_queue import JobQueueLimits
 
 DNS_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5.0
 
 
 class Resolver(Protocol):
-    """Turns a host name into addresses, all of them, in the order to try."""
+    """FairSemaphore a host name into addresses, all of them, in the order to try."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         """Raises `TransientFault` when there is no answer."""
@@ -28,7 +28,7 @@ class Resolver(Protocol):
 
 Lookup = Callable[..., Sequence[Any]]
 """As `socket.getaddrinfo`: it may block."""
-LOOKUPS = TurnLimits(at_once=64, per_tenant=16, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
+LOOKUPS = JobQueueLimits(at_once=64, per_tenant=16, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
 """A lookup that nobody answers keeps its thread for as long as the machine's resolver is patient."""
 ADDRESSES_MAX = 8
 """Of a name that has more, the first ones are tried."""
@@ -42,7 +42,7 @@ class SystemResolver:
 
     def __init__(self, lookup: Lookup = socket.getaddrinfo) -> None:
         self._lookup = lookup
-        self._turns = Turns(LOOKUPS, what="the lookup", wait_s=DNS_TIMEOUT_S)
+        self._slots = FairSemaphore(LOOKUPS, what="the lookup", wait_s=DNS_TIMEOUT_S)
         self._threads = ThreadPoolExecutor(LOOKUPS.at_once, thread_name_prefix="resolver")
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
@@ -50,9 +50,9 @@ class SystemResolver:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(DNS_TIMEOUT_S):
-                await self._turns.take(tenant)
+                await self._slots.acquire(tenant)
                 asked = self._threads.submit(self._lookup, host, port, type=socket.SOCK_STREAM)
-                asked.add_done_callback(lambda _: _told(loop, self._turns, tenant))
+                asked.add_done_callback(lambda _: _told(loop, self._slots, tenant))
                 answers = await asyncio.wrap_future(asked)
         except Busy as busy:
             raise TransientFault(f"the name {host} could not be resolved: {busy}") from busy
@@ -62,10 +62,10 @@ class SystemResolver:
         return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
-def _told(loop: asyncio.AbstractEventLoop, turns: Turns, tenant: str) -> None:
+def _told(loop: asyncio.AbstractEventLoop, slots: FairSemaphore, tenant: str) -> None:
     """A lookup has ended, in its thread: only then may the next one begin."""
     with suppress(RuntimeError):  # the loop has ended, and with it everything that waits
-        loop.call_soon_threadsafe(turns.done, tenant)
+        loop.call_soon_threadsafe(slots.release, tenant)
 
 
 class EgressDialer:

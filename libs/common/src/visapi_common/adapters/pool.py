@@ -11,7 +11,7 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import ContentFault, Fault, OperatorFault, TransientFault, UnknownFault
-from visapi_common.core.failures import sort_of_sqlstate
+from visapi_common.core.failures import kind_of_sqlstate
 from visapi_common.core.postgres_url import one_by_one
 
 Row = Mapping[str, Any]
@@ -137,17 +137,18 @@ async def _keep(_connection: object) -> None:
 
 @asynccontextmanager
 async def tenant_transaction(
-    pool: Pool, tenants: Collection[str], *, nobodys: bool = False
+    pool: Pool, tenants: Collection[str], *, unknown_tenants: bool = False
 ) -> AsyncGenerator[Connection]:
-    """A transaction that sees and writes only rows of `tenants`; with `nobodys` also dead letters whose
+    """A transaction that sees and writes only rows of `tenants`; with `unknown_tenants` also dead letters
+    whose
     tenant does not exist.
 
     Raises `UnknownFault` when the connection is lost during the commit: the caller rereads what it
     wrote on a fresh connection, or reports that it does not know.
     """
     begin = _QUERIES["begin_for_tenants"].replace("{tenants}", _tenant_list(tenants))
-    if nobodys:
-        begin = f"{begin}; {_QUERIES['and_nobodys']}"
+    if unknown_tenants:
+        begin = f"{begin}; {_QUERIES['and_unknown_tenants']}"
     with pg_faults():
         async with pool.acquire() as connection:
             await connection.execute(begin)
@@ -202,7 +203,7 @@ def pg_faults(*, effect: bool = False) -> Generator[None]:
 
 
 def _refusal(error: asyncpg.PostgresError, state: str) -> Fault:
-    match sort_of_sqlstate(state):
+    match kind_of_sqlstate(state):
         case "transient":
             return TransientFault(_told(error, state))
         case "operator":

@@ -1,4 +1,4 @@
-"""Acting on many runs at once: what is asked, counted and told (`POST /v1/runs/bulk`)."""
+"""Bulk commands: request, count and result (`POST /v1/runs/bulk`)."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -32,13 +32,14 @@ class BulkRefusal(msgspec.Struct, frozen=True):
 
 
 class BulkStep(msgspec.Struct, frozen=True):
-    """Some of the runs. `told` were told now, or started anew; `unchanged` had been before.
+    """The result of one step. `accepted` counts runs that got the command or were started by this step,
+    `unchanged` runs that got the command earlier.
 
-    `refused` are left as they are. `handled` of `count` are behind us. `next` is the
-    token to go on with; null when all is done.
+    `refused` lists runs that refused the command. `handled` of `count` runs are done. `next` is the token of
+    the next step; null after the last.
     """
 
-    told: int
+    accepted: int
     unchanged: int
     refused: list[BulkRefusal]
     handled: int

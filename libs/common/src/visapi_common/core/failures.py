@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from visapi_common.core.errors import ContentFault, Fault, OperatorFault, PermanentFault, TransientFault
 
-Sort = Literal["transient", "operator", "contents"]
+FailureKind = Literal["transient", "operator", "contents"]
 """`transient` mends itself; `operator` waits for whoever operates the system; `contents` is the fault of one
 row or message, which is set aside so that its neighbours go on.
 """
@@ -17,14 +17,14 @@ values too large for memory and of conversions that no other code describes.
 """
 
 
-def sort_of_sqlstate(state: str) -> Sort:
+def kind_of_sqlstate(state: str) -> FailureKind:
     """What a refusal by PostgreSQL means. An unknown class is the operator's: no run is charged for it."""
     if state[:2] in _TRANSIENT:
         return "transient"
     return "contents" if state[:2] in _CONTENTS or state in _CONTENTS else "operator"
 
 
-def sort_of(error: Exception) -> Sort:
+def failure_kind(error: Exception) -> FailureKind:
     """What a failure in a loop means.
 
     What is no fault of the world is an error that contents provoked, in a decoder or in our own code: of
@@ -40,7 +40,7 @@ def sort_of(error: Exception) -> Sort:
     return "contents"
 
 
-def operator_sort(error: Exception) -> str:
+def operator_fault_kind(error: Exception) -> str:
     """The label of an operator's fault."""
     if isinstance(error, OperatorFault):
         return error.sort
@@ -51,16 +51,16 @@ def fault_of(error: Exception) -> Fault:
     """A failure of any kind as the fault that callers are told of."""
     if isinstance(error, Fault):
         return error
-    match sort_of(error):
+    match failure_kind(error):
         case "operator":
-            return OperatorFault(told(error), sort=operator_sort(error))
+            return OperatorFault(failure_text(error), sort=operator_fault_kind(error))
         case "transient":
-            return TransientFault(told(error))
+            return TransientFault(failure_text(error))
         case "contents":
-            return ContentFault(told(error))
+            return ContentFault(failure_text(error))
 
 
-def told(error: BaseException, most: int = 1000) -> str:
+def failure_text(error: BaseException, most: int = 1000) -> str:
     """A failure in words that PostgreSQL can store, of bounded length."""
     text = str(error) or type(error).__name__
     if not isinstance(error, Fault):

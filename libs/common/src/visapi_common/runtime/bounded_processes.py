@@ -11,18 +11,27 @@ from contextlib import suppress
 
 import msgspec
 
-from visapi_common.adapters.turns import Turns
+from visapi_common.adapters.fair_semaphore import FairSemaphore
 from visapi_common.core.bounds import BoundExceeded, Busy
 from visapi_common.core.errors import TransientFault
-from visapi_common.core.fair_turns import TurnLimits
+from visapi_common.core.fair_job_queue import JobQueueLimits
 from visapi_common.runtime.bounded_protocol import Bounds, Done, Ended
 from visapi_common.runtime.job_server import JobServer, ServerLost, start_server
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 
-__all__ = ["BoundExceeded", "BoundedProcesses", "Bounds", "Busy", "Job", "JobBug", "PoolLimits", "TurnLimits"]
+__all__ = [
+    "BoundExceeded",
+    "BoundedProcesses",
+    "Bounds",
+    "Busy",
+    "Job",
+    "JobBug",
+    "JobQueueLimits",
+    "PoolLimits",
+]
 
-TURNS = TurnLimits(
+TURNS = JobQueueLimits(
     at_once=4, per_tenant=2, waiting=256, waiting_per_tenant=32, bytes_waiting=64 * 1024 * 1024
 )
 _TRIES = 2
@@ -47,7 +56,7 @@ class Job(msgspec.Struct, frozen=True):
 class PoolLimits(msgspec.Struct, frozen=True):
     """Bounds of a pool."""
 
-    turns: TurnLimits = TURNS
+    turns: JobQueueLimits = TURNS
     wait_s: float = 10.0
     """How long a job may wait for its turn."""
     idle_s: float = 120.0
@@ -75,7 +84,9 @@ class BoundedProcesses:
         self._warm_up = list(warm_up)
         self._user = user
         self._metrics = metrics
-        self._turns = Turns(limits.turns, what="the job", wait_s=limits.wait_s, seen=self._show_waiting)
+        self._slots = FairSemaphore(
+            limits.turns, what="the job", wait_s=limits.wait_s, seen=self._show_waiting
+        )
         self._limits = limits
         self._shown_waiting = 0
         self._server: JobServer | None = None
@@ -106,7 +117,7 @@ class BoundedProcesses:
             with self._metrics.bounded_job_seconds.labels(job=job.name).time():
                 return await self._run(job, payload)
         finally:
-            self._turns.done(tenant)
+            self._slots.release(tenant)
 
     async def close(self) -> None:
         """End the job server and the jobs that are under way."""
@@ -118,7 +129,7 @@ class BoundedProcesses:
     async def _wait_for_turn(self, tenant: str, job: Job, size: int) -> None:
         try:
             with self._metrics.bounded_wait_seconds.labels(job=job.name).time():
-                await self._turns.take(tenant, size)
+                await self._slots.acquire(tenant, size)
         except Busy:
             self._count(job, "refused")
             raise
@@ -164,7 +175,7 @@ class BoundedProcesses:
             return self._server
 
     def _when_idle(self) -> None:
-        if not self._turns.idle:
+        if not self._slots.idle:
             self._idle = asyncio.get_running_loop().call_later(self._limits.idle_s, self._when_idle)
             return
         task = asyncio.create_task(self.close(), name="job-server-idle")

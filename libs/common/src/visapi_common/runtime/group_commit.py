@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from visapi_common.core.errors import ContentFault, Fault, TransientFault
-from visapi_common.core.failures import fault_of, sort_of
+from visapi_common.core.failures import failure_kind, fault_of
 
 K = TypeVar("K", bound=Hashable)
 I = TypeVar("I")  # noqa: E741 (item)
@@ -125,7 +125,7 @@ class GroupCommit(Generic[K, I, O]):
         try:
             outcomes = await self._write({key: item for key, (item, _) in batch.items()})
         except Exception as error:  # noqa: BLE001 (the callers who wait for the batch get every failure)
-            if len(batch) > 1 and sort_of(error) == "contents":
+            if len(batch) > 1 and failure_kind(error) == "contents":
                 items, half = list(batch.items()), len(batch) // 2
                 await self._commit(dict(items[:half]))
                 await self._commit(dict(items[half:]))

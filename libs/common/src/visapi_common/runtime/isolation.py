@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from visapi_common.core.errors import OperatorFault
-from visapi_common.core.failures import operator_sort, sort_of, told
+from visapi_common.core.failures import failure_kind, failure_text, operator_fault_kind
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 
@@ -53,11 +53,11 @@ class Isolation:
 
     def note(self, fault: Exception) -> None:
         """Tell of a failure that is no item's own: an operator's one is counted, for an alarm."""
-        if sort_of(fault) == "operator":
-            self._metrics.operator_faults.labels(self._loop, operator_sort(fault)).inc()
-            self._log.error("operator_needed", detail=told(fault))
+        if failure_kind(fault) == "operator":
+            self._metrics.operator_faults.labels(self._loop, operator_fault_kind(fault)).inc()
+            self._log.error("operator_needed", detail=failure_text(fault))
         else:
-            self._log.warning("tried_again", detail=told(fault))
+            self._log.warning("tried_again", detail=failure_text(fault))
 
     async def _some(
         self, items: Sequence[T], work: Work[T], quarantine: Quarantine[T], result: Sorted[T]
@@ -70,7 +70,7 @@ class Isolation:
         try:
             await work(items)
         except Exception as error:  # noqa: BLE001 (whatever items provoke is sorted by one rule)
-            if sort_of(error) != "contents":
+            if failure_kind(error) != "contents":
                 self._leave(items, error, result)
             elif len(items) == 1:
                 await self._set_aside(items[0], error, quarantine, result)
@@ -87,14 +87,14 @@ class Isolation:
         try:
             await quarantine(item, error)
         except Exception as failed:  # noqa: BLE001 (what cannot be set aside stops no neighbour)
-            if sort_of(failed) == "contents":
-                self._log.error("not_quarantined", detail=told(failed), because=told(error))
+            if failure_kind(failed) == "contents":
+                self._log.error("not_quarantined", detail=failure_text(failed), because=failure_text(error))
                 result.left.append(item)
             else:
                 self._leave([item], failed, result)
         else:
             self._metrics.quarantined.labels(self._loop).inc()
-            self._log.error("quarantined", detail=told(error))
+            self._log.error("quarantined", detail=failure_text(error))
             result.quarantined.append(item)
 
     def _leave(self, items: Sequence[T], fault: Exception, result: Sorted[T]) -> None:
@@ -115,6 +115,6 @@ async def kept_alive(loop: str, begin: Callable[[], Awaitable[None]], metrics: M
             if isinstance(error, OperatorFault):
                 metrics.operator_faults.labels(loop, error.sort).inc()
             metrics.loop_restarts.labels(loop).inc()
-            get_logger(loop).exception("loop_begun_again", detail=told(error))
+            get_logger(loop).exception("loop_begun_again", detail=failure_text(error))
         pause_s = _AGAIN_FIRST_S if clock.time() - began > _AGAIN_MAX_S else min(_AGAIN_MAX_S, pause_s * 2)
         await asyncio.sleep(pause_s)

@@ -76,8 +76,8 @@ $$;
 
 -- Dead letters of a tenant that does not exist, such as a registration with an empty one: an admin key may see
 -- them, for which the gateway says so in its transaction. A tenant that is made later takes its letters over.
-drop policy if exists gateway_nobodys on dead_letters;
-create policy gateway_nobodys on dead_letters to visapi_gateway using (
-    current_setting('visapi.nobodys', true) = 'on'
+drop policy if exists gateway_unknown_tenants on dead_letters;
+create policy gateway_unknown_tenants on dead_letters to visapi_gateway using (
+    current_setting('visapi.unknown_tenants', true) = 'on'
     and not exists (select from tenants t where t.id = dead_letters.tenant)
 );

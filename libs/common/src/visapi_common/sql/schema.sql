@@ -118,10 +118,10 @@ CREATE INDEX dead_letters_to_replay ON dead_letters USING btree (resolved_at) WH
 CREATE INDEX dead_letters_without_run ON dead_letters USING btree (created_at) WHERE (run IS NULL);
 alter table dead_letters enable row level security;
 alter table dead_letters force row level security;
-create policy gateway_nobodys on dead_letters to visapi_gateway using (((current_setting('visapi.nobodys'::text, true) = 'on'::text) AND (NOT (EXISTS ( SELECT
+create policy gateway_tenants on dead_letters to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy gateway_unknown_tenants on dead_letters to visapi_gateway using (((current_setting('visapi.unknown_tenants'::text, true) = 'on'::text) AND (NOT (EXISTS ( SELECT
    FROM tenants t
   WHERE (t.id = dead_letters.tenant))))));
-create policy gateway_tenants on dead_letters to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
 create policy notifier_all on dead_letters to visapi_notifier using (true);
 create policy orchestrator_all on dead_letters to visapi_orchestrator using (true);
 grant select on dead_letters to visapi_gateway;

@@ -11,7 +11,7 @@ from visapi_common.core.errors import (
     TransientFault,
     UnknownFault,
 )
-from visapi_common.core.failures import fault_of, sort_of, sort_of_sqlstate, storable, told
+from visapi_common.core.failures import failure_kind, failure_text, fault_of, kind_of_sqlstate, storable
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ from visapi_common.core.failures import fault_of, sort_of, sort_of_sqlstate, sto
     ],
 )
 def test_a_code_of_postgresql_says_whose_fault_it_is(state: str, sort: str):
-    assert sort_of_sqlstate(state) == sort
+    assert kind_of_sqlstate(state) == sort
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_code_of_postgresql_says_whose_fault_it_is(state: str, sort: str):
     ],
 )
 def test_an_error_of_any_kind_is_sorted(error: Exception, sort: str):
-    assert sort_of(error) == sort
+    assert failure_kind(error) == sort
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ def test_callers_are_told_of_an_error_of_any_kind_as_a_fault(error: Exception, k
     fault = fault_of(error)
     assert type(fault) is kind
     assert type(error).__name__ in str(fault)
-    assert sort_of(fault) == sort_of(error)
+    assert failure_kind(fault) == failure_kind(error)
     assert fault_of(fault) is fault
 
 
 def test_what_is_told_of_a_failure_can_be_stored():
-    text = told(ValueError("a\0b\ud800" + "x" * 5000))
+    text = failure_text(ValueError("a\0b\ud800" + "x" * 5000))
     assert text.startswith("ValueError: a\ufffdb?")
     assert len(text) == 1000
     text.encode()

@@ -89,7 +89,7 @@ def _enter(draft: Draft, step: Pending) -> None:
         condition = node.common.when
         if condition is not None and not holds(draft, condition, task, step.raw):
             draft.note(history.TASK_SKIPPED, draft.frames.extended(node))
-            _tell_parent(draft, task, Completed(step.raw, skipped=True))
+            _notify_parent(draft, task, Completed(step.raw, skipped=True))
             return
         outcome = _begin(draft, task)
     except TaskFault as fault:
@@ -142,7 +142,7 @@ def _complete(draft: Draft, task: Task, done: Completed) -> None:
     else:
         draft.note(history.TASK_COMPLETED, task.node, {"output": output})
     draft.close(task.path)
-    _tell_parent(draft, task, Completed(output, done.flow or task.node.common.then))
+    _notify_parent(draft, task, Completed(output, done.flow or task.node.common.then))
 
 
 def _output(draft: Draft, task: Task, raw: Any) -> Any:
@@ -162,7 +162,7 @@ def _output(draft: Draft, task: Task, raw: Any) -> Any:
     return output
 
 
-def _tell_parent(draft: Draft, task: Task, done: Completed) -> None:
+def _notify_parent(draft: Draft, task: Task, done: Completed) -> None:
     ends = done.flow is not None and done.flow.directive == "end" and done.flow.goto is None
     if ends and not isinstance(draft.frames.get(task.parent), ExtendFrame):
         _end_workflow(draft, task, done.output)

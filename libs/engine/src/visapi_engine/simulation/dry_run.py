@@ -96,7 +96,7 @@ def dry_run(
 
     `before_each` is called before each transition: it may renew a limit on time.
     """
-    world = _World(plan, wanted)
+    world = _DryRun(plan, wanted)
     event: Event = Started(now_ms=wanted.now_ms, run=RUN, input=wanted.input)
     state = None
     for _ in range(TRANSITIONS_MAX):
@@ -115,7 +115,7 @@ def dry_run(
     return world.outcome(Advance(state, [], []), "limit")
 
 
-class _World:
+class _DryRun:
     """Stands where the world stands: gives answers, keeps time, writes down."""
 
     def __init__(self, plan: Plan, wanted: Wanted) -> None:

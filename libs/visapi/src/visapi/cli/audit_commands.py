@@ -26,7 +26,7 @@ def list_(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List what was done, newest first."""
+    """List audit entries, newest first."""
     with connected(url, data_dir) as client:
         page = client.send(operations.list_audit(action=action, target=target, limit=limit))
     if json:

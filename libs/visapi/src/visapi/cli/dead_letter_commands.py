@@ -103,7 +103,7 @@ def replay(
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Put back what was set aside. Mend the reason first."""
+    """Replay a dead letter. Mend the reason first."""
     asked = operations.replay_dead_letter(letter, reason=reason, idempotency_key=secrets.token_hex(16))
     with connected(url, data_dir) as client:
         view = client.send(asked)

@@ -16,7 +16,7 @@ from visapi.cli.output import AUTHENTICATION, FAILURE, USAGE, console, fail
 from visapi.client import ApiError, AsyncClient, UnreachableError
 from visapi.demo.scenario import Sample, Scenario
 from visapi.stack.data_directory import DataDirectory
-from visapi.stack.demo_world import DemoWorld
+from visapi.stack.demo_receivers import DemoReceivers
 from visapi.stack.embedded import EmbeddedStack, StackOptions
 
 _PATIENCE_S = 60.0
@@ -93,7 +93,7 @@ async def _on_local_stack(data_dir: Path, sample: Sample, *, keep: bool) -> int:
 
 
 async def _on_own_stack(out: Console, data_dir: Path, sample: Sample, *, keep: bool) -> int:
-    world = DemoWorld(data_dir)
+    world = DemoReceivers(data_dir)
     environ = {**os.environ, **world.environment()}
     options = StackOptions(data_dir=data_dir, environ=environ, standins=True)
     stack = EmbeddedStack(options, lambda notice: print_notice(notice, to=out))
@@ -126,10 +126,12 @@ async def _on_own_stack(out: Console, data_dir: Path, sample: Sample, *, keep: b
 async def _on_running_stack(out: Console, data_dir: Path, gateway: str, sample: Sample) -> int:
     key = DataDirectory(data_dir).api_key()
     assert key is not None, "a stack that runs has a key"
-    return await _play(out, data_dir, (gateway, key), DemoWorld(data_dir), sample)
+    return await _play(out, data_dir, (gateway, key), DemoReceivers(data_dir), sample)
 
 
-async def _play(out: Console, data_dir: Path, at: tuple[str, str], world: DemoWorld, sample: Sample) -> int:
+async def _play(
+    out: Console, data_dir: Path, at: tuple[str, str], world: DemoReceivers, sample: Sample
+) -> int:
     gateway, key = at
     async with asyncio.timeout(_PATIENCE_S), AsyncClient(gateway, key) as client:
         artifacts = DataDirectory(data_dir).artifacts

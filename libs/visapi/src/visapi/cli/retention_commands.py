@@ -51,7 +51,7 @@ def set_(
 
 @retention.command()
 def reset(namespace: Namespace, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Let a namespace have the default again."""
+    """Reset a namespace to the default."""
     with connected(url, data_dir) as client:
         client.send(operations.reset_retention(namespace))
     done(f"{namespace} has the default again")

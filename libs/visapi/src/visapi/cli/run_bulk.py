@@ -34,7 +34,7 @@ def bulk(  # noqa: PLR0913 (each is an option of the command)
 ) -> None:
     """Cancel, suspend, resume, retry or rerun all runs that fit the filters, after telling how many.
 
-    Exit code 1 when some were left as they are.
+    Exit code 1 when some runs refuse the command.
     """
     filters = operations.Filters(
         status=[one.value for one in status or ()],
@@ -76,16 +76,18 @@ def _confirm(question: str) -> None:
 
 
 def _carry_out(client: Client, wanted: operations.Bulk, token: str, reason: str | None) -> int:
-    """All steps; refusals are the result, progress is a remark. Answers how many were refused."""
-    told = unchanged = refused = 0
+    """Run all steps: refusals to standard output, progress to standard error. Returns the refusals."""
+    accepted = unchanged = refused = 0
     following: str | None = token
     while following is not None:
         step = client.send(operations.step_bulk(wanted, following, reason))
-        told, unchanged, refused = told + step.told, unchanged + step.unchanged, refused + len(step.refused)
+        accepted += step.accepted
+        unchanged += step.unchanged
+        refused += len(step.refused)
         for one in step.refused:
             console().print(f"{one.run}  {one.code}  {one.detail}", markup=False)
         say(f"{step.handled:,} of {step.count:,}")
         following = step.next
-    verb = "started anew" if wanted.action is BulkAction.RERUN else "told"
-    done(f"{wanted.action}: {told:,} {verb}, {unchanged:,} had been before, {refused:,} left as they are")
+    verb = "started" if wanted.action is BulkAction.RERUN else "accepted"
+    done(f"{wanted.action}: {accepted:,} {verb}, {unchanged:,} unchanged, {refused:,} refused")
     return refused

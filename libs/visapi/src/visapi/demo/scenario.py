@@ -12,7 +12,7 @@ from rich.text import Text
 from visapi.client import AsyncClient, operations
 from visapi.demo.arrivals import Finding, check_mail, check_slack, check_webhook
 from visapi.demo.display import Display, duration, remark
-from visapi.stack.demo_world import DemoWorld
+from visapi.stack.demo_receivers import DemoReceivers
 from visapi_common.contracts.runs import ArtifactRef, RunStatus, RunView
 
 
@@ -31,7 +31,7 @@ class Scenario:
     """One run of the demo against a running stack."""
 
     def __init__(
-        self, out: Console, client: AsyncClient, world: DemoWorld, *, gateway: str, artifacts: Path
+        self, out: Console, client: AsyncClient, world: DemoReceivers, *, gateway: str, artifacts: Path
     ) -> None:
         self._out = out
         self._client = client

@@ -1,1 +1,1 @@
-"""Questions to people and their answers."""
+"""Approvals: questions to people, and their decisions."""

@@ -1,7 +1,7 @@
-"""The page on which people decide: no script, nothing from elsewhere, every value escaped.
+"""The page on which people decide about an approval: no script, no outside resources, every value escaped.
 
-It works without JavaScript, on a phone, in the dark, and by keyboard. Looking at it decides nothing:
-only its form does, so that whoever fetches links ahead (mail scanners, chats) changes nothing.
+The page works without JavaScript, on a phone, in dark mode, and by keyboard. Opening the page decides
+nothing, only its form does: mail scanners and chats that fetch links ahead change nothing.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ HEADERS: tuple[Header, ...] = (
 )
 
 TABLES = 2
-"""How deep tables stand in the table of the data."""
+"""How deep tables may nest in the table of the data."""
 
 _GONE = {
     "expired": ("The time to decide is over.", "Nobody can decide this any more."),
@@ -70,7 +70,7 @@ _GONE = {
 
 
 def question_page(view: ApprovalView, holder: str, *, refused: str | None = None) -> bytes:
-    """The question as it stands: to be decided, decided, or over. `refused` says what was not accepted."""
+    """The page of an approval: open, decided or expired. `refused` says which input was not accepted."""
     head = f'<p class="from">{escape(_from(view))}</p><h1>{escape(view.title)}</h1>'
     text = f'<p class="text">{escape(view.text)}</p>' if view.text else ""
     about = text + _data(msgspec.json.decode(view.data))
@@ -80,7 +80,7 @@ def question_page(view: ApprovalView, holder: str, *, refused: str | None = None
 
 
 def nothing_page() -> bytes:
-    """For a link that opens nothing; says no more, whatever the reason."""
+    """The page of an invalid link. It never tells the reason."""
     body = (
         '<h1>This link opens nothing.</h1><p class="text">It may be cut off: check that you have the whole '
         "link, as it was sent to you. Old questions are removed after some time.</p>"
@@ -163,7 +163,7 @@ def _table(value: dict[str, Any], deeper: int) -> str:
 
 
 def _value(value: Any, deeper: int) -> str:
-    """A table within the table, as long as it may go deeper; beyond that, JSON."""
+    """A nested table up to `DEPTH`; below that, JSON."""
     if _is_plain(value):
         return _plain(value)
     if isinstance(value, dict) and deeper:

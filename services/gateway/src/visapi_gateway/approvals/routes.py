@@ -1,4 +1,4 @@
-"""Questions of workflows: for keys under `/v1/approvals`, for people under the link that they were sent."""
+"""Approvals: API keys use `/v1/approvals`, people use the link that they received."""
 
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -12,7 +12,7 @@ from visapi_gateway.approvals.page import HEADERS, nothing_page, question_page
 from visapi_gateway.approvals.service import OPEN, Approvals
 from visapi_gateway.kernel.api.checks import check_media_type, read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Empty, Reply, json_reply
 
 HTML = "text/html"
@@ -29,7 +29,7 @@ class ApprovalsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="open (also when left out), decided, expired, cancelled, or all.",
         ),
     ] = "open"
-    run: Annotated[UUID, msgspec.Meta(description="Only the questions of one run.")] | None = None
+    run: Annotated[UUID, msgspec.Meta(description="Only the approvals of one run.")] | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -38,9 +38,9 @@ LIST = Operation(
     "GET",
     "/v1/approvals",
     "listApprovals",
-    "List what people are asked, by the newest runs first",
-    {200: Answers("A page.", ApprovalPage)},
-    description="Open questions, unless `state` asks for others.",
+    "List approvals, those of the newest runs first",
+    {200: ResponseSpec("A page.", ApprovalPage)},
+    description="Open approvals, unless `state` asks for others.",
     tag=_TAG,
     scope="runs:read",
     query=ApprovalsQuery,
@@ -49,8 +49,8 @@ READ = Operation(
     "GET",
     "/v1/approvals/{approval:uuid}",
     "readApproval",
-    "Read a question and what became of it",
-    {200: Answers("The question.", ApprovalView)},
+    "Read an approval and its decision",
+    {200: ResponseSpec("The question.", ApprovalView)},
     tag=_TAG,
     scope="runs:read",
     problems=("approval_not_found",),
@@ -60,9 +60,9 @@ DECIDE = Operation(
     "/v1/approvals/{approval:uuid}/decide",
     "decideApproval",
     "Decide with a key",
-    {200: Answers("The decision is committed; the run hears of it.", ApprovalView)},
-    description="The first decision counts, whoever makes it; a later one is told who made it. "
-    "The same decision of the same key again is the first one.",
+    {200: ResponseSpec("The decision is committed and reaches the run.", ApprovalView)},
+    description="The first decision counts; a later decision is refused with the name of who decided. The "
+    "same decision of the same key, sent again, is answered like the first.",
     tag=_TAG,
     scope="runs:write",
     body=DecideApproval,
@@ -73,11 +73,11 @@ PAGE = Operation(
     "GET",
     "/approve/{token:str}",
     "readApprovalPage",
-    "The page of a link: shows the question, decides nothing",
+    "Show the page of an approval link; opening the page decides nothing",
     {
-        200: Answers("The question, open or decided.", None, (HTML,)),
-        404: Answers("The link opens nothing.", None, (HTML,)),
-        410: Answers("Nobody can decide it any more.", None, (HTML,)),
+        200: ResponseSpec("The approval, open or decided.", None, (HTML,)),
+        404: ResponseSpec("The link is not valid.", None, (HTML,)),
+        410: ResponseSpec("The approval has expired or was cancelled.", None, (HTML,)),
     },
     tag=_TAG,
     public=True,
@@ -89,11 +89,11 @@ SUBMIT = Operation(
     "submitApprovalPage",
     "Decide on the page of a link",
     {
-        303: Answers("The decision is committed.", headers=("Location",)),
-        400: Answers("It is none of the choices, or the comment is too long.", None, (HTML,)),
-        404: Answers("The link opens nothing.", None, (HTML,)),
-        409: Answers("Somebody decided before; the page says who.", None, (HTML,)),
-        410: Answers("Nobody can decide it any more.", None, (HTML,)),
+        303: ResponseSpec("The decision is committed.", headers=("Location",)),
+        400: ResponseSpec("The decision is none of the choices, or the comment is too long.", None, (HTML,)),
+        404: ResponseSpec("The link is not valid.", None, (HTML,)),
+        409: ResponseSpec("Somebody decided before; the page says who.", None, (HTML,)),
+        410: ResponseSpec("The approval has expired or was cancelled.", None, (HTML,)),
     },
     tag=_TAG,
     public=True,
@@ -132,7 +132,7 @@ class ApprovalRoutes:
 
     async def decide(self, call: Call) -> Answer:
         wanted: DecideApproval = await read_json(DECIDE, call)
-        return json_reply(await self._approvals.decide(call.asker, call.path["approval"], wanted))
+        return json_reply(await self._approvals.decide(call.requester, call.path["approval"], wanted))
 
     async def page(self, call: Call) -> Answer:
         token = parse_token(call.path["token"])
@@ -158,7 +158,7 @@ class ApprovalRoutes:
             return _html(404, nothing_page())
         view, holder, counted = decided
         if counted:
-            # Relative, so that it leads back to the page behind a proxy with a path of its own, too.
+            # The redirect is relative, so that it also works behind a proxy that adds a path prefix.
             return Empty(303, [(b"location", call.path["token"].encode()), *HEADERS])
         if view.state == OPEN:
             return _html(400, question_page(view, holder, refused="Please choose one of the answers below."))
@@ -173,7 +173,7 @@ class ApprovalRoutes:
 
 
 async def _read_form(call: Call) -> DecideApproval:
-    """What the page's form sends; one that cannot be read chooses nothing, and the page asks again."""
+    """Read the form of the page. A malformed form holds no choice, and the page asks again."""
     raw = await call.read_body()
     check_media_type(SUBMIT, call, raw)
     try:

@@ -1,7 +1,7 @@
-"""Questions of workflows: shown to people and to keys, decided once.
+"""Approvals: shown to people and to keys, decided once.
 
-The decision and what the run hears of it are committed together; the first counts. A link opens one
-question for one approver, and its key is compared by hash: whoever holds it needs no account.
+The decision and the run's inbox row are committed together; the first decision counts. A link opens one
+approval for one approver. The link's key is compared by hash, and its holder needs no account.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.core.approvals import ANYBODY, Token, decision_key, link_digest
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.runs.commands.service import Hint, InboxRow
 
 OPEN, EXPIRED = "open", "expired"
@@ -26,7 +26,7 @@ BY_LINK = "link"
 
 
 class ApprovalRow(msgspec.Struct, frozen=True):
-    """A question as it is kept; `late`: its time is over, whether or not it was closed already."""
+    """A stored approval. `late`: the deadline has passed, even if the approval is not closed yet."""
 
     id: UUID
     state: str
@@ -44,11 +44,11 @@ class ApprovalRow(msgspec.Struct, frozen=True):
     closed_at: datetime | None
     late: bool
     holder: str | None = None
-    """Whose link it was asked for with: an approver, nobody in particular (empty), or no link of it."""
+    """The approver of the link: a name, empty for a link without a name, or None without a valid link."""
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What people see of a question."""
+    """The approval as the page shows it."""
 
     title: str
     text: str
@@ -57,19 +57,19 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A decision to record; `told` goes to the run in the same transaction."""
+    """A decision to record. `inbox_row` is put into the run's inbox in the same transaction."""
 
     id: UUID
     tenant: str
     decision: str
     comment: str | None
     by: str
-    told: InboxRow
+    inbox_row: InboxRow
     audit: AuditEntry
 
 
 class Decider(msgspec.Struct, frozen=True):
-    """Who decides: a key, an approver, or whoever holds the link that names nobody; and by which request."""
+    """Who decides (a key, an approver, or the holder of a link without a name), and by which request."""
 
     tenant: str
     name: str
@@ -82,7 +82,7 @@ class ApprovalStore(Protocol):
     ) -> Sequence[ApprovalRow]: ...
     async def approval(self, tenant: str, approval: UUID, digest: bytes | None) -> ApprovalRow | None: ...
     async def decide(self, verdict: Verdict) -> bool:
-        """Whether it was open."""
+        """Record the decision; return whether the approval was open."""
         ...
 
 
@@ -99,7 +99,7 @@ class Approvals:
     async def list(
         self, tenant: str, state: str | None, run: UUID | None, before: UUID | None, limit: int
     ) -> ApprovalPage:
-        """Those of the newest runs first; `next` is the plain id to go on from."""
+        """Approvals of the newest runs first. `next` is the id to continue from."""
         rows = await self._store.approvals(tenant, state, run, before, limit + 1)
         more = str(rows[limit - 1].id) if len(rows) > limit else None
         return ApprovalPage(items=[view_of(row) for row in rows[:limit]], next=more)
@@ -108,7 +108,7 @@ class Approvals:
         """Raises `ProblemError` 404."""
         return view_of(await self._row(tenant, approval))
 
-    async def decide(self, who: Asker, approval: UUID, wanted: DecideApproval) -> ApprovalView:
+    async def decide(self, who: Requester, approval: UUID, wanted: DecideApproval) -> ApprovalView:
         """Raises `ProblemError` 400, 404 and 409."""
         view = view_of(await self._row(who.tenant, approval))
         if wanted.decision not in view.choices:
@@ -124,7 +124,7 @@ class Approvals:
         return now
 
     async def opened(self, token: Token) -> tuple[ApprovalView, str] | None:
-        """The question that a link opens, and the approver it is for; None for a link that is none."""
+        """The approval and the approver of a link; None for an invalid link."""
         row = await self._store.approval(token.tenant, token.approval, link_digest(token.key))
         if row is None or row.holder is None:
             return None
@@ -133,7 +133,7 @@ class Approvals:
     async def decide_by_link(
         self, token: Token, wanted: DecideApproval, request_id: str
     ) -> tuple[ApprovalView, str, bool] | None:
-        """The question as it is then, whose link it is, and whether this decision counted."""
+        """Decide. Returns the approval, the approver of the link, and whether this decision counted."""
         found = await self.opened(token)
         if found is None:
             return None
@@ -148,7 +148,7 @@ class Approvals:
     async def _record(self, view: ApprovalView, wanted: DecideApproval, by: Decider) -> bool:
         comment, tenant = _comment(wanted), by.tenant
         body = ApprovalDecided(view.pointer, view.id, wanted.decision, by.name, comment)
-        told = InboxRow(
+        inbox_row = InboxRow(
             view.run, decision_key(view.id), tenant, InboxKind.APPROVAL.value, msgspec.json.encode(body)
         )
         audit = AuditEntry(
@@ -160,7 +160,7 @@ class Approvals:
             request_id=by.request_id,
             details={"decision": wanted.decision, "run": str(view.run)},
         )
-        verdict = Verdict(view.id, tenant, wanted.decision, comment, by.name, told, audit)
+        verdict = Verdict(view.id, tenant, wanted.decision, comment, by.name, inbox_row, audit)
         counted = await self._store.decide(verdict)
         if counted:
             self._hint(view.run)
@@ -203,7 +203,7 @@ def _comment(wanted: DecideApproval) -> str | None:
 
 
 def _is_of(view: ApprovalView, wanted: DecideApproval, by: str) -> bool:
-    """Whether this very decision counted before: an answer that was lost, a form that was sent twice."""
+    """Whether the same decision counted before: its response was lost, or the form was sent twice."""
     said = (view.decision, view.comment, view.decided_by)
     return said == (wanted.decision, _comment(wanted), by)
 

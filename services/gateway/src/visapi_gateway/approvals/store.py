@@ -1,4 +1,4 @@
-"""Questions of workflows in PostgreSQL, as one tenant sees them."""
+"""Approvals in PostgreSQL, as one tenant sees them."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -36,6 +36,6 @@ class PgApprovalStore:
                 _SQL["decide"], verdict.tenant, verdict.id, verdict.decision, verdict.comment, verdict.by
             )
             if run is not None:
-                await put_inbox(connection, verdict.told)
+                await put_inbox(connection, verdict.inbox_row)
                 await record(connection, verdict.audit)
         return run is not None

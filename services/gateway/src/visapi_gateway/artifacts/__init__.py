@@ -1,1 +1,1 @@
-"""Files that runs made."""
+"""Artifacts: files that runs produced."""

@@ -8,7 +8,7 @@ from visapi_common.contracts.gateway_bodies import ArtifactLink, NewLink
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.artifacts.service import ArtifactFile, Artifacts
 from visapi_gateway.kernel.api.checks import read_json
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Empty, Header, json_reply
 from visapi_gateway.kernel.asgi.streams import FileStream
 
@@ -27,15 +27,15 @@ READ = Operation(
     "readArtifact",
     "Read an artifact",
     {
-        200: Answers("The file.", None, (ANY,), headers=("ETag", "Content-Disposition")),
-        304: Answers("The file is as `If-None-Match` says; artifacts never change.", headers=("ETag",)),
+        200: ResponseSpec("The file.", None, (ANY,), headers=("ETag", "Content-Disposition")),
+        304: ResponseSpec("The file is unchanged; artifacts never change.", headers=("ETag",)),
     },
-    description="With a key, or by a signed link (`tenant`, `expires`, `signature`) without one.",
+    description="Needs an API key or a signed link (`tenant`, `expires`, `signature`).",
     tag="artifacts",
     signed=True,
     scope="artifacts:read",
     query=LinkQuery,
-    headers={"If-None-Match": "An ETag read before."},
+    headers={"If-None-Match": "An ETag from an earlier response."},
     produces=(),
     problems=("artifact_not_found", "artifact_id_invalid", "link_invalid"),
 )
@@ -44,7 +44,7 @@ LINK = Operation(
     "/v1/artifacts/{artifact:str}/links",
     "linkArtifact",
     "Make a signed link to an artifact",
-    {201: Answers("A link that needs no key.", ArtifactLink)},
+    {201: ResponseSpec("A link that needs no key.", ArtifactLink)},
     tag="artifacts",
     scope="artifacts:read",
     body=NewLink,
@@ -52,7 +52,7 @@ LINK = Operation(
 )
 
 _SHOWN = ("application/pdf", "image/", "text/plain")
-"""Media types that a browser may show; everything else is saved, because a page could carry scripts."""
+"""Media types that a browser may show. Other types are downloaded, because a page could carry scripts."""
 
 
 class ArtifactRoutes:

@@ -1,4 +1,4 @@
-"""Signed links to artifacts: whoever holds one may read one artifact until it ends."""
+"""Signed links to artifacts: the holder of a link may read one artifact until the link expires."""
 
 import hashlib
 import hmac
@@ -13,6 +13,6 @@ def sign_link(secret: bytes, tenant: str, artifact: str, expires: int) -> str:
 def link_holds(
     secret: bytes, tenant: str, artifact: str, expires: int, *, signature: str, now: float
 ) -> bool:
-    """Whether the signature is right (compared in constant time) and the link has not ended."""
+    """Whether the signature is valid (compared in constant time) and the link has not expired."""
     right = hmac.compare_digest(sign_link(secret, tenant, artifact, expires).encode(), signature.encode())
     return right and now < expires

@@ -16,7 +16,7 @@ LINK_LIMIT_S = 7 * 86_400
 
 
 class ArtifactFile(msgspec.Struct, frozen=True):
-    """An artifact about to be sent: its bytes come in chunks."""
+    """An artifact as a stream of chunks."""
 
     id: str
     size: int
@@ -61,10 +61,10 @@ class Artifacts:
         return ArtifactLink(url=url, expires_at=datetime.fromtimestamp(expires, UTC))
 
     async def open_link(self, tenant: str, artifact: str, expires: int, signature: str) -> ArtifactFile:
-        """Raises `ProblemError` 403 for a link that is wrong or has ended."""
+        """Raises `ProblemError` 403 for a link that is invalid or expired."""
         now = self._clock.now().timestamp()
         if not link_holds(self._secret, tenant, artifact, expires, signature=signature, now=now):
-            detail = "the link is wrong or has ended; ask for a new one with POST /v1/artifacts/{id}/links"
+            detail = "the link is invalid or has expired; make a new one with POST /v1/artifacts/{id}/links"
             raise ProblemError("link_invalid", detail, status=403)
         return await self.open(tenant, artifact)
 

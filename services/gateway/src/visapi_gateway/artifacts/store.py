@@ -1,4 +1,4 @@
-"""The artifact store as `artifacts.service` wants it."""
+"""The artifact store behind `artifacts.service`."""
 
 from collections.abc import AsyncIterator
 

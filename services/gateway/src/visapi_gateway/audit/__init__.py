@@ -1,1 +1,1 @@
-"""Who did what, in a chain that nobody can change unseen."""
+"""The audit log: who did what, in a hash chain that shows every change."""

@@ -8,7 +8,7 @@ import msgspec
 from visapi_common.contracts.audit import AuditAction, AuditPage
 from visapi_gateway.audit.service import Audit, AuditFilter
 from visapi_gateway.kernel.api.lists import Cursor, Cursors
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
 
 
@@ -18,23 +18,29 @@ class AuditQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[
             str,
             msgspec.Meta(
-                max_length=500, description="Only what was done to this, such as `run:<id>` or `key:<id>`."
+                max_length=500,
+                description="Only entries about this target, such as `run:<id>` or `key:<id>`.",
             ),
         ]
         | None
     ) = None
     actor: (
-        Annotated[str, msgspec.Meta(max_length=200, description="Only what this actor did, e.g. `key:<id>`.")]
+        Annotated[
+            str, msgspec.Meta(max_length=200, description="Only entries of this actor, such as `key:<id>`.")
+        ]
         | None
     ) = None
     since: (
-        Annotated[datetime, msgspec.Meta(tz=True, description="Only rows of then or later (RFC 3339).")]
+        Annotated[
+            datetime, msgspec.Meta(tz=True, description="Only entries of this time or later (RFC 3339).")
+        ]
         | None
     ) = None
     until: (
-        Annotated[datetime, msgspec.Meta(tz=True, description="Only rows of before then (RFC 3339).")] | None
+        Annotated[datetime, msgspec.Meta(tz=True, description="Only entries before this time (RFC 3339).")]
+        | None
     ) = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many items at most.")] = 50
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000, description="The largest number of items.")] = 50
     cursor: Cursor | None = None
 
 
@@ -42,11 +48,12 @@ LIST = Operation(
     "GET",
     "/v1/audit",
     "listAudit",
-    "List what was done, newest first",
-    {200: Answers("A page.", AuditPage)},
+    "List audit entries, newest first",
+    {200: ResponseSpec("A page.", AuditPage)},
     description=(
-        "A row stands here when what it tells was committed, and only then. `hash` is the SHA-256 of all "
-        "other fields, `previous` that of the row before; `visapi audit verify` walks the chain."
+        "An entry is committed in the same transaction as the action it records. `hash` is the SHA-256 of "
+        "all other fields, `previous` is the hash of the entry before; `visapi audit verify` checks the "
+        "chain."
     ),
     tag="audit",
     scope="audit:read",

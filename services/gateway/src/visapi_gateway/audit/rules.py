@@ -1,4 +1,4 @@
-"""What the audit records, before it has its place in the chain."""
+"""An audit entry before it is appended to the chain."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.gateway_bodies import REASON_CHARS_MAX
-from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.kernel.access.scopes import Requester
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -22,9 +22,9 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 def entry(
-    who: Asker, action: AuditAction, target: str, *, reason: str | None = None, **details: Any
+    who: Requester, action: AuditAction, target: str, *, reason: str | None = None, **details: Any
 ) -> AuditEntry:
-    """Details that are None are left out."""
+    """Make an entry; details that are None are left out."""
     told = None if reason is None else reason[:REASON_CHARS_MAX]
     known = {name: value for name, value in details.items() if value is not None}
     return AuditEntry(who.tenant, who.actor, action, target, told, who.request_id, known)

@@ -10,7 +10,7 @@ from visapi_common.contracts.audit import AuditPage, AuditRecord
 
 
 class AuditFilter(msgspec.Struct, frozen=True):
-    """Rows that fit all of it; `since` is within, `until` is not."""
+    """Conditions that an entry must all meet; `since` is inclusive, `until` exclusive."""
 
     action: str | None = None
     target: str | None = None
@@ -32,7 +32,7 @@ class Audit:
         self._source = source
 
     async def page(self, tenant: str, wanted: AuditFilter, below: int | None, limit: int) -> AuditPage:
-        """Newest first; `next` is the plain number to go on below."""
+        """Entries, newest first. `next` is the number to continue below."""
         rows = await self._source.page(tenant, wanted, below, limit + 1)
         more = str(rows[limit - 1].seq) if len(rows) > limit else None
         return AuditPage(items=list(rows[:limit]), next=more)

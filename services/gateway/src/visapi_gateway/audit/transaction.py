@@ -1,4 +1,4 @@
-"""Appending to the audit within the transaction of what is audited."""
+"""Append to the audit within the transaction of the audited action."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -14,9 +14,9 @@ _SQL = load_queries("visapi_gateway.audit", "queries.sql")
 
 
 async def record(connection: Connection, *entries: AuditEntry) -> None:
-    """Append to the chains of the entries' tenants, as the last thing that a transaction does.
+    """Append to the chains of the entries' tenants, as the last statement of a transaction.
 
-    Until its end nobody else appends to these chains. Several chains are locked in one order.
+    The chains stay locked until the transaction ends. Several chains are always locked in the same order.
     """
     by_tenant = sorted(entries, key=lambda each: each.tenant)
     for tenant, theirs in groupby(by_tenant, lambda each: each.tenant):

@@ -1,1 +1,1 @@
-"""What was set aside, and what is done about it."""
+"""Dead letters: reading, resolving and replaying them."""

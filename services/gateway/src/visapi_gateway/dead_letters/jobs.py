@@ -1,4 +1,4 @@
-"""Looking into messages that were set aside, in bounded processes: their bytes come from anybody."""
+"""Check quarantined messages in bounded processes, because anybody may have sent their bytes."""
 
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.runtime.bounded_processes import Bounds, Job
@@ -19,7 +19,7 @@ class MessageJobs:
         self._bounded = bounded
 
     async def flaw_of_message(self, tenant: str, message: SetAsideMessage) -> str:
-        """Why there is no event in a message that was set aside; empty when there is one."""
+        """Why a quarantined message is no valid event; empty when it is one."""
         try:
             return (await self._bounded.run(tenant, MESSAGE, message.encoded())).decode()
         except BoundExceeded as over:

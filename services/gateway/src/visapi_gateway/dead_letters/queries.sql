@@ -11,7 +11,7 @@ where tenant = $1 and ($2::uuid is null or id < $2)
     and ($4::text is null or case when kind is null then 'task' else kind end = $4)
 order by id desc limit $5
 
--- name: list_with_nobodys
+-- name: list_with_unknown_tenants
 -- As `list_dead_letters`, with the letters whose tenant does not exist. Their names lie in the gaps between those
 -- of tenants, and are found by steps through an index; the letters of other tenants are never looked at.
 with recursive gaps as (

@@ -12,17 +12,17 @@ from visapi_common.contracts.dead_letters import (
     ReplayDeadLetter,
     ResolveDeadLetter,
 )
-from visapi_gateway.dead_letters.service import DeadLetters, LetterFilter
+from visapi_gateway.dead_letters.service import DeadLetterFilter, DeadLetters
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.headers import idempotency_key
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Header, json_reply
 
 
 class DeadLettersQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resolved: Annotated[bool, msgspec.Meta(description="Only resolved, or only open ones.")] | None = None
-    kind: Annotated[LetterKind, msgspec.Meta(description="Only letters about this.")] | None = None
+    kind: Annotated[LetterKind, msgspec.Meta(description="Only dead letters of this kind.")] | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -32,10 +32,10 @@ LIST = Operation(
     "/v1/dead-letters",
     "listDeadLetters",
     "List dead letters, newest first",
-    {200: Answers("A page.", DeadLetterPage)},
+    {200: ResponseSpec("A page.", DeadLetterPage)},
     description=(
-        "Keys of kind `admin` also see letters whose tenant does not exist, such as those of a registration "
-        "that named no tenant."
+        "Keys of kind `admin` also see dead letters whose tenant does not exist, such as a registration "
+        "that named an unknown tenant."
     ),
     tag="dead letters",
     scope="dead-letters:read",
@@ -46,7 +46,7 @@ READ = Operation(
     "/v1/dead-letters/{letter:uuid}",
     "readDeadLetter",
     "Read a dead letter",
-    {200: Answers("The dead letter.", DeadLetterView)},
+    {200: ResponseSpec("The dead letter.", DeadLetterView)},
     tag="dead letters",
     scope="dead-letters:read",
     problems=("dead_letter_not_found",),
@@ -55,8 +55,8 @@ RESOLVE = Operation(
     "POST",
     "/v1/dead-letters/{letter:uuid}/resolve",
     "resolveDeadLetter",
-    "Decide what became of an effect",
-    {200: Answers("The decision is committed; the run hears of it.", DeadLetterView)},
+    "Resolve a dead letter about an effect with an unknown outcome",
+    {200: ResponseSpec("The decision is committed and reaches the run.", DeadLetterView)},
     tag="dead letters",
     scope="dead-letters:write",
     body=ResolveDeadLetter,
@@ -67,23 +67,23 @@ REPLAY = Operation(
     "POST",
     "/v1/dead-letters/{letter:uuid}/replay",
     "replayDeadLetter",
-    "Put back what was set aside",
+    "Replay a dead letter",
     {
-        202: Answers(
-            "The request is committed; the orchestrator puts the letter back and notes `replayed_at`.",
+        202: ResponseSpec(
+            "The request is committed; the orchestrator puts the item back and sets `replayed_at`.",
             DeadLetterView,
             headers=("Location", "Idempotent-Replayed"),
         )
     },
     description=(
-        "Mend the reason first. What cannot be put back is open again, with the new reason in `detail`; a "
-        "message that holds no event, or whose tenant does not exist, is refused with `409` at once. "
-        "Effects whose outcome nobody knows are resolved instead; a letter of kind `lifecycle` cannot be put "
-        "back."
+        "Fix the reason first. A dead letter that cannot be put back becomes open again, with the new "
+        "reason in `detail`. A message that holds no event, or whose tenant does not exist, is refused "
+        "with `409`. Effects with an unknown outcome are resolved instead. A dead letter of kind "
+        "`lifecycle` cannot be replayed."
     ),
     tag="dead letters",
     scope="dead-letters:write",
-    headers={"Idempotency-Key": "The same key and request are one replay, for 7 days."},
+    headers={"Idempotency-Key": "The same key with the same request replays once, for 7 days."},
     body=ReplayDeadLetter,
     problems=(
         "dead_letter_not_found",
@@ -114,7 +114,7 @@ class DeadLetterRoutes:
         query: DeadLettersQuery = call.query
         position = self._cursors.position(call)
         before = None if position is None else UUID(position)
-        wanted = LetterFilter(query.resolved, query.kind)
+        wanted = DeadLetterFilter(query.resolved, query.kind)
         page = await self._letters.page(call.principal, wanted, before, query.limit)
         return json_reply(self._cursors.page(call, page))
 
@@ -123,12 +123,12 @@ class DeadLetterRoutes:
 
     async def resolve(self, call: Call) -> Answer:
         decision: ResolveDeadLetter = await read_json(RESOLVE, call)
-        return json_reply(await self._letters.resolve(call.asker, call.path["letter"], decision))
+        return json_reply(await self._letters.resolve(call.requester, call.path["letter"], decision))
 
     async def replay(self, call: Call) -> Answer:
         asked: ReplayDeadLetter = await read_json(REPLAY, call)
         key = idempotency_key(call.header(b"idempotency-key"))
-        letter, fresh = await self._letters.replay(call.asker, call.path["letter"], asked, key)
+        letter, fresh = await self._letters.replay(call.requester, call.path["letter"], asked, key)
         headers: list[Header] = [(b"location", letter.links["self"].encode())]
         if not fresh:
             headers.append((b"idempotent-replayed", b"true"))

@@ -1,4 +1,4 @@
-"""Dead letters in PostgreSQL, as one tenant sees them, or whoever may see nobody's."""
+"""Dead letters in PostgreSQL, as one tenant or an admin key sees them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, UNREADA
 from visapi_gateway.audit.transaction import record
 from visapi_gateway.dead_letters.rules.bytes_as_text import as_text
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
-from visapi_gateway.dead_letters.service import LetterFilter, Resolution, Sight
-from visapi_gateway.runs.commands.service import Fate, Once
-from visapi_gateway.runs.commands.transaction import hold_key, key_fate, put_inbox
+from visapi_gateway.dead_letters.service import DeadLetterFilter, LetterScope, Resolution
+from visapi_gateway.runs.commands.service import CommandOutcome, Once
+from visapi_gateway.runs.commands.transaction import hold_key, key_outcome, put_inbox
 
 _SQL = load_queries("visapi_gateway.dead_letters", "queries.sql")
 
@@ -23,52 +23,64 @@ class PgDeadLetterStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def one(self, sight: Sight, letter: UUID) -> DeadLetterView | None:
-        async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
+    async def one(self, scope: LetterScope, letter: UUID) -> DeadLetterView | None:
+        async with tenant_transaction(
+            self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
+        ) as connection:
             row = await connection.fetchrow(_SQL["dead_letter"], letter, TEXT_BYTES)
         return None if row is None else _view(row)
 
     async def page(
-        self, sight: Sight, wanted: LetterFilter, before: UUID | None, limit: int
+        self, scope: LetterScope, wanted: DeadLetterFilter, before: UUID | None, limit: int
     ) -> Sequence[DeadLetterView]:
-        query = _SQL["list_with_nobodys" if sight.nobodys else "list_dead_letters"]
+        query = _SQL["list_unknown_tenants" if scope.unknown_tenants else "list_dead_letters"]
         narrowed = (before, wanted.resolved, wanted.kind, limit, TEXT_BYTES)
-        async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
-            rows = await connection.fetch(query, sight.tenant, *narrowed)
+        async with tenant_transaction(
+            self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
+        ) as connection:
+            rows = await connection.fetch(query, scope.tenant, *narrowed)
         return [_view(row) for row in rows]
 
-    async def message(self, sight: Sight, letter: UUID) -> SetAsideMessage | None:
-        async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
+    async def message(self, scope: LetterScope, letter: UUID) -> SetAsideMessage | None:
+        async with tenant_transaction(
+            self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
+        ) as connection:
             row = await connection.fetchrow(_SQL["message_of"], letter)
         return None if row is None else SetAsideMessage(**row)
 
-    async def holder(self, tenant: str, once: Once) -> Fate | None:
+    async def holder(self, tenant: str, once: Once) -> CommandOutcome | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            return await key_fate(connection, tenant, once)
+            return await key_outcome(connection, tenant, once)
 
-    async def resolve(self, sight: Sight, resolution: Resolution, once: Once | None) -> Fate | None:
+    async def resolve(
+        self, scope: LetterScope, resolution: Resolution, once: Once | None
+    ) -> CommandOutcome | None:
         try:
-            return await self._resolved(sight, resolution, once)
+            return await self._resolved(scope, resolution, once)
         except _NotOpen:
             return None
 
-    async def _resolved(self, sight: Sight, resolution: Resolution, once: Once | None) -> Fate:
-        async with tenant_transaction(self._pool, [sight.tenant], nobodys=sight.nobodys) as connection:
-            if once is not None and (used := await hold_key(connection, sight.tenant, once, resolution.id)):
+    async def _resolved(
+        self, scope: LetterScope, resolution: Resolution, once: Once | None
+    ) -> CommandOutcome:
+        async with tenant_transaction(
+            self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
+        ) as connection:
+            if once is not None and (used := await hold_key(connection, scope.tenant, once, resolution.id)):
                 return used
             done = await connection.fetchval(
                 _SQL["resolve_dead_letter"], resolution.id, resolution.by, resolution.text
             )
             if done is None:
                 raise _NotOpen
-            if resolution.told is not None:
-                await put_inbox(connection, resolution.told)
+            if resolution.inbox_row is not None:
+                await put_inbox(connection, resolution.inbox_row)
             await record(connection, resolution.audit)
-        return Fate.COMMITTED
+        return CommandOutcome.COMMITTED
 
 
 class _NotOpen(Exception):
-    """The letter was resolved before: nothing is committed, the `Idempotency-Key` neither."""
+    """The dead letter was resolved before: nothing is committed, not even the `Idempotency-Key`."""
 
 
 def _view(row: Row) -> DeadLetterView:

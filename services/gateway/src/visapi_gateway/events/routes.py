@@ -1,11 +1,11 @@
-"""Events: posted by producers, heard by workflows."""
+"""Events: posted by producers, consumed by workflows."""
 
 from typing import Any
 
 from visapi_common.contracts.gateway_bodies import EventReceipts
 from visapi_common.core.cloudevents import BATCH, STRUCTURED
 from visapi_gateway.events.service import AcceptEvents
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
 
 POST = Operation(
@@ -13,10 +13,14 @@ POST = Operation(
     "/v1/events",
     "postEvents",
     "Post events (CloudEvents 1.0)",
-    {202: Answers("The events are committed; a repeated one is marked as duplicate.", EventReceipts)},
+    {
+        202: ResponseSpec(
+            "The events are committed; a repeated event is marked as a duplicate.", EventReceipts
+        )
+    },
     description=(
         "Structured JSON, a JSON batch, or binary mode (`ce-` headers, the body is the data, of any type). "
-        "An event is known by its `source` and `id`: to post it again is harmless."
+        "`source` and `id` identify an event: posting it again changes nothing."
     ),
     tag="events",
     scope="events:write",

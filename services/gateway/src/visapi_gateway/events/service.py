@@ -1,4 +1,4 @@
-"""Accepting events: checked, then committed. Repeating a request is harmless."""
+"""Accept events: check them, then commit them. Repeating a request is harmless."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
@@ -30,7 +30,7 @@ EventKey = tuple[str, str]
 
 class EventLedger(Protocol):
     async def put(self, tenant: str, events: Sequence[NewEvent]) -> set[EventKey]:
-        """Commit all; the keys of those that were not there before."""
+        """Commit all events. Returns the keys of the new ones."""
         ...
 
 
@@ -61,7 +61,7 @@ class AcceptEvents:
     async def _read(
         self, tenant: str, headers: Mapping[str, str], media_type: str, body: bytes
     ) -> list[dict[str, Any]]:
-        """The events of a request, whichever way they came."""
+        """The events of a request, in any of the three content modes."""
         if is_binary(headers):
             return _checked([from_binary(headers, body)], "")
         value = await self._read_json(tenant, body)

@@ -18,7 +18,7 @@ class PgEventStore:
     async def put(self, tenant: str, events: Sequence[NewEvent]) -> set[EventKey]:
         with pg_faults():
             async with self._pool.acquire() as connection:
-                # Only from here on can something have been committed.
+                # A failure from here on may come after a commit.
                 with pg_faults(effect=True):
                     rows = await connection.fetch(
                         _SQL["put_events"],

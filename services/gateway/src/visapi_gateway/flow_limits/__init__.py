@@ -1,1 +1,1 @@
-"""Who is under way under flow control, and who waits."""
+"""Flow control: the runs that hold a slot, and the runs that wait for one."""

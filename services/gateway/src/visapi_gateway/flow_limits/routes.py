@@ -1,4 +1,4 @@
-"""Flow control: who is under way under which key, and who waits."""
+"""Flow control: the runs under way and the runs that wait, by key."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ import msgspec
 from visapi_common.contracts.limits import LimitPage
 from visapi_gateway.flow_limits.service import ReadLimits
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
 
 
@@ -24,7 +24,7 @@ LIST = Operation(
     "/v1/limits",
     "listLimits",
     "List the keys of `concurrency` and `rateLimit` that are in use",
-    {200: Answers("A page.", LimitPage)},
+    {200: ResponseSpec("A page.", LimitPage)},
     tag="runs",
     scope="runs:read",
     query=LimitListing,

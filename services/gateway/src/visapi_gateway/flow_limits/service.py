@@ -1,4 +1,4 @@
-"""Who is under way under flow control, and who waits."""
+"""Flow control: the runs that hold a slot, and the runs that wait for one."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -36,7 +36,7 @@ class ReadLimits:
     async def __call__(
         self, tenant: str, workflow: str | None, position: str | None, limit: int
     ) -> LimitPage:
-        """By workflow and key; `next` is the plain place to go on from."""
+        """Limits, ordered by workflow and key. `next` is the position to continue from."""
         after = None if position is None else msgspec.json.decode(position, type=tuple[str, str])
         rows = await self._store.page(tenant, workflow, after, limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None

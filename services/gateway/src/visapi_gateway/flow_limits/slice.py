@@ -1,4 +1,4 @@
-"""Flow control: who is under way, and who waits."""
+"""Flow control: the runs under way, and the runs that wait."""
 
 from visapi_gateway.flow_limits import routes
 from visapi_gateway.flow_limits.routes import LimitRoutes

@@ -1,1 +1,1 @@
-"""What every slice stands on: the server, the operations, who may call them."""
+"""The parts under every slice: the server, the operations, and access control."""

@@ -1,4 +1,4 @@
-"""Work whose cost a caller chooses, in bounded processes, each job in its tenant's turn."""
+"""Work whose cost a caller chooses, in bounded processes, queued fairly by tenant."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ JSON = Job(
 
 
 class BoundedJobs:
-    """Runs the jobs that the slices declare, and its own: reading large bodies."""
+    """Runs the jobs that the slices declare, and reads large bodies."""
 
     def __init__(self, jobs: Sequence[Job], metrics: Metrics, warm_up: Sequence[str]) -> None:
         self._processes = BoundedProcesses((JSON, *jobs), metrics, warm_up=warm_up)
@@ -26,7 +26,9 @@ class BoundedJobs:
         await self._processes.close()
 
     async def read_json(self, tenant: str, raw: bytes) -> Any:
-        """A body's value, read in the event loop where that is cheap. Raises `ProblemError` 400 and 429."""
+        """The value of a body, decoded in the event loop where that is cheap. Raises `ProblemError` 400 and
+        429.
+        """
         if is_cheap(raw):
             return check_json(raw)
         try:
@@ -45,5 +47,5 @@ class BoundedJobs:
             if not busy.own:
                 raise
             wait = str(max(1, round(busy.retry_after_s or 1.0)))
-            detail = f"too many requests of this tenant that take computing wait; send again after {wait} s"
+            detail = f"too many expensive requests of this tenant wait; send the request again after {wait} s"
             raise ProblemError("rate_limited", detail, status=429, headers={"Retry-After": wait}) from None

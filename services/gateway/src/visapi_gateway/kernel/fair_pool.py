@@ -1,8 +1,8 @@
-"""The connections to PostgreSQL, lent to tenants in turns.
+"""The connections to PostgreSQL, shared fairly among tenants.
 
-A pool serves whoever asked first, so a tenant with a thousand followers would make everybody wait behind all
-of their reads. Here each tenant waits behind one read of each other tenant, and some connections are left
-that no tenant alone may take.
+A plain pool serves requests in order, so the reads of a tenant with a thousand followers would delay all
+other tenants. Here a tenant waits for at most one read of each other tenant, and some connections are kept
+that no single tenant may take.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 from visapi_common.adapters.pool import Connection, Pool, Row
 from visapi_common.core.errors import TransientFault
-from visapi_common.core.fair_turns import FairTurns, TurnLimits
+from visapi_common.core.fair_job_queue import FairJobQueue, JobQueueLimits
 from visapi_gateway.kernel.access.tenant import WHOSE
 
 T = TypeVar("T")
 
 WAITING = 16_384
 LEFT = 2
-"""Connections that are left when one tenant has all that it may."""
+"""Connections that no single tenant may take."""
 
 
 class FairPool:
@@ -27,14 +27,14 @@ class FairPool:
 
     def __init__(self, pool: Pool, size: int) -> None:
         self._pool = pool
-        limits = TurnLimits(
+        limits = JobQueueLimits(
             at_once=size,
             per_tenant=max(1, size - LEFT),
             waiting=WAITING,
             waiting_per_tenant=WAITING // 2,
             bytes_waiting=1,
         )
-        self._turns = FairTurns[tuple[str, asyncio.Future[None]]](limits)
+        self._turns = FairJobQueue[tuple[str, asyncio.Future[None]]](limits)
 
     def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]:
         return self._lent(timeout)
@@ -76,7 +76,7 @@ class FairPool:
         self._pool.terminate()
 
     async def _turn(self) -> str:
-        """Wait for the turn of the tenant that is served here, and name the tenant."""
+        """Wait for a connection of the current tenant. Returns the tenant."""
         tenant = WHOSE.get()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._turns.put(tenant, (tenant, turn), 0) is not None:

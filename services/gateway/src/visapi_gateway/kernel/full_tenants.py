@@ -1,7 +1,7 @@
-"""Tenants that have as many open runs as they may: more are refused before they are accepted.
+"""Tenants that have reached their limit of open runs: the gateway refuses further runs.
 
-The orchestrator counts (`open_runs`), and says how many there may be; here the tenants that are full are
-remembered. What all gateways accept between two counts may pass the bound.
+The orchestrator counts open runs (`open_runs`) and sets the limit; the gateway remembers which tenants are
+full. Runs accepted between two counts may exceed the limit.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ RETRY_AFTER_S = 5
 
 
 class FullTenants:
-    """`read` gives the full tenants, each with the number of its open runs; it may raise a `Fault`."""
+    """`read` returns the full tenants, each with the number of its open runs. May raise a `Fault`."""
 
     def __init__(self, read: Callable[[], Awaitable[Mapping[str, int]]]) -> None:
         self._read = read
@@ -39,8 +39,8 @@ class FullTenants:
         if most is None:
             return
         detail = (
-            f"the tenant has {most:,} open runs, as many as it may have; start more when some have ended, or "
-            "raise VISAPI_TENANT_OPEN_RUNS_MAX"
+            f"the tenant has {most:,} open runs, the most that it may have; start more when some have "
+            "ended, or raise VISAPI_TENANT_OPEN_RUNS_MAX"
         )
         raise ProblemError(
             "too_many_open_runs", detail, status=429, headers={"Retry-After": str(RETRY_AFTER_S)}

@@ -1,7 +1,7 @@
-"""Strict JSON (RFC 8259; I-JSON where it matters): what every later reader would understand alike.
+"""Strict JSON (RFC 8259, and I-JSON where it matters), which every later reader understands alike.
 
-Two passes: the decoder of foreign bytes, and the standard decoder, because only it can see a repeated name.
-Both together cost 8 µs for a body of 1 KB.
+Two passes: the decoder of foreign bytes, and the standard library's decoder, which alone finds repeated
+names. Both cost 8 µs for a body of 1 KB.
 """
 
 import json
@@ -13,10 +13,11 @@ from visapi_common.contracts.foreign import DEPTH_MAX, Reader, Unreadable
 from visapi_common.core.errors import ProblemError
 
 _BYTES_MAX = 32 * 1024 * 1024
-"""More than any body may have: the operation has bounded it already."""
+"""Larger than any body: the operation has its own limit."""
 CHEAP_STRUCTURE = 20_000
-"""Brackets, braces, colons and quotes of a body that an event loop may check, in 5 to 15 ms; what else stands
-in a body of 1 MiB takes about as long."""
+"""The most brackets, braces, colons and quotes of a body that is checked in the event loop, in 5 to 15 ms.
+The other bytes of a body of 1 MiB take about as long.
+"""
 
 _read = Reader(Any, depth_max=DEPTH_MAX, bytes_max=_BYTES_MAX)
 _decode = msgspec.json.Decoder().decode
@@ -34,12 +35,12 @@ def is_cheap(raw: bytes) -> bool:
 
 
 def decode_checked(raw: bytes) -> Any:
-    """The value of a body that `check_json` has nothing against."""
+    """The value of a body that `check_json` accepted."""
     return _decode(raw)
 
 
 def find_problem(payload: bytes) -> bytes:
-    """A job: a body; what `check_json` has against it as text, empty when nothing."""
+    """A job: takes a body and returns the mistake that `check_json` finds, or an empty text."""
     try:
         check_json(payload)
     except ProblemError as problem:
@@ -67,7 +68,7 @@ def check_json(raw: bytes) -> Any:
             _names.decode(raw.decode())
         except _Repeated as repeated:
             name = _short(str(repeated))
-            raise _invalid(f"the name {name} stands twice in one object; give it once") from None
+            raise _invalid(f"the name {name} is repeated in one object; give it once") from None
         except (ValueError, RecursionError) as wrong:
             raise _invalid(f"the body cannot be read as JSON: {wrong}") from None
     return value

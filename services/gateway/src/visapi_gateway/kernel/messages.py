@@ -1,4 +1,4 @@
-"""What the gateway says and hears on NATS. Everything it says may be lost: the rows are the promise."""
+"""The gateway's NATS messages. Every published message may be lost: the committed rows count."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -15,7 +15,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Messages:
-    """Publishes without waiting, and subscribes for as long as the bus lives."""
+    """Publishes without waiting, and subscribes for the life of the bus."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -23,42 +23,42 @@ class Messages:
 
     @property
     def connected(self) -> bool:
-        """Whether NATS is there."""
+        """Whether NATS is connected."""
         return self._bus.connected
 
-    async def hear(self, subject: str, heard: Callable[[str, bytes], None]) -> None:
-        """Call `heard` with subject and body of each message."""
+    async def subscribe(self, subject: str, handler: Callable[[str, bytes], None]) -> None:
+        """Call `handler` with the subject and body of each message."""
 
         def pass_on(message: Message) -> None:
-            heard(message.subject, message.data)
+            handler(message.subject, message.data)
 
         await self._bus.subscribe(subject, pass_on)
 
     def on_connection(self, changed: Callable[[], None]) -> None:
-        """Call `changed` when NATS goes away and when it is back."""
+        """Call `changed` when the connection to NATS is lost or restored."""
         self._bus.on_reconnect(changed)
         self._bus.on_disconnect(changed)
 
     def trigger(self, trigger: Trigger) -> None:
-        """A committed run, whole, so that its first transition reads nothing."""
+        """Publish a committed run in full, so that its first transition needs no read."""
         headers = {"Nats-Msg-Id": str(trigger.run)}
         if trigger.trace:
             headers["traceparent"] = trigger.trace
-        self.say(subjects.trigger(trigger.run), _encode(trigger), headers)
+        self.publish(subjects.trigger(trigger.run), _encode(trigger), headers)
 
     def hint(self, run: UUID) -> None:
-        """Rows of `inbox` wait for the run."""
-        self.say(subjects.inbox(run), _encode(InboxHint(run)))
+        """Announce that rows of `inbox` wait for the run."""
+        self.publish(subjects.inbox(run), _encode(InboxHint(run)))
 
     def events_arrived(self) -> None:
-        """Rows of `events_in` wait to be matched."""
-        self.say(subjects.CONTROL_EVENTS, b"")
+        """Announce that rows of `events_in` wait to be matched."""
+        self.publish(subjects.CONTROL_EVENTS, b"")
 
     def replay_asked(self) -> None:
-        """Dead letters wait to be put back."""
-        self.say(subjects.CONTROL_REPLAYS, b"")
+        """Announce that dead letters wait to be replayed."""
+        self.publish(subjects.CONTROL_REPLAYS, b"")
 
-    def say(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Publish, best effort."""
         try:
             self._bus.publish(subject, body, headers)

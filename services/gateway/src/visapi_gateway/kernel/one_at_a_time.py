@@ -1,4 +1,4 @@
-"""Work of which each tenant has one piece done at a time; what comes meanwhile waits in its order."""
+"""One lock per tenant: work of a tenant is done one piece at a time, in order of arrival."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 
 
 class OneAtATime:
-    """A lock per tenant, kept while somebody holds it or waits for it."""
+    """Locks by tenant; a lock exists while it is held or waited for."""
 
     def __init__(self) -> None:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
     async def of(self, tenant: str) -> AsyncGenerator[None]:
-        """Wait for the tenant's turn and hold it."""
+        """Hold the tenant's lock."""
         lock, users = self._locks.get(tenant) or (asyncio.Lock(), 0)
         self._locks[tenant] = (lock, users + 1)
         try:

@@ -1,7 +1,7 @@
 """Every problem the API can answer with: its stable code, its status and its constant title.
 
-The type URI of a problem is `TYPE_BASE` and its code with dashes. What happened this time stands
-in `detail`; the title never changes.
+The type URI of a problem is `TYPE_BASE` plus its code with dashes. `detail` describes the occurrence; the
+title never changes.
 """
 
 from typing import NamedTuple
@@ -23,12 +23,12 @@ KINDS: dict[str, Kind] = {
     "invalid_header": Kind(400, "A header is wrong"),
     "invalid_cursor": Kind(400, "The cursor is not valid"),
     "artifact_id_invalid": Kind(400, "This is not an artifact id"),
-    # 401, 403: who asks
+    # 401, 403: authentication and authorization
     "unauthenticated": Kind(401, "An API key is needed"),
     "key_expired": Kind(401, "The API key has ended"),
     "forbidden": Kind(403, "The API key may not do this"),
     "link_invalid": Kind(403, "The link is not valid or has ended"),
-    # 404 to 415: what is asked
+    # 404 to 415: the resource and its representation
     "not_found": Kind(404, "There is nothing here"),
     "workflow_not_found": Kind(404, "There is no such workflow"),
     "run_not_found": Kind(404, "There is no such run"),
@@ -66,7 +66,7 @@ KINDS: dict[str, Kind] = {
     "too_many_open": Kind(429, "Too many requests or streams at once"),
     "too_many_open_runs": Kind(429, "The tenant has too many open runs"),
     "headers_too_large": Kind(431, "The headers are too large"),
-    # 5xx: ours
+    # 5xx: the service
     "internal_error": Kind(500, "Something went wrong on our side"),
     "unavailable": Kind(503, "The service cannot do this now"),
     "outcome_unknown": Kind(503, "It is not known whether the request was carried out"),

@@ -1,4 +1,4 @@
-"""How many rows of each kind a tenant may have: one rule, checked in the transaction that adds one."""
+"""Quotas of rows per tenant, checked in the transaction that adds a row."""
 
 from typing import Literal
 
@@ -32,7 +32,7 @@ class Quotas(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "Quotas":
-        """As the settings say."""
+        """The quotas of the settings."""
         return cls(
             versions=settings.tenant_versions_max,
             schedules=settings.tenant_schedules_max,
@@ -42,10 +42,11 @@ class Quotas(msgspec.Struct, frozen=True):
         )
 
     async def check(self, connection: Connection, tenant: str, *kinds: Kind) -> None:
-        """Raises `ProblemError` 409 when the tenant has too many rows, those of this transaction included.
+        """Raises `ProblemError` 409 when the tenant has too many rows, including the rows of this
+        transaction.
 
-        Called when the rows were added, just before the audit is written: the lock that is taken here is held
-        to the end of the transaction.
+        Call this after the rows are added and just before the audit is written: it takes a lock that is held
+        until the transaction ends.
         """
         if not kinds:
             return
@@ -57,7 +58,7 @@ class Quotas(msgspec.Struct, frozen=True):
 
 
 async def read_full_tenants(pool: Pool) -> dict[str, int]:
-    """Tenants that have as many open runs as they may, with that number."""
+    """Tenants that have reached their limit of open runs, with their number of open runs."""
     with pg_faults():
         rows = await pool.fetch(_SQL["full_tenants"])
     return {row["tenant"]: row["open_max"] for row in rows}

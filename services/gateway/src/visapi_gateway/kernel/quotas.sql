@@ -10,7 +10,7 @@ select count(*) from (select from workflows where tenant = $1 limit $2::bigint +
 
 -- name: count_schedules
 select (select count(*) from (select from schedules where tenant = $1 limit $2::bigint + 1) as timed)
-    + (select count(*) from (select from schedule_listeners where tenant = $1 limit $2::bigint + 1) as heard)
+    + (select count(*) from (select from schedule_listeners where tenant = $1 limit $2::bigint + 1) as listening)
 
 -- name: count_secrets
 select count(*) from (select from secrets where tenant = $1 limit $2::bigint + 1) as few

@@ -1,4 +1,4 @@
-"""What a slice is: a conversation of the API in one folder, mounted without a look inside."""
+"""Slices: each is a topic of the API in one folder, with one interface to the rest of the gateway."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from visapi_gateway.settings import GatewaySettings
 
 _Part = TypeVar("_Part")
 Upkeep = tuple[str, Callable[[], Awaitable[None]]]
-"""Work in the background until it is cancelled, with its name in logs and metrics."""
+"""Background work that runs until cancelled, with its name in logs and metrics."""
 
 
 class Kernel:
-    """What slices are made of. One per process."""
+    """The parts that slices are built from. One per process."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Kernel:
         self.messages = messages
         self.jobs = jobs
         self.operations = operations
-        """Of all slices, in the order of the documentation."""
+        """The operations of all slices, in the order of the documentation."""
         self.clock = SystemClock()
         self.ids = RandomIds()
         self.quotas = Quotas.of(settings)
@@ -55,7 +55,7 @@ class Kernel:
         self._parts: dict[Callable[[Kernel], Any], Any] = {}
 
     def one(self, build: Callable[["Kernel"], _Part]) -> _Part:
-        """The one part of this process that `build` makes; slices share parts by sharing their builders."""
+        """The part that `build` makes, one per process; slices share a part by sharing its builder."""
         if build not in self._parts:
             self._parts[build] = build(self)
         return self._parts[build]
@@ -72,13 +72,13 @@ class Slice:
     doors: Sequence[ModuleType]
     """The modules that declare its operations."""
     routes: Callable[[Kernel], Sequence[Route]]
-    """What carries the operations out."""
+    """Builds the handlers of the operations."""
     upkeep: Callable[[Kernel], Sequence[Upkeep]] = _no_upkeep
     jobs: Sequence[Job] = ()
-    """What it has done in bounded processes."""
+    """The jobs that run in bounded processes."""
 
     def operations(self) -> list[Operation]:
-        """The operations of its doors, in the order in which these declare them."""
+        """The operations of the slice's modules, in the order of their declarations."""
         values = [value for door in self.doors for value in vars(door).values()]
         found = [value for value in values if isinstance(value, Operation)]
         tables = cast("list[dict[Any, Any]]", [value for value in values if isinstance(value, dict)])

@@ -5,7 +5,7 @@ from typing import Any
 from visapi_common.contracts.keys import KeyPage, KeyView, MadeKey, NewKey, RotateKey
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Empty, json_reply
 from visapi_gateway.keys.service import Keys
 
@@ -16,7 +16,7 @@ MAKE = Operation(
     "/v1/keys",
     "makeKey",
     "Make an API key",
-    {201: Answers("The key, shown this once.", MadeKey, headers=("Location",))},
+    {201: ResponseSpec("The key; it is shown only once.", MadeKey, headers=("Location",))},
     body=NewKey,
     body_required=True,
     problems=("quota_exceeded",),
@@ -27,7 +27,7 @@ LIST = Operation(
     "/v1/keys",
     "listKeys",
     "List API keys",
-    {200: Answers("A page.", KeyPage)},
+    {200: ResponseSpec("A page.", KeyPage)},
     query=Listing,
     **_ADMIN,
 )
@@ -35,8 +35,8 @@ CURRENT = Operation(
     "GET",
     "/v1/keys/current",
     "readCurrentKey",
-    "Read the key that asks",
-    {200: Answers("The key behind this request.", KeyView)},
+    "Read the key of this request",
+    {200: ResponseSpec("The key behind this request.", KeyView)},
     tag="keys",
 )
 REVOKE = Operation(
@@ -44,7 +44,7 @@ REVOKE = Operation(
     "/v1/keys/{key:str}",
     "revokeKey",
     "Revoke an API key",
-    {204: Answers("The key is revoked: here at once, everywhere within 10 seconds.")},
+    {204: ResponseSpec("The key is revoked: on this replica at once, on all within 10 seconds.")},
     problems=("key_not_found",),
     **_ADMIN,
 )
@@ -53,7 +53,7 @@ ROTATE = Operation(
     "/v1/keys/{key:str}/rotate",
     "rotateKey",
     "Make a successor of an API key",
-    {201: Answers("The successor, shown this once; the old key ends after the overlap.", MadeKey)},
+    {201: ResponseSpec("The successor, shown only once; the old key ends after the overlap.", MadeKey)},
     body=RotateKey,
     problems=("key_not_found", "quota_exceeded"),
     **_ADMIN,
@@ -77,7 +77,7 @@ class KeyRoutes:
         ]
 
     async def make(self, call: Call) -> Answer:
-        made = await self._keys.make(call.asker, await read_json(MAKE, call))
+        made = await self._keys.make(call.requester, await read_json(MAKE, call))
         return json_reply(made, 201, [(b"location", f"/v1/keys/{made.id}".encode())])
 
     async def list(self, call: Call) -> Answer:
@@ -88,9 +88,9 @@ class KeyRoutes:
         return json_reply(await self._keys.view(call.principal.tenant, call.principal.key))
 
     async def revoke(self, call: Call) -> Answer:
-        await self._keys.revoke(call.asker, call.path["key"])
+        await self._keys.revoke(call.requester, call.path["key"])
         return Empty(204)
 
     async def rotate(self, call: Call) -> Answer:
         wanted: RotateKey = await read_json(ROTATE, call)
-        return json_reply(await self._keys.rotate(call.asker, call.path["key"], wanted.overlap_s), 201)
+        return json_reply(await self._keys.rotate(call.requester, call.path["key"], wanted.overlap_s), 201)

@@ -1,4 +1,4 @@
-"""Making, listing, rotating and revoking API keys. A secret is shown once and never stored."""
+"""Create, list, rotate and revoke API keys. A key's secret is shown once and never stored."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.core import api_keys
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import AuditEntry, entry
-from visapi_gateway.kernel.access.scopes import ALL, DEFAULT_SCOPES, SCOPES, Asker, Principal
+from visapi_gateway.kernel.access.scopes import ALL, DEFAULT_SCOPES, SCOPES, Principal, Requester
 
 NAME_LIMIT = 200
 _RANKS = {"test": 0, "live": 1, "admin": 2}
@@ -42,7 +42,7 @@ class KeyStore(Protocol):
     async def one(self, tenant: str, key: str) -> KeyView | None: ...
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[KeyView]: ...
     async def disable(self, key: str, audit: AuditEntry) -> bool:
-        """Whether there is such a key; one that was revoked before stays as it is."""
+        """Disable a key; returns whether the key exists. A revoked key is not changed."""
         ...
 
 
@@ -52,7 +52,7 @@ class Mint(Protocol):
         ...
 
 
-class Tell(Protocol):
+class AnnounceChange(Protocol):
     def __call__(self, key: str) -> None:
         """Tell every replica, this one included, that a key changed."""
         ...
@@ -61,14 +61,16 @@ class Tell(Protocol):
 class Keys:
     """The keys of a tenant."""
 
-    def __init__(self, store: KeyStore, mint: Mint, tell: Tell, pepper: bytes) -> None:
+    def __init__(self, store: KeyStore, mint: Mint, announce: AnnounceChange, pepper: bytes) -> None:
         self._store = store
         self._mint = mint
-        self._tell = tell
+        self._announce = announce
         self._pepper = pepper
 
-    async def make(self, who: Asker, wanted: NewKey) -> MadeKey:
-        """Raises `ProblemError` 400 for a wrong wish, 403 for more than the asking key may give."""
+    async def make(self, who: Requester, wanted: NewKey) -> MadeKey:
+        """Raises `ProblemError` 400 for a wrong request, 403 for scopes that the calling key may not
+        grant.
+        """
         scopes = _scopes(who, wanted)
         _check(wanted, scopes)
         _check_grant(who, wanted.kind, scopes)
@@ -87,21 +89,23 @@ class Keys:
         return found
 
     async def page(self, tenant: str, after: str | None, limit: int) -> KeyPage:
-        """By id; `next` is the plain id to go on from."""
+        """Keys by id. `next` is the id to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
         return KeyPage(items=list(rows[:limit]), next=rows[limit - 1].id if len(rows) > limit else None)
 
-    async def revoke(self, who: Asker, key: str) -> None:
-        """At once here, within a second elsewhere; any key may revoke itself. `ProblemError` 403 and 404."""
+    async def revoke(self, who: Requester, key: str) -> None:
+        """Revoke a key: on this replica at once, on others within a second. Any key may revoke itself. Raises
+        `ProblemError` 403 and 404.
+        """
         if key != who.key:
             old = await self.view(who.tenant, key)
             _check_grant(who, old.kind, old.scopes)
         if not await self._store.disable(key, entry(who, AuditAction.KEY_REVOKE, f"key:{key}")):
             raise _no_such_key(key)
-        self._tell(key)
+        self._announce(key)
 
-    async def rotate(self, who: Asker, key: str, overlap_s: int) -> MadeKey:
-        """A successor with the same name, rights and end; the old key ends after `overlap_s`."""
+    async def rotate(self, who: Requester, key: str, overlap_s: int) -> MadeKey:
+        """Make a successor with the same name, scopes and expiry; the old key ends after `overlap_s`."""
         if not 0 <= overlap_s <= OVERLAP_LIMIT_S:
             raise _mistake("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
         old = await self.view(who.tenant, key)
@@ -112,7 +116,7 @@ class Keys:
         token, row = self._minted(who, wanted, old.scopes)
         audit = entry(who, AuditAction.KEY_ROTATE, f"key:{key}", successor=row.id, overlap_s=overlap_s)
         await self._store.replace(key, overlap_s, row, audit)
-        self._tell(key)
+        self._announce(key)
         return await self._made(token, row)
 
     def _minted(self, who: Principal, wanted: NewKey, scopes: list[str]) -> tuple[str, KeyRow]:
@@ -130,7 +134,7 @@ class Keys:
         )
 
     async def _made(self, token: str, row: KeyRow) -> MadeKey:
-        self._tell(row.id)
+        self._announce(row.id)
         view = await self.view(row.tenant, row.id)
         return MadeKey(**msgspec.structs.asdict(view), key=token)
 
@@ -159,7 +163,7 @@ def _check(wanted: NewKey, scopes: list[str]) -> None:
 
 def _check_grant(who: Principal, kind: str, scopes: list[str]) -> None:
     if _RANKS[kind] > _RANKS[who.kind] or not who.may_grant(frozenset(scopes)):
-        detail = "a key makes, rotates and revokes only keys that may do no more than itself; use another key"
+        detail = "a key creates, rotates and revokes only keys whose scopes it has itself; use another key"
         raise ProblemError("forbidden", detail, status=403)
 
 

@@ -20,7 +20,7 @@ def keyring(kernel: Kernel) -> KeyRing:
 def open_routes(kernel: Kernel) -> list[Route]:
     def key_changed(key: str) -> None:
         kernel.one(keyring).reload_soon()
-        kernel.messages.say(subjects.CONTROL_KEYS, key.encode())
+        kernel.messages.publish(subjects.CONTROL_KEYS, key.encode())
 
     keys = Keys(PgKeyStore(kernel.pool, kernel.quotas), mint_key, key_changed, kernel.settings.key_pepper)
     return KeyRoutes(keys, kernel.cursors).routes()

@@ -67,5 +67,5 @@ class PgKeyStore:
 
 
 def mint_key(kind: str) -> str:
-    """A new key from this machine's randomness."""
+    """A new key from random bits."""
     return api_keys.mint(kind, secrets.randbits(128), secrets.randbits(256))

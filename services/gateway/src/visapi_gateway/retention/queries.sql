@@ -1,4 +1,4 @@
--- How long ended runs are kept, by namespace.
+-- Retention policies: how long ended runs are kept, by namespace.
 
 -- name: policy
 select namespace, c.days, p.updated_at, p.updated_by

@@ -1,9 +1,9 @@
-"""How long ended runs are kept, by namespace."""
+"""Retention policies: how long ended runs are kept, by namespace."""
 
 from visapi_common.contracts.retention import Retention, RetentionPage, SetRetention
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Empty, json_reply
 from visapi_gateway.retention.service import Retentions
 
@@ -14,7 +14,7 @@ LIST = Operation(
     "/v1/retention",
     "listRetention",
     "List the namespaces that have a retention policy",
-    {200: Answers("A page.", RetentionPage)},
+    {200: ResponseSpec("A page.", RetentionPage)},
     tag="retention",
     scope="runs:read",
     query=Listing,
@@ -24,7 +24,7 @@ READ = Operation(
     _PATH,
     "readRetention",
     "Read how long ended runs of a namespace are kept",
-    {200: Answers("The policy, or the default.", Retention)},
+    {200: ResponseSpec("The policy, or the default.", Retention)},
     tag="retention",
     scope="runs:read",
     problems=("invalid_body",),
@@ -33,11 +33,11 @@ SET = Operation(
     "PUT",
     _PATH,
     "setRetention",
-    "Say how long ended runs of a namespace are kept",
-    {200: Answers("Runs that start from now on are kept so long.", Retention)},
+    "Set how long ended runs of a namespace are kept",
+    {200: ResponseSpec("The policy applies to runs that start from now on.", Retention)},
     description=(
-        "A run keeps the policy under which it started. It is forgotten at the earliest so many days after "
-        "its end, with its history and its search attributes."
+        "A run keeps the policy under which it started. The run, its history and its search attributes "
+        "are deleted at the earliest that many days after the run's end."
     ),
     tag="retention",
     scope="retention:write",
@@ -49,8 +49,8 @@ RESET = Operation(
     "DELETE",
     _PATH,
     "resetRetention",
-    "Let a namespace have the default again",
-    {204: Answers("Runs that start from now on are kept for the default.")},
+    "Reset a namespace to the default",
+    {204: ResponseSpec("The default applies to runs that start from now on.")},
     tag="retention",
     scope="retention:write",
     problems=("retention_not_found",),
@@ -82,8 +82,8 @@ class RetentionRoutes:
 
     async def set(self, call: Call) -> Answer:
         wanted: SetRetention = await read_json(SET, call)
-        return json_reply(await self._retentions.set(call.asker, call.path["namespace"], wanted))
+        return json_reply(await self._retentions.set(call.requester, call.path["namespace"], wanted))
 
     async def reset(self, call: Call) -> Answer:
-        await self._retentions.reset(call.asker, call.path["namespace"])
+        await self._retentions.reset(call.requester, call.path["namespace"])
         return Empty(204)

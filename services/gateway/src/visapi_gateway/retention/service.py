@@ -12,13 +12,13 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.retention import DAYS, Retention, RetentionPage, SetRetention
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import AuditEntry, entry
-from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.kernel.access.scopes import Requester
 
 _NAMESPACE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What is stored for a namespace."""
+    """The stored policy of a namespace."""
 
     namespace: str
     days: int
@@ -31,7 +31,7 @@ class RetentionStore(Protocol):
     async def policy(self, tenant: str, namespace: str) -> Policy | None: ...
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[Policy]: ...
     async def set(self, namespace: str, days: int, audit: AuditEntry) -> datetime:
-        """Since when it holds, by the database's clock."""
+        """Since when the policy applies, by the database's clock."""
         ...
 
     async def reset(self, namespace: str, audit: AuditEntry) -> bool: ...
@@ -44,7 +44,7 @@ class Retentions:
         self._store = store
 
     async def read(self, tenant: str, namespace: str) -> Retention:
-        """The policy, or what holds without one. Raises `ProblemError` 400."""
+        """The policy, or the default. Raises `ProblemError` 400."""
         _check(namespace)
         policy = await self._store.policy(tenant, namespace)
         if policy is not None:
@@ -52,27 +52,27 @@ class Retentions:
         return Retention(namespace, await self._store.default_days(), True, None, None)
 
     async def page(self, tenant: str, after: str | None, limit: int) -> RetentionPage:
-        """By namespace; `next` is the plain namespace to go on from."""
+        """Policies by namespace. `next` is the namespace to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
         more = rows[limit - 1].namespace if len(rows) > limit else None
         days = await self._store.default_days()
         return RetentionPage([_view(row) for row in rows[:limit]], days, more)
 
-    async def set(self, who: Asker, namespace: str, wanted: SetRetention) -> Retention:
+    async def set(self, who: Requester, namespace: str, wanted: SetRetention) -> Retention:
         """Raises `ProblemError` 400, and the faults of the database."""
         _check(namespace)
         if wanted.days not in DAYS:
             nearest = min(DAYS, key=lambda days: abs(days - wanted.days))
             choices = ", ".join(map(str, DAYS))
             told = FieldError("/days", f"{wanted.days} is not one of {choices}; the nearest is {nearest}")
-            raise ProblemError("invalid_body", "runs cannot be kept so long", status=400, errors=[told])
+            raise ProblemError("invalid_body", "runs cannot be kept that long", status=400, errors=[told])
         target = f"namespace:{namespace}"
         audit = entry(who, AuditAction.RETENTION_SET, target, reason=wanted.reason, days=wanted.days)
         since = await self._store.set(namespace, wanted.days, audit)
         return Retention(namespace, wanted.days, False, since, who.actor)
 
-    async def reset(self, who: Asker, namespace: str) -> None:
-        """Back to the default. Raises `ProblemError` 404."""
+    async def reset(self, who: Requester, namespace: str) -> None:
+        """Reset to the default. Raises `ProblemError` 404."""
         audit = entry(who, AuditAction.RETENTION_RESET, f"namespace:{namespace}")
         if not await self._store.reset(namespace, audit):
             detail = f"the namespace {namespace!r} has no retention policy of its own"

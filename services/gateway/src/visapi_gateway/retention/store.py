@@ -37,9 +37,9 @@ class PgRetentionStore:
         return [Policy(**row) for row in rows]
 
     async def set(self, namespace: str, days: int, audit: AuditEntry) -> datetime:
-        """The tables that the runs will lie in are there before a run can name them.
+        """The partitions for the runs are created before a run can refer to them.
 
-        Each is made in a transaction of its own, which locks one table.
+        Each partition is created in its own transaction, which locks one table.
         """
         with pg_faults():
             retention = await self._pool.fetchval(_SQL["make_class"], days)

@@ -1,1 +1,1 @@
-"""Runs: started, read, followed and told what to do."""
+"""Runs: starting, reading, following and commanding them."""

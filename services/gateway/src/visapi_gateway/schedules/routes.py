@@ -1,4 +1,4 @@
-"""Schedules: when workflows start by themselves."""
+"""Schedules: starting workflows at times."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import msgspec
 from visapi_common.contracts.schedules import Backfill, Backfilled, SchedulePage, ScheduleView
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.schedules.service import Schedules
@@ -29,7 +29,7 @@ LIST = Operation(
     "/v1/schedules",
     "listSchedules",
     "List schedules by name",
-    {200: Answers("A page.", SchedulePage)},
+    {200: ResponseSpec("A page.", SchedulePage)},
     tag="schedules",
     scope="workflows:read",
     query=Listing,
@@ -38,31 +38,32 @@ READ = Operation(
     "GET",
     _PATH,
     "readSchedule",
-    "Read a schedule, what comes next and what was decided",
-    {200: Answers("The schedule.", ScheduleView)},
+    "Read a schedule, its next times and its latest decisions",
+    {200: ResponseSpec("The schedule.", ScheduleView)},
     tag="schedules",
     scope="workflows:read",
     problems=("schedule_not_found",),
 )
 PAUSE = Operation(
     "POST", f"{_PATH}/pause", "pauseSchedule", "Pause a schedule",
-    {200: Answers("It is paused.", ScheduleView)}, **_WRITE,
+    {200: ResponseSpec("It is paused.", ScheduleView)}, **_WRITE,
 )  # fmt: skip
 RESUME = Operation(
-    "POST", f"{_PATH}/resume", "resumeSchedule", "Resume a schedule, from now on",
-    {200: Answers("It goes on.", ScheduleView)}, **_WRITE,
+    "POST", f"{_PATH}/resume", "resumeSchedule", "Resume a schedule from now on",
+    {200: ResponseSpec("It goes on.", ScheduleView)}, **_WRITE,
 )  # fmt: skip
 TRIGGER = Operation(
     "POST", f"{_PATH}/trigger", "triggerSchedule", "Start a run of a schedule now",
-    {202: Answers("The run is committed.", Started, headers=("Location",))}, **_START,
+    {202: ResponseSpec("The run is committed.", Started, headers=("Location",))}, **_START,
 )  # fmt: skip
 BACKFILL = Operation(
     "POST",
     f"{_PATH}/backfill",
     "backfillSchedule",
-    "Run the times of a range that were never run",
-    {202: Answers("The runs are committed.", Backfilled)},
-    description="Each time runs once: asking again starts nothing. At most 1,000 times; `dry_run` counts.",
+    "Backfill the times of a range that were never run",
+    {202: ResponseSpec("The runs are committed.", Backfilled)},
+    description="Each time runs once: a repeated request starts nothing. At most 1,000 times; `dry_run` only "
+    "counts.",
     body=Backfill,
     body_required=True,
     **_START,
@@ -96,19 +97,19 @@ class ScheduleRoutes:
         return json_reply(await self._schedules.view(_name(call)))
 
     async def pause(self, call: Call) -> Answer:
-        return json_reply(await self._schedules.pause(call.asker, _name(call), paused=True))
+        return json_reply(await self._schedules.pause(call.requester, _name(call), paused=True))
 
     async def resume(self, call: Call) -> Answer:
-        return json_reply(await self._schedules.pause(call.asker, _name(call), paused=False))
+        return json_reply(await self._schedules.pause(call.requester, _name(call), paused=False))
 
     async def trigger(self, call: Call) -> Answer:
-        run = await self._schedules.run_now(call.asker, _name(call))
+        run = await self._schedules.run_now(call.requester, _name(call))
         place = f"/v1/runs/{run}"
         return json_reply(Started(str(run), {"run": place}), 202, [(b"location", place.encode())])
 
     async def backfill(self, call: Call) -> Answer:
         wanted: Backfill = await read_json(BACKFILL, call)
-        return json_reply(await self._schedules.backfill(call.asker, _name(call), wanted), 202)
+        return json_reply(await self._schedules.backfill(call.requester, _name(call), wanted), 202)
 
 
 def _name(call: Call) -> WorkflowName:

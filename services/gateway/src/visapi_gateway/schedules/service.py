@@ -1,4 +1,4 @@
-"""Schedules as people see them: what comes next, what was decided, pause, run now, backfill."""
+"""Schedules: next times, latest decisions, pause, run now, backfill."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import uuid7_from
 from visapi_engine.schedule.decisions import Schedule, fires_after, within
 from visapi_gateway.audit.rules import AuditEntry, entry
-from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.names import WorkflowName
 
 NEXT_SHOWN = 10
@@ -50,14 +50,12 @@ class ScheduleStore(Protocol):
     async def backfill(
         self, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, audit: AuditEntry
     ) -> Sequence[UUID]:
-        """Start runs for fires that were never decided on; those started. None started is not audited."""
+        """Start runs for undecided fires. Returns the started ones; without any, nothing is audited."""
         ...
 
 
 class Schedules:
-    """The use cases. `hint` tells the orchestrator of a started run; `refuse_full` raises for a tenant that
-    has as many open runs as it may have.
-    """
+    """`hint` tells the orchestrator of a started run; `refuse_full` raises for a full tenant."""
 
     def __init__(
         self,
@@ -74,7 +72,7 @@ class Schedules:
         self._hint = hint
 
     async def page(self, tenant: str, after: tuple[str, str] | None, limit: int) -> SchedulePage:
-        """By name; `next` is the plain name to go on from."""
+        """By name. `next` is the name to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None
         more = None if last is None else f"{last.namespace}/{last.name}"
@@ -85,25 +83,25 @@ class Schedules:
         row = await self._row(name)
         return self._view(row, await self._store.fires(name[0], row.id, FIRES_SHOWN))
 
-    async def pause(self, who: Asker, name: WorkflowName, *, paused: bool) -> ScheduleView:
+    async def pause(self, who: Requester, name: WorkflowName, *, paused: bool) -> ScheduleView:
         action = AuditAction.SCHEDULE_PAUSE if paused else AuditAction.SCHEDULE_RESUME
         if not await self._store.pause(name, paused, entry(who, action, _target(name))):
             raise _unknown(name)
         return await self.view(name)
 
-    async def run_now(self, who: Asker, name: WorkflowName) -> UUID:
-        """Start a run of the schedule at once, beside its times."""
+    async def run_now(self, who: Requester, name: WorkflowName) -> UUID:
+        """Start a run of the schedule now, in addition to its times."""
         row = await self._row(name)
         audit = entry(who, AuditAction.SCHEDULE_TRIGGER, _target(name))
         started = await self._start(row, [self._clock.now()], audit)
         return started[0]
 
-    async def backfill(self, who: Asker, name: WorkflowName, wanted: Backfill) -> Backfilled:
-        """Run the times of a range that were never decided on. Doing it again starts nothing twice."""
+    async def backfill(self, who: Requester, name: WorkflowName, wanted: Backfill) -> Backfilled:
+        """Run the undecided times of a range. A repetition starts nothing twice."""
         row = await self._row(name)
         spec = _decode(row.spec)
         if spec.after_ms is not None:
-            raise _bad("a schedule `after` has no times that could be filled in")
+            raise _bad("a schedule `after` has no times to backfill")
         if wanted.since.tzinfo is None or wanted.until.tzinfo is None or wanted.since > wanted.until:
             raise _bad("`from` and `to` must be times with an offset, `from` not later than `to`")
         if wanted.since < _OLDEST:
@@ -113,7 +111,7 @@ class Schedules:
         anchor = min(row.anchor, wanted.since - timedelta(days=1)) if spec.cron else row.anchor
         fires = list(islice(within(spec, anchor, since=wanted.since, until=wanted.until), BACKFILL_MAX + 1))
         if len(fires) > BACKFILL_MAX:
-            raise _bad(f"the range has more than {BACKFILL_MAX} times; fill it in by parts")
+            raise _bad(f"the range has more than {BACKFILL_MAX} times; backfill it in parts")
         known = await self._store.known(who.tenant, row.id, fires)
         fresh = [fire for fire in fires if fire not in known]
         if wanted.dry_run:

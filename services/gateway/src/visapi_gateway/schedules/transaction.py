@@ -1,4 +1,4 @@
-"""What a deployment writes of schedules and listeners within its own transaction."""
+"""Statements of schedules and listeners for the transaction of a deployment."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -23,7 +23,7 @@ async def is_scheduled(connection: Connection, name: tuple[str, str, str]) -> bo
 
 
 async def remove_schedule(connection: Connection, name: tuple[str, str, str]) -> None:
-    """Take the schedule of a workflow away, if there is one."""
+    """Remove the schedule of a workflow, if there is one."""
     await connection.execute(_SQL["remove_schedule"], *name)
 
 

@@ -1,11 +1,11 @@
-"""Secrets: written, never read back."""
+"""Secrets: write-only."""
 
 from typing import Any
 
 from visapi_common.contracts.secrets import SecretPage
 from visapi_gateway.kernel.api.checks import check_media_type
 from visapi_gateway.kernel.api.lists import Cursors, Listing
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Empty, json_reply
 from visapi_gateway.secrets.service import Secrets
 
@@ -14,12 +14,13 @@ PUT = Operation(
     "/v1/secrets/{name:str}",
     "putSecret",
     "Store a secret",
-    {201: Answers("The secret is stored."), 204: Answers("The secret is replaced.")},
+    {201: ResponseSpec("The secret is stored."), 204: ResponseSpec("The secret is replaced.")},
     description=(
-        'The body is the value, any JSON; or `{"value": …, "hosts": ["api.example.com"]}` to say where it '
-        "may be sent. A workflow that lists the name under `use.secrets` may use it; nobody reads it back. "
-        "Texts of less than 8 characters cannot be told from ordinary text when they come back, and are "
-        'refused unless the body says `"short": true`.'
+        'The body is the value, any JSON; or `{"value": …, "hosts": ["api.example.com"]}` to restrict '
+        "where the secret may be sent. A workflow that lists the name under `use.secrets` may use the "
+        "secret; "
+        "no operation returns the value. Texts of less than 8 characters cannot be masked reliably in "
+        'responses, and are refused unless the body says `"short": true`.'
     ),
     tag="secrets",
     scope="secrets:write",
@@ -32,7 +33,7 @@ LIST = Operation(
     "/v1/secrets",
     "listSecrets",
     "List secrets, without their values",
-    {200: Answers("A page.", SecretPage)},
+    {200: ResponseSpec("A page.", SecretPage)},
     tag="secrets",
     scope="secrets:write",
     query=Listing,
@@ -42,7 +43,7 @@ REMOVE = Operation(
     "/v1/secrets/{name:str}",
     "removeSecret",
     "Remove a secret",
-    {204: Answers("The secret is removed; calls that name it fail with an authorization error.")},
+    {204: ResponseSpec("The secret is removed; calls that name it fail with an authorization error.")},
     tag="secrets",
     scope="secrets:write",
     problems=("secret_not_found",),
@@ -62,7 +63,7 @@ class SecretRoutes:
     async def put(self, call: Call) -> Answer:
         body = await call.read_body()
         check_media_type(PUT, call, body)
-        new = await self._secrets.put(call.asker, call.path["name"], body)
+        new = await self._secrets.put(call.requester, call.path["name"], body)
         return Empty(201 if new else 204)
 
     async def list(self, call: Call) -> Answer:
@@ -70,5 +71,5 @@ class SecretRoutes:
         return json_reply(self._cursors.page(call, page))
 
     async def remove(self, call: Call) -> Answer:
-        await self._secrets.remove(call.asker, call.path["name"])
+        await self._secrets.remove(call.requester, call.path["name"])
         return Empty(204)

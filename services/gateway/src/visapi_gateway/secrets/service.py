@@ -1,4 +1,4 @@
-"""Secrets: sealed as they come in; their values are never read back here."""
+"""Secrets: sealed on arrival; the gateway never reads their values back."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -12,22 +12,22 @@ from visapi_common.contracts.secrets import SecretPage, SecretView
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.sealing import seal
 from visapi_gateway.audit.rules import AuditEntry, entry
-from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.json_input import check_json
 
 VALUE_MAX = 64 * 1024
 SHORT = 8
-"""Characters from which on a value is looked for in whatever comes back of a call."""
+"""The least length of a value that is masked in the response of a call."""
 TEXTS_MAX = 100
 _NAMES = frozenset({"username", "user", "login", "email", "id", "client_id", "clientid", "account"})
-"""Members that say whose secret it is."""
+"""Members that name the owner of a secret."""
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,126}[a-zA-Z0-9])?")
 _HOST = re.compile(r"(?:[*][.])?[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?(?::[0-9]{1,5})?")
 _encode = msgspec.json.Encoder().encode
 
 
 class NewSecret(msgspec.Struct, frozen=True):
-    """What is stored."""
+    """The stored secret."""
 
     tenant: str
     name: str
@@ -38,7 +38,7 @@ class NewSecret(msgspec.Struct, frozen=True):
 
 class SecretStore(Protocol):
     async def put(self, secret: NewSecret, audit: AuditEntry) -> bool:
-        """Whether it is new."""
+        """Store the secret; returns whether it is new."""
         ...
 
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[SecretView]: ...
@@ -53,8 +53,10 @@ class Secrets:
         self._key = key
         self._nonce = nonce
 
-    async def put(self, who: Asker, name: str, body: bytes) -> bool:
-        """Store a secret: any JSON, or `{"value": …, "hosts": […], "short": true}`. Whether it is new."""
+    async def put(self, who: Requester, name: str, body: bytes) -> bool:
+        """Store a secret: any JSON, or `{"value": …, "hosts": […], "short": true}`. Store the secret; returns
+        whether it is new.
+        """
         if self._key is None:
             raise ProblemError(
                 "unavailable", "secrets are not configured; set VISAPI_SEALING_KEY", status=503
@@ -71,20 +73,20 @@ class Secrets:
         return await self._store.put(NewSecret(who.tenant, name, sealed, hosts, who.actor), audit)
 
     async def page(self, tenant: str, after: str | None, limit: int) -> SecretPage:
-        """By name; `next` is the plain name to go on from."""
+        """By name. `next` is the name to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
         more = rows[limit - 1].name if len(rows) > limit else None
         return SecretPage(items=list(rows[:limit]), next=more)
 
-    async def remove(self, who: Asker, name: str) -> None:
+    async def remove(self, who: Requester, name: str) -> None:
         """Raises `ProblemError` 404."""
         if not await self._store.remove(name, entry(who, AuditAction.SECRET_REMOVE, f"secret:{name}")):
             raise ProblemError("secret_not_found", f"there is no secret {name!r}", status=404)
 
 
 def _read(given: Any) -> tuple[Any, list[str] | None, bool]:
-    """The value, where it may go, and whether it may be short. An object with `value` and perhaps `hosts` and
-    `short` alone says all of it.
+    """The value, the hosts that it may be sent to, and whether it may be short. An object that has only
+    `value` and perhaps `hosts` and `short` is read as these settings.
     """
     if given is None:
         raise ProblemError("invalid_body", "a secret needs a value; to remove it, DELETE it", status=400)
@@ -99,24 +101,24 @@ def _read(given: Any) -> tuple[Any, list[str] | None, bool]:
 
 
 def check_length(value: Any, *, short: bool) -> None:
-    """Refuse what cannot be told from ordinary text when it comes back, unless that was declared."""
+    """Refuse a value that is too short to be masked reliably, unless `short` is declared."""
     texts = list(_texts(value, ""))
     if len(texts) > TEXTS_MAX:
         raise ProblemError("invalid_body", f"a secret has at most {TEXTS_MAX} texts and numbers", status=400)
     if short:
         return
     errors = [
-        FieldError(pointer, f"at least {SHORT} characters, so that it can be told from ordinary text")
+        FieldError(pointer, f"at least {SHORT} characters, so that it can be masked in responses")
         for pointer, length in texts
         if length < SHORT
     ]
     if errors:
-        detail = f"less than {SHORT} characters are hidden as a whole word only; `short: true` accepts that"
+        detail = f"less than {SHORT} characters are masked as whole words only; `short: true` accepts that"
         raise ProblemError("invalid_body", detail, status=400, errors=errors)
 
 
 def _texts(value: Any, pointer: str) -> Iterator[tuple[str, int]]:
-    """Where the texts and numbers of a value stand, and how long they are; names of people are no secrets."""
+    """The paths and lengths of the texts and numbers in a value; owner names are no secrets."""
     if isinstance(value, dict):
         for name, inner in cast("dict[str, Any]", value).items():
             if name.lower() not in _NAMES or isinstance(inner, dict | list):

@@ -1,1 +1,1 @@
-"""What the installation is and whether it works."""
+"""The installation: health, capabilities and functions."""

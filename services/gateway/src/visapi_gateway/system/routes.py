@@ -1,11 +1,11 @@
-"""What the installation is: health, capabilities, functions, its own description."""
+"""The installation: health, capabilities, functions, and the API description."""
 
 from typing import Annotated, Any
 
 import msgspec
 
 from visapi_common.contracts.gateway_bodies import Capabilities, FunctionPage, HealthView
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Header, Reply, json_reply
 from visapi_gateway.system.service import System
 
@@ -20,8 +20,8 @@ LIVE = Operation(
     "GET",
     "/livez",
     "isAlive",
-    "Whether the process answers",
-    {200: Answers("It does.", HealthView)},
+    "Whether the process is alive",
+    {200: ResponseSpec("It does.", HealthView)},
     tag="system",
     public=True,
     probe=True,
@@ -30,8 +30,11 @@ READY = Operation(
     "GET",
     "/readyz",
     "isReady",
-    "Whether requests should be sent here",
-    {200: Answers("They should.", HealthView), 503: Answers("They should not.", HealthView)},
+    "Whether the replica accepts requests",
+    {
+        200: ResponseSpec("They should.", HealthView),
+        503: ResponseSpec("The replica does not accept requests.", HealthView),
+    },
     tag="system",
     public=True,
     probe=True,
@@ -41,8 +44,8 @@ CAPABILITIES = Operation(
     "GET",
     "/v1/capabilities",
     "readCapabilities",
-    "What this installation can do",
-    {200: Answers("Versions, features and limits.", Capabilities)},
+    "The capabilities of this installation",
+    {200: ResponseSpec("Versions, features and limits.", Capabilities)},
     tag="system",
 )
 FUNCTIONS = Operation(
@@ -50,7 +53,7 @@ FUNCTIONS = Operation(
     "/v1/functions",
     "listFunctions",
     "List the functions that workflows may call",
-    {200: Answers("All of them.", FunctionPage)},
+    {200: ResponseSpec("All of them.", FunctionPage)},
     tag="system",
     scope="workflows:read",
 )
@@ -59,7 +62,7 @@ OPENAPI = Operation(
     "/openapi.json",
     "readOpenApi",
     "This description",
-    {200: Answers("An OpenAPI 3.1 document.", dict[str, Any])},
+    {200: ResponseSpec("An OpenAPI 3.1 document.", dict[str, Any])},
     tag="system",
     public=True,
 )
@@ -67,8 +70,8 @@ DOCS = Operation(
     "GET",
     "/docs",
     "readDocs",
-    "This description, for people",
-    {200: Answers("A page.", None, (HTML,))},
+    "The API description as a page",
+    {200: ResponseSpec("A page.", None, (HTML,))},
     tag="system",
     public=True,
     produces=(HTML,),

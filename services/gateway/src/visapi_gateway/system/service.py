@@ -1,4 +1,4 @@
-"""What the installation is and whether it works."""
+"""The installation: health, capabilities and functions."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ class Report(Protocol):
 
 
 class System:
-    """Readiness is kept up to date in the background, so that probes cost nothing."""
+    """Readiness is checked in the background, so that probes are cheap."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class System:
         self._report("postgres", self._postgres)
 
     def drain(self) -> None:
-        """No new requests should come."""
+        """Become unready, so that no new requests arrive."""
         self._draining = True
 
     @property
@@ -75,7 +75,7 @@ class System:
         return self._draining
 
     def readiness(self) -> tuple[bool, dict[str, str]]:
-        """NATS is shown but not required: without it runs are still accepted (DESIGN 3.1)."""
+        """NATS is reported but not required: runs are accepted without it (DESIGN 3.1)."""
         checks = {
             "postgres": "ok" if self._postgres else "unavailable",
             "nats": "ok" if self._nats_connected() else "unavailable, runs wait in PostgreSQL",
@@ -105,6 +105,6 @@ class System:
         )
 
     async def functions(self, tenant: str) -> Sequence[FunctionSpec]:
-        """What workers announced, the built-in ones included, and what the engine does itself."""
+        """Functions that workers announced (built-in workers included), and those of the engine."""
         announced = await self._store.functions(tenant)
         return sorted([*announced, *ENGINE_FUNCTIONS.values()], key=lambda spec: (spec.name, spec.version))

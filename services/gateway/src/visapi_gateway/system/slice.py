@@ -22,7 +22,7 @@ def functions_of(kernel: Kernel) -> Callable[[str], Awaitable[Sequence[FunctionS
 
 
 def system(kernel: Kernel) -> System:
-    """What tells whether the gateway works and whether it drains."""
+    """The health and drain state of the gateway."""
     return System(
         PgSystemStore(kernel.pool),
         lambda: kernel.messages.connected,

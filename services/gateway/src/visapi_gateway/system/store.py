@@ -1,5 +1,5 @@
-"""What the installation says of itself in PostgreSQL. Functions have no row policies: the built-in ones are
-everybody's.
+"""System data in PostgreSQL. Functions have no row policies, because built-in functions belong to every
+tenant.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ class PgSystemStore:
         self._pool = pool
 
     async def functions(self, tenant: str) -> Sequence[FunctionSpec]:
-        """What workers announced to this tenant, the built-in ones included. A row that cannot be read is
-        passed over; the orchestrator sets such a row aside.
+        """The functions that this tenant's workers and the built-in workers announced. An unreadable row is
+        skipped; the orchestrator quarantines it.
         """
         with pg_faults():
             rows = await self._pool.fetch(_SQL["list_functions"], tenant)

@@ -1,4 +1,4 @@
-"""Compiling a definition as a bounded job, against the functions that the tenant's workers announced."""
+"""Compile a definition as a bounded job, against the functions that the tenant may call."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
@@ -14,7 +14,7 @@ Functions = Callable[[str], Awaitable[Sequence[FunctionSpec]]]
 
 
 CheckSchema = Callable[[str, Validated], Awaitable[None]]
-"""Raises `ProblemError` for a schema that inputs cannot be held against."""
+"""Raises `ProblemError` for an input schema that cannot be used."""
 
 
 class Compile(Protocol):
@@ -26,7 +26,7 @@ class Compile(Protocol):
 
 
 class Compiling:
-    """Deployment and simulation read a definition alike."""
+    """Deployment and simulation compile a definition in the same way."""
 
     def __init__(self, compile_: Compile, functions: Functions, check_schema: CheckSchema) -> None:
         self._compile = compile_

@@ -1,7 +1,7 @@
-"""Deployed definitions in memory. A version never changes, so it is read once.
+"""Deployed definitions in memory. A version never changes, so each is read once.
 
-Which version is the highest may be `HIGHEST_TTL_S` old on a replica that did not deploy it, and once more as
-old while PostgreSQL does not answer.
+On a replica that did not deploy the newest version, the highest version may be out of date for
+`HIGHEST_TTL_S`, and for as long again while PostgreSQL does not answer.
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ HIGHEST_TTL_S = 1.0
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """What starting a run needs of a version. `program` is the hash in bytes."""
+    """A version, as starting a run needs it. `program` is the hash in bytes."""
 
     namespace: str
     name: str
@@ -30,7 +30,7 @@ class Definition(msgspec.Struct, frozen=True):
 
 class DefinitionSource(Protocol):
     async def program_of(self, name: WorkflowName, version: str) -> tuple[bytes, bytes] | None:
-        """Hash and body of a version's program."""
+        """The hash and body of a version's program."""
         ...
 
     async def highest(self, name: WorkflowName) -> str | None: ...
@@ -64,7 +64,7 @@ class Definitions:
         return definition
 
     def forget_highest(self, name: WorkflowName) -> None:
-        """A version was deployed here."""
+        """Forget the highest version, because a version was deployed here."""
         self._highest.pop(name, None)
 
     async def _highest_version(self, name: WorkflowName) -> str:
@@ -73,7 +73,7 @@ class Definitions:
         if known is not None:
             if now < known[1]:
                 return known[0]
-            # One request asks again; what comes meanwhile takes what is known.
+            # One request refreshes the entry; concurrent requests use the known one.
             self._highest[name] = (known[0], now + HIGHEST_TTL_S)
         version = await self._source.highest(name)
         if version is None:

@@ -1,4 +1,4 @@
-"""Inputs held against schemas: in the event loop where the cost is bounded, else as a bounded job."""
+"""Validate inputs against schemas: in the event loop where the cost is bounded, else as a bounded job."""
 
 from typing import Protocol
 
@@ -16,15 +16,15 @@ class Jobs(Protocol):
 
 
 class InputChecks:
-    """What every input passes, and every schema that a definition states."""
+    """Checks inputs, and the schemas of definitions."""
 
     def __init__(self, jobs: Jobs, read_json: ReadJson) -> None:
         self._jobs = jobs
         self._read_json = read_json
 
     async def input(self, tenant: str, definition: Definition, body: bytes) -> None:
-        """An empty body means `null`. Raises `ProblemError` 400 for a body that is no JSON, and 422 with the
-        mistakes of an input that does not fit the workflow's schema.
+        """Check an input; an empty body means `null`. Raises `ProblemError` 400 for a body that is not JSON,
+        and 422 with the mistakes of an input that does not match the workflow's schema.
         """
         value = await self._read_json(tenant, body) if body else None
         schema = definition.input_schema
@@ -57,11 +57,11 @@ class InputChecks:
         try:
             return await self._jobs.judge(tenant, schema.encoded, raw)
         except BoundExceeded as over:
-            detail = f"holding it against the schema is given up: {over.detail}"
+            detail = f"the check against the schema was ended: {over.detail}"
             raise _refused(definition, detail, []) from None
 
 
 def _refused(definition: Definition, why: str, errors: list[FieldError]) -> ProblemError:
     where = f"{definition.namespace}/{definition.name} {definition.version}"
-    detail = f"the input does not fit the input schema of {where}; {why}"
+    detail = f"the input does not match the input schema of {where}; {why}"
     return ProblemError("input_invalid", detail, status=422, errors=errors or None)

@@ -1,4 +1,4 @@
-"""What is done with definitions and inputs in bounded processes."""
+"""Jobs on definitions and inputs in bounded processes."""
 
 from collections.abc import Mapping
 
@@ -35,7 +35,7 @@ APART = Job(
         forks=True,
     ),
 )
-"""The second chance of a simulation that ended its process: each expression has a budget of its own."""
+"""The second attempt of a simulation that ended its process: each expression has its own budget."""
 VERDICT = Job(
     "input",
     "visapi_gateway.workflows.rules.input_schema:find_verdict",
@@ -43,7 +43,7 @@ VERDICT = Job(
 )
 
 _OF_AN_EXPRESSION = frozenset({"cpu", "memory", "died"})
-"""How an expression without end, or too large for memory, ends the process of a simulation."""
+"""The exit reasons of a simulation process with an endless or too large expression."""
 _encode = msgspec.msgpack.Encoder().encode
 _read_verdict = msgspec.msgpack.Decoder(Verdict).decode
 _read_simulated = msgspec.msgpack.Decoder(Simulated).decode

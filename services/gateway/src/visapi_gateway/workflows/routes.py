@@ -9,7 +9,7 @@ from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowVi
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.api.checks import check_media_type, read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit, Listing
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Reply, json_reply
 from visapi_gateway.workflows.service import Workflows
 from visapi_gateway.workflows.simulating import Simulations
@@ -23,12 +23,18 @@ class DeployQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WorkflowsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    namespace: Annotated[str, msgspec.Meta(max_length=100, description="Only this namespace.")] | None = None
+    namespace: (
+        Annotated[str, msgspec.Meta(max_length=100, description="Only workflows of this namespace.")] | None
+    ) = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
 
-_READ = {200: Answers("The version; its source with `Accept: application/yaml`.", WorkflowView, (JSON, YAML))}
+_READ = {
+    200: ResponseSpec(
+        "The version, or its source with `Accept: application/yaml`.", WorkflowView, (JSON, YAML)
+    )
+}
 
 DEPLOY = Operation(
     "POST",
@@ -36,8 +42,8 @@ DEPLOY = Operation(
     "deployWorkflow",
     "Deploy a workflow",
     {
-        200: Answers("The same content was deployed before, or this was a dry run.", Deployed),
-        201: Answers("The version is deployed.", Deployed, headers=("Location",)),
+        200: ResponseSpec("The same content was deployed earlier, or this is a dry run.", Deployed),
+        201: ResponseSpec("The version is deployed.", Deployed, headers=("Location",)),
     },
     description="The body is a definition in the Open Workflow Specification DSL 1.0.3.",
     tag="workflows",
@@ -52,11 +58,11 @@ SIMULATE = Operation(
     "POST",
     "/v1/workflows/simulate",
     "simulateWorkflow",
-    "Carry out a definition in virtual time, without touching the world",
-    {200: Answers("Its history, its output, and what was decided at each task.", Simulation)},
+    "Simulate a definition in virtual time, without any effect",
+    {200: ResponseSpec("The history, the output, and the decision at each task.", Simulation)},
     description=(
-        "Nothing is stored and nothing is called: `given` has an answer for each `call` and `run`, by the "
-        "task's pointer or name. It stops where an answer is missing and says which."
+        "Nothing is stored and nothing is called: `given` holds an answer for each `call` and `run`, by "
+        "the task's pointer or name. The simulation stops at a missing answer and names it."
     ),
     tag="workflows",
     scope="workflows:read",
@@ -69,7 +75,7 @@ LIST = Operation(
     "/v1/workflows",
     "listWorkflows",
     "List workflows, each as its highest version",
-    {200: Answers("A page.", WorkflowPage)},
+    {200: ResponseSpec("A page.", WorkflowPage)},
     tag="workflows",
     scope="workflows:read",
     query=WorkflowsQuery,
@@ -90,7 +96,7 @@ VERSIONS = Operation(
     "/v1/workflows/{namespace:str}/{name:str}/versions",
     "listVersions",
     "List the versions of a workflow, highest first",
-    {200: Answers("A page.", WorkflowPage)},
+    {200: ResponseSpec("A page.", WorkflowPage)},
     tag="workflows",
     scope="workflows:read",
     query=Listing,
@@ -133,7 +139,7 @@ class WorkflowRoutes:
         if not source.strip():
             raise ProblemError("bad_request", "the body is empty; send a workflow definition", status=400)
         dry_run: bool = call.query.dry_run
-        deployed, created = await self._workflows.deploy(call.asker, source, media_type, dry_run=dry_run)
+        deployed, created = await self._workflows.deploy(call.requester, source, media_type, dry_run=dry_run)
         location = (b"location", deployed.links["self"].encode())
         return json_reply(deployed, 201 if created else 200, [location] if created else [])
 

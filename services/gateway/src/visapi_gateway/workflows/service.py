@@ -1,4 +1,4 @@
-"""Deploying definitions and reading them back. A deployed version never changes."""
+"""Deploy and read definitions. A deployed version never changes."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -22,16 +22,16 @@ from visapi_engine.model.listeners import listener_of
 from visapi_engine.model.program import Program, encode_program
 from visapi_engine.model.program_face import decode_face
 from visapi_gateway.audit.rules import AuditEntry, entry
-from visapi_gateway.kernel.access.scopes import Asker, Principal
+from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.workflows.compiling import Compiling
 from visapi_gateway.workflows.definitions import Definitions, not_found
 
 
 class Scheduled(msgspec.Struct, frozen=True):
-    """What comes with a version that starts by itself: its times, or the run that listens for its events.
+    """The schedule of a version: its times, or the run that listens for its events.
 
-    `id` is of the schedule or of the listener's run.
+    `id` is the id of the schedule or of the listener's run.
     """
 
     id: UUID
@@ -55,13 +55,13 @@ class NewWorkflow(msgspec.Struct, frozen=True):
     created_by: str
     created_at: datetime
     schedule: Scheduled | None = None
-    """What starts it by itself, if anything."""
+    """The schedule or listener, if any."""
     parts: Sequence[bytes] = ()
-    """Further programs that its own one names by their hashes."""
+    """Further programs that the version's program names by hash."""
 
 
 class WorkflowRow(msgspec.Struct, frozen=True):
-    """A stored version. `body` is its compiled program; none where a page had no room for more."""
+    """A stored version. `body` is the compiled program; None where the page had no room for it."""
 
     namespace: str
     name: str
@@ -78,7 +78,7 @@ class WorkflowRow(msgspec.Struct, frozen=True):
 
 class WorkflowStore(Protocol):
     async def put(self, new: NewWorkflow, audit: AuditEntry) -> bool:
-        """Whether the version was not there before."""
+        """Store the version; returns whether it is new."""
         ...
 
     async def version(self, name: WorkflowName, version: str) -> WorkflowRow | None: ...
@@ -110,7 +110,7 @@ class Workflows:
         self._clock = clock
 
     async def deploy(
-        self, who: Asker, source: bytes, media_type: str, *, dry_run: bool
+        self, who: Requester, source: bytes, media_type: str, *, dry_run: bool
     ) -> tuple[Deployed, bool]:
         """The description, and whether the version is new. Raises `ProblemError` 409 and 422."""
         new, warnings = await self._prepare(who, source, media_type)
@@ -137,7 +137,7 @@ class Workflows:
         return row
 
     async def versions(self, name: WorkflowName, below: str | None, limit: int) -> WorkflowPage:
-        """Highest first; `next` is the plain order key to go on from. Raises `ProblemError` 404."""
+        """Highest version first. `next` is the order key to continue from. Raises `ProblemError` 404."""
         rows = await self._store.versions(name, below, limit + 1)
         if not rows and below is None:
             raise not_found(name, None)
@@ -148,7 +148,7 @@ class Workflows:
     async def page(
         self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
     ) -> WorkflowPage:
-        """By name, each as its highest version; `next` is the plain name to go on from."""
+        """By name, each as its highest version. `next` is the name to continue from."""
         rows = await self._store.workflows(tenant, namespace, after, limit + 1)
         shown = _shown(rows, limit)
         more = f"{shown[-1].namespace}/{shown[-1].name}" if len(rows) > len(shown) else None
@@ -204,7 +204,7 @@ class Workflows:
         raise ProblemError("workflow_version_exists", detail, status=409)
 
 
-def _audited(who: Asker, new: NewWorkflow) -> AuditEntry:
+def _audited(who: Requester, new: NewWorkflow) -> AuditEntry:
     target = f"workflow:{new.name[1]}/{new.name[2]}"
     return entry(who, AuditAction.WORKFLOW_DEPLOY, target, version=new.version, program=new.program.hex())
 
@@ -231,7 +231,7 @@ def _row(new: NewWorkflow) -> WorkflowRow:
 
 
 def _shown(rows: Sequence[WorkflowRow], limit: int) -> list[WorkflowRow]:
-    """The rows of a page: at most `limit`, and those whose programs the page has room for."""
+    """The rows of a page: at most `limit`, and as many programs as fit."""
     return list(takewhile(lambda row: row.body is not None, rows[:limit]))
 
 

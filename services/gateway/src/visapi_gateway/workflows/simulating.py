@@ -1,4 +1,4 @@
-"""Carrying out a definition without touching the world: nothing is stored, nothing is sent."""
+"""Simulate a definition without effects: nothing is stored, nothing is sent."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,7 +20,7 @@ RunSimulation = Callable[[str, Simulate], Awaitable[bytes]]
 
 
 class Simulations:
-    """Compiles, checks what is given, and has both carried out as a bounded job."""
+    """Compiles the definition, checks the given answers, and runs the simulation as a bounded job."""
 
     def __init__(self, compile_: Compiling, run: RunSimulation, clock: WallClock) -> None:
         self._compile = compile_
@@ -49,7 +49,7 @@ class Simulations:
 
 
 def _source(workflow: Any) -> tuple[bytes, str]:
-    """The definition as text, and what it is written in. Raises `ProblemError` 400."""
+    """The definition as text, and its media type. Raises `ProblemError` 400."""
     if isinstance(workflow, dict):
         return msgspec.json.encode(workflow), "application/json"
     if isinstance(workflow, str):
@@ -64,6 +64,6 @@ def _is_json(source: bytes) -> bool:
 
 
 def _in_body(error: FieldError, *, is_text: bool) -> FieldError:
-    """A mistake of the definition as one of the request; an object has no lines that its author knows."""
+    """A mistake of the definition as a mistake of the request, without line numbers for a JSON object."""
     line, column = (error.line, error.column) if is_text else (None, None)
     return FieldError("/workflow" + error.pointer, error.detail, line, column)

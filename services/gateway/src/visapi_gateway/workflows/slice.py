@@ -24,7 +24,7 @@ def definition_jobs(kernel: Kernel) -> DefinitionJobs:
 
 
 def input_checks(kernel: Kernel) -> InputChecks:
-    """What inputs of runs pass."""
+    """The checks of runs' inputs."""
     return InputChecks(kernel.one(definition_jobs), kernel.jobs.read_json)
 
 

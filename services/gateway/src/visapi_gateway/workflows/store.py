@@ -1,4 +1,4 @@
-"""Deployed definitions, for reading, deploying and starting."""
+"""Deployed definitions in PostgreSQL, for reading, deploying and starting."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from visapi_gateway.workflows.service import NewWorkflow, WorkflowRow
 
 _SQL = load_queries("visapi_gateway.workflows", "queries.sql")
 PAGE_BYTES = 4 * 1024 * 1024
-"""Bytes of programs that one page may read."""
+"""The most bytes of programs on one page."""
 
 
 class PgWorkflowStore:
-    """The definitions of all tenants; each call sees one."""
+    """The definitions of all tenants; each call sees one tenant."""
 
     def __init__(self, pool: Pool, quotas: Quotas) -> None:
         self._pool = pool
@@ -88,8 +88,8 @@ class PgWorkflowStore:
 
 
 async def _put_schedule(connection: Connection, new: NewWorkflow) -> bool:
-    """The highest version's schedule counts: it takes the place of the one before, or removes it. Whether the
-    workflow has one for the first time.
+    """Store the schedule of the highest version, which replaces or removes the previous one. Returns whether
+    the workflow has a schedule for the first time.
     """
     if await connection.fetchval(_SQL["highest_version"], *new.name) != new.version:
         return False

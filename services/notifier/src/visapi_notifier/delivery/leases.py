@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from visapi_common.core.clocks import Clock
-from visapi_common.core.failures import sort_of, told
+from visapi_common.core.failures import failure_kind, failure_text
 from visapi_common.telemetry.logs import get_logger
 from visapi_notifier.delivery.rules import LEASE_MARGIN_S, LEASE_S, RENEW_EVERY_S
 
@@ -66,8 +66,8 @@ class LeaseKeeper:
         try:
             ours = await self._ledger.renew([(key, lease.owner) for key, lease in asked])
         except Exception as error:  # noqa: BLE001 (see above)
-            self._log.warning("leases_not_renewed", leases=len(asked), detail=told(error))
-            if half and sort_of(error) == "contents":
+            self._log.warning("leases_not_renewed", leases=len(asked), detail=failure_text(error))
+            if half and failure_kind(error) == "contents":
                 await self._renew(asked[:half])
                 await self._renew(asked[half:])
             return

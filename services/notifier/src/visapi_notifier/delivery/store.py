@@ -11,7 +11,7 @@ from visapi_common.adapters.pool import Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.core.errors import PermanentFault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.group_commit import GroupCommit
 from visapi_common.telemetry.logs import get_logger
 from visapi_notifier.delivery.rules import (
@@ -114,7 +114,7 @@ class PostgresLedger:
             try:
                 more = await self.forget() == FORGET_LIMIT
             except Exception as error:  # noqa: BLE001 (forgetting is tried again; deliveries go on beside it)
-                self._log.warning("forget_failed", detail=told(error))
+                self._log.warning("forget_failed", detail=failure_text(error))
             await asyncio.sleep(_FORGET_MORE_S if more else _FORGET_EVERY_S)
 
     async def forget(self) -> int:

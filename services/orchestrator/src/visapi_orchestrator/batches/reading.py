@@ -100,7 +100,7 @@ class Intake:
                 return self._read_result(delivery)
             case "inbox":
                 hint = _hint(delivery.data)
-                return hint if isinstance(hint, Unreadable) else RunMessages(hint.run, look=True)
+                return hint if isinstance(hint, Unreadable) else RunMessages(hint.run, has_waiting_rows=True)
             case "heartbeat":
                 heartbeat = _heartbeat(delivery.data)
                 if isinstance(heartbeat, Unreadable):

@@ -50,7 +50,7 @@ class Triggers:
     def put(self, pending: Sequence[tuple[str, UUID]]) -> None:
         """Pending runs that the sweep claimed, with their tenants."""
         for tenant, run in pending:
-            self._queue.put(tenant, RunMessages(run, look=True))
+            self._queue.put(tenant, RunMessages(run, has_waiting_rows=True))
         self._defer_excess()
 
     def take(self, limit: int) -> list[RunMessages]:
@@ -82,7 +82,7 @@ def _wait(messages: RunMessages) -> None:
         receipt.ack()
     messages.receipts = []
     if messages.trigger is not None and _is_long(messages.trigger.input.inline):
-        messages.trigger, messages.look = None, True
+        messages.trigger, messages.has_waiting_rows = None, True
 
 
 def _is_long(inline: msgspec.Raw | msgspec.UnsetType) -> bool:

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from visapi_common.core.errors import Fault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.dead_letters.rules.entries import Replay
 
@@ -55,4 +55,4 @@ class Replays:
         return len(dead_letters) == LIMIT and result.fault is None
 
     async def _reopen(self, dead_letter: Replay, error: Exception) -> None:
-        await self._rows.reopen(dead_letter.id, f"the replay failed: {told(error)}")
+        await self._rows.reopen(dead_letter.id, f"the replay failed: {failure_text(error)}")

@@ -13,7 +13,7 @@ from uuid import UUID
 from visapi_common.contracts import subjects
 from visapi_common.core.cloudevents import STRUCTURED, subject_of
 from visapi_common.core.errors import Fault
-from visapi_common.core.failures import sort_of, told
+from visapi_common.core.failures import failure_kind, failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
@@ -109,7 +109,7 @@ class EventDispatch:
                 await self._quarantine.set_aside(dead_letter, lease.set_aside)
 
             result = await self._matching.each(lease.events, notify, set_aside)
-        self._queue.put([RunMessages(run, look=True) for run in dict.fromkeys(notified)])
+        self._queue.put([RunMessages(run, has_waiting_rows=True) for run in dict.fromkeys(notified)])
         return count == LIMIT and result.fault is None
 
     async def keep_publishing(self) -> None:
@@ -136,8 +136,8 @@ class EventDispatch:
             if error is None:
                 stored.append(event)
             else:
-                failed.setdefault(sort_of(error), error)
-                if sort_of(error) == "contents":
+                failed.setdefault(failure_kind(error), error)
+                if failure_kind(error) == "contents":
                     await self._give_up(event, error)
                 else:
                     waiting.append(event)
@@ -178,7 +178,7 @@ def _dead_letter(
         kind=kind,
         tenant=event.tenant,
         reason=reason,
-        detail=told(error),
+        detail=failure_text(error),
         item=(event.source, event.id, event.type),
         body=event.body,
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from visapi_common.contracts import subjects
-from visapi_common.core.failures import storable, told
+from visapi_common.core.failures import failure_text, storable
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
@@ -120,7 +120,7 @@ class EventIntake:
             kind="message",
             tenant=storable(subjects.event_tenant(delivery.subject), _TENANT_CHARS),
             reason="bad-event",
-            detail=f"{storable(delivery.subject, _SUBJECT_CHARS)}: {told(error)}",
+            detail=f"{storable(delivery.subject, _SUBJECT_CHARS)}: {failure_text(error)}",
             item=(delivery.subject,),
             headers=headers,
             body=delivery.data,

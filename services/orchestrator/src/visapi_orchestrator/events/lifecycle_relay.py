@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from visapi_common.core.errors import Fault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation, Sorted
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
@@ -169,7 +169,7 @@ class LifecycleRelay:
                 runs = await self._notified(lease, [one for one in published if not one.origin.by_event])
                 self._count(published)
             await lease.move_on()
-        self._queue.put([RunMessages(run, look=True) for run in runs])
+        self._queue.put([RunMessages(run, has_waiting_rows=True) for run in runs])
         if not more:
             self._metrics.lifecycle_lag_seconds.set(0)
         return more
@@ -251,7 +251,7 @@ def _dead_letter(tenant: str, run: UUID, item: str, body: bytes, error: Exceptio
         kind="lifecycle",
         tenant=tenant,
         reason="untellable-lifecycle",
-        detail=told(error),
+        detail=failure_text(error),
         item=(item,),
         body=body,
         run=run,

@@ -15,7 +15,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict
 from visapi_common.core.effect_key import task_token, token_matches
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
@@ -104,7 +104,9 @@ class Claims:
 
     async def _pass_over(self, one: _Waiting, error: Exception) -> None:
         """A claim that cannot be decided gets no answer; it names no known task."""
-        self._log.error("claim_passed_over", run=str(one.claim.run), owner=one.owner, detail=told(error))
+        self._log.error(
+            "claim_passed_over", run=str(one.claim.run), owner=one.owner, detail=failure_text(error)
+        )
 
 
 def _verdict(holder: str | None, claim: Claim) -> ClaimVerdict:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from visapi_common.contracts.engine_messages import TaskHeartbeat
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
@@ -44,4 +44,4 @@ class Heartbeats:
 
     async def _pass_over(self, attempt: Attempt, error: Exception) -> None:
         """Drop a heartbeat that cannot be written; its task sends another."""
-        self._log.error("heartbeat_passed_over", run=str(attempt[0]), detail=told(error))
+        self._log.error("heartbeat_passed_over", run=str(attempt[0]), detail=failure_text(error))

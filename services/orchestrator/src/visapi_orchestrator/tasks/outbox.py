@@ -13,7 +13,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import InboxHint, LiveUpdate
 from visapi_common.contracts.task_messages import DeadLetter
 from visapi_common.core.errors import Fault, TransientFault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import DropTask
@@ -65,7 +65,7 @@ class Outbox:
             # Not connected: the sweep sends the tasks, followers reread.
             return
         except Exception as error:  # noqa: BLE001 (what cannot be sent undoes no commit, and stops no neighbour)
-            self._log.error("publish_refused", run=str(snapshot.run), detail=told(error))
+            self._log.error("publish_refused", run=str(snapshot.run), detail=failure_text(error))
 
     def _announce_related(self, snapshot: RunSnapshot, related: RelatedWrites) -> None:
         for child in related.children:

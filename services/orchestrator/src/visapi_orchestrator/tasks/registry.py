@@ -20,7 +20,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
 from visapi_common.core.errors import ContentFault, Fault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.core.wire_text import function_name_flaw
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
@@ -149,7 +149,7 @@ class Registry:
             kind="function",
             tenant=function.owner,
             reason="bad-function",
-            detail=told(error),
+            detail=failure_text(error),
             item=(function.owner, function.name, function.version),
             body=function.spec,
         )
@@ -175,7 +175,7 @@ class Registry:
             asked.respond(_encode(await self._register(subjects.speaker(asked.subject), asked.data)))
 
     async def _refuse(self, asked: Asked, error: Exception) -> None:
-        asked.respond(_encode(Registered({}, error=told(error))))
+        asked.respond(_encode(Registered({}, error=failure_text(error))))
 
     async def _register(self, owner: str, body: bytes) -> Registered:
         registration = _read(body)

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
@@ -129,7 +129,7 @@ class Releases:
 
     async def _pass_over(self, function: str, error: Exception) -> None:
         """Skip the function: its tasks stay in the ledger for the next round."""
-        self._log.error("function_passed_over", function=function, detail=told(error))
+        self._log.error("function_passed_over", function=function, detail=failure_text(error))
 
     async def run(self) -> None:
         """Release held tasks while there is room, until cancelled."""

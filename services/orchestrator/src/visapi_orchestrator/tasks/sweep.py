@@ -15,7 +15,7 @@ from typing import Protocol
 
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
@@ -82,7 +82,9 @@ class TaskSweep:
 
     async def _pass_over(self, function: tuple[str, str], error: Exception) -> None:
         """Skip the function: its tasks stay overdue for the next round."""
-        self._log.error("function_passed_over", tenant=function[0], function=function[1], detail=told(error))
+        self._log.error(
+            "function_passed_over", tenant=function[0], function=function[1], detail=failure_text(error)
+        )
 
     async def _sweep_function(self, tenant: str, function: str) -> bool:
         """Whether it had more lost tasks than one sweep takes."""

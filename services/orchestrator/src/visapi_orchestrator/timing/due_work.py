@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.core.errors import Fault, PermanentFault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
@@ -135,7 +135,7 @@ class DueWork:
                 return await self._claim_timers(max(1, limit // _FEWER))
             bad = await self._due.first_timer()
             if bad is not None:
-                await self._quarantine.set_aside(msgspec.structs.replace(bad, detail=told(refused)))
+                await self._quarantine.set_aside(msgspec.structs.replace(bad, detail=failure_text(refused)))
                 self._metrics.quarantined.labels("due").inc()
             return []
 
@@ -170,7 +170,7 @@ class DueWork:
         if queue.started < LIMIT:
             claimed = await self._due.claim_inbox(LIMIT)
             notified = claimed.runs
-            queue.put([RunMessages(run, look=True) for run in set(notified)])
+            queue.put([RunMessages(run, has_waiting_rows=True) for run in set(notified)])
             for dead_letter in claimed.unknown:
                 await self._quarantine.set_aside(dead_letter)
                 self._metrics.quarantined.labels("due").inc()

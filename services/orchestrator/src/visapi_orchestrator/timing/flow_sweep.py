@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from visapi_common.core.errors import Fault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.transitions.rules.flow import Key
@@ -57,4 +57,4 @@ async def keep_admitting(rows: FlowRows, woken: Woken, isolation: Isolation) -> 
 async def _pass_over(key: Key, error: Exception) -> None:
     """Skip the key: its runs wait for the next round."""
     tenant, scope, _ = key
-    get_logger("flow").error("key_passed_over", tenant=tenant, scope=scope, detail=told(error))
+    get_logger("flow").error("key_passed_over", tenant=tenant, scope=scope, detail=failure_text(error))

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from visapi_common.core.errors import Fault
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
@@ -78,7 +78,7 @@ class ScheduleClock:
                 await self._quarantine.set_aside(_dead_letter(one, error), lease.set_aside)
 
             result = await self._isolation.each(claimed, fire, set_aside)
-        self._queue.put([RunMessages(run, look=True) for run in news])
+        self._queue.put([RunMessages(run, has_waiting_rows=True) for run in news])
         if result.fault is not None:
             return _EVERY_S
         if len(claimed) == LIMIT:
@@ -97,7 +97,7 @@ def _dead_letter(one: Claimed, error: Exception) -> DeadLetterEntry:
         kind="schedule",
         tenant=one.tenant,
         reason="bad-schedule",
-        detail=told(error),
+        detail=failure_text(error),
         item=(str(one.id),),
         body=one.spec,
     )

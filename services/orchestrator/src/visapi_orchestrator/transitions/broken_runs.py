@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from visapi_common.core.failures import told
+from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.receipts import hand_back
@@ -46,7 +46,7 @@ class BrokenRuns:
     async def _give_up(self, broken: _Broken, error: Exception) -> None:
         """The run cannot be faulted either. It stays unchanged until its dead letter is replayed."""
         messages, first = broken
-        detail = f"{told(first)}; it cannot be ended either: {told(error)}"
+        detail = f"{failure_text(first)}; it cannot be ended either: {failure_text(error)}"
         tenant = (
             messages.trigger.tenant
             if messages.trigger is not None

@@ -26,7 +26,7 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.errors import ContentFault, PermanentFault, ProblemError, UnknownFault
-from visapi_common.core.failures import sort_of, told
+from visapi_common.core.failures import failure_kind, failure_text
 from visapi_common.core.secret_handles import run_key
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import CallTask
@@ -110,7 +110,7 @@ class Transitions:
                 pending = await self._round(pending, unsettled, apart=apart, unread_yet=round_number == 0)
         except Exception as error:  # noqa: BLE001 (whatever a run provokes is sorted by one rule)
             pending = unsettled.of(pending)
-            if pending and sort_of(error) == "contents":
+            if pending and failure_kind(error) == "contents":
                 return await self._halved(pending, error, apart=apart)
             self._broken.note(error)
             hand_back(pending)
@@ -134,7 +134,7 @@ class Transitions:
         if messages.run not in known:
             await self._dismiss([messages])
             return
-        failure = standard_error("runtime", 500, title="Not advanceable", detail=told(error))
+        failure = standard_error("runtime", 500, title="Not advanceable", detail=failure_text(error))
         hand_back(await self._end_with(messages, known[messages.run], failure))
 
     async def _round(self, batch: Batch, unsettled: PendingRuns, *, apart: bool, unread_yet: bool) -> Batch:
@@ -171,7 +171,7 @@ class Transitions:
 
     async def _dismiss(self, absent: Batch) -> None:
         """Runs that are not live: they ended, or were never committed. Their messages are dropped."""
-        claimed = [messages.run for messages in absent if messages.timers or messages.look]
+        claimed = [messages.run for messages in absent if messages.timers or messages.has_waiting_rows]
         if claimed:
             await self._ledger.forget(claimed)
         self._metrics.messages_stale.labels("ended").inc(sum(messages.count for messages in absent))

@@ -31,7 +31,7 @@ class Snapshots:
                 unread.append(messages)
             elif recent is not None:
                 known[messages.run] = recent
-            elif messages.trigger is not None and not messages.look and not messages.results:
+            elif messages.trigger is not None and not messages.has_waiting_rows and not messages.results:
                 known[messages.run] = snapshot_of(messages.trigger)
             else:
                 unread.append(messages)
@@ -45,7 +45,7 @@ class Snapshots:
         return known
 
     async def _revived(self, absent: Sequence[RunMessages]) -> dict[UUID, RunSnapshot]:
-        asked = [messages.run for messages in absent if messages.look]
+        asked = [messages.run for messages in absent if messages.has_waiting_rows]
         if not asked:
             return {}
         revived = await self._ledger.revive(asked)

@@ -4,9 +4,9 @@
 -- name: begin_for_tenants
 begin; set local visapi.tenants = '{tenants}'
 
--- name: and_nobodys
+-- name: and_unknown_tenants
 -- Dead letters whose tenant does not exist.
-set local visapi.nobodys = 'on'
+set local visapi.unknown_tenants = 'on'
 
 -- name: commit
 commit

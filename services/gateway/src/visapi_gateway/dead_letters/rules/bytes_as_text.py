@@ -1,4 +1,4 @@
-"""Bytes of unknown contents as text that people can read and that no terminal obeys. Pure."""
+"""Arbitrary bytes as readable text without terminal control sequences. Pure."""
 
 import codecs
 from typing import Final
@@ -15,7 +15,7 @@ _HIDDEN: Final = (
     0xFEFF,
     *range(0xFFF9, 0xFFFC),
 )
-"""Control characters, and those that change the direction or place of other text unseen."""
+"""Control characters, and characters that invisibly change the direction or position of other text."""
 _ESCAPES: Final = {
     code: chr(code).encode("unicode_escape").decode() for code in _HIDDEN if chr(code) not in _READABLE
 }
@@ -23,7 +23,7 @@ _decoder = codecs.getincrementaldecoder("utf-8")
 
 
 def as_text(start: bytes, *, cut: bool) -> str:
-    r"""`start` as UTF-8; what is not, and what cannot be seen, as escapes such as `\xff`.
+    r"""`start` as UTF-8; invalid and invisible characters become escapes such as `\xff`.
 
     `cut` says that more bytes follow: an incomplete last character is left out.
     """

@@ -1,4 +1,4 @@
-"""Messages that were set aside: whether the orchestrator could take one in as an event. Pure."""
+"""Whether the orchestrator could accept a quarantined message as an event. Pure."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class SetAsideMessage(msgspec.Struct, frozen=True):
-    """The message of a dead letter. `headers` is JSON; `tenant_exists` says so of the letter's tenant."""
+    """The message of a dead letter. `headers` is JSON; `tenant_exists` refers to the dead letter's tenant."""
 
     subject: str
     headers: bytes
@@ -21,7 +21,7 @@ class SetAsideMessage(msgspec.Struct, frozen=True):
 
     @property
     def is_event(self) -> bool:
-        """Whether it came on the stream of events; what came on another cannot be put back at all."""
+        """Whether the message came from the event stream; messages of other streams cannot be replayed."""
         return self.subject.startswith(_EVENTS)
 
     def encoded(self) -> bytes:
@@ -32,7 +32,7 @@ _read = msgspec.msgpack.Decoder(SetAsideMessage).decode
 
 
 def find_flaw(payload: bytes) -> bytes:
-    """A job: an encoded message; why there is no event in it as text, empty when there is one."""
+    """A job: takes an encoded message and returns why it is no valid event, or an empty text."""
     message = _read(payload)
     headers = _headers(message.headers)
     if isinstance(headers, Unreadable):

@@ -1,1 +1,1 @@
-"""Who asks, what a key may do, and how often."""
+"""Authentication, scopes and rate limits."""

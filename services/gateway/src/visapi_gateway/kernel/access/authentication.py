@@ -1,8 +1,7 @@
-"""API keys in memory: who asks is decided without a query.
+"""API keys in memory, so that authentication needs no query.
 
-All keys are loaded at start, again every `RELOAD_S`, and at once when NATS tells of a change. A key
-ring that could not be reloaded for `STALE_S` trusts nobody: a revoked key must never live on
-because a store is away.
+All keys are loaded at start, every `RELOAD_S`, and when NATS announces a change. A key ring that could not be
+reloaded for `STALE_S` refuses every key: a revoked key must not stay valid because a store is away.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ import msgspec
 from visapi_common.core import api_keys
 from visapi_common.core.clocks import Clock
 from visapi_common.core.errors import ProblemError, TransientFault
-from visapi_common.core.failures import sort_of, told
+from visapi_common.core.failures import failure_kind, failure_text
 from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.kernel.access.scopes import ALL, Principal
 
@@ -23,8 +22,9 @@ RELOAD_S = 5.0
 STALE_S = 30.0
 REST = 4.0
 REST_MAX_S = 1.0
-"""After reading all keys the ring rests so many times as long as that took, and at most so long: who makes
-keys without end must not keep every replica busy with those of all tenants."""
+"""After a reload the ring rests for this multiple of its duration, up to a limit: a tenant that keeps making
+keys must not keep every replica busy with the keys of all tenants.
+"""
 
 
 class StoredKey(msgspec.Struct, frozen=True):
@@ -68,11 +68,11 @@ class KeyRing:
         self._loaded_at = asked_at
 
     def reload_soon(self) -> None:
-        """A key changed somewhere."""
+        """Reload, because a key has changed somewhere."""
         self._changed.set()
 
     async def keep_fresh(self) -> None:
-        """Reload at each change and every `RELOAD_S`, and store when keys were used; until cancelled."""
+        """Reload at each change and every `RELOAD_S`, and store the last uses of keys, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(RELOAD_S):
@@ -83,34 +83,34 @@ class KeyRing:
             began = self._clock.monotonic()
             try:
                 await self.load()
-            except Exception as error:  # noqa: BLE001 (read again soon; keys that grow stale are trusted no more)
-                self._log.warning("keys_not_read", detail=told(error))
+            except Exception as error:  # noqa: BLE001 (keys are reloaded soon; stale keys are refused)
+                self._log.warning("keys_not_read", detail=failure_text(error))
                 await asyncio.sleep(0.5)
             used, self._used = self._used, {}
             await self._store_use(list(used.items()))
             await asyncio.sleep(min(REST_MAX_S, REST * (self._clock.monotonic() - began)))
 
     def authenticate(self, token: str) -> Principal:
-        """Who holds this key. Raises `ProblemError` 401, never telling unknown from wrong."""
+        """The principal of a key. Raises `ProblemError` 401, the same for an unknown and for a wrong key."""
         try:
             parsed = api_keys.parse(token)
         except ValueError:
-            raise _refused("this is not a VisAPI key: its form or its checksum is wrong") from None
+            raise _refused("this is not a VisAPI key: its format or its checksum is wrong") from None
         if self._loaded_at is None or self._clock.monotonic() - self._loaded_at > STALE_S:
             raise TransientFault("API keys cannot be checked now; try again", retry_after_s=2.0)
         held = self._held.get(parsed.id)
         given = api_keys.hash_key(self._pepper, token)
         expected = held.stored.hash if held is not None else bytes(32)
         if not api_keys.hash_matches(expected, given) or held is None:
-            raise _refused("the API key is not known; check it, or make another one")
+            raise _refused("the API key is not known; check it, or create another one")
         now = self._clock.now()
         _check_times(held.stored, now)
         self._used[parsed.id] = now
         return held.principal
 
     async def _store_use(self, used: Sequence[tuple[str, datetime]]) -> None:
-        """Raises nothing: a key whose use cannot be stored costs itself only. While the store is away, uses
-        wait for the next time.
+        """Store the last uses of keys. Never raises: a use that cannot be stored affects no other key, and
+        while the store is away uses wait for the next attempt.
         """
         if not used:
             return
@@ -118,8 +118,8 @@ class KeyRing:
         try:
             await self._source.note_use(dict(used))
         except Exception as error:  # noqa: BLE001 (see above)
-            self._log.warning("key_use_not_stored", keys=len(used), detail=told(error))
-            if sort_of(error) != "contents":
+            self._log.warning("key_use_not_stored", keys=len(used), detail=failure_text(error))
+            if failure_kind(error) != "contents":
                 self._used = dict(used) | self._used
             elif half:
                 await self._store_use(used[:half])
@@ -146,7 +146,7 @@ def _refused(detail: str, *, code: str = "unauthenticated") -> ProblemError:
 
 
 def missing_key() -> ProblemError:
-    """Nobody said who asks."""
+    """The problem of a request without a key."""
     detail = "send an API key as 'Authorization: Bearer visapi_…' or as 'X-API-Key: visapi_…'"
     return ProblemError(
         "unauthenticated", detail, status=401, headers={"WWW-Authenticate": 'Bearer realm="visapi"'}

@@ -1,7 +1,7 @@
 """A rate limit in one number per key: GCRA, the generic cell rate algorithm (ITU-T I.371).
 
-The number is the theoretical arrival time: when a caller that always used its full rate would send
-its next request. `burst` requests may come ahead of it.
+The number is the theoretical arrival time of the next request of a caller that uses its full rate. `burst`
+requests may arrive before that time.
 """
 
 from typing import NamedTuple
@@ -13,18 +13,18 @@ class Limit(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of one request. Times in seconds."""
+    """The decision about one request. Times are in seconds."""
 
     allowed: bool
     arrival: float
     remaining: int
     reset_s: float
-    """Until the whole burst is there again."""
+    """Time until the whole burst is available again."""
     retry_after_s: float
 
 
 def admit(limit: Limit, arrival: float | None, now: float) -> Verdict:
-    """Decide about one request at `now`; `arrival` is the number kept from the last one."""
+    """Decide about one request at `now`. `arrival` is the number kept from the last request."""
     step = 1.0 / limit.per_s
     window = step * limit.burst
     base = now if arrival is None or arrival < now else arrival

@@ -1,10 +1,10 @@
-"""Who asks, and what a key may do."""
+"""Principals and their scopes."""
 
 from dataclasses import dataclass
 
 from visapi_common.core.scopes import ALL, DEFAULT_SCOPES, SCOPES
 
-__all__ = ["ALL", "DEFAULT_SCOPES", "SCOPES", "Asker", "Principal"]
+__all__ = ["ALL", "DEFAULT_SCOPES", "SCOPES", "Principal", "Requester"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +18,19 @@ class Principal:
 
     @property
     def actor(self) -> str:
-        """How rows name who did something."""
+        """The actor as rows name it."""
         return f"key:{self.key}"
 
     def may(self, scope: str) -> bool:
         return ALL in self.scopes or scope in self.scopes
 
     def may_grant(self, scopes: frozenset[str]) -> bool:
-        """Nobody gives away more than they hold."""
+        """Whether the principal holds every scope that it wants to grant."""
         return ALL in self.scopes or scopes <= self.scopes
 
 
 @dataclass(frozen=True, slots=True)
-class Asker(Principal):
-    """A principal with the request by which it asks: who stands in the audit."""
+class Requester(Principal):
+    """A principal and its request id, as the audit records them."""
 
     request_id: str

@@ -1,4 +1,4 @@
-"""For which tenant the work of this task is done; empty for the gateway's own."""
+"""The tenant that the current asyncio task works for; empty for the gateway's own work."""
 
 from contextvars import ContextVar
 

@@ -1,1 +1,1 @@
-"""What an operation is, and what every operation goes through."""
+"""Operations of the API, and the checks that all of them pass."""

@@ -19,12 +19,12 @@ from visapi_gateway.kernel.api.query import QueryError, read_query
 from visapi_gateway.kernel.asgi.exchange import Header
 
 QUERY_LIMIT = 4096
-"""Bytes of a query string; the longest one that means anything has a few hundred."""
+"""The largest query string in bytes; the longest useful one has a few hundred."""
 _AT = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
 
 class RateLimits:
-    """One number per key (`kernel.access.rates`); each replica counts for itself."""
+    """One number per key (`kernel.access.rates`). Each replica counts its own requests."""
 
     def __init__(self, limit: Limit, monotonic: Callable[[], float]) -> None:
         self._limit = limit
@@ -45,7 +45,7 @@ class RateLimits:
 
 def refuse_rate(verdict: Verdict) -> ProblemError:
     wait = max(1, int(verdict.retry_after_s) + 1)
-    detail = f"the key sends more requests than it may; send again after {wait} s"
+    detail = f"the key has exceeded its rate limit; send the request again after {wait} s"
     return ProblemError("rate_limited", detail, status=429, headers={"Retry-After": str(wait)})
 
 
@@ -82,7 +82,7 @@ def check_representation(operation: Operation, call: Call) -> str:
         return ""
     chosen = accepts(call.header(b"accept"), operation.produces)
     if chosen is None:
-        detail = f"this is served as {' or '.join(operation.produces)}; change Accept"
+        detail = f"this operation serves {' or '.join(operation.produces)}; change Accept"
         raise ProblemError("not_acceptable", detail, status=406)
     return chosen
 

@@ -1,4 +1,4 @@
-"""Opaque cursors: where a list goes on, bound to what was listed, signed so that nobody builds them."""
+"""Opaque cursors: the position in a list, bound to the list and its filters, and signed."""
 
 import base64
 import binascii
@@ -11,13 +11,13 @@ _MAC_BYTES = 8
 
 
 def seal_cursor(secret: bytes, listing: str, position: str) -> str:
-    """A cursor for `listing` (path, tenant and filters) that goes on after `position`."""
+    """A cursor for `listing` (path, tenant and filters) that continues after `position`."""
     body = position.encode()
     return base64.urlsafe_b64encode(_mac(secret, listing, body) + body).rstrip(b"=").decode()
 
 
 def open_cursor(secret: bytes, listing: str, cursor: str) -> str:
-    """The position in a cursor. Raises `ProblemError` when it is not one of this listing's."""
+    """The position in a cursor. Raises `ProblemError` when the cursor belongs to another listing."""
     try:
         raw = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]

@@ -1,4 +1,4 @@
-"""The API as one plain page: no scripts, nothing from elsewhere."""
+"""The API as one plain page, without scripts or outside resources."""
 
 from collections.abc import Sequence
 from html import escape
@@ -37,7 +37,7 @@ def _tag(operations: Sequence[Operation], tag: str) -> str:
 def _operation(operation: Operation) -> str:
     rows = "".join(
         f"<tr><td>{status}</td><td>{escape(answer.meaning)}</td></tr>"
-        for status, answer in operation.answers.items()
+        for status, answer in operation.responses.items()
     )
     needs = "no key needed" if operation.public else f"scope {operation.scope or 'any'}"
     return (

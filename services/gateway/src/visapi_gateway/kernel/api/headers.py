@@ -1,4 +1,4 @@
-"""The request headers that mean something here, read strictly."""
+"""Strict parsing of the request headers that the API uses."""
 
 import re
 
@@ -26,7 +26,7 @@ def idempotency_key(value: str | None) -> str | None:
 
 
 def preferred_wait_s(value: str | None) -> float | None:
-    """Seconds of `Prefer: wait=N` (RFC 7240), at most `WAIT_LIMIT_S`; None when it is not asked for."""
+    """Seconds of `Prefer: wait=N` (RFC 7240), at most `WAIT_LIMIT_S`; None without that preference."""
     if value is None:
         return None
     for preference in value.split(","):
@@ -61,7 +61,7 @@ def _media_range(text: str) -> tuple[str, float]:
 
 
 def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
-    """The quality that the most specific matching range gives."""
+    """The quality of the most specific matching range."""
     kind = media_type.partition("/")[0] + "/*"
     for wanted in (media_type, kind, "*/*"):
         for name, quality in ranges:

@@ -1,4 +1,4 @@
-"""What all lists have in common: `limit`, `cursor`, `next`."""
+"""Pagination of all lists: `limit`, `cursor`, `next`."""
 
 from typing import Annotated, Any
 
@@ -7,8 +7,8 @@ import msgspec
 from visapi_gateway.kernel.api.cursors import open_cursor, seal_cursor
 from visapi_gateway.kernel.api.operation import Call
 
-Limit = Annotated[int, msgspec.Meta(ge=1, le=200, description="How many items at most.")]
-Cursor = Annotated[str, msgspec.Meta(max_length=512, description="`next` of the page before.")]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=200, description="The largest number of items.")]
+Cursor = Annotated[str, msgspec.Meta(max_length=512, description="`next` of the previous page.")]
 
 
 class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,13 +19,13 @@ class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Cursors:
-    """Cursors of this installation: opaque, and good only for the same list and filters."""
+    """Cursors of this installation: opaque, and valid only for the same list and filters."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def position(self, call: Call) -> str | None:
-        """Where the caller goes on. Raises `ProblemError` 400."""
+        """The position to continue from. Raises `ProblemError` 400."""
         cursor: str | None = call.query.cursor
         return None if cursor is None else open_cursor(self._secret, _listing(call), cursor)
 
@@ -33,7 +33,7 @@ class Cursors:
         return None if position is None else seal_cursor(self._secret, _listing(call), position)
 
     def page(self, call: Call, page: Any) -> Any:
-        """The page with its plain `next` sealed."""
+        """The page with `next` sealed as a cursor."""
         return msgspec.structs.replace(page, next=self.next(call, page.next))
 
 

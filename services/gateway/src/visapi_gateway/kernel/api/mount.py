@@ -1,10 +1,10 @@
-"""Operations as Litestar routes: the only file that knows Litestar, together with `main.py`.
+"""Operations as Litestar routes. Only this file and `main.py` use Litestar.
 
-Every operation passes `_serve`, where its declaration is enforced and where every failure becomes
-problem details. Litestar's own errors (404, 405, bad host) and bugs pass `_problem_response`.
+Every operation passes `_serve`, which enforces its declaration and turns every failure into problem details.
+Litestar's own errors (404, 405, bad host) and bugs pass `_problem_response`.
 
-Litestar routes; its handlers, which would parse the request a second time for half of what a request costs
-before its own work, are passed over: a middleware answers.
+Litestar only routes. A middleware answers in place of Litestar's handlers, which would parse the request a
+second time and double the fixed cost of a request.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ _log = get_logger("http")
 
 
 class Gate:
-    """Decides who comes in, and how often."""
+    """Authenticates callers and applies rate limits."""
 
     def __init__(self, keys: KeyRing, rates: RateLimits, metrics: Metrics, read_json: ReadJson) -> None:
         self.read_json = read_json
@@ -54,7 +54,7 @@ class Gate:
         self._metrics = metrics
 
     def admit(self, operation: Operation, call: Call) -> None:
-        """Names the caller in `call`. Raises `ProblemError` 401, 403 and 429."""
+        """Sets the caller of `call`. Raises `ProblemError` 401, 403 and 429."""
         try:
             who = self._keys.authenticate(token_of(call))
             check_scope(operation, who)
@@ -67,7 +67,7 @@ class Gate:
         exchange.key, exchange.tenant = who.key, who.tenant
         if not verdict.allowed:
             raise refuse_rate(verdict)
-        exchange.holding.enter(who.tenant, who.key)
+        exchange.slot.enter(who.tenant, who.key)
         WHOSE.set(who.tenant)
         call.who = who
 
@@ -90,13 +90,13 @@ def build_app(routes: Sequence[Route], gate: Gate) -> Litestar:
         debug=False,
         # structlog is configured once, for the whole process.
         logging_config=None,
-        # The shell counts bodies as they come, whatever reads them.
+        # The shell counts the bytes of bodies while they arrive, for every reader.
         request_max_body_size=None,
     )
 
 
 class _Handler(HTTPRouteHandler):
-    """Litestar says that it resolves these once, and does so for each request."""
+    """Litestar resolves exception handlers for each request; this handler keeps them."""
 
     def resolve_exception_handlers(self) -> Any:
         if self._resolved is None:
@@ -131,7 +131,7 @@ async def _serve(route: Route, gate: Gate, scope: Scope, receive: Receive) -> An
         if _needs_key(operation, scope["query_string"]):
             gate.admit(operation, call)
         elif not operation.probe:
-            exchange.holding.enter()
+            exchange.slot.enter()
         call.media_type = check_representation(operation, call)
         call.query = check_query(operation, scope["query_string"])
         return await route.handler(call)
@@ -162,7 +162,7 @@ def _translate(scope: Scope, error: Exception) -> ProblemError:
         return problem_of_fault(error)
     if not isinstance(error, HTTPException):
         _log.error("bug", route=scope.get("path_template"), exc_info=error)
-        detail = "this is a defect of the service; tell the operator the request_id"
+        detail = "this is a defect of the service; give the operator the request_id"
         return ProblemError("internal_error", detail, status=500)
     code = code_for(error.status_code)
     return ProblemError(code, error.detail or "the request cannot be read", status=error.status_code)

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the same declarations that routes and checks are made from."""
+"""The OpenAPI 3.1 document, made from the declarations that also make routes and checks."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.problems import Problem
-from visapi_gateway.kernel.api.operation import Answers, Operation
+from visapi_gateway.kernel.api.operation import Operation, ResponseSpec
 from visapi_gateway.kernel.problems import KINDS, type_of
 
 REF = "#/components/schemas/{name}"
@@ -15,8 +15,8 @@ _PARAMETER = re.compile(r"\{(\w+):(\w+)\}")
 _EVERYWHERE = ("bad_request", "method_not_allowed", "not_acceptable", "headers_too_large", "uri_too_long",
                "internal_error", "unavailable")  # fmt: skip
 _ANSWER_HEADERS = {
-    "Location": "Where the thing can be read.",
-    "ETag": "Changes whenever the thing does.",
+    "Location": "The URL of the resource.",
+    "ETag": "Changes whenever the resource changes.",
     "Preference-Applied": "The `wait` that was honoured.",
     "Idempotent-Replayed": "`true` when an earlier request with this key started the run.",
     "Content-Disposition": "Whether a browser shows or saves the file.",
@@ -52,7 +52,10 @@ def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, An
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
             },
             "headers": {
-                "X-Request-Id": {"description": "Names the request in logs.", "schema": {"type": "string"}}
+                "X-Request-Id": {
+                    "description": "The id of the request in logs.",
+                    "schema": {"type": "string"},
+                }
             },
         },
     }
@@ -64,7 +67,7 @@ class _Schemas:
     def __init__(self, operations: Sequence[Operation]) -> None:
         kinds: list[Any] = [Problem]
         for operation in operations:
-            kinds += [answer.body for answer in operation.answers.values() if answer.body is not None]
+            kinds += [answer.body for answer in operation.responses.values() if answer.body is not None]
             kinds += [kind for kind in (operation.body, operation.query) if kind is not None]
         self._kinds = list(dict.fromkeys(kinds))
         schemas, self._components = msgspec.json.schema_components(
@@ -87,7 +90,7 @@ def _raw(kind: type) -> dict[str, Any]:
     """`msgspec.Raw` holds any JSON."""
     if kind is msgspec.Raw:
         return {"description": "Any JSON."}
-    raise NotImplementedError  # how a schema hook tells msgspec that it does not know the type
+    raise NotImplementedError  # msgspec expects this exception from a schema hook for an unknown type
 
 
 def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
@@ -154,10 +157,10 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _answers(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    return {str(status): _answer(answer, schemas) for status, answer in operation.answers.items()}
+    return {str(status): _answer(answer, schemas) for status, answer in operation.responses.items()}
 
 
-def _answer(answer: Answers, schemas: _Schemas) -> dict[str, Any]:
+def _answer(answer: ResponseSpec, schemas: _Schemas) -> dict[str, Any]:
     headers = {name: _header(_ANSWER_HEADERS[name]) for name in answer.headers}
     document: dict[str, Any] = {"description": answer.meaning, "headers": {**_COMMON_HEADERS, **headers}}
     content: dict[str, Any] = {}
@@ -176,7 +179,7 @@ def _header(meaning: str) -> dict[str, Any]:
 
 
 def _problems(operation: Operation) -> dict[str, Any]:
-    """Every problem this operation can answer with, by status."""
+    """The problems of the operation, by status."""
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys((*_implied(operation), *operation.problems)):
         by_status.setdefault(KINDS[code].status, []).append(code)
@@ -192,7 +195,7 @@ def _problems(operation: Operation) -> dict[str, Any]:
             },
         }
         for status, codes in sorted(by_status.items())
-        if status not in operation.answers
+        if status not in operation.responses
     }
 
 
@@ -220,9 +223,9 @@ def _implied(operation: Operation) -> list[str]:
 def _problem_headers(status: int) -> dict[str, Any]:
     match status:
         case 401:
-            return {"WWW-Authenticate": _header("How to say who asks.")}
+            return {"WWW-Authenticate": _header("The authentication challenge.")}
         case 405:
-            return {"Allow": _header("The methods of this path.")}
+            return {"Allow": _header("The allowed methods of the path.")}
         case 429 | 503:
             return {"Retry-After": _header("Seconds to wait.")}
         case _:

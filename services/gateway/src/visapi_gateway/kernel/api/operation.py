@@ -1,7 +1,7 @@
-"""What an operation of the API is. One declaration gives its route, its checks and its documentation.
+"""Operations of the API. One declaration gives the route, the checks and the documentation.
 
-An operation needs a key unless it says `public=True`: the check is made where every operation
-passes, not by a list of paths.
+An operation needs a key unless it declares `public=True`. The check is made for every operation, not by a
+list of paths.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,19 +11,19 @@ from typing import Any
 import msgspec
 
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.kernel.access.scopes import Asker, Principal
+from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.kernel.asgi.exchange import Answer, Exchange, Receive, Scope
 
 JSON_TYPES = ("application/json",)
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """One documented answer: its meaning, body and headers."""
+class ResponseSpec:
+    """One documented response: its meaning, body and headers."""
 
     meaning: str
     body: Any = None
-    """A struct, or None for an answer without a JSON body."""
+    """A struct, or None for a response without a JSON body."""
     media_types: tuple[str, ...] = JSON_TYPES
     headers: tuple[str, ...] = ()
 
@@ -36,28 +36,28 @@ class Operation:
     path: str
     name: str
     summary: str
-    answers: dict[int, Answers]
+    responses: dict[int, ResponseSpec]
     description: str = ""
     tag: str = "runs"
     scope: str | None = None
-    """What the key must be allowed; None means any valid key."""
+    """The scope that the key needs; None means any valid key."""
     public: bool = False
     probe: bool = False
-    """It takes no place of a request: whoever asks whether the process lives is always answered."""
+    """The operation takes no request slot, so that health probes are always answered."""
     signed: bool = False
     """A `signature` in the query may stand for the key; the handler then checks it (`call.who` is None)."""
     query: type[msgspec.Struct] | None = None
     """A struct that refuses unknown fields; None means no query parameters at all."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
-    """Request headers that mean something, with their meaning."""
+    """Request headers that the operation reads, with their meaning."""
     body: Any = None
     """The struct of a JSON body, `Any` for any JSON; None means no body is read."""
     body_required: bool = False
     body_types: tuple[str, ...] = JSON_TYPES
     produces: tuple[str, ...] = JSON_TYPES
-    """What `Accept` chooses from; empty where only the thing itself knows its type."""
+    """Media types that `Accept` chooses from; empty where the resource determines the type."""
     problems: tuple[str, ...] = ()
-    """Problem codes beyond those that its other properties imply."""
+    """Problem codes beyond those that the other properties imply."""
 
 
 ReadJson = Callable[[str, bytes], Awaitable[Any]]
@@ -65,7 +65,7 @@ ReadJson = Callable[[str, bytes], Awaitable[Any]]
 
 
 class Call:
-    """One call of an operation, checked as far as the operation declares."""
+    """One call of an operation, after the checks that the operation declares."""
 
     __slots__ = (
         "_read_json",
@@ -88,7 +88,7 @@ class Call:
         self._read_json = read_json
         self.query: Any = None
         self.media_type = ""
-        """The representation to answer with, chosen from what the operation produces."""
+        """The media type of the response, chosen from `produces`."""
         self.who: Principal | None = None
 
     @property
@@ -97,10 +97,10 @@ class Call:
         return self.who
 
     @property
-    def asker(self) -> Asker:
-        """The principal, for what is audited."""
+    def requester(self) -> Requester:
+        """The principal, for audited operations."""
         who = self.principal
-        return Asker(who.key, who.tenant, who.kind, who.scopes, self.exchange.request_id)
+        return Requester(who.key, who.tenant, who.kind, who.scopes, self.exchange.request_id)
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -130,7 +130,7 @@ Handler = Callable[[Call], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation and what carries it out."""
+    """An operation and its handler."""
 
     operation: Operation
     handler: Handler

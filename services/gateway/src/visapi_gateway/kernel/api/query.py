@@ -1,7 +1,7 @@
 """The text of a query string as the operation's struct. Pure.
 
-Texts are read as what their parameter is, and as nothing else: `null` is no way to leave a parameter out,
-and a number is no time.
+A text is converted to the type of its parameter only: `null` does not omit a parameter, and a number is not a
+time.
 """
 
 import re
@@ -17,20 +17,20 @@ import msgspec
 _FIELDS_MAX = 50
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
 _LAX = (int, float, bool)
-"""Types whose texts differ from those of JSON strings."""
+"""Types that are not written like JSON strings."""
 
 
 class QueryError(Exception):
-    """What is wrong with a query string."""
+    """A mistake in a query string."""
 
 
 def read_query(raw: bytes, struct: type[msgspec.Struct] | None) -> Any:
-    """Raises `QueryError` for what is unknown, repeated or wrong."""
+    """Raises `QueryError` for unknown, repeated and wrong parameters."""
     known = {} if struct is None else _parameters(struct)
     given: dict[str, list[str]] = {}
     for name, value in _pairs(raw):
         if name not in known:
-            allowed = f"known here: {', '.join(known)}" if known else "none is known here"
+            allowed = f"known here: {', '.join(known)}" if known else "the operation has none"
             raise QueryError(f"unknown query parameter {name[:60]!r}; {allowed}")
         if "\0" in value:
             raise QueryError(f"query parameter {name!r} holds the character U+0000")
@@ -52,7 +52,7 @@ def _pairs(raw: bytes) -> list[tuple[str, str]]:
 def _read(name: str, values: list[str], kind: Any) -> Any:
     several = typing.get_origin(_bare(kind)) is list
     if len(values) > 1 and not several:
-        raise QueryError(f"query parameter {name!r} stands twice; give it once")
+        raise QueryError(f"query parameter {name!r} is repeated; give it once")
     if _bare(kind) is int and _INTEGER.fullmatch(values[0]) is None:
         raise QueryError(
             f"query parameter {name!r} is wrong: write an integer in digits, not {values[0][:60]!r}"
@@ -60,7 +60,8 @@ def _read(name: str, values: list[str], kind: Any) -> Any:
     try:
         value = msgspec.convert(values if several else values[0], kind, strict=_bare(kind) not in _LAX)
         if isinstance(value, datetime) and value.tzinfo is not None:
-            # A time of the first or the last day may have no form in UTC, in which it is compared.
+            # A time of the first or the last day may not be representable in UTC, in which times are
+            # compared.
             value.astimezone(UTC)
     except (msgspec.ValidationError, OverflowError) as wrong:
         raise QueryError(f"query parameter {name!r} is wrong: {wrong}") from None

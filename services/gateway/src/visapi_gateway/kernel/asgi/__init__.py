@@ -1,1 +1,1 @@
-"""Requests and answers as bytes, within bounds."""
+"""Requests and responses as bytes, within limits."""

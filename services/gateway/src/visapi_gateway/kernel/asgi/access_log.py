@@ -1,8 +1,8 @@
 """The access log: one JSON line per request, in the shape of all other log lines.
 
-It does not pass structlog, which costs ten times as much per line: every field is one of ours, so
-there is nothing to redact. The query string, which may carry a signature, is never written. The lines of one
-turn of the loop are written together.
+The access log bypasses structlog, which costs ten times as much per line: all fields are VisAPI's own, so
+nothing needs redaction. The query string, which may carry a signature, is never written. Lines of one event
+loop iteration are written together.
 """
 
 import asyncio

@@ -1,10 +1,9 @@
-"""Which address a request comes from, behind proxies too. Pure.
+"""The client address of a request, also behind proxies. Pure.
 
-Without trusted proxies the address is that of the connection, and no header is looked at. When the
-connection comes from a trusted proxy, `X-Forwarded-For` is read from its right end: each proxy appends the
-address that it saw, so everything left of the first address that is no trusted proxy was written by the
-client itself. That first address is the client's. An entry that is no address ends the search at the last
-trusted one.
+Without trusted proxies the connection's address counts, and headers are ignored. When the connection comes
+from a trusted proxy, `X-Forwarded-For` is read from right to left: each proxy appends the address that it
+saw. The first address that is not a trusted proxy is the client's; the client itself wrote everything left of
+it. An entry that is not an address ends the search at the last trusted address.
 """
 
 from collections.abc import Iterable
@@ -12,18 +11,18 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Network = IPv4Network | IPv6Network
 _ENTRIES_MAX = 32
-"""How many entries of the header are looked at."""
+"""The number of entries of the header that are read."""
 _HOST_BITS = 64
-"""One IPv6 customer has at least a /64: all of its addresses are one."""
+"""An IPv6 customer has at least a /64, so all addresses of a /64 count as one."""
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Raises `ValueError` for what is neither an address nor a network."""
+    """Parse addresses and networks. Raises `ValueError` for other text."""
     return tuple(ip_network(text) for text in texts)
 
 
 class ClientAddresses:
-    """Knows the trusted proxies."""
+    """Finds client addresses, given the trusted proxies."""
 
     def __init__(self, trusted: Iterable[Network] = ()) -> None:
         self._trusted = tuple(trusted)
@@ -33,7 +32,7 @@ class ClientAddresses:
         return read is not None and self._is_trusted(read)
 
     def of(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The address for which a request counts; `peer` is the other end of its connection."""
+        """The address that a request counts for; `peer` is the other end of its connection."""
         if not self._trusted:
             return group(peer)
         found = _read(peer)
@@ -53,7 +52,7 @@ class ClientAddresses:
 
 
 def group(address: str) -> str:
-    """The address as counted: IPv4 as it is, IPv6 by its /64."""
+    """The address that is counted: IPv4 in full, IPv6 by its /64."""
     if ":" not in address:
         return address
     read = _read(address)
@@ -68,7 +67,7 @@ def _entries(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
 
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, with or without a port; an IPv4 address that IPv6 carries is IPv4."""
+    """An address with or without a port; an IPv4-mapped IPv6 address becomes IPv4."""
     bare = text.strip().partition("%")[0]
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

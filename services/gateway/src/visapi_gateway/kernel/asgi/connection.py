@@ -1,7 +1,8 @@
-"""One connection of the server, bounded in what it may send and in how long it may take.
+"""One connection of the server, with limits on its bytes and its time.
 
-uvicorn bounds neither the size of a head nor the time that heads, unwanted bodies and unread answers take,
-answers a malformed request in plain text, and does not tell a request of a pipeline that its client is gone.
+uvicorn limits neither the size of a request head nor the time that heads, unwanted bodies and unread
+responses take. It answers a malformed request in plain text, and does not tell a pipelined request that its
+client is gone.
 """
 
 from typing import Any
@@ -15,13 +16,13 @@ from visapi_gateway.kernel.asgi.connections import Connections
 from visapi_gateway.kernel.problems import KINDS, type_of
 
 CONNECTION = "visapi.connection"
-"""Where the connection stands in the ASGI scope."""
+"""The key of the connection in the ASGI scope."""
 HEAD_LIMIT = 64 * 1024
 LINGER_S = 1.0
 DISCARD_LIMIT = 16 * 1024 * 1024
-"""How much of unwanted bodies one connection may send."""
+"""The most bytes of unwanted bodies that one connection may send."""
 DISCARD_S = 5.0
-"""How long the rest of a body may take that was answered before it came."""
+"""The time for the rest of a body whose request was already answered."""
 PIPELINE_MAX = 32
 
 
@@ -35,7 +36,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._all = connections
         self._addresses = addresses
         self._running: Any = None
-        """The request that is being answered; uvicorn's `cycle` is the newest one of a pipeline."""
+        """The request being answered; uvicorn's `cycle` is the newest request of the pipeline."""
         self._in_head = False
         self._head_bytes = 0
         self._head_since: float | None = None
@@ -56,17 +57,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def gone(self) -> bool:
-        """Whether nobody reads what is written."""
+        """Whether the client is gone."""
         return self.transport.is_closing()
 
     @property
     def has_room(self) -> bool:
-        """Whether a write would not wait."""
+        """Whether a write would return at once."""
         return not self.flow.write_paused
 
     @property
     def body_is_here(self) -> bool:
-        """Whether reading the next part of the body would not wait."""
+        """Whether the next part of the body can be read at once."""
         return self._running.message_event.is_set()
 
     def connection_made(self, transport: Any) -> None:
@@ -85,14 +86,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def abort(self, reason: str) -> None:
-        """Cut the connection off; what is not sent yet is dropped."""
+        """Close the connection and drop unsent bytes."""
         self._all.closed(reason)
         self._all.leave(self, counted=self._counted)
         self._forget_requests()
         self.transport.abort()
 
     def look(self, now: float) -> None:
-        """End what takes too long; called every half second."""
+        """Close the connection when it exceeds a time limit; called every half second."""
         bounds = self._all.bounds
         if self._head_since is not None and now - self._head_since > bounds.head_s:
             self._all.closed("head")
@@ -132,7 +133,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             super().on_header(name, value)
             return
-        # Trailers: nobody reads them, and they must not join the headers, which were checked before.
+        # Trailers are ignored: they must not be added to the headers, which are checked already.
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > HEAD_LIMIT:
             raise ValueError("the trailers are too large")
@@ -144,7 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:
-            # The answer did not wait for the body. Reading on lets the sender read the answer.
+            # The response did not wait for the body. Reading the body lets the sender read the response.
             self._discarded += len(body)
             if self._discarded > DISCARD_LIMIT:
                 self.abort("body")
@@ -174,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _forget_requests(self) -> None:
-        """Let each request that is under way know that nobody waits for its answer."""
+        """Tell each open request that its client is gone."""
         cycles = [self._running] if self.busy else []
         for cycle in (*cycles, *(cycle for cycle, _ in self.pipeline)):
             cycle.disconnected = True
@@ -184,7 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_writing()
 
     def _refuse(self, code: str, detail: str, *, retry_s: int | None = None) -> None:
-        """Answer without any application, then close: what follows cannot be told apart."""
+        """Answer without the application, then close: the next request could not be found in the bytes."""
         self._head_since = None
         if self._refused or self.transport.is_closing():
             return
@@ -194,7 +195,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._forget_requests()
         self.transport.write(_answer(code, detail, retry_s))
-        # Closing at once would reset the connection under a sender that has not read the answer yet.
+        # Closing at once would reset the connection before the sender has read the response.
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.abort)

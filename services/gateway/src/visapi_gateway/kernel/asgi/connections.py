@@ -1,8 +1,8 @@
-"""All open connections of the server: how many, whose, and since when each of them does nothing.
+"""All open connections of the server: their number, their addresses, and how long each has been idle.
 
-Where there are too many, connections without a request are closed, oldest first, those that never sent a
-valid key before those that did. Only when all of them have a request is the new one refused. One timer looks
-at all connections, so a request costs no timer of its own.
+When there are too many, idle connections are closed, oldest first, and connections that never sent a valid
+key before others. A new connection is refused only when every connection has a request. One timer checks all
+connections, so a request needs no timer of its own.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ from typing import Protocol
 
 from visapi_common.core.shares import Share
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_gateway.kernel.asgi.places import Bounds
+from visapi_gateway.kernel.asgi.capacity import Bounds
 
 LOOK_S = 0.5
-"""How often connections are looked at."""
+"""The interval between checks of all connections."""
 EVICTED_AT_ONCE = 64
 
 
@@ -29,7 +29,7 @@ class Watched(Protocol):
     def busy(self) -> bool: ...
     def abort(self, reason: str) -> None: ...
     def look(self, now: float) -> None:
-        """End what takes too long."""
+        """Close the connection when it exceeds a time limit."""
         ...
 
 
@@ -44,7 +44,9 @@ class Connections:
         self._timer: asyncio.TimerHandle | None = None
 
     def arrive(self, connection: Watched, *, counted: bool) -> bool:
-        """Whether it may stay. `counted`: not for a trusted proxy, which speaks for many."""
+        """Whether the connection may stay. `counted` is false for a trusted proxy, which serves many
+        clients.
+        """
         peer = connection.peer
         if len(self._open) >= self.bounds.connections:
             self._evict(None)
@@ -69,7 +71,7 @@ class Connections:
         self._metrics.http_connections_closed.labels(reason).inc()
 
     def watch(self) -> None:
-        """Look again and again, until `stop`."""
+        """Check all connections periodically, until `stop`."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in tuple(self._open):

@@ -1,4 +1,4 @@
-"""One request and its answer, as the shell and the operations share them."""
+"""One request and its response, shared by the shell and the operations."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
@@ -7,8 +7,8 @@ import msgspec
 
 from visapi_common.contracts.problems import Problem
 from visapi_common.core.errors import ContentFault, Fault, ProblemError, TransientFault, UnknownFault
-from visapi_common.core.failures import told
-from visapi_gateway.kernel.asgi.places import Holding
+from visapi_common.core.failures import failure_text
+from visapi_gateway.kernel.asgi.capacity import RequestSlot
 from visapi_gateway.kernel.problems import KINDS, code_for, type_of
 
 Scope = MutableMapping[str, Any]
@@ -19,7 +19,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 EXCHANGE = "visapi.exchange"
-"""Where the exchange stands in the ASGI scope."""
+"""The key of the exchange in the ASGI scope."""
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
@@ -29,17 +29,17 @@ encode = msgspec.json.Encoder().encode
 
 
 class Exchange:
-    """What is known of a request beside its bytes."""
+    """The data about a request beside its bytes."""
 
-    __slots__ = ("extra", "holding", "key", "problem", "request_id", "route", "tenant", "traceparent")
+    __slots__ = ("extra", "key", "problem", "request_id", "route", "slot", "tenant", "traceparent")
 
-    def __init__(self, request_id: str, traceparent: str, holding: Holding) -> None:
+    def __init__(self, request_id: str, traceparent: str, slot: RequestSlot) -> None:
         self.request_id = request_id
-        self.holding = holding
-        """The place that it takes among all requests."""
+        self.slot = slot
+        """The request slot that the request holds."""
         self.traceparent = traceparent
         self.extra: list[Header] = []
-        """Headers that the answer gets whatever becomes of the request."""
+        """Headers of the response, whatever its outcome."""
         self.route = "unmatched"
         self.problem = ""
         self.key = ""
@@ -53,7 +53,7 @@ class Answer(Protocol):
 
 
 class Reply:
-    """A whole answer in one piece."""
+    """A response with its whole body."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -74,7 +74,7 @@ class Reply:
 
 
 class Empty(Reply):
-    """An answer without a body: 204 and 304 have no length either."""
+    """A response without a body: 204 and 304 have no length either."""
 
     def __init__(self, status: int, headers: Iterable[Header] = ()) -> None:
         super().__init__(status, b"")
@@ -109,11 +109,11 @@ def problem_reply(problem: ProblemError, exchange: Exchange, instance: str) -> R
 
 
 def problem_of_fault(fault: Fault) -> ProblemError:
-    """How a failure of the world looks to a caller."""
+    """The problem that a caller sees for a fault."""
     if isinstance(fault, UnknownFault):
         detail = (
-            "the answer of the database was lost, so the request may have been carried out; "
-            "repeat it with the same Idempotency-Key"
+            "the response of the database was lost, so the request may have been carried out; repeat it "
+            "with the same Idempotency-Key"
         )
         return ProblemError("outcome_unknown", detail, status=503, headers={"Retry-After": "2"})
     if isinstance(fault, TransientFault):
@@ -122,9 +122,9 @@ def problem_of_fault(fault: Fault) -> ProblemError:
         return ProblemError("unavailable", detail, status=503, headers={"Retry-After": str(wait)})
     if isinstance(fault, ContentFault):
         detail = (
-            "the contents of the request cannot be stored or looked for, so nothing happened: "
-            f"{told(fault, _REASON_CHARS)}; change the contents and send the request again"
+            "the contents of the request cannot be stored or searched for, so nothing happened: "
+            f"{failure_text(fault, _REASON_CHARS)}; change the contents and send the request again"
         )
         return ProblemError("content_refused", detail, status=422)
-    detail = "the request could not be carried out; tell the operator the request_id"
+    detail = "the request could not be carried out; give the operator the request_id"
     return ProblemError("internal_error", detail, status=500)

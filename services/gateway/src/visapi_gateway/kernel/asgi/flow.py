@@ -1,8 +1,8 @@
-"""The bytes of a request and of its answer: within their limits, at a least rate, counted while they wait.
+"""The bytes of a request and of its response: limited in size, with a minimum rate, and counted while
+buffered.
 
-Time counts against a peer only while the gateway waits for it: for bytes that it should send, or for room in
-a connection that it should read from. It gets so many seconds for all of a body or an answer, and one more
-for each `…_bytes_per_s` bytes that have passed.
+Time counts against a peer only while the gateway waits for the peer to send or to read. A peer has a fixed
+number of seconds for a body or a response, and one more second for each `…_bytes_per_s` bytes transferred.
 """
 
 import time
@@ -10,12 +10,12 @@ from asyncio import timeout
 from typing import Any
 
 from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.asgi.capacity import RETRY_AFTER_S, Capacity
 from visapi_gateway.kernel.asgi.exchange import Exchange, Header, Message, Receive, Send, problem_reply
-from visapi_gateway.kernel.asgi.places import RETRY_AFTER_S, Places
 
 BODY_LIMIT = 1024 * 1024
 PART = 64 * 1024
-"""Bytes that are handed to a connection at once; smaller answers are not counted as buffered."""
+"""Bytes that are handed to a connection at once; smaller responses are not counted as buffered."""
 
 _SECURITY: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -34,20 +34,20 @@ def too_large() -> ProblemError:
 
 
 class Incoming:
-    """A body that is cut off at its limit and must come in time."""
+    """A request body with a limit on size and time."""
 
-    __slots__ = ("_counted", "_exchange", "_places", "_receive", "_size", "_waited")
+    __slots__ = ("_capacity", "_counted", "_exchange", "_receive", "_size", "_waited")
 
-    def __init__(self, receive: Receive, exchange: Exchange, places: Places) -> None:
+    def __init__(self, receive: Receive, exchange: Exchange, capacity: Capacity) -> None:
         self._receive = receive
         self._exchange = exchange
-        self._places = places
+        self._capacity = capacity
         self._size = 0
         self._waited = 0.0
         self._counted: tuple[str, int] | None = None
 
     async def __call__(self) -> Message:
-        connection = self._exchange.holding.connection
+        connection = self._exchange.slot.connection
         if connection is not None and connection.body_is_here:
             message = await self._receive()
         else:
@@ -56,7 +56,7 @@ class Incoming:
         return message
 
     async def _wait(self) -> Message:
-        bounds = self._places.bounds
+        bounds = self._capacity.bounds
         left = bounds.body_s + self._size / bounds.body_bytes_per_s - self._waited
         began = time.perf_counter()
         try:
@@ -76,7 +76,7 @@ class Incoming:
     def close(self) -> None:
         """The body is no longer needed."""
         if self._counted is not None:
-            self._places.unbuffer(*self._counted)
+            self._capacity.unbuffer(*self._counted)
             self._counted = None
 
     def _add(self, size: int) -> None:
@@ -84,30 +84,30 @@ class Incoming:
         if self._size > BODY_LIMIT:
             raise too_large()
         if self._size > PART and self._counted is None:
-            # The whole of what it may become, so that a body is refused at its beginning or not at all.
-            who = self._exchange.holding.who
-            if not self._places.buffer(who, BODY_LIMIT):
+            # Reserve the largest possible size, so that a body is refused at its start or never.
+            who = self._exchange.slot.who
+            if not self._capacity.buffer(who, BODY_LIMIT):
                 raise no_memory()
             self._counted = (who, BODY_LIMIT)
 
 
 class PeerGone(BaseException):
-    """Nobody reads the answer any more. No `Exception`, so that nothing on the way takes it for a bug."""
+    """The client is gone. Not an `Exception`, so that no handler takes it for a bug."""
 
 
 class Outgoing:
-    """An answer in parts, each written when the connection has room for it.
+    """A response in parts; each is written when the connection has room.
 
-    The head waits for the first bytes of the body, so that an answer for which there is no memory can still
-    be a problem.
+    The head waits for the first bytes of the body, so that a response without memory can still become a
+    problem.
     """
 
     __slots__ = (
+        "_capacity",
         "_close",
         "_exchange",
         "_head",
         "_path",
-        "_places",
         "_send",
         "_sent",
         "_waited",
@@ -115,10 +115,10 @@ class Outgoing:
         "status",
     )
 
-    def __init__(self, send: Send, exchange: Exchange, places: Places, *, path: str, close: bool) -> None:
+    def __init__(self, send: Send, exchange: Exchange, capacity: Capacity, *, path: str, close: bool) -> None:
         self._send = send
         self._exchange = exchange
-        self._places = places
+        self._capacity = capacity
         self._path = path
         self._close = close
         self._head: Message | None = None
@@ -148,10 +148,10 @@ class Outgoing:
             await self._pass(head, 0)
 
     async def _in_parts(self, body: bytes, *, more: bool) -> None:
-        who = self._exchange.holding.who
-        if not self._places.buffer(who, len(body)):
+        who = self._exchange.slot.who
+        if not self._capacity.buffer(who, len(body)):
             if self._head is None:
-                # The reader must see an answer that is cut off, and not one that seems whole.
+                # The reader must see a truncated response, not a complete one.
                 raise self._cut("memory")
             await problem_reply(no_memory(), self._exchange, self._path)({}, _nothing, self)
             return
@@ -162,10 +162,10 @@ class Outgoing:
                 rest = more or start + PART < len(body)
                 await self._pass({"type": "http.response.body", "body": part, "more_body": rest}, len(part))
         finally:
-            self._places.unbuffer(who, len(body))
+            self._capacity.unbuffer(who, len(body))
 
     async def _pass(self, message: Message, size: int) -> None:
-        connection, bounds = self._exchange.holding.connection, self._places.bounds
+        connection, bounds = self._exchange.slot.connection, self._capacity.bounds
         if connection is not None and connection.gone:
             raise PeerGone
         self._sent += size
@@ -182,7 +182,7 @@ class Outgoing:
         self._waited += time.perf_counter() - began
 
     def _cut(self, reason: str) -> PeerGone:
-        connection = self._exchange.holding.connection
+        connection = self._exchange.slot.connection
         if connection is not None:
             connection.abort(reason)
         return PeerGone()
@@ -211,7 +211,8 @@ async def _nothing() -> Message:
 
 def no_memory() -> ProblemError:
     detail = (
-        "too many bytes of this tenant wait to be read or written; read answers faster, or send fewer at once"
+        "too many bytes of this tenant wait to be read or written; read responses faster, or send less at "
+        "once"
     )
     return ProblemError(
         "unavailable", detail, status=503, headers={"Retry-After": str(RETRY_AFTER_S), "Connection": "close"}

@@ -1,7 +1,7 @@
-"""Which paths and methods there are, decided before anything else looks at a request. Pure.
+"""The paths and methods of the API, checked before anything else. Pure.
 
-A path is taken as it is written: no slash at its end, no empty segment, no encoded slash. Whatever is no
-path of the API is not found before anything happens.
+A path must match as written: no trailing slash, no empty segment, no encoded slash. Any other path is
+answered 404 at once.
 """
 
 import re
@@ -24,7 +24,7 @@ class Paths:
         for method, path in operations:
             methods.setdefault(path, {"OPTIONS"}).update({"GET", "HEAD"} if method == "GET" else {method})
         self._literal = {path: tuple(sorted(found)) for path, found in methods.items() if "{" not in path}
-        """Paths without a parameter: none of their methods is that of a template which would fit as well."""
+        """Paths without a parameter; they share no method with a template that would also match."""
         self._found = [(re.compile(_pattern(path)), found) for path, found in methods.items()]
         self._of_method = {
             method: re.compile("|".join(_pattern(path) for path, found in methods.items() if method in found))
@@ -32,7 +32,7 @@ class Paths:
         }
 
     def methods(self, path: str) -> tuple[str, ...]:
-        """What may be done at a path; empty where there is none."""
+        """The methods of a path; empty for an unknown path."""
         if (literal := self._literal.get(path)) is not None:
             return literal
         found = (methods for pattern, methods in self._found if pattern.fullmatch(path))

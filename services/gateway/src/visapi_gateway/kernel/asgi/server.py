@@ -1,4 +1,4 @@
-"""uvicorn with bounded connections. Streams end before it stops: it would wait for them."""
+"""uvicorn with limited connections. Streams end before the server stops, because uvicorn waits for them."""
 
 import contextlib
 import resource
@@ -11,20 +11,20 @@ from typing import Any, cast
 import uvicorn
 
 from visapi_common.telemetry.logs import get_logger
+from visapi_gateway.kernel.asgi.capacity import Capacity
 from visapi_gateway.kernel.asgi.connection import BoundedProtocol
 from visapi_gateway.kernel.asgi.connections import Connections
 from visapi_gateway.kernel.asgi.exchange import Asgi
-from visapi_gateway.kernel.asgi.places import Places
 
 CLOSING_S = 7
-"""How long answers under way may take after SIGTERM, so that the process ends within 10 s."""
+"""Time for open responses after SIGTERM, so that the process ends within 10 s."""
 BACKLOG = 2048
 FILES_SPARE = 256
 """File descriptors that the process needs beside its connections."""
 
 
 class _Server(uvicorn.Server):
-    """Signals are the lifecycle's business."""
+    """The lifecycle handles signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -32,13 +32,13 @@ class _Server(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves `app` on a socket until told to stop."""
+    """Serves `app` on a socket until `stop`."""
 
-    def __init__(self, app: Asgi, places: Places, host: str, port: int) -> None:
-        bounds = replace(places.bounds, connections=_allow_files(places.bounds.connections))
-        self._connections = Connections(bounds, places.metrics)
+    def __init__(self, app: Asgi, capacity: Capacity, host: str, port: int) -> None:
+        bounds = replace(capacity.bounds, connections=_allow_files(capacity.bounds.connections))
+        self._connections = Connections(bounds, capacity.metrics)
         self._socket = _listen(host, port)
-        protocol = partial(BoundedProtocol, connections=self._connections, addresses=places.addresses)
+        protocol = partial(BoundedProtocol, connections=self._connections, addresses=capacity.addresses)
         config = uvicorn.Config(
             app,
             http=cast("Any", protocol),
@@ -50,7 +50,7 @@ class HttpServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_keep_alive=max(1, round(places.bounds.idle_s)),
+            timeout_keep_alive=max(1, round(capacity.bounds.idle_s)),
             timeout_graceful_shutdown=CLOSING_S,
         )
         self._server = _Server(config)
@@ -60,7 +60,7 @@ class HttpServer:
         return int(self._socket.getsockname()[1])
 
     async def serve(self) -> None:
-        """Until `stop`, and until the answers under way are sent."""
+        """Serve until `stop` and until open responses are sent."""
         self._connections.watch()
         try:
             await self._server.serve(sockets=[self._socket])
@@ -72,7 +72,9 @@ class HttpServer:
 
 
 def _allow_files(connections: int) -> int:
-    """Let the process open as many files as it may have connections; how many of them it may have then."""
+    """Raise the limit of open files to the number of connections. Returns how many connections are
+    possible.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + FILES_SPARE
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -85,7 +87,7 @@ def _allow_files(connections: int) -> int:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Raises `OSError` when the address is taken."""
+    """Bind the socket. Raises `OSError` when the address is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

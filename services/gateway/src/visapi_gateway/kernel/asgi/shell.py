@@ -1,7 +1,7 @@
-"""The ASGI shell around the application. Everything passes it, unmatched paths and bugs included.
+"""The ASGI shell around the application. Every request passes it, including unmatched paths and bugs.
 
-It gives each request an id and a span, keeps heads and bodies within their limits, adds the security
-headers, measures, writes the access log, and turns requests away while there are too many.
+The shell gives each request an id and a span, enforces limits on heads and bodies, adds the security headers,
+records metrics, writes the access log, and refuses requests while there are too many.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry import propagation
 from visapi_common.telemetry.spans import Spans
+from visapi_gateway.kernel.asgi.capacity import Capacity, RequestSlot
 from visapi_gateway.kernel.asgi.connection import CONNECTION
 from visapi_gateway.kernel.asgi.exchange import (
     EXCHANGE,
@@ -26,7 +27,6 @@ from visapi_gateway.kernel.asgi.exchange import (
 )
 from visapi_gateway.kernel.asgi.flow import BODY_LIMIT, Incoming, Outgoing, PeerGone, too_large
 from visapi_gateway.kernel.asgi.paths import Paths
-from visapi_gateway.kernel.asgi.places import Holding, Places
 
 HEADERS_LIMIT = 32 * 1024
 HEADERS_COUNT = 100
@@ -49,7 +49,7 @@ class Shell:
         paths: Paths,
         spans: Spans,
         log: AccessLog,
-        places: Places,
+        capacity: Capacity,
         new_id: Callable[[], str],
     ) -> None:
         self._app = app
@@ -57,24 +57,24 @@ class Shell:
         self._spans = spans
         self._log = log
         self._new_id = new_id
-        self._places = places
+        self._capacity = capacity
         self._in_flight = 0
-        self._metrics = places.metrics
+        self._metrics = capacity.metrics
         self._metrics.http_in_flight.set_function(lambda: self._in_flight)
         self._counters: dict[tuple[str, str, int], Any] = {}
         self._timers: dict[tuple[str, str], Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert scope["type"] == "http", "the server is told to speak HTTP only"
+        assert scope["type"] == "http", "the server is configured for HTTP only"
         began = time.perf_counter()
         headers: list[Header] = scope["headers"]
         method: str = scope["method"]
         span = self._spans.open("http.request", kind="server", parent=_traceparent(headers))
-        holding = self._holding(scope, headers)
-        exchange = Exchange(_request_id(headers) or self._new_id(), span.traceparent, holding)
+        slot = self._holding(scope, headers)
+        exchange = Exchange(_request_id(headers) or self._new_id(), span.traceparent, slot)
         scope[EXCHANGE] = exchange
         path = scope["path"][:PATH_LIMIT]
-        answer = Outgoing(send, exchange, self._places, path=path, close=self._places.draining())
+        answer = Outgoing(send, exchange, self._capacity, path=path, close=self._capacity.draining())
         self._in_flight += 1
         try:
             with propagation.under(span.traceparent):
@@ -82,7 +82,7 @@ class Shell:
         except PeerGone:
             exchange.problem = exchange.problem or "peer_gone"
         finally:
-            holding.leave()
+            slot.leave()
             self._in_flight -= 1
             seconds = (answer.started or time.perf_counter()) - began
             self._record(exchange, method, answer.status, seconds)
@@ -105,16 +105,16 @@ class Shell:
         if not has_body:
             await self._app(scope, receive, answer)
             return
-        body = Incoming(receive, scope[EXCHANGE], self._places)
+        body = Incoming(receive, scope[EXCHANGE], self._capacity)
         try:
             await self._app(scope, body, answer)
         finally:
             body.close()
 
-    def _holding(self, scope: Scope, headers: list[Header]) -> Holding:
+    def _holding(self, scope: Scope, headers: list[Header]) -> RequestSlot:
         client: tuple[str, int] | None = scope.get("client")
-        peer = self._places.addresses.of(client[0] if client else "", headers)
-        return Holding(self._places, peer, scope.get(CONNECTION))
+        peer = self._capacity.addresses.of(client[0] if client else "", headers)
+        return RequestSlot(self._capacity, peer, scope.get(CONNECTION))
 
     def _record(self, exchange: Exchange, method: str, status: int, seconds: float) -> None:
         counter = self._counters.get((method, exchange.route, status))
@@ -136,7 +136,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 def _check(scope: Scope, headers: list[Header]) -> bool:
-    """Whether a body follows. Raises `ProblemError` for what no operation should see."""
+    """Whether a body follows. Raises `ProblemError` for requests that no operation should see."""
     if len(scope["raw_path"]) > PATH_LIMIT:
         raise ProblemError("uri_too_long", f"the path has more than {PATH_LIMIT} bytes", status=414)
     if "\0" in scope["path"]:
@@ -162,7 +162,7 @@ def _check(scope: Scope, headers: list[Header]) -> bool:
 
 
 def _check_host(version: str, hosts: int) -> None:
-    """A request of HTTP/1.1 has exactly one `Host` (RFC 9112, 3.2): of two, a proxy might read one and this
+    """An HTTP/1.1 request has exactly one `Host` (RFC 9112, 3.2): with two, a proxy might read one and this
     server the other. Raises `ProblemError` 400.
     """
     if version not in ("1.0", "1.1"):

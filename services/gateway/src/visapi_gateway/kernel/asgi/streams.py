@@ -1,4 +1,4 @@
-"""Answers that come in parts: server-sent events and files."""
+"""Streamed responses: server-sent events and files."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -18,7 +18,7 @@ class Gauge(Protocol):
 
 
 class EventStream:
-    """Server-sent events until the source ends or the reader goes."""
+    """Server-sent events until the source ends or the client leaves."""
 
     def __init__(self, source: AsyncGenerator[bytes, None], followers: Gauge) -> None:
         self._source = source
@@ -58,13 +58,13 @@ class EventStream:
                 async for event in events:
                     await send(_part(event))
         except (Fault, ProblemError) as failed:
-            # The head was sent already: end the stream, the reader comes back with Last-Event-ID.
+            # The head is sent already: end the stream, and the client reconnects with Last-Event-ID.
             _log.warning("stream_ended", error=str(failed))
         await send(_LAST)
 
 
 class FileStream:
-    """A file whose size is known, in chunks."""
+    """A file of known size, in chunks."""
 
     def __init__(self, chunks: AsyncIterator[bytes], size: int, headers: list[Header]) -> None:
         self._chunks = chunks

@@ -1,4 +1,4 @@
-"""Acting on many runs: counted first, then done in steps."""
+"""Bulk commands: count the runs first, then act on them in steps."""
 
 from typing import Annotated
 
@@ -9,16 +9,18 @@ from visapi_common.contracts.gateway_bodies import Reason
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.cursors import open_cursor, seal_cursor
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
-from visapi_gateway.runs.bulk.rules import Ticket, check_version, decode_ticket, encode_ticket, meant
-from visapi_gateway.runs.bulk.service import Bulk, Wish
+from visapi_gateway.runs.bulk.rules import BulkToken, check_version, decode_token, encode_token, meant
+from visapi_gateway.runs.bulk.service import Bulk, BulkRequest
 from visapi_gateway.runs.reading.rules.filters import RunFilter
 from visapi_gateway.runs.reading.run_queries import RunsFilterQuery, filter_of
 
 
 class BulkWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be done to which runs: `filter` as `GET /v1/runs` narrows; `version` for retry and rerun."""
+    """An action on the runs of a filter. `filter` has the parameters of `GET /v1/runs`; `version` applies to
+    retry and rerun.
+    """
 
     action: BulkAction
     filter: RunsFilterQuery
@@ -26,7 +28,7 @@ class BulkWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BulkOrder(BulkWanted, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The same with the token of its count, or of the step before."""
+    """The same with the token of the count or of the previous step."""
 
     token: Annotated[str, msgspec.Meta(max_length=512)]
     # Each run of a step keeps it.
@@ -37,8 +39,8 @@ COUNT = Operation(
     "POST",
     "/v1/runs/bulk/count",
     "countBulk",
-    "Count the runs that a bulk command would mean",
-    {200: Answers("Their number, and the token that lets it be done.", BulkCount)},
+    "Count the runs that a bulk command would act on",
+    {200: ResponseSpec("The number of runs, and the token for the first step.", BulkCount)},
     description="Changes nothing. Only runs in a state that the action can change are counted.",
     scope="runs:write",
     body=BulkWanted,
@@ -49,12 +51,12 @@ STEP = Operation(
     "/v1/runs/bulk",
     "stepBulk",
     "Cancel, suspend, resume, retry or rerun many runs, 100 at a time",
-    {200: Answers("What became of the next runs, newest first; go on with `next`.", BulkStep)},
+    {200: ResponseSpec("The result for the next runs, newest first; continue with `next`.", BulkStep)},
     description=(
-        "Each step is committed when it is answered; send it again when the answer was lost. The steps "
-        "touch no more runs than were counted (unless one is sent again), and none that was created later. "
-        "A token works for a day. Each run stands in the audit by itself. Runs started by other runs are not "
-        "run anew, unless `parent` names one."
+        "Each step is committed before its response; send a step again when its response was lost. The "
+        "steps act on no more runs than were counted (unless a step is sent again), and on no run that was "
+        "created later. A token is valid for a day. Each run has its own audit entry. Rerun skips runs "
+        "that other runs started, unless `parent` names one."
     ),
     scope="runs:write",
     body=BulkOrder,
@@ -76,28 +78,28 @@ class BulkRoutes:
 
     async def count(self, call: Call) -> Answer:
         wanted: BulkWanted = await read_json(COUNT, call)
-        ticket = await self._bulk.count(call.asker, _meant(wanted))
-        return json_reply(BulkCount(ticket.count, self._token(call, wanted, ticket)))
+        token = await self._bulk.count(call.requester, _meant(wanted))
+        return json_reply(BulkCount(token.count, self._token(call, wanted, token)))
 
     async def step(self, call: Call) -> Answer:
         wanted: BulkOrder = await read_json(STEP, call)
         runs = _meant(wanted)
-        ticket = decode_ticket(open_cursor(self._secret, _listing(call, wanted), wanted.token))
-        wish = Wish(wanted.action, wanted.version, wanted.reason, call.exchange.traceparent)
-        step = await self._bulk.step(call.asker, runs, wish, ticket)
+        token = decode_token(open_cursor(self._secret, _listing(call, wanted), wanted.token))
+        request = BulkRequest(wanted.action, wanted.version, wanted.reason, call.exchange.traceparent)
+        step = await self._bulk.step(call.requester, runs, request, token)
         if wanted.action is BulkAction.RERUN:
-            self._metrics.triggers_accepted.inc(step.told)
+            self._metrics.triggers_accepted.inc(step.accepted)
         following = None if step.next is None else self._token(call, wanted, step.next)
         return json_reply(
-            BulkStep(step.told, step.unchanged, step.refused, step.handled, ticket.count, following)
+            BulkStep(step.accepted, step.unchanged, step.refused, step.handled, token.count, following)
         )
 
-    def _token(self, call: Call, wanted: BulkWanted, ticket: Ticket) -> str:
-        return seal_cursor(self._secret, _listing(call, wanted), encode_ticket(ticket))
+    def _token(self, call: Call, wanted: BulkWanted, token: BulkToken) -> str:
+        return seal_cursor(self._secret, _listing(call, wanted), encode_token(token))
 
 
 def _listing(call: Call, wanted: BulkWanted) -> str:
-    """What a token is good for: the same action on the same runs by the same tenant."""
+    """The listing that a token is bound to: the same action on the same runs by the same tenant."""
     asked = msgspec.json.encode((wanted.action, wanted.filter, wanted.version)).decode()
     return f"{call.principal.tenant} bulk {asked}"
 

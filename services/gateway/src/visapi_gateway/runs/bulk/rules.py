@@ -1,4 +1,4 @@
-"""Acting on many runs: which of them can be acted on, and how far one has come. Pure."""
+"""Bulk commands: which runs an action applies to, and the progress token. Pure."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,9 +12,9 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.runs.reading.rules.filters import RunFilter
 
 COUNT_MAX = 100_000
-"""Runs that one token can mean."""
+"""The most runs that one token covers."""
 PAGE = 100
-"""Runs of one step: one transaction holds them, and the tenant's audit until its end."""
+"""Runs of one step. One transaction locks them, and the tenant's audit chain."""
 
 _GOING = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING)
 _CAN = {
@@ -27,14 +27,14 @@ _CAN = {
 
 
 LIVES = timedelta(days=1)
-"""How long a token works: well within the time for which the keys of the runs it started are kept."""
+"""The life of a token: well below the life of the idempotency keys of the runs that it starts."""
 
 
-class Ticket(msgspec.Struct, frozen=True, array_like=True):
-    """What a token holds. `id` was made when the runs were counted: none with a higher one is meant.
+class BulkToken(msgspec.Struct, frozen=True, array_like=True):
+    """The contents of a token. `id` is made when the runs are counted: runs with a higher id are excluded.
 
-    `counted_at` is the database's time, as the runs' ends are; `last` is the run after which the next
-    step goes on, towards older ones.
+    `counted_at` is the database's time, like the end times of runs. `last` is the last run of the previous
+    step; the next step continues with older runs.
     """
 
     id: UUID
@@ -49,31 +49,31 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def room(self) -> int:
-        """How many runs the next step may touch."""
+        """The most runs of the next step."""
         return min(PAGE, self.count - self.handled)
 
-    def after(self, runs: list[UUID]) -> "Ticket | None":
-        """The ticket to go on with, once `runs` are done; None at the end."""
+    def after(self, runs: list[UUID]) -> "BulkToken | None":
+        """The token to continue with, once `runs` are done; None at the end."""
         handled = self.handled + len(runs)
         if len(runs) < self.room or handled >= self.count:
             return None
-        return Ticket(self.id, self.counted_at, self.count, handled, runs[-1])
+        return BulkToken(self.id, self.counted_at, self.count, handled, runs[-1])
 
 
-def encode_ticket(ticket: Ticket) -> str:
-    return msgspec.json.encode(ticket).decode()
+def encode_token(token: BulkToken) -> str:
+    return msgspec.json.encode(token).decode()
 
 
-decode_ticket = msgspec.json.Decoder(Ticket).decode
+decode_token = msgspec.json.Decoder(BulkToken).decode
 
 
 def meant(action: BulkAction, wanted: RunFilter) -> RunFilter:
-    """The runs of a filter that can be acted on so. Raises `ProblemError` 400.
+    """The filter, narrowed to runs that the action applies to. Raises `ProblemError` 400.
 
-    Runs started by other runs are started anew by those; they are meant when `parent` names one.
+    Rerun skips child runs, which their parents start, unless `parent` names a parent.
     """
     if wanted == RunFilter():
-        raise _wrong("/filter", "it states nothing and would mean every run; give at least one condition")
+        raise _wrong("/filter", "it is empty and would select every run; give at least one condition")
     can = _CAN[action]
     statuses = tuple(status for status in wanted.statuses or can if status in can)
     if not statuses:
@@ -83,22 +83,23 @@ def meant(action: BulkAction, wanted: RunFilter) -> RunFilter:
 
 
 def check_version(action: BulkAction, version: str | None) -> None:
-    """Only what goes on or begins anew can do so in a version. Raises `ProblemError` 400."""
+    """Only retry and rerun take a version. Raises `ProblemError` 400."""
     if version is not None and action not in (BulkAction.RETRY, BulkAction.RERUN):
         raise _wrong("/version", f"{action} takes no version; only retry and rerun do")
 
 
-def check_age(ticket: Ticket, now: datetime) -> None:
+def check_age(token: BulkToken, now: datetime) -> None:
     """Raises `ProblemError` 400 for a token that is too old."""
-    if now - ticket.counted_at > LIVES:
+    if now - token.counted_at > LIVES:
         detail = (
-            f"the runs were counted at {ticket.counted_at:%Y-%m-%dT%H:%M:%SZ}, over a day ago; count anew"
+            f"the runs were counted at {token.counted_at:%Y-%m-%dT%H:%M:%SZ}, over a day ago; count the "
+            "runs again"
         )
         raise ProblemError("invalid_cursor", detail, status=400)
 
 
 def too_many() -> ProblemError:
-    return _wrong("/filter", f"more than {COUNT_MAX:,} runs fit it; narrow it, for instance by time")
+    return _wrong("/filter", f"more than {COUNT_MAX:,} runs match; narrow the filter, for instance by time")
 
 
 def _wrong(pointer: str, detail: str) -> ProblemError:

@@ -1,9 +1,9 @@
-"""One command for many runs: counted first, then done in steps.
+"""One command for many runs: the runs are counted first, then the command is given in steps.
 
-Nothing is kept between the steps: the token says how far one has come. The commands of a step are
-one transaction; runs that it starts are accepted one by one. It may be sent again when its answer
-was lost or it broke off: commands are rows under keys of their own, new runs under keys made of the
-token and the run they repeat. Runs that the lost step has changed since are not met again.
+Nothing is stored between the steps: the token holds the progress. The commands of a step are one transaction;
+runs that a step starts are accepted one by one. A step may be sent again when its response was lost: a
+command has its own inbox key, and a new run has an idempotency key made of the token and the repeated run. A
+repeated step does not find the runs that the first one changed.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from visapi_common.contracts.gateway_bodies import Retry
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
-from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.one_at_a_time import OneAtATime
-from visapi_gateway.runs.bulk.rules import COUNT_MAX, Ticket, check_age, too_many
+from visapi_gateway.runs.bulk.rules import COUNT_MAX, BulkToken, check_age, too_many
 from visapi_gateway.runs.commands.retry import Retries
 from visapi_gateway.runs.commands.service import Commands, Order, order_of
 from visapi_gateway.runs.reading.rules.filters import RunFilter
@@ -35,8 +35,8 @@ _KINDS = {
 }
 
 
-class Wish(msgspec.Struct, frozen=True):
-    """What is to be done; `trace` is that of the request, for runs that it starts."""
+class BulkRequest(msgspec.Struct, frozen=True):
+    """The action. `trace` is the trace of the request, for runs that the action starts."""
 
     action: BulkAction
     version: str | None
@@ -45,18 +45,18 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 class BulkProgress(msgspec.Struct, frozen=True):
-    """What became of some of the runs; `next` is None when all are done."""
+    """The result of one step; `next` is None after the last."""
 
-    told: int
+    accepted: int
     unchanged: int
     refused: list[BulkRefusal]
     handled: int
-    next: Ticket | None
+    next: BulkToken | None
 
 
 class FoundRuns(Protocol):
     async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> tuple[int, datetime]:
-        """How many runs fit, counted to `limit`, and when that was by the store's clock."""
+        """The number of matching runs, at most `limit`, and the database's time of the count."""
         ...
 
     async def runs(
@@ -65,23 +65,23 @@ class FoundRuns(Protocol):
 
 
 class Repeat:
-    """Starts a run like one that was, once for each token."""
+    """Reruns a run, once for each token."""
 
     def __init__(self, start: StartRun, views: RunViews) -> None:
         self._start = start
         self._views = views
 
-    async def __call__(self, who: Asker, wish: Wish, ticket: Ticket, row: RunRow) -> bool:
-        """Whether it is new. Raises `ProblemError` where it cannot be started."""
+    async def __call__(self, who: Requester, request: BulkRequest, token: BulkToken, row: RunRow) -> bool:
+        """Start the run; returns whether it is new. Raises `ProblemError` where it cannot be started."""
         view = await self._views.view(who.tenant, row)
         start = Start(
             namespace=row.namespace,
             name=row.name,
-            version=wish.version or row.version,
+            version=request.version or row.version,
             body=bytes(view.input),
-            key=f"bulk:{ticket.id}:{row.id}",
-            trace=wish.trace,
-            rerun=Repeated(row.id, who, wish.reason, bulk=str(ticket.id)),
+            key=f"bulk:{token.id}:{row.id}",
+            trace=request.trace,
+            rerun=Repeated(row.id, who, request.reason, bulk=str(token.id)),
         )
         return not (await self._start(who, start)).replayed
 
@@ -107,69 +107,87 @@ class Bulk:
         self._ids = ids
         self._clock = clock
 
-    async def count(self, who: Asker, wanted: RunFilter) -> Ticket:
-        """Raises `ProblemError` 400 when they are too many."""
-        ticket = self._ids.uuid7()
-        found, counted_at = await self._found.count(who.tenant, wanted, ticket, COUNT_MAX + 1)
+    async def count(self, who: Requester, wanted: RunFilter) -> BulkToken:
+        """Count the runs. Raises `ProblemError` 400 for too many."""
+        token = self._ids.uuid7()
+        found, counted_at = await self._found.count(who.tenant, wanted, token, COUNT_MAX + 1)
         if found > COUNT_MAX:
             raise too_many()
-        return Ticket(ticket, counted_at, found)
+        return BulkToken(token, counted_at, found)
 
-    async def step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> BulkProgress:
-        """Act on the next runs. Raises `ProblemError` 400 for a ticket that is too old, and the store's
-        faults; sending it again is safe then. Steps of one tenant follow one another: each is the work of
-        a hundred commands, and in parallel they would fill the orchestrator.
+    async def step(
+        self, who: Requester, wanted: RunFilter, request: BulkRequest, token: BulkToken
+    ) -> BulkProgress:
+        """Act on the next runs. Raises `ProblemError` 400 for a token that is too old, and the store's
+        faults; the step may then be sent again. Steps of one tenant run one after another: each is a hundred
+        commands, and parallel steps would flood the orchestrator.
         """
-        check_age(ticket, self._clock.now())
+        check_age(token, self._clock.now())
         async with self._steps.of(who.tenant):
-            return await self._step(who, wanted, wish, ticket)
+            return await self._step(who, wanted, request, token)
 
-    async def _step(self, who: Asker, wanted: RunFilter, wish: Wish, ticket: Ticket) -> BulkProgress:
+    async def _step(
+        self, who: Requester, wanted: RunFilter, request: BulkRequest, token: BulkToken
+    ) -> BulkProgress:
         rows: Sequence[RunRow] = ()
-        if ticket.room > 0:
-            rows = await self._found.runs(who.tenant, wanted, ticket.below, ticket.room)
+        if token.room > 0:
+            rows = await self._found.runs(who.tenant, wanted, token.below, token.room)
         refused: list[BulkRefusal] = []
-        if wish.action is BulkAction.RERUN:
-            told = await self._started(who, wish, ticket, rows, refused)
+        if request.action is BulkAction.RERUN:
+            accepted = await self._start_all(who, request, token, rows, refused)
         else:
-            told = await self._told(who, wish, ticket, rows, refused)
+            accepted = await self._send_all(who, request, token, rows, refused)
         return BulkProgress(
-            told=told,
-            unchanged=len(rows) - told - len(refused),
+            accepted=accepted,
+            unchanged=len(rows) - accepted - len(refused),
             refused=refused,
-            handled=ticket.handled + len(rows),
-            next=ticket.after([row.id for row in rows]),
+            handled=token.handled + len(rows),
+            next=token.after([row.id for row in rows]),
         )
 
-    async def _told(
-        self, who: Asker, wish: Wish, ticket: Ticket, rows: Sequence[RunRow], refused: list[BulkRefusal]
+    async def _send_all(
+        self,
+        who: Requester,
+        request: BulkRequest,
+        token: BulkToken,
+        rows: Sequence[RunRow],
+        refused: list[BulkRefusal],
     ) -> int:
         orders: list[Order] = []
         for row in rows:
             try:
-                orders.append(await self._order(who, wish, ticket, row))
+                orders.append(await self._order(who, request, token, row))
             except ProblemError as wrong:
                 refused.append(BulkRefusal(row.id, wrong.code, wrong.detail))
-        return await self._commands.tell_all(who.tenant, orders)
+        return await self._commands.send_all(who.tenant, orders)
 
-    async def _order(self, who: Asker, wish: Wish, ticket: Ticket, row: RunRow) -> Order:
-        bulk = str(ticket.id)
-        if wish.action is not BulkAction.RETRY:
-            return order_of(who, row.id, _KINDS[wish.action], wish.reason, ident=f"bulk:{bulk}", bulk=bulk)
-        if row.ended_at is not None and row.ended_at > ticket.counted_at:
-            # Perhaps this very token took it up before, and it faulted anew.
-            detail = f"run {row.id} faulted at {row.ended_at}, after the runs were counted; count anew"
+    async def _order(self, who: Requester, request: BulkRequest, token: BulkToken, row: RunRow) -> Order:
+        bulk = str(token.id)
+        if request.action is not BulkAction.RETRY:
+            return order_of(
+                who, row.id, _KINDS[request.action], request.reason, ident=f"bulk:{bulk}", bulk=bulk
+            )
+        if row.ended_at is not None and row.ended_at > token.counted_at:
+            # Perhaps an earlier step of this token retried the run, and the run faulted again.
+            detail = (
+                f"run {row.id} faulted at {row.ended_at}, after the runs were counted; count the runs again"
+            )
             raise ProblemError("run_not_retryable", detail, status=409)
-        wanted = Retry(version=wish.version, reason=wish.reason)
+        wanted = Retry(version=request.version, reason=request.reason)
         return await self._retries.order(who, row, wanted, bulk=bulk)
 
-    async def _started(
-        self, who: Asker, wish: Wish, ticket: Ticket, rows: Sequence[RunRow], refused: list[BulkRefusal]
+    async def _start_all(
+        self,
+        who: Requester,
+        request: BulkRequest,
+        token: BulkToken,
+        rows: Sequence[RunRow],
+        refused: list[BulkRefusal],
     ) -> int:
         started = 0
         for row in rows:
             try:
-                started += await self._repeat(who, wish, ticket, row)
+                started += await self._repeat(who, request, token, row)
             except ProblemError as wrong:
                 refused.append(BulkRefusal(row.id, wrong.code, wrong.detail))
         return started

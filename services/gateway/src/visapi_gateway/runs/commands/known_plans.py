@@ -1,4 +1,4 @@
-"""Plans of programs, made once each: many runs that are retried together share few programs."""
+"""A cache of program plans: many runs that are retried together share few programs."""
 
 from collections import OrderedDict
 
@@ -9,7 +9,7 @@ KNOWN_MAX = 32
 
 
 class KnownPlans:
-    """The plans used last, by the bytes of their programs."""
+    """The most recently used plans, by the bytes of their programs."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, Plan] = OrderedDict()

@@ -11,7 +11,7 @@ where d.id = $1 and d.tenant = $2 and d.status = 'faulted' and d.resume is not n
 select id, status from runs_done
 where tenant = $1 and id = any($2::uuid[]) and status <> 'completed' and resume is null
 
--- name: tell_runs
+-- name: send_commands
 -- In the order of the runs, so that two who tell the same ones wait for each other and do not lock each other out.
 insert into inbox (run, key, tenant, kind, body)
 select run, key, $1, kind, body from unnest($2::uuid[], $3::text[], $4::text[], $5::bytea[]) as u (run, key, kind, body)

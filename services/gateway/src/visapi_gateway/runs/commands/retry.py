@@ -1,4 +1,4 @@
-"""Taking a faulted run up again where its task failed: checked here, committed in its inbox."""
+"""Retry of a faulted run at its failed task: checked here, committed into the run's inbox."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,28 +16,38 @@ from visapi_engine.machine.plan import Plan
 from visapi_engine.machine.resumption import children_of, misfits, takes_input
 from visapi_engine.machine.state import ResumePoint, decode_state
 from visapi_gateway.audit.rules import entry
-from visapi_gateway.kernel.access.scopes import Asker, Principal
+from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.runs.commands.known_plans import KnownPlans
-from visapi_gateway.runs.commands.service import Fate, Hint, InboxRow, Once, Order, committed, key_conflict
+from visapi_gateway.runs.commands.service import (
+    CommandOutcome,
+    Hint,
+    InboxRow,
+    Once,
+    Order,
+    committed,
+    key_conflict,
+)
 from visapi_gateway.runs.reading.service import RunRow, RunViews
 from visapi_gateway.workflows.service import WorkflowRow
 
 TAKEN_UP_S = 2.0
-"""How long an answer waits for the run to be live again, so that who asks next does not find it faulted."""
+"""How long a response waits for the run to be live again, so that the next read does not show it as
+faulted.
+"""
 _LOOK_S = 0.03
 
 
 class RetryStore(Protocol):
     async def resume_point(self, tenant: str, run: UUID) -> tuple[bytes, bytes] | None:
-        """The state of a faulted run that can be taken up again, without its large values; its program."""
+        """The state (without large values) and the program of a faulted run that can be retried."""
         ...
 
     async def ended_for_good(self, tenant: str, runs: Sequence[UUID]) -> dict[UUID, str]:
-        """Those that neither completed nor can be taken up again, with how they ended."""
+        """The runs that neither completed nor can be retried, each with its final status."""
         ...
 
-    async def order(self, order: Order, once: Once | None) -> Fate: ...
-    async def holder(self, tenant: str, once: Once) -> Fate | None: ...
+    async def order(self, order: Order, once: Once | None) -> CommandOutcome: ...
+    async def holder(self, tenant: str, once: Once) -> CommandOutcome | None: ...
 
 
 class Versions(Protocol):
@@ -64,23 +74,25 @@ class Retries:
         self._plan = KnownPlans()
 
     async def __call__(
-        self, who: Asker, run: UUID, wanted: Retry, once: Once | None = None
+        self, who: Requester, run: UUID, wanted: Retry, once: Once | None = None
     ) -> tuple[RunRow, bool]:
-        """Ask for it; the run as it is then, and whether it was not asked before.
+        """Request a retry. Returns the run, and whether the request is new.
 
         Raises `ProblemError` 404, 409 and 429.
         """
         row = await self._runs.row(who.tenant, run)
         if once is not None and (used := await self._store.holder(who.tenant, once)) is not None:
-            if used is Fate.CONFLICT:
+            if used is CommandOutcome.CONFLICT:
                 raise key_conflict()
             return row, False
         fresh = await committed(self._store, await self.order(who, row, wanted), once)
         self._hint(run)
         return await self._taken_up(who, row), fresh
 
-    async def order(self, who: Asker, row: RunRow, wanted: Retry, *, bulk: str | None = None) -> Order:
-        """The order to take a run up again; `bulk` names the many that it is one of. `ProblemError` 409."""
+    async def order(self, who: Requester, row: RunRow, wanted: Retry, *, bulk: str | None = None) -> Order:
+        """The command to retry a run; `bulk` names the bulk command it belongs to. Raises `ProblemError`
+        409.
+        """
         if row.status != "faulted":
             raise _not_faulted(row)
         found = await self._store.resume_point(who.tenant, row.id)
@@ -95,7 +107,7 @@ class Retries:
             if stuck:
                 raise _child_not_retryable(row, stuck)
         body = await self._body(who, row, wanted, plan, point)
-        # The number of its last history item names this fault: asked twice, it is taken up once.
+        # The number of the last history item identifies this fault, so two requests cause one retry.
         key, kind = f"retry:{row.seq}", InboxKind.RETRY.value
         return Order(
             InboxRow(row.id, key, who.tenant, kind, msgspec.json.encode(body)),
@@ -142,17 +154,17 @@ class Retries:
 
 def _not_faulted(row: RunRow) -> ProblemError:
     what = {
-        "completed": "it completed; start it anew with /rerun",
-        "cancelled": "it was cancelled; start it anew with /rerun",
+        "completed": "it completed; start a new run with /rerun",
+        "cancelled": "it was cancelled; start a new run with /rerun",
     }.get(row.status, f"it is {row.status}")
     return ProblemError("run_not_faulted", f"run {row.id} has not faulted: {what}", status=409)
 
 
 def _not_retryable(row: RunRow) -> ProblemError:
     detail = (
-        f"run {row.id} cannot go on without doing something twice, or at all: it stopped before its first "
-        "task, beside an effect that may have happened, in the own expression "
-        "of a loop, or in the engine. Start it anew with /rerun; that does everything again"
+        f"run {row.id} cannot be retried safely: it stopped before its first task, beside an effect that "
+        "may have happened, in the expression of a loop, or in the engine. Start a new run with /rerun, "
+        "which does everything again"
     )
     return ProblemError("run_not_retryable", detail, status=409)
 
@@ -160,21 +172,21 @@ def _not_retryable(row: RunRow) -> ProblemError:
 def _child_not_retryable(row: RunRow, stuck: dict[UUID, str]) -> ProblemError:
     child, status = next(iter(stuck.items()))
     detail = (
-        f"run {row.id} waits for run {child}, which is {status} and cannot go on without doing something "
-        "twice, or at all. Start it anew with /rerun; that does everything again"
+        f"run {row.id} waits for run {child}, which is {status} and cannot be retried safely. Start a new "
+        "run with /rerun, which does everything again"
     )
     return ProblemError("run_not_retryable", detail, status=409)
 
 
 def _no_input(point: ResumePoint) -> ProblemError:
     pointer = point.failed.pointer
-    detail = f"{pointer or 'the workflow'} goes on where it was and is not begun anew, so it takes no input"
+    detail = f"{pointer or 'the workflow'} continues where it was, so a retry takes no input"
     return ProblemError("run_not_retryable", detail, status=409)
 
 
 def _not_compatible(row: RunRow, newer: WorkflowRow, wrong: list[str]) -> ProblemError:
     detail = (
-        f"run {row.id} cannot go on with version {newer.version}: {'; '.join(wrong[:5])}. What the run has "
-        "open must be in the same place; only what it says, and what comes after it, may differ"
+        f"run {row.id} cannot continue with version {newer.version}: {'; '.join(wrong[:5])}. The run's open "
+        "tasks must be at the same place; only their contents and the tasks after them may differ"
     )
     return ProblemError("version_not_compatible", detail, status=409)

@@ -1,4 +1,4 @@
-"""Commanding runs: cancel, suspend, resume, retry."""
+"""Commands to runs: cancel, suspend, resume, retry."""
 
 from typing import Any
 
@@ -7,27 +7,27 @@ from visapi_common.contracts.gateway_bodies import Retry, RunCommand
 from visapi_common.contracts.runs import RunView
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.headers import idempotency_key
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Header, json_reply
 from visapi_gateway.runs.commands.retry import Retries
 from visapi_gateway.runs.commands.service import Commands, once_of
 from visapi_gateway.runs.reading.service import RunRow, RunViews
 
-_ONCE = {"Idempotency-Key": "The same key and request are one command, for 7 days."}
+_ONCE = {"Idempotency-Key": "The same key with the same request is one command, for 7 days."}
 
 RETRY = Operation(
     "POST",
     "/v1/runs/{run:uuid}/retry",
     "retryRun",
-    "Take a faulted run up again where its task failed",
+    "Retry a faulted run at its failed task",
     {
-        202: Answers(
-            "It is committed; the run as it is now.", RunView, headers=("Location", "Idempotent-Replayed")
+        202: ResponseSpec(
+            "The command is committed; the current run.", RunView, headers=("Location", "Idempotent-Replayed")
         )
     },
     description=(
-        "What completed stays completed; the failed task is tried again under its effect key; what was "
-        "cancelled beside it is asked for again. Asked twice, it is taken up once."
+        "Completed tasks stay completed. The failed task is tried again under its effect key, and tasks "
+        "that were cancelled beside it are started again. Two requests cause one retry."
     ),
     scope="runs:write",
     headers=_ONCE,
@@ -52,8 +52,8 @@ def _command(kind: InboxKind, summary: str) -> Operation:
         f"{kind.value}Run",
         summary,
         {
-            202: Answers(
-                "The command is committed; the run as it is now.",
+            202: ResponseSpec(
+                "The command is committed; the current run.",
                 RunView,
                 headers=("Location", "Idempotent-Replayed"),
             )
@@ -83,25 +83,25 @@ class CommandRoutes:
         self._views = views
 
     def routes(self) -> list[Route]:
-        told = [Route(operation, self._teller(kind, operation)) for kind, operation in COMMANDS.items()]
-        return [Route(RETRY, self.retry), *told]
+        commands = [Route(operation, self._handler(kind, operation)) for kind, operation in COMMANDS.items()]
+        return [Route(RETRY, self.retry), *commands]
 
     async def retry(self, call: Call) -> Answer:
         wanted: Retry = await read_json(RETRY, call)
         run = call.path["run"]
         once = once_of(idempotency_key(call.header(b"idempotency-key")), InboxKind.RETRY, run, wanted)
-        return await self._accepted(call, *await self._retry(call.asker, run, wanted, once))
+        return await self._accepted(call, *await self._retry(call.requester, run, wanted, once))
 
-    def _teller(self, kind: InboxKind, operation: Operation) -> Any:
-        async def tell(call: Call) -> Answer:
+    def _handler(self, kind: InboxKind, operation: Operation) -> Any:
+        async def send(call: Call) -> Answer:
             command: RunCommand = await read_json(operation, call)
             run = call.path["run"]
             once = once_of(idempotency_key(call.header(b"idempotency-key")), kind, run, command)
             return await self._accepted(
-                call, *await self._commands.tell(call.asker, run, kind, command.reason, once)
+                call, *await self._commands.send(call.requester, run, kind, command.reason, once)
             )
 
-        return tell
+        return send
 
     async def _accepted(self, call: Call, row: RunRow, fresh: bool) -> Answer:
         headers: list[Header] = [(b"location", f"/v1/runs/{row.id}".encode())]

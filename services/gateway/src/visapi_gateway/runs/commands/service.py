@@ -1,4 +1,4 @@
-"""Telling a run something: the row in its inbox is the promise, the message only a hint (DESIGN 3.1)."""
+"""Commands to a run: the committed inbox row counts, the message is only a hint (DESIGN 3.1)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from visapi_common.contracts.engine_messages import InboxBody, InboxKind
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
 from visapi_gateway.audit.rules import AuditEntry, entry
-from visapi_gateway.kernel.access.scopes import Asker
+from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.runs.reading.service import RunRow, RunViews
 
 AUDITED = {
@@ -25,11 +25,11 @@ AUDITED = {
 
 
 UNREAD_MAX = 1000
-"""Commands that one run may not have read yet."""
+"""The most unread commands of one run."""
 
 
 class InboxRow(msgspec.Struct, frozen=True):
-    """`key` is unique per run: the same command twice is one command."""
+    """A row of the inbox. `key` is unique per run, so the same command twice is one command."""
 
     run: UUID
     key: str
@@ -39,7 +39,7 @@ class InboxRow(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a run is told, and what the audit keeps of it."""
+    """A command to a run, and its audit entry."""
 
     row: InboxRow
     audit: AuditEntry
@@ -52,8 +52,8 @@ class Once(msgspec.Struct, frozen=True):
     asked: bytes
 
 
-class Fate(Enum):
-    """What became of an order."""
+class CommandOutcome(Enum):
+    """The outcome of a command."""
 
     COMMITTED = "committed"
     REPLAYED = "replayed"
@@ -61,42 +61,42 @@ class Fate(Enum):
     CONFLICT = "conflict"
     """The `Idempotency-Key` was used for another request."""
     WAITS = "waits"
-    """The very same order waits to be read; only this asking was recorded."""
+    """The same command is unread; only this request was recorded."""
     OTHER_WAITS = "other waits"
-    """Another order under the same inbox key waits to be read."""
+    """Another command under the same inbox key is unread."""
     FULL = "full"
 
 
 class CommandStore(Protocol):
-    async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
-        """Commit the orders in one transaction; the runs that were not told so before."""
+    async def send(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
+        """Commit the commands in one transaction. Returns the runs whose command is new."""
         ...
 
-    async def order(self, order: Order, once: Once | None) -> Fate:
-        """Commit the order, what the audit keeps of it, and the key, in one transaction."""
+    async def order(self, order: Order, once: Once | None) -> CommandOutcome:
+        """Commit the command, its audit entry and the key in one transaction."""
         ...
 
-    async def holder(self, tenant: str, once: Once) -> Fate | None:
+    async def holder(self, tenant: str, once: Once) -> CommandOutcome | None:
         """Whether the key was used: `REPLAYED`, `CONFLICT`, or None."""
         ...
 
     async def cancel_family(self, tenant: str, order: Order) -> bool:
-        """Cancel what descends from a run that has ended; whether anything of it is open."""
+        """Cancel the descendants of an ended run. Returns whether any of them is open."""
         ...
 
 
 class Hint(Protocol):
     def __call__(self, run: UUID) -> None:
-        """Tell the orchestrator that rows wait, best effort."""
+        """Tell the orchestrator that inbox rows wait, best effort."""
         ...
 
 
 def order_of(
-    who: Asker, run: UUID, kind: InboxKind, reason: str | None, *, ident: str, bulk: str | None = None
+    who: Requester, run: UUID, kind: InboxKind, reason: str | None, *, ident: str, bulk: str | None = None
 ) -> Order:
-    """The order to cancel, suspend or resume a run; `bulk` names the many that it is one of.
+    """The command to cancel, suspend or resume a run; `bulk` names the bulk command it belongs to.
 
-    Two orders of one kind are two commands, unless they have one `ident`.
+    Two orders of one kind are two commands unless they share an `ident`.
     """
     body = msgspec.json.encode(InboxBody(actor=who.actor, reason=reason))
     audit = entry(who, AUDITED[kind], f"run:{run}", reason=reason, bulk=bulk)
@@ -104,23 +104,25 @@ def order_of(
 
 
 class Orders(Protocol):
-    async def order(self, order: Order, once: Once | None) -> Fate: ...
+    async def order(self, order: Order, once: Once | None) -> CommandOutcome: ...
 
 
 async def committed(store: Orders, order: Order, once: Once | None) -> bool:
-    """Whether the order is new. Raises `ProblemError` 409 and 429."""
+    """Commit the command; returns whether it is new. Raises `ProblemError` 409 and 429."""
     match await store.order(order, once):
-        case Fate.COMMITTED:
+        case CommandOutcome.COMMITTED:
             return True
-        case Fate.REPLAYED | Fate.WAITS:
+        case CommandOutcome.REPLAYED | CommandOutcome.WAITS:
             return False
-        case Fate.CONFLICT:
+        case CommandOutcome.CONFLICT:
             raise key_conflict()
-        case Fate.OTHER_WAITS:
-            detail = f"run {order.row.run} is being taken up again in another way; read it, then ask anew"
+        case CommandOutcome.OTHER_WAITS:
+            detail = (
+                f"run {order.row.run} is already being retried with other settings; read it, then try again"
+            )
             raise ProblemError("retry_waits", detail, status=409)
-        case Fate.FULL:
-            detail = f"{UNREAD_MAX} commands wait for run {order.row.run} to read them; send it again later"
+        case CommandOutcome.FULL:
+            detail = f"{UNREAD_MAX} commands are unread by run {order.row.run} ; send the request again later"
             raise ProblemError("too_many_open", detail, status=429, headers={"Retry-After": "5"})
 
 
@@ -130,7 +132,7 @@ def key_conflict() -> ProblemError:
 
 
 def once_of(key: str | None, kind: InboxKind, run: UUID, body: msgspec.Struct) -> Once | None:
-    """What a request with this `Idempotency-Key` asked."""
+    """The `Idempotency-Key` with the hash of its request."""
     if key is None:
         return None
     asked = f"{kind.value} {run}\n".encode() + msgspec.json.encode(body)
@@ -146,17 +148,17 @@ class Commands:
         self._runs = runs
         self._hint = hint
 
-    async def tell(
-        self, who: Asker, run: UUID, kind: InboxKind, reason: str | None, once: Once | None = None
+    async def send(
+        self, who: Requester, run: UUID, kind: InboxKind, reason: str | None, once: Once | None = None
     ) -> tuple[RunRow, bool]:
-        """Give the run a command; the run as it is, and whether the command is new.
+        """Command the run. Returns the run, and whether the command is new.
 
-        A run that has ended can still be cancelled while runs that descend from it are open.
+        An ended run can still be cancelled while descendants of it are open.
         Raises `ProblemError` 404, 409 and 429.
         """
         row = await self._runs.row(who.tenant, run)
         if once is not None and (used := await self._store.holder(who.tenant, once)) is not None:
-            if used is Fate.CONFLICT:
+            if used is CommandOutcome.CONFLICT:
                 raise key_conflict()
             return row, False
         if row.ended:
@@ -165,16 +167,16 @@ class Commands:
                 await self._store.cancel_family(who.tenant, order) or row.status == "cancelled"
             ):
                 return row, False
-            detail = f"run {run} is {row.status} since {row.ended_at}; nothing can be done to it any more"
+            detail = f"run {run} is {row.status} since {row.ended_at}; it takes no more commands"
             raise ProblemError("run_ended", detail, status=409)
         order = order_of(who, run, kind, reason, ident=str(self._ids.uuid7()))
         fresh = await committed(self._store, order, once)
         self._hint(run)
         return row, fresh
 
-    async def tell_all(self, tenant: str, orders: Sequence[Order]) -> int:
-        """Give many runs their orders; how many were not told so before."""
-        fresh = await self._store.tell(tenant, orders) if orders else set[UUID]()
+    async def send_all(self, tenant: str, orders: Sequence[Order]) -> int:
+        """Command many runs; returns how many commands are new."""
+        fresh = await self._store.send(tenant, orders) if orders else set[UUID]()
         for run in fresh:
             self._hint(run)
         return len(fresh)

@@ -12,7 +12,7 @@ from visapi_gateway.workflows.slice import workflows
 
 
 def retries(kernel: Kernel) -> Retries:
-    """Taking faulted runs up again."""
+    """Retry of faulted runs."""
     return Retries(
         PgCommandStore(kernel.pool),
         kernel.one(run_views),

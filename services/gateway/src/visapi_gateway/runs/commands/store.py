@@ -1,4 +1,4 @@
-"""Commands to runs in PostgreSQL: each is a row of the run's inbox, committed with what the audit keeps."""
+"""Commands to runs in PostgreSQL: each is a row of the run's inbox, committed with its audit entry."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -8,8 +8,8 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.core.large_values import small_part
 from visapi_gateway.audit.transaction import record
-from visapi_gateway.runs.commands.service import UNREAD_MAX, Fate, Once, Order
-from visapi_gateway.runs.commands.transaction import hold_key, key_fate
+from visapi_gateway.runs.commands.service import UNREAD_MAX, CommandOutcome, Once, Order
+from visapi_gateway.runs.commands.transaction import hold_key, key_outcome
 
 _SQL = load_queries("visapi_gateway.runs.commands", "queries.sql")
 
@@ -30,11 +30,11 @@ class PgCommandStore:
             rows = await connection.fetch(_SQL["ended_for_good"], tenant, list(runs))
         return {row["id"]: row["status"] for row in rows}
 
-    async def tell(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
+    async def send(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
         rows = [(order.row.run, order.row.key, order.row.kind, order.row.body) for order in orders]
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            told = await connection.fetch(_SQL["tell_runs"], tenant, *map(list, zip(*rows, strict=True)))
-            fresh = {row["run"] for row in told}
+            sent = await connection.fetch(_SQL["send_commands"], tenant, *map(list, zip(*rows, strict=True)))
+            fresh = {row["run"] for row in sent}
             await _cancel_families(connection, tenant, orders)
             await record(connection, *(order.audit for order in orders if order.row.run in fresh))
         return fresh
@@ -48,33 +48,33 @@ class PgCommandStore:
             await record(connection, order.audit)
         return True
 
-    async def order(self, order: Order, once: Once | None) -> Fate:
+    async def order(self, order: Order, once: Once | None) -> CommandOutcome:
         try:
             return await self._ordered(order, once)
         except _Refused as refused:
-            return refused.fate
+            return refused.outcome
 
-    async def _ordered(self, order: Order, once: Once | None) -> Fate:
+    async def _ordered(self, order: Order, once: Once | None) -> CommandOutcome:
         row = order.row
         async with tenant_transaction(self._pool, [row.tenant]) as connection:
             if once is not None and (used := await hold_key(connection, row.tenant, once, row.run)):
                 return used
-            told = await connection.fetchval(
+            written = await connection.fetchval(
                 _SQL["put_command"], row.run, row.key, row.tenant, row.kind, row.body, UNREAD_MAX
             )
-            if told is not None:
+            if written is not None:
                 await _cancel_families(connection, row.tenant, [order])
                 await record(connection, order.audit)
-                return Fate.COMMITTED
+                return CommandOutcome.COMMITTED
             waiting = await connection.fetchval(_SQL["waiting_command"], row.run, row.key, row.tenant)
             if waiting != row.body:
-                raise _Refused(Fate.FULL if waiting is None else Fate.OTHER_WAITS)
+                raise _Refused(CommandOutcome.FULL if waiting is None else CommandOutcome.OTHER_WAITS)
             await record(connection, order.audit)
-            return Fate.WAITS
+            return CommandOutcome.WAITS
 
-    async def holder(self, tenant: str, once: Once) -> Fate | None:
+    async def holder(self, tenant: str, once: Once) -> CommandOutcome | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            return await key_fate(connection, tenant, once)
+            return await key_outcome(connection, tenant, once)
 
 
 async def _cancel_families(connection: Connection, tenant: str, orders: Sequence[Order]) -> None:
@@ -84,8 +84,8 @@ async def _cancel_families(connection: Connection, tenant: str, orders: Sequence
 
 
 class _Refused(Exception):
-    """Nothing of an order is committed, its `Idempotency-Key` neither."""
+    """Nothing of the command is committed, not even its `Idempotency-Key`."""
 
-    def __init__(self, fate: Fate) -> None:
-        super().__init__(fate.value)
-        self.fate = fate
+    def __init__(self, outcome: CommandOutcome) -> None:
+        super().__init__(outcome.value)
+        self.outcome = outcome

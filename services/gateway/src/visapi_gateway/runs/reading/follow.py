@@ -1,7 +1,7 @@
-"""Following a run: its history in pages or as a stream, and the wait for its end.
+"""Follow a run: its history in pages or as a stream, and waiting for its end.
 
-A follower subscribes first, then reads, and reads again at each bell; what it has seen is told by
-the number of the last item, so nothing is lost or shown twice, whatever NATS forgets.
+A follower subscribes first, then reads, and reads again at each live message. The number of the last item
+marks its position, so nothing is lost or shown twice even if NATS drops messages.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ READ_ROWS = 100
 PAGE_BYTES = 4 * 1024 * 1024
 RETRY_MS = 1000
 RETRY_SPREAD_MS = 2000
-"""Followers of a replica that stops come back spread over this time."""
+"""Followers of a stopping replica reconnect spread over this time."""
 
 Item = tuple[int, bytes]
-"""A history item's number and its JSON."""
+"""A history item: its number and its JSON."""
 
 
 class Head(msgspec.Struct, frozen=True):
     status: str
     seq: int
     retrying: bool = False
-    """Whether a retry was accepted that no orchestrator has consumed yet: the history goes on."""
+    """Whether a retry is accepted but not yet consumed: the history will continue."""
 
     @property
     def ended(self) -> bool:
@@ -64,9 +64,9 @@ class FollowRun:
         return head
 
     async def page(self, tenant: str, run: UUID, after: int, limit: int) -> tuple[list[Item], int | None]:
-        """At most `limit` items after `after`, and where to go on when there are more now.
+        """At most `limit` items after `after`, and the position to continue from when there are more.
 
-        They are fewer where they are large: a page holds at most `PAGE_BYTES`, or one item.
+        A page holds at most `PAGE_BYTES`, or one item.
         """
         await self.head(tenant, run)
         items: list[Item] = []
@@ -105,10 +105,10 @@ class FollowRun:
                     spoke_at = loop.time()
 
     async def wait_for_end(self, tenant: str, run: UUID, limit_s: float, *, fresh: bool) -> None:
-        """Return when the run seems to have ended, or after `limit_s`; the caller then reads it.
+        """Return when the run seems to have ended, or after `limit_s`; then the caller reads the run.
 
-        `fresh`: the caller learned of the commit in this very turn of the loop, so nothing said of
-        the run can have been missed, and it is not read before something is.
+        `fresh`: the caller learned of the commit in the current event loop iteration, so no live message can
+        be missed, and the run is not read before one arrives.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit_s

@@ -1,8 +1,8 @@
-"""Who waits for news of a run, and how the news reaches them.
+"""Waiters for changes of runs, woken by live messages.
 
-One subscription per replica feeds this hub; each waiter has a bell. A live message is a hint and
-never the truth: whoever hears the bell reads PostgreSQL. Bells ring for all when NATS comes back,
-because what was said meanwhile was not heard, and waiters look for themselves while it is away.
+One subscription per replica feeds this hub. A live message is only a hint: a woken waiter reads PostgreSQL.
+All waiters are woken when NATS reconnects, because messages may have been missed, and they poll while NATS is
+away.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from visapi_common.contracts.runs import ENDED
 _read = Reader(LiveUpdate)
 
 POLL_S = 0.5
-"""How often a waiter looks for itself while NATS is away."""
+"""The interval at which waiters poll while NATS is away."""
 CHECK_S = 5.0
-"""How often it looks although nothing was said: a live message is not acknowledged by anybody."""
+"""The interval at which waiters poll while NATS is connected, because live messages are not acknowledged."""
 
 
-class Bell:
-    """Rings when the run has news (`end_only`: when it ended), or when nobody may stay (`closing`)."""
+class RunWaiter:
+    """Wakes when the run has changed (`end_only`: has ended), or when the hub is closing."""
 
     __slots__ = ("_event", "_hub", "end_only", "ended")
 
@@ -32,13 +32,13 @@ class Bell:
         self._event = asyncio.Event()
         self.end_only = end_only
         self.ended = False
-        """Whether a live message told of the run's end."""
+        """Whether a live message announced the run's end."""
 
     def ring(self) -> None:
         self._event.set()
 
     async def wait(self, limit_s: float) -> None:
-        """Return at news, after `limit_s`, or when it is time to look without news."""
+        """Return at a change, after `limit_s`, or when it is time to poll."""
         patience = min(limit_s, CHECK_S if self._hub.connected else POLL_S)
         try:
             async with asyncio.timeout(max(0.0, patience)):
@@ -52,19 +52,19 @@ class LiveHub:
     """The waiters of this replica, by run."""
 
     def __init__(self, connected: Callable[[], bool]) -> None:
-        self._bells: dict[str, set[Bell]] = {}
+        self._bells: dict[str, set[RunWaiter]] = {}
         self._connected = connected
         self.closing = False
 
     @property
     def connected(self) -> bool:
-        """Whether live messages can come at all."""
+        """Whether live messages can arrive."""
         return self._connected()
 
     @contextmanager
-    def listen(self, run: UUID, *, end_only: bool = False) -> Generator[Bell]:
-        """Hear of everything the run commits from now on, or only of its end."""
-        key, bell = str(run), Bell(self, end_only=end_only)
+    def listen(self, run: UUID, *, end_only: bool = False) -> Generator[RunWaiter]:
+        """Wait for every change that the run commits from now on, or only for its end."""
+        key, bell = str(run), RunWaiter(self, end_only=end_only)
         self._bells.setdefault(key, set()).add(bell)
         try:
             yield bell
@@ -74,8 +74,8 @@ class LiveHub:
             if not bells:
                 del self._bells[key]
 
-    def heard(self, subject: str, body: bytes) -> None:
-        """A live message came; its subject ends in the run's id."""
+    def receive(self, subject: str, body: bytes) -> None:
+        """Handle a live message; its subject ends in the run's id."""
         bells = self._bells.get(subject[-36:])
         if not bells:
             return
@@ -86,11 +86,11 @@ class LiveHub:
                 bell.ring()
 
     def connection_changed(self) -> None:
-        """NATS came or went; either way everybody looks for themselves now."""
+        """Wake all waiters, because the connection to NATS has changed."""
         self._ring_all()
 
     def close(self) -> None:
-        """Nobody may stay: streams and waits end themselves."""
+        """Wake all waiters, so that streams and waits end."""
         self.closing = True
         self._ring_all()
 
@@ -101,6 +101,6 @@ class LiveHub:
 
 
 def _says_ended(body: bytes) -> bool:
-    """What cannot be read tells of no end; the waiter looks for itself after `CHECK_S`."""
+    """Whether the message announces an end. For an unreadable message the waiter polls after `CHECK_S`."""
     update = _read(body)
     return not isinstance(update, Unreadable) and update.status in ENDED

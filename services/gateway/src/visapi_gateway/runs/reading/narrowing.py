@@ -1,4 +1,4 @@
-"""A `RunFilter` as SQL: the conditions that it states, and no others, so that each can be an index scan."""
+"""A `RunFilter` as SQL: only the conditions that it states, so that each can be an index scan."""
 
 from visapi_common.adapters.pool import Connection
 from visapi_common.adapters.queries import load_queries
@@ -15,7 +15,7 @@ _COMPARE = {
 }
 
 PLAN_ANEW = _SQL["plan_anew"]
-"""Before the statement, in its transaction: which index is best depends on the values."""
+"""Executed before the statement, in its transaction, because the best index depends on the values."""
 
 
 class Narrowing:
@@ -36,7 +36,7 @@ class Narrowing:
 
 
 def complete(query: str, narrowed: Narrowing, wanted: RunFilter) -> str:
-    """The statement with its conditions, without the half in which no run is in a wanted state."""
+    """The statement with its conditions, without the half that holds no run of a wanted status."""
     states = set(wanted.statuses)
     return (
         query.replace("{narrowed}", str(narrowed))
@@ -46,14 +46,14 @@ def complete(query: str, narrowed: Narrowing, wanted: RunFilter) -> str:
 
 
 async def workflows_named(connection: Connection, tenant: str, text: str | None) -> list[str]:
-    """The workflows that free text may mean."""
+    """The workflows whose name contains the free text."""
     if text is None:
         return []
     return [row["workflow"] for row in await connection.fetch(_SQL["workflows_named"], tenant, text)]
 
 
 def narrow(into: Narrowing, wanted: RunFilter, workflows: list[str]) -> Narrowing:
-    """Add what `wanted` states; `workflows` are those whose name its free text occurs in."""
+    """Add the conditions of `wanted`; `workflows` are those whose name contains its free text."""
     if wanted.statuses:
         into.add("status", list(wanted.statuses))
     for condition, value in (

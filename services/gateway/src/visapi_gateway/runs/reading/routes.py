@@ -9,7 +9,7 @@ from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.lists import Cursor, Cursors
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Empty, Header, Reply, encode, json_reply
 from visapi_gateway.kernel.asgi.streams import EventStream
 from visapi_gateway.runs.reading.follow import FollowRun
@@ -21,7 +21,7 @@ EVENTS = "text/event-stream"
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many items at most.")] = 200
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000, description="The largest number of items.")] = 200
     cursor: Cursor | None = None
     after: (
         Annotated[int, msgspec.Meta(ge=0, le=999_999_999, description="Only items after this number.")] | None
@@ -33,7 +33,12 @@ LIST = Operation(
     "/v1/runs",
     "listRuns",
     "List runs, newest first",
-    {200: Answers("A page. Inputs and outputs above 64 KiB are null here; read the run.", RunPage)},
+    {
+        200: ResponseSpec(
+            "A page of runs. Inputs and outputs above 64 KiB are null in a list; read the run to get them.",
+            RunPage,
+        )
+    },
     description=FINDING,
     scope="runs:read",
     query=RunsQuery,
@@ -44,11 +49,11 @@ READ = Operation(
     "readRun",
     "Read a run",
     {
-        200: Answers("The run.", RunView, headers=("ETag",)),
-        304: Answers("The run is as `If-None-Match` says.", headers=("ETag",)),
+        200: ResponseSpec("The run.", RunView, headers=("ETag",)),
+        304: ResponseSpec("The run is unchanged.", headers=("ETag",)),
     },
     scope="runs:read",
-    headers={"If-None-Match": "An ETag read before."},
+    headers={"If-None-Match": "An ETag from an earlier response."},
     problems=("run_not_found",),
 )
 HISTORY = Operation(
@@ -57,14 +62,14 @@ HISTORY = Operation(
     "readHistory",
     "Read or follow the history of a run",
     {
-        200: Answers(
+        200: ResponseSpec(
             "A page, or a stream of items until the run's end.", HistoryPage, ("application/json", EVENTS)
         )
     },
     description=(
-        "As `text/event-stream` each item is one message with `id: <seq>`; the last one is `event: end`. "
-        "A stream goes on after `Last-Event-ID` or `?after=`. A page of large items (4 MiB "
-        "together) holds fewer than `limit`; `next` goes on."
+        "As `text/event-stream` each item is one message with `id: <seq>`; the last message is `event: "
+        "end`. A stream continues after `Last-Event-ID` or `?after=`. A page has at most 4 MiB of items "
+        "and may hold fewer than `limit`; `next` continues."
     ),
     scope="runs:read",
     query=HistoryQuery,
@@ -106,8 +111,8 @@ class ReadRoutes:
         tenant, run, query = call.principal.tenant, call.path["run"], call.query
         if call.media_type == EVENTS:
             after = _resume(call)
-            # First of all, so that many who begin to follow at once take no places of requests either.
-            call.exchange.holding.follow()
+            # Before anything else, so that many new followers do not use up request slots.
+            call.exchange.slot.follow()
             await self._follow.head(tenant, run)
             return EventStream(self._follow.stream(tenant, run, after), self._metrics.sse_followers)
         position = self._cursors.position(call)
@@ -126,7 +131,7 @@ def _same(if_none_match: str | None, tag: str) -> bool:
 
 
 def _resume(call: Call) -> int:
-    """After which item a stream goes on: the header wins, because browsers send it by themselves."""
+    """The item after which a stream continues. The header wins, because browsers send it automatically."""
     header = call.header(b"last-event-id")
     if header is None or not header.strip():
         return call.query.after or 0

@@ -1,4 +1,4 @@
-"""The query by which runs are found, shared by whatever lists runs or acts on many."""
+"""The query parameters that select runs, for lists and bulk commands."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,8 +11,9 @@ from visapi_gateway.kernel.api.lists import Cursor, Limit
 from visapi_gateway.runs.reading.rules.filters import RunFilter, read_attributes
 
 FINDING = (
-    "All filters must fit. `created_after` and `created_before` look at the time in a run's id, which a "
-    "child run shares with its parent. `attribute` compares text (`customer:42`), or numbers (`amount>=100`)."
+    "A run must match all filters. `created_after` and `created_before` compare the time in a run's id, "
+    "which a child run shares with its parent. `attribute` compares text (`customer:42`), or numbers "
+    "(`amount>=100`)."
 )
 
 
@@ -21,35 +22,41 @@ def _workflow(description: str) -> msgspec.Meta:
 
 
 class RunsFilterQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What narrows a list of runs."""
+    """The filters of a list of runs."""
 
     status: (
         Annotated[
             list[RunStatus],
-            msgspec.Meta(max_length=7, description="Only runs in this state; may stand several times."),
+            msgspec.Meta(max_length=7, description="Only runs in this state; may be repeated."),
         ]
         | None
     ) = None
-    workflow: Annotated[str, _workflow("Only runs of `namespace/name`, or of a whole namespace.")] | None = (
-        None
-    )
+    workflow: (
+        Annotated[str, _workflow("Only runs of the workflow `namespace/name`, or of a whole namespace.")]
+        | None
+    ) = None
     version: Annotated[str, msgspec.Meta(max_length=128, description="Only runs of this version.")] | None = (
         None
     )
     created_after: (
-        Annotated[datetime, msgspec.Meta(tz=True, description="Only runs created then or later (RFC 3339).")]
+        Annotated[
+            datetime, msgspec.Meta(tz=True, description="Only runs created at this time or later (RFC 3339).")
+        ]
         | None
     ) = None
     created_before: (
-        Annotated[datetime, msgspec.Meta(tz=True, description="Only runs created earlier (RFC 3339).")] | None
+        Annotated[
+            datetime, msgspec.Meta(tz=True, description="Only runs created before this time (RFC 3339).")
+        ]
+        | None
     ) = None
     attribute: (
         Annotated[
             list[Annotated[str, msgspec.Meta(max_length=330)]],
             msgspec.Meta(
                 max_length=5,
-                description="Only runs with this search attribute: `name:value`, or `>=`, `<=`, `>`, `<` for "
-                "numbers; may stand several times.",
+                description="Only runs with this search attribute: `name:value`, or `>=`, `<=`, `>`, `<`  "
+                "for numbers; may be repeated.",
             ),
         ]
         | None
@@ -60,8 +67,8 @@ class RunsFilterQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             msgspec.Meta(
                 min_length=1,
                 max_length=200,
-                description="Only runs whose id or an attribute's value begins so (in any case), or whose "
-                "workflow's name holds it.",
+                description="Only runs whose id or an attribute value starts with this text (ignoring "
+                "case), or whose workflow name contains it.",
             ),
         ]
         | None
@@ -73,7 +80,7 @@ class RunsFilterQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             msgspec.Meta(
                 pattern="^[^/]+/[^/]+$",
                 max_length=200,
-                description="Only runs that the schedule of `namespace/name` started.",
+                description="Only runs that the schedule of the workflow `namespace/name` started.",
             ),
         ]
         | None

@@ -1,4 +1,4 @@
-"""Runs as the API shows them: rows and payloads into `RunView`."""
+"""Runs as the API shows them: turns rows and payloads into `RunView`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -67,11 +67,11 @@ class RunViews:
         return row
 
     async def view(self, tenant: str, row: RunRow) -> RunView:
-        """The run with its input and output, wherever they lie."""
+        """The run with its input and output, also from the artifact store."""
         return _view(row, await self._value(tenant, row.input), await self._value(tenant, row.output))
 
     async def page(self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int) -> RunPage:
-        """Newest first; `next` is the plain id to go on from. Values in the artifact store are left out."""
+        """Newest first. `next` is the id to continue from. Values in the artifact store are left out."""
         rows = await self._source.runs(tenant, wanted, before, limit + 1)
         items = [_view(row, _inline(row.input), _inline(row.output)) for row in rows[:limit]]
         return RunPage(items=items, next=str(items[-1].id) if len(rows) > limit else None)

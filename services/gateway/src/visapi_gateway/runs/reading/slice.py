@@ -22,7 +22,7 @@ def run_views(kernel: Kernel) -> RunViews:
 
 
 def live_hub(kernel: Kernel) -> LiveHub:
-    """Who waits for news of a run."""
+    """The waiters for changes of runs."""
     return LiveHub(lambda: kernel.messages.connected)
 
 

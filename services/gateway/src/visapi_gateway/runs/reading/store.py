@@ -18,7 +18,7 @@ COUNT_RUNS = _SQL["count_runs"]
 
 
 class PgRunStore:
-    """Reads by one short transaction each, under the tenant's policies."""
+    """Each read is one short transaction under the tenant's row-level security."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -1,4 +1,4 @@
-"""History items with their large values, wherever these lie."""
+"""History items with their large values, from rows and the artifact store."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ _log = get_logger("history")
 
 
 class WholeItems:
-    """See the module's docstring. A value that is lost is null: the rest of the history is still shown."""
+    """See the module's docstring. A lost value becomes null, so that the rest of the history is shown."""
 
     def __init__(self, unpack: Unpack) -> None:
         self._unpack = unpack

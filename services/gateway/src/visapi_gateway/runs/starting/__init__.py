@@ -1,1 +1,1 @@
-"""Starting a run: the definition, the input, the promise."""
+"""Start a run: find the definition, check the input, commit the run."""

@@ -17,7 +17,7 @@ import msgspec
 from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
-from visapi_common.core.failures import fault_of, told
+from visapi_common.core.failures import failure_text, fault_of
 from visapi_common.runtime.group_commit import GroupCommit
 from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.audit.rules import AuditEntry
@@ -27,7 +27,7 @@ REREAD_PAUSE_S = 0.3
 
 
 class NewRun(msgspec.Struct, frozen=True):
-    """A checked trigger. `program` is the hash's bytes."""
+    """A run to commit. `program` is the hash in bytes."""
 
     id: UUID
     tenant: str
@@ -43,10 +43,10 @@ class NewRun(msgspec.Struct, frozen=True):
     body_hash: bytes | None = None
     rerun_of: UUID | None = None
     audit: AuditEntry | None = None
-    """Recorded in the transaction that inserts the run; plain starts are not."""
+    """Written in the transaction that inserts the run; plain starts are not audited."""
 
     def trigger(self) -> Trigger:
-        """What the first transition of the run is told."""
+        """The trigger of the run's first transition."""
         return Trigger(
             run=self.id,
             tenant=self.tenant,
@@ -63,7 +63,7 @@ class Fresh(msgspec.Struct, frozen=True):
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """The same request was committed before, as `run`."""
+    """The same request was committed earlier as `run`."""
 
     run: UUID
 
@@ -82,15 +82,15 @@ class Ledger(Protocol):
     """Where runs are committed."""
 
     async def accept(self, runs: Sequence[NewRun]) -> set[UUID]:
-        """Insert all in one transaction; answer those inserted: the others' keys are taken."""
+        """Insert all runs in one transaction. Returns the inserted ones; the keys of the others are taken."""
         ...
 
     async def taken_keys(self, runs: Sequence[NewRun]) -> dict[tuple[str, str], tuple[UUID, bytes]]:
-        """Which run holds each (tenant, key), and the hash of its request."""
+        """The run that holds each (tenant, key), and the hash of its request."""
         ...
 
     async def present(self, runs: Sequence[NewRun]) -> set[UUID]:
-        """Which of the runs are committed."""
+        """The runs that are committed."""
         ...
 
 
@@ -139,7 +139,7 @@ class Accepting:
         try:
             self._announce(run.trigger())
         except Exception as error:  # noqa: BLE001 (the run is committed: a sweep carries it later)
-            self._log.error("run_not_announced", run=str(run.id), detail=told(error))
+            self._log.error("run_not_announced", run=str(run.id), detail=failure_text(error))
 
     async def _insert(self, batch: Mapping[UUID, NewRun]) -> dict[UUID, Outcome | Fault]:
         try:
@@ -168,7 +168,7 @@ class Accepting:
             try:
                 present = await self._ledger.present(list(batch.values()))
             except Exception as error:  # noqa: BLE001 (read again; in the end the outcome stays unknown)
-                self._log.warning("runs_not_reread", detail=told(error))
+                self._log.warning("runs_not_reread", detail=failure_text(error))
                 continue
             if present:
                 return {run: FRESH if run in present else lost for run in batch}
@@ -178,7 +178,7 @@ class Accepting:
 def _judge(run: NewRun, taken: dict[tuple[str, str], tuple[UUID, bytes]]) -> Outcome | Fault:
     holder = taken.get((run.tenant, run.key or ""))
     if holder is None:
-        # Swept between the two statements: the key is free again, the caller's retry will get it.
+        # The key was swept between the two statements, so the caller's retry can take it.
         return TransientFault(
             "the Idempotency-Key was released just now; send the request again", retry_after_s=0.1
         )

@@ -1,4 +1,4 @@
-"""Accepting within a tenant's share of open runs. A repeated request is answered as before."""
+"""Accept runs within a tenant's limit of open runs. A repeated request gets its earlier answer."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from visapi_gateway.runs.starting.accepting import NewRun, Outcome
 
 class TakenKeys(Protocol):
     async def taken_keys(self, runs: Sequence[NewRun]) -> dict[tuple[str, str], tuple[UUID, bytes]]:
-        """Which run holds each (tenant, key)."""
+        """The run that holds each (tenant, key)."""
         ...
 
 
@@ -25,8 +25,8 @@ class OpenRuns:
         self._accept = accept
 
     async def __call__(self, run: NewRun) -> Outcome:
-        """Accept a run. Raises `ProblemError` 429 for a new one of a tenant that is full, and what accepting
-        raises.
+        """Accept a run. Raises `ProblemError` 429 for a new run of a full tenant, and the faults of
+        accepting.
         """
         if run.tenant in self._full and not (run.key is not None and await self._keys.taken_keys([run])):
             self._full.refuse(run.tenant)

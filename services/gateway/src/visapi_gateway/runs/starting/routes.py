@@ -1,4 +1,4 @@
-"""Starting and repeating runs."""
+"""Start and rerun runs."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.checks import check_media_type, read_json
 from visapi_gateway.kernel.api.headers import idempotency_key, preferred_wait_s
-from visapi_gateway.kernel.api.operation import Answers, Call, Operation, Route
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.exchange import Answer, Header, json_reply
 from visapi_gateway.runs.reading.follow import FollowRun
 from visapi_gateway.runs.reading.service import RunViews
@@ -28,14 +28,16 @@ START = Operation(
     "startRun",
     "Start a run",
     {
-        200: Answers("The run ended within the preferred wait.", RunView, headers=("Preference-Applied",)),
-        202: Answers("The run is committed.", RunView, headers=("Location", "Idempotent-Replayed")),
+        200: ResponseSpec(
+            "The run ended within the preferred wait.", RunView, headers=("Preference-Applied",)
+        ),
+        202: ResponseSpec("The run is committed.", RunView, headers=("Location", "Idempotent-Replayed")),
     },
     description="The body is the input (any JSON; no body means `null`). `202` is sent after the commit.",
     scope="runs:write",
     query=StartQuery,
     headers={
-        "Idempotency-Key": "The same key and request give the same run, for 7 days.",
+        "Idempotency-Key": "The same key with the same request gives the same run, for 7 days.",
         "Prefer": "`wait=N`: wait at most N (60) seconds for the end of the run.",
     },
     body=Any,
@@ -54,10 +56,10 @@ RERUN = Operation(
     "/v1/runs/{run:uuid}/rerun",
     "rerunRun",
     "Start a new run like this one",
-    {202: Answers("The new run is committed.", RunView, headers=("Location", "Idempotent-Replayed"))},
-    description="With its input and version unless others are given; the run itself stays as it is.",
+    {202: ResponseSpec("The new run is committed.", RunView, headers=("Location", "Idempotent-Replayed"))},
+    description="Uses its input and version unless others are given; the original run is unchanged.",
     scope="runs:write",
-    headers={"Idempotency-Key": "The same key and request give the same run, for 7 days."},
+    headers={"Idempotency-Key": "The same key with the same request gives the same run, for 7 days."},
     body=Rerun,
     problems=(
         "run_not_found",
@@ -115,7 +117,7 @@ class StartRoutes:
             body=bytes(value),
             key=idempotency_key(call.header(b"idempotency-key")),
             trace=call.exchange.traceparent,
-            rerun=Repeated(row.id, call.asker, wanted.reason),
+            rerun=Repeated(row.id, call.requester, wanted.reason),
         )
         started, headers = await self._committed(call, start)
         return json_reply(started.view or await self._view(call, started.id), 202, headers)
@@ -136,19 +138,19 @@ class StartRoutes:
         return started, headers
 
     async def _still_kept(self, call: Call, run: UUID) -> None:
-        """A key may outlive the run that it started: where runs are kept for less than its 7 days."""
+        """A key may outlive its run, where ended runs are kept for less than 7 days."""
         try:
             await self._views.row(call.principal.tenant, run)
         except ProblemError as gone:
             detail = (
-                f"the Idempotency-Key was used for run {run}, which has ended and is no longer kept; nothing "
+                f"the Idempotency-Key was used for run {run}, which has ended and was deleted; nothing "
                 "was started; use a new key for a new run"
             )
             raise ProblemError("run_not_kept", detail, status=410) from gone
 
     async def _waited(self, call: Call, started: Started, wait_s: float, headers: list[Header]) -> Answer:
         tenant = call.principal.tenant
-        if call.exchange.holding.may_wait():
+        if call.exchange.slot.may_wait():
             await self._follow.wait_for_end(tenant, started.id, wait_s, fresh=not started.replayed)
             headers.append((b"preference-applied", b"wait=%d" % int(wait_s)))
         row = await self._views.row(tenant, started.id)

@@ -1,4 +1,4 @@
-"""Starting a run: the definition, the input, the promise."""
+"""Start a run: find the definition, check the input, commit the run."""
 
 import hashlib
 from typing import Protocol
@@ -14,7 +14,7 @@ from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
 from visapi_gateway.audit.rules import AuditEntry, entry
-from visapi_gateway.kernel.access.scopes import Asker, Principal
+from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.runs.reading.service import links_of
 from visapi_gateway.runs.starting.accepting import Conflict, Fresh, NewRun, Outcome, Replayed
 from visapi_gateway.workflows.definitions import Definitions
@@ -24,7 +24,7 @@ NULL = b"null"
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What a request asks for. `body` is the raw input; empty means `null`."""
+    """A request to start a run. `body` is the raw input; empty means `null`."""
 
     namespace: str
     name: str
@@ -33,20 +33,22 @@ class Start(msgspec.Struct, frozen=True):
     key: str | None
     trace: str
     rerun: "Repeated | None" = None
-    """What it repeats, if it does."""
+    """The run that is repeated, if any."""
 
 
 class Repeated(msgspec.Struct, frozen=True):
-    """The run that is started anew, by whom and why; `bulk` names the many that it is one of."""
+    """The rerun: the original run, the requester and the reason. `bulk` names the bulk command it belongs
+    to.
+    """
 
     run: UUID
-    by: Asker
+    by: Requester
     reason: str | None
     bulk: str | None = None
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The committed run. `replayed` says that an earlier request committed it: read it to show it."""
+    """The committed run. `replayed`: an earlier request committed the run, and the caller has to read it."""
 
     id: UUID
     view: RunView | None
@@ -55,7 +57,7 @@ class Started(msgspec.Struct, frozen=True):
 
 class Accept(Protocol):
     async def __call__(self, run: NewRun) -> Outcome:
-        """Raises `ProblemError` 429 where the tenant may have no more runs."""
+        """Raises `ProblemError` 429 where the tenant is full."""
         ...
 
 
@@ -130,7 +132,7 @@ def _audited(rerun: Repeated, made: UUID) -> AuditEntry:
 
 
 def _hash(start: Start) -> bytes:
-    """Of what was asked, as it was asked: the same request gives the same hash whatever is deployed since."""
+    """The hash of the request as it was sent, which does not change with later deployments."""
     asked = f"{start.namespace}/{start.name}?version={start.version or ''}\n"
     return hashlib.sha256(asked.encode() + start.body).digest()
 

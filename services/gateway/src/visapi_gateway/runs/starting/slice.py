@@ -16,7 +16,7 @@ from visapi_gateway.workflows.slice import definitions, input_checks
 
 
 class _Meter:
-    """What accepting measures."""
+    """The metrics of accepting."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -27,7 +27,7 @@ class _Meter:
 
 
 def accepting(kernel: Kernel) -> Accepting:
-    """The lanes in which runs are committed."""
+    """The group commit of accepted runs."""
     return Accepting(PgRunLedger(kernel.pool), kernel.messages.trigger, _Meter(kernel.metrics))
 
 

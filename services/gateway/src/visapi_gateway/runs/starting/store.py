@@ -26,7 +26,7 @@ class PgRunLedger:
             return await self._accept_audited(runs)
         with pg_faults():
             async with self._pool.acquire() as connection:
-                # Only from here on can something have been committed.
+                # A failure from here on may come after a commit.
                 with pg_faults(effect=True):
                     rows = await connection.fetch(_SQL["accept"], *_columns(runs))
         return {row["id"] for row in rows}

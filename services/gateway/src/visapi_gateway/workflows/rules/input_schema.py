@@ -1,4 +1,4 @@
-"""An input held against a workflow's schema, and what is told of one that does not fit. Pure."""
+"""Validate an input against a workflow's schema, and describe the mistakes. Pure."""
 
 from contextlib import suppress
 from typing import Any
@@ -12,13 +12,13 @@ from visapi_gateway.workflows.rules.schema_cost import ERROR_STEPS, VALID_STEPS,
 
 ERRORS_LIMIT = 50
 LISTED_BYTES_MAX = 64 * 1024
-"""Of a larger input only the first mistake is told: finding all takes too long."""
+"""For a larger input only the first mistake is reported: finding all takes too long."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class Held(msgspec.Struct, frozen=True):
-    """An input as JSON, and the schema that it is held against as msgpack."""
+    """An input as JSON, and its schema as msgpack."""
 
     schema: msgspec.Raw
     raw: bytes
@@ -28,7 +28,7 @@ _read_held = msgspec.msgpack.Decoder(Held).decode
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What is wrong with an input; `unusable` says why its schema cannot be used at all."""
+    """The mistakes of an input; `unusable` says why the schema cannot be used."""
 
     mistakes: list[FieldError] = []
     unusable: str = ""
@@ -44,12 +44,12 @@ class InputSchema:
         self.validator: jsonschema_rs.Draft202012Validator | None = None
         self.weight = weight_of(schema)
         if self.weight is not None:
-            # Of a schema that cannot be compiled the job tells why.
+            # For a schema that cannot be compiled, the job reports why.
             with suppress(SchemaUnusable):
                 self.validator = build_validator(schema)
 
     def judge(self, raw: bytes, value: Any) -> Verdict | None:
-        """The verdict, where an event loop may find it; else None."""
+        """The verdict, where the event loop can afford to find it; else None."""
         if self.validator is None or self.weight is None or self.weight * len(raw) > VALID_STEPS:
             return None
         if self.validator.is_valid(value):
@@ -66,7 +66,7 @@ class SchemaUnusable(ValueError):
 def build_validator(schema: Any) -> jsonschema_rs.Draft202012Validator:
     """Raises `SchemaUnusable`."""
     try:
-        # `offline` keeps a schema from making its reader open files or URLs; patterns take linear time.
+        # `offline` keeps a schema from opening files or URLs; patterns take linear time.
         return jsonschema_rs.Draft202012Validator(
             schema, offline=True, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
         )
@@ -75,7 +75,7 @@ def build_validator(schema: Any) -> jsonschema_rs.Draft202012Validator:
 
 
 def find_verdict(payload: bytes) -> bytes:
-    """A job: a `Held`; its `Verdict`."""
+    """A job: takes a `Held` and returns its `Verdict`."""
     held = _read_held(payload)
     try:
         validator = build_validator(msgspec.msgpack.decode(held.schema))
@@ -85,7 +85,7 @@ def find_verdict(payload: bytes) -> bytes:
 
 
 def mistakes_of(validator: jsonschema_rs.Draft202012Validator, value: Any, size: int) -> list[FieldError]:
-    """What is wrong with an input of `size` bytes; nothing when it is valid."""
+    """The mistakes of an input of `size` bytes; empty when it is valid."""
     if validator.is_valid(value):
         return []
     if size > LISTED_BYTES_MAX:

@@ -1,10 +1,10 @@
-r"""What it costs to hold an input against a JSON Schema, as a bound that is known before. Pure.
+r"""An upper bound of the cost of validating an input against a JSON Schema. Pure.
 
-The *weight* W of a schema counts its keywords, every `$ref` as the whole schema it names. A validator
-asks each of them at most once of each value (twice below `anyOf` and `oneOf`, where it asks again for
-the errors), and a keyword looks at each character of the input at most once. So an input of n bytes
-takes at most W · n steps. A schema has a weight only when this holds for certain: no `$ref` in a
-circle, only keywords of a linear cost, patterns without repeated groups. Everything else has none.
+The *weight* W of a schema is the number of its keywords, with each `$ref` counted as the schema that it
+names. A validator applies each keyword at most once to each value (twice below `anyOf` and `oneOf`, to
+collect the errors), and a keyword reads each character of the input at most once. So an input of n bytes
+takes at most W · n steps. A schema has a weight only where this is certain: no circular `$ref`, only keywords
+of linear cost, no patterns with repeated groups.
 """
 
 import re
@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 VALID_STEPS = 3_000_000
-"""Steps in which an event loop may say whether an input is valid: 1 to 30 ms."""
+"""The most steps of a validation in the event loop: 1 to 30 ms."""
 ERROR_STEPS = 20_000
-"""Steps in which it may also list the mistakes; each mistake is a step of several microseconds."""
+"""The most steps of a validation in the event loop that lists mistakes, each of which takes several
+microseconds.
+"""
 WEIGHT_MAX = 20_000
-"""A heavier schema has no weight: it takes too long to compile."""
+"""A heavier schema has no weight, because compiling it takes too long."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NOTES = frozenset(
@@ -56,7 +58,7 @@ class _Unbounded(Exception):
 
 
 def weight_of(schema: Any) -> int | None:
-    """The weight of a schema, or None for one whose cost is not bounded by it."""
+    """The weight of a schema, or None where its cost has no such bound."""
     try:
         return _Weigher(schema).weigh(schema)
     except (_Unbounded, RecursionError):
@@ -102,7 +104,7 @@ class _Weigher:
         return special(self, value)
 
     def _noted(self, keyword: str, value: Any) -> int:
-        """Definitions cost nothing until they are named, but all of them are compiled."""
+        """Definitions cost nothing until a `$ref` names them, but all of them are compiled."""
         if keyword == "$defs":
             for inner in _object(value).values():
                 self._visits += self._count(inner)
@@ -112,7 +114,7 @@ class _Weigher:
         return sum(1 + self.weigh(schema) for schema in schemas)
 
     def values(self, value: Any) -> int:
-        """`enum` and `const`: every value and character that is compared."""
+        """`enum` and `const`: the number of compared values and characters."""
         return self._count(value)
 
     def names(self, value: Any) -> int:
@@ -158,7 +160,7 @@ def _multiple(_: _Weigher, value: Any) -> int:
 
 
 def _pattern(_: _Weigher, value: Any) -> int:
-    """The states of its automaton: an engine of linear time visits each at most once per character."""
+    """The states of the automaton: a linear-time engine visits each at most once per character."""
     if not isinstance(value, str) or len(value) > _PATTERN_MAX or not value.isascii():
         raise _Unbounded
     plain = _ESCAPES.sub("", value)

@@ -12,15 +12,15 @@ from contextlib import asynccontextmanager
 import aiosmtplib
 
 from visapi_common.adapters.egress_dial import EgressDialer
+from visapi_common.adapters.fair_semaphore import FairSemaphore
 from visapi_common.adapters.on_behalf import TENANT
-from visapi_common.adapters.turns import Turns
 from visapi_common.core.bounds import Busy
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
-from visapi_common.core.fair_turns import TurnLimits
+from visapi_common.core.fair_job_queue import JobQueueLimits
 from visapi_notifier.channels.email.rules.message import Mail
 from visapi_notifier.channels.email.rules.relay import Relay
 
-TURNS = TurnLimits(at_once=8, per_tenant=4, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
+TURNS = JobQueueLimits(at_once=8, per_tenant=4, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
 """Connections: mails that the relay takes long for keep their own tenant's others waiting."""
 KEEP_MAX = 4
 _FINAL_ANSWER_S = 120.0
@@ -36,7 +36,7 @@ class SmtpRelay:
         self._dialer = dialer
         self._ident = ident
         self._timeout_s = timeout_s
-        self._turns = Turns(TURNS, what="the mail", wait_s=_FINAL_ANSWER_S)
+        self._slots = FairSemaphore(TURNS, what="the mail", wait_s=_FINAL_ANSWER_S)
         self._idle: list[aiosmtplib.SMTP] = []
 
     async def send(self, mail: Mail, limit_s: float = _FINAL_ANSWER_S, *, chosen: bool = False) -> str:
@@ -48,7 +48,7 @@ class SmtpRelay:
         tenant = TENANT.get()
         try:
             async with asyncio.timeout(limits.left_s):
-                await self._turns.take(tenant)
+                await self._slots.acquire(tenant)
         except (TimeoutError, Busy) as error:
             raise TransientFault("the mail relay's connections are all in use") from error
         try:
@@ -60,7 +60,7 @@ class SmtpRelay:
                     raise
             return await self._send(mail, None, limits)
         finally:
-            self._turns.done(tenant)
+            self._slots.release(tenant)
 
     async def close(self) -> None:
         """Say goodbye on every kept connection."""

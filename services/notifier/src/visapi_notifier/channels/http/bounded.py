@@ -8,8 +8,8 @@ from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import TransientFault
 from visapi_common.core.outbound import RESPONSE_MAX_BYTES
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
-from visapi_notifier.channels.http.answered import Answered
 from visapi_notifier.channels.http.jobs import encode_question, is_large, read_told
+from visapi_notifier.channels.http.received_response import ReceivedResponse
 from visapi_notifier.channels.http.rules import read_response
 from visapi_notifier.outbound.bounded import MIB, READING_S
 from visapi_notifier.outbound.rules.reading import Reading, Refused, communication
@@ -37,10 +37,10 @@ class BoundedAnswers:
         self._processes = processes
         self._job = job
 
-    async def read(self, tenant: str, answered: Answered) -> Reading:
+    async def read(self, tenant: str, received: ReceivedResponse) -> Reading:
         """What the answer means. One that cannot be read within its bounds is an error."""
-        wanted, outbound, inbound = answered.wanted, answered.outbound, answered.inbound
-        now, mask, time = answered.now, answered.mask, answered.time
+        wanted, outbound, inbound = received.wanted, received.outbound, received.inbound
+        now, mask, time = received.now, received.mask, received.time
         if not is_large(inbound, mask):
             return read_response(wanted, outbound, inbound, now=now, mask=mask)
         size = len(inbound.body)

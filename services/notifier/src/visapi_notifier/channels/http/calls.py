@@ -13,8 +13,8 @@ from visapi_notifier.accounts.rules.oauth import TokenRefused
 from visapi_notifier.accounts.rules.revealing import Destinations, NotAllowed
 from visapi_notifier.channel_service import Dependencies
 from visapi_notifier.channels.http import rules
-from visapi_notifier.channels.http.answered import Answered
 from visapi_notifier.channels.http.bounded import BoundedAnswers
+from visapi_notifier.channels.http.received_response import ReceivedResponse
 from visapi_notifier.channels.http.rules import HttpCall
 from visapi_notifier.delivery.deliver import Effect, Time
 from visapi_notifier.outbound.rules.masking import Mask
@@ -44,8 +44,8 @@ class HttpCalls:
             except TokenRefused as refused:
                 return no_token(refused)
             left = replace(time, left_s=time.left_s - (self._clock.monotonic() - began))
-            answered = Answered(call.wanted, outbound, inbound, self._clock.now(), mask, left)
-            return await self._answers.read(message.tenant, answered)
+            received = ReceivedResponse(call.wanted, outbound, inbound, self._clock.now(), mask, left)
+            return await self._answers.read(message.tenant, received)
 
         effect = Effect(
             "http",

@@ -145,19 +145,19 @@ def read_response(
     wanted: HttpInput, outbound: Outbound, inbound: Inbound, *, now: datetime, mask: Mask = NOTHING
 ) -> Reading:
     """The output in the asked form; a status outside 2xx (or 3xx with `redirect`) is an error."""
-    answered = f"{outbound.method} {_bare(inbound.url)} answered {inbound.status}"
+    received = f"{outbound.method} {_bare(inbound.url)} answered {inbound.status}"
     if not 200 <= inbound.status < (400 if wanted.redirect else 300):
         advice = retry_after_s(inbound.header("retry-after"), now)
-        error = communication(inbound.status, "HTTP error", answered, shown_body(inbound, mask))
+        error = communication(inbound.status, "HTTP error", received, shown_body(inbound, mask))
         return Refused(error, advice)
     if inbound.cut:
-        return Refused(communication(502, "Unusable response", f"{answered}, but {inbound.cut}"))
+        return Refused(communication(502, "Unusable response", f"{received}, but {inbound.cut}"))
     if wanted.output == "raw":
         return Sent(base64.b64encode(mask.hide_bytes(inbound.body)).decode())
     try:
         content = content_of(inbound, mask)
     except Unusable as wrong:
-        detail = f"{answered}, but {wrong}"
+        detail = f"{received}, but {wrong}"
         return Refused(communication(502, "Unusable response", detail, shown_body(inbound, mask)))
     return Sent(content if wanted.output == "content" else _response(outbound, inbound, content))
 

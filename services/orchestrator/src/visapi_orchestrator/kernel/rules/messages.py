@@ -42,7 +42,7 @@ class RunMessages:
     trigger: Trigger | None = None
     results: list[TaskResult] = field(default_factory=list[TaskResult])
     timers: list[DueTimer] = field(default_factory=list[DueTimer])
-    look: bool = False
+    has_waiting_rows: bool = False
     receipts: list[Receipt] = field(default_factory=list[Receipt])
     child_limit: ChildLimit | None = None
     """Set where the ledger refused the child runs of an earlier round."""
@@ -52,13 +52,13 @@ class RunMessages:
         self.trigger = self.trigger or other.trigger
         self.results += other.results
         self.timers += [timer for timer in other.timers if timer not in self.timers]
-        self.look = self.look or other.look
+        self.has_waiting_rows = self.has_waiting_rows or other.has_waiting_rows
         self.receipts += other.receipts
 
     @property
     def count(self) -> int:
         """The number of messages, for bounds and metrics."""
-        return (self.trigger is not None) + len(self.results) + len(self.timers) + self.look
+        return (self.trigger is not None) + len(self.results) + len(self.timers) + self.has_waiting_rows
 
 
 def group(messages: Iterable[RunMessages]) -> dict[UUID, RunMessages]:

@@ -1,23 +1,23 @@
 -- name: write
-letters_in as (
+dead_letters_in as (
     select l.*, d.id as known
     from {dead_letters} as l
     join done d on d.id = l.run
 ),
-letters as (
+dead_letters_written as (
     insert into dead_letters (id, tenant, service, reason, detail, run, path, attempt, function, body)
     select
         l.id, l.tenant, 'orchestrator', l.reason, l.detail, l.run, l.path, l.attempt,
         coalesce(nullif(l.function, ''), t.function), t.message
-    from letters_in l left join tasks t on t.run = l.run and t.path = l.path
+    from dead_letters_in l left join tasks t on t.run = l.run and t.path = l.path
     on conflict (run, path, attempt, reason) do nothing
     returning run, path, attempt, reason
 ),
 held as (
-    update tasks t set state = 'uncertain' from letters_in l
+    update tasks t set state = 'uncertain' from dead_letters_in l
     where l.held and t.run = l.run and t.path = l.path and t.attempt = l.attempt
 ),
-letters_resolved as (
+dead_letters_resolved as (
     update dead_letters o
     set resolved_at = now(), resolved_by = c.actor, resolution = c.decision
     from {resolved_letters} as c
@@ -26,4 +26,4 @@ letters_resolved as (
 )
 
 -- name: written
-select run, path, attempt, reason from letters
+select run, path, attempt, reason from dead_letters_written

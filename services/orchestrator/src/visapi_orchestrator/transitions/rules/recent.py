@@ -52,7 +52,7 @@ class RecentRuns:
     def snapshot_for(self, messages: RunMessages) -> RunSnapshot | None:
         """The run's snapshot, where all messages are results of its newest tasks."""
         entry = self._entries.pop(messages.run, None)
-        if entry is None or messages.look or messages.timers or messages.trigger is not None:
+        if entry is None or messages.has_waiting_rows or messages.timers or messages.trigger is not None:
             return None
         if not all((result.path, result.attempt) in entry.tasks for result in messages.results):
             return None

@@ -51,7 +51,7 @@ select exists (
 with gone as materialized (
     select id from runs_done where retention = $1 and id >= first_id_of($2) and id < first_id_of($3)
 ),
-letters as (delete from dead_letters l using gone g where l.run = g.id),
+dead_letters_deleted as (delete from dead_letters l using gone g where l.run = g.id),
 effects as (delete from started_effects e using gone g where e.run = g.id)
 delete from recorded_inputs r using gone g where r.run = g.id
 
@@ -76,7 +76,7 @@ attributes_gone as (
     delete from run_attributes a using old o
     where a.retention = $1 and a.run >= first_id_of($2) and a.run < first_id_of($3) and a.run = o.id
 ),
-letters_gone as (delete from dead_letters l using old o where l.run = o.id),
+dead_letters_gone as (delete from dead_letters l using old o where l.run = o.id),
 effects_gone as (delete from started_effects e using old o where e.run = o.id),
 inputs_gone as (delete from recorded_inputs r using old o where r.run = o.id)
 select count(*) from old

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 from visapi_common.core.errors import TransientFault
-from visapi_common.core.fair_turns import FairTurns, TurnLimits
+from visapi_common.core.fair_job_queue import FairJobQueue, JobQueueLimits
 
 _SLOW_S = 0.5
 """More than an ordinary document takes; what hostile ones cost the documents of others at most."""
@@ -31,14 +31,14 @@ class PrintingSlots:
     def __init__(self, at_once: int, *, most: int | None = None, slow_s: float = _SLOW_S) -> None:
         self._at_once = at_once
         self._slow_s = slow_s
-        limits = TurnLimits(
+        limits = JobQueueLimits(
             at_once=most or at_once * _MOST,
             per_tenant=at_once,
             waiting=_WAITING,
             waiting_per_tenant=_WAITING,
             bytes_waiting=_WAITING,
         )
-        self._turns: FairTurns[asyncio.Future[None]] = FairTurns(limits)
+        self._turns: FairJobQueue[asyncio.Future[None]] = FairJobQueue(limits)
         self._tenants: dict[asyncio.Future[None], str] = {}
         self._quick: set[asyncio.Future[None]] = set()
 

@@ -9,12 +9,12 @@ def item_event(seq: int, item: bytes) -> bytes:
 
 
 def end_event(seq: int, status: str) -> bytes:
-    """The last event of a run's stream: nothing follows, do not connect again."""
+    """The last event of a run's stream; the client need not reconnect."""
     return b'event: end\ndata: {"status":"%b","seq":%d}\n\n' % (status.encode(), seq)
 
 
 def retry_after(milliseconds: int) -> bytes:
-    """How long a client waits before it connects again."""
+    """The time before a client reconnects."""
     return b"retry: %d\n\n" % milliseconds
 
 

@@ -1,4 +1,4 @@
-"""Which runs somebody means: what `GET /v1/runs` narrows by, and whatever else acts on many runs. Pure."""
+"""Filters of runs, for `GET /v1/runs` and bulk commands. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ ATTRIBUTES_MAX = 5
 _ATTRIBUTE = re.compile(r"([a-zA-Z][a-zA-Z0-9_-]{0,62})(:|>=|<=|>|<)(.{0,256})", re.DOTALL)
 _HEX = re.compile(r"[0-9a-f]{1,32}")
 _GROUPS = (8, 12, 16, 20)
-"""How many digits of a UUID stand before each of its hyphens."""
+"""The number of digits of a UUID before each hyphen."""
 
 
 class AttributeFilter(msgspec.Struct, frozen=True):
-    """A search attribute's value, compared as text by `:`, as a number by the others."""
+    """A condition on a search attribute: `:` compares text, the other operators compare numbers."""
 
     name: str
     operator: str
@@ -25,7 +25,7 @@ class AttributeFilter(msgspec.Struct, frozen=True):
 
 
 class RunFilter(msgspec.Struct, frozen=True):
-    """Runs that fit all of it; nothing given means all runs. `text` is free text."""
+    """Conditions that a run must all meet; no condition means all runs. `text` is free text."""
 
     statuses: tuple[str, ...] = ()
     namespace: str | None = None
@@ -45,7 +45,7 @@ class RunFilter(msgspec.Struct, frozen=True):
 def read_attributes(given: Sequence[str]) -> tuple[AttributeFilter, ...]:
     """`name:value`, `name>=5`. Raises `ProblemError` 400."""
     if len(given) > ATTRIBUTES_MAX:
-        raise _wrong(f"at most {ATTRIBUTES_MAX} attributes can be asked for, found {len(given)}")
+        raise _wrong(f"at most {ATTRIBUTES_MAX} attribute conditions are possible, found {len(given)}")
     return tuple(_attribute(text) for text in given)
 
 
@@ -63,12 +63,12 @@ def _attribute(text: str) -> AttributeFilter:
 
 
 def first_id_at(time: datetime) -> UUID:
-    """The lowest id that a run of this time or later has."""
+    """The lowest id of a run created at this time or later."""
     return UUID(int=(max(0, int(time.timestamp() * 1000)) & ((1 << 48) - 1)) << 80)
 
 
 def ids_beginning(text: str) -> tuple[UUID, UUID] | None:
-    """The lowest and the highest id that begins as `text` does; None when none can."""
+    """The lowest and the highest id that start with `text`; None when no id can."""
     digits = text.strip().lower().replace("-", "")
     if not _HEX.fullmatch(digits):
         return None

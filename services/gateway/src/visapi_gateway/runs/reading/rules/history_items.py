@@ -1,4 +1,4 @@
-"""History as its rows hold it: items whose large outputs may lie in the artifact store. Pure."""
+"""Stored history: items whose large outputs may lie in the artifact store. Pure."""
 
 from itertools import groupby
 
@@ -13,7 +13,7 @@ _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class StoredItem(msgspec.Struct, frozen=True):
-    """A history item's number and its JSON, as far as it lies in its row; `large` is the rest."""
+    """A history item: its number and the JSON in its row. `large` holds the values outside of the row."""
 
     seq: int
     text: bytes
@@ -21,7 +21,7 @@ class StoredItem(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """How large the whole item is, about."""
+        """The approximate size of the whole item."""
         return len(self.text) + sum(large.size for large in self.large)
 
 
@@ -37,13 +37,13 @@ def numbered(first_seq: int, stored: bytes) -> list[StoredItem]:
 
 
 def whole(item: StoredItem, values: list[bytes]) -> bytes:
-    """The item with its large values. Raises `ValueError` when they are not what was taken out."""
+    """The item with its large values. Raises `ValueError` when the values do not match the item."""
     pairs = zip(item.large, values, strict=True)
     return join(item.text, [Taken(large.at, large.n, value) for large, value in pairs])
 
 
 def without(item: StoredItem) -> bytes:
-    """The item with null for each value that is not whole."""
+    """The item with null for each missing value."""
     lost = dict.fromkeys(large.at[:_OUTPUT_DEPTH] for large in item.large)
     return join(item.text, [Taken(at, 0, b"null") for at in lost])
 

@@ -10,7 +10,7 @@ from visapi_notifier.outbound.rules.masking import Mask
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ReceivedResponse:
     """All that the reading of an answer depends on; `time` is what was left when it had come."""
 
     wanted: HttpInput

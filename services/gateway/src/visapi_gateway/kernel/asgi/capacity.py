@@ -1,4 +1,4 @@
-"""How much one peer may ask of the gateway at once, and what it hears beyond that."""
+"""How many requests, streams and buffered bytes a client may hold at once, and the problems beyond that."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ RETRY_AFTER_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """All bounds of one gateway; `settings.py` says what each means."""
+    """All limits of one gateway; `settings.py` explains each."""
 
     connections: int
     connections_per_address: int
@@ -33,50 +33,50 @@ class Bounds:
 
 
 class Connection(Protocol):
-    """What a request may do with the connection it came on."""
+    """The connection of a request."""
 
     proven: bool
 
     @property
     def gone(self) -> bool:
-        """Whether nobody reads what is written."""
+        """Whether the client is gone."""
         ...
 
     @property
     def has_room(self) -> bool:
-        """Whether a write would not wait."""
+        """Whether a write would return at once."""
         ...
 
     @property
     def body_is_here(self) -> bool:
-        """Whether reading the next part of the body would not wait."""
+        """Whether the next part of the body can be read at once."""
         ...
 
     def abort(self, reason: str) -> None:
-        """Cut it off, whatever is still to be sent."""
+        """Close the connection and drop unsent bytes."""
         ...
 
 
-class Places:
-    """The places of all requests, streams and buffered bytes of one gateway."""
+class Capacity:
+    """The slots for requests and streams, and the buffered bytes, of one gateway."""
 
     def __init__(
         self, bounds: Bounds, addresses: ClientAddresses, metrics: Metrics, draining: Callable[[], bool]
     ) -> None:
         self.bounds = bounds
         self.draining = draining
-        """Tells whether connections should end."""
+        """Whether connections should be closed."""
         self.addresses = addresses
         self.metrics = metrics
-        self.requests = Kind("requests", bounds.requests, bounds.requests_per_key)
-        self.streams = Kind("streams", bounds.streams, bounds.streams_per_key)
+        self.requests = SlotPool("requests", bounds.requests, bounds.requests_per_key)
+        self.streams = SlotPool("streams", bounds.streams, bounds.streams_per_key)
         self.buffered = Share(bounds.buffered_bytes)
         metrics.http_requests_held.set_function(lambda: self.requests.used)
         metrics.http_streams_held.set_function(lambda: self.streams.used)
         metrics.http_buffered_bytes.set_function(lambda: self.buffered.used)
 
     def buffer(self, holder: str, size: int) -> bool:
-        """Whether so many bytes may wait in memory for this holder."""
+        """Count bytes that wait in memory for this holder; false where they exceed its share."""
         if not self.buffered.take(holder, size):
             self.refused("memory")
             return False
@@ -89,8 +89,8 @@ class Places:
         self.metrics.http_refused.labels(bound).inc()
 
 
-def open_places(settings: GatewaySettings, metrics: Metrics, draining: Callable[[], bool]) -> Places:
-    """The bounds that the settings give. Raises `ValueError` for a trusted proxy that is no address."""
+def open_capacity(settings: GatewaySettings, metrics: Metrics, draining: Callable[[], bool]) -> Capacity:
+    """Build the limits from the settings. Raises `ValueError` for a trusted proxy that is not an address."""
     bounds = Bounds(
         connections=settings.connections_max,
         connections_per_address=settings.connections_per_address,
@@ -106,11 +106,13 @@ def open_places(settings: GatewaySettings, metrics: Metrics, draining: Callable[
         answer_bytes_per_s=settings.answer_bytes_per_s,
         idle_s=settings.idle_s,
     )
-    return Places(bounds, ClientAddresses(networks(settings.trusted_proxies)), metrics, draining)
+    return Capacity(bounds, ClientAddresses(networks(settings.trusted_proxies)), metrics, draining)
 
 
-class Kind:
-    """Places of one kind, shared by tenants (or addresses without a key), and by the keys of each tenant."""
+class SlotPool:
+    """Slots of one kind, shared among tenants (or addresses without a key) and among the keys of each
+    tenant.
+    """
 
     def __init__(self, name: str, total: int, per_key: int) -> None:
         self.name = name
@@ -122,7 +124,7 @@ class Kind:
         return self._tenants.used
 
     def take(self, tenant: str, key: str) -> str | None:
-        """Who holds too many, or None when the place was taken."""
+        """Take a slot. Returns None, or who holds too many."""
         if not self._keys.take(key):
             return "the key" if self._keys.held(key) else "everybody"
         if not self._tenants.take(tenant):
@@ -135,71 +137,74 @@ class Kind:
         self._tenants.give_back(tenant)
 
 
-class Holding:
-    """The place that one request holds: that of a request, then perhaps that of a stream."""
+class RequestSlot:
+    """The slot of one request: a request slot, later perhaps a stream slot."""
 
-    __slots__ = ("_holder", "_kind", "_places", "connection", "peer")
+    __slots__ = ("_capacity", "_holder", "_pool", "connection", "peer")
 
-    def __init__(self, places: Places, peer: str, connection: Connection | None) -> None:
-        self._places = places
-        self._kind: Kind | None = None
+    def __init__(self, capacity: Capacity, peer: str, connection: Connection | None) -> None:
+        self._capacity = capacity
+        self._pool: SlotPool | None = None
         self._holder = (peer, peer)
         self.peer = peer
         self.connection = connection
 
     @property
     def who(self) -> str:
-        """For whom bytes are buffered."""
+        """The holder of buffered bytes."""
         return self._holder[0]
 
     def enter(self, tenant: str | None = None, key: str | None = None) -> None:
-        """Take a request's place for a key, or for the address. Raises `ProblemError` 429 and 503."""
+        """Take a request slot for a key, or for the address. Raises `ProblemError` 429 and 503."""
         if tenant is not None and key is not None:
             self._holder = (tenant, key)
             if self.connection is not None:
                 self.connection.proven = True
-        if (over := self._take(self._places.requests)) is not None:
-            raise self._too_many(self._places.requests, over)
+        if (over := self._take(self._capacity.requests)) is not None:
+            raise self._too_many(self._capacity.requests, over)
 
     def follow(self) -> None:
-        """Give the request's place for that of a stream. Raises `ProblemError` 429 and 503."""
+        """Exchange the request slot for a stream slot. Raises `ProblemError` 429 and 503."""
         over = self._become_stream()
         if over is not None:
-            raise self._too_many(self._places.streams, over)
+            raise self._too_many(self._capacity.streams, over)
 
     def may_wait(self) -> bool:
-        """As `follow`; false where no place is free."""
+        """Like `follow`, but returns false where no slot is free."""
         return self._become_stream() is None
 
     def leave(self) -> None:
-        if self._kind is not None:
-            self._kind.give_back(*self._holder)
-            self._kind = None
+        if self._pool is not None:
+            self._pool.give_back(*self._holder)
+            self._pool = None
 
     def _become_stream(self) -> str | None:
-        before, self._kind = self._kind, None
-        over = self._take(self._places.streams)
+        before, self._pool = self._pool, None
+        over = self._take(self._capacity.streams)
         if over is not None:
-            self._kind = before
+            self._pool = before
         elif before is not None:
             before.give_back(*self._holder)
         return over
 
-    def _take(self, kind: Kind) -> str | None:
+    def _take(self, kind: SlotPool) -> str | None:
         over = kind.take(*self._holder)
         if over is None:
-            self._kind = kind
+            self._pool = kind
         else:
-            self._places.refused(kind.name)
+            self._capacity.refused(kind.name)
         return over
 
-    def _too_many(self, kind: Kind, over: str) -> ProblemError:
+    def _too_many(self, kind: SlotPool, over: str) -> ProblemError:
         retry = {"Retry-After": str(RETRY_AFTER_S), "Connection": "close"}
         if over == "everybody":
-            detail = f"as many {kind.name} are open as this replica serves at once; send it again later"
+            detail = (
+                f"as many {kind.name} are open as this replica serves at once; send the request again later"
+            )
             return ProblemError("unavailable", detail, status=503, headers=retry)
         holder = "the address" if self._holder[0] == self._holder[1] else over
         detail = (
-            f"{holder} has as many {kind.name} open as it may have at once; end some, or send it again later"
+            f"{holder} has as many {kind.name} open as it may have at once; end some, or send the request "
+            "again later"
         )
         return ProblemError("too_many_open", detail, status=429, headers=retry)

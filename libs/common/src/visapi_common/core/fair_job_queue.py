@@ -10,8 +10,8 @@ import msgspec
 T = TypeVar("T")
 
 
-class TurnLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of `FairTurns`. `per_tenant` lies below `at_once`, so that a place is left for others."""
+class JobQueueLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of `FairJobQueue`. `per_tenant` lies below `at_once`, so that a place is left for others."""
 
     at_once: int
     per_tenant: int
@@ -31,10 +31,10 @@ class Refusal(Enum):
     FULL = "too many jobs wait"
 
 
-class FairTurns(Generic[T]):
+class FairJobQueue(Generic[T]):
     """Waiting jobs by tenant, and how many of each tenant run."""
 
-    def __init__(self, limits: TurnLimits) -> None:
+    def __init__(self, limits: JobQueueLimits) -> None:
         self._limits = limits
         self._queues: dict[str, deque[tuple[T, int]]] = {}
         self._turns: deque[str] = deque()

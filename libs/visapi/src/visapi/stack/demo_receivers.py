@@ -22,7 +22,7 @@ WEBHOOK_REFUSALS = 2
 _USUAL_PORTS = {"mail": 1025, "webhook": 9911, "slack": 9912}
 
 
-class DemoWorld:
+class DemoReceivers:
     """Where the stand-ins keep what they got, below the data directory of the stack."""
 
     def __init__(self, data_dir: Path) -> None:

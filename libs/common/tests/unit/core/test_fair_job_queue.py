@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visapi_common.core.fair_turns import FairTurns, Refusal, TurnLimits
+from visapi_common.core.fair_job_queue import FairJobQueue, JobQueueLimits, Refusal
 
-LIMITS = TurnLimits(at_once=4, per_tenant=2, waiting=20, waiting_per_tenant=8, bytes_waiting=1000)
+LIMITS = JobQueueLimits(at_once=4, per_tenant=2, waiting=20, waiting_per_tenant=8, bytes_waiting=1000)
 
 
 def test_a_tenant_with_many_jobs_leaves_places_for_others():
-    turns = FairTurns[str](LIMITS)
+    turns = FairJobQueue[str](LIMITS)
     for number in range(6):
         assert turns.put("flood", f"flood {number}", 1) is None
     assert [turns.take(), turns.take(), turns.take()] == ["flood 0", "flood 1", None]
@@ -20,8 +20,8 @@ def test_a_tenant_with_many_jobs_leaves_places_for_others():
 
 
 def test_tenants_take_turns():
-    turns = FairTurns[str](
-        TurnLimits(at_once=9, per_tenant=8, waiting=20, waiting_per_tenant=8, bytes_waiting=99)
+    turns = FairJobQueue[str](
+        JobQueueLimits(at_once=9, per_tenant=8, waiting=20, waiting_per_tenant=8, bytes_waiting=99)
     )
     for job in ("a0", "a1", "a2", "b0", "b1", "c0"):
         turns.put(job[0], job, 1)
@@ -29,14 +29,14 @@ def test_tenants_take_turns():
 
 
 def test_what_waits_is_bounded_by_number_and_by_bytes():
-    turns = FairTurns[int](LIMITS)
+    turns = FairJobQueue[int](LIMITS)
     assert [turns.put("a", number, 1) for number in range(9)] == [None] * 8 + [Refusal.TENANT_FULL]
     assert turns.put("b", 0, 993) is Refusal.FULL
     assert turns.put("b", 0, 992) is None
 
 
 def test_a_job_whose_caller_gave_up_is_forgotten():
-    turns = FairTurns[int](LIMITS)
+    turns = FairJobQueue[int](LIMITS)
     turns.put("a", 1, 600)
     turns.put("a", 2, 300)
     turns.drop("a", lambda job: job == 1)
@@ -49,7 +49,7 @@ def test_a_job_whose_caller_gave_up_is_forgotten():
     st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["put", "take", "done", "drop"])), max_size=80)
 )
 def test_no_sequence_breaks_a_bound_or_loses_a_job(steps):
-    turns = FairTurns[tuple[str, int]](LIMITS)
+    turns = FairJobQueue[tuple[str, int]](LIMITS)
     running: list[str] = []
     waiting: list[tuple[str, int]] = []
     for number, (tenant, step) in enumerate(steps):
@@ -78,7 +78,7 @@ def test_no_sequence_breaks_a_bound_or_loses_a_job(steps):
 
 
 def test_jobs_of_one_tenant_may_be_passed_over():
-    turns = FairTurns[str](LIMITS)
+    turns = FairJobQueue[str](LIMITS)
     for job in ("a0", "b0", "a1"):
         turns.put(job[0], job, 1)
     assert [turns.take(other_than="a"), turns.take(other_than="a")] == ["b0", None]
