@@ -1,4 +1,4 @@
-"""What a channel's service is, and what a service is handed to carry out calls."""
+"""The base class of channels' services, and their dependencies."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,11 +28,11 @@ class Dependencies:
     """One HTTP exchange through the egress guard."""
     dialer: EgressDialer
     artifacts: ArtifactStore | None
-    """None where the operator configured no artifact store."""
+    """None without a configured artifact store."""
     programs: BoundedProcesses
-    """Processes that run templates and read documents; no opened secret enters them."""
+    """Processes that run templates and read documents. They never get an opened secret."""
     private: BoundedProcesses
-    """Processes that are given opened secrets; no program of a tenant enters them."""
+    """Processes that get opened secrets. They never run a tenant's program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,12 @@ class Service(ABC):
 
     @property
     def credentials(self) -> Sequence[str]:
-        """The operator's own credentials, which no answer may bring to a tenant."""
+        """The operator's credentials, which are masked in every result."""
         return ()
 
     @abstractmethod
     def handler(self, dependencies: Dependencies) -> Handler:
-        """What carries out a task: reads the input, builds the request, delivers it under its key."""
+        """The handler: reads the input, builds the request, delivers it under its effect key."""
 
-    async def close(self) -> None:  # noqa: B027 (most services hold nothing open)
-        """Close what the service holds open."""
+    async def close(self) -> None:  # noqa: B027 (most services have nothing to close)
+        """Close the service's connections."""

@@ -1,4 +1,4 @@
-"""Wires the notifier: settings in, functions served until the process is told to stop."""
+"""Wires the notifier and serves its functions until the process is stopped."""
 
 import asyncio
 import os

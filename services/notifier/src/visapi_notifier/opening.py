@@ -1,4 +1,4 @@
-"""Opens all that the notifier reaches the world with, every byte of it behind the egress guard."""
+"""Opens the notifier's outbound connections, all behind the egress guard."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ PRIVATE_LIMITS = PoolLimits(
 
 
 class Opened:
-    """Opened from the settings; nothing connects before it is needed.
+    """Opens everything from the settings; connections are made on demand.
 
     Raises `ValueError` or `ProblemError` for settings that cannot be used.
     """
@@ -116,7 +116,7 @@ class Exchange:
         """One exchange; see `egress_fetch.exchange`."""
         if outbound.certificate is None:
             return await exchange(self._client, outbound)
-        # A client of its own: who shares a connection shares what it was opened with.
+        # A separate client, because a shared connection would share the client certificate.
         context = await asyncio.to_thread(tls_context, outbound.certificate)
         async with open_client(self._policy, ssl_context=context) as client:
             return await exchange(client, outbound)

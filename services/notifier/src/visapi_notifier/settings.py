@@ -12,11 +12,11 @@ class NotifierSettings(LedgerSettings, frozen=True, kw_only=True):
     artifacts_url: str | None = None
     """The artifact store, `file:///…` or `s3://bucket/prefix`: attachments and large values."""
     handle_secret: SecretBytes | None = None
-    """Tells the handles of secrets from text (hex); the orchestrator has the same."""
+    """The key of secret handles (hex); the orchestrator has the same."""
     sealing_key: SecretBytes | None = None
     """Opens secrets (32 bytes in hex); the gateway has the same. Unset: no secret can be used."""
     public_url: str | None = None
-    """Where people reach the gateway, such as `https://visapi.example.com`: begins the links of approvals."""
+    """The public URL of the gateway, such as `https://visapi.example.com`, for approval links."""
     smtp_url: Secret | None = None
     """The mail relay: `smtp://user:password@host:port?starttls=auto|required|off` or `smtps://…`."""
     mail_from: str = "VisAPI <no-reply@localhost>"
@@ -24,10 +24,10 @@ class NotifierSettings(LedgerSettings, frozen=True, kw_only=True):
     slack_token: Secret | None = None
     """A bot token (`xoxb-…`) for messages to channels."""
     slack_base_url: str = "https://slack.com/api"
-    """Where Slack's Web API is."""
+    """The URL of Slack's Web API."""
     egress_allow: list[str] = []  # noqa: RUF012 (msgspec copies it)
-    """CIDR blocks, hosts or `host:port` that may be reached although they are not public."""
+    """CIDR blocks, hosts or `host:port` that are allowed although they are not public."""
     egress_origins: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
     """Origins that are sent to other origins, for tests against stand-ins."""
     deliveries_keep_days: int = 30
-    """How long the outcomes of deliveries are kept: as long as a run may wait before it asks again."""
+    """How long outcomes of deliveries are kept: at least as long as a run may wait before it retries."""

@@ -1,4 +1,4 @@
-"""What a function declares of itself, and what a function is opened with."""
+"""The declaration and the dependencies of a function."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack

@@ -14,17 +14,17 @@ class PdfWorkerSettings(NatsSettings, frozen=True, kw_only=True):
     """Environment: `VISAPI_<NAME>`."""
 
     artifacts_url: str
-    """Where PDFs go: `file:///directory` or `s3://bucket/prefix`."""
+    """The artifact store: `file:///directory` or `s3://bucket/prefix`."""
     egress_allow: tuple[str, ...] = ()
-    """Private networks or hosts that documents may load from all the same."""
+    """Private networks or hosts that documents may load from."""
     egress_origins: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     """Origins that are served by other origins, for tests against stand-ins."""
     chromium: str = ""
     """Chromium's executable; empty finds an installed one."""
     chromium_user: str = ""
-    """Whom Chromium becomes under root; empty takes `visapi`, else `nobody`."""
+    """The account of Chromium under root; empty uses `visapi`, else `nobody`."""
     chromium_sandbox: Literal["on", "off"] = "on"
-    """`off` only where every document is trusted: a renderer's bug is then the worker's."""
+    """`off` only where every document is trusted: without the sandbox a renderer's bug affects the worker."""
     pdf_concurrency: Positive = 2
     """Documents at once; one per core is fastest."""
     pdf_timeout_s: Seconds = 30.0

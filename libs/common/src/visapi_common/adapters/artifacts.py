@@ -22,7 +22,7 @@ _EXTENSION = re.compile(r"[a-z0-9]{1,10}")
 _PAYLOAD_REF = re.compile(r"payloads/([a-z0-9-]{1,63})/([0-9a-f]{64})\.json")
 
 _HASHED_IN_LOOP_BYTES = 1024 * 1024
-"""Hashing it takes at most 5 ms where the processor has no instruction for it."""
+"""The most bytes that are hashed in the event loop: at most 5 ms on a processor without SHA instructions."""
 
 MEDIA_TYPES = {
     "pdf": "application/pdf",
@@ -35,7 +35,9 @@ MEDIA_TYPES = {
     "zip": "application/zip",
     "eml": "message/rfc822",
 }
-"""By extension; what is served under an id must not depend on anything its maker can choose later."""
+"""Media types by extension: the type served under an id must not depend on anything its maker can change
+later.
+"""
 
 
 def media_type_of(artifact_id: str) -> str:
@@ -44,7 +46,7 @@ def media_type_of(artifact_id: str) -> str:
 
 
 class ArtifactStore:
-    """The artifacts of all tenants. Safe to share; every method checks tenant and id itself."""
+    """The artifacts of all tenants. Safe to share: every method checks the tenant and the id."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
@@ -57,7 +59,9 @@ class ArtifactStore:
     async def put(
         self, tenant: str, data: bytes, extension: str, media_type: str, name: str | None = None
     ) -> ArtifactRef:
-        """Store `data` under its hash and say where. `name` is a file name for people, not a path."""
+        """Store `data` under its hash and return a reference. `name` is a file name for people, not a
+        path.
+        """
         if not _EXTENSION.fullmatch(extension):
             raise ProblemError("artifact_invalid", f"not a file extension: {extension!r}; use e.g. 'pdf'")
         digest = await _hash_of(data)
@@ -135,7 +139,7 @@ def _checked(tenant: str) -> str:
 
 
 async def _hash_of(data: bytes) -> str:
-    """Hashing lets the interpreter go, so a large value is hashed in a thread, beside the event loop."""
+    """Hashing releases the interpreter lock, so a large value is hashed in a thread."""
     if len(data) <= _HASHED_IN_LOOP_BYTES:
         return hashlib.sha256(data).hexdigest()
     return (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()

@@ -1,10 +1,9 @@
-"""The connection to NATS: publish, publish with a PubAck, request, subscribe; for ever.
+"""The connection to NATS: publish, publish with a PubAck, request, subscribe. It reconnects without end.
 
-A `Bus` outlives kill -9 of the server, a wiped store, an expired password: it reconnects without
-end, replays its subscriptions, fails what was in flight with `UnknownFault`, and then calls the
-`on_reconnect` callbacks so that others may re-create what the server forgot. While there is no
-connection nothing is buffered: a publish raises `TransientFault` at once, because a message that
-leaves minutes later is a ghost (a timed-out publish that still happens).
+A `Bus` outlives kill -9 of the server, a wiped store, an expired password: it reconnects without end, replays
+its subscriptions, fails requests in flight with `UnknownFault`, and then calls the `on_reconnect` callbacks,
+which re-create lost server state. Without a connection nothing is buffered: a publish raises `TransientFault`
+at once, because a caller no longer expects a message that is sent minutes later.
 """
 
 import asyncio
@@ -36,7 +35,7 @@ _TRIES_MAX = 10
 _CONNECT_TIMEOUT_S = 2
 _CONNECT_LIMIT_S = 5.0
 _SERVED_S = 1.0
-"""A connection that lasted for less is a failure, for the pause before the next one."""
+"""A shorter connection counts as a failure and lengthens the pause before the next one."""
 _CLOSE_TIMEOUT_S = 3.0
 _NO_RESPONDERS = 503
 NO_ACCESS = NatsAccess()
@@ -110,9 +109,9 @@ class Bus:
         return self._last_error
 
     def new_inbox(self) -> str:
-        """A subject of this connection's own, for replies and pull deliveries."""
+        """A unique subject of this connection, for replies and pull deliveries."""
         self._counter += 1
-        # Two tokens, so that `<inbox>.*` of the answers is no interest in it once its owner is gone.
+        # Two tokens, so that the reply subscription `<inbox>.*` does not match it.
         return f"{self._inbox}.i.{self._counter}"
 
     def on_reconnect(self, callback: Callable[[], Awaitable[None] | None]) -> None:
@@ -120,11 +119,11 @@ class Bus:
         self._callbacks.append(callback)
 
     def on_handler_failure(self, callback: Callable[[], object]) -> None:
-        """Call `callback`, a counter say, when a handler raised what it may not."""
+        """Call `callback` (such as a counter) when a handler raises an unexpected exception."""
         self._failure_callbacks.append(callback)
 
     def handler_failed(self, subject: str, error: Exception) -> None:
-        """A handler raised; the message is lost, the next one is read."""
+        """Record that a handler raised. Its message is lost, and reading continues."""
         _log.error("a handler of %s failed", subject, exc_info=error)
         for callback in self._failure_callbacks:
             callback()
@@ -136,10 +135,11 @@ class Bus:
     def publish(
         self, subject: str, body: bytes, headers: Mapping[str, str] | None = None, *, reply: str = ""
     ) -> None:
-        """Publish without an acknowledgement. Cheap; all publishes of one turn leave in one write.
+        """Publish without an acknowledgement. All publishes of one event loop iteration are sent in one
+        write.
 
-        Raises `TransientFault` while there is no connection, `PermanentFault` for what the server would
-        answer by closing the connection: a message, subject or header above its limits, or a broken line.
+        Raises `TransientFault` without a connection, and `PermanentFault` for a message, subject or header
+        that would make the server close the connection.
         """
         wire = publish_command(subject, reply, body, headers)
         client = self._client
@@ -152,7 +152,7 @@ class Bus:
         client.send(wire)
 
     def publish_quietly(self, subject: str, body: bytes) -> bool:
-        """Publish what may be lost; says whether there was a connection."""
+        """Publish a message that may be lost. Returns whether there was a connection."""
         try:
             self.publish(subject, body)
         except TransientFault:
@@ -172,9 +172,8 @@ class Bus:
     ) -> PubAck:
         """Publish to JetStream and wait for its PubAck.
 
-        Raises `TransientFault` when the message was surely not stored (no connection, no stream, a
-        full stream) and `UnknownFault` otherwise (timeout, connection lost): then publish again
-        under the same `msg_id`.
+        Raises `TransientFault` when the message was certainly not stored (no connection, no stream, a full
+        stream), else `UnknownFault` (timeout, lost connection): then publish again under the same `msg_id`.
         """
         if msg_id is not None:
             headers = {**(headers or {}), "Nats-Msg-Id": msg_id}
@@ -209,7 +208,7 @@ class Bus:
         return message
 
     async def subscribe(self, subject: str, handler: Handler, queue: str | None = None) -> Subscription:
-        """Receive what is published on `subject` (wildcards allowed), see `Handler`."""
+        """Call the handler for each message on `subject` (wildcards allowed); see `Handler`."""
         subscription = Subscription(self, subject, queue or "", handler)
         self._subscriptions.append(subscription)
         if self._client is not None:
@@ -225,15 +224,15 @@ class Bus:
         """Wait until the server has processed everything published so far. Raises `UnknownFault`."""
         client = self._client
         if client is None or not client.reads:
-            raise UnknownFault("NATS is not connected; what was published last may be lost")
+            raise UnknownFault("NATS is not connected; the last published messages may be lost")
         try:
             async with asyncio.timeout(timeout_s):
                 await client.flush(timeout=int(timeout_s) + 1)
         except Exception as error:  # nats-py may fail in any way; it was not confirmed
-            raise UnknownFault("NATS did not confirm what was published last") from error
+            raise UnknownFault("NATS did not confirm the last published messages") from error
 
     async def close(self) -> None:
-        """Send what is queued and disconnect. Nothing may be used afterwards."""
+        """Send queued messages and disconnect. The bus cannot be used afterwards."""
         self._closing = True
         self._fail_waiting()
         for subscription in list(self._subscriptions):
@@ -251,7 +250,7 @@ class Bus:
     # ---- connection upkeep
 
     async def _supervise(self) -> None:
-        """A new client for each connection, for ever: no failure inside one outlives it."""
+        """Keep a connection without end, with a new client for each, so that no client failure persists."""
         loop = asyncio.get_running_loop()
         tries = failures = 0
         while not self._closing:
@@ -278,7 +277,7 @@ class Bus:
             await asyncio.sleep(_RECONNECT_MIN_S + wait_s)
 
     async def _serve_once(self, client: WireClient, server: Server) -> None:
-        """Connect, and return when the connection has ended. Raises when there was none."""
+        """Connect, and return when the connection has ended. Raises when connecting fails."""
         async with asyncio.timeout(_CONNECT_LIMIT_S):
             await client.connect(
                 **connect_options(server, self._access),

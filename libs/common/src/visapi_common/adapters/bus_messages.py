@@ -1,4 +1,4 @@
-"""What comes in over the bus: messages, receipts of JetStream, subscriptions."""
+"""Incoming parts of the bus: messages, JetStream acknowledgements, subscriptions."""
 
 import asyncio
 import inspect
@@ -16,7 +16,7 @@ _log = logging.getLogger("visapi.bus")
 
 
 class Outgoing(Protocol):
-    """As much of the bus as messages and subscriptions need."""
+    """The part of the bus that messages and subscriptions use."""
 
     def publish(self, subject: str, body: bytes) -> None: ...
     def publish_quietly(self, subject: str, body: bytes) -> bool: ...
@@ -25,7 +25,7 @@ class Outgoing(Protocol):
 
 
 class Message:
-    """A message as it came; headers are parsed when asked for."""
+    """A received message. Headers are parsed on access."""
 
     __slots__ = ("_bus", "_raw_headers", "data", "reply", "subject")
 
@@ -48,9 +48,9 @@ class Message:
         return status_of(self._raw_headers)
 
     def respond(self, body: bytes) -> None:
-        """Answer a request; nothing happens where no answer was asked for.
+        """Answer a request; does nothing for a message without a reply subject.
 
-        An answer that cannot be sent is lost, as any answer may be: whoever asked asks again.
+        An answer that cannot be sent is lost, and the requester asks again.
         """
         if self.reply:
             try:
@@ -59,13 +59,14 @@ class Message:
                 _log.info("an answer was not sent: %s", fault)
 
     def respond_quietly(self, body: bytes) -> None:
-        """Answer where a lost answer does no harm, such as an acknowledgement: it comes again."""
+        """Answer where a lost answer is harmless, such as an acknowledgement."""
         self._bus.publish_quietly(self.reply, body)
 
 
 Handler = Callable[[Message], Awaitable[None] | None]
-"""A plain function runs inside the read loop and must not block; a coroutine function
-runs in a task of the subscription, one message after the other."""
+"""A plain function runs inside the read loop and must not block. A coroutine function runs in a task of the
+subscription, one message at a time.
+"""
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -75,7 +76,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class PubAck(msgspec.Struct, frozen=True):
-    """JetStream's receipt. `duplicate` means that the message id was stored before."""
+    """JetStream's publish acknowledgement. `duplicate`: the message id was stored before."""
 
     stream: str = ""
     seq: int = 0
@@ -87,7 +88,7 @@ read_ack = Reader(PubAck)
 
 
 class Subscription:
-    """Interest in a subject, kept over reconnects until `close`."""
+    """A subscription that survives reconnects, until `close`."""
 
     def __init__(self, bus: Outgoing, subject: str, queue: str, handler: Handler) -> None:
         self.subject = subject
@@ -103,12 +104,12 @@ class Subscription:
             self._runner = asyncio.get_running_loop().create_task(self._run(self._inbound))
 
     async def attach(self, client: WireClient) -> None:
-        """Tell a fresh client about this subscription."""
+        """Subscribe on a new client."""
         self._client = client
         self._sid = await client.add_sink(self.subject, self._queue_group, self._receive)
 
     def _receive(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
-        """Called in the read loop, which everything else on this connection depends on: raises nothing."""
+        """Called in the read loop of the connection, so it never raises."""
         try:
             message = Message(
                 self._bus, subject.decode("utf-8", "replace"), reply.decode("utf-8", "replace"), data, headers
@@ -117,7 +118,7 @@ class Subscription:
                 self._handler(message)
             else:
                 self._inbound.put_nowait(message)
-        except Exception as error:  # noqa: BLE001 (whatever a message provokes, the next one is read)
+        except Exception as error:  # noqa: BLE001 (the next message is read after any failure)
             self._bus.handler_failed(self.subject, error)
 
     async def _run(self, inbound: "asyncio.Queue[Message]") -> None:
@@ -129,11 +130,11 @@ class Subscription:
                 await answer
             except Fault as fault:
                 _log.warning("handler of %s failed: %s", self.subject, fault)
-            except Exception as error:  # noqa: BLE001 (whatever a message provokes, the next one is taken)
+            except Exception as error:  # noqa: BLE001 (the next message is handled after any failure)
                 self._bus.handler_failed(self.subject, error)
 
     async def close(self) -> None:
-        """Lose interest; messages that wait are dropped."""
+        """Unsubscribe; waiting messages are dropped."""
         self._bus.forget(self)
         if self._client is not None and self._sid is not None:
             self._client.drop_sink(self._sid)

@@ -1,4 +1,4 @@
-"""The real clock and the real source of ids: the only places that read either."""
+"""The system clock and the random source of ids; no other file reads them."""
 
 import secrets
 import time
@@ -20,7 +20,7 @@ class SystemClock(Clock):
 
 
 class RandomIds(Ids):
-    """UUIDv7 (RFC 9562) of now and 80 random bits."""
+    """A UUIDv7 (RFC 9562) of the current time and random bits."""
 
     def uuid7(self) -> UUID:
         return uuid7_from(time.time_ns() // 1_000_000, secrets.randbits(80))

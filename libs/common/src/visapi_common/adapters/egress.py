@@ -1,7 +1,7 @@
 """httpx behind the egress guard: one transport for every outbound HTTP request.
 
-TLS and the Host header keep the original name while the connection goes to an address that was
-checked. Nothing here reads proxies from the environment, follows redirects or keeps cookies.
+TLS and the Host header keep the original name while the connection goes to a checked address. The client
+ignores proxy variables of the environment, follows no redirects and keeps no cookies.
 """
 
 import asyncio
@@ -22,22 +22,24 @@ from visapi_common.core.egress_policy import EgressPolicy, EgressRefused, Route,
 from visapi_common.core.pacing import Pace
 
 FRESH = "visapi.fresh_connection"
-"""Request extension: never on a kept-alive connection, whose death in use would be ambiguous."""
+"""Request extension: use a new connection, because the loss of a kept-alive one would be ambiguous."""
 
 HEADERS = "visapi.headers"
-"""Response extension: all headers as they came, `Location` included."""
+"""Response extension: all headers as received, including `Location`."""
 
 CONNECTIONS_MAX = 4096
-"""More than a process has slots for tasks, which are shared among tenants; connections are not."""
+"""More connections than a process has task slots: slots are shared fairly among tenants, connections are
+not.
+"""
 
 SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that cannot reach what the policy refuses.
+    """An httpx transport that enforces the egress policy.
 
-    Origins that the operator mapped have pools of their own, so that their connections can never
-    serve a request that named the stand-in's address itself.
+    Mapped origins have their own connection pools, so that a connection of a mapped origin never serves a
+    request to the stand-in's own address.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         }
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Raises `EgressRefused` and `TransientFault` of the guard, else httpx's own errors."""
+        """Raises `EgressRefused`, `TransientFault`, and httpx's own errors."""
         if request.url.userinfo:
             raise EgressRefused("the URL carries credentials; send them as a header instead")
         asked = target_of(request.url.scheme, request.url.host, request.url.port)
@@ -74,7 +76,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         with _httpx_errors():
             answer = await pool.handle_async_request(_core_request(request, route, asked.host))
         extensions = cast(dict[str, Any], answer.extensions)  # pyright: ignore[reportUnknownMemberType]
-        # httpx reads the Location of every redirect, followed or not, and raises what is none of its errors.
+        # httpx parses the Location of every redirect, even if not followed, and raises foreign exceptions.
         return httpx.Response(
             status_code=answer.status,
             headers=[(name, value) for name, value in answer.headers if name.lower() != b"location"],
@@ -94,7 +96,7 @@ def open_client(
     timeout_s: float = 30.0,
     ssl_context: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
-    """The one way to an outbound HTTP client. Close it with `aclose()`."""
+    """Open an outbound HTTP client behind the egress guard. Close it with `aclose()`."""
     return httpx.AsyncClient(
         transport=GuardedTransport(policy, resolver, ssl_context=ssl_context),
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
@@ -127,7 +129,7 @@ def _core_request(request: httpx.Request, route: Route, sni: str) -> httpcore.Re
 
 
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """httpcore's way to the network, with the guard before every connection."""
+    """httpcore's network backend, with the guard before every connection."""
 
     def __init__(self, dialer: EgressDialer, pace: Pace, *, trusted: bool) -> None:
         self._dialer = dialer
@@ -171,7 +173,7 @@ class _ResponseStream(httpx.AsyncByteStream):
 
 @contextmanager
 def _httpx_errors() -> Generator[None]:
-    """Raise httpcore's errors as httpx's, which carry the same names."""
+    """Raise httpcore's errors as the httpx errors of the same names."""
     try:
         yield
     except _CORE_ERRORS as error:

@@ -1,6 +1,6 @@
-"""Takes the content codings off an answer (RFC 9110 section 8.4), never holding more than a limit.
+"""Decodes the content codings of a response (RFC 9110 section 8.4) within a limit of memory.
 
-A coding that nobody here knows is passed by: the body stays as it came and its codings are named.
+A body with an unknown coding stays encoded, and its codings are reported.
 """
 
 import zlib
@@ -8,17 +8,17 @@ from typing import Protocol
 
 RATIO_MAX = 100
 RATIO_FREE_BYTES = 1024 * 1024
-"""Below this size the ratio is not looked at: small repetitive answers compress very well."""
+"""Below this size the ratio is not checked, because small repetitive responses compress very well."""
 CODINGS_MAX = 4
 MEMBERS_MAX = 10_000
-"""Of a gzip stream: each costs time, an empty one nothing else."""
+"""The most members of a gzip stream: even an empty member costs time."""
 
 _GZIP = frozenset({"gzip", "x-gzip"})
 _ZLIB_WITH_HEADER, _ZLIB_RAW, _ZLIB_GZIP = zlib.MAX_WBITS, -zlib.MAX_WBITS, zlib.MAX_WBITS | 16
 
 
 class _Broken(Exception):
-    """The body cannot be read on; the text says why."""
+    """The body cannot be decoded further; the text says why."""
 
 
 class _Inflater(Protocol):
@@ -30,7 +30,9 @@ class _Inflater(Protocol):
 
 
 class BodyDecoder:
-    """Reads the raw pieces of a body; `body` is what they mean, `cut` why no more was read."""
+    """Decodes the raw pieces of a body. `body` is the decoded body, `cut` the reason why decoding stopped
+    early.
+    """
 
     def __init__(self, codings: str, limit: int) -> None:
         self.body = bytearray()
@@ -41,18 +43,18 @@ class BodyDecoder:
         names = [name for name in names if name != "identity"]
         known = all(name in _GZIP or name == "deflate" for name in names)
         self.coding = None if known else ", ".join(names)[:80]
-        """The codings that were left on, where one of them is unknown."""
+        """The remaining codings, where one of them is unknown."""
         self._layers = [_Layer(name, limit) for name in reversed(names)] if known else []
         if known and len(names) > CODINGS_MAX:
             self.cut = f"the body has more than {CODINGS_MAX} content codings"
 
     def feed(self, chunk: bytes) -> None:
-        """Take in one raw piece; sets `cut` when the answer must not be read further."""
+        """Decode one raw piece; sets `cut` when the response must not be read further."""
         self._read += len(chunk)
         if self.cut:
             return
         try:
-            # Each coding is held to the ratio by itself: a bomb must not be unfolded to be found out.
+            # The ratio applies to each coding, so that a bomb is found before it is fully decompressed.
             allowed = min(self._limit, max(RATIO_FREE_BYTES, RATIO_MAX * self._read))
             for layer in self._layers:
                 chunk = layer.feed(chunk, allowed)
@@ -67,7 +69,7 @@ class BodyDecoder:
             self.cut = f"the body expands more than {RATIO_MAX} times"
 
     def end(self) -> None:
-        """The answer ended; a coding that did not end was cut off."""
+        """Finish; sets `cut` when a coding ended early."""
         if self.cut is None and self._read and not all(layer.whole for layer in self._layers):
             self.cut = "the compressed body ends too early"
 
@@ -128,6 +130,6 @@ class _Layer:
 
 
 def _deflate_window(data: bytes) -> int:
-    """Zlib's header is told by its check sum (RFC 1950); some servers send deflate without it."""
+    """Detect zlib's header by its checksum (RFC 1950); some servers send deflate without the header."""
     has_header = data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
     return _ZLIB_WITH_HEADER if has_header else _ZLIB_RAW

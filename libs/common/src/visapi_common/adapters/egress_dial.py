@@ -22,22 +22,22 @@ class Resolver(Protocol):
     """FairSemaphore a host name into addresses, all of them, in the order to try."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """Raises `TransientFault` when there is no answer."""
+        """Raises `TransientFault` when resolving fails."""
         ...
 
 
 Lookup = Callable[..., Sequence[Any]]
 """As `socket.getaddrinfo`: it may block."""
 LOOKUPS = JobQueueLimits(at_once=64, per_tenant=16, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
-"""A lookup that nobody answers keeps its thread for as long as the machine's resolver is patient."""
+"""An unanswered lookup occupies its thread until the system resolver gives up."""
 ADDRESSES_MAX = 8
-"""Of a name that has more, the first ones are tried."""
+"""The most addresses of a name that are tried."""
 
 
 class SystemResolver:
-    """The machine's own resolver, bounded in time; one tenant's names keep no other tenant's waiting.
+    """The system resolver with a time limit, shared fairly among tenants.
 
-    It has threads of its own: those of the event loop are four, and slow names would keep all of them.
+    It has its own threads, because slow names would occupy all four threads of the event loop.
     """
 
     def __init__(self, lookup: Lookup = socket.getaddrinfo) -> None:
@@ -63,20 +63,22 @@ class SystemResolver:
 
 
 def _told(loop: asyncio.AbstractEventLoop, slots: FairSemaphore, tenant: str) -> None:
-    """A lookup has ended, in its thread: only then may the next one begin."""
-    with suppress(RuntimeError):  # the loop has ended, and with it everything that waits
+    """Release the slot of a lookup when its thread has finished."""
+    with suppress(RuntimeError):  # the loop has ended, so nothing waits for the slot
         loop.call_soon_threadsafe(slots.release, tenant)
 
 
 class EgressDialer:
-    """Opens TCP connections to checked addresses only."""
+    """Opens TCP connections only to checked addresses."""
 
     def __init__(self, policy: EgressPolicy, resolver: Resolver | None = None) -> None:
         self.policy = policy
         self._resolver = resolver or SystemResolver()
 
     async def addresses(self, host: str, port: int, *, trusted: bool = False) -> list[str]:
-        """The addresses that may be dialled. One refused answer refuses the host: `EgressRefused`."""
+        """The addresses that may be dialled. Raises `EgressRefused` when any address of the host is
+        refused.
+        """
         answers = await self._resolver.resolve(host, port)
         if not answers:
             raise TransientFault(f"the name {host} has no address")
@@ -87,9 +89,9 @@ class EgressDialer:
     async def dial(
         self, host: str, port: int, *, trusted: bool = False, timeout_s: float = CONNECT_TIMEOUT_S
     ) -> socket.socket:
-        """A connected non-blocking socket. `trusted` is for hosts that the operator configured.
+        """A connected non-blocking socket. `trusted`: the operator configured the host.
 
-        Raises `EgressRefused`, or `TransientFault` when nobody answers; nothing was sent in either case.
+        Raises `EgressRefused`, or `TransientFault` when no address answers; in both cases nothing was sent.
         """
         failure: OSError | None = None
         for address in await self.addresses(host, port, trusted=trusted):
@@ -117,7 +119,7 @@ async def _connect(address: str, port: int, timeout_s: float) -> socket.socket:
         async with asyncio.timeout(timeout_s):
             await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except BaseException:
-        # Also when it is cancelled: nobody else knows of the socket.
+        # Close the socket on cancellation too: there is no other reference to it.
         sock.close()
         raise
     return sock

@@ -1,7 +1,6 @@
-"""One outbound exchange, bounded: size and ratio of the answer, redirects hop by hop, phases.
+"""One outbound HTTP exchange, with limits on size, compression ratio, redirects and time.
 
-Translates httpx's errors once: before anything left the process they are definite, afterwards
-the effect may have happened and `UnknownFault` says so.
+httpx's errors become faults: definite before a byte of the request was sent, `UnknownFault` afterwards.
 """
 
 import asyncio
@@ -20,19 +19,18 @@ from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFau
 from visapi_common.core.outbound import Inbound, Outbound
 
 _PORTABLE = frozenset({"accept", "accept-language", "content-type", "content-encoding", "user-agent"})
-"""Headers that follow a redirect to another origin; every other one may be a credential."""
+"""Headers that are kept on a redirect to another origin; any other header may be a credential."""
 
 
 class MalformedAnswer(PermanentFault):
-    """The receiver answered what is no HTTP, or leads nowhere."""
+    """The response is not HTTP, or redirects to an unusable URL."""
 
 
 async def exchange(client: httpx.AsyncClient, outbound: Outbound) -> Inbound:
-    """Send, and read the answer; redirects are checked hop by hop, all within `timeout_s`.
+    """Send a request and read the response within `timeout_s`. Each redirect is checked.
 
-    Raises `EgressRefused`, `TransientFault` or `PermanentFault` when nothing left the process,
-    `MalformedAnswer` when the receiver answered and nothing follows from it, and `UnknownFault` when the
-    receiver may have acted.
+    Raises `EgressRefused`, `TransientFault` or `PermanentFault` when nothing was sent, `MalformedAnswer` for
+    an unusable response, and `UnknownFault` when the receiver may have acted.
     """
     ends = asyncio.get_running_loop().time() + outbound.timeout_s
     seen = {(outbound.method, outbound.url)}
@@ -85,7 +83,7 @@ async def _one(client: httpx.AsyncClient, outbound: Outbound, *, left_before: bo
             except (httpx.RemoteProtocolError, httpx.NetworkError):
                 if not (outbound.repeatable and sent.on_kept_connection):
                     raise
-            # The receiver had closed the connection that was kept: nothing was answered on it.
+            # The receiver had closed the kept-alive connection before it answered.
             return await _send(client, replace(outbound, fresh_connection=True), sent)
     except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, TimeoutError) as error:
         raise _fault(error, outbound, sent) from error
@@ -115,7 +113,7 @@ async def _send(client: httpx.AsyncClient, outbound: Outbound, sent: "_Sent") ->
 
 
 def _header_text(value: bytes) -> str:
-    """UTF-8, as most who send more than ASCII mean it; else Latin-1, as it once was (RFC 9110, 5.5)."""
+    """Decode a header as UTF-8, else as Latin-1 (RFC 9110, 5.5)."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -123,7 +121,7 @@ def _header_text(value: bytes) -> str:
 
 
 class _Sent:
-    """Learns from httpcore's trace events whether a byte of the request may have left."""
+    """Tracks, by httpcore's trace events, whether a byte of the request may have been sent."""
 
     def __init__(self, *, left: bool) -> None:
         self._left_before = left
@@ -133,7 +131,7 @@ class _Sent:
 
     @property
     def on_kept_connection(self) -> bool:
-        """The request went over a connection that an earlier one had opened, and no answer began."""
+        """Whether the request used a kept-alive connection and no response began."""
         return self.left and not self._connected and not self._answered
 
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
@@ -175,7 +173,7 @@ def _fault(error: Exception, outbound: Outbound, sent: _Sent) -> Exception:
     if _refuses_certificate(error):
         return PermanentFault(f"{what}; the receiver wants another client certificate")
     if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" not in str(error):
-        return MalformedAnswer(f"{_what(outbound)} was answered with what is no HTTP")
+        return MalformedAnswer(f"{_what(outbound)} got a response that is not HTTP")
     if sent.left:
         return UnknownFault(f"{what}; the receiver may have acted")
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
@@ -186,7 +184,7 @@ def _fault(error: Exception, outbound: Outbound, sent: _Sent) -> Exception:
 
 
 def _said(error: Exception) -> str:
-    """What the error says, but for addresses: those inside a network are nobody else's business."""
+    """The error's text without addresses, because internal addresses must not be disclosed."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not _caused_by(error, ssl.SSLError):
         return ""
     return f": {error}" if str(error) else ""
@@ -199,9 +197,9 @@ _CERTIFICATE_ALERTS = (
 
 
 def _refuses_certificate(error: BaseException | None) -> bool:
-    """Whether the receiver ended the handshake by an alert (RFC 8446, section 6.2) about our certificate.
+    """Whether the receiver sent a TLS alert (RFC 8446, section 6.2) about the client certificate.
 
-    In TLS 1.3 that shows only after the request was sent, to a receiver that cannot read it.
+    In TLS 1.3 the alert arrives after the request was sent, to a receiver that cannot read it.
     """
     while error is not None:
         reason = str(getattr(error, "reason", None) or "") if isinstance(error, ssl.SSLError) else ""

@@ -1,8 +1,8 @@
 """A small HTTP and CONNECT proxy that applies the egress guard, for Chromium.
 
-One request per connection: a plain request is forwarded with exactly its declared body and the
-answer is marked `Connection: close`, so a browser can never send a second request, meant for
-another host, down a connection that was checked for the first.
+One request per connection: a plain request is forwarded with exactly its declared body, and the response is
+marked `Connection: close`. So a browser cannot send a request for another host over a connection that was
+checked for the first host.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class _Head:
 
 
 class EgressProxy:
-    """Listens on a loopback port of its own; counts what it refused."""
+    """Listens on its own loopback port and counts refusals."""
 
     def __init__(
         self, policy: EgressPolicy, resolver: Resolver | None = None, *, connections_max: int = 256

@@ -1,8 +1,8 @@
-"""A connection to a receiver, read in small pieces and in its tenant's turn.
+"""A connection to a receiver that is read in small pieces, paced by tenant.
 
-What a receiver sends is parsed in the event loop, at a cost that it chooses: a kibibyte may hold a hundred
-chunks or interim answers. So a piece is small enough that none takes long, and the time that a tenant's
-pieces take is counted; a tenant beyond its share waits before the next one is read.
+Responses are parsed in the event loop, at a cost that the receiver chooses: a kibibyte may hold a hundred
+chunks or interim responses. So pieces are small, and the parsing time of each tenant is counted; a tenant
+beyond its share waits before its next piece is read.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from visapi_common.adapters.on_behalf import TENANT
 from visapi_common.core.pacing import Pace
 
 READ_BYTES = 16 * 1024
-"""Parsing the dearest piece that was found, chunks of one byte each, takes 60 ms."""
+"""Parsing the most expensive known piece, made of one-byte chunks, takes 60 ms."""
 
 
 class PacedStream(httpcore.AsyncNetworkStream):
-    """See the module's docstring; everything else is the inner stream's."""
+    """See the module's docstring. Other methods delegate to the inner stream."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream, pace: Pace) -> None:
         self._inner = inner
@@ -31,7 +31,7 @@ class PacedStream(httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self.settle()
         piece = await self._inner.read(min(max_bytes, READ_BYTES), timeout)
-        # Here and not before: what has come is parsed now, and what others' pieces took is known.
+        # Wait here and not earlier: now the cost of the other pieces is known.
         delay_s, self._expected_s = self._pace.begin(TENANT.get())
         if delay_s > 0:
             try:
@@ -43,7 +43,7 @@ class PacedStream(httpcore.AsyncNetworkStream):
         return piece
 
     def settle(self) -> None:
-        """The last piece has been worked on; nothing else was done since it was read."""
+        """Charge the time since the last piece was read: only its parsing happened since then."""
         if self._since is not None:
             self._pace.end(TENANT.get(), self._expected_s, time.monotonic() - self._since)
             self._since = None

@@ -1,4 +1,4 @@
-"""TLS as outbound connections speak it: whom they trust, and who they say they are."""
+"""TLS of outbound connections: trusted authorities and client certificates."""
 
 import os
 import ssl
@@ -23,7 +23,7 @@ def tls_context(certificate: ClientCertificate | None = None) -> ssl.SSLContext:
 
 def _load(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
     pem = f"{certificate.key.strip()}\n{certificate.chain.strip()}\n".encode()
-    # An answer, even an empty one: without it OpenSSL asks on the terminal.
+    # A callback that returns a password: without one OpenSSL asks on the terminal.
     password = certificate.password or ""
     try:
         with _as_file(pem) as path:
@@ -35,7 +35,7 @@ def _load(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
 
 @contextmanager
 def _as_file(content: bytes) -> Generator[str]:
-    """The `ssl` module reads keys from files only: one in memory where the system has such."""
+    """The `ssl` module reads keys only from files; use an in-memory file where the system has one."""
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("visapi-certificate", os.MFD_CLOEXEC), "wb") as file:
             file.write(content)

@@ -1,11 +1,10 @@
-"""nats-py's client with two short cuts that the hot paths need (nats-py 2.16.0, pinned by hash).
+"""nats-py's client with two shortcuts for hot paths (nats-py 2.16.0, pinned by hash).
 
-Inbound: a subscription may have a *sink*, a plain function called from the read loop with the raw
-parts of a message; nothing is queued, no task wakes, headers stay bytes until somebody asks.
-Outbound: `send` appends a command and kicks the flusher without an await. Connecting, TLS,
-authentication and pings remain nats-py's own. Its reconnecting is not used: it ends for good on some errors,
-and waits for ever where its own closing raises. This is the only file that relies on
-its protected names; `tests/contract/test_nats_client.py` pins each.
+Inbound: a subscription may have a *sink*, a plain function called from the read loop with the raw parts of a
+message; nothing is queued, no task wakes, headers stay bytes until somebody asks. Outbound: `send` appends a
+command and kicks the flusher without an await. Connecting, TLS, authentication and pings remain nats-py's
+own. Its reconnection is not used: it stops for good on some errors, and hangs where its own closing raises.
+Only this file uses protected names of nats-py; `tests/contract/test_nats_client.py` pins each.
 """
 
 import asyncio
@@ -31,9 +30,7 @@ Sink = Callable[[bytes, bytes, bytes, bytes | None], None]
 
 
 class WireClient(Client):
-    """See the module's docstring. One connection: it never reconnects by itself, and is thrown away when it
-    has ended, whichever way nats-py fails.
-    """
+    """See the module's docstring. One connection, which never reconnects and is discarded when it ends."""
 
     def __init__(self, *, needs_tls: bool = False) -> None:
         super().__init__()
@@ -43,14 +40,14 @@ class WireClient(Client):
 
     @property
     def reads(self) -> bool:
-        """Whether the connection is up and somebody reads what arrives on it."""
+        """Whether the connection is up and its read loop runs."""
         if not self.is_connected or self._failed.is_set():
             return False
         task = cast("asyncio.Task[None] | None", self._reading_task)  # pyright: ignore[reportUnknownMemberType]
         return task is not None and not task.done()
 
     async def ended(self) -> None:
-        """Wait until the connection is of no use any more, for whatever reason."""
+        """Wait until the connection has ended for any reason."""
         failed = asyncio.ensure_future(self._failed.wait())
         try:
             working = self._tasks()
@@ -60,7 +57,7 @@ class WireClient(Client):
             failed.cancel()
 
     async def discard(self) -> None:
-        """End everything that belongs to the connection. Raises nothing."""
+        """Close everything of the connection. Never raises."""
         self._failed.set()
         self._sinks.clear()
         self.forget_backlog()
@@ -73,7 +70,7 @@ class WireClient(Client):
                 await asyncio.wait(working, timeout=_END_S)
             if self._transport is not None:
                 self._transport.close()
-        except Exception as error:  # noqa: BLE001 (a connection that is thrown away may fail in any way)
+        except Exception as error:  # noqa: BLE001 (closing a discarded connection may fail in any way)
             _log.info("a connection to NATS was not closed cleanly: %r", error)
 
     def _tasks(self) -> "list[asyncio.Task[Any]]":
@@ -81,18 +78,18 @@ class WireClient(Client):
         return [task for task in found if task is not None]
 
     async def _select_next_server(self) -> None:
-        """One server, one try: who made this connection chooses the next one."""
+        """One server, one attempt: the caller chooses the next server."""
         server = self._server_pool[0]
         await self._connect_to_server(server)
         self._current_server = server
 
     async def _process_op_err(self, e: Exception) -> None:
-        """A failure of the socket or the protocol: the connection is replaced, not mended."""
+        """Handle a failure of the socket or the protocol: the connection is replaced."""
         await self._error_cb(e)
         self._failed.set()
 
     async def _process_connect_init(self) -> None:
-        """Raises for a server that names no limit of a message, or a senseless one, too."""
+        """Also raises for a server without a plausible message limit."""
         await super()._process_connect_init()
         limit: Any = self._max_payload
         if not isinstance(limit, int) or limit <= 0:
@@ -128,7 +125,7 @@ class WireClient(Client):
             self.send(f"UNSUB {sid}\r\n".encode())
 
     def send(self, wire_command: bytes) -> None:
-        """Queue one protocol command; all commands of one turn of the loop leave in one write."""
+        """Queue one protocol command; all commands of one event loop iteration are sent in one write."""
         self._pending.append(wire_command)
         self._pending_data_size += len(wire_command)
         queue = self._flush_queue
@@ -141,7 +138,7 @@ class WireClient(Client):
         return self._pending_data_size
 
     def forget_backlog(self) -> None:
-        """Drop what a lost connection left unsent, so that nothing is published as a ghost later."""
+        """Drop unsent commands of a lost connection, so that none is published later."""
         self._pending = []
         self._pending_data_size = 0
 
@@ -158,8 +155,8 @@ class WireClient(Client):
 def publish_command(subject: str, reply: str, body: bytes, headers: Mapping[str, str] | None) -> bytes:
     """A PUB or HPUB command (NATS client protocol).
 
-    Raises `PermanentFault` for a subject or header that would break the protocol's lines, or that the server
-    answers by ending the connection: what reached this far unchecked must not be able to do either.
+    Raises `PermanentFault` for a subject or header that would break the protocol or make the server close the
+    connection.
     """
     for name in (subject, reply) if reply else (subject,):
         flaw = subject_flaw(name)
@@ -185,7 +182,7 @@ def status_of(headers: bytes | None) -> int:
 
 
 def parse_headers(headers: bytes | None) -> dict[str, str]:
-    """The headers of a message; of a status message, the description under `Description` too."""
+    """The headers of a message. A status message also has its description, under `Description`."""
     if not headers:
         return {}
     first, *lines = headers.split(b"\r\n")

@@ -1,7 +1,7 @@
-"""Whole, immutable objects in a directory or a bucket, over obstore; the seam where its errors end.
+"""Immutable objects in a directory or a bucket, over obstore. Translates obstore's errors into faults.
 
-An object never changes once it is there, so putting the same bytes twice is harmless. A bucket's
-endpoint and credentials come from the usual `AWS_*` variables, which obstore reads itself.
+A stored object never changes, so putting the same bytes twice is harmless. The endpoint and credentials of a
+bucket come from the usual `AWS_*` variables, which obstore reads.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _MODE = 0o750
 
 
 class ObjectStore:
-    """Objects by path. Paths are built by the callers from parts that they have checked."""
+    """Objects by path. Callers build paths from checked parts."""
 
     def __init__(self, store: LocalStore | S3Store, folder: Path | None) -> None:
         self._store = store
@@ -55,7 +55,7 @@ class ObjectStore:
             return cls(LocalStore(folder), folder)
         if parts.scheme == "s3" and parts.netloc:
             retry = {"max_retries": 5, "retry_timeout": _RETRY_S}
-            # Plain HTTP is used only when the operator's own AWS_ENDPOINT says so.
+            # Plain HTTP is used only when the operator's AWS_ENDPOINT says so.
             client = {
                 "allow_http": True,
                 "timeout": _REQUEST_TIMEOUT_S,
@@ -67,7 +67,7 @@ class ObjectStore:
         raise ValueError(f"not an artifact store: {url!r}; use file:///directory or s3://bucket/prefix")
 
     async def put(self, path: str, data: bytes, media_type: str) -> None:
-        """Store `data` unless it is there already; on return it survives a power cut."""
+        """Store `data` unless the object exists. On return the object survives a power cut."""
         attributes = None if self._folder else {"Content-Type": media_type}
         with _faults(path):
             try:

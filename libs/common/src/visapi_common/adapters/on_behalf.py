@@ -1,6 +1,6 @@
-"""For which tenant the current work is done, where what takes turns is too far below to be told."""
+"""The tenant of the current work, for fair queues in layers below that get no tenant argument."""
 
 from contextvars import ContextVar
 
 TENANT: ContextVar[str] = ContextVar("tenant", default="")
-"""Set by the worker kit for each task. Empty: for nobody in particular."""
+"""Set by the worker kit for each task. Empty means no particular tenant."""

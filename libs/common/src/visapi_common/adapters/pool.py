@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 
 
 class Connection(Protocol):
-    """What callers use of an asyncpg connection, which ships without types."""
+    """The parts of an asyncpg connection that callers use; asyncpg ships without types."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...
     async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]: ...
@@ -32,7 +32,7 @@ class Connection(Protocol):
 
 
 class Pool(Protocol):
-    """What callers use of an asyncpg pool; the shortcuts borrow a connection for one statement."""
+    """The parts of an asyncpg pool that callers use; each shortcut borrows a connection for one statement."""
 
     def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]: ...
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...
@@ -53,7 +53,9 @@ _CONNECT_TIMEOUT_S = 5.0
 _IDLE_S = 300.0
 
 _CONNECTION_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""A connection that died between two messages shows as the second: its protocol state is no longer idle."""
+"""A connection that died between two messages raises the second error, because its protocol state is not
+idle.
+"""
 _OF_THE_HOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
@@ -61,22 +63,22 @@ _OF_THE_HOST = (
     OSError,
     TimeoutError,
 )
-"""What concerns one host of several; a wrong password would be refused by all."""
+"""Errors of one host among several; every host would refuse a wrong password."""
 _UNENCODABLE = getattr(asyncpg.exceptions, "_base").DataError  # noqa: B009 (the package exports another of this name)
-"""A parameter that has no form in PostgreSQL, like a number above its type: nothing was sent."""
+"""A parameter that PostgreSQL cannot represent, such as a too large number: nothing was sent."""
 _GOES_AWAY_CLASSES = frozenset({"08", "57"})
-"""Classes that end the session: what was under way may have been committed."""
+"""Error classes that end the session: the current statement may have been committed."""
 
 
 async def open_pool(
     url: str, *, size: int, application: str, session: Mapping[str, str] | None = None
 ) -> Pool:
-    """Open a pool of at most `size` connections that work in schema `visapi`; `session` adds settings.
+    """Open a pool of at most `size` connections in schema `visapi`; `session` adds settings.
 
-    Sessions keep no state between users of a connection (`set local` only), therefore the reset
-    that asyncpg sends at each release is left out: it costs a round trip. Connections are made when
-    they are needed, so a service starts while PostgreSQL is away. Several hosts are tried one by one, each
-    with its own time, the one that served last first.
+    Sessions keep no state between users of a connection (`set local` only), so asyncpg's reset at each
+    release, which costs a round trip, is disabled. Connections are opened on demand, so a service starts
+    while PostgreSQL is away. Several hosts are tried one by one, each with its own time limit; the host that
+    served last is tried first.
     """
     with pg_faults():
         pool = await _driver.create_pool(
@@ -143,8 +145,8 @@ async def tenant_transaction(
     whose
     tenant does not exist.
 
-    Raises `UnknownFault` when the connection is lost during the commit: the caller rereads what it
-    wrote on a fresh connection, or reports that it does not know.
+    Raises `UnknownFault` when the connection is lost during the commit: the caller rereads its rows on a
+    fresh connection, or reports an unknown outcome.
     """
     begin = _QUERIES["begin_for_tenants"].replace("{tenants}", _tenant_list(tenants))
     if unknown_tenants:
@@ -155,7 +157,7 @@ async def tenant_transaction(
             try:
                 yield connection
             except BaseException:
-                # Also when it is cancelled: no half of a transaction may go back to the pool.
+                # Also on cancellation: no connection may return to the pool within a transaction.
                 await _roll_back(connection)
                 raise
             with pg_faults(effect=True):
@@ -181,10 +183,9 @@ def _tenant_list(tenants: Collection[str]) -> str:
 def pg_faults(*, effect: bool = False) -> Generator[None]:
     """Translate asyncpg's and the socket's exceptions.
 
-    `effect` says that the body may have committed something when the connection is lost: then a
-    lost connection or a timeout is an `UnknownFault`, otherwise a `TransientFault`. What PostgreSQL refuses
-    for its contents is a `ContentFault`, for a reason of whoever operates it an `OperatorFault`
-    (`core.failures`).
+    A lost connection or a timeout is an `UnknownFault` where `effect` says that the body may have committed
+    something, else a `TransientFault`. A refusal because of the contents is a `ContentFault`, a refusal that
+    the operator has to fix an `OperatorFault` (`core.failures`).
     """
     lost = UnknownFault if effect else TransientFault
     try:

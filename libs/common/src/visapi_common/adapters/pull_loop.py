@@ -1,7 +1,7 @@
 """A continuous pull from one durable JetStream consumer.
 
-nats-py's `fetch` makes up to two pull requests per call and leaves orphans behind; this loop keeps
-one inbox for ever and sends raw `$JS.API.CONSUMER.MSG.NEXT` requests to it (NATS ADR-13):
+nats-py's `fetch` makes up to two pull requests per call and leaves orphaned requests. This loop keeps one
+inbox and sends raw `$JS.API.CONSUMER.MSG.NEXT` requests (NATS ADR-13):
 
 - `window` bounds messages that are buffered here or asked for; when half of it is free the rest is
   asked for, so the server always has an open request and nobody ever waits for a round trip;
@@ -23,7 +23,9 @@ from visapi_common.adapters.bus import Bus, Message, Subscription
 from visapi_common.core.errors import TransientFault
 
 _EXPIRES_S = 12.0
-"""A process that stands still is sent nothing for longer; each delivery counts towards poison."""
+"""How long a request stays open: a stalled process must not be sent messages for longer, because each
+delivery counts towards poison.
+"""
 _HEARTBEAT_S = 5.0
 _CHECK_S = 1.0
 _CONTROL = 100
@@ -46,7 +48,7 @@ class Delivery:
 
     @property
     def deliveries(self) -> int:
-        """How often the message was delivered, this time included."""
+        """How often the message was delivered, including this delivery."""
         parts = self._reply.split(".")
         # $JS.ACK.<stream>.<consumer>.<deliveries>.… or, with a domain and account, two tokens later.
         return int(parts[4] if len(parts) == 9 else parts[6])
@@ -60,7 +62,7 @@ class Delivery:
         self._message.respond_quietly(body)
 
     def in_progress(self) -> None:
-        """Start the acknowledgement wait anew."""
+        """Restart the acknowledgement wait."""
         self._message.respond_quietly(b"+WPI")
 
     def term(self, reason: str = "") -> None:
@@ -70,8 +72,8 @@ class Delivery:
 
 
 class PullLoop:
-    """See the module's docstring. One task may take at a time. With `holding`, what was taken and not
-    released counts as well: nothing is asked for that could not be begun at once.
+    """See the module's docstring. One task may take at a time. With `holding`, taken messages count until
+    they are released, so no message is requested that could not start at once.
     """
 
     def __init__(self, bus: Bus, stream: str, consumer: str, *, window: int, holding: bool = False) -> None:
@@ -93,7 +95,7 @@ class PullLoop:
         self._request_body = _body(window)
 
     async def start(self) -> None:
-        """Subscribe the inbox and ask for the first messages."""
+        """Subscribe the inbox and request the first messages."""
         loop = asyncio.get_running_loop()
         self._subscription = await self._bus.subscribe(self._inbox, self._receive)
         self._bus.on_reconnect(self._ask_anew)
@@ -101,8 +103,8 @@ class PullLoop:
         self._ask()
 
     async def take(self, limit: int) -> list[Delivery]:
-        """Wait for at least one delivery and give all that are there, up to `limit`. An empty list
-        means that the loop was stopped.
+        """Wait for at least one delivery and return all that are buffered, up to `limit`. An empty list means
+        that the loop is stopped.
         """
         while not self._buffer and not self._stopped:
             self._arrived.clear()
@@ -110,7 +112,7 @@ class PullLoop:
         return self.take_nowait(limit)
 
     def take_nowait(self, limit: int) -> list[Delivery]:
-        """Everything that is there, up to `limit`; perhaps nothing."""
+        """The buffered deliveries, up to `limit`; may be empty."""
         buffer = self._buffer
         taken = [buffer.popleft() for _ in range(min(limit, len(buffer)))]
         if taken:
@@ -119,27 +121,27 @@ class PullLoop:
         return taken
 
     def release(self) -> None:
-        """One of those taken is settled: with `holding`, another one may be asked for."""
+        """Count one taken message as settled, so that with `holding` another one may be requested."""
         if self._holding:
             self._held -= 1
             self._ask()
 
     def touch(self) -> None:
-        """Start the acknowledgement wait anew for what waits here to be taken."""
+        """Restart the acknowledgement wait of buffered deliveries."""
         for delivery in self._buffer:
             delivery.in_progress()
 
     @property
     def waiting(self) -> int:
-        """Deliveries that wait here to be taken."""
+        """The number of buffered deliveries."""
         return len(self._buffer)
 
     def on_arrival(self, wake: asyncio.Event) -> None:
-        """Set this event when a delivery arrives: for one who waits on several loops."""
+        """Set this event when a delivery arrives, for a caller that waits on several loops."""
         self._arrived = wake
 
     async def stop(self) -> None:
-        """Ask for nothing more. What is buffered and not taken goes back to the server."""
+        """Request no more. Buffered deliveries go back to the server."""
         self._stopped = True
         self._arrived.set()
         if self._keeper is not None:
@@ -176,7 +178,7 @@ class PullLoop:
         self._ask()
 
     async def _keep(self) -> None:
-        """Notice requests that died silently and consumers that come back."""
+        """Detect lost requests and re-created consumers."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_CHECK_S)

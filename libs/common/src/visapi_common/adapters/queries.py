@@ -1,7 +1,7 @@
 """Named SQL blocks read from `.sql` files, so that no SQL stands in Python.
 
-A block starts with a line `-- name: claim_due_timers` and ends where the next one starts. Comments
-stay in the text, so that `pg_stat_statements` shows a reader where a statement comes from.
+A block starts with a line `-- name: claim_due_timers` and ends at the next such line. Comments stay in the
+text, so that `pg_stat_statements` shows where a statement comes from.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def load_queries(package: str, file: str) -> Queries:
 
 
 def parse_queries(text: str, *, where: str) -> dict[str, str]:
-    """Split SQL text into its named blocks. `where` stands in error messages."""
+    """Split SQL text into its named blocks. `where` is the file named in error messages."""
     head, *blocks = f"\n{text}".split(f"\n{_MARK}")
     if any(line and not line.startswith("--") for line in (part.strip() for part in head.splitlines())):
         raise ValueError(f"{where}: statements before the first '{_MARK}' line; give them a name")

@@ -1,4 +1,4 @@
-"""The streams and consumers, created and healed idempotently. Only the orchestrator runs this.
+"""Creates and repairs the streams and consumers, idempotently. Only the orchestrator runs this.
 
 `ENGINE` and `TASKS` are fed by the ledger and may be lost whole (DESIGN 3.3): memory, short windows,
 `discard: new`. So may `LIFECYCLE`, a short window for subscribers: what is oldest gives way. `EVENTS` and
@@ -27,7 +27,7 @@ _NAME_IN_USE = 10058
 _MESSAGE_NOT_FOUND = 10037
 _SERVER_ERROR = 500
 _EXHAUSTED = frozenset({10002, 10023, 10026, 10028, 10047})
-"""Too many consumers, too little memory or storage of the account or server."""
+"""Errors of limits: too many consumers, too little memory or storage."""
 
 _LEDGER_FED = {
     "retention": "workqueue",
@@ -38,8 +38,9 @@ _LEDGER_FED = {
     "num_replicas": 1,
     "duplicate_window": 30 * _SECOND,
 }
-"""30 s of message ids: enough for a publisher that repeats after an unknown outcome. The ids of two
-minutes at 8,000 messages/s would be a million entries in memory."""
+"""30 s of message ids, enough for a publisher that repeats after an unknown outcome. At 8,000 messages/s the
+default of two minutes would be a million entries in memory.
+"""
 
 STREAMS: dict[str, dict[str, Any]] = {
     subjects.STREAM_ENGINE: {**_LEDGER_FED, "subjects": [subjects.ENGINE_ALL]},
@@ -102,10 +103,11 @@ _EVENTS_MAX_ACK_PENDING = 2_000
 _LIFECYCLE_ACK_WAIT_S = 30
 _LIFECYCLE_MAX_ACK_PENDING = 1_000
 _TASK_ACK_WAIT_S = 4
-"""Built-in functions report progress every second and never block their event loop, so 4 s suffice: their
-work is taken over within 5 s."""
+"""Built-in functions report progress every second and never block their event loop, so 4 s suffice, and a
+lost task is redelivered within 5 s.
+"""
 _OWN_TASK_ACK_WAIT_S = 10
-"""A worker of somebody's own may block its loop for a while; it keeps its task for longer."""
+"""Other workers may block their event loop for a while, so their acknowledgement wait is longer."""
 
 
 class _ApiError(msgspec.Struct, frozen=True):
@@ -151,7 +153,7 @@ _message_answer = Reader(_MessageAnswer)
 
 
 class FunctionConsumer(msgspec.Struct, frozen=True):
-    """What is needed to create a function's consumer: `owner` is `_` or the tenant."""
+    """A function whose consumer is to be created; `owner` is `_` or the tenant."""
 
     owner: str
     function: str
@@ -172,7 +174,7 @@ class StreamView(msgspec.Struct, frozen=True):
 
 
 class Topology:
-    """Creates what the server lacks. All methods raise `TransientFault` while JetStream is away."""
+    """Creates missing streams and consumers. All methods raise `TransientFault` while JetStream is away."""
 
     def __init__(self, bus: Bus, choices: StreamChoices = NO_CHOICES) -> None:
         self._bus = bus
@@ -208,7 +210,7 @@ class Topology:
         return name
 
     async def incarnations(self) -> dict[str, str]:
-        """The streams' incarnations as they are; a missing stream is absent."""
+        """The current incarnations of the streams; a missing stream is absent."""
         found: dict[str, str] = {}
         for name in STREAMS:
             answer = await self._stream("INFO", name, {})
@@ -221,7 +223,7 @@ class Topology:
         return [_view(name, await self._stream("INFO", name, {})) for name in STREAMS]
 
     async def pending(self, stream: str, consumer: str) -> int | None:
-        """How many messages of a consumer were never delivered; None without the consumer."""
+        """The number of undelivered messages of a consumer; None without the consumer."""
         answer = await self._consumer("INFO", f"{stream}.{consumer}", {})
         if answer.error is None:
             return answer.num_pending
@@ -230,7 +232,7 @@ class Topology:
         raise _refused(f"consumer {consumer}", answer.error)
 
     async def oldest(self, stream: str, subject: str) -> datetime | None:
-        """When the oldest message that is left on `subject` was stored; None when none is left."""
+        """The time of the oldest message left on `subject`; None without any."""
         data = await self._call(f"$JS.API.STREAM.MSG.GET.{stream}", {"seq": 1, "next_by_subj": subject})
         answer = _read(_message_answer, data)
         if answer.error is None and answer.message is not None:
@@ -297,7 +299,9 @@ def _view(name: str, answer: _StreamAnswer) -> StreamView:
 
 
 def _read(reader: Reader[T], data: bytes) -> T:
-    """An answer of JetStream's. Raises `TransientFault` for something else: it is asked again."""
+    """Decode an answer of JetStream. Raises `TransientFault` for an unreadable one, so that the request is
+    repeated.
+    """
     answer = reader(data)
     if isinstance(answer, Unreadable):
         raise TransientFault(f"JetStream's answer cannot be read: {answer.reason}")
@@ -331,13 +335,13 @@ def _engine_consumer(name: str, filters: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _refused(what: str, error: _ApiError) -> Fault:
-    """A refusal of what VisAPI itself needs: the server is set up differently."""
+    """The fault for a refused stream or consumer of VisAPI: the server is configured differently."""
     text = f"NATS refused {what}: {error.description} ({error.err_code})"
     return TransientFault(text) if error.code >= _SERVER_ERROR else OperatorFault(text, sort="nats")
 
 
 def _function_refused(what: str, error: _ApiError) -> Fault:
-    """A refusal of a worker's function, which need not concern its neighbours."""
+    """The fault for a refused consumer of a worker's function, which does not concern other functions."""
     if error.err_code == _STREAM_NOT_FOUND:
         return TransientFault(f"the stream for {what} is not there yet")
     if error.code >= _SERVER_ERROR or error.err_code in _EXHAUSTED:

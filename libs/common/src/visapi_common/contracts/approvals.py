@@ -12,7 +12,7 @@ Comment = Annotated[str, msgspec.Meta(max_length=COMMENT_MAX)]
 
 
 class ApprovalView(msgspec.Struct, frozen=True):
-    """A question as the API shows it. `state` is open, decided, expired or cancelled.
+    """An approval as the API shows it. `state` is open, decided, expired or cancelled.
 
     `decided_by` is an approver, `link` (the link that names nobody), `key:<id>` or `deadline`.
     """

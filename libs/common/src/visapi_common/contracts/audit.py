@@ -8,7 +8,9 @@ import msgspec
 
 
 class AuditAction(StrEnum):
-    """What is recorded. Starting runs and posting events is not: runs and events are rows themselves."""
+    """The audited actions. Starting runs and posting events are not audited: runs and events are rows
+    themselves.
+    """
 
     RUN_CANCEL = "run.cancel"
     RUN_SUSPEND = "run.suspend"

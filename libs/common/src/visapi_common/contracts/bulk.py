@@ -7,7 +7,7 @@ import msgspec
 
 
 class BulkAction(StrEnum):
-    """What is done to each of the runs, as by the single command of that name."""
+    """The action on each run, as the single command of that name."""
 
     CANCEL = "cancel"
     SUSPEND = "suspend"
@@ -17,14 +17,16 @@ class BulkAction(StrEnum):
 
 
 class BulkCount(msgspec.Struct, frozen=True):
-    """How many runs are meant. `token` lets this be done, for a day, to none that was created later."""
+    """The number of matching runs. `token` starts the command; it is valid for a day and excludes runs that
+    are created later.
+    """
 
     count: int
     token: str
 
 
 class BulkRefusal(msgspec.Struct, frozen=True):
-    """A run that was left as it is, with the problem that the single command answers."""
+    """A run that refused the command, with the problem that the single command would return."""
 
     run: UUID
     code: str

@@ -12,14 +12,14 @@ from visapi_common.contracts.gateway_bodies import Reason
 LetterKind = Literal[
     "task", "message", "event", "emit", "schedule", "function", "timer", "inbox", "run", "lifecycle"
 ]
-"""What a dead letter is about: a `task` whose outcome nobody knows, or what was set aside because it failed
-alone: a message on the stream `EVENTS`, an event that cannot be matched (`event`) or published (`emit`), a
-row of the table that the kind names, or history that cannot be told as `lifecycle` events.
+"""The subject of a dead letter: a `task` with an unknown outcome, or a quarantined item: a message on the
+stream `EVENTS`, an event that cannot be matched (`event`) or published (`emit`), a row of the table that the
+kind names, or history that cannot be published as `lifecycle` events.
 """
 REPLAYABLE = frozenset({"message", "event", "emit", "schedule", "function", "timer", "inbox", "run"})
-"""Kinds that can be put back. A task is resolved instead; a lifecycle event has no place to go back to."""
+"""Kinds that can be replayed. A task is resolved instead; a lifecycle event cannot be replayed."""
 UNREADABLE = "unreadable"
-"""The reason of a message between services that nobody could read: it has no place to go back to."""
+"""The reason of an unreadable message between services, which cannot be replayed."""
 TEXT_BYTES = 4096
 """Bytes of a dead letter that the API shows as text."""
 
@@ -66,6 +66,6 @@ class ResolveDeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class ReplayDeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a replay: why, for the record."""
+    """Body of a replay: the reason, for the audit."""
 
     reason: Reason | None = None

@@ -68,7 +68,7 @@ class Outcome(StrEnum):
 
 
 class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A worker's answer. Without the task's token it is dropped."""
+    """A worker's result. A result without the task's token is dropped."""
 
     run: UUID
     path: TaskPath
@@ -81,12 +81,12 @@ class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: datetime | None = None
     worker: WorkerName = ""
     read: bool = False
-    """Of a completed task: it changed nothing, so a retried block does it again."""
+    """Of a completed task: it had no effect, so a retried block executes it again."""
     v: int = msgspec.field(default_factory=written_version)
 
 
 class AnsweredAttempt(msgspec.Struct, frozen=True):
-    """Which attempt a result answers: what is left of one whose output or error cannot be read."""
+    """The attempt of a result whose output or error cannot be read."""
 
     run: UUID
     path: TaskPath
@@ -113,20 +113,20 @@ class TaskHeartbeat(msgspec.Struct, frozen=True):
 
 
 class InboxKind(StrEnum):
-    """What may be put into a run's inbox (DESIGN 3.1)."""
+    """Kinds of rows in a run's inbox (DESIGN 3.1)."""
 
     CANCEL = "cancel"
     SUSPEND = "suspend"
     RESUME = "resume"
     RETRY = "retry"
     RESOLVE = "resolve"
-    """Somebody decided what became of an uncertain effect."""
+    """An uncertain effect was resolved."""
     EVENT = "event"
     """A CloudEvent that the run may be listening for; the body is the event, structured."""
     CHILD = "child"
     """A run that a task waits for has ended; the body is a `ChildEnd`."""
     APPROVAL = "approval"
-    """Somebody decided on a question that the run asks; the body is an `ApprovalDecided`."""
+    """An approval was decided; the body is an `ApprovalDecided`."""
 
 
 class Decision(StrEnum):
@@ -165,14 +165,14 @@ class ChildEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     output: Payload | None = None
     error: WorkflowError | None = None
     unknown: bool = False
-    """There is no such workflow: nothing was started."""
+    """The workflow does not exist: no run was started."""
     resume_count: int = 0
-    """The last asking to go on that it knew of."""
+    """The last resume request that the child had seen."""
     v: int = msgspec.field(default_factory=written_version)
 
 
 class ApprovalDecided(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What somebody decided, for the task at `path`."""
+    """The decision of an approval, for the task at `path`."""
 
     path: str
     approval: UUID
@@ -183,7 +183,7 @@ class ApprovalDecided(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LiveUpdate(msgspec.Struct, frozen=True):
-    """A run has committed history up to `seq`; followers reread, they never trust the body."""
+    """A run has committed history up to `seq`. Followers reread the history and do not trust the body."""
 
     run: UUID
     seq: int

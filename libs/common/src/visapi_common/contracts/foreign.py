@@ -1,13 +1,13 @@
-"""The one decoder of bytes from outside: a value, or `Unreadable`. It never raises.
+"""The only decoder of foreign bytes. It returns a value or `Unreadable`, and never raises.
 
-Whatever a worker, a client, a server or a third party sends is read here and nowhere else (`make check`
-refuses another decoder): messages and answers on NATS, bodies over HTTP, answers to calls. Bytes that this
-software wrote itself, rows and envelopes, are no business of this file.
+Bytes from workers, clients, servers and third parties are decoded only here (`make check` refuses other
+decoders): NATS messages, HTTP bodies and responses to calls. Rows and envelopes that VisAPI wrote itself are
+decoded elsewhere.
 
-msgspec alone is not enough. It raises `UnicodeDecodeError` and `RecursionError`, which are no `DecodeError`;
-it passes over `Raw` members and unknown ones without looking at their text; and it reads nesting that later
-readers (jq, JSON Schema, `copy`, the encoder) cannot follow. So size, UTF-8, depth and U+0000 are checked
-first, in time that grows with the length only.
+msgspec alone is not enough. It raises `UnicodeDecodeError` and `RecursionError`, which are not
+`DecodeError`s; it skips `Raw` and unknown members without checking their text; and it accepts deeper nesting
+than later readers (jq, JSON Schema, `copy`, the encoder). So size, UTF-8, depth and U+0000 are checked first,
+in linear time.
 """
 
 import re
@@ -52,13 +52,13 @@ T = TypeVar("T")
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """Why bytes could not be read. The reason is one line of printable ASCII, short enough for a log."""
+    """The reason why bytes cannot be read: one short line of printable ASCII."""
 
     reason: str
 
 
 class Reader(Generic[T]):
-    """Reads one kind of message, with a decoder that is built once.
+    """Decodes one kind of message, with a decoder that is built once.
 
     `nul` allows the character U+0000 in texts: PostgreSQL keeps it in bytes, not in text columns.
     """
@@ -85,8 +85,8 @@ class Reader(Generic[T]):
         self._nul = nul
 
     def __call__(self, data: bytes) -> T | Unreadable:
-        """The value that `data` encodes, or why there is none."""
-        # Nearly every message is seen to be harmless here; only the others are looked at closely.
+        """The value of `data`, or the reason why it cannot be read."""
+        # A fast check accepts nearly every message; only the others are inspected in full.
         if (
             len(data) > self._bytes_max
             or not data.isascii()
@@ -110,7 +110,7 @@ def read_as(
     bytes_max: int = MESSAGE_BYTES_MAX,
     nul: bool = True,
 ) -> T | Unreadable:
-    """Read one answer of a kind that is known at the call only; `Reader` is for a stream of messages."""
+    """Decode one value whose type is known only at the call; `Reader` is for many messages."""
     return _reader(kind, depth_max, bytes_max, nul)(data)
 
 
@@ -120,7 +120,7 @@ def _reader(kind: Any, depth_max: int, bytes_max: int, nul: bool) -> Reader[Any]
 
 
 def flaw_of(data: bytes, *, depth_max: int, bytes_max: int, nul: bool = True) -> str | None:
-    """Why `data` must not reach any decoder of JSON; None when it may. It may still be no JSON."""
+    """Why `data` must not be passed to a JSON decoder; None when it may. It need not be valid JSON."""
     if len(data) > bytes_max:
         return f"{len(data)} bytes, at most {bytes_max} are read"
     if not data.isascii():
@@ -136,13 +136,13 @@ def flaw_of(data: bytes, *, depth_max: int, bytes_max: int, nul: bool = True) ->
 
 
 def deeper_than(data: bytes, depth_max: int) -> bool:
-    """Whether arrays and objects are nested deeper, whatever else the bytes are. Linear in their length."""
+    """Whether arrays and objects are nested deeper, for any bytes, in linear time."""
     if data.count(b"[") + data.count(b"{") <= depth_max:
         return False
     text = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
     outside = b"".join(text.split(b'"')[::2])
     marks = outside.translate(_ONE_KIND, _NOT_BRACKETS)
-    # Innermost pairs away while many go at once: of an ordinary document little is left for the count.
+    # Remove innermost pairs while that removes many: little of an ordinary document is left to count.
     limit = depth_max
     while len(marks) > 2 * limit and limit > 0:
         fewer = marks.replace(b"[]", b"")
@@ -178,6 +178,6 @@ def _scrap(names: tuple[str, ...]) -> "re.Pattern[bytes]":
 
 
 def safe_reason(text: str) -> str:
-    """A decoder's message as it may be logged: it may quote what was sent."""
+    """A decoder's message, made safe for logs, because it may quote foreign bytes."""
     shown = _UNPRINTABLE.sub("?", text)
     return shown if len(shown) <= _REASON_MAX else shown[: _REASON_MAX - 3] + "..."

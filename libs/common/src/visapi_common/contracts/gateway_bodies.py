@@ -1,4 +1,4 @@
-"""Smaller bodies of the HTTP API: commands to runs, artifact links, capabilities, health."""
+"""Small bodies of the HTTP API: commands to runs, artifact links, capabilities, health."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -9,17 +9,17 @@ from visapi_common.contracts.task_messages import FunctionSpec
 
 REASON_CHARS_MAX = 2000
 Reason = Annotated[str, msgspec.Meta(max_length=REASON_CHARS_MAX)]
-"""Why somebody does something, for the record: each run and the audit keep it."""
+"""The reason of a command; the run and the audit keep it."""
 
 
 class RunCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of cancel, suspend and resume: why, for the record."""
+    """Body of cancel, suspend and resume: the reason, for the audit."""
 
     reason: Reason | None = None
 
 
 class Rerun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a run is repeated: with its own input unless another is given, in its own version unless told."""
+    """Body of a rerun: the original input and version unless others are given."""
 
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     version: str | None = None
@@ -27,8 +27,8 @@ class Rerun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a faulted run is taken up again: `input` replaces that of the task that failed, `version` is of a
-    newer definition to go on with.
+    """Body of a retry: `input` replaces the input of the failed task, `version` continues with a newer
+    definition.
     """
 
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -37,20 +37,20 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many seconds a signed link works: 1 second to 7 days."""
+    """The life of a signed link in seconds: 1 second to 7 days."""
 
     expires_in_s: int = 3600
 
 
 class ArtifactLink(msgspec.Struct, frozen=True):
-    """A link that needs no key until it ends."""
+    """A link that works without a key until it expires."""
 
     url: str
     expires_at: datetime
 
 
 class EventReceipt(msgspec.Struct, frozen=True):
-    """One event of a request. `duplicate` says that its `source` and `id` were there before."""
+    """One event of a request. `duplicate`: an event with its `source` and `id` already existed."""
 
     id: str
     source: str
@@ -58,7 +58,7 @@ class EventReceipt(msgspec.Struct, frozen=True):
 
 
 class EventReceipts(msgspec.Struct, frozen=True):
-    """The events of a request, in its order; all are committed."""
+    """The events of a request, in order; all are committed."""
 
     items: list[EventReceipt]
 
@@ -71,7 +71,9 @@ class FunctionPage(msgspec.Struct, frozen=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What this installation can do, and its limits; `refused` says why a construct is not run."""
+    """The capabilities and limits of this installation; `refused` gives the reason for each refused
+    construct.
+    """
 
     version: str
     dsl: str
@@ -86,7 +88,7 @@ class Capabilities(msgspec.Struct, frozen=True):
 
 
 class HealthView(msgspec.Struct, frozen=True):
-    """Whether requests should be sent here, and why not."""
+    """Whether the replica accepts requests, and the failing checks."""
 
     status: str
     checks: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The public shapes of API keys. The key itself is shown once, by whoever makes it."""
+"""The public shapes of API keys. The key itself is shown only in the response that creates it."""
 
 from datetime import datetime
 
@@ -6,8 +6,8 @@ import msgspec
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Asks for a key. No scopes means all but `keys:admin`, `secrets:write` and `audit:read`, within what the
-    asking key holds.
+    """A key to create. No scopes means all but `keys:admin`, `secrets:write` and `audit:read`, limited to the
+    scopes of the calling key.
     """
 
     name: str
@@ -18,7 +18,7 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RotateKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For how many seconds the old key goes on working beside the new one: 0 to 7 days."""
+    """How many seconds the old key stays valid beside the new one: 0 to 7 days."""
 
     overlap_s: int = 86_400
 
@@ -39,7 +39,7 @@ class KeyView(msgspec.Struct, frozen=True):
 
 
 class MadeKey(KeyView, frozen=True, kw_only=True):
-    """A new key. `key` is the whole key, shown this once."""
+    """A new key. `key` is the whole key, shown only once."""
 
     key: str
 

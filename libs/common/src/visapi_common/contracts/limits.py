@@ -1,4 +1,4 @@
-"""The public shapes of flow control: who is under way under which key, and who waits."""
+"""The public shapes of flow control: the runs under way and the runs that wait, by key."""
 
 from datetime import datetime
 from typing import Any
@@ -7,15 +7,16 @@ import msgspec
 
 
 class LimitView(msgspec.Struct, frozen=True):
-    """One key of one workflow's `concurrency` or `rateLimit`, while a run holds or awaits a place under it.
+    """One key of a workflow's `concurrency` or `rateLimit`, while a run holds a slot or waits for one.
 
-    `limit` is null where only a rate limits. `next_turn` is when the rate lets in the next who waits.
+    `limit` is null where only a rate limits. `next_turn` is the time when the rate admits the next waiting
+    run.
     """
 
     namespace: str
     name: str
     key: Any
-    """What the key expression gave; null without one."""
+    """The result of the key expression; null without one."""
     limit: int | None
     under_way: int
     waiting: int

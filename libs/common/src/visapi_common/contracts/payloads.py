@@ -28,8 +28,8 @@ def inline(raw: bytes) -> Payload:
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """Given back by a worker's handler in place of a value: its JSON, which is handed on as it is. Who made
-    the JSON, in another process, answers for its being readable and no deeper than `OUTPUT_DEPTH_MAX` levels.
+    """An output that a handler returns as encoded JSON, which is passed on unchanged. The process that made
+    the JSON guarantees that it is valid and at most `OUTPUT_DEPTH_MAX` levels deep.
     """
 
     json: bytes

@@ -11,7 +11,7 @@ ERROR_BASE = "https://open-workflow-specification.org/spec/1.0.0/errors/"
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
     """One mistake in a body: a JSON pointer (RFC 6901) into it, and what to do about it.
 
-    Where the body is a text that people write, `line` and `column` (from 1) say where the mistake stands.
+    Where people write the body as text, `line` and `column` (from 1) locate the mistake.
     """
 
     pointer: str
@@ -42,7 +42,7 @@ class WorkflowError(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
     instance: str | None = None
     data: Any = None
-    """Not in the specification: what a worker wants to add (a response body, say)."""
+    """An extension to the specification: additional data of the worker, such as a response body."""
 
 
 def standard_error(kind: str, status: int, *, title: str, detail: str | None = None) -> WorkflowError:

@@ -1,4 +1,4 @@
-"""How long ended runs are kept: the public shapes of a namespace's policy."""
+"""The public shapes of retention policies: how long ended runs of a namespace are kept."""
 
 from datetime import datetime
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 DAYS: Final = (1, 3, 7, 14, 30, 60, 90, 180, 365, 730, 1095, 1825, 2555, 3650)
-"""What may be chosen. Few, because runs kept equally long lie in tables of their own."""
+"""The possible values. They are few, because each has its own partitions."""
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -20,7 +20,7 @@ class Retention(msgspec.Struct, frozen=True):
 
 
 class RetentionPage(msgspec.Struct, frozen=True):
-    """The namespaces that have a policy; all others keep their runs for `default_days`."""
+    """The namespaces with a policy; all others keep their runs for `default_days`."""
 
     items: list[Retention]
     default_days: int

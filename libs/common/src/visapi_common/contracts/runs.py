@@ -48,7 +48,7 @@ class HistoryPage(msgspec.Struct, frozen=True):
 
 
 AttributeValue = str | int | float | bool | list[str] | None
-"""What a search attribute can be."""
+"""The types of a search attribute."""
 
 
 class RunView(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ class RunPage(msgspec.Struct, frozen=True):
 
 
 class ArtifactRef(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a worker returns in place of bytes. `id` is `<sha256>.<extension>`."""
+    """A reference that a worker returns in place of bytes. `id` is `<sha256>.<extension>`."""
 
     id: str
     sha256: str

@@ -8,7 +8,7 @@ import msgspec
 
 
 class FireView(msgspec.Struct, frozen=True):
-    """A fire that was decided on: started, skipped, missed or backfilled."""
+    """A decided fire: started, skipped, missed or backfilled."""
 
     at: datetime
     outcome: str
@@ -16,7 +16,7 @@ class FireView(msgspec.Struct, frozen=True):
 
 
 class ScheduleView(msgspec.Struct, frozen=True):
-    """A schedule: that of the highest version of a workflow. `spec` is as it is kept, in milliseconds."""
+    """The schedule of the highest version of a workflow. `spec` is the stored form, in milliseconds."""
 
     namespace: str
     name: str
@@ -24,7 +24,7 @@ class ScheduleView(msgspec.Struct, frozen=True):
     spec: dict[str, Any]
     paused: bool
     next: list[datetime]
-    """The times that come next; empty where they follow from runs, or while it is paused."""
+    """The next times; empty where the times depend on runs, or while the schedule is paused."""
     last_run: UUID | None
     buffered: datetime | None
     fires: list[FireView]
@@ -40,7 +40,7 @@ class SchedulePage(msgspec.Struct, frozen=True):
 class Backfill(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}
 ):
-    """The range to run, both ends included. With `dry_run` nothing is started."""
+    """The range to backfill, both ends included. With `dry_run` nothing is started."""
 
     since: datetime
     until: datetime
@@ -48,7 +48,9 @@ class Backfill(
 
 
 class Backfilled(msgspec.Struct, frozen=True):
-    """`fires` lie in the range, `started` of them were started now; the rest had been decided on before."""
+    """`fires` is the number of times in the range, `started` the number of runs started now; the others were
+    decided before.
+    """
 
     fires: int
     started: int

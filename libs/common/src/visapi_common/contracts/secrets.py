@@ -1,4 +1,4 @@
-"""The public shapes of secrets: their values go in and never come out."""
+"""The public shapes of secrets; no response contains a value."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class SecretView(msgspec.Struct, frozen=True):
-    """A secret without its value. `hosts` names where it may be sent; null is anywhere."""
+    """A secret without its value. `hosts` lists where it may be sent; null means anywhere."""
 
     name: str
     hosts: list[str] | None

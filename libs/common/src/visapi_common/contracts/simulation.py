@@ -1,4 +1,4 @@
-"""Carrying out a definition without touching the world: what is given, and what came of it."""
+"""Simulation of a definition without effects: the given answers and the result."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from visapi_common.contracts.runs import HistoryItem, RunStatus
 
 
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What becomes of one call: an output, an error, or nobody knows. `after` is an ISO 8601 duration."""
+    """The answer to one call: an output, an error, or an unknown outcome. `after` is an ISO 8601 duration."""
 
     output: Any = msgspec.UNSET
     error: WorkflowError | msgspec.UnsetType = msgspec.UNSET
@@ -21,10 +21,10 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 class SimulateWorkflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a simulation.
 
-    `workflow` is a definition, as an object or as YAML or JSON text. `given` has an answer for each
-    `call` and awaited `run`, by the task's pointer or its name: one for all its visits, or a list for
-    one after another. `events` are CloudEvents for whoever listens, in order; `type` is enough, the rest
-    that an event needs is made. `now` is when it begins, else it begins now.
+    `workflow` is a definition, as an object or as YAML or JSON text. `given` has an answer for each `call`
+    and awaited `run`, by the task's pointer or name: one answer for all visits, or a list with one for each
+    visit. `events` are CloudEvents for `listen` tasks, in order; only `type` is required. `now` is the start
+    time; the default is the current time.
     """
 
     workflow: Any
@@ -35,7 +35,7 @@ class SimulateWorkflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was decided at a task: `seq` of the history item that shows it, and when, after the begin.
+    """A decision at a task: `seq` of its history item, and its time since the start.
 
     `what` is entered (its `if` holds), skipped, case, retried, caught, recalled, completed, faulted,
     cancelled or held.
@@ -50,8 +50,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class MissingAnswer(msgspec.Struct, frozen=True):
-    """A call for which nothing (more) was given: its function and arguments, or the workflow and the input
-    of a child run; `give` says how to give it.
+    """A call without an answer: its function and arguments, or the workflow and input of a child run; `give`
+    says how to answer it.
     """
 
     pointer: str
@@ -62,8 +62,8 @@ class MissingAnswer(msgspec.Struct, frozen=True):
 
 
 class Simulation(msgspec.Struct, frozen=True):
-    """What came of it. `stopped` says why it did not go on to its end: `missing` answers, `listening` for
-    events, `held` by an uncertain effect, or the `limit` on transitions.
+    """The result of a simulation. `stopped` says why it did not reach the end: `missing` answers, `listening`
+    for events, `held` by an uncertain effect, or the `limit` on transitions.
     """
 
     status: RunStatus
@@ -76,4 +76,4 @@ class Simulation(msgspec.Struct, frozen=True):
     missing: list[MissingAnswer]
     emitted: list[dict[str, Any]]
     unused: list[str]
-    """Pointers into the body: answers that nobody asked for, events that nobody took."""
+    """Pointers into the body: unused answers and unconsumed events."""

@@ -1,4 +1,4 @@
-"""The only file that spells a NATS subject, stream or durable consumer name (DESIGN section 6)."""
+"""All NATS subjects, streams and durable consumer names; no other file spells them (DESIGN section 6)."""
 
 import hashlib
 from uuid import UUID
@@ -9,7 +9,7 @@ BUILTIN = "_"
 BUILTIN_FAMILIES = ("http", "notify", "openapi", "pdf")
 """The first words of the functions that the built-in workers serve, such as `notify.email`."""
 RESERVED_FAMILIES = (*BUILTIN_FAMILIES, "flow", "human")
-"""The first words that no tenant's function has: those of the built-in workers and of the engine."""
+"""Reserved first words of function names: those of the built-in workers and of the engine."""
 
 PARTITIONS = 64
 
@@ -22,9 +22,9 @@ STREAM_LIFECYCLE = "LIFECYCLE"
 CONSUMER_RESULTS = "engine-results"
 CONSUMER_TRIGGERS = "engine-triggers"
 CONSUMER_EVENTS = "events-in"
-"""The one durable that reads what producers publish on `EVENTS`."""
+"""The durable consumer of the events that producers publish on `EVENTS`."""
 CONSUMER_LIFECYCLE = "lifecycle"
-"""A durable of `LIFECYCLE` for a subscriber outside that must miss nothing while it is away."""
+"""A durable consumer of `LIFECYCLE` for an outside subscriber that must not miss events."""
 
 ENGINE_ALL = "visapi.engine.>"
 ENGINE_RESULTS = ("visapi.engine.*.result", "visapi.engine.*.inbox", "visapi.engine.*.heartbeat")
@@ -41,7 +41,7 @@ CONTROL_REGISTER_ALL = "visapi.control.register.*"
 CONTROL_CLAIM_ALL = "visapi.control.claim.*"
 """Request/reply to the orchestrator: workers of *once* functions ask to start, each on `claim(owner)`."""
 CONTROL_SLOTS = "visapi.control.slots"
-"""Core NATS: a built-in worker says how many tasks of each function the worker does at once."""
+"""Core NATS: a built-in worker announces how many tasks of each function it runs at once."""
 CONTROL_EVENTS = "visapi.control.events"
 """Core NATS: rows of `events_in` wait to be matched."""
 CONTROL_REPLAYS = "visapi.control.replays"
@@ -51,7 +51,7 @@ CONTROL_CANCELLED = "visapi.control.cancelled"
 
 
 def partition_of(run: UUID) -> int:
-    """The low six bits of the run's id, so that consumers can be split by it one day."""
+    """The low six bits of the run's id, by which consumers can be partitioned later."""
     return run.int & (PARTITIONS - 1)
 
 
@@ -77,35 +77,37 @@ def family_of(function: str) -> str:
 
 
 def owner_of(tenant: str, function: str) -> str:
-    """The subject token of whoever serves the function: `_` for ours, else the tenant."""
+    """The subject token of the function's owner: `_` for built-in functions, else the tenant."""
     return BUILTIN if family_of(function) in BUILTIN_FAMILIES else tenant
 
 
 def task(tenant: str, function: str) -> str:
-    """Where a task is published; dots in the function's name are subject tokens."""
+    """The subject of a task; dots in the function's name separate subject tokens."""
     return f"visapi.tasks.{owner_of(tenant, function)}.{function}"
 
 
 def register(owner: str) -> str:
-    """Where a worker announces functions of `owner`, its tenant or `_`. Who may publish here is it."""
+    """The subject on which a worker announces functions of `owner` (its tenant or `_`). The right to publish
+    here proves the owner.
+    """
     return f"visapi.control.register.{owner}"
 
 
 def claim(owner: str) -> str:
-    """Where a worker asks to start a *once* task (DESIGN 3.6); `owner` as in `register`."""
+    """The subject on which a worker asks to start a *once* task (DESIGN 3.6); `owner` as in `register`."""
     return f"visapi.control.claim.{owner}"
 
 
 def speaker(subject: str) -> str:
-    """Who speaks on a subject of `register` or `claim`: the owner, whatever the message says."""
+    """The owner named by a subject of `register` or `claim`, whatever the message says."""
     return subject.rpartition(".")[2]
 
 
 def task_consumer(owner: str, function: str) -> str:
     """The durable consumer of one function; durable names allow no dots.
 
-    Where a dash could be read in two ways, as of tenant `a-b` and function `c` or of `a` and `b.c`, a digest
-    follows after a `=`, which no name contains: two functions never share a consumer.
+    Where a dash would be ambiguous (tenant `a-b` and function `c`, or `a` and `b.c`), a digest follows after
+    `=`, which no name contains, so two functions never share a consumer.
     """
     shown = "builtin" if owner == BUILTIN else owner
     name = f"fn-{shown}-{function.replace('.', '-')}"
@@ -123,7 +125,7 @@ def live_all() -> str:
 
 
 def event(tenant: str, kind: str) -> str:
-    """Where an event is published; `kind` is its type as subject tokens (`core.cloudevents.subject_of`)."""
+    """The subject of an event; `kind` is its type as subject tokens (`core.cloudevents.subject_of`)."""
     return f"visapi.events.{tenant}.{kind}"
 
 
@@ -133,7 +135,7 @@ def event_tenant(subject: str) -> str:
 
 
 def lifecycle(tenant: str, kind: str) -> str:
-    """Where a lifecycle event is published; `kind` is its type."""
+    """The subject of a lifecycle event; `kind` is its type."""
     return f"visapi.lifecycle.{tenant}.{kind}"
 
 

@@ -25,7 +25,7 @@ class EffectClass(StrEnum):
     """How a function's effect survives a retry (DESIGN 3.6)."""
 
     NONE = "none"
-    """It changes nothing: a retried block does it again, and sees the new answer."""
+    """A call without an effect: a retried block executes it again and sees the new result."""
     KEYED = "keyed"
     RECONCILABLE = "reconcilable"
     ONCE = "once"
@@ -52,7 +52,7 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """`HMAC(run, path)`: the same for every attempt, replica and restart. What a retried block does again
     after it completed has a key of its own."""
     token: str
-    """Proves that a result answers this attempt; kept in the task's row."""
+    """Proves that a result belongs to this attempt; stored in the task's row."""
     reply: str
     """The subject for the `TaskResult`."""
     on_uncertain: OnUncertain = OnUncertain.HOLD
@@ -65,7 +65,7 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FunctionSpec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a worker announces of one function."""
+    """The announcement of one function."""
 
     name: str
     version: str = "1.0.0"
@@ -98,7 +98,9 @@ class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class WorkerSlots(msgspec.Struct, frozen=True):
-    """Told on `CONTROL_SLOTS` by each built-in worker: how many tasks of each function it does at once."""
+    """Published on `CONTROL_SLOTS` by each built-in worker: how many tasks of each function it runs at
+    once.
+    """
 
     worker: WorkerName
     slots: Annotated[
@@ -123,7 +125,7 @@ class Claim(msgspec.Struct, frozen=True):
 class ClaimVerdict(StrEnum):
     GRANTED = "granted"
     UNCERTAIN = "uncertain"
-    """Somebody started this attempt before; nobody knows how it ended."""
+    """The attempt was started before, and its outcome is unknown."""
     GONE = "gone"
     """The run no longer wants this attempt."""
 
@@ -134,7 +136,7 @@ class ClaimAnswer(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The announcement on `DLQ`; the truth is the row in `dead_letters`."""
+    """The announcement on `DLQ`; the row in `dead_letters` is authoritative."""
 
     service: str
     reason: str

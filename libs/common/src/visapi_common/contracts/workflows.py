@@ -17,7 +17,7 @@ class WorkflowView(msgspec.Struct, frozen=True):
     title: str | None
     summary: str | None
     input_schema: dict[str, Any] | bool | None
-    """The JSON Schema that the input of a run must fit; null means that any input does."""
+    """The JSON Schema of the input; null means that any input is valid."""
     program: str
     """SHA-256 of the compiled program, in hex."""
     created_at: datetime

@@ -1,9 +1,8 @@
 """API keys: `visapi_<kind>_<id>_<secret><crc32>`, all of it base62 (DESIGN section 6).
 
-The id is public: it names the key in lists and logs. The secret has 256 random bits, therefore a
-fast keyed hash is enough to store it. The checksum (CRC-32 over everything before it) lets a
-mistyped or made-up key be refused before anything is looked up. Underscores only, so that a double
-click selects the whole key.
+The id is public and identifies the key in lists and logs. The secret has 256 random bits, so a fast keyed
+hash is enough to store it. The checksum (CRC-32 over everything before it) refuses a mistyped key before any
+lookup. Only underscores separate the parts, so that a double click selects the whole key.
 """
 
 import hmac
@@ -24,7 +23,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ParsedKey:
-    """A well-formed key; whether it is valid only its stored hash can tell."""
+    """A well-formed key; only the stored hash tells whether it is valid."""
 
     kind: str
     id: str
@@ -42,7 +41,7 @@ def mint(kind: str, id_bits: int, secret_bits: int) -> str:
 
 
 def parse(token: str) -> ParsedKey:
-    """Take a key apart. Raises `ValueError` when its form or its checksum is wrong."""
+    """Parse a key. Raises `ValueError` when its format or its checksum is wrong."""
     head, checksum = token[:-CHECKSUM_LENGTH], token[-CHECKSUM_LENGTH:]
     match = _TOKEN.fullmatch(head)
     if match is None or checksum != _checksum(head):

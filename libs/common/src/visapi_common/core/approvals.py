@@ -1,8 +1,8 @@
 """Approvals: their ids, and the links by which people decide (docs/how-to/ask-for-approval.md).
 
-A link holds a token that follows from a secret of the run, so that whoever knows the secret can make it
-again: the notifier, at the moment when it sends it. Everybody else sees a handle
-(`core.secret_handles`); the ledger keeps the token's hash. An approver's own link says who decided.
+A link holds a token derived from a secret of the run, so that the notifier, which knows the secret, can
+compute the token when it sends the link. Others see only a handle (`core.secret_handles`); the ledger keeps
+the token's hash. An approver's own link identifies who decided.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from visapi_common.core.ids import time_ms_of, uuid7_from
 from visapi_common.core.secret_handles import Path, make_handle
 
 ANYBODY = ""
-"""Whom the link is for that names nobody."""
+"""The approver of a link without a name."""
 
 _LINK = "@approval"
 """Marks the handle of a link; no secret can have this name."""

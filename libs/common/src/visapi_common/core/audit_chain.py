@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Break(msgspec.Struct, frozen=True):
-    """The row that is not as it was written (or is missing), and how that shows."""
+    """The row that was changed or is missing, and the evidence."""
 
     seq: int
     why: str
@@ -46,7 +46,7 @@ def hash_of(record: AuditRecord) -> str:
 
 
 class ChainCheck:
-    """Walks a chain from its newest row to its first. `expected` is a head that was seen before."""
+    """Checks a chain from its newest row to its first. `expected` is a head that was saved earlier."""
 
     def __init__(self, expected: Head | None = None) -> None:
         self._expected = expected

@@ -1,4 +1,4 @@
-"""Retry arithmetic: exponential backoff with full jitter, and the world's own advice."""
+"""Retry delays: exponential backoff with full jitter, and Retry-After."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime

@@ -1,10 +1,10 @@
-"""How a job of a bounded process can end without a result."""
+"""The ways in which a bounded job ends without a result."""
 
 from visapi_common.core.errors import TransientFault
 
 
 class BoundExceeded(Exception):
-    """The job used more than it may, or ended its process; whoever asked for it can mend that.
+    """The job exceeded a limit or ended its process; its caller can fix that.
 
     `reason` is input, output, cpu, wall, memory or died.
     """
@@ -17,7 +17,7 @@ class BoundExceeded(Exception):
 
 
 class Busy(TransientFault):
-    """The job was not begun: too many wait. `own` when they are the tenant's own jobs."""
+    """The job was not started, because too many wait. `own`: they are the tenant's own jobs."""
 
     def __init__(self, detail: str, *, own: bool, retry_after_s: float = 1.0) -> None:
         super().__init__(detail, retry_after_s=retry_after_s)

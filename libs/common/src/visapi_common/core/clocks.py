@@ -1,4 +1,4 @@
-"""What code that decides may ask for the time, and what `adapters.clock` answers with."""
+"""The clock protocols; `adapters.clock` implements them."""
 
 from datetime import datetime
 from typing import Protocol
@@ -14,7 +14,7 @@ class WallClock(Protocol):
 
 class MonotonicClock(Protocol):
     def monotonic(self) -> float:
-        """Seconds that never go back; only differences mean something."""
+        """Monotonic seconds; only differences have a meaning."""
         ...
 
 

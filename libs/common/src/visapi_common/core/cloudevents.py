@@ -1,6 +1,6 @@
 """CloudEvents 1.0.2: structured JSON, JSON batches, and the binary mode of HTTP and NATS.
 
-Whatever came in is kept as one structured JSON object. Reading collects every mistake.
+Every event is kept as one structured JSON object. Reading collects all mistakes.
 """
 
 import re
@@ -35,7 +35,7 @@ _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
 
 
 def check_event(value: Any, at: str = "") -> list[FieldError]:
-    """Everything wrong with a structured event; nothing when it is one."""
+    """The mistakes of a structured event; empty when it is valid."""
     if not isinstance(value, dict):
         return [FieldError(at, "an event must be an object with specversion, id, source and type")]
     event = cast("dict[str, Any]", value)
@@ -54,7 +54,7 @@ def check_event(value: Any, at: str = "") -> list[FieldError]:
 
 
 def attribute_flaw(name: str, value: Any) -> str | None:
-    """Why an event cannot have this attribute; None when it can."""
+    """Why an event attribute is invalid; None when it is valid."""
     if not _NAME.fullmatch(name):
         return "an attribute's name has lower-case letters and digits only (CloudEvents 1.0.2, 3.1)"
     if name in _TEXTS:
@@ -96,12 +96,12 @@ def _check_base64(event: dict[str, Any], at: str) -> list[FieldError]:
 
 
 def from_outside(event: dict[str, Any]) -> dict[str, Any]:
-    """An event of somebody else: which family it belongs to is not theirs to say; how far it came, is."""
+    """Strip the family attribute of a foreign event, which only VisAPI may set; its depth is kept."""
     return {name: value for name, value in event.items() if name != ROOT_ATTRIBUTE}
 
 
 def read_event(headers: Mapping[str, str], body: bytes) -> dict[str, Any] | Unreadable:
-    """The event in a message from outside, structured or binary, or why there is none."""
+    """The event of a foreign message, structured or binary, or the reason why there is none."""
     lower = {name.lower(): value for name, value in headers.items()}
     if is_binary(lower):
         value: Any = from_binary(lower, body)
@@ -147,7 +147,7 @@ def from_binary(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
 
 
 def _unquoted(value: str) -> str:
-    """Percent-encoding undone (CloudEvents, HTTP binding, 3.1.3.2)."""
+    """Decode percent-encoding (CloudEvents, HTTP binding, 3.1.3.2)."""
     return unquote(value) if "%" in value else value
 
 

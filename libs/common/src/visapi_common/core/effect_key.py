@@ -1,7 +1,7 @@
 """Effect keys and task tokens: keyed hashes of a task's place in its run (DESIGN 3.5).
 
-An effect key never contains the attempt, so every attempt, replica and restart names the same
-effect. A token does, so that a result can only answer the attempt it was given for.
+An effect key does not contain the attempt, so every attempt, replica and restart has the same key. A token
+does, so that a result is accepted only for its own attempt.
 """
 
 import hmac
@@ -18,15 +18,15 @@ def _mac(secret: bytes, purpose: bytes, run: UUID, path: str, number: bytes) -> 
 
 
 def effect_key(secret: bytes, run: UUID, path: str, repetition: int = 0) -> str:
-    """The 64 hex digits under which a task's effect is known to the world.
+    """The effect key of a task, 64 hex digits, which receivers see.
 
-    `repetition` numbers what a retried block does again although it completed: another effect each time.
+    `repetition` counts executions of a completed task that a retried block repeats; each is another effect.
     """
     return _mac(secret, b"effect", run, path, repetition.to_bytes(8, "big") if repetition else b"")
 
 
 def task_token(secret: bytes, run: UUID, path: str, attempt: int) -> str:
-    """The 64 hex digits that a result must carry to be believed."""
+    """The token that a result must carry, 64 hex digits."""
     return _mac(secret, b"token", run, path, attempt.to_bytes(8, "big"))
 
 

@@ -1,8 +1,8 @@
-"""Which IP addresses VisAPI may reach: everything public, nothing special, however it is written.
+"""Which IP addresses VisAPI may reach: public ones, in any notation, and no special ones.
 
-The standard library's `is_global` calls NAT64, 6to4 and multicast global, so the ranges stand
-here by name (IANA special-purpose registries, RFC 6890), and an IPv4 address inside an IPv6 one
-is taken out and judged by itself.
+The standard library's `is_global` treats NAT64, 6to4 and multicast as global, so the ranges are listed here
+(IANA special-purpose registries, RFC 6890), and an IPv4 address embedded in an IPv6 address is checked by
+itself.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def embedded_ipv4(address: IPv6Address) -> tuple[IPv4Address, ...]:
-    """The IPv4 addresses that packets to `address` may end up at; none for ordinary ones."""
+    """The IPv4 addresses embedded in `address`; empty for ordinary addresses."""
     value = int(address)
     if any(address in network for network in _LAST_32_BITS):
         return (IPv4Address(value & 0xFFFFFFFF),)
@@ -80,7 +80,7 @@ def embedded_ipv4(address: IPv6Address) -> tuple[IPv4Address, ...]:
 
 
 def refusal(address: Address, allowed: Sequence[Network] = ()) -> str | None:
-    """Why `address` must not be reached, in a few words; `None` when it may be."""
+    """Why `address` is refused, in a few words; `None` when it is allowed."""
     if any(address in network for network in allowed if network.version == address.version):
         return None
     if isinstance(address, IPv4Address):

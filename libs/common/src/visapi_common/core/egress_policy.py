@@ -1,8 +1,8 @@
-"""What may leave the machine: URL rules, host normalisation, the allow list, origin mapping.
+"""Egress rules: URLs, host normalisation, the allow list, origin mapping.
 
-Pure. The adapters resolve names and dial; they ask here about the URL first and about every
-resolved address afterwards. Operators open holes with `VISAPI_EGRESS_ALLOW` (CIDR blocks,
-hosts, `host:port`); `VISAPI_EGRESS_ORIGINS` sends an origin to a stand-in.
+Pure. Adapters resolve names and dial; they check the URL first and every resolved address afterwards.
+Operators allow more destinations with `VISAPI_EGRESS_ALLOW` (CIDR blocks, hosts, `host:port`), and map an
+origin to a stand-in with `VISAPI_EGRESS_ORIGINS`.
 """
 
 import re
@@ -44,7 +44,7 @@ Reason = Literal["scheme", "port", "address", "host", "redirect"]
 class EgressRefused(PermanentFault):
     """The guard refused a destination; nothing was sent. `reason` is a bounded word for metrics.
 
-    The text may be told to whoever asked; `internal` is for the operator's log only.
+    The text may be shown to the caller; `internal` is only for the operator's log.
     """
 
     def __init__(
@@ -60,16 +60,16 @@ class EgressRefused(PermanentFault):
 
 
 class MalformedUrl(EgressRefused):
-    """The text is no URL that could be called, whatever the policy."""
+    """The text is not a usable URL under any policy."""
 
 
 class MalformedRedirect(MalformedUrl):
-    """The receiver answered with a redirect to what is no URL."""
+    """The receiver redirected to an invalid URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request wants to go: lower-case scheme, normalised host, explicit port."""
+    """The destination of a request: lower-case scheme, normalised host, explicit port."""
 
     scheme: str
     host: str
@@ -86,14 +86,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request really goes; `mapped` when the operator's origin map sent it there."""
+    """The actual destination of a request; `mapped` when the operator's origin map chose it."""
 
     target: Target
     mapped: bool
 
 
 def normalise_host(host: str) -> str:
-    """Lower case, IDNA (UTS 46), no trailing dot. Raises `MalformedUrl` for what is no host.
+    """Lower case, IDNA (UTS 46), no trailing dot. Raises `MalformedUrl` for an invalid host.
 
     Addresses written as one number, in octal, in hexadecimal or with missing parts are refused:
     resolvers read them in different ways.
@@ -178,7 +178,7 @@ class EgressPolicy:
         return Route(target, mapped=False)
 
     def allows_host(self, host: str, port: int) -> bool:
-        """Whether the operator allowed this very host, whatever it resolves to."""
+        """Whether the operator allowed this host by name, whatever its addresses."""
         return (host, None) in self.hosts or (host, port) in self.hosts
 
     def check_address(self, host: str, address: str) -> Address:
@@ -189,7 +189,7 @@ class EgressPolicy:
                 "the destination has no address", internal=f"{host} resolved to {address!r}, which is none"
             )
         if reason := refusal(parsed, self.networks):
-            # What a name stands for inside a network is nobody else's business.
+            # Internal addresses of a name must not be disclosed.
             kind = reason.partition(" (")[0]
             raise EgressRefused(
                 f"the destination is not public ({kind}); the operator can open it with VISAPI_EGRESS_ALLOW",
@@ -199,7 +199,7 @@ class EgressPolicy:
         return parsed
 
     def check_addresses(self, host: str, addresses: Sequence[str]) -> list[Address]:
-        """Every address must pass: one bad answer among good ones refuses the host."""
+        """Check every address: one refused address refuses the host."""
         return [self.check_address(host, address) for address in addresses]
 
 

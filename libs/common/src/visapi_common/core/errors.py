@@ -1,14 +1,14 @@
-"""The kinds of failure (CONTRIBUTING, Errors): a problem is the caller's, a fault the world's.
+"""The kinds of failure (CONTRIBUTING, Errors): problems are caused by callers, faults by the environment.
 
-Adapters translate library exceptions into these once, at the seam. `UnknownFault` means the
-effect may have happened; it is never caught as a `TransientFault`.
+Adapters translate library exceptions into these kinds. `UnknownFault` means that the effect may have
+happened, and is never caught as a `TransientFault`.
 """
 
 from visapi_common.contracts.problems import FieldError
 
 
 class ProblemError(Exception):
-    """The caller's mistake. `code` is stable, `detail` says what, where and how to mend it."""
+    """The caller's mistake. `code` is stable; `detail` says what is wrong, where, and how to fix it."""
 
     def __init__(
         self,
@@ -28,11 +28,13 @@ class ProblemError(Exception):
 
 
 class Fault(Exception):
-    """The world's failure; see the three kinds below."""
+    """A failure of the environment; see the three kinds below."""
 
 
 class TransientFault(Fault):
-    """Nothing happened, and it may work later. `retry_after_s` is the world's own advice."""
+    """Nothing happened, and a later attempt may succeed. `retry_after_s` is the advice of the failed
+    service.
+    """
 
     def __init__(self, detail: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
@@ -40,8 +42,8 @@ class TransientFault(Fault):
 
 
 class OperatorFault(TransientFault):
-    """Nothing happened, and only who operates the system can mend it: a missing grant, a full disk, a schema
-    that is behind. It is retried and alarmed, and never charged to a run. `sort` is a label of bounded size.
+    """Nothing happened, and only the operator can fix the cause: a missing grant, a full disk, an old schema.
+    The work is retried, an alert fires, and no run faults. `sort` is a bounded metric label.
     """
 
     def __init__(self, detail: str, *, sort: str) -> None:
@@ -50,11 +52,11 @@ class OperatorFault(TransientFault):
 
 
 class PermanentFault(Fault):
-    """Nothing happened, and asking again will not help."""
+    """Nothing happened, and a retry will not help."""
 
 
 class ContentFault(PermanentFault):
-    """Nothing happened, because of the contents of a row or message: whatever stands beside it is fine."""
+    """Nothing happened, because of the contents of one row or message; the others of its batch are fine."""
 
 
 class UnknownFault(Fault):

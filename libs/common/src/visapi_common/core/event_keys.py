@@ -1,4 +1,4 @@
-"""How subscriptions are found: by the attributes that a filter fixes and the values it wants.
+"""How subscriptions are found: by the attributes that a filter constrains and their values.
 
 A *shape* names attributes of an event, as dotted paths into its structured JSON form (`type`,
 `data.orderId`), sorted, one per line; the empty shape matches every event. The *key* of a shape is a
@@ -21,7 +21,9 @@ def shape_and_key(wanted: Mapping[str, Any]) -> tuple[str, bytes]:
 
 
 def key_in(event: Mapping[str, Any], shape: str) -> bytes | None:
-    """The event's key for a shape; None when it lacks an attribute, so that nothing of the shape matches."""
+    """The event's key for a shape; None when the event lacks an attribute, so that no filter of the shape
+    matches.
+    """
     values: list[Any] = []
     for path in shape.split("\n") if shape else ():
         value = value_at(event, path)

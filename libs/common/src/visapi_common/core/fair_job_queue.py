@@ -1,4 +1,4 @@
-"""Whose job is next when few may run at once: tenants take turns, and none may hold every place. Pure."""
+"""A job queue that serves tenants round-robin; no tenant may hold every slot. Pure."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,28 +11,28 @@ T = TypeVar("T")
 
 
 class JobQueueLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of `FairJobQueue`. `per_tenant` lies below `at_once`, so that a place is left for others."""
+    """Bounds of `FairJobQueue`. `per_tenant` is lower than `at_once`, so that a slot remains for others."""
 
     at_once: int
     per_tenant: int
     waiting: int
-    """Jobs that may wait, of all tenants."""
+    """Waiting jobs of all tenants."""
     waiting_per_tenant: int
     bytes_waiting: int
-    """Bytes that all waiting jobs may hold."""
+    """Bytes of all waiting jobs."""
     bytes_waiting_per_tenant: int | None = None
-    """The same of one tenant; `None`: as many as all together."""
+    """Bytes of one tenant's waiting jobs; `None` means no limit of its own."""
 
 
 class Refusal(Enum):
-    """Why a job may not even wait."""
+    """Why a job is refused."""
 
     TENANT_FULL = "too many jobs of this tenant wait"
     FULL = "too many jobs wait"
 
 
 class FairJobQueue(Generic[T]):
-    """Waiting jobs by tenant, and how many of each tenant run."""
+    """Waiting jobs by tenant, and the number of running jobs of each."""
 
     def __init__(self, limits: JobQueueLimits) -> None:
         self._limits = limits
@@ -45,11 +45,11 @@ class FairJobQueue(Generic[T]):
         self._all_bytes = 0
 
     def is_full(self, tenant: str) -> bool:
-        """Whether the tenant's own running jobs keep its next one waiting."""
+        """Whether the tenant has reached its limit of running jobs."""
         return self._running.get(tenant, 0) >= self._limits.per_tenant
 
     def put(self, tenant: str, item: T, size: int) -> Refusal | None:
-        """Let a job of `size` bytes wait, or say why it may not."""
+        """Queue a job of `size` bytes, or return the reason for refusing it."""
         limits = self._limits
         queue = self._queues.get(tenant)
         if queue is not None and (
@@ -61,7 +61,7 @@ class FairJobQueue(Generic[T]):
         ):
             return Refusal.TENANT_FULL
         full = self.waiting >= limits.waiting or self._all_bytes + size > limits.bytes_waiting
-        # Where none waits any single job may: its own size is bounded elsewhere.
+        # An empty queue accepts any job, because the size of one job is bounded elsewhere.
         if full and self.waiting:
             return Refusal.FULL
         if queue is None:
@@ -72,9 +72,9 @@ class FairJobQueue(Generic[T]):
         return None
 
     def take(self, other_than: str | None = None) -> T | None:
-        """The next job that may run now; its tenant comes last the next time. It runs until `done`.
+        """The next job that may run now; its tenant moves to the end of the order. The job runs until `done`.
 
-        Jobs of the tenant `other_than` are passed over.
+        Jobs of the tenant `other_than` are skipped.
         """
         if self.running >= self._limits.at_once:
             return None
@@ -96,7 +96,7 @@ class FairJobQueue(Generic[T]):
         return None
 
     def done(self, tenant: str) -> None:
-        """A job of the tenant that was taken runs no longer."""
+        """Record that a taken job of the tenant has ended."""
         self.running -= 1
         left = self._running[tenant] - 1
         if left:
@@ -105,7 +105,7 @@ class FairJobQueue(Generic[T]):
             del self._running[tenant]
 
     def drop(self, tenant: str, is_dropped: Callable[[T], bool]) -> None:
-        """Forget waiting jobs of a tenant, those for which `is_dropped` holds."""
+        """Remove the tenant's waiting jobs for which `is_dropped` holds."""
         queue = self._queues.get(tenant)
         if queue is None:
             return

@@ -5,7 +5,7 @@ from uuid import UUID
 
 
 class Ids(Protocol):
-    """What makes new identifiers (`adapters.clock.RandomIds`)."""
+    """The source of new identifiers (`adapters.clock.RandomIds`)."""
 
     def uuid7(self) -> UUID: ...
 

@@ -1,12 +1,12 @@
 """Large values taken out of a JSON document, and put back into it. Pure.
 
-What is stored instead is an envelope, `{"large":[…],"of":…}`: the small rest, and beside it where each
-value stood and where it lies now. References stand out of band, so nothing in a user's data can be taken
-for one; and no document that we store begins as an envelope does.
+The stored form is an envelope, `{"large":[…],"of":…}`: the remaining small document, and the original place
+and the reference of each large value. References are kept outside of the document, so user data cannot forge
+one, and no stored document starts like an envelope.
 
-A list or an object that is large as a whole is cut after each `limit` bytes of members, counted from its
-beginning, and eight neighbouring pieces become one. What only grows at its end therefore keeps its pieces,
-and a value that grows to n bytes is stored about log(n) times, not once for each time it grew.
+A large list or object is cut after each `limit` bytes of members, counted from its start, and eight
+neighbouring pieces are merged into one. A value that only grows at its end therefore keeps its pieces, and a
+value that grows to n bytes is stored about log(n) times, not once per growth.
 """
 
 from bisect import bisect_right
@@ -19,16 +19,18 @@ import msgspec
 from visapi_common.contracts.payloads import PAYLOAD_LIMIT, Payload
 
 Structure: TypeAlias = Mapping[str, "Structure | None"]
-"""What of a document is no value but its frame: members by name, `*` for all others and those of a list.
-It stays, and so does what is None; a member that is not named is a value. `{}` has values only.
+"""The structure of a document, which stays in place: members by name, `*` for all others and for list items.
+A member with None stays too; an unnamed member is a value. `{}` has only values.
 """
 
 DEPTH_MAX = 64
 MEMBERS_MAX = 1_000_000
-"""A value that may have more members is taken whole: to look at each would take too long."""
+"""A value that may have more members is moved as a whole, because inspecting each member would take too
+long.
+"""
 _FAN = 8
 _PIECES_MAX = 64
-"""So many pieces of a list become one at most: less than 8 MiB, half of what a payload may have."""
+"""The most pieces that are merged into one: less than 8 MiB, half of the largest payload."""
 
 _PREFIX = b'{"large":['
 _encode = msgspec.json.Encoder().encode
@@ -37,7 +39,7 @@ _read_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Taken(NamedTuple):
-    """What was taken out. `at` counts members from the root of the whole document.
+    """A large value that was moved out. `at` is its path of member indexes from the root of the document.
 
     `n` members from there on, as a list or an object of their own; 0 for the value itself.
     """
@@ -48,7 +50,7 @@ class Taken(NamedTuple):
 
 
 class Large(msgspec.Struct, frozen=True):
-    """An entry of an envelope: what was taken out, by its reference."""
+    """An entry of an envelope: a large value and its reference."""
 
     at: tuple[int, ...]
     n: int
@@ -72,7 +74,7 @@ _read_envelope = msgspec.json.Decoder(Envelope).decode
 
 
 def split(document: bytes, limit: int, structure: Structure) -> tuple[bytes, list[Taken]]:
-    """The document without its values above `limit` bytes, and these: each longer than `limit`.
+    """Split a document into the part without values above `limit` bytes, and these values.
 
     A value leaves less than `limit` behind, and nothing at all where the rest would still be too long.
     """
@@ -81,7 +83,7 @@ def split(document: bytes, limit: int, structure: Structure) -> tuple[bytes, lis
 
 
 def join(small: bytes, taken: Iterable[Taken]) -> bytes:
-    """The document again. Raises `ValueError` when a value is not what was taken out."""
+    """Restore the document. Raises `ValueError` when a value does not match its place."""
     return _filled(small, list(taken))
 
 
@@ -100,7 +102,7 @@ def opened(stored: bytes) -> Envelope | None:
 
 
 def small_part(stored: bytes) -> bytes:
-    """The document as far as it lies in its row: what was taken out is null or empty there."""
+    """The part of the document in its row; large values are null or empty there."""
     envelope = opened(stored)
     return stored if envelope is None else bytes(envelope.of)
 

@@ -1,4 +1,4 @@
-"""One outbound HTTP exchange as data: what channels build and read, and one adapter sends."""
+"""One outbound HTTP exchange as data: channels build and read it, and one adapter sends it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,17 +8,17 @@ RESPONSE_MAX_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """Who we are in TLS, in PEM: the certificate with those that vouch for it, and its private key."""
+    """A TLS client certificate in PEM: the certificate chain and the private key."""
 
     chain: str = field(repr=False)
     key: str = field(repr=False)
     password: str | None = field(default=None, repr=False)
-    """Of an encrypted key."""
+    """The password of an encrypted key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """A request, whole. `body` of `None` sends none; a `certificate` is shown to its origin only."""
+    """A complete request. `body=None` sends no body; a `certificate` is shown only to its origin."""
 
     method: str
     url: str
@@ -30,12 +30,12 @@ class Outbound:
     body_max_bytes: int = RESPONSE_MAX_BYTES
     certificate: ClientCertificate | None = None
     repeatable: bool = False
-    """Sending it twice does no harm: once more when a kept connection turns out to be closed."""
+    """Sending the request twice is harmless, so it is repeated when a kept-alive connection was closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """An answer, without the content codings that are known. `cut` says why a body is incomplete."""
+    """A response, decoded from known content codings. `cut` says why a body is incomplete."""
 
     status: int
     headers: Sequence[tuple[str, str]]
@@ -43,7 +43,7 @@ class Inbound:
     url: str
     cut: str | None = None
     coding: str | None = None
-    """The content codings that were left on the body, because one of them is unknown."""
+    """The content codings that remain on the body, because one of them is unknown."""
 
     def header(self, name: str) -> str | None:
         """The first value of a header, whatever its case."""

@@ -1,8 +1,7 @@
-"""Takes secrets out of whatever is about to be written down: logs, errors, dead letters, traces.
+"""Masks secrets in logs, errors, dead letters and traces.
 
-Two rules: a field whose name says it is secret is masked whole; in every text the shapes of known
-secrets are masked where they stand. Masking keeps what an operator needs to find the owner (a
-key's id, a URL's host), never what opens anything.
+Two rules: a field with a secret name is masked as a whole, and in every text the known formats of secrets are
+masked. Masking keeps what identifies the owner (a key's id, a URL's host), and never a credential.
 """
 
 import re
@@ -11,7 +10,7 @@ from typing import Any
 
 MASK = "***"
 DEPTH_LIMIT = 16
-"""Deeper values are masked whole: nothing that we log is that deep."""
+"""Deeper values are masked as a whole; no ordinary log record is that deep."""
 
 _SECRET_NAME = re.compile(
     r"(?:^|[-_.])(?:passwords?|passwd|secrets?|tokens?|authorization|cookies?|set-cookie|api-?_?keys?"
@@ -49,7 +48,9 @@ _PERSONAL = re.compile(
 
 
 def redact_text(text: str, *, personal: bool = False) -> str:
-    """Mask the shapes of known secrets in a text; with `personal` also e-mail addresses and phones."""
+    """Mask the known formats of secrets in a text; with `personal` also e-mail addresses and phone
+    numbers.
+    """
     masked = _SHAPES.sub(_keep_head, text)
     return _PERSONAL.sub(_keep_head, masked) if personal else masked
 

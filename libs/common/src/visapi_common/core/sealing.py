@@ -1,5 +1,5 @@
-"""Sealing values at rest: AES-256-GCM with the tenant and the name as associated data, so that a sealed
-value opens nowhere but in its own place.
+"""Encryption of values at rest: AES-256-GCM with the tenant and the name as associated data, so that a sealed
+value opens only under its own tenant and name.
 """
 
 from cryptography.exceptions import InvalidTag
@@ -9,7 +9,7 @@ NONCE_BYTES = 12
 
 
 class CannotOpen(Exception):
-    """The value was sealed with another key, for another place, or was changed."""
+    """The value was sealed with another key, for another tenant or name, or was changed."""
 
 
 def seal(key: bytes, value: bytes, *, tenant: str, name: str, nonce: bytes) -> bytes:

@@ -1,8 +1,7 @@
-"""Opaque handles that stand for secrets while a workflow runs (DESIGN section 5).
+"""Opaque handles that represent secrets while a workflow runs (DESIGN section 5).
 
-A handle names a secret, or a member of one, and carries a MAC bound to the run: only the worker that
-makes the call can tell it from text, and swaps it. A handle made for another run, or by somebody
-else, is text.
+A handle names a secret, or a member of one, and carries a MAC bound to the run. Only the worker that makes
+the call verifies the handle and replaces it. A handle of another run, or a forged one, stays text.
 """
 
 import hmac
@@ -35,7 +34,7 @@ def make_handle(key: bytes, path: Sequence[str]) -> str:
 
 
 def handles_in(text: str, key: bytes) -> list[tuple[int, int, Path]]:
-    """The genuine handles in a text: where each begins and ends, and what it names."""
+    """The valid handles in a text: the start and end of each, and the secret that it names."""
     found: list[tuple[int, int, Path]] = []
     for match in _HANDLE.finditer(text):
         if not hmac.compare_digest(match[2], _mac(key, match[1])):
@@ -52,7 +51,7 @@ Nested = dict[str, "str | Nested"]
 
 
 def nested(key: bytes, paths: Iterable[Sequence[str]]) -> Nested:
-    """What `$secrets` is in a run: the handles under their names."""
+    """The value of `$secrets` in a run: handles by name."""
     found: Nested = {}
     for path in paths:
         level = found

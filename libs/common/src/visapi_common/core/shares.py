@@ -1,15 +1,15 @@
-"""Places that are shared so that no holder can take the last of them. Pure.
+"""Slots that are shared so that no holder can take the last one. Pure.
 
-Whoever holds places gets another one only while more are free than it holds (the dynamic thresholds of
-Choudhury and Hahne, 1998). One greedy holder therefore ends at half of all places, two at a third each, and
-somebody who holds none is refused only when every single place is taken; with a `least` not even then.
+A holder gets another slot only while more slots are free than it holds (dynamic thresholds, Choudhury and
+Hahne, 1998). So one greedy holder gets at most half of all slots, two get a third each, and a new holder is
+refused only when every slot is taken; with `least` not even then.
 """
 
 from collections.abc import Mapping
 
 
 class Share:
-    """`total` places, at most `each` of them for one holder; everybody gets `least`, however few are left."""
+    """`total` slots, at most `each` for one holder. Every holder gets `least`, even when no slot is free."""
 
     def __init__(self, total: int, each: int | None = None, *, least: int = 0) -> None:
         self.total = total
@@ -22,7 +22,9 @@ class Share:
         return self._held.get(who, 0)
 
     def take(self, who: str, places: int = 1) -> bool:
-        """Whether the holder got them. A holder within its share gets any number at once."""
+        """Take slots; returns whether the holder got them. A holder within its share gets any number at
+        once.
+        """
         held = self.held(who)
         most = max(self.total - self.used, self._least)
         if held >= (most if self._each is None else min(most, self._each)):
@@ -40,6 +42,6 @@ class Share:
             del self._held[who]
 
     def counted(self, held: Mapping[str, int]) -> None:
-        """What each holds according to somebody who knows better."""
+        """Replace the counts by authoritative ones."""
         self._held = dict(held)
         self.used = sum(held.values())

@@ -1,16 +1,16 @@
-"""Names that are spelled alike, for `Did you mean …?`, at a bounded cost. Pure."""
+"""Similar names for `Did you mean …?`, at a bounded cost. Pure."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 LENGTH_MAX = 64
 COMPARED_MAX = 200
-"""Comparing two names of 64 characters takes up to a millisecond."""
+"""The longest name that is compared: two names of 64 characters take up to a millisecond."""
 
 
 def near_names(name: str, candidates: Iterable[str], count: int) -> list[str]:
-    """At most `count` candidates, the nearest first. A long name has none, and few candidates are compared:
-    names of another length are passed over first.
+    """At most `count` candidates, nearest first. A long name has none. Few candidates are compared: names of
+    a different length are skipped first.
     """
     if not 0 < len(name) <= LENGTH_MAX:
         return []

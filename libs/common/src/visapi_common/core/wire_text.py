@@ -1,7 +1,7 @@
-"""Text that becomes a NATS subject or header: its length and characters, checked where it enters. Pure.
+"""Checks the length and characters of text that becomes a NATS subject or header, on entry. Pure.
 
-NATS ends the connection of a client that sends a line which is too long, so a text that nobody checked takes
-its whole process off the bus, and takes it off again when the text is sent once more.
+NATS closes the connection of a client that sends a line that is too long, so an unchecked text would
+disconnect the whole process, and again at each retry.
 """
 
 import re
@@ -29,7 +29,7 @@ _NOT_IN_TOKEN = re.compile(r"[^!-)+-\-/-=?-~]")
 
 
 def subject_flaw(subject: str) -> str | None:
-    """Why nothing can be published on `subject`; None when it can. Wildcards are none."""
+    """Why `subject` is not a valid subject to publish on; None when it is. Wildcards are invalid."""
     if len(subject) > SUBJECT_MAX:
         return f"has {len(subject)} characters, at most {SUBJECT_MAX} are allowed"
     if not _SUBJECT.fullmatch(subject):
@@ -59,7 +59,7 @@ def _is_header_name(name: str) -> bool:
 
 
 def function_name_flaw(name: str) -> str | None:
-    """Why `name` can be no function's; None when it can."""
+    """Why `name` is not a valid function name; None when it is."""
     if not _FUNCTION.fullmatch(name):
         return f"{shown(name)} is no function name; use letters, digits, '_' and '-', parted by dots"
     if len(name) > FUNCTION_NAME_MAX:
@@ -68,22 +68,22 @@ def function_name_flaw(name: str) -> str | None:
 
 
 def event_type_flaw(kind: str) -> str | None:
-    """Why `kind` can be no event's type; None when it can."""
+    """Why `kind` is not a valid event type; None when it is."""
     if len(kind) > EVENT_TYPE_MAX:
         return f"must not be longer than {EVENT_TYPE_MAX} characters, it has {len(kind)}"
     return text_flaw(kind)
 
 
 def text_flaw(text: str) -> str | None:
-    """Why a text can be no attribute of an event (CloudEvents 1.0.2, 3.1: no control characters)."""
+    """Why a text is not a valid event attribute (CloudEvents 1.0.2, 3.1: no control characters)."""
     return "must not hold control characters" if _CONTROL.search(text) else None
 
 
 def subject_tail(kind: str) -> str:
-    """An event's type as the tail of a subject: what a token may not hold becomes `_`."""
+    """An event's type as the tail of a subject: characters that a token may not hold become `_`."""
     return ".".join(_NOT_IN_TOKEN.sub("_", token) or "_" for token in kind.split("."))
 
 
 def shown(text: str) -> str:
-    """A text that may be long or strange, in a message."""
+    """A possibly long or unprintable text, made fit for a message."""
     return ascii(text if len(text) <= 60 else text[:60] + "...")

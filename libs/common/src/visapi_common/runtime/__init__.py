@@ -1,1 +1,1 @@
-"""What every service process is made of: settings, lifecycle, health and metrics endpoints."""
+"""The parts of every service process: settings, lifecycle, health and metrics endpoints."""

@@ -1,9 +1,9 @@
 """The job server: `python -I -m visapi_common.runtime.bounded_child`, its socket as standard input.
 
-It has an empty environment and imports the functions of its service once. For every job it forks: the
-fork has one pipe, bounded memory, and CPU and wall time that the kernel enforces, runs one function on
-bytes, and is gone, so nothing of one tenant's job is left for the next. A job that runs on gives way to
-everything else on the machine. The server itself never looks into a payload.
+The job server has an empty environment and imports the functions of its service once. It forks for every job:
+the fork has one pipe, and limits on memory, CPU and wall time that the kernel enforces; it runs one function
+on bytes and exits, so nothing of one tenant's job reaches the next. A long job gets a low priority. The
+server never decodes a payload.
 """
 
 import gc
@@ -42,7 +42,7 @@ GIVE_WAY = 15
 """Niceness of a job that has run for `GIVE_WAY_AFTER_S`."""
 _CHUNK = 256 * 1024
 _HEAD = 5
-"""A result is a byte that says its kind and a length of 4 bytes, then its bytes."""
+"""A result is one byte for its kind, a length of 4 bytes, and its bytes."""
 _RESULT, _MEMORY, _BUG = b"r", b"m", b"b"
 
 _REASONS = {
@@ -52,11 +52,11 @@ _REASONS = {
     signal.SIGABRT: "memory",
     signal.SIGKILL: "killed",
 }
-"""What the kernel says of a job that it ended. Libraries written in Rust abort when they get no memory."""
+"""Exit signals of a job that exceeded a limit. Rust libraries abort when an allocation fails."""
 
 
 class _Job:
-    """A fork at work."""
+    """A running job."""
 
     def __init__(self, id_: int, pid: int, reader: int, output_max: int) -> None:
         self.id = id_
@@ -71,7 +71,7 @@ class _Job:
 
 
 class _Server:
-    """Reads orders, forks jobs, passes their results on."""
+    """Reads job orders, forks jobs, and returns their results."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -83,7 +83,7 @@ class _Server:
         self._jobs: dict[int, _Job] = {}
 
     def serve(self) -> None:
-        """Until the parent has gone; then no job outlives it."""
+        """Serve until the parent is gone, then end all jobs."""
         while True:
             for key, _ in self._selector.select(self._pause()):
                 if key.data is None:
@@ -185,7 +185,7 @@ class _Server:
 
 
 def _verdict(job: _Job, status: int) -> Done | Ended:
-    """What a fork said, else why it said nothing."""
+    """The result of a fork, or the reason why there is none."""
     if job.reason:
         return Ended(job.id, job.reason)
     kind, body = bytes(job.said[:1]), bytes(job.said[_HEAD:])
@@ -210,7 +210,7 @@ def _work(writer: int, function: JobFunction, payload: bytes, bounds: Bounds, ba
         kind, body = _RESULT, function(payload)
     except MemoryError:
         kind, body = _MEMORY, b""
-    except BaseException as bug:  # noqa: BLE001 (the last frame of the process; whatever it is, it is told)
+    except BaseException as bug:  # noqa: BLE001 (the last frame of the process reports every exception)
         kind, body = _BUG, _where(bug)
     try:
         _write(0, kind + len(body).to_bytes(4, "big"))
@@ -243,7 +243,7 @@ def _limit(limit: int, value: int) -> None:
 
 
 def _where(bug: BaseException) -> bytes:
-    """Where a bug struck, and its kind. Not its message: it may quote a tenant's data."""
+    """The place and type of a bug, without its message, which may quote a tenant's data."""
     trace = bug.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,8 +1,8 @@
-"""Jobs whose cost a caller chooses, in processes of their own with a CPU deadline and a memory limit.
+"""Runs jobs whose cost a caller chooses in separate processes, with limits on CPU time and memory.
 
-A job is an importable pure function from bytes to bytes. Tenants take turns, and no tenant holds every
-place, so a tenant's heavy jobs wait for one another. Nothing runs while nobody asks: the job server is
-started by the first job and ended when none came for a while.
+A job is an importable pure function from bytes to bytes. Tenants are served round-robin, and no tenant may
+hold every slot, so a tenant's heavy jobs wait for one another. The job server starts with the first job and
+ends after a while without jobs.
 """
 
 import asyncio
@@ -58,13 +58,13 @@ class PoolLimits(msgspec.Struct, frozen=True):
 
     turns: JobQueueLimits = TURNS
     wait_s: float = 10.0
-    """How long a job may wait for its turn."""
+    """How long a job may wait for a slot."""
     idle_s: float = 120.0
     """Time without a job after which the job server is ended."""
 
 
 class JobBug(Exception):
-    """The function raised what it does not declare; the text says where, without any data."""
+    """The function raised an undeclared exception; the text says where, without any data."""
 
 
 class BoundedProcesses:
@@ -102,8 +102,8 @@ class BoundedProcesses:
     async def run(self, tenant: str, job: Job, payload: bytes) -> bytes:
         """The result of one job.
 
-        Raises `BoundExceeded` when the job used more than it may, `Busy` when it was not begun for too
-        many that wait, and `TransientFault` when no process can be had.
+        Raises `BoundExceeded` when the job exceeds a limit, `Busy` when too many jobs wait, and
+        `TransientFault` when no process can be started.
         """
         if len(payload) > job.bounds.input_bytes:
             self._count(job, "input")
@@ -144,7 +144,7 @@ class BoundedProcesses:
                 server = await self._ready()
                 ended = await server.run(job.function, payload, job.bounds)
             except ServerLost:
-                # Jobs are pure, so one whose server was lost is simply run again.
+                # Jobs are pure, so a job whose server was lost is run again.
                 self._count(job, "lost")
                 if not left:
                     raise

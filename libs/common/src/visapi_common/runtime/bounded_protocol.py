@@ -1,10 +1,10 @@
-"""What travels between a service and its job server: a 4-byte big-endian length, then msgpack."""
+"""Messages between a service and its job server: a 4-byte big-endian length, then msgpack."""
 
 import msgspec
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What one job may use. The kernel ends a job that uses more."""
+    """The limits of one job. The kernel ends a job that exceeds them."""
 
     cpu_ms: int = 1_000
     wall_ms: int = 10_000
@@ -13,13 +13,15 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     input_bytes: int = 16 * 1024 * 1024
     output_bytes: int = 16 * 1024 * 1024
     files: int = 0
-    """Files it may open: none where a tenant's program runs, a few for our own functions, to import."""
+    """Files that the job may open: none where a tenant's program runs, a few for imports of our own
+    functions.
+    """
     forks: bool = False
-    """Whether it may have children, which it has to bound itself. They have its memory limit and niceness."""
+    """Whether the job may fork. It must limit its children, which inherit its memory limit and priority."""
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """Down, first: the functions to import as `module:function`, and whom the job server becomes."""
+    """To the server, first: the functions to import as `module:function`, and the account to run as."""
 
     functions: list[str]
     warm_up: list[str]
@@ -28,7 +30,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):
-    """Down: one job."""
+    """To the server: one job."""
 
     id: int
     function: str
@@ -37,24 +39,24 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):
-    """Down: nobody waits for this job any more."""
+    """To the server: cancel this job."""
 
     id: int
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """Up: everything is imported."""
+    """From the server: everything is imported."""
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """Up: the job's result."""
+    """From the server: the job's result."""
 
     id: int
     payload: bytes
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """Up: the job has no result. `reason` is cpu, wall, memory, output, killed, died or bug."""
+    """From the server: the job has no result. `reason` is cpu, wall, memory, output, killed, died or bug."""
 
     id: int
     reason: str

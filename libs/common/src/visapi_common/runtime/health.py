@@ -1,10 +1,10 @@
-"""`/metrics`, `/livez` and `/readyz` on a port of their own (DESIGN section 6).
+"""`/metrics`, `/livez` and `/readyz` on a separate port (DESIGN section 6).
 
-Liveness says only that the event loop turns; it never asks PostgreSQL or NATS, so that a store's
-outage restarts nobody. Readiness is the conjunction of named checks that the service reports.
+Liveness only says that the event loop runs. It does not depend on PostgreSQL or NATS, so that the outage of a
+store restarts no service. Readiness requires all named checks that the service reports.
 
-Metrics name tenants' functions and their numbers. With a token set they are for who knows it
-(`Authorization: Bearer`), and for processes of the service's own account on this machine.
+Metrics contain the names of tenants' functions. With a token set, they need the token (`Authorization:
+Bearer`), except from processes of the service's own account on this machine.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ READ_TIMEOUT_S = 5.0
 
 
 class Readiness:
-    """Named checks; ready when at least one was reported, all hold, and nobody is stopping."""
+    """Named checks. Ready when at least one check is reported, all pass, and the service is not stopping."""
 
     def __init__(self) -> None:
         self._checks: dict[str, bool] = {}
         self._stopping = False
 
     def report(self, check: str, ok: bool) -> bool:
-        """Set a check; answer whether that changed it."""
+        """Set a check; returns whether it changed."""
         changed = self._checks.get(check) is not ok
         self._checks[check] = ok
         return changed
@@ -58,7 +58,7 @@ class HealthServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; answer the real port. Raises `OSError` when the port is taken."""
+        """Listen; returns the actual port. Raises `OSError` when the port is in use."""
         self._server = await asyncio.start_server(self._serve, host, port, limit=HEAD_LIMIT)
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -75,7 +75,7 @@ class HealthServer:
                 writer.write(self._answer(head, writer))
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-            # A scraper that went away or spoke something else: nobody is left to tell.
+            # The scraper disconnected or sent something other than HTTP: there is no one to answer.
             return
         finally:
             writer.close()

@@ -1,9 +1,9 @@
-"""One bad item costs itself only: how every loop works through the work of many (DESIGN 3.12).
+"""Isolation of failing items in loops over the work of many (DESIGN 3.12).
 
-A batch is tried as a whole. When it fails for its contents, its halves are tried, down to single items;
-what fails alone is handed to the quarantine, its neighbours go on. A transient failure, or one that only
-the operator can mend, says nothing about the items: they are left for the next round, and an operator's is
-alarmed. A background loop that ends with an error of any kind is begun again.
+A batch is tried as a whole. When it fails because of its contents, its halves are tried, down to single
+items; an item that fails alone is quarantined, and the others continue. A transient or operator failure says
+nothing about the items: they are left for the next round, and an operator failure is counted for an alert. A
+background loop that ends with an error is restarted.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ _AGAIN_FIRST_S = 0.1
 _AGAIN_MAX_S = 10.0
 
 Work = Callable[[Sequence[T]], Awaitable[None]]
-"""Does a batch, all or nothing; or may be repeated for items that it has done."""
+"""Processes a batch, either atomically or so that repeated items are harmless."""
 Quarantine = Callable[[T, Exception], Awaitable[None]]
-"""Sets one item aside: recorded as a dead letter and retired, so that it is not met again."""
+"""Quarantines one item: records a dead letter and removes the item from further batches."""
 
 
 @dataclass
 class Sorted(Generic[T]):
-    """What became of a batch; `fault` is why `left` is left for the next round."""
+    """The result of a batch; `fault` is the reason why `left` is left for the next round."""
 
     done: list[T] = field(default_factory=list[T])
     quarantined: list[T] = field(default_factory=list[T])
@@ -46,13 +46,13 @@ class Isolation:
         self._log = get_logger(loop)
 
     async def each(self, items: Sequence[T], work: Work[T], quarantine: Quarantine[T]) -> Sorted[T]:
-        """Work through `items`. Raises nothing but cancellation."""
+        """Process `items`. Raises nothing but `CancelledError`."""
         result = Sorted[T]()
         await self._some(items, work, quarantine, result)
         return result
 
     def note(self, fault: Exception) -> None:
-        """Tell of a failure that is no item's own: an operator's one is counted, for an alarm."""
+        """Report a failure that belongs to no item; an operator failure is counted for an alert."""
         if failure_kind(fault) == "operator":
             self._metrics.operator_faults.labels(self._loop, operator_fault_kind(fault)).inc()
             self._log.error("operator_needed", detail=failure_text(fault))
@@ -69,7 +69,7 @@ class Isolation:
             return
         try:
             await work(items)
-        except Exception as error:  # noqa: BLE001 (whatever items provoke is sorted by one rule)
+        except Exception as error:  # noqa: BLE001 (every failure is classified by one rule)
             if failure_kind(error) != "contents":
                 self._leave(items, error, result)
             elif len(items) == 1:
@@ -86,7 +86,7 @@ class Isolation:
     ) -> None:
         try:
             await quarantine(item, error)
-        except Exception as failed:  # noqa: BLE001 (what cannot be set aside stops no neighbour)
+        except Exception as failed:  # noqa: BLE001 (an item that cannot be quarantined does not stop the others)
             if failure_kind(failed) == "contents":
                 self._log.error("not_quarantined", detail=failure_text(failed), because=failure_text(error))
                 result.left.append(item)
@@ -104,14 +104,14 @@ class Isolation:
 
 
 async def kept_alive(loop: str, begin: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
-    """Run a background loop; begin it again, after a growing pause, when an error ends it."""
+    """Run a background loop; restart it after a growing pause when an error ends it."""
     pause_s = _AGAIN_FIRST_S
     clock = asyncio.get_running_loop()
     while True:
         began = clock.time()
         try:
             return await begin()
-        except Exception as error:  # noqa: BLE001 (an error of any kind ends no neighbour)
+        except Exception as error:  # noqa: BLE001 (an error of one loop ends no other)
             if isinstance(error, OperatorFault):
                 metrics.operator_faults.labels(loop, error.sort).inc()
             metrics.loop_restarts.labels(loop).inc()

@@ -1,4 +1,4 @@
-"""The job server of `bounded_child` as its parent sees it: started, asked, and ended."""
+"""The parent's side of the job server (`bounded_child`)."""
 
 import asyncio
 import os
@@ -16,11 +16,11 @@ from visapi_common.runtime.bounded_protocol import Bounds, Done, Ended, Kill, Re
 _MODULE = "visapi_common.runtime.bounded_child"
 _START_S = 15.0
 _GRACE_S = 2.0
-"""How long after its wall time a job may still be unanswered before the whole server is replaced."""
+"""How long past its wall time a job may stay unanswered before the server is replaced."""
 
 
 class ServerLost(TransientFault):
-    """The server ended, or was ended, before the job did."""
+    """The server ended before the job."""
 
 
 class JobServer:
@@ -43,7 +43,7 @@ class JobServer:
         return self._child.pid
 
     async def warm_up(self, start: Start) -> None:
-        """Have it import its functions. Raises `ServerLost`; it leaves no process behind."""
+        """Make the server import its functions. Raises `ServerLost`, and then leaves no process behind."""
         self._streams.send(frame(start))
         try:
             async with asyncio.timeout(_START_S):
@@ -70,7 +70,7 @@ class JobServer:
             async with asyncio.timeout(bounds.wall_ms / 1000 + _GRACE_S):
                 return await answer
         except TimeoutError:
-            # The kernel should have ended the job: the server hangs, or somebody disarmed the timer.
+            # The kernel should have ended the job: the server hangs, or the timer was disarmed.
             await self.end()
             return Ended(id_, "wall", "the job server hung")
         except asyncio.CancelledError:
@@ -81,13 +81,13 @@ class JobServer:
             self._waiting.pop(id_, None)
 
     async def end(self) -> None:
-        """End the server and its jobs, whatever they are doing, and wait until it is gone."""
+        """Kill the server and its jobs, and wait until the server is gone."""
         self._fail()
         self._streams.close()
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
         with suppress(ProcessLookupError):
-            # It leads a group of processes: its jobs end with it, also when it has gone before them.
+            # The server leads a process group, so its jobs end with it even if it has already exited.
             os.killpg(self._child.pid, signal.SIGKILL)
         await self._child.wait()
 

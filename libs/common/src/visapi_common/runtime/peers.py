@@ -1,4 +1,4 @@
-"""Which account of this machine holds the other end of a TCP connection (Linux: `/proc/net/tcp`)."""
+"""Finds the local account at the other end of a TCP connection (Linux: `/proc/net/tcp`)."""
 
 import ipaddress
 import struct
@@ -14,9 +14,9 @@ Address = tuple[str, int]
 
 
 def uid_of_peer(ours: Address, theirs: Address) -> int | None:
-    """The account whose socket is connected from `theirs` to `ours`; `None` when nobody here holds it.
+    """The account whose socket is connected from `theirs` to `ours`; `None` when no local account owns it.
 
-    A socket that was closed already belongs to nobody, though the table shows it under root.
+    A closed socket has no owner, although the table shows root.
     """
     for table in _TABLES:
         try:

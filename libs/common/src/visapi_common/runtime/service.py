@@ -1,8 +1,8 @@
 """The life of a service process: start, be ready, drain, end.
 
-The first SIGTERM or SIGINT turns readiness off and sets `stopping`; the body then finishes what
-it holds. A second signal, or `drain_s` passing, ends it hard: nothing accepted is lost by that,
-because everything accepted is in PostgreSQL.
+The first SIGTERM or SIGINT turns readiness off and sets `stopping`; the body then finishes its open work. A
+second signal, or the end of `drain_s`, stops the process at once. No accepted request is lost, because
+accepted requests are in PostgreSQL.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ __all__ = ["CommonSettings", "Lifecycle", "run_service"]
 
 LAG_EVERY_S = 0.05
 STALL_S = 0.1
-"""A timer that comes later than this is a stall of the event loop."""
+"""A timer that fires later than this counts as a stall of the event loop."""
 GC_YOUNG = 10_000
-"""Objects made before the collector looks at the youngest ones."""
+"""New objects before the garbage collector examines the young generation."""
 HARD_END_S = 2.0
-"""How long a cancelled body may take to unwind before the process ends without it."""
+"""How long a cancelled body may take to clean up before the process exits."""
 
 
 class Lifecycle:
-    """What a service's body is given: when to stop, how to report, what to report with."""
+    """The lifecycle object of a service's body: the stop signal, readiness, metrics and spans."""
 
     def __init__(self, name: str, telemetry: Telemetry) -> None:
         self.name = name
@@ -70,7 +70,7 @@ Body = Callable[[Lifecycle], Awaitable[None]]
 
 
 def run_service(name: str, body: Body, settings: CommonSettings) -> int:
-    """Run `body` as the process `name`; answer the exit code: 0 for a clean end, 1 otherwise."""
+    """Run `body` as the process `name`; returns the exit code: 0 after a clean end, else 1."""
     configure_logging(name, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(name, body, settings))
@@ -101,7 +101,7 @@ async def _run(name: str, body: Body, settings: CommonSettings) -> int:
 
 
 async def _drive(lifecycle: Lifecycle, body: Body, drain_s: float) -> int:
-    """Run the body to its end, or to the end of its patience."""
+    """Run the body to its end, or to its time limit."""
     log = get_logger("lifecycle")
     hard = asyncio.Event()
     _on_signals(lifecycle, hard)
@@ -128,10 +128,10 @@ async def _drive(lifecycle: Lifecycle, body: Body, drain_s: float) -> int:
 
 
 def _settle_memory() -> None:
-    """Keep what starting made out of every later garbage collection.
+    """Exclude the objects of the start from later garbage collections.
 
-    Modules, routes and statements live as long as the process; looking through them takes tens of
-    milliseconds, in which nothing else happens. The young generation is made larger for batches.
+    Modules, routes and statements live as long as the process; collecting over them blocks for tens of
+    milliseconds. The young generation is enlarged for batches.
     """
     gc.collect()
     gc.freeze()

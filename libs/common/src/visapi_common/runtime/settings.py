@@ -39,23 +39,24 @@ class SettingsError(Exception):
 
 
 class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every service reads. Service settings subclass it."""
+    """Settings of every service; service settings are subclasses."""
 
     log_level: LogLevel = "info"
-    """The least severe level that is written."""
+    """The lowest level that is logged."""
     metrics_host: str = "127.0.0.1"
     """The address that serves `/metrics`, `/livez` and `/readyz`."""
     metrics_port: Port = 0
-    """The port of `/metrics`, `/livez` and `/readyz`; 0 takes any free one and logs it."""
+    """The port of `/metrics`, `/livez` and `/readyz`; 0 chooses a free port and logs it."""
     metrics_token: Secret = ""
-    """What a reader of `/metrics` sends as `Authorization: Bearer`; processes of the service's own account on
-    the same machine need none. Empty: whoever reaches the port may read."""
+    """The bearer token for `/metrics`; processes of the service's own account on the same machine need none.
+    Empty: no token is needed.
+    """
     otlp_endpoint: str | None = None
     """Base URL of an OTLP/HTTP receiver; spans go to `<base>/v1/traces`. Unset: no spans are made."""
     trace_sample: Share = 1.0
-    """Share of new traces that is recorded, 0 to 1. A caller's own sampling decision wins."""
+    """The fraction of new traces that is recorded, 0 to 1. A caller's sampling decision takes precedence."""
     drain_s: Seconds = 20.0
-    """Seconds a stopping service may take to finish what it holds before it ends hard."""
+    """Seconds for a stopping service to finish its open work before it is stopped."""
 
 
 def load(cls: type[T], environ: Mapping[str, str]) -> T:

@@ -1,1 +1,1 @@
-"""Traces, metrics and logs: the one place that spells their names."""
+"""Traces, metrics and logs, and their names."""

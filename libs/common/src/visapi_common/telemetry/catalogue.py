@@ -1,6 +1,6 @@
-"""Every metric of VisAPI: the only place that spells their names.
+"""Every metric of VisAPI; no other file spells their names.
 
-Labels are bounded: each is listed with what its values are. Ids of runs, tenants or keys are never
+Labels are bounded, and listed with their values. Ids of runs, tenants or keys are never
 labels. `docs/reference/metrics.md` is generated from this file.
 """
 
@@ -20,7 +20,7 @@ class Metrics(InstrumentSet):
     )
     http_request_seconds = Spread(
         "visapi_http_request_seconds",
-        "Time from the first byte of a request to the end of its answer; streams count their head only.",
+        "Time from the first byte of a request to the end of its response; streams count only their head.",
         {"method": "HTTP method", "route": "route template, never the path"},
     )
     http_in_flight = Level("visapi_http_in_flight", "HTTP requests being served now.")
@@ -30,24 +30,25 @@ class Metrics(InstrumentSet):
         "visapi_http_connections_closed_total",
         "Connections that the gateway ended or refused.",
         {
-            "reason": "head, body or answer (too slow), idle, memory, unreadable, full (an idle one made "
-            "room) or refused (all were busy)"
+            "reason": "head, body or answer (too slow), idle, memory, unreadable, full (an idle "
+            "connection was closed for a new one) or refused (all were busy)"
         },
     )
     http_requests_held = Level(
-        "visapi_http_requests_held", "Places of requests that are taken; `VISAPI_REQUESTS_MAX` bounds them."
+        "visapi_http_requests_held", "Request slots in use, at most `VISAPI_REQUESTS_MAX`."
     )
     http_streams_held = Level(
         "visapi_http_streams_held",
-        "Places of followers and waiting starts that are taken; `VISAPI_STREAMS_MAX` bounds them.",
+        "Slots of followers and waiting starts in use, at most `VISAPI_STREAMS_MAX`.",
     )
     http_buffered_bytes = Level(
         "visapi_http_buffered_bytes",
-        "Bytes of large bodies and answers that wait for their peer, at most `VISAPI_BUFFERED_BYTES_MAX`.",
+        "Buffered bytes of large bodies and responses, at most `VISAPI_BUFFERED_BYTES_MAX`.",
     )
     http_refused = Count(
         "visapi_http_refused_total",
-        "Requests refused because their key, tenant or address held too much, or all places were taken.",
+        "Requests refused because their key, tenant or address held too many slots or bytes, or no slot "
+        "was free.",
         {"bound": "requests, streams or memory"},
     )
     triggers_accepted = Count(
@@ -69,7 +70,7 @@ class Metrics(InstrumentSet):
     )
     auth_failures = Count(
         "visapi_auth_failures_total",
-        "Requests refused for their key.",
+        "Requests refused because of their API key.",
         {"reason": "problem code"},
     )
 
@@ -98,16 +99,17 @@ class Metrics(InstrumentSet):
         {"status": "completed, faulted or cancelled"},
     )
     cas_conflicts = Count(
-        "visapi_cas_conflicts_total", "Runs whose revision had moved; their batch was folded again."
+        "visapi_cas_conflicts_total", "Runs with a revision conflict; their messages were folded again."
     )
     family_refusals = Count(
         "visapi_family_refusals_total",
-        "Runs that were not started, as their family or their tenant has as many open runs as it may have.",
+        "Runs that were not started, because their family or their tenant has reached its limit of open "
+        "runs.",
         {"of": "task or event"},
     )
     histories_long = Count(
         "visapi_histories_long_total",
-        "Runs whose history reached four fifths of what it may have (VISAPI_HISTORY_ITEMS_MAX).",
+        "Runs whose history reached four fifths of its limit (VISAPI_HISTORY_ITEMS_MAX).",
     )
     messages_stale = Count(
         "visapi_messages_stale_total",
@@ -116,12 +118,12 @@ class Metrics(InstrumentSet):
     )
     messages_unreadable = Count(
         "visapi_messages_unreadable_total",
-        "Messages and answers from outside that could not be read, in whole or in part.",
+        "Foreign messages and answers that could not be read, in whole or in part.",
         {"kind": "trigger, result, inbox, heartbeat, claim, registration, slots, task or other"},
     )
     sweeps = Count(
         "visapi_sweeps_total",
-        "Rows a sweep took because their message had not come.",
+        "Rows that a sweep took because their message had not arrived.",
         {"kind": "run, inbox, timer or task"},
     )
     timers_fired = Count("visapi_timers_fired_total", "Timers consumed by a transition.")
@@ -131,7 +133,7 @@ class Metrics(InstrumentSet):
     )
     tasks_held = Count(
         "visapi_tasks_held_total",
-        "Tasks that waited for their tenant's turn, as enough of their function lay in the stream.",
+        "Tasks held back for fairness, because the stream already had enough tasks of their function.",
         {"function": _FUNCTION},
     )
     tasks_open = Level(
@@ -142,7 +144,7 @@ class Metrics(InstrumentSet):
     )
     triggers_deferred = Count(
         "visapi_triggers_deferred_total",
-        "Triggers left to the ledger, as more of their tenant waited than are kept in memory.",
+        "Triggers left to the ledger, because too many of their tenant waited in memory.",
     )
     results_received = Count(
         "visapi_results_received_total",
@@ -151,7 +153,7 @@ class Metrics(InstrumentSet):
     )
     streams_recreated = Count(
         "visapi_streams_recreated_total",
-        "Streams that were lost and made anew.",
+        "Streams that were lost and re-created.",
         {"stream": "ENGINE, TASKS, EVENTS, DLQ or LIFECYCLE"},
     )
     lifecycle_events = Count(
@@ -202,7 +204,7 @@ class Metrics(InstrumentSet):
     )
     uncertain_held = Count(
         "visapi_uncertain_held_total",
-        "Effects held because nobody knows their outcome.",
+        "Effects held because their outcome is unknown.",
         {"function": _FUNCTION},
     )
     egress_refused = Count(
@@ -219,7 +221,7 @@ class Metrics(InstrumentSet):
     )
     pdf_render_seconds = Spread(
         "visapi_pdf_render_seconds",
-        "Time of one rendering, storing excluded.",
+        "Time of one rendering, without storing.",
         {"mode": "static or scripted"},
     )
     pdf_pages = Spread("visapi_pdf_pages", "Pages per document.", buckets=SIZES)
@@ -236,33 +238,33 @@ class Metrics(InstrumentSet):
     # Every process
     quarantined = Count(
         "visapi_quarantined_total",
-        "Rows and messages that failed alone and were set aside, so that their neighbours went on.",
-        {"loop": "name of the loop that met it"},
+        "Rows and messages that failed alone and were quarantined, so that others continued.",
+        {"loop": "name of the loop"},
     )
     operator_faults = Count(
         "visapi_operator_faults_total",
-        "Failures that only the operator can mend; the work is repeated until then.",
-        {"loop": "name of the loop that met it", "class": "SQLSTATE class, nats, memory or os"},
+        "Failures that only the operator can fix; the work is repeated until then.",
+        {"loop": "name of the loop", "class": "SQLSTATE class, nats, memory or os"},
     )
     loop_restarts = Count(
         "visapi_loop_restarts_total",
-        "Background loops that an error ended and that were begun again.",
+        "Background loops that ended with an error and were restarted.",
         {"loop": "name of the loop"},
     )
     event_loop_lag_seconds = Spread(
-        "visapi_event_loop_lag_seconds", "How late the event loop woke a timer; sampled 20 times a second."
+        "visapi_event_loop_lag_seconds", "Delay of event loop timers, sampled 20 times a second."
     )
     nats_connected = Level("visapi_nats_connected", "1 while connected to NATS.")
-    nats_reconnects = Count("visapi_nats_reconnects_total", "Times the connection to NATS was made again.")
+    nats_reconnects = Count("visapi_nats_reconnects_total", "Reconnections to NATS.")
     nats_handler_failures = Count(
         "visapi_nats_handler_failures_total",
-        "Messages whose handler raised an error; the message was lost, the next one was read.",
+        "Messages whose handler raised an error and which were lost.",
     )
 
     # Bounded processes and event loops
     bounded_jobs = Count(
         "visapi_bounded_jobs_total",
-        "Jobs of bounded processes: work whose cost a caller chooses.",
+        "Jobs of bounded processes.",
         {
             "job": "kind of job",
             "outcome": "done; input, output, cpu, wall, memory or died: over a bound; refused: too many "
@@ -270,14 +272,14 @@ class Metrics(InstrumentSet):
         },
     )
     bounded_wait_seconds = Spread(
-        "visapi_bounded_wait_seconds", "Time a job waited for its tenant's turn.", {"job": "kind of job"}
+        "visapi_bounded_wait_seconds", "Time that a job waited for a slot.", {"job": "kind of job"}
     )
     bounded_job_seconds = Spread(
-        "visapi_bounded_job_seconds", "Time of one job, waiting excluded.", {"job": "kind of job"}
+        "visapi_bounded_job_seconds", "Time of one job, without waiting.", {"job": "kind of job"}
     )
-    bounded_waiting = Level("visapi_bounded_waiting", "Jobs that wait for their tenant's turn now.")
+    bounded_waiting = Level("visapi_bounded_waiting", "Jobs that wait for a slot.")
     event_loop_stalls = Count(
         "visapi_event_loop_stalls_total",
-        "Times the event loop woke a timer more than 100 ms late.",
-        {"cause": "work (the loop computed meanwhile) or outside (no processor, or a call that blocks)"},
+        "Event loop stalls: timers that fired more than 100 ms late.",
+        {"cause": "work (the loop was computing) or outside (no processor, or a blocking call)"},
     )

@@ -1,7 +1,7 @@
 """Typed declarations of metrics, bound to a registry on first use.
 
-A process exposes only what it uses, without a list of its own: reading `metrics.http_requests`
-creates the instrument in that process's registry, the second read is a plain attribute.
+A process exposes only the metrics that it uses: the first read of `metrics.http_requests` creates the
+instrument in the process's registry, later reads are plain attribute accesses.
 """
 
 from abc import ABC, abstractmethod
@@ -13,13 +13,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 I = TypeVar("I", Counter, Gauge, Histogram)  # noqa: E741 - the name of the instrument's type
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-"""Seconds: fine where our own promises lie (5 to 50 ms), and wide enough not to clamp an incident."""
+"""Buckets in seconds: fine between 5 and 50 ms, where our budgets are, and wide enough for incidents."""
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 BYTES = (1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 
 
 class InstrumentSet:
-    """Instruments of one process, in a registry of its own (no global registry is used)."""
+    """Instruments of one process, in their own registry (no global registry is used)."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry

@@ -21,7 +21,7 @@ _HIDE: ContextVar[Callable[[Any], Any] | None] = ContextVar("hide", default=None
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 _NOISY = ("httpx", "httpcore", "nats", "uvicorn.access", "opentelemetry", "asyncio", "PIL")
-"""Libraries that talk at info level about what our own records and metrics already say."""
+"""Libraries whose info records repeat our own records and metrics."""
 
 
 def configure_logging(service: str, level: str, stream: TextIO | None = None) -> None:
@@ -59,13 +59,13 @@ def configure_logging(service: str, level: str, stream: TextIO | None = None) ->
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
-    """A logger whose records say which part of the process speaks."""
+    """A logger that adds the name of its part of the process."""
     return cast("FilteringBoundLogger", structlog.get_logger(part=name))
 
 
 @contextmanager
 def hiding(hide: Callable[[Any], Any]) -> Generator[None]:
-    """Pass every record written inside the block through `hide`: it knows secrets by their values."""
+    """Pass every record written inside the block through `hide`, which masks known secret values."""
     token = _HIDE.set(hide)
     try:
         yield
@@ -102,7 +102,7 @@ def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 
 
 def _as_data(value: Any) -> Any:
-    """A value as it will be written."""
+    """A value in its written form."""
     return value if isinstance(value, str) else msgspec.to_builtins(value, enc_hook=repr)
 
 
@@ -110,7 +110,7 @@ def _encode(event: Any, **_options: Any) -> str:
     try:
         return msgspec.json.encode(event, enc_hook=repr).decode("utf-8", "backslashreplace")
     except (TypeError, ValueError, ArithmeticError, RecursionError):
-        # What somebody sent may be no text that JSON knows; a record about it must not fail.
+        # Foreign text may not be encodable as JSON; logging it must not fail.
         return msgspec.json.encode(
             {ascii(name): ascii(value)[:2000] for name, value in event.items()}
         ).decode()

@@ -1,4 +1,4 @@
-"""Recorded spans, exported in batches over OTLP/HTTP. The only file that names OpenTelemetry's SDK."""
+"""Recorded spans, exported in batches over OTLP/HTTP. Only this file imports OpenTelemetry's SDK."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -32,7 +32,7 @@ _KINDS: Mapping[Kind, SpanKind] = {
 }
 
 EXPORT_DELAY_MS = 1000
-"""Spans wait at most a second before they leave: short enough to look at a run as it happens."""
+"""The export interval of spans: short enough to watch a run live."""
 SHUTDOWN_MS = 3000
 
 
@@ -60,14 +60,14 @@ class OtlpRecorder:
 
     def __init__(self, service: str, exporter: SpanExporter) -> None:
         resource = Resource.create({"service.name": service, "service.namespace": "visapi"})
-        # Sampling was decided from the traceparent before a span is asked for (`spans.py`).
+        # Sampling is decided from the traceparent before a span is opened (`spans.py`).
         self._provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
         self._processor = BatchSpanProcessor(exporter, schedule_delay_millis=EXPORT_DELAY_MS)
         self._provider.add_span_processor(self._processor)
         self._tracer = self._provider.get_tracer("visapi")
 
     def open(self, name: str, kind: Kind, parent: str | None, links: Sequence[str]) -> Span:
-        # An empty context, not None: None would take whatever span a library left current.
+        # An empty context, not None: None would use a span that a library left current.
         context = trace.set_span_in_context(trace.INVALID_SPAN)
         if parent is not None:
             context = set_span_in_context(NonRecordingSpan(_context_of(parent)))

@@ -1,7 +1,7 @@
 """W3C trace context as text: in headers, in rows, and in the running task's context.
 
-Only strings travel here (`00-<trace>-<span>-<flags>`, W3C Trace Context, section 3.2), so that a
-trace that nobody records costs a comparison and a context variable.
+Trace contexts are plain strings (`00-<trace>-<span>-<flags>`, W3C Trace Context, section 3.2), so an
+unrecorded trace costs a comparison and a context variable.
 """
 
 import random
@@ -20,13 +20,13 @@ _current: ContextVar[str | None] = ContextVar("visapi_traceparent", default=None
 
 
 def current() -> str | None:
-    """The traceparent under which this task runs now."""
+    """The traceparent of the current task."""
     return _current.get()
 
 
 @contextmanager
 def under(traceparent: str | None) -> Generator[None]:
-    """Run a block under a traceparent that came from a row or a message."""
+    """Run a block under the traceparent of a row or a message."""
     token = _current.set(traceparent)
     try:
         yield
@@ -62,5 +62,5 @@ def span_id_of(traceparent: str) -> str:
 
 
 def unsampled_root() -> str:
-    """A new traceparent that tells everybody after us not to record."""
+    """A new traceparent with the sampled flag off."""
     return f"00-{random.getrandbits(128) | 1:032x}-{random.getrandbits(64) | 1:016x}-00"

@@ -1,4 +1,4 @@
-"""Builds what a process reports with: spans and metrics. Logs are configured by `logs.py`."""
+"""Builds the spans and metrics of a process. `logs.py` configures logs."""
 
 import asyncio
 from typing import TYPE_CHECKING

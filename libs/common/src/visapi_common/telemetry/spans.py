@@ -1,7 +1,7 @@
-"""Spans that cost near nothing when nobody records them.
+"""Spans that cost almost nothing when they are not recorded.
 
-The decision is made from the traceparent's text before any OpenTelemetry object exists: an
-unsampled parent is passed on as it is, a root that loses the draw becomes an unsampled one.
+Sampling is decided from the traceparent's text before any OpenTelemetry object is created: an unsampled
+parent is passed on unchanged, and a root that is not sampled gets an unsampled traceparent.
 """
 
 import random
@@ -17,7 +17,7 @@ Value = str | int | float | bool | UUID
 
 
 class Span(Protocol):
-    """One open span. `traceparent` names it to whoever comes after."""
+    """One open span. `traceparent` identifies it to children."""
 
     @property
     def traceparent(self) -> str: ...
@@ -36,7 +36,7 @@ class Recorder(Protocol):
 
 
 class PassedOn:
-    """The span that nobody records: keeps the traceparent, forgets the rest."""
+    """An unrecorded span, which only keeps the traceparent."""
 
     __slots__ = ("traceparent",)
 
@@ -50,7 +50,7 @@ class PassedOn:
         """Forget it."""
 
     def end(self) -> None:
-        """Nothing was opened."""
+        """Does nothing."""
 
 
 class Spans:
@@ -70,7 +70,7 @@ class Spans:
     ) -> Span:
         """Open a span under `parent`, else under the current one, else as a root; end it yourself.
 
-        Does not become the current one: use it where many runs share one task, as in a batch.
+        The span does not become the current one: use this where many runs share one task, as in a batch.
         """
         above = parent or propagation.current()
         if self._recorder is None:
@@ -97,7 +97,7 @@ class Spans:
             try:
                 yield span
             except BaseException as error:
-                # A cancelled operation did not succeed either.
+                # A cancelled operation counts as failed too.
                 span.fail(type(error).__name__)
                 raise
             finally:

@@ -1,1 +1,1 @@
-"""The one sandbox in which the templates of both workers render."""
+"""The template sandbox of both workers."""

@@ -1,4 +1,4 @@
-"""What is asked of the sandbox and what it answers: bytes between a service and its bounded process."""
+"""Requests to the template sandbox and its answers, as bytes between a service and a bounded process."""
 
 from typing import Any
 
@@ -6,23 +6,23 @@ import msgspec
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Sources by part, and what they are rendered with.
+    """Template sources by part, and their data.
 
-    The members of `data` are variables, and `data` is the whole unless it has a member of that name.
+    The members of `data` are variables; `data` itself is the whole, unless it has a member of that name.
     """
 
     sources: dict[str, str]
     data: Any
     escaped: list[str] = []
-    """The parts that are HTML: data is escaped in them."""
+    """The HTML parts, in which data is escaped."""
     trim: bool = False
-    """Whether a line of a block alone leaves no line."""
+    """Whether a line with only a block tag is removed."""
     output_max: int
-    """Characters of all parts together."""
+    """The most characters of all parts together."""
 
 
 class Mistake(msgspec.Struct, frozen=True):
-    """What is wrong with a template or its data. `code` is template_invalid, _refused, _failed or _limits."""
+    """A mistake in a template or its data. `code` is template_invalid, _refused, _failed or _limits."""
 
     part: str
     code: str

@@ -1,4 +1,4 @@
-"""Templates as a service renders them: each a job of bounded processes, in its tenant's turn."""
+"""Renders templates as jobs of bounded processes, queued fairly by tenant."""
 
 import msgspec
 
@@ -14,14 +14,14 @@ TEMPLATE = Job(
     Bounds(cpu_ms=2_000, wall_ms=10_000, memory_bytes=384 * MIB, output_bytes=32 * MIB),
 )
 PATIENCE = PoolLimits(wait_s=60.0)
-"""A worker's task has time: behind its own tenant's templates it may wait longer than a request."""
+"""How long a template may wait: tasks of workers may wait longer than requests."""
 WARM_UP = "visapi_common.templates.sandbox:warm_up"
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class TemplateMistake(Exception):
-    """A template or its data is wrong, or asks for too much."""
+    """A template or its data is wrong, or exceeds a limit."""
 
     def __init__(self, mistake: Mistake) -> None:
         super().__init__(f"{mistake.part}: {mistake.detail}")
@@ -29,7 +29,7 @@ class TemplateMistake(Exception):
 
 
 class TemplateRenderer:
-    """Renders with a pool that knows `TEMPLATE`."""
+    """Renders with a pool that has the job `TEMPLATE`."""
 
     def __init__(self, processes: BoundedProcesses) -> None:
         self._processes = processes
@@ -49,7 +49,7 @@ class TemplateRenderer:
 
 
 def _read(result: bytes) -> Rendered:
-    """What a process said that a template may have taken over: bytes from outside."""
+    """Decode the answer of a process as foreign bytes, because a template may have taken over the process."""
     try:
         return msgspec.msgpack.decode(result, type=Rendered)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,7 +1,7 @@
-"""Renders templates: the function that runs in a bounded process.
+"""Renders templates in a bounded process.
 
-Jinja2's immutable sandbox: no attribute that begins with `_`, no loader, undefined is a mistake. What a
-template costs is bounded by its process; nothing of it is left for the next, for each job has its own.
+Jinja2's immutable sandbox: no attribute that begins with `_`, no loader, undefined is a mistake. The process
+limits the cost of a template; each job has its own process, so templates cannot affect each other.
 """
 
 from typing import Any, cast
@@ -26,12 +26,12 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def render(payload: bytes) -> bytes:
-    """A job: an `Order`; its `Rendered`."""
+    """A job: takes an `Order` and returns a `Rendered`."""
     return _encode(rendered(_read_order(payload)))
 
 
 def rendered(order: Order) -> Rendered:
-    """Render every part; whatever a template can do wrong is a `Mistake`."""
+    """Render every part; any failure of a template is a `Mistake`."""
     given = order.data
     variables: dict[str, Any] = {"data": given}
     if isinstance(given, dict):
@@ -48,7 +48,7 @@ def rendered(order: Order) -> Rendered:
 
 
 def environment(*, escaped: bool, trim: bool) -> jinja2.Environment:
-    """The sandbox, with what templates may use beyond Jinja2's own."""
+    """The sandbox, with the filters and functions that VisAPI adds to Jinja2."""
     sandbox = ImmutableSandboxedEnvironment(
         autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=trim, lstrip_blocks=trim
     )
@@ -64,7 +64,7 @@ def qr(text: object, colour: str = "#000") -> Markup:
 
 
 def mrz(text: object, width: int = 30) -> str:
-    """Text as machine-readable zones spell it: A-Z, 0-9 and `<`, padded (ICAO Doc 9303, part 3)."""
+    """Text in the form of machine-readable zones: A-Z, 0-9 and `<`, padded (ICAO Doc 9303, part 3)."""
     spelled = "".join(
         letter if letter.isascii() and letter.isalnum() else "<" for letter in str(text).upper()
     )
@@ -72,7 +72,7 @@ def mrz(text: object, width: int = 30) -> str:
 
 
 def warm_up() -> None:
-    """Have everything imported and built that a first template would: a job may open no file."""
+    """Import and build everything that the first template needs, because a job may open no file."""
     for source in (
         "{{ qr('warm up') }}{{ 'x'|mrz }}{% for a in [1] %}{{ loop.index }}{% endfor %}",
         "{% if %}",

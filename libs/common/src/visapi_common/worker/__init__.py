@@ -1,4 +1,4 @@
-"""The worker kit: what VisAPI's own workers are built with, and anybody's (docs, Own workers)."""
+"""The worker kit, for VisAPI's own workers and for yours (docs, Own workers)."""
 
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.worker.context import ReadOnly, TaskContext

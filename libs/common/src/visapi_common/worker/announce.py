@@ -1,7 +1,7 @@
-"""Telling the orchestrator which functions this worker serves, again and again.
+"""Announces the functions of this worker to the orchestrator, periodically.
 
-The orchestrator creates the consumer of each function. It may be younger than this worker or have
-forgotten it, so the announcement is repeated after every reconnect and every ten seconds.
+The orchestrator creates the consumer of each function. It may start later than this worker or lose its state,
+so the announcement is repeated after every reconnect and every ten seconds.
 """
 
 import asyncio
@@ -54,14 +54,14 @@ class Announcer:
         ).wraps(self._announce)
 
     async def first(self) -> dict[str, str]:
-        """Announce until it is answered; the consumer of each function by name.
+        """Announce until answered. Returns the consumer of each function by name.
 
         Raises `ProblemError` when the orchestrator refuses.
         """
         return await self._until_answered()
 
     def again(self) -> None:
-        """Announce once more, soon."""
+        """Schedule another announcement."""
         self._due.set()
 
     async def keep(self) -> None:

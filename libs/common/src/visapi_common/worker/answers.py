@@ -1,4 +1,4 @@
-"""Handing results to the engine: stored by JetStream before anybody acknowledges the task."""
+"""Publishes results to the engine: JetStream stores a result before the task is acknowledged."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class TaskResults:
-    """Reads inputs and stores results; the only place where a task's data leaves the process."""
+    """Reads inputs and stores results; only here does a task's data leave the process."""
 
     def __init__(
         self, bus: Bus, payloads: PayloadStore | None, draw: Callable[[], float], *, service: str, worker: str
@@ -49,7 +49,7 @@ class TaskResults:
         return await self._store().unpack(message.tenant, message.input)
 
     async def pack(self, message: TaskMessage, written: Written) -> Payload:
-        """The output as it travels. Raises `ProblemError` for one that nobody would read."""
+        """The output as a payload. Raises `ProblemError` for an output that no reader would accept."""
         raw = written.raw
         if not written.checked and deeper_than(raw, OUTPUT_DEPTH_MAX):
             levels = f"the output is nested deeper than {OUTPUT_DEPTH_MAX} levels"
@@ -96,7 +96,7 @@ class TaskResults:
         )
 
     def dead_letter(self, reason: str, detail: str, message: TaskMessage) -> None:
-        """Tell the `DLQ` stream; the row in PostgreSQL follows from the faulted result."""
+        """Announce a dead letter on `DLQ`; the faulted result creates the row in PostgreSQL."""
         letter = DeadLetter(
             service=self._service,
             reason=reason,
@@ -111,10 +111,10 @@ class TaskResults:
         self._log.error("dead_letter", reason=reason, detail=detail)
 
     async def _publish(self, reply: str, result: TaskResult) -> None:
-        """Publish until JetStream has it.
+        """Publish until JetStream has stored the message.
 
-        A repeated result changes nothing, so an unknown outcome is simply published again; only
-        the end of the process stops this.
+        A repeated result changes nothing, so it is published again after an unknown outcome, until the
+        process ends.
         """
         body = _encode(result)
         tries = 0
@@ -128,7 +128,7 @@ class TaskResults:
                     self._log.warning("result_not_stored_yet", detail=str(fault))
                 delay_s = wait_s(fault, tries, self._draw(), cap_s=_RETRY_CAP_S)
             except PermanentFault as fault:
-                # No result is worth the process: the task is delivered again, and ends as poison.
+                # Do not end the process: the task is delivered again, and ends as poison.
                 self._log.error("result_refused", run=str(result.run), detail=str(fault))
                 return
             await asyncio.sleep(delay_s)
@@ -143,7 +143,7 @@ class TaskResults:
 
 
 def _bounded(error: WorkflowError) -> WorkflowError:
-    """Errors travel inline, and whatever a handler made of one must travel: what cannot is left out."""
+    """Errors are sent inline, and any error of a handler must be sendable: unsendable data is left out."""
     texts = {
         name: None if text is None else storable(str(text), _ERROR_TEXT_MAX)
         for name, text in (("title", error.title), ("detail", error.detail), ("instance", error.instance))

@@ -1,7 +1,7 @@
-"""One attempt at one task: claim, read, call with in-process retries, answer, acknowledge.
+"""One attempt at one task: claim, read, call with in-process retries, publish the result, acknowledge.
 
-The order matters: the result is stored (PubAck) before the task is acknowledged, so a crash between
-the two repeats the task under the same effect key; the orchestrator drops the second result.
+The result is stored (PubAck) before the task is acknowledged, so a crash between the two repeats the task
+under the same effect key, and the orchestrator drops the second result.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from visapi_common.worker.threads import Place
 
 
 class _Start(NamedTuple):
-    """A call that may begin: its claim is granted, its thread is free."""
+    """A call that may start: its claim is granted, and a thread is free."""
 
     function: Function
     value: Any
@@ -42,7 +42,7 @@ class _Start(NamedTuple):
 
 
 class Attempts:
-    """Works on tasks, one call of `work` each. Shared by all functions of a process."""
+    """Runs tasks, each with one call of `work`. Shared by all functions of a process."""
 
     def __init__(self, answers: TaskResults, claims: Claims, spans: Spans, draw: Callable[[], float]) -> None:
         self._answers = answers
@@ -52,9 +52,9 @@ class Attempts:
         self._log = get_logger("worker")
 
     async def work(self, function: Function, task: OpenTask) -> str:
-        """Work on a task to its answer and return the outcome's name, or `DROPPED`.
+        """Run a task to its result. Returns the outcome's name, or `DROPPED`.
 
-        Raises nothing but `CancelledError`; the delivery then goes back to the server.
+        Raises only `CancelledError`; then the delivery goes back to the server.
         """
         message = task.message
         TENANT.set(message.tenant)
@@ -75,7 +75,7 @@ class Attempts:
         started_at = datetime.now(UTC)
         task.begins()
         deliveries = task.delivery.deliveries
-        # What is claimed never runs twice, however often it is delivered: its claim decides.
+        # A claimed task never runs twice, however often it is delivered: the claim decides.
         if deliveries > outcomes.MAX_DELIVERIES and not function.claims:
             self._answers.dead_letter("poison", f"delivered {deliveries} times", message)
             poison = outcomes.poison(function.unanswered, deliveries)
@@ -87,7 +87,7 @@ class Attempts:
             )
         try:
             value = None if late else function.read(await self._answers.input_of(message))
-        except Exception as error:  # noqa: BLE001 (nothing ran yet; whatever it is, the task must be answered)
+        except Exception as error:  # noqa: BLE001 (nothing ran yet; the task needs a result after any failure)
             return await self._failed(task, self._failure(error, EffectClass.KEYED), started_at, span)
         if function.claims:
             verdict = await self._claims.ask(message)
@@ -107,11 +107,11 @@ class Attempts:
             try:
                 return await self._run_once(start)
             except Postponed as postponed:
-                # Waiting here and not at the server: a delivery handed back would count towards poison.
+                # Wait here and not at the server: a returned delivery would count towards poison.
                 await asyncio.sleep(postponed.delay_s)
 
     async def _run_once(self, start: "_Start") -> Written | Failure:
-        """Run the function within its time. Raises `Postponed` when it did not begin."""
+        """Run the function within its timeout. Raises `Postponed` when it did not start."""
         function, deadline = start.function, start.context.message.deadline
         limit_s = function.spec.timeout_s
         if deadline is not None:
@@ -127,7 +127,7 @@ class Attempts:
         except Unwritable as unwritable:
             failure = self._failure(unwritable, EffectClass.KEYED)
             return outcomes.happened(failure, function.spec.effect)
-        except Exception as error:  # noqa: BLE001 (a handler may raise anything; the task must be answered)
+        except Exception as error:  # noqa: BLE001 (a handler may raise anything; the task needs a result)
             if isinstance(error, TimeoutError) and scope.expired():
                 return outcomes.timed_out(function.unanswered, limit_s)
             return self._failure(error, function.spec.effect)
@@ -159,7 +159,7 @@ class Attempts:
     ) -> str:
         try:
             output = await self._answers.pack(task.message, written)
-        except Exception as error:  # noqa: BLE001 (the effect has happened; the task must be answered)
+        except Exception as error:  # noqa: BLE001 (the effect has happened; the task needs a result)
             failure = outcomes.happened(self._failure(error, EffectClass.KEYED), function.unanswered)
             return await self._failed(task, failure, started_at, span)
         await self._answers.completed(task.message, output, started_at, read=written.read)

@@ -1,4 +1,4 @@
-"""Asking the orchestrator before a *once* task is started (DESIGN 3.6)."""
+"""Claims: asks the orchestrator before a *once* task is started (DESIGN 3.6)."""
 
 from collections.abc import Callable
 
@@ -19,10 +19,10 @@ _read = Reader(ClaimAnswer)
 
 
 class Claims:
-    """Claims tasks under a name of their own for each start.
+    """Claims tasks under a unique name for each start.
 
-    A claim whose answer was lost is asked again under the same name, by which the orchestrator
-    knows that it is not a second start; another start in this process bears another name.
+    A claim whose answer was lost is repeated under the same name, so the orchestrator knows that it is not a
+    second start. Another start in this process has another name.
     """
 
     def __init__(self, bus: Bus, owner: str, worker: str, draw: Callable[[], float]) -> None:
@@ -40,8 +40,8 @@ class Claims:
         ).wraps(self._ask_once)
 
     async def ask(self, message: TaskMessage) -> ClaimVerdict:
-        """The orchestrator's verdict, however long it takes: under another name this start, whose
-        answer may have been lost, would look like somebody else's.
+        """Wait for the orchestrator's verdict without a time limit: under another name this start, whose
+        answer may have been lost, would look like a second start.
         """
         self._count += 1
         name = f"{self._worker}.{self._count}"

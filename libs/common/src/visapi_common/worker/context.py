@@ -1,4 +1,4 @@
-"""What a handler may know about the task it works on."""
+"""The context of a task, for its handler."""
 
 from datetime import datetime
 from typing import Any
@@ -10,19 +10,19 @@ from visapi_common.contracts.task_messages import TaskMessage
 
 
 class ReadOnly(msgspec.Struct, frozen=True):
-    """Given back by a handler in place of `value` where this call changed nothing, though others of its
-    function may. A function that never changes anything is declared with `effect="none"`.
+    """Returned by a handler in place of `value` when this call had no effect, although other calls of the
+    function may. A function without any effect is declared with `effect="none"`.
     """
 
     value: Any
 
 
 class TaskContext(msgspec.Struct, frozen=True):
-    """Handed to handlers that take a second parameter."""
+    """The second argument of handlers that take one."""
 
     message: TaskMessage
     started_at: datetime
-    """When this process began; an earlier attempt or delivery may have begun before."""
+    """When this process started the task; an earlier attempt or delivery may have started it before."""
 
     @property
     def effect_key(self) -> str:

@@ -1,11 +1,11 @@
-"""What a handler may raise besides the common problem and faults (core/errors)."""
+"""Exceptions of handlers, besides the common problem and faults (core/errors)."""
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.core.errors import PermanentFault, TransientFault
 
 
 class TaskFault(PermanentFault):
-    """The task failed for good, with exactly this error for the workflow's `catch` to match."""
+    """The task failed permanently with this error, which the workflow's `catch` matches."""
 
     def __init__(self, error: WorkflowError) -> None:
         super().__init__(error.detail or error.title or error.type)
@@ -13,7 +13,7 @@ class TaskFault(PermanentFault):
 
 
 class TransientTaskFault(TransientFault):
-    """Nothing happened; `error` is what the workflow sees when repeating did not help."""
+    """Nothing happened; `error` is what the workflow sees when the in-process retries fail."""
 
     def __init__(self, error: WorkflowError, *, retry_after_s: float | None = None) -> None:
         super().__init__(error.detail or error.title or error.type, retry_after_s=retry_after_s)
@@ -21,9 +21,9 @@ class TransientTaskFault(TransientFault):
 
 
 class Postponed(Exception):
-    """The effect cannot be begun yet (somebody else holds it, or a ledger is away): nothing happened.
+    """The effect cannot start yet (another worker holds it, or a ledger is away): nothing happened.
 
-    The handler is called again after `delay_s`, with its whole timeout, as long as it takes.
+    The handler is called again after `delay_s` with its full timeout, without a limit on repetitions.
     """
 
     def __init__(self, delay_s: float) -> None:

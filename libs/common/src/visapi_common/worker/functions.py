@@ -37,14 +37,14 @@ class Written(NamedTuple):
 
 
 class Unwritable(ProblemError):
-    """The function has returned, and what it returned cannot travel."""
+    """The function returned an output that cannot be sent."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("output_unwritable", detail, status=422)
 
 
 class Function:
-    """One function: what is announced of it, and how to call it."""
+    """One function: its announcement and its handler."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class Function:
     ) -> None:
         self.spec = spec
         self.local = local
-        """Tasks at once in this process."""
+        """Concurrent tasks in this process."""
         self.claims = claims and spec.effect is EffectClass.ONCE
         """Whether the orchestrator is asked before each start (DESIGN 3.6)."""
         self.unanswered = EffectClass.KEYED if ledger else spec.effect
-        """The class that decides when the kit itself ends a task, because of time or poison.
+        """The effect class that applies when the kit itself ends a task, because of time or poison.
 
-        A function with a ledger of its own knows there what it began, and holds it when it is asked
-        for again; so the kit's answer is definite.
+        A function with its own ledger records its starts there and holds uncertain effects itself, so the
+        kit's result is definite.
         """
         self._handler = handler
         self._shape = shape
@@ -82,13 +82,13 @@ class Function:
 
     @property
     def window(self) -> int:
-        """How many deliveries may be asked for ahead."""
+        """The most deliveries that are requested ahead."""
         return min(self.local, _PREFETCH_MAX)
 
     def read(self, raw: bytes) -> Any:
         """Decode and validate the input. Raises `ProblemError` with a pointer for each mistake.
 
-        A handler of `msgspec.Raw` is given the bytes unread: it reads by itself, where that holds up nobody.
+        A handler of `msgspec.Raw` gets the undecoded bytes, and decodes them where that blocks no other task.
         """
         if self._unread:
             return msgspec.Raw(raw)
@@ -105,7 +105,7 @@ class Function:
         return self._threads is not None
 
     def place(self) -> AbstractAsyncContextManager[Place | None]:
-        """Where a task runs: held from before its claim until its function has ended."""
+        """The slot of a task: held from before its claim until its function has ended."""
         return nullcontext() if self._threads is None else self._threads.place()
 
     def call(self, value: Any, context: TaskContext, place: Place | None) -> Awaitable[Any]:
@@ -116,8 +116,8 @@ class Function:
         return self._handler(*arguments)
 
     def write(self, value: Any) -> Written:
-        """Encode the output. Raises `TypeError` for something that is not data, `Unwritable` for data that
-        cannot travel.
+        """Encode the output. Raises `TypeError` for a value that is not data, `Unwritable` for data that
+        cannot be sent.
         """
         try:
             return self._written(value)

@@ -1,4 +1,4 @@
-"""From deliveries to running tasks, for one function: at most `local` at once, nothing buffered here."""
+"""Turns deliveries of one function into running tasks: at most `local` at once, without a buffer."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ _read = Reader(TaskMessage, depth_max=STORED_DEPTH_MAX, nul=True)
 
 
 class Intake:
-    """Takes deliveries as slots are free and starts a task for each."""
+    """Takes deliveries while slots are free, and starts a task for each."""
 
     def __init__(
         self, function: Function, pull: PullLoop, attempts: Attempts, tasks: OpenTasks, meter: FunctionMeter
@@ -30,7 +30,7 @@ class Intake:
         self._log = get_logger("worker")
 
     async def run(self, group: asyncio.TaskGroup) -> None:
-        """Take until the pull loop is stopped; tasks run in `group`."""
+        """Take deliveries until the pull loop is stopped; tasks run in `group`."""
         while True:
             while self._free == 0:
                 self._freed.clear()
@@ -44,7 +44,7 @@ class Intake:
     def _start(self, delivery: Delivery, group: asyncio.TaskGroup) -> None:
         message = _read(delivery.data)
         if isinstance(message, Unreadable):
-            # The ledger still has the task and sends it again; this copy can never be read.
+            # The ledger sends the task again; this copy cannot be read.
             self._log.error("task_unreadable", subject=delivery.subject, detail=message.reason)
             self._meter.unreadable()
             delivery.term("unreadable")

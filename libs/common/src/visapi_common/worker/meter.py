@@ -31,7 +31,7 @@ class FunctionMeter:
             self._redelivered.inc()
 
     def ended(self, outcome: str, seconds: float) -> None:
-        """`outcome` is an `Outcome` or `DROPPED` (no answer was due or possible)."""
+        """`outcome` is an `Outcome` or `DROPPED` (no result was due or possible)."""
         self._in_flight.dec()
         count, time = self._ended[outcome]
         count.inc()

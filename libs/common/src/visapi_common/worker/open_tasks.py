@@ -1,8 +1,8 @@
-"""The tasks this process holds, and the one clock that keeps their deliveries alive.
+"""The open tasks of this process, and the timer that keeps their deliveries alive.
 
-JetStream hears of each task every second, so that its acknowledgement wait (4 s or more) never passes
-while somebody works; the engine hears of it after 5 s of work and then every 3 s (DESIGN 3.11). A
-redelivery of a task that is held here replaces the delivery to acknowledge and starts nothing.
+JetStream gets a progress message for each task every second, so that its acknowledgement wait (4 s or more)
+never expires during work; the engine gets a heartbeat after 5 s of work and then every 3 s (DESIGN 3.11). A
+redelivery of a held task replaces the delivery to acknowledge and starts nothing.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ Key = tuple[UUID, str, int]
 
 
 class OpenTask:
-    """One task in work and the latest delivery of it."""
+    """An open task and its latest delivery."""
 
     __slots__ = ("delivery", "heartbeat_due", "message", "progress_due", "since")
 
@@ -39,7 +39,7 @@ class OpenTask:
         self.heartbeat_due = inf
 
     def begins(self) -> None:
-        """Its work begins: from now on the engine hears of it."""
+        """The task starts: heartbeats are sent from now on."""
         self.heartbeat_due = asyncio.get_running_loop().time() + _HEARTBEAT_AFTER_S
 
 
@@ -56,7 +56,9 @@ class OpenTasks:
         return len(self._open)
 
     def begin(self, message: TaskMessage, delivery: Delivery) -> OpenTask | None:
-        """Hold a task; `None` when it is held already (the delivery is then the one to answer)."""
+        """Hold a task; `None` when it is held already, and the new delivery is acknowledged in place of the
+        old one.
+        """
         key = (message.run, message.path, message.attempt)
         held = self._open.get(key)
         if held is not None:

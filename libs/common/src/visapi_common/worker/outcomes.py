@@ -1,7 +1,7 @@
-"""From an exception to a task's outcome and error. Pure.
+"""Turns an exception into a task's outcome and error. Pure.
 
-A function of class *once* must never be repeated blindly, so everything that does not say whether
-the effect happened (an unknown fault, a timeout, a bug in the handler) is `uncertain` for it.
+A function of class *once* must not be repeated blindly, so every failure that leaves open whether the effect
+happened (an unknown fault, a timeout, a bug in the handler) is `uncertain`.
 """
 
 import msgspec
@@ -14,16 +14,18 @@ from visapi_common.core.errors import Fault, PermanentFault, ProblemError, Trans
 from visapi_common.worker.faults import TaskFault, TransientTaskFault
 
 MAX_DELIVERIES = 5
-"""A task delivered more often without an answer is poison (DESIGN 3.7)."""
+"""A task delivered more often without a result is poison (DESIGN 3.7)."""
 
 REFUSED_STATUS = 421
-"""Of what the egress guard refuses: "Misdirected Request" (RFC 9110 section 15.5.20)."""
+"""The status of a destination refused by the egress guard: "Misdirected Request" (RFC 9110 section
+15.5.20).
+"""
 
 _KIND_BY_STATUS = {401: "authentication", 403: "authorization", 408: "timeout"}
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """How a task ended badly. `bug` asks for a traceback in the log."""
+    """The failure of a task. `bug` requests a traceback in the log."""
 
     outcome: Outcome
     error: WorkflowError
@@ -31,7 +33,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def failure_of(raised: BaseException, effect: EffectClass) -> Failure:
-    """What a handler's exception means for the workflow."""
+    """The failure that the workflow sees for a handler's exception."""
     match raised:
         case ProblemError():
             return Failure(Outcome.FAULTED, _problem(raised))
@@ -52,9 +54,10 @@ def failure_of(raised: BaseException, effect: EffectClass) -> Failure:
 
 
 def refusal_error(refused: EgressRefused) -> WorkflowError:
-    """What the egress guard refused, without any address: its text may be told.
+    """The error of a destination refused by the egress guard. Its text contains no address, so it may be
+    shown.
 
-    A refused destination has a status that no receiver's answer and no missing right has.
+    The status differs from those of responses and of missing rights.
     """
     match refused:
         case MalformedRedirect():
@@ -68,14 +71,14 @@ def refusal_error(refused: EgressRefused) -> WorkflowError:
 
 
 def timed_out(effect: EffectClass, timeout_s: float) -> Failure:
-    """The function was still running when its time was over."""
+    """The failure of a function that exceeded its timeout."""
     detail = f"the function did not end within {timeout_s:g} s; raise its timeout or do less"
     return _unclear(effect, standard_error("timeout", 408, title="Timeout", detail=detail))
 
 
 def too_late(effect: EffectClass, *, begun: bool) -> Failure:
-    """The deadline had passed before the function was called. `begun` when another delivery or
-    another process may have called it before.
+    """The failure of a task whose deadline passed before its function was called. `begun`: an earlier
+    delivery or another process may have called it.
     """
     detail = "the task's deadline had passed when a worker could start it; it was not run"
     error = standard_error("timeout", 408, title="Timeout", detail=detail)
@@ -83,22 +86,22 @@ def too_late(effect: EffectClass, *, begun: bool) -> Failure:
 
 
 def poison(effect: EffectClass, deliveries: int) -> Failure:
-    """Delivered over and over: it probably kills its workers, so it is not run again. Whether an
-    effect of class *once* happened on the way nobody knows.
+    """The failure of a task that was delivered too often and probably kills its workers. Whether an effect of
+    class *once* happened is unknown.
     """
     detail = f"delivered {deliveries} times without an answer; not run again, see the dead letters"
     return _unclear(effect, standard_error("runtime", 500, title="Poison task", detail=detail))
 
 
 def happened(failure: Failure, effect: EffectClass) -> Failure:
-    """The function returned and its output cannot be stored: repeating would do the effect again."""
+    """The failure of a function whose output cannot be stored: a retry would repeat the effect."""
     if effect is not EffectClass.ONCE:
         return failure
     return msgspec.structs.replace(failure, outcome=Outcome.UNCERTAIN)
 
 
 def claimed_before() -> Failure:
-    """Somebody started this *once* effect, in this attempt or an earlier one; nobody knows how it ended."""
+    """The failure of a *once* effect that was started before, with an unknown outcome."""
     detail = "this effect was started before and its outcome is unknown; resolve it by hand"
     return Failure(Outcome.UNCERTAIN, standard_error("runtime", 500, title="Outcome unknown", detail=detail))
 

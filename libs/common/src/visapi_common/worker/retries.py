@@ -1,7 +1,7 @@
-"""How long to wait before trying again inside the process.
+"""In-process retries and their waits.
 
-`retrying` costs 18 µs for each call that succeeds at once. The two loops that every task passes, its function
-and its result, therefore count their tries themselves.
+`retrying` costs 18 µs for each call that succeeds at once, so the two loops of every task (its function and
+its result) count their tries themselves.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,15 @@ from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 F = TypeVar("F", bound=Fault)
 
 RETRY_S = 10.0
-"""In-process retries of at most 10 s, of what certainly had no effect (DESIGN 3.7)."""
+"""In-process retries of at most 10 s, for calls that certainly had no effect (DESIGN 3.7)."""
 _BASE_S = 0.2
 _CAP_S = 4.0
 
 
 def wait_s(fault: TransientFault | UnknownFault, tries: int, draw: float, *, cap_s: float = _CAP_S) -> float:
-    """Seconds before try `tries + 1`; the world's own advice is a floor. `draw` is random in [0, 1)."""
+    """Seconds before try `tries + 1`, at least the `retry_after_s` of the fault. `draw` is random in [0,
+    1).
+    """
     jittered = full_jitter_s(tries, base_s=_BASE_S, cap_s=cap_s, draw=draw)
     advised = fault.retry_after_s if isinstance(fault, TransientFault) else None
     return max(advised or 0.0, jittered)
@@ -30,7 +32,7 @@ def wait_s(fault: TransientFault | UnknownFault, tries: int, draw: float, *, cap
 def retrying(
     *kinds: type[F], wait: Callable[[F, int], float], tell: Callable[[F], object], tell_after: int
 ) -> AsyncRetrying:
-    """Tries again after faults of these kinds, without end. `wait` gets the fault and the number of tries.
+    """Retry without end after faults of these kinds. `wait` gets the fault and the number of tries.
 
     `tell` is called once, with the fault of try `tell_after`.
     """

@@ -1,7 +1,7 @@
-"""Threads for the plain functions of a worker: as many as it says it does at once, and a place for each task.
+"""Threads for the plain functions of a worker, one slot for each concurrent task.
 
-A task takes a place before anything of it begins: before its claim, before its time runs. A function that is
-still running when its time is over keeps its thread, and therefore its place, until it returns.
+A task takes a slot before its claim and before its timeout starts. A function that exceeds its timeout keeps
+its thread, and therefore its slot, until it returns.
 """
 
 import asyncio

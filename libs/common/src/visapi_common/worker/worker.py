@@ -1,4 +1,4 @@
-"""The worker kit: register functions with a decorator, then serve them until told to stop."""
+"""The worker kit: register functions with a decorator, then serve them until stopped."""
 
 import asyncio
 import os
@@ -34,14 +34,14 @@ T = TypeVar("T")
 
 
 def _unheard(_ok: bool) -> None:
-    """Readiness that nobody asked for."""
+    """Ignore readiness."""
 
 
 class WorkerSettings(CommonSettings, frozen=True, kw_only=True):
-    """What a worker of one's own reads from its environment."""
+    """The settings of your own worker, from its environment."""
 
     nats_url: str = "nats://127.0.0.1:4222"
-    """Where NATS is; credentials belong into the URL."""
+    """The URL of NATS, with credentials."""
     tenant: str = "default"
     """The tenant whose workflows may call the functions."""
     artifacts_url: str | None = None
@@ -55,7 +55,7 @@ class Worker:
         self.name = name
         self._functions: dict[str, Function] = {}
 
-    def function(  # noqa: PLR0913 (one call says all of a function; only its name is needed)
+    def function(  # noqa: PLR0913 (one call declares everything of a function; only its name is required)
         self,
         name: str,
         *,
@@ -100,7 +100,7 @@ class Worker:
 
         return register
 
-    async def serve(  # noqa: PLR0913 (the process hands over all it has, by name)
+    async def serve(  # noqa: PLR0913 (the process passes all of its parts by name)
         self,
         bus: Bus,
         *,
@@ -111,7 +111,7 @@ class Worker:
         payloads: PayloadStore | None = None,
         ready: Callable[[bool], None] = _unheard,
     ) -> None:
-        """Announce, pull and work until `stopping`; then finish what is open and return.
+        """Announce, pull and work until `stopping`; then finish open tasks and return.
 
         `tenant` is the owner of the functions, `_` for the built-in ones. `ready` is told when
         tasks are being pulled. Cancelling hands every open task back to the server. Raises
@@ -128,7 +128,7 @@ class Worker:
         bus.on_reconnect(metrics.nats_reconnects.inc)
         bus.on_handler_failure(metrics.nats_handler_failures.inc)
         tasks = OpenTasks(bus)
-        # Dead letters are named after the NATS user, which may announce no others.
+        # Dead letters are published under the name of the NATS user, which may use no other.
         service = self.name if tenant == subjects.BUILTIN else _OWN
         answers = TaskResults(bus, payloads, random.random, service=service, worker=worker_id)
         attempts = Attempts(answers, Claims(bus, tenant, worker_id, random.random), spans, random.random)
@@ -199,5 +199,5 @@ async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | 
 
 
 def _of_workers(environ: Mapping[str, str]) -> dict[str, str]:
-    """Without the settings of the command line: a shell that `visapi env` prepared starts workers, too."""
+    """The worker's own settings, without those of the command line, which `visapi env` also sets."""
     return {name: value for name, value in environ.items() if name not in _OF_THE_COMMAND_LINE}

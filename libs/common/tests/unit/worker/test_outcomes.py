@@ -1,4 +1,4 @@
-"""What a handler's exception means for the workflow."""
+"""The failure that the workflow sees for a handler's exception."""
 
 import pytest
 

@@ -9,7 +9,7 @@ from visapi.cli.output import as_json, done, say
 from visapi.cli.tables import Table
 from visapi.client import operations
 
-approvals = typer.Typer(no_args_is_help=True, help="See what people are asked, and decide.")
+approvals = typer.Typer(no_args_is_help=True, help="List approvals and decide them.")
 
 
 @approvals.command(name="list")
@@ -20,7 +20,7 @@ def list_(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List questions, those of the newest runs first."""
+    """List approvals, those of the newest runs first."""
     with connected(url, data_dir) as client:
         page = client.send(operations.list_approvals(state=state, limit=limit))
     if json:
@@ -41,7 +41,7 @@ def list_(
 def decide(
     approval: Annotated[str, typer.Argument(help="The approval's id.")],
     decision: Annotated[str, typer.Argument(help="One of its choices, such as approve.")],
-    comment: Annotated[str | None, typer.Option(help="Why; the workflow is given it.")] = None,
+    comment: Annotated[str | None, typer.Option(help="The reason, which the workflow receives.")] = None,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:

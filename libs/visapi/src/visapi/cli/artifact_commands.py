@@ -10,19 +10,20 @@ from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import USAGE, done, fail
 from visapi.client import contents
 
-artifacts = typer.Typer(no_args_is_help=True, help="Fetch the files that workflows made.")
+artifacts = typer.Typer(no_args_is_help=True, help="Fetch artifacts: files that runs produced.")
 
 
 @artifacts.callback()
 def _group() -> None:
-    """Fetch the files that workflows made."""
+    """Fetch artifacts: files that runs produced."""
 
 
 @artifacts.command()
 def get(
     artifact: Annotated[str, typer.Argument(help="Its id, as in a run's output: <sha256>.<extension>")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to save it; otherwise the id is its name.")
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write; the default is the artifact's id."),
     ] = None,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,

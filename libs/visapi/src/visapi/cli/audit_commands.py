@@ -10,7 +10,7 @@ from visapi.cli.tables import Table
 from visapi.client import operations
 from visapi_common.core.audit_chain import ChainCheck, Head
 
-audit = typer.Typer(no_args_is_help=True, help="See who did what, and verify that nothing was changed.")
+audit = typer.Typer(no_args_is_help=True, help="Read and verify the audit log.")
 _PAGE = 1000
 
 
@@ -19,7 +19,7 @@ def list_(
     *,
     action: Annotated[str | None, typer.Option(help="Only this action, such as run.cancel.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Only what was done to this: run:<id>, key:<id>.")
+        str | None, typer.Option(help="Only entries about this target: run:<id>, key:<id>.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-L", min=1, max=1000)] = 50,
     url: Url = None,
@@ -47,7 +47,7 @@ def verify(
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Walk the whole chain; print its head, or the first row that is not as it was written.
+    """Check the whole chain; print its head, or the first row that was changed.
 
     Rows taken from the end leave no trace in what remains: keep the head elsewhere and give it next time.
     """

@@ -1,4 +1,4 @@
-"""Which gateway a command talks to: the one named, else the embedded stack that runs here."""
+"""The gateway of a command: the given one, else the embedded stack of this directory."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ DataDir = Annotated[
 ]
 Url = Annotated[
     str | None,
-    typer.Option(envvar="VISAPI_URL", help="The gateway; otherwise the embedded stack that runs here."),
+    typer.Option(envvar="VISAPI_URL", help="The gateway; the default is the embedded stack that runs here."),
 ]
 
 

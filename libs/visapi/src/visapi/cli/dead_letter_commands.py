@@ -13,9 +13,7 @@ from visapi.client import operations
 from visapi_common.contracts.dead_letters import DeadLetterView
 from visapi_common.contracts.engine_messages import Decision
 
-dead_letters = typer.Typer(
-    no_args_is_help=True, help="See what waits for a person, decide it, or put it back."
-)
+dead_letters = typer.Typer(no_args_is_help=True, help="List, resolve and replay dead letters.")
 _STATES = {"open": False, "resolved": True, "all": None}
 _TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -57,7 +55,7 @@ def show(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a dead letter with the start of what was set aside."""
+    """Show a dead letter with the start of the quarantined bytes."""
     with connected(url, data_dir) as client:
         view = client.send(operations.get_dead_letter(letter))
     if json:
@@ -85,12 +83,12 @@ def show(
 @dead_letters.command()
 def resolve(
     letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
-    decision: Annotated[Decision, typer.Argument(help="What became of the effect.")],
-    reason: Annotated[str | None, typer.Option(help="Why; the audit keeps it.")] = None,
+    decision: Annotated[Decision, typer.Argument(help="The outcome of the effect.")],
+    reason: Annotated[str | None, typer.Option(help="The reason, for the audit.")] = None,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Say whether an uncertain effect happened: it did, try it again, or let the task fail."""
+    """Resolve an uncertain effect: it happened, retry it, or fail the task."""
     with connected(url, data_dir) as client:
         view = client.send(operations.resolve_dead_letter(letter, decision, reason=reason))
     done(f"dead letter {view.id}: {decision.value}")
@@ -99,7 +97,7 @@ def resolve(
 @dead_letters.command()
 def replay(
     letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
-    reason: Annotated[str | None, typer.Option(help="Why; the audit keeps it.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, for the audit.")] = None,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:

@@ -14,7 +14,7 @@ from visapi.cli.tables import Table
 from visapi.stack.data_directory import DataDirectory
 from visapi.stack.inbox import mails, read_mail
 
-inbox = typer.Typer(no_args_is_help=True, help="Read the mails that `visapi up --inbox` kept.")
+inbox = typer.Typer(no_args_is_help=True, help="Read the mails of `visapi up --inbox`.")
 _POLL_S = 0.1
 
 
@@ -34,8 +34,8 @@ def list_(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 @inbox.command()
 def show(
-    number: Annotated[int, typer.Argument(min=1, help="As `visapi inbox list` numbers them.")],
-    wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for it to come.")] = 0,
+    number: Annotated[int, typer.Argument(min=1, help="The number of the mail in `visapi inbox list`.")],
+    wait: Annotated[float, typer.Option(min=0, help="Wait up to this many seconds for the mail.")] = 0,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Show a mail: its head, its text, and where its file is."""

@@ -10,7 +10,7 @@ from visapi.cli.output import as_json, console, done, say
 from visapi.cli.tables import Table
 from visapi.client import operations
 
-keys = typer.Typer(no_args_is_help=True, help="Make and revoke API keys.")
+keys = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 
 
 class Kind(StrEnum):
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 @keys.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    name: Annotated[str, typer.Argument(help="A name that says what the key is for.")],
     kind: Annotated[Kind, typer.Option()] = Kind.LIVE,
     scope: Annotated[
         list[str] | None,

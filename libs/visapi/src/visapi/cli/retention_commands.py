@@ -10,7 +10,7 @@ from visapi.cli.tables import Table
 from visapi.client import operations
 from visapi_common.contracts.retention import DAYS
 
-retention = typer.Typer(no_args_is_help=True, help="Say how long ended runs are kept.")
+retention = typer.Typer(no_args_is_help=True, help="Manage how long ended runs are kept.")
 Namespace = Annotated[str, typer.Argument(help="The namespace of the workflows.")]
 
 
@@ -39,11 +39,11 @@ def show(
 def set_(
     namespace: Namespace,
     days: Annotated[int, typer.Argument(help=f"One of {', '.join(map(str, DAYS))}.")],
-    reason: Annotated[str | None, typer.Option(help="Why; it stands in the audit.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, for the audit.")] = None,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Keep runs that start from now on for so many days after their end."""
+    """Keep runs that start from now on for this many days after their end."""
     with connected(url, data_dir) as client:
         policy = client.send(operations.set_retention(namespace, days, reason))
     done(f"ended runs of {policy.namespace} that start from now on are kept for {policy.days} days")

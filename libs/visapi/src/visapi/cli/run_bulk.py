@@ -13,7 +13,7 @@ from visapi_common.contracts.bulk import BulkAction
 
 
 def bulk(  # noqa: PLR0913 (each is an option of the command)
-    action: Annotated[BulkAction, typer.Argument(help="What to do to each of the runs.")],
+    action: Annotated[BulkAction, typer.Argument(help="The action on each run.")],
     *,
     status: run_filters.Status = None,
     workflow: run_filters.Workflow = None,
@@ -28,11 +28,11 @@ def bulk(  # noqa: PLR0913 (each is an option of the command)
     reason: Annotated[
         str | None, typer.Option(help="Kept in the histories of the runs and in the audit.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Cancel, suspend, resume, retry or rerun all runs that fit the filters, after telling how many.
+    """Cancel, suspend, resume, retry or rerun all runs that match the filters, after showing their number.
 
     Exit code 1 when some runs refuse the command.
     """
@@ -68,9 +68,7 @@ def bulk(  # noqa: PLR0913 (each is an option of the command)
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        fail(
-            f"there is no terminal to ask: {question}", hint="Add --yes to do it without asking.", code=USAGE
-        )
+        fail(f"there is no terminal to ask: {question}", hint="Add --yes to skip the question.", code=USAGE)
     if not typer.confirm(question, err=True):
         fail("nothing was done")
 

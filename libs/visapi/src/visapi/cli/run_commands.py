@@ -15,7 +15,7 @@ from visapi.cli.waiting import waits
 from visapi.client import operations
 from visapi_common.contracts.runs import ENDED
 
-runs = typer.Typer(no_args_is_help=True, help="Start runs, follow them, tell them what to do.")
+runs = typer.Typer(no_args_is_help=True, help="Start, follow and command runs.")
 
 Run = Annotated[str, typer.Argument(help="The run's id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -28,9 +28,9 @@ def start(  # noqa: PLR0913 (each is an option of the command)
     body: Annotated[
         Path | None, typer.Option("--input", "-i", allow_dash=True, help="A JSON file, or - for stdin.")
     ] = None,
-    version: Annotated[str | None, typer.Option(help="Otherwise the highest deployed.")] = None,
+    version: Annotated[str | None, typer.Option(help="The default is the highest deployed version.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key starts one run only.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the run to its end.")] = False,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: AsJson = False,

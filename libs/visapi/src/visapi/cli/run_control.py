@@ -12,7 +12,7 @@ from visapi.client import operations
 
 Run = Annotated[str, typer.Argument(help="The run's id.")]
 Reason = Annotated[str | None, typer.Option(help="Kept in the run's history and in the audit.")]
-Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow the run to its end.")]
 
 
 def cancel(run: Run, reason: Reason = None, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
@@ -23,14 +23,14 @@ def cancel(run: Run, reason: Reason = None, url: Url = None, data_dir: DataDir =
 
 
 def suspend(run: Run, reason: Reason = None, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Hold a run: results are recorded, nothing new is begun."""
+    """Suspend a run: results are recorded, nothing new is started."""
     with connected(url, data_dir) as client:
         client.send(operations.suspend_run(run, reason))
     done(f"asked {run} to suspend")
 
 
 def resume(run: Run, reason: Reason = None, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Let a suspended run go on."""
+    """Resume a suspended run."""
     with connected(url, data_dir) as client:
         client.send(operations.resume_run(run, reason))
     done(f"asked {run} to go on")
@@ -41,15 +41,15 @@ def retry(  # noqa: PLR0913 (each is an option of the command)
     *,
     body: Annotated[
         Path | None,
-        typer.Option("--input", "-i", allow_dash=True, help="JSON: another input for the task."),
+        typer.Option("--input", "-i", allow_dash=True, help="A new input (JSON) for the failed task."),
     ] = None,
-    version: Annotated[str | None, typer.Option(help="Go on with this version of the workflow.")] = None,
+    version: Annotated[str | None, typer.Option(help="Continue with this version of the workflow.")] = None,
     reason: Reason = None,
     watch: Watch = False,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Take a faulted run up again from the task that failed; what completed stays completed."""
+    """Retry a faulted run from its failed task; completed tasks stay completed."""
     given = None if body is None else read_input(body)
     with connected(url, data_dir) as client:
         client.send(operations.retry_run(run, body=given, version=version, reason=reason))
@@ -63,9 +63,11 @@ def rerun(  # noqa: PLR0913 (each is an option of the command)
     *,
     body: Annotated[
         Path | None,
-        typer.Option("--input", "-i", allow_dash=True, help="JSON: another input than the run had."),
+        typer.Option(
+            "--input", "-i", allow_dash=True, help="A new input (JSON) in place of the original one."
+        ),
     ] = None,
-    version: Annotated[str | None, typer.Option(help="Otherwise the version that the run has.")] = None,
+    version: Annotated[str | None, typer.Option(help="The default is the version of the run.")] = None,
     reason: Reason = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key starts one run only.")] = None,
     watch: Watch = False,

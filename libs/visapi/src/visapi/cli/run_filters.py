@@ -9,7 +9,9 @@ from visapi_common.contracts.runs import RunStatus
 Status = Annotated[list[RunStatus] | None, typer.Option(help="Only runs in this state; may be repeated.")]
 Workflow = Annotated[str | None, typer.Option("--workflow", "-w", help="namespace/name, or namespace")]
 Version = Annotated[str | None, typer.Option(help="Only runs of this version.")]
-After = Annotated[str | None, typer.Option(help="Created then or later, as 2026-01-31T12:00:00Z.")]
+After = Annotated[
+    str | None, typer.Option(help="Created at this time or later, such as 2026-01-31T12:00:00Z.")
+]
 Before = Annotated[str | None, typer.Option(help="Created earlier.")]
 Attribute = Annotated[
     list[str] | None,
@@ -17,7 +19,9 @@ Attribute = Annotated[
 ]
 Query = Annotated[
     str | None,
-    typer.Option("--query", "-q", help="How an id or an attribute begins, or a workflow's name."),
+    typer.Option(
+        "--query", "-q", help="The start of an id or of an attribute value, or a part of a workflow's name."
+    ),
 ]
 Parent = Annotated[str | None, typer.Option(help="Only children of this run.")]
 Schedule = Annotated[str | None, typer.Option(help="Only runs that namespace/name's schedule started.")]

@@ -1,4 +1,4 @@
-"""What the commands of runs share: an input that is read, a run that is shown, a run that is followed."""
+"""Shared by the commands of runs: reading an input, showing a run, following a run."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import ENDED, HistoryItem, RunStatus, RunView
 
 INPUT_BYTES_MAX = 16 * 1024 * 1024
-"""More than any gateway takes; what it takes, it says itself."""
+"""Larger than the limit of any gateway, which enforces its own."""
 
 
 class _Failed(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ def list_runs(  # noqa: PLR0913 (each is an option of the command)
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List runs, newest first. All filters must fit."""
+    """List runs, newest first. A run must match all filters."""
     filters = operations.Filters(
         status=[one.value for one in status or ()],
         workflow=workflow,

@@ -39,15 +39,18 @@ def simulate(
     ] = None,
     given: Annotated[
         Path | None,
-        typer.Option("--given", "-g", help="The same: an answer for each call, by its name or pointer."),
+        typer.Option(
+            "--given", "-g", help="A JSON or YAML file with an answer for each call, by name or pointer."
+        ),
     ] = None,
     events: Annotated[
-        Path | None, typer.Option("--events", "-e", help="The same: a list of CloudEvents, in order.")
+        Path | None,
+        typer.Option("--events", "-e", help="A JSON or YAML file with a list of CloudEvents, in order."),
     ] = None,
-    now: Annotated[datetime | None, typer.Option(help="When it begins, in UTC; otherwise now.")] = None,
+    now: Annotated[datetime | None, typer.Option(help="The start time in UTC; the default is now.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Carry out a definition in virtual time with given answers; nothing is called, nothing is stored."""
+    """Simulate a definition in virtual time with given answers; nothing is called, nothing is stored."""
     program = compiled(file)
     asked = {
         "workflow": None,
@@ -60,10 +63,10 @@ def simulate(
         wanted = read_request(program.program, msgspec.convert(asked, SimulateWorkflow), begins)
         done = asyncio.run(_simulated(Simulate(program.body, wanted)))
     except msgspec.ValidationError as wrong:
-        fail(f"what is given has the wrong shape: {wrong}", code=USAGE)
+        fail(f"the given answers have the wrong shape: {wrong}", code=USAGE)
     except RequestInvalid as wrong:
         mistakes(wrong.mistakes)
-        fail(f"what is given does not fit {file}", code=USAGE)
+        fail(f"the given answers do not match the definition {file}", code=USAGE)
     except (SimulationLost, TransientFault) as ended:
         fail(f"the simulation was ended: {ended}")
     if json:

@@ -1,4 +1,4 @@
-"""Mistakes shown in the text in which they stand: `file:line:column: message`, the line, a caret."""
+"""Shows mistakes in their source: `file:line:column: message`, the line, a caret."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -30,13 +30,15 @@ def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="The gateway's port; otherwise the last one, at first 8080."),
+        typer.Option(
+            min=1, max=65535, help="The gateway's port; the default is the last used one, at first 8080."
+        ),
     ] = None,
     inbox: Annotated[
         bool, typer.Option("--inbox", help="Keep all mails instead of sending them; see `visapi inbox`.")
     ] = False,
     ready_file: Annotated[
-        Path | None, typer.Option(help="Written (JSON, mode 0600) when everything answers.")
+        Path | None, typer.Option(help="A file (JSON, mode 0600) that is written when everything answers.")
     ] = None,
 ) -> None:
     """Start the whole stack in the foreground; Ctrl-C stops it, the data stays.
@@ -80,7 +82,7 @@ def env(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 
 def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Stop the stack that runs on a data directory, and wait until nothing of it is left."""
+    """Stop the stack of a data directory, and wait until all of its processes have ended."""
     data = DataDirectory(data_dir)
     holder = data.holder()
     if holder is None:

@@ -1,4 +1,4 @@
-"""What an open run waits for: told from its history, its definition, and the functions that are announced."""
+"""What an open run waits for, derived from its history, its definition, and the announced functions."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta

@@ -32,7 +32,7 @@ def deploy(
     file: File,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    dry_run: Annotated[bool, typer.Option(help="Let the gateway check it and store nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only check the definition; store nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Deploy a definition. Deployed versions never change; raise the version to change one."""

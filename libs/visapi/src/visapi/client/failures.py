@@ -1,4 +1,4 @@
-"""How a call to the API can fail, and what an answer means. Pure."""
+"""Failures of API calls, and decoding of responses. Pure."""
 
 from typing import TypeVar, cast
 
@@ -13,7 +13,7 @@ ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
 
 class UnreachableError(Exception):
-    """Nobody answered; the message names the URL. Whether the call had an effect is unknown."""
+    """No answer came; the message names the URL. Whether the call had an effect is unknown."""
 
 
 class ApiError(Exception):

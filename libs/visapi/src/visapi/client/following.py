@@ -1,4 +1,4 @@
-"""How a follower of a run goes on when its stream breaks. Pure."""
+"""Reconnection of a run's follower after its stream breaks. Pure."""
 
 from visapi.client.failures import ApiError, UnreachableError
 

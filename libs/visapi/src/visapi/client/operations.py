@@ -1,4 +1,4 @@
-"""The operations of the HTTP API as values (DESIGN section 6): what to send, what comes back. Pure."""
+"""The operations of the HTTP API as values (DESIGN section 6): requests and response types. Pure."""
 
 from typing import Any
 
@@ -141,7 +141,7 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def count_bulk(bulk: Bulk) -> Call[BulkCount]:
-    """How many runs it would mean, and the token to do it."""
+    """The number of runs that the command would act on, and the token for its first step."""
     headers = {"Content-Type": JSON}
     path = "/v1/runs/bulk/count"
     return Call(
@@ -150,7 +150,7 @@ def count_bulk(bulk: Bulk) -> Call[BulkCount]:
 
 
 def step_bulk(bulk: Bulk, token: str, reason: str | None = None) -> Call[BulkStep]:
-    """Do it to the next runs; the same token again does nothing twice."""
+    """Act on the next runs; the same token again does nothing twice."""
     return Call(
         method="POST",
         path="/v1/runs/bulk",
@@ -202,7 +202,7 @@ def get_dead_letter(letter: str) -> Call[DeadLetterView]:
 def resolve_dead_letter(
     letter: str, decision: Decision, *, reason: str | None = None
 ) -> Call[DeadLetterView]:
-    """Say what became of an uncertain effect; 409 when it was resolved before."""
+    """Resolve an uncertain effect; 409 when it was resolved before."""
     path = f"/v1/dead-letters/{_part(letter)}/resolve"
     body = msgspec.json.encode(ResolveDeadLetter(decision, reason))
     return Call(method="POST", path=path, answer=DeadLetterView, headers={"Content-Type": JSON}, body=body)
@@ -259,7 +259,7 @@ def resume_run(run: str, reason: str | None = None) -> Call[RunView]:
 def retry_run(
     run: str, *, body: bytes | None = None, version: str | None = None, reason: str | None = None
 ) -> Call[RunView]:
-    """Take a faulted run up again; `body` (JSON) replaces the input of the task that failed."""
+    """Retry a faulted run; `body` (JSON) replaces the input of the failed task."""
     return Call(
         method="POST",
         path=f"/v1/runs/{_part(run)}/retry",
@@ -313,7 +313,7 @@ def revoke_key(key: str) -> Call[Any]:
 
 
 def _command(run: str, verb: str, reason: str | None) -> Call[RunView]:
-    """Telling a run twice is telling it once."""
+    """A repeated command is one command."""
     return Call(
         method="POST",
         path=f"/v1/runs/{_part(run)}/{verb}",

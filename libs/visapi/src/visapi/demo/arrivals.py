@@ -1,4 +1,4 @@
-"""What arrived in the world, checked independently of what VisAPI says about it."""
+"""Checks what the receivers of the demo got, independently of VisAPI."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Shows a run while it advances: a live table on a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a live table on a terminal, plain lines elsewhere."""
 
 from datetime import UTC, datetime
 from typing import Self

@@ -15,7 +15,7 @@ _STATES = {
     "task.cancelled": "cancelled",
     "task.skipped": "skipped",
 }
-"""What each lifecycle word of a task means for the eye."""
+"""The displayed state for each lifecycle word of a task."""
 ENDED = frozenset({"completed", "faulted", "cancelled", "skipped"})
 
 

@@ -40,7 +40,7 @@ class Scenario:
         self._artifacts = artifacts
 
     async def play(self, sample: Sample) -> bool:
-        """Whether everything truly arrived."""
+        """Whether everything arrived."""
         mails, slack = set(self._world.mails()), len(self._world.slack_messages())
         workflow = await self._client.send(operations.deploy(sample.definition.read_bytes(), operations.YAML))
         self._say(f"deployed {workflow.namespace}/{workflow.name} version {workflow.version}")

@@ -1,4 +1,4 @@
-"""One supervised process through all its lives: started, probed, restarted, stopped."""
+"""One supervised process: started, probed, restarted, stopped."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ _PROBE_EVERY_S = 1.0
 _READY_TIMEOUT_S = 60.0
 _EXIT_POLL_S = 0.2
 HUNG_GRACE_S = 3.0
-"""How long a process that is ended for not answering may take to end by itself."""
+"""How long an unresponsive process may take to stop before it is killed."""
 
 
 class ProcessState(StrEnum):

@@ -1,4 +1,4 @@
-"""The world around the demo: stand-ins as processes of the stack, and what they received.
+"""The receivers of the demo: stand-ins as processes of the stack, and what they received.
 
 The sample names production addresses; the egress map leads them to the stand-ins.
 """

@@ -1,4 +1,4 @@
-"""Ask a process of the stack how it is, in bounded time. None of these functions raises."""
+"""Health probes of the stack's processes, in bounded time. None of these functions raises."""
 
 import asyncio
 import struct

@@ -1,4 +1,4 @@
-"""When a process that died is started again: pure decisions, the clock is the caller's."""
+"""Decides when a dead process is restarted. Pure."""
 
 import msgspec
 

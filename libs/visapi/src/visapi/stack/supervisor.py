@@ -1,4 +1,4 @@
-"""Keeps a set of processes running: starts, watches, restarts with backoff, stops in order.
+"""Keeps processes running: starts them, watches them, restarts them with backoff, stops them in order.
 
 One task per process (`child`). It must run in the main thread (see `processes`). Whatever a dead process
 leaves behind is ended before its successor starts, so that no two generations overlap.
@@ -26,7 +26,7 @@ _ORPHAN_PAUSE_S = 0.02
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """Something a person watching the stack wants to read. `trouble` marks what should not happen."""
+    """A notice for a person who watches the stack. `trouble` marks a problem."""
 
     process: str
     text: str

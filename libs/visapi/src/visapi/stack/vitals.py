@@ -1,4 +1,4 @@
-"""When a process that runs is restarted all the same: pure decisions, the clock is the caller's.
+"""Decides when a running process is restarted because of its health. Pure.
 
 As Kubernetes does: a process that answers nothing for `SILENT_S` is restarted (its event loop hangs). One
 that answers but is not ready is told at once, and is restarted only when the stores of the stack were ready

@@ -1,1 +1,1 @@
-"""Whose credentials a call uses: secrets, tokens, answers to challenges."""
+"""Credentials of calls: secrets, tokens, answers to challenges."""

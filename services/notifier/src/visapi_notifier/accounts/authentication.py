@@ -1,6 +1,6 @@
-"""Carries out the authentication of a call: tokens asked for, kept and renewed; challenges answered.
+"""Authenticates calls: requests, caches and renews tokens, and answers challenges.
 
-A 401 happened to nobody, so the call is made once more with a new token or with the answer to the
+A 401 means that the call had no effect, so the call is repeated once with a new token or an answer to the
 challenge.
 """
 
@@ -20,7 +20,7 @@ from visapi_notifier.outbound.rules.masking import Mask
 
 TOKENS_MAX = 1000
 RENEW_SHARE = 0.8
-"""A token is renewed when this much of its life is over."""
+"""The fraction of its life after which a token is renewed."""
 _UNAUTHORIZED = 401
 
 Exchange = Callable[[Outbound], Awaitable[Inbound]]
@@ -88,7 +88,7 @@ class Authenticator:
         return await asked.exchange(_authorized(outbound, f"{token.kind} {token.value}"))
 
     async def _token(self, key: str, asked: "_Asked") -> Token:
-        """The kept token, or a new one; one request at a time per policy."""
+        """The cached token, or a new one; one token request at a time per policy."""
         lock = self._asking.setdefault(key, asyncio.Lock())
         try:
             async with asyncio.timeout(asked.budget.left_s):
@@ -108,7 +108,7 @@ class Authenticator:
         try:
             token = await self._ask(asked)
         except UnknownFault as fault:
-            # Whatever became of the token request, the call itself was not made.
+            # Whatever the outcome of the token request, the call itself was not made.
             raise TransientFault(f"no token: {fault}") from fault
         if len(self._tokens) >= TOKENS_MAX:
             self._tokens.clear()
@@ -131,7 +131,7 @@ class Authenticator:
 
 
 class _Budget:
-    """The time of a call, which what it takes to make it shares."""
+    """The time limit of a call, which its token request shares."""
 
     def __init__(self, clock: Clock, limit_s: float) -> None:
         self._clock = clock

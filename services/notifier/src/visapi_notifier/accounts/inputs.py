@@ -1,4 +1,4 @@
-"""The input of a task made ready: its secrets are opened and its request is built."""
+"""Prepares the input of a task: opens its secrets and builds its request."""
 
 from typing import Any, Protocol, TypeVar
 
@@ -29,7 +29,7 @@ class Inputs:
     async def read(
         self, kind: type[C], given: msgspec.Raw, message: TaskMessage, mask: Mask
     ) -> tuple[C, Destinations]:
-        """What is to be sent, and where its secrets may go. What is revealed is added to `mask` first.
+        """The request, and where its secrets may be sent. Opened secrets are added to `mask` first.
 
         Raises `ProblemError`, `EgressRefused`, `TaskFault` for a secret that may not be used, and faults.
         """

@@ -1,4 +1,4 @@
-"""Opens the secrets and makes the approval links that the input of a call names, and masks all of them."""
+"""Opens the secrets and makes the approval links that the input of a call names, and masks them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from visapi_notifier.outbound.rules.masking import Mask
 
 class SecretRows(Protocol):
     async def open(self, tenant: str, names: Collection[str]) -> Mapping[str, Opened]:
-        """Those that are there, opened. Raises `Fault`."""
+        """The existing secrets, opened. Raises `Fault`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedPaths:
-    """What handles stand for, and where the secrets among them may be sent."""
+    """The values of handles, and where the secrets may be sent."""
 
     values: Mapping[Path, Any]
     destinations: Destinations
 
 
 class Secrets:
-    """Without the secret of handles nothing is a handle. `rows` is None where secrets cannot be opened."""
+    """Without a handle key no text is a handle. `rows` is None where secrets cannot be opened."""
 
     def __init__(
         self, rows: SecretRows | None, handle_secret: bytes | None, public_url: str | None = None
@@ -43,7 +43,7 @@ class Secrets:
         return None if self._handle_secret is None else run_key(self._handle_secret, run)
 
     async def open(self, key: bytes, tenant: str, named: Collection[Path], mask: Mask) -> OpenedPaths:
-        """What these handles stand for; all of it is added to `mask` first.
+        """The values of these handles, which are added to `mask` first.
 
         Raises `TaskFault` (authorization, 403) for a secret that is not there, and the ledger's faults.
         """
@@ -51,7 +51,7 @@ class Secrets:
         links = self._links(key, tenant, paths)
         try:
             opened = await self._opened(tenant, {path[0] for path in paths - links.keys()})
-            # A receiver may repeat a link in another spelling; its key has none.
+            # A receiver may return a link in another spelling, but its key has only one.
             keys = [link.rpartition(".")[2] for link in links.values()]
             mask.add([*(secret.value for secret in opened.values()), *links.values(), *keys])
             values = links | {path: revealing.member(path, opened) for path in paths - links.keys()}

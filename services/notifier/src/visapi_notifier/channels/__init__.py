@@ -4,7 +4,7 @@
 - `rules.py` builds requests and reads responses; pure.
 - `service.py` carries the channel out; its class is `SERVICE`.
 
-A new folder is found by the two functions below. No list names the channels.
+The two functions below find each folder; no list names the channels.
 """
 
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""One outbound effect under its key: claimed, tried, recorded, answered."""
+"""Delivery of one outbound effect under its key: claim, try, record, return the result."""

@@ -1,7 +1,7 @@
-"""One outbound effect under its key: claim it, try it, record it, answer it (DESIGN 3.6).
+"""Delivers one outbound effect under its key: claim, try, record, return the result (DESIGN 3.6).
 
-`started` is committed before anything can leave the process. Whoever finds it later, with its lease
-over, knows that the effect may have happened, and holds it unless repeating is safe.
+`started` is committed before anything is sent. A later delivery that finds `started` with an expired lease
+knows that the effect may have happened, and holds it unless a repetition is safe.
 """
 
 import asyncio
@@ -48,28 +48,28 @@ from visapi_notifier.outbound.rules.reading import (
 
 LEDGER_RETRY_S = 1.0
 RECORDING_S = 5.0
-"""How long recording an outcome is tried; afterwards the answer goes out without it."""
+"""How long recording an outcome is retried; afterwards the result is published without the record."""
 CLOCKS_APART_S = 0.02
-"""A try ends by the event loop's clock, which lags: by this much the task's own time may seem to be left."""
+"""Tolerance for a late event loop: this much of the task's time may seem to be left when a try times out."""
 CHECKED_BY_KIT_BYTES = 512 * 1024
 """Of a recorded outcome: as much as an answer read in the event loop can grow to, its texts escaped."""
 ANSWER_S = 0.05
-"""How long before a task's time is over the notifier gives up, so that its answer still counts."""
+"""How long before the end of a task's time the notifier gives up, so that its result still counts."""
 
 
 class Ledger(Protocol):
-    """What was done under each effect key."""
+    """The ledger of deliveries by effect key."""
 
     async def start(self, start: Start) -> Verdict:
-        """Record `started`, or say why not. Raises `TransientFault` or `UnknownFault`."""
+        """Record `started`, or return why it cannot start. Raises `TransientFault` or `UnknownFault`."""
         ...
 
     async def finish(self, start: Start, state: DeliveryState, record: bytes) -> None:
-        """Record how it ended. Idempotent. Raises `Fault`."""
+        """Record the outcome. Idempotent. Raises `Fault`."""
         ...
 
     async def read(self, tenant: str, record: bytes) -> bytes:
-        """The JSON of a recorded outcome, wherever it lies. Raises `Fault`."""
+        """The JSON of a recorded outcome, from the row or the artifact store. Raises `Fault`."""
         ...
 
 
@@ -86,7 +86,7 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a function wants done. `attempt(time)` is one try; it raises faults.
+    """An effect to deliver. `attempt(time)` is one try and raises faults.
 
     `keyed` says that the receiver recognises a repetition; `recorded` is false for requests
     without any effect, which need no ledger. `mask` knows the secrets that must not come back.
@@ -97,7 +97,7 @@ class Effect:
     keyed: bool = False
     recorded: bool = True
     timeout_s: float = 30.0
-    """Of a try, where the task has no timeout of its own."""
+    """The default timeout of a try, where the task has none."""
     mask: Mask = field(default_factory=Mask)
 
 
@@ -162,7 +162,7 @@ class Deliverer:
                 raise self._held(effect, message, "it was started before and its outcome is unknown")
 
     async def read(self, message: TaskMessage, effect: Effect) -> Ended:
-        """How a request without any effect ended: whatever went wrong, it is no unknown outcome."""
+        """The outcome of a request without an effect, which is never unknown."""
         ended = await self._tries(message, effect, lease=None, repeatable=True)
         assert ended is not None, "without a lease none can be lost"
         return ended
@@ -170,7 +170,7 @@ class Deliverer:
     async def _tries(
         self, message: TaskMessage, effect: Effect, *, lease: Lease | None, repeatable: bool
     ) -> Ended | None:
-        """How the effect ended; `None` when the lease was lost before a try: nothing unsafe happened."""
+        """The outcome; `None` when the lease was lost before a try, and nothing was sent."""
         give_up = self._clock.monotonic() + delivery.IN_PROCESS_S
         tries = 0
         while True:
@@ -205,7 +205,7 @@ class Deliverer:
             return self._masked(
                 effect, delivery.after_fault(fault, repeatable=repeatable, backoff_s=backoff_s)
             )
-        except Exception as bug:  # noqa: BLE001 (whatever it is, what was begun must be recorded and answered)
+        except Exception as bug:  # noqa: BLE001 (a started effect needs a record and a result after any failure)
             self._log.error("attempt_failed", exc_info=bug)
             return delivery.after_bug(bug, repeatable=repeatable)
         finally:
@@ -238,7 +238,7 @@ class Deliverer:
         return replace(ended, error=error)
 
     def note_refusal(self, refused: EgressRefused) -> None:
-        """Count what the egress guard refused, and tell the operator where it would have gone."""
+        """Count a refusal by the egress guard, and log its destination for the operator."""
         self._metrics.egress_refused.labels(reason=refused.reason).inc()
         if refused.internal:
             self._log.warning("egress_refused", reason=refused.reason, destination=refused.internal)

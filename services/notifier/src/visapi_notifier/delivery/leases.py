@@ -1,4 +1,4 @@
-"""Keeps the leases of running deliveries alive, all of them in one statement per second."""
+"""Renews the leases of running deliveries, with one statement per second."""
 
 import asyncio
 from collections.abc import Generator, Sequence
@@ -15,7 +15,7 @@ class Renewals(Protocol):
     """Where leases are recorded."""
 
     async def renew(self, leases: Sequence[tuple[str, str]]) -> set[str]:
-        """Prolong leases given as (effect key, owner); the keys that were still ours. Raises `Fault`."""
+        """Renew leases given as (effect key, owner). Returns the keys that are still ours. Raises `Fault`."""
         ...
 
 
@@ -48,18 +48,18 @@ class LeaseKeeper:
             del self._held[effect_key]
 
     def valid(self, lease: Lease) -> bool:
-        """Whether nobody else can have taken over yet, with a margin."""
+        """Whether the lease is certainly still ours, with a margin."""
         age_s = self._clock.monotonic() - lease.confirmed_at
         return not lease.lost and age_s < LEASE_S - LEASE_MARGIN_S
 
     async def run(self) -> None:
-        """Renew once a second until cancelled. A failed renewal is tried again with the next."""
+        """Renew once a second until cancelled. A failed renewal is retried with the next."""
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
             await self._renew(list(self._held.items()))
 
     async def _renew(self, asked: Sequence[tuple[str, Lease]]) -> None:
-        """Raises nothing: a lease that cannot be renewed ages, and `valid` knows."""
+        """Never raises: a lease that cannot be renewed expires, and `valid` reports that."""
         if not asked:
             return
         at, half = self._clock.monotonic(), len(asked) // 2

@@ -1,4 +1,4 @@
-"""Ends a request that can never be sent before anything is recorded."""
+"""Refuses requests that can never be sent, before anything is recorded."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from visapi_notifier.delivery.rules import Ended, after_fault
 
 @contextmanager
 def refused_early(deliverer: Deliverer) -> Generator[None]:
-    """Around the building of a request: what can never be reached ends here. Raises `TaskFault`."""
+    """Turns the refusals of building a request into a `TaskFault`."""
     try:
         yield
     except EgressRefused as refused:

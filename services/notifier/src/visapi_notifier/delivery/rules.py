@@ -1,7 +1,7 @@
-"""The rules of one delivery: what to record, what to answer, when to try again. Pure.
+"""The rules of one delivery: the record, the result, the retries. Pure.
 
-Effect classes are DESIGN section 3.6's. `started` is recorded before the effect and holds a lease;
-what a later delivery of the same key finds there decides whether it may act.
+Effect classes are defined in DESIGN section 3.6. `started` is recorded before the effect, with a lease; the
+record decides whether a later delivery of the same key may act.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ BACKOFF_CAP_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A request to act under an effect key; `repeatable` when a repetition does no harm or was asked for."""
+    """A request to act under an effect key; `repeatable` when a repetition is harmless or was requested."""
 
     message: TaskMessage
     repeatable: bool
@@ -62,7 +62,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """It was done, or definitely failed in this very attempt; here is what to answer."""
+    """The effect was done, or definitely failed in this attempt; holds the recorded result."""
 
     state: DeliveryState
     record: bytes
@@ -70,14 +70,14 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Somebody else is at it; ask again after `delay_s`."""
+    """Another delivery holds the lease; try again after `delay_s`."""
 
     delay_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Somebody started it, nobody knows how it ended, and nobody said to repeat it."""
+    """The effect was started, its outcome is unknown, and no repetition was requested."""
 
 
 Verdict = Granted | Recorded | Busy | Held
@@ -88,25 +88,27 @@ Verdict = Granted | Recorded | Busy | Held
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Record `state` with the record, and answer so. `uncertain` says what is unknown instead."""
+    """Store the record with `state` and return it as the result. `uncertain` describes an unknown outcome
+    instead.
+    """
 
     state: DeliveryState
     output: Any = None
     error: WorkflowError | None = None
     out_of_time: bool = False
-    """The task's own time ended it: the answer is a timeout, whatever the record says of the effect."""
+    """The task's time ended: the result is a timeout, whatever the record says about the effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Nothing happened: try again after `delay_s`, if time is left; else end as `otherwise`."""
+    """Nothing happened: retry after `delay_s` if time is left, else end as `otherwise`."""
 
     delay_s: float
     otherwise: Ended
 
 
 def after_reading(reading: Reading, *, repeatable: bool, backoff_s: float) -> Ended | Again:
-    """What a receiver's answer means. A 429 happened to nobody; a 503 with advice is repeated under a key."""
+    """The next step after a response. A 429 had no effect; a 503 with Retry-After is repeated under a key."""
     match reading:
         case Sent(output):
             return Ended(DeliveryState.SENT, output=output)
@@ -120,7 +122,7 @@ def after_reading(reading: Reading, *, repeatable: bool, backoff_s: float) -> En
 
 
 def after_fault(fault: Fault, *, repeatable: bool, backoff_s: float) -> Ended | Again:
-    """What a failure on the way means: transient ones happened to nobody, unknown ones may have."""
+    """The next step after a failure: a transient failure had no effect, an unknown one may have had."""
     match fault:
         case TransientFault(retry_after_s=advice):
             ended = Ended(DeliveryState.FAILED, error=communication(503, "Unreachable", str(fault)))
@@ -144,7 +146,7 @@ def out_of_time(fault: Fault | None, *, repeatable: bool) -> Ended:
 
 
 def after_bug(bug: Exception, *, repeatable: bool) -> Ended:
-    """A mistake of ours between the request and the record: the effect may have happened."""
+    """The outcome after a bug between the request and the record: the effect may have happened."""
     detail = f"the notifier's function raised {type(bug).__name__}; its log has the traceback"
     state = DeliveryState.FAILED if repeatable else DeliveryState.UNCERTAIN
     return Ended(state, error=standard_error("runtime", 500, title="Function failed", detail=detail))

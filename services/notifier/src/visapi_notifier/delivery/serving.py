@@ -1,4 +1,4 @@
-"""Wraps every handler, so that no exception and no log entry that leaves a handler holds a secret.
+"""Wraps every handler, so that no exception and no log record of a handler holds a secret.
 
 `deliver.py` masks outputs and records; errors of every kind, early checks included, are masked here.
 """
@@ -20,7 +20,7 @@ Handler = Callable[[msgspec.Raw, TaskContext, Mask], Awaitable[Any]]
 
 
 class HiddenFault(TaskFault):
-    """An error in which no secret is left: what a delivery ended with, or its record holds."""
+    """An error without secrets: the error of a delivery or of its record."""
 
 
 def served(handler: Handler, own: Mask) -> Callable[[msgspec.Raw, TaskContext], Awaitable[Any]]:
@@ -37,7 +37,7 @@ def served(handler: Handler, own: Mask) -> Callable[[msgspec.Raw, TaskContext], 
             except (ProblemError, Fault) as failure:
                 raise hidden(failure, mask) from None
             except Exception as bug:
-                # Whatever left the process is in the ledger, which guards it; a read has no effect at all.
+                # The ledger protects every sent effect, and a read has no effect.
                 log.error("function_failed", exc_info=bug)
                 raise TaskFault(_failed(bug)) from None
 

@@ -30,13 +30,13 @@ _BUSY_MIN_S = 0.25
 _FORGET_EVERY_S = 60.0
 _FORGET_MORE_S = 0.02
 FORGET_LIMIT = 5000
-"""Deliveries forgotten by one statement; full ones follow each other at once, so that no rate is too high."""
+"""Deliveries deleted by one statement; a full batch is followed by the next at once."""
 
 _QUERIES = load_queries("visapi_notifier.delivery", "queries.sql")
 
 
 class PostgresLedger:
-    """Keeps what was done under each effect key. `run` must be running."""
+    """The ledger of deliveries by effect key. `run` must be running."""
 
     def __init__(self, pool: Pool, payloads: PayloadStore | None, *, keep_days: int = 30) -> None:
         self._pool = pool
@@ -69,7 +69,7 @@ class PostgresLedger:
         return await self._payloads.unpack(tenant, payload)
 
     async def renew(self, leases: Sequence[tuple[str, str]]) -> set[str]:
-        """Prolong the leases; the keys that were still ours."""
+        """Renew the leases. Returns the keys that are still ours."""
         keys, owners = [key for key, _ in leases], [owner for _, owner in leases]
         with pg_faults():
             rows = await self._pool.fetch(_QUERIES["renew"], keys, owners, _LEASE, timeout=LEASE_S)
@@ -113,12 +113,12 @@ class PostgresLedger:
             more = False
             try:
                 more = await self.forget() == FORGET_LIMIT
-            except Exception as error:  # noqa: BLE001 (forgetting is tried again; deliveries go on beside it)
+            except Exception as error:  # noqa: BLE001 (the deletion is retried; deliveries continue)
                 self._log.warning("forget_failed", detail=failure_text(error))
             await asyncio.sleep(_FORGET_MORE_S if more else _FORGET_EVERY_S)
 
     async def forget(self) -> int:
-        """Forget deliveries that were kept long enough, at most `FORGET_LIMIT`; how many."""
+        """Delete old deliveries, at most `FORGET_LIMIT`. Returns their number."""
         with pg_faults():
             status = await self._pool.execute(_QUERIES["forget"], self._keep, FORGET_LIMIT)
         return int(status.rpartition(" ")[2])
@@ -128,7 +128,7 @@ _LEASE = timedelta(seconds=LEASE_S)
 
 
 def _verdict(row: Row) -> Verdict:
-    # The row shows the state before the statement; absent means that a neighbour inserts it now.
+    # The row shows the state before the statement; absent means that another process inserts it now.
     if row["granted"]:
         return Granted()
     state = row["state"]

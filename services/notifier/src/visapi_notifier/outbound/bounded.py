@@ -1,4 +1,4 @@
-"""Runs jobs on the inputs of tasks: an input that costs too much is its sender's problem."""
+"""Runs jobs on the inputs of tasks; an input that exceeds a limit is a problem of its sender."""
 
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import ProblemError
@@ -6,7 +6,7 @@ from visapi_common.runtime.bounded_processes import BoundedProcesses, Job
 
 MIB = 1024 * 1024
 READING_S = 120.0
-"""How long an answer may wait for its turn and be read, where the task leaves that time."""
+"""How long a job may wait and run, where the task leaves that time."""
 
 
 async def run_on_input(processes: BoundedProcesses, tenant: str, job: Job, payload: bytes) -> bytes:

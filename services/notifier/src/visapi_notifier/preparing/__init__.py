@@ -1,1 +1,1 @@
-"""From the input of a task to a request that can be sent."""
+"""Turns the input of a task into a request."""

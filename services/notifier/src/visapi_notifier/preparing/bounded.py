@@ -1,4 +1,4 @@
-"""Inputs prepared in the event loop while they are small, in bounded processes otherwise."""
+"""Prepares small inputs in the event loop, and large ones in bounded processes."""
 
 from typing import Any
 

@@ -42,7 +42,7 @@ def read_prepared(function: str, result: bytes) -> Any:
 
 def prepare_input(payload: bytes) -> bytes:
     """A job: takes a `PrepareRequest`, returns the call or `SecretsNeeded`."""
-    gc.disable()  # the process ends with the job; until then millions of containers would be gone through
+    gc.disable()  # the process ends with the job; a collection would traverse millions of containers
     request = _read_request(payload)
     try:
         call = prepare(request, declared()[request.function])
@@ -52,7 +52,7 @@ def prepare_input(payload: bytes) -> bytes:
 
 
 def warm_up() -> None:
-    """Have everything imported and built that a first job would: a job may open few files."""
+    """Import and build everything that the first job needs, because a job may open few files."""
     for channel in declared().values():
         for value in channel.samples:
             request = PrepareRequest(channel.name, msgspec.json.encode(value), b"k", [(("a",), "x")])

@@ -23,7 +23,7 @@ IN_LOOP_BYTES = 64 * 1024
 
 
 def is_expensive(request: PrepareRequest) -> bool:
-    """Whether preparing the input would hold up an event loop."""
+    """Whether preparing the input would block the event loop."""
     size = len(request.input)
     if size <= IN_LOOP_BYTES and request.values:
         # A handle may stand there as often as it fits, and its value may be long.

@@ -1,5 +1,5 @@
-"""The seam where Playwright's errors end, and where its silence ends: calls that wait for a renderer
-or a browser that died are not always told.
+"""Translates Playwright's errors into faults, and ends calls that wait for a dead renderer or browser, which
+Playwright does not always end.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _GONE = ("has been closed", "crash", "connection closed", "target closed", "sess
 
 
 class BrowserGone(TransientFault):
-    """The browser, or the page, died under the work; nothing of it is left."""
+    """The browser or the page died during the work."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Starting one browser under a deadline, and leaving nothing behind when that fails."""
+"""Starts one browser under a deadline, and cleans up when that fails."""
 
 import asyncio
 import os
@@ -71,7 +71,7 @@ async def launch(
     except Fault as error:
         raise (_explained(error) if settings.sandbox else error) from error
     except Exception as error:
-        # A driver that dies while it starts is told by whatever the library happens to raise.
+        # Playwright raises various exceptions when its driver dies at its start.
         raise TransientFault(f"Chromium could not be started: {error!r}") from error
 
 
@@ -81,7 +81,7 @@ async def _start_driver(nice: int) -> tuple[Playwright, int]:
         playwright = await async_playwright().start()
         [driver] = children_named(_DRIVER) - before
     except BaseException:
-        # Also when it is cancelled or out of time: nobody else knows of the driver.
+        # Also on cancellation and timeout: there is no other reference to the driver.
         for pid in children_named(_DRIVER) - before:
             ProcessTree(pid).kill()
         raise
@@ -125,7 +125,7 @@ async def _launch(
         running = RunningBrowser(playwright, browser, cdp(session), tree, limit=settings.limit, shared=shared)
         await running.static.print("warm-up", _WARM_UP, {"printBackground": True}, _WARM_UP_BYTES)
     except BaseException:
-        # Also when it is cancelled or out of time: no process of a browser that nobody gets may stay.
+        # Also on cancellation and timeout: no process of an unused browser may remain.
         ProcessTree(driver).kill()
         await _stop(playwright)
         raise

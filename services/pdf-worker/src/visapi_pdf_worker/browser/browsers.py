@@ -1,9 +1,9 @@
 """Supervises the browsers: all tenants share one, which is replaced when it dies, hangs or grows too large.
 
-A browser that is to be replaced serves until its successor is there, and then finishes what it holds. Each
-has a Playwright driver of its own, so a dead driver is replaced together with its browser. Beside the shared
-one a tenant may have a browser of its own for a while: when a document of it was ended by force, or to
-repeat a document whose browser died, so that nobody else is hit.
+A browser serves until its successor is ready, and then finishes its open documents. Each browser has its own
+Playwright driver, so a dead driver is replaced together with its browser. A tenant may have a separate
+browser for a while: after one of its documents was killed, or to repeat a document whose browser died, so
+that no other tenant is affected.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _GIVING_WAY_MAX = 1
 _APART_NICE = 5
 """Of a browser that gives way: a third of the CPU time while others want it, all of it otherwise."""
 _LAUNCHES = 2
-"""A launch that fails is repeated once: what ended the last browser may have ended the new one, too."""
+"""A failed launch is repeated once, because the cause may be the end of the previous browser."""
 _CLOSE_WAIT_S = 15.0
 
 
@@ -82,7 +82,7 @@ class Browsers:
         """A new browser for one job, ended with it; only a few are there at once. One that `gives_way` to the
         others has a lower priority.
         """
-        # Everybody else waits for the shared one, so it comes first.
+        # The shared browser comes first, because all other tenants wait for it.
         await self._usable()
         async with self._giving_way_places if gives_way else self._alone_places:
             running = await launch(
@@ -120,7 +120,7 @@ class Browsers:
                 self._retire(probed, "timeout")
                 probed.kill()
             return False
-        except Exception as error:  # noqa: BLE001 (the watch goes on whatever a dying driver raises)
+        except Exception as error:  # noqa: BLE001 (the watch continues after any exception of a dying driver)
             self._log.warning("browser_unfit", detail=repr(error))
             return False
         return True

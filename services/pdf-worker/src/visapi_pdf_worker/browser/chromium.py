@@ -1,4 +1,4 @@
-"""Which Chromium runs, as whom, and with which flags."""
+"""Finds Chromium, its account and its flags."""
 
 import os
 import pwd
@@ -107,7 +107,7 @@ def _playwrights_own(executable: str) -> list[str]:
 
 
 def _unwrapped(found: str) -> str:
-    """Debian's wrapper stays in between as a shell that would outlive a killed browser."""
+    """Debian's wrapper is a shell process that would outlive a killed browser."""
     inner = Path(found).resolve().parent.parent / "lib" / "chromium" / Path(found).name
     return str(inner) if os.access(inner, os.X_OK) else found
 

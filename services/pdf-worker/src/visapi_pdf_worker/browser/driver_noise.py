@@ -1,4 +1,4 @@
-"""Keeps the errors that Playwright leaves unread when its driver dies out of the log.
+"""Keeps Playwright's unretrieved errors of a dead driver out of the log.
 
 `RunningBrowser` tells whoever waits for the browser, and the log (`driver_died`). The library has futures of
 its own beside, whose errors nobody can read; asyncio reports each as never retrieved.

@@ -1,4 +1,4 @@
-"""A page on which no call can wait for ever for a renderer that crashed."""
+"""A page on which no call waits for ever for a crashed renderer."""
 
 import asyncio
 import base64
@@ -39,7 +39,7 @@ class GuardedPage:
     async def print(self, parameters: dict[str, Any], bytes_max: int, *, streamed: bool) -> bytes:
         """Print what the page shows. Call it under `guarded`. Raises `ProblemError` above `bytes_max`.
 
-        What may be large is `streamed`: the driver dies of a message of some hundred megabytes.
+        Large PDFs are `streamed`, because the driver crashes on messages of some hundred megabytes.
         """
         if not streamed:
             answer = await self.target.send("Page.printToPDF", parameters)
@@ -67,6 +67,6 @@ class GuardedPage:
         except TimeoutError:
             self._stuck()
             return False
-        except Exception:  # noqa: BLE001 (whatever it was, the page is of no more use to anybody)
+        except Exception:  # noqa: BLE001 (the page is discarded after any failure)
             return False
         return True

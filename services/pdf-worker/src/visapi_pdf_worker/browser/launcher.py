@@ -1,7 +1,7 @@
-"""Run Chromium as an unprivileged user: give it its profile, drop every right, become it.
+"""Runs Chromium as an unprivileged user: hands over the profile, drops all privileges, executes the browser.
 
-Executed as a program of its own in place of the browser; uses the standard library only. Chromium
-refuses its sandbox under root, so root must end here. It is killed when its parent ends.
+A separate program that is executed in place of the browser; uses only the standard library. Chromium's
+sandbox does not run under root. The process is killed when its parent ends.
 """
 
 import contextlib

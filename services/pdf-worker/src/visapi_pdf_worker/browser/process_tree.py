@@ -1,4 +1,4 @@
-"""A process and all that it started: found, weighed, slowed and killed by number.
+"""Process trees: finds, measures, slows and kills the processes of a tree.
 
 Linux only; elsewhere a tree is empty.
 

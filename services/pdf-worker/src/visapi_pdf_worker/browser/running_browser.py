@@ -1,4 +1,5 @@
-"""One Chromium with its Playwright driver and all their processes: watched, bounded, ended as a whole.
+"""One Chromium with its Playwright driver and all their processes, which are supervised, limited and ended
+together.
 
 Whichever of the processes dies first, the browser counts as gone at once: the driver by its process
 descriptor, the browser by Playwright's word. Memory and CPU time are looked at every tenth of a second while
@@ -196,7 +197,7 @@ class RunningBrowser:
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await end()
-        except Exception as error:  # noqa: BLE001 (it is being thrown away, and its processes are killed)
+        except Exception as error:  # noqa: BLE001 (the browser is discarded, and its processes are killed)
             self._log.debug("browser_close", detail=repr(error))
 
 

@@ -26,7 +26,7 @@ _USES_MAX = 500
 _LONG_S = 1.0
 """A page whose document took longer is not used again: its renderer may have been made to give way."""
 _SMALL_HTML = 64 * 1024
-"""Below, streaming would cost more than it spares."""
+"""Below this size, streaming costs more than it saves."""
 
 
 class StaticPage:

@@ -1,4 +1,4 @@
-"""The start of the first browser, and the watch over the browser's fitness."""
+"""Starts the first browser and reports the browser's health."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

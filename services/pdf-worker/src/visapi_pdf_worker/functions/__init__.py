@@ -4,7 +4,7 @@
 - `rules/` reads inputs and decides; pure.
 - `service.py` is the use case; `opening.py` opens it: `open_handler(dependencies)`.
 
-A new folder is found by the two functions below. No list names the functions.
+The two functions below find each folder; no list names the functions.
 """
 
 from collections.abc import Mapping

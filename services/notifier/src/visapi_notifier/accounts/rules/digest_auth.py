@@ -12,7 +12,7 @@ _STRENGTH = ("SHA-512-256", "SHA-256", "MD5")
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """What a server asks for; `session` for the `-sess` variants of an algorithm."""
+    """A server's challenge; `session` for the `-sess` variants of an algorithm."""
 
     realm: str
     nonce: str
@@ -23,7 +23,7 @@ class Challenge(msgspec.Struct, frozen=True):
 
 
 def read_challenge(headers: Iterable[str]) -> Challenge | None:
-    """The strongest digest challenge among `WWW-Authenticate` values that we can answer; None without one."""
+    """The strongest supported digest challenge among `WWW-Authenticate` values; None without one."""
     found: dict[str, Challenge] = {}
     for header in headers:
         for part in re.split(r"(?i)(?:^|,\s*)digest\s+", header)[1:]:

@@ -1,4 +1,4 @@
-"""OAuth 2 and OpenID Connect: the token request, and what is read from its answer. Pure.
+"""OAuth 2 and OpenID Connect: the token request and its response. Pure.
 
 RFC 6749 (grants, client authentication), RFC 7523 (assertions), RFC 8693 (token exchange), OpenID
 Connect Discovery 1.0.
@@ -23,7 +23,7 @@ TIMEOUT_S = 30.0
 DISCOVERY = "/.well-known/openid-configuration"
 LIFETIME_MAX_S = 86_400 * 365
 LIFETIME_S = 300.0
-"""Of a token whose issuer does not say."""
+"""The life of a token whose issuer does not state one."""
 _JWT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ANSWER_MAX = 256 * 1024
 _JWT_LIFETIME_S = 60
@@ -83,11 +83,11 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class TokenRefused(Exception):
-    """The authority gave no token; the text says what it said."""
+    """The authority gave no token; the text contains its reason."""
 
 
 def token_url(policy: Policy) -> str:
-    """Where an `oauth2` policy asks for tokens."""
+    """The token endpoint of an `oauth2` policy."""
     endpoint = (policy.endpoints or Endpoints()).token
     if "://" in endpoint:
         return endpoint
@@ -95,7 +95,7 @@ def token_url(policy: Policy) -> str:
 
 
 def discovery_url(policy: Policy) -> str:
-    """Where an `oidc` policy finds its endpoints."""
+    """The discovery URL of an `oidc` policy."""
     authority = policy.authority.rstrip("/")
     return authority if authority.endswith(DISCOVERY) else authority + DISCOVERY
 
@@ -190,7 +190,7 @@ def _base64url(data: bytes) -> str:
 
 
 def read_token(policy: Policy, inbound: Inbound, mask: Mask = NOTHING) -> Token:
-    """The token of an answer. Raises `TokenRefused`; the text holds no credential."""
+    """The token of a response. Raises `TokenRefused`; its text holds no credential."""
     read = _read(inbound.body)
     given: dict[str, Any] = {} if isinstance(read, Unreadable) else read
     value = given.get("access_token")
@@ -224,5 +224,5 @@ def _issuer(token: str) -> str | None:
 
 
 def cache_key(tenant: str, kind: str, policy: Policy) -> str:
-    """Under which a token is kept: everything that went into asking for it, hashed."""
+    """The cache key of a token: a hash of everything in its request."""
     return hashlib.sha256(f"{tenant}\0{kind}\0".encode() + msgspec.json.encode(policy)).hexdigest()

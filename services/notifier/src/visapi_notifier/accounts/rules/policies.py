@@ -38,7 +38,7 @@ class Authentication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_policy(policy: Authentication | None) -> None:
-    """Raises `ProblemError` for credentials that are no credentials, for their size."""
+    """Raises `ProblemError` for credentials that are too large."""
     if policy is not None and len(msgspec.json.encode(policy)) > POLICY_MAX_BYTES:
         raise ProblemError(
             "invalid_input", f"/endpoint/authentication: more than {POLICY_MAX_BYTES} bytes of credentials"

@@ -1,4 +1,4 @@
-"""Handles swapped for what they stand for in the input of a call. Pure."""
+"""Replaces secret handles in the input of a call. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -17,7 +17,7 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class NotAllowed(Exception):
-    """A secret that is not there, or may not be used so; becomes an authorization error."""
+    """A missing secret, or one that may not be used for this call; becomes an authorization error."""
 
     @property
     def error(self) -> WorkflowError:
@@ -75,7 +75,7 @@ class Destinations:
         self._secrets = secrets
 
     def check(self, host: str, port: int) -> None:
-        """Whether every secret may be sent there. Raises `NotAllowed`."""
+        """Check that every secret may be sent to the destination. Raises `NotAllowed`."""
         for name, opened in self._secrets.items():
             if opened.hosts is not None and not any(_fits(allowed, host, port) for allowed in opened.hosts):
                 raise NotAllowed(f"the secret {name!r} may not be sent there; see its hosts")

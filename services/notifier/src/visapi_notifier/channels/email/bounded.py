@@ -1,4 +1,4 @@
-"""Mails made in the event loop while they are small, in bounded processes otherwise."""
+"""Makes small mails in the event loop, and large ones in bounded processes."""
 
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
 from visapi_notifier.channels.email.jobs import MailOrder, encode_order, mail_of, read_made

@@ -1,4 +1,4 @@
-"""Large mails as jobs of bounded processes: their parts go in, the bytes of the message come out."""
+"""Jobs that make large mails in bounded processes."""
 
 import gc
 from datetime import UTC, datetime
@@ -54,14 +54,14 @@ def make_mail(payload: bytes) -> bytes:
 
 
 def mail_of(order: MailOrder) -> Mail:
-    """The message, whole. Raises `ProblemError` for what cannot be sent."""
+    """The complete message. Raises `ProblemError` for a message that cannot be sent."""
     return build_request(
         order.wanted, sender=order.sender, files=order.files, effect_key=order.effect_key, now=order.now
     )
 
 
 def warm_up() -> None:
-    """Have everything imported and built that a first job would: a job may open few files."""
+    """Import and build everything that the first job needs, because a job may open few files."""
     wanted = EmailInput(to="Ä <a@ä.example>", subject="ä", html="<p>&auml; <a href='http://a'>b</a>")
     files = [File("ä.txt", "text/plain", b"a"), File("a.bin", "application/octet-stream", b"\xff")]
     order = MailOrder(

@@ -1,7 +1,8 @@
-"""Sends mail to one SMTP relay over a few kept connections, and reports exactly how far a transaction came.
+"""Sends mail to one SMTP relay over a few kept connections, and reports exactly how far a transaction got.
 
-Up to the message's final dot a failure is definite: nothing was sent. From then until the relay's
-answer the mail may have been taken: `UnknownFault` (RFC 5321 section 4.2.5, RFC 1047).
+A failure before the message's final dot is definite: nothing was sent. A failure between the dot and the
+relay's answer is an `UnknownFault`, because the relay may have accepted the mail (RFC 5321 section 4.2.5, RFC
+1047).
 """
 
 import asyncio
@@ -21,10 +22,10 @@ from visapi_notifier.channels.email.rules.message import Mail
 from visapi_notifier.channels.email.rules.relay import Relay
 
 TURNS = JobQueueLimits(at_once=8, per_tenant=4, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
-"""Connections: mails that the relay takes long for keep their own tenant's others waiting."""
+"""Connections: slow mails of a tenant delay only that tenant's mails."""
 KEEP_MAX = 4
 _FINAL_ANSWER_S = 120.0
-"""Relays scan a message before they answer; giving up early makes an outcome unknown for nothing."""
+"""Relays scan a message before they answer; an early timeout would make the outcome unknown without need."""
 _ADDRESS = re.compile(r"[!-;=?-~]+@[A-Za-z0-9.-]+")
 
 
@@ -40,9 +41,9 @@ class SmtpRelay:
         self._idle: list[aiosmtplib.SMTP] = []
 
     async def send(self, mail: Mail, limit_s: float = _FINAL_ANSWER_S, *, chosen: bool = False) -> str:
-        """Hand over one message within `limit_s`; returns the relay's answer. Raises the three faults.
+        """Send one message within `limit_s`; returns the relay's answer. Raises the three faults.
 
-        Unless the time was `chosen`, what comes before the message has a shorter time of its own.
+        Unless the time was `chosen`, the commands before the message have a shorter limit.
         """
         limits = _TimeLimits(limit_s, quiet_s=limit_s if chosen else self._timeout_s)
         tenant = TENANT.get()
@@ -63,7 +64,7 @@ class SmtpRelay:
             self._slots.release(tenant)
 
     async def close(self) -> None:
-        """Say goodbye on every kept connection."""
+        """Close every kept connection."""
         idle, self._idle = self._idle, []
         for client in idle:
             await _quit(client)
@@ -101,7 +102,7 @@ class SmtpRelay:
         try:
             await client.connect()
             await self._secure(client)
-        except BaseException:  # cancelled or failed: nobody else knows the connection
+        except BaseException:  # cancelled or failed: there is no other reference to the connection
             client.close()
             sock.close()
             raise
@@ -160,7 +161,7 @@ class SmtpRelay:
 
 
 class _TimeLimits:
-    """How long a transaction may take, and its relay may be silent before the message."""
+    """The time limits of a transaction: in total, and for each answer before the message."""
 
     def __init__(self, limit_s: float, *, quiet_s: float) -> None:
         self._ends = asyncio.get_running_loop().time() + limit_s
@@ -183,9 +184,9 @@ def _refused(code: int, message: str) -> Exception:
 
 @asynccontextmanager
 async def _definite() -> AsyncGenerator[None]:
-    """Translate what goes wrong before the message's end: nothing was sent.
+    """Translate failures before the end of the message: nothing was sent.
 
-    Neither the relay's host nor its address is told: they are the operator's.
+    The text contains neither the relay's host nor its address, which are internal.
     """
     where = "the mail relay"
     try:

@@ -1,4 +1,4 @@
-"""Responses read in the event loop while they are small, in bounded processes otherwise."""
+"""Reads small responses in the event loop, and large ones in bounded processes."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ ANSWER = Job(
         files=8,
     ),
 )
-"""The most expensive answer of 10 MiB that was found takes a third of this time and half of this memory."""
+"""The most expensive known response of 10 MiB takes a third of this time and half of this memory."""
 WARM_UP = "visapi_notifier.channels.http.jobs:warm_up"
 
 
@@ -38,7 +38,7 @@ class BoundedAnswers:
         self._job = job
 
     async def read(self, tenant: str, received: ReceivedResponse) -> Reading:
-        """What the answer means. One that cannot be read within its bounds is an error."""
+        """The reading of a response. A response that exceeds the bounds is an error."""
         wanted, outbound, inbound = received.wanted, received.outbound, received.inbound
         now, mask, time = received.now, received.mask, received.time
         if not is_large(inbound, mask):

@@ -1,4 +1,4 @@
-"""HTTP calls made under their key: what this channel exports to channels that compile to HTTP calls."""
+"""HTTP calls under an effect key, for this channel and for channels that compile to HTTP calls."""
 
 from dataclasses import replace
 from typing import Any
@@ -60,7 +60,7 @@ class HttpCalls:
 
 
 def no_token(refused: TokenRefused) -> Refused:
-    """How a call ends for which the authorization server gave no token."""
+    """The outcome of a call without a token."""
     return Refused(standard_error("authentication", 401, title="No token", detail=str(refused)))
 
 

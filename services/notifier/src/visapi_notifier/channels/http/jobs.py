@@ -1,6 +1,6 @@
-"""Large answers as jobs of bounded processes: read and masked there, handed back as JSON.
+"""Jobs that read and mask large responses in bounded processes.
 
-Their size and shape are a server's choice, and reading 10 MiB with a few secrets to look for takes seconds.
+The server chooses size and shape, and masking a few secrets in 10 MiB takes seconds.
 """
 
 import gc
@@ -62,7 +62,7 @@ _read_told = msgspec.msgpack.Decoder[_Told](_Told).decode
 
 
 def is_large(inbound: Inbound, mask: Mask) -> bool:
-    """Whether reading the answer would hold up an event loop: for its size, or for secrets in it."""
+    """Whether reading the response would block the event loop, because of its size or of secrets in it."""
     size = len(inbound.body) + sum(len(name) + len(value) for name, value in inbound.headers)
     if not mask.used:
         return size > PLAIN_MAX_BYTES
@@ -89,7 +89,7 @@ def read_told(result: bytes) -> Reading:
 
 def read_answer(payload: bytes) -> bytes:
     """A job: a `Question`; the reading."""
-    gc.disable()  # the process ends with the job; until then millions of containers would be gone through
+    gc.disable()  # the process ends with the job; a collection would traverse millions of containers
     asked = _read_question(payload)
     mask = mask_of(asked.hidden)
     reading = read_response(asked.wanted, asked.outbound, asked.inbound, now=asked.now, mask=mask)
@@ -111,7 +111,7 @@ def _too_deep() -> WorkflowError:
 
 
 def warm_up() -> None:
-    """Have everything imported and built that a first job would: a job may open few files."""
+    """Import and build everything that the first job needs, because a job may open few files."""
     mask = Mask()
     mask.add(["warm-up-secret-é"])
     wanted = HttpInput("get", "", output="response")

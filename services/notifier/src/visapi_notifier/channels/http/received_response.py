@@ -1,4 +1,4 @@
-"""An exchange that ended with an answer, as it is handed to whoever reads the answer."""
+"""A response with everything that reading it needs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from visapi_notifier.outbound.rules.masking import Mask
 
 @dataclass(frozen=True, slots=True)
 class ReceivedResponse:
-    """All that the reading of an answer depends on; `time` is what was left when it had come."""
+    """A response and its request; `time` is the time left when the response arrived."""
 
     wanted: HttpInput
     outbound: Outbound

@@ -33,7 +33,7 @@ _PRIVATE = ("authorization", "cookie", "token", "secret", "key", "signature", "p
 
 
 class Effect(Enum):
-    """What a request may do to the world when it is repeated."""
+    """The effect of repeating a request."""
 
     NONE = "none"
     KEYED = "keyed"
@@ -58,7 +58,7 @@ class HttpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HttpCall(msgspec.Struct, frozen=True):
-    """A request that can be sent, and what is needed to send it and to read its answer."""
+    """A valid request, and everything needed to send it and to read its response."""
 
     outbound: Outbound
     effect: Effect
@@ -68,19 +68,19 @@ class HttpCall(msgspec.Struct, frozen=True):
 
 
 def call_of(wanted: HttpInput) -> HttpCall:
-    """Raises `ProblemError` or `EgressRefused` for what can never be sent."""
+    """Raises `ProblemError` or `EgressRefused` for a request that can never be sent."""
     policy = wanted.endpoint.authentication if isinstance(wanted.endpoint, Endpoint) else None
     outbound = build_request(wanted)
     return HttpCall(outbound, effect_of(wanted), policy, answer_wanted(wanted))
 
 
 def answer_wanted(wanted: HttpInput) -> HttpInput:
-    """What the reading of an answer depends on."""
+    """The options that affect reading a response."""
     return HttpInput(wanted.method, "", output=wanted.output, redirect=wanted.redirect)
 
 
 def effect_of(wanted: HttpInput) -> Effect:
-    """The effect class of this very request."""
+    """The effect class of this request."""
     method = wanted.method.upper()
     if method in _SAFE:
         return Effect.NONE
@@ -92,7 +92,7 @@ def effect_of(wanted: HttpInput) -> Effect:
 
 
 def build_request(wanted: HttpInput) -> Outbound:
-    """The request. Raises `ProblemError` or `EgressRefused` for what can never be sent."""
+    """The request. Raises `ProblemError` or `EgressRefused` for a request that can never be sent."""
     method = wanted.method.upper()
     if method not in _METHODS:
         raise ProblemError(

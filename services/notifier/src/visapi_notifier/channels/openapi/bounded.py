@@ -1,4 +1,4 @@
-"""OpenAPI documents read and used in bounded processes: theirs is a size and a shape that a server chose."""
+"""Reads and uses OpenAPI documents in bounded processes, because a server chooses their size and shape."""
 
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import ProblemError

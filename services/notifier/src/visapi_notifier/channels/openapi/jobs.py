@@ -1,4 +1,4 @@
-"""OpenAPI documents as jobs of bounded processes: read once, then planned with as often as they are kept."""
+"""Jobs that read OpenAPI documents and plan calls in bounded processes."""
 
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ VALUES_MAX = 500_000
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A call to plan: the document as `read_document` gave it, what is asked, and where it came from."""
+    """A call to plan: the result of `read_document`, the request, and the URL of the document."""
 
     document: bytes
     asked: OpenApiCall
@@ -76,7 +76,7 @@ def plan(payload: bytes) -> bytes:
 
 
 def warm_up() -> None:
-    """Have everything imported that a first job would import: a job's process may not reach the files."""
+    """Import everything that the first job needs, because a job may open no file."""
     for body in (b'{"paths": {}}', b"paths: {}", b"{", b": :"):
         read_document(body)
     sample = _encode({"openapi": "3.0.3", "paths": {"/a": {"get": {"operationId": "warm"}}}})

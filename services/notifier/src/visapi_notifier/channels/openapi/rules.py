@@ -1,8 +1,8 @@
 """`openapi.request`: from an OpenAPI document (2.0, 3.0, 3.1) and an operation's id to an HTTP call. Pure.
 
-Parameters go where the operation declares them (OpenAPI 3.1, 4.8.12; defaults of `style` and
-`explode`); what it does not declare goes into a JSON body for methods that have one, else it is a
-mistake. References within the document are followed.
+Parameters go where the operation declares them (OpenAPI 3.1, 4.8.12; defaults of `style` and `explode`).
+Undeclared parameters go into a JSON body where the method has one; otherwise they are a mistake. References
+within the document are followed.
 """
 
 from collections.abc import Iterator, Mapping

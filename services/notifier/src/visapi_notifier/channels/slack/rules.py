@@ -32,7 +32,7 @@ DEFAULT_RETRY_AFTER_S = 1.0
 """Slack allows about one message per second and channel."""
 
 _UNCLEAR = frozenset({"fatal_error", "internal_error", "request_timeout"})
-"""Slack says of these that a part of the work may have been done before the error."""
+"""Errors for which Slack documents that a part of the work may have been done."""
 _STATUS_BY_ERROR = {
     "ratelimited": 429,
     "rate_limited": 429,

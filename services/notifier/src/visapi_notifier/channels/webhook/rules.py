@@ -24,14 +24,14 @@ SECRETS_MAX = 10
 """Secrets that sign one webhook: a rotation needs two."""
 ANSWER_MAX_BYTES = 64 * 1024
 SHOWN_CHARACTERS = 1024
-"""How much of a refusal's body the workflow sees."""
+"""The part of a refusal's body that the workflow sees."""
 PREFIX = "whsec_"
 _SECRET_MAX = 1000
 _ADVICE = "/secret: a webhook secret is whsec_ and the base64 of 24 to 64 random bytes"
 
 
 class WebhookInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where to post what. Several secrets sign while a receiver rotates."""
+    """A webhook to post. Several secrets sign during a rotation."""
 
     url: str
     payload: Any = None
@@ -49,7 +49,7 @@ class WebhookCall(msgspec.Struct, frozen=True):
 
 
 def call_of(wanted: WebhookInput) -> WebhookCall:
-    """Raises `ProblemError` or `EgressRefused` for what can never be sent."""
+    """Raises `ProblemError` or `EgressRefused` for a request that can never be sent."""
     parse_url(wanted.url)
     body = msgspec.json.encode(wanted.payload)
     if len(body) > CAPABILITIES.max_bytes:

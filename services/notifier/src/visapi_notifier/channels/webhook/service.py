@@ -17,7 +17,7 @@ from visapi_notifier.outbound.rules.reading import Reading
 
 
 class WebhookService(Service):
-    """Signs each attempt anew: the signature covers the time of sending."""
+    """Signs each attempt, because the signature covers the time of sending."""
 
     def handler(self, dependencies: Dependencies) -> Handler:
         """See `Service.handler`."""

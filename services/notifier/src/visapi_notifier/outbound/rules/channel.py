@@ -1,4 +1,4 @@
-"""What a channel declares of itself. Pure: processes that prepare inputs import nothing but declarations."""
+"""The declaration of a channel. Pure: processes that prepare inputs import only declarations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

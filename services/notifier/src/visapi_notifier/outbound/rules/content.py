@@ -1,4 +1,4 @@
-"""What an HTTP answer's body is as data: JSON, text, or base64 of bytes that are neither. Pure."""
+"""Turns an HTTP response body into data: JSON, text, or base64 of other bytes. Pure."""
 
 import base64
 import codecs
@@ -20,7 +20,7 @@ _CHARSETS = re.compile(
     r"|cp125\d|x-cp125\d|cp437|cp8[56]\d|ibm8[56]\d|koi8-?[ru]|macintosh|mac-roman|gb2312|gbk|gb18030|big5(-hkscs)?"
     r"|euc-(jp|kr)|shift[-_]jis|sjis|iso-2022-jp|ks_c_5601-1987|tis-620"
 )
-"""Python knows more codecs, among them some that are no character sets or take long."""
+"""Python has more codecs, some of which are not character sets or are slow."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),

@@ -1,4 +1,4 @@
-"""Headers that workflows may set, checked before they reach a wire."""
+"""Checks the headers that workflows set."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _OURS = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate"}
     | {"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-"""Framing and hop-by-hop headers (RFC 9110 section 7.6.1): who sets them could smuggle a request."""
+"""Framing and hop-by-hop headers (RFC 9110 section 7.6.1), which would allow request smuggling."""
 
 
 def checked_headers(headers: Mapping[str, object], *, reserved: str | None = None) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What a job says where it has no result: our kinds of failure, as bytes that a process hands back."""
+"""Failures of jobs as structs that a process returns."""
 
 import msgspec
 
@@ -28,7 +28,7 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
 
 
 def told(failure: ProblemError | EgressRefused) -> Problem | Refusal:
-    """The failure as it travels."""
+    """The struct of a failure."""
     if isinstance(failure, ProblemError):
         shown = None if failure.errors is None else failure.errors[:ERRORS_MAX]
         return Problem(failure.code, failure.detail, failure.status, shown)

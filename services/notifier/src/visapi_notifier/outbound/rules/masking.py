@@ -1,8 +1,7 @@
-"""Takes secrets out of whatever is about to leave the process: outputs, errors, records, logs. Pure.
+"""Masks secrets in outputs, errors, records and logs. Pure.
 
-What is about to leave is searched as a whole first; only where a spelling is found is each text of it
-looked at. A text in which a spelling would remain after replacing is replaced whole: better too much than
-too little.
+A value is searched as a whole first, and text by text only where a spelling is found. A text that would still
+hold a spelling after masking is replaced as a whole.
 """
 
 import re
@@ -41,7 +40,7 @@ _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
 class Hidden(msgspec.Struct, frozen=True):
-    """What a mask hides: the process's `own` values, and those of its task."""
+    """The values that a mask hides: the process's `own`, and those of its task."""
 
     own: list[str] = []
     values: list[str] = []

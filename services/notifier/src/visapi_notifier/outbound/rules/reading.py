@@ -1,4 +1,4 @@
-"""What a receiver's answer means for an effect: it happened, it did not, or nobody can tell."""
+"""The meaning of a response for an effect: it happened, it did not, or that is unknown."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from visapi_notifier.outbound.rules.masking import Mask
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a channel can do; routing and retrying read nothing else about it."""
+    """The capabilities of a channel, the only input of routing and retrying."""
 
     idempotency: Literal["key", "lookup", "none"]
     status: Literal["push", "poll", "none"]
@@ -20,7 +20,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The receiver took it. `output` is the task's output; `hidden` when no secret is left in it."""
+    """The receiver accepted the request. `output` is the task's output; `hidden`: it is already masked."""
 
     output: Any
     hidden: bool = False
@@ -28,7 +28,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The receiver certainly did not act. `retry_after_s` is its own advice; `hidden` as in `Sent`."""
+    """The receiver certainly did not act. `retry_after_s` is its advice; `hidden` as in `Sent`."""
 
     error: WorkflowError
     retry_after_s: float | None = None
@@ -37,7 +37,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """The receiver answered, and even so nobody can tell whether it acted."""
+    """The receiver responded, but whether it acted is unknown."""
 
     detail: str
 

@@ -1,4 +1,4 @@
-"""Every spelling under which a secret may come back, and how a text is read to find them. Pure.
+"""The spellings of a secret, and the search for them in a text. Pure.
 
 A text is searched in several views of itself: as it stands, and with the escapes of JSON, URLs, HTML and
 quoted-printable taken away, one kind after another. Views and spellings are *squeezed*: one case, without

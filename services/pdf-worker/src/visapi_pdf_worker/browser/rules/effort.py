@@ -1,4 +1,4 @@
-"""Which processes of documents work so long that they give way, and which flood the browser. Pure."""
+"""Finds renderers that use so much CPU time that their priority is lowered, or that flood the browser. Pure."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping

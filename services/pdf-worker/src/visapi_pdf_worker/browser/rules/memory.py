@@ -1,4 +1,4 @@
-"""How much memory a document may use, and which process is ended when it uses more. Pure."""
+"""Memory limits of documents, and which process is killed above them. Pure."""
 
 from collections.abc import Sequence
 from typing import Protocol

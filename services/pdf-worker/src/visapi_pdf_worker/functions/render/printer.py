@@ -1,4 +1,4 @@
-"""Printing documents: in the browser that all share, or alone."""
+"""Prints documents in the shared browser, or in a separate one."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -56,7 +56,7 @@ class ChromiumPrinter:
                 raise PrintApart from flooding
             except BrowserGone as gone:
                 self._log.warning("document_repeated", tenant=tenant, detail=str(gone))
-                # What was ended for its memory was hardly somebody else's victim.
+                # A document that was killed for its memory was itself the cause.
                 apart = isinstance(gone, OverMemory)
         return await self._alone(job, gives_way=apart)
 

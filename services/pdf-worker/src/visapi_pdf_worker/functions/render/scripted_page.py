@@ -1,4 +1,4 @@
-"""Documents with scripts, and pages of the web: a context of their own each, thrown away after use."""
+"""Documents with scripts, and web pages: each has its own context, which is discarded after use."""
 
 import asyncio
 from collections.abc import Callable

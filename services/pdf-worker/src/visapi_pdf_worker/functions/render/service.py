@@ -75,7 +75,7 @@ class Finish(Protocol):
 
 
 class Renderer:
-    """Renders documents; what it needs of the world is handed in."""
+    """Renders documents."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Places in the browser: few at once, in turns among tenants, and none lost to documents that take long.
+"""Slots in the browser, shared fairly among tenants and not occupied by slow documents.
 
 Two documents at once are fastest on two cores. Where one tenant holds all places, a document of another
 tenant is given one more at once, so nobody waits for documents of one other tenant. A document that still

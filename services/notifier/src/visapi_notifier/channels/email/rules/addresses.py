@@ -12,7 +12,7 @@ from visapi_common.core.errors import ProblemError
 
 RECIPIENTS_MAX = 100
 _ADDRESS_MAX = 1000
-"""Characters of an address with its name: what folds them into a header takes long for long ones."""
+"""The most characters of an address with its name: folding long ones into a header is slow."""
 _SHOWN_MAX = 320
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -78,7 +78,7 @@ def one_line(text: str, pointer: str) -> str:
 
 
 def _bad(text: str, pointer: str) -> ProblemError:
-    # Whole or not at all: of half a secret nobody would know that it is one.
+    # Show the text whole or not at all: half a secret would not be masked.
     shown = repr(text) if len(text) <= _SHOWN_MAX else "this"
     return ProblemError(
         "invalid_input",

@@ -1,7 +1,7 @@
-"""A plain-text twin of an HTML mail, and the other way round, when only one of them was given.
+"""Makes the plain-text form of an HTML mail, and the HTML form of a text mail, when only one is given.
 
-Markup is read in one pass as browsers do (WHATWG HTML, 13.2.5): every character is looked at a bounded
-number of times, also in markup without any end. The standard library's parser looks again and again.
+Markup is read in one pass as in browsers (WHATWG HTML, 13.2.5): each character is read a bounded number of
+times, even in unterminated markup. The standard library's parser takes quadratic time.
 """
 
 import html
@@ -27,7 +27,7 @@ _SPACE = re.compile(r"[^\S\n]++")
 
 
 def text_of(markup: str) -> str:
-    """Readable text: blocks become lines, links keep their address, scripts and styles vanish."""
+    """Readable text: blocks become lines, links keep their address, scripts and styles are removed."""
     reader = _Reader()
     _read(markup, reader)
     lines = [_SPACE.sub(" ", line).strip() for line in "".join(reader.parts).split("\n")]
@@ -42,7 +42,7 @@ def html_of(text: str) -> str:
 
 
 def _read(markup: str, reader: "_Reader") -> None:
-    """Tell the reader each tag and each text, in their order; what has no end reaches to the end."""
+    """Pass each tag and text to the reader, in order; an unterminated construct extends to the end."""
     at = 0
     while at < len(markup):
         found = markup.find("<", at)
@@ -117,7 +117,7 @@ def _unescaped(text: str) -> str:
 
 
 class _Reader:
-    """What is seen of a document."""
+    """The visible text of a document."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []

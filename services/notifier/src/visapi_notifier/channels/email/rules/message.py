@@ -1,7 +1,7 @@
 """`notify.email`: one message to a mail relay. SMTP knows no key: effect class *once*.
 
-The bytes of a message are a function of the input, the effect key and the time of the first
-attempt; the Message-ID is stable over attempts, so that a receiver can still tell twins apart.
+The bytes of a message depend only on the input, the effect key and the time of the first attempt. The
+Message-ID is the same for all attempts, so that a receiver can detect duplicates.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from visapi_notifier.outbound.rules.reading import Capabilities
 CAPABILITIES = Capabilities(idempotency="none", status="none", max_bytes=25 * 1024 * 1024)
 """25 MiB encoded is what the large mail providers take."""
 TIMEOUT_S = 180.0
-"""Of a whole transaction; relays scan a message before they answer."""
+"""The timeout of a transaction: relays scan a message before they answer."""
 _SUBJECT_MAX = 998
 _ATTACHMENTS_MAX = 20
 
@@ -40,7 +40,7 @@ class Attachment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MailTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Jinja2 sources, rendered with `data`; what is absent is taken from the input as it is."""
+    """Jinja2 sources, rendered with `data`; parts without a template are taken from the input."""
 
     subject: str | None = None
     text: str | None = None
@@ -48,7 +48,7 @@ class MailTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EmailInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom to send what. A `template` that is a text is the HTML source."""
+    """The mail to send. A `template` that is a text is the HTML source."""
 
     to: str | list[str]
     cc: str | list[str] = []
@@ -75,7 +75,7 @@ class EmailCall(msgspec.Struct, frozen=True):
 
 
 def call_of(wanted: EmailInput) -> EmailCall:
-    """Raises `ProblemError` for what is wrong whatever a template will say."""
+    """Raises `ProblemError` for mistakes that do not depend on the template."""
     _recipients(wanted)
     checked_attachments(wanted)
     data = msgspec.msgpack.encode(wanted.data) if wanted.sources else None
@@ -93,7 +93,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What goes to the relay."""
+    """The message for the relay."""
 
     sender: str
     recipients: Sequence[str]
@@ -104,7 +104,7 @@ class Mail:
 def build_request(
     wanted: EmailInput, *, sender: Mailbox, files: Sequence[File], effect_key: str, now: datetime
 ) -> Mail:
-    """The message, whole. Raises `ProblemError` for what cannot be sent."""
+    """The complete message. Raises `ProblemError` for a message that cannot be sent."""
     to, cc = _recipients(wanted)
     recipients = list(dict.fromkeys(box.address for box in (*to, *cc)))
     message_id = f"<{effect_key[:40]}@{sender.domain}>"
@@ -138,7 +138,7 @@ def _recipients(wanted: EmailInput) -> tuple[list[Mailbox], list[Mailbox]]:
 
 
 def check_size(size: int) -> None:
-    """Raises `ProblemError` for a message, or for attachments of one, that no provider would take."""
+    """Raises `ProblemError` for a message or attachments above the limits of mail providers."""
     if size > CAPABILITIES.max_bytes:
         raise ProblemError(
             "message_too_large",
@@ -191,6 +191,8 @@ def _lines(text: str) -> str:
 
 
 def _fix_boundaries(message: EmailMessage, effect_key: str) -> None:
-    """Name the boundaries, which the library would draw at random: the same mail, the same bytes."""
+    """Set the boundaries, which the library would choose at random, so that the same mail has the same
+    bytes.
+    """
     for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
         part.set_boundary(f"=_visapi_{number}_{effect_key[:32]}")

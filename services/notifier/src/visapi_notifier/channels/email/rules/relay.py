@@ -9,7 +9,7 @@ STARTTLS = ("auto", "required", "off")
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Where mail goes. `tls` is the connection's own encryption from the first byte."""
+    """The mail relay. `tls`: the connection is encrypted from the first byte."""
 
     host: str
     port: int

@@ -1,4 +1,4 @@
-"""The input of `pdf.render`, and what follows from it. Unknown options are refused by name."""
+"""The input of `pdf.render` and its checks. Unknown options are refused by name."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -84,7 +84,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def scripted(self) -> bool:
-        """Whether it needs a context of its own: it runs scripts, or is somebody else's page."""
+        """Whether the document needs its own context, because it runs scripts or is a web page."""
         return self.options.javascript or self.url is not None
 
 
@@ -97,7 +97,9 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 def check(document: Document) -> None:
-    """Refuse what the types cannot express. Raises `ProblemError`, for a URL also `EgressRefused`."""
+    """Check constraints that the types cannot express. Raises `ProblemError`, for a URL also
+    `EgressRefused`.
+    """
     sources = [name for name in ("html", "url", "template") if getattr(document, name) is not None]
     if len(sources) != 1:
         given = " and ".join(sources) or "none"
