@@ -58,7 +58,7 @@ def main() -> None:
     arguments.add_argument("--nice", type=int, required=True)
     given = arguments.parse_args()
     os.nice(given.nice)
-    progress = Progress.told(given.progress)
+    progress = Progress.from_descriptor(given.progress)
     wire = _Wire(socket.socket(fileno=0))
     sys.excepthook = wire.crashed
     _confine(given.memory)

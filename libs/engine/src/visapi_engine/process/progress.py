@@ -27,7 +27,7 @@ class Progress:
             return cls(mmap.mmap(file.fileno(), _SIZE)), os.dup(file.fileno())
 
     @classmethod
-    def told(cls, file: int) -> Self:
+    def from_descriptor(cls, file: int) -> Self:
         """The one in a file that the parent gave. The file is closed, and the copy of it that `mmap` keeps to
         grow: this process has no file but its socket.
         """

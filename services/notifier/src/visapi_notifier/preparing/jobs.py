@@ -9,7 +9,7 @@ from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
 from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.channels import declared
-from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure, told
+from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure_of, failure_struct
 from visapi_notifier.preparing.rules import prepare
 
 
@@ -36,7 +36,7 @@ def read_prepared(function: str, result: bytes) -> Any:
     if isinstance(said, SecretsNeeded):
         return said
     if isinstance(said, Problem | Refusal):
-        raise failure(said)
+        raise failure_of(said)
     return msgspec.msgpack.decode(said.call, type=declared()[function].call)
 
 
@@ -47,7 +47,7 @@ def prepare_input(payload: bytes) -> bytes:
     try:
         call = prepare(request, declared()[request.function])
     except (ProblemError, EgressRefused) as refused:
-        return _encode(told(refused))
+        return _encode(failure_struct(refused))
     return _encode(call if isinstance(call, SecretsNeeded) else Prepared(msgspec.Raw(_encode(call))))
 
 

@@ -8,7 +8,7 @@ import msgspec
 from visapi_common.core.errors import ProblemError
 from visapi_notifier.channels.email.rules.addresses import Mailbox
 from visapi_notifier.channels.email.rules.message import EmailInput, File, Mail, build_request
-from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure, told
+from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure_of, failure_struct
 
 
 class MailOrder(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ def read_made(result: bytes) -> Mail:
     """What `make_mail` gave. Raises `ProblemError`."""
     said = _read_said(result)
     if isinstance(said, Problem | Refusal):
-        raise failure(said)
+        raise failure_of(said)
     return said.mail
 
 
@@ -50,7 +50,7 @@ def make_mail(payload: bytes) -> bytes:
     try:
         return _encode(Made(mail_of(_read_order(payload))))
     except ProblemError as wrong:
-        return _encode(told(wrong))
+        return _encode(failure_struct(wrong))
 
 
 def mail_of(order: MailOrder) -> Mail:

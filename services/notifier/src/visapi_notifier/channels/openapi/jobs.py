@@ -12,7 +12,7 @@ from visapi_engine.source.unreadable import Unreadable
 from visapi_engine.source.yaml_source import read_yaml
 from visapi_notifier.channels.http.rules import HttpCall, call_of
 from visapi_notifier.channels.openapi.rules import OpenApiCall, OpenApiInput, openapi_call, plan_call
-from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure, told
+from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure_of, failure_struct
 
 DEPTH_MAX = 64
 VALUES_MAX = 500_000
@@ -49,7 +49,7 @@ def read_answer(result: bytes) -> Read | Planned:
     """Raises `ProblemError` or `EgressRefused`."""
     answer = _read_answer(result)
     if isinstance(answer, Problem | Refusal):
-        raise failure(answer)
+        raise failure_of(answer)
     return answer
 
 
@@ -58,9 +58,9 @@ def read_document(body: bytes) -> bytes:
     try:
         return _encode(Read(_encode(_document(body))))
     except ProblemError as problem:
-        return _encode(told(problem))
+        return _encode(failure_struct(problem))
     except OverflowError:
-        return _encode(told(ProblemError("invalid_input", "an integer does not fit 64 bits")))
+        return _encode(failure_struct(ProblemError("invalid_input", "an integer does not fit 64 bits")))
 
 
 def plan(payload: bytes) -> bytes:
@@ -72,7 +72,7 @@ def plan(payload: bytes) -> bytes:
     try:
         return _encode(Planned(call_of(plan_call(document, asked, url=wanted.url))))
     except (ProblemError, EgressRefused) as refused:
-        return _encode(told(refused))
+        return _encode(failure_struct(refused))
 
 
 def warm_up() -> None:

@@ -27,7 +27,7 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
     internal: str | None = None
 
 
-def told(failure: ProblemError | EgressRefused) -> Problem | Refusal:
+def failure_struct(failure: ProblemError | EgressRefused) -> Problem | Refusal:
     """The struct of a failure."""
     if isinstance(failure, ProblemError):
         shown = None if failure.errors is None else failure.errors[:ERRORS_MAX]
@@ -35,8 +35,8 @@ def told(failure: ProblemError | EgressRefused) -> Problem | Refusal:
     return Refusal(str(failure), failure.reason, isinstance(failure, MalformedUrl), failure.internal)
 
 
-def failure(said: Problem | Refusal) -> ProblemError | EgressRefused:
-    """The failure that `told` was given."""
+def failure_of(said: Problem | Refusal) -> ProblemError | EgressRefused:
+    """The failure of a struct."""
     if isinstance(said, Problem):
         return ProblemError(said.code, said.detail, status=said.status, errors=said.errors)
     kind = MalformedUrl if said.malformed else EgressRefused
