@@ -4,6 +4,9 @@
 `discard: new`. So may `LIFECYCLE`, a short window for subscribers: what is oldest gives way. `EVENTS` and
 `DLQ` are files; when one of them was lost it is created again, and the
 other incarnation it then has is for the caller to notice and to raise the alarm about.
+
+The requests are raw: nats-py's manager is bound to one client, while the bus makes a new client for each
+connection, and it decodes answers without `contracts/foreign.py`.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -6,11 +6,9 @@ unrecorded trace costs a comparison and a context variable.
 
 import random
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-
-HEADER = "traceparent"
 
 _VALID = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ZERO_TRACE = "0" * 32
@@ -32,14 +30,6 @@ def under(traceparent: str | None) -> Generator[None]:
         yield
     finally:
         _current.reset(token)
-
-
-def extract(headers: Mapping[str, str] | None) -> str | None:
-    """The traceparent of headers in any letter case, when it is valid."""
-    if not headers:
-        return None
-    value = headers.get(HEADER) or headers.get("Traceparent")
-    return value if value is not None and is_valid(value) else None
 
 
 def is_valid(traceparent: str) -> bool:

@@ -102,8 +102,7 @@ def _compile(build: Build, data: Any) -> Program | None:
         return None
     check_keys(build.findings, root, "", _KEYS, required=("document", "do"))
     document = read_document(build.findings, root["document"]) if "document" in root else {}
-    mode = read_evaluate(build.findings, root["evaluate"]) if "evaluate" in root else "strict"
-    build.loose = mode == "loose"
+    build.loose = "evaluate" in root and read_evaluate(build.findings, root["evaluate"]) == "loose"
     if "use" in root:
         read_use(build, root["use"])
     input_schema, input_from = read_transform(build, root, ("input", "from"), "", WORKFLOW_INPUT | SECRETS)
@@ -122,7 +121,6 @@ def _compile(build: Build, data: Any) -> Program | None:
         output_as=output_as,
         output_schema=output_schema,
         timeout=read_timeout(build, root, "", WORKFLOW_OUTPUT),
-        evaluate_mode=mode,
         settings=read_settings(build, document),
         schedule=schedule,
         schedule_on=on,

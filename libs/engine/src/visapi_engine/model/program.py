@@ -320,7 +320,6 @@ class Program(msgspec.Struct, frozen=True, omit_defaults=True):
     output_as: Template | None = None
     output_schema: Validated | None = None
     timeout: Duration | None = None
-    evaluate_mode: str = "strict"
     settings: Settings | None = None
     definition: dict[str, Any] | None = None
     """The whole document, if an expression reads `$workflow.definition`."""

@@ -20,9 +20,9 @@ from visapi_notifier.accounts.rules.policies import Authentication, check_policy
 from visapi_notifier.outbound.rules.content import Unusable, content_of, shown_body
 from visapi_notifier.outbound.rules.http_headers import checked_headers
 from visapi_notifier.outbound.rules.masking import NOTHING, Mask
-from visapi_notifier.outbound.rules.reading import Capabilities, Reading, Refused, Sent, communication
+from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication
 
-CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=10 * 1024 * 1024)
+BYTES_MAX = 10 * 1024 * 1024
 TIMEOUT_S = 30.0
 REDIRECTS_MAX = 5
 
@@ -105,10 +105,10 @@ def build_request(wanted: HttpInput) -> Outbound:
     headers = checked_headers(wanted.headers or {})
     given = {name.lower(): value for name, value in headers}
     body, media_type = _body(wanted.body, given.get("content-type"))
-    if body is not None and len(body) > CAPABILITIES.max_bytes:
+    if body is not None and len(body) > BYTES_MAX:
         raise ProblemError(
             "body_too_large",
-            f"/body: {len(body)} bytes; at most {CAPABILITIES.max_bytes} can be sent",
+            f"/body: {len(body)} bytes; at most {BYTES_MAX} can be sent",
             status=413,
         )
     if media_type and "content-type" not in given:

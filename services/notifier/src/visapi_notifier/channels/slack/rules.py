@@ -12,7 +12,6 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.outbound.rules.masking import NOTHING, Mask
 from visapi_notifier.outbound.rules.reading import (
-    Capabilities,
     Reading,
     Refused,
     Sent,
@@ -20,7 +19,7 @@ from visapi_notifier.outbound.rules.reading import (
     communication,
 )
 
-CAPABILITIES = Capabilities(idempotency="none", status="none", max_bytes=100_000)
+BYTES_MAX = 100_000
 BLOCKS_MAX = 50
 TEXT_MAX = 40_000
 WORD_MAX = 80
@@ -138,7 +137,7 @@ def checked(wanted: SlackInput) -> SlackInput:
     if len(wanted.text or "") > TEXT_MAX:
         raise ProblemError("invalid_input", f"/text: at most {TEXT_MAX} characters fit in a message")
     size = len(_message(wanted))
-    if size > CAPABILITIES.max_bytes:
+    if size > BYTES_MAX:
         raise ProblemError(
             "message_too_large", f"the message has {size} bytes, Slack takes 100000", status=413
         )

@@ -16,9 +16,9 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.outbound.rules.http_headers import checked_headers
 from visapi_notifier.outbound.rules.masking import NOTHING, Mask
-from visapi_notifier.outbound.rules.reading import Capabilities, Reading, Refused, Sent, communication
+from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication
 
-CAPABILITIES = Capabilities(idempotency="key", status="none", max_bytes=1024 * 1024)
+BYTES_MAX = 1024 * 1024
 TIMEOUT_S = 30.0
 SECRETS_MAX = 10
 """Secrets that sign one webhook: a rotation needs two."""
@@ -52,10 +52,10 @@ def call_of(wanted: WebhookInput) -> WebhookCall:
     """Raises `ProblemError` or `EgressRefused` for a request that can never be sent."""
     parse_url(wanted.url)
     body = msgspec.json.encode(wanted.payload)
-    if len(body) > CAPABILITIES.max_bytes:
+    if len(body) > BYTES_MAX:
         raise ProblemError(
             "payload_too_large",
-            f"/payload: {len(body)} bytes of JSON, at most {CAPABILITIES.max_bytes} can be posted",
+            f"/payload: {len(body)} bytes of JSON, at most {BYTES_MAX} can be posted",
             status=413,
         )
     secrets = [wanted.secret] if isinstance(wanted.secret, str) else wanted.secret or []

@@ -1,21 +1,12 @@
 """The meaning of a response for an effect: it happened, it did not, or that is unknown."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_notifier.outbound.rules.masking import Mask
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """The capabilities of a channel, the only input of routing and retrying."""
-
-    idempotency: Literal["key", "lookup", "none"]
-    status: Literal["push", "poll", "none"]
-    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,8 @@ from visapi_common.contracts.runs import ArtifactRef
 from visapi_common.core.errors import ProblemError
 from visapi_notifier.channels.email.rules.addresses import RECIPIENTS_MAX, Mailbox, mailboxes, one_line
 from visapi_notifier.channels.email.rules.html_text import html_of, text_of
-from visapi_notifier.outbound.rules.reading import Capabilities
 
-CAPABILITIES = Capabilities(idempotency="none", status="none", max_bytes=25 * 1024 * 1024)
+BYTES_MAX = 25 * 1024 * 1024
 """25 MiB encoded is what the large mail providers take."""
 TIMEOUT_S = 180.0
 """The timeout of a transaction: relays scan a message before they answer."""
@@ -139,10 +138,10 @@ def _recipients(wanted: EmailInput) -> tuple[list[Mailbox], list[Mailbox]]:
 
 def check_size(size: int) -> None:
     """Raises `ProblemError` for a message or attachments above the limits of mail providers."""
-    if size > CAPABILITIES.max_bytes:
+    if size > BYTES_MAX:
         raise ProblemError(
             "message_too_large",
-            f"the message has {size} bytes, at most {CAPABILITIES.max_bytes} can be mailed",
+            f"the message has {size} bytes, at most {BYTES_MAX} can be mailed",
             status=413,
         )
 
