@@ -168,7 +168,7 @@ async def test_another_tenant_finds_its_own_alone(gateway: Any, runs: dict[str, 
         ("attribute=amount%3Emany", "compares numbers"),
         ("created_after=2026-11-26T12:00:00", "timezone"),
         ("q=", "length >= 1"),
-        ("workflow=a&workflow=b", "stands twice"),
+        ("workflow=a&workflow=b", "is repeated"),
         ("parent=x", "UUID"),
     ],
 )

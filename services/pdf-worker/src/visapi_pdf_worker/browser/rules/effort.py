@@ -1,4 +1,4 @@
-"""Finds renderers that use so much CPU time that their priority is lowered, or that flood the browser. Pure."""
+"""Finds renderers that use too much CPU time and get a lower priority, or that flood the browser. Pure."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
