@@ -55,6 +55,7 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_LANES",
         "VISAPI_LIFECYCLE_EVENTS",
         "VISAPI_RETENTION_DAYS",
+        "VISAPI_ENDED_KEYS_DAYS",
         "VISAPI_BATCH_MAX",
         "VISAPI_FAMILY_DEPTH_MAX",
         "VISAPI_FAMILY_OPEN_MAX",
