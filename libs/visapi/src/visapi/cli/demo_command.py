@@ -49,7 +49,7 @@ def demo(
     sample = Sample(definition, body)
     if url is not None:
         at, folder = (url, _key(url)), _folder(world)
-        raise typer.Exit(asyncio.run(_refusing(_play(console(), folder, at, DemoWorld(folder), sample))))
+        raise typer.Exit(asyncio.run(_refusing(_play(console(), folder, at, DemoReceivers(folder), sample))))
     raise typer.Exit(asyncio.run(_refusing(_on_local_stack(data_dir, sample, keep=keep))))
 
 
