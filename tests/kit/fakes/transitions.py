@@ -114,7 +114,7 @@ class TransitionWorld:
     def tell(self, run: UUID, kind: str, **body: Any) -> RunMessages:
         """A row in the run's inbox, and the hint of it."""
         self.rows.put_inbox(run, kind, TENANT, kind, _encode({"actor": "tester", **body}))
-        return RunMessages(run, look=True, receipts=[FakeDelivery()])
+        return RunMessages(run, has_waiting_rows=True, receipts=[FakeDelivery()])
 
     def output(self, run: UUID) -> Any:
         stored = self.rows.done[run].end.output

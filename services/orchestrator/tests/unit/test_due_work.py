@@ -178,7 +178,7 @@ class TestTheSweep:
             world.rows.put_inbox(run, key, "default", "cancel", b"{}")
         world.rows.now_ms += 2000
         await world.sweeps(0.5)
-        assert [(one.run, one.look) for one in world.queue.taken] == [(run, True)]
+        assert [(one.run, one.has_waiting_rows) for one in world.queue.taken] == [(run, True)]
 
     @in_no_time
     async def test_with_a_backlog_takes_only_what_is_long_overdue(self, world):

@@ -117,7 +117,7 @@ async def test_messages_of_one_run_go_together_in_one_batch(pumping):
     pumping.begin(2)
     await pumping.idle()
     ((messages,),) = pumping.lanes.batches
-    assert (messages.look, len(messages.timers), len(messages.receipts)) == (True, 1, 2)
+    assert (messages.has_waiting_rows, len(messages.timers), len(messages.receipts)) == (True, 1, 2)
     await pumping.end()
 
 
@@ -202,7 +202,7 @@ async def test_after_a_fault_a_lane_pauses_longer_each_time_and_at_most_two_seco
     run = uuid4()
     pumping.begin()
     for _ in range(8):
-        pumping.pump.put([RunMessages(run, look=True)])
+        pumping.pump.put([RunMessages(run, has_waiting_rows=True)])
         while len(pumping.lanes.batches) == len(began):
             await asyncio.sleep(0.01)
         began.append(loop.time())
@@ -240,7 +240,7 @@ async def test_a_stopped_pump_ends_its_lanes_after_what_they_hold_and_hands_the_
     run, unseen = uuid4(), FakeDelivery()
     pumping.results.arrive(hint(run))
     await pumping.idle()
-    pumping.pump.put([RunMessages(uuid4(), look=True, receipts=[unseen])])
+    pumping.pump.put([RunMessages(uuid4(), has_waiting_rows=True, receipts=[unseen])])
     pumping.pump.stop()
     pumping.lanes.let_go(0)
     await pumping.end()

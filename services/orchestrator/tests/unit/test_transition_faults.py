@@ -25,7 +25,7 @@ class TestAFault:
         world = TransitionWorld()
         run = await world.started(WAIT)
         world.ledger.faults.plan("load", TransientFault("away"))
-        messages = RunMessages(run, look=True, receipts=[FakeDelivery()])
+        messages = RunMessages(run, has_waiting_rows=True, receipts=[FakeDelivery()])
         assert not await world.transitions.advance([messages])
         assert fates([messages]) == [["nak 1"]]
         assert run in world.rows.runs

@@ -91,7 +91,7 @@ async def test_a_repeated_result_changes_nothing_and_is_acknowledged(world):
 async def test_messages_of_a_run_that_is_not_live_are_dropped_with_the_rows_addressed_to_it(world):
     gone = uuid4()
     world.rows.put_inbox(gone, "cancel", "default", "cancel", b"{}")
-    messages = RunMessages(gone, look=True, receipts=[FakeDelivery()])
+    messages = RunMessages(gone, has_waiting_rows=True, receipts=[FakeDelivery()])
     assert await world.transitions.advance([messages])
     assert fates([messages]) == [["ack"]]
     assert world.rows.inbox == {}
