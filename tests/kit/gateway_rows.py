@@ -13,7 +13,7 @@ from visapi_common.contracts.engine_messages import Trigger
 from visapi_engine.checks.versions import version_order
 from visapi_engine.compile.compiler import Compiled
 from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.dead_letters.service import Resolution, Sight
+from visapi_gateway.dead_letters.service import LetterScope, Resolution
 from visapi_gateway.dead_letters.store import PgDeadLetterStore
 from visapi_gateway.events.service import NewEvent
 from visapi_gateway.events.store import PgEventStore
@@ -104,7 +104,7 @@ class GatewayRows:
         """Ask for a dead letter to be put back; of a tenant that does not exist, as the operator does."""
         audit = _audit("default", AuditAction.DEAD_LETTER_REPLAY, str(letter))
         await self._letters.resolve(
-            Sight(tenant, nobodys=True), Resolution(letter, ACTOR, "replay", audit), None
+            LetterScope(tenant, nobodys=True), Resolution(letter, ACTOR, "replay", audit), None
         )
 
 
