@@ -104,7 +104,7 @@ class GatewayRows:
         """Ask for a dead letter to be put back; of a tenant that does not exist, as the operator does."""
         audit = _audit("default", AuditAction.DEAD_LETTER_REPLAY, str(letter))
         await self._letters.resolve(
-            LetterScope(tenant, nobodys=True), Resolution(letter, ACTOR, "replay", audit), None
+            LetterScope(tenant, unknown_tenants=True), Resolution(letter, ACTOR, "replay", audit), None
         )
 
 
