@@ -1,9 +1,8 @@
 """Creates and repairs the streams and consumers, idempotently. Only the orchestrator runs this.
 
-`ENGINE` and `TASKS` are fed by the ledger and may be lost whole (DESIGN 3.3): memory, short windows,
-`discard: new`. So may `LIFECYCLE`, a short window for subscribers: what is oldest gives way. `EVENTS` and
-`DLQ` are files; when one of them was lost it is created again, and the
-other incarnation it then has is for the caller to notice and to raise the alarm about.
+The ledger feeds `ENGINE` and `TASKS`, which may be lost whole (DESIGN 3.3): memory, short windows, `discard: new`.
+`LIFECYCLE` is a short window for subscribers that drops its oldest messages. `EVENTS` and `DLQ` are files. A lost
+stream is created again, and the caller notices its new incarnation and raises the alarm.
 
 The requests are raw: nats-py's manager is bound to one client, while the bus makes a new client for each
 connection, and it decodes answers without `contracts/foreign.py`.
@@ -42,8 +41,7 @@ _LEDGER_FED = {
     "duplicate_window": 30 * _SECOND,
 }
 """30 s of message ids, enough for a publisher that repeats after an unknown outcome. At 8,000 messages/s the
-default of two minutes would be a million entries in memory.
-"""
+default of two minutes would be a million entries in memory."""
 
 STREAMS: dict[str, dict[str, Any]] = {
     subjects.STREAM_ENGINE: {**_LEDGER_FED, "subjects": [subjects.ENGINE_ALL]},
