@@ -1,8 +1,8 @@
 """Creates and repairs the streams and consumers, idempotently. Only the orchestrator runs this.
 
-The ledger feeds `ENGINE` and `TASKS`, which may be lost whole (DESIGN 3.3): memory, short windows, `discard: new`.
-`LIFECYCLE` is a short window for subscribers that drops its oldest messages. `EVENTS` and `DLQ` are files. A lost
-stream is created again, and the caller notices its new incarnation and raises the alarm.
+The ledger feeds `ENGINE` and `TASKS`, which may be lost whole (DESIGN 3.3): memory, short windows, `discard:
+new`. `LIFECYCLE` is a short window for subscribers that drops its oldest messages. `EVENTS` and `DLQ` are
+files. A lost stream is created again; the caller notices its new incarnation and raises the alarm.
 
 The requests are raw: nats-py's manager is bound to one client, while the bus makes a new client for each
 connection, and it decodes answers without `contracts/foreign.py`.
