@@ -91,9 +91,16 @@ def build_all(asked: argparse.Namespace) -> None:
 def find_builder() -> str:
     chosen = os.environ.get("VISAPI_IMAGES_BUILDER", "")
     for name in [chosen] if chosen else ["docker", "podman", "buildah"]:
-        if shutil.which(name):
+        if works(name):
             return name
-    raise ImagesError("needs docker, podman or buildah; on Debian: apt-get install buildah podman")
+    raise ImagesError(
+        "needs docker with a daemon that runs, podman or buildah; on Debian: apt-get install buildah podman"
+    )
+
+
+def works(program: str) -> bool:
+    """Whether it is installed, and its daemon answers, if it has one."""
+    return shutil.which(program) is not None and run_quietly([program, "info"])
 
 
 def bootstrap(builder: str) -> None:

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from build_images import suit_old_machines
+from build_images import run_quietly, suit_old_machines, works
 from compose_load import Load, LostError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,17 +85,13 @@ class Compose:
 
 
 def _engine() -> tuple[str, list[str]]:
-    docker = shutil.which("docker")
-    if (
-        docker
-        and subprocess.run([docker, "compose", "version"], check=False, capture_output=True).returncode == 0
-    ):
+    if works("docker") and run_quietly(["docker", "compose", "version"]):
         return "docker", ["docker", "compose"]
     ours = ROOT / ".tools/bin/podman-compose"
     found = os.environ.get("VISAPI_PODMAN_COMPOSE") or (
         str(ours) if ours.exists() else shutil.which("podman-compose")
     )
-    if shutil.which("podman") and found:
+    if works("podman") and found:
         return "podman", [found, "--no-ansi"]
     raise DemoError("needs docker with compose, or podman with podman-compose (PyPI)")
 
