@@ -1,0 +1,44 @@
+"""hadolint and the schema of compose files find nothing in ours, and find something in worse ones."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kit.deploy_tools import ROOT, run
+
+DOCKERFILES = [
+    image["dockerfile"]
+    for name in ("deploy/images/images.json", "deploy/images/standins/images.json")
+    for image in json.loads((ROOT / name).read_text()).values()
+]
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_a_dockerfile_has_no_finding(name: str):
+    done = run("hadolint", "--no-color", name)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_dockerfile_on_an_unpinned_base_has_findings(tmp_path: Path):
+    worse = tmp_path / "Dockerfile"
+    worse.write_text("FROM debian\nRUN apt-get install curl\n")
+    done = run("hadolint", "--no-color", worse)
+    assert done.returncode != 0
+    assert "DL3006" in done.stdout
+
+
+def compose_findings(path: Path) -> str:
+    done = run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", path)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_the_compose_file_obeys_the_specification():
+    assert compose_findings(ROOT / "docker-compose.yml") == ""
+
+
+def test_a_misspelt_key_of_the_compose_file_is_found(tmp_path: Path):
+    worse = tmp_path / "docker-compose.yml"
+    worse.write_text((ROOT / "docker-compose.yml").read_text().replace("    read_only:", "    readonly:", 1)
+                     .replace("  read_only: true", "  readonly: true", 1))  # fmt: skip
+    assert "readonly" in compose_findings(worse)
