@@ -1,21 +1,38 @@
 """API keys, straight in the database, so that nobody needs a key to make a key."""
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
 from visapi.admin.databases import connection
-from visapi_common.adapters.pool import Connection
+from visapi_common.adapters.pool import Connection, Row
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core import scopes as known_scopes
 from visapi_common.core.api_keys import hash_key, hash_matches, mint, parse
 
 _QUERIES = load_queries("visapi.admin", "sql/keys.sql")
+_RECENT_S = 3600.0
+"""A kept key without a row may be stored for so long. Rows of ended keys are deleted after a day at the
+earliest (`VISAPI_ENDED_KEYS_DAYS`), so only a command that was interrupted leaves a younger file without one.
+"""
 
 
 class NoSuchTenantError(Exception):
     """A key was asked for a tenant that is not there; the message says how to make the tenant."""
+
+
+class KeptKeyError(Exception):
+    """The kept key is not the one that was asked for, or the database no longer knows it."""
+
+
+class KeptKey(msgspec.Struct, frozen=True):
+    """A key that an earlier command kept. `recent`: it may have been interrupted before it stored the key."""
+
+    token: str
+    recent: bool
 
 
 class WantedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,21 +69,54 @@ async def create_key(owner_url: str, pepper: bytes, wanted: WantedKey) -> str:
 
 
 async def ensure_key(
-    owner_url: str, pepper: bytes, wanted: WantedKey, *, kept: str | None, keep: Callable[[str], None]
+    owner_url: str, pepper: bytes, wanted: WantedKey, *, kept: KeptKey | None, keep: Callable[[str], None]
 ) -> str:
     """The key that was kept, when it may be used; else a new one, kept before it is stored.
 
-    So whoever is interrupted and begins again ends with one key, which is both kept and stored.
+    So whoever is interrupted and begins again ends with one key, which is both kept and stored. Raises
+    `KeptKeyError` and `NoSuchTenantError`.
     """
     async with connection(owner_url) as owner:
-        row = await owner.fetchrow(_QUERIES["key"], parse(kept).id) if kept else None
-        if kept and row is not None and row["usable"] and hash_matches(row["hash"], hash_key(pepper, kept)):
-            return kept
-        key = kept if kept and row is None else new_key(wanted.kind)
-        if key != kept:
-            keep(key)
+        row = await owner.fetchrow(_QUERIES["key"], parse(kept.token).id) if kept else None
+        if kept and row is None:
+            _check_unknown(kept, wanted)
+            await _store(owner, pepper, kept.token, wanted)
+            return kept.token
+        if kept and row is not None and row["usable"]:
+            _check_same(row, wanted)
+            if hash_matches(row["hash"], hash_key(pepper, kept.token)):
+                return kept.token
+        key = new_key(wanted.kind)
+        keep(key)
         await _store(owner, pepper, key, wanted)
         return key
+
+
+def written_recently(path: Path) -> bool:
+    """Whether a command that was interrupted may have left this file."""
+    return abs(time.time() - path.stat().st_mtime) < _RECENT_S
+
+
+def _check_unknown(kept: KeptKey, wanted: WantedKey) -> None:
+    """A key that was revoked long ago has no row either, and must not become valid again."""
+    parsed = parse(kept.token)
+    if not kept.recent:
+        raise KeptKeyError(
+            f"holds the key {parsed.id}, which the database does not know: it was revoked long ago, "
+            "was never stored, or belongs to another database"
+        )
+    if parsed.kind != wanted.kind:
+        raise KeptKeyError(f"holds a key of kind {parsed.kind}, not {wanted.kind}")
+
+
+def _check_same(row: Row, wanted: WantedKey) -> None:
+    for what, found, asked in (
+        ("of tenant", row["tenant"], wanted.tenant),
+        ("of kind", row["kind"], wanted.kind),
+        ("with scopes", ", ".join(sorted(row["scopes"])), ", ".join(sorted(wanted.scopes))),
+    ):
+        if found != asked:
+            raise KeptKeyError(f"holds a key {what} {found}, not {asked}")
 
 
 async def _store(owner: Connection, pepper: bytes, key: str, wanted: WantedKey) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from visapi.admin import keys as admin
 from visapi.admin import settings as admin_settings
-from visapi.admin.keys import NoSuchTenantError, WantedKey
+from visapi.admin.keys import KeptKey, KeptKeyError, NoSuchTenantError, WantedKey
 from visapi.admin.private_files import write_private
 from visapi.cli.admin_work import run, settings, usage_errors
 from visapi.cli.key_commands import Kind
@@ -32,8 +32,8 @@ def create(
         Path | None,
         typer.Option(
             help="Keep the key in this file, mode 0600, instead of printing it. A key in it that may be "
-            "used stays, and "
-            "one that nobody knows yet is stored: so the command may be repeated."
+            "used stays, so the command may be repeated. A key that the database does not know is stored "
+            "only when the file was written within the last hour."
         ),
     ] = None,
 ) -> None:
@@ -62,6 +62,8 @@ def create(
             )
     except NoSuchTenantError as error:
         fail(str(error))
+    except KeptKeyError as error:
+        fail(f"{file} {error}; name another file, or remove this one to make a new key")
     if file is not None:
         done(f"{file} holds the key {parse(key).id}")
         return
@@ -69,12 +71,12 @@ def create(
     console().print(key)
 
 
-def _kept(file: Path | None) -> str | None:
+def _kept(file: Path | None) -> KeptKey | None:
     if file is None or not file.exists():
         return None
     text = file.read_text(encoding="utf-8", errors="replace").strip()
     try:
-        return parse(text).token if text else None
+        return KeptKey(parse(text).token, admin.written_recently(file)) if text else None
     except ValueError:
         raise ValueError(
             f"{file} holds something other than an API key; name another file, or remove it"

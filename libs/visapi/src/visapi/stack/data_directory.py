@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from visapi.admin.keys import KeptKey, written_recently
 from visapi.admin.private_files import write_private
 from visapi.stack import nats, postgres
 from visapi.stack.child import ProcessView
@@ -160,6 +161,10 @@ class DataDirectory:
         """The first API key, once it was made."""
         path = self.root / "api-key"
         return path.read_text(encoding="ascii").strip() if path.exists() else None
+
+    def kept_api_key(self) -> KeptKey | None:
+        key = self.api_key()
+        return KeptKey(key, written_recently(self.root / "api-key")) if key else None
 
     def keep_api_key(self, key: str) -> None:
         write_private(self.root / "api-key", key.encode("ascii") + b"\n")

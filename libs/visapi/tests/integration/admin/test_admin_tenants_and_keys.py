@@ -1,14 +1,20 @@
 """`visapi admin tenant` and `key`, straight in the database."""
 
+import os
 import stat
+import time
 from pathlib import Path
 
 import asyncpg
 import msgspec
 
 from kit.managed_postgres import Cluster
+from visapi.stack.data_directory import DataDirectory
+from visapi.stack.first_key import ensure_first_key
+from visapi_common.core.api_keys import parse
 
 USAGE = 2
+PEPPER = b"p" * 32
 
 
 def test_tenants_are_made_listed_disabled_and_enabled(migrated: Cluster):
@@ -51,6 +57,82 @@ async def test_a_key_is_made_once_however_often_the_bootstrap_runs(migrated: Clu
     await owner.execute("update visapi.api_keys set disabled_at = now()")
     assert migrated.command("key", "create", "first", "--file", str(file), **settings).returncode == 0
     assert file.read_text().strip() != key
+    await owner.close()
+
+
+async def test_a_key_whose_row_was_swept_does_not_become_valid_again(migrated: Cluster, tmp_path: Path):
+    file = tmp_path / "api-key"
+    settings = {"visapi_owner_url": migrated.master, "visapi_key_pepper": "aa" * 32}
+    create = ("key", "create", "first", "--file", str(file))
+    assert migrated.command(*create, **settings).returncode == 0
+    key = file.read_text()
+    owner = await asyncpg.connect(migrated.master)
+    await owner.execute("delete from visapi.api_keys")
+    two_hours_ago = time.time() - 7200
+    os.utime(file, (two_hours_ago, two_hours_ago))
+
+    refused = migrated.command(*create, **settings)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "which the database does not know" in refused.stderr
+    assert "remove this one to make a new key" in refused.stderr
+    assert (file.read_text(), await owner.fetchval("select count(*) from visapi.api_keys")) == (key, 0)
+
+    file.unlink()
+    assert migrated.command(*create, **settings).returncode == 0
+    assert (file.read_text() != key, await owner.fetchval("select count(*) from visapi.api_keys")) == (
+        True,
+        1,
+    )
+    await owner.close()
+
+
+async def test_a_file_with_the_key_of_another_tenant_kind_or_scopes_is_refused(
+    migrated: Cluster, tmp_path: Path
+):
+    file = tmp_path / "api-key"
+    settings = {"visapi_owner_url": migrated.master, "visapi_key_pepper": "aa" * 32}
+    assert migrated.command("tenant", "create", "acme", **settings).returncode == 0
+    create = ("key", "create", "shop", "--file", str(file))
+    live = ("--kind", "live", "--scope", "runs:read")
+    assert migrated.command(*create, *live, **settings).returncode == 0
+    key = file.read_text()
+    for asked, line in (
+        ((*live, "--tenant", "acme"), "holds a key of tenant default, not acme"),
+        (("--kind", "test", "--scope", "runs:read"), "holds a key of kind live, not test"),
+        (
+            ("--kind", "live", "--scope", "runs:write"),
+            "holds a key with scopes runs:read, not runs:write",
+        ),
+    ):
+        refused = migrated.command(*create, *asked, **settings)
+        assert (refused.returncode, line in " ".join(refused.stderr.split())) == (1, True), refused.stderr
+    assert migrated.command(*create, *live, **settings).returncode == 0
+    assert file.read_text() == key
+    owner = await asyncpg.connect(migrated.master)
+    assert await owner.fetchval("select count(*) from visapi.api_keys") == 1
+
+    await owner.execute("delete from visapi.api_keys")
+    refused = migrated.command(*create, "--kind", "test", **settings)
+    assert (refused.returncode, "holds a key of kind live, not test" in refused.stderr) == (1, True)
+    await owner.close()
+
+
+async def test_an_embedded_stack_whose_database_was_removed_gets_a_new_first_key(
+    migrated: Cluster, tmp_path: Path
+):
+    data = DataDirectory(tmp_path)
+    first = await ensure_first_key(data, migrated.master, PEPPER)
+    assert await ensure_first_key(data, migrated.master, PEPPER) == first
+    owner = await asyncpg.connect(migrated.master)
+    await owner.execute("delete from visapi.api_keys")
+    assert await ensure_first_key(data, migrated.master, PEPPER) == first, "an interrupted start goes on"
+
+    await owner.execute("delete from visapi.api_keys")
+    two_hours_ago = time.time() - 7200
+    os.utime(tmp_path / "api-key", (two_hours_ago, two_hours_ago))
+    second = await ensure_first_key(data, migrated.master, PEPPER)
+    assert (second != first, data.api_key()) == (True, second)
+    assert await owner.fetchval("select array_agg(id) from visapi.api_keys") == [parse(second).id]
     await owner.close()
 
 

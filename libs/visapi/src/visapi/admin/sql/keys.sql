@@ -5,7 +5,7 @@ insert into visapi.api_keys (id, tenant, kind, name, hash, scopes, created_by)
 values ($1, $2, $3, $4, $5, $6, $7)
 
 -- name: key
-select hash, coalesce(least(disabled_at, expires_at), 'infinity') > now() as usable
+select tenant, kind, scopes, hash, coalesce(least(disabled_at, expires_at), 'infinity') > now() as usable
 from visapi.api_keys where id = $1
 
 -- name: tenant_exists
