@@ -24,7 +24,10 @@ def flaw(urls: str) -> str | None:
     """Why these are no URLs that VisAPI connects by; None when they are. Shows nothing of a password."""
     users: set[str | None] = set()
     for url in _urls(urls):
-        parts = urlsplit(url)
+        try:
+            parts = _split(url)
+        except ValueError as error:
+            return str(error)
         if parts.scheme not in SCHEMES:
             return f"each server must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
         if "@" in parts.netloc.rpartition("@")[0]:
@@ -43,7 +46,7 @@ def flaw(urls: str) -> str | None:
 
 def servers(urls: str) -> list[Server]:
     """Each server by itself."""
-    parsed = [urlsplit(url) for url in _urls(urls)]
+    parsed = [_split(url) for url in _urls(urls)]
     known = parsed[0]
     return [_server(parts, known if parts.username is None else parts) for parts in parsed]
 
@@ -56,6 +59,14 @@ def _server(parts: SplitResult, known: SplitResult) -> Server:
         password=None if known.password is None else unquote(known.password),
         tls=parts.scheme == "tls",
     )
+
+
+def _split(url: str) -> SplitResult:
+    """Raises `ValueError` that shows nothing of a password, as that of `urlsplit` may."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ValueError("a server cannot be read; write special characters of the password as %XX") from None
 
 
 def _urls(urls: str) -> list[str]:

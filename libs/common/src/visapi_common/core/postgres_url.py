@@ -5,8 +5,11 @@ postgresql://user:password@host1:5432,host2:5432/database?sslmode=verify-full&ta
 
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
+WRITING = "read-write"
+"""Services and `visapi admin` write, so of several hosts they take the one that allows it."""
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-SESSION_ATTRIBUTES = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
+SESSION_ATTRIBUTES = ("any", "primary", WRITING)
+_OF_STANDBYS = ("standby", "prefer-standby", "read-only")
 SSL_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 """Parameters that name files."""
 PARAMETERS = (
@@ -18,11 +21,15 @@ PARAMETERS = (
     "application_name",
 )
 _PORT_MAX = 65535
+_UNREADABLE = "it cannot be read; write special characters of the password as %XX"
 
 
 def flaw(url: str) -> str | None:
     """Why this is no URL that VisAPI connects by; None when it is one. Shows nothing of the password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return _UNREADABLE
     if parts.scheme not in ("postgresql", "postgres"):
         return "it must begin with postgresql://"
     user, _, places = parts.netloc.rpartition("@")
@@ -46,6 +53,11 @@ def _query_flaw(query: str) -> str | None:
     unknown = [name for name in parameters if name not in PARAMETERS]
     if unknown:
         return f"the parameter {unknown[0]!r} is unknown; known: {', '.join(PARAMETERS)}"
+    if parameters.get("target_session_attrs") in _OF_STANDBYS:
+        return (
+            f"target_session_attrs={parameters['target_session_attrs']!r} leads to servers that take "
+            f"no writes; allowed: {', '.join(SESSION_ATTRIBUTES)}"
+        )
     for name, allowed in (("sslmode", SSL_MODES), ("target_session_attrs", SESSION_ATTRIBUTES)):
         if parameters.get(name, allowed[0]) not in allowed:
             return f"{name}={parameters[name]!r} is unknown; allowed: {', '.join(allowed)}"
@@ -61,9 +73,13 @@ def files(url: str) -> dict[str, str]:
 
 
 def one_by_one(url: str) -> list[str]:
-    """A URL for each host, in order."""
+    """A URL for each host, in order. Of several hosts only one that takes writes is wanted, unless the URL
+    says otherwise.
+    """
     parts = urlsplit(url)
     user, at, places = parts.netloc.rpartition("@")
+    if "," in places and "target_session_attrs" not in dict(parse_qsl(parts.query)):
+        parts = parts._replace(query=f"{parts.query}&target_session_attrs={WRITING}".lstrip("&"))
     return [urlunsplit(parts._replace(netloc=f"{user}{at}{place}")) for place in places.split(",")]
 
 

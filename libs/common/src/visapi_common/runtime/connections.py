@@ -70,7 +70,7 @@ class LedgerSettings(NatsSettings, frozen=True, kw_only=True):
     postgres_url: Secret
     """`postgresql://role@host:5432/database` as the service's own role (`visapi_gateway`,
     `visapi_orchestrator`, `visapi_notifier`); several hosts separated by commas,
-    `?sslmode=verify-full&sslrootcert=/ca.pem`, `&target_session_attrs=read-write`."""
+    of which the one that takes writes serves; `?sslmode=verify-full&sslrootcert=/ca.pem`."""
     postgres_password: Secret | None = None
     """The password, when it does not stand in the URL."""
 

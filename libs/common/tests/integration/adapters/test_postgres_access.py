@@ -100,6 +100,16 @@ async def test_of_several_hosts_the_one_that_takes_writes_serves(
     await pool.close()
 
 
+async def test_of_several_hosts_a_standby_is_passed_over_though_the_url_does_not_say_so(
+    primary: PostgresServer, standby: PostgresServer
+):
+    places = f"127.0.0.1:{standby.server.port},127.0.0.1:{primary.server.port}"
+    url = f"postgresql://postgres:{PASSWORDS['postgres']}@{places}/postgres"
+    pool = await open_pool(url, size=1, application="t")
+    assert await writes_on(pool) == primary.server.port
+    await pool.close()
+
+
 async def writes_on(pool: Pool) -> int:
     """The port of the server that took a write."""
     with pg_faults():
@@ -122,6 +132,8 @@ def test_a_standby_alone_takes_no_session_that_must_write(standby: PostgresServe
         ("postgresql://u:p@ss@h/d", "a password with an '@' must have it written as %40"),
         ("postgresql://u@h:0/d", "the port '0' is no number from 1 to 65535"),
         ("postgresql://u@h,/d", "it names no host in 'h,'"),
+        ("postgresql://u:p@ss\uff0f@h/d", "it cannot be read; write special characters of the password as %XX"),
+        ("postgresql://u:[p@ss@h/d", "it cannot be read; write special characters of the password as %XX"),
         ("postgresql://u@h/d?sslmode=verify-full", "sslmode=verify-full needs sslrootcert, the file of the authority to trust"),
         ("postgresql://u@h/d?sslmode=require&sslrootcert=/no/ca.pem", "sslrootcert cannot read /no/ca.pem: No such file or directory"),
     ],
@@ -136,9 +148,10 @@ def test_a_wrong_url_is_refused_before_anything_connects(url: str, line: str):
 def test_an_unknown_parameter_and_a_wrong_choice_name_what_is_allowed():
     for query, allowed in (
         ("channel_binding=require", "known: sslmode, sslrootcert"),
-        (
-            "target_session_attrs=writer",
-            "allowed: any, primary, standby, prefer-standby, read-write, read-only",
+        ("target_session_attrs=writer", "is unknown; allowed: any, primary, read-write"),
+        *(
+            (f"target_session_attrs={value}", "takes? no writes; allowed: any, primary, read-write")
+            for value in ("standby", "prefer-standby", "read-only")
         ),
     ):
         with pytest.raises(SettingsError, match=allowed):

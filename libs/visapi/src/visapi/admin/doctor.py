@@ -74,7 +74,7 @@ def _of_server(server: Row) -> Iterator[Finding]:
         tested = "" if major == TESTED_POSTGRES else f"; VisAPI is tested with {TESTED_POSTGRES}"
         yield Finding(Level.WARN if tested else Level.OK, "PostgreSQL", f"{server['version']}{tested}")
     if server["standby"]:
-        text = "this server is a standby; name all hosts and add target_session_attrs=read-write to the URL"
+        text = "this server is a standby; name all hosts in the URL"
         yield Finding(Level.FAIL, "writable", text)
     tls = "TLS" if server["tls"] else "no TLS; add sslmode=verify-full unless this is the same machine"
     yield Finding(Level.OK if server["tls"] else Level.WARN, "PostgreSQL TLS", tls)
