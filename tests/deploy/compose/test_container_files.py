@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kit.deploy_tools import ROOT, run
 
@@ -35,6 +36,14 @@ def compose_findings(path: Path) -> str:
 
 def test_the_compose_file_obeys_the_specification():
     assert compose_findings(ROOT / "docker-compose.yml") == ""
+
+
+def test_the_pdf_worker_may_execute_what_it_writes_to_tmp():
+    """Chromium is started by a script there, and Docker mounts a tmpfs without `exec` as `noexec`."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    [tmp] = compose["services"]["pdf-worker"]["tmpfs"]
+    place, _, options = tmp.partition(":")
+    assert (place, "exec" in options.split(",")) == ("/tmp", True)
 
 
 def test_a_misspelt_key_of_the_compose_file_is_found(tmp_path: Path):
