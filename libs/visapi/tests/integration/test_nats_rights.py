@@ -71,7 +71,7 @@ PUBLISHES = {
 SUBSCRIBES = {
     "visapi.live.>": {"gateway"},
     subjects.CONTROL_KEYS: {"gateway"},
-    subjects.CONTROL_CANCELLED: WORKERS,
+    subjects.CONTROL_CANCELLED: BUILTIN_WORKERS,
     subjects.CONTROL_REGISTER_ALL: {"orchestrator"},
     subjects.register("default"): {"orchestrator"},
     subjects.CONTROL_CLAIM_ALL: {"orchestrator"},

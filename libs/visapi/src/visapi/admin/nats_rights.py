@@ -145,7 +145,6 @@ def _own_workers() -> Rights:
             subjects.event(WORKER_TENANT, ">"),
         ),
         subscribe=(
-            subjects.CONTROL_CANCELLED,
             subjects.event(WORKER_TENANT, ">"),
             subjects.lifecycle(WORKER_TENANT, ">"),
             _inbox(WORKER),
@@ -181,7 +180,6 @@ def tenant_rights(tenant: str, functions: tuple[str, ...]) -> Rights:
             subjects.event(tenant, ">"),
         ),
         subscribe=(
-            *((subjects.CONTROL_CANCELLED,) if functions else ()),
             subjects.event(tenant, ">"),
             subjects.lifecycle(tenant, ">"),
             _inbox(user),

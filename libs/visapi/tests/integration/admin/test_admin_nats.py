@@ -141,6 +141,7 @@ async def test_workers_of_a_tenant_touch_their_functions_and_nobody_elses(server
             "_INBOX.worker-rival.x": False,
             "_INBOX.>": False,
             "visapi.live.>": False,
+            subjects.CONTROL_CANCELLED: False,
         }
         assert {subject: await worker.may_hear(subject) for subject in heard} == heard
 
