@@ -229,7 +229,11 @@ def workload(meaning: str, settings: Schema, **own: Schema) -> Schema:
 def services() -> dict[str, Schema]:
     own: dict[str, dict[str, Schema]] = {
         "pdfWorker": {
-            "internet": flag("Documents may load from the internet, through the worker's egress guard."),
+            "internet": flag(
+                "Documents may load from the internet, through the worker's egress guard. Also when this is "
+                "`false`, the ports of NATS and S3 (4222, 443) are open: to any address but link-local "
+                "ones, as long as `networkPolicy.natsTo` and `networkPolicy.artifactsTo` are empty."
+            ),
             "sharedMemorySize": text("Size of `/dev/shm`, which Chromium uses.", QUANTITY),
         },
         "notifier": {

@@ -107,14 +107,42 @@ def test_rules_and_dashboards_that_are_not_there_make_nothing():
     assert not {"PrometheusRule", "ConfigMap"} & {each["kind"] for each in made}
 
 
-def test_a_rendered_release_names_the_next_command(tmp_path: Path):
+def test_a_release_says_which_ports_of_the_pdf_worker_are_open_to_all_addresses(tmp_path: Path):
+    chart = with_notes(tmp_path)
+    opened = "NOTE: pdfWorker.internet is false"
+    told = notes_of(chart, "minimal")
+    assert opened in told
+    assert "port 4222 (set networkPolicy.natsTo) and port 443 (set networkPolicy.artifactsTo)." in told
+    assert "on port 443 (set networkPolicy.artifactsTo)." in notes_of(
+        chart, "minimal", sets=('networkPolicy.natsTo=[{"ipBlock": {"cidr": "10.0.0.0/8"}}]',)
+    )
+    closed = (
+        'networkPolicy.natsTo=[{"ipBlock": {"cidr": "10.0.0.0/8"}}]',
+        'networkPolicy.artifactsTo=[{"ipBlock": {"cidr": "10.1.0.0/16"}}]',
+    )
+    assert opened not in notes_of(chart, "minimal", sets=closed)
+    assert opened not in notes_of(chart, "minimal", sets=("pdfWorker.internet=true",))
+
+
+def with_notes(tmp_path: Path) -> Path:
+    """The chart with an object that holds its notes, which `helm template` does not show."""
     chart = tmp_path / "visapi"
     shutil.copytree(CHART, chart)
     notes = chart / "templates" / "NOTES.txt"
     (chart / "templates" / "notes.yaml").write_text(
         f'{{{{- define "told" }}}}{notes.read_text()}{{{{ end }}}}\nnotes: {{{{ include "told" . | quote }}}}\nkind: Notes\nmetadata: {{name: x}}\n'
     )
-    [told] = [each["notes"] for each in rendered(chart, *VALUE_SETS["dev"]) if each["kind"] == "Notes"]
+    return chart
+
+
+def notes_of(chart: Path, values: str, *, sets: tuple[str, ...] = ()) -> str:
+    made = rendered(chart, *VALUE_SETS[values], sets=sets)
+    [told] = [each["notes"] for each in made if each["kind"] == "Notes"]
+    return told
+
+
+def test_a_rendered_release_names_the_next_command(tmp_path: Path):
+    told = notes_of(with_notes(tmp_path), "dev")
     for command in (
         "kubectl --namespace visapi rollout status",
         "helm --namespace visapi test flow",
