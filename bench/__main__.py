@@ -1,4 +1,4 @@
-"""`python -m bench`: measure the rows of DESIGN section 9 and write `bench/out/latest.json`.
+"""`python -m bench`: measure the rows of the benchmark and write `bench/out/latest.json`.
 
 `--short` measures everything with small counts, to show that the benchmark itself works. `--rows` measures
 some rows alone, on a stack that did nothing else before, and writes `bench/out/rows.json`.

@@ -1,4 +1,4 @@
-"""The rows of DESIGN section 9, measured through the product's own doors."""
+"""The rows of the benchmark, measured through VisAPI's public interfaces."""
 
 import asyncio
 import time

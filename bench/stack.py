@@ -114,7 +114,7 @@ class BenchStack:
         return {process["name"]: process["pid"] for process in listed if process["pid"]}
 
     def memory_mb(self) -> float:
-        """PSS of every process of the stack but Chromium and its driver (DESIGN section 9)."""
+        """PSS of every process of the stack but Chromium and its driver."""
         counted: dict[int, float] = {}
         for root in [*self._processes().values(), self._up.pid if self._up else 0]:
             with contextlib.suppress(psutil.NoSuchProcess):

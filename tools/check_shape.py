@@ -7,7 +7,8 @@
 that a file no longer needs is itself a finding. `tools/own_bytes.json` names the files that may decode bytes
 by themselves, with whose bytes they read; all others read them with `contracts/foreign.py`.
 `tools/retired_words.json` names renamed identifiers, by folder, with the word to use. They are refused in
-Python, SQL and shell sources, and in the code of Markdown pages.
+Python, SQL and shell sources, and in the code of Markdown pages. Text may cite only pages that are in the
+repository: `ABSENT_PAGE` is refused everywhere.
 """
 
 import ast
@@ -33,6 +34,9 @@ CODE_SPAN = re.compile(r"`([^`]+)`")
 COMMENT = re.compile(r"(--|(?<!\S)#).*$")
 WORD = re.compile(r"\b[A-Za-z_]+\b")
 CAMEL = re.compile(r"[a-z][A-Z]")
+ABSENT_PAGE = re.compile(r"\bDESIG[N]\b")
+"""A page that sources once cited by its sections and that is not in the repository. The brackets keep this
+line from matching itself."""
 
 FILE_LINES = 350
 MAIN_LINES = 80
@@ -80,6 +84,11 @@ def main() -> int:
         finding
         for path in _files("*.sql", "*.sh", "*.md", ".ci/*")
         for finding in retired_in_text(str(path.relative_to(ROOT)), path.read_text())
+    ]
+    findings += [
+        finding
+        for path in _files("*.py", "*.sql", "*.sh", "*.md", "*.rego", "*.yaml", "*.toml", ".ci/*", "Makefile")
+        for finding in absent_page(str(path.relative_to(ROOT)), path.read_text())
     ]
     if "--shrink" in sys.argv[1:]:
         needed = {f.key: min(f.size, allowed[f.key]) for f in findings if f.size and f.key in allowed}
@@ -193,6 +202,15 @@ def retired_in_text(name: str, text: str) -> Iterator[Finding]:
         for word in WORD.findall(code):
             if word in retired:
                 yield _retired(name, number, word, retired)
+
+
+def absent_page(name: str, text: str) -> Iterator[Finding]:
+    """Citations of a page that readers of the repository cannot open."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if ABSENT_PAGE.search(line):
+            yield Finding(
+                name, number, "absent-page", "cites a page that is not here; cite docs/ or ARCHITECTURE.md"
+            )
 
 
 def _retired_for(name: str) -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""`tools/check_shape.py` refuses retired words in SQL, shell and the code of pages, and nowhere else."""
+"""`tools/check_shape.py` refuses retired words in SQL, shell and the code of pages, and nowhere else. It refuses
+citations of a page that is not in the repository everywhere.
+"""
 
 import importlib.util
 from pathlib import Path
@@ -47,3 +49,10 @@ def test_a_retired_word_is_refused(shape: ModuleType, case: str) -> None:
 @pytest.mark.parametrize("case", ALLOWED)
 def test_other_text_is_not(shape: ModuleType, case: str) -> None:
     assert list(shape.retired_in_text(*ALLOWED[case])) == []
+
+
+def test_a_citation_of_a_page_that_is_not_here_is_refused(shape: ModuleType) -> None:
+    page = "design".upper()
+    (found,) = shape.absent_page("libs/a.py", f'"""Keys."""\n# Counted in PostgreSQL ({page} 3.7).')
+    assert (found.line, found.rule) == (2, "absent-page")
+    assert list(shape.absent_page("libs/a.py", "# The design of a page.")) == []

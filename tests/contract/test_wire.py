@@ -1,4 +1,4 @@
-"""The bytes of every NATS message, frozen per version (DESIGN section 3, Upgrades).
+"""The bytes of every NATS message, frozen per version.
 
 A release reads what the one before it wrote. To add a field, give it a default and run
 `VISAPI_TEST_FREEZE=1 .venv/bin/pytest tests/contract/test_wire.py`; to change one, raise `v` and

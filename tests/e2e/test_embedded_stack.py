@@ -1,4 +1,4 @@
-"""`visapi up`, `down`, `status` and `demo` on real processes (DESIGN section 7)."""
+"""`visapi up`, `down`, `status` and `demo` on real processes."""
 
 import os
 import shutil

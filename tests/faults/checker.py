@@ -1,8 +1,8 @@
 """What must hold after a fault run: a pure judgement over what was accepted, stored and received.
 
-The letters follow the promise (DESIGN sections 3 and 3.6): an accepted run ends or is held with a
-reason; a keyed effect has one key and one body; a once effect happens at most once; nothing happens
-that nobody asked for; history is dense and ends once.
+It checks the promises of docs/explanation/delivery-protocol.md and effects-and-uncertainty.md: an accepted run
+ends or is held with a reason; a keyed effect has one key and one body; a once effect happens at most once;
+nothing happens that nobody asked for; history is dense and ends once.
 """
 
 from collections import defaultdict

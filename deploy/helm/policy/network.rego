@@ -81,7 +81,8 @@ deny contains sprintf("%s: reaches private addresses on ports of the internet", 
 	count({"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} - {range | some range in object.get(each.block, "except", [])}) > 0
 }
 
-# DESIGN section 4: the renderer of strangers' documents never reaches PostgreSQL; the orchestrator never the internet.
+# ARCHITECTURE.md, Trust boundaries: the pdf-worker renders strangers' documents and never reaches PostgreSQL; the
+# gateway, the orchestrator and the migration never reach the internet.
 deny contains sprintf("%s: the pdf-worker reaches PostgreSQL", [title(o)]) if {
 	some o in policies
 	component_of(o) == "pdf-worker"

@@ -1,4 +1,4 @@
-"""Every user of the stack's NATS against everything they may and may not do (DESIGN section 4)."""
+"""Every NATS user of the stack is tried against everything that it may and may not do."""
 
 import asyncio
 from uuid import UUID

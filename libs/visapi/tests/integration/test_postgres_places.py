@@ -1,4 +1,4 @@
-"""Where the cluster lies when the stack runs as root (DESIGN section 7)."""
+"""Where the PostgreSQL cluster lies when the stack runs as root: PostgreSQL itself refuses to run as root."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The delivery protocol on a real ledger: one effect per key, or held (DESIGN 3.6)."""
+"""The delivery protocol on a real ledger: one effect per key, or held."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The delivery protocol under repetition, loss, and competition (DESIGN section 3)."""
+"""The delivery protocol under repetition, loss, and competition (docs/explanation/delivery-protocol.md)."""
 
 import asyncio
 from datetime import datetime, timedelta

@@ -27,7 +27,7 @@ from visapi_common.core.errors import PermanentFault, ProblemError, TransientFau
 
 CHUNK_BYTES = 256 * 1024
 _RETRY_S = timedelta(seconds=10)
-"""In-process retries of at most 10 s (DESIGN 3.7)."""
+"""In-process retries of at most 10 s; after that the caller fails or tries again later."""
 _REQUEST_TIMEOUT_S = timedelta(seconds=20)
 _MODE = 0o750
 

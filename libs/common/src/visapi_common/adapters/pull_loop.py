@@ -11,7 +11,8 @@ inbox and sends raw `$JS.API.CONSUMER.MSG.NEXT` requests (NATS ADR-13):
   them are gone;
 - a missing consumer is asked for again every second until somebody re-creates it.
 
-Deliveries may repeat. Acknowledging is a plain publish: it is no fence (DESIGN 3.4).
+Deliveries may repeat. JetStream takes a late acknowledgement too, so acknowledging does not say which of two
+consumers may write: PostgreSQL does (docs/explanation/delivery-protocol.md).
 """
 
 import asyncio

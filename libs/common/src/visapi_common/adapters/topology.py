@@ -1,8 +1,8 @@
 """Creates and repairs the streams and consumers, idempotently. Only the orchestrator runs this.
 
-The ledger feeds `ENGINE` and `TASKS`, which may be lost whole (DESIGN 3.3): memory, short windows, `discard:
-new`. `LIFECYCLE` is a short window for subscribers that drops its oldest messages. `EVENTS` and `DLQ` are
-files. A lost stream is created again; the caller notices its new incarnation and raises the alarm.
+`ENGINE` and `TASKS` hold copies of rows, so they may be lost whole: small, in memory, refusing messages when
+full (`discard: new`). `LIFECYCLE` is a short window for subscribers that drops the oldest messages. `EVENTS`
+and `DLQ` are files. The caller notices that a lost stream was created again, and raises the alarm.
 
 The requests are raw: nats-py's manager is bound to one client, while the bus makes a new client for each
 connection, and it decodes answers without `contracts/foreign.py`.
@@ -310,8 +310,8 @@ def _read(reader: Reader[T], data: bytes) -> T:
 
 
 def _consumer(name: str, ack_wait_s: int, max_ack_pending: int) -> dict[str, Any]:
-    """Explicit acks, no `backoff` (it would override the wait), endless deliveries: attempts count
-    in PostgreSQL (DESIGN 3.7).
+    """Explicit acks, no `backoff` (it would override the wait), endless deliveries: attempts are
+    counted in PostgreSQL.
     """
     return {
         "durable_name": name,

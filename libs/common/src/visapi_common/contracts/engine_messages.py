@@ -64,7 +64,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     FAULTED = "faulted"
     UNCERTAIN = "uncertain"
-    """The effect may have happened and nothing can tell: held (DESIGN 3.6)."""
+    """The effect may have happened and nothing can tell: the task is held."""
 
 
 class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -113,7 +113,7 @@ class TaskHeartbeat(msgspec.Struct, frozen=True):
 
 
 class InboxKind(StrEnum):
-    """Kinds of rows in a run's inbox (DESIGN 3.1)."""
+    """Kinds of rows in a run's inbox."""
 
     CANCEL = "cancel"
     SUSPEND = "suspend"

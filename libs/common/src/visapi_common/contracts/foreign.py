@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar, overload
 import msgspec
 
 DEPTH_MAX = 64
-"""Levels of arrays and objects in a message that carries no value of a user (DESIGN 10: the same as HTTP)."""
+"""Levels of arrays and objects in a message that carries no value of a user, as in an HTTP body."""
 
 VALUE_DEPTH_MAX = 128
 """Levels in a message or answer that carries a value. A run wraps values deeper as it goes on, and the

@@ -1,7 +1,7 @@
 """A value on the wire or in a row: inline, or a reference into the artifact store.
 
 Above `INLINE_LIMIT` bytes of JSON a value travels by reference, because NATS refuses messages
-over 1 MiB and rows should stay small (DESIGN section 3, Storage).
+over 1 MiB and rows should stay small (ARCHITECTURE.md, The ledger).
 """
 
 import msgspec

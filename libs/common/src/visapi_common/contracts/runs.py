@@ -1,4 +1,4 @@
-"""The public shapes of runs and their history (DESIGN section 6)."""
+"""The public shapes of runs and their history."""
 
 from datetime import datetime
 from enum import StrEnum

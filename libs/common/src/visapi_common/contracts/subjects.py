@@ -1,4 +1,4 @@
-"""All NATS subjects, streams and durable consumer names; no other file spells them (DESIGN section 6)."""
+"""All NATS subjects, streams and durable consumer names; no other file spells them."""
 
 import hashlib
 from uuid import UUID
@@ -94,7 +94,7 @@ def register(owner: str) -> str:
 
 
 def claim(owner: str) -> str:
-    """The subject on which a worker asks to start a *once* task (DESIGN 3.6); `owner` as in `register`."""
+    """The subject on which a worker asks to start a *once* task; `owner` as in `register`."""
     return f"visapi.control.claim.{owner}"
 
 

@@ -22,7 +22,7 @@ FUNCTIONS_MAX = 256
 
 
 class EffectClass(StrEnum):
-    """How a function's effect survives a retry (DESIGN 3.6)."""
+    """What a retry does to the effect of a function."""
 
     NONE = "none"
     """A call without an effect: a retried block executes it again and sees the new result."""

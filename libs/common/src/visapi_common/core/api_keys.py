@@ -1,4 +1,4 @@
-"""API keys: `visapi_<kind>_<id>_<secret><crc32>`, all of it base62 (DESIGN section 6).
+"""API keys: `visapi_<kind>_<id>_<secret><crc32>`, all of it base62.
 
 The id is public and identifies the key in lists and logs. The secret has 256 random bits, so a fast keyed
 hash is enough to store it. The checksum (CRC-32 over everything before it) refuses a mistyped key before any

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class WallClock(Protocol):
-    """The time of day. Timers, leases and schedules use the database's clock instead (DESIGN 3.8)."""
+    """The time of day. Timers, leases and schedules use the database's clock instead."""
 
     def now(self) -> datetime:
         """In UTC."""

@@ -1,4 +1,4 @@
-"""Effect keys and task tokens: keyed hashes of a task's place in its run (DESIGN 3.5).
+"""Effect keys and task tokens: keyed hashes of a task's place in its run.
 
 An effect key does not contain the attempt, so every attempt, replica and restart has the same key. A token
 does, so that a result is accepted only for its own attempt.
@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 def _mac(secret: bytes, purpose: bytes, run: UUID, path: str, number: bytes) -> str:
-    """Each part stands behind its length in four bytes; `number` has eight, or there is none."""
+    """Each part is prefixed with its length (four bytes). `number` has eight bytes, or is left out."""
     place = path.encode()
     message = b"%b\0\0\0\x10%b%b%b" % (purpose, run.bytes, len(place).to_bytes(4, "big"), place)
     if number:

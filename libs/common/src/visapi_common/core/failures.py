@@ -1,5 +1,6 @@
-"""Classifies failures by cause: the rule that every loop over the work of many follows (DESIGN 3.12).
-Pure.
+"""Classifies failures by who must act: nobody, the operator, or the owner of one item. Pure.
+
+Every loop that handles items of many tenants decides with it (`runtime/isolation.py`).
 """
 
 from typing import Final, Literal

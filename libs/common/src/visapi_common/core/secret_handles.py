@@ -1,4 +1,4 @@
-"""Opaque handles that represent secrets while a workflow runs (DESIGN section 5).
+"""Opaque handles that represent secrets while a workflow runs (docs/explanation/how-secrets-are-kept.md).
 
 A handle names a secret, or a member of one, and carries a MAC bound to the run. Only the worker that makes
 the call verifies the handle and replaces it. A handle of another run, or a forged one, stays text.

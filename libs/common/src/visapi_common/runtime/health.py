@@ -1,4 +1,4 @@
-"""`/metrics`, `/livez` and `/readyz` on a separate port (DESIGN section 6).
+"""`/metrics`, `/livez` and `/readyz` on a separate port.
 
 Liveness only says that the event loop runs. It does not depend on PostgreSQL or NATS, so that the outage of a
 store restarts no service. Readiness requires all named checks that the service reports.

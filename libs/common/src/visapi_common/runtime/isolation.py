@@ -1,4 +1,4 @@
-"""Isolation of failing items in loops over the work of many (DESIGN 3.12).
+"""Isolation of failing items in loops over the work of many (ARCHITECTURE.md, What never happens).
 
 A batch is tried as a whole. When it fails because of its contents, its halves are tried, down to single
 items; an item that fails alone is quarantined, and the others continue. A transient or operator failure says

@@ -1,5 +1,6 @@
--- Who may touch which table (DESIGN section 4). Applied after every migration, idempotently, by the
--- owner. The roles exist before: `visapi_gateway`, `visapi_orchestrator`, `visapi_notifier`.
+-- Which role may read and write which table (ARCHITECTURE.md, Trust boundaries). The owner applies this file
+-- after every migration; applying it again changes nothing. The roles exist before: `visapi_gateway`,
+-- `visapi_orchestrator`, `visapi_notifier`.
 
 revoke all on all tables in schema visapi from public, visapi_gateway, visapi_orchestrator, visapi_notifier;
 grant usage on schema visapi to visapi_gateway, visapi_orchestrator, visapi_notifier;

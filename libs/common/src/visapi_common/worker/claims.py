@@ -1,4 +1,4 @@
-"""Claims: asks the orchestrator before a *once* task is started (DESIGN 3.6)."""
+"""Claims: asks the orchestrator before a *once* task is started, so that it never starts twice unnoticed."""
 
 from collections.abc import Callable
 

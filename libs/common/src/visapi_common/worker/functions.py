@@ -60,7 +60,7 @@ class Function:
         self.local = local
         """Concurrent tasks in this process."""
         self.claims = claims and spec.effect is EffectClass.ONCE
-        """Whether the orchestrator is asked before each start (DESIGN 3.6)."""
+        """Whether the kit asks the orchestrator before each start (`worker/claims.py`)."""
         self.unanswered = EffectClass.KEYED if ledger else spec.effect
         """The effect class that applies when the kit itself ends a task, because of time or poison.
 

@@ -1,8 +1,8 @@
 """The open tasks of this process, and the timer that keeps their deliveries alive.
 
 JetStream gets a progress message for each task every second, so that its acknowledgement wait (4 s or more)
-never expires during work; the engine gets a heartbeat after 5 s of work and then every 3 s (DESIGN 3.11). A
-redelivery of a held task replaces the delivery to acknowledge and starts nothing.
+never expires during work; the engine gets a heartbeat after 5 s of work and then every 3 s. A redelivery of a
+held task replaces the delivery to acknowledge and starts nothing.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ from visapi_common.core.errors import Fault, PermanentFault, ProblemError, Trans
 from visapi_common.worker.faults import TaskFault, TransientTaskFault
 
 MAX_DELIVERIES = 5
-"""A task delivered more often without a result is poison (DESIGN 3.7)."""
+"""A task delivered more often without a result is failed without being started: it may kill its workers."""
 
 REFUSED_STATUS = 421
 """The status of a destination refused by the egress guard: "Misdirected Request" (RFC 9110 section

@@ -15,7 +15,7 @@ from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 F = TypeVar("F", bound=Fault)
 
 RETRY_S = 10.0
-"""In-process retries of at most 10 s, for calls that certainly had no effect (DESIGN 3.7)."""
+"""In-process retries of at most 10 s, for calls that certainly had no effect; beyond it `try` decides."""
 _BASE_S = 0.2
 _CAP_S = 4.0
 

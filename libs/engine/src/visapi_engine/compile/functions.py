@@ -1,4 +1,4 @@
-"""Functions: their names in a `call`, and the arguments of the built-in functions (DESIGN section 6)."""
+"""Functions: their names in a `call`, and the arguments of the built-in functions."""
 
 import re
 from collections.abc import Collection, Mapping

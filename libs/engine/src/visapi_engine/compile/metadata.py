@@ -1,4 +1,4 @@
-"""`metadata` of a task: an open object, except for the settings in `metadata.visapi` (DESIGN section 5)."""
+"""`metadata` of a task: an open object, except for the settings in `metadata.visapi`."""
 
 from typing import Any, cast
 

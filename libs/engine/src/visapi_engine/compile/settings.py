@@ -1,4 +1,4 @@
-"""`document.metadata.visapi`: settings beyond the specification (DESIGN section 5)."""
+"""`document.metadata.visapi`: settings beyond the specification (docs/reference/language.md)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast

@@ -1,6 +1,6 @@
-"""What an expression may say: pure, bounded jq (DESIGN section 5).
+"""Checks which jq an expression may use: the part that is pure and bounded.
 
-Refused is everything that reads the process (environment, further inputs, files, its paths) or
+The check refuses everything that reads the process (environment, further inputs, files, its paths) or
 writes to it.
 """
 

@@ -85,7 +85,7 @@ class Draft:
         """The value of `$secrets`: handles, derived in each transition and never stored."""
 
     def state(self) -> State:
-        """The state after the transition; `waiting` when nothing is in flight (DESIGN section 6)."""
+        """The state after the transition; the run is `waiting` when nothing is in flight."""
         status, follows = self.status, self.plan.attributes_change
         if status in (RunStatus.RUNNING, RunStatus.WAITING):
             at_work = bool(self.agenda) or self.frames.in_flight

@@ -38,7 +38,7 @@ class TaskFaulted(msgspec.Struct, frozen=True, tag="task.faulted"):
 
 
 class TaskUncertain(msgspec.Struct, frozen=True, tag="task.uncertain", omit_defaults=True):
-    """Nobody knows whether the effect happened (DESIGN 3.6). `error` is a `WorkflowError` as JSON."""
+    """Nobody knows whether the effect happened. `error` is a `WorkflowError` as JSON."""
 
     now_ms: int
     path: str

@@ -1,4 +1,4 @@
-"""Where a task is in a run: its pointer, then `@` and the iteration vector (DESIGN 3.5).
+"""Where a task is in a run: its pointer, then `@` and the iteration vector.
 
 The vector has one number per enclosing list of tasks that can be run again, by a jump or by the next
 iteration of its loop, outermost first: how often that list was begun anew. Trailing zeros are left out, and

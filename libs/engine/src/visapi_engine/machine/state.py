@@ -1,4 +1,4 @@
-"""The stored state of a run: its open work, never its finished outputs (DESIGN section 5).
+"""The stored state of a run: its open work, never its finished outputs.
 
 A frame is one open activation of one task, under its path. Tasks that end within the transition
 that began them (`set`, `switch`, `raise`) leave no frame. State names JSON pointers only, so a

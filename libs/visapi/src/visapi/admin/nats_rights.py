@@ -1,4 +1,4 @@
-"""Who may say and hear what on NATS (DESIGN section 4), one entry per user, nothing beyond it.
+"""The NATS subjects that each user may publish on and subscribe to; everything else is refused.
 
 Every user's replies arrive under an inbox prefix of its own, so that no service reads another's.
 Only the orchestrator touches streams and consumers; nobody may purge or delete a stream.

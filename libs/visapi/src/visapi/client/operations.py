@@ -1,4 +1,4 @@
-"""The operations of the HTTP API as values (DESIGN section 6): requests and response types. Pure."""
+"""The operations of the HTTP API as values: requests and response types. Pure."""
 
 from typing import Any
 

@@ -75,7 +75,7 @@ class System:
         return self._draining
 
     def readiness(self) -> tuple[bool, dict[str, str]]:
-        """NATS is reported but not required: runs are accepted without it (DESIGN 3.1)."""
+        """NATS is reported but not required: runs are accepted without it."""
         checks = {
             "postgres": "ok" if self._postgres else "unavailable",
             "nats": "ok" if self._nats_connected() else "unavailable, runs wait in PostgreSQL",

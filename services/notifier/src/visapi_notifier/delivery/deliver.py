@@ -1,4 +1,4 @@
-"""Delivers one outbound effect under its key: claim, try, record, return the result (DESIGN 3.6).
+"""Delivers one outbound effect under its key: claim, try, record, return the result.
 
 `started` is committed before anything is sent. A later delivery that finds `started` with an expired lease
 knows that the effect may have happened, and holds it unless a repetition is safe.
@@ -121,8 +121,8 @@ class Deliverer:
         self._new_owner = new_owner
         self._draw = draw
         self._unused: dict[str, str] = {}
-        """Owners, by effect key, of starts that are or may be recorded and under which nothing has left:
-        whoever asks again under such a name is not somebody else."""
+        """Owners, by effect key, of starts that are or may be recorded and under which nothing was sent yet:
+        a later start with the same owner continues its own start."""
         self._log = get_logger("deliveries")
 
     async def deliver(self, message: TaskMessage, effect: Effect) -> Any:

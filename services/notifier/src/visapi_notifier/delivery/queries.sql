@@ -1,4 +1,4 @@
--- The deliveries ledger (DESIGN 3.6). Statements take many deliveries at once; the database's clock
+-- The deliveries ledger. Statements take many deliveries at once; the database's clock
 -- decides about leases. Every effect key appears at most once per statement.
 
 -- name: start

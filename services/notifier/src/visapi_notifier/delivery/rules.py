@@ -1,7 +1,7 @@
 """The rules of one delivery: the record, the result, the retries. Pure.
 
-Effect classes are defined in DESIGN section 3.6. `started` is recorded before the effect, with a lease; the
-record decides whether a later delivery of the same key may act.
+`started` is recorded before the effect, with a lease; the record decides whether a later delivery of the same
+key may act. docs/explanation/effects-and-uncertainty.md explains the classes of effects.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ RENEW_EVERY_S = 1.0
 LEASE_MARGIN_S = 1.0
 """A lease not confirmed for `LEASE_S - LEASE_MARGIN_S` is treated as lost: nothing is sent under it."""
 IN_PROCESS_S = 10.0
-"""In-process retries end after this (DESIGN 3.7); beyond it a workflow's `try` decides."""
+"""In-process retries end after this; beyond it a workflow's `try` decides."""
 BACKOFF_BASE_S = 0.2
 BACKOFF_CAP_S = 4.0
 

@@ -1,9 +1,9 @@
 """From deliveries to messages of runs: decode, verify tokens, separate heartbeats.
 
-A message nobody can read is terminated (the ledger still has what it was about) and perhaps kept as a dead
-letter (`batches.unreadable`); a result or a
-heartbeat without its task's token is dropped (DESIGN section 6, NATS). A result whose output or error
-cannot be read, but which carries its task's token, faults that task.
+A message that cannot be read is terminated, because the ledger still has the row that it was about; some are
+kept as dead letters (`batches.unreadable`). A result or a heartbeat without its task's token is dropped,
+because nothing shows that the task's worker sent it. A result that carries its task's token, but whose output
+or error cannot be read, faults that task.
 """
 
 from collections.abc import Callable, Iterable

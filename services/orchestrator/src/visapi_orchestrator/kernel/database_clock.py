@@ -1,4 +1,4 @@
-"""The database's clock, estimated between round trips: time of events is the ledger's (DESIGN 3.8)."""
+"""The database's clock, estimated between round trips: the times of events are PostgreSQL's."""
 
 from visapi_orchestrator.kernel.ports import Monotonic
 

@@ -1,8 +1,9 @@
-"""Workers of *once* functions ask before they start; the answer follows the commit (DESIGN 3.6).
+"""Answers claims: workers of *once* functions ask before they start, and are answered after the commit.
 
-All claims that wait are decided by one statement. A claim repeated under the same worker name is the
-same start whose answer was lost, and is granted again; under another name somebody started before,
-and nobody knows how that ended. Who asks is known from the subject: a worker starts tasks of its owner only.
+One statement decides all waiting claims. A claim repeated under the same worker name is the same start whose
+answer was lost, and is granted again. Under another name another worker has started before, and nobody knows
+how that ended. The subject names the owner of the worker, which starts tasks of this owner only. See
+docs/explanation/effects-and-uncertainty.md.
 """
 
 import asyncio

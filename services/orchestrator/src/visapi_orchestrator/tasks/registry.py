@@ -1,4 +1,4 @@
-"""Functions that workers announce, and the streams and consumers that carry them (DESIGN 3.3).
+"""Functions that workers announce, and the streams and consumers that carry them.
 
 Who speaks is known from the subject, which only the owner's NATS user may publish on; the payload must say
 the same. What cannot be made is set aside, so that one bad function keeps no stack from starting.

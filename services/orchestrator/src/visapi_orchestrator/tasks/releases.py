@@ -1,10 +1,11 @@
 """Releases tasks of functions that serve all tenants, round-robin over tenants, into a bounded window.
 
-A worker takes tasks in the order in which they lie in the stream, so a tenant that comes later waits
-behind all that lies there. While enough of a function lie there, tasks are committed held back; they are
-released as workers take the others, one tenant after the other (DESIGN 3.10). Tasks of a tenant that
-holds its share of the workers' slots are held back likewise (`tasks.rules.shares`). A tenant's own functions
-have a stream to themselves and are sent at once.
+A worker takes tasks in the order of the stream, so a tenant that comes later waits behind all tasks that lie
+there. While the stream has enough tasks of a function, further ones are committed as held; they are released
+as workers take the others, one tenant after the other ("Turns among tenants" in
+docs/explanation/delivery-protocol.md). Tasks of a tenant that holds its share of the workers' slots are held
+likewise (`tasks.rules.shares`). A tenant's own functions have a stream to themselves; their tasks are sent at
+once.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Sends tasks again that were lost between a commit and a worker (DESIGN 3.2).
+"""Sends tasks again that were lost between a commit and a worker (docs/explanation/delivery-protocol.md).
 
 A task is an open row; its message is a copy in the memory stream `TASKS`. When the row's time to be
 looked at has passed without a heartbeat, the stream decides: a task sent before the oldest message

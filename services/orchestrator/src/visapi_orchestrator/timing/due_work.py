@@ -1,4 +1,4 @@
-"""Brings overdue rows into batches, straight from PostgreSQL (DESIGN 3.2).
+"""Brings overdue rows into batches, straight from PostgreSQL (docs/explanation/delivery-protocol.md).
 
 Timers are looked at when the next one is due (a commit that sets an earlier one wakes this loop),
 and at least once a second, because another orchestrator may have set one. No more are claimed than there is

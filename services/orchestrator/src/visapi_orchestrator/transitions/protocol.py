@@ -1,6 +1,6 @@
 """One batch through the delivery protocol: load, advance, write, publish, acknowledge.
 
-The order is the protocol (DESIGN sections 2 and 3):
+The order of the steps is the delivery protocol (docs/explanation/delivery-protocol.md):
 
 1. A trigger describes its run completely, so a new run is not read, nor is one whose newest tasks,
    issued by this process, are answered (`rules.recent`); the compare-and-set on the revision
@@ -138,7 +138,7 @@ class Transitions:
         hand_back(await self._end_with(messages, known[messages.run], failure))
 
     async def _round(self, batch: Batch, unsettled: PendingRuns, *, apart: bool, unread_yet: bool) -> Batch:
-        """Fold once, and write what is folded before what takes long; return what must be folded again."""
+        """Advance once; commit finished runs before slow ones; return the runs to advance again."""
         known = await self._snapshots.load(batch, unread_yet=unread_yet)
         absent = [messages for messages in batch if messages.run not in known]
         if absent:

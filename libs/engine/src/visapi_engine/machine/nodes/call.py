@@ -1,4 +1,6 @@
-"""`call`: a task for a worker, under an effect path that no retry changes (DESIGN 3.5, 3.6).
+"""`call`: a task for a worker, under an effect path that is the same for all its retries.
+
+See docs/explanation/effects-and-uncertainty.md.
 
 The outermost `try` with a retry policy remembers completed effects and the number of attempts by
 path: a completed effect is not repeated; a failed one is, as the next attempt at the same effect.

@@ -1,4 +1,4 @@
-"""The memory of a retried block: completed effects, and the number of attempts at each (DESIGN 3.5).
+"""The memory of a retried block: completed effects, and the number of attempts at each.
 
 The outermost open `try` with a retry policy holds the memory, so no retry within it repeats a completed
 effect. Reads are no effects: a retry repeats them, so that a poll sees the new answer. Each repetition has

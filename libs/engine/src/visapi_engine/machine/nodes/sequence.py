@@ -1,7 +1,7 @@
 """A list of tasks in order, with jumps, as in the workflow, `do`, loops and both lists of a `try`.
 
 A jump to the same task or an earlier one begins a new round; within a round every task is entered
-at most once, so the round tells activations of a task apart (DESIGN 3.5).
+at most once, so the round tells activations of a task apart.
 """
 
 from typing import Any

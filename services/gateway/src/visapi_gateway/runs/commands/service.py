@@ -1,4 +1,4 @@
-"""Commands to a run: the committed inbox row counts, the message is only a hint (DESIGN 3.1)."""
+"""Commands to a run: the committed inbox row counts, the message is only a hint."""
 
 import hashlib
 from collections.abc import Sequence

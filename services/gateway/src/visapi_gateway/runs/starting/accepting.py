@@ -1,4 +1,4 @@
-"""Accepting runs: many requests share a transaction, and `202` is sent only after its commit (DESIGN 3.1).
+"""Accepting runs: many requests share a transaction, and `202` is sent only after its commit.
 
 - PostgreSQL refuses the contents → the group commit halves the batch until the refused run fails alone;
 - surely not committed            → `TransientFault`, which becomes 503 with `Retry-After`;

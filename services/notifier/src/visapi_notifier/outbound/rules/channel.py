@@ -16,7 +16,7 @@ class Channel(Generic[I, C]):
     """Of the function that a workflow calls."""
     description: str
     effect: Literal["keyed", "once"]
-    """Whether the receiver honours the effect key (DESIGN 3.6)."""
+    """*keyed* when the receiver honours the effect key, else *once*."""
     input: type[I]
     """The shape of the input, announced with the function."""
     call: type[C]

@@ -1,6 +1,5 @@
--- What is overdue is claimed by pushing its time, under `for update skip locked`, so that several
--- orchestrators share the work and a row whose taker died comes again (DESIGN 3.2). The database's
--- clock decides (DESIGN 3.8). At most $1 rows.
+-- An overdue row is claimed by moving its time ahead, under `for update skip locked`: several orchestrators
+-- share the work, and a row whose claimer died becomes due again. The database's clock decides. At most $1 rows.
 
 -- name: claim_timers
 -- Pushed by as much as it is late already, between 2 and 60 s: the wait doubles.
