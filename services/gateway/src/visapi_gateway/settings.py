@@ -22,7 +22,7 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     http_host: str = "127.0.0.1"
     http_port: Port = 8080
     postgres_connections: Annotated[int, msgspec.Meta(ge=3, le=100)] = 8
-    """Size of the connection pool; two connections only accept runs."""
+    """Size of the connection pool; two connections are reserved for accepting runs."""
     key_rate_per_s: Annotated[float, msgspec.Meta(gt=0)] = 10_000.0
     """Sustained requests per second of one key at one replica."""
     key_burst: Annotated[int, msgspec.Meta(ge=1)] = 20_000

@@ -111,7 +111,7 @@ class Pump:
         return self._triggers.waiting
 
     def stop(self) -> None:
-        """Let the lanes end after what they hold."""
+        """Stop the lanes once their current batches are done."""
         self._stopped = True
         self._wake.set()
         self._slow_runs.wake.set()

@@ -125,8 +125,8 @@ class EventDispatch:
                 await _wait(self._emitted)
 
     async def _publish_once(self) -> bool:
-        """Whether there was more than one round takes. What fails for now stands in nobody's way: the next
-        round of a full one begins behind it.
+        """Publish once. Returns whether rows are left. Rows that fail for now are skipped until the next full
+        round.
         """
         events = await self._rows.unpublished(LIMIT, self._skip)
         failed: dict[str, Exception] = {}

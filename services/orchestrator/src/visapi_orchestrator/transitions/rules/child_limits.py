@@ -59,7 +59,7 @@ class ChildVerdict:
 
 
 class Allotment:
-    """Assigns the room, parent by parent."""
+    """Divides the allowed number of children among their parents."""
 
     def __init__(self, rooms: Mapping[tuple[UUID | None, str], Room], open_max: int) -> None:
         self._rooms = rooms
