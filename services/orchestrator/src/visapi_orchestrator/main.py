@@ -1,4 +1,4 @@
-"""Wires the orchestrator: real things into `app`."""
+"""Wires the orchestrator: opens the adapters and passes them in."""
 
 import asyncio
 import os

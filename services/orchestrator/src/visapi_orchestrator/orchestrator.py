@@ -280,7 +280,7 @@ class Orchestrator:
                 task.cancel()
 
     def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """The loops beside the lanes; an error of one, whatever it is, ends none."""
+        """The loops beside the lanes; an error in one of them ends no other."""
         dependencies, metrics = self._dependencies, self._lifecycle.metrics
         return {
             "topology": self._registry.keep_healed,
@@ -325,7 +325,7 @@ class Orchestrator:
         }
 
     async def _hear_the_time(self) -> None:
-        """Nothing can be decided before the database has said what time it is."""
+        """Wait for the database's time: nothing can be decided without it."""
         while not self._lifecycle.stopping.is_set():
             try:
                 self._clock.heard((await self._dependencies.due.next_timer()).now_ms)

@@ -18,12 +18,13 @@ class OrchestratorSettings(LedgerSettings, frozen=True, kw_only=True):
     artifacts_url: str
     """Where payloads above 64 KiB lie: `file:///directory` or `s3://bucket/prefix`."""
     effect_secret: SecretBytes
-    """Keys effect keys and task tokens (hex). Changing it makes open tasks' results unbelievable and
-    repeats effects: never change it while runs are open."""
+    """The key of the hashes in effect keys and task tokens (hex). After a change results of open tasks are
+    dropped and effects are repeated: never change it while runs are open.
+    """
     handle_secret: SecretBytes
     """Signs the handles that stand for secrets in a running workflow (hex); the notifier has the same."""
     engine_processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
-    """One runs while another is replaced; more help only with more cores."""
+    """The number of engine processes. One works while another is replaced; more help only with more cores."""
     lanes: Annotated[int, msgspec.Meta(ge=1, le=32)] = 3
     """Batches under way at once: one in an engine process, one in PostgreSQL, one between them."""
     batch_max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 128
@@ -57,9 +58,9 @@ class OrchestratorSettings(LedgerSettings, frozen=True, kw_only=True):
     stream_events_bytes: StreamBytes | None = None
     """Most bytes of `EVENTS`, in files; beyond them producers are refused. Unset: 512 MiB."""
     stream_dlq_bytes: StreamBytes | None = None
-    """Most bytes of `DLQ`, in files; the oldest give way. Unset: 64 MiB."""
+    """Most bytes of `DLQ`, in files; beyond them the oldest messages are dropped. Unset: 64 MiB."""
     stream_lifecycle_bytes: StreamBytes | None = None
-    """Most bytes of `LIFECYCLE`, in memory; the oldest give way. Unset: 48 MiB."""
+    """Most bytes of `LIFECYCLE`, in memory; beyond them the oldest messages are dropped. Unset: 48 MiB."""
     record_inputs: bool = False
     """Keep what each transition was given, to prove that replaying it gives the state (tests)."""
 

@@ -1,9 +1,9 @@
 """Forms batches of everything that waits, results first, and keeps the lanes busy.
 
-A lane takes what is there, up to `batch_max`, and never waits for more: under load a batch fills itself while
-the lanes are busy, at rest a message travels alone. A run is in one batch at a time; what arrives for it
-meanwhile is kept aside and joins the next one. Started work goes first: results before triggers, and rows
-that a sweep claimed with them. Triggers are taken round-robin over tenants. Slow runs have a lane of their
+A lane takes what is there, up to `batch_max`, and never waits for more: under load messages collect while the
+lanes are busy, and at rest a batch has one message. A run is in one batch at a time; messages that arrive for
+it meanwhile join its next batch. Results go before triggers, so that started runs end first; rows that a
+sweep claimed go with the results. Triggers are taken round-robin over tenants. Slow runs have a lane of their
 own, which serves tenants round-robin too.
 """
 
@@ -117,7 +117,7 @@ class Pump:
         self._slow_runs.wake.set()
 
     def hand_back(self) -> None:
-        """After the lanes ended: what no lane took goes back to the server at once."""
+        """Return the messages that no lane took to NATS. Called after the lanes have ended."""
         for messages in (*self._claimed.values(), *self._aside.values(), *self._slow_runs.waiting()):
             for receipt in messages.receipts:
                 receipt.nak()
@@ -125,7 +125,7 @@ class Pump:
         self._aside.clear()
 
     def lanes(self, number: int) -> list[Callable[[], Awaitable[None]]]:
-        """So many loops that advance batch after batch until stopped, and one for what was put off."""
+        """`number` loops that advance batch after batch until stopped, and one loop for slow runs."""
         usual = partial(self._run, self._next_batch, apart=False)
         return [*[usual] * number, partial(self._run, self._next_apart, apart=True)]
 
@@ -170,8 +170,8 @@ class Pump:
         return []
 
     def _gather(self) -> list[RunMessages]:
-        # Started work goes first, but it never takes all: who starts a first run is not to wait until all
-        # those of another tenant have ended.
+        # Started work goes first but never takes the whole batch: the first run of a tenant does not wait
+        # until all runs of another have ended.
         kept = min(self._triggers.waiting, self._batch_max // _FOR_TRIGGERS)
         room = self._batch_max - kept
         taken: dict[UUID, RunMessages] = {}
@@ -184,7 +184,7 @@ class Pump:
         return list(taken.values())
 
     def _join(self, messages: Sequence[RunMessages], taken: dict[UUID, RunMessages]) -> int:
-        """Sort into the batch, or aside when the run is in another lane."""
+        """Add to the batch, or set aside while another lane has the run."""
         for one in messages:
             run = one.run
             home = self._aside if run in self._busy else taken
@@ -196,11 +196,11 @@ class Pump:
         return len(messages)
 
     def _free(self, busy: dict[UUID, RunMessages], settled: Sequence[RunMessages]) -> None:
-        """Runs of a batch are settled before the others: what comes for them need not wait."""
+        """Release runs that are settled before their batch: new messages for them need not wait."""
         self._release([busy.pop(messages.run) for messages in settled if messages.run in busy])
 
     def _release(self, batch: Sequence[RunMessages]) -> None:
-        # What waits to be advanced apart stays busy until it was.
+        # A run that waits for the lane of slow runs stays busy until it was advanced.
         batch = [messages for messages in batch if messages.run not in self._slow_runs]
         freed = [self._aside.pop(messages.run) for messages in batch if messages.run in self._aside]
         self._busy.difference_update(messages.run for messages in batch)

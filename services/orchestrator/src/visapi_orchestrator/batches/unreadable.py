@@ -1,7 +1,7 @@
 """Keeps a sample of unreadable messages on `ENGINE` as dead letters.
 
-They are garbage until somebody looks, and a flood of them must neither fill a table nor slow the lanes: few
-are kept, with their beginnings; the metric counts them all.
+A flood of them must neither fill a table nor slow the lanes, so only few are kept, with their first bytes;
+the metric counts them all.
 """
 
 import asyncio

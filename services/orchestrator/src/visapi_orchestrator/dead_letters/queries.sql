@@ -1,14 +1,14 @@
--- What was set aside: kept as a dead letter and retired in one transaction, put back when somebody says so.
+-- Items that were set aside: stored as a dead letter and retired in one transaction, put back on request.
 
 -- name: bury
--- Nothing when the same one lies there already.
+-- No row when the same dead letter exists already.
 insert into dead_letters (id, tenant, service, reason, detail, run, kind, item, headers, body, digest)
 values ($1, $2, 'orchestrator', $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (digest) where resolved_at is null do nothing
 returning id
 
 -- name: retire_event
--- An event that cannot be matched counts as matched; its letter says otherwise.
+-- An event that cannot be matched counts as matched; its dead letter records that it was not.
 update events_in set matched_at = now() where tenant = $1 and source = $2 and id = $3
 
 -- name: retire_emit
@@ -27,7 +27,7 @@ delete from timers where run = $1 and id = $2
 delete from inbox where run = $1 and key = $2
 
 -- name: retire_run
--- Whatever would bring the run into a batch waits for a day, or for its replay.
+-- Every row that would bring the run into a batch waits for a day, or until the replay.
 with later as (
     update timers set due_at = now() + interval '1 day' where run = $1 and due_at < now() + interval '1 day'
 ), told as (
@@ -50,8 +50,8 @@ order by id for update
 update dead_letters set replayed_at = now() where id = any($1::uuid[])
 
 -- name: reopen
--- It failed again; the letter is open as it was, unless the same one was written anew meanwhile: then that one
--- stands for both, and this one is done with.
+-- The replay failed: the dead letter is open again, unless an equal one was stored meanwhile; then the
+-- newer one stands for both, and this one is closed.
 update dead_letters l
 set
     resolved_at = case when o.again then l.resolved_at end,
@@ -67,7 +67,7 @@ from (
 where l.id = $1 and l.resolution = 'replay' and l.replayed_at is null
 
 -- name: replay_event
--- The event may be swept by now; the letter has all of it.
+-- The event may be deleted by now; the dead letter has all of it.
 insert into events_in (tenant, source, id, type, body) values ($1, $2, $3, $4, $5)
 on conflict (tenant, source, id) do update set matched_at = null
 
@@ -99,8 +99,8 @@ with sooner as (
 update runs set sweep_at = now(), sweeps = 0 where id = $1
 
 -- name: sweep_letters
--- What was set aside 30 days ago, and letters of no run that an earlier release wrote without saying of what kind
--- they are. The others go with their runs.
+-- Dead letters of items set aside 30 days ago, and those without a run that an earlier release
+-- wrote without their kind. The others are deleted with their runs.
 delete from dead_letters where ctid in (
     (
         select ctid from dead_letters where kind is not null and created_at < now() - interval '30 days'

@@ -1,7 +1,7 @@
 """Delivers events to listening runs, and publishes the events that workflows emit.
 
-Every event is a row first, whichever way it came; a row is matched once. Woken by a commit of this
-process and by hints; looks by itself once a second, because hints may be lost.
+Every event is stored as a row first, whichever way it came, and each row is matched once. Commits of this
+process and hints wake the loops, which also look once a second, because hints may be lost.
 """
 
 import asyncio
@@ -151,7 +151,7 @@ class EventDispatch:
         return full and len(waiting) < LIMIT
 
     async def _publish(self, event: Arrived) -> Exception | None:
-        """Why it is not stored; None when it is."""
+        """Why JetStream did not store it; None when it did."""
         try:
             subject = subjects.event(event.tenant, subject_of(event.type))
             await self._publisher.publish_event(

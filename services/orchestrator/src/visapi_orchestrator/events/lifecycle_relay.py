@@ -37,7 +37,7 @@ LIMIT = 512
 _REST_S = 0.05
 _REST_MAX_S = 2.0
 _SOON_S = 0.1
-"""A row is visible to the relay once every older transaction is over: shortly after it was hinted at."""
+"""The relay sees a row once every older transaction has ended, which is shortly after the hint."""
 _EVERY_S = 1.0
 _SKIP_EVERY_S = 30.0
 _KNOWN_MAX = 20_000
@@ -195,7 +195,8 @@ class LifecycleRelay:
 
     async def _published(self, lease: RelayLease, events: Sequence[LifecycleEvent]) -> list[LifecycleEvent]:
         async def publish(some: Sequence[LifecycleEvent]) -> None:
-            # Parts of a batch that failed may be there already: then none is its predecessor's next.
+            # Some events of a failed batch may be stored already, so the chain of a second try would be
+            # refused.
             singly = self._singly or len(some) < len(events)
             await self._stream.publish(some, singly=singly)
 

@@ -4,7 +4,7 @@ from visapi_orchestrator.kernel.ports import Monotonic
 
 
 class DatabaseClock:
-    """Set by whoever has just heard from PostgreSQL; never goes back by itself."""
+    """Set to the time in PostgreSQL's answers; between them it follows the monotonic clock."""
 
     def __init__(self, monotonic: Monotonic) -> None:
         self._monotonic = monotonic

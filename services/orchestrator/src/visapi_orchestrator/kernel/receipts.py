@@ -1,4 +1,4 @@
-"""What becomes of the messages of a batch: acknowledged when consumed, else handed back."""
+"""Acknowledges the messages of a batch that were consumed, and hands the others back to NATS."""
 
 from collections.abc import Sequence
 

@@ -41,8 +41,8 @@ class Asked(Protocol):
 
 
 class ClaimedTasks(Protocol):
-    """Starts tasks: who holds each attempt now. Attempts that nobody wants are absent, as are those of others
-    than the claim's owner.
+    """Starts tasks; returns the worker that holds each attempt now. Attempts that no run wants any more are
+    absent, as are those of other owners.
     """
 
     async def claim(self, claims: Sequence[tuple[str, Claim]]) -> dict[tuple[str, Attempt], str]: ...

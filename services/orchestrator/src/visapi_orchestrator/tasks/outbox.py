@@ -1,7 +1,7 @@
 """What is published after a commit: tasks, live updates, cancellations, dead letters.
 
-Nothing here is a promise: the ledger holds every task, and a sweep sends what did not arrive. So a
-publish without a connection is given up at once.
+Every publish may fail: the ledger holds every task, and a sweep sends the tasks that did not arrive. So
+without a connection a publish is given up at once.
 """
 
 from collections.abc import Iterable

@@ -1,12 +1,13 @@
 """Functions that workers announce, and the streams and consumers that carry them.
 
-Who speaks is known from the subject, which only the owner's NATS user may publish on; the payload must say
-the same. What cannot be made is set aside, so that one bad function keeps no stack from starting.
+The subject names the owner, because only the owner's NATS user may publish on it; the payload must name the
+same owner. A function whose stream or consumer cannot be created is set aside, so that it does not keep the
+stack from starting.
 
-At each connection the topology is healed: streams that are fed by the ledger are made again when
-they are gone, with the consumers of all known functions. Another incarnation of `TASKS` means that
-every task in it was lost: open tasks are exposed to the sweep. Another incarnation of `EVENTS` means
-that accepted events may be lost, which only people can mend: an alarm.
+At each connection the topology is repaired: lost streams that hold copies of rows are created again, with the
+consumers of all known functions. A new incarnation of `TASKS` means that every task in it was lost: the sweep
+sends the open tasks again. A new incarnation of `EVENTS` means that accepted events may be lost. Only people
+can repair that, so it raises an alarm.
 """
 
 import asyncio
@@ -98,7 +99,7 @@ class Registry:
         await self._healed.wait()
 
     async def keep_healed(self) -> None:
-        """Heal when asked and every half minute, until cancelled."""
+        """Repair the topology when asked and every half minute, until cancelled."""
         while True:
             self._due.clear()
             try:
@@ -229,7 +230,7 @@ def refusal_of(owner: str, functions: Sequence[FunctionSpec]) -> str | None:
 
 
 def _foreign(owner: str, name: str) -> str | None:
-    """Why the name is another's to announce."""
+    """Why the name is reserved for another owner; None when it is not."""
     family = subjects.family_of(name)
     if owner == subjects.BUILTIN and family not in subjects.BUILTIN_FAMILIES:
         return f"{name} is no function of VisAPI's own; {owner} may not announce it"

@@ -57,9 +57,9 @@ class JetStreamEvents:
 class JetStreamLifecycle:
     """Lifecycle events on `LIFECYCLE`; see `events.lifecycle_relay.LifecycleStream`.
 
-    Each message of a chunk names the one before it, which JetStream demands to be its last: a message that
-    was lost refuses all that follow. So the acknowledgement of the last says that all are stored, and
-    256 events cost one answer.
+    Each message of a chunk names the one before it, and JetStream stores it only directly after that one:
+    when a message is lost, all later ones are refused. So the acknowledgement of the last message says that
+    all are stored, and 256 events cost one answer.
     """
 
     def __init__(self, bus: Bus) -> None:

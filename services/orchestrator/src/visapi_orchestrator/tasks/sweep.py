@@ -1,11 +1,11 @@
 """Sends tasks again that were lost between a commit and a worker (docs/explanation/delivery-protocol.md).
 
-A task is an open row; its message is a copy in the memory stream `TASKS`. When the row's time to be
-looked at has passed without a heartbeat, the stream decides: a task sent before the oldest message
-that is left for its function (2 s of margin for clocks and the way) has no message any more. With
-nothing left at all, every overdue task of the function was lost. Otherwise it is only waiting.
+A task is an open row; its message is a copy in the memory stream `TASKS`. When a row is overdue without a
+heartbeat, the stream decides: a task that was sent before the oldest remaining message of its function (with
+2 s of margin for clocks and delays) has no message any more. When no message remains, every overdue task of
+the function was lost. All other tasks are only waiting.
 
-While results wait to be consumed nothing is sent: an overdue task may be answered among them.
+While results wait to be consumed nothing is sent, because the result of an overdue task may be among them.
 """
 
 import asyncio

@@ -1,11 +1,10 @@
 """Brings overdue rows into batches, straight from PostgreSQL (docs/explanation/delivery-protocol.md).
 
-Timers are looked at when the next one is due (a commit that sets an earlier one wakes this loop),
-and at least once a second, because another orchestrator may have set one. No more are claimed than there is
-room for, because a claim lasts for seconds only. Pending runs and inbox
-rows are looked for once a second; while the pump has a backlog their messages are most likely in
-it, so only those overdue for long are taken. Pending runs whose triggers the pump deferred are taken as
-soon as it has room.
+Timers are looked at when the next one is due (a commit that sets an earlier one wakes this loop), and at
+least once a second, because another orchestrator may have set one. No more are claimed than there is room
+for, because a claim lasts for seconds only. Pending runs and inbox rows are looked for once a second; while
+the pump has a backlog their messages are most likely in it, so only rows that are long overdue are taken.
+Pending runs whose triggers the pump deferred are taken as soon as it has room.
 """
 
 import asyncio
@@ -175,7 +174,7 @@ class DueWork:
                 await self._quarantine.set_aside(dead_letter)
                 self._metrics.quarantined.labels("due").inc()
         all_due = not queue.backlog or (self._leftovers and queue.starting < _ROOM)
-        # However many wait here, of each tenant some are looked for: its triggers may be lost.
+        # Some runs of each tenant are looked for even when many wait here: its triggers may be lost.
         limit = LIMIT if queue.starting < LIMIT else _FEW
         runs = await self._due.claim_runs(limit, 0.0 if all_due else _LONG_OVERDUE_S)
         queue.put_pending(runs)
@@ -186,7 +185,7 @@ class DueWork:
         return bool(runs) and queue.starting < _ROOM
 
     def _note(self, found: int) -> None:
-        """Runs are left in the ledger until nothing was found for longer than it takes them to be due."""
+        """Runs may wait in the ledger until none was found for longer than a run takes to become due."""
         now = asyncio.get_running_loop().time()
         if found or self._queue.deferred != self._deferred:
             self._deferred, self._found_at, self._more = self._queue.deferred, now, True

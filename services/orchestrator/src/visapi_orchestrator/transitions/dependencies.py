@@ -17,9 +17,9 @@ from visapi_orchestrator.transitions.values import ValueReader
 @dataclass(frozen=True, kw_only=True)
 class TransitionDependencies:
     """What transitions work with. `admit` says whether a task of a function may be sent at once for a tenant.
-    `timer_set` hears the earliest timer that a batch has set, `emitted` that it brought events into the
-    world, `history_written` that it has written history, `woken` which runs may begin. `set_aside`
-    keeps a run that cannot be ended. Runs that take long go to `slow_runs`.
+    After a commit `timer_set` is called with the earliest timer that the batch has set, `emitted` when it
+    emitted events, `history_written` when it wrote history, and `woken` with the runs that may begin.
+    `set_aside` keeps a run that cannot be ended. Runs that take long go to `slow_runs`.
     """
 
     ledger: Ledger

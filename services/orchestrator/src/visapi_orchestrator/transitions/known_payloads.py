@@ -1,7 +1,7 @@
 """The artifact store behind a cache of values that this process has just stored or read.
 
-A run's large values are looked at in each of its transitions, and seldom change. Objects can expire, so
-what was stored is believed to be there for a while only, and is stored again then.
+Each transition of a run needs its large values, which seldom change. Objects can expire, so a value counts as
+stored for a limited time, and is stored again afterwards.
 """
 
 import asyncio

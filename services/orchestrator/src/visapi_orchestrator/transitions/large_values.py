@@ -1,7 +1,7 @@
 """State and history stay small: their large values lie in the artifact store, around a transition.
 
-Values are stored before the rows that refer to them are written. A state whose values cannot be read ends
-its run, as an input that cannot be read does; what was stored of it is kept.
+Values are stored before the rows that refer to them are written. A run faults when values of its state cannot
+be read, as when its input cannot be read; the stored parts of the state are kept.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _P = ParamSpec("_P")
 
 
 class LargeValues:
-    """See the module's docstring. Small documents pass by."""
+    """See the module's docstring. Small documents are left as they are."""
 
     def __init__(self, payloads: Payloads) -> None:
         self._payloads = payloads

@@ -19,10 +19,9 @@ T = TypeVar("T")
 async def portions(
     source: AsyncIterator[T], *, alone: bool = False, patience_s: float = PATIENCE_S
 ) -> AsyncGenerator[list[T], None]:
-    """The items of the source: all at once where the source is quick, else the items of each `patience_s`.
-
-    The source is read on while a portion is written. Raises what the source raises. A run that is `alone`
-    delays no other run, so its portion is not cut short.
+    """The items of the source in portions: all at once where the source is quick, else the items of each
+    `patience_s`. Reading goes on while a portion is written. Raises what the source raises. A run that is
+    `alone` delays no other run, so its portion is not cut short.
     """
     if alone:
         yield [one async for one in source]
@@ -62,7 +61,7 @@ class PendingRuns:
         self._free = free
 
     def settle(self, portion: Sequence[RunMessages], again: Sequence[RunMessages]) -> None:
-        """A portion was written, except the runs that must be folded again."""
+        """A portion was written, except the runs that must be advanced again."""
         left = {messages.run for messages in again}
         done = [
             messages

@@ -2,20 +2,21 @@
 
 The order of the steps is the delivery protocol (docs/explanation/delivery-protocol.md):
 
-1. A trigger describes its run completely, so a new run is not read, nor is one whose newest tasks,
-   issued by this process, are answered (`rules.recent`); the compare-and-set on the revision
-   verifies the assumption. All other runs are read together, after their messages arrived:
-   a state read then has seen everything that caused the messages, so what it calls stale is stale.
-2. The engine folds each run's events into one answer; its large values go to the artifact store.
+1. A trigger describes its run completely, so a new run is not read, nor is one whose newest tasks, issued by
+   this process, are answered (`rules.recent`); the compare-and-set on the revision verifies the assumption.
+   All other runs are read together, after their messages arrived: a state read then includes everything that
+   caused the messages, so a message that is stale for it is stale.
+2. The engine applies each run's events one after another and gives one answer; its large values go to the
+   artifact store.
 3. One transaction writes all runs whose revision has not moved; slow runs follow in one of their own
-   (`portions`). The others are folded again on a new snapshot, up to `ROUNDS` times, then handed back.
-4. Only then tasks are published, and only then messages are acknowledged. A lost commit answer is
-   settled by reading: a revision one higher with our very state means that our commit happened.
+   (`portions`). The others are advanced again from a new snapshot, up to `ROUNDS` times, then handed back.
+4. Only then tasks are published, and only then messages are acknowledged. A lost commit answer is settled by
+   reading: a revision one higher with our very state means that our commit happened.
 
 A fault (PostgreSQL, NATS, the artifact store) hands messages back and leaves rows to be claimed again; it
-never acknowledges. A batch that PostgreSQL refuses, or that fails in any other way for its contents, is
-halved until the run is found whose contents they are: that run faults, or is set aside. What the operator has
-to mend faults no run.
+never acknowledges. A batch that PostgreSQL refuses, or that fails in any other way because of its contents,
+is halved until the run that causes the failure is found: that run faults, or is set aside. A failure that the
+operator has to mend faults no run.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -97,8 +98,8 @@ class Transitions:
     async def advance(
         self, batch: Batch, free: Callable[[Sequence[RunMessages]], None] = _nobody, *, apart: bool = False
     ) -> bool:
-        """Advance every run of the batch; each stands in it once. `free` hears of runs settled before others.
-        Runs that others must not wait behind are put off, unless they are advanced `apart`.
+        """Advance every run of the batch, in which each is once. `free` is called with runs settled before
+        others. Runs that take long are put off, unless they are advanced `apart`.
 
         False after a fault: the caller pauses before its next batch.
         """
@@ -160,7 +161,7 @@ class Transitions:
         return again
 
     async def _write_changes(self, steps: list[Step]) -> Batch:
-        """Write the steps that change anything; return what must be folded again."""
+        """Write the steps that change anything; return the runs to advance again."""
         to_write: list[Step] = []
         for step in steps:
             if step.changes or not step.snapshot.trusted:
@@ -253,7 +254,7 @@ class Transitions:
         return step
 
     async def _store(self, steps: list[Step]) -> Batch:
-        """Store large values, then write; return what must be folded again."""
+        """Store large values, then write; return the runs to advance again."""
         await self._large.store(steps)
         storable = [step for step in steps if step.refused is None]
         again = await self._write(storable) if storable else []
@@ -263,7 +264,7 @@ class Transitions:
         return again
 
     async def _write(self, steps: list[Step]) -> Batch:
-        """Write steps in one transaction; return what must be folded again."""
+        """Write steps in one transaction; return the runs to advance again."""
         rows = plan(steps, record=self._record)
         try:
             with self._metrics.commit_seconds.time():
@@ -290,7 +291,8 @@ class Transitions:
             elif step.snapshot.run in written.verdict.rejected:
                 again += await self._end_with(step.messages, step.snapshot, rejection(step.snapshot))
             elif step.snapshot.run in written.child_verdict.refused:
-                # Folded again with what it may start; a run whose root is cancelled finds that in its inbox.
+                # Advanced again with the number of runs it may start; a run whose root is cancelled finds
+                # that in its inbox.
                 step.messages.child_limit = written.child_verdict.limited.get(step.snapshot.run)
                 again.append(step.messages)
             else:

@@ -1,4 +1,4 @@
-"""Snapshots of a batch's runs before they are folded: remembered, described by a trigger, or read."""
+"""Snapshots of a batch's runs before they are advanced: remembered, described by a trigger, or read."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -47,10 +47,10 @@ class Retention:
         self._log = get_logger("retention")
 
     async def keep(self) -> bool:
-        """Make what is missing, drop what is spent; whether there is more to do at once.
+        """Create missing partitions and drop expired ones; return whether there is more to do at once.
 
-        Raises the last fault of the database when something failed, after everything else was done. What
-        cannot be dropped now, as somebody reads it, is dropped in a later round.
+        Raises the last fault of the database when something failed, after everything else was done. A
+        partition that somebody reads now is dropped in a later round.
         """
         self._failed = None
         await self._rows.keep_by_default(self._default_days)
@@ -67,7 +67,7 @@ class Retention:
         return more
 
     async def _tried(self, work: Callable[[T], Awaitable[R]], item: T, *, otherwise: R, what: str) -> R:
-        """One table or class that fails keeps no other waiting."""
+        """A table or class that fails delays no other."""
         try:
             return await work(item)
         except Fault as fault:

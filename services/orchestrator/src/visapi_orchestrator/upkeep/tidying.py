@@ -1,4 +1,4 @@
-"""What grows old or must exist ahead of time: idempotency keys, events, dead letters, approvals,
+"""Deletes old rows, and creates partitions ahead of time: idempotency keys, events, dead letters, approvals,
 ended runs.
 """
 

@@ -1,8 +1,8 @@
-"""The specification's lifecycle events, made of what history says of a run (dsl-reference, Lifecycle
-Events). Pure.
+"""Builds the specification's lifecycle events from the history of a run (dsl-reference, Lifecycle Events).
+Pure.
 
-The id is the run's and the number of the history item, so that whoever receives an event twice can
-tell. An item for which the specification has no event (`task.skipped`) yields none.
+The id of an event consists of the run's id and the number of the history item, so that a receiver recognizes
+an event that arrives twice. An item for which the specification has no event (`task.skipped`) yields none.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,10 +18,10 @@ from visapi_orchestrator.kernel.rules.arriving_events import Arrived
 
 PREFIX = "io.serverlessworkflow."
 OUTPUT_BYTES_MAX = 64 * 1024
-"""A larger output is left out of its event: it is read from the run."""
+"""A larger output is left out of its event; the run has it."""
 
 _EVENT_BYTES_MAX = 512 * 1024
-"""An event that is larger all the same says the least that it must; NATS takes 1 MiB."""
+"""An event that is larger all the same has its required members only; NATS refuses messages over 1 MiB."""
 
 _WHEN = {
     "created": "createdAt",
@@ -35,7 +35,7 @@ _WHEN = {
     "correlation-started": "startedAt",
     "correlation-completed": "completedAt",
 }
-"""What the time is called in the data of an event, by the last word of its type."""
+"""The name of the time in the data of an event, by the last word of the event's type."""
 
 
 class HistoryRow(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class HistoryRow(msgspec.Struct, frozen=True):
 
 
 class EventOrigin(msgspec.Struct, frozen=True):
-    """Whose lifecycle it is. `by_event`: the schedule of its workflow started it, on an event."""
+    """The run of the events. `by_event`: the schedule of its workflow started the run, on an event."""
 
     workflow: WorkflowRef
     trace: str | None = None
@@ -102,7 +102,7 @@ def events_of(
 ) -> list[LifecycleEvent]:
     """The events of rows, in their order; of workflows only, unless `tasks` are asked for.
 
-    A run that nobody knows any more was dropped with its history meanwhile.
+    Rows of a run without an origin are left out: the run was deleted with its history meanwhile.
     """
     found: list[LifecycleEvent] = []
     for row in rows:
@@ -124,7 +124,7 @@ def first_time_of(row: HistoryRow) -> str | None:
 
 
 def _read(stored: bytes) -> list[_Item]:
-    """Items; an output of which something lies in the artifact store is too large for an event anyhow."""
+    """The items, without outputs that lie partly in the artifact store: these are too large for an event."""
     envelope = opened(stored)
     if envelope is None:
         return _items(stored)

@@ -16,7 +16,7 @@ from visapi_orchestrator.kernel.rules.arriving_events import probes
 _SQL = load_queries("visapi_orchestrator.events.store", "lifecycle.sql")
 _EVENTS = load_queries("visapi_orchestrator.events.store", "events.sql")
 _MOVE_AFTER = 10_000
-"""So many transactions without history move the mark too, so that the next look begins near its end."""
+"""After this many transactions without history the mark moves too, so that the next look is short."""
 
 
 class PostgresLifecycle:

@@ -35,7 +35,7 @@ class BadEvent(Exception):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """Where to look for those who listen to an event."""
+    """The key under which the subscriptions to an event are looked up."""
 
     event: Arrived
     shape: str

@@ -45,7 +45,7 @@ class PostgresTasks:
             return [row["function"] for row in await self._pool.fetch(_SQL["held_functions"])]
 
     async def held_tenants(self, function: str, most: int) -> dict[str, int]:
-        """Whose tasks are held back, with how many of them, at most `most`."""
+        """The tenants whose tasks are held back, each with their number, up to `most`."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["held_tenants"], function, most)
         return {row["tenant"]: row["waiting"] for row in rows}
@@ -77,7 +77,7 @@ class PostgresTasks:
             await self._pool.execute(_SQL["beat"], *columns)
 
     async def claim(self, claims: Sequence[tuple[str, Claim]]) -> dict[tuple[str, Attempt], str]:
-        """Start what is queued; who holds each attempt now. Committed when this returns."""
+        """Start queued tasks; return the worker that holds each attempt now. Committed when this returns."""
         columns = (
             [claim.run for _, claim in claims],
             [claim.path for _, claim in claims],
@@ -107,7 +107,7 @@ def _trace(message: bytes) -> str | None:
 
 
 def _is_repeated(refused: bytes | None) -> bool:
-    """Whether a task says that what may have happened is to be done again."""
+    """Whether a task asks to repeat an effect that may have happened (`onUncertain: retry`)."""
     if refused is None:
         return False
     try:

@@ -52,7 +52,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claimed(NamedTuple):
-    """A schedule as its row says. `read` understands the rest; what it raises is the row's fault."""
+    """The row of a schedule. `read` decodes the rest; its errors are caused by the row's contents."""
 
     id: UUID
     tenant: str

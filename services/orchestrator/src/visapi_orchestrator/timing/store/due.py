@@ -33,7 +33,7 @@ class PostgresDue:
         self._pool = pool
 
     async def claim_timers(self, limit: int) -> list[RunMessages]:
-        """Timers that are due, pushed so that they come again if this process dies."""
+        """Claim due timers: they become due again later, in case this process dies."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["claim_timers"], limit)
         return [RunMessages(row["run"], timers=[DueTimer(row["id"], row["fire_at_ms"])]) for row in rows]

@@ -2,7 +2,7 @@
 -- share the work, and a row whose claimer died becomes due again. The database's clock decides. At most $1 rows.
 
 -- name: claim_timers
--- Pushed by as much as it is late already, between 2 and 60 s: the wait doubles.
+-- The new time is as far ahead as the timer is late already, between 2 and 60 s: the wait doubles.
 with due as (
     select run, id, fire_at from timers where due_at <= now() order by due_at limit $1
     for update skip locked

@@ -41,7 +41,7 @@ class PostgresSchedules:
             return await self._pool.fetchval(_SQL["next_schedule"])
 
     async def sweep(self, limit: int) -> int:
-        """Forget fires of 90 days ago; how many."""
+        """Delete fires older than 90 days; return the number."""
         with pg_faults():
             status = await self._pool.execute(_SQL["sweep_fires"], limit)
         return int(status.rpartition(" ")[2])
@@ -56,7 +56,7 @@ class PostgresScheduleLease:
         self.claimed = claimed
 
     async def fire(self, decided: Sequence[Decided]) -> list[UUID]:
-        """Write what was decided; the runs that there is news for."""
+        """Write the decisions; return the runs with new triggers or inbox rows."""
         notified: list[UUID] = []
         if not decided:
             return notified

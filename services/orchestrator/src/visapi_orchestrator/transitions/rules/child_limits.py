@@ -1,6 +1,6 @@
 """Limits of child runs: the bounds of families and of tenants, decided within the transaction. Pure.
 
-A run that may not start all its child runs is folded again with its limit; the tasks beyond the limit fail
+A run that may not start all its child runs is advanced again with its limit; the tasks beyond the limit fail
 with an error that `catch` can handle. The listener of a schedule goes on without the child runs beyond the
 limit.
 """

@@ -1,7 +1,7 @@
 """How long the history of one run may become. Pure.
 
 A run that jumps back for ever (`then`), or loops without end, would write rows for as long as it lives.
-Beyond the bound it faults, whatever it wants to catch: what it would do then is writing more.
+Beyond the bound it faults, and no `try` catches the error, because a handler would write more history.
 """
 
 from visapi_common.contracts.problems import WorkflowError, standard_error

@@ -1,9 +1,9 @@
-"""Values from the artifact store, kept while there is room: those unused for longest go first. Pure."""
+"""A cache of values from the artifact store; the least recently used ones are dropped first. Pure."""
 
 BYTES_MAX = 64 * 1024 * 1024
 
 Key = tuple[str, str]
-"""A tenant and what it calls the value: nothing that one tenant has read is found by another."""
+"""A tenant and the key of a value, so that no tenant finds what another has read."""
 
 
 class Blobs:

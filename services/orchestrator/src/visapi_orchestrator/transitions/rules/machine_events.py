@@ -202,7 +202,7 @@ def _resolved(body: InboxBody, now_ms: int) -> Event | None:
 
 
 def timer_event(timer: DueTimer, now_ms: int) -> Event:
-    """The database found it due, so it is: our estimate of its clock may lag by a round trip."""
+    """The database found the timer due, so it is, even if our estimate of its clock lags a round trip."""
     return TimerFired(now_ms=max(now_ms, timer.fire_at_ms), id=timer.id)
 
 

@@ -68,7 +68,7 @@ def wanted(kept: Kept, ahead: int) -> Iterator[Partition]:
 
 
 def spent(kept: Kept) -> list[tuple[RetentionClass, Partition]]:
-    """The partitions in which everything is old enough to go, if nothing in them goes on or ended late.
+    """The partitions of which all days have expired; dropped only if no run in them is live or ended late.
 
     Runs before their history and attributes.
     """

@@ -42,8 +42,8 @@ class PostgresRetention:
     async def drop(self, kind: RetentionClass, old: Partition) -> bool:
         """Drop the partition unless one of its rows is still needed; True where it was dropped.
 
-        It is looked through before anything is locked; then once more, locked against writers; readers are
-        locked out for the moment that dropping takes.
+        It is searched before anything is locked, and once more while writers are locked out; readers are
+        locked out only while the table is dropped.
         """
         table, days = (old.base, old.retention, old.first), (old.retention, old.first, old.past)
         with pg_faults():

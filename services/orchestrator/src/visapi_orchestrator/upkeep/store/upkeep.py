@@ -75,8 +75,8 @@ class PostgresUpkeep:
     async def program(self, digest: str) -> bytes:
         """A compiled program by its SHA-256 in hex.
 
-        Nothing at all when there is none: the engine refuses that, which faults the runs that name
-        it and leaves their neighbours alone.
+        Empty when there is none: the engine refuses an empty program, which faults the runs that name it and
+        no others.
         """
         with pg_faults():
             return await self._pool.fetchval(_UPKEEP["program"], digest) or b""
