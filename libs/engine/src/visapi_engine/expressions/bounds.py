@@ -1,8 +1,8 @@
-"""How large and how deep a value that an expression makes may be.
+"""Bounds the size and the depth of the values that expressions build.
 
-Values are shared while they are in memory, so that a loop of `{a: ., b: .}` costs nothing there and doubles
-what is stored. Therefore what is made, other than a part of what was there, is measured as it would be
-stored.
+Equal parts of a value are shared in memory, so a loop of `{a: ., b: .}` costs nothing there but doubles the
+stored size. Therefore every value that an expression builds is measured by its encoded size; a part of an
+existing value is not measured again.
 """
 
 from contextlib import suppress
@@ -19,13 +19,13 @@ TOO_DEEP = f"the data is nested too deeply; allowed are {BUILT_DEPTH_MAX} levels
 _LARGE = 256 * 1024
 _LEVELS_MOST = 5_000
 _SPARE = 100
-"""Levels of the encoder that may be taken by callers, which differ."""
+"""Levels of the encoder that callers may have used already; how many differs."""
 _SMALL = (int, float, bool, type(None))
 _encode = msgspec.json.Encoder().encode
 
 
 def bounded(value: Any, run: Runner) -> Any:
-    """The value itself. Raises `ExpressionError` for one that is too large or too deep."""
+    """The value itself. Raises `ExpressionError` when it is too large or too deep."""
     if isinstance(value, _SMALL):
         return value
     try:
@@ -66,8 +66,8 @@ def _check(body: bytes, value: Any) -> None:
 
 
 def _leaves_no_room(value: Any) -> bool:
-    """The same for a large value, in the time of encoding it, and up to some levels too late: the encoder
-    has as many levels as it has, so in what is one level of too many there is no room for the value.
+    """Whether a large value is too deep, found in the time of one encoding, and exact to some levels: the
+    value is put inside so many arrays that the encoder has only `BUILT_DEPTH_MAX` levels left for it.
     """
     try:
         _encode(_nested(value, _levels() - BUILT_DEPTH_MAX - _SPARE))
@@ -78,7 +78,7 @@ def _leaves_no_room(value: Any) -> bool:
 
 @cache
 def _levels() -> int:
-    """How many levels the encoder has, from about here."""
+    """How many levels the encoder can nest, called from about here."""
     levels = BUILT_DEPTH_MAX
     with suppress(RecursionError):
         while levels < _LEVELS_MOST:

@@ -1,4 +1,4 @@
-"""What the machine knows of expressions: a scope, an evaluator, and one kind of failure.
+"""The interface of expressions for the machine: a scope, an evaluator, and one kind of failure.
 
 `build_evaluator` prepares the expressions of a program once; evaluating is then a pure function
 of (template, scope). Data is never scanned for expressions.
@@ -27,7 +27,7 @@ __all__ = [
 
 _Fill = Callable[[Scope], Any]
 _MAKERS = frozenset({"+", "[", "{"})
-"""What puts values together; other native expressions give parts of what was there, or little."""
+"""Expressions that build values; other native expressions give parts of existing values, or small values."""
 
 
 class Evaluator(Protocol):
@@ -72,7 +72,7 @@ class _ProgramEvaluator:
 
 
 def _whole(template: Template, run: Runner) -> _Fill:
-    """A template whose value is bounded, also where it is put together of several."""
+    """A template whose value is bounded, also if it is built from several values."""
     fill = _fill(template, run)
     if isinstance(template, Literal | Jq):
         return fill

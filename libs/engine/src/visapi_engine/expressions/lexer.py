@@ -1,7 +1,7 @@
-"""jq source as tokens: what the gate judges, the native parser reads, and libjq finally gets.
+"""jq source as tokens: the gate judges them, the native parser reads them, libjq gets them as text.
 
-Source is never handed on as it came: `render` writes it anew from tokens, without comments, so
-that nothing the lexer did not understand can reach libjq.
+The source itself never reaches libjq: `render` writes it anew from the tokens, without comments, so that
+nothing that the lexer did not understand gets there.
 """
 
 import re

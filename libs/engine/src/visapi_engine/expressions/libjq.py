@@ -1,4 +1,4 @@
-"""The seam to the `jq` package: one compiled program per expression, all variables in one call.
+"""The adapter of the `jq` package: one compiled program per expression, all variables in one call.
 
 The scope travels as one JSON array that the program takes apart, so a program is compiled once
 and serves every evaluation. The result travels as `tojson` text, which keeps the digits of

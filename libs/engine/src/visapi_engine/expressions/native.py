@@ -1,8 +1,8 @@
 """A parser for the simple part of jq, straight to Python closures.
 
-Read are paths, literals, operators, `//`, `if`, pipes, string interpolation, object and array
-construction and a few functions: whatever yields exactly one value. The rest is not an error,
-it is `None`, and belongs to libjq. Precedence follows jq's grammar (parser.y).
+The parser reads paths, literals, operators, `//`, `if`, pipes, string interpolation, object and array
+construction and a few functions: everything that yields exactly one value. For any other expression it
+returns `None`, and libjq evaluates the expression. Precedence follows jq's grammar (parser.y).
 """
 
 import json
@@ -40,7 +40,7 @@ _END = Token("end", "", False)
 
 
 class _Unsupported(Exception):
-    """This belongs to libjq."""
+    """The expression is left to libjq."""
 
 
 def parse(tokens: tuple[Token, ...]) -> Compute | None:

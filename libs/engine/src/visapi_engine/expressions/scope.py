@@ -1,4 +1,4 @@
-"""What an expression sees, and the one way in which it fails."""
+"""The values that an expression can read, and the error with which it fails."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -24,26 +24,26 @@ Evaluation = Callable[[], str | None]
 
 
 class Runner(Protocol):
-    """Runs what libjq evaluates, and keeps account of what expressions make."""
+    """Runs evaluations by libjq, and counts the bytes that expressions build."""
 
     def __call__(self, size: int, evaluation: Evaluation) -> str | None:
         """Run an evaluation whose input has `size` bytes. Raises `ExpressionError`."""
         ...
 
     def made(self, size: int) -> None:
-        """A value of `size` bytes was made. Raises `OverBudget`."""
+        """An expression has built a value of `size` bytes. Raises `OverBudget`."""
         ...
 
 
 class Direct:
-    """The runner that does nothing more: in this very process, without a limit of its own."""
+    """A runner that evaluates in this process, without limits of its own."""
 
     def __call__(self, size: int, evaluation: Evaluation) -> str | None:  # noqa: ARG002 (a `Runner`)
         """As `Runner`."""
         return evaluation()
 
     def made(self, size: int) -> None:
-        """Nobody counts."""
+        """Counts nothing."""
 
 
 DIRECT = Direct()

@@ -1,7 +1,7 @@
 """jq's operators on JSON values, where the answer is certain; otherwise `Defer`.
 
-Deferred are errors (jq words them), doubles that jq prints its own way, integers beyond 2^53
-(exact as literals, rounded once computed), negative zero, and the rarer overloads.
+`Defer` stands for errors (jq words them), doubles that jq prints its own way, integers beyond 2^53 (exact as
+literals, rounded once computed), negative zero, and the rarer overloads.
 """
 
 from math import copysign, isfinite

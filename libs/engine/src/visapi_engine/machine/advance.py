@@ -1,4 +1,4 @@
-"""The heart: `advance(plan, state, event, evaluate)` gives the next state, the commands, the history.
+"""The state machine: `advance(plan, state, event, evaluate)` gives the next state, commands and history.
 
 Pure. Time and ids arrive in the event; jitter is a hash; expressions are evaluated by the function
 passed in. The same inputs give the same bytes, so a recorded run can be replayed.
@@ -37,7 +37,7 @@ def advance(
     handle_key: bytes = b"",
     kinship: Kinship | None = None,
 ) -> Advance:
-    """Fold one event into a run. Never changes `state`; never raises for what an event may say.
+    """Apply one event to a run. Never changes `state`; never raises for what an event may say.
 
     `handle_key` signs the handles of secrets (`visapi_common.core.secret_handles`). Without a `kinship`
     the number and depth of child runs are unbounded.

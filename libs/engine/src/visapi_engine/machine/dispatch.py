@@ -1,4 +1,4 @@
-"""Which module handles which construct: the only place that knows them all.
+"""Maps each construct to its module; no other module knows all constructs.
 
 Each `match` is closed with `assert_never`, so that a construct cannot be half added.
 """

@@ -59,7 +59,7 @@ def evaluate_alone(draft: Draft, template: Template, value: Any, /, **variables:
 
 
 def holds(draft: Draft, condition: Template, task: Task, value: Any, /, **variables: Any) -> bool:
-    """Whether a condition is true, as jq sees truth. Raises `TaskFault`."""
+    """Whether a condition is true by jq's rules. Raises `TaskFault`."""
     return truth(evaluate(draft, condition, task, value, **variables))
 
 

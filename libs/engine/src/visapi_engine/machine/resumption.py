@@ -99,7 +99,7 @@ def restored(state: State) -> State:
 
 
 def not_begun(plan: Plan, point: ResumePoint, children: Collection[str]) -> ResumePoint:
-    """The point with runs that were never started yet to be begun: they were wanted and dropped at once."""
+    """The point without child runs that were never started: the tasks of these begin anew."""
     frames, agenda = dict(point.frames), list(point.agenda)
     for path, frame in point.frames.items():
         if isinstance(frame, ChildFrame) and frame.child in children:

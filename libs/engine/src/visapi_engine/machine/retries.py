@@ -1,4 +1,4 @@
-"""How long to wait before a retry (dsl-reference, Retry); jitter is a hash, so a replay waits alike."""
+"""How long to wait before a retry (dsl-reference, Retry); jitter is a hash, so a replay waits as long."""
 
 import hashlib
 

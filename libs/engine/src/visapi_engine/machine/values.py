@@ -1,4 +1,4 @@
-"""Encoded JSON from outside, read once, at the machine's door."""
+"""Decodes JSON from outside, once, before the machine uses it."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
 """The engine process: `python -I -m visapi_engine.process.child`, its socket as standard input.
 
-It has an empty environment, no file but the socket, bounded memory, and a budget of CPU time per
-run that the kernel enforces: `SIGPROF` ends the process, even inside jq. It reads a message,
-answers it, reads the next. A bug ends it too, with a word to the parent about where.
+It has an empty environment, no file but the socket, bounded memory, and a budget of CPU time per run that the
+kernel enforces: `SIGPROF` ends the process, even inside jq. It reads a message, answers it, reads the next. A
+bug ends it too, after it has told the parent where the bug is.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from visapi_engine.process.simulating import simulated
 
 FLUSH_BYTES = 64 * 1024
 FLUSH_S = 0.005
-"""Answers wait for company this long at most: a message per answer would wake the parent each time."""
+"""Answers are collected for at most this long: one message per answer would wake the parent each time."""
 
 COLLECT_EVERY = 64
 """Batches between two garbage collections, made after a batch is answered, never within one."""
@@ -151,8 +151,8 @@ class _Engine:
 
 
 class _Clock:
-    """The CPU time of one work after another. To ask for it costs a system call; so it is asked for where the
-    wall's clock, which costs next to nothing, says that a work took long.
+    """Measures the CPU time of each work. Reading it costs a system call, so it is read only when the wall
+    clock, which is cheap to read, shows that a work took long.
     """
 
     def __init__(self) -> None:
@@ -166,7 +166,7 @@ class _Clock:
         if now_s - began_s <= HEAVY_S:
             return 0
         cpu_s = time.process_time()
-        # Those between have taken no more CPU time than time.
+        # The works since the last reading have used no more CPU time than wall-clock time.
         took_s = cpu_s - self._asked_cpu_s - (began_s - self._asked_s)
         self._asked_cpu_s, self._asked_s = cpu_s, now_s
         return round(took_s * 1000) if took_s > HEAVY_S else 0
@@ -195,7 +195,7 @@ class _Waiting:
         self._since = time.monotonic()
 
     def rest(self) -> list[AnswerBatch]:
-        """What waits, as messages to send."""
+        """The waiting answers, as messages to send."""
         return [AnswerBatch(self._answers)] if self._answers else []
 
 
@@ -227,7 +227,7 @@ class _Wire:
         self._connection.sendall(self._buffer)
 
     def crashed(self, kind: type[BaseException], _: BaseException, trace: TracebackType | None) -> None:
-        """Say where a bug struck. Not the message: it may quote a run's data."""
+        """Where a bug occurred, without the exception's message, which may quote a run's data."""
         signal.setitimer(signal.ITIMER_PROF, 0)
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next

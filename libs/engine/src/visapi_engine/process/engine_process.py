@@ -1,4 +1,4 @@
-"""One engine process as its parent sees it: started, fed, read, and ended when it overstays."""
+"""One engine process, as its parent uses it: started, given work, read, and ended when it takes too long."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ from visapi_engine.process.protocol import (
 _MODULE = "visapi_engine.process.child"
 _DYING_S = 1.0
 _WALL_PER_CPU = 4
-"""How much longer large work may take by the wall than by the processor, before its process is hung."""
+"""How many times the CPU time that its size allows large work may take on the wall clock."""
 _MIB = 1024 * 1024
 _EXTERNAL = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -41,7 +41,7 @@ _EXTERNAL = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class ProcessLost(Exception):
     """The process ended, or was ended, before it answered.
 
-    `by_itself` when its work is the cause; `hung` when it did nothing, not even use the processor.
+    `by_itself` when its work is the cause; `hung` when it did not even use CPU time.
     """
 
     def __init__(self, how: str, *, by_itself: bool = False, hung: bool = False) -> None:
@@ -54,7 +54,7 @@ class ProcessLost(Exception):
 
 
 class EngineProcess:
-    """A child with a socket. One batch at a time; after `ProcessLost` only `end` is of use."""
+    """A child with a socket. One batch at a time; after `ProcessLost` only `end` may be called."""
 
     def __init__(
         self, child: asyncio.subprocess.Process, streams: "_Streams", limits: Limits, progress: Progress
@@ -76,7 +76,7 @@ class EngineProcess:
         return self._child.returncode is None
 
     async def warm_up(self) -> None:
-        """Wait for its first word. Raises `ProcessLost`; a caller that gives up leaves no process behind."""
+        """Wait until it is ready. Raises `ProcessLost`; a caller that gives up leaves no process behind."""
         try:
             message = await self._next(self._limits.start_wall_ms)
         except asyncio.CancelledError:
@@ -96,9 +96,8 @@ class EngineProcess:
     async def run(
         self, works: Sequence[Work], budget: Budget, *, guarded: bool, patience: int = 1
     ) -> AsyncGenerator[Answer, None]:
-        """Answers in the order of the work, each within the budget, by the wall within `patience` times it.
-
-        Raises `ProcessLost`; what was not yielded is unanswered.
+        """Answers in the order of the work. Each must come within the CPU budget, and within `patience` times
+        the usual limit of wall-clock time. Raises `ProcessLost`; the remaining work has no answer then.
         """
         self._progress.idle()
         largest = max(work.size for work in works)
@@ -144,8 +143,8 @@ class EngineProcess:
         await self._child.wait()
 
     async def _await_exit(self) -> None:
-        """Let a process whose socket broke end by itself: a kill that meets it dying takes its exit
-        status away from the event loop, which then knows it as 255.
+        """Let a process whose socket broke end by itself: killing a process that is ending hides its exit
+        status from the event loop, which then reports 255.
         """
         try:
             async with asyncio.timeout(_DYING_S):

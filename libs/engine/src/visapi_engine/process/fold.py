@@ -1,4 +1,4 @@
-"""One run's events folded in order into one answer, encoded as the rows want it. Pure."""
+"""Applies one run's events one after another, and encodes the answer as the rows need it. Pure."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,7 +64,7 @@ def fold(plan: Plan, evaluate: Evaluator, work: Work) -> Answer:
 
 
 def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool = False) -> Answer:
-    """The answer that a run's steps amount to; a `quiet` one has no history. `work.events` is not empty."""
+    """One answer for all steps of a run; a `quiet` run has no history. `work.events` is not empty."""
     assert state is not None, "work without events"
     entries = [] if quiet else [entry for step in steps for entry in step.history]
     output, error, attributes = None, None, None
@@ -97,7 +97,7 @@ def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool
 
 
 def _with_all_begun(plan: Plan, state: State, point: ResumePoint, wanted: list[Command]) -> State:
-    """A run that was to be started and was dropped within the same fold never is: a retry begins its task."""
+    """A child run that one fold both starts and drops is never started: a retry begins its task anew."""
     started = {command.child for command in net(wanted) if isinstance(command, StartRun)}
     dropped = {command.child for command in wanted if isinstance(command, StartRun)} - started
     return msgspec.structs.replace(state, resume=not_begun(plan, point, dropped)) if dropped else state
@@ -110,7 +110,8 @@ def _begins(work: Work) -> bool:
 def net(commands: list[Command]) -> list[Command]:
     """The last command for each task, timer, listener and child: all that the rows need.
 
-    A task that is given up and asked for again at once says so: its row is replaced, not deleted.
+    A task that is given up and requested again in one fold is marked (`gave_up`): its row is replaced, not
+    deleted.
     """
     last: dict[tuple[str, str], Command] = {}
     for command in commands:

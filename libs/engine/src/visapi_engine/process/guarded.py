@@ -1,8 +1,9 @@
-"""Expressions with a process and a budget of their own: a fork of the engine process for each.
+"""Evaluates each expression in a fork of the engine process, with a budget of its own.
 
-libjq cannot be interrupted, and ends its process when it has no more memory. In a fork that is the end of the
-evaluation alone: the expression has failed, as any other may, and a `try` can catch it. A fork costs a few
-milliseconds, so this is for runs that have ended an engine process, or whose program did lately.
+libjq cannot be interrupted, and ends its process when memory runs out. In a fork this ends only the
+evaluation: the expression fails like any other, and a `try` can catch the error. A fork costs a few
+milliseconds, so only runs that have ended an engine process, or whose program did so lately, are evaluated in
+forks.
 """
 
 import os
@@ -18,22 +19,22 @@ from visapi_engine.expressions.scope import Evaluation, ExpressionError, OverBud
 from visapi_engine.process.protocol import Budget
 
 OVERRUNS_MAX = 4
-"""Of one fold; then no further expression of it is evaluated by libjq."""
+"""Expressions of one fold that may exceed their budget; then libjq evaluates no further one of the fold."""
 MEMORY_PER_BYTE = 24
 """Bytes of memory that each byte of the input adds to what an expression may use."""
 TOTAL = 5
-"""The expressions of one fold together may use so many times the budget of one."""
+"""The expressions of one fold together may use this many times the budget of one."""
 MADE_MAX = 48 * 1024 * 1024
-"""Bytes that the expressions of one fold may make."""
+"""Bytes that the expressions of one fold may build."""
 _SMALL = 64 * 1024
 _WRITING_S = 0.2
-"""CPU time for each MiB that is made: it is read, and written into the state and the history."""
+"""CPU time for each MiB that is built: it is read, and written into the state and the history."""
 _READING_S = 0.05
 """CPU time for each MiB that is handed to libjq."""
 _MIB = 1024 * 1024
 _ALIVE_S = 0.5
 _NICER = 5
-"""Whoever has exceeded a budget before uses what others leave of the processor."""
+"""Added to the nice value of each fork, so that ordinary work goes first."""
 _STUCK_S = 60.0
 _TRIES = 3
 _NOTHING, _VALUE, _FAILED = b"n", b"v", b"f"
@@ -42,7 +43,7 @@ FILES_MAX = 8
 
 
 class Guard:
-    """Runs evaluations: directly, or `guarded` in forks. `alive` is told now and then that one goes on."""
+    """Runs evaluations: directly, or `guarded` in forks. `alive` is called regularly while one goes on."""
 
     def __init__(self, memory_bytes: int, alive: Callable[[], None]) -> None:
         self._memory = memory_bytes
@@ -54,7 +55,7 @@ class Guard:
         self.overruns = 0
 
     def guard(self, budget: Budget | None) -> None:
-        """From now on: forks with this budget, or none."""
+        """From now on evaluate in forks with this budget; without a budget in this process."""
         self._budget = budget
         _allow_forks(allowed=budget is not None)
 
@@ -65,7 +66,7 @@ class Guard:
         self.overruns = 0
 
     def made(self, size: int) -> None:
-        """What is made has to be written, so the fold has more time for it; within bounds."""
+        """What is built must also be written, so it gives the fold more CPU time, within bounds."""
         if size < _SMALL:
             return
         self._made += size
@@ -118,12 +119,12 @@ class Guard:
         raise OverBudget(f"the expression exceeded its budget: it {what} (its input has {size} bytes)")
 
     def _forked(self, cpu_s: float, memory: int, evaluation: Evaluation) -> tuple[bytes, int]:
-        """What a fork has to say, and its status as `os.waitpid` gives it."""
+        """The output of a fork, and its status as `os.waitpid` gives it."""
         ours, theirs = os.pipe()
         try:
             pid = os.fork()
         except OSError:
-            # No process to spare on this machine: the expression takes its chance in this one.
+            # This machine can start no further process: the expression is evaluated in this one.
             os.close(ours)
             os.close(theirs)
             signal.setitimer(signal.ITIMER_PROF, cpu_s)
@@ -165,7 +166,7 @@ def _read(answer: bytes) -> str | None:
 
 
 def _evaluate(pipe: int, cpu_s: float, memory: int, evaluation: Evaluation) -> NoReturn:
-    """The whole life of a fork. It never returns: nothing of its parent may happen twice."""
+    """Everything that a fork does. It never returns, so that no code of its parent runs twice."""
     try:
         os.close(0)
         os.nice(_NICER)

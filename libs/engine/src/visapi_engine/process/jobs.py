@@ -106,8 +106,8 @@ def simulate(payload: bytes) -> bytes:
 
 
 def simulate_apart(payload: bytes) -> bytes:
-    """As `simulate`, of one that ended its process: each expression has a process and a budget of its own, so
-    that one which exceeds the budget is an `expression` error, as in a run. The budget of all expressions
+    """As `simulate`, for a simulation that ended its process: each expression has a process and a budget of
+    its own, so that exceeding the budget is an `expression` error, as in a run. The budget of all expressions
     together is `APART_CPU_S`.
     """
     message = _read_simulate(payload)
@@ -137,5 +137,5 @@ class _UsedUp(Exception):
 
 
 def warm_up() -> None:
-    """Have everything imported and built that a first job would import and build."""
+    """Import and build in advance what the first job needs."""
     compile_source(_encode(Source(_SAMPLE, "application/yaml", [])))

@@ -1,14 +1,14 @@
-"""A few engine processes, and always one more that is warm; one apart for what others must not wait behind.
+"""Several engine processes with a warm spare one, and one separate process for slow runs.
 
-A batch goes to one process, the works of tenants in turn. When the process is lost, the run that it was at
-alone is to blame; its neighbours go to a fresh process at once. The run to blame is put off: it gets no
-answer, and whoever asked asks again with `apart`. Put off is also what is large, and what is known to take
-long: runs of programs whose expressions exceeded their budget, or of which a fold was heavy lately.
+A batch goes to one process, which takes the works of the tenants in turn. When the process is lost, only the
+run that was under way is to blame; the others go to a fresh process at once. The run to blame is put off: it
+gets no answer, and the caller asks again with `apart`. Large runs are put off too, and runs that are known to
+take long: those of programs whose expressions exceeded their budget, or of which a fold was heavy lately.
 
-What goes apart goes one by one to a process of lower priority. Where there was an overrun, each expression
-has a process of its own there (`guarded`), so that one which exceeds its budget is an ordinary error of its
-run. A run that ends its process there as well is abandoned: it faults. A process that hangs or is killed from
-outside is the machine's doing and counts against nobody, within reason.
+Runs that are put off go one by one to a process of lower priority. After an overrun each expression has a
+process of its own there (`guarded`), so that exceeding the budget is an ordinary error of the run. A run that
+ends its process there as well is abandoned: it faults. A process that hangs or is killed from outside is
+caused by the machine and does not count against the run, up to `LOSSES_MAX`.
 """
 
 import asyncio
@@ -32,32 +32,33 @@ STRIKES_MAX = 2
 """Processes a run may end before it is abandoned."""
 
 NICE = 5
-"""Of the process apart: about a third of the processor's time beside an ordinary one."""
+"""The nice value of the process apart: it gets about a third of the CPU time of an ordinary one."""
 
 WALL_APART = 5
-"""How much longer than others it may take by the wall, for that."""
+"""Because of this, how many times longer than others it may take on the wall clock."""
 
 HEAVY_BYTES = 192 * 1024
-"""History of one fold that others notice when it is written."""
+"""Bytes of history of one fold that delay others when they are written."""
 
 HEAVY_KNOWN_S = 10.0
 """How long runs of a program go apart after a heavy fold of one of them."""
 
 LOSSES_MAX = 5
-"""Processes lost around one run, for whatever reason, before it is abandoned all the same: memory
-that the machine does not have shows as `SIGKILL`. Where they only hang, nobody is abandoned."""
+"""Processes lost at one run, for whatever reason, before the run is abandoned all the same: a machine without
+memory ends processes with `SIGKILL`. A run whose processes only hang is not abandoned.
+"""
 
 LARGE = 1024 * 1024
-"""Bytes of work that nobody should wait behind."""
+"""Work of this many bytes is put off, so that others need not wait for it."""
 
 LoadProgram = Callable[[str], Awaitable[bytes]]
 """Gives the stored bytes of a compiled program by the hex of its hash."""
 
 OnLost = Callable[[str], None]
-"""Told how a process was lost, for logs and counters."""
+"""Called with the way in which a process was lost, for logs and counters."""
 
 _RESTART_DELAY_S = 0.5
-"""Between two failed starts: whatever is wrong with the machine, starting faster will not mend it."""
+"""The pause after a failed start."""
 
 
 class EnginePool:
@@ -175,7 +176,7 @@ class EnginePool:
             self._heavy.add(work.program)
 
     def _budget(self, *, guarded: bool) -> Budget:
-        """A run that has ended a process has more time alone: it may only be a heavy one."""
+        """A run that has ended a process gets more time when it is alone: it may only be a large one."""
         cpu_ms = self._limits.run_cpu_ms if guarded else self._limits.first_cpu_ms
         return Budget(cpu_ms, self._limits.cpu_ms_per_mib)
 
@@ -246,7 +247,7 @@ class EnginePool:
             await process.end()
 
     async def _keep_warm(self) -> None:
-        """Start a process for each that is wanted: `size` of them, and one to spare."""
+        """Start the processes that are missing: `size` of them, and one spare."""
         while True:
             await self._wanted.acquire()
             try:
@@ -258,7 +259,7 @@ class EnginePool:
 
 
 def _in_turns(works: Sequence[Work]) -> list[Work]:
-    """One of each tenant in turn: who wants little does not stand behind who wants much."""
+    """One of each tenant in turn, so that a tenant with little work does not wait for one with much."""
     found: dict[str, list[Work]] = {}
     for work in works:
         found.setdefault(work.tenant, []).append(work)
@@ -278,4 +279,4 @@ def abandoned(work: Work, how: str) -> Answer:
 
 
 def _ignore(how: str) -> None:
-    """Nobody wants to know."""
+    """The default of `on_lost`: does nothing."""

@@ -1,6 +1,6 @@
 """Which work of its batch an engine process has begun, in memory that its parent reads.
 
-A process that is killed, or hangs, tells nothing any more. So one run can be blamed alone.
+A process that is killed, or hangs, cannot report it any more. So the parent knows which run to blame.
 """
 
 import mmap
@@ -21,7 +21,7 @@ class Progress:
 
     @classmethod
     def open(cls) -> tuple[Self, int]:
-        """A new one, and the file that the process is given; whoever asked closes it."""
+        """A new one, and the file that the process is given; the caller closes it."""
         with tempfile.TemporaryFile() as file:
             file.truncate(_SIZE)
             return cls(mmap.mmap(file.fileno(), _SIZE)), os.dup(file.fileno())

@@ -1,8 +1,8 @@
 """What travels between the orchestrator and an engine process: a 4-byte big-endian length, then msgpack.
 
-Down go programs (once per hash) and batches of work, one batch outstanding at a time; up come
-answers, several to a frame, and the end of the batch. Everything a row needs is encoded by the
-child already: the orchestrator writes `state` and `items_json` without looking inside.
+The parent sends ("down") programs, once per hash, and batches of work, one at a time; the process sends
+("up") answers, several to a frame, and the end of the batch. Everything a row needs is encoded by the child
+already: the orchestrator writes `state` and `items_json` without looking inside.
 """
 
 from uuid import UUID
@@ -26,11 +26,11 @@ from visapi_engine.simulation.dry_run import Wanted
 
 _MIB = 1024 * 1024
 HEAVY_S = 0.01
-"""CPU time of a fold that others notice; most take less than a thirtieth of it."""
+"""CPU time of a fold that delays others; most take less than a thirtieth of it."""
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One run and what it was told, in order. A run stands in a batch once.
+    """One run and its events, in order. A run is in a batch once.
 
     `program` is the SHA-256 of the compiled program in hex; `state` the bytes of `runs.state`
     (None before the first transition, then the first event is `Started`); `seq` the last number
@@ -50,7 +50,7 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def size(self) -> int:
-        """Bytes that there are to read."""
+        """The number of bytes to read."""
         size = len(self.state or b"")
         for event in self.events:
             size += _payload(event)
@@ -91,11 +91,11 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """These events began the run: `started_at` is due."""
     ended: bool = False
     admission: Admission | None = None
-    """Of a workflow with flow control: what the run needs to begin, and gives back when it ends."""
+    """Only with flow control: what the run needs to begin, and gives back when it ends."""
     begins: bool = False
-    """With this transition the run begins, or is taken up again: it needs its admission."""
+    """With this transition the run begins, or is resumed: it needs its admission."""
     retryable: bool = False
-    """The run failed, or was cancelled as its parent failed, and its state says where it can be taken up."""
+    """The run failed, or was cancelled as its parent failed, and its state says where it can be resumed."""
     resume_count: int = 0
     """See `State.resume_count`."""
     attributes: bytes | None = None
@@ -113,7 +113,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """CPU time, and what it grows by with each MiB of input. libjq takes 60 to 100 ms to read, filter and
+    """A CPU time, and how much each MiB of input adds to it. libjq takes 60 to 100 ms to read, filter and
     write a MiB on the machine that the other limits were measured on.
     """
 
@@ -137,10 +137,11 @@ class Limits(msgspec.Struct, frozen=True):
     """The same for its second chance, alone, for each expression in that, and for each transition of a
     simulation."""
     cpu_ms_per_mib: int = 250
-    """What each of these times grows by with the size of the input."""
+    """How much the size of the input adds to each of these times."""
     run_wall_ms: int = 2_000
-    """Wall-clock time without any answer after which the process is replaced: it hangs. That is
-    the machine's doing (a run cannot wait), so it is no strike against a run."""
+    """Wall-clock time without any answer after which the process counts as hung and is replaced. The machine
+    causes this (a run cannot wait), so it does not count against a run.
+    """
     simulate_wall_ms: int = 10_000
     """The same for a whole simulation; each of its transitions has the CPU time of a run."""
     load_wall_ms: int = 5_000

@@ -14,7 +14,7 @@ WAITING_MAX = 8
 
 
 class SimulationLost(Exception):
-    """The simulation did not come to an answer; the text says why."""
+    """The simulation has no answer; the text says why."""
 
 
 class Simulator:

@@ -1,4 +1,4 @@
-"""What made trouble lately: programs whose expressions exceeded their budget, runs that ended a process."""
+"""Remembers for a while programs whose expressions exceeded a budget, and runs that ended a process."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a schedule does when it is looked at: which fires are due, which are missed, which may start. Pure."""
+"""Decides about the fires of a schedule: which are due, which are missed, which may start. Pure."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -10,9 +10,9 @@ import msgspec
 from visapi_engine.schedule.fires import cron_fires, every_fires, jitter, zone_of
 
 ON_TIME = timedelta(seconds=60)
-"""A fire that is looked at within a minute is not a missed one, whatever the catch-up policy."""
+"""A fire that is decided on within a minute is not missed, whatever the catch-up policy."""
 FIRES_MAX = 1000
-"""Fires decided on in one look; the rest is due at once again."""
+"""Fires decided on in one look; the others are looked at again at once."""
 
 
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True):

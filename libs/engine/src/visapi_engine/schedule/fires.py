@@ -27,7 +27,7 @@ _PROBE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class BadSchedule(ValueError):
-    """The cron expression or the time zone is none; the text says why."""
+    """The cron expression or the time zone is invalid; the text says why."""
 
 
 def zone_of(name: str) -> ZoneInfo:

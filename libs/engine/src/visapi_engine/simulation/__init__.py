@@ -1,1 +1,1 @@
-"""Carrying out a definition in virtual time, with given answers, touching nothing."""
+"""Carries out a definition in virtual time, with given answers and without effects."""

@@ -1,4 +1,4 @@
-"""The given answers: whose they are, and which one comes next."""
+"""The given answers: which task each belongs to, and which one comes next."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -36,7 +36,7 @@ class GivenAnswers:
         self._read: dict[str, int] = {}
 
     def next(self, pointer: str) -> Answer | None:
-        """The answer to the next asking of a task; None when nothing (more) was given."""
+        """The answer to the next request of a task; None when no (further) answer was given."""
         key = self._owner.get(pointer)
         if key is None:
             return None
@@ -48,14 +48,14 @@ class GivenAnswers:
         return _answer(answers[count]) if count < len(answers) else None
 
     def how_to_give(self, pointer: str) -> str:
-        """What to write so that a task that was just asked in vain has its answer."""
+        """What to write so that a task whose request had no answer gets one."""
         key = self._owner.get(pointer)
         if key is None:
             return f'add to `given`: "{pointer}": {{"output": …}} (or "error")'
         return f"append answer number {self._read[key]} to the list {join('/given', key)}"
 
     def unused(self) -> list[str]:
-        """Pointers into the body of what nobody asked for."""
+        """Pointers into the body, to the answers that no task has requested."""
         found: list[str] = []
         for key, answers in self._given.items():
             read = self._read.get(key, 0)
@@ -88,7 +88,7 @@ def check_answers(program: Program, given: AnswersGiven) -> list[FieldError]:
 
 
 def _askers(program: Program) -> list[Asker]:
-    """The tasks that ask the world and wait for its answer."""
+    """The tasks that wait for an answer from outside."""
     return [
         node
         for node in program.nodes.values()

@@ -1,4 +1,4 @@
-"""Reads what was decided at each task out of a history."""
+"""Reads from a history what was decided at each task."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -82,7 +82,7 @@ def _is_conditional(program: Program, pointer: str) -> bool:
 
 
 def _catcher(program: Program, entries: Sequence[Entry], place: int) -> TryNode | None:
-    """The `try` that caught the error of an entry: what comes next is neither its fault nor its retry."""
+    """The `try` that caught the error of an entry: the next entry is neither its fault nor its retry."""
     entry = entries[place]
     if entry.type != history.TASK_FAULTED or entry.task is None:
         return None

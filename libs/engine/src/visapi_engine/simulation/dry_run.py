@@ -1,8 +1,8 @@
-"""A run in virtual time: the machine as it is, and in place of the world what was given. Pure.
+"""A run in virtual time: the real machine, with given answers in place of the outside world. Pure.
 
-Answers come when they are said to; timers fire when nothing else is due before them. Events are
-offered when somebody listens and nothing else is due at that moment: first what the run emitted
-itself, then what was given, in order. It stops at the first moment at which an answer is missing.
+Answers come at their given times; timers fire when nothing else is due before them. Events are offered when
+somebody listens and nothing else is due at that moment: first what the run emitted itself, then what was
+given, in order. It stops at the first moment at which an answer is missing.
 """
 
 from collections import deque
@@ -116,7 +116,7 @@ def dry_run(
 
 
 class _DryRun:
-    """Stands where the world stands: gives answers, keeps time, writes down."""
+    """Takes the place of the outside world: gives answers, keeps the time, records the history."""
 
     def __init__(self, plan: Plan, wanted: Wanted) -> None:
         self._plan = plan
@@ -125,12 +125,12 @@ class _DryRun:
         self._events = deque(enumerate(wanted.events))
         self._own_events: deque[bytes] = deque()
         self._offered: int | None = None
-        """The given event that the run was told last, while nobody knows whether it is wanted."""
+        """The given event that was offered to the run last, until it is known whether the run consumed it."""
         self._unwanted: list[int] = []
         self._began_ms = self._now_ms = wanted.now_ms
         self._timers: dict[str, int] = {}
         self._due: dict[str, tuple[int, Event]] = {}
-        """What is under way, by task path, with the time at which it comes."""
+        """The pending answers by task path, with the times at which they come."""
         self._missing: dict[str, MissingAnswer] = {}
         self._listening: set[str] = set()
         self._held: set[str] = set()
@@ -140,7 +140,7 @@ class _DryRun:
         self._emitted: list[dict[str, Any]] = []
 
     def take(self, step: Advance) -> None:
-        """Carry out what a transition asks for, and write down its history."""
+        """Carry out the commands of a transition, and record its history."""
         if self._offered is not None and step.noted is not None:
             self._unwanted.append(self._offered)
         self._offered = None
@@ -165,7 +165,7 @@ class _DryRun:
                 self._keep(command)
 
     def _keep(self, command: _Kept) -> None:
-        """What is only to be remembered, or forgotten."""
+        """Carry out a command that changes only what this simulation remembers."""
         match command:
             case HoldTask():
                 self._held.add(command.path)
@@ -233,7 +233,7 @@ class _DryRun:
         )
 
     def next(self) -> Event | None:
-        """What happens next; None when nothing does, or nobody can say what."""
+        """The next event; None when nothing happens any more, or an answer is missing."""
         path = min(self._due, key=lambda path: self._due[path][0], default=None)
         timer = min(self._timers, key=lambda name: self._timers[name], default=None)
         times = [] if path is None else [self._due[path][0]]

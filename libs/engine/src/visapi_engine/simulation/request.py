@@ -1,4 +1,4 @@
-"""What is asked of a simulation, checked and made ready: every mistake at once, with its place."""
+"""Checks and prepares the request of a simulation; reports every mistake at once, with its place."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RequestInvalid(Exception):
-    """What is given does not fit the workflow; `mistakes` has pointers into the body."""
+    """The given values do not fit the workflow; `mistakes` has pointers into the body."""
 
     def __init__(self, mistakes: list[FieldError]) -> None:
         super().__init__(f"what is given does not fit the workflow: {mistakes[0].detail}")

@@ -1,5 +1,5 @@
-"""Roles and databases. Who makes them is a superuser on a machine of one's own, and elsewhere a role that
-may create roles, or none when all of them exist.
+"""Creates roles and databases: as a superuser on one's own machine, elsewhere as a role that may create
+roles, or not at all when everything exists.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ _PROBE_TIMEOUT_S = 2.0
 _LOOK_S = 0.5
 _SALT_BYTES = 16
 _STARTING = "57"
-"""The class of what a server says that starts or stops."""
+"""The SQLSTATE class of a server that is starting or stopping."""
 
 
 @contextlib.asynccontextmanager
 async def connection(url: str, *, timeout_s: float = _CONNECT_TIMEOUT_S) -> AsyncGenerator[Connection]:
-    """One connection, closed at the end; what fails on it is a `Fault`."""
+    """One connection, closed at the end; its failures are raised as `Fault`."""
     with pg_faults():
         opened = await open_connection(url, timeout_s=timeout_s)
         try:
@@ -62,7 +62,7 @@ async def wait_for_database(url: str, wait_s: float) -> None:
 
 
 def check_passwords(passwords: Mapping[str, str | None]) -> None:
-    """Raises `ValueError` for one that cannot be used."""
+    """Raises `ValueError` for a password that cannot be used."""
     for role, password in passwords.items():
         try:
             if password is not None:
@@ -72,8 +72,8 @@ def check_passwords(passwords: Mapping[str, str | None]) -> None:
 
 
 async def make_roles(url: str, passwords: Mapping[str, str | None]) -> dict[str, str]:
-    """Make each role, or give it its password; a role without one here stays as it is. Says what was done,
-    by role.
+    """Create each role, or set its password; a role without a password here stays as it is. Returns what was
+    done, by role.
 
     Repeatable. Raises `OperatorFault` with the remedy, `ValueError` for a password that cannot be used.
     """
@@ -123,7 +123,7 @@ async def create_database(
     template: str = "template0",
     roles: Iterable[str] = SERVICE_ROLES,
 ) -> bool:
-    """Make a database that only its owner and `roles` may enter; whether it was made now. Repeatable."""
+    """Create a database that only its owner and `roles` may connect to; True when new. Repeatable."""
     async with connection(url) as by:
         if await by.fetchval(_QUERIES["database_exists"], name):
             return False
@@ -136,8 +136,8 @@ async def create_database(
 
 
 async def open_database(url: str, name: str, roles: Iterable[str] = SERVICE_ROLES) -> None:
-    """Let only `roles` and the owner enter. Raises `OperatorFault` when it is not ours and does not let
-    them in.
+    """Let only `roles` and the owner connect. Raises `OperatorFault` when the database has another owner and
+    refuses them.
     """
     async with connection(url) as by:
         if await by.fetchval(_QUERIES["owns_database"], name):

@@ -1,6 +1,4 @@
-"""Looks at a cluster from outside and says what stands in the way of running VisAPI on it, a line for each
-thing.
-"""
+"""Checks a cluster from outside and reports what keeps VisAPI from running there, one line for each check."""
 
 import time
 from collections.abc import Iterator
@@ -158,7 +156,7 @@ def _clock(whose: str, theirs: Any, asked: float, answered: float) -> Finding:
 
 
 async def examine_artifacts(url: str) -> Finding:
-    """Puts an object there and reads it. Raises nothing."""
+    """Writes an object and reads it back. Raises nothing."""
     try:
         store = ObjectStore.open(url)
         await store.put(_PROBE, b"visapi", "text/plain")

@@ -1,4 +1,4 @@
-"""API keys, straight in the database, so that nobody needs a key to make a key."""
+"""API keys, written directly to the database, so that the first key needs no other key."""
 
 import secrets
 import time
@@ -21,7 +21,7 @@ earliest (`VISAPI_ENDED_KEYS_DAYS`), so only a command that was interrupted leav
 
 
 class NoSuchTenantError(Exception):
-    """A key was asked for a tenant that is not there; the message says how to make the tenant."""
+    """The tenant of a new key does not exist; the message says how to create the tenant."""
 
 
 class KeptKeyError(Exception):
@@ -36,7 +36,7 @@ class KeptKey(msgspec.Struct, frozen=True):
 
 
 class WantedKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What the key is for. `scopes` are checked by `check_scopes`."""
+    """A key to create. `check_scopes` checks `scopes`."""
 
     name: str
     made_by: str
@@ -46,7 +46,7 @@ class WantedKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_scopes(kind: str, wanted: Sequence[str]) -> list[str]:
-    """The scopes of a key; those of an admin key are everything. Raises `ValueError`."""
+    """The scopes of a key; an admin key has all of them. Raises `ValueError`."""
     if kind == "admin":
         return [known_scopes.ALL]
     unknown = [scope for scope in wanted if scope not in (*known_scopes.SCOPES, known_scopes.ALL)]
@@ -56,7 +56,7 @@ def check_scopes(kind: str, wanted: Sequence[str]) -> list[str]:
 
 
 def new_key(kind: str) -> str:
-    """A key that nobody knows yet."""
+    """A new random key, not stored yet."""
     return mint(kind, secrets.randbits(128), secrets.randbits(256))
 
 
@@ -71,10 +71,10 @@ async def create_key(owner_url: str, pepper: bytes, wanted: WantedKey) -> str:
 async def ensure_key(
     owner_url: str, pepper: bytes, wanted: WantedKey, *, kept: KeptKey | None, keep: Callable[[str], None]
 ) -> str:
-    """The key that was kept, when it may be used; else a new one, kept before it is stored.
+    """The kept key, when it may be used; else a new one, which is kept before it is stored.
 
-    So whoever is interrupted and begins again ends with one key, which is both kept and stored. Raises
-    `KeptKeyError` and `NoSuchTenantError`.
+    So a caller that is interrupted and begins again ends with one key, which is both kept and stored.
+    Raises `KeptKeyError` and `NoSuchTenantError`.
     """
     async with connection(owner_url) as owner:
         row = await owner.fetchrow(_QUERIES["key"], parse(kept.token).id) if kept else None

@@ -16,7 +16,7 @@ PDF_WORKER = "pdf-worker"
 NOTIFIER = "notifier"
 WORKER = "worker"
 WORKER_TENANT = "default"
-"""Whose workers, producers and subscribers the user `worker` stands for: the stack's one tenant."""
+"""The tenant whose workers, producers and subscribers connect as the user `worker`: the stack's only one."""
 SERVICES = (GATEWAY, ORCHESTRATOR, PDF_WORKER, NOTIFIER)
 USERS = (*SERVICES, WORKER)
 
@@ -128,9 +128,9 @@ def _builtin_worker(user: str, functions: tuple[str, ...]) -> Rights:
 
 
 def _own_workers() -> Rights:
-    """Workers, event producers and subscribers of the stack's one tenant, whose clients name their inboxes
-    as they please. Every consumer but those of the built-in workers, because a wildcard replaces a whole
-    token and `fn-<tenant>-<function>` is one.
+    """Workers, event producers and subscribers of the stack's one tenant, whose clients name their inboxes as
+    they please. They may use every consumer but those of the built-in workers, because a wildcard replaces a
+    whole token and `fn-<tenant>-<function>` is one.
     """
     stream = subjects.STREAM_TASKS
     lifecycle = f"{subjects.STREAM_LIFECYCLE}.{subjects.CONSUMER_LIFECYCLE}"
@@ -166,8 +166,8 @@ def worker_user(tenant: str) -> str:
 
 def tenant_rights(tenant: str, functions: tuple[str, ...]) -> Rights:
     """Workers, event producers and subscribers of one tenant among others. The consumer of each function is
-    named, because a consumer's name is one token, and a wildcard in its place would be the tasks of all
-    tenants.
+    named, because a consumer's name is one token, and a wildcard in its place would give access to the tasks
+    of all tenants.
     """
     user = worker_user(tenant)
     consumers = [subjects.task_consumer(tenant, function) for function in functions]
@@ -188,8 +188,8 @@ def tenant_rights(tenant: str, functions: tuple[str, ...]) -> Rights:
 
 
 def _answers(user: str, owner: str) -> tuple[str, ...]:
-    """What a worker says. It announces functions and claims tasks of its owner only; a result or heartbeat is
-    believed by the token of its task, which only the task's worker was given.
+    """What a worker may publish. It announces functions and claims tasks of its owner only; a result or
+    heartbeat is accepted by the token of its task, which only the task's worker was given.
     """
     return (
         f"{_ENGINE}.result",

@@ -23,8 +23,8 @@ def secret_names(tenants: Iterable[str] = ()) -> dict[str, Callable[[], str]]:
 
 
 def make_secrets(folder: Path, tenants: Iterable[str] = ()) -> list[str]:
-    """Write what is missing in `folder`, readable by its owner only; the names made now. What is there
-    stays.
+    """Write the missing secrets to `folder`, readable by its owner only; return the names of the new ones.
+    Existing files stay unchanged.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made: list[str] = []

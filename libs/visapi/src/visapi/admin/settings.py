@@ -1,4 +1,4 @@
-"""What `visapi admin` reads from the environment; each command says which of it it needs."""
+"""The settings that `visapi admin` reads from the environment; each command names those that it needs."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -23,17 +23,17 @@ class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
     admin_password: Secret | None = None
     """The password of that role, when it does not stand in the URL."""
     gateway_password: Secret | None = None
-    """What `roles` gives `visapi_gateway`. Unset: a role that is there keeps its password."""
+    """The password that `roles` sets for `visapi_gateway`. Unset: an existing role keeps its password."""
     orchestrator_password: Secret | None = None
-    """What `roles` gives `visapi_orchestrator`."""
+    """The password that `roles` sets for `visapi_orchestrator`."""
     notifier_password: Secret | None = None
-    """What `roles` gives `visapi_notifier`."""
+    """The password that `roles` sets for `visapi_notifier`."""
     key_pepper: Annotated[SecretBytes, msgspec.Meta(min_length=16)] | None = None
-    """Keys the hashes of API keys; the gateway has the same."""
+    """The key of the hashes of API keys; the gateway has the same."""
 
     @property
     def passwords(self) -> dict[str, str | None]:
-        """Of the roles of the services."""
+        """The passwords of the services' roles."""
         given = (self.gateway_password, self.orchestrator_password, self.notifier_password)
         return dict(zip(SERVICE_ROLES, given, strict=True))
 

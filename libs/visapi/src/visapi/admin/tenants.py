@@ -1,4 +1,4 @@
-"""Tenants, straight in the database."""
+"""Tenants, written directly to the database."""
 
 import re
 from datetime import datetime
@@ -17,7 +17,7 @@ class TenantView(msgspec.Struct, frozen=True):
     created_at: datetime
     disabled_at: datetime | None
     keys: int
-    """Those that may be used, were the tenant not disabled."""
+    """The number of valid keys, whether or not the tenant is disabled."""
 
 
 def check_tenant(tenant: str) -> str:
@@ -31,7 +31,7 @@ def check_tenant(tenant: str) -> str:
 
 
 async def create_tenant(owner_url: str, tenant: str) -> bool:
-    """Whether it was made now. Raises `ValueError` for an id that cannot be one."""
+    """Create the tenant; return whether it is new. Raises `ValueError` for an invalid id."""
     async with connection(owner_url) as owner:
         return bool(await owner.fetchval(_QUERIES["insert_tenant"], check_tenant(tenant)))
 
@@ -42,12 +42,12 @@ async def list_tenants(owner_url: str) -> list[TenantView]:
 
 
 async def disable_tenant(owner_url: str, tenant: str) -> bool:
-    """No key of the tenant is accepted from then on. Whether there is such a tenant."""
+    """Disable the tenant: none of its keys is accepted any more. Returns whether the tenant exists."""
     async with connection(owner_url) as owner:
         return bool(await owner.fetchval(_QUERIES["disable_tenant"], tenant))
 
 
 async def enable_tenant(owner_url: str, tenant: str) -> bool:
-    """The tenant's keys are accepted again. Whether there is such a tenant."""
+    """Enable the tenant: its keys are accepted again. Returns whether the tenant exists."""
     async with connection(owner_url) as owner:
         return bool(await owner.fetchval(_QUERIES["enable_tenant"], tenant))

@@ -45,8 +45,8 @@ class Incoming(Receipt, Protocol):
 
 
 class Intake:
-    """See the module's docstring. `beat` is given each believed heartbeat, `unreadable` the subject and bytes
-    of each message that nobody can read, and why.
+    """See the module's docstring. `beat` is called with each accepted heartbeat, `unreadable` with the
+    subject and bytes of each message that cannot be read, and the reason.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Intake:
         return RunMessages(result.run, results=[result]) if self._believed(result) else None
 
     def _answered_by(self, data: bytes) -> AnsweredAttempt | None:
-        """The attempt that a result proves to answer, though it cannot be read as a whole."""
+        """The attempt that an unreadable result answers, as its token proves."""
         for scrap in scraps(data, *AnsweredAttempt.__struct_fields__):
             answered = _answered(scrap)
             if not isinstance(answered, Unreadable) and self._proves(answered):

@@ -96,7 +96,7 @@ class EventDispatch:
                 await _wait(self._arrived)
 
     async def _match_once(self) -> bool:
-        """Whether there was more than one round takes."""
+        """Match once. Returns whether rows are left."""
         notified: list[UUID] = []
         async with self._rows.matching(LIMIT) as lease:
             count = len(lease.events)

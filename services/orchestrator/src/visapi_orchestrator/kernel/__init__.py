@@ -1,1 +1,1 @@
-"""What every room stands on."""
+"""What every room of the orchestrator uses: ports, receipts, the clock, shared rules."""

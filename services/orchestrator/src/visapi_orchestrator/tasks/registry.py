@@ -118,7 +118,7 @@ class Registry:
                 continue
 
     async def _heal(self) -> bool:
-        """Whether everything exists except functions that were set aside."""
+        """Create what is missing. Returns whether everything exists except functions that were set aside."""
         incarnations = await self._streams.heal()
         result = await self._healing.each(await self._rows.functions(), self._ensure, self._set_aside)
         for name, incarnation in incarnations.items():

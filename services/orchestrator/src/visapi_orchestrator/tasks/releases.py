@@ -158,7 +158,9 @@ class Releases:
         return any(moved)
 
     async def _release_all(self, function: str) -> None:
-        """Of a function that served all tenants in another release."""
+        """Release all held tasks of a function that served all tenants in another release, and no longer
+        does.
+        """
         for tenant, number in (await self._rows.held_tenants(function, _MANY)).items():
             tasks = await self._rows.release(function, {tenant: number})
             send(self._publisher, subjects.task(tenant, function), tasks)

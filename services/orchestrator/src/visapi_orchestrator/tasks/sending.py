@@ -27,5 +27,5 @@ def send(publisher: Publisher, subject: str, tasks: Sequence[StoredTask]) -> Non
 
 @lru_cache(1024)
 def _quoted(path: str) -> str:
-    """The runs of a workflow have the paths of their tasks in common."""
+    """Cached, because the runs of a workflow have the same task paths."""
     return quote(path, safe="/@,~")

@@ -17,7 +17,8 @@ select format(
     end, $1::text, $2::text)
 
 -- name: join_statement
--- Only who may become a role makes a database that belongs to the role. Since PostgreSQL 16 its maker may not at first.
+-- Creating a database for a role needs the right to become that role, which the creator of the role does not have at
+-- first since PostgreSQL 16.
 select format(
     case when current_setting('server_version_num')::int >= 160000
         then 'grant %I to current_user with set true'

@@ -37,7 +37,7 @@ class Slots:
 
 
 class Shares:
-    """The slots that tenants hold of one function, and whose tasks are held back for it."""
+    """The slots of one function that tenants hold, and the tenants whose tasks are held back."""
 
     def __init__(self) -> None:
         self._sent = Share(0, least=1)

@@ -99,7 +99,7 @@ class PostgresTasks:
 
 
 def _trace(message: bytes) -> str | None:
-    """None also where the message cannot be read: its worker answers for it."""
+    """The trace of a message; None also when the message cannot be read: its worker reports that."""
     try:
         return _decode(message).trace
     except (ValueError, RecursionError):

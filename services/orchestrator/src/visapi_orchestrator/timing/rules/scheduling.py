@@ -39,7 +39,7 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is decided: fires that start (in order; `replace` cancels what runs first), and the rest."""
+    """The decision: fires to start, in order (`replace` cancels the live runs first), and the other fires."""
 
     start: list[datetime] = []
     replace: bool = False

@@ -16,7 +16,7 @@ _SQL = load_queries("visapi_orchestrator.timing.store", "due.sql")
 _KINDS = [kind.value for kind in InboxKind]
 _KIND_CHARS_MAX = 100
 _SWEEPS_UNKNOWN = 5
-"""The sixth sweep comes a minute after the row: a newer orchestrator would have taken it."""
+"""The sixth sweep comes a minute after the row: a newer orchestrator would have taken the row by then."""
 
 
 class NextTimer(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class PostgresDue:
         return [(row["tenant"], row["id"]) for row in rows]
 
     async def claim_inbox(self, limit: int) -> ClaimedInbox:
-        """Runs with overdue inbox rows, and rows that no release takes."""
+        """Runs with overdue inbox rows, and rows of a kind that no release has taken for long."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["claim_inbox"], limit, _KINDS, _SWEEPS_UNKNOWN)
         unknown = [_unknown(row) for row in rows if row["unknown"]]

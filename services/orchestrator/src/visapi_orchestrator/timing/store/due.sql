@@ -47,8 +47,8 @@ where r.id = due.id
 returning r.id, r.tenant
 
 -- name: claim_inbox
--- Of rows whose kind is none of $2 all is said once so many sweeps ($3) found nobody who takes them: until then
--- they may be meant for a newer release.
+-- A row whose kind is not in $2 is returned as unknown, with its contents, after $3 sweeps in which nobody took it:
+-- until then it may be meant for a newer release.
 with due as (
     select run, key from inbox where sweep_at <= now() order by sweep_at limit $1
     for update skip locked

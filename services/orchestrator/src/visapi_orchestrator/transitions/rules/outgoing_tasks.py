@@ -30,7 +30,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     """The stream holds enough tasks of the function: the task is sent once its tenant is served."""
 
     def stored(self, run: UUID, trace: str | None) -> StoredTask:
-        """As its row gives it back, for the first time that it is sent."""
+        """The task as its row would give it, with no earlier send."""
         return StoredTask(run, self.path, self.attempt, 0, self.token, self.effect_key, self.body, trace)
 
 

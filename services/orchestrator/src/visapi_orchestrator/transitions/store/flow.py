@@ -110,7 +110,7 @@ async def _fill(connection: Connection, keys: set[Key]) -> frozenset[UUID]:
 
 class PostgresFlow:
     """See `timing.flow_sweep.FlowRows`: what keeps flow control going when a process died. Each look
-    goes on where the one before has ended, so that it costs the same however many runs there are.
+    continues where the one before ended, so its cost does not grow with the number of runs.
     """
 
     def __init__(self, pool: Pool) -> None:

@@ -28,9 +28,10 @@ from visapi_orchestrator.transitions.store import families, flow, revival, state
 
 _SQL = load_queries("visapi_orchestrator.transitions.store", "transitions.sql")
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
-"""Settings of the pool. Planning `write_batch` anew costs more than running it for one run (0.8 against
-0.4 ms measured), so its plan is kept; the tables may be empty when it is made, so index scans are
-asked for: a plan made for an empty table must not read a full one to its end."""
+"""Settings of the pool. Planning `write_batch` anew costs more than running it for one run (0.8 against 0.4
+ms measured), so its plan is kept; index scans are asked for, because a sequential scan planned for an empty
+table would read all of a full one.
+"""
 
 _KINDS = frozenset(kind.value for kind in InboxKind)
 _decode_payload = msgspec.json.Decoder(Payload).decode
@@ -229,7 +230,7 @@ def _snapshot(row: Row) -> RunSnapshot:
 
 
 def _payload(body: bytes | None) -> Payload | None:
-    """None also for something that is no payload: the run will fault, its neighbours go on."""
+    """None also for bytes that are no payload: the run will fault, the other runs go on."""
     try:
         return None if body is None else _decode_payload(body)
     except msgspec.DecodeError:

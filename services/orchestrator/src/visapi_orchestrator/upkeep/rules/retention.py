@@ -82,7 +82,9 @@ def spent(kept: Kept) -> list[tuple[RetentionClass, Partition]]:
 
 
 def unpartitioned(kind: RetentionClass, kept: Kept) -> Iterator[Rows]:
-    """Where ended runs of the class may lie in no partition of their own, up to today."""
+    """The spans of days up to today without a partition of the class: their ended runs lie in the default
+    one.
+    """
     first = _EPOCH
     for one in kept.of(RUNS, kind.name):
         past = min(one.first, kept.today)
