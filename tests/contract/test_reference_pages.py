@@ -5,13 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 from prometheus_client import Counter, Gauge, Histogram
 
+from visapi_common.contracts import subjects
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.instruments import Instrument
 from visapi_common.telemetry.setup import open_metrics
+from visapi_notifier import channels
+from visapi_pdf_worker import functions
 
 ROOT = Path(__file__).resolve().parents[2]
+VALUES = ROOT / "deploy/helm/visapi/values.yaml"
 DECLARED = {name: value for name, value in vars(Metrics).items() if isinstance(value, Instrument)}
 
 
@@ -27,6 +32,22 @@ def test_the_reference_pages_are_fresh():
 def test_the_values_of_the_chart_are_those_of_the_settings():
     checked = run("tools/chart.py", "--check")
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_the_consumers_of_autoscaling_are_those_of_the_services():
+    values = msgspec.yaml.decode(VALUES.read_bytes())
+    lag = {
+        key: values[key]["autoscaling"]["lag"]["consumers"]
+        for key in ("orchestrator", "pdfWorker", "notifier")
+    }
+    assert lag == {
+        "orchestrator": [subjects.CONSUMER_RESULTS, subjects.CONSUMER_TRIGGERS],
+        "pdfWorker": [subjects.task_consumer(subjects.BUILTIN, each) for each in functions.declared()],
+        "notifier": lag["notifier"],
+    }
+    assert set(lag["notifier"]) == {
+        subjects.task_consumer(subjects.BUILTIN, each) for each in channels.declared()
+    }
 
 
 def test_the_tree_holds_nothing_that_must_not_be_there():

@@ -168,23 +168,3 @@ def test_queries_of_autoscaling_name_metrics_that_exist():
     assert [
         name for query in queries for name in re.findall(r"visapi_[a-z_]+", query) if name not in declared
     ] == []
-
-
-def test_the_consumers_of_autoscaling_are_those_of_the_services():
-    from visapi_common.contracts import subjects
-    from visapi_notifier import channels
-    from visapi_pdf_worker import functions
-
-    values = msgspec.yaml.decode((CHART / "values.yaml").read_bytes())
-    lag = {
-        key: values[key]["autoscaling"]["lag"]["consumers"]
-        for key in ("orchestrator", "pdfWorker", "notifier")
-    }
-    assert lag == {
-        "orchestrator": [subjects.CONSUMER_RESULTS, subjects.CONSUMER_TRIGGERS],
-        "pdfWorker": [subjects.task_consumer(subjects.BUILTIN, each) for each in functions.declared()],
-        "notifier": lag["notifier"],
-    }
-    assert set(lag["notifier"]) == {
-        subjects.task_consumer(subjects.BUILTIN, each) for each in channels.declared()
-    }

@@ -193,14 +193,14 @@ class Metrics(InstrumentSet):
         "visapi_deliveries_total",
         "Attempts at outbound effects.",
         {
-            "channel": "email, webhook, slack or http",
+            "channel": "short name of the channel, such as email",
             "outcome": "sent, failed, postponed, replayed or uncertain",
         },
     )
     delivery_seconds = Spread(
         "visapi_delivery_seconds",
         "Time of one attempt at an outbound effect.",
-        {"channel": "email, webhook, slack or http"},
+        {"channel": "short name of the channel, such as email"},
     )
     uncertain_held = Count(
         "visapi_uncertain_held_total",
