@@ -285,7 +285,7 @@ async def test_a_tenants_dead_letters_of_a_rare_kind_are_found_without_the_other
     big: Big, resolved: bool | None
 ):
     await big.fill(LETTERS_OF_MANY, "dead_letters", "tenants")
-    for query in ("list_dead_letters", "list_with_nobodys"):
+    for query in ("list_dead_letters", "list_with_unknown_tenants"):
         before = "select set_config('visapi.tenants', 'many', true), set_config('visapi.nobodys', 'on', true)"
         plan = await explained(
             big.database.gateway,

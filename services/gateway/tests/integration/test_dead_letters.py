@@ -175,8 +175,8 @@ async def test_what_has_no_place_to_go_back_to_is_not_replayed(gateway: Any, kin
 @pytest.mark.parametrize(
     ("subject", "body", "said"),
     [
-        ("visapi.engine.3.result", b"caf\xe9", "send it again in a form that can be read"),
-        ("visapi.engine.3.result", EVENT, "send it again in a form that can be read"),
+        ("visapi.engine.3.result", b"caf\xe9", "have its sender send a readable message"),
+        ("visapi.engine.3.result", EVENT, "have its sender send a readable message"),
         ("visapi.events.default.paid", b"caf\xe9", "neither a structured nor a binary CloudEvent: not UTF-8"),
         ("visapi.events.default.paid", b'{"id": 1}', 'the attribute "specversion" is missing'),
         ("visapi.events.default.paid", b"[" * 100_000, "nested deeper than"),

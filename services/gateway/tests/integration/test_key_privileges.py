@@ -24,7 +24,7 @@ def may(requester: tuple[str, tuple[str, ...]], target: tuple[str, tuple[str, ..
     return RANKS[target[0]] <= RANKS[requester[0]] and within
 
 
-@pytest.mark.parametrize("asker", [holder for holder in HOLDERS if {"*", "keys:admin"} & set(holder[1])])
+@pytest.mark.parametrize("requester", [holder for holder in HOLDERS if {"*", "keys:admin"} & set(holder[1])])
 async def test_a_key_acts_only_on_keys_that_may_do_no_more(gateway: Any, requester: Any) -> None:
     token = await gateway.key("default", requester[1], requester[0])
     targets = [(target, await gateway.key("default", target[1], target[0])) for target in HOLDERS]

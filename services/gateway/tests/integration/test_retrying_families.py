@@ -41,7 +41,7 @@ async def test_it_says_which_child_and_how_it_ended(gateway: Any, status: str):
     await ended(gateway, child, status, None)
     refused = await gateway.http.post(f"/v1/runs/{run}/retry")
     assert (refused.status_code, refused.json()["code"]) == (409, "run_not_retryable")
-    assert f"run {child}, which is {status} and cannot go on" in refused.json()["detail"]
+    assert f"run {child}, which is {status} and cannot be retried safely" in refused.json()["detail"]
     assert await gateway.db.fetchval("select count(*) from visapi.inbox") == 0
 
 

@@ -145,7 +145,10 @@ async def test_tasks_of_one_tenant_that_hang_leave_slots_to_another(stack: Stack
     async with stack.orchestrator():
         await stack.worker("pdf.render", answer=hanging, owner=subjects.BUILTIN, at_once=1000)
         async with announced_slots(stack):
-            await backlog(stack, 100)
+            # A slot counts from the commit on: while tasks are being committed, a few more may be sent.
+            await backlog(stack, 8)
+            await eventually(lambda: hanging.began[BIG] == 8)
+            await backlog(stack, 92)
             await eventually(lambda: held_are(stack, 92))
             for number in range(1, 21):
                 await stack.gateway.start("flow", tenant=SMALL)

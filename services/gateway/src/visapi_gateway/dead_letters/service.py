@@ -239,8 +239,8 @@ def _resolved(letter: UUID) -> ProblemError:
 def _not_replayable(letter: DeadLetterView) -> ProblemError:
     if letter.kind == "task":
         detail = (
-            f"dead letter {letter.id} is about a task with an unknown outcome; resolve it with POST "
-            "/v1/dead-letters/{letter.id}/resolve"
+            f"dead letter {letter.id} is about a task with an unknown outcome; resolve it with "
+            f"POST /v1/dead-letters/{letter.id}/resolve"
         )
     else:
         detail = f"dead letter {letter.id} is of kind {letter.kind!r}, which cannot be replayed"

@@ -33,7 +33,7 @@ class PgDeadLetterStore:
     async def page(
         self, scope: LetterScope, wanted: DeadLetterFilter, before: UUID | None, limit: int
     ) -> Sequence[DeadLetterView]:
-        query = _SQL["list_unknown_tenants" if scope.unknown_tenants else "list_dead_letters"]
+        query = _SQL["list_with_unknown_tenants" if scope.unknown_tenants else "list_dead_letters"]
         narrowed = (before, wanted.resolved, wanted.kind, limit, TEXT_BYTES)
         async with tenant_transaction(
             self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
