@@ -17,11 +17,15 @@ MODULES = sorted(
 )
 
 
+def test_most_modules_load_a_file_by_a_name_at_their_top():
+    found = [module for module in MODULES if dict(files(ast.parse(module.read_text(encoding="utf-8"))))]
+    assert len(found) >= len(MODULES) - 1 >= 30  # one makes its statements of the blocks of several files
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_names_only_blocks_of_its_file(module: Path):
     tree = ast.parse(module.read_text(encoding="utf-8"))
     loaded = dict(files(tree))
-    assert loaded
     unknown = [name for file, name in named(tree) if file in loaded and name not in loaded[file]]
     assert unknown == []
 
