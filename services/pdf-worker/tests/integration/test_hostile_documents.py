@@ -111,7 +111,7 @@ async def test_a_document_that_navigates_without_end_holds_up_no_other(rig):
 
 
 FLOODS = {
-    "the console": "for (let n = 0; n < 50_000; n++) console.log('x'.repeat(50), n)",
+    "the console": "for (let n = 0; n < 100_000; n++) console.log('x'.repeat(50))",
     "dialogs": "for (let n = 0; n < 20_000; n++) alert(n)",
 }
 
@@ -129,6 +129,22 @@ async def test_a_document_that_floods_the_browser_with_messages_is_printed_apart
         await rig.render(tenant="hostile", html="<p>the next one is printed apart, too")
         assert running.jobs == jobs
         assert running.usable
+
+
+SMALL = {"a word": "<p>hello</p>", "frames": "<iframe srcdoc='hello'></iframe>" * 5}
+
+
+@pytest.mark.parametrize("small", SMALL)
+async def test_small_documents_of_one_tenant_are_no_flood_while_a_document_of_another_waits(rig, small):
+    waiting = {"javascript": True, "wait": {"delay_ms": 7000}}
+    async with rig.browsers.use() as running:
+        before, printed = running.jobs, 0
+        slow = asyncio.create_task(rig.text(tenant="slow", html="<p>slow", options=waiting))
+        while not slow.done():
+            await rig.render(tenant="busy", html=SMALL[small])
+            printed += 1
+        assert "slow" in await slow
+        assert running.jobs - before == printed + 1  # what is printed apart is no job of the shared browser
 
 
 async def test_what_a_document_does_is_not_told_to_the_driver(rig):

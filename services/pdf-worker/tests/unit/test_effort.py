@@ -1,7 +1,13 @@
 """Renderers that work longer than an ordinary document give way; those that flood the browser are found."""
 
 from visapi_pdf_worker.browser.process_tree import Weight
-from visapi_pdf_worker.browser.rules.effort import FLOOD_AFTER_S, FLOOD_SHARE, GIVE_WAY_AFTER_S, Effort
+from visapi_pdf_worker.browser.rules.effort import (
+    FLOOD_AFTER_S,
+    FLOOD_SHARE,
+    FLOOD_WITHIN_S,
+    GIVE_WAY_AFTER_S,
+    Effort,
+)
 
 LONG = GIVE_WAY_AFTER_S + 0.01
 
@@ -56,5 +62,23 @@ def test_a_renderer_that_speaks_with_the_browser_without_end_floods_it() -> None
 def test_a_renderer_that_mostly_works_on_its_document_does_not_flood() -> None:
     effort = Effort()
     effort.look(10.0, 10.0, [speaking(1, main_s=0.0, messages_s=0.0)])
-    effort.look(14.0, 10.0, [speaking(1, main_s=0.5 / FLOOD_SHARE, messages_s=0.5)])
+    effort.look(12.0, 10.0, [speaking(1, main_s=0.5 / FLOOD_SHARE, messages_s=0.5)])
     assert effort.floods() == set()
+
+
+def test_a_renderer_that_prints_small_documents_while_another_document_waits_does_not_flood() -> None:
+    """It needs a part of its time for messages, however many documents it printed since the other was begun."""
+    effort = Effort()
+    for tenth in range(70):
+        at = tenth / 10
+        effort.look(at, 0.0, [speaking(1, main_s=0.5 * at, messages_s=0.5 * at * 0.28)])
+        assert effort.floods() == set()
+
+
+def test_messages_of_long_ago_do_not_count_as_a_flood() -> None:
+    effort = Effort()
+    for tenth in range(50):
+        at = tenth / 10
+        few = 0.9 * FLOOD_AFTER_S / FLOOD_WITHIN_S * at
+        effort.look(at, 0.0, [speaking(1, main_s=few, messages_s=few)])
+        assert effort.floods() == set()
