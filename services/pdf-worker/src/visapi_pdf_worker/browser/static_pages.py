@@ -12,11 +12,11 @@ from typing import Any
 
 from playwright.async_api import Error
 
-from visapi_common.core.errors import ProblemError
-from visapi_pdf_worker.browser.browser_faults import BrowserGone, browser_faults
+from visapi_common.core.errors import Fault, ProblemError
+from visapi_pdf_worker.browser.browser_faults import BrowserGone
 from visapi_pdf_worker.browser.guarded_page import GuardedPage
 from visapi_pdf_worker.browser.loading import Served, go_to, origin_of, settled
-from visapi_pdf_worker.browser.targets import Targets
+from visapi_pdf_worker.browser.targets import Target, Targets
 
 _CSP = "script-src 'none'; object-src 'none'; worker-src 'none'; form-action 'none'"
 _EMPTY = "<!doctype html><html></html>"
@@ -27,6 +27,14 @@ _LONG_S = 1.0
 """A page whose document took longer is not used again: its renderer may have been made to give way."""
 _SMALL_HTML = 64 * 1024
 """Below this size, streaming costs more than it saves."""
+
+
+class DocumentLeft(ProblemError):
+    """The page is no longer where its document was shown."""
+
+    def __init__(self) -> None:
+        detail = "the document left its page (a refresh?); a static document must not navigate"
+        super().__init__("document_navigated", detail)
 
 
 class StaticPage:
@@ -45,16 +53,16 @@ class StaticPage:
     async def _print(self, html: str, parameters: dict[str, Any], bytes_max: int) -> bytes:
         try:
             if await self._show(html) != self._origin:
-                raise _left()
+                raise DocumentLeft
             data = await self.guarded.print(parameters, bytes_max, streamed=len(html) > _SMALL_HTML)
         except Error as error:
             # Chromium names a departure in several ways, and by the same words a page that was closed;
             # only a page that left still answers.
             if await self.guarded.target.url() != self._origin or _NAVIGATED in error.message.lower():
-                raise _left() from error
+                raise DocumentLeft from error
             raise
         if await self.guarded.target.url() != self._origin:
-            raise _left()
+            raise DocumentLeft
         return data
 
     async def _show(self, html: str) -> str:
@@ -66,7 +74,19 @@ class StaticPage:
         """Forget the document and its cookies; false when the page must not be used again."""
         if self.uses >= _USES_MAX or not self.guarded.alive:
             return False
-        return await self.guarded.guarded(self._wipe(), "wiping a page")
+        try:
+            return await self.guarded.guarded(self._wipe(), "wiping a page")
+        except Fault:
+            return False  # it leaves or died; the document is printed all the same
+
+    async def stayed(self) -> bool:
+        """Whether an idle page is still where it was: a refresh outlives the document that asked for it."""
+        if not self.guarded.alive:
+            return False
+        try:
+            return await self.guarded.guarded(self.guarded.target.url(), "taking a page") == self._origin
+        except Fault:
+            return False
 
     async def _wipe(self) -> bool:
         target = self.guarded.target
@@ -91,7 +111,18 @@ class StaticPages:
 
     async def print(self, tenant: str, html: str, parameters: dict[str, Any], bytes_max: int) -> bytes:
         """Print on a page of the tenant. After a failure or a cancellation the page is discarded."""
-        page = self._take(tenant) or await self._open(tenant)
+        page = await self._take(tenant) or await self._open(tenant)
+        try:
+            return await self._print(page, tenant, html, parameters, bytes_max)
+        except DocumentLeft:
+            # On a page that was used before, the refresh may be that of an earlier document.
+            if page.uses == 1:
+                raise
+        return await self._print(await self._open(tenant), tenant, html, parameters, bytes_max)
+
+    async def _print(
+        self, page: StaticPage, tenant: str, html: str, parameters: dict[str, Any], bytes_max: int
+    ) -> bytes:
         clean, clock = False, asyncio.get_running_loop().time
         begun = clock()
         try:
@@ -104,15 +135,21 @@ class StaticPages:
             else:
                 await asyncio.shield(page.guarded.close())
 
-    def _take(self, tenant: str) -> StaticPage | None:
-        pages = self._idle.get(tenant)
-        if not pages:
-            return None
-        page = pages.pop()
-        self._count -= 1
-        if not pages:
-            del self._idle[tenant]
-        return page if page.guarded.alive else None
+    async def _take(self, tenant: str) -> StaticPage | None:
+        """An idle page of the tenant; those that left or died are closed."""
+        while pages := self._idle.get(tenant):
+            page, stayed = pages.pop(), False
+            self._count -= 1
+            if not pages:
+                del self._idle[tenant]
+            try:
+                stayed = await page.stayed()
+            finally:
+                if not stayed:
+                    await asyncio.shield(page.guarded.close())
+            if stayed:
+                return page
+        return None
 
     async def _keep(self, tenant: str, page: StaticPage) -> None:
         self._idle.setdefault(tenant, []).append(page)
@@ -129,17 +166,21 @@ class StaticPages:
     async def _open(self, tenant: str) -> StaticPage:
         origin = origin_of(tenant)
         guarded = await GuardedPage.open(self._targets, self._stuck, javascript=False)
-        headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": _CSP}
-        with browser_faults("opening a page"):
-            await Served(guarded.target, origin, _EMPTY, headers).start()
-            await go_to(guarded.target, origin)
-            at = await settled(guarded.target)
-            await guarded.target.send("Fetch.disable")
-        if at != origin:
-            raise BrowserGone(f"the tenant's page opened at {at}")
+        try:
+            at = await guarded.guarded(_opened(guarded.target, origin), "opening a page")
+            if at != origin:
+                raise BrowserGone(f"the tenant's page opened at {at}")
+        except BaseException:
+            await asyncio.shield(guarded.close())
+            raise
         return StaticPage(guarded, origin)
 
 
-def _left() -> ProblemError:
-    detail = "the document left its page (a refresh?); a static document must not navigate"
-    return ProblemError("document_navigated", detail)
+async def _opened(target: Target, origin: str) -> str:
+    """Load the empty document of a tenant; where the page is then."""
+    headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": _CSP}
+    await Served(target, origin, _EMPTY, headers).start()
+    await go_to(target, origin)
+    at = await settled(target)
+    await target.send("Fetch.disable")
+    return at

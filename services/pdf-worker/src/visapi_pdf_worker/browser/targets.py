@@ -48,6 +48,9 @@ class Target:
 
     async def send(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """The result. Raises Playwright's `Error`, like a session of the library."""
+        if self.gone.done():
+            self.gone.result()
+            raise Error(f"{method}: target closed")
         self._last += 1
         number, answer = self._last, asyncio.get_running_loop().create_future()
         self._sent[number] = answer
@@ -123,6 +126,7 @@ class Targets:
     def __init__(self, session: Cdp) -> None:
         self._browser = session
         self._open: dict[str, Target] = {}
+        self._late: set[asyncio.Task[None]] = set()
         session.on("Target.receivedMessageFromTarget", self._on_message)
         session.on("Target.detachedFromTarget", self._on_detached)
 
@@ -132,8 +136,7 @@ class Targets:
 
     async def open(self, *, javascript: bool) -> Target:
         """An empty page in a new context, to be disposed of by the caller."""
-        made = await self._browser.send("Target.createBrowserContext", {"disposeOnDetach": True})
-        context: str = made["browserContextId"]
+        context = await self._context()
         try:
             target = await self._opened(context)
             first = [
@@ -150,6 +153,26 @@ class Targets:
             await asyncio.shield(self._dispose(context))
             raise
         return target
+
+    async def _context(self) -> str:
+        """A new context. One that comes after its caller was cancelled is disposed of."""
+        made = asyncio.ensure_future(
+            self._browser.send("Target.createBrowserContext", {"disposeOnDetach": True})
+        )
+        try:
+            return (await asyncio.shield(made))["browserContextId"]
+        except asyncio.CancelledError:
+            late = asyncio.get_running_loop().create_task(self._dispose_late(made))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
+            raise
+
+    async def _dispose_late(self, made: asyncio.Future[dict[str, Any]]) -> None:
+        try:
+            context = (await made)["browserContextId"]
+        except Exception:  # noqa: BLE001 (the library raises bare ones when its driver is gone)
+            return  # there is no context
+        await self._dispose(context)
 
     async def _opened(self, context: str) -> Target:
         size = {"width": _WIDTH, "height": _HEIGHT}

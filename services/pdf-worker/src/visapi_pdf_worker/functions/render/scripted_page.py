@@ -10,6 +10,7 @@ import msgspec
 from playwright.async_api import Error
 
 from visapi_common.contracts.problems import standard_error
+from visapi_common.core.errors import TransientFault
 from visapi_common.worker import TaskFault
 from visapi_pdf_worker.browser.guarded_page import GuardedPage
 from visapi_pdf_worker.browser.loading import Served, go_to, origin_of, settled
@@ -114,7 +115,7 @@ async def _network_idle(target: Target) -> asyncio.Event:
 
 
 async def _dismiss(target: Target) -> None:
-    with suppress(Error):
+    with suppress(Error, TransientFault):
         await target.send("Page.handleJavaScriptDialog", {"accept": False})
 
 
