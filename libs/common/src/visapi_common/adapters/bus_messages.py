@@ -10,9 +10,12 @@ import msgspec
 
 from visapi_common.adapters.nats_wire import WireClient, parse_headers, status_of
 from visapi_common.contracts.foreign import Reader
-from visapi_common.core.errors import Fault
+from visapi_common.core.errors import ContentFault, Fault
 
 _log = logging.getLogger("visapi.bus")
+
+_INBOXES = "_INBOX."
+_SHOWN_MAX = 200
 
 
 class Outgoing(Protocol):
@@ -47,16 +50,27 @@ class Message:
         """The server's status code, or 0 for a message that somebody published."""
         return status_of(self._raw_headers)
 
+    @property
+    def answerable(self) -> bool:
+        """Whether the message names an inbox for the answer."""
+        return self.reply.startswith(_INBOXES)
+
     def respond(self, body: bytes) -> None:
         """Answer a request; does nothing for a message without a reply subject.
 
-        An answer that cannot be sent is lost, and the requester asks again.
+        Only inboxes are answered: NATS lets a client name any reply subject, and the answer is published with
+        the rights of this service. An answer that cannot be sent is lost, and the requester asks again.
         """
-        if self.reply:
-            try:
-                self._bus.publish(self.reply, body)
-            except Fault as fault:
-                _log.info("an answer was not sent: %s", fault)
+        if not self.reply:
+            return
+        if not self.answerable:
+            refused = f"nothing is answered: {self.reply[:_SHOWN_MAX]!r} is no inbox"
+            self._bus.handler_failed(self.subject, ContentFault(refused))
+            return
+        try:
+            self._bus.publish(self.reply, body)
+        except Fault as fault:
+            _log.info("an answer was not sent: %s", fault)
 
     def respond_quietly(self, body: bytes) -> None:
         """Answer where a lost answer is harmless, such as an acknowledgement."""

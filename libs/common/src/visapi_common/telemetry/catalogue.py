@@ -258,7 +258,7 @@ class Metrics(InstrumentSet):
     nats_reconnects = Count("visapi_nats_reconnects_total", "Reconnections to NATS.")
     nats_handler_failures = Count(
         "visapi_nats_handler_failures_total",
-        "Messages whose handler raised an error and which were lost.",
+        "Messages that were lost: their handler raised an error, or they asked for an answer on no inbox.",
     )
 
     # Bounded processes and event loops

@@ -70,6 +70,22 @@ async def test_a_request_in_flight_when_the_server_dies_is_unknown(bus: Bus, nat
         await asyncio.wait_for(asked, 5)
 
 
+async def test_a_request_is_answered_on_an_inbox_and_on_nothing_else(bus: Bus, nats_server: NatsServer):
+    """Whoever asks names any reply subject, and the answer has the rights of who answers."""
+    asker = await Bus.connect(nats_server.url(), "asker")
+    failures: list[int] = []
+    bus.on_handler_failure(lambda: failures.append(1))
+    heard: list[str] = []
+    await asker.subscribe("visapi.>", lambda message: heard.append(message.subject))
+    await bus.subscribe("ask", lambda message: message.respond(b"answer"))
+    await bus.flush()
+    asker.publish("ask", b"", reply="visapi.control.keys")
+    assert (await asker.request("ask", b"", 5)).data == b"answer"
+    await asker.flush()
+    assert (heard, len(failures)) == ([], 1)
+    await asker.close()
+
+
 async def test_subscriptions_and_requests_work_after_a_restart(bus: Bus, nats_server: NatsServer):
     async def double(message: Message) -> None:
         message.respond(message.data * 2)
