@@ -47,12 +47,13 @@ class FakeSource:
 
 
 class FakeRequest:
-    """See `tasks.claims.Asked` and `tasks.registry.Asked`: a request, and its reply."""
+    """See `tasks.claims.Asked`: a request, and its reply."""
 
     def __init__(self, subject: str, data: bytes) -> None:
         self.subject = subject
         self.data = data
         self.replies: list[bytes] = []
+        self.answerable = True
 
     def respond(self, body: bytes) -> None:
         self.replies.append(body)

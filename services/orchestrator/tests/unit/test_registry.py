@@ -117,6 +117,38 @@ class TestAnnouncing:
         assert answer(asked).error == "the consumer name is too long"
 
     @in_no_time
+    async def test_of_the_built_in_workers_is_not_lost_behind_those_of_a_tenant(self, world):
+        flood = [world.announce(Registration("default", f"w.{number}", [ECHO])) for number in range(2000)]
+        builtin = world.announce(Registration("_", "pdf.1", [FunctionSpec("pdf.render")]), by="_")
+        repeated = world.announce(Registration("default", "w.0", [ECHO]))
+        await world.runs_for()
+        assert answer(builtin).consumers == {"pdf.render": "fn-builtin-pdf-render"}
+        assert answer(repeated).error is None
+        assert len([one for one in flood if one.replies]) == 63
+
+    @in_no_time
+    async def test_is_answered_in_turns_of_the_owners(self, world):
+        order: list[str] = []
+        for number in range(3):
+            for owner in ("default", "_"):
+                asked = world.announce(Registration(owner, f"w.{number}", []), by=owner)
+                asked.respond = lambda _, owner=owner: order.append(owner)
+                if owner == "default":
+                    more = world.announce(Registration(owner, f"more.{number}", []), by=owner)
+                    more.respond = lambda _: order.append("default")
+        await world.runs_for()
+        assert order == ["default", "_"] * 3 + ["default"] * 3
+
+    @in_no_time
+    async def test_for_whose_answer_nobody_waits_is_dropped(self, world):
+        asked = world.announce(Registration("default", "w.1", [ECHO]))
+        forged = FakeRequest(subjects.register("default"), b'{"stream":"EVENTS","seq":1}')
+        forged.answerable = False
+        world.registry.receive(forged)
+        await world.runs_for()
+        assert (answer(asked).error, forged.replies) == (None, [])
+
+    @in_no_time
     async def test_while_the_stream_is_gone_has_no_answer_and_heals_it(self, world):
         await world.runs_for()
         world.nats.faults.plan("ensure_function", TransientFault("there is no stream TASKS"))

@@ -31,12 +31,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Asked(Protocol):
-    """A claim request with its reply."""
+    """A worker's request with its reply."""
 
     @property
     def subject(self) -> str: ...
     @property
     def data(self) -> bytes: ...
+    @property
+    def answerable(self) -> bool: ...
     def respond(self, body: bytes) -> None: ...
 
 

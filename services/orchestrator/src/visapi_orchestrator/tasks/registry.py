@@ -29,6 +29,7 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_engine.model.catalog import ENGINE_FUNCTIONS
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
+from visapi_orchestrator.tasks.announcements import Announcements, Asked
 from visapi_orchestrator.transitions.rules.open_tasks import Announced
 
 _RETRY_S = 0.5
@@ -45,14 +46,6 @@ _CONCURRENCY_MAX: Final = 10_000
 _read = Reader(Registration)
 _read_spec = Reader(FunctionSpec)
 _encode = msgspec.json.Encoder().encode
-
-
-class Asked(Protocol):
-    @property
-    def subject(self) -> str: ...
-    @property
-    def data(self) -> bytes: ...
-    def respond(self, body: bytes) -> None: ...
 
 
 class FunctionRows(Protocol):
@@ -86,7 +79,7 @@ class Registry:
         self._healing = Isolation("topology", metrics)
         self._registering = Isolation("registry", metrics)
         self._due = asyncio.Event()
-        self._announcements: asyncio.Queue[Asked] = asyncio.Queue(maxsize=1000)
+        self._announcements = Announcements()
         self._healed = asyncio.Event()
         self._log = get_logger("registry")
 
@@ -158,14 +151,13 @@ class Registry:
 
     def receive(self, asked: Asked) -> None:
         """Called in the read loop; workers repeat an unanswered announcement."""
-        if not self._announcements.full():
-            self._announcements.put_nowait(asked)
+        self._announcements.put(asked)
 
     async def serve(self) -> None:
         """Answer announcements until cancelled, once there are streams for the functions."""
         await self._healed.wait()
         while True:
-            asked = await self._announcements.get()
+            asked = await self._announcements.take()
             result = await self._registering.each([asked], self._answer, self._refuse)
             if result.left:
                 # The stream may be gone; the worker repeats its announcement.
