@@ -1,11 +1,13 @@
 """NATS in memory: what was published, and the queues of the streams."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
 from kit.fakes.faults import Planned
 from kit.fakes.rows import FakeRows
+from visapi_common.adapters.strays import Removed
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core.errors import TransientFault
@@ -43,6 +45,8 @@ class FakeNats:
         self._incarnations: dict[str, str] = {}
         self._made = 0
         self._seen_ids: set[str] = set()
+        self.removes: list[Removed] = []
+        """What the next look for strays removes."""
 
     def publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         if not self.connected:
@@ -83,6 +87,11 @@ class FakeNats:
                 self._made += 1
                 self._incarnations[name] = f"{name}-{self._made}"
         return dict(self._incarnations)
+
+    async def remove_strays(self, tasks: AbstractSet[str]) -> list[Removed]:
+        self.faults.meet("remove_strays")
+        removed, self.removes = self.removes, []
+        return removed
 
     async def ensure_function(self, owner: str, function: FunctionSpec) -> str:
         self.faults.meet("ensure_function")

@@ -38,7 +38,7 @@ def dependencies_of(
         upkeep=PostgresUpkeep(pool),
         ended_keys=PostgresEndedKeys(pool, settings.ended_keys_days),
         retention=PostgresRetention(pool),
-        streams=JetStreams(Topology(bus, settings.streams)),
+        streams=JetStreams(Topology(bus, settings.streams), bus),
         bus=bus,
         results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),
         triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=READ_AHEAD),

@@ -12,6 +12,7 @@ from kit.fakes.deliveries import FakeRequest
 from kit.fakes.functions import FakeFunctions
 from kit.fakes.nats import FakeNats
 from kit.fakes.rows import FakeRows, TaskRow
+from visapi_common.adapters.strays import Removed
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
 from visapi_common.core.errors import ContentFault, OperatorFault, TransientFault
@@ -201,6 +202,25 @@ class TestHealing:
         world.registry.heal_soon()
         await world.runs_for()
         assert (row.sweep_ms, row.sweeps) == (now_ms, 0)
+
+    @in_no_time
+    async def test_that_removes_strays_is_an_alarm_and_exposes_the_tasks(self, world):
+        await world.runs_for()
+        now_ms = world.rows.now_ms
+        row = TaskRow("default", 1, "acme.echo", "", "", b"{}", now_ms, now_ms + 60_000, now_ms, sweeps=3)
+        world.rows.tasks[uuid4(), "/a"] = row
+        world.nats.removes = [Removed(subjects.STREAM_TASKS, ["visapi.tasks.nobody.x"], 60_000)]
+        world.registry.heal_soon()
+        await world.runs_for()
+        assert (row.sweep_ms, row.sweeps) == (now_ms, 0)
+        assert world.counted("visapi_streams_recreated_total", stream=subjects.STREAM_TASKS) == 1
+
+    @in_no_time
+    async def test_goes_on_where_strays_cannot_be_removed(self, world):
+        world.nats.faults.plan("remove_strays", TransientFault("no answer"))
+        waiting = asyncio.ensure_future(world.registry.wait_healed())
+        await world.runs_for()
+        assert waiting.done()
 
     @in_no_time
     async def test_of_the_first_streams_exposes_nothing_and_raises_no_alarm(self, world):

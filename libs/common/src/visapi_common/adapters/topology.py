@@ -44,7 +44,7 @@ _LEDGER_FED = {
 default of two minutes would be a million entries in memory."""
 
 STREAMS: dict[str, dict[str, Any]] = {
-    subjects.STREAM_ENGINE: {**_LEDGER_FED, "subjects": [subjects.ENGINE_ALL]},
+    subjects.STREAM_ENGINE: {**_LEDGER_FED, "subjects": list(subjects.ENGINE_KINDS)},
     subjects.STREAM_TASKS: {**_LEDGER_FED, "subjects": [subjects.TASKS_ALL]},
     subjects.STREAM_EVENTS: {
         "subjects": [subjects.EVENTS_ALL],

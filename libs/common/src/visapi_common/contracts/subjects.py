@@ -26,9 +26,10 @@ CONSUMER_EVENTS = "events-in"
 CONSUMER_LIFECYCLE = "lifecycle"
 """A durable consumer of `LIFECYCLE` for an outside subscriber that must not miss events."""
 
-ENGINE_ALL = "visapi.engine.>"
 ENGINE_RESULTS = ("visapi.engine.*.result", "visapi.engine.*.inbox", "visapi.engine.*.heartbeat")
 ENGINE_TRIGGERS = ("visapi.engine.*.trigger",)
+ENGINE_KINDS = (*ENGINE_RESULTS, *ENGINE_TRIGGERS)
+"""What `ENGINE` stores: nothing that no consumer of it would take."""
 TASKS_ALL = "visapi.tasks.>"
 EVENTS_ALL = "visapi.events.>"
 DLQ_ALL = "visapi.dlq.>"

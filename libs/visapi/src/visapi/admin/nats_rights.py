@@ -1,7 +1,8 @@
 """The NATS subjects that each user may publish on and subscribe to; everything else is refused.
 
 Every user's replies arrive under an inbox prefix of its own, so that no service reads another's.
-Only the orchestrator touches streams and consumers; nobody may purge or delete a stream.
+Only the orchestrator touches streams and consumers; nobody may delete a stream, and only what the ledger
+feeds may be purged.
 """
 
 import msgspec
@@ -83,6 +84,7 @@ def _orchestrator() -> Rights:
         for name in _STREAMS
         for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")
     ]
+    purges = [f"$JS.API.STREAM.PURGE.{name}" for name in (subjects.STREAM_ENGINE, subjects.STREAM_TASKS)]
     consumers = [
         f"$JS.API.CONSUMER.{verb}.{name}.{rest}"
         for name in _STREAMS
@@ -100,7 +102,7 @@ def _orchestrator() -> Rights:
     ]
     families = [f"{_ENGINE}.trigger", f"{_ENGINE}.inbox", subjects.EVENTS_ALL]
     return Rights(
-        publish=(*own, *families, *topology, *consumers, *looks, *pulls, *acks),
+        publish=(*own, *families, *topology, *purges, *consumers, *looks, *pulls, *acks),
         subscribe=(
             subjects.CONTROL_REGISTER_ALL,
             subjects.CONTROL_CLAIM_ALL,

@@ -7,16 +7,19 @@ stack from starting.
 At each connection the topology is repaired: lost streams that hold copies of rows are created again, with the
 consumers of all known functions. A new incarnation of `TASKS` means that every task in it was lost: the sweep
 sends the open tasks again. A new incarnation of `EVENTS` means that accepted events may be lost. Only people
-can repair that, so it raises an alarm.
+can repair that, so it raises an alarm. A stream that is filled by messages that VisAPI did not send is cleared,
+and the sweep sends its open tasks again.
 """
 
 import asyncio
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 import msgspec
 
+from visapi_common.adapters.strays import Removed
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
@@ -29,7 +32,8 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_engine.model.catalog import ENGINE_FUNCTIONS
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
-from visapi_orchestrator.tasks.announcements import Announcements, Asked
+from visapi_orchestrator.tasks.announcements import Announcements
+from visapi_orchestrator.tasks.claims import Asked
 from visapi_orchestrator.transitions.rules.open_tasks import Announced
 
 _RETRY_S = 0.5
@@ -63,6 +67,7 @@ class Streams(Protocol):
     """`adapters.topology`."""
 
     async def heal(self) -> dict[str, str]: ...
+    async def remove_strays(self, tasks: AbstractSet[str]) -> Sequence[Removed]: ...
     async def ensure_function(self, owner: str, function: FunctionSpec) -> str: ...
 
 
@@ -113,7 +118,8 @@ class Registry:
     async def _heal(self) -> bool:
         """Create what is missing. Returns whether everything exists except functions that were set aside."""
         incarnations = await self._streams.heal()
-        result = await self._healing.each(await self._rows.functions(), self._ensure, self._set_aside)
+        functions = await self._rows.functions()
+        result = await self._healing.each(functions, self._ensure, self._set_aside)
         for name, incarnation in incarnations.items():
             before = await self._rows.see_stream(name, incarnation)
             if before is None or before == incarnation:
@@ -125,7 +131,22 @@ class Registry:
                 self._log.warning("stream_made_anew", stream=name, before=before, now=incarnation)
             if name == subjects.STREAM_TASKS:
                 await self._rows.expose_tasks()
+        await self._remove_strays({subjects.task(one.owner, one.name) for one in functions})
         return result.fault is None
+
+    async def _remove_strays(self, tasks: AbstractSet[str]) -> None:
+        """A failure here, such as a missing right, does not keep the topology from being whole."""
+        try:
+            for removed in await self._streams.remove_strays(tasks):
+                self._metrics.streams_recreated.labels(removed.stream).inc()
+                shown = [subject[:_NAME_MAX] for subject in removed.subjects]
+                self._log.error(
+                    "strays_removed", stream=removed.stream, messages=removed.messages, subjects=shown
+                )
+                if removed.stream == subjects.STREAM_TASKS:
+                    await self._rows.expose_tasks()
+        except Fault as fault:
+            self._healing.note(fault)
 
     async def _ensure(self, functions: Sequence[Announced]) -> None:
         for function in functions:

@@ -1,9 +1,11 @@
 """JetStream, as the registry, the task sweep and the event publishers see it."""
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.strays import Removed, remove_strays
 from visapi_common.adapters.topology import FunctionConsumer, Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec
@@ -14,16 +16,33 @@ from visapi_orchestrator.events.rules.lifecycle import LifecycleEvent
 _AT_ONCE = 256
 _AT_ONCE_BYTES = 512 * 1024
 _SUBJECT_MAX = 1024
+_ENGINE_ENDS = {kind.rpartition(".")[2] for kind in subjects.ENGINE_KINDS}
+_ENGINE_TOKENS = 4
 
 
 class JetStreams:
     """See `tasks.registry.Streams`, `tasks.sweep.TaskStream` and `tasks.releases.QueuedTasks`."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, bus: Bus) -> None:
         self._topology = topology
+        self._bus = bus
 
     async def heal(self) -> dict[str, str]:
         return await self._topology.heal()
+
+    async def remove_strays(self, tasks: AbstractSet[str]) -> list[Removed]:
+        """Remove from the streams that the ledger feeds what nobody of VisAPI sent, where it fills them.
+        `tasks` are the subjects of known functions.
+        """
+        removed = [
+            await remove_strays(
+                self._bus, subjects.STREAM_ENGINE, lambda one: not _of_the_engine(one.subject)
+            ),
+            await remove_strays(
+                self._bus, subjects.STREAM_TASKS, lambda one: not one.has_id or one.subject not in tasks
+            ),
+        ]
+        return [one for one in removed if one is not None]
 
     async def ensure_function(self, owner: str, function: FunctionSpec) -> str:
         return await self._topology.ensure_function(_consumer(owner, function))
@@ -78,6 +97,12 @@ class JetStreamLifecycle:
 
     async def _publish_acked(self, event: LifecycleEvent, before: str | None) -> None:
         await self._bus.publish_acked(_subject(event), event.event.body, headers=_headers(event, before))
+
+
+def _of_the_engine(subject: str) -> bool:
+    """Whether a consumer of `ENGINE` takes the subject: those are `visapi.engine.<partition>.<kind>`."""
+    tokens = subject.split(".")
+    return len(tokens) == _ENGINE_TOKENS and tokens[-1] in _ENGINE_ENDS
 
 
 def _subject(event: LifecycleEvent) -> str:

@@ -111,7 +111,7 @@ async def carrier(request: pytest.FixtureRequest) -> AsyncIterator[Carrier]:
 
     yield Carrier(
         publisher=bus,
-        streams=JetStreams(topology),
+        streams=JetStreams(topology, bus),
         lifecycle=JetStreamLifecycle(bus),
         told=told,
         source=opened,
