@@ -1,4 +1,4 @@
-"""Finds what nobody of VisAPI sent in a stream that the ledger feeds, and removes it.
+"""Removes messages that VisAPI did not send from a stream that the ledger feeds.
 
 NATS does not hold the reply subject of a message against the rights of its publisher. JetStream publishes
 its acknowledgement there, and a consumer its message, and a stream stores either like any other message. So

@@ -153,7 +153,7 @@ class Metrics(InstrumentSet):
     )
     streams_recreated = Count(
         "visapi_streams_recreated_total",
-        "Streams that were lost and re-created, or cleared of messages that nobody of VisAPI sent.",
+        "Streams that were lost and re-created, or cleared of messages that VisAPI did not send.",
         {"stream": "ENGINE, TASKS, EVENTS, DLQ or LIFECYCLE"},
     )
     lifecycle_events = Count(

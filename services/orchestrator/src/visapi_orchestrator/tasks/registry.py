@@ -7,8 +7,8 @@ stack from starting.
 At each connection the topology is repaired: lost streams that hold copies of rows are created again, with the
 consumers of all known functions. A new incarnation of `TASKS` means that every task in it was lost: the sweep
 sends the open tasks again. A new incarnation of `EVENTS` means that accepted events may be lost. Only people
-can repair that, so it raises an alarm. A stream that is filled by messages that VisAPI did not send is cleared,
-and the sweep sends its open tasks again.
+can repair that, so it raises an alarm. A stream that is full of messages that VisAPI did not send is cleared;
+the sweep sends its open tasks again.
 """
 
 import asyncio

@@ -31,8 +31,8 @@ class JetStreams:
         return await self._topology.heal()
 
     async def remove_strays(self, tasks: AbstractSet[str]) -> list[Removed]:
-        """Remove from the streams that the ledger feeds what nobody of VisAPI sent, where it fills them.
-        `tasks` are the subjects of known functions.
+        """Clear the streams that the ledger feeds, where messages that VisAPI did not send fill them. `tasks`
+        are the subjects of known functions.
         """
         removed = [
             await remove_strays(
