@@ -135,7 +135,10 @@ class Registry:
         return result.fault is None
 
     async def _remove_strays(self, tasks: AbstractSet[str]) -> None:
-        """A failure here, such as a missing right, does not keep the topology from being whole."""
+        """Clear streams that are full of messages VisAPI did not send. A failure, such as a missing right, is
+        noted only. A process that ends before `expose_tasks` loses nothing: the sweep finds overdue tasks
+        without a message by itself, only later.
+        """
         try:
             for removed in await self._streams.remove_strays(tasks):
                 self._metrics.streams_recreated.labels(removed.stream).inc()

@@ -171,6 +171,7 @@ class StaticPages:
             if at != origin:
                 raise BrowserGone(f"the tenant's page opened at {at}")
         except BaseException:
+            # Close the page on cancellation too: there is no other reference to the page.
             await asyncio.shield(guarded.close())
             raise
         return StaticPage(guarded, origin)
