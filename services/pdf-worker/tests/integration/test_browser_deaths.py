@@ -5,16 +5,22 @@ import gc
 import random
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 import psutil
 import pytest
+from playwright.async_api import Error
 
 from kit.waiting import eventually
 from visapi_common.core.errors import TransientFault
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker.faults import Postponed
+from visapi_pdf_worker.browser.browser_faults import BrowserGone
 from visapi_pdf_worker.browser.browsers import Browsers
+from visapi_pdf_worker.browser.guarded_page import GuardedPage
+from visapi_pdf_worker.browser.process_tree import Weight
+from visapi_pdf_worker.browser.running_browser import OverMemory
 from visapi_pdf_worker.browser.watching import first, watch
 
 SLOW = {"javascript": True, "wait": {"delay_ms": 1500}}
@@ -59,6 +65,42 @@ async def test_a_document_whose_browser_dies_is_printed_all_the_same(rig, kind):
         part(running, kind).kill()
         assert "all the same" in await asked
     assert "the next" in await rig.text(html="<p>the next")
+
+
+async def crashed(page: GuardedPage) -> None:
+    with suppress(Error):
+        await page.target.send("Page.crash")
+
+
+async def test_a_document_that_crashes_is_not_charged_with_what_its_neighbour_was_killed_for(rig):
+    async with rig.browsers.use() as running:
+        pages = [await GuardedPage.open(running.targets, running.kill, javascript=True) for _ in range(2)]
+        works = [page.guarded(asyncio.Event().wait(), "rendering the document") for page in pages]
+        first_one, second = (asyncio.create_task(running.guarded(work)) for work in works)
+        await eventually(lambda: len(running._begun) == 2)
+        running._blame.killed(asyncio.get_running_loop().time(), OverMemory(2000.0, 1000.0))
+        await crashed(pages[0])
+        with pytest.raises(OverMemory):
+            await first_one
+        await crashed(pages[1])
+        with pytest.raises(BrowserGone) as gone:
+            await second
+        assert not isinstance(gone.value, OverMemory)
+
+
+async def test_where_a_whole_browser_is_ended_for_its_memory_its_documents_arrive_unsuspected(rig):
+    async with rig.browsers.use() as running:
+        before = len(running.targets.open_pages)
+        asked = [
+            asyncio.create_task(rig.text(tenant=tenant, html=f"<p>{tenant}", options=SLOW))
+            for tenant in ("first", "second")
+        ]
+        await eventually(lambda: len(running.targets.open_pages) > before + 1)
+        running._bound_memory([Weight(running.tree.root, 1e6, 0.0, renderer=False)])
+        assert not running.usable
+        assert [(await one).strip() for one in asked] == ["first", "second"]
+    assert not rig.renderer._suspected("first")
+    assert not rig.renderer._suspected("second")
 
 
 @pytest.mark.parametrize("kind", ["driver", "browser"])

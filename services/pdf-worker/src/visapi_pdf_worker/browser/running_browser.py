@@ -21,10 +21,11 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_pdf_worker.browser.browser_faults import BrowserGone, browser_faults, unless_gone
 from visapi_pdf_worker.browser.cdp import Cdp
 from visapi_pdf_worker.browser.process_tree import ProcessTree, Weight, profile_of
+from visapi_pdf_worker.browser.rules.blame import Blame
 from visapi_pdf_worker.browser.rules.effort import Effort
 from visapi_pdf_worker.browser.rules.memory import MemoryLimit, excess
 from visapi_pdf_worker.browser.static_pages import StaticPages
-from visapi_pdf_worker.browser.targets import Targets
+from visapi_pdf_worker.browser.targets import Targets, TooNoisy
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class RunningBrowser:
         self._shared = shared
         self._begun: dict[object, float] = {}
         self._effort = Effort()
-        self._forced: OverMemory | Flooding | None = None
+        self._blame = Blame[OverMemory | Flooding]()
         self._log = get_logger("browser")
         loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = loop.create_future()
@@ -104,18 +105,21 @@ class RunningBrowser:
         return self.retired is None and not self._gone.done() and self.browser.is_connected()
 
     async def guarded(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await `work` in this browser; raises `BrowserGone` as soon as the browser is, `OverMemory` when
-        a process of it was ended for its memory.
+        """Await `work` in this browser; raises `BrowserGone` as soon as the browser is, `OverMemory` or
+        `Flooding` when the document's own process was ended.
         """
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._look())
-        before, job = self._forced, object()
-        self._begun[job] = asyncio.get_running_loop().time()
+        clock, job = asyncio.get_running_loop().time, object()
+        begun = self._begun[job] = clock()
         try:
             return await unless_gone(work, self._gone, "rendering the document")
         except BrowserGone as gone:
-            if self._forced is not None and self._forced is not before:
-                raise self._forced from gone
+            # When a shared browser is gone, nobody can say whose document was the cause.
+            unknown = (self._shared and self._gone.done()) or isinstance(gone, TooNoisy)
+            cause = None if unknown else self._blame.claim(begun, clock())
+            if cause is not None:
+                raise cause from gone
             raise
         except (Fault, ProblemError):
             raise
@@ -146,7 +150,8 @@ class RunningBrowser:
         found = excess(weights, self._limit)
         if found is None:
             return
-        self._forced = OverMemory(found.used_mb, self._limit.document_mb)
+        over = OverMemory(found.used_mb, self._limit.document_mb)
+        self._blame.killed(asyncio.get_running_loop().time(), over)
         self._log.warning("memory_exceeded", used_mb=round(found.used_mb), renderer=found.pid)
         if found.pid:
             self.tree.kill_one(found.pid)
@@ -156,7 +161,7 @@ class RunningBrowser:
     def _end_floods(self) -> None:
         """In a browser of its own a document floods nobody else."""
         for pid in self._effort.floods() if self._shared else ():
-            self._forced = Flooding()
+            self._blame.killed(asyncio.get_running_loop().time(), Flooding())
             self._log.warning("flood_ended", renderer=pid)
             self.tree.kill_one(pid)
 
