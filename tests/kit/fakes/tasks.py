@@ -9,6 +9,7 @@ from kit.fakes.faults import Planned
 from kit.fakes.rows import FakeRows, TaskRow, backoff_ms
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import Claim
+from visapi_orchestrator.tasks.releases import Decide
 from visapi_orchestrator.transitions.rules.open_tasks import Attempt, StoredTask
 
 _WANTED = ("queued", "started")
@@ -22,6 +23,7 @@ class FakeTasks:
     def __init__(self, rows: FakeRows) -> None:
         self._rows = rows
         self.faults = Planned()
+        self.others_release = False
         self.claims: list[Sequence[tuple[str, Claim]]] = []
 
     async def overdue_functions(self) -> list[tuple[str, str]]:
@@ -78,6 +80,15 @@ class FakeTasks:
                 row.sent_ms, row.sweep_ms = self._rows.now_ms, self._rows.now_ms + 2000
                 released.append(_stored(place, row))
         return released
+
+    async def release_alone(self, function: str, most: int, decide: Decide) -> list[StoredTask] | None:
+        """In memory nobody releases at the same time, unless a test says so (`others_release`)."""
+        self.faults.meet("release_alone")
+        if self.others_release:
+            return None
+        held = await self.held_tenants(function, most)
+        shares = decide(held, await self.sent_tenants(function)) if held else {}
+        return await self.release(function, shares) if shares else []
 
     async def beat(self, attempts: Collection[Attempt]) -> None:
         for run, path, attempt in attempts:

@@ -59,7 +59,7 @@ class TransitionWorld:
                 values=ValueReader(self.payloads),
                 large=LargeValues(self.payloads),
                 outbox=Outbox(self.nats, self.metrics),
-                admit=lambda function, _tenant: function not in self.held,
+                sends_at_once=lambda function: function not in self.held,
                 clock=clock,
                 metrics=self.metrics,
                 spans=Spans(),

@@ -54,56 +54,43 @@ def test_each_tenants_own_order_is_kept_and_nothing_is_lost(steps: list[str | in
         assert [one for one in taken if one[0] == tenant] == [one for one in put if one[0] == tenant]
 
 
-def test_a_short_burst_is_sent_at_once() -> None:
+def test_a_short_burst_finds_room_while_none_is_held() -> None:
     window = Window()
-    assert all(window.admit() for _ in range(Window.FREE))
-    assert not window.admit()
-
-
-def test_while_tasks_are_held_back_new_ones_are_too() -> None:
-    window = Window()
-    for _ in range(Window.FREE + 1):
-        window.admit()
-    window.seen(0)
-    assert window.room == window.size
-    assert not window.admit()
-    for _ in range(Window.CERTAIN):
-        assert window.holding
-        window.found_none()
-    assert window.admit()
-
-
-def test_a_task_that_is_held_while_none_was_found_keeps_the_window_held() -> None:
-    window = Window()
-    window.hold()
-    for _ in range(Window.CERTAIN - 1):
-        window.found_none()
-    assert not window.admit()
-    window.found_none()
-    assert window.holding
+    assert window.room == Window.FREE
+    window.released(Window.FREE, short=True)
+    window.seen(1)
+    assert window.room == Window.LEAST - 1
 
 
 def test_the_window_grows_while_workers_wait_and_shrinks_while_tasks_do() -> None:
     window = Window()
-    window.hold()
-    for size in (8, 16, 32, 64):
+    window.released(Window.FREE, short=True)
+    for size in (16, 32, 64):
         window.seen(0)
         assert window.room == size
-        window.released(size)
+        window.released(size, short=True)
     for _ in range(50):
         window.seen(window.size)
-        window.released(window.room)
+        window.released(window.room, short=True)
+    assert window.size == Window.LEAST
+
+
+def test_the_window_does_not_grow_beyond_what_is_wanted() -> None:
+    window = Window()
+    for _ in range(10):
+        window.seen(0)
+        window.released(3, short=False)
     assert window.size == Window.LEAST
 
 
 @given(st.lists(st.integers(0, 2000), max_size=50))
 def test_there_is_never_room_for_more_than_the_window(queued: list[int]) -> None:
     window = Window()
-    window.hold()
+    window.holding = True
     for number in queued:
         window.seen(number)
         room = window.room
         assert 0 <= room <= Window.MOST
         assert Window.LEAST <= window.size <= Window.MOST
         assert number + room <= max(number, window.size)
-        window.released(room)
+        window.released(room, short=True)

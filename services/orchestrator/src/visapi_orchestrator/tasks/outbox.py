@@ -4,7 +4,7 @@ Every publish may fail: the ledger holds every task, and a sweep sends the tasks
 without a connection a publish is given up at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 import msgspec
@@ -28,6 +28,10 @@ _encode = msgspec.json.Encoder().encode
 _SERVICE = "orchestrator"
 
 
+def _nobody(_function: str, _tenant: str) -> None:
+    """The default of `held`: nothing releases tasks."""
+
+
 class CancelledTask(msgspec.Struct, frozen=True):
     """The body on `CONTROL_CANCELLED`."""
 
@@ -38,8 +42,12 @@ class CancelledTask(msgspec.Struct, frozen=True):
 class Outbox:
     """Publishes the tasks, updates and dead letters of committed steps."""
 
-    def __init__(self, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(
+        self, publisher: Publisher, metrics: Metrics, held: Callable[[str, str], None] = _nobody
+    ) -> None:
+        """`held` is told the function and the tenant of each committed task that is held back."""
         self._publisher = publisher
+        self._held = held
         self._metrics = metrics
         self._log = get_logger("outbox")
 
@@ -49,6 +57,7 @@ class Outbox:
         try:
             for task in step.tasks:
                 if task.held:
+                    self._held(task.function, snapshot.tenant)
                     continue
                 send(self._publisher, task.subject, [task.stored(snapshot.run, step.trace)])
                 self._metrics.tasks_published.labels(task.function).inc()

@@ -1,15 +1,17 @@
 """Releases tasks of functions that serve all tenants, round-robin over tenants, into a bounded window.
 
 A worker takes tasks in the order of the stream, so a tenant that comes later waits behind all tasks that lie
-there. While the stream has enough tasks of a function, further ones are committed as held; they are released
-as workers take the others, one tenant after the other ("Turns among tenants" in
-docs/explanation/delivery-protocol.md). Tasks of a tenant that holds its share of the workers' slots are held
-likewise (`tasks.rules.shares`). A tenant's own functions have a stream to themselves; their tasks are sent at
-once.
+there; and a tenant may hold a share of the workers' slots only (`tasks.rules.shares`). Every task of such a
+function is therefore committed as held. After the commit one orchestrator at a time counts, under a lock of
+the function, what each tenant holds, and releases in turns what the window and the shares allow ("Turns among
+tenants" in docs/explanation/delivery-protocol.md). So what two orchestrators count, or what is still being
+committed, never adds up to more than a share. A tenant's own functions have a stream to themselves; their
+tasks are sent after their commit.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from visapi_common.contracts import subjects
@@ -21,10 +23,12 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_engine.compile.functions import WORKER_FUNCTIONS
 from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.fair_queue import Window
-from visapi_orchestrator.tasks.rules.shares import Shares, Slots, allot
+from visapi_orchestrator.tasks.rules.shares import Allotted, Slots, allot
 from visapi_orchestrator.tasks.sending import send
 from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
 
+_SPACING_S: Final = 0.01
+"""Between two looks, so that each finds what several commits have left."""
 _LOOK_S: Final = 0.03
 _SLOW_S: Final = 0.25
 _MANY: Final = 1000
@@ -33,14 +37,21 @@ _SLOTS_UNKNOWN: Final = 64
 _FIND_S: Final = 1.0
 """How often the ledger is searched for held tasks of other orchestrators, or from before a restart."""
 
+Decide = Callable[[Mapping[str, int], Mapping[str, int]], Mapping[str, int]]
+"""From the held and the sent tasks of each tenant to how many of each are released."""
+
 
 class HeldTasks(Protocol):
     """The rows of open tasks."""
 
     async def held_functions(self) -> list[str]: ...
     async def held_tenants(self, function: str, most: int) -> dict[str, int]: ...
-    async def sent_tenants(self, function: str) -> dict[str, int]: ...
     async def release(self, function: str, shares: Mapping[str, int]) -> list[StoredTask]: ...
+    async def release_alone(self, function: str, most: int, decide: Decide) -> list[StoredTask] | None:
+        """Count at most `most` held tasks of each tenant, decide and release in one transaction, in which no
+        other process releases tasks of the function; None while another does.
+        """
+        ...
 
 
 class QueuedTasks(Protocol):
@@ -54,14 +65,17 @@ class SharedFunction:
 
     def __init__(self) -> None:
         self.window = Window()
-        self.shares = Shares()
         self.slots = Slots(_SLOTS_UNKNOWN)
         self.last = ""
         """The tenant that was served last."""
+        self.to_look = False
+        """Tasks are held, or may be."""
+        self.over_share: frozenset[str] = frozenset()
+        """Tenants whose tasks were left because they hold their share."""
 
-    @property
-    def to_look(self) -> bool:
-        return self.window.to_look or self.shares.holding
+    def waits(self, tenant: str) -> bool:
+        """Whether a new task of the tenant waits for its turn, by the last look."""
+        return self.window.holding or tenant in self.over_share
 
 
 class Releases:
@@ -93,20 +107,20 @@ class Releases:
                 known = self._shared.setdefault(function, SharedFunction())
                 known.slots.announced(worker, number, now_s)
 
-    def admit(self, function: str, tenant: str) -> bool:
-        """Whether a task that is about to be committed may be sent at once."""
+    def sends_at_once(self, function: str) -> bool:
+        """Whether tasks of a function are sent after their commit; the others are committed as held."""
+        return function not in self._shared
+
+    def held(self, function: str, tenant: str) -> None:
+        """A held task was committed."""
         known = self._shared.get(function)
         if known is None:
-            return True
-        admitted = known.shares.admit(tenant, self._slots(known)) and known.window.admit()
-        if not admitted:
+            return
+        known.to_look = True
+        if known.waits(tenant):
             self._metrics.tasks_held.labels(function).inc()
-        if known.to_look:
+        else:
             self._wake.set()
-        return admitted
-
-    def _slots(self, known: SharedFunction) -> int:
-        return known.slots.total(self._monotonic.monotonic())
 
     async def find(self) -> None:
         """Search the ledger for held tasks that this process does not know, until cancelled."""
@@ -124,8 +138,7 @@ class Releases:
             if known is None:
                 await self._release_all(function)
                 continue
-            for tenant in await self._rows.held_tenants(function, 1):
-                known.shares.hold(tenant)
+            known.to_look = True
             self._wake.set()
 
     async def _pass_over(self, function: str, error: Exception) -> None:
@@ -143,12 +156,14 @@ class Releases:
                 continue
             moved = [await self._try(function) for function in waiting]
             pause_s = _LOOK_S if any(moved) else min(_SLOW_S, pause_s * 2)
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(_SPACING_S)
+            if any(known.to_look for known in self._shared.values()):
+                # A task of a tenant that is not held back ends the pause.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), pause_s - _SPACING_S)
 
     async def _try(self, function: str) -> bool:
-        """Release held tasks of all functions; True where any was released. A failure delays no other
-        function.
-        """
+        """Release held tasks of a function; True where any was released. A failure delays no other one."""
         moved: list[bool] = []
 
         async def look(functions: Sequence[str]) -> None:
@@ -167,26 +182,34 @@ class Releases:
 
     async def _look(self, function: str) -> bool:
         known = self._shared[function]
-        window, shares = known.window, known.shares
         queued = await self._stream.tasks_queued(function)
         if queued is None:
             return False
-        window.seen(queued)
-        shares.counted(await self._rows.sent_tenants(function))
-        if not window.room or not (window.holding or shares.holding):
-            return not window.holding
-        room = window.room
-        held = await self._rows.held_tenants(function, room)
-        given, known.last = allot(held, room, known.last, shares, self._slots(known))
-        left = {tenant: number - given.get(tenant, 0) for tenant, number in held.items()}
-        shares.looked(left)
-        if sum(given.values()) < room:
-            # The remaining tasks wait for slots of their own tenants: other tasks need not be held.
-            window.found_none()
-        if not given:
-            return not held
-        tasks = await self._rows.release(function, given)
+        known.window.seen(queued)
+        room = known.window.room
+        if not room:
+            return False
+        slots = known.slots.total(self._monotonic.monotonic())
+        allotted = Allotted({}, known.last, frozenset(), short=False)
+
+        def decide(held: Mapping[str, int], sent: Mapping[str, int]) -> Mapping[str, int]:
+            nonlocal allotted
+            allotted = allot(held, sent, room=room, slots=slots, last=known.last)
+            return allotted.given
+
+        # What is committed from here on says so, and is looked for again.
+        known.to_look = False
+        try:
+            tasks = await self._rows.release_alone(function, room + 1, decide)
+        except BaseException:
+            known.to_look = True
+            raise
+        if tasks is None:
+            known.to_look = True
+            return False
         send(self._publisher, subjects.task(subjects.BUILTIN, function), tasks)
-        window.released(len(tasks))
+        known.last, known.over_share = allotted.last, allotted.over_share
+        known.window.released(len(tasks), short=allotted.short)
+        known.to_look = known.to_look or not allotted.all_given
         self._metrics.tasks_published.labels(function).inc(len(tasks))
-        return True
+        return bool(tasks)

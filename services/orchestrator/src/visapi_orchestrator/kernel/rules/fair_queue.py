@@ -64,55 +64,31 @@ class Window:
     LEAST = 8
     MOST = 1024
     FREE = 32
-    """Tasks that are sent at once while none is held: a short burst is not delayed."""
-    CERTAIN = 3
-    """Consecutive looks that must find no held task."""
+    """Tasks that may lie there while none is held back: a short burst is not delayed."""
 
     def __init__(self) -> None:
         self.size = self.LEAST
         self.holding = False
-        """Tasks are held, so every further task is held too: the release decides their order."""
+        """The last look left tasks held for want of room."""
         self._queued = 0
         self._released = 0
-        self._found_none = 0
-
-    @property
-    def to_look(self) -> bool:
-        """Whether the stream's queue must be measured."""
-        return self.holding or self._queued * 2 >= self.FREE
 
     @property
     def room(self) -> int:
         """How many more tasks may enter the stream, by the last look."""
-        return max(0, self.size - self._queued)
-
-    def admit(self) -> bool:
-        """Whether a new task may be sent at once; otherwise the task is held."""
-        if self.holding or self._queued >= self.FREE:
-            self.hold()
-            return False
-        self._queued += 1
-        return True
-
-    def hold(self) -> None:
-        """Tasks are, or are about to be, held."""
-        self.holding, self._found_none = True, 0
-
-    def found_none(self) -> None:
-        """No task is held; tasks of open transactions show at one of the next looks."""
-        self._found_none += 1
-        if self._found_none >= self.CERTAIN:
-            self.holding = False
+        most = self.size if self.holding else max(self.size, self.FREE)
+        return max(0, most - self._queued)
 
     def seen(self, queued: int) -> None:
         """The number of tasks in the stream now."""
-        if self._released and queued == 0:
+        if self._released and queued == 0 and self.holding:
             self.size = min(self.MOST, self.size * 2)
         elif queued * 2 >= self.size:
             self.size = max(self.LEAST, self.size - self.size // 8)
         self._queued, self._released = queued, 0
 
-    def released(self, number: int) -> None:
-        """Held tasks that were sent."""
+    def released(self, number: int, *, short: bool) -> None:
+        """Held tasks that were sent; `short`: others would have been, with more room."""
         self._queued += number
         self._released = number
+        self.holding = short

@@ -1,20 +1,18 @@
 """How many slots of a shared function each tenant may hold, so that some stay free for others. Pure.
 
-A slot is held from the moment a task is sent until its result is consumed, by the rule of
+A slot is held from the moment a task is released until its result is consumed, by the rule of
 `visapi_common.core.shares`; and every tenant gets one. So a tenant whose tasks take long, because its
 receivers hang, delays nobody else.
 """
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from visapi_common.core.shares import Share
 
 _WORKER_FORGOTTEN_S: Final = 35.0
 """Three missed announcements of a worker."""
-_CERTAIN: Final = 3
-"""Consecutive looks that must find no held task of a tenant."""
 
 
 class Slots:
@@ -36,69 +34,46 @@ class Slots:
         return sum(slots for slots, _ in self._workers.values()) or self._known
 
 
-class Shares:
-    """The slots of one function that tenants hold, and the tenants whose tasks are held back."""
+class Allotted(NamedTuple):
+    """How many held tasks of each tenant are released, and what the others wait for."""
 
-    def __init__(self) -> None:
-        self._sent = Share(0, least=1)
-        self._held: dict[str, int] = {}
+    given: dict[str, int]
+    last: str
+    """The tenant that was served last: it comes last the next time."""
+    over_share: frozenset[str]
+    """Tenants that hold their share: they wait for results of their own tasks."""
+    short: bool
+    """Tasks of other tenants wait for room in the stream."""
 
     @property
-    def holding(self) -> bool:
-        """Whether tasks of any tenant are, or may be, held back."""
-        return bool(self._held)
-
-    def take(self, tenant: str, slots: int) -> bool:
-        """Take a slot for a task that is about to be sent; False when the tenant has its share."""
-        self._sent.total = slots
-        return self._sent.take(tenant)
-
-    def admit(self, tenant: str, slots: int) -> bool:
-        """As `take`, for a new task. A tenant's new tasks wait behind its held tasks."""
-        if tenant not in self._held and self.take(tenant, slots):
-            return True
-        self.hold(tenant)
-        return False
-
-    def hold(self, tenant: str) -> None:
-        """Tasks of the tenant are, or are about to be, held."""
-        self._held[tenant] = 0
-
-    def counted(self, sent: Mapping[str, int]) -> None:
-        """The slots that each tenant holds according to the ledger, which knows of all orchestrators."""
-        self._sent.counted(sent)
-
-    def looked(self, left: Mapping[str, int]) -> None:
-        """After a look: the tenants of which tasks are still held back. What is being committed shows at
-        one of the next looks.
-        """
-        for tenant in list(self._held):
-            if left.get(tenant):
-                continue
-            self._held[tenant] += 1
-            if self._held[tenant] >= _CERTAIN:
-                del self._held[tenant]
-        for tenant, number in left.items():
-            if number:
-                self.hold(tenant)
+    def all_given(self) -> bool:
+        return not self.over_share and not self.short
 
 
 def allot(
-    waiting: Mapping[str, int], room: int, last: str, shares: Shares, slots: int
-) -> tuple[dict[str, int], str]:
-    """How many of each tenant's waiting tasks go next, and who comes last the next time.
+    waiting: Mapping[str, int], sent: Mapping[str, int], *, room: int, slots: int, last: str
+) -> Allotted:
+    """Which held tasks go next.
 
-    `waiting` says how many each has at most; tenants take a slot each in order of their names, from the one
-    after `last`. The slots are taken in `shares`; a tenant that holds its share gets none.
+    `waiting` and `sent` say how many tasks of each tenant are held and hold a slot. Tenants take a slot each
+    in order of their names, from the one after `last`.
     """
+    shares = Share(slots, least=1)
+    shares.counted(sent)
     names = sorted(waiting)
     order = deque([*(name for name in names if name > last), *(name for name in names if name <= last)])
     given: dict[str, int] = {}
+    over_share: set[str] = set()
     while order and room > 0:
         name = order.popleft()
-        if given.get(name, 0) < waiting[name] and shares.take(name, slots):
-            given[name] = given.get(name, 0) + 1
-            room -= 1
-            last = name
-            order.append(name)
-    return given, last
+        if given.get(name, 0) >= waiting[name]:
+            continue
+        if not shares.take(name):
+            over_share.add(name)
+            continue
+        given[name] = given.get(name, 0) + 1
+        room -= 1
+        last = name
+        order.append(name)
+    short = any(given.get(name, 0) < waiting[name] for name in order)
+    return Allotted(given, last, frozenset(over_share), short)

@@ -9,6 +9,7 @@ from visapi_common.adapters.pool import Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import Claim, OnUncertain, TaskMessage
+from visapi_orchestrator.tasks.releases import Decide
 from visapi_orchestrator.transitions.rules.open_tasks import Attempt, StoredTask
 
 _SQL = load_queries("visapi_orchestrator.tasks.store", "tasks.sql")
@@ -68,6 +69,29 @@ class PostgresTasks:
             rows = await self._pool.fetch(
                 _SQL["release_tasks"], function, list(shares), list(shares.values())
             )
+        return [_stored(row) for row in rows]
+
+    async def release_alone(self, function: str, most: int, decide: Decide) -> list[StoredTask] | None:
+        """See `tasks.releases.HeldTasks`. The counts are statements of their own, after the lock: they see
+        what its last holder has released.
+        """
+        with pg_faults():
+            async with self._pool.acquire() as connection, connection.transaction():
+                if not await connection.fetchval(_SQL["lock_releases"], function):
+                    return None
+                held = await connection.fetch(_SQL["held_tenants"], function, most)
+                if not held:
+                    return []
+                sent = await connection.fetch(_SQL["sent_tenants"], function)
+                shares = decide(
+                    {row["tenant"]: row["waiting"] for row in held},
+                    {row["tenant"]: row["sent"] for row in sent},
+                )
+                if not shares:
+                    return []
+                rows = await connection.fetch(
+                    _SQL["release_tasks"], function, list(shares), list(shares.values())
+                )
         return [_stored(row) for row in rows]
 
     async def beat(self, attempts: Collection[Attempt]) -> None:

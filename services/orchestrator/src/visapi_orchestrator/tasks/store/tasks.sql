@@ -129,6 +129,13 @@ select h.tenant, (
 ) as waiting
 from held h where h.tenant is not null
 
+-- name: lock_releases
+-- One process at a time decides about a function. The lock is that of the transaction; a process that falls silent
+-- while it holds the lock loses its connection.
+select
+    pg_try_advisory_xact_lock(hashtextextended('visapi.releases/' || $1::text, 0)) as alone,
+    set_config('idle_in_transaction_session_timeout', '5s', true)
+
 -- name: sent_tenants
 -- The tasks of a shared function that were sent and have no result yet, by tenant, from tasks_sent alone: the
 -- list of families repeats that index's predicate word for word, so that the planner can prove it.
