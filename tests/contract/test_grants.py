@@ -15,6 +15,7 @@ GATEWAY, ORCHESTRATOR, NOTIFIER = "visapi_gateway", "visapi_orchestrator", "visa
 MATRIX = {
     "api_keys": {GATEWAY: "riu", ORCHESTRATOR: "d", NOTIFIER: ""},
     "audit": {GATEWAY: "ri", ORCHESTRATOR: "", NOTIFIER: ""},
+    "collections": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "dead_letters": {GATEWAY: "rc", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "deliveries": {GATEWAY: "", ORCHESTRATOR: "", NOTIFIER: "riud"},
     "events_in": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
@@ -38,7 +39,7 @@ MATRIX = {
     "subscriptions": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "approvals": {GATEWAY: "rc", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "schedule_fires": {GATEWAY: "ri", ORCHESTRATOR: "rid", NOTIFIER: ""},
-    "schedule_listeners": {GATEWAY: "riud", ORCHESTRATOR: "", NOTIFIER: ""},
+    "schedule_listeners": {GATEWAY: "riud", ORCHESTRATOR: "r", NOTIFIER: ""},
     "schedules": {GATEWAY: "riud", ORCHESTRATOR: "ru", NOTIFIER: ""},
     "secrets": {GATEWAY: "idc", ORCHESTRATOR: "", NOTIFIER: "r"},
     "started_effects": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},

@@ -1,5 +1,6 @@
 """What the gateway writes, by the gateway's own stores, for tests of the services that read it."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -23,7 +24,7 @@ from visapi_gateway.runs.commands.store import PgCommandStore
 from visapi_gateway.runs.commands.transaction import put_inbox
 from visapi_gateway.runs.starting.accepting import NewRun
 from visapi_gateway.runs.starting.store import PgRunLedger
-from visapi_gateway.schedules.transaction import put_schedule
+from visapi_gateway.schedules.transaction import put_listener, put_schedule, stop_listener
 from visapi_gateway.workflows.service import NewWorkflow
 from visapi_gateway.workflows.store import PgWorkflowStore
 
@@ -99,6 +100,18 @@ class GatewayRows:
         """`version` is tenant, namespace, name, version and program. The spec may be anything."""
         async with tenant_transaction(self._pool, [cast("str", version[0])]) as connection:
             await put_schedule(connection, schedule, version, spec, paused=False)
+
+    async def put_listener(self, run: UUID, version: Sequence[object], listener: bytes) -> None:
+        """Replace the listener of a workflow, as a deployment does. `version` is tenant, namespace, name and
+        version, `listener` the program that listens.
+        """
+        tenant, namespace, name = map(str, version[:3])
+        digest = hashlib.sha256(listener).digest()
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            await stop_listener(connection, (tenant, namespace, name))
+            insert = "insert into programs (hash, body) values ($1, $2) on conflict do nothing"
+            await connection.execute(insert, digest, listener)
+            await put_listener(connection, run, (*version, digest), b'{"inline":null}', ACTOR)
 
     async def replay(self, letter: UUID, tenant: str) -> None:
         """Ask for a dead letter to be put back; of a tenant that does not exist, as the operator does."""

@@ -33,6 +33,8 @@ from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.setup import Telemetry, open_metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_engine.compile.compiler import compile_definition
+from visapi_engine.model.listeners import listener_of
+from visapi_engine.model.program import decode_program, encode_program
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits
 from visapi_orchestrator.events.lifecycle_relay import History, LifecycleStream
@@ -77,6 +79,16 @@ class MiniGateway:
         compiled = compile_definition(source.encode(), "application/yaml")
         await self.rows.deploy(compiled, name, version, source, tenant)
         self._deployed[name] = (WorkflowRef("test", name, version), compiled.hash)
+
+    async def listen(self, name: str) -> UUID:
+        """Start the listener of the workflow's schedule, and end the one before, as a deployment does."""
+        ref, program = self._deployed[name]
+        body = await self.pool.fetchval("select body from programs where hash = decode($1, 'hex')", program)
+        found, run = decode_program(body), self.ids.uuid7()
+        assert found.schedule_on is not None
+        version = (TENANT, ref.namespace, ref.name, ref.version)
+        await self.rows.put_listener(run, version, encode_program(listener_of(found, found.schedule_on)))
+        return run
 
     def deployed(self, name: str) -> tuple[WorkflowRef, str]:
         return self._deployed[name]

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from simulation.collected import collect, whole
 from simulation.words import NOON, shown_entry, told
 from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.problems import ERROR_BASE, WorkflowError
@@ -16,16 +17,20 @@ from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.compile.compiler import Compiled, compile_definition
 from visapi_engine.expressions.evaluate import build_evaluator
 from visapi_engine.machine.advance import advance
+from visapi_engine.machine.collections import COUNT_MAX
 from visapi_engine.machine.commands import (
     CallTask,
     CloseApproval,
     Command,
+    DropCollection,
     DropRun,
     DropTask,
     DropTimer,
     Emit,
     HoldTask,
+    KeepCollection,
     OpenApproval,
+    RefuseEvent,
     RetryRun,
     SetTimer,
     StartRun,
@@ -100,6 +105,9 @@ class Session:
         self.approvals: dict[str, OpenApproval] = {}
         self.closed: list[CloseApproval] = []
         self.emitted: list[dict[str, Any]] = []
+        self.collections: dict[str, bytes | None] = {}
+        self.collections_max = COUNT_MAX
+        self.refused: list[RefuseEvent] = []
         self.output: Any = None
         self.error: WorkflowError | None = None
 
@@ -199,7 +207,7 @@ class Session:
         """Give the machine an event, apply its commands, and print them."""
         before = self.state
         state = None if before is None else decode_state(before)
-        step = self._advance(state, event)
+        step = self._advance(state, event, self.collections)
         assert state is None or encode_state(state) == before, "the machine changed the state it was given"
         self.state = encode_state(step.state)
         assert encode_state(decode_state(self.state)) == self.state, "the state does not survive its bytes"
@@ -237,14 +245,20 @@ class Session:
     def replayed(self) -> bytes:
         """The state that the recorded events give from the start."""
         state: State | None = None
+        collections: dict[str, bytes | None] = {}
         for event in self.events:
-            state = self._advance(state, event).state
+            step = self._advance(state, event, collections)
+            state = step.state
+            for command in step.commands:
+                collect(command, collections)
+        assert collections == self.collections, "a replay collects other events"
         assert state is not None
         return encode_state(state)
 
-    def _advance(self, state: State | None, event: Event) -> Advance:
+    def _advance(self, state: State | None, event: Event, collections: dict[str, bytes | None]) -> Advance:
         kinship = None if self.lineage is None else Kinship(self.run, self.lineage)
-        return advance(self.plan, state, event, self.evaluate, kinship=kinship)
+        known = whole(collections, self.collections_max)
+        return advance(self.plan, state, event, self.evaluate, kinship=kinship, collections=known)
 
     def _apply(self, command: Command) -> None:
         match command:
@@ -284,6 +298,16 @@ class Session:
             case CloseApproval():
                 self.closed.append(command)
                 self.approvals.pop(command.approval, None)
+            case _:
+                self._apply_collected(command)
+
+    def _apply_collected(self, command: Command) -> None:
+        """Commands about what a schedule collects."""
+        match command:
+            case KeepCollection() | DropCollection():
+                collect(command, self.collections)
+            case RefuseEvent():
+                self.refused.append(command)
             case _:
                 raise AssertionError(f"no row for {command}")
 

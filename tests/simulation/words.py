@@ -6,12 +6,15 @@ from visapi_engine.machine.commands import (
     CallTask,
     CloseApproval,
     Command,
+    DropCollection,
     DropRun,
     DropTask,
     DropTimer,
     Emit,
     HoldTask,
+    KeepCollection,
     OpenApproval,
+    RefuseEvent,
     RetryRun,
     SetTimer,
     StartRun,
@@ -64,10 +67,22 @@ def _shown_rest(command: Command) -> str:
             return f"retry run {command.path}"
         case DropRun():
             return f"cancel run {command.path}" if command.cancelled else f"drop run {command.path}"
+        case _:
+            return _shown_last(command)
+
+
+def _shown_last(command: Command) -> str:
+    match command:
         case OpenApproval():
             return f"ask {command.path}"
         case CloseApproval():
             return f"unask {command.state}"
+        case KeepCollection():
+            return f"collect {command.key[:8]} {command.body.decode()}"
+        case DropCollection():
+            return f"uncollect {command.key[:8]}"
+        case RefuseEvent():
+            return f"refuse {command.id}: {command.reason}"
         case _:
             raise AssertionError(f"no words for {command}")
 

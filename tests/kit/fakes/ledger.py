@@ -1,6 +1,6 @@
 """The ledger in memory: one compare-and-set for each run, and what depends on it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -17,6 +17,7 @@ from visapi_orchestrator.transitions.relations.tasks import NewTask
 from visapi_orchestrator.transitions.rules.child_limits import ChildVerdict
 from visapi_orchestrator.transitions.rules.flow import Verdict
 from visapi_orchestrator.transitions.rules.ledger_answers import (
+    Held,
     Loaded,
     Revived,
     Settled,
@@ -151,6 +152,10 @@ class FakeLedger:
             if self._takes(message):
                 place = (message.recipient, message.key)
                 self._rows.put_inbox(*place, message.tenant, message.kind, message.body)
+        for collection in rows.collections:
+            self._rows.collections[collection.run, collection.key] = collection.body
+        for key in rows.removed_collections:
+            self._rows.collections.pop((key.run, key.key), None)
         gone = {(one.run, one.path) for one in rows.removed_subscriptions}
         kept = [one for one in self._rows.subscriptions if (one.run, one.path) not in gone]
         self._rows.subscriptions = [*kept, *rows.subscriptions]
@@ -211,6 +216,15 @@ class FakeLedger:
     async def tenant_of(self, run: UUID) -> str:
         row = self._rows.runs.get(run)
         return "" if row is None else row.snapshot.tenant
+
+    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, Held]:
+        self.faults.meet("collections")
+        found: dict[UUID, Held] = {}
+        for run, keys in wanted.items():
+            bodies = [body for (owner, _), body in self._rows.collections.items() if owner == run]
+            stored = {key: self._rows.collections.get((run, key)) for key in keys}
+            found[run] = Held(stored, len(bodies), sum(map(len, bodies)))
+        return found
 
     async def definition(self, tenant: str, wanted: WorkflowRef, *, latest: bool) -> Definition | None:
         deployed = self._rows.definitions.get((tenant, wanted.namespace, wanted.name), [])

@@ -85,6 +85,8 @@ class FakeRows:
     told_upto: int = 0
     """How many rows of history the lifecycle relay has left behind."""
     subscriptions: list[SubscriptionRow] = field(default_factory=list[SubscriptionRow])
+    collections: dict[TaskId, bytes] = field(default_factory=dict[TaskId, bytes])
+    """What schedules have collected, by listener and key."""
     definitions: dict[tuple[str, str, str], list[Definition]] = field(
         default_factory=dict[tuple[str, str, str], list[Definition]]
     )

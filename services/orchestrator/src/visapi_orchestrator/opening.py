@@ -22,6 +22,7 @@ from visapi_orchestrator.transitions.ports import Ledger
 from visapi_orchestrator.transitions.store.families import PostgresFamilies
 from visapi_orchestrator.transitions.store.flow import PostgresFlow
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
+from visapi_orchestrator.upkeep.store.collections import PostgresCollections
 from visapi_orchestrator.upkeep.store.retention import PostgresRetention
 from visapi_orchestrator.upkeep.store.upkeep import PostgresEndedKeys, PostgresUpkeep
 
@@ -51,6 +52,7 @@ def dependencies_of(
         dead_letters=PostgresQuarantine(pool, RandomIds()),
         flow=PostgresFlow(pool),
         families=PostgresFamilies(pool),
+        collected=PostgresCollections(pool, RandomIds(), settings.schedule_correlation_days),
         engine=engine,
         payloads=PayloadStore.open(settings.artifacts_url),
         monotonic=SystemClock(),

@@ -44,6 +44,7 @@ from visapi_orchestrator.transitions.ports import Engine, Ledger, Payloads
 from visapi_orchestrator.transitions.protocol import Transitions
 from visapi_orchestrator.transitions.slow_runs import SlowRuns
 from visapi_orchestrator.transitions.values import ValueReader
+from visapi_orchestrator.upkeep.collected import CollectedRows, CollectedSweep
 from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_cancelling, keep_counting
 from visapi_orchestrator.upkeep.retention import Retention, RetentionRows
 from visapi_orchestrator.upkeep.tidying import AgingRows, Swept, keep_tidy
@@ -119,6 +120,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: AllDeadLetters
     flow: FlowRows
     families: FamilyRows
+    collected: CollectedRows
     engine: Engine
     payloads: Payloads
     monotonic: Monotonic
@@ -183,15 +185,15 @@ class Orchestrator:
             engine=dependencies.engine,
             values=ValueReader(payloads),
             large=LargeValues(payloads),
-            outbox=Outbox(dependencies.bus, metrics),
-            admit=self._releases.admit,
+            outbox=Outbox(dependencies.bus, metrics, self._releases.held),
+            sends_at_once=self._releases.sends_at_once,
             clock=self._clock,
             metrics=metrics,
             spans=self._lifecycle.spans,
             timer_set=self._timer_set,
-            emitted=self._events_emitted,
+            emitted=lambda: self._dispatch.emitted(),  # noqa: PLW0108 (it is made later)
             woken=self._runs_woken,
-            history_written=self._history_written,
+            history_written=lambda: self._relay.hint(),  # noqa: PLW0108 (likewise)
             set_aside=self._quarantine.set_aside,
             slow_runs=SlowRuns(),
         )
@@ -200,7 +202,7 @@ class Orchestrator:
             secret=secret,
             handle_secret=tuning.handle_secret,
             record_inputs=tuning.record_inputs,
-            bounds=Bounds(depth_max=tuning.family_depth_max, history_max=tuning.history_items_max),
+            bounds=Bounds.of(tuning),
         )
         return Pump(
             results=dependencies.results,
@@ -219,14 +221,8 @@ class Orchestrator:
     def _timer_set(self, fire_at_ms: int) -> None:
         self._due.timer_set(fire_at_ms)
 
-    def _events_emitted(self) -> None:
-        self._dispatch.emitted()
-
     def _runs_woken(self, runs: list[UUID]) -> None:
         self._pump.put([RunMessages(run, has_waiting_rows=True) for run in runs])
-
-    def _history_written(self) -> None:
-        self._relay.hint()
 
     def _hear_of_slots(self, asked: Asked) -> None:
         """Called in the read loop. Every orchestrator hears every worker."""
@@ -312,6 +308,9 @@ class Orchestrator:
             "open-runs": partial(
                 keep_counting, dependencies.families, self._open_runs_max, dependencies.monotonic.monotonic
             ),
+            "collected": CollectedSweep(
+                dependencies.collected, self._quarantine, self._runs_woken, metrics
+            ).run,
             "health": self._watch_health,
             "upkeep": partial(
                 keep_tidy,

@@ -45,6 +45,11 @@ class OrchestratorSettings(LedgerSettings, frozen=True, kw_only=True):
     in between may pass the bound."""
     history_items_max: Annotated[int, msgspec.Meta(ge=100)] = 50_000
     """How many items the history of one run may have; a run that passes the bound faults."""
+    schedule_correlations_max: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    """For how many correlations one schedule `on` several events may collect events at a time. An event that
+    would begin one more becomes a dead letter."""
+    schedule_correlation_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+    """How long the events of a correlation wait for the others; then they become dead letters."""
     postgres_connections: Annotated[int, msgspec.Meta(ge=4, le=100)] | None = None
     """Size of the connection pool; unset: four more than `VISAPI_LANES`."""
     stream_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None

@@ -7,9 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from kit.orchestration import TENANT, Stack, eventually, output_of
-from visapi_engine.model.listeners import listener_of
-from visapi_engine.model.program import decode_program, encode_program
+from kit.orchestration import Stack, eventually, output_of
 
 RUN = "{run: {%sworkflow: {namespace: test, name: breed, version: '1.0.0'}}}"
 WORK = "{work: {call: acme.echo}}"
@@ -99,28 +97,6 @@ async def test_cancelling_a_root_ends_awaited_and_detached_descendants_alike(sta
         assert await stack.gateway.status(root) == "cancelled"
 
 
-async def listen(stack: Stack, name: str) -> None:
-    """Start the listener of the workflow's schedule, as a deployment does."""
-    pool = stack.gateway.pool
-    ref, program = stack.gateway.deployed(name)
-    body = await pool.fetchval("select body from programs where hash = decode($1, 'hex')", program)
-    found = decode_program(body)
-    assert found.schedule_on is not None
-    listener = encode_program(listener_of(found, found.schedule_on))
-    await pool.execute("insert into programs (hash, body) values (sha256($1), $1)", listener)
-    await pool.execute(
-        "insert into runs (id, tenant, namespace, name, version, program, partition, input, started_by, quiet)"
-        " values ($1, $2, $3, $4, $5, sha256($6), 0, $7, 'test', true)",
-        stack.gateway.ids.uuid7(),
-        TENANT,
-        ref.namespace,
-        ref.name,
-        ref.version,
-        listener,
-        b'{"inline":null}',
-    )
-
-
 async def enough(stack: Stack, root: UUID, many: int) -> bool:
     return await family(stack, root) >= many
 
@@ -131,7 +107,7 @@ async def test_runs_that_events_start_belong_to_the_family_of_who_emitted_them(s
         "schedule: {on: {one: {with: {type: test.again}}}}\n"
         "do: [{e: {emit: {event: {with: {type: test.again, data: {}}}}}}, {work: {call: acme.echo}}]",
     )
-    await listen(stack, "echo")
+    await stack.gateway.listen("echo")
     async with stack.orchestrator(family_depth_max=6):
         await stack.worker("acme.echo", answer=lambda task: None)
         await eventually(lambda: stack.gateway.pool.fetchval("select true from subscriptions"))

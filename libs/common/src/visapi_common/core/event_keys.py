@@ -17,7 +17,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 def shape_and_key(wanted: Mapping[str, Any]) -> tuple[str, bytes]:
     """The shape and the key of a filter that wants these values under these paths."""
     paths = sorted(wanted)
-    return "\n".join(paths), _key([wanted[path] for path in paths])
+    return "\n".join(paths), hashed([wanted[path] for path in paths])
 
 
 def key_in(event: Mapping[str, Any], shape: str) -> bytes | None:
@@ -30,7 +30,7 @@ def key_in(event: Mapping[str, Any], shape: str) -> bytes | None:
         if value is None:
             return None
         values.append(value)
-    return _key(values)
+    return hashed(values)
 
 
 def value_at(event: Mapping[str, Any], path: str) -> Any:
@@ -43,7 +43,8 @@ def value_at(event: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _key(values: list[Any]) -> bytes:
+def hashed(values: list[Any]) -> bytes:
+    """The hash of JSON values; equal values have equal hashes."""
     return hashlib.sha256(_encode([_normal(value) for value in values])).digest()
 
 

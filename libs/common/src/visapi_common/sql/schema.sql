@@ -81,6 +81,21 @@ create policy notifier_all on audit to visapi_notifier using (true);
 create policy orchestrator_all on audit to visapi_orchestrator using (true);
 grant insert, select on audit to visapi_gateway;
 
+create table collections (
+    run uuid not null,
+    key text collate "C" not null,
+    tenant text not null,
+    namespace text not null,
+    name text not null,
+    body bytea not null,
+    size integer not null,
+    began_at timestamp with time zone not null,
+    PRIMARY KEY (run, key)
+);
+CREATE INDEX collections_age ON collections USING btree (began_at);
+CREATE INDEX collections_size ON collections USING btree (run) INCLUDE (size);
+grant delete, insert, select, update on collections to visapi_orchestrator;
+
 create table dead_letters (
     id uuid not null,
     tenant text not null,
@@ -532,6 +547,7 @@ create policy gateway_tenants on schedule_listeners to visapi_gateway using ((te
 create policy notifier_all on schedule_listeners to visapi_notifier using (true);
 create policy orchestrator_all on schedule_listeners to visapi_orchestrator using (true);
 grant delete, insert, select, update on schedule_listeners to visapi_gateway;
+grant select on schedule_listeners to visapi_orchestrator;
 
 create table schedules (
     id uuid not null,

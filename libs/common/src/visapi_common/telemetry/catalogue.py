@@ -107,6 +107,12 @@ class Metrics(InstrumentSet):
         "runs.",
         {"of": "task or event"},
     )
+    events_uncollected = Count(
+        "visapi_events_uncollected_total",
+        "Events that a schedule `on` several events does not wait with: it waits for as many correlations as "
+        "it may, the others did not come in time, or no version of the workflow listens any more.",
+        {"reason": "refused, expired or removed"},
+    )
     histories_long = Count(
         "visapi_histories_long_total",
         "Runs whose history reached four fifths of its limit (VISAPI_HISTORY_ITEMS_MAX).",
@@ -133,7 +139,7 @@ class Metrics(InstrumentSet):
     )
     tasks_held = Count(
         "visapi_tasks_held_total",
-        "Tasks held back for fairness, because the stream already had enough tasks of their function.",
+        "Tasks that were committed while others of their function or of their tenant waited for their turn.",
         {"function": _FUNCTION},
     )
     tasks_open = Level(

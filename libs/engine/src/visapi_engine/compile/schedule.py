@@ -8,6 +8,7 @@ from visapi_engine.checks.shapes import as_choice, as_flag, as_object, as_text, 
 from visapi_engine.compile.build import Build
 from visapi_engine.compile.event_filters import read_consumption
 from visapi_engine.compile.templates import WORKFLOW_INPUT
+from visapi_engine.model.listeners import mixes_correlations
 from visapi_engine.model.program import Consumption
 from visapi_engine.schedule.decisions import Schedule
 from visapi_engine.schedule.fires import BadSchedule, check_cron, zone_of
@@ -42,7 +43,14 @@ def read_schedule(build: Build, root: Mapping[str, Any]) -> tuple[Schedule | Non
     if kinds[0] == "on":
         for key in settings:
             build.findings.error(join(_AT, key), "a schedule `on` events has no times to apply this to")
-        return None, read_consumption(build, given["on"], "/schedule/on", WORKFLOW_INPUT)
+        on = read_consumption(build, given["on"], "/schedule/on", WORKFLOW_INPUT)
+        if mixes_correlations(on):
+            build.findings.warn(
+                "/schedule/on",
+                "the filters share no correlation: events are collected for one run at a time, and those of "
+                "other correlations are passed over meanwhile; name the same correlation in every filter",
+            )
+        return None, on
     return _timed(build.findings, kinds[0], given[kinds[0]], settings), None
 
 

@@ -12,11 +12,13 @@ caller and asserts.
 """
 
 import copy
+from typing import TypedDict
 
 from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine import attributes
 from visapi_engine.machine.abandon import abandon
+from visapi_engine.machine.collections import Collections
 from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.events import EngineFailed, Event, RetryRequested, Started
 from visapi_engine.machine.faults import read_error
@@ -28,7 +30,15 @@ from visapi_engine.machine.resumption import restored
 from visapi_engine.machine.state import State
 
 
-def advance(
+class _Given(TypedDict):
+    """What a draft is given beside its state."""
+
+    handle_key: bytes
+    kinship: Kinship | None
+    collections: Collections | None
+
+
+def advance(  # noqa: PLR0913 (the last three are given by the ledger alone, by name)
     plan: Plan,
     state: State | None,
     event: Event,
@@ -36,28 +46,31 @@ def advance(
     *,
     handle_key: bytes = b"",
     kinship: Kinship | None = None,
+    collections: Collections | None = None,
 ) -> Advance:
     """Apply one event to a run. Never changes `state`; never raises for what an event may say.
 
     `handle_key` signs the handles of secrets (`visapi_common.core.secret_handles`). Without a `kinship`
-    the number and depth of child runs are unbounded.
+    the number and depth of child runs are unbounded. With `collections` the listener of a schedule collects
+    the events of each correlation apart; if it then wants one that is not known, the result is void.
     """
     resumed = state is not None and state.resume is not None
     if isinstance(event, EngineFailed) and (state is None or resumed or state.status not in ENDED):
         return abandon(state, run=event.run, now_ms=event.now_ms, error=read_error(event.error, ROOT))
     before = None if state is None else state.context
+    given = _Given(handle_key=handle_key, kinship=kinship, collections=collections)
     if state is None:
         assert isinstance(event, Started), f"{type(event).__name__} before Started"
         begun = State(run=event.run, started=event.now_ms)
-        draft = Draft(plan, evaluate, begun, event.now_ms, handle_key=handle_key, kinship=kinship)
+        draft = Draft(plan, evaluate, begun, event.now_ms, **given)
         start(draft, event)
     elif isinstance(event, RetryRequested) and state.resume is not None:
-        draft = Draft(plan, evaluate, restored(state), event.now_ms, handle_key=handle_key, kinship=kinship)
+        draft = Draft(plan, evaluate, restored(state), event.now_ms, **given)
         retry(draft, copy.deepcopy(state.resume), event)
     elif state.status in ENDED:
         return Advance(state, [], [], noted=f"the run is {state.status}")
     else:
-        draft = Draft(plan, evaluate, state, event.now_ms, handle_key=handle_key, kinship=kinship)
+        draft = Draft(plan, evaluate, state, event.now_ms, **given)
         noted = react(draft, event)
         if noted is not None:
             return Advance(state, draft.commands, [], noted=noted)

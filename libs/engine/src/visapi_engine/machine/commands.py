@@ -75,6 +75,30 @@ class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe"):
     path: str
 
 
+class KeepCollection(msgspec.Struct, frozen=True, tag="collect"):
+    """Insert or replace the collection of one correlation of a schedule: `body` is JSON (`Collection`)."""
+
+    key: str
+    body: bytes
+    began_ms: int
+
+
+class DropCollection(msgspec.Struct, frozen=True, tag="uncollect"):
+    """The collection is complete: delete it."""
+
+    key: str
+
+
+class RefuseEvent(msgspec.Struct, frozen=True, tag="refuse"):
+    """A schedule cannot collect the event: it becomes a dead letter. `event` is JSON."""
+
+    event: bytes
+    source: str
+    id: str
+    reason: str
+    at_ms: int
+
+
 class Emit(msgspec.Struct, frozen=True, tag="emit"):
     """Publish an event once: `event` is a structured CloudEvent as JSON, `kind` its type."""
 
@@ -167,6 +191,9 @@ Command = (
     | DropTimer
     | Subscribe
     | Unsubscribe
+    | KeepCollection
+    | DropCollection
+    | RefuseEvent
     | Emit
     | StartRun
     | DropRun

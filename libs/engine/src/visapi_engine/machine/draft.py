@@ -11,6 +11,7 @@ from visapi_common.contracts.runs import RunStatus, TaskRef
 from visapi_common.core.secret_handles import nested
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine import history, paths
+from visapi_engine.machine.collections import Collections
 from visapi_engine.machine.commands import (
     CloseApproval,
     Command,
@@ -44,7 +45,7 @@ from visapi_engine.model.program import ExtendNode, Node
 class Draft:
     """Collects the result of one event."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (as `advance`, which hands everything on)
         self,
         plan: Plan,
         evaluator: Evaluator,
@@ -53,12 +54,14 @@ class Draft:
         *,
         handle_key: bytes = b"",
         kinship: Kinship | None = None,
+        collections: Collections | None = None,
     ) -> None:
         self.plan = plan
         self.evaluator = evaluator
         self.now_ms = now_ms
         self.handle_key = handle_key
         self.kinship = kinship
+        self.collections = collections
         self.run = state.run
         self.started = state.started
         self.status = state.status

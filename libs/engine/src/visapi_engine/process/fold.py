@@ -8,15 +8,19 @@ import msgspec
 from visapi_common.contracts.runs import ENDED, RunStatus, TaskRef
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine.advance import advance
+from visapi_engine.machine.collections import Collections
 from visapi_engine.machine.commands import (
     CallTask,
     CloseApproval,
     Command,
+    DropCollection,
     DropRun,
     DropTask,
     DropTimer,
     Emit,
+    KeepCollection,
     OpenApproval,
+    RefuseEvent,
     RetryRun,
     SetTimer,
     StartRun,
@@ -54,13 +58,36 @@ def fold(plan: Plan, evaluate: Evaluator, work: Work) -> Answer:
     state = None if work.state is None else decode_state(work.state)
     steps: list[Advance] = []
     kinship = None if work.lineage is None else Kinship(work.run, work.lineage)
+    collections = Collections(work.collected)
     for event in work.events:
-        step = advance(plan, state, event, evaluate, handle_key=work.handle_key, kinship=kinship)
+        step = advance(
+            plan,
+            state,
+            event,
+            evaluate,
+            handle_key=work.handle_key,
+            kinship=kinship,
+            collections=collections,
+        )
         state = step.state
         steps.append(step)
+    if collections.wanted:
+        return _wanting(work, list(collections.wanted))
     if state is not None and state.resume is not None:
         state = _with_all_begun(plan, state, state.resume, [one for step in steps for one in step.commands])
     return answer(work, state, steps, quiet=plan.program.quiet)
+
+
+def _wanting(work: Work, keys: list[str]) -> Answer:
+    """The answer that asks for collections."""
+    return Answer(
+        run=work.run,
+        status=RunStatus.WAITING,
+        state=work.state or b"",
+        first_seq=work.seq + 1,
+        seq=work.seq,
+        wanted=keys,
+    )
 
 
 def answer(work: Work, state: State | None, steps: list[Advance], *, quiet: bool = False) -> Answer:
@@ -137,6 +164,10 @@ def _key(command: Command) -> tuple[str, str]:
             return "child", command.child
         case Emit():
             return "event", command.path
+        case KeepCollection() | DropCollection():
+            return "collection", command.key
+        case RefuseEvent():
+            return "refused", f"{command.source}\0{command.id}"
         case OpenApproval() | CloseApproval():
             return "approval", command.approval
         case _:

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.runs import RunStatus
+from visapi_engine.machine.collections import Collected
 from visapi_engine.machine.commands import Command
 from visapi_engine.machine.events import (
     ChildEnded,
@@ -47,11 +48,13 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     """Signs the handles of this run's secrets; it is never stored."""
     lineage: Lineage | None = None
     """The run's place in its family; None: nothing bounds the runs that it starts."""
+    collected: Collected = Collected()
+    """The collections of a schedule that its last answer wanted."""
 
     @property
     def size(self) -> int:
         """The number of bytes to read."""
-        size = len(self.state or b"")
+        size = len(self.state or b"") + sum(len(body or b"") for body in self.collected.stored.values())
         for event in self.events:
             size += _payload(event)
         return size
@@ -100,6 +103,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """See `State.resume_count`."""
     attributes: bytes | None = None
     """All search attributes of the run as a JSON object, where they changed."""
+    wanted: list[str] = []
+    """Keys of collections that the events concern and that were not given: the rest of the answer is void."""
     noted: list[str] = []
     """Why events changed nothing: late, repeated, of no concern. For logs and counters."""
     overruns: int = 0

@@ -36,9 +36,10 @@ class Quarantine:
     ) -> None:
         """Store the dead letter; `keep` does so within a transaction of the caller. Raises `Fault`."""
         if await (keep or self._rows.set_aside)(dead_letter):
-            self._announce(dead_letter)
+            self.announce(dead_letter)
 
-    def _announce(self, dead_letter: DeadLetterEntry) -> None:
+    def announce(self, dead_letter: DeadLetterEntry) -> None:
+        """Count, log and publish a dead letter that was stored."""
         self._metrics.dead_letters.labels(dead_letter.reason).inc()
         self._log.error(
             "dead_letter",

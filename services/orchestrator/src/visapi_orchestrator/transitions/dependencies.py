@@ -6,8 +6,10 @@ from uuid import UUID
 
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
+from visapi_engine.machine.collections import COUNT_MAX
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
+from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.transitions.large_values import LargeValues
 from visapi_orchestrator.transitions.ports import Engine, Ledger, Outbox
 from visapi_orchestrator.transitions.slow_runs import SlowRuns
@@ -16,9 +18,9 @@ from visapi_orchestrator.transitions.values import ValueReader
 
 @dataclass(frozen=True, kw_only=True)
 class TransitionDependencies:
-    """What transitions work with. `admit` says whether a task of a function may be sent at once for a tenant.
-    After a commit `timer_set` is called with the earliest timer that the batch has set, `emitted` when it
-    emitted events, `history_written` when it wrote history, and `woken` with the runs that may begin.
+    """What transitions work with. `sends_at_once` says whether tasks of a function are sent after their
+    commit. After a commit `timer_set` is called with the earliest timer that the batch has set, `emitted`
+    when it emitted events, `history_written` when it wrote history, and `woken` with the runs that may begin.
     `set_aside` keeps a run that cannot be ended. Runs that take long go to `slow_runs`.
     """
 
@@ -27,7 +29,7 @@ class TransitionDependencies:
     values: ValueReader
     large: LargeValues
     outbox: Outbox
-    admit: Callable[[str, str], bool]
+    sends_at_once: Callable[[str], bool]
     clock: DatabaseClock
     metrics: Metrics
     spans: Spans
@@ -41,7 +43,18 @@ class TransitionDependencies:
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """How deep runs may be nested, and how many items the history of one may have."""
+    """How deep runs may be nested, how many items the history of one may have, and for how many correlations
+    one schedule may collect events.
+    """
 
     depth_max: int
     history_max: int
+    collections_max: int = COUNT_MAX
+
+    @classmethod
+    def of(cls, settings: OrchestratorSettings) -> "Bounds":
+        return cls(
+            depth_max=settings.family_depth_max,
+            history_max=settings.history_items_max,
+            collections_max=settings.schedule_correlations_max,
+        )

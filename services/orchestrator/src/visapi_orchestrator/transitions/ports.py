@@ -1,6 +1,6 @@
 """The protocols that the delivery protocol needs; `main.py` passes the adapters in."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.rules.ledger_answers import (
     ClaimedInbox,
+    Held,
     Loaded,
     Revived,
     Settled,
@@ -31,6 +32,10 @@ class Ledger(Protocol):
     async def forget(self, runs: Collection[UUID]) -> None: ...
     async def tenant_of(self, run: UUID) -> str:
         """The tenant of a live run; empty when there is none."""
+        ...
+
+    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, Held]:
+        """What the listeners of schedules have collected under the keys."""
         ...
 
     async def definition(self, tenant: str, wanted: WorkflowRef, *, latest: bool) -> Definition | None: ...

@@ -37,6 +37,7 @@ from visapi_orchestrator.kernel.receipts import acknowledge, hand_back
 from visapi_orchestrator.kernel.rules.messages import ChildLimit, RunMessages
 from visapi_orchestrator.transitions.after_commit import announce_commit, report_skipped_children
 from visapi_orchestrator.transitions.broken_runs import BrokenRuns
+from visapi_orchestrator.transitions.collecting import CollectingEngine
 from visapi_orchestrator.transitions.counting import count_steps
 from visapi_orchestrator.transitions.dependencies import Bounds, TransitionDependencies
 from visapi_orchestrator.transitions.portions import PendingRuns, portions
@@ -75,11 +76,11 @@ class Transitions:
         bounds: Bounds,
     ) -> None:
         self._ledger = dependencies.ledger
-        self._engine = dependencies.engine
+        self._engine = CollectingEngine(dependencies.engine, dependencies.ledger, bounds.collections_max)
         self._values = dependencies.values
         self._large = dependencies.large
         self._outbox = dependencies.outbox
-        self._admit = dependencies.admit
+        self._sends_at_once = dependencies.sends_at_once
         self._clock = dependencies.clock
         self._metrics = dependencies.metrics
         self._spans = dependencies.spans
@@ -244,7 +245,7 @@ class Transitions:
                 if isinstance(command, CallTask):
                     arguments = await self._values.travelling(command.arguments, snapshot)
                     task = task_of(command, arguments, snapshot, self._secret, step.trace)
-                    held = not self._admit(task.function, snapshot.tenant)
+                    held = not self._sends_at_once(task.function)
                     step.tasks.append(msgspec.structs.replace(task, held=held) if held else task)
             step.related = await self._related.build(step)
         except ProblemError as problem:

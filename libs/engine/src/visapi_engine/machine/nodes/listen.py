@@ -14,9 +14,10 @@ from visapi_engine.machine.consumption import constraints, expectations, matches
 from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import checked, evaluate, holds
 from visapi_engine.machine.frames import Task
-from visapi_engine.machine.nodes import sequence
+from visapi_engine.machine.nodes import apart, sequence
 from visapi_engine.machine.outcomes import Completed, Opened, Outcome
 from visapi_engine.machine.state import ListenFrame
+from visapi_engine.model.listeners import shared_names
 from visapi_engine.model.program import Consumption, Iterator, ListenNode
 
 
@@ -51,6 +52,14 @@ def offered(
     draft: Draft, task: Task, node: ListenNode, frame: ListenFrame, event: dict[str, Any]
 ) -> Outcome | None:
     """The outcome of an event; None if the listener does not consume it."""
+    if draft.collections is not None and draft.plan.program.quiet and shared_names(node.to):
+        return apart.offered(draft, task, node, frame, event, take=_taken)
+    return _taken(draft, task, node, frame, event)
+
+
+def _taken(
+    draft: Draft, task: Task, node: ListenNode, frame: ListenFrame, event: dict[str, Any]
+) -> Outcome | None:
     if frame.closing:
         return None
     until = node.to.until_events

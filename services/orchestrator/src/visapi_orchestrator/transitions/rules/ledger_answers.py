@@ -17,6 +17,14 @@ class Loaded(msgspec.Struct, frozen=True):
     now_ms: int | None
 
 
+class Held(msgspec.Struct, frozen=True):
+    """Collections of a schedule by key (None: there is none); how many it has, and their bytes."""
+
+    stored: dict[str, bytes | None]
+    number: int
+    bytes_held: int
+
+
 class ClaimedInbox(msgspec.Struct, frozen=True):
     """Runs with overdue inbox rows (some twice), and dead letters for rows of an unknown kind."""
 

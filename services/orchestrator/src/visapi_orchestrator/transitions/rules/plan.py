@@ -6,6 +6,7 @@ from visapi_orchestrator.transitions.relations import (
     approvals,
     attributes,
     children,
+    collections,
     dead_letters,
     emitted_events,
     history,
@@ -80,6 +81,9 @@ def _plan_related(rows: WriteSet, snapshot: RunSnapshot, related: RelatedWrites)
     rows.inbox_writes += inbox.inbox_writes(snapshot, related)
     rows.subscriptions += subscriptions.subscription_rows(snapshot, related)
     rows.removed_subscriptions += subscriptions.removed_subscriptions(snapshot, related)
+    rows.collections += collections.collection_rows(snapshot, related)
+    rows.removed_collections += collections.removed_collections(snapshot, related)
+    rows.refused_events += collections.refused_events(snapshot, related)
     rows.emitted_events += emitted_events.emitted_events(snapshot, related)
     rows.unread_decisions += approvals.unread_decisions(snapshot, related)
     rows.opened_approvals += approvals.opened_approvals(snapshot, related)

@@ -18,9 +18,12 @@ from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.commands import (
     CloseApproval,
     Command,
+    DropCollection,
     DropRun,
     Emit,
+    KeepCollection,
     OpenApproval,
+    RefuseEvent,
     RetryRun,
     StartRun,
     Subscribe,
@@ -91,6 +94,9 @@ class RelatedWrites:
     inbox_rows: list[InboxMessage] = field(default_factory=list[InboxMessage])
     subscribe: list[Subscribe] = field(default_factory=list[Subscribe])
     unsubscribe: list[str] = field(default_factory=list[str])
+    collect: list[KeepCollection] = field(default_factory=list[KeepCollection])
+    uncollect: list[str] = field(default_factory=list[str])
+    refuse: list[RefuseEvent] = field(default_factory=list[RefuseEvent])
     emit: list[Emit] = field(default_factory=list[Emit])
     asking: list[OpenApproval] = field(default_factory=list[OpenApproval])
     closing: list[CloseApproval] = field(default_factory=list[CloseApproval])
@@ -112,6 +118,17 @@ class RelatedWrites:
                 self.asking.append(command)
             case CloseApproval():
                 self.closing.append(command)
+            case _:
+                self._collect(command)
+
+    def _collect(self, command: Command) -> None:
+        match command:
+            case KeepCollection():
+                self.collect.append(command)
+            case DropCollection():
+                self.uncollect.append(command.key)
+            case RefuseEvent():
+                self.refuse.append(command)
             case _:
                 return
 

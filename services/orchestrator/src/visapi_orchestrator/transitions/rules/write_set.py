@@ -12,6 +12,11 @@ from uuid import UUID
 from visapi_orchestrator.transitions.relations.approvals import ClosedApproval, OpenedApproval
 from visapi_orchestrator.transitions.relations.attributes import AttributesRow
 from visapi_orchestrator.transitions.relations.children import ChildRow
+from visapi_orchestrator.transitions.relations.collections import (
+    CollectionKey,
+    CollectionRow,
+    RefusedEvent,
+)
 from visapi_orchestrator.transitions.relations.dead_letters import NewDeadLetter, ResolvedDeadLetter
 from visapi_orchestrator.transitions.relations.emitted_events import EmittedEvent
 from visapi_orchestrator.transitions.relations.history import HistoryRow
@@ -47,6 +52,9 @@ class WriteSet:
     inbox_writes: list[InboxWrite] = field(default_factory=list[InboxWrite])
     subscriptions: list[SubscriptionRow] = field(default_factory=list[SubscriptionRow])
     removed_subscriptions: list[SubscriptionKey] = field(default_factory=list[SubscriptionKey])
+    collections: list[CollectionRow] = field(default_factory=list[CollectionRow])
+    removed_collections: list[CollectionKey] = field(default_factory=list[CollectionKey])
+    refused_events: list[RefusedEvent] = field(default_factory=list[RefusedEvent])
     emitted_events: list[EmittedEvent] = field(default_factory=list[EmittedEvent])
     opened_approvals: list[OpenedApproval] = field(default_factory=list[OpenedApproval])
     closed_approvals: list[ClosedApproval] = field(default_factory=list[ClosedApproval])
@@ -87,6 +95,9 @@ class WriteSet:
             or self.inbox_writes
             or self.subscriptions
             or self.removed_subscriptions
+            or self.collections
+            or self.removed_collections
+            or self.refused_events
             or self.emitted_events
         )
 

@@ -1,6 +1,6 @@
 """The ledger: reads runs and writes transitions in PostgreSQL."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,7 @@ from visapi_orchestrator.transitions.relations.rows import Statement
 from visapi_orchestrator.transitions.rules.child_limits import OPEN_MAX, ChildVerdict
 from visapi_orchestrator.transitions.rules.flow import Verdict
 from visapi_orchestrator.transitions.rules.ledger_answers import (
+    Held,
     Loaded,
     Revived,
     Settled,
@@ -110,6 +111,18 @@ class PostgresLedger:
                 statements.DEFINITION, tenant, wanted.namespace, wanted.name, version
             )
         return None if row is None else Definition(row["version"], row["program"])
+
+    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, Held]:
+        pairs = [(run, key) for run, keys in wanted.items() for key in keys]
+        with pg_faults():
+            rows = await self._pool.fetch(
+                _SQL["load_collections"], [run for run, _ in pairs], [key for _, key in pairs]
+            )
+            held = await self._pool.fetch(_SQL["collections_held"], list(wanted))
+        found = {row["run"]: Held({}, row["number"], row["bytes"]) for row in held}
+        for row in rows:
+            found[row["run"]].stored[row["key"]] = row["body"]
+        return found
 
     async def revive(self, runs: Collection[UUID]) -> Revived:
         """Make ended runs live that a person, or their parent, asked to retry."""

@@ -54,6 +54,7 @@ WRITE_RELATED = _joined(
         _sql("children", "write"),
         _sql("inbox", "write"),
         _sql("subscriptions", "write"),
+        _sql("collections", "write"),
         _sql("emitted_events", "write"),
     ],
     "select",

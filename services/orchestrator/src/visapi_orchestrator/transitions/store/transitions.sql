@@ -35,3 +35,16 @@ delete from tasks t using absent a where t.run = a.id
 
 -- name: tenant_of
 select tenant from runs where id = $1
+
+-- name: load_collections
+select w.run, w.key, c.body
+from unnest($1::uuid[], $2::text[]) as w (run, key)
+left join collections c on c.run = w.run and c.key = w.key
+
+-- name: collections_held
+-- How many collections a listener has, and their bytes, from collections_size alone.
+select w.run, h.number, h.bytes
+from unnest($1::uuid[]) as w (run)
+cross join lateral (
+    select count(*) as number, coalesce(sum(c.size), 0) as bytes from collections c where c.run = w.run
+) as h

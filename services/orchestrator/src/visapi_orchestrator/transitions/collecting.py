@@ -1,0 +1,50 @@
+"""The engine, as transitions ask it: with the collections of schedules that it wants.
+
+The machine alone knows which correlations an event concerns. A listener's first answer names the keys that it
+needs and does not have; with what the ledger holds under them it is asked again. The compare-and-set on the
+listener's revision guards the collections too: nothing else changes them.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from visapi_engine.machine.collections import ALL_BYTES_MAX, Collected
+from visapi_engine.process.protocol import Answer, Work
+from visapi_orchestrator.transitions.ports import Engine, Ledger
+
+
+class CollectingEngine:
+    """See `transitions.ports.Engine`. A schedule collects events for at most `collections_max` correlations
+    at a time.
+    """
+
+    def __init__(self, engine: Engine, ledger: Ledger, collections_max: int) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._collections_max = collections_max
+
+    async def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncIterator[Answer]:
+        while works:
+            asking: list[Answer] = []
+            async for answer in self._engine.advance(works, apart=apart):
+                if answer.wanted:
+                    asking.append(answer)
+                else:
+                    yield answer
+            works = await self._with_collections(works, asking) if asking else []
+
+    async def _with_collections(self, works: Sequence[Work], asking: Sequence[Answer]) -> list[Work]:
+        held = await self._ledger.collections({answer.run: answer.wanted for answer in asking})
+        again: list[Work] = []
+        for work in works:
+            found = held.get(work.run)
+            if found is None:
+                continue
+            collected = Collected(
+                {**work.collected.stored, **found.stored},
+                room=self._collections_max - found.number,
+                bytes_room=ALL_BYTES_MAX - found.bytes_held,
+            )
+            again.append(msgspec.structs.replace(work, collected=collected))
+        return again

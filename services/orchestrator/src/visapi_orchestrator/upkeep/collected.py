@@ -1,0 +1,93 @@
+"""Looks after what schedules have collected: events that waited too long for the others become dead letters;
+those of a listener that has ended go to the listener of the version that was deployed after it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from visapi_common.core.errors import Fault
+from visapi_common.core.failures import failure_text
+from visapi_common.runtime.isolation import Isolation
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
+
+LIMIT = 500
+"""Collections of one listener that are moved or given up in one transaction."""
+_EVERY_S = 5.0
+
+
+class HandedOver(NamedTuple):
+    """`listener` has new inbox rows; None where no version of the workflow listens any more."""
+
+    collections: int
+    listener: UUID | None
+
+
+class CollectedRows(Protocol):
+    async def orphaned(self) -> list[UUID]:
+        """Some listeners that have ended and left collections."""
+        ...
+
+    async def hand_over(self, listener: UUID, limit: int) -> HandedOver: ...
+    async def overdue(self) -> list[UUID]:
+        """Some listeners with collections that are too old."""
+        ...
+
+    async def give_up(self, listener: UUID, limit: int) -> list[DeadLetterEntry]:
+        """Delete collections that are too old; return the dead letters of their events, which are stored."""
+        ...
+
+
+class Woken(Protocol):
+    def __call__(self, runs: list[UUID]) -> None:
+        """These runs have new inbox rows."""
+        ...
+
+
+class CollectedSweep:
+    """See the module's docstring. A listener whose collections cannot be swept delays no other."""
+
+    def __init__(self, rows: CollectedRows, quarantine: Quarantine, woken: Woken, metrics: Metrics) -> None:
+        self._rows = rows
+        self._quarantine = quarantine
+        self._isolation = Isolation("collected", metrics)
+        self._woken = woken
+        self._metrics = metrics
+        self._log = get_logger("collections")
+
+    async def run(self) -> None:
+        """Look every five seconds until cancelled."""
+        while True:
+            await self.once()
+            await asyncio.sleep(_EVERY_S)
+
+    async def once(self) -> None:
+        """One look."""
+        try:
+            await self._isolation.each(await self._rows.orphaned(), self._hand_over, self._pass_over)
+            await self._isolation.each(await self._rows.overdue(), self._give_up, self._pass_over)
+        except Fault as fault:
+            self._isolation.note(fault)
+
+    async def _hand_over(self, listeners: Sequence[UUID]) -> None:
+        for listener in listeners:
+            moved = await self._rows.hand_over(listener, LIMIT)
+            if moved.listener is not None:
+                self._woken([moved.listener])
+            else:
+                self._metrics.events_uncollected.labels("removed").inc(moved.collections)
+
+    async def _give_up(self, listeners: Sequence[UUID]) -> None:
+        for listener in listeners:
+            dead_letters = await self._rows.give_up(listener, LIMIT)
+            self._metrics.events_uncollected.labels("expired").inc(len(dead_letters))
+            for dead_letter in dead_letters:
+                self._quarantine.announce(dead_letter)
+
+    async def _pass_over(self, listener: UUID, error: Exception) -> None:
+        """Skip the listener: its collections stay for the next look."""
+        self._log.error("listener_passed_over", listener=str(listener), detail=failure_text(error))
