@@ -1,6 +1,6 @@
-"""Test settings of the whole workspace: markers by folder, and how many examples Hypothesis tries.
+"""Test settings of the whole workspace: markers by folder, examples of Hypothesis, parts of the suite.
 
-`VISAPI_TEST_EXAMPLES=10000 make test` is the nightly depth.
+`VISAPI_TEST_EXAMPLES=10000 make test` is the nightly depth; `make test SHARD=1/3` runs a third of the suite.
 """
 
 import os
@@ -9,24 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["kit.fixtures"]
+from kit.layers import LAYERS
+
+pytest_plugins = ["kit.fixtures", "kit.shards"]
 
 ROOT = Path(__file__).parent
-LAYERS = (
-    "unit",
-    "property",
-    "contract",
-    "integration",
-    "simulation",
-    "conformance",
-    "e2e",
-    "faults",
-    "load",
-    "attacks",
-    "images",
-    "deploy",
-)
-
 E2E_TIMEOUT_S = 300
 """A stack starts within 90 s, and a machine under load may be slow."""
 
@@ -39,6 +26,7 @@ settings.register_profile(
 settings.load_profile("visapi")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test with its layer, the innermost folder that names one."""
     for item in items:

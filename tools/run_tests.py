@@ -1,6 +1,6 @@
 """Run the whole suite: what bears company in parallel, then faults, load and attacks one at a time.
 
-    python tools/run_tests.py [--jobs 3]
+    python tools/run_tests.py [--jobs 3] [--shard 1/3]
 
 A test that fails is run once more, alone, when at most three of a part failed: neighbours that share two
 cores can delay a test for seconds. A test that passes only alone is named at the end, because its wait is
@@ -39,12 +39,16 @@ class Outcome:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", default="3")
-    jobs = parser.parse_args().jobs
+    parser.add_argument(
+        "--shard", default="", help="one part of the suite, such as 1/3, for several machines"
+    )
+    given = parser.parse_args()
+    shard = ["--shard", given.shard] if given.shard else []
     together = f"not ({ALONE} or {ELSEWHERE})"
     return run_parts(
         [
-            ["-n", jobs, "--dist", "loadfile", "-m", together, "libs", "services", "tests"],
-            ["-m", ALONE, "tests"],
+            ["-n", given.jobs, "--dist", "loadfile", *shard, "-m", together, "libs", "services", "tests"],
+            [*shard, "-m", ALONE, "tests"],
         ]
     )
 
