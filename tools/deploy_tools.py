@@ -2,7 +2,8 @@
 
     python tools/deploy_tools.py [SET...]    all sets, or those named
 
-Uses the standard library, pip and npm. A stamp per set makes a second run immediate.
+Uses the standard library, pip, npm, and apt-get where a set names packages of the distribution. A stamp
+per set makes a second run immediate.
 """
 
 import hashlib
@@ -63,7 +64,10 @@ def install(source: Path, target: Path) -> None:
         install_python(source / "requirements.lock", target / "python")
     if (source / "package-lock.json").exists():
         install_npm(source, target)
-    expose(json.loads((source / "set.json").read_text(encoding="utf-8")), target)
+    programs = json.loads((source / "set.json").read_text(encoding="utf-8"))
+    for package in programs.get("debian", {}):
+        unpack_debian(package, target / "debian")
+    expose(programs, target)
     stamp.write_text(key, encoding="utf-8")
 
 
@@ -98,11 +102,46 @@ def install_npm(source: Path, target: Path) -> None:
     run(["npm", "ci", "--prefix", str(target), *options], "the locked npm packages could not be installed")
 
 
+def unpack_debian(package: str, place: Path) -> None:
+    """Download a package of the distribution and unpack it, which needs no root and starts no service."""
+    if shutil.which("apt-get") is None:
+        raise ToolsError(f"{package} comes from Debian or Ubuntu, and there is no apt-get")
+    downloads, lists = place / "downloads", place / "lists"
+    for folder in (downloads, lists / "partial"):
+        folder.mkdir(parents=True, exist_ok=True)
+    own = [
+        "-o",
+        f"Dir::State::Lists={lists}",
+        "-o",
+        f"Dir::Cache={place}/cache",
+        "-o",
+        "APT::Sandbox::User=root",
+    ]
+    failure = f"the package {package} could not be fetched"
+    if not downloaded(package, downloads, []):
+        run(["apt-get", "update", "-qq", *own], failure)
+        if not downloaded(package, downloads, own):
+            raise ToolsError(f"{failure}: apt-get download {package} failed")
+    for archive in downloads.glob(f"{package}_*.deb"):
+        run(["dpkg-deb", "--extract", str(archive), str(place)], f"{archive.name} could not be unpacked")
+    for folder in (downloads, lists, place / "cache"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def downloaded(package: str, folder: Path, options: list[str]) -> bool:
+    done = subprocess.run(
+        ["apt-get", "download", "-qq", *options, package], cwd=folder, check=False, capture_output=True
+    )
+    return done.returncode == 0
+
+
 def expose(programs: Mapping[str, Any], target: Path) -> None:
     """Put the programs of a set into `.tools/bin`."""
     shown = TOOLS / "bin"
     shown.mkdir(exist_ok=True)
     files = {name: target / place for name, place in programs.get("link", {}).items()}
+    for members in programs.get("debian", {}).values():
+        files |= {name: target / "debian" / place for place, name in members.items()}
     for archive, members in programs.get("unpack", {}).items():
         with zipfile.ZipFile(target / archive) as opened:
             for member, name in members.items():
