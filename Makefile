@@ -23,11 +23,11 @@ up: setup ## Start the embedded stack in the foreground
 demo: setup ## Deploy the sample workflow and watch it run, from trigger to delivered mail
 	@$(BIN)/visapi demo
 
-test: setup ## Run every test, in parallel where they allow it (TEST=path to choose, JOBS=3)
+test: setup ## Run every test, in parallel where they allow it (TEST=path to choose, JOBS=3; SHARD=1/3: one of three parts)
 ifdef TEST
 	@$(BIN)/pytest -q $(TEST)
 else
-	@$(BIN)/python tools/run_tests.py --jobs $(JOBS)
+	@$(BIN)/python tools/run_tests.py --jobs $(JOBS) $(if $(SHARD),--shard "$$SHARD")
 endif
 
 check: setup ## Lint, format, types, layers, dependencies, shape: what a change must pass
@@ -61,10 +61,12 @@ compose-demo: setup ## Bring docker-compose.yml up, play the demo, kill each con
 	@$(BIN)/python tools/compose_demo.py $(COMPOSE_FLAGS)
 
 deploy-tools: ## Install the tools of deploy-check into .tools/ (SETS="chart checkov" to choose)
-	@$(PYTHON) tools/deploy_tools.py $(SETS)
+	@$(PYTHON) tools/deploy_tools.py $(filter-out all,$(SETS))
 
 deploy-check: setup deploy-tools ## Check what installs VisAPI: chart, compose, Terraform, pipeline (PART=helm to choose)
 	@$(BIN)/pytest -q -n 2 --dist loadgroup tests/deploy/$(PART)
 
 clean: ## Remove the environment, caches and the stack's data
 	@$(PYTHON) tools/clean.py $(VENV) .visapi
+
+include deploy/pipeline/pipeline.mk

@@ -146,16 +146,7 @@ def fetch_wheels(name: str, lock: Path) -> bool:
 def build(  # noqa: PLR0913 (what a build is made of)
     builder: str, name: str, image: dict[str, str], base: str, tag: str, *, offline: bool, cached: bool
 ) -> None:
-    revision = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    arguments = {"SOURCE_DATE_EPOCH": epoch(), "REVISION": revision.stdout.strip() or "unknown"}
-    if base:
-        arguments["BASE"] = base
-    if offline:
-        arguments["PIP_NO_INDEX"] = "1"
-    flags = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
-    flags += ["-t", reference(builder, f"visapi/{name}:{tag}"), "-f", image["dockerfile"]]
+    flags = [*definition(image, base, offline=offline), "-t", reference(builder, f"visapi/{name}:{tag}")]
     if not cached:
         flags.append("--no-cache")
     if builder == "docker":
@@ -166,6 +157,20 @@ def build(  # noqa: PLR0913 (what a build is made of)
         if base.startswith("localhost/"):
             command.append("--pull-never")
     run([*command, "."])
+
+
+def definition(image: dict[str, str], base: str, *, offline: bool) -> list[str]:
+    """The flags that say what is built: Dockerfile, base, revision, time."""
+    revision = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    arguments = {"SOURCE_DATE_EPOCH": epoch(), "REVISION": revision.stdout.strip() or "unknown"}
+    if base:
+        arguments["BASE"] = base
+    if offline:
+        arguments["PIP_NO_INDEX"] = "1"
+    flags = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
+    return [*flags, "-f", image["dockerfile"]]
 
 
 def describe(builder: str, image: str) -> tuple[int, list[str]]:

@@ -1,6 +1,7 @@
 """Package the Helm chart, with the rules, dashboards and seccomp profiles that lie beside it.
 
-    python tools/package_chart.py [--out DIRECTORY] [--key NAME --keyring FILE [--passphrase-file FILE]]
+    python tools/package_chart.py [--out DIRECTORY] [--version VERSION]
+        [--key NAME --keyring FILE [--passphrase-file FILE]]
 
 A chart cannot refer to files outside its folder, so they are copied into a staged copy. With --key the
 package is signed: Helm writes a provenance file beside it, which `helm verify` checks.
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "chart")
     parser.add_argument("--observability", type=Path, default=ROOT / "deploy" / "observability")
     parser.add_argument("--seccomp", type=Path, default=ROOT / "deploy" / "seccomp")
+    parser.add_argument("--version", help="another version than that of Chart.yaml, for chart and images")
     parser.add_argument("--key", help="whose key of the keyring signs")
     parser.add_argument("--keyring", type=Path)
     parser.add_argument("--passphrase-file", type=Path)
@@ -37,10 +39,11 @@ def main() -> int:
     signing = ["--sign", "--key", given.key, "--keyring", str(given.keyring)] if given.key else []
     if given.passphrase_file:
         signing += ["--passphrase-file", str(given.passphrase_file)]
+    version = ["--version", given.version, "--app-version", given.version] if given.version else []
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         staged = stage(Path(place), given.observability, given.seccomp)
-        command = [str(HELM), "package", str(staged), "--destination", str(given.out), *signing]
+        command = [str(HELM), "package", str(staged), "--destination", str(given.out), *version, *signing]
         return subprocess.run(command, check=False).returncode
 
 

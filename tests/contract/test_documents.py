@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.makefiles import Targets
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -32,7 +34,7 @@ def test_every_link_leads_somewhere(page: Path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_make_target_exists(page: Path):
-    known = set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text()))
+    known = Targets.read(ROOT).needs.keys()
     code = "\n".join(block or span for block, span in CODE.findall(page.read_text()))
     assert set(TARGET.findall(code + "\n")) - known == set()
 

@@ -1,0 +1,212 @@
+"""What a release consists of agrees with itself: versions, notes, digests, signatures."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kit.chart import CHART, rendered
+from kit.deploy_tools import ROOT, run
+from kit.oci_registry import oci_registry
+from kit.scripts import run_tool
+
+NAMES = ("gateway", "orchestrator", "pdf-worker", "notifier", "admin")
+CHANGELOG = """# Changelog
+
+## [Unreleased]
+
+## [0.2.0] - 2026-12-01
+
+### Added
+
+- A thing.
+
+## [0.1.0]
+
+The first version.
+
+[0.2.0]: https://example.com
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "notes"), [("v0.2.0", "### Added\n\n- A thing.\n"), ("0.1.0", "The first version.\n")]
+)
+def test_the_notes_are_the_section_of_the_version(version: str, notes: str, tmp_path: Path):
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    done = run_tool(
+        "release_notes", version, "--changelog", tmp_path / "CHANGELOG.md", "--out", tmp_path / "a/notes.md"
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "a/notes.md").read_text() == notes
+
+
+@pytest.mark.parametrize(("version", "said"), [("0.3.0", "no section [0.3.0]"), ("Unreleased", "is empty")])
+def test_a_version_that_nobody_described_has_no_notes(version: str, said: str, tmp_path: Path):
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    done = run_tool("release_notes", version, "--changelog", tmp_path / "CHANGELOG.md")
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_every_package_and_the_chart_have_one_version():
+    done = run_tool("check_versions")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """What the check of versions reads."""
+    for path in [
+        *ROOT.glob("libs/*/pyproject.toml"),
+        *ROOT.glob("services/*/pyproject.toml"),
+        CHART / "Chart.yaml",
+    ]:
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True)
+        shutil.copy(path, target)
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    return tmp_path
+
+
+def test_a_tag_that_says_another_version_is_refused(tree: Path):
+    done = run_tool("check_versions", "v0.2.0", "--root", tree)
+    assert done.returncode == 1
+    assert done.stderr.count("the tag 0.2.0") == len(list(tree.glob("*/*/pyproject.toml"))) + 2
+    undescribed = run_tool("check_versions", "v9.9.9", "--root", tree)
+    assert "no section [9.9.9]" in undescribed.stderr
+    assert "is no version" in run_tool("check_versions", "latest", "--root", tree).stderr
+
+
+def test_one_package_with_another_version_is_found(tree: Path):
+    path = tree / "services/notifier/pyproject.toml"
+    version = run_tool("check_versions", "--root", tree).stdout.split(": ")[1].strip()
+    path.write_text(path.read_text().replace(f'version = "{version}"', 'version = "7.0.0"'))
+    done = run_tool("check_versions", "--root", tree)
+    assert done.stderr == f"versions: services/notifier/pyproject.toml says 7.0.0, the others {version}\n"
+
+
+def published(folder: Path, names: tuple[str, ...] = NAMES) -> Path:
+    """What publishing wrote about the images."""
+    folder.mkdir()
+    for number, name in enumerate(names):
+        record = {
+            "name": name,
+            "reference": f"registry.example.com/a/visapi/{name}",
+            "digest": f"sha256:{number:064}",
+        }
+        (folder / f"{name}.json").write_text(json.dumps(record))
+        (folder / f"{name}.cdx.json").write_text("{}")
+    return folder
+
+
+def release_set(tmp_path: Path, *options: object) -> str:
+    given = ("--version", "0.2.0", "--images", tmp_path / "images", "--out", tmp_path / "set",
+             "--chart", "registry.example.com/a/charts/visapi", "--chart-digest", f"sha256:{'c' * 64}")  # fmt: skip
+    done = run_tool("release_set", *given, *options)
+    return done.stderr if done.returncode else ""
+
+
+def test_the_chart_takes_each_published_image_by_its_digest(tmp_path: Path):
+    published(tmp_path / "images")
+    assert release_set(tmp_path) == ""
+    files = (CHART / "ci/minimal-values.yaml", tmp_path / "set/images.values.yaml")
+    images = {
+        container["image"]
+        for each in rendered(CHART, *files)
+        if each["kind"] in ("Deployment", "Job")
+        for kind in ("initContainers", "containers")
+        for container in each["spec"]["template"]["spec"].get(kind, [])
+    }
+    assert images == {
+        f"registry.example.com/a/visapi/{name}@sha256:{number:064}" for number, name in enumerate(NAMES)
+    }
+
+
+def test_an_image_that_was_not_published_is_missed(tmp_path: Path):
+    published(tmp_path / "images", NAMES[1:])
+    assert "says nothing of gateway" in release_set(tmp_path)
+    assert not (tmp_path / "set").exists()
+
+
+def test_an_image_without_a_digest_is_refused(tmp_path: Path):
+    record = published(tmp_path / "images") / "gateway.json"
+    record.write_text(record.read_text().replace("sha256:", ""))
+    assert "gateway has no digest" in release_set(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[str]:
+    with oci_registry() as host:
+        yield host
+
+
+def test_the_chart_is_pushed_and_fetched_by_its_digest(registry: str, tmp_path: Path):
+    out = tmp_path / "out"
+    packaged = run_tool("package_chart", "--out", out, "--version", "0.0.0-gabc")
+    assert packaged.returncode == 0, packaged.stderr
+    archive, outputs = out / "visapi-0.0.0-gabc.tgz", tmp_path / "outputs"
+    pushed = run_tool(
+        "publish_chart", archive, f"oci://{registry}/Owner/charts", "--plain-http", "--outputs", outputs
+    )
+    assert pushed.returncode == 0, pushed.stderr
+    given = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+    assert given["reference"] == f"{registry}/owner/charts/visapi"
+    place = f"oci://{given['reference']}@{given['digest']}"
+    done = run("helm4", "template", "x", place, "--plain-http", "--values", CHART / "ci/minimal-values.yaml")
+    assert done.returncode == 0, done.stderr
+    [version] = {
+        each["metadata"]["labels"]["app.kubernetes.io/version"]
+        for each in yaml.safe_load_all(done.stdout)
+        if each
+    }
+    assert version == "0.0.0-gabc"
+
+
+@pytest.mark.parametrize(
+    ("archive", "place", "said"),
+    [
+        ("nowhere.tgz", "oci://127.0.0.1:1/a", "no archive"),
+        (__file__, "https://127.0.0.1/a", "is no registry of charts"),
+    ],
+)
+def test_a_chart_that_cannot_be_pushed_is_refused(archive: str, place: str, said: str):
+    done = run_tool("publish_chart", archive, place)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("unsigned", ["", "notifier@", "charts/visapi@"])
+def test_a_release_is_verified_digest_by_digest(unsigned: str, tmp_path: Path):
+    published(tmp_path / "images")
+    assert release_set(tmp_path) == ""
+    cosign = tmp_path / "bin/cosign"
+    cosign.parent.mkdir()
+    # Stands in for cosign, whose transparency log is on the internet.
+    cosign.write_text(
+        f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\ncase "$*" in *"{unsigned or "nothing"}"*) echo "no signatures found" >&2; exit 10;; esac\n'
+    )
+    cosign.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{cosign.parent}:{os.environ['PATH']}"}
+    done = run_tool(
+        "verify_release",
+        "--release",
+        tmp_path / "set/release.json",
+        "--repository",
+        "o/r",
+        "--ref",
+        "refs/tags/v0.2.0",
+        environ=environ,
+    )
+    assert done.returncode == (1 if unsigned else 0)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    identity = "--certificate-identity https://github.com/o/r/.github/workflows/publish.yml@refs/tags/v0.2.0"
+    assert all(identity in line and "@sha256:" in line for line in asked)
+    if unsigned:
+        assert unsigned in done.stderr
+    else:
+        assert len(asked) == len(NAMES) + 1
