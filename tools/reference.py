@@ -24,7 +24,7 @@ from visapi.admin.settings import AdminSettings
 from visapi_common.runtime.connections import LedgerSettings, NatsSettings
 from visapi_common.runtime.settings import PREFIX, CommonSettings, is_secret
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_common.telemetry.instruments import Instrument
+from visapi_common.telemetry.instruments import declared_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -68,7 +68,7 @@ def render(name: str) -> str:
 def metrics() -> Iterator[str]:
     yield "| name | kind | labels | meaning |"
     yield "|---|---|---|---|"
-    for metric in sorted(_instruments(), key=lambda declared: declared.name):
+    for metric in sorted(declared_in(Metrics), key=lambda declared: declared.name):
         labels = "; ".join(f"`{label}`: {values}" for label, values in metric.labels.items())
         yield f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |"
 
@@ -178,12 +178,6 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "task-transitions": run_states.task_transitions,
     "task-coverage": run_states.task_coverage,
 }
-
-
-def _instruments() -> Iterator[Instrument[Any]]:
-    for value in vars(Metrics).values():
-        if isinstance(value, Instrument):
-            yield value
 
 
 def _settings_table(kind: type[msgspec.Struct], shared: type[msgspec.Struct] | None = None) -> Iterator[str]:

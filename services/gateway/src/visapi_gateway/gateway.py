@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from visapi_common.adapters.bus import Bus
-from visapi_common.adapters.pool import Pool, open_pool
+from visapi_common.adapters.pool import Pool
+from visapi_common.adapters.pool_meter import open_metered_pool
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import TransientFault
 from visapi_common.runtime.isolation import kept_alive
 from visapi_common.runtime.service import Lifecycle
-from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.process import jobs as engine_jobs
 from visapi_gateway.kernel.access.rates import Limit
@@ -44,7 +45,7 @@ class Gateway:
     """All slices, mounted. `run` serves until the lifecycle stops."""
 
     def __init__(self, settings: GatewaySettings, lifecycle: Lifecycle, pool: Pool, bus: Bus) -> None:
-        _count(bus, lifecycle.metrics)
+        bus.count_in(lifecycle.metrics)
         jobs = [job for each in SLICES for job in each.jobs]
         self._lifecycle = lifecycle
         self._kernel = kernel = Kernel(
@@ -141,17 +142,16 @@ async def _open_pool(settings: GatewaySettings, lifecycle: Lifecycle) -> Pool:
     while True:
         try:
             size = settings.postgres_connections
-            pool = await open_pool(
-                settings.postgres, size=size, application="visapi-gateway", session=SESSION
+            return await open_metered_pool(
+                settings.postgres,
+                size=size,
+                application="gateway",
+                session=SESSION,
+                metrics=lifecycle.metrics,
+                shared_by=partial(FairPool, size=size),
             )
-            return FairPool(pool, size)
         except TransientFault as away:
             if lifecycle.stopping.is_set():
                 raise
             get_logger("gateway").warning("waiting_for_postgres", error=str(away))
             await asyncio.sleep(START_RETRY_S)
-
-
-def _count(bus: Bus, metrics: Metrics) -> None:
-    bus.on_reconnect(metrics.nats_reconnects.inc)
-    bus.on_handler_failure(metrics.nats_handler_failures.inc)

@@ -18,7 +18,8 @@ from kit.waiting import eventually
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import open_pool
 from visapi_common.runtime.service import Lifecycle
-from visapi_common.telemetry.setup import open_telemetry
+from visapi_common.telemetry.logs import LogTap
+from visapi_common.telemetry.setup import TelemetryOptions, open_telemetry
 from visapi_gateway.gateway import open_gateway
 from visapi_gateway.settings import GatewaySettings
 from visapi_orchestrator.transitions.ports import Ledger
@@ -146,7 +147,7 @@ def settings_for(database: Database, nats_url: str, folder: Path, **changes: Any
 @asynccontextmanager
 async def running(settings: GatewaySettings, database: Database) -> AsyncIterator[Running]:
     """Serve until the block ends, then drain."""
-    lifecycle = Lifecycle("gateway", open_telemetry("gateway", otlp_endpoint=None, trace_sample=0.0))
+    lifecycle = Lifecycle("gateway", open_telemetry("gateway", TelemetryOptions(), LogTap()))
     db = await asyncpg.connect(database.superuser)
     admin = await store_key(db, "default", ("*",), "admin")
     pool = await open_pool(database.orchestrator, size=1, application="orchestrator", session=SESSION)

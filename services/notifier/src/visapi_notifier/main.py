@@ -8,7 +8,7 @@ from functools import partial
 from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import SystemClock
-from visapi_common.adapters.pool import open_pool
+from visapi_common.adapters.pool_meter import open_metered_pool
 from visapi_common.contracts.subjects import BUILTIN
 from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.service import Lifecycle, run_service
@@ -35,7 +35,12 @@ def main() -> int:
 async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle) -> None:
     lifecycle.ready("tasks", False)
     payloads = PayloadStore.open(settings.artifacts_url) if settings.artifacts_url else None
-    pool = await open_pool(settings.postgres, size=settings.postgres_connections, application="notifier")
+    pool = await open_metered_pool(
+        settings.postgres,
+        size=settings.postgres_connections,
+        application="notifier",
+        metrics=lifecycle.metrics,
+    )
     bus = await Bus.connect(settings.nats_url, "notifier", access=settings.nats_access("notifier"))
     ledger = PostgresLedger(pool, payloads, keep_days=settings.deliveries_keep_days)
     leases = LeaseKeeper(ledger, SystemClock())

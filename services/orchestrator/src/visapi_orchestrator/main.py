@@ -6,7 +6,7 @@ import sys
 from functools import partial
 
 from visapi_common.adapters.bus import Bus
-from visapi_common.adapters.pool import open_pool
+from visapi_common.adapters.pool_meter import open_metered_pool
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
 from visapi_common.telemetry.catalogue import Metrics
@@ -23,13 +23,15 @@ NAME = "orchestrator"
 
 async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
     """Open everything, orchestrate until told to stop, close everything."""
-    pool = await open_pool(
+    pool = await open_metered_pool(
         settings.postgres,
         size=settings.postgres_connections or settings.lanes + 4,
         application=NAME,
         session=SESSION,
+        metrics=lifecycle.metrics,
     )
     bus = await Bus.connect(settings.nats_url, NAME, access=settings.nats_access(NAME))
+    bus.count_in(lifecycle.metrics)
     on_lost = partial(_count_loss, lifecycle.metrics)
     engine = EnginePool(settings.engine_processes, PostgresUpkeep(pool).program, Limits(), on_lost=on_lost)
     try:

@@ -23,6 +23,7 @@ from visapi_orchestrator.transitions.store.families import PostgresFamilies
 from visapi_orchestrator.transitions.store.flow import PostgresFlow
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 from visapi_orchestrator.upkeep.store.collections import PostgresCollections
+from visapi_orchestrator.upkeep.store.levels import PostgresLevels
 from visapi_orchestrator.upkeep.store.retention import PostgresRetention
 from visapi_orchestrator.upkeep.store.upkeep import PostgresEndedKeys, PostgresUpkeep
 
@@ -37,6 +38,7 @@ def dependencies_of(
         due=PostgresDue(pool),
         tasks=PostgresTasks(pool),
         upkeep=PostgresUpkeep(pool),
+        levels=PostgresLevels(pool),
         ended_keys=PostgresEndedKeys(pool, settings.ended_keys_days),
         retention=PostgresRetention(pool),
         streams=JetStreams(Topology(bus, settings.streams), bus),

@@ -27,7 +27,6 @@ from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.settings import OrchestratorSettings
-from visapi_orchestrator.tasks.backlog import CountedTasks, report_backlog
 from visapi_orchestrator.tasks.claims import Asked, ClaimedTasks, Claims
 from visapi_orchestrator.tasks.heartbeats import BeatenTasks, Heartbeats
 from visapi_orchestrator.tasks.outbox import Outbox
@@ -46,6 +45,7 @@ from visapi_orchestrator.transitions.slow_runs import SlowRuns
 from visapi_orchestrator.transitions.values import ValueReader
 from visapi_orchestrator.upkeep.collected import CollectedRows, CollectedSweep
 from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_cancelling, keep_counting
+from visapi_orchestrator.upkeep.levels import CountedTasks, LedgerLevels, StreamLevels, report_levels
 from visapi_orchestrator.upkeep.retention import Retention, RetentionRows
 from visapi_orchestrator.upkeep.tidying import AgingRows, Swept, keep_tidy
 
@@ -86,8 +86,8 @@ class AllEventRows(EventRows, IntakeRows, Protocol):
     """Everything about events."""
 
 
-class JetStreams(Streams, TaskStream, QueuedTasks, Protocol):
-    """Streams, as the registry, the sweep and the releases see them."""
+class JetStreams(Streams, TaskStream, QueuedTasks, StreamLevels, Protocol):
+    """Streams, as the registry, the sweep, the releases and the reported levels see them."""
 
 
 class SweptSchedules(ScheduleRows, Swept, Protocol):
@@ -105,6 +105,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     due: DueRows
     tasks: TaskRows
     upkeep: UpkeepRows
+    levels: LedgerLevels
     ended_keys: Swept
     retention: RetentionRows
     streams: JetStreams
@@ -244,8 +245,6 @@ class Orchestrator:
         dependencies, lifecycle = self._dependencies, self._lifecycle
         await self._hear_the_time()
         dependencies.bus.on_reconnect(self._registry.heal_soon)
-        dependencies.bus.on_reconnect(lifecycle.metrics.nats_reconnects.inc)
-        dependencies.bus.on_handler_failure(lifecycle.metrics.nats_handler_failures.inc)
         await dependencies.bus.subscribe(
             subjects.CONTROL_REGISTER_ALL, self._registry.receive, "orchestrator"
         )
@@ -287,12 +286,14 @@ class Orchestrator:
             "task-sweep": self._sweep.run,
             "held-tasks": self._releases.find,
             "releases": self._releases.run,
-            "backlog": partial(
-                report_backlog,
-                dependencies.tasks,
-                metrics,
-                Isolation("backlog", metrics),
-                dependencies.monotonic.monotonic,
+            "levels": partial(
+                report_levels,
+                ledger=dependencies.levels,
+                tasks=dependencies.tasks,
+                streams=dependencies.streams,
+                metrics=metrics,
+                isolation=Isolation("levels", metrics),
+                monotonic=dependencies.monotonic.monotonic,
             ),
             "timers": self._due.fire_timers,
             "due": self._due.sweep,
@@ -343,7 +344,5 @@ class Orchestrator:
             except Fault:
                 alive = False
             self._lifecycle.ready("postgres", alive)
-            connected = self._dependencies.bus.connected
-            self._lifecycle.ready("nats", connected)
-            self._lifecycle.metrics.nats_connected.set(connected)
+            self._lifecycle.ready("nats", self._dependencies.bus.connected)
             await asyncio.sleep(_HEALTH_EVERY_S)

@@ -10,11 +10,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from nats.nuid import NUID
 
+from visapi_common.adapters.bus_answers import AwaitedAnswers
 from visapi_common.adapters.bus_messages import Handler, Message, PubAck, Subscription, read_ack
+from visapi_common.adapters.bus_meter import BusMeter
 from visapi_common.adapters.nats_access import NatsAccess, connect_options
 from visapi_common.adapters.nats_wire import WireClient, publish_command
 from visapi_common.contracts.foreign import Unreadable
@@ -22,6 +25,7 @@ from visapi_common.core import nats_url
 from visapi_common.core.backoff import full_jitter_s
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
 from visapi_common.core.nats_url import Server
+from visapi_common.telemetry.catalogue import Metrics
 
 __all__ = ["Bus", "Handler", "Message", "PubAck", "Subscription"]
 
@@ -59,7 +63,7 @@ class Bus:
         self._inbox = f"{prefix}.{NUID().next().decode()}"
         self._counter = 0
         self._client: WireClient | None = None
-        self._waiting: dict[str, asyncio.Future[Message]] = {}
+        self._answers = AwaitedAnswers()
         self._subscriptions: list[Subscription] = []
         self._callbacks: list[Callable[[], Awaitable[None] | None]] = []
         self._lost_callbacks: list[Callable[[], None]] = []
@@ -69,6 +73,7 @@ class Bus:
         self._came_back = asyncio.Event()
         self._closing = False
         self._last_error = ""
+        self._meter: BusMeter | None = None
 
     @classmethod
     async def connect(
@@ -79,7 +84,7 @@ class Bus:
         inbox prefix `_INBOX.<user>`, which is all that user must be allowed to subscribe to.
         """
         bus = cls(url, name, access)
-        bus._subscriptions.append(Subscription(bus, f"{bus._inbox}.*", "", bus._answered))
+        bus._subscriptions.append(Subscription(bus, f"{bus._inbox}.*", "", bus._answers.receive))
         loop = asyncio.get_running_loop()
         bus._tasks = [loop.create_task(bus._supervise()), loop.create_task(bus._call_back())]
         try:
@@ -118,6 +123,18 @@ class Bus:
         """Call `callback` after each connection but the first that `connect` waited for."""
         self._callbacks.append(callback)
 
+    def count_in(self, metrics: Metrics) -> None:
+        """Count messages, requests, reconnections and failures of handlers from now on."""
+        self._meter = meter = BusMeter(metrics)
+        self.on_reconnect(meter.reconnected)
+        self.on_handler_failure(meter.handler_failed)
+        metrics.nats_connected.set_function(lambda: float(self.connected))
+
+    @property
+    def meter(self) -> BusMeter | None:
+        """The counters of this connection; None while nothing counts."""
+        return self._meter
+
     def on_handler_failure(self, callback: Callable[[], object]) -> None:
         """Call `callback` (such as a counter) when a handler raises an unexpected exception."""
         self._failure_callbacks.append(callback)
@@ -150,6 +167,8 @@ class Bus:
                 f"a message of {len(wire)} bytes on {subject} exceeds NATS's {client.max_payload}"
             )
         client.send(wire)
+        if self._meter is not None:
+            self._meter.sent(subject, "request" if reply else "publish")
 
     def publish_quietly(self, subject: str, body: bytes) -> bool:
         """Publish a message that may be lost. Returns whether there was a connection."""
@@ -191,21 +210,15 @@ class Bus:
         """Publish and wait for one answer. Raises `TransientFault` when nobody listens, `UnknownFault`
         when no answer came in `timeout_s`.
         """
-        self._counter += 1
-        token = f"r{self._counter}"
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Message] = loop.create_future()
-        self._waiting[token] = answer
-        timer = loop.call_later(timeout_s, self._expire, token, subject, timeout_s)
-        try:
+        with (
+            nullcontext() if self._meter is None else self._meter.asking(subject),
+            self._answers.awaited(subject, timeout_s) as (token, answer),
+        ):
             self.publish(subject, body, headers, reply=f"{self._inbox}.{token}")
             message = await answer
-        finally:
-            timer.cancel()
-            self._waiting.pop(token, None)
-        if message.status == _NO_RESPONDERS:
-            raise TransientFault(f"nobody serves {subject}")
-        return message
+            if message.status == _NO_RESPONDERS:
+                raise TransientFault(f"nobody serves {subject}")
+            return message
 
     async def subscribe(self, subject: str, handler: Handler, queue: str | None = None) -> Subscription:
         """Call the handler for each message on `subject` (wildcards allowed); see `Handler`."""
@@ -234,7 +247,7 @@ class Bus:
     async def close(self) -> None:
         """Send queued messages and disconnect. The bus cannot be used afterwards."""
         self._closing = True
-        self._fail_waiting()
+        self._answers.fail_all()
         for subscription in list(self._subscriptions):
             await subscription.close()
         if self.connected:
@@ -306,7 +319,7 @@ class Bus:
     def _lost(self) -> None:
         if not self._closing:
             _log.warning("connection to NATS lost")
-        self._fail_waiting()
+        self._answers.fail_all()
         for callback in list(self._lost_callbacks):
             try:
                 callback()
@@ -328,22 +341,3 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         _log.info("NATS: %r", error)
-
-    # ---- answers
-
-    def _answered(self, message: Message) -> None:
-        token = message.subject.rpartition(".")[2]
-        future = self._waiting.pop(token, None)
-        if future is not None and not future.done():
-            future.set_result(message)
-
-    def _expire(self, token: str, subject: str, timeout_s: float) -> None:
-        future = self._waiting.pop(token, None)
-        if future is not None and not future.done():
-            future.set_exception(UnknownFault(f"{subject}: no answer within {timeout_s} s"))
-
-    def _fail_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(UnknownFault("the connection to NATS was lost before the answer"))

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Collection, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Protocol, cast
 
@@ -71,9 +71,15 @@ _GOES_AWAY_CLASSES = frozenset({"08", "57"})
 
 
 async def open_pool(
-    url: str, *, size: int, application: str, session: Mapping[str, str] | None = None
+    url: str,
+    *,
+    size: int,
+    application: str,
+    session: Mapping[str, str] | None = None,
+    on_statement: Callable[[Any], None] | None = None,
 ) -> Pool:
-    """Open a pool of at most `size` connections in schema `visapi`; `session` adds settings.
+    """Open a pool of at most `size` connections in schema `visapi`; `session` adds settings, and
+    `on_statement` is called with asyncpg's `LoggedQuery` after each statement.
 
     Sessions keep no state between users of a connection (`set local` only), so asyncpg's reset at each
     release, which costs a round trip, is disabled. Connections are opened on demand, so a service starts
@@ -90,7 +96,7 @@ async def open_pool(
             max_inactive_connection_lifetime=_IDLE_S,
             max_cached_statement_lifetime=0,
             reset=_keep,
-            connect=_Hosts(url).connect,
+            connect=_Hosts(url, on_statement).connect,
             server_settings={
                 "search_path": "visapi",
                 "application_name": application,
@@ -113,9 +119,10 @@ class _Hosts:
     nothing would take the time of the others.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, on_statement: Callable[[Any], None] | None = None) -> None:
         self._urls = one_by_one(url)
         self._first = 0
+        self._on_statement = on_statement
 
     async def connect(self, _url: str | None = None, *, timeout: float, **options: Any) -> Any:
         """A connection to the first host that takes one. Raises what the last one raised."""
@@ -130,6 +137,8 @@ class _Hosts:
     async def _connect_to(self, position: int, timeout: float, options: dict[str, Any]) -> Any:
         connection = await _driver.connect(self._urls[position], timeout=timeout, **options)
         self._first = position
+        if self._on_statement is not None:
+            connection.add_query_logger(self._on_statement)
         return connection
 
 

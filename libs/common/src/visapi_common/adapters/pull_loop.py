@@ -50,9 +50,18 @@ class Delivery:
     @property
     def deliveries(self) -> int:
         """How often the message was delivered, including this delivery."""
+        return int(self._ack_token(4))
+
+    @property
+    def stored_at(self) -> float:
+        """When the stream stored the message, in seconds since 1970 of the server's clock."""
+        return int(self._ack_token(7)) / 1e9
+
+    def _ack_token(self, position: int) -> str:
+        # $JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<consumer's sequence>.<time>.<pending> or, with
+        # a domain and account, two tokens later.
         parts = self._reply.split(".")
-        # $JS.ACK.<stream>.<consumer>.<deliveries>.… or, with a domain and account, two tokens later.
-        return int(parts[4] if len(parts) == 9 else parts[6])
+        return parts[position if len(parts) == 9 else position + 2]
 
     def ack(self) -> None:
         self._message.respond_quietly(b"+ACK")
@@ -82,6 +91,7 @@ class PullLoop:
         self._holding = holding
         self._held = 0
         self._bus = bus
+        self._count = None if bus.meter is None else bus.meter.delivered(stream)
         self._api = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = bus.new_inbox()
         self._window = window
@@ -197,6 +207,8 @@ class PullLoop:
         if status == 0:
             self._asked = max(0, self._asked - 1)
             self._buffer.append(Delivery(message))
+            if self._count is not None:
+                self._count.inc()
             self._arrived.set()
         elif status != _CONTROL:
             self._request_ended(message, status)

@@ -15,6 +15,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.jetstream_answers import (
+    CONSUMER_ANSWER,
+    MESSAGE_ANSWER,
+    STREAM_ANSWER,
+    ApiError,
+    ConsumerAnswer,
+    StreamAnswer,
+)
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.core.errors import ContentFault, Fault, OperatorFault, TransientFault
@@ -111,48 +119,6 @@ _OWN_TASK_ACK_WAIT_S = 10
 """Other workers may block their event loop for a while, so their acknowledgement wait is longer."""
 
 
-class _ApiError(msgspec.Struct, frozen=True):
-    code: int = 0
-    err_code: int = 0
-    description: str = ""
-
-
-class _Peer(msgspec.Struct, frozen=True):
-    current: bool = False
-
-
-class _StreamCluster(msgspec.Struct, frozen=True):
-    leader: str = ""
-    replicas: list[_Peer] = []
-
-
-class _StreamAnswer(msgspec.Struct, frozen=True):
-    error: _ApiError | None = None
-    created: str = ""
-    config: dict[str, Any] = {}
-    cluster: _StreamCluster | None = None
-    ts: datetime | None = None
-
-
-class _ConsumerAnswer(msgspec.Struct, frozen=True):
-    error: _ApiError | None = None
-    num_pending: int = 0
-
-
-class _Message(msgspec.Struct, frozen=True):
-    time: datetime
-
-
-class _MessageAnswer(msgspec.Struct, frozen=True):
-    error: _ApiError | None = None
-    message: _Message | None = None
-
-
-_stream_answer = Reader(_StreamAnswer)
-_consumer_answer = Reader(_ConsumerAnswer)
-_message_answer = Reader(_MessageAnswer)
-
-
 class FunctionConsumer(msgspec.Struct, frozen=True):
     """A function whose consumer is to be created; `owner` is `_` or the tenant."""
 
@@ -172,6 +138,8 @@ class StreamView(msgspec.Struct, frozen=True):
     """Replicas that have everything, the leader among them."""
     now: datetime | None = None
     """The server's clock."""
+    messages: int = 0
+    bytes: int = 0
 
 
 class Topology:
@@ -235,7 +203,7 @@ class Topology:
     async def oldest(self, stream: str, subject: str) -> datetime | None:
         """The time of the oldest message left on `subject`; None without any."""
         data = await self._call(f"$JS.API.STREAM.MSG.GET.{stream}", {"seq": 1, "next_by_subj": subject})
-        answer = _read(_message_answer, data)
+        answer = _read(MESSAGE_ANSWER, data)
         if answer.error is None and answer.message is not None:
             return answer.message.time
         if answer.error is not None and answer.error.err_code not in (_MESSAGE_NOT_FOUND, _STREAM_NOT_FOUND):
@@ -261,27 +229,27 @@ class Topology:
         self,
         stream: str,
         config: dict[str, Any],
-        refused: Callable[[str, _ApiError], Fault] | None = None,
+        refused: Callable[[str, ApiError], Fault] | None = None,
     ) -> None:
         name = config["durable_name"]
         answer = await self._consumer("CREATE", f"{stream}.{name}", {"stream_name": stream, "config": config})
         if answer.error is not None:
             raise (refused or _refused)(f"consumer {name}", answer.error)
 
-    async def _stream(self, verb: str, name: str, body: dict[str, Any]) -> _StreamAnswer:
+    async def _stream(self, verb: str, name: str, body: dict[str, Any]) -> StreamAnswer:
         data = await self._call(f"$JS.API.STREAM.{verb}.{name}", body)
-        return _read(_stream_answer, data)
+        return _read(STREAM_ANSWER, data)
 
-    async def _consumer(self, verb: str, name: str, body: dict[str, Any]) -> _ConsumerAnswer:
+    async def _consumer(self, verb: str, name: str, body: dict[str, Any]) -> ConsumerAnswer:
         data = await self._call(f"$JS.API.CONSUMER.{verb}.{name}", body)
-        return _read(_consumer_answer, data)
+        return _read(CONSUMER_ANSWER, data)
 
     async def _call(self, subject: str, body: dict[str, Any]) -> bytes:
         message = await self._bus.request(subject, msgspec.json.encode(body) if body else b"", _API_TIMEOUT_S)
         return message.data
 
 
-def _view(name: str, answer: _StreamAnswer) -> StreamView:
+def _view(name: str, answer: StreamAnswer) -> StreamView:
     if answer.error is not None:
         if answer.error.err_code == _STREAM_NOT_FOUND:
             return StreamView(name, there=False)
@@ -296,6 +264,8 @@ def _view(name: str, answer: _StreamAnswer) -> StreamView:
         replicas=replicas,
         current=current,
         now=answer.ts,
+        messages=answer.state.messages,
+        bytes=answer.state.bytes,
     )
 
 
@@ -335,13 +305,13 @@ def _engine_consumer(name: str, filters: tuple[str, ...]) -> dict[str, Any]:
     return {**config, "filter_subjects": list(filters)}
 
 
-def _refused(what: str, error: _ApiError) -> Fault:
+def _refused(what: str, error: ApiError) -> Fault:
     """The fault for a refused stream or consumer of VisAPI: the server is configured differently."""
     text = f"NATS refused {what}: {error.description} ({error.err_code})"
     return TransientFault(text) if error.code >= _SERVER_ERROR else OperatorFault(text, sort="nats")
 
 
-def _function_refused(what: str, error: _ApiError) -> Fault:
+def _function_refused(what: str, error: ApiError) -> Fault:
     """The fault for a refused consumer of a worker's function, which does not concern other functions."""
     if error.err_code == _STREAM_NOT_FOUND:
         return TransientFault(f"the stream for {what} is not there yet")

@@ -7,17 +7,19 @@ accepted requests are in PostgreSQL.
 
 import asyncio
 import gc
+import platform
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from importlib import metadata
 
 import uvloop
 
 from visapi_common.runtime.health import HealthServer, Readiness
 from visapi_common.runtime.settings import CommonSettings
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_common.telemetry.logs import configure_logging, get_logger
-from visapi_common.telemetry.setup import Telemetry, open_telemetry
+from visapi_common.telemetry.logs import LogTap, configure_logging, get_logger
+from visapi_common.telemetry.setup import Telemetry, TelemetryOptions, open_telemetry
 from visapi_common.telemetry.spans import Spans
 
 __all__ = ["CommonSettings", "Lifecycle", "run_service"]
@@ -71,15 +73,18 @@ Body = Callable[[Lifecycle], Awaitable[None]]
 
 def run_service(name: str, body: Body, settings: CommonSettings) -> int:
     """Run `body` as the process `name`; returns the exit code: 0 after a clean end, else 1."""
-    configure_logging(name, settings.log_level)
+    tap = configure_logging(name, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(name, body, settings))
+        return runner.run(_run(name, body, settings, tap))
 
 
-async def _run(name: str, body: Body, settings: CommonSettings) -> int:
+async def _run(name: str, body: Body, settings: CommonSettings, tap: LogTap) -> int:
     log = get_logger("lifecycle")
-    telemetry = open_telemetry(name, otlp_endpoint=settings.otlp_endpoint, trace_sample=settings.trace_sample)
+    telemetry = open_telemetry(name, _telemetry_options(settings), tap)
     lifecycle = Lifecycle(name, telemetry)
+    telemetry.metrics.build_info.labels(
+        name, metadata.version("visapi-common"), platform.python_version()
+    ).set(1)
     health = HealthServer(telemetry.metrics.registry, lifecycle.readiness, token=settings.metrics_token)
     try:
         port = await health.start(settings.metrics_host, settings.metrics_port)
@@ -89,15 +94,28 @@ async def _run(name: str, body: Body, settings: CommonSettings) -> int:
         )
         return 1
     log.info("started", metrics_port=port)
-    lag = asyncio.create_task(_watch_lag(telemetry.metrics), name="loop-lag")
+    beside = [
+        asyncio.create_task(_watch_lag(telemetry.metrics), name="loop-lag"),
+        asyncio.create_task(telemetry.export_metrics(), name="metrics-export"),
+    ]
     try:
         code = await _drive(lifecycle, body, settings.drain_s)
     finally:
-        lag.cancel()
+        for task in beside:
+            task.cancel()
         await health.stop()
         await telemetry.close()
     log.info("ended", code=code)
     return code
+
+
+def _telemetry_options(settings: CommonSettings) -> TelemetryOptions:
+    return TelemetryOptions(
+        endpoint=settings.otlp_endpoint,
+        trace_sample=settings.trace_sample,
+        metrics_every_s=settings.otlp_metrics_s,
+        logs=settings.otlp_logs,
+    )
 
 
 async def _drive(lifecycle: Lifecycle, body: Body, drain_s: float) -> int:

@@ -52,7 +52,13 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
     Empty: no token is needed.
     """
     otlp_endpoint: str | None = None
-    """Base URL of an OTLP/HTTP receiver; spans go to `<base>/v1/traces`. Unset: no spans are made."""
+    """Base URL of an OTLP/HTTP receiver: spans go to `<base>/v1/traces`, metrics to `<base>/v1/metrics`.
+    Unset: no spans are made, and metrics are only served at `/metrics`.
+    """
+    otlp_metrics_s: Annotated[float, msgspec.Meta(ge=0.0, le=3600.0)] = 15.0
+    """Seconds between two exports of metrics over OTLP; 0 exports none."""
+    otlp_logs: bool = False
+    """Whether log records go to `<base>/v1/logs` too. Standard output holds them in any case."""
     trace_sample: Share = 1.0
     """The fraction of new traces that is recorded, 0 to 1. A caller's sampling decision takes precedence."""
     drain_s: Seconds = 20.0

@@ -1,28 +1,32 @@
-"""Every metric of VisAPI; no other file spells their names.
+"""Every metric of VisAPI's own; those of OpenTelemetry's conventions are in `conventions.py`. No other file
+spells their names.
 
 Labels are bounded, and listed with their values. Ids of runs, tenants or keys are never
 labels. `docs/reference/metrics.md` is generated from this file.
 """
 
-from visapi_common.telemetry.instruments import BYTES, SIZES, Count, InstrumentSet, Level, Spread
+from visapi_common.telemetry.conventions import ConventionalMetrics
+from visapi_common.telemetry.instruments import (
+    AGES,
+    BYTES,
+    KEY_CHECKS,
+    SIZES,
+    Count,
+    Level,
+    Spread,
+)
 
 _FUNCTION = "name of the function"
+_QUEUES = (
+    "pending_runs, inbox, held_tasks, due_timers, due_schedules, events_to_match, events_to_publish or "
+    "dead_letters (open ones)"
+)
 
 
-class Metrics(InstrumentSet):
+class Metrics(ConventionalMetrics):
     """The instruments of one process; passed in, never imported."""
 
     # Gateway
-    http_requests = Count(
-        "visapi_http_requests_total",
-        "Answered HTTP requests.",
-        {"method": "HTTP method", "route": "route template, never the path", "status": "status code"},
-    )
-    http_request_seconds = Spread(
-        "visapi_http_request_seconds",
-        "Time from the first byte of a request to the end of its response; streams count only their head.",
-        {"method": "HTTP method", "route": "route template, never the path"},
-    )
     http_in_flight = Level("visapi_http_in_flight", "HTTP requests being served now.")
     sse_followers = Level("visapi_sse_followers", "Open event streams.")
     http_connections = Level("visapi_http_connections", "Open connections of the HTTP API.")
@@ -67,6 +71,11 @@ class Metrics(InstrumentSet):
     )
     accept_commit_seconds = Spread(
         "visapi_accept_commit_seconds", "Time of one batched insert, commit included."
+    )
+    key_check_seconds = Spread(
+        "visapi_key_check_seconds",
+        "Time to authenticate one API key, refused ones included.",
+        buckets=KEY_CHECKS,
     )
     auth_failures = Count(
         "visapi_auth_failures_total",
@@ -148,6 +157,26 @@ class Metrics(InstrumentSet):
         "Every orchestrator reports the same number.",
         {"function": _FUNCTION},
     )
+    ledger_waiting = Level(
+        "visapi_ledger_waiting",
+        "Rows that wait in a queue of the ledger, counted up to 50,000. Every orchestrator reports the same "
+        "number.",
+        {"queue": _QUEUES},
+    )
+    ledger_oldest_seconds = Level(
+        "visapi_ledger_oldest_seconds",
+        "How long the oldest counted row of a queue has waited; 0 when none waits.",
+        {"queue": _QUEUES},
+    )
+    stream_messages = Level(
+        "visapi_stream_messages", "Messages in a stream.", {"stream": "name of the stream"}
+    )
+    stream_bytes = Level("visapi_stream_bytes", "Bytes of a stream.", {"stream": "name of the stream"})
+    database_bytes = Level("visapi_database_bytes", "Size of the database on disk.")
+    wal_position_bytes = Level(
+        "visapi_wal_position_bytes",
+        "Bytes ever written to the write-ahead log; its rate is what replicas and backups must carry.",
+    )
     triggers_deferred = Count(
         "visapi_triggers_deferred_total",
         "Triggers left to the ledger, because too many of their tenant waited in memory.",
@@ -188,6 +217,15 @@ class Metrics(InstrumentSet):
         "visapi_worker_task_seconds",
         "Time from taking a task to its stored result.",
         {"function": _FUNCTION, "outcome": "completed, faulted, uncertain or dropped"},
+    )
+    worker_wait_seconds = Spread(
+        "visapi_worker_wait_seconds",
+        "Time that a task lay in its stream before this worker took it.",
+        {"function": _FUNCTION},
+        buckets=AGES,
+    )
+    worker_slots = Level(
+        "visapi_worker_slots", "Tasks of a function that this worker does at once.", {"function": _FUNCTION}
     )
     worker_in_flight = Level("visapi_worker_in_flight", "Tasks being worked on now.", {"function": _FUNCTION})
     worker_redeliveries = Count(
@@ -259,6 +297,15 @@ class Metrics(InstrumentSet):
     )
     event_loop_lag_seconds = Spread(
         "visapi_event_loop_lag_seconds", "Delay of event loop timers, sampled 20 times a second."
+    )
+    build_info = Level(
+        "visapi_build_info",
+        "Always 1; the labels say what runs.",
+        {
+            "service": "name of the service",
+            "version": "version of the packages",
+            "python": "version of Python",
+        },
     )
     nats_connected = Level("visapi_nats_connected", "1 while connected to NATS.")
     nats_reconnects = Count("visapi_nats_reconnects_total", "Reconnections to NATS.")

@@ -5,7 +5,7 @@ Records of the standard library's loggers (nats, uvicorn, asyncio) take the same
 
 import logging
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TextIO, cast
@@ -17,6 +17,9 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 from visapi_common.core.redact import redact
 from visapi_common.telemetry import propagation
 
+Send = Callable[[Mapping[str, Any]], None]
+"""Takes the redacted fields of one record."""
+
 _HIDE: ContextVar[Callable[[Any], Any] | None] = ContextVar("hide", default=None)
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -24,9 +27,12 @@ _NOISY = ("httpx", "httpcore", "nats", "uvicorn.access", "opentelemetry", "async
 """Libraries whose info records repeat our own records and metrics."""
 
 
-def configure_logging(service: str, level: str, stream: TextIO | None = None) -> None:
-    """Send every log record of this process to `stream` (standard output) as JSON."""
+def configure_logging(service: str, level: str, stream: TextIO | None = None) -> "LogTap":
+    """Send every log record of this process to `stream` (standard output) as JSON; exporters listen at the
+    tap.
+    """
     out = stream or sys.stdout
+    tap = LogTap()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -34,6 +40,7 @@ def configure_logging(service: str, level: str, stream: TextIO | None = None) ->
         structlog.processors.ExceptionRenderer(),
         _Facts(service),
         _redacted,
+        tap,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_encode)],
@@ -56,6 +63,7 @@ def configure_logging(service: str, level: str, stream: TextIO | None = None) ->
     root.setLevel(_LEVELS[level])
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
+    return tap
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -85,6 +93,21 @@ class _Facts:
         if traceparent is not None:
             event.setdefault("trace_id", propagation.trace_id_of(traceparent))
             event.setdefault("span_id", propagation.span_id_of(traceparent))
+        return event
+
+
+class LogTap:
+    """Hands each redacted record to an exporter too, once there is one.
+
+    Loggers keep the processors that they were first used with, so that an exporter which is opened later
+    cannot be one of them.
+    """
+
+    send: Send | None = None
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        if self.send is not None:
+            self.send(event)
         return event
 
 

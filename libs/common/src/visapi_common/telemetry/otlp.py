@@ -1,7 +1,13 @@
-"""Recorded spans, exported in batches over OTLP/HTTP. Only this file imports OpenTelemetry's SDK."""
+"""Recorded spans, exported in batches over OTLP/HTTP, and who exports them. Only the `otlp*` files import
+OpenTelemetry's SDK.
+"""
 
+import os
+import platform
+import socket
 from collections.abc import Mapping, Sequence
-from uuid import UUID
+from importlib import metadata
+from uuid import UUID, uuid4
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -58,8 +64,7 @@ class RecordedSpan:
 class OtlpRecorder:
     """Owns the tracer provider of one process."""
 
-    def __init__(self, service: str, exporter: SpanExporter) -> None:
-        resource = Resource.create({"service.name": service, "service.namespace": "visapi"})
+    def __init__(self, resource: Resource, exporter: SpanExporter) -> None:
         # Sampling is decided from the traceparent before a span is opened (`spans.py`).
         self._provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
         self._processor = BatchSpanProcessor(exporter, schedule_delay_millis=EXPORT_DELAY_MS)
@@ -80,11 +85,35 @@ class OtlpRecorder:
         self._provider.shutdown()
 
 
-def open_recorder(service: str, endpoint: str) -> OtlpRecorder:
-    """A recorder that sends to an OTLP/HTTP receiver; `endpoint` is its base URL or the traces URL."""
+def open_recorder(resource: Resource, base: str) -> OtlpRecorder:
+    """A recorder that sends to `<base>/v1/traces`."""
+    return OtlpRecorder(resource, OTLPSpanExporter(endpoint=f"{base}/v1/traces", timeout=SHUTDOWN_MS / 1000))
+
+
+def base_of(endpoint: str) -> str:
+    """The base URL of a receiver; the URL of one of its signals is taken too."""
     base = endpoint.rstrip("/")
-    url = base if base.endswith("/v1/traces") else f"{base}/v1/traces"
-    return OtlpRecorder(service, OTLPSpanExporter(endpoint=url, timeout=SHUTDOWN_MS / 1000))
+    for signal in ("traces", "metrics", "logs"):
+        base = base.removesuffix(f"/v1/{signal}")
+    return base
+
+
+def resource_of(service: str) -> Resource:
+    """The process that exports, by OpenTelemetry's semantic conventions for resources. Attributes in the
+    variable `OTEL_RESOURCE_ATTRIBUTES` are added, such as `deployment.environment.name`.
+    """
+    return Resource.create(
+        {
+            "service.name": service,
+            "service.namespace": "visapi",
+            "service.version": metadata.version("visapi-common"),
+            "service.instance.id": str(uuid4()),
+            "host.name": socket.gethostname(),
+            "process.pid": os.getpid(),
+            "process.runtime.name": platform.python_implementation().lower(),
+            "process.runtime.version": platform.python_version(),
+        }
+    )
 
 
 def _context_of(traceparent: str) -> SpanContext:

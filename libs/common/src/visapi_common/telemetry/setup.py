@@ -1,29 +1,62 @@
-"""Builds the spans and metrics of a process. `logs.py` configures logs."""
+"""Builds the spans, metrics and exports of a process. `logs.py` configures logs."""
 
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import LogTap
 from visapi_common.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from visapi_common.telemetry.otlp import OtlpRecorder
+    from visapi_common.telemetry.otlp_logs import LogsExport
+    from visapi_common.telemetry.otlp_metrics import MetricsExport
+
+
+class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What leaves a process, and where to. Without an endpoint nothing does."""
+
+    endpoint: str | None = None
+    trace_sample: float = 0.0
+    metrics_every_s: float = 0.0
+    """0: metrics are only served at `/metrics`."""
+    logs: bool = False
 
 
 class Telemetry:
     """The spans and metrics of one process."""
 
-    def __init__(self, spans: Spans, metrics: Metrics, recorder: "OtlpRecorder | None" = None) -> None:
+    def __init__(
+        self,
+        spans: Spans,
+        metrics: Metrics,
+        *,
+        recorder: "OtlpRecorder | None" = None,
+        metrics_export: "MetricsExport | None" = None,
+        metrics_every_s: float = 0.0,
+        logs_export: "LogsExport | None" = None,
+    ) -> None:
         self.spans = spans
         self.metrics = metrics
         self._recorder = recorder
+        self._metrics_export = metrics_export
+        self._metrics_every_s = metrics_every_s
+        self._logs_export = logs_export
+
+    async def export_metrics(self) -> None:
+        """Send the metrics at each interval, until cancelled; returns at once when they are not exported."""
+        while self._metrics_export is not None:
+            await asyncio.sleep(self._metrics_every_s)
+            await asyncio.to_thread(self._metrics_export.push)
 
     async def close(self) -> None:
-        """Export the last spans."""
-        if self._recorder is not None:
-            await asyncio.to_thread(self._recorder.shutdown)
+        """Export the last spans, values and records."""
+        for export in (self._recorder, self._metrics_export, self._logs_export):
+            if export is not None:
+                await asyncio.to_thread(export.shutdown)
 
 
 def open_metrics() -> Metrics:
@@ -35,13 +68,26 @@ def open_metrics() -> Metrics:
     return Metrics(registry)
 
 
-def open_telemetry(service: str, *, otlp_endpoint: str | None, trace_sample: float) -> Telemetry:
-    """Telemetry of one process; without an endpoint traceparents are only passed on."""
+def open_telemetry(service: str, options: TelemetryOptions, tap: LogTap) -> Telemetry:
+    """Telemetry of one process; without an endpoint traceparents are only passed on. Log records are taken
+    from `tap`.
+    """
     metrics = open_metrics()
-    if otlp_endpoint is None:
+    if options.endpoint is None:
         return Telemetry(Spans(), metrics)
     # Imported only here: the SDK, requests and protobuf cost each idle process about 20 MB.
-    from visapi_common.telemetry.otlp import open_recorder  # noqa: PLC0415
+    from visapi_common.telemetry import otlp, otlp_logs, otlp_metrics  # noqa: PLC0415
 
-    recorder = open_recorder(service, otlp_endpoint)
-    return Telemetry(Spans(recorder, trace_sample), metrics, recorder)
+    resource, base = otlp.resource_of(service), otlp.base_of(options.endpoint)
+    recorder = otlp.open_recorder(resource, base)
+    exported = options.metrics_every_s > 0
+    logs = otlp_logs.open_logs_export(resource, base) if options.logs else None
+    tap.send = None if logs is None else logs.emit
+    return Telemetry(
+        Spans(recorder, options.trace_sample),
+        metrics,
+        recorder=recorder,
+        metrics_export=otlp_metrics.open_metrics_export(metrics, resource, base) if exported else None,
+        metrics_every_s=options.metrics_every_s,
+        logs_export=logs,
+    )

@@ -1,6 +1,7 @@
 """Turns deliveries of one function into running tasks: at most `local` at once, without a buffer."""
 
 import asyncio
+import time
 
 from visapi_common.adapters.pull_loop import Delivery, PullLoop
 from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Reader, Unreadable
@@ -55,7 +56,7 @@ class Intake:
             self._pull.release()
         else:
             self._free -= 1
-            self._meter.began(redelivered=delivery.deliveries > 1)
+            self._meter.began(waited_s=time.time() - delivery.stored_at, redelivered=delivery.deliveries > 1)
             group.create_task(self._work(task))
 
     async def _work(self, task: OpenTask) -> None:
@@ -67,4 +68,5 @@ class Intake:
             self._free += 1
             self._freed.set()
             self._pull.release()
-            self._meter.ended(outcome, asyncio.get_running_loop().time() - task.since)
+            seconds = asyncio.get_running_loop().time() - task.since
+            self._meter.ended(outcome, seconds, task.message.trace)

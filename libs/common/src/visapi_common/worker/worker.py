@@ -125,8 +125,7 @@ class Worker:
         if consumers is None:
             return
         bus.on_reconnect(announcer.again)
-        bus.on_reconnect(metrics.nats_reconnects.inc)
-        bus.on_handler_failure(metrics.nats_handler_failures.inc)
+        bus.count_in(metrics)
         tasks = OpenTasks(bus)
         # Dead letters are published under the name of the NATS user, which may use no other.
         service = self.name if tenant == subjects.BUILTIN else _OWN
@@ -148,7 +147,9 @@ class Worker:
                 )
                 await pull.start()
                 pulls.append(pull)
-                intake = Intake(function, pull, attempts, tasks, FunctionMeter(metrics, name))
+                intake = Intake(
+                    function, pull, attempts, tasks, FunctionMeter(metrics, name, function.spec.concurrency)
+                )
                 group.create_task(intake.run(group))
             try:
                 ready(True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from visapi_common.runtime.service import Lifecycle
-from visapi_common.telemetry.setup import open_telemetry
+from visapi_common.telemetry.logs import LogTap
+from visapi_common.telemetry.setup import TelemetryOptions, open_telemetry
 
 BODIES = {
     "clean": "await lifecycle.stopping.wait()",
@@ -113,7 +114,7 @@ async def test_a_taken_metrics_port_is_one_clear_line(tmp_path: Path):
 
 @pytest.fixture
 def lifecycle() -> Lifecycle:
-    return Lifecycle("example", open_telemetry("example", otlp_endpoint=None, trace_sample=1.0))
+    return Lifecycle("example", open_telemetry("test", TelemetryOptions(), LogTap()))
 
 
 async def test_a_service_is_ready_while_every_reported_check_holds(lifecycle: Lifecycle):

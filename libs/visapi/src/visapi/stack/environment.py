@@ -10,6 +10,8 @@ from collections.abc import Mapping
 _COMMON = (
     "VISAPI_LOG_LEVEL",
     "VISAPI_OTLP_ENDPOINT",
+    "VISAPI_OTLP_METRICS_S",
+    "VISAPI_OTLP_LOGS",
     "VISAPI_TRACE_SAMPLE",
     "VISAPI_DRAIN_S",
     "VISAPI_ARTIFACTS_URL",

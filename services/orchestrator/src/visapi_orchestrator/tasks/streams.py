@@ -6,7 +6,7 @@ from datetime import datetime
 
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.strays import Removed, remove_strays
-from visapi_common.adapters.topology import FunctionConsumer, Topology
+from visapi_common.adapters.topology import FunctionConsumer, StreamView, Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core.cloudevents import STRUCTURED
@@ -55,6 +55,10 @@ class JetStreams:
         """Tasks of a function that serves all tenants, taken by no worker yet; None before any was there."""
         consumer = subjects.task_consumer(subjects.BUILTIN, function)
         return await self._topology.pending(subjects.STREAM_TASKS, consumer)
+
+    async def view(self) -> list[StreamView]:
+        """Every stream as it is on the server."""
+        return await self._topology.view()
 
     async def results_waiting(self) -> int:
         """Results that no orchestrator has taken yet."""

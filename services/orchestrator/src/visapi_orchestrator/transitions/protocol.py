@@ -29,6 +29,7 @@ from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.errors import ContentFault, PermanentFault, ProblemError, UnknownFault
 from visapi_common.core.failures import failure_kind, failure_text
 from visapi_common.core.secret_handles import run_key
+from visapi_common.telemetry.instruments import exemplar_of
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import CallTask
 from visapi_engine.machine.events import EngineFailed, Event
@@ -338,7 +339,7 @@ class Transitions:
         acknowledge([step.messages])
         answer = step.answer
         if answer.ended:
-            self._metrics.run_seconds.labels(answer.status).observe(age_s)
+            self._metrics.run_seconds.labels(answer.status).observe(age_s, exemplar_of(step.snapshot.trace))
         if answer.noted:
             self._metrics.messages_stale.labels("duplicate").inc(len(answer.noted))
 

@@ -52,11 +52,14 @@ class Gate:
         self._keys = keys
         self._rates = rates
         self._metrics = metrics
+        self._key_check_seconds = metrics.key_check_seconds
 
     def admit(self, operation: Operation, call: Call) -> None:
         """Sets the caller of `call`. Raises `ProblemError` 401, 403 and 429."""
         try:
-            who = self._keys.authenticate(token_of(call))
+            token = token_of(call)
+            with self._key_check_seconds.time():
+                who = self._keys.authenticate(token)
             check_scope(operation, who)
         except ProblemError as refused:
             self._metrics.auth_failures.labels(refused.code).inc()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry import propagation
+from visapi_common.telemetry.instruments import exemplar_of
 from visapi_common.telemetry.spans import Spans
 from visapi_gateway.kernel.asgi.capacity import Capacity, RequestSlot
 from visapi_gateway.kernel.asgi.connection import CONNECTION
@@ -61,8 +62,7 @@ class Shell:
         self._in_flight = 0
         self._metrics = capacity.metrics
         self._metrics.http_in_flight.set_function(lambda: self._in_flight)
-        self._counters: dict[tuple[str, str, int], Any] = {}
-        self._timers: dict[tuple[str, str], Any] = {}
+        self._timers: dict[tuple[str, str, int], Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http", "the server is configured for HTTP only"
@@ -117,18 +117,12 @@ class Shell:
         return RequestSlot(self._capacity, peer, scope.get(CONNECTION))
 
     def _record(self, exchange: Exchange, method: str, status: int, seconds: float) -> None:
-        counter = self._counters.get((method, exchange.route, status))
-        if counter is None:
-            known = method if method in _METHODS else "other"
-            counter = self._metrics.http_requests.labels(known, exchange.route, str(status))
-            self._counters[method, exchange.route, status] = counter
-        counter.inc()
-        timer = self._timers.get((method, exchange.route))
+        timer = self._timers.get((method, exchange.route, status))
         if timer is None:
-            known = method if method in _METHODS else "other"
-            timer = self._metrics.http_request_seconds.labels(known, exchange.route)
-            self._timers[method, exchange.route] = timer
-        timer.observe(seconds)
+            known = method if method in _METHODS else "_OTHER"
+            timer = self._metrics.http_request_seconds.labels(known, exchange.route, str(status))
+            self._timers[method, exchange.route, status] = timer
+        timer.observe(seconds, exemplar_of(exchange.traceparent))
         self._log.line(exchange, method, status, seconds)
 
 

@@ -1,0 +1,26 @@
+"""The levels of the ledger's queues, and the size of the database."""
+
+from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.queries import load_queries
+from visapi_orchestrator.upkeep.levels import QueueLevel, StoreLevel
+
+_SQL = load_queries("visapi_orchestrator.upkeep.store", "levels.sql")
+
+
+class PostgresLevels:
+    """See `upkeep.levels.LedgerLevels`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def queues(self, most: int) -> list[QueueLevel]:
+        """Every queue, empty ones too, each counted up to `most`."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["queue_levels"], most)
+        return [QueueLevel(row["queue"], row["waiting"], row["oldest_s"]) for row in rows]
+
+    async def store(self) -> StoreLevel:
+        with pg_faults():
+            row = await self._pool.fetchrow(_SQL["store_level"])
+        assert row is not None, "the statement always answers one row"
+        return StoreLevel(row["database_bytes"], row["wal_bytes"])
