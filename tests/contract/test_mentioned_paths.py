@@ -10,7 +10,7 @@ from visapi_gateway.slices import operations
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "examples", "services", "libs")
 SUFFIXES = (".py", ".md", ".sql", ".yaml", ".yml", ".html")
-FOREIGN = frozenset({"/v1/traces"})
+FOREIGN = frozenset({"/v1/traces", "/v1/metrics", "/v1/logs"})
 """Paths of other systems: OTLP receivers."""
 MENTIONED = re.compile(r"(?<![\w}])/v1(?:/(?:\{[^}\n]*\}|<[^>\n]*>|[\w.$…*-])+)+")
 TEMPLATES = [operation.path.split("/") for operation in operations()]

@@ -11,9 +11,9 @@ from visapi_common.telemetry.logs import LogTap
 from visapi_common.telemetry.spans import Spans
 
 if TYPE_CHECKING:
-    from visapi_common.telemetry.otlp import OtlpRecorder
-    from visapi_common.telemetry.otlp_logs import LogsExport
-    from visapi_common.telemetry.otlp_metrics import MetricsExport
+    from visapi_common.telemetry.otlp.logs import LogsExport
+    from visapi_common.telemetry.otlp.metrics import MetricsExport
+    from visapi_common.telemetry.otlp.spans import OtlpRecorder
 
 
 class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,18 +76,19 @@ def open_telemetry(service: str, options: TelemetryOptions, tap: LogTap) -> Tele
     if options.endpoint is None:
         return Telemetry(Spans(), metrics)
     # Imported only here: the SDK, requests and protobuf cost each idle process about 20 MB.
-    from visapi_common.telemetry import otlp, otlp_logs, otlp_metrics  # noqa: PLC0415
+    from visapi_common.telemetry.otlp import logs, resource, spans  # noqa: PLC0415
+    from visapi_common.telemetry.otlp import metrics as exports  # noqa: PLC0415
 
-    resource, base = otlp.resource_of(service), otlp.base_of(options.endpoint)
-    recorder = otlp.open_recorder(resource, base)
+    who, base = resource.resource_of(service), resource.base_of(options.endpoint)
+    recorder = spans.open_recorder(who, base)
     exported = options.metrics_every_s > 0
-    logs = otlp_logs.open_logs_export(resource, base) if options.logs else None
-    tap.send = None if logs is None else logs.emit
+    logs_export = logs.open_logs_export(who, base) if options.logs else None
+    tap.send = None if logs_export is None else logs_export.emit
     return Telemetry(
         Spans(recorder, options.trace_sample),
         metrics,
         recorder=recorder,
-        metrics_export=otlp_metrics.open_metrics_export(metrics, resource, base) if exported else None,
+        metrics_export=exports.open_metrics_export(metrics, who, base) if exported else None,
         metrics_every_s=options.metrics_every_s,
-        logs_export=logs,
+        logs_export=logs_export,
     )

@@ -30,7 +30,7 @@ class Span(Protocol):
 
 
 class Recorder(Protocol):
-    """Makes spans that are exported; see `otlp.py`."""
+    """Makes spans that are exported; see `otlp/spans.py`."""
 
     def open(self, name: str, kind: Kind, parent: str | None, links: Sequence[str]) -> Span: ...
 

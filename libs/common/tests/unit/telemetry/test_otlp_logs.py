@@ -8,7 +8,7 @@ from opentelemetry.sdk.resources import Resource
 
 from visapi_common.telemetry import propagation
 from visapi_common.telemetry.logs import configure_logging, get_logger
-from visapi_common.telemetry.otlp_logs import LogsExport
+from visapi_common.telemetry.otlp.logs import LogsExport
 
 TRACE, SPAN = "1" * 32, "2" * 16
 

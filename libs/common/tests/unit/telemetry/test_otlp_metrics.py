@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from visapi_common.telemetry import propagation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.instruments import Count, InstrumentSet, Level, Spread, declared_in
-from visapi_common.telemetry.otlp_metrics import MetricsExport, metrics_of, names_of
+from visapi_common.telemetry.otlp.metrics import MetricsExport, metrics_of, names_of
 
 SAMPLED = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
 UNSAMPLED = "00-" + "1" * 32 + "-" + "2" * 16 + "-00"

@@ -1,13 +1,7 @@
-"""Recorded spans, exported in batches over OTLP/HTTP, and who exports them. Only the `otlp*` files import
-OpenTelemetry's SDK.
-"""
+"""Recorded spans, exported in batches over OTLP/HTTP."""
 
-import os
-import platform
-import socket
 from collections.abc import Mapping, Sequence
-from importlib import metadata
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -88,32 +82,6 @@ class OtlpRecorder:
 def open_recorder(resource: Resource, base: str) -> OtlpRecorder:
     """A recorder that sends to `<base>/v1/traces`."""
     return OtlpRecorder(resource, OTLPSpanExporter(endpoint=f"{base}/v1/traces", timeout=SHUTDOWN_MS / 1000))
-
-
-def base_of(endpoint: str) -> str:
-    """The base URL of a receiver; the URL of one of its signals is taken too."""
-    base = endpoint.rstrip("/")
-    for signal in ("traces", "metrics", "logs"):
-        base = base.removesuffix(f"/v1/{signal}")
-    return base
-
-
-def resource_of(service: str) -> Resource:
-    """The process that exports, by OpenTelemetry's semantic conventions for resources. Attributes in the
-    variable `OTEL_RESOURCE_ATTRIBUTES` are added, such as `deployment.environment.name`.
-    """
-    return Resource.create(
-        {
-            "service.name": service,
-            "service.namespace": "visapi",
-            "service.version": metadata.version("visapi-common"),
-            "service.instance.id": str(uuid4()),
-            "host.name": socket.gethostname(),
-            "process.pid": os.getpid(),
-            "process.runtime.name": platform.python_implementation().lower(),
-            "process.runtime.version": platform.python_version(),
-        }
-    )
 
 
 def _context_of(traceparent: str) -> SpanContext:
