@@ -65,6 +65,9 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     """Valid API keys of one tenant; as many more may have ended within the last hour."""
     tenant_retentions_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000
     """Namespaces of one tenant with a retention policy."""
+    audit_keep_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 400
+    """How long entries of the audit are kept; 0: for ever. Older ones are exported to the artifact store and
+    deleted, and the audit records that."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For` is trusted, separated by commas."""
     access_log: bool = True

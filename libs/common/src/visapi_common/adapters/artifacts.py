@@ -32,6 +32,7 @@ MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
     "txt": "text/plain; charset=utf-8",
     "json": "application/json",
+    "ndjson": "application/x-ndjson",
     "zip": "application/zip",
     "eml": "message/rfc822",
 }

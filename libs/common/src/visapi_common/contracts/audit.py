@@ -32,6 +32,8 @@ class AuditAction(StrEnum):
     KEY_CREATE = "key.create"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"
+    AUDIT_CUT = "audit.cut"
+    """Rows were deleted for their age; the actor is `retention`."""
 
 
 class AuditRecord(msgspec.Struct, frozen=True):

@@ -3,6 +3,9 @@
 A hash is the SHA-256 of a JSON array in UTF-8 without spaces: tenant, seq, time, actor, action,
 target, reason, request id, details with their names sorted, and the hash of the row before. Anyone
 can compute it; the last hash, kept elsewhere, vouches for every row up to it.
+
+Rows that were deleted for their age are recorded by a row of the action `audit.cut` (`Cut`), which holds the
+number and the hash of the last of them: the chain goes on from there.
 """
 
 import hashlib
@@ -10,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditRecord
+from visapi_common.contracts.audit import AuditAction, AuditRecord
 
 GENESIS = "0" * 64
 """What the first row of a tenant is chained to."""
@@ -22,6 +25,17 @@ class Break(msgspec.Struct, frozen=True):
 
     seq: int
     why: str
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """The details of a row that records a cut: numbers of the first and the last row that were deleted, the
+    hash of the last, and the artifact that holds them, whose id is the SHA-256 of its bytes.
+    """
+
+    first: int
+    last: int
+    hash: str
+    export: str
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -55,6 +69,11 @@ class ChainCheck:
         self.rows = 0
         self.broken: Break | None = None
         """The lowest broken row so far."""
+        self.cut: Cut | None = None
+        """The last cut: rows up to its `last` are gone."""
+        self.unproven = False
+        """The expected head was cut: only the exports show that the rows up to it are unchanged."""
+        self._cuts: dict[int, str] = {}
 
     def take(self, record: AuditRecord) -> None:
         """The next row, each older than the one before."""
@@ -67,6 +86,7 @@ class ChainCheck:
             self._found(record.seq, "its content is not what its hash was made of")
         if self._expected is not None and record.seq == self._expected.seq:
             self._check_expected(record)
+        self._check_cuts(record)
         self._above = record
 
     def end(self) -> Break | None:
@@ -76,10 +96,37 @@ class ChainCheck:
             if self._expected is not None:
                 self._found(1, f"the chain is empty and once had {self._expected.seq} rows")
         elif first.seq != 1:
-            self._found(1, f"rows 1 to {first.seq - 1} are missing")
+            self._check_start(first)
         elif first.previous != GENESIS:
             self._found(1, "it is chained to a row before the first")
         return self.broken
+
+    def _check_cuts(self, record: AuditRecord) -> None:
+        if self._cuts.get(record.seq, record.hash) != record.hash:
+            self._found(record.seq, "it is not the row up to which the chain was cut")
+        if record.action == AuditAction.AUDIT_CUT.value:
+            try:
+                cut = msgspec.convert(record.details, Cut)
+            except msgspec.ValidationError:
+                self._found(record.seq, "it records a cut that cannot be read")
+                return
+            self._cuts[cut.last] = cut.hash
+            self.cut = self.cut or cut
+
+    def _check_start(self, first: AuditRecord) -> None:
+        """The chain begins with a later row than the first."""
+        before, cut = first.seq - 1, self.cut
+        if cut is None or cut.last < before:
+            since = 1 if cut is None else cut.last + 1
+            self._found(since, f"rows {since} to {before} are missing")
+        elif self._cuts.get(before, first.previous) != first.previous:
+            self._found(first.seq, "it is not chained to the row up to which the chain was cut")
+        expected = self._expected
+        if expected is None or expected.seq > before:
+            return
+        if expected.seq == before and expected.hash != first.previous:
+            self._found(first.seq, "it is chained to another row than the one that was kept")
+        self.unproven = expected.seq < before
 
     def _check_above(self, record: AuditRecord) -> None:
         above = self._above

@@ -79,6 +79,7 @@ alter table audit force row level security;
 create policy gateway_tenants on audit to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
 create policy notifier_all on audit to visapi_notifier using (true);
 create policy orchestrator_all on audit to visapi_orchestrator using (true);
+create policy owner_cuts on audit to visapi_owner using (true);
 grant insert, select on audit to visapi_gateway;
 
 create table collections (
@@ -703,8 +704,20 @@ create table runs_done_standard_rest partition of runs_done_standard DEFAULT;
 CREATE OR REPLACE FUNCTION audit_is_append_only()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET search_path TO 'visapi', 'pg_temp'
 AS $function$
+declare
+    last record;
 begin
+    if tg_op = 'DELETE' then
+        if old.at < now() - interval '1 day' then
+            select a.action, a.details into last from audit a where a.tenant = old.tenant order by a.seq desc limit 1;
+            if last.action = 'audit.cut'
+                and (convert_from(last.details, 'utf8')::jsonb ->> 'last')::bigint >= old.seq then
+                return old;
+            end if;
+        end if;
+    end if;
     raise exception 'audit is append-only';
 end
 $function$;
@@ -724,6 +737,22 @@ begin
     end if;
 end
 $function$;
+
+CREATE OR REPLACE FUNCTION cut_audit(of_tenant text, up_to bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'visapi', 'pg_temp'
+AS $function$
+declare
+    gone bigint;
+begin
+    delete from audit where tenant = of_tenant and seq <= up_to;
+    get diagnostics gone = row_count;
+    return gone;
+end
+$function$;
+grant execute on function cut_audit(text,bigint) to visapi_gateway;
 
 CREATE OR REPLACE FUNCTION drop_partition(base text, class text, first date)
  RETURNS void

@@ -99,3 +99,80 @@ def test_a_chain_that_was_written_anew_shows_to_whoever_kept_the_head():
         anew = forged(anew, at, previous=anew[at - 1].hash)
     assert check(anew) is None
     assert check(anew, Head(6, rows[-1].hash)) is not None
+
+
+def cut_after(rows: Rows, last: int) -> Rows:
+    """The chain after a cut of its first rows."""
+    details = {
+        "first": rows[0].seq,
+        "last": last,
+        "hash": rows[last - rows[0].seq].hash,
+        "export": "e.ndjson",
+    }
+    newest = rows[-1]
+    record = msgspec.structs.replace(
+        newest,
+        seq=newest.seq + 1,
+        actor="retention",
+        action="audit.cut",
+        details=details,
+        previous=newest.hash,
+    )
+    return [row for row in [*rows, sealed(record)] if row.seq > last]
+
+
+def test_a_chain_that_was_cut_is_whole_and_says_so():
+    rows = cut_after(cut_after(chain(9), 3), 6)
+    walk = ChainCheck()
+    for row in reversed(rows):
+        walk.take(row)
+    assert walk.end() is None
+    assert walk.cut is not None
+    assert (walk.cut.first, walk.cut.last, walk.rows) == (4, 6, 5)
+
+
+def test_rows_are_missing_where_no_cut_records_it():
+    whole = chain(9)
+    assert check(whole[3:]) == Break(1, "rows 1 to 3 are missing")
+    rows = cut_after(whole, 3)
+    assert check(rows[1:]) == Break(4, "rows 4 to 4 are missing")
+    assert check([row for row in rows if row.action != "audit.cut"]) == Break(1, "rows 1 to 3 are missing")
+
+
+def test_a_forged_start_or_a_forged_cut_is_found_out():
+    rows = cut_after(chain(9), 3)
+    wrong = "it is not chained to the row up to which the chain was cut"
+    start = forged(rows, 0, previous="f" * 64)
+    rest = [start[0], sealed(msgspec.structs.replace(start[1], previous=start[0].hash)), *start[2:]]
+    assert check(rest) is not None
+    cut = {**rows[-1].details, "hash": "f" * 64}
+    assert check(forged(rows, len(rows) - 1, details=cut)) == Break(4, wrong)
+    unreadable = forged(rows, len(rows) - 1, details={"last": "three"})
+    assert check(unreadable) == Break(1, "rows 1 to 3 are missing")
+
+
+def test_a_row_that_a_cut_names_and_that_is_still_there_must_be_that_row():
+    rows = chain(9)
+    uncut = [*rows[1:], cut_after(rows, 3)[-1]]
+    assert check(uncut) is None
+    other = {**uncut[-1].details, "hash": "f" * 64}
+    assert check(forged(uncut, len(uncut) - 1, details=other)) == Break(
+        3, "it is not the row up to which the chain was cut"
+    )
+
+
+def test_a_kept_head_proves_what_was_not_cut_and_the_last_row_that_was():
+    whole = chain(9)
+    rows = cut_after(whole, 3)
+
+    def walked(seq: int, digest: str) -> tuple[Break | None, bool]:
+        walk = ChainCheck(Head(seq, digest))
+        for row in reversed(rows):
+            walk.take(row)
+        return walk.end(), walk.unproven
+
+    assert walked(5, whole[4].hash) == (None, False)
+    assert walked(3, whole[2].hash) == (None, False)
+    assert walked(2, whole[1].hash) == (None, True)
+    assert walked(5, "f" * 64)[0] == Break(5, "it has another hash than the one that was kept")
+    assert walked(3, "f" * 64)[0] == Break(4, "it is chained to another row than the one that was kept")

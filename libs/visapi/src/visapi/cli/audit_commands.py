@@ -71,6 +71,10 @@ def verify(
         say("the audit is empty")
         return
     done(f"{check.rows} rows, each as it was written")
+    if check.cut is not None:
+        say(f"rows 1 to {check.cut.last} were deleted for their age: visapi audit list --action audit.cut")
+    if check.unproven:
+        say("the expected row is one of them: compare it with the artifact that the cut names")
     console().print(f"{check.head.seq}:{check.head.hash}")
 
 

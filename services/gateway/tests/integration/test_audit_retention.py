@@ -1,0 +1,173 @@
+"""The audit is cut: old rows are exported, the cut is recorded in the chain, and what remains is still proven."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from kit.servers import Database
+from visapi_common.adapters.artifacts import ArtifactStore
+from visapi_common.adapters.pool import Pool, open_pool
+from visapi_common.contracts.audit import AuditPage, AuditRecord
+from visapi_common.core.audit_chain import GENESIS, Break, ChainCheck, Head, encoded, sealed
+from visapi_common.core.errors import TransientFault
+from visapi_common.telemetry.setup import open_metrics
+from visapi_gateway.audit.retention import LIMIT, AuditRetention
+from visapi_gateway.audit.store import PgAuditCuts
+
+DAYS = 400
+
+
+class Rig:
+    """The retention on a real ledger, with an export to files."""
+
+    def __init__(self, gateway: Any, pool: Pool, folder: Path) -> None:
+        self.gateway = gateway
+        self.metrics = open_metrics()
+        self.exports = ArtifactStore.open(f"file://{folder}")
+        self.retention = AuditRetention(PgAuditCuts(pool), self.exports, DAYS, self.metrics)
+
+    async def write(self, *ages_days: int) -> list[AuditRecord]:
+        """Rows of so many days ago, as the gateway wrote them then."""
+        made: list[AuditRecord] = []
+        for seq, age in enumerate(ages_days, start=1):
+            record = AuditRecord(
+                tenant="default",
+                seq=seq,
+                time=datetime.now(UTC) - timedelta(days=age),
+                actor="key:a",
+                action="run.cancel",
+                target=f"run:{seq}",
+                reason=None,
+                request_id="r",
+                details={},
+                previous=made[-1].hash if made else GENESIS,
+                hash="",
+            )
+            made.append(sealed(record))
+        await self.gateway.db.executemany(
+            "insert into visapi.audit (tenant, seq, at, actor, action, target, reason, request_id, details,"
+            " previous, hash) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, decode($10, 'hex'), decode($11, 'hex'))",
+            [(*msgspec.structs.astuple(one)[:8], encoded({}), one.previous, one.hash) for one in made],
+        )
+        return made
+
+    async def rows(self) -> list[AuditRecord]:
+        """All of them, newest first."""
+        found: list[AuditRecord] = []
+        cursor: dict[str, str] = {}
+        while True:
+            answer = await self.gateway.http.get("/v1/audit", params={"limit": 1000, **cursor})
+            page = msgspec.json.decode(answer.content, type=AuditPage)
+            found += page.items
+            if page.next is None:
+                return found
+            cursor = {"cursor": page.next}
+
+
+@pytest.fixture
+async def rig(gateway: Any, postgres_db: Database, tmp_path: Path):
+    pool = await open_pool(postgres_db.gateway, size=4, application="gateway")
+    yield Rig(gateway, pool, tmp_path / "exports")
+    pool.terminate()
+
+
+def walked(rows: Sequence[AuditRecord], expected: Head | None = None) -> tuple[Break | None, ChainCheck]:
+    check = ChainCheck(expected)
+    for row in rows:
+        check.take(row)
+    return check.end(), check
+
+
+async def test_old_rows_are_exported_and_cut_and_the_rest_is_proven(rig: Rig):
+    old = (await rig.write(500, 450, 401, 10, 5))[:3]
+    assert walked(await rig.rows())[0] is None
+    assert await rig.retention.once()
+    rows = await rig.rows()
+    assert [row.seq for row in rows] == [6, 5, 4]
+    assert (rows[0].actor, rows[0].action, rows[0].target) == ("retention", "audit.cut", "audit:default")
+    broken, check = walked(rows, Head(5, rows[1].hash))
+    assert broken is None
+    assert check.cut is not None
+    assert (check.cut.first, check.cut.last, check.cut.hash) == (1, 3, old[-1].hash)
+    exported = await rig.exports.get("default", check.cut.export)
+    assert msgspec.json.Decoder(AuditRecord).decode_lines(exported) == old
+    assert rig.metrics.registry.get_sample_value("visapi_audit_rows_cut_total") == 3
+    await rig.retention.once()
+    assert await rig.rows() == rows
+    await rig.gateway.deploy()
+    assert walked(await rig.rows())[0] is None
+
+
+FORGED_CUT = (
+    "update visapi.audit set details = convert_to(replace(convert_from(details, 'utf8'), '3', '4'), 'utf8')"
+    " where seq = 6"
+)
+
+
+@pytest.mark.parametrize(
+    ("tampering", "found"),
+    [
+        ("delete from visapi.audit where seq = 4", "missing"),
+        ("delete from visapi.audit where seq = 6", "missing"),
+        ("update visapi.audit set actor = 'key:innocent' where seq = 5", "content"),
+        ("update visapi.audit set previous = hash where seq = 4", "not chained"),
+        (FORGED_CUT, "up to which the chain was cut"),
+    ],
+)
+async def test_tampering_after_a_cut_is_found_out(rig: Rig, tampering: str, found: str):
+    await rig.write(500, 450, 401, 10, 5)
+    await rig.retention.once()
+    await rig.gateway.db.execute("alter table visapi.audit disable trigger all")
+    await rig.gateway.db.execute(tampering)
+    broken, _ = walked(await rig.rows())
+    assert broken is not None
+    assert found in broken.why
+
+
+async def test_replicas_that_cut_at_once_cut_each_row_once_and_in_batches(rig: Rig):
+    await rig.write(*[500] * (LIMIT + 5), 1)
+    await asyncio.gather(rig.retention.once(), rig.retention.once())
+    rows = await rig.rows()
+    cuts = [
+        (row.details["first"], row.details["last"]) for row in reversed(rows) if row.action == "audit.cut"
+    ]
+    assert cuts == [(1, LIMIT), (LIMIT + 1, LIMIT + 5)]
+    assert len(rows) == 3
+    assert walked(rows)[0] is None
+
+
+class NoStore:
+    async def put(self, *_args: Any, **_named: Any) -> Any:
+        raise TransientFault("the store is away")
+
+
+async def test_without_an_export_nothing_is_cut(rig: Rig):
+    await rig.write(500, 1)
+    before = await rig.rows()
+    retention = AuditRetention(rig.retention._rows, NoStore(), DAYS, rig.metrics)
+    assert not await retention.once()
+    assert await rig.rows() == before
+
+
+async def test_rows_go_only_where_the_chain_records_it(rig: Rig, postgres_db: Database):
+    await rig.write(500, 450, 0)
+    role = await asyncpg.connect(postgres_db.gateway)
+    try:
+        await role.execute("select set_config('visapi.tenants', 'default', false)")
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await role.fetchval("select visapi.cut_audit('default', 2)")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await role.execute("delete from visapi.audit")
+    finally:
+        role.terminate()
+    await rig.retention.once()
+    for statement in ("delete from visapi.audit", "truncate visapi.audit"):
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await rig.gateway.db.execute(statement)
+    assert [row.seq for row in await rig.rows()] == [4, 3]
