@@ -49,7 +49,7 @@ PUBLISHES = {
     subjects.dead_letter("pdf-worker", "poison"): {"orchestrator", "pdf-worker"},
     "$JS.API.STREAM.CREATE.ENGINE": {"orchestrator"},
     "$JS.API.STREAM.DELETE.ENGINE": set[str](),
-    "$JS.API.STREAM.PURGE.EVENTS": set[str](),
+    "$JS.API.STREAM.PURGE.EVENTS": {"orchestrator"},
     "$JS.API.STREAM.PURGE.TASKS": {"orchestrator"},
     "$JS.API.STREAM.CREATE.LIFECYCLE": {"orchestrator"},
     "$JS.API.CONSUMER.MSG.NEXT.LIFECYCLE.lifecycle": {"worker"},

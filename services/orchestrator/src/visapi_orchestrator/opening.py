@@ -3,6 +3,7 @@
 from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import RandomIds, SystemClock
+from visapi_common.adapters.event_stream import EventStream
 from visapi_common.adapters.pool import Pool
 from visapi_common.adapters.pull_loop import PullLoop
 from visapi_common.adapters.topology import Topology
@@ -46,6 +47,7 @@ def dependencies_of(
         results=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=window),
         triggers=PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_TRIGGERS, window=READ_AHEAD),
         events=PullLoop(bus, subjects.STREAM_EVENTS, subjects.CONSUMER_EVENTS, window=window),
+        produced=EventStream(bus),
         event_rows=PostgresEvents(pool, RandomIds()),
         event_publisher=JetStreamEvents(bus),
         history=PostgresLifecycle(pool, RandomIds()),

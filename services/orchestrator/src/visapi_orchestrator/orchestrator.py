@@ -23,6 +23,7 @@ from visapi_orchestrator.dead_letters.replays import ReplayedRows, Replays
 from visapi_orchestrator.events.dispatch import Acknowledged, EventDispatch, EventRows
 from visapi_orchestrator.events.intake import EventIntake, EventSource, IntakeRows
 from visapi_orchestrator.events.lifecycle_relay import History, LifecycleRelay, LifecycleStream
+from visapi_orchestrator.events.producers import ProducedEvents, ProducerShares, TenantRows
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.messages import RunMessages
@@ -82,7 +83,7 @@ class UpkeepRows(FunctionRows, AgingRows, Protocol):
     """Functions, and rows that grow old."""
 
 
-class AllEventRows(EventRows, IntakeRows, Protocol):
+class AllEventRows(EventRows, IntakeRows, TenantRows, Protocol):
     """Everything about events."""
 
 
@@ -113,6 +114,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     results: PulledSource
     triggers: PulledSource
     events: EventSource
+    produced: ProducedEvents
     event_rows: AllEventRows
     event_publisher: Acknowledged
     history: History
@@ -277,6 +279,7 @@ class Orchestrator:
     def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """The loops beside the lanes; an error in one of them ends no other."""
         dependencies, metrics = self._dependencies, self._lifecycle.metrics
+        clock = dependencies.monotonic.monotonic
         return {
             "topology": self._registry.keep_healed,
             "registry": self._registry.serve,
@@ -293,12 +296,13 @@ class Orchestrator:
                 streams=dependencies.streams,
                 metrics=metrics,
                 isolation=Isolation("levels", metrics),
-                monotonic=dependencies.monotonic.monotonic,
+                monotonic=clock,
             ),
             "timers": self._due.fire_timers,
             "due": self._due.sweep,
             "match-events": self._dispatch.keep_matching,
             "publish-events": self._dispatch.keep_publishing,
+            "producers": ProducerShares(dependencies.produced, dependencies.event_rows, metrics).run,
             "lifecycle": self._relay.run,
             "schedules": self._schedules.run,
             "replays": self._replays.run,
@@ -306,9 +310,7 @@ class Orchestrator:
             "descendants": partial(
                 keep_cancelling, dependencies.families, self._runs_woken, lambda: self._pump.started
             ),
-            "open-runs": partial(
-                keep_counting, dependencies.families, self._open_runs_max, dependencies.monotonic.monotonic
-            ),
+            "open-runs": partial(keep_counting, dependencies.families, self._open_runs_max, clock),
             "collected": CollectedSweep(
                 dependencies.collected, self._quarantine, self._runs_woken, metrics
             ).run,

@@ -207,6 +207,15 @@ class Metrics(ConventionalMetrics):
         "visapi_dead_letters_total", "Dead letters recorded.", {"reason": "stable reason of the dead letter"}
     )
 
+    audit_rows_cut = Count(
+        "visapi_audit_rows_cut_total", "Rows of the audit that were exported and deleted for their age."
+    )
+
+    producers_refused = Count(
+        "visapi_producers_refused_total",
+        "How often a tenant was refused on EVENTS, because it held more than its share of the stream.",
+    )
+
     # Workers
     worker_tasks = Count(
         "visapi_worker_tasks_total",

@@ -33,6 +33,7 @@ _STREAMS = (
     subjects.STREAM_LIFECYCLE,
 )
 _CONSUMED = (subjects.STREAM_ENGINE, subjects.STREAM_EVENTS)
+_PURGED = (subjects.STREAM_ENGINE, subjects.STREAM_TASKS, subjects.STREAM_EVENTS)
 _ENGINE = "visapi.engine.*"
 
 
@@ -84,7 +85,7 @@ def _orchestrator() -> Rights:
         for name in _STREAMS
         for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")
     ]
-    purges = [f"$JS.API.STREAM.PURGE.{name}" for name in (subjects.STREAM_ENGINE, subjects.STREAM_TASKS)]
+    purges = [f"$JS.API.STREAM.PURGE.{name}" for name in _PURGED]
     consumers = [
         f"$JS.API.CONSUMER.{verb}.{name}.{rest}"
         for name in _STREAMS

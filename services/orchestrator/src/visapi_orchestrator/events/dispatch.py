@@ -22,6 +22,8 @@ from visapi_orchestrator.kernel.rules.arriving_events import Arrived
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 LIMIT = 256
+BYTES_MAX = 1024 * 1024
+"""Of the events that are matched at once: they are read in the event loop."""
 _EVERY_S = 1.0
 
 
@@ -38,7 +40,7 @@ class MatchLease(Protocol):
 
 
 class EventRows(Protocol):
-    def matching(self, limit: int) -> AbstractAsyncContextManager[MatchLease]: ...
+    def matching(self, limit: int, bytes_max: int) -> AbstractAsyncContextManager[MatchLease]: ...
     async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
         """In the order of their arrival, without the first `skip`."""
         ...
@@ -98,8 +100,9 @@ class EventDispatch:
     async def _match_once(self) -> bool:
         """Match once. Returns whether rows are left."""
         notified: list[UUID] = []
-        async with self._rows.matching(LIMIT) as lease:
-            count = len(lease.events)
+        async with self._rows.matching(LIMIT, BYTES_MAX) as lease:
+            size = sum(len(event.body) for event in lease.events)
+            full = len(lease.events) == LIMIT or size >= BYTES_MAX
 
             async def notify(events: Sequence[Arrived]) -> None:
                 notified.extend(await lease.notify(events))
@@ -110,7 +113,7 @@ class EventDispatch:
 
             result = await self._matching.each(lease.events, notify, set_aside)
         self._queue.put([RunMessages(run, has_waiting_rows=True) for run in dict.fromkeys(notified)])
-        return count == LIMIT and result.fault is None
+        return full and result.fault is None
 
     async def keep_publishing(self) -> None:
         """Publish until cancelled."""

@@ -4,7 +4,7 @@ The tenant is the subject's, never the payload's. A message that is no event, be
 cannot be stored, becomes a dead letter and blocks nobody.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -17,6 +17,8 @@ from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.rules.arriving_events import Arrived, BadEvent, read_message
 
 _BATCH = 256
+_BATCH_BYTES = 1024 * 1024
+"""Events are read in the event loop, which runs of everybody need."""
 _HAND_BACK_S = 1.0
 _TENANT_CHARS = 63
 _SUBJECT_CHARS = 200
@@ -76,7 +78,8 @@ class EventIntake:
     async def run(self) -> None:
         """Take in until the source is stopped."""
         while taken := await self._source.take(_BATCH):
-            await self._take_in(taken)
+            for some in _in_batches(taken):
+                await self._take_in(some)
 
     async def _take_in(self, taken: Sequence[EventDelivery]) -> None:
         read: list[_Read] = []
@@ -127,6 +130,20 @@ class EventIntake:
         )
         await self._quarantine.set_aside(dead_letter)
         delivery.term("set aside as a dead letter")
+
+
+def _in_batches(taken: Sequence[EventDelivery]) -> Iterator[list[EventDelivery]]:
+    """The deliveries in their order, in batches of bounded size; a large one stands alone."""
+    batch: list[EventDelivery] = []
+    size = 0
+    for delivery in taken:
+        if batch and size + len(delivery.data) > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(delivery)
+        size += len(delivery.data)
+    if batch:
+        yield batch
 
 
 def _hand_back(deliveries: Sequence[EventDelivery]) -> None:

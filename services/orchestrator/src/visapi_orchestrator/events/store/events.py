@@ -38,12 +38,17 @@ class PostgresEvents:
             rows = await self._pool.fetch(_SQL["known_tenants"], list(tenants))
         return {row["id"] for row in rows}
 
+    async def tenants(self) -> list[str]:
+        """All tenants; see `events.producers.TenantRows`."""
+        with pg_faults():
+            return [row["id"] for row in await self._pool.fetch(_SQL["tenants"])]
+
     @asynccontextmanager
-    async def matching(self, limit: int) -> AsyncGenerator["PostgresMatchLease"]:
+    async def matching(self, limit: int, bytes_max: int) -> AsyncGenerator["PostgresMatchLease"]:
         """Waiting events, locked until the transaction ends."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
-                rows = await connection.fetch(_SQL["claim_unmatched"], limit)
+                rows = await connection.fetch(_SQL["claim_unmatched"], limit, bytes_max)
                 events = [
                     Arrived(row["tenant"], row["source"], row["id"], row["body"], row["type"]) for row in rows
                 ]

@@ -16,12 +16,24 @@ on conflict do nothing
 -- name: known_tenants
 select id from tenants where id = any($1::text[])
 
+-- name: tenants
+select id from tenants order by id
+
 -- name: claim_unmatched
--- The rows stay locked until the transaction that matches them ends, so two replicas share the work.
-select tenant, source, id, type, body from events_in
-where matched_at is null
-order by received_at limit $1
-for update skip locked
+-- The rows stay locked until the transaction that matches them ends, so two replicas share the work. Of large events
+-- only so many as have $2 bytes together, and one at least.
+with claimed as materialized (
+    select tenant, source, id, type, body, received_at from events_in
+    where matched_at is null
+    order by received_at limit $1
+    for update skip locked
+)
+select tenant, source, id, type, body from (
+    select c.*, sum(octet_length(body)) over (order by received_at rows unbounded preceding) - octet_length(body) as before
+    from claimed c
+) as counted
+where before < $2
+order by received_at
 
 -- name: shapes
 -- The distinct shapes of some tenants: one probe of subscriptions_by_key per shape (a loose index scan),
