@@ -21,6 +21,8 @@ from pathlib import Path
 ALONE = "attacks or faults or load"
 ELSEWHERE = "deploy or images"
 """What `make deploy-check` runs, and `make images` on images that it has built."""
+LONGEST_FIRST = ("tests/e2e", "services", "tests", "libs")
+"""Files are handed out in this order, so that no long one is left for a single process at the end."""
 AGAIN_MAX = 3
 FAILED_TESTS = 1
 """The exit code of pytest when tests failed; every other code is a broken run, which no second run mends."""
@@ -47,7 +49,10 @@ def main() -> int:
     together = f"not ({ALONE} or {ELSEWHERE})"
     return run_parts(
         [
-            ["-n", given.jobs, "--dist", "loadfile", *shard, "-m", together, "libs", "services", "tests"],
+            [
+                *("-n", given.jobs, "--dist", "loadfile", "--no-loadscope-reorder", *shard),
+                *("-m", together, *LONGEST_FIRST),
+            ],
             [*shard, "-m", ALONE, "tests"],
         ]
     )
