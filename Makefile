@@ -9,7 +9,7 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 JOBS ?= 3
 
-.PHONY: help setup up demo test check bench faults attacks load docs images compose-demo deploy-tools deploy-check clean
+.PHONY: help setup up demo test check bench faults attacks load docs images compose-demo upgrade-test deploy-tools deploy-check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ images: setup ## Build the images with docker, podman or buildah, and test them 
 
 compose-demo: setup ## Bring docker-compose.yml up, play the demo, kill each container under load, take it down
 	@$(BIN)/python tools/compose_demo.py $(COMPOSE_FLAGS)
+
+upgrade-test: setup ## Run the release before (FROM=commit or tag) and this one on one ledger under load, forward and back
+	@from=$$($(BIN)/python tools/previous_release.py $(FROM)) && \
+	VISAPI_TEST_UPGRADE_FROM="$$from" $(BIN)/pytest -q -s -m upgrade tests/upgrade
 
 deploy-tools: ## Install the tools of deploy-check into .tools/ (SETS="chart checkov" to choose)
 	@$(PYTHON) tools/deploy_tools.py $(filter-out all,$(SETS))

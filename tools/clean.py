@@ -13,6 +13,7 @@ CACHES = (
     "bench/out",
     ".images",
     ".tools",
+    ".upgrade",
 )
 
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ALONE = "attacks or faults or load"
-ELSEWHERE = "deploy or images"
-"""What `make deploy-check` runs, and `make images` on images that it has built."""
+ELSEWHERE = "deploy or images or upgrade"
+"""What `make deploy-check` runs, `make images` on images that it has built, and `make upgrade-test`."""
 LONGEST_FIRST = ("tests/e2e", "services", "tests", "libs")
 """Files are handed out in this order, so that no long one is left for a single process at the end."""
 AGAIN_MAX = 3

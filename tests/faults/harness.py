@@ -1,7 +1,6 @@
 """A stack of its own for fault runs: real processes, real receivers, kill -9 from outside."""
 
 import contextlib
-import hashlib
 import os
 import signal
 import subprocess
@@ -9,15 +8,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import psutil
 
-from faults.checker import EffectSeen
-from faults.receivers import SlowSmtpSink, SlowWebhookReceiver
+from faults.receivers import Receivers
 from kit.poison import orchestrators_url
 from kit.stack import StackProcess
 from visapi.stack.ports import any_free
@@ -32,11 +27,9 @@ class FaultStack:
     """The embedded stack under test, what it sends to, and how it is harmed."""
 
     def __init__(self) -> None:
-        self.hooks = SlowWebhookReceiver()
-        self.mails = SlowSmtpSink()
+        self.receivers = Receivers()
         self.faults: list[float] = []
         """When each fault struck, in Unix seconds."""
-        self.hook_url = ""
         self.letters = Counter[str]()
         """Dead letters that the poison planted so far is to leave, by reason."""
         self.ledger_url = ""
@@ -45,8 +38,8 @@ class FaultStack:
 
     async def start(self) -> None:
         """Start everything; blocking calls run while nothing else needs the loop."""
-        self.hook_url = await self.hooks.start() + "/hook"
-        smtp_url = await self.mails.start()
+        await self.receivers.start()
+        smtp_url = self.receivers.smtp_url
         environment = {**os.environ, "VISAPI_SMTP_URL": smtp_url, "VISAPI_EGRESS_ALLOW": "127.0.0.0/8"}
         self._stack = StackProcess(environment)
         self._stack.start()
@@ -55,8 +48,7 @@ class FaultStack:
     async def stop(self) -> None:
         if self._stack is not None:
             self._stack.close()
-        await self.hooks.stop()
-        await self.mails.stop()
+        await self.receivers.stop()
 
     @property
     def stack(self) -> StackProcess:
@@ -66,8 +58,7 @@ class FaultStack:
     def forget(self) -> None:
         """Begin another fault on the same stack: what came before is judged already."""
         self.faults.clear()
-        self.hooks.received.clear()
-        self.mails.received.clear()
+        self.receivers.forget()
 
     def log(self, name: str) -> str:
         """What a process has written so far."""
@@ -132,24 +123,6 @@ class FaultStack:
         assert process is not None
         return process
 
-    # ---- what the receivers saw
-
-    def webhooks(self) -> list[EffectSeen]:
-        seen: list[EffectSeen] = []
-        for call in self.hooks.received:
-            run = msgspec.json.decode(call["body"].encode())["run"]
-            seen.append(EffectSeen(run, str(call["id"]), call["sha256"]))
-        return seen
-
-    def sent_mails(self) -> list[EffectSeen]:
-        seen: list[EffectSeen] = []
-        for mail in self.mails.received:
-            message = message_from_bytes(mail.content, policy=policy.default)
-            run = str(message["Subject"]).removeprefix("run ")
-            digest = hashlib.sha256(mail.content).hexdigest()
-            seen.append(EffectSeen(run, str(message["Message-ID"]), digest))
-        return seen
-
 
 @contextlib.asynccontextmanager
 async def fault_stack() -> AsyncIterator[FaultStack]:
@@ -165,8 +138,3 @@ async def fault_stack() -> AsyncIterator[FaultStack]:
 def workflow(name: str) -> bytes:
     """A definition that lies beside this file."""
     return (_HERE / f"{name}.yaml").read_bytes()
-
-
-def advice_s(headers: Any) -> float:
-    """How long an answer asks to wait, at most a second here."""
-    return min(1.0, float(headers.get("Retry-After", "0.2")))

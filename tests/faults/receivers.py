@@ -5,9 +5,13 @@ effect keys and holds are for.
 """
 
 import asyncio
+import hashlib
+from email import message_from_bytes, policy
 
+import msgspec
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from faults.checker import EffectSeen
 from visapi.stack.standins.http_server import Request, Response
 from visapi.stack.standins.smtp_sink import SmtpSink
 from visapi.stack.standins.webhook_receiver import WebhookReceiver
@@ -31,3 +35,41 @@ class SlowWebhookReceiver(WebhookReceiver):
         response = await super()._answer(request)
         await asyncio.sleep(ANSWERS_AFTER_S)
         return response
+
+
+class Receivers:
+    """Both, and what they saw, as the checker wants it."""
+
+    def __init__(self) -> None:
+        self.hooks = SlowWebhookReceiver()
+        self.mails = SlowSmtpSink()
+        self.hook_url = ""
+        self.smtp_url = ""
+
+    async def start(self) -> None:
+        self.hook_url = await self.hooks.start() + "/hook"
+        self.smtp_url = await self.mails.start()
+
+    async def stop(self) -> None:
+        await self.hooks.stop()
+        await self.mails.stop()
+
+    def forget(self) -> None:
+        self.hooks.received.clear()
+        self.mails.received.clear()
+
+    def webhooks(self) -> list[EffectSeen]:
+        seen: list[EffectSeen] = []
+        for call in self.hooks.received:
+            run = msgspec.json.decode(call["body"].encode())["run"]
+            seen.append(EffectSeen(run, str(call["id"]), call["sha256"]))
+        return seen
+
+    def sent_mails(self) -> list[EffectSeen]:
+        seen: list[EffectSeen] = []
+        for mail in self.mails.received:
+            message = message_from_bytes(mail.content, policy=policy.default)
+            run = str(message["Subject"]).removeprefix("run ")
+            digest = hashlib.sha256(mail.content).hexdigest()
+            seen.append(EffectSeen(run, str(message["Message-ID"]), digest))
+        return seen

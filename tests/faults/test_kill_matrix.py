@@ -87,7 +87,7 @@ async def test_nothing_is_lost_or_doubled_when_one_of_two_replicas_is_paused_and
 
 async def test_a_webhook_that_resets_after_applying_is_repeated_under_its_key(stack: FaultStack) -> None:
     def resets() -> None:
-        stack.hooks.faults.add(Fault(FaultKind.RESET), 5)
+        stack.receivers.hooks.faults.add(Fault(FaultKind.RESET), 5)
 
     await _survives(stack, "webhook resets", resets, definition="workflow_retried")
 

@@ -12,6 +12,7 @@ LAYERS = (
     "load",
     "attacks",
     "images",
+    "upgrade",
     "deploy",
 )
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 class FakeDelivery:
     """See `batches.reading.Incoming` and `adapters.pull_loop.Delivery`."""
 
-    def __init__(self, subject: str = "", data: bytes = b"") -> None:
+    def __init__(self, subject: str = "", data: bytes = b"", *, deliveries: int = 1) -> None:
         self.subject = subject
         self.data = data
+        self.deliveries = deliveries
         self.fate: list[str] = []
         """`ack`, `nak` (with its delay) or `term`, in order."""
 

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
+from visapi_common.contracts.foreign import version_of
+from visapi_common.contracts.formats import NEWEST
 from visapi_engine.compile.compiler import compile_definition
 from visapi_engine.expressions.evaluate import build_evaluator
 from visapi_engine.machine.plan import make_plan
@@ -27,6 +29,9 @@ class InlineEngine:
         compiled = compile_definition(_HEAD + do.encode(), "application/yaml")
         self.programs[compiled.hash] = compiled.body
         return compiled.hash
+
+    async def reads(self, program: str) -> bool:
+        return version_of(self.programs[program]) <= NEWEST.program
 
     async def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncIterator[Answer]:
         for work in works:

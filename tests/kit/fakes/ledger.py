@@ -25,10 +25,8 @@ from visapi_orchestrator.transitions.rules.ledger_answers import (
     WrittenDeadLetter,
 )
 from visapi_orchestrator.transitions.rules.related_writes import Definition
-from visapi_orchestrator.transitions.rules.snapshot import InboxRow, RunSnapshot
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot, readable_rows
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
-
-_KINDS = frozenset(kind.value for kind in InboxKind)
 
 
 class FakeLedger:
@@ -54,10 +52,8 @@ class FakeLedger:
 
     def _snapshot(self, run: UUID) -> RunSnapshot:
         stored = self._rows.runs[run].snapshot
-        inbox = tuple(
-            InboxRow(key, InboxKind(entry.kind), entry.body)
-            for (owner, key), entry in self._rows.inbox.items()
-            if owner == run and entry.kind in _KINDS
+        inbox = readable_rows(
+            (key, entry.kind, entry.body) for (owner, key), entry in self._rows.inbox.items() if owner == run
         )
         return msgspec.structs.replace(stored, inbox=inbox, trusted=True)
 

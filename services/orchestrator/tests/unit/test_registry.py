@@ -267,3 +267,11 @@ class TestHealing:
         await asyncio.sleep(0.1)
         assert world.counted("visapi_streams_recreated_total", stream=subjects.STREAM_TASKS) == 2
         healing.cancel()
+
+
+@in_no_time
+async def test_an_announcement_of_a_later_release_is_left_unanswered_for_a_newer_replica(world):
+    body = msgspec.json.encode({"tenant": "default", "worker": "w", "functions": {"acme.echo": {}}, "v": 2})
+    newer, known = world.send(body), world.announce(Registration("default", "v", [ECHO]))
+    await world.runs_for()
+    assert (newer.replies, list(answer(known).consumers)) == ([], ["acme.echo"])

@@ -2,7 +2,8 @@
 
 The libraries for this (yoyo, alembic, dbmate) want psycopg, SQLAlchemy or a binary of their own;
 with asyncpg the whole job is this file. A migration must not change after it was applied: the table
-`migrations` keeps its hash, and the hashes are compared.
+`migrations` keeps its hash, and the hashes are compared. Nor may one change after it was released:
+`released.sha256` lists those files, so an edited file is refused before a database has seen it.
 
 A migration expands the schema, so that the release before it goes on working, or it contracts the schema
 (`<number>_<name>.contract.sql`), once no replica of the release before it runs.
@@ -10,7 +11,7 @@ A migration expands the schema, so that the release before it goes on working, o
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from importlib import resources
@@ -23,6 +24,7 @@ from visapi_common.core.errors import OperatorFault, PermanentFault, TransientFa
 
 BASELINE = "0001_baseline.sql"
 CONTRACT = ".contract.sql"
+RELEASED = "released.sha256"
 
 _QUERIES = load_queries("visapi_common.adapters", "sql/migrate.sql")
 _TRIES = 8
@@ -66,10 +68,33 @@ class SchemaState(msgspec.Struct, frozen=True):
 
 
 def packaged() -> list[Migration]:
-    """The migrations of this release, in order."""
+    """The migrations of this release, in order. Raises `PermanentFault` when a released one was changed."""
     folder = resources.files("visapi_common").joinpath("sql/migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [Migration(name, _sql(f"migrations/{name}")) for name in names]
+    found = [Migration(name, _sql(f"migrations/{name}")) for name in names]
+    check_released(found, released(_sql(f"migrations/{RELEASED}")))
+    return found
+
+
+def released(text: str) -> dict[str, str]:
+    """The hash of each released migration, from the lines of `released.sha256`."""
+    lines = (line.split() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    return {name: digest for digest, name in lines}
+
+
+def check_released(migrations: Sequence[Migration], digests: Mapping[str, str]) -> None:
+    """Raises `PermanentFault` for a released migration that is missing or was changed."""
+    found = {each.name: each.digest for each in migrations}
+    for name, digest in digests.items():
+        if name not in found:
+            raise PermanentFault(
+                f"the migration {name} was released and is missing from sql/migrations; restore the file"
+            )
+        if found[name] != digest:
+            raise PermanentFault(
+                f"the migration {name} was changed after its release: sql/migrations/{RELEASED} has another "
+                "hash; restore the file, and put the change into a new migration"
+            )
 
 
 async def apply_migrations(

@@ -7,10 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.formats import written_version
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import WorkflowError
-
-VERSION = 1
 
 AttemptNumber = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 """As PostgreSQL keeps it; a number outside would fail the statement that it shares with others."""
@@ -22,11 +21,6 @@ TaskToken = Annotated[str, msgspec.Meta(max_length=256)]
 
 WorkerName = Annotated[str, msgspec.Meta(max_length=500)]
 """Kept with the task that a worker has claimed."""
-
-
-def written_version() -> int:
-    """The version this release writes. A factory, because `omit_defaults` would leave a plain default out."""
-    return VERSION
 
 
 class WorkflowRef(msgspec.Struct, frozen=True):

@@ -57,19 +57,37 @@ class Unreadable(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Newer(Unreadable, frozen=True):
+    """A message of a later release in a format that this one does not know; replicas that do take it."""
+
+
 class Reader(Generic[T]):
     """Decodes one kind of message, with a decoder that is built once.
 
-    `nul` allows the character U+0000 in texts: PostgreSQL keeps it in bytes, not in text columns.
+    `nul` allows the character U+0000 in texts: PostgreSQL keeps it in bytes, not in text columns. `newest` is
+    the highest version (`v`) that is understood: bytes of a higher one are `Newer`, also where they could be
+    decoded.
     """
 
     @overload
     def __init__(
-        self, kind: type[T], *, depth_max: int = ..., bytes_max: int = ..., nul: bool = ...
+        self,
+        kind: type[T],
+        *,
+        depth_max: int = ...,
+        bytes_max: int = ...,
+        nul: bool = ...,
+        newest: int | None = ...,
     ) -> None: ...
     @overload
     def __init__(
-        self: "Reader[Any]", kind: Any, *, depth_max: int = ..., bytes_max: int = ..., nul: bool = ...
+        self: "Reader[Any]",
+        kind: Any,
+        *,
+        depth_max: int = ...,
+        bytes_max: int = ...,
+        nul: bool = ...,
+        newest: int | None = ...,
     ) -> None: ...
     def __init__(
         self,
@@ -78,7 +96,9 @@ class Reader(Generic[T]):
         depth_max: int = DEPTH_MAX,
         bytes_max: int = MESSAGE_BYTES_MAX,
         nul: bool = False,
+        newest: int | None = None,
     ) -> None:
+        self._newest = newest
         self._decode = msgspec.json.Decoder(kind).decode
         self._depth_max = depth_max
         self._bytes_max = bytes_max
@@ -97,9 +117,35 @@ class Reader(Generic[T]):
             if flaw is not None:
                 return Unreadable(flaw)
         try:
-            return self._decode(data)
+            value = self._decode(data)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as wrong:
-            return Unreadable(safe_reason(str(wrong)))
+            return self._newer(version_of(data)) or Unreadable(safe_reason(str(wrong)))
+        if self._newest is None:
+            return value
+        return self._newer(value.v) or value
+
+    def _newer(self, version: int) -> Newer | None:
+        if self._newest is None or version <= self._newest:
+            return None
+        return Newer(safe_reason(f"its format is {version}, and this release reads up to {self._newest}"))
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    v: int = 1
+
+
+_decode_version = msgspec.json.Decoder(_Versioned).decode
+_VERSION = b'"v"'
+
+
+def version_of(body: bytes) -> int:
+    """The `v` of a JSON object; 1 where it has none, or where the bytes are something else."""
+    if _VERSION not in body:
+        return 1
+    try:
+        return _decode_version(body).v
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return 1
 
 
 def read_as(

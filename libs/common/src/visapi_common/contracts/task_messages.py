@@ -13,8 +13,8 @@ from visapi_common.contracts.engine_messages import (
     TaskToken,
     WorkerName,
     WorkflowRef,
-    written_version,
 )
+from visapi_common.contracts.formats import written_version
 from visapi_common.contracts.payloads import Payload
 
 FUNCTIONS_MAX = 256

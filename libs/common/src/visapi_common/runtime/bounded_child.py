@@ -21,6 +21,7 @@ from typing import NoReturn
 
 import msgspec
 
+from visapi_common.contracts.formats import write_as
 from visapi_common.runtime.bounded_protocol import (
     Bounds,
     Done,
@@ -124,6 +125,7 @@ class _Server:
     def _take(self, message: Down) -> None:
         match message:
             case Start():
+                write_as(message.writes)
                 self._start(message)
             case Run():
                 self._fork(message)

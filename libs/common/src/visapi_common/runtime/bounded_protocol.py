@@ -27,6 +27,8 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     warm_up: list[str]
     """Functions without arguments, called once, so that a job need not import or read anything."""
     user: str = ""
+    writes: str | None = None
+    """The release whose formats are written."""
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):

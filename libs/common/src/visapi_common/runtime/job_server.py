@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
+from visapi_common.contracts.formats import written
 from visapi_common.core.errors import TransientFault
 from visapi_common.runtime.bounded_protocol import Bounds, Done, Ended, Kill, Ready, Run, Start, Up, frame
 
@@ -124,7 +125,7 @@ async def start_server(functions: Sequence[str], warm_up: Sequence[str], user: s
     finally:
         theirs.close()
     server = JobServer(child, await _Streams.over(ours))
-    await server.warm_up(Start(list(functions), list(warm_up), user))
+    await server.warm_up(Start(list(functions), list(warm_up), user, written().release))
     return server
 
 

@@ -15,6 +15,7 @@ from importlib import metadata
 
 import uvloop
 
+from visapi_common.contracts import formats
 from visapi_common.runtime.health import HealthServer, Readiness
 from visapi_common.runtime.settings import CommonSettings
 from visapi_common.telemetry.catalogue import Metrics
@@ -74,6 +75,7 @@ Body = Callable[[Lifecycle], Awaitable[None]]
 def run_service(name: str, body: Body, settings: CommonSettings) -> int:
     """Run `body` as the process `name`; returns the exit code: 0 after a clean end, else 1."""
     tap = configure_logging(name, settings.log_level)
+    formats.write_as(settings.writes)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(name, body, settings, tap))
 
@@ -93,7 +95,7 @@ async def _run(name: str, body: Body, settings: CommonSettings, tap: LogTap) -> 
             "metrics_port_taken", host=settings.metrics_host, port=settings.metrics_port, detail=str(taken)
         )
         return 1
-    log.info("started", metrics_port=port)
+    log.info("started", metrics_port=port, writes=formats.written().release)
     beside = [
         asyncio.create_task(_watch_lag(telemetry.metrics), name="loop-lag"),
         asyncio.create_task(telemetry.export_metrics(), name="metrics-export"),

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from visapi_common.contracts.formats import Writes
+
 PREFIX = "VISAPI_"
 FILE = "_FILE"
 """Ends the name of a variable that holds the path of a file with a secret."""
@@ -63,6 +65,11 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The fraction of new traces that is recorded, 0 to 1. A caller's sampling decision takes precedence."""
     drain_s: Seconds = 20.0
     """Seconds for a stopping service to finish its open work before it is stopped."""
+    writes: Writes | None = None
+    """The release whose formats of messages and stored states are written. Unset: the release before this
+    one, so that its replicas, and a rollback to it, read everything. Set it to this release once no rollback
+    is wanted.
+    """
 
 
 def load(cls: type[T], environ: Mapping[str, str]) -> T:

@@ -129,7 +129,7 @@ class Metrics(ConventionalMetrics):
     messages_stale = Count(
         "visapi_messages_stale_total",
         "Messages that changed nothing.",
-        {"reason": "duplicate, late, ended or token"},
+        {"reason": "duplicate, late, ended, token or newer (in a format of a later release)"},
     )
     messages_unreadable = Count(
         "visapi_messages_unreadable_total",

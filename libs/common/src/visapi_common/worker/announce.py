@@ -13,6 +13,7 @@ import msgspec
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration, WorkerSlots
 from visapi_common.core.errors import Fault, ProblemError, TransientFault
 from visapi_common.telemetry.logs import get_logger
@@ -22,7 +23,7 @@ _TIMEOUT_S = 5.0
 _AGAIN_S = 10.0
 _RETRY_S = 0.5
 
-_read = Reader(Registered)
+_read = Reader(Registered, newest=NEWEST.messages)
 
 
 class Announcer:

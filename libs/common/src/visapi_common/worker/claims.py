@@ -7,6 +7,7 @@ import msgspec
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict, TaskMessage
 from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.telemetry.logs import get_logger
@@ -15,7 +16,7 @@ from visapi_common.worker.retries import retrying, wait_s
 _TIMEOUT_S = 3.0
 _TELL_AFTER = 5
 
-_read = Reader(ClaimAnswer)
+_read = Reader(ClaimAnswer, newest=NEWEST.messages)
 
 
 class Claims:

@@ -5,6 +5,7 @@ import time
 
 from visapi_common.adapters.pull_loop import Delivery, PullLoop
 from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Reader, Unreadable
+from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.worker.attempt import Attempts
@@ -12,7 +13,7 @@ from visapi_common.worker.functions import Function
 from visapi_common.worker.meter import DROPPED, FunctionMeter
 from visapi_common.worker.open_tasks import OpenTask, OpenTasks
 
-_read = Reader(TaskMessage, depth_max=STORED_DEPTH_MAX, nul=True)
+_read = Reader(TaskMessage, depth_max=STORED_DEPTH_MAX, nul=True, newest=NEWEST.messages)
 
 
 class Intake:
@@ -45,7 +46,7 @@ class Intake:
     def _start(self, delivery: Delivery, group: asyncio.TaskGroup) -> None:
         message = _read(delivery.data)
         if isinstance(message, Unreadable):
-            # The ledger sends the task again; this copy cannot be read.
+            # The ledger sends the task again, perhaps to a newer replica; this copy cannot be read here.
             self._log.error("task_unreadable", subject=delivery.subject, detail=message.reason)
             self._meter.unreadable()
             delivery.term("unreadable")

@@ -12,13 +12,12 @@ from typing import Any
 
 import msgspec
 
+from visapi_common.contracts.formats import written
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.large_values import Structure
 from visapi_engine.machine.events import Told
 from visapi_engine.model.program import Flow
-
-STATE_VERSION = 1
 
 
 class _Frame(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -281,7 +280,8 @@ class State(msgspec.Struct, omit_defaults=True):
     """Of a workflow with flow control."""
     overruns: int = 0
     """Expressions that exceeded their budget so far."""
-    v: int = STATE_VERSION
+    v: int = 1
+    """The format; 1 is left out."""
 
 
 _FRAMES: Structure = {
@@ -319,4 +319,5 @@ def decode_state(body: bytes) -> State:
 
 def encode_state(state: State) -> bytes:
     """The bytes of `runs.state`; the same state always gives the same bytes."""
+    state.v = written().state
     return _encoder.encode(state)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from visapi_common.contracts.formats import written
 from visapi_engine.model.program_settings import Attribute, Concurrency, RateLimit, Settings
 from visapi_engine.model.values import Jq, Literal, Record, Sequence, Template
 from visapi_engine.schedule.decisions import Schedule
@@ -24,8 +25,6 @@ __all__ = [
     "Template",
 ]
 """What is defined elsewhere and belongs to a program."""
-
-PROGRAM_VERSION = 1
 
 # ---- what every task may carry
 
@@ -331,12 +330,13 @@ class Program(msgspec.Struct, frozen=True, omit_defaults=True):
     """The secrets that expressions use, each as its name and members."""
     quiet: bool = False
     """Its runs keep no history. Set for the listeners of schedules."""
-    v: int = PROGRAM_VERSION
+    v: int = 1
+    """The format; 1 is left out."""
 
 
 def encode_program(program: Program) -> bytes:
     """Deterministic bytes: the same program always has the same hash."""
-    return msgspec.json.encode(program, order="deterministic")
+    return msgspec.json.encode(msgspec.structs.replace(program, v=written().program), order="deterministic")
 
 
 _decoder = msgspec.json.Decoder(Program)

@@ -18,6 +18,7 @@ from types import TracebackType
 
 import msgspec
 
+from visapi_common.contracts.formats import write_as
 from visapi_engine.expressions.evaluate import Evaluator, build_evaluator
 from visapi_engine.machine.plan import Plan, make_plan
 from visapi_engine.model.program import decode_program
@@ -56,8 +57,10 @@ def main() -> None:
     arguments.add_argument("--cpu-ms", type=int, required=True, help="CPU time of a simulation's transition")
     arguments.add_argument("--progress", type=int, required=True, help="file to tell in which work is begun")
     arguments.add_argument("--nice", type=int, required=True)
+    arguments.add_argument("--writes", required=True, help="the release whose formats are written")
     given = arguments.parse_args()
     os.nice(given.nice)
+    write_as(given.writes)
     progress = Progress.from_descriptor(given.progress)
     wire = _Wire(socket.socket(fileno=0))
     sys.excepthook = wire.crashed

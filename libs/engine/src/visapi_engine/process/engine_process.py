@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
+from visapi_common.contracts.formats import written
 from visapi_engine.process.progress import Progress
 from visapi_engine.process.protocol import (
     Alive,
@@ -187,7 +188,7 @@ async def start_process(limits: Limits, nice: int = 0) -> EngineProcess:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-m", _MODULE,
             "--memory", str(limits.memory_bytes), "--cpu-ms", str(limits.run_cpu_ms),
-            "--progress", str(told), "--nice", str(nice), pass_fds=[told],
+            "--progress", str(told), "--nice", str(nice), "--writes", written().release, pass_fds=[told],
             stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
             env={}, cwd="/", start_new_session=True,
         )  # fmt: skip

@@ -19,6 +19,8 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.foreign import version_of
+from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.errors import TransientFault
 from visapi_engine.machine.abandon import abandon
@@ -50,6 +52,9 @@ memory ends processes with `SIGKILL`. A run whose processes only hang is not aba
 
 LARGE = 1024 * 1024
 """Work of this many bytes is put off, so that others need not wait for it."""
+
+READABLE_MAX = 10_000
+"""Programs known to be readable, by hash, before they are looked at again."""
 
 LoadProgram = Callable[[str], Awaitable[bytes]]
 """Gives the stored bytes of a compiled program by the hex of its hash."""
@@ -84,6 +89,7 @@ class EnginePool:
         self._group = asyncio.TaskGroup()
         self._keeper: asyncio.Task[None] | None = None
         self._apart: EngineProcess | None = None
+        self._readable: set[str] = set()
         self._suspects = Suspects(time.monotonic)
         self._struck = Suspects(time.monotonic)
         self._heavy = Suspects(time.monotonic, HEAVY_KNOWN_S)
@@ -110,6 +116,18 @@ class EnginePool:
         Raises `TransientFault` when no engine process can be had, and whatever `load_program` raises.
         """
         return self._one_by_one(works) if apart else self._together(works)
+
+    async def reads(self, program: str) -> bool:
+        """Whether a program, by its hash, has a format that this release reads; a later one may have compiled
+        it. Raises whatever `load_program` raises.
+        """
+        if program not in self._readable:
+            if version_of(await self._load_program(program)) > NEWEST.program:
+                return False
+            if len(self._readable) >= READABLE_MAX:
+                self._readable.clear()
+            self._readable.add(program)
+        return True
 
     def _is_put_off(self, work: Work) -> bool:
         known = self._suspects.known(work.program) or self._heavy.known(work.program)

@@ -4,8 +4,14 @@ A message that cannot be read is terminated, because the ledger still has the ro
 kept as dead letters (`batches.unreadable`). A result or a heartbeat without its task's token is dropped,
 because nothing shows that the task's worker sent it. A result that carries its task's token, but whose output
 or error cannot be read, faults that task.
+
+A message in the format of a later release is not for this process. The ledger has the rows that triggers and
+hints are about, and newer replicas find them there. A result is nowhere else, so it goes back to NATS until a
+newer replica receives it.
 """
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -17,7 +23,8 @@ from visapi_common.contracts.engine_messages import (
     TaskResult,
     Trigger,
 )
-from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable, scraps
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Newer, Reader, Unreadable, scraps
+from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.problems import standard_error
 from visapi_common.core.effect_key import task_token, token_matches
 from visapi_common.telemetry.catalogue import Metrics
@@ -28,11 +35,21 @@ RESULT_BYTES_MAX = 512 * 1024
 """An output of 64 KiB, or an error with texts and data of 64 KiB each; more lies in the artifact store."""
 _SMALL_BYTES_MAX = 64 * 1024
 
-_trigger = Reader(Trigger, depth_max=VALUE_DEPTH_MAX, nul=True)
-_result = Reader(TaskResult, depth_max=VALUE_DEPTH_MAX, bytes_max=RESULT_BYTES_MAX, nul=True)
+NEWER_AGAIN_S = 5.0
+NEWER_DELIVERIES_MAX = 120
+"""How often, and for how long (10 minutes), a result in a newer format is left to newer replicas."""
+
+NEWER_AT_ONCE = 256
+"""Results left at once by this process: they count as unacknowledged, and may come from a worker that only
+pretends to be newer. Beyond that the task is sent again, under its effect key.
+"""
+
+_NEWEST = NEWEST.messages
+_trigger = Reader(Trigger, depth_max=VALUE_DEPTH_MAX, nul=True, newest=_NEWEST)
+_result = Reader(TaskResult, depth_max=VALUE_DEPTH_MAX, bytes_max=RESULT_BYTES_MAX, nul=True, newest=_NEWEST)
 _answered = Reader(AnsweredAttempt)
-_hint = Reader(InboxHint, bytes_max=_SMALL_BYTES_MAX)
-_heartbeat = Reader(TaskHeartbeat, bytes_max=_SMALL_BYTES_MAX)
+_hint = Reader(InboxHint, bytes_max=_SMALL_BYTES_MAX, newest=_NEWEST)
+_heartbeat = Reader(TaskHeartbeat, bytes_max=_SMALL_BYTES_MAX, newest=_NEWEST)
 
 
 class Incoming(Receipt, Protocol):
@@ -41,6 +58,8 @@ class Incoming(Receipt, Protocol):
     subject: str
     data: bytes
 
+    @property
+    def deliveries(self) -> int: ...
     def term(self, reason: str = "") -> None: ...
 
 
@@ -61,6 +80,7 @@ class Intake:
         self._metrics = metrics
         self._beat = beat
         self._unreadable = unreadable
+        self._left: deque[float] = deque()
         self._log = get_logger("intake")
 
     def read(self, deliveries: Iterable[Incoming]) -> list[RunMessages]:
@@ -72,7 +92,9 @@ class Intake:
             kind = kind if kind in _KINDS else "other"
             counts[kind] = counts.get(kind, 0) + 1
             one = self._read(kind, delivery)
-            if isinstance(one, Unreadable):
+            if isinstance(one, Newer):
+                self._leave(kind, delivery, one)
+            elif isinstance(one, Unreadable):
                 self._terminate(kind, delivery, one)
             elif one is None:
                 delivery.ack()
@@ -88,6 +110,24 @@ class Intake:
         self._metrics.messages_unreadable.labels(kind).inc()
         self._unreadable(delivery.subject, delivery.data, unreadable.reason)
         delivery.term("unreadable")
+
+    def _leave(self, kind: str, delivery: Incoming, newer: Newer) -> None:
+        self._log.warning("message_of_newer_release", subject=delivery.subject, detail=newer.reason)
+        self._metrics.messages_stale.labels("newer").inc()
+        if kind == "result" and self._has_room():
+            delivery.nak(NEWER_AGAIN_S)
+        else:
+            delivery.term("newer")
+
+    def _has_room(self) -> bool:
+        """Whether one more result may wait for its next delivery."""
+        now = time.monotonic()
+        while self._left and now - self._left[0] > NEWER_AGAIN_S:
+            self._left.popleft()
+        if len(self._left) >= NEWER_AT_ONCE:
+            return False
+        self._left.append(now)
+        return True
 
     def _read(self, kind: str, delivery: Incoming) -> RunMessages | Unreadable | None:
         match kind:
@@ -116,6 +156,8 @@ class Intake:
         if isinstance(result, Unreadable):
             answered = self._answered_by(delivery.data)
             if answered is None:
+                return Unreadable(result.reason)
+            if isinstance(result, Newer) and delivery.deliveries < NEWER_DELIVERIES_MAX:
                 return result
             self._log.error("result_unreadable", run=str(answered.run), detail=result.reason)
             self._metrics.messages_unreadable.labels("result").inc()

@@ -14,6 +14,7 @@ import msgspec
 
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict
 from visapi_common.core.effect_key import task_token, token_matches
 from visapi_common.core.failures import failure_text
@@ -26,7 +27,7 @@ _BATCH = 256
 _BOUND = 10_000
 _CLAIM_BYTES_MAX = 64 * 1024
 
-_read = Reader(Claim, bytes_max=_CLAIM_BYTES_MAX)
+_read = Reader(Claim, bytes_max=_CLAIM_BYTES_MAX, newest=NEWEST.messages)
 _encode = msgspec.json.Encoder().encode
 
 

@@ -21,7 +21,8 @@ import msgspec
 
 from visapi_common.adapters.strays import Removed
 from visapi_common.contracts import subjects
-from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.foreign import Newer, Reader, Unreadable
+from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
 from visapi_common.core.errors import ContentFault, Fault
 from visapi_common.core.failures import failure_text
@@ -47,7 +48,7 @@ _FUNCTIONS_MAX: Final = 256
 _NAMES_MAX: Final = 1000
 _CONCURRENCY_MAX: Final = 10_000
 
-_read = Reader(Registration)
+_read = Reader(Registration, newest=NEWEST.messages)
 _read_spec = Reader(FunctionSpec)
 _encode = msgspec.json.Encoder().encode
 
@@ -189,13 +190,19 @@ class Registry:
 
     async def _answer(self, announcements: Sequence[Asked]) -> None:
         for asked in announcements:
-            asked.respond(_encode(await self._register(subjects.speaker(asked.subject), asked.data)))
+            answer = await self._register(subjects.speaker(asked.subject), asked.data)
+            if answer is not None:
+                asked.respond(_encode(answer))
 
     async def _refuse(self, asked: Asked, error: Exception) -> None:
         asked.respond(_encode(Registered({}, error=failure_text(error))))
 
-    async def _register(self, owner: str, body: bytes) -> Registered:
+    async def _register(self, owner: str, body: bytes) -> Registered | None:
+        """None for an announcement of a later release: a newer replica answers when it is repeated."""
         registration = _read(body)
+        if isinstance(registration, Newer):
+            self._log.warning("registration_of_newer_release", owner=owner, detail=registration.reason)
+            return None
         if isinstance(registration, Unreadable):
             self._metrics.messages_unreadable.labels("registration").inc()
             return Registered({}, error=f"the registration cannot be read: {registration.reason}")

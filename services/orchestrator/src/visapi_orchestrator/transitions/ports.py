@@ -55,6 +55,9 @@ class Engine(Protocol):
     """
 
     def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncIterator[Answer]: ...
+    async def reads(self, program: str) -> bool:
+        """Whether a program, by its hash, has a format that this release reads."""
+        ...
 
 
 class Payloads(Protocol):

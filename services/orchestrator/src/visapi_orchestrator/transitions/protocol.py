@@ -147,6 +147,7 @@ class Transitions:
         if absent:
             await self._dismiss(absent)
             unsettled.settle(absent, [])
+        unsettled.settle(await self._snapshots.leave_newer(batch, known), [])
         again: Batch = []
         put_off: dict[UUID, tuple[str, RunMessages]] = {}
         folded = self._fold(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.dependencies import TransitionDependencies
+from visapi_orchestrator.transitions.newer_runs import NewerRuns
 from visapi_orchestrator.transitions.rules.recent import RecentRuns
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot, snapshot_of
 
@@ -18,6 +19,7 @@ class Snapshots:
         self._clock = dependencies.clock
         self._woken = dependencies.woken
         self._recent = recent
+        self.leave_newer = NewerRuns(dependencies).leave
 
     async def load(self, batch: Sequence[RunMessages], *, unread_yet: bool) -> dict[UUID, RunSnapshot]:
         """Snapshots by run; a run that is not live has none. The first round (`unread_yet`) believes memory

@@ -9,9 +9,11 @@ import msgspec
 
 from visapi_common.contracts.audit import AuditAction
 from visapi_common.contracts.engine_messages import InboxBody, InboxKind
+from visapi_common.contracts.foreign import version_of
+from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.gateway_bodies import Retry
 from visapi_common.contracts.payloads import Payload
-from visapi_common.core.errors import ProblemError
+from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_engine.machine.plan import Plan
 from visapi_engine.machine.resumption import children_of, misfits, takes_input
 from visapi_engine.machine.state import ResumePoint, decode_state
@@ -99,6 +101,10 @@ class Retries:
         if found is None:
             raise _not_retryable(row)
         state, program = found
+        if version_of(state) > NEWEST.state or version_of(program) > NEWEST.program:
+            raise TransientFault(
+                f"a later release wrote the run {row.id}; a gateway of that release retries it"
+            )
         point = decode_state(state).resume
         assert point is not None, "a resume column without a resume point"
         plan = self._plan(program)

@@ -1,11 +1,14 @@
 """A run before a transition, as the ledger knows it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
 from visapi_common.contracts.engine_messages import InboxKind, Trigger, WorkflowRef
+from visapi_common.contracts.foreign import version_of
+from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus
@@ -22,6 +25,21 @@ class InboxRow(msgspec.Struct, frozen=True):
     key: str
     kind: InboxKind
     body: bytes
+
+
+_KINDS = frozenset(kind.value for kind in InboxKind)
+
+
+def readable_rows(rows: Iterable[tuple[str, str, bytes]]) -> tuple[InboxRow, ...]:
+    """The inbox rows (key, kind, body) that this release understands. A kind that it does not know is left
+    for a newer one, or set aside by the sweep; a body in the format of a later release is left, too.
+    """
+    return tuple(
+        InboxRow(key, InboxKind(kind), body)
+        for key, kind, body in rows
+        # The body of an event is its sender's.
+        if kind in _KINDS and (kind == InboxKind.EVENT or version_of(body) <= NEWEST.messages)
+    )
 
 
 class UnreadableState(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import msgspec
 
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
-from visapi_common.contracts.engine_messages import InboxKind, WorkflowRef
+from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.ids import Ids
@@ -23,7 +23,7 @@ from visapi_orchestrator.transitions.rules.ledger_answers import (
     WrittenDeadLetter,
 )
 from visapi_orchestrator.transitions.rules.related_writes import Definition
-from visapi_orchestrator.transitions.rules.snapshot import InboxRow, RunSnapshot
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot, readable_rows
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store import families, flow, revival, statements
 
@@ -34,7 +34,6 @@ ms measured), so its plan is kept; index scans are asked for, because a sequenti
 table would read all of a full one.
 """
 
-_KINDS = frozenset(kind.value for kind in InboxKind)
 _decode_payload = msgspec.json.Decoder(Payload).decode
 
 
@@ -235,10 +234,7 @@ def _snapshot(row: Row) -> RunSnapshot:
         parent_path=row["parent_path"],
         root=row["root"],
         depth=row["depth"],
-        # A kind that this release does not know is left for a newer one, or set aside by the sweep.
-        inbox=tuple(
-            InboxRow(key, InboxKind(kind), body) for key, kind, body in row["inbox"] or () if kind in _KINDS
-        ),
+        inbox=readable_rows(row["inbox"] or ()),
     )
 
 

@@ -8,6 +8,8 @@ import msgspec
 from visapi_common.adapters.pool import Connection
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
+from visapi_common.contracts.foreign import version_of
+from visapi_common.contracts.formats import NEWEST
 from visapi_orchestrator.transitions.rules.ledger_answers import Revived
 from visapi_orchestrator.transitions.rules.related_writes import end_again, end_key
 
@@ -20,7 +22,8 @@ async def revive(connection: Connection, runs: Collection[UUID]) -> Revived:
     """Make runs live that can be resumed; notify the parents of the others. Each statement is complete by
     itself.
     """
-    rows = await connection.fetch(_SQL["retries_asked"], list(runs))
+    found = await connection.fetch(_SQL["retries_asked"], list(runs))
+    rows = [row for row in found if version_of(row["body"]) <= NEWEST.messages]
     if not rows:
         return Revived([], [])
     asked = {row["run"]: _decode(row["body"]) for row in reversed(rows)}

@@ -1,0 +1,109 @@
+"""Released migrations stay as they are; a later one expands the schema, or waits for the step `contract`."""
+
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kit.expansion import findings, schema_of, undone
+from kit.servers import Database
+from visapi_common.adapters.migrate import (
+    BASELINE,
+    RELEASED,
+    Migration,
+    check_released,
+    packaged,
+    released,
+)
+from visapi_common.core.errors import PermanentFault
+
+FOLDER = Path(str(resources.files("visapi_common"))) / "sql" / "migrations"
+NAME = re.compile(r"\d{4}_[a-z0-9_]+(\.contract)?\.sql")
+REFUSED = {
+    "drop table started_effects": "the table started_effects is dropped or renamed",
+    "alter table tenants rename to clients": "the table tenants is dropped or renamed",
+    "alter table tenants drop column disabled_at": "the column tenants.disabled_at is dropped or renamed",
+    "alter table tenants rename column disabled_at to ended_at": "the column tenants.disabled_at is dropped",
+    "alter table open_runs alter column tenant type varchar(80)": "the column open_runs.tenant is changed",
+    "alter table api_keys alter column last_used_at set not null": "the column api_keys.last_used_at is changed",
+    "alter table api_keys alter column created_at drop default": "the column api_keys.created_at is changed",
+    "alter table api_keys add column note text not null": "the column api_keys.note has to be named by each",
+    "alter table tenants add check (id <> 'x')": "the constraint tenants.tenants_id_check1 restricts",
+    "alter table tasks add unique (run, path)": "restricts what may be written",
+    "create unique index one on api_keys (name)": "the unique index api_keys.one restricts",
+    "alter table api_keys drop constraint api_keys_kind_check": "the constraint api_keys.api_keys_kind_check is",
+    "drop index api_keys_of_tenant": "the index api_keys.api_keys_of_tenant is dropped",
+    "drop trigger audit_append_only on audit": "the trigger audit.audit_append_only is dropped",
+    "create trigger t before insert on tenants execute function audit_is_append_only()": "the trigger tenants.t",
+    "create policy none on tenants using (false)": "the policy tenants.none restricts",
+    "alter table tenants enable row level security": "the table tenants is changed",
+    "create or replace function audit_is_append_only() returns trigger language plpgsql as "
+    "'begin return new; end'": "the function audit_is_append_only() is changed",
+    "revoke insert on runs from visapi_gateway": "the right runs.visapi_gateway insert is dropped",
+    "revoke update (days) on retention_classes from visapi_orchestrator": "visapi_orchestrator update (days)",
+    "truncate open_runs": "the storage open_runs is written anew",
+    "update tenants set disabled_at = now()": "the rows tenants has rows that are deleted or changed",
+    "do $$ begin execute 'alter table ten' || 'ants drop column disabled_at'; end $$": "tenants.disabled_at",
+}
+ALLOWED = [
+    "create table novelties (id int primary key check (id > 0))",
+    "alter table tenants add column note text",
+    "alter table tenants add column note text not null default ''",
+    "create index tenants_by_age on tenants (created_at)",
+    "create table more (tenant text not null references tenants (id), unique (tenant))",
+    "create function doubled(x int) returns int language sql as 'select 2 * x'",
+    "insert into retention_classes (name, days, width) values ('short', 1, 1)",
+    "grant select on deliveries to visapi_gateway",
+]
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:50])
+async def test_what_the_release_before_cannot_live_with_does_not_expand(postgres_db: Database, text: str):
+    found = await judged(postgres_db, [Migration("9001_more.sql", text)])
+    assert any(REFUSED[text] in finding for finding in found), found
+    assert all("9001_more.sql: " in finding and "9001_<name>.contract.sql" in finding for finding in found)
+
+
+@pytest.mark.parametrize("text", ALLOWED, ids=lambda text: text[:50])
+async def test_what_the_release_before_need_not_know_expands(postgres_db: Database, text: str):
+    assert await judged(postgres_db, [Migration("9001_more.sql", text)]) == []
+
+
+async def test_all_migrations_after_the_baseline_expand_or_wait_for_their_step(postgres_db: Database):
+    later = [each for each in packaged() if each.name != BASELINE and not each.contracts]
+    # The database of a test has them already: they are judged where only the baseline is.
+    assert await judged(postgres_db, later, anew=True) == []
+
+
+def test_migrations_are_numbered_and_named():
+    wrong = [each.name for each in packaged() if not NAME.fullmatch(each.name)]
+    assert wrong == [], f"migrations are named 0002_<name>.sql or 0002_<name>.contract.sql, not {wrong}"
+
+
+def test_a_released_migration_that_is_edited_or_missing_is_refused_by_its_name():
+    digests = released((FOLDER / RELEASED).read_text(encoding="utf-8"))
+    assert BASELINE in digests
+    edited = [msgspec.structs.replace(each, text=each.text + " ") for each in packaged()]
+    with pytest.raises(
+        PermanentFault, match=r"0001_baseline\.sql was changed after its release.*new migration"
+    ):
+        check_released(edited, digests)
+    with pytest.raises(PermanentFault, match=r"0001_baseline\.sql was released and is missing"):
+        check_released(edited[1:], digests)
+
+
+async def judged(database: Database, migrations: Sequence[Migration], *, anew: bool = False) -> list[str]:
+    """The findings about migrations, each applied after the one before it; nothing stays."""
+    found: list[str] = []
+    async with undone(database.superuser) as connection:
+        if anew:
+            await connection.execute("drop schema visapi cascade; create schema visapi")
+            await connection.execute(next(each.text for each in packaged() if each.name == BASELINE))
+        for each in migrations:
+            before = await schema_of(connection)
+            await connection.execute(each.text)
+            found += findings(each.name, before, await schema_of(connection))
+    return found

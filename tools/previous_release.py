@@ -1,0 +1,81 @@
+"""Lay out another commit of VisAPI in `.upgrade/<commit>`, with an environment of its own; print the folder.
+
+    python tools/previous_release.py [COMMIT]
+
+Without a commit: the newest release tag (`v*`) before HEAD, or, before the first one, `FIRST`.
+`make upgrade-test` runs what is laid out beside this checkout. A second run takes what is there.
+"""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACE = ROOT / ".upgrade"
+FIRST = "d01152daf3e0e6dd55fd313b99a76930968303cc"
+"""The last commit that did not know `VISAPI_WRITES`."""
+
+_OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+
+
+class PreviousError(Exception):
+    """The commit cannot be laid out; the message says how to mend it."""
+
+
+def main() -> int:
+    given = sys.argv[1] if len(sys.argv) > 1 else ""
+    try:
+        print(lay_out(commit_of(given or newest_tag() or FIRST)))
+    except PreviousError as error:
+        sys.stderr.write(f"upgrade-test: {error}\n")
+        return 1
+    return 0
+
+
+def newest_tag() -> str:
+    """The newest tag of a release before HEAD; empty when there is none."""
+    done = git("describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^")
+    return done.stdout.decode().strip() if done.returncode == 0 else ""
+
+
+def commit_of(name: str) -> str:
+    done = git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    if done.returncode != 0:
+        raise PreviousError(
+            f"there is no commit {name} in this clone; fetch it (`git fetch --unshallow --tags`), or name "
+            "another one: make upgrade-test FROM=<commit or tag>"
+        )
+    return done.stdout.decode().strip()
+
+
+def lay_out(commit: str) -> Path:
+    """The files of the commit, and its environment as its own `make setup` builds it."""
+    target = PLACE / commit[:12]
+    if not (target / "Makefile").exists():
+        archive = git("archive", "--format=tar", commit)
+        if archive.returncode != 0:
+            raise PreviousError(f"git cannot archive {commit}: {archive.stderr.decode().strip()}")
+        part = target.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+            files.extractall(part, filter="data")
+        part.rename(target)
+    environ = {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
+    done = subprocess.run(
+        ["make", "--no-print-directory", "setup"], cwd=target, env=environ, stdout=sys.stderr, check=False
+    )
+    if done.returncode != 0:
+        raise PreviousError(f"`make setup` failed in {target}; the lines above say why")
+    return target
+
+
+def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
