@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -36,6 +37,9 @@ SCRATCH = Migration(
     "create index scratch_of_runs on runs (scratch)",
 )
 """An expansion such as the next release may bring, where it brings none itself."""
+
+
+_COMPLAINTS = ('"level":"error"', '"level":"warning"', '"status":503', '"status":500', "Traceback")
 
 
 class Replica(msgspec.Struct):
@@ -71,6 +75,8 @@ class Cluster:
         self._gateways = {f"place-{number}": self.ports.any() for number in range(1, PLACES + 1)}
         self.balancer = Balancer(self._data.root, self.ports.any(), self._gateways)
         self.api_key = ""
+        self.timeline: list[str] = []
+        """What was done, and when, for the reader of a failure."""
 
     @property
     def owner_url(self) -> str:
@@ -113,7 +119,11 @@ class Cluster:
 
     # ---- what an operator does
 
+    def note(self, text: str) -> None:
+        self.timeline.append(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}")
+
     def migrate(self, release: Release) -> str:
+        self.note(f"migrate of {release.name}")
         return release.command("admin", "migrate", visapi_owner_url=self.owner_url)
 
     def expand(self, release: Release) -> list[str]:
@@ -124,7 +134,9 @@ class Cluster:
         if now == before:
             later = [*packaged(), SCRATCH]
             assert later[0].name == BASELINE
+            self.note(f"applying {SCRATCH.name}")
             run_async(apply_migrations(self.owner_url, Step.EXPAND, migrations=later))
+            self.note("applied")
             now = set(run_async(self._applied()))
         return sorted(now - before)
 
@@ -146,7 +158,9 @@ class Cluster:
             log=self._data.log(f"{service}-{self._number}-{release.name}"),
         )
         replica = Replica(service, release, RunningProcess(spec), place)
+        self.note(f"starting {spec.log.stem}")
         replica.process.start()
+        self.note(f"ready {spec.log.stem}")
         self.replicas.append(replica)
         if place and routed:
             self.balancer.open(place)
@@ -157,7 +171,9 @@ class Cluster:
         if replica.place:
             self.balancer.close(replica.place)
         self.replicas.remove(replica)
+        self.note(f"stopping {replica.service} of {replica.release.name} {replica.place}")
         replica.process.stop()
+        self.note("stopped")
 
     def replace(self, replica: Replica, release: Release) -> None:
         """As a rolling update does it: the new replica serves before the old one stops."""
@@ -172,8 +188,8 @@ class Cluster:
         found: dict[str, None] = {}
         for log in sorted((self._data.root / "logs").glob("*-*-*.log")):
             for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-                if '"level":"error"' in line.replace(" ", "") or "Traceback" in line:
-                    found[f"{log.stem}: {line[:300]}"] = None
+                if any(mark in line for mark in _COMPLAINTS):
+                    found[f"{log.stem}: {line[:400]}"] = None
         return list(found)
 
     def _free_place(self) -> str:

@@ -31,8 +31,10 @@ def judged(name: str, cluster: Cluster, background: Background, load: Traffic) -
         "streams of followers": [follower.streams for follower in load.followers],
     }
     print(f"\n{name}: {json.dumps(told)}")
-    for complaint in cluster.complaints()[:20]:
-        print(f"  log: {complaint}")
+    for failure in load.failed:
+        print(f"  failed: {failure}")
+    if load.failed or verdict.violations:
+        print("\n".join([*cluster.timeline, *cluster.complaints()[:80]]))
     assert load.failed == []
     assert verdict.violations == []
     assert [flaw for follower in load.followers for flaw in follower.flaws] == []

@@ -76,14 +76,15 @@ def test_two_whole_sets_behind_a_proxy_are_switched_without_a_failed_request(
     try:
         background.run(load.deploy())
         background.run(load.begin())
-        background.run(load.follow(4, ticks=TICKS))
         _amid(background, load)
         services.expand(NEW)
-        green = _switch(services, blue, NEW)
-        _amid(background, load)
+        green = _beside(services, NEW)
         background.run(load.follow(4, ticks=TICKS))
-        again = _switch(services, green, old)
-        assert [replica.release for replica in again] == [old] * len(SERVICES)
+        _switch(services, blue, green)
+        _amid(background, load)
+        blue = _beside(services, old)
+        background.run(load.follow(4, ticks=TICKS))
+        _switch(services, green, blue)
         _amid(background, load)
         background.run(load.end())
         background.run(load.followed(timeout_s=300))
@@ -104,9 +105,14 @@ def _roll(services: Cluster, before: Release, after: Release) -> None:
     assert services.of(before) == []
 
 
-def _switch(services: Cluster, before: list[Replica], release: Release) -> list[Replica]:
-    """A whole set beside the other; then its gateway gets the requests; then the other is stopped."""
-    after = [services.begin(service, release, routed=False) for service in SERVICES]
+def _beside(services: Cluster, release: Release) -> list[Replica]:
+    """A whole set of services, whose gateway gets no requests yet."""
+    return [services.begin(service, release, routed=False) for service in SERVICES]
+
+
+def _switch(services: Cluster, before: list[Replica], after: list[Replica]) -> None:
+    """The gateway of the other set gets the requests; then this set is stopped."""
+    services.note("switch")
     for replica in after:
         if replica.place:
             services.balancer.open(replica.place)
@@ -115,4 +121,3 @@ def _switch(services: Cluster, before: list[Replica], release: Release) -> list[
             services.balancer.close(replica.place)
     for replica in before:
         services.stop(replica)
-    return after

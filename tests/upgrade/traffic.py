@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,11 @@ class Follower:
                     "GET", f"/v1/runs/{self.run}/history", headers={**_EVENT_STREAM, **last}, timeout=_LIMIT_S
                 ) as answer:
                     if answer.status_code != httpx.codes.OK:
-                        self.broken.append(str(answer.status_code))
+                        self.broken.append(f"{answer.status_code} at {_clock()}")
                     else:
                         await self._read(answer)
             except httpx.TransportError as error:
-                self.broken.append(repr(error))
+                self.broken.append(f"{error!r} at {_clock()}")
             await asyncio.sleep(_RECONNECT_S)
 
     async def _read(self, answer: httpx.Response) -> None:
@@ -167,13 +168,13 @@ class Traffic(Watched):
         try:
             answer = await self._client.request(method, target, **request)
         except httpx.TransportError as error:
-            self.failed.append(f"{kind}: {error!r}")
+            self.failed.append(f"{kind} at {_clock()}: {error!r}")
             return None
         self.slowest_s = max(self.slowest_s, time.monotonic() - began)
         # A run that has ended already is not cancelled any more.
         fine = answer.is_success or (kind == "cancel" and answer.status_code == httpx.codes.CONFLICT)
         if not fine:
-            self.failed.append(f"{kind}: {answer.status_code} {answer.text[:200]}")
+            self.failed.append(f"{kind} at {_clock()}: {answer.status_code} {answer.text[:200]}")
             return None
         return answer
 
@@ -184,3 +185,8 @@ class Traffic(Watched):
         assert answer.status_code in (200, 201), answer.text
         at = answer.json()
         return f"/v1/workflows/{at['namespace']}/{at['name']}/runs"
+
+
+def _clock() -> str:
+    """The time as logs of the services have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
