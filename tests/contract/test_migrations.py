@@ -46,6 +46,7 @@ REFUSED = {
     "revoke update (days) on retention_classes from visapi_orchestrator": "visapi_orchestrator update (days)",
     "truncate open_runs": "the storage open_runs is written anew",
     "update tenants set disabled_at = now()": "the rows tenants has rows that are deleted or changed",
+    "alter table runs add column a int; alter table tasks add column a int": "tables runs, tasks are locked by",
     "do $$ begin execute 'alter table ten' || 'ants drop column disabled_at'; end $$": "tenants.disabled_at",
 }
 ALLOWED = [
@@ -64,7 +65,8 @@ ALLOWED = [
 async def test_what_the_release_before_cannot_live_with_does_not_expand(postgres_db: Database, text: str):
     found = await judged(postgres_db, [Migration("9001_more.sql", text)])
     assert any(REFUSED[text] in finding for finding in found), found
-    assert all("9001_more.sql: " in finding and "9001_<name>.contract.sql" in finding for finding in found)
+    assert all("9001_more.sql: " in finding for finding in found)
+    assert all("9001_<name>.contract.sql" in one or "migration of its own" in one for one in found)
 
 
 @pytest.mark.parametrize("text", ALLOWED, ids=lambda text: text[:50])

@@ -110,7 +110,20 @@ def findings(migration: str, before: Schema, after: Schema) -> list[str]:
             found.append(_said(migration, kind, names, _CHANGED.get(kind, f"is changed: {part.definition}")))
         elif was is None and ("table", names[0]) in before and (kind in _RESTRICTING or part.required):
             found.append(_said(migration, kind, names, _NEW.get(kind, "restricts what may be written")))
+    touched = sorted(_touched(before, after))
+    if len(touched) > 1:
+        found.append(
+            f"{migration}: the tables {', '.join(touched)} are locked by one transaction, which can wait in a "
+            "circle with a service that uses them in another order; give each table a migration of its own"
+        )
     return found
+
+
+def _touched(before: Schema, after: Schema) -> set[str]:
+    """The tables of before that the migration alters."""
+    changed = {thing for thing in before.keys() | after.keys() if before.get(thing) != after.get(thing)}
+    names = {thing[1] for thing in changed if thing[0] not in ("right", "rows", "function")}
+    return {name for name in names if ("table", name) in before}
 
 
 _CHANGED = {

@@ -29,13 +29,15 @@ from visapi_common.adapters.migrate import BASELINE, Migration, Step, apply_migr
 
 PLACES = 4
 """Ports of gateways that the balancer knows."""
-SCRATCH = Migration(
-    "9001_scratch.sql",
-    "alter table runs add column scratch text not null default '';"
-    "alter table tasks add column scratch integer;"
-    "create table scratch (id integer primary key, note text);"
-    "create index scratch_of_runs on runs (scratch)",
-)
+SCRATCH = [
+    Migration(
+        "9001_scratch_of_runs.sql",
+        "alter table runs add column scratch text not null default '';"
+        "create index scratch_of_runs on runs (scratch)",
+    ),
+    Migration("9002_scratch_of_tasks.sql", "alter table tasks add column scratch integer"),
+    Migration("9003_scratch.sql", "create table scratch (id integer primary key, note text)"),
+]
 """An expansion such as the next release may bring, where it brings none itself."""
 
 
@@ -132,9 +134,9 @@ class Cluster:
         self.migrate(release)
         now = set(run_async(self._applied()))
         if now == before:
-            later = [*packaged(), SCRATCH]
+            later = [*packaged(), *SCRATCH]
             assert later[0].name == BASELINE
-            self.note(f"applying {SCRATCH.name}")
+            self.note(f"applying {[each.name for each in SCRATCH]}")
             run_async(apply_migrations(self.owner_url, Step.EXPAND, migrations=later))
             self.note("applied")
             now = set(run_async(self._applied()))

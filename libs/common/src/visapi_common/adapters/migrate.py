@@ -27,8 +27,9 @@ CONTRACT = ".contract.sql"
 RELEASED = "released.sha256"
 
 _QUERIES = load_queries("visapi_common.adapters", "sql/migrate.sql")
-_TRIES = 8
-_PAUSE_S = 0.5
+_TRIES = 20
+_PAUSE_S = 0.25
+_PAUSE_MAX_S = 2.0
 
 
 class Step(StrEnum):
@@ -214,7 +215,7 @@ async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
         except OperatorFault:
             raise
         except TransientFault:
-            await asyncio.sleep(_PAUSE_S * tried)
+            await asyncio.sleep(min(_PAUSE_MAX_S, _PAUSE_S * tried))
     with pg_faults():
         await work()
 

@@ -1,8 +1,11 @@
 """`visapi admin migrate`: its steps, its check, its lock, and what it does to others meanwhile."""
 
 import os
+import shutil
 import subprocess
 import sys
+from importlib import resources
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -131,3 +134,29 @@ from visapi_common.adapters.migrate import Migration, apply_migrations, packaged
 more = Migration("9001_more.sql", "alter table tenants add column note text")
 asyncio.run(apply_migrations(sys.argv[1], migrations=[*packaged(), more]))
 """
+
+
+async def test_a_schema_that_is_up_to_date_is_not_locked_against_services(cluster: Cluster):
+    assert cluster.command("roles", visapi_owner_url=cluster.master, **PASSWORDS).returncode == 0
+    await apply_migrations(cluster.master)
+    service = await asyncpg.connect(cluster.master, server_settings={"search_path": "visapi"})
+    async with service.transaction():
+        # A lock that only a change of the table would have to wait for.
+        for row in await service.fetch("select relname from pg_class where relrowsecurity"):
+            await service.execute(f"lock table {row['relname']} in access share mode")
+        assert await apply_migrations(cluster.master) == []
+    await service.close()
+
+
+def test_an_edited_migration_is_refused_by_its_name_before_the_database_is_asked(
+    cluster: Cluster, tmp_path: Path
+):
+    package = Path(str(resources.files("visapi_common")))
+    edited = shutil.copytree(package, tmp_path / "visapi_common", ignore=shutil.ignore_patterns("*.pyc"))
+    with (edited / "sql" / "migrations" / "0001_baseline.sql").open("a", encoding="utf-8") as file:
+        file.write("-- edited\n")
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "VISAPI_OWNER_URL": cluster.master}
+    command = [sys.executable, "-m", "visapi", "admin", "migrate"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "0001_baseline.sql was changed after its release" in " ".join(done.stderr.split())

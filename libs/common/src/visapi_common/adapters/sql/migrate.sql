@@ -16,7 +16,9 @@ where not exists (select from pg_roles where rolname = wanted.name)
 select to_regclass('visapi.migrations') is not null
 
 -- name: wait_shortly
-set local lock_timeout = '2s'
+-- Shorter than `deadlock_timeout` (1 s): where a migration and a service wait for each other, the migration gives up,
+-- before PostgreSQL refuses the transaction of the service.
+set local lock_timeout = '500ms'
 
 -- name: prepare
 create schema if not exists visapi;
