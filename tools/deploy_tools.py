@@ -1,6 +1,6 @@
 """Install the tools of `make deploy-check` into `.tools/`; deploy/tools/README.md describes the sets.
 
-    python tools/deploy_tools.py [SET...]    all sets, or those named
+    python tools/deploy_tools.py [SET...]    all sets, or those named; sets with `asked_only` only when named
 
 Uses the standard library, pip, npm, and apt-get where a set names packages of the distribution. A stamp
 per set makes a second run immediate.
@@ -32,7 +32,7 @@ class ToolsError(Exception):
 
 def main() -> int:
     known = sorted(path.parent.name for path in SETS.glob("*/set.json"))
-    asked = sys.argv[1:] or known
+    asked = sys.argv[1:] or [name for name in known if not described(name).get("asked_only")]
     if unknown := sorted(set(asked) - set(known)):
         sys.stderr.write(f"deploy-tools: no set {', '.join(unknown)}; there are {', '.join(known)}\n")
         return 2
@@ -41,6 +41,11 @@ def main() -> int:
     for failure in failures:
         sys.stderr.write(f"deploy-tools: {failure}\n")
     return 1 if failures else 0
+
+
+def described(name: str) -> Any:
+    """The `set.json` of a set."""
+    return json.loads((SETS / name / "set.json").read_text(encoding="utf-8"))
 
 
 def attempt(name: str) -> str:
@@ -64,7 +69,7 @@ def install(source: Path, target: Path) -> None:
         install_python(source / "requirements.lock", target / "python")
     if (source / "package-lock.json").exists():
         install_npm(source, target)
-    programs = json.loads((source / "set.json").read_text(encoding="utf-8"))
+    programs = described(source.name)
     for package in programs.get("debian", {}):
         unpack_debian(package, target / "debian")
     expose(programs, target)

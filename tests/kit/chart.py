@@ -36,17 +36,21 @@ VALUE_SETS: dict[str, tuple[Path, ...]] = {
 """Every set of values that is tested, by name."""
 
 
-def template(helm: str, *files: Path, sets: tuple[str, ...] = (), chart: Path = CHART) -> Any:
+def template(
+    helm: str, *files: Path, sets: tuple[str, ...] = (), chart: Path = CHART, release: str = RELEASE
+) -> Any:
     """`helm template`; the caller reads its exit code."""
     values = [part for file in files for part in ("--values", str(file))]
     given = [part for each in sets for part in ("--set-json", each)]
     where = ("--namespace", NAMESPACE, "--kube-version", KUBERNETES)
-    return run(helm, "template", RELEASE, chart, *where, *values, *given)
+    return run(helm, "template", release, chart, *where, *values, *given)
 
 
-def rendered(chart: Path, *files: Path, helm: str = "helm4", sets: tuple[str, ...] = ()) -> list[Object]:
+def rendered(
+    chart: Path, *files: Path, helm: str = "helm4", sets: tuple[str, ...] = (), release: str = RELEASE
+) -> list[Object]:
     """The objects that a chart makes of values, in the order of their kinds and names."""
-    done = template(helm, *files, sets=sets, chart=chart)
+    done = template(helm, *files, sets=sets, chart=chart, release=release)
     assert done.returncode == 0, done.stderr
     return sorted((each for each in yaml.load_all(done.stdout, Loader=_LOADER) if each), key=title)
 
