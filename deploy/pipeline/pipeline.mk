@@ -2,7 +2,7 @@
 # quoted variables, so that no value is taken for a command.
 
 .PHONY: versions release-notes publish-images chart publish-chart release-set sign github-release download-release \
-	verify-release smoke slo-check deploy cluster-access environment-values audit scan scan-images secret-scan workflow-audit
+	verify-release smoke slo-check deploy cluster-access environment-values audit scan scan-images secret-scan workflow-audit user-namespaces
 
 TOOLS := .tools/bin
 LOCKS := $(wildcard requirements/*.lock requirements/images/*.lock deploy/tools/*/requirements.lock)
@@ -50,6 +50,9 @@ deploy: setup ## Install PUBLISHED at URL, judge it, go back where it does not s
 	@set -- ; for file in $$VALUES; do set -- "$$@" --values "$$file"; done; \
 	$(BIN)/python tools/deploy_release.py --strategy "$${STRATEGY:-rolling}" --published "$${PUBLISHED:-out/release}" "$$@" \
 		--url "$$URL" --preview "$$PREVIEW" --watch "$${WATCH:-600}"
+
+user-namespaces: ## Let Chromium make its sandbox where AppArmor forbids user namespaces (Ubuntu 24.04; needs sudo)
+	@if [ -e /proc/sys/kernel/apparmor_restrict_unprivileged_userns ]; then sudo sysctl -q -w kernel.apparmor_restrict_unprivileged_userns=0; fi
 
 cluster-access: ## Let kubectl reach the EKS cluster CLUSTER
 	@aws eks update-kubeconfig --name "$$CLUSTER"

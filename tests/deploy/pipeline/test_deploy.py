@@ -112,7 +112,7 @@ def plan(
         cluster=cluster.Cluster("visapi", 30, *programs),
         chart=cluster.Chart(str(CHART), (CHART / "ci/minimal-values.yaml", gateways)),
         release="visapi", url=URL, preview=PREVIEW, route="visapi",
-        smoke=[sys.executable, str(smoke)], slo=slo, watching=["--settle", "2.2", "--watch", "1"],
+        smoke=[sys.executable, str(smoke)], slo=slo, watching=["--settle", "2.2", "--watch", "0.6"],
         logs=tmp_path / "logs.txt",
     )  # fmt: skip
 
