@@ -25,11 +25,13 @@ class ReleaseMetrics:
             self._fast += 0 if self.slow else 10
         labels = f'namespace="visapi", pod="{self.pod}"'
         lines = [
-            f'visapi_http_requests_total{{{labels}, status="200"}} {self._requests - self._failed}',
+            f'http_server_request_duration_seconds_count{{{labels}, http_response_status_code="200"}} {self._requests - self._failed}',
             f"visapi_nats_connected{{{labels}}} {self.connected}",
         ]
         if self._failed:
-            lines.append(f'visapi_http_requests_total{{{labels}, status="503"}} {self._failed}')
+            lines.append(
+                f'http_server_request_duration_seconds_count{{{labels}, http_response_status_code="503"}} {self._failed}'
+            )
         for name in ("accept_commit", "transition", "timer_lag"):
             lines += [
                 f'visapi_{name}_seconds_bucket{{{labels}, le="{le}"}} {self._requests if le == "+Inf" else self._fast}'

@@ -24,8 +24,6 @@ state = json.load(open({state!r}))
 sys.exit(1 if sys.argv[2] in state["broken"] and any("new-" in each["content"] for each in state["releases"].values()) else 0)
 """
 
-pytestmark = pytest.mark.xdist_group("deploy")
-
 
 class World:
     """The stand-in's state, and the metrics of whichever release serves."""
@@ -104,15 +102,17 @@ def plan(
         "--prometheus",
         served[1],
         "--window",
-        "2s",
+        "3s",
         "--every",
         "0.3",
+        "--strikes",
+        "5",
     ]
     return deploy.Plan(
         cluster=cluster.Cluster("visapi", 30, *programs),
         chart=cluster.Chart(str(CHART), (CHART / "ci/minimal-values.yaml", gateways)),
         release="visapi", url=URL, preview=PREVIEW, route="visapi",
-        smoke=[sys.executable, str(smoke)], slo=slo, watching=["--settle", "2.2", "--watch", "0.6"],
+        smoke=[sys.executable, str(smoke)], slo=slo, watching=["--settle", "0.3", "--watch", "3"],
         logs=tmp_path / "logs.txt",
     )  # fmt: skip
 
