@@ -1,9 +1,13 @@
 """Whatever spelling a secret comes back in, and through whichever channel: nothing of it is left."""
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from importlib import import_module
+from inspect import signature
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -12,17 +16,23 @@ from hypothesis import strategies as st
 
 from kit.spellings import SPELLINGS
 from visapi_common.core.errors import Fault, PermanentFault, ProblemError, TransientFault, UnknownFault
-from visapi_common.core.outbound import Inbound
+from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.worker.faults import TaskFault
+from visapi_notifier import channels as channels_package
 from visapi_notifier.channels.email.rules import message as email
 from visapi_notifier.channels.email.rules.addresses import mailboxes
 from visapi_notifier.channels.http import rules as http
-from visapi_notifier.channels.openapi.rules import OpenApiInput
-from visapi_notifier.channels.slack import rules as slack
-from visapi_notifier.channels.webhook import rules as webhook
 from visapi_notifier.delivery.serving import hidden
+from visapi_notifier.outbound.rules.channel import Channel
 from visapi_notifier.outbound.rules.masking import Mask
-from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication, hidden_error
+from visapi_notifier.outbound.rules.reading import (
+    Reading,
+    Refused,
+    Sent,
+    Unclear,
+    communication,
+    hidden_error,
+)
 from visapi_notifier.preparing.rules import converted
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,6 +56,8 @@ def masking(secret: str) -> Mask:
 def outcome(reading: Reading, mask: Mask) -> Any:
     if isinstance(reading, Sent):
         return mask.hide(reading.output)
+    if isinstance(reading, Unclear):
+        return str(hidden(UnknownFault(reading.detail), mask))
     assert isinstance(reading, Refused)
     return msgspec.to_builtins(hidden_error(reading.error, mask))
 
@@ -56,22 +68,72 @@ def received(text: str, status: int, kind: str = "text/plain") -> Inbound:
 
 
 def channels(text: str, mask: Mask) -> list[Any]:
-    """What would leave the notifier if a receiver said `text`."""
-    asked = http.HttpInput("get", "https://x.example/a", output="response")
-    sent = http.build_request(asked)
-    said: list[Any] = []
-    for status in (200, 500):
-        for kind in ("text/plain", "application/json"):
-            body = text if kind == "text/plain" else json.dumps({text: [text, {"deep": text}]})
-            reading = http.read_response(asked, sent, received(body, status, kind), now=NOW, mask=mask)
-            said.append(outcome(reading, mask))
-    said.append(outcome(webhook.read_response(received(text, 400), effect_key=KEY, now=NOW, mask=mask), mask))
-    hook = slack.SlackInput(webhook="https://hooks.example/x", text="t")
-    said.append(outcome(slack.read_response(hook, received(text, 404), now=NOW, mask=mask), mask))
+    """What would leave the notifier if a receiver of any channel said `text`."""
+    said = [
+        told
+        for channel, read in READERS
+        for call in calls(channel)
+        for inbound in answers(text)
+        for told in [outcome(read(call, inbound, mask), mask)]
+    ]
     for kind_of_fault in (PermanentFault, TransientFault, UnknownFault):
         said.append(str(hidden(kind_of_fault(f"the relay said 550 {text} is unknown"), mask)))
     said.append(msgspec.to_builtins(fault_of(TaskFault(communication(502, text, text, {text: text})), mask)))
     return said
+
+
+def answers(text: str) -> Iterator[Inbound]:
+    for status in (200, 404, 500):
+        yield received(text, status)
+        yield received(json.dumps({text: [text, {"deep": text}], "error": text}), status, "application/json")
+
+
+def calls(channel: Channel[Any, Any]) -> Iterator[Any]:
+    """Inputs of a channel: its samples, with each choice that a field of the input has."""
+    for sample in good_samples(channel):
+        chosen = [sample]
+        for name, kind in get_type_hints(channel.input).items():
+            if get_origin(kind) is Literal:
+                chosen = [msgspec.structs.replace(sample, **{name: choice}) for choice in get_args(kind)]
+        yield from chosen
+
+
+def good_samples(channel: Channel[Any, Any]) -> Iterator[Any]:
+    for sample in channel.samples:
+        with contextlib.suppress(ProblemError):
+            yield converted(sample, channel.input)
+
+
+def reader_of(channel: Channel[Any, Any]) -> Callable[[Any, Inbound, Mask], Any] | None:
+    """`read_response` of a channel's rules, given its parameters by their types and names."""
+    rules = import_module(f"{channels_package.__name__}.{channel.input.__module__.split('.')[2]}.rules")
+    read: Callable[..., Any] | None = getattr(rules, "read_response", None)
+    if read is None:
+        return None
+    kinds = get_type_hints(read)
+
+    def reading(call: Any, inbound: Inbound, mask: Mask) -> Any:
+        known: dict[Any, Any] = {channel.input: call, Inbound: inbound, Outbound: OUTBOUND, Mask: mask}
+        named = {"now": NOW, "effect_key": KEY}
+        given = {name: named.get(name, known.get(kinds[name])) for name in signature(read).parameters}
+        assert None not in given.values(), f"{channel.name}: give {given} a value here"
+        return read(**given)
+
+    return reading
+
+
+OUTBOUND = http.build_request(http.HttpInput("get", "https://x.example/a"))
+READERS = [
+    (channel, read)
+    for channel in channels_package.declared().values()
+    if (read := reader_of(channel)) is not None
+]
+
+
+def test_each_channel_that_reads_answers_of_http_is_tried() -> None:
+    """Of the others, mail is answered by a relay, and `openapi.request` is carried out by `http.request`."""
+    assert {channel.name for channel, _ in READERS} >= {"http.request", "notify.slack", "notify.webhook"}
+    assert all(list(calls(channel)) for channel, _ in READERS), "a channel without a sample that it accepts"
 
 
 def fault_of(fault: TaskFault, mask: Mask) -> Any:
@@ -122,15 +184,12 @@ def test_no_spelling_of_a_secret_is_left_in_errors_of_checks_before_anything_is_
     spelled = SPELLINGS[name](secret)
     mask = masking(secret)
     checks: list[Callable[[], Any]] = [
-        lambda: http.build_request(http.HttpInput(spelled, "https://x.example/")),
-        lambda: http.build_request(http.HttpInput("get", spelled)),
-        lambda: http.build_request(http.HttpInput("get", f"http://{spelled}/")),
+        *(partial(prepared, channel, value) for channel, value in spoilt(spelled)),
+        # What is checked beside `prepare`.
         lambda: http.build_request(http.HttpInput("get", "https://x.example/", headers={spelled: "x\n"})),
         lambda: http.build_request(
             http.HttpInput("post", "https://x.example/", {"content-type": spelled}, body={"a": 1})
         ),
-        lambda: converted({"method": "get", "endpoint": "https://x/", "output": spelled}, http.HttpInput),
-        lambda: converted({"document": 1, "operation_id": spelled, spelled: spelled}, OpenApiInput),
         lambda: email.build_request(
             email.EmailInput(to=spelled, text="x"), sender=_sender(), files=[], effect_key=KEY, now=NOW
         ),
@@ -149,6 +208,21 @@ def test_no_spelling_of_a_secret_is_left_in_errors_of_checks_before_anything_is_
                 msgspec.to_builtins(getattr(shown, "errors", None)),
             ]
             assert not holds(told, secret), (name, told)
+
+
+def spoilt(text: str) -> Iterator[tuple[Channel[Any, Any], Any]]:
+    """Inputs of each channel in which a text stands where another belongs, and as a name that is none."""
+    for channel in channels_package.declared().values():
+        for sample in good_samples(channel):
+            given = msgspec.to_builtins(sample)
+            yield channel, {**given, text: text}
+            for name in given:
+                for wrong in (text, f"http://{text}/", [text]):
+                    yield channel, {**given, name: wrong}
+
+
+def prepared(channel: Channel[Any, Any], value: Any) -> Any:
+    return channel.prepare(converted(value, channel.input))
 
 
 def _sender() -> Any:

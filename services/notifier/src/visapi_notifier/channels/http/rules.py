@@ -198,7 +198,10 @@ def _body(value: Any, media_type: str | None) -> tuple[bytes | None, str | None]
 def _with_query(uri: str, query: dict[str, Any]) -> str:
     if not query:
         return uri
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise ProblemError("invalid_input", "/endpoint: the URL cannot be read; check its host") from None
     added = urlencode(_pairs(query), doseq=True)
     return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
 

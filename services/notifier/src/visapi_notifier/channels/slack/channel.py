@@ -10,5 +10,5 @@ CHANNEL = Channel(
     input=SlackInput,
     call=SlackInput,
     prepare=checked,
-    samples=({"channel": "C1", "text": "a"},),
+    samples=({"channel": "C1", "text": "a"}, {"webhook": "https://a.example/", "text": "a"}),
 )
