@@ -1,4 +1,5 @@
-"""Write the locks of the images: for each, the part of `requirements/runtime.lock` that it imports.
+"""Write the locks of the images: for each, the part of `requirements/runtime.lock` that it imports; of
+stand-ins, which hold servers that only tests need, of `dev.lock`.
 
     .venv/bin/python tools/image_locks.py            writes requirements/images/*.lock
     .venv/bin/python tools/image_locks.py --check    exits 1 when one of them differs
@@ -55,9 +56,13 @@ def texts() -> Iterator[tuple[str, str]]:
         for name, image in json.loads(path.read_text(encoding="utf-8")).items()
         if image["lock"]
     }
-    runtime = blocks((ROOT / "requirements" / "runtime.lock").read_text(encoding="utf-8"))
+    locked = {
+        name: block
+        for lock in ("dev.lock", "runtime.lock")
+        for name, block in blocks((ROOT / "requirements" / lock).read_text(encoding="utf-8")).items()
+    }
     for name, image in images.items():
-        yield name, part(runtime, image["packages"], frozenset(image.get("without", ())))
+        yield name, part(locked, image["packages"], frozenset(image.get("without", ())))
     yield BUILD, part(blocks((ROOT / "requirements" / "dev.lock").read_text(encoding="utf-8")), ["hatchling"])
 
 

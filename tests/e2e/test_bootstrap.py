@@ -13,6 +13,7 @@ import pytest
 
 from kit.configured_nats import ConfiguredNats
 from kit.managed_postgres import Cluster, rented, rented_server
+from kit.pgbouncer import PgBouncer
 from kit.servers import run_async
 from kit.stack import ECHO
 from visapi.client import Client, operations
@@ -98,6 +99,7 @@ class Services:
         return (await readyz(self.ports[name])()).ready
 
     def stop(self) -> None:
+        """May be called twice."""
         for process in self._running.values():
             process.terminate()
         for process in self._running.values():
@@ -175,9 +177,37 @@ def test_a_system_is_made_by_commands_and_finishes_a_run(cluster: Cluster, tmp_p
             client.send(operations.deploy(ECHO, operations.YAML))
             run = client.send(operations.start_run("tests", "echo", b'{"word": "made"}', wait_s=60))
         assert (run.status.value, bytes(run.output)) == ("completed", b'{"said":"made"}')
+        services.stop()
+        check_behind_a_pooler(cluster, nats, tmp_path)
     finally:
         services.stop()
         nats.close()
+
+
+def check_behind_a_pooler(cluster: Cluster, nats: ConfiguredNats, folder: Path) -> None:
+    """The same services finish a run through PgBouncer in transaction mode."""
+    secrets, roles = folder / "secrets", ("gateway", "orchestrator", "notifier")
+    passwords = {
+        f"visapi_{role}": (secrets / f"postgres-{role}-password").read_text().strip() for role in roles
+    }
+    pooler = PgBouncer(int(cluster.place.rpartition(":")[2]), passwords)
+    services = Services(folder)
+    try:
+        pooler.start()
+        for name in (*roles, "pdf-worker"):
+            settings = settings_of(name, cluster, nats, secrets, services.ports)
+            if name in roles:
+                settings["VISAPI_POSTGRES_URL"] = pooler.through(settings["VISAPI_POSTGRES_URL"])
+                settings["VISAPI_POSTGRES_POOLER"] = "transaction"
+            services.start(name, settings)
+        services.wait_ready()
+        key = (folder / "api-key").read_text().strip()
+        with Client(f"http://127.0.0.1:{services.ports['http']}", key) as client:
+            run = client.send(operations.start_run("tests", "echo", b'{"word": "pooled"}', wait_s=60))
+        assert (run.status.value, bytes(run.output)) == ("completed", b'{"said":"pooled"}')
+    finally:
+        services.stop()
+        pooler.close()
 
 
 def test_a_doctor_says_what_is_missing(cluster: Cluster, tmp_path: Path):

@@ -3,6 +3,7 @@
 - `postgres_server`: one cluster for the session, template migrated. Restartable: `kill`, `restart`.
 - `postgres_db`: a fresh database for the test, with a URL for each role (`kit.servers.Database`).
 - `nats_server`: a server for the test with the stack's users, and `admin`. Restartable, wipeable.
+- `seaweed`: one S3 for the session. Restartable: `kill`, `start`.
 - `shared_nats`: one for the session, for tests that neither kill it nor mind other streams.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from kit.seaweed import Seaweed
 from kit.servers import Database, NatsServer, PostgresServer
 
 
@@ -37,6 +39,17 @@ def postgres_db(postgres_server: PostgresServer) -> Iterator[Database]:
 def nats_server() -> Iterator[NatsServer]:
     """A NATS server of the test's own, JetStream on, empty; about 50 ms."""
     server = NatsServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Seaweed]:
+    """The session's S3, about 2 s. A test that kills it starts it again before it ends."""
+    server = Seaweed()
     try:
         server.start()
         yield server

@@ -202,7 +202,7 @@ class Stack:
         return OrchestratorSettings(
             postgres_url=more.pop("postgres_url", self.database.orchestrator),
             nats_url=self.nats.url("orchestrator"),
-            artifacts_url=f"file://{self.folder}",
+            artifacts_url=more.pop("artifacts_url", f"file://{self.folder}"),
             effect_secret=SECRET,
             handle_secret=SECRET,
             engine_processes=1,
@@ -225,7 +225,13 @@ class Stack:
         """
         settings = self.settings(**more)
         lifecycle = Lifecycle("orchestrator", Telemetry(spans or Spans(), open_metrics()))
-        pool = await open_pool(settings.postgres_url, size=8, application="orchestrator", session=SESSION)
+        pool = await open_pool(
+            settings.postgres_url,
+            size=8,
+            application="orchestrator",
+            session=SESSION,
+            pooler=settings.postgres_pooler,
+        )
         bus = await Bus.connect(settings.nats_url, "orchestrator")
         engine = EnginePool(1, PostgresUpkeep(pool).program, Limits())
         ledger = around_ledger(PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max))

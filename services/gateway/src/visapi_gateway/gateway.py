@@ -148,6 +148,7 @@ async def _open_pool(settings: GatewaySettings, lifecycle: Lifecycle) -> Pool:
                 application="gateway",
                 session=SESSION,
                 metrics=lifecycle.metrics,
+                pooler=settings.postgres_pooler,
                 shared_by=partial(FairPool, size=size),
             )
         except TransientFault as away:

@@ -34,12 +34,13 @@ def main() -> int:
 
 async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle) -> None:
     lifecycle.ready("tasks", False)
-    payloads = PayloadStore.open(settings.artifacts_url) if settings.artifacts_url else None
+    payloads = PayloadStore.open(settings.artifacts_url, settings.s3) if settings.artifacts_url else None
     pool = await open_metered_pool(
         settings.postgres,
         size=settings.postgres_connections,
         application="notifier",
         metrics=lifecycle.metrics,
+        pooler=settings.postgres_pooler,
     )
     bus = await Bus.connect(settings.nats_url, "notifier", access=settings.nats_access("notifier"))
     ledger = PostgresLedger(pool, payloads, keep_days=settings.deliveries_keep_days)

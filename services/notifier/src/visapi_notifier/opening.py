@@ -58,7 +58,9 @@ class Opened:
         self._services: dict[str, Service] = {
             name: kind(settings) for name, kind in channels.services().items()
         }
-        self._artifacts = ArtifactStore.open(settings.artifacts_url) if settings.artifacts_url else None
+        self._artifacts = (
+            ArtifactStore.open(settings.artifacts_url, settings.s3) if settings.artifacts_url else None
+        )
         self._pools: list[BoundedProcesses] = []
         self._exchange = Exchange(self._policy)
 

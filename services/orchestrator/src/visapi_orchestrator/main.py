@@ -29,6 +29,7 @@ async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
         application=NAME,
         session=SESSION,
         metrics=lifecycle.metrics,
+        pooler=settings.postgres_pooler,
     )
     bus = await Bus.connect(settings.nats_url, NAME, access=settings.nats_access(NAME))
     bus.count_in(lifecycle.metrics)

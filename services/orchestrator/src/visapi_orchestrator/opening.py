@@ -58,6 +58,6 @@ def dependencies_of(
         families=PostgresFamilies(pool),
         collected=PostgresCollections(pool, RandomIds(), settings.schedule_correlation_days),
         engine=engine,
-        payloads=PayloadStore.open(settings.artifacts_url),
+        payloads=PayloadStore.open(settings.artifacts_url, settings.s3),
         monotonic=SystemClock(),
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from kit.orchestration import TENANT, Stack, completed, eventually, faulted, output_of
+from kit.seaweed import Seaweed
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import standard_error
 from visapi_common.core.errors import ProblemError, TransientFault, UnknownFault
@@ -250,3 +251,59 @@ async def test_a_state_as_an_earlier_release_wrote_it_is_read(stack: Stack):
     async with stack.orchestrator():
         await stack.worker("acme.a", "acme.b", "acme.c")
         assert output_of(await status(stack, run, "completed")) == {"size": MIB, "end": "xxB"}
+
+
+async def test_runs_outlast_an_outage_of_a_real_bucket(stack: Stack, seaweed: Seaweed):
+    """What was accepted waits, says why, and is done once when the bucket is back."""
+    await stack.gateway.deploy("carry", CARRY)
+    await stack.gateway.deploy("small", "do: [{s: {set: {a: 1}}}]")
+    key, secret = seaweed.key
+    bucket = {
+        "artifacts_url": seaweed.url,
+        "s3_endpoint": seaweed.endpoint,
+        "s3_access_key_id": key,
+        "s3_secret_access_key": secret,
+    }
+    async with stack.orchestrator(**bucket):
+        worker = await stack.worker("acme.a", "acme.b", "acme.c")
+        first = await stack.gateway.start("carry", {"text": text("A")})
+        assert output_of(await stack.gateway.ended(first)) == {"size": MIB, "end": "xxA"}
+        seaweed.kill()
+        try:
+            waiting = [await stack.gateway.start("carry", {"text": text(mark)}) for mark in "BC"]
+            small = await stack.gateway.start("small")
+            assert (await stack.gateway.ended(small))["status"] == "completed"
+            assert [await stack.gateway.status(run) for run in waiting] == ["pending", "pending"]
+        finally:
+            seaweed.start()
+        for run, mark in zip(waiting, "BC", strict=True):
+            ended = await stack.gateway.ended(run, within_s=60)
+            assert output_of(ended) == {"size": MIB, "end": f"xx{mark}"}
+    done = [(str(task.run), task.path) for task in worker.seen]
+    assert len(done) == len(set(done)) == 9
+
+
+async def test_a_bucket_that_refuses_faults_no_run(stack: Stack, seaweed: Seaweed):
+    await stack.gateway.deploy("carry", CARRY)
+    key, secret = seaweed.readers_key
+    bucket: dict[str, Any] = {"artifacts_url": seaweed.url, "s3_endpoint": seaweed.endpoint}
+    refused = {**bucket, "s3_access_key_id": key, "s3_secret_access_key": secret}
+    async with stack.orchestrator(**refused) as lifecycle:
+        run = await stack.gateway.start("carry", {"text": text("D")})
+
+        async def told() -> bool:
+            found = lifecycle.metrics.registry.collect()
+            samples = [each for metric in found for each in metric.samples]
+            return any(
+                each.name == "visapi_operator_faults_total"
+                and each.labels["class"] == "artifacts"
+                and each.value
+                for each in samples
+            )
+
+        await eventually(told)
+        assert await stack.gateway.status(run) == "pending"
+    mended = {**bucket, "s3_access_key_id": seaweed.key[0], "s3_secret_access_key": seaweed.key[1]}
+    async with stack.orchestrator(**mended):
+        await stack.worker("acme.a", "acme.b", "acme.c")
+        assert output_of(await stack.gateway.ended(run, within_s=60)) == {"size": MIB, "end": "xxD"}

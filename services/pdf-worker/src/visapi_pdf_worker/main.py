@@ -42,7 +42,7 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
         bus = await Bus.connect(settings.nats_url, "pdf-worker", access=settings.nats_access("pdf-worker"))
         closing = AsyncExitStack()
         worker = Worker("pdf-worker")
-        artifacts = ArtifactStore.open(settings.artifacts_url)
+        artifacts = ArtifactStore.open(settings.artifacts_url, settings.s3)
         register(worker, Dependencies(settings, browsers, artifacts, lifecycle.metrics, user, closing))
         try:
             await first(browsers.start)
@@ -54,7 +54,7 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
                     stopping=lifecycle.stopping,
                     metrics=lifecycle.metrics,
                     spans=lifecycle.spans,
-                    payloads=PayloadStore.open(settings.artifacts_url),
+                    payloads=PayloadStore.open(settings.artifacts_url, settings.s3),
                     ready=lambda ok: lifecycle.ready("tasks", ok),
                 )
                 watcher.cancel()

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from visapi_common.adapters.object_store import ObjectStore
+from visapi_common.adapters.s3 import S3Access
 from visapi_common.contracts.payloads import INLINE_LIMIT, PAYLOAD_LIMIT, Payload, inline
 from visapi_common.contracts.runs import ArtifactRef
 from visapi_common.core.errors import PermanentFault, ProblemError
@@ -53,9 +54,9 @@ class ArtifactStore:
         self._objects = objects
 
     @classmethod
-    def open(cls, url: str) -> "ArtifactStore":
+    def open(cls, url: str, access: S3Access | None = None) -> "ArtifactStore":
         """Open `file:///directory` or `s3://bucket/prefix`. Raises `ValueError` for anything else."""
-        return cls(ObjectStore.open(url))
+        return cls(ObjectStore.open(url, access))
 
     async def put(
         self, tenant: str, data: bytes, extension: str, media_type: str, name: str | None = None
@@ -99,9 +100,9 @@ class PayloadStore:
         self._objects = objects
 
     @classmethod
-    def open(cls, url: str) -> "PayloadStore":
+    def open(cls, url: str, access: S3Access | None = None) -> "PayloadStore":
         """Open the same URL as the artifact store's."""
-        return cls(ObjectStore.open(url))
+        return cls(ObjectStore.open(url, access))
 
     async def pack(self, tenant: str, raw: bytes) -> Payload:
         """Wrap encoded JSON. Raises `ProblemError` (413) above `PAYLOAD_LIMIT`."""

@@ -1,14 +1,13 @@
 """Immutable objects in a directory or a bucket, over obstore. Translates obstore's errors into faults.
 
-A stored object never changes, so putting the same bytes twice is harmless. The endpoint and credentials of a
-bucket come from the usual `AWS_*` variables, which obstore reads.
+A stored object never changes, so putting the same bytes twice is harmless.
 """
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -23,13 +22,20 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore, S3Store
 
-from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault
+from visapi_common.adapters.s3 import S3Access, open_bucket
+from visapi_common.core.errors import OperatorFault, PermanentFault, ProblemError, TransientFault
 
 CHUNK_BYTES = 256 * 1024
-_RETRY_S = timedelta(seconds=10)
-"""In-process retries of at most 10 s; after that the caller fails or tries again later."""
-_REQUEST_TIMEOUT_S = timedelta(seconds=20)
 _MODE = 0o750
+_NO_BUCKET = "NoSuchBucket"
+_FOR_CREDENTIALS = re.compile(r"POST REDACTED|/latest/(api|meta-data)/|//169\.254\.")
+"""Requests in obstore's messages that asked for credentials: of web identity, and of metadata services."""
+_CONTAINER_CREDENTIALS = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+_MEND_CREDENTIALS = (
+    "set VISAPI_S3_ACCESS_KEY_ID_FILE and VISAPI_S3_SECRET_ACCESS_KEY_FILE, or give this pod or instance a "
+    "role"
+)
+_CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 
 
 class ObjectStore:
@@ -40,8 +46,9 @@ class ObjectStore:
         self._folder = folder
 
     @classmethod
-    def open(cls, url: str) -> "ObjectStore":
-        """Open `file:///directory` (made when missing) or `s3://bucket/prefix`.
+    def open(cls, url: str, access: S3Access | None = None) -> "ObjectStore":
+        """Open `file:///directory` (made when missing) or `s3://bucket/prefix`; `access` says how a bucket is
+        reached.
 
         Raises `ValueError` for any other URL, `PermanentFault` when the directory cannot be made.
         """
@@ -54,16 +61,8 @@ class ObjectStore:
                 raise PermanentFault(f"cannot make the artifact directory {folder}: {error}") from error
             return cls(LocalStore(folder), folder)
         if parts.scheme == "s3" and parts.netloc:
-            retry = {"max_retries": 5, "retry_timeout": _RETRY_S}
-            # Plain HTTP is used only when the operator's AWS_ENDPOINT says so.
-            client = {
-                "allow_http": True,
-                "timeout": _REQUEST_TIMEOUT_S,
-                "connect_timeout": timedelta(seconds=3),
-            }
             with _faults(url):
-                store = S3Store.from_url(url, client_options=client, retry_config=retry)  # pyright: ignore[reportArgumentType]
-            return cls(store, None)
+                return cls(open_bucket(url, access or S3Access()), None)
         raise ValueError(f"not an artifact store: {url!r}; use file:///directory or s3://bucket/prefix")
 
     async def put(self, path: str, data: bytes, media_type: str) -> None:
@@ -117,11 +116,32 @@ def _faults(what: str) -> Generator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        if _NO_BUCKET in str(error):
+            raise _for_operator(
+                f"has no bucket for {what}; create it, or set VISAPI_ARTIFACTS_URL"
+            ) from error
         raise ProblemError("artifact_not_found", f"there is no object {what}", status=404) from error
-    except (PermissionDeniedError, UnauthenticatedError, InvalidPathError, NotSupportedError) as error:
+    except (InvalidPathError, NotSupportedError) as error:
         raise PermanentFault(f"the artifact store refused {what}: {_first_line(error)}") from error
     except (BaseError, OSError) as error:
-        raise TransientFault(f"the artifact store failed on {what}: {_first_line(error)}") from error
+        told = _first_line(error)
+        if _asked_for_credentials(told):
+            raise _for_operator(f"gives no credentials for {what}; {_MEND_CREDENTIALS}: {told}") from error
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+            code = _CODE.search(str(error))
+            why = f"{code[1]}: {told}" if code else told
+            raise _for_operator(f"refused {what}; let this service get and put objects: {why}") from error
+        raise TransientFault(f"the artifact store failed on {what}: {told}") from error
+
+
+def _asked_for_credentials(told: str) -> bool:
+    container = os.environ.get(_CONTAINER_CREDENTIALS)
+    return bool(_FOR_CREDENTIALS.search(told)) or (bool(container) and f"{container} in " in told)
+
+
+def _for_operator(told: str) -> OperatorFault:
+    """No run may fault for a bucket, a policy or a key that its operator has to mend."""
+    return OperatorFault(f"the artifact store {told}", sort="artifacts")
 
 
 def _first_line(error: Exception) -> str:

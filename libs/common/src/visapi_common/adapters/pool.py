@@ -5,10 +5,11 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
+from visapi_common.adapters.pooler import connection_class
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import ContentFault, Fault, OperatorFault, TransientFault, UnknownFault
 from visapi_common.core.failures import kind_of_sqlstate
@@ -43,6 +44,9 @@ class Pool(Protocol):
     def terminate(self) -> None: ...
 
 
+Pooler = Literal["none", "transaction"]
+"""What stands between a service and PostgreSQL."""
+
 _log = logging.getLogger("visapi.pool")
 _QUERIES = load_queries("visapi_common.adapters", "sql/pool.sql")
 _driver: Any = asyncpg
@@ -66,6 +70,8 @@ _OF_THE_HOST = (
 """Errors of one host among several; every host would refuse a wrong password."""
 _UNENCODABLE = getattr(asyncpg.exceptions, "_base").DataError  # noqa: B009 (the package exports another of this name)
 """A parameter that PostgreSQL cannot represent, such as a too large number: nothing was sent."""
+_OF_A_POOLER = "unsupported startup parameter"
+_MEND_POOLER = "; a pooler answers here: connect directly, or set VISAPI_POSTGRES_POOLER=transaction"
 _GOES_AWAY_CLASSES = frozenset({"08", "57"})
 """Error classes that end the session: the current statement may have been committed."""
 
@@ -77,9 +83,10 @@ async def open_pool(
     application: str,
     session: Mapping[str, str] | None = None,
     on_statement: Callable[[Any], None] | None = None,
+    pooler: Pooler = "none",
 ) -> Pool:
-    """Open a pool of at most `size` connections in schema `visapi`; `session` adds settings, and
-    `on_statement` is called with asyncpg's `LoggedQuery` after each statement.
+    """Open a pool of at most `size` connections in schema `visapi`; `session` adds settings, `on_statement`
+    is called with asyncpg's `LoggedQuery` after each statement, and `pooler` says what stands between.
 
     Sessions keep no state between users of a connection (`set local` only), so asyncpg's reset at each
     release, which costs a round trip, is disabled. Connections are opened on demand, so a service starts
@@ -97,15 +104,19 @@ async def open_pool(
             max_cached_statement_lifetime=0,
             reset=_keep,
             connect=_Hosts(url, on_statement).connect,
-            server_settings={
-                "search_path": "visapi",
-                "application_name": application,
-                "jit": "off",
-                "timezone": "UTC",
-                **(session or {}),
-            },
+            **_session(application, {"search_path": "visapi", "jit": "off", **(session or {})}, pooler),
         )
     return cast(Pool, pool)
+
+
+def _session(application: str, settings: Mapping[str, str], pooler: Pooler) -> dict[str, Any]:
+    """What a session begins with; behind a pooler, what each transaction begins with."""
+    known = {"application_name": application, "timezone": "UTC"}
+    if pooler == "none":
+        return {"server_settings": {**known, **settings}}
+    # PgBouncer refuses other parameters at the start, and keeps no prepared statement for the client.
+    own = connection_class(settings)
+    return {"server_settings": known, "statement_cache_size": 0, "connection_class": own}
 
 
 async def open_connection(url: str, *, timeout_s: float = _CONNECT_TIMEOUT_S) -> Connection:
@@ -223,4 +234,6 @@ def _refusal(error: asyncpg.PostgresError, state: str) -> Fault:
 
 
 def _told(error: asyncpg.PostgresError, state: str) -> str:
-    return f"PostgreSQL refused ({state}): {error.args[0] if error.args else error!r}"
+    told = str(error.args[0] if error.args else repr(error))
+    mend = _MEND_POOLER if _OF_A_POOLER in told else ""
+    return f"PostgreSQL refused ({state}): {told}{mend}"

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
-from visapi_common.adapters.pool import Connection, Pool, Row, open_pool
+from visapi_common.adapters.pool import Connection, Pool, Pooler, Row, open_pool
 from visapi_common.telemetry.catalogue import Metrics
 
 _SYSTEM = "postgresql"
@@ -34,10 +34,18 @@ async def open_metered_pool(
     metrics: Metrics,
     session: Mapping[str, str] | None = None,
     shared_by: Callable[[Pool], Pool] = _as_opened,
+    pooler: Pooler = "none",
 ) -> Pool:
     """`open_pool`, counted. `shared_by` may put a queue before the connections; its waits count too."""
     meter = StatementMeter(metrics)
-    pool = await open_pool(url, size=size, application=application, session=session, on_statement=meter.seen)
+    pool = await open_pool(
+        url,
+        size=size,
+        application=application,
+        session=session,
+        on_statement=meter.seen,
+        pooler=pooler,
+    )
     counted: Any = pool
     metrics.pool_connections.labels(application, "used").set_function(
         lambda: counted.get_size() - counted.get_idle_size()

@@ -1,5 +1,6 @@
-"""What services read about PostgreSQL and NATS; a wrong value is refused before anything connects."""
+"""What services read about S3, NATS and PostgreSQL; a wrong value is refused before anything connects."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -7,12 +8,62 @@ from typing import Annotated
 import msgspec
 
 from visapi_common.adapters.nats_access import NatsAccess
+from visapi_common.adapters.pool import Pooler
+from visapi_common.adapters.s3 import S3Access
 from visapi_common.core import nats_url, postgres_url
 from visapi_common.core.nats_credentials import read_credentials
 from visapi_common.runtime.settings import PREFIX, CommonSettings, Secret, SettingsError
 
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+/?")
 
-class NatsSettings(CommonSettings, frozen=True, kw_only=True):
+
+class ArtifactSettings(CommonSettings, frozen=True, kw_only=True):
+    """How a service reaches the bucket of an artifact store `s3://bucket/prefix`."""
+
+    s3_endpoint: str | None = None
+    """The server of a bucket that is not Amazon's, without the bucket: `https://s3.example.com`. Unset:
+    `AWS_ENDPOINT`, else Amazon's server of the region."""
+    s3_region: str | None = None
+    """The region of the bucket. Unset: `AWS_REGION`, else `us-east-1`."""
+    s3_path_style: bool = True
+    """The bucket stands in the path of URLs; `false` where the server wants the bucket in the host name."""
+    s3_access_key_id: Secret | None = None
+    """The access key. Unset: the role of the pod (EKS Pod Identity, web identity, ECS) or of the instance,
+    from the `AWS_…` variables that the platform sets."""
+    s3_secret_access_key: Secret | None = None
+    """The secret of the access key."""
+    s3_session_token: Secret | None = None
+    """The token of a temporary access key."""
+    s3_ca: str | None = None
+    """The file of the authority that vouches for the server, in addition to those of the machine."""
+
+    def __post_init__(self) -> None:
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            raise SettingsError(
+                f"{PREFIX}S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY belong together; set both or "
+                "neither"
+            )
+        if self.s3_session_token is not None and self.s3_access_key_id is None:
+            raise SettingsError(f"{PREFIX}S3_SESSION_TOKEN is wrong: it belongs to {PREFIX}S3_ACCESS_KEY_ID")
+        if self.s3_endpoint is not None and not _ORIGIN.fullmatch(self.s3_endpoint):
+            raise SettingsError(f"{PREFIX}S3_ENDPOINT is wrong: use https://host or https://host:port")
+        _check_file(f"{PREFIX}S3_CA", self.s3_ca)
+
+    @property
+    def s3(self) -> S3Access:
+        """What opening a bucket needs beside its URL."""
+        return S3Access(
+            endpoint=None if self.s3_endpoint is None else self.s3_endpoint.rstrip("/"),
+            region=self.s3_region,
+            path_style=self.s3_path_style,
+            access_key_id=self.s3_access_key_id,
+            secret_access_key=self.s3_secret_access_key,
+            session_token=self.s3_session_token,
+            ca=self.s3_ca,
+        )
+
+
+class NatsSettings(ArtifactSettings, frozen=True, kw_only=True):
     """How a service reaches NATS."""
 
     nats_url: Secret
@@ -33,6 +84,7 @@ class NatsSettings(CommonSettings, frozen=True, kw_only=True):
     """The file of the certificate's key."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check("nats_url", nats_url.flaw, self.nats_url)
         if (self.nats_tls_cert is None) != (self.nats_tls_key is None):
             raise SettingsError(
@@ -73,6 +125,8 @@ class LedgerSettings(NatsSettings, frozen=True, kw_only=True):
     of which the one that takes writes serves; `?sslmode=verify-full&sslrootcert=/ca.pem`."""
     postgres_password: Secret | None = None
     """The password, when it does not stand in the URL."""
+    postgres_pooler: Pooler = "none"
+    """`transaction`: the URL leads to a pooler in transaction mode, such as PgBouncer."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

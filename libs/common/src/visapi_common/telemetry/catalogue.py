@@ -297,7 +297,7 @@ class Metrics(ConventionalMetrics):
     operator_faults = Count(
         "visapi_operator_faults_total",
         "Failures that only the operator can fix; the work is repeated until then.",
-        {"loop": "name of the loop", "class": "SQLSTATE class, nats, memory or os"},
+        {"loop": "name of the loop", "class": "SQLSTATE class, nats, artifacts, memory or os"},
     )
     loop_restarts = Count(
         "visapi_loop_restarts_total",

@@ -13,8 +13,9 @@ from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.pull_loop import PullLoop
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
+from visapi_common.runtime.connections import ArtifactSettings
 from visapi_common.runtime.service import Lifecycle, run_service
-from visapi_common.runtime.settings import CommonSettings, SettingsError, load
+from visapi_common.runtime.settings import SettingsError, load
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_common.worker.announce import Announcer
@@ -37,7 +38,7 @@ def _unheard(_ok: bool) -> None:
     """Ignore readiness."""
 
 
-class WorkerSettings(CommonSettings, frozen=True, kw_only=True):
+class WorkerSettings(ArtifactSettings, frozen=True, kw_only=True):
     """The settings of your own worker, from its environment."""
 
     nats_url: str = "nats://127.0.0.1:4222"
@@ -179,7 +180,9 @@ class Worker:
                     stopping=lifecycle.stopping,
                     metrics=lifecycle.metrics,
                     spans=lifecycle.spans,
-                    payloads=PayloadStore.open(settings.artifacts_url) if settings.artifacts_url else None,
+                    payloads=PayloadStore.open(settings.artifacts_url, settings.s3)
+                    if settings.artifacts_url
+                    else None,
                     ready=lambda ok: lifecycle.ready("tasks", ok),
                 )
             finally:

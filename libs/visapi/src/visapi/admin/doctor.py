@@ -15,6 +15,7 @@ from visapi_common.adapters.nats_access import NatsAccess
 from visapi_common.adapters.object_store import ObjectStore
 from visapi_common.adapters.pool import Row
 from visapi_common.adapters.queries import load_queries
+from visapi_common.adapters.s3 import S3Access
 from visapi_common.adapters.topology import StreamView, Topology
 from visapi_common.core.errors import Fault, ProblemError
 
@@ -155,10 +156,10 @@ def _clock(whose: str, theirs: Any, asked: float, answered: float) -> Finding:
     return Finding(Level.OK if agrees else Level.WARN, f"clock of {whose}", text)
 
 
-async def examine_artifacts(url: str) -> Finding:
+async def examine_artifacts(url: str, access: S3Access) -> Finding:
     """Writes an object and reads it back. Raises nothing."""
     try:
-        store = ObjectStore.open(url)
+        store = ObjectStore.open(url, access)
         await store.put(_PROBE, b"visapi", "text/plain")
         kept = await store.get(_PROBE)
     except (Fault, ProblemError, ValueError) as error:

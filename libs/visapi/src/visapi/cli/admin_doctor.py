@@ -12,7 +12,7 @@ from visapi.admin import settings as admin_settings
 from visapi.admin.doctor import Finding, Level
 from visapi.cli.admin_work import run, settings, usage_errors
 from visapi.cli.output import FAILURE, as_json, console, fail
-from visapi_common.runtime.connections import NatsSettings
+from visapi_common.runtime.connections import ArtifactSettings, NatsSettings
 from visapi_common.runtime.settings import PREFIX, load, names_of
 
 _STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -26,13 +26,14 @@ class DoctorSettings(NatsSettings, frozen=True, kw_only=True):
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Look at PostgreSQL (VISAPI_OWNER_URL), NATS (VISAPI_NATS_URL and its neighbours, as user
-    `orchestrator`) and the artifact store (VISAPI_ARTIFACTS_URL), whichever is set, and print a line for
-    each thing. Exit code 1 when one of them stands in the way.
+    `orchestrator`) and the artifact store (VISAPI_ARTIFACTS_URL, VISAPI_S3_…), whichever is set, and print a
+    line for each thing. Exit code 1 when one of them stands in the way.
     """
     with usage_errors():
         nats = _nats_settings()
         owner = admin_settings.owner_url(settings()) if _given("OWNER_URL") else None
-    artifacts = os.environ.get(f"{PREFIX}ARTIFACTS_URL")
+        artifacts = os.environ.get(f"{PREFIX}ARTIFACTS_URL")
+        bucket = load(ArtifactSettings, _known(ArtifactSettings)).s3
     if not (owner or nats or artifacts):
         fail("nothing to look at: set VISAPI_OWNER_URL, VISAPI_NATS_URL or VISAPI_ARTIFACTS_URL", code=2)
     found: list[Finding] = []
@@ -42,7 +43,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         access = nats.nats_access("orchestrator")
         found += run(admin.examine_nats(nats.nats_url, access, nats.stream_replicas))
     if artifacts:
-        found.append(run(admin.examine_artifacts(artifacts)))
+        found.append(run(admin.examine_artifacts(artifacts, bucket)))
     _show(found, json=json)
     raise typer.Exit(FAILURE if any(each.level is Level.FAIL for each in found) else 0)
 
@@ -50,8 +51,13 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 def _nats_settings() -> DoctorSettings | None:
     if not _given("NATS_URL"):
         return None
-    known = set(names_of(DoctorSettings))
-    return load(DoctorSettings, {name: value for name, value in os.environ.items() if name in known})
+    return load(DoctorSettings, _known(DoctorSettings))
+
+
+def _known(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """The variables that `kind` reads; those of other programs are left alone."""
+    known = set(names_of(kind))
+    return {name: value for name, value in os.environ.items() if name in known}
 
 
 def _given(name: str) -> bool:

@@ -18,6 +18,7 @@ from visapi.demo.scenario import Sample, Scenario
 from visapi.stack.data_directory import DataDirectory
 from visapi.stack.demo_receivers import DemoReceivers
 from visapi.stack.embedded import EmbeddedStack, StackOptions
+from visapi_common.runtime.settings import FILE
 
 _PATIENCE_S = 60.0
 _DEFINITION = Path("examples/visa-approval.yaml")
@@ -94,7 +95,9 @@ async def _on_local_stack(data_dir: Path, sample: Sample, *, keep: bool) -> int:
 
 async def _on_own_stack(out: Console, data_dir: Path, sample: Sample, *, keep: bool) -> int:
     world = DemoReceivers(data_dir)
-    environ = {**os.environ, **world.environment()}
+    standins = world.environment()
+    theirs = {name: value for name, value in os.environ.items() if name.removesuffix(FILE) not in standins}
+    environ = {**theirs, **standins}
     options = StackOptions(data_dir=data_dir, environ=environ, standins=True)
     stack = EmbeddedStack(options, lambda notice: print_notice(notice, to=out))
     interruption = Interruption(stack.kill)

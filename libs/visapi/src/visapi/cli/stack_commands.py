@@ -49,7 +49,7 @@ def up(
     environ = dict(os.environ)
     extras: list[ProcessSpec] = []
     if inbox:
-        if environ.get("VISAPI_SMTP_URL"):
+        if environ.get("VISAPI_SMTP_URL") or environ.get("VISAPI_SMTP_URL_FILE"):
             fail("VISAPI_SMTP_URL names a mail relay, and --inbox is one; leave one of them out", code=USAGE)
         data = DataDirectory(data_dir)
         kept = Inbox(data.root, data.mail)

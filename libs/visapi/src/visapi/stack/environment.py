@@ -7,6 +7,8 @@ nothing starts.
 import difflib
 from collections.abc import Mapping
 
+from visapi_common.runtime.settings import FILE
+
 _COMMON = (
     "VISAPI_LOG_LEVEL",
     "VISAPI_OTLP_ENDPOINT",
@@ -16,6 +18,13 @@ _COMMON = (
     "VISAPI_DRAIN_S",
     "VISAPI_ARTIFACTS_URL",
     "VISAPI_WRITES",
+    "VISAPI_S3_ENDPOINT",
+    "VISAPI_S3_REGION",
+    "VISAPI_S3_PATH_STYLE",
+    "VISAPI_S3_ACCESS_KEY_ID",
+    "VISAPI_S3_SECRET_ACCESS_KEY",
+    "VISAPI_S3_SESSION_TOKEN",
+    "VISAPI_S3_CA",
 )
 _EGRESS = ("VISAPI_EGRESS_ALLOW", "VISAPI_EGRESS_ORIGINS")
 
@@ -94,6 +103,15 @@ FORWARDED: dict[str, tuple[str, ...]] = {
 }
 """What the caller of `visapi up` may set, by service."""
 
+SECRETS = (
+    "VISAPI_S3_ACCESS_KEY_ID",
+    "VISAPI_S3_SECRET_ACCESS_KEY",
+    "VISAPI_S3_SESSION_TOKEN",
+    "VISAPI_SMTP_URL",
+    "VISAPI_SLACK_TOKEN",
+)
+"""Those of them that a file may hold: `<name>_FILE` names the file."""
+
 OWN = ("VISAPI_API_KEY", "VISAPI_URL", "VISAPI_DATA_DIR", "VISAPI_NATS_URL")
 """What the command line and own workers read, and `visapi env` prints."""
 
@@ -105,9 +123,15 @@ class UnknownSettingError(Exception):
     """A `VISAPI_*` variable that no process of the stack knows; the message names the nearest."""
 
 
+def forwarded(service: str) -> list[str]:
+    """The names of `FORWARDED`, and of the files that may hold the secrets among them."""
+    names = FORWARDED[service]
+    return [*names, *(f"{name}{FILE}" for name in names if name in SECRETS)]
+
+
 def check(environ: Mapping[str, str]) -> None:
     """Refuse a mistyped setting before anything starts. Raises `UnknownSettingError`."""
-    known = {*OWN, *(name for names in FORWARDED.values() for name in names)}
+    known = {*OWN, *(name for service in FORWARDED for name in forwarded(service))}
     for name in sorted(environ):
         if not name.startswith("VISAPI_") or name.startswith(_TESTS) or name in known:
             continue
@@ -121,5 +145,5 @@ def of_service(service: str, environ: Mapping[str, str], own: Mapping[str, str])
     what the stack decides, which wins.
     """
     general = {name: environ[name] for name in _INHERITED if name in environ}
-    forwarded = {name: environ[name] for name in FORWARDED[service] if environ.get(name)}
-    return {"PYTHONUNBUFFERED": "1", "TZ": "UTC", **general, **forwarded, **own}
+    asked = {name: environ[name] for name in forwarded(service) if environ.get(name)}
+    return {"PYTHONUNBUFFERED": "1", "TZ": "UTC", **general, **asked, **own}

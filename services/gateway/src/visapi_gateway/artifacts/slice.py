@@ -10,7 +10,7 @@ from visapi_gateway.kernel.slice import Kernel, Slice
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
-    source = ArtifactSource(ArtifactStore.open(kernel.settings.artifacts_url))
+    source = ArtifactSource(ArtifactStore.open(kernel.settings.artifacts_url, kernel.settings.s3))
     return ArtifactRoutes(Artifacts(source, kernel.settings.link_secret, kernel.clock)).routes()
 
 

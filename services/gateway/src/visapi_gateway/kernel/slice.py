@@ -51,7 +51,7 @@ class Kernel:
         self.quotas = Quotas.of(settings)
         self.full_tenants = FullTenants(partial(read_full_tenants, pool))
         self.cursors = Cursors(settings.link_secret)
-        self.payloads = PayloadStore.open(settings.artifacts_url)
+        self.payloads = PayloadStore.open(settings.artifacts_url, settings.s3)
         self._parts: dict[Callable[[Kernel], Any], Any] = {}
 
     def one(self, build: Callable[["Kernel"], _Part]) -> _Part:
