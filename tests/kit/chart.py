@@ -25,13 +25,15 @@ Object = dict[str, Any]
 _LOADER, _DUMPER = yaml.CSafeLoader, yaml.CSafeDumper
 
 _EXAMPLES = sorted(CHART.glob("examples/*.values.yaml"))
+_OWN_S3 = CHART / "examples" / "s3-compatible.values.yaml"
 VALUE_SETS: dict[str, tuple[Path, ...]] = {
     **{path.name.removesuffix("-values.yaml"): (path,) for path in sorted(CHART.glob("ci/*-values.yaml"))},
     "dev": (CHART / "values-dev.yaml",),
     "examples": (
         CHART / "ci" / "minimal-values.yaml",
-        *(path for path in _EXAMPLES if "chart" not in path.name),
+        *(path for path in _EXAMPLES if "chart" not in path.name and path != _OWN_S3),
     ),
+    "own-s3": (CHART / "ci" / "minimal-values.yaml", _OWN_S3),
 }
 """Every set of values that is tested, by name."""
 

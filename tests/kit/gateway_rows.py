@@ -9,11 +9,10 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.adapters.pool import Pool, tenant_transaction
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.engine_messages import Trigger
 from visapi_engine.checks.versions import version_order
 from visapi_engine.compile.compiler import Compiled
-from visapi_gateway.audit.rules import AuditEntry
 from visapi_gateway.dead_letters.service import LetterScope, Resolution
 from visapi_gateway.dead_letters.store import PgDeadLetterStore
 from visapi_gateway.events.service import NewEvent

@@ -8,9 +8,14 @@ import msgspec
 import pytest
 
 from kit.servers import Database
+from visapi.admin.keys import WantedKey, create_key
+from visapi.admin.operators import actor
+from visapi.admin.tenants import disable_tenant, enable_tenant
 from visapi_common.contracts.audit import AuditPage, AuditRecord
+from visapi_common.core.api_keys import parse
 from visapi_common.core.audit_chain import Break, ChainCheck
 
+PEPPER = bytes(range(32))
 RUN = "/v1/workflows/demo/hello/runs"
 SCHEDULED = """
 document: {dsl: '1.0.3', namespace: demo, name: nightly, version: '1.0.0'}
@@ -30,6 +35,26 @@ def broken(found: list[AuditRecord]) -> Break | None:
     for row in found:
         check.take(row)
     return check.end()
+
+
+async def test_what_an_operator_did_is_read_with_the_tenants_key_in_the_same_chain(
+    gateway: Any, postgres_db: Database
+):
+    await gateway.deploy()
+    made = WantedKey(name="spare", made_by="visapi admin", actor=actor("ada@bastion"))
+    key = parse(await create_key(postgres_db.owner, PEPPER, made)).id
+    await disable_tenant(postgres_db.owner, "default", actor=actor("ada@bastion"), reason="the bill")
+    await enable_tenant(postgres_db.owner, "default", actor=actor("ada@bastion"))
+    found = await rows(gateway)
+    assert [(row.action, row.target) for row in found] == [
+        ("tenant.enable", "tenant:default"),
+        ("tenant.disable", "tenant:default"),
+        ("key.create", f"key:{key}"),
+        ("workflow.deploy", "workflow:demo/hello"),
+    ]
+    assert [row.actor for row in found[:3]] == ["operator:ada@bastion"] * 3
+    assert broken(found) is None
+    assert [row.seq for row in await rows(gateway, action="tenant.disable")] == [3]
 
 
 async def test_each_change_leaves_a_row_with_actor_reason_and_request(gateway: Any):

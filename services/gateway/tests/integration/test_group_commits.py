@@ -12,10 +12,9 @@ from kit.servers import Database, NatsServer
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.payloads import NULL
 from visapi_common.core.errors import ContentFault
-from visapi_gateway.audit.rules import AuditEntry
 from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.runs.starting.accepting import Accepting, Fresh, NewRun
 from visapi_gateway.runs.starting.store import PgRunLedger

@@ -29,11 +29,26 @@ class AuditAction(StrEnum):
     SECRET_REMOVE = "secret.remove"  # noqa: S105 (the name of an action)
     RETENTION_SET = "retention.set"
     RETENTION_RESET = "retention.reset"
+    TENANT_CREATE = "tenant.create"
+    TENANT_DISABLE = "tenant.disable"
+    TENANT_ENABLE = "tenant.enable"
     KEY_CREATE = "key.create"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"
     AUDIT_CUT = "audit.cut"
     """Rows were deleted for their age; the actor is `retention`."""
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """Who did what to what, and why, before it is appended to the chain of its tenant."""
+
+    tenant: str
+    actor: str
+    action: AuditAction
+    target: str
+    reason: str | None
+    request_id: str | None
+    details: dict[str, Any]
 
 
 class AuditRecord(msgspec.Struct, frozen=True):

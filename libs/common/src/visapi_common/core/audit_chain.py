@@ -9,11 +9,13 @@ number and the hash of the last of them: the chain goes on from there.
 """
 
 import hashlib
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditAction, AuditRecord
+from visapi_common.contracts.audit import AuditAction, AuditEntry, AuditRecord
 
 GENESIS = "0" * 64
 """What the first row of a tenant is chained to."""
@@ -53,6 +55,31 @@ def encoded(details: dict[str, Any]) -> bytes:
 def sealed(record: AuditRecord) -> AuditRecord:
     """The record with its hash."""
     return msgspec.structs.replace(record, hash=hash_of(record))
+
+
+def chained(entries: Iterable[AuditEntry], last: Head | None, now: datetime) -> list[AuditRecord]:
+    """The records of entries of one tenant, chained to its last row; None: to nothing."""
+    head = last or Head(0, GENESIS)
+    made: list[AuditRecord] = []
+    for entry in entries:
+        record = sealed(
+            AuditRecord(
+                tenant=entry.tenant,
+                seq=head.seq + 1,
+                time=now,
+                actor=entry.actor,
+                action=entry.action.value,
+                target=entry.target,
+                reason=entry.reason,
+                request_id=entry.request_id,
+                details=entry.details,
+                previous=head.hash,
+                hash="",
+            )
+        )
+        made.append(record)
+        head = Head(record.seq, record.hash)
+    return made
 
 
 def hash_of(record: AuditRecord) -> str:

@@ -89,7 +89,7 @@ begin
 end
 $$;
 
--- `cut_audit` works as the owner.
+-- `cut_audit` works as the owner, and so does `visapi admin`, which tells in the audit what it did to a tenant.
 drop policy if exists owner_cuts on audit;
 create policy owner_cuts on audit to current_user using (true);
 

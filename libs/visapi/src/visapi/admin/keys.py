@@ -8,8 +8,11 @@ from pathlib import Path
 import msgspec
 
 from visapi.admin.databases import connection
+from visapi.admin.tenants import NoSuchTenantError
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Connection, Row
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.core import scopes as known_scopes
 from visapi_common.core.api_keys import hash_key, hash_matches, mint, parse
 
@@ -18,10 +21,6 @@ _RECENT_S = 3600.0
 """A kept key without a row may be stored for so long. Rows of ended keys are deleted after a day at the
 earliest (`VISAPI_ENDED_KEYS_DAYS`), so only a command that was interrupted leaves a younger file without one.
 """
-
-
-class NoSuchTenantError(Exception):
-    """The tenant of a new key does not exist; the message says how to create the tenant."""
 
 
 class KeptKeyError(Exception):
@@ -40,6 +39,8 @@ class WantedKey(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     made_by: str
+    actor: str
+    """Who makes it, as the audit names them."""
     tenant: str = "default"
     kind: str = "admin"
     scopes: Sequence[str] = (known_scopes.ALL,)
@@ -120,18 +121,26 @@ def _check_same(row: Row, wanted: WantedKey) -> None:
 
 
 async def _store(owner: Connection, pepper: bytes, key: str, wanted: WantedKey) -> None:
-    if not await owner.fetchval(_QUERIES["tenant_exists"], wanted.tenant):
-        raise NoSuchTenantError(
-            f"there is no tenant {wanted.tenant}; make it with `visapi admin tenant create {wanted.tenant}`"
-        )
+    """The key and its row of the audit, or neither."""
     parsed = parse(key)
-    await owner.execute(
-        _QUERIES["insert_key"],
-        parsed.id,
-        wanted.tenant,
-        parsed.kind,
-        wanted.name,
-        hash_key(pepper, key),
-        list(wanted.scopes),
-        wanted.made_by,
+    details = {"kind": parsed.kind, "scopes": sorted(wanted.scopes), "name": wanted.name}
+    made = AuditEntry(
+        wanted.tenant, wanted.actor, AuditAction.KEY_CREATE, f"key:{parsed.id}", None, None, details
     )
+    async with owner.transaction():
+        if not await owner.fetchval(_QUERIES["tenant_exists"], wanted.tenant):
+            raise NoSuchTenantError(
+                f"there is no tenant {wanted.tenant}; "
+                f"make it with `visapi admin tenant create {wanted.tenant}`"
+            )
+        await owner.execute(
+            _QUERIES["insert_key"],
+            parsed.id,
+            wanted.tenant,
+            parsed.kind,
+            wanted.name,
+            hash_key(pepper, key),
+            list(wanted.scopes),
+            wanted.made_by,
+        )
+        await record(owner, made)

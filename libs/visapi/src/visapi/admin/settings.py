@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from visapi.admin import kubernetes_secrets
 from visapi.admin.databases import SERVICE_ROLES
 from visapi_common.core import postgres_url
 from visapi_common.runtime.settings import PREFIX, Secret, SecretBytes, SettingsError, load, names_of
@@ -28,6 +29,10 @@ class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The password that `roles` sets for `visapi_orchestrator`."""
     notifier_password: Secret | None = None
     """The password that `roles` sets for `visapi_notifier`."""
+    operator: str | None = None
+    """Who acts, as the audit of a tenant names them. Unset: account and machine."""
+    kubernetes_account: str = str(kubernetes_secrets.ACCOUNT)
+    """The folder with the account of the pod, for `key create --secret`."""
     key_pepper: Annotated[SecretBytes, msgspec.Meta(min_length=16)] | None = None
     """The key of the hashes of API keys; the gateway has the same."""
 

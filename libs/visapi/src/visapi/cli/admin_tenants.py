@@ -1,11 +1,15 @@
 """`visapi admin tenant create|list|disable|enable`: tenants, straight in the database."""
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 import typer
 
 from visapi.admin import tenants as admin
-from visapi.cli.admin_work import owner_url, run, usage_errors
+from visapi.admin.operators import actor
+from visapi.admin.settings import owner_url
+from visapi.admin.tenants import NoSuchTenantError
+from visapi.cli.admin_work import run, settings, usage_errors
 from visapi.cli.output import as_json, done, fail, say
 from visapi.cli.tables import Table
 
@@ -14,22 +18,24 @@ tenants = typer.Typer(
 )
 
 Tenant = Annotated[str, typer.Argument(help="1 to 63 lower-case letters, digits and dashes.")]
+Reason = Annotated[str | None, typer.Option(help="Why, for the audit of the tenant.")]
 
 
 @tenants.command()
 def create(tenant: Tenant) -> None:
     """Make a tenant. May be repeated."""
-    url = owner_url()
+    url, by = _acting()
     with usage_errors():
         admin.check_tenant(tenant)
-    made = run(admin.create_tenant(url, tenant))
+    made = run(admin.create_tenant(url, tenant, actor=by))
     done(f"{tenant} was made" if made else f"{tenant} is there")
 
 
 @tenants.command(name="list")
 def list_(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List tenants with the number of their keys."""
-    found = run(admin.list_tenants(owner_url()))
+    url, _ = _acting()
+    found = run(admin.list_tenants(url))
     if json:
         as_json(found)
         return
@@ -41,17 +47,36 @@ def list_(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = Fa
 
 
 @tenants.command()
-def disable(tenant: Tenant) -> None:
-    """Refuse every key of a tenant, within seconds. Its runs, schedules and workers go on."""
-    if not run(admin.disable_tenant(owner_url(), tenant)):
-        fail(f"there is no tenant {tenant}")
-    done(f"{tenant} is disabled; gateways refuse its keys within 5 s")
-    say("Its runs and schedules go on, and so does its NATS user.")
+def disable(tenant: Tenant, reason: Reason = None) -> None:
+    """Refuse the keys of a tenant within seconds, and start nothing more for it.
+
+    Its schedules wait, and events of its producers are set aside as dead letters. Open runs go on to their
+    end; suspend them before, where they must not (`visapi run bulk suspend`, with a key of the tenant).
+    """
+    if _switch(admin.disable_tenant, tenant, reason):
+        done(f"{tenant} is disabled; gateways refuse its keys within 5 s")
+        say("Nothing starts for it any more. Its open runs go on, and its NATS user may still connect.")
+    else:
+        done(f"{tenant} was disabled before")
 
 
 @tenants.command()
-def enable(tenant: Tenant) -> None:
-    """Accept the keys of a disabled tenant again."""
-    if not run(admin.enable_tenant(owner_url(), tenant)):
-        fail(f"there is no tenant {tenant}")
-    done(f"{tenant} is enabled")
+def enable(tenant: Tenant, reason: Reason = None) -> None:
+    """Take a disabled tenant up again: its keys, its schedules, its events."""
+    changed = _switch(admin.enable_tenant, tenant, reason)
+    done(f"{tenant} is enabled" if changed else f"{tenant} was not disabled")
+
+
+def _switch(switch: Callable[..., Coroutine[Any, Any, bool]], tenant: str, reason: str | None) -> bool:
+    url, by = _acting()
+    try:
+        return run(switch(url, tenant, actor=by, reason=reason))
+    except NoSuchTenantError as error:
+        fail(str(error))
+
+
+def _acting() -> tuple[str, str]:
+    """The owner's URL, and who acts."""
+    given = settings()
+    with usage_errors():
+        return owner_url(given), actor(given.operator)

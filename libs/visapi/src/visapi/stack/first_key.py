@@ -1,16 +1,17 @@
 """The first API key of an embedded stack."""
 
 from visapi.admin.keys import KeptKeyError, WantedKey, ensure_key
+from visapi.admin.operators import actor
 from visapi.stack.data_directory import DataDirectory
-
-_FIRST = WantedKey(name="first key of the embedded stack", made_by="visapi up")
 
 
 async def ensure_first_key(data: DataDirectory, owner_url: str, pepper: bytes) -> str:
     """The key kept in the data directory. Another one takes its place when it was revoked, or when the
     database does not know it, as when the database was removed.
     """
+    name = "first key of the embedded stack"
+    first = WantedKey(name=name, made_by="visapi up", actor=actor(None))
     try:
-        return await ensure_key(owner_url, pepper, _FIRST, kept=data.kept_api_key(), keep=data.keep_api_key)
+        return await ensure_key(owner_url, pepper, first, kept=data.kept_api_key(), keep=data.keep_api_key)
     except KeptKeyError:
-        return await ensure_key(owner_url, pepper, _FIRST, kept=None, keep=data.keep_api_key)
+        return await ensure_key(owner_url, pepper, first, kept=None, keep=data.keep_api_key)

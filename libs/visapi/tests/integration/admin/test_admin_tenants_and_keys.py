@@ -1,5 +1,6 @@
 """`visapi admin tenant` and `key`, straight in the database."""
 
+import getpass
 import os
 import stat
 import time
@@ -7,11 +8,15 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
+import pytest
 
 from kit.managed_postgres import Cluster
+from visapi.admin.operators import actor
 from visapi.stack.data_directory import DataDirectory
 from visapi.stack.first_key import ensure_first_key
+from visapi_common.contracts.audit import AuditRecord
 from visapi_common.core.api_keys import parse
+from visapi_common.core.audit_chain import ChainCheck
 
 USAGE = 2
 PEPPER = b"p" * 32
@@ -32,6 +37,61 @@ def test_tenants_are_made_listed_disabled_and_enabled(migrated: Cluster):
     assert (missing.returncode, missing.stderr) == (1, "error: there is no tenant nobody\n")
     wrong = migrated.command("tenant", "create", "Acme Inc", **settings)
     assert (wrong.returncode, "not a tenant id: 'Acme Inc'" in wrong.stderr) == (USAGE, True)
+
+
+async def test_what_an_operator_does_to_a_tenant_stands_in_its_audit(migrated: Cluster):
+    settings = {
+        "visapi_owner_url": migrated.master,
+        "visapi_key_pepper": "aa" * 32,
+        "visapi_operator": "ada@bastion",
+    }
+    for command in (
+        ("tenant", "create", "acme"),
+        ("tenant", "create", "acme"),
+        ("key", "create", "shop", "--tenant", "acme", "--kind", "live", "--scope", "runs:read"),
+        ("tenant", "disable", "acme", "--reason", "the bill"),
+        ("tenant", "disable", "acme"),
+        ("tenant", "enable", "acme"),
+    ):
+        assert migrated.command(*command, **settings).returncode == 0
+    rows = await audit_of(migrated, "acme")
+    assert [(row.action, row.actor, row.reason) for row in rows] == [
+        ("tenant.enable", "operator:ada@bastion", None),
+        ("tenant.disable", "operator:ada@bastion", "the bill"),
+        ("key.create", "operator:ada@bastion", None),
+        ("tenant.create", "operator:ada@bastion", None),
+    ]
+    assert rows[1].target == "tenant:acme"
+    assert rows[2].details == {"kind": "live", "name": "shop", "scopes": ["runs:read"]}
+    check = ChainCheck()
+    for row in rows:
+        check.take(row)
+    assert check.end() is None
+
+
+async def audit_of(cluster: Cluster, tenant: str) -> list[AuditRecord]:
+    """Newest first, as the owner sees them; the owner may add rows, and change none."""
+    owner = await asyncpg.connect(cluster.master, server_settings={"search_path": "visapi"})
+    query = (
+        "select tenant, seq, at as time, actor, action, target, reason, request_id, details,"
+        " encode(previous, 'hex') as previous, encode(hash, 'hex') as hash"
+        " from audit where tenant = $1 order by seq desc"
+    )
+    rows = [dict(row) for row in await owner.fetch(query, tenant)]
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+        await owner.execute("truncate audit")
+    await owner.close()
+    return [AuditRecord(**{**row, "details": msgspec.json.decode(row["details"])}) for row in rows]
+
+
+def test_an_operator_without_a_name_is_account_and_machine(migrated: Cluster):
+    settings = {"visapi_owner_url": migrated.master}
+    assert actor(None).startswith(f"operator:{getpass.getuser()}@")
+    assert migrated.command("tenant", "create", "acme", **settings).returncode == 0
+    wrong = migrated.command("tenant", "create", "other", visapi_operator="a\nb", **settings)
+    assert (wrong.returncode, "VISAPI_OPERATOR is wrong" in wrong.stderr) == (USAGE, True)
+    rows = msgspec.json.decode(migrated.command("tenant", "list", "--json", **settings).stdout)
+    assert "other" not in {row["id"] for row in rows}
 
 
 async def test_a_key_is_made_once_however_often_the_bootstrap_runs(migrated: Cluster, tmp_path: Path):

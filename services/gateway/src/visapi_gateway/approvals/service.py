@@ -12,12 +12,11 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.engine_messages import ApprovalDecided, InboxKind
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.approvals import ANYBODY, Token, decision_key, link_digest
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.audit.rules import AuditEntry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.runs.commands.service import Hint, InboxRow
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_gateway.approvals.service import ApprovalRow, Verdict
-from visapi_gateway.audit.transaction import record
 from visapi_gateway.runs.commands.transaction import put_inbox
 
 _SQL = load_queries("visapi_gateway.approvals", "queries.sql")

@@ -1,24 +1,10 @@
-"""An audit entry before it is appended to the chain."""
+"""An audit entry of a request, before it is appended to the chain."""
 
 from typing import Any
 
-import msgspec
-
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.gateway_bodies import REASON_CHARS_MAX
 from visapi_gateway.kernel.access.scopes import Requester
-
-
-class AuditEntry(msgspec.Struct, frozen=True):
-    """Who did what to what, and why."""
-
-    tenant: str
-    actor: str
-    action: AuditAction
-    target: str
-    reason: str | None
-    request_id: str
-    details: dict[str, Any]
 
 
 def entry(

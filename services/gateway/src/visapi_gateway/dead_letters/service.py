@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.dead_letters import (
     REPLAYABLE,
     DeadLetterPage,
@@ -18,7 +18,7 @@ from visapi_common.contracts.dead_letters import (
 )
 from visapi_common.contracts.engine_messages import InboxBody, InboxKind
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.audit.rules import entry
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.runs.commands.service import CommandOutcome, Hint, InboxRow, Once, key_conflict

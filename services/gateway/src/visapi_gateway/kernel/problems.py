@@ -27,6 +27,7 @@ KINDS: dict[str, Kind] = {
     "unauthenticated": Kind(401, "An API key is needed"),
     "key_expired": Kind(401, "The API key has ended"),
     "forbidden": Kind(403, "The API key may not do this"),
+    "tenant_disabled": Kind(403, "The tenant is disabled"),
     "link_invalid": Kind(403, "The link is not valid or has ended"),
     # 404 to 415: the resource and its representation
     "not_found": Kind(404, "There is nothing here"),

@@ -1,13 +1,12 @@
 -- API keys.
 
 -- name: all_keys
--- A key that ended is held for an hour more, so that whoever uses it is told so. It ends with its tenant, too.
-select k.id, k.tenant, k.kind, k.hash, k.scopes, k.not_before, k.expires_at,
-    least(k.disabled_at, t.disabled_at) as disabled_at
+-- A key that ended is held for an hour more, so that whoever uses it is told so; one of a disabled tenant, always.
+select k.id, k.tenant, k.kind, k.hash, k.scopes, k.not_before, k.expires_at, k.disabled_at,
+    t.disabled_at is not null as tenant_disabled
 from api_keys k
 join tenants t on t.id = k.tenant
 where coalesce(least(k.disabled_at, k.expires_at), 'infinity') > now() - interval '1 hour'
-    and coalesce(t.disabled_at, 'infinity') > now() - interval '1 hour'
 
 -- name: list_keys
 select id, name, kind, scopes, created_by, created_at, not_before, expires_at, disabled_at, last_used_at

@@ -6,12 +6,12 @@ from typing import Protocol
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.keys import KeyPage, KeyView, MadeKey, NewKey
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core import api_keys
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import ALL, DEFAULT_SCOPES, SCOPES, Principal, Requester
 
 NAME_LIMIT = 200

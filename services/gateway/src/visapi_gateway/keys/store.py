@@ -8,12 +8,12 @@ from datetime import datetime
 
 import msgspec
 
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.keys import KeyView
 from visapi_common.core import api_keys
-from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.transaction import record
 from visapi_gateway.kernel.access.authentication import StoredKey
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.keys.service import KeyRow

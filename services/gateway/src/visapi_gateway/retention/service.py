@@ -7,11 +7,11 @@ from typing import Protocol
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.retention import DAYS, Retention, RetentionPage, SetRetention
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 
 _NAMESPACE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")

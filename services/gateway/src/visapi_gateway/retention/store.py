@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
-from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.transaction import record
+from visapi_common.contracts.audit import AuditEntry
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.retention.service import Policy
 

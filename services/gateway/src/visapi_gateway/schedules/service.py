@@ -8,13 +8,13 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.schedules import Backfill, Backfilled, FireView, SchedulePage, ScheduleView
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import uuid7_from
 from visapi_engine.schedule.decisions import Schedule, fires_after, within
-from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.names import WorkflowName
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.schedules import FireView
 from visapi_common.contracts.subjects import partition_of
-from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.transaction import record
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.schedules.service import ScheduleRow
 

@@ -6,12 +6,12 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.secrets import SecretPage, SecretView
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.sealing import seal
-from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.json_input import check_json
 

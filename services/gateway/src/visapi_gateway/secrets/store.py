@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.secrets import SecretView
-from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.transaction import record
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.secrets.service import NewSecret
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import NULL
 from visapi_common.contracts.problems import FieldError
@@ -21,7 +21,7 @@ from visapi_engine.checks.versions import version_order
 from visapi_engine.model.listeners import listener_of
 from visapi_engine.model.program import Program, encode_program
 from visapi_engine.model.program_face import decode_face
-from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.workflows.compiling import Compiling

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
-from visapi_gateway.audit.rules import AuditEntry
-from visapi_gateway.audit.transaction import record
+from visapi_common.contracts.audit import AuditEntry
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.kernel.quotas import Kind, Quotas
 from visapi_gateway.schedules.transaction import (

@@ -105,7 +105,10 @@ async def _put_back(connection: Connection, dead_letter: Replay) -> None:
             if not await connection.fetch(_EVENTS["known_tenants"], [event.tenant]):
                 raise BadEvent(f"there is no tenant {event.tenant!r}")
             columns = ([event.tenant], [event.source], [event.id], [event.type], [event.body])
-            await connection.execute(_EVENTS["take_in"], *columns)
+            if await connection.fetch(_EVENTS["take_in"], *columns):
+                raise BadEvent(
+                    f"the tenant {event.tenant!r} is disabled; replay this event when it is enabled"
+                )
         case "event" | "emit":
             more = (dead_letter.item[2], dead_letter.body)
             await connection.execute(_SQL[f"replay_{dead_letter.kind}"], *_key(dead_letter), *more)

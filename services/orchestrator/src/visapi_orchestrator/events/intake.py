@@ -1,7 +1,7 @@
 """Takes in events that producers publish on `EVENTS`: commits first, then acknowledges.
 
-The tenant is the subject's, never the payload's. A message that is no event, belongs to no tenant, or
-cannot be stored, becomes a dead letter and blocks nobody.
+The tenant is the subject's, never the payload's. A message that is no event, belongs to no tenant or to a
+disabled one, or cannot be stored, becomes a dead letter and blocks nobody.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ class EventSource(Protocol):
 
 
 class IntakeRows(Protocol):
-    async def take_in(self, events: Sequence[Arrived]) -> None: ...
+    async def take_in(self, events: Sequence[Arrived]) -> set[str]: ...
     async def known_tenants(self, tenants: Sequence[str]) -> set[str]: ...
 
 
@@ -89,12 +89,20 @@ class EventIntake:
 
         understood = await self._isolation.each(taken, understand, self._bury)
         _hand_back(understood.left)
-        stored = await self._isolation.each(read, self._store, self._bury_read)
+        disabled: set[str] = set()
+
+        async def store(some: Sequence[_Read]) -> None:
+            disabled.update(await self._rows.take_in([one.event for one in some]))
+
+        stored = await self._isolation.each(read, store, self._bury_read)
         if stored.done:
             self._arrived()
+        refused = [one for one in stored.done if one.event.tenant in disabled]
         for one in stored.done:
-            one.delivery.ack()
-        _hand_back([one.delivery for one in stored.left])
+            if one.event.tenant not in disabled:
+                one.delivery.ack()
+        buried = await self._isolation.each(refused, _refuse, self._bury_read)
+        _hand_back([one.delivery for one in (*stored.left, *buried.left)])
 
     async def _read(self, some: Sequence[EventDelivery]) -> list[_Read]:
         """Raises `BadEvent` where a message is no event, or has no tenant."""
@@ -106,9 +114,6 @@ class EventIntake:
             if one.event.tenant not in self._tenants:
                 raise BadEvent(f"there is no tenant {one.event.tenant!r}; it is the subject's third part")
         return read
-
-    async def _store(self, read: Sequence[_Read]) -> None:
-        await self._rows.take_in([one.event for one in read])
 
     async def _bury_read(self, read: _Read, error: Exception) -> None:
         await self._bury(read.delivery, error)
@@ -144,6 +149,12 @@ def _in_batches(taken: Sequence[EventDelivery]) -> Iterator[list[EventDelivery]]
         size += len(delivery.data)
     if batch:
         yield batch
+
+
+async def _refuse(some: Sequence[_Read]) -> None:
+    """Raises `BadEvent`: PostgreSQL did not take them."""
+    tenant = some[0].event.tenant
+    raise BadEvent(f"the tenant {tenant!r} is disabled; replay this event when it is enabled")
 
 
 def _hand_back(deliveries: Sequence[EventDelivery]) -> None:

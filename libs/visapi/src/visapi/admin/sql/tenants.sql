@@ -9,8 +9,12 @@ from visapi.tenants t
 left join visapi.api_keys k on k.tenant = t.id and coalesce(least(k.disabled_at, k.expires_at), 'infinity') > now()
 group by t.id order by t.id
 
+-- name: tenant_state
+-- Whether it is disabled; no row: there is none. Who changes it next waits.
+select disabled_at is not null as disabled from visapi.tenants where id = $1 for update
+
 -- name: disable_tenant
-update visapi.tenants set disabled_at = coalesce(disabled_at, now()) where id = $1 returning true
+update visapi.tenants set disabled_at = now() where id = $1
 
 -- name: enable_tenant
-update visapi.tenants set disabled_at = null where id = $1 returning true
+update visapi.tenants set disabled_at = null where id = $1

@@ -36,6 +36,7 @@ class StoredKey(msgspec.Struct, frozen=True):
     not_before: datetime | None
     expires_at: datetime | None
     disabled_at: datetime | None
+    tenant_disabled: bool = False
 
 
 class KeySource(Protocol):
@@ -91,7 +92,9 @@ class KeyRing:
             await asyncio.sleep(min(REST_MAX_S, REST * (self._clock.monotonic() - began)))
 
     def authenticate(self, token: str) -> Principal:
-        """The principal of a key. Raises `ProblemError` 401, the same for an unknown and for a wrong key."""
+        """The principal of a key. Raises `ProblemError` 401, the same for an unknown and for a wrong key, and
+        403 for a key of a disabled tenant.
+        """
         try:
             parsed = api_keys.parse(token)
         except ValueError:
@@ -105,6 +108,8 @@ class KeyRing:
             raise _refused("the API key is not known; check it, or create another one")
         now = self._clock.now()
         _check_times(held.stored, now)
+        if held.stored.tenant_disabled:
+            raise _tenant_disabled(held.stored.tenant)
         self._used[parsed.id] = now
         return held.principal
 
@@ -138,6 +143,11 @@ def _check_times(key: StoredKey, now: datetime) -> None:
         raise _refused("the API key has expired; use its successor", code="key_expired")
     if key.not_before is not None and now < key.not_before:
         raise _refused("the API key is not valid yet", code="key_expired")
+
+
+def _tenant_disabled(tenant: str) -> ProblemError:
+    detail = f"the tenant {tenant} is disabled; whoever operates VisAPI can enable it again"
+    return ProblemError("tenant_disabled", detail, status=403)
 
 
 def _refused(detail: str, *, code: str = "unauthenticated") -> ProblemError:

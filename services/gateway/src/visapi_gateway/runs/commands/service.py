@@ -8,11 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.engine_messages import InboxBody, InboxKind
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
-from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.runs.reading.service import RunRow, RunViews
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Connection, Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.core.large_values import small_part
-from visapi_gateway.audit.transaction import record
 from visapi_gateway.runs.commands.service import UNREAD_MAX, CommandOutcome, Once, Order
 from visapi_gateway.runs.commands.transaction import hold_key, key_outcome
 

@@ -14,13 +14,13 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 from visapi_common.core.failures import failure_text, fault_of
 from visapi_common.runtime.group_commit import GroupCommit
 from visapi_common.telemetry.logs import get_logger
-from visapi_gateway.audit.rules import AuditEntry
 
 REREADS = 3
 REREAD_PAUSE_S = 0.3

@@ -6,14 +6,14 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.contracts.audit import AuditAction
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.contracts.runs import RunStatus, RunView
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
-from visapi_gateway.audit.rules import AuditEntry, entry
+from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.runs.reading.service import links_of
 from visapi_gateway.runs.starting.accepting import Conflict, Fresh, NewRun, Outcome, Replayed

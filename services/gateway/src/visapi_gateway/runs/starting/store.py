@@ -5,10 +5,10 @@ from uuid import UUID
 
 import msgspec
 
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
-from visapi_gateway.audit.transaction import record
 from visapi_gateway.runs.starting.accepting import NewRun
 
 _encode = msgspec.json.Encoder().encode

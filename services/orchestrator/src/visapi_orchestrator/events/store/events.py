@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from visapi_common.adapters.pool import Connection, Pool, pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.ids import Ids
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
@@ -21,10 +21,12 @@ class PostgresEvents:
         self._pool = pool
         self._ids = ids
 
-    async def take_in(self, events: Sequence[Arrived]) -> None:
-        """Commit events of known tenants; those that are there already stay as they are."""
+    async def take_in(self, events: Sequence[Arrived]) -> set[str]:
+        """Commit events of known and enabled tenants; those that are there already stay as they are. Returns
+        the disabled tenants.
+        """
         with pg_faults():
-            await self._pool.execute(
+            rows = await self._pool.fetch(
                 _SQL["take_in"],
                 [event.tenant for event in events],
                 [event.source for event in events],
@@ -32,6 +34,7 @@ class PostgresEvents:
                 [event.type for event in events],
                 [event.body for event in events],
             )
+        return {row["id"] for row in rows}
 
     async def known_tenants(self, tenants: Sequence[str]) -> set[str]:
         with pg_faults():
@@ -49,16 +52,13 @@ class PostgresEvents:
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 rows = await connection.fetch(_SQL["claim_unmatched"], limit, bytes_max)
-                events = [
-                    Arrived(row["tenant"], row["source"], row["id"], row["body"], row["type"]) for row in rows
-                ]
-                yield PostgresMatchLease(connection, self._ids, events)
+                yield PostgresMatchLease(connection, self._ids, [_arrived(row) for row in rows])
 
     async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
         """Events that workflows emitted and JetStream has not acknowledged."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["unpublished"], limit, skip)
-        return [Arrived(row["tenant"], row["source"], row["id"], row["body"], row["type"]) for row in rows]
+        return [_arrived(row) for row in rows]
 
     async def published(self, events: Sequence[Arrived]) -> None:
         with pg_faults():
@@ -105,8 +105,15 @@ async def _notify(connection: Connection, events: Sequence[Arrived]) -> list[UUI
         [probe.event.inbox_key for probe in found],
         [probe.event.body for probe in found],
         [places[probe.event.inbox_key] for probe in found],
+        [probe.event.came_at for probe in found],
     )
     return list(dict.fromkeys(row["run"] for row in notified))
+
+
+def _arrived(row: Row) -> Arrived:
+    return Arrived(
+        row["tenant"], row["source"], row["id"], row["body"], row["type"], came_at=row["received_at"]
+    )
 
 
 def _names(events: Sequence[Arrived]) -> tuple[list[str], list[str], list[str]]:

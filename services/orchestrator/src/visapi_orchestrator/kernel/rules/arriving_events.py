@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -23,6 +24,8 @@ class Arrived(msgspec.Struct, frozen=True):
     id: str
     body: bytes
     type: str = ""
+    came_at: datetime | None = None
+    """When the event was taken in."""
 
     @property
     def inbox_key(self) -> str:

@@ -3,6 +3,7 @@
 -- name: claim_schedules
 -- Of a schedule that follows its runs, `ended` is when the last one ended: null while it runs; for one that
 -- retention has dropped long ago, the fire that started it. `full`: the tenant has as many open runs as it may.
+-- Schedules of a disabled tenant wait until it is enabled; what they missed is then up to their catch-up policies.
 select
     s.id, s.tenant, s.namespace, s.name, s.version, s.program, s.spec, s.anchor, s.last_fire, s.last_run,
     s.buffered, clock_timestamp() as now,
@@ -16,12 +17,15 @@ select
     coalesce((select o.open >= o.open_max from open_runs o where o.tenant = s.tenant), false) as full
 from schedules s
 where s.next_at <= now() and not s.paused and s.quarantined_at is null
+    and not exists (select from tenants t where t.id = s.tenant and t.disabled_at is not null)
 order by s.next_at limit $1
 for update of s skip locked
 
 -- name: next_schedule
 select extract(epoch from (
-    select min(next_at) from schedules where not paused and quarantined_at is null
+    select min(s.next_at) from schedules s
+    where not s.paused and s.quarantined_at is null
+        and not exists (select from tenants t where t.id = s.tenant and t.disabled_at is not null)
 ) - now())::float8
 
 -- name: cancel_live
