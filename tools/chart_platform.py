@@ -110,7 +110,9 @@ def _stores() -> dict[str, Schema]:
         "nats": group(
             "NATS JetStream, which is yours.",
             port=number("Its port, for network policies.", 1, 65535),
-            caSecret=text("A Secret whose `ca.crt` is mounted as `/run/visapi/nats/ca.crt`.", NAME),
+            caSecret=text(
+                "A Secret whose `ca.crt` vouches for the servers of NATS; services then ask for TLS.", NAME
+            ),
         ),
         "artifacts": _artifacts(),
     }
@@ -122,8 +124,12 @@ def _artifacts() -> Schema:
         url=text("`s3://bucket/prefix`.", r"^(s3://[a-z0-9][a-z0-9.-]*(/[^\s]*)?)?$"),
         s3=group(
             "How S3 is reached. Without a Secret the role of the ServiceAccount counts.",
-            region=text("`AWS_REGION`."),
-            endpoint=text("`AWS_ENDPOINT`, for S3 that is not Amazon's.", r"^(https?://[^\s]+)?$"),
+            region=text("The region of the bucket (`VISAPI_S3_REGION`)."),
+            endpoint=text(
+                "The server of S3 that is not Amazon's, without the bucket.", r"^(https?://[^\s/]+/?)?$"
+            ),
+            pathStyle=flag("The bucket stands in the path of URLs; `false`: in the host name."),
+            caSecret=text("A Secret whose `ca.crt` vouches for the server of S3.", NAME),
             existingSecret=text("A Secret with an access key.", NAME),
             accessKeyIdKey=text("Its key that holds the id."),
             secretAccessKeyKey=text("Its key that holds the secret."),

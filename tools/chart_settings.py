@@ -22,6 +22,10 @@ DECIDED = frozenset(
         "http_port",
         "drain_s",
         "artifacts_url",
+        "s3_endpoint",
+        "s3_region",
+        "s3_path_style",
+        "s3_ca",
         "public_url",
         "nats_url",
     }

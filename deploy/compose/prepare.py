@@ -4,6 +4,7 @@ Runs in the image `visapi/admin` as root without a network, because new volumes 
 stays: the container may run again at any time.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -15,14 +16,18 @@ from visapi.admin.secret_files import make_secrets
 
 ACCOUNT = 65532
 SECRETS = Path("/secrets")
+OPERATOR = Path("/operator")
 GIVEN = Path("/for")
 SUPERUSER = "postgres-password"
+S3_KEYS = ("s3-access-key-id", "s3-secret-access-key")
 FILES: Mapping[str, tuple[str, ...]] = {
-    "gateway": ("key-pepper", "link-secret", "sealing-key", "metrics-token"),
-    "orchestrator": ("effect-secret", "handle-secret", "metrics-token"),
-    "pdf-worker": ("metrics-token",),
-    "notifier": ("handle-secret", "sealing-key", "metrics-token"),
+    "gateway": ("key-pepper", "link-secret", "sealing-key", "metrics-token", *S3_KEYS),
+    "orchestrator": ("effect-secret", "handle-secret", "metrics-token", *S3_KEYS),
+    "pdf-worker": ("metrics-token", *S3_KEYS),
+    "notifier": ("handle-secret", "sealing-key", "metrics-token", *S3_KEYS),
 }
+OPERATORS: Mapping[str, tuple[str, ...]] = {"notifier": ("smtp-url", "slack-token")}
+"""What only an operator can have, as files of the folder `/operator`; keys of S3 may lie there, too."""
 DATABASE_USERS = ("gateway", "orchestrator", "notifier")
 READABLE = 0o444
 """For programs of others, which run under accounts of their own; only their container has the volume."""
@@ -34,12 +39,15 @@ def main() -> None:
         if not (SECRETS / name).exists():
             write(SECRETS / name, secrets.token_hex(24), 0o600)
             made.append(name)
+    made += keys_of_s3()
     for service, names in FILES.items():
         for name in names:
             write(GIVEN / service / name, read(name), 0o400)
         write(GIVEN / service / "nats-url", nats_url(service), 0o400)
         if service in DATABASE_USERS:
             write(GIVEN / service / "postgres-url", postgres_url(service), 0o400)
+    hand_on_operators()
+    write(GIVEN / "s3" / "s3.json", s3_identities(), READABLE)
     write(GIVEN / "postgres" / SUPERUSER, read(SUPERUSER), READABLE)
     write(GIVEN / "nats" / "account.conf", nats_account(), READABLE)
     for name in ("metrics-token", "grafana-password"):
@@ -62,6 +70,38 @@ def nats_account() -> str:
     return nats_users.render_account(
         "VISAPI", users, {user.name: read(f"nats-{user.name}-password") for user in users}
     )
+
+
+def keys_of_s3() -> list[str]:
+    """The operator's, else such as are made once; the names of the new ones."""
+    made: list[str] = []
+    for name in S3_KEYS:
+        if (OPERATOR / name).exists():
+            write(SECRETS / name, (OPERATOR / name).read_text(encoding="utf-8"), 0o600)
+        elif not (SECRETS / name).exists():
+            write(SECRETS / name, f"v{secrets.token_hex(16)}", 0o600)
+            made.append(name)
+    return made
+
+
+def hand_on_operators() -> None:
+    for service, names in OPERATORS.items():
+        for name in names:
+            if (OPERATOR / name).exists():
+                write(GIVEN / service / name, (OPERATOR / name).read_text(encoding="utf-8"), 0o400)
+            else:
+                (GIVEN / service / name).unlink(missing_ok=True)
+
+
+def s3_identities() -> str:
+    """The one account of SeaweedFS: the services', which may do everything in its buckets."""
+    key, secret = map(read, S3_KEYS)
+    account = {
+        "name": "visapi",
+        "credentials": [{"accessKey": key, "secretKey": secret}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    return json.dumps({"identities": [account]})
 
 
 def read(name: str) -> str:

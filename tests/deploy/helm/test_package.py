@@ -146,7 +146,7 @@ def test_a_rendered_release_names_the_next_command(tmp_path: Path):
     for command in (
         "kubectl --namespace visapi rollout status",
         "helm --namespace visapi test flow",
-        "--container key",
+        "get secret flow-visapi-first-key",
         "port-forward",
     ):
         assert command in told

@@ -47,6 +47,10 @@ SECURITY: dict[str, Mutation] = {
 """What makes a line one of security, and how it is broken."""
 
 
+WITH_A_KEY = ('artifacts.s3.existingSecret="s3"', 'artifacts.s3.caSecret="s3-ca"')
+"""Of S3, so that its volumes are there, too."""
+
+
 def broken_lines() -> dict[str, tuple[Path, int, str]]:
     """By name, each security line of a template: its file, its number, what takes its place."""
     found: dict[str, tuple[Path, int, str]] = {}
@@ -68,7 +72,7 @@ def mutant(place: Path, path: Path, number: int, line: str) -> list[Object]:
     lines[number] = line
     (chart / path).write_text("\n".join(lines) + "\n", encoding="utf-8")
     name = "dev" if path.match("templates/dev/*") else "production"
-    return rendered(chart, *VALUE_SETS[name])
+    return rendered(chart, *VALUE_SETS[name], sets=() if name == "dev" else WITH_A_KEY)
 
 
 def test_no_policy_has_anything_against_any_value_set():

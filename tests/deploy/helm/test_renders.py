@@ -33,7 +33,7 @@ def spelled(given: list[Object]) -> dict[str, list[str]]:
     for made in given:
         each = made
         if made["kind"] == "Secret":
-            each = {**made, "data": dict.fromkeys(made["data"], "RANDOM")}
+            each = {**made, "data": dict.fromkeys(made.get("data", {}), "RANDOM")}
         text = yaml.dump(
             without_standard_labels(each), width=150, default_flow_style=None, Dumper=yaml.CSafeDumper
         )

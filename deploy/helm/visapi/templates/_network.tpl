@@ -36,6 +36,9 @@
 {{- if not (eq .component "pdf-worker") }}
 {{ include "visapi.egressRule" (dict "to" $policy.postgresqlTo "ports" (list .root.Values.postgresql.port)) }}
 {{- end }}
+{{- if and (eq .component "migration") .root.Values.dev.enabled }}
+{{ include "visapi.egressRule" (dict "to" list "ports" (list 443 6443)) }}
+{{- end }}
 {{- if not (eq .component "migration") }}
 {{ include "visapi.egressRule" (dict "to" $policy.natsTo "ports" (list .root.Values.nats.port)) }}
 {{- if not .root.Values.artifacts.volume.enabled }}

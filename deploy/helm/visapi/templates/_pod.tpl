@@ -98,6 +98,33 @@ readinessProbe:
 {{- end }}
 {{- end -}}
 
+{{/* What only services need, not the migration: the access key of S3, and the authority of its server. */}}
+{{- define "visapi.s3Volumes" -}}
+{{- $s3 := .Values.artifacts.s3 -}}
+{{- with $s3.existingSecret }}
+- name: s3
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      - {key: {{ $s3.accessKeyIdKey }}, path: access_key_id}
+      - {key: {{ $s3.secretAccessKeyKey }}, path: secret_access_key}
+{{- end }}
+{{- with $s3.caSecret }}
+- name: s3-ca
+  secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
+{{- end -}}
+
+{{- define "visapi.s3Mounts" -}}
+{{- if .Values.artifacts.s3.existingSecret }}
+- {name: s3, mountPath: /run/visapi/s3, readOnly: true}
+{{- end }}
+{{- if .Values.artifacts.s3.caSecret }}
+- {name: s3-ca, mountPath: /run/visapi/s3-ca, readOnly: true}
+{{- end }}
+{{- end -}}
+
 {{- define "visapi.caMounts" -}}
 {{- if .Values.postgresql.caSecret }}
 - {name: postgresql-ca, mountPath: /run/visapi/postgresql, readOnly: true}

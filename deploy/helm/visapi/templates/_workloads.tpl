@@ -34,6 +34,12 @@
 {{- $own := dict "metrics_host" .root.Values.listenAddress "metrics_port" 9100 "drain_s" .values.drainSeconds "artifacts_url" (include "visapi.artifactsUrl" .root) -}}
 {{- if eq .component "gateway" }}{{ $_ := set $own "http_host" .root.Values.listenAddress }}{{ $_ := set $own "http_port" 8080 }}{{ end -}}
 {{- if and (eq .component "notifier") .root.Values.publicUrl }}{{ $_ := set $own "public_url" .root.Values.publicUrl }}{{ end -}}
+{{- if .root.Values.nats.caSecret }}{{ $_ := set $own "nats_tls_ca" "/run/visapi/nats/ca.crt" }}{{ end -}}
+{{- $s3 := .root.Values.artifacts.s3 -}}
+{{- with $s3.region }}{{ $_ := set $own "s3_region" . }}{{ end -}}
+{{- with $s3.endpoint }}{{ $_ := set $own "s3_endpoint" . }}{{ end -}}
+{{- if not $s3.pathStyle }}{{ $_ := set $own "s3_path_style" false }}{{ end -}}
+{{- if $s3.caSecret }}{{ $_ := set $own "s3_ca" "/run/visapi/s3-ca/ca.crt" }}{{ end -}}
 {{- toJson $own -}}
 {{- end -}}
 
@@ -67,21 +73,13 @@
 {{- end }}
 {{- end -}}
 
+{{/* An access key of S3, as files; without one the role of the ServiceAccount counts. */}}
 {{- define "visapi.s3Env" -}}
-{{- $s3 := .Values.artifacts.s3 -}}
-{{- with $s3.region }}
-- name: AWS_REGION
-  value: {{ . | quote }}
-{{- end }}
-{{- with $s3.endpoint }}
-- name: AWS_ENDPOINT
-  value: {{ . | quote }}
-{{- end }}
-{{- with $s3.existingSecret }}
-- name: AWS_ACCESS_KEY_ID
-  valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $s3.accessKeyIdKey }}}}
-- name: AWS_SECRET_ACCESS_KEY
-  valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $s3.secretAccessKeyKey }}}}
+{{- if .Values.artifacts.s3.existingSecret }}
+- name: VISAPI_S3_ACCESS_KEY_ID_FILE
+  value: /run/visapi/s3/access_key_id
+- name: VISAPI_S3_SECRET_ACCESS_KEY_FILE
+  value: /run/visapi/s3/secret_access_key
 {{- end }}
 {{- end -}}
 

@@ -9,6 +9,10 @@
 {{- printf "%s-dev-%s.%s.svc" (include "visapi.fullname" .root) .name .root.Release.Namespace -}}
 {{- end -}}
 
+{{- define "visapi.devFirstKey" -}}
+{{- printf "%s-first-key" (include "visapi.fullname" .) -}}
+{{- end -}}
+
 {{/* metadata and selector of a store: dict root component image command port */}}
 {{- define "visapi.devStore" -}}
 {{- $name := printf "%s-%s" (include "visapi.fullname" .root) .component -}}
