@@ -75,7 +75,7 @@ class Seaweed:
             "secret_access_key": self.key[1],
             "ca": None if self._authority is None else str(self._folder / "ca.pem"),
         }
-        return S3Access(**{**given, **more})  # pyright: ignore[reportArgumentType]
+        return S3Access(**{**given, **more})
 
     def start(self) -> None:
         self.process.start()

@@ -258,7 +258,7 @@ async def test_runs_outlast_an_outage_of_a_real_bucket(stack: Stack, seaweed: Se
     await stack.gateway.deploy("carry", CARRY)
     await stack.gateway.deploy("small", "do: [{s: {set: {a: 1}}}]")
     key, secret = seaweed.key
-    bucket = {
+    bucket: dict[str, Any] = {
         "artifacts_url": seaweed.url,
         "s3_endpoint": seaweed.endpoint,
         "s3_access_key_id": key,

@@ -26,7 +26,7 @@ def _as_opened(pool: Pool) -> Pool:
     return pool
 
 
-async def open_metered_pool(
+async def open_metered_pool(  # noqa: PLR0913 (as `open_pool`, and what it is counted in)
     url: str,
     *,
     size: int,

@@ -6,13 +6,12 @@ from typing import Any
 
 import msgspec
 
+from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, Row, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
-from visapi_common.contracts.audit import AuditAction, AuditRecord
+from visapi_common.contracts.audit import AuditAction, AuditEntry, AuditRecord
 from visapi_common.core.audit_chain import Cut
-from visapi_gateway.audit.rules import AuditEntry
 from visapi_gateway.audit.service import AuditFilter
-from visapi_gateway.audit.transaction import record
 
 _SQL = load_queries("visapi_gateway.audit", "queries.sql")
 _TENANTS_AT_ONCE = 500
