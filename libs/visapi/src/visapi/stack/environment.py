@@ -35,6 +35,7 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_KEY_RATE_PER_S",
         "VISAPI_KEY_BURST",
         "VISAPI_ACCESS_LOG",
+        "VISAPI_AUDIT_KEEP_DAYS",
         "VISAPI_HEAD_S",
         "VISAPI_BODY_S",
         "VISAPI_BODY_BYTES_PER_S",
@@ -73,6 +74,8 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_FAMILY_OPEN_MAX",
         "VISAPI_TENANT_OPEN_RUNS_MAX",
         "VISAPI_HISTORY_ITEMS_MAX",
+        "VISAPI_SCHEDULE_CORRELATIONS_MAX",
+        "VISAPI_SCHEDULE_CORRELATION_DAYS",
         "VISAPI_RECORD_INPUTS",
     ),
     "pdf-worker": (
