@@ -18,11 +18,16 @@ async def record(connection: Connection, *entries: AuditEntry) -> None:
     """
     by_tenant = sorted(entries, key=lambda each: each.tenant)
     for tenant, theirs in groupby(by_tenant, lambda each: each.tenant):
-        await connection.execute(_SQL["lock_chain"], tenant)
+        await lock_chain(connection, tenant)
         last = await connection.fetchrow(_SQL["chain_end"], tenant)
         assert last is not None, "a query that always gives a row"
         head = None if last["seq"] is None else Head(last["seq"], last["hash"])
         await connection.execute(_SQL["append"], tenant, *_columns(chained(theirs, head, last["now"])))
+
+
+async def lock_chain(connection: Connection, tenant: str) -> None:
+    """Keep the chain of a tenant as it is until the transaction ends."""
+    await connection.execute(_SQL["lock_chain"], tenant)
 
 
 def _columns(records: Sequence[AuditRecord]) -> Iterable[list[object]]:

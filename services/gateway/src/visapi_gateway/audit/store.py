@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from visapi_common.adapters.audit_log import record
+from visapi_common.adapters.audit_log import lock_chain, record
 from visapi_common.adapters.pool import Pool, Row, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditAction, AuditEntry, AuditRecord
@@ -62,7 +62,7 @@ class PgAuditCuts:
         details: dict[str, Any] = msgspec.to_builtins(cut)
         entry = AuditEntry(tenant, _RETENTION, AuditAction.AUDIT_CUT, f"audit:{tenant}", None, "", details)
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            await connection.execute(_SQL["lock_chain"], tenant)
+            await lock_chain(connection, tenant)
             if await connection.fetchval(_SQL["first_seq"], tenant) != cut.first:
                 return False
             await record(connection, entry)
