@@ -29,11 +29,18 @@ class PreviousError(Exception):
 def main() -> int:
     given = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
+        check_balancer()
         print(lay_out(commit_of(given or newest_tag() or FIRST)))
     except PreviousError as error:
         sys.stderr.write(f"upgrade-test: {error}\n")
         return 1
     return 0
+
+
+def check_balancer() -> None:
+    """HAProxy is the machine's: its libraries have other names in each release of a distribution."""
+    if shutil.which("haproxy", path=f"/usr/sbin:/usr/local/sbin:{os.environ.get('PATH', '')}") is None:
+        raise PreviousError("HAProxy is missing; install it, for example with apt-get install haproxy")
 
 
 def newest_tag() -> str:
