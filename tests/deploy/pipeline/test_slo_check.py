@@ -150,3 +150,11 @@ def test_the_objectives_ask_for_metrics_that_exist():
     known = re.findall(r"(?m)^\| `([a-z_]+)` \|", (ROOT / "docs/reference/metrics.md").read_text())
     assert len(asked) >= 7
     assert asked <= set(known)
+    labels = set(re.findall(r"\{([a-z_]+)=", queries))
+    assert labels == {"http_response_status_code"}
+    [line] = [
+        line
+        for line in (ROOT / "docs/reference/metrics.md").read_text().splitlines()
+        if line.startswith("| `http_server_request_duration_seconds`")
+    ]
+    assert all(f"`{label}`:" in line for label in labels)
