@@ -1,9 +1,8 @@
 """Connections through a pooler in transaction mode (PgBouncer), which gives each transaction some server.
 
 A client keeps nothing there between two transactions: no prepared statement, no setting of the session, no
-session lock. asyncpg sends a statement with parameters as two messages (Parse, then Bind), and outside a
-transaction a pooler may hand the server to another client in between, whose statement would then run. So
-each such statement gets a transaction, and each transaction names its settings.
+session lock. PgBouncer refuses most settings at the start of a session, therefore each statement gets a
+transaction, and each transaction begins with the settings.
 """
 
 import contextlib
