@@ -9,7 +9,7 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 JOBS ?= 3
 
-.PHONY: help setup up demo test check bench faults attacks load docs images compose-demo upgrade-test deploy-tools deploy-check terraform-apply-local clean
+.PHONY: help setup up demo test check bench faults attacks load docs images compose-demo upgrade-test deploy-tools deploy-check terraform-providers terraform-apply-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,7 +70,10 @@ deploy-tools: ## Install the tools of deploy-check into .tools/ (SETS="chart che
 deploy-check: setup deploy-tools ## Check what installs VisAPI: chart, compose, Terraform, pipeline (PART=helm to choose)
 	@$(BIN)/pytest -q -n 2 --dist loadgroup tests/deploy/$(PART)
 
-terraform-apply-local: setup ## Apply the AWS path of terraform/ to an emulator, plan again, destroy it (about 4 minutes)
+terraform-providers: ## Fetch AWS's provider for the checks of Terraform (about 150 MB), where its registry can be reached
+	@terraform -chdir=terraform/modules/aws-kms providers mirror $(CURDIR)/.tools/tf-plugins
+
+terraform-apply-local: setup ## Apply the AWS path of terraform/ to an emulator, plan again, destroy it (about 6 minutes)
 	@$(MAKE) --no-print-directory deploy-tools SETS="terraform moto"
 	@VISAPI_TEST_TERRAFORM_APPLY=1 $(BIN)/pytest -q -s tests/deploy/terraform/test_apply_local.py
 

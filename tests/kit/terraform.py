@@ -1,8 +1,8 @@
 """Terraform in tests: a copy of the tree, the real provider of AWS, stand-ins for the others.
 
-AWS's provider comes from a folder `tf-plugins` (a filesystem mirror of Terraform) of the machine, or from the folder that
-VISAPI_TERRAFORM_PROVIDERS names; `terraform providers mirror` makes one where a registry can be reached. The others are
-served by `standin_provider.py` from transcribed schemas.
+AWS's provider comes from a folder `tf-plugins` (a filesystem mirror of Terraform) of the machine or of `.tools`, or from the
+folder that VISAPI_TERRAFORM_PROVIDERS names; `make terraform-providers` makes one where the registry can be reached. The
+others are served by `standin_provider.py` from transcribed schemas.
 """
 
 import json
@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kit.deploy_tools import ROOT, cannot_run_here, tool
+from kit.deploy_tools import ROOT, TOOLS, cannot_run_here, tool
 
 TREE = ROOT / "terraform"
 HERE = ROOT / "tests" / "deploy" / "terraform"
@@ -63,15 +63,24 @@ def aws_mirror() -> Path:
     likely = (
         [Path(named)]
         if named
-        else [*Path("/").glob("*/tf-plugins"), *(each / "tf-plugins" for each in ROOT.parents)]
+        else [
+            TOOLS / "tf-plugins",
+            *Path("/").glob("*/tf-plugins"),
+            *(each / "tf-plugins" for each in ROOT.parents),
+        ]
     )
     for mirror in likely:
-        if any((mirror / AWS).glob(f"5.*/{system()}")):
+        if any((mirror / AWS).glob(f"5.*/{system()}")) or packed(mirror):
             return mirror
     return cannot_run_here(
-        f"no provider of AWS for {system()}: {named or 'no folder tf-plugins'} holds none; set {VARIABLE} to a mirror that "
-        f"`terraform providers mirror` made"
+        f"no provider of AWS for {system()}: {named or 'no folder tf-plugins'} holds none; run `make terraform-providers` "
+        f"where the registry can be reached, or set {VARIABLE} to a mirror"
     )
+
+
+def packed(mirror: Path) -> bool:
+    """Whether the provider lies in an archive, as `terraform providers mirror` puts it there."""
+    return any((mirror / AWS).glob(f"terraform-provider-aws_5.*_{system()}.zip"))
 
 
 def make_workspace(place: Path) -> Workspace:
@@ -89,7 +98,12 @@ def make_workspace(place: Path) -> Workspace:
         )
         plugin.chmod(0o755)
     settings = place / "terraformrc"
-    settings.write_text(_SETTINGS.format(mirror=mirror, place=place, aws=AWS), encoding="utf-8")
+    text = _SETTINGS.format(mirror=mirror, place=place, aws=AWS)
+    if packed(mirror):
+        # An archive is unpacked once, not by each `terraform init`.
+        (place / "cache").mkdir()
+        text = f'plugin_cache_dir = "{place}/cache"\n{text}'
+    settings.write_text(text, encoding="utf-8")
     (place / "home").mkdir()
     # The library of the stand-ins keeps a certificate in its home.
     environ = {
