@@ -20,12 +20,15 @@ from visapi_engine.machine.commands import (
     CallTask,
     CloseApproval,
     Command,
+    DropCollection,
     DropRun,
     DropTask,
     DropTimer,
     Emit,
     HoldTask,
+    KeepCollection,
     OpenApproval,
+    RefuseEvent,
     RetryRun,
     SetTimer,
     StartRun,
@@ -161,6 +164,8 @@ class _DryRun:
             case Emit():
                 self._emitted.append(msgspec.json.decode(command.event))
                 self._own_events.append(command.event)
+            case KeepCollection() | DropCollection() | RefuseEvent():
+                raise AssertionError("only the listener of a schedule collects, and none is simulated")
             case _:
                 self._keep(command)
 

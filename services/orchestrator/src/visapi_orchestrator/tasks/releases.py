@@ -72,6 +72,20 @@ class SharedFunction:
         """Tasks are held, or may be."""
         self.over_share: frozenset[str] = frozenset()
         """Tenants whose tasks were left because they hold their share."""
+        self.woken = False
+        """A task of a tenant that is not held back ends the pause."""
+        self.look_at_s = 0.0
+        """When held tasks are looked at next, by the clock of the event loop."""
+        self._pause_s = _LOOK_S
+
+    def due(self, now_s: float) -> bool:
+        """Whether held tasks are looked at now."""
+        return self.to_look and (self.woken or self.look_at_s <= now_s)
+
+    def looked(self, now_s: float, *, moved: bool) -> None:
+        """Look again soon after a look that released something, later after each that did not."""
+        self._pause_s = _LOOK_S if moved else min(_SLOW_S, self._pause_s * 2)
+        self.look_at_s = now_s + self._pause_s
 
     def waits(self, tenant: str) -> bool:
         """Whether a new task of the tenant waits for its turn, by the last look."""
@@ -120,6 +134,7 @@ class Releases:
         if known.waits(tenant):
             self._metrics.tasks_held.labels(function).inc()
         else:
+            known.woken = True
             self._wake.set()
 
     async def find(self) -> None:
@@ -147,20 +162,24 @@ class Releases:
 
     async def run(self) -> None:
         """Release held tasks while there is room, until cancelled."""
-        pause_s = _LOOK_S
+        loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
             waiting = [function for function, known in self._shared.items() if known.to_look]
             if not waiting:
                 await self._wake.wait()
                 continue
-            moved = [await self._try(function) for function in waiting]
-            pause_s = _LOOK_S if any(moved) else min(_SLOW_S, pause_s * 2)
+            for function in waiting:
+                known = self._shared[function]
+                if known.due(loop.time()):
+                    known.woken = False
+                    moved = await self._try(function)
+                    known.looked(loop.time(), moved=moved)
             await asyncio.sleep(_SPACING_S)
-            if any(known.to_look for known in self._shared.values()):
-                # A task of a tenant that is not held back ends the pause.
+            looks = [known.look_at_s for known in self._shared.values() if known.to_look]
+            if looks:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), pause_s - _SPACING_S)
+                    await asyncio.wait_for(self._wake.wait(), max(0.0, min(looks) - loop.time()))
 
     async def _try(self, function: str) -> bool:
         """Release held tasks of a function; True where any was released. A failure delays no other one."""
