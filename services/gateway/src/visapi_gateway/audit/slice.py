@@ -20,7 +20,7 @@ def upkeep(kernel: Kernel) -> Sequence[Upkeep]:
     days = kernel.settings.audit_keep_days
     if not days:
         return ()
-    exports = ArtifactStore.open(kernel.settings.artifacts_url)
+    exports = ArtifactStore.open(kernel.settings.artifacts_url, kernel.settings.s3)
     retention = AuditRetention(PgAuditCuts(kernel.pool), exports, days, kernel.metrics)
     return [("audit-retention", retention.run)]
 
