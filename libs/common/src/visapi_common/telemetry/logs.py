@@ -107,7 +107,8 @@ class LogTap:
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         if self.send is not None:
-            self.send(event)
+            # Under `_record` stands what a library logged, not redacted; `_…` are structlog's own.
+            self.send({name: value for name, value in event.items() if not name.startswith("_")})
         return event
 
 

@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -53,6 +54,13 @@ def test_a_secret_is_masked_before_it_leaves(logged: Logged):
     get_logger("part").info("key", authorization="Bearer visapi_live_1234567890")
     (record,) = logged.records()
     assert "1234567890" not in repr(record.attributes)
+
+
+def test_what_a_library_logged_leaves_only_redacted(logged: Logged):
+    logging.getLogger("library").warning("lost nats://user:hidden-word@host:4222")
+    (record,) = logged.records()
+    assert record.body == "lost nats://user:***@host:4222"
+    assert dict(record.attributes) == {"part": "library", "service": "test"}
 
 
 def test_a_failed_export_is_not_exported(logged: Logged):
