@@ -11,7 +11,7 @@ import msgspec
 
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
-from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.contracts.foreign import MESSAGE_BYTES_MAX, Reader, Unreadable
 from visapi_common.core.errors import OperatorFault, TransientFault
 
 T = TypeVar("T")
@@ -19,6 +19,10 @@ T = TypeVar("T")
 _API_TIMEOUT_S = 3.0
 _SAMPLES = 16
 """A message is read whole, so there are few."""
+_RECORD_BYTES = 30
+"""What the stream's file adds to each message."""
+_FOUND_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
+"""A message as Base64, in JSON."""
 _STREAM = subjects.STREAM_EVENTS
 
 
@@ -28,6 +32,7 @@ class _Error(msgspec.Struct, frozen=True):
 
 
 class _State(msgspec.Struct, frozen=True):
+    messages: int = 0
     bytes: int = 0
     first_seq: int = 0
     last_seq: int = 0
@@ -51,7 +56,12 @@ class _Consumer(msgspec.Struct, frozen=True):
 class _Stored(msgspec.Struct, frozen=True):
     subject: str
     seq: int
+    hdrs: bytes = b""
     data: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return _RECORD_BYTES + len(self.subject) + len(self.hdrs) + len(self.data)
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -65,13 +75,14 @@ class _Done(msgspec.Struct, frozen=True):
 
 _read_info = Reader(_Info)
 _read_consumer = Reader(_Consumer)
-_read_found = Reader(_Found)
+_read_found = Reader(_Found, bytes_max=_FOUND_BYTES_MAX)
 _read_done = Reader(_Done)
 
 
 class EventLoad(msgspec.Struct, frozen=True):
     """How full the stream is, and whose subjects it takes (None: everybody's)."""
 
+    messages: int
     bytes_held: int
     bytes_max: int
     first_seq: int
@@ -90,6 +101,7 @@ class EventStream:
         taken = frozenset(info.config.get("subjects") or [subjects.EVENTS_ALL])
         everybody = subjects.EVENTS_ALL in taken
         return EventLoad(
+            messages=info.state.messages,
             bytes_held=info.state.bytes,
             bytes_max=info.config.get("max_bytes", -1),
             first_seq=info.state.first_seq,
@@ -107,7 +119,11 @@ class EventStream:
             _check(done.error, "purge")
 
     async def shares(self, load: EventLoad) -> dict[str, float]:
-        """Each tenant's part of the bytes that the stream holds, by samples from everywhere in it."""
+        """Each tenant's part of the bytes that the stream holds, by samples from everywhere in it.
+
+        Samples that are smaller than the average message stand for their own size only: tenants with many
+        small messages are not charged for the few large ones of another, which no sample has met.
+        """
         span = load.last_seq - load.first_seq
         sizes: dict[int, tuple[str, int]] = {}
         for number in range(_SAMPLES):
@@ -115,11 +131,9 @@ class EventStream:
             body = {"seq": max(seq, 1), "next_by_subj": subjects.EVENTS_ALL}
             found = (await self._call(_read_found, f"STREAM.MSG.GET.{_STREAM}", body)).message
             if found is not None:
-                sizes[found.seq] = (
-                    subjects.event_tenant(found.subject),
-                    len(found.data) + len(found.subject),
-                )
-        whole = sum(size for _, size in sizes.values())
+                sizes[found.seq] = (subjects.event_tenant(found.subject), found.size)
+        average = load.bytes_held / max(load.messages, 1)
+        whole = max(sum(size for _, size in sizes.values()), average * len(sizes))
         shares: dict[str, float] = {}
         for tenant, size in sizes.values():
             shares[tenant] = shares.get(tenant, 0.0) + size / whole
