@@ -229,3 +229,25 @@ async def test_two_processes_sweep_what_one_leaves(stack: Stack):
     assert await rows.hand_over(first, 10) == (1, second)
     assert await rows.hand_over(first, 10) == (0, None)
     assert await stack.gateway.count("inbox", second) == 1
+
+
+async def test_large_collections_are_handed_over_and_given_up_a_few_at_a_time(stack: Stack):
+    await stack.gateway.deploy("ship", ON)
+    gone, listener = stack.gateway.ids.uuid7(), await stack.gateway.listen("ship")
+    await stack.gateway.pool.execute("update runs set revision = 1 where id = $1", listener)
+    namespace = await stack.gateway.pool.fetchval("select namespace from schedule_listeners")
+    for number in range(5):
+        large = event("paid", str(number)) | {"data": "x" * (400 * 1024)}
+        body = msgspec.json.encode({"consumed": [large]})
+        await stack.gateway.pool.execute(
+            "insert into collections (run, key, tenant, namespace, name, body, size, began_at) "
+            "values ($1, $2, $3, $4, 'ship', $5, $6, now() - interval '40 days')",
+            gone, str(number), TENANT, namespace, body, len(body),
+        )  # fmt: skip
+    rows = PostgresCollections(stack.gateway.pool, RandomIds(), 30)
+    assert await rows.hand_over(gone, 10) == (3, listener)
+    assert await stack.gateway.count("collections", gone) == 2
+    await stack.gateway.pool.execute("update collections set size = size * 10")
+    assert len(await rows.give_up(gone, 10)) == 1
+    assert await rows.hand_over(gone, 10) == (1, listener)
+    assert await stack.gateway.count("inbox", listener) == 4

@@ -17,6 +17,8 @@ from visapi_orchestrator.upkeep.collected import HandedOver
 
 _SQL = load_queries("visapi_orchestrator.upkeep.store", "collections.sql")
 EXPIRED: Final = "correlation-expired"
+BYTES_MAX: Final = 1024 * 1024
+"""Of the collections that are moved or given up at once: they are read in the event loop."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,7 +44,7 @@ class PostgresCollections:
                 successor = await connection.fetchrow(_SQL["successor"], *workflow)
                 if successor is not None and not await _held(connection, successor):
                     return HandedOver(0, None)
-                rows = await connection.fetch(_SQL["take_orphaned"], listener, limit)
+                rows = await connection.fetch(_SQL["take_orphaned"], listener, limit, BYTES_MAX)
                 if successor is None:
                     return HandedOver(len(rows), None)
                 events = [event for row in rows for event in _events(row)]
@@ -58,7 +60,7 @@ class PostgresCollections:
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.fetchval(_SQL["hold_listener"], listener)
-                rows = await connection.fetch(_SQL["take_overdue"], listener, self._days, limit)
+                rows = await connection.fetch(_SQL["take_overdue"], listener, self._days, limit, BYTES_MAX)
                 given_up = [self._dead_letter(event, listener, row) for row in rows for event in _events(row)]
                 return [one for one in given_up if await set_aside(connection, self._ids.uuid7(), one)]
 

@@ -25,10 +25,15 @@ where l.tenant = $1 and l.namespace = $2 and l.name = $3
 update runs set revision = revision + 1 where id = $1 and revision > 0 returning id
 
 -- name: take_orphaned
-delete from collections where (run, key) in (
-    select run, key from collections where run = $1 order by key limit $2 for update skip locked
+-- At most $2, and of large ones only so many as have $3 bytes together, and one at least.
+with old as materialized (
+    select run, key, size from collections where run = $1 order by key limit $2 for update skip locked
+), counted as (
+    select run, key, sum(size) over (order by key) - size as before from old
 )
-returning tenant, body
+delete from collections c using counted o
+where c.run = o.run and c.key = o.key and o.before < $3
+returning c.tenant, c.body
 
 -- name: deliver
 -- In the order in which they came; what the listener has in its inbox already, it gets once.
@@ -43,8 +48,13 @@ select distinct run from (
 ) as old
 
 -- name: take_overdue
-delete from collections where (run, key) in (
-    select run, key from collections
+-- At most $3, and of large ones only so many as have $4 bytes together, and one at least.
+with old as materialized (
+    select run, key, size from collections
     where run = $1 and began_at < now() - make_interval(days => $2) order by key limit $3
+), counted as (
+    select run, key, sum(size) over (order by key) - size as before from old
 )
-returning tenant, namespace, name, body
+delete from collections c using counted o
+where c.run = o.run and c.key = o.key and o.before < $4
+returning c.tenant, c.namespace, c.name, c.body
