@@ -2,8 +2,9 @@
 
     python tools/verify_release.py --repository OWNER/REPO --ref refs/tags/v0.2.0 [--release FILE]
 
-Asks cosign whether each digest was signed by the publishing workflow of this repository at that ref. Ends
-with 1 for the first that was not.
+Asks cosign whether each digest was signed by the publishing workflow of this repository at that ref, and
+compares images.values.yaml, from which Helm takes the images, with the digests that were verified. Ends with
+1 for the first that was not signed, or where the values name anything else.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+
+from release_set import ReleaseError, values
 
 ISSUER = "https://token.actions.githubusercontent.com"
 WORKFLOW = ".github/workflows/publish.yml"
@@ -41,7 +44,21 @@ def main() -> int:
             sys.stderr.write(f"verify-release: {subject} was not signed by {identity}:\n{done.stderr}")
             return 1
         print(f"verify-release: {subject}", flush=True)
+    flaw = flaw_of_values(given.release, release["images"])
+    if flaw:
+        sys.stderr.write(f"verify-release: {flaw}\n")
+        return 1
     return 0
+
+
+def flaw_of_values(release: Path, images: dict[str, dict[str, str]]) -> str:
+    """Why the values beside `release` do not name exactly these images; empty where they do."""
+    path = release.with_name("images.values.yaml")
+    try:
+        told, wanted = json.loads(path.read_text(encoding="utf-8")), values(images)
+    except (OSError, ValueError, KeyError, ReleaseError) as error:
+        return f"{path} cannot be compared with {release.name}: {error!r}; run `make release-set`"
+    return "" if told == wanted else f"{path} names other images than {release.name}; fetch both files again"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,28 +181,48 @@ def test_a_chart_that_cannot_be_pushed_is_refused(archive: str, place: str, said
     assert said in done.stderr
 
 
-@pytest.mark.parametrize("unsigned", ["", "notifier@", "charts/visapi@"])
-def test_a_release_is_verified_digest_by_digest(unsigned: str, tmp_path: Path):
-    published(tmp_path / "images")
-    assert release_set(tmp_path) == ""
-    cosign = tmp_path / "bin/cosign"
+def verify(place: Path, unsigned: str = "") -> subprocess.CompletedProcess[str]:
+    cosign = place / "bin/cosign"
     cosign.parent.mkdir()
     # Stands in for cosign, whose transparency log is on the internet.
     cosign.write_text(
-        f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\ncase "$*" in *"{unsigned or "nothing"}"*) echo "no signatures found" >&2; exit 10;; esac\n'
+        f'#!/bin/sh\necho "$@" >> "{place}/asked"\ncase "$*" in *"{unsigned or "nothing"}"*) echo "no signatures found" >&2; exit 10;; esac\n'
     )
     cosign.chmod(0o755)
-    environ = {**os.environ, "PATH": f"{cosign.parent}:{os.environ['PATH']}"}
-    done = run_tool(
+    return run_tool(
         "verify_release",
         "--release",
-        tmp_path / "set/release.json",
+        place / "set/release.json",
         "--repository",
         "o/r",
         "--ref",
         "refs/tags/v0.2.0",
-        environ=environ,
+        environ={**os.environ, "PATH": f"{cosign.parent}:{os.environ['PATH']}"},
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("sha256:" + "0" * 64, "sha256:" + "e" * 64), ("registry.example.com", "evil.example")],
+)
+def test_values_that_name_other_images_than_were_verified_are_refused(
+    before: str, after: str, tmp_path: Path
+):
+    published(tmp_path / "images")
+    assert release_set(tmp_path) == ""
+    values = tmp_path / "set/images.values.yaml"
+    assert before in values.read_text()
+    values.write_text(values.read_text().replace(before, after))
+    done = verify(tmp_path)
+    assert done.returncode == 1
+    assert "names other images than release.json" in done.stderr
+
+
+@pytest.mark.parametrize("unsigned", ["", "notifier@", "charts/visapi@"])
+def test_a_release_is_verified_digest_by_digest(unsigned: str, tmp_path: Path):
+    published(tmp_path / "images")
+    assert release_set(tmp_path) == ""
+    done = verify(tmp_path, unsigned)
     assert done.returncode == (1 if unsigned else 0)
     asked = (tmp_path / "asked").read_text().splitlines()
     identity = "--certificate-identity https://github.com/o/r/.github/workflows/publish.yml@refs/tags/v0.2.0"
