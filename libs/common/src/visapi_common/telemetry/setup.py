@@ -7,7 +7,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_common.telemetry.logs import LogTap
+from visapi_common.telemetry.logs import LogTap, get_logger
 from visapi_common.telemetry.spans import Spans
 
 if TYPE_CHECKING:
@@ -47,10 +47,15 @@ class Telemetry:
         self._logs_export = logs_export
 
     async def export_metrics(self) -> None:
-        """Send the metrics at each interval, until cancelled; returns at once when they are not exported."""
+        """Send the metrics at each interval, until cancelled; returns at once when they are not exported. A
+        failure costs one interval.
+        """
         while self._metrics_export is not None:
             await asyncio.sleep(self._metrics_every_s)
-            await asyncio.to_thread(self._metrics_export.push)
+            try:
+                await asyncio.to_thread(self._metrics_export.push)
+            except Exception:  # noqa: BLE001 (the next interval exports the same totals)
+                get_logger("visapi.otlp").exception("metrics_not_exported")
 
     async def close(self) -> None:
         """Export the last spans, values and records."""
