@@ -90,8 +90,17 @@ end
 $$;
 
 -- `cut_audit` works as the owner, and so does `visapi admin`, which tells in the audit what it did to a tenant.
-drop policy if exists owner_cuts on audit;
-create policy owner_cuts on audit to current_user using (true);
+do $$
+begin
+    if not exists (
+        select from pg_policy p join pg_roles r on r.oid = any (p.polroles)
+        where p.polrelid = 'audit'::regclass and p.polname = 'owner_cuts' and r.rolname = current_user
+    ) then
+        drop policy if exists owner_cuts on audit;
+        create policy owner_cuts on audit to current_user using (true);
+    end if;
+end
+$$;
 
 -- Dead letters of a tenant that does not exist, such as a registration with an empty one: an admin key may see
 -- them, for which the gateway says so in its transaction. A tenant that is made later takes its letters over.
