@@ -14,8 +14,10 @@ COUNT_MAX = 10_000
 """Correlations of a schedule that wait at a time, unless a setting says otherwise."""
 ONE_BYTES_MAX = 1024 * 1024
 """The largest collection, as JSON."""
-ALL_BYTES_MAX = 256 * 1024 * 1024
-"""All collections of a schedule together."""
+ALL_BYTES_MAX = 32 * 1024 * 1024
+"""All collections of a schedule together. A burst of events may need all at once, within the memory of
+one engine process.
+"""
 
 
 class Collection(msgspec.Struct, omit_defaults=True):

@@ -5,13 +5,16 @@ needs and does not have; with what the ledger holds under them it is asked again
 listener's revision guards the collections too: nothing else changes them.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import msgspec
 
 from visapi_engine.machine.collections import ALL_BYTES_MAX, Collected
 from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.transitions.ports import Engine, Ledger
+
+KEYS_AT_ONCE = 32
+"""Collections that are in memory together, each of at most 1 MiB, unless one listener alone wants more."""
 
 
 class CollectingEngine:
@@ -25,14 +28,21 @@ class CollectingEngine:
         self._collections_max = collections_max
 
     async def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncIterator[Answer]:
-        while works:
+        if not works:
+            return
+        waiting: list[tuple[Sequence[Work], Sequence[Answer]]] = [(works, ())]
+        while waiting:
+            some, wanting = waiting.pop()
+            if wanting:
+                some = await self._with_collections(some, wanting)
             asking: list[Answer] = []
-            async for answer in self._engine.advance(works, apart=apart):
+            async for answer in self._engine.advance(some, apart=apart):
                 if answer.wanted:
                     asking.append(answer)
                 else:
                     yield answer
-            works = await self._with_collections(works, asking) if asking else []
+            known = {work.run: work for work in some}
+            waiting += [([known[one.run] for one in part], part) for part in _parts(asking)]
 
     async def _with_collections(self, works: Sequence[Work], asking: Sequence[Answer]) -> list[Work]:
         held = await self._ledger.collections({answer.run: answer.wanted for answer in asking})
@@ -48,3 +58,17 @@ class CollectingEngine:
             )
             again.append(msgspec.structs.replace(work, collected=collected))
         return again
+
+
+def _parts(asking: Sequence[Answer]) -> Iterator[list[Answer]]:
+    """The answers in parts that want few collections; one that wants many stands alone."""
+    part: list[Answer] = []
+    keys = 0
+    for answer in asking:
+        if part and keys + len(answer.wanted) > KEYS_AT_ONCE:
+            yield part
+            part, keys = [], 0
+        part.append(answer)
+        keys += len(answer.wanted)
+    if part:
+        yield part
