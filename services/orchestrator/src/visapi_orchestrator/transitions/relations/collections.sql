@@ -20,7 +20,8 @@ events_refused as (
     from {refused_events} as e
     join done d on d.id = e.run
     where e.n + (
-        select count(*) from (select from dead_letters l where l.run = e.run limit 1000) as known
+        select count(*)
+        from (select from dead_letters l where l.run = e.run and l.resolved_at is null limit 1000) as known
     ) <= 1000
     on conflict (digest) where resolved_at is null do nothing
 )
