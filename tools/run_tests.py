@@ -21,6 +21,8 @@ from pathlib import Path
 ALONE = "attacks or faults or load"
 ELSEWHERE = "deploy or images or upgrade"
 """What `make deploy-check` runs, `make images` on images that it has built, and `make upgrade-test`."""
+SLOWEST = ("--durations=30", "--durations-min=5")
+"""Each part names what took its time."""
 LONGEST_FIRST = ("tests/e2e", "services", "tests", "libs")
 """Files are handed out in this order, so that no long one is left for a single process at the end."""
 AGAIN_MAX = 3
@@ -78,7 +80,7 @@ def run_parts(parts: Sequence[Sequence[str]]) -> int:
 def pytest(arguments: Sequence[str]) -> Outcome:
     """Run pytest with a cache of its own, and show what it prints."""
     with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={cache}", *arguments]
+        command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={cache}", *SLOWEST, *arguments]
         closing = ""
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

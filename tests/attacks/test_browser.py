@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 
 import psutil
@@ -110,7 +111,18 @@ async def measured(stack: AttackStack) -> AsyncIterator[Peak]:
         await asyncio.wait({task})
 
 
-@pytest.mark.parametrize("kind", DOCUMENTS)
+FULL = os.environ.get("VISAPI_TEST_ATTACKS") == "full"
+_SHORT = {"noisy canvases", "nested use", "a heap bomb", "an endless script", "a flood of console messages"}
+"""One of each sort: drawing, expanding, memory, computing and messages. `make attacks` prints all."""
+_KINDS = [
+    pytest.param(
+        kind, marks=[] if FULL or kind in _SHORT else pytest.mark.skip("only `make attacks` prints it")
+    )
+    for kind in DOCUMENTS
+]
+
+
+@pytest.mark.parametrize("kind", _KINDS)
 async def test_a_hostile_document_costs_its_own_run_only(
     stack: AttackStack, attacker: Tenant, bystander: Bystander, kind: str
 ) -> None:
