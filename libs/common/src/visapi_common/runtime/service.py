@@ -84,9 +84,7 @@ async def _run(name: str, body: Body, settings: CommonSettings, tap: LogTap) -> 
     log = get_logger("lifecycle")
     telemetry = open_telemetry(name, _telemetry_options(settings), tap)
     lifecycle = Lifecycle(name, telemetry)
-    telemetry.metrics.build_info.labels(
-        name, metadata.version("visapi-common"), platform.python_version()
-    ).set(1)
+    telemetry.metrics.build_info.labels(metadata.version("visapi-common"), platform.python_version()).set(1)
     health = HealthServer(telemetry.metrics.registry, lifecycle.readiness, token=settings.metrics_token)
     try:
         port = await health.start(settings.metrics_host, settings.metrics_port)

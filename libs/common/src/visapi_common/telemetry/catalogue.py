@@ -310,11 +310,7 @@ class Metrics(ConventionalMetrics):
     build_info = Level(
         "visapi_build_info",
         "Always 1; the labels say what runs.",
-        {
-            "service": "name of the service",
-            "version": "version of the packages",
-            "python": "version of Python",
-        },
+        {"version": "version of the packages", "python": "version of Python"},
     )
     nats_connected = Level("visapi_nats_connected", "1 while connected to NATS.")
     nats_reconnects = Count("visapi_nats_reconnects_total", "Reconnections to NATS.")
