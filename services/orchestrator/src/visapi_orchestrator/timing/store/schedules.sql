@@ -23,9 +23,10 @@ for update of s skip locked
 
 -- name: next_schedule
 select extract(epoch from (
-    select min(s.next_at) from schedules s
+    select s.next_at from schedules s
     where not s.paused and s.quarantined_at is null
         and not exists (select from tenants t where t.id = s.tenant and t.disabled_at is not null)
+    order by s.next_at limit 1
 ) - now())::float8
 
 -- name: cancel_live
