@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from kit.forms import skip_full
 from kit.layers import LAYERS
 
 pytest_plugins = ["kit.fixtures", "kit.shards"]
@@ -28,7 +29,8 @@ settings.load_profile("visapi")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with its layer, the innermost folder that names one."""
+    """Mark each test with its layer, the innermost folder that names one; skip the full form in the short."""
+    skip_full(items)
     for item in items:
         for part in reversed(Path(item.path).relative_to(ROOT).parts):
             if part in LAYERS:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 
 import psutil
@@ -10,6 +9,7 @@ import pytest
 
 from attacks.bystander import Bystander
 from attacks.harness import AttackStack, Tenant
+from kit.forms import variants
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -111,18 +111,9 @@ async def measured(stack: AttackStack) -> AsyncIterator[Peak]:
         await asyncio.wait({task})
 
 
-FULL = os.environ.get("VISAPI_TEST_ATTACKS") == "full"
-_SHORT = {"noisy canvases", "nested use", "a heap bomb", "an endless script", "a flood of console messages"}
-"""One of each sort: drawing, expanding, memory, computing and messages. `make attacks` prints all."""
-_KINDS = [
-    pytest.param(
-        kind, marks=[] if FULL or kind in _SHORT else pytest.mark.skip("only `make attacks` prints it")
-    )
-    for kind in DOCUMENTS
-]
-
-
-@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize(
+    "kind", variants(DOCUMENTS, short=["noisy canvases", "a heap bomb", "a flood of console messages"])
+)
 async def test_a_hostile_document_costs_its_own_run_only(
     stack: AttackStack, attacker: Tenant, bystander: Bystander, kind: str
 ) -> None:

@@ -42,6 +42,7 @@ async def test_references_that_double(stack: AttackStack, attacker: Tenant, byst
     assert "CPU time" in answers[0].text or "longer than" in answers[0].text
 
 
+@pytest.mark.full
 async def test_300_kb_of_wrong_numbers(stack: AttackStack, attacker: Tenant, bystander: Bystander) -> None:
     target = await attacker.deploy(workflow("numbers", {"items": {"type": "string"}}))
     attack = "wrong numbers"
@@ -84,6 +85,7 @@ async def test_yaml_that_is_large_or_full_of_aliases_or_of_wrong_keywords(
     assert set(found) <= {400, 422, 429}, found
 
 
+@pytest.mark.full
 async def test_the_html_of_a_mail_without_any_end(
     stack: AttackStack, attacker: Tenant, bystander: Bystander
 ) -> None:

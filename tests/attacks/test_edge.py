@@ -85,6 +85,7 @@ async def test_slow_bodies_without_a_key(stack: AttackStack, bystander: Bystande
         assert await stack.metric("gateway", "visapi_http_requests_held") < 50
 
 
+@pytest.mark.full
 async def test_slow_bodies_of_one_key(stack: AttackStack, bystander: Bystander, attacker: Tenant) -> None:
     target = await attacker.deploy(QUICK)
     body = "Content-Type: application/json\r\nContent-Length: 100000\r\n"
@@ -118,6 +119,7 @@ async def test_slow_readers_of_large_answers(
         assert grown < 400
 
 
+@pytest.mark.full
 async def test_followers_of_one_key(stack: AttackStack, bystander: Bystander, attacker: Tenant) -> None:
     target = await attacker.deploy(LONG)
     run = (await attacker.start(target)).json()["id"]

@@ -25,7 +25,11 @@ GROWING = (
 """Each of its steps writes its data into the history."""
 
 
-@pytest.mark.parametrize(("document", "bytes_"), [(LOOP, 10), (GROWING, 20_000)], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("document", "bytes_"),
+    [(LOOP, 10), pytest.param(GROWING, 20_000, marks=pytest.mark.full)],
+    ids=["small", "large"],
+)
 async def test_loops_without_end_leave_room_for_others(
     stack: AttackStack, attacker: Tenant, bystander: Bystander, document: str, bytes_: int
 ) -> None:

@@ -81,6 +81,7 @@ async def test_many_runs_of_hostile_workflows_leave_room_for_others(
     assert set(stack.restarts().values()) == {0}
 
 
+@pytest.mark.full
 async def test_a_run_that_does_nothing_else_is_ended(attacker: Tenant, bystander: Bystander) -> None:
     target = await attacker.deploy(
         f"""

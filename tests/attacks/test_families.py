@@ -13,6 +13,7 @@ import pytest
 
 from attacks.bystander import Bystander
 from attacks.harness import AttackStack, Tenant
+from kit.forms import variants
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -105,7 +106,7 @@ async def cancel(tenant: Tenant, run: str) -> None:
     assert answer.status_code == 202, answer.text
 
 
-@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("name", variants(BOMBS, short=["awaited", "emitting"]))
 async def test_a_workflow_that_runs_itself_twice_is_bounded_and_ends_with_its_root(
     stack: AttackStack, attacker: Tenant, bystander: Bystander, name: str
 ) -> None:
@@ -125,6 +126,7 @@ async def test_a_workflow_that_runs_itself_twice_is_bounded_and_ends_with_its_ro
     assert stack.restarts()["orchestrator"] == 0
 
 
+@pytest.mark.full
 async def test_a_root_that_has_ended_is_cancelled_for_its_family(
     attacker: Tenant, bystander: Bystander
 ) -> None:

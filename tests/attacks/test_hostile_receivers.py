@@ -13,6 +13,7 @@ import pytest
 from attacks.bystander import Bystander
 from attacks.harness import AttackStack, Tenant
 from attacks.stalls import no_stalls
+from kit.forms import variants
 from kit.raw_server import Script, answer, raw_server, saying
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -110,7 +111,19 @@ async def hit(stack: AttackStack, attacker: Tenant, url: str) -> list[dict[str, 
     return [one.json() for one in ended]
 
 
-@pytest.mark.parametrize("name", list(HOSTILE))
+@pytest.mark.parametrize(
+    "name",
+    variants(
+        HOSTILE,
+        short=[
+            "one byte a second",
+            "a header line of 10 MB",
+            "endless 1xx answers",
+            "trailers without end",
+            "a bomb of zlib",
+        ],
+    ),
+)
 async def test_each_hostile_receiver_costs_its_caller_one_error(
     stack: AttackStack, attacker: Tenant, bystander: Bystander, name: str
 ) -> None:

@@ -131,6 +131,7 @@ def _hostile_event(number: int) -> bytes:
             return msgspec.json.encode({"specversion": "1.0", "number": number})
 
 
+@pytest.mark.full
 async def test_a_stack_full_of_poison_starts_again_and_serves(
     stack: AttackStack, bystander: Bystander, attacker: Tenant
 ) -> None:

@@ -86,6 +86,7 @@ async def test_ten_thousand_commands_to_one_run(
     await eventually(lambda: has_ended(attacker, run))
 
 
+@pytest.mark.full
 async def test_ten_thousand_commands_to_many_runs(
     stack: AttackStack, bystander: Bystander, attacker: Tenant
 ) -> None:
@@ -100,6 +101,7 @@ async def test_ten_thousand_commands_to_many_runs(
     assert set(seen) <= {202, 409, 429}
 
 
+@pytest.mark.full
 async def test_commands_with_the_longest_reasons(
     stack: AttackStack, bystander: Bystander, attacker: Tenant
 ) -> None:

@@ -15,6 +15,7 @@ import pytest_asyncio
 from faults.checker import judge
 from faults.harness import FaultStack, fault_stack
 from faults.load import Load
+from kit.forms import variants
 from visapi.stack.standins.faults import Fault, FaultKind
 
 RUNS = int(os.environ.get("VISAPI_TEST_FAULT_RUNS", "24"))
@@ -70,13 +71,14 @@ async def test_nothing_is_lost_or_doubled_when_the_whole_store_of_nats_is_wiped(
     await _survives(stack, "nats wiped", stack.wipe_nats)
 
 
-@pytest.mark.parametrize("name", ["orchestrator", "notifier"])
+@pytest.mark.parametrize("name", variants(["orchestrator", "notifier"], short=["orchestrator"]))
 async def test_nothing_is_lost_or_doubled_when_a_process_is_paused_beyond_its_leases(
     stack: FaultStack, name: str
 ) -> None:
     await _survives(stack, f"{name} paused", lambda: stack.pause(name, PAUSE_S))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["orchestrator", "notifier"])
 async def test_nothing_is_lost_or_doubled_when_one_of_two_replicas_is_paused_and_comes_back(
     stack: FaultStack, name: str
@@ -92,5 +94,6 @@ async def test_a_webhook_that_resets_after_applying_is_repeated_under_its_key(st
     await _survives(stack, "webhook resets", resets, definition="workflow_retried")
 
 
+@pytest.mark.full
 async def test_a_cancelled_run_ends_although_the_orchestrator_is_killed(stack: FaultStack) -> None:
     await _survives(stack, "cancels", lambda: stack.kill("orchestrator"), cancel_every=2)
