@@ -10,6 +10,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.jetstream_answers import (
+    CONSUMER_ANSWER,
+    STREAM_ANSWER,
+    ApiError,
+    StreamAnswer,
+)
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import MESSAGE_BYTES_MAX, Reader, Unreadable
 from visapi_common.core.errors import OperatorFault, TransientFault
@@ -26,33 +32,6 @@ _FOUND_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
 _STREAM = subjects.STREAM_EVENTS
 
 
-class _Error(msgspec.Struct, frozen=True):
-    err_code: int = 0
-    description: str = ""
-
-
-class _State(msgspec.Struct, frozen=True):
-    messages: int = 0
-    bytes: int = 0
-    first_seq: int = 0
-    last_seq: int = 0
-
-
-class _Info(msgspec.Struct, frozen=True):
-    error: _Error | None = None
-    state: _State = _State()
-    config: dict[str, Any] = {}
-
-
-class _Floor(msgspec.Struct, frozen=True):
-    stream_seq: int = 0
-
-
-class _Consumer(msgspec.Struct, frozen=True):
-    error: _Error | None = None
-    ack_floor: _Floor = _Floor()
-
-
 class _Stored(msgspec.Struct, frozen=True):
     subject: str
     seq: int
@@ -65,16 +44,14 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 class _Found(msgspec.Struct, frozen=True):
-    error: _Error | None = None
+    error: ApiError | None = None
     message: _Stored | None = None
 
 
 class _Done(msgspec.Struct, frozen=True):
-    error: _Error | None = None
+    error: ApiError | None = None
 
 
-_read_info = Reader(_Info)
-_read_consumer = Reader(_Consumer)
 _read_found = Reader(_Found, bytes_max=_FOUND_BYTES_MAX)
 _read_done = Reader(_Done)
 
@@ -111,7 +88,9 @@ class EventStream:
 
     async def forget_taken(self) -> None:
         """Remove the messages that were taken in, from the first on."""
-        consumer = await self._call(_read_consumer, f"CONSUMER.INFO.{_STREAM}.{subjects.CONSUMER_EVENTS}", {})
+        consumer = await self._call(
+            CONSUMER_ANSWER, f"CONSUMER.INFO.{_STREAM}.{subjects.CONSUMER_EVENTS}", {}
+        )
         if consumer.error is None and consumer.ack_floor.stream_seq:
             done = await self._call(
                 _read_done, f"STREAM.PURGE.{_STREAM}", {"seq": consumer.ack_floor.stream_seq + 1}
@@ -146,8 +125,8 @@ class EventStream:
         done = await self._call(_read_done, f"STREAM.UPDATE.{_STREAM}", {**info.config, "subjects": wanted})
         _check(done.error, "update")
 
-    async def _info(self) -> _Info:
-        info = await self._call(_read_info, f"STREAM.INFO.{_STREAM}", {})
+    async def _info(self) -> StreamAnswer:
+        info = await self._call(STREAM_ANSWER, f"STREAM.INFO.{_STREAM}", {})
         _check(info.error, "show")
         return info
 
@@ -159,7 +138,7 @@ class EventStream:
         return answer
 
 
-def _check(error: _Error | None, what: str) -> None:
+def _check(error: ApiError | None, what: str) -> None:
     if error is not None:
         raise OperatorFault(
             f"NATS refused to {what} stream {_STREAM}: {error.description} ({error.err_code})", sort="nats"

@@ -34,6 +34,8 @@ class StreamState(msgspec.Struct, frozen=True):
 
     messages: int = 0
     bytes: int = 0
+    first_seq: int = 0
+    last_seq: int = 0
 
 
 class StreamAnswer(msgspec.Struct, frozen=True):
@@ -47,11 +49,18 @@ class StreamAnswer(msgspec.Struct, frozen=True):
     ts: datetime | None = None
 
 
+class AckFloor(msgspec.Struct, frozen=True):
+    """Up to where a consumer has everything acknowledged."""
+
+    stream_seq: int = 0
+
+
 class ConsumerAnswer(msgspec.Struct, frozen=True):
     """A consumer, or a refusal."""
 
     error: ApiError | None = None
     num_pending: int = 0
+    ack_floor: AckFloor = AckFloor()
 
 
 class StoredMessage(msgspec.Struct, frozen=True):

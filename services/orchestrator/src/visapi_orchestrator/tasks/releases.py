@@ -220,7 +220,9 @@ class Releases:
         known.to_look = False
         try:
             tasks = await self._rows.release_alone(function, room + 1, decide)
-        except BaseException:
+        except (
+            BaseException
+        ):  # failed or cancelled: the tasks are still held, so that they are looked for again
             known.to_look = True
             raise
         if tasks is None:
