@@ -104,13 +104,13 @@ class BenchStack:
 
     def _processes(self) -> dict[str, int]:
         """The stack's processes that run, by name, with their ids."""
-        told = subprocess.run(
+        status = subprocess.run(
             [_VISAPI, "status", "--json", "--data-dir", str(self._folder / "data")],
             capture_output=True,
             check=True,
             timeout=20,
         )
-        listed = msgspec.json.decode(told.stdout)["processes"]
+        listed = msgspec.json.decode(status.stdout)["processes"]
         return {process["name"]: process["pid"] for process in listed if process["pid"]}
 
     def memory_mb(self) -> float:

@@ -83,7 +83,8 @@ def _stores() -> dict[str, Schema]:
                 "Change it to restart the pods where Helm cannot read the Secret (`helm template`, Argo CD)."
             ),
             keys=group(
-                "Which key of the Secret is what.", **{key: text(told) for key, told in SECRET_KEYS.items()}
+                "Which key of the Secret is what.",
+                **{key: text(use) for key, use in SECRET_KEYS.items()},
             ),
             externalSecret=group(
                 "An ExternalSecret that makes the Secret.",

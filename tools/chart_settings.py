@@ -48,12 +48,12 @@ def settings_schema(kind: type[CommonSettings]) -> Schema:
     """An object that takes the settings of `kind` which are neither secret nor decided by the chart."""
     _, components = msgspec.json.schema_components([kind])
     shapes: dict[str, Schema] = components[kind.__name__]["properties"]
-    told = {name: text for each in reversed(kind.__mro__) for name, text in _told(each).items()}
+    texts = {name: text for each in reversed(kind.__mro__) for name, text in _told(each).items()}
     return {
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            field.name: _property(shapes[field.name], told.get(field.name, ""))
+            field.name: _property(shapes[field.name], texts.get(field.name, ""))
             for field in msgspec.structs.fields(kind)
             if field.name not in DECIDED and not is_secret(field.type)
         },

@@ -46,8 +46,8 @@ class Cluster:
         listed = self._helm("list", "--filter", f"^{release}$", "--output", "json", deadline_s=QUESTION_S)
         if not json.loads(listed or "[]"):
             return None
-        told = self._helm("history", release, "--max", "50", "--output", "json", deadline_s=QUESTION_S)
-        deployed = [each["revision"] for each in json.loads(told) if each["status"] == "deployed"]
+        printed = self._helm("history", release, "--max", "50", "--output", "json", deadline_s=QUESTION_S)
+        deployed = [each["revision"] for each in json.loads(printed) if each["status"] == "deployed"]
         return max(deployed, default=None)
 
     def upgrade(self, release: str, chart: Chart, sets: Sequence[str] = ()) -> None:
@@ -62,8 +62,8 @@ class Cluster:
 
     def backend(self, route: str) -> str:
         """The service that the route leads to."""
-        told = self._kubectl("get", "httproute", route, "--output", "json")
-        found: Any = json.loads(told)
+        printed = self._kubectl("get", "httproute", route, "--output", "json")
+        found: Any = json.loads(printed)
         return found["spec"]["rules"][0]["backendRefs"][0]["name"]
 
     def switch(self, route: str, before: str, after: str) -> None:

@@ -31,17 +31,17 @@ def main() -> int:
     options = ["--plain-http"] if given.plain_http else []
     done = subprocess.run([str(HELM), "push", str(given.archive), registry, *options],
                           check=False, capture_output=True, text=True)  # fmt: skip
-    told = PUSHED.search(done.stdout + done.stderr)
-    if done.returncode != 0 or told is None:
+    pushed = PUSHED.search(done.stdout + done.stderr)
+    if done.returncode != 0 or pushed is None:
         sys.stderr.write(
             f"publish-chart: helm push ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         )
         return 1
     reference = f"{registry.removeprefix('oci://')}/visapi"
-    print(f"publish-chart: {reference}@{told[1]}", flush=True)
+    print(f"publish-chart: {reference}@{pushed[1]}", flush=True)
     if given.outputs:
         with given.outputs.open("a", encoding="utf-8") as file:
-            file.write(f"reference={reference}\ndigest={told[1]}\n")
+            file.write(f"reference={reference}\ndigest={pushed[1]}\n")
     return 0
 
 

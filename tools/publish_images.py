@@ -71,22 +71,22 @@ def publish_all(given: argparse.Namespace) -> list[dict[str, str]]:
 def push(builder: str, name: str, reference: str, given: argparse.Namespace) -> str:
     """Push one image that was built; its digest in the registry."""
     with tempfile.TemporaryDirectory() as place:
-        told = Path(place) / "told"
+        digest_file = Path(place) / "digest"
         if builder == "docker":
             flags = build_images.definition(IMAGES[name], given.base, offline=False)
             output = "type=registry,rewrite-timestamp=true"
             build_images.run(["docker", "buildx", "build", *flags, "-t", f"{reference}:{given.version}",
                               "--output", output, "--provenance", "mode=max", "--sbom", "true",
-                              "--metadata-file", str(told), "."])  # fmt: skip
-            return json.loads(told.read_text(encoding="utf-8"))["containerimage.digest"]
+                              "--metadata-file", str(digest_file), "."])  # fmt: skip
+            return json.loads(digest_file.read_text(encoding="utf-8"))["containerimage.digest"]
         local = build_images.reference(builder, f"visapi/{name}:{given.version}")
         target = f"{reference}:{given.version}"
         if target.startswith("oci:"):
             Path(target.removeprefix("oci:")).parent.mkdir(parents=True, exist_ok=True)
         else:
             target = f"docker://{target}"
-        build_images.run([builder, "push", "--digestfile", str(told), local, target])
-        return told.read_text(encoding="ascii").strip()
+        build_images.run([builder, "push", "--digestfile", str(digest_file), local, target])
+        return digest_file.read_text(encoding="ascii").strip()
 
 
 if __name__ == "__main__":

@@ -117,8 +117,8 @@ def operations() -> Iterator[str]:
 def _parameters(operation: Mapping[str, Any]) -> Iterator[str]:
     for parameter in operation.get("parameters", []):
         if parameter["in"] != "path":
-            told = " ".join((parameter.get("description") or "").split())
-            yield f"- `{parameter['name']}` ({parameter['in']}){': ' + told if told else ''}"
+            described = " ".join((parameter.get("description") or "").split())
+            yield f"- `{parameter['name']}` ({parameter['in']}){': ' + described if described else ''}"
 
 
 def _answers(operation: Mapping[str, Any]) -> Iterator[str]:
@@ -188,12 +188,12 @@ def _settings_table(kind: type[msgspec.Struct], shared: type[msgspec.Struct] | N
 
 
 def _settings_rows(kind: type[msgspec.Struct], shared: type[msgspec.Struct] | None) -> Iterator[str]:
-    told = docstrings(kind)
+    described = docstrings(kind)
     left_out = {field.name for field in msgspec.structs.fields(shared)} if shared else set[str]()
     for field in msgspec.structs.fields(kind):
         if field.name not in left_out:
             name = PREFIX + field.name.upper()
-            meaning = " ".join(told.get(field.name, "").split()).replace("|", "\\|")
+            meaning = " ".join(described.get(field.name, "").split()).replace("|", "\\|")
             yield f"| `{name}` | {_type_text(field.type)} | {_default_text(field)} | {meaning} |"
 
 
@@ -201,11 +201,11 @@ def docstrings(kind: type) -> dict[str, str]:
     """The text that follows each field in the class body."""
     body = ast.parse(inspect.getsource(kind).lstrip()).body[0]
     assert isinstance(body, ast.ClassDef)
-    told: dict[str, str] = {}
+    described: dict[str, str] = {}
     for field, after in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr):
-            told[ast.unparse(field.target)] = ast.literal_eval(after.value)
-    return told
+            described[ast.unparse(field.target)] = ast.literal_eval(after.value)
+    return described
 
 
 def _type_text(kind: Any) -> str:

@@ -100,9 +100,9 @@ def run_coverage() -> Iterator[str]:
 def _run_cell(found: Taken, state: str, kind: str) -> str:
     if state == NEW and kind not in FIRST:
         return "never"
-    told = sorted({edge.after for edge in found.runs if (edge.before, edge.event) == (state, kind)})
-    if told:
-        return ", ".join(told)
+    results = sorted({edge.after for edge in found.runs if (edge.before, edge.event) == (state, kind)})
+    if results:
+        return ", ".join(results)
     return "nothing" if (state, kind) in found.noted else "**not shown**"
 
 

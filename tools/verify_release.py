@@ -55,10 +55,10 @@ def flaw_of_values(release: Path, images: dict[str, dict[str, str]]) -> str:
     """Why the values beside `release` do not name exactly these images; empty where they do."""
     path = release.with_name("images.values.yaml")
     try:
-        told, wanted = json.loads(path.read_text(encoding="utf-8")), values(images)
+        named, wanted = json.loads(path.read_text(encoding="utf-8")), values(images)
     except (OSError, ValueError, KeyError, ReleaseError) as error:
         return f"{path} cannot be compared with {release.name}: {error!r}; run `make release-set`"
-    return "" if told == wanted else f"{path} names other images than {release.name}; fetch both files again"
+    return "" if named == wanted else f"{path} names other images than {release.name}; fetch both files again"
 
 
 if __name__ == "__main__":

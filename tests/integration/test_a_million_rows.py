@@ -29,7 +29,7 @@ from kit.big_tables import (
 )
 from visapi_common.adapters.queries import load_queries
 from visapi_gateway.gateway import SESSION as GATEWAY
-from visapi_gateway.runs.reading import narrowing as run_filters
+from visapi_gateway.runs.reading import conditions as run_filters
 from visapi_gateway.runs.reading import store as run_store
 from visapi_gateway.runs.reading.rules.filters import AttributeFilter, RunFilter
 
@@ -168,10 +168,10 @@ async def test_a_page_of_runs_is_read_from_an_index(big: Big, name: str):
     await big.fill(DONE, "runs_done")
     await big.fill(SCHEDULES, "schedules")
     await big.fill(ATTRIBUTES, "run_attributes")
-    narrowed = run_filters.narrow(run_filters.Narrowing("default", 51), LISTS[name], [])
-    query = run_filters.complete(run_store.LIST_RUNS, narrowed, LISTS[name])
+    conditions = run_filters.add_filter(run_filters.RunConditions("default", 51), LISTS[name], [])
+    query = run_filters.complete(run_store.LIST_RUNS, conditions, LISTS[name])
     before = f"select set_config('visapi.tenants', 'default', true); {run_filters.PLAN_ANEW}"
-    plan = await explained(big.database.gateway, GATEWAY, query, *narrowed.arguments, before=before)
+    plan = await explained(big.database.gateway, GATEWAY, query, *conditions.arguments, before=before)
     told = msgspec.json.format(msgspec.json.encode(plan)).decode()
     assert pages(plan) < MOST.get(name, PAGES_MAX), told
     assert not whole_tables(plan), told

@@ -104,9 +104,9 @@ async def bounded(
     """Fail when the statement touches more pages than `most`, or reads a table of the ledger to its end."""
     where = url or big.database.orchestrator
     plan = await explained(where, ORCHESTRATOR, query, *arguments, before=before)
-    told = msgspec.json.format(msgspec.json.encode(plan)).decode()
-    assert pages(plan) < most, told
-    assert not whole_tables(plan), told
+    shown = msgspec.json.format(msgspec.json.encode(plan)).decode()
+    assert pages(plan) < most, shown
+    assert not whole_tables(plan), shown
 
 
 def whole_tables(plan: dict[str, Any]) -> set[str]:

@@ -18,10 +18,10 @@ from visapi_gateway.dead_letters.store import PgDeadLetterStore
 from visapi_gateway.events.service import NewEvent
 from visapi_gateway.events.store import PgEventStore
 from visapi_gateway.kernel.quotas import Quotas
-from visapi_gateway.runs.commands.service import InboxRow, Order
+from visapi_gateway.runs.commands.service import Command, InboxRow
 from visapi_gateway.runs.commands.store import PgCommandStore
 from visapi_gateway.runs.commands.transaction import put_inbox
-from visapi_gateway.runs.starting.accepting import NewRun
+from visapi_gateway.runs.starting.commits import NewRun
 from visapi_gateway.runs.starting.store import PgRunLedger
 from visapi_gateway.schedules.transaction import put_listener, put_schedule, stop_listener
 from visapi_gateway.workflows.service import NewWorkflow
@@ -86,7 +86,7 @@ class GatewayRows:
         row = InboxRow(run, key, tenant, kind, msgspec.json.encode(body))
         action = _ACTIONS.get(kind)
         if action is not None:
-            await self._commands.order(Order(row, _audit(tenant, action, str(run))), None)
+            await self._commands.commit(Command(row, _audit(tenant, action, str(run))), None)
             return
         async with tenant_transaction(self._pool, [tenant]) as connection:
             await put_inbox(connection, row)

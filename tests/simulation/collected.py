@@ -1,6 +1,6 @@
 """The collections of a schedule, as the rows that follow from commands."""
 
-from visapi_engine.machine.collections import Collected, Collections
+from visapi_engine.machine.collections import Collections, StoredCollections
 from visapi_engine.machine.commands import Command, DropCollection, KeepCollection
 
 
@@ -17,4 +17,4 @@ def collect(command: Command, collections: dict[str, bytes | None]) -> None:
 
 def whole(collections: dict[str, bytes | None], most: int) -> Collections:
     """There are these collections and no others, of at most so many."""
-    return Collections(Collected(dict(collections), room=most - len(collections)), whole=True)
+    return Collections(StoredCollections(dict(collections), room=most - len(collections)), whole=True)

@@ -16,7 +16,7 @@ from visapi_engine.machine.events import ChildEnded, TaskCompleted, TaskFaulted
 from visapi_engine.machine.plan import pointer_of
 from visapi_engine.process.protocol import Simulate
 from visapi_engine.process.simulating import simulated
-from visapi_engine.simulation.dry_run import Wanted
+from visapi_engine.simulation.dry_run import SimulationInput
 
 GO = b'{"specversion":"1.0","id":"1","source":"/test","type":"test.go","data":7}'
 
@@ -44,7 +44,7 @@ def answers(session: Session) -> dict[str, list[Given]]:
 @given(program=workflows(), world=st.integers(0, 2**16))
 def test_a_dry_run_with_the_same_answers_ends_as_the_run_did(program: Compiled, world: int) -> None:
     ran = in_sequence(program, world)
-    wanted = Wanted(
+    wanted = SimulationInput(
         input=msgspec.json.encode({"n": world}),
         given=msgspec.convert(msgspec.to_builtins(answers(ran)), dict[str, Given | list[Given]]),
         events=[GO] * 500,

@@ -25,7 +25,7 @@ class FakeDelivery:
 
 
 class FakeSource:
-    """See `batches.pump.Source`."""
+    """See `batches.pump.AnnouncedMessages`."""
 
     def __init__(self) -> None:
         self._waiting: list[FakeDelivery] = []
@@ -48,7 +48,7 @@ class FakeSource:
 
 
 class FakeRequest:
-    """See `tasks.claims.Asked`: a request, and its reply."""
+    """See `tasks.claims.WorkerRequest`: a request, and its reply."""
 
     def __init__(self, subject: str, data: bytes) -> None:
         self.subject = subject

@@ -15,13 +15,13 @@ from visapi_orchestrator.transitions.relations.children import ChildRow
 from visapi_orchestrator.transitions.relations.inbox import InboxWrite
 from visapi_orchestrator.transitions.relations.tasks import NewTask
 from visapi_orchestrator.transitions.rules.child_limits import ChildVerdict
-from visapi_orchestrator.transitions.rules.flow import Verdict
+from visapi_orchestrator.transitions.rules.flow import FlowDecision
 from visapi_orchestrator.transitions.rules.ledger_answers import (
-    Held,
-    Loaded,
-    Revived,
-    Settled,
-    Written,
+    CurrentRun,
+    HeldCollections,
+    LoadedRuns,
+    RevivedRuns,
+    WriteResult,
     WrittenDeadLetter,
 )
 from visapi_orchestrator.transitions.rules.related_writes import Definition
@@ -37,7 +37,7 @@ class FakeLedger:
     def __init__(self, rows: FakeRows) -> None:
         self._rows = rows
         self.faults = Planned()
-        self.verdict = Verdict()
+        self.verdict = FlowDecision()
         self.child_verdict = ChildVerdict()
         self.refuses: Callable[[WriteSet], bool] = lambda _: False
         """What PostgreSQL refuses to store."""
@@ -45,10 +45,10 @@ class FakeLedger:
         """How many of the next commits happen without an answer."""
         self.writes: list[WriteSet] = []
 
-    async def load(self, runs: Collection[UUID]) -> Loaded:
+    async def load(self, runs: Collection[UUID]) -> LoadedRuns:
         self.faults.meet("load")
         found = {run: self._snapshot(run) for run in runs if run in self._rows.runs}
-        return Loaded(found, self._rows.now_ms if found else None)
+        return LoadedRuns(found, self._rows.now_ms if found else None)
 
     def _snapshot(self, run: UUID) -> RunSnapshot:
         stored = self._rows.runs[run].snapshot
@@ -57,7 +57,7 @@ class FakeLedger:
         )
         return msgspec.structs.replace(stored, inbox=inbox, trusted=True)
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         self.faults.meet("write")
         if self.refuses(rows):
             raise PermanentFault("22P05: untranslatable character")
@@ -76,7 +76,7 @@ class FakeLedger:
             self.answers_lost -= 1
             raise UnknownFault("the answer to COMMIT was lost")
         ages = {run: (self._rows.now_ms - created_ms) / 1000 for run, created_ms in done.items()}
-        return Written(ages, letters, verdict, child_verdict)
+        return WriteResult(ages, letters, verdict, child_verdict)
 
     def _runs_written(self, rows: WriteSet) -> dict[UUID, int]:
         """The runs whose compare-and-set held, with the times of their creation."""
@@ -165,15 +165,15 @@ class FakeLedger:
             for (owner, _), entry in self._rows.inbox.items()
         )
 
-    async def settled(self, runs: Collection[UUID]) -> dict[UUID, Settled]:
+    async def settled(self, runs: Collection[UUID]) -> dict[UUID, CurrentRun]:
         self.faults.meet("settled")
         live = {run: self._rows.runs[run].snapshot for run in runs if run in self._rows.runs}
         ended = {run: self._rows.done[run].end for run in runs if run in self._rows.done}
-        return {run: Settled(one.revision, one.state) for run, one in live.items()} | {
-            run: Settled(one.revision + 1, None) for run, one in ended.items()
+        return {run: CurrentRun(one.revision, one.state) for run, one in live.items()} | {
+            run: CurrentRun(one.revision + 1, None) for run, one in ended.items()
         }
 
-    async def revive(self, runs: Collection[UUID]) -> Revived:
+    async def revive(self, runs: Collection[UUID]) -> RevivedRuns:
         """Of retries that people ask for; notifying the parents of those that cannot be resumed is left to the
         real one.
         """
@@ -202,7 +202,7 @@ class FakeLedger:
                 )
             )
             live.append(run)
-        return Revived(live, [])
+        return RevivedRuns(live, [])
 
     async def forget(self, runs: Collection[UUID]) -> None:
         self.faults.meet("forget")
@@ -213,13 +213,13 @@ class FakeLedger:
         row = self._rows.runs.get(run)
         return "" if row is None else row.snapshot.tenant
 
-    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, Held]:
+    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, HeldCollections]:
         self.faults.meet("collections")
-        found: dict[UUID, Held] = {}
+        found: dict[UUID, HeldCollections] = {}
         for run, keys in wanted.items():
             bodies = [body for (owner, _), body in self._rows.collections.items() if owner == run]
             stored = {key: self._rows.collections.get((run, key)) for key in keys}
-            found[run] = Held(stored, len(bodies), sum(map(len, bodies)))
+            found[run] = HeldCollections(stored, len(bodies), sum(map(len, bodies)))
         return found
 
     async def definition(self, tenant: str, wanted: WorkflowRef, *, latest: bool) -> Definition | None:

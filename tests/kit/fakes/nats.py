@@ -7,7 +7,7 @@ from datetime import datetime
 
 from kit.fakes.faults import Planned
 from kit.fakes.rows import FakeRows
-from visapi_common.adapters.strays import Removed
+from visapi_common.adapters.strays import RemovedStrays
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core.errors import TransientFault
@@ -45,7 +45,7 @@ class FakeNats:
         self._incarnations: dict[str, str] = {}
         self._made = 0
         self._seen_ids: set[str] = set()
-        self.removes: list[Removed] = []
+        self.removes: list[RemovedStrays] = []
         """What the next look for strays removes."""
 
     def publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
@@ -88,7 +88,7 @@ class FakeNats:
                 self._incarnations[name] = f"{name}-{self._made}"
         return dict(self._incarnations)
 
-    async def remove_strays(self, tasks: AbstractSet[str]) -> list[Removed]:
+    async def remove_strays(self, tasks: AbstractSet[str]) -> list[RemovedStrays]:
         self.faults.meet("remove_strays")
         removed, self.removes = self.removes, []
         return removed

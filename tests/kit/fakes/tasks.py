@@ -16,7 +16,7 @@ _WANTED = ("queued", "started")
 
 
 class FakeTasks:
-    """See `tasks.sweep.OpenTasks`, `tasks.releases.HeldTasks`, `tasks.heartbeats.BeatenTasks`,
+    """See `tasks.sweep.OpenTasks`, `tasks.releases.HeldTasks`, `tasks.heartbeats.HeartbeatTasks`,
     `tasks.claims.ClaimedTasks`. What `started_effects` remembers is left to PostgreSQL.
     """
 

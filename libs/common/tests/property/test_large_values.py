@@ -77,7 +77,7 @@ def test_an_envelope_says_where_everything_lies_and_a_document_is_never_taken_fo
         assert envelope is None or not envelope.large
         return
     assert envelope is not None
-    found = [lv.Taken(large.at, large.n, at[large.ref]) for large in envelope.large]
+    found = [lv.Extracted(large.at, large.n, at[large.ref]) for large in envelope.large]
     assert lv.join(bytes(envelope.of), found) == text
 
 

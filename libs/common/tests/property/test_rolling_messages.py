@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from visapi_common.contracts import engine_messages as engine
 from visapi_common.contracts import task_messages as tasks
-from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Newer, Reader
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, NewerFormat, Reader
 from visapi_common.contracts.formats import NEWEST
 
 KINDS = [
@@ -132,4 +132,4 @@ def test_a_later_format_is_recognised_whatever_else_it_holds(
 ):
     reader = Reader(kind, depth_max=VALUE_DEPTH_MAX, nul=True, newest=NEWEST.messages)
     known = {} if without else SAMPLES[kind]
-    assert isinstance(reader(msgspec.json.encode({**known, **extra, "v": version})), Newer)
+    assert isinstance(reader(msgspec.json.encode({**known, **extra, "v": version})), NewerFormat)

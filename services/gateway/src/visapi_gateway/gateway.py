@@ -19,7 +19,7 @@ from visapi_gateway.kernel.api.checks import RateLimits
 from visapi_gateway.kernel.api.mount import Gate, build_app
 from visapi_gateway.kernel.asgi.access_log import AccessLog, NoAccessLog
 from visapi_gateway.kernel.asgi.capacity import Capacity, open_capacity
-from visapi_gateway.kernel.asgi.exchange import Asgi
+from visapi_gateway.kernel.asgi.http import Asgi
 from visapi_gateway.kernel.asgi.paths import Paths
 from visapi_gateway.kernel.asgi.server import HttpServer
 from visapi_gateway.kernel.asgi.shell import Shell
@@ -29,7 +29,7 @@ from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.kernel.slice import Kernel
 from visapi_gateway.keys.slice import keyring
 from visapi_gateway.runs.reading.slice import live_hub
-from visapi_gateway.runs.starting.slice import accepting
+from visapi_gateway.runs.starting.slice import run_commits
 from visapi_gateway.settings import GatewaySettings
 from visapi_gateway.slices import SLICES, operations
 from visapi_gateway.system.slice import system
@@ -57,7 +57,7 @@ class Gateway:
             operations=operations(),
         )
         self._keyring, self._system = kernel.one(keyring), kernel.one(system)
-        self._hub, self._accepting = kernel.one(live_hub), kernel.one(accepting)
+        self._hub, self._accepting = kernel.one(live_hub), kernel.one(run_commits)
         capacity = open_capacity(settings, kernel.metrics, lambda: self._system.draining)
         self._server = HttpServer(
             build_api(kernel, capacity), capacity, settings.http_host, settings.http_port

@@ -11,7 +11,7 @@ import pytest
 from kit.servers import Database
 from visapi_common.core.ids import uuid7_from
 from visapi_gateway.gateway import SESSION
-from visapi_gateway.runs.reading import narrowing as run_filters
+from visapi_gateway.runs.reading import conditions as run_filters
 from visapi_gateway.runs.reading import store as run_store
 from visapi_gateway.runs.reading.rules.filters import AttributeFilter, RunFilter
 
@@ -197,14 +197,14 @@ async def test_no_filter_reads_a_whole_table(postgres_db: Database, wanted: RunF
         postgres_db.gateway, server_settings={"search_path": "visapi", **SESSION}
     )
     try:
-        narrowed = run_filters.narrow(run_filters.Narrowing("default", 51), wanted, [])
+        conditions = run_filters.add_filter(run_filters.RunConditions("default", 51), wanted, [])
         plans: list[str] = []
         for statement in (run_store.LIST_RUNS, run_store.COUNT_RUNS):
-            query = run_filters.complete(statement, narrowed, wanted)
+            query = run_filters.complete(statement, conditions, wanted)
             async with connection.transaction():
                 await connection.execute("set local visapi.tenants = 'default'")
                 await connection.execute(run_filters.PLAN_ANEW)
-                rows = await connection.fetch("explain " + query, *narrowed.arguments)
+                rows = await connection.fetch("explain " + query, *conditions.arguments)
                 plans.append("\n".join(row[0] for row in rows))
     finally:
         await connection.close()

@@ -16,7 +16,7 @@ from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.payloads import NULL
 from visapi_common.core.errors import ContentFault
 from visapi_gateway.kernel.messages import Messages
-from visapi_gateway.runs.starting.accepting import Accepting, Fresh, NewRun
+from visapi_gateway.runs.starting.commits import Accepted, NewRun, RunCommits
 from visapi_gateway.runs.starting.store import PgRunLedger
 
 
@@ -32,9 +32,9 @@ async def pool(postgres_db: Database) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def accepting(pool: Pool, shared_nats: NatsServer) -> AsyncIterator[Accepting]:
+async def run_commits(pool: Pool, shared_nats: NatsServer) -> AsyncIterator[RunCommits]:
     bus = await Bus.connect(shared_nats.url(), "test")
-    lanes = Accepting(PgRunLedger(pool), Messages(bus).trigger, Unmeasured(), lanes=1)
+    lanes = RunCommits(PgRunLedger(pool), Messages(bus).trigger, Unmeasured(), lanes=1)
     serving = asyncio.create_task(lanes.run())
     yield lanes
     lanes.close()
@@ -75,29 +75,29 @@ POISONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("poison", POISONS)
 async def test_a_run_that_cannot_be_stored_fails_alone(
-    gateway: Any, accepting: Accepting, poison: str
+    gateway: Any, run_commits: RunCommits, poison: str
 ) -> None:
     await gateway.deploy()
     run = await new_run(gateway)
     runs = [replace(run, id=RandomIds().uuid7()) for _ in range(20)]
     runs[7] = replace(runs[7], **POISONS[poison])
     async with asyncio.timeout(20):
-        answers = await asyncio.gather(*map(accepting.accept, runs), return_exceptions=True)
+        answers = await asyncio.gather(*map(run_commits.accept, runs), return_exceptions=True)
     assert isinstance(answers.pop(7), ContentFault)
-    assert answers == [Fresh()] * 19
+    assert answers == [Accepted()] * 19
     assert await gateway.db.fetchval("select count(*) from visapi.runs") == 19
 
 
 async def test_a_run_that_cannot_be_announced_is_accepted_and_so_are_its_neighbours(
-    gateway: Any, accepting: Accepting
+    gateway: Any, run_commits: RunCommits
 ) -> None:
     await gateway.deploy()
     run = await new_run(gateway)
     runs = [replace(run, id=RandomIds().uuid7()) for _ in range(3)]
     runs[1] = replace(runs[1], input=b"no payload")
     async with asyncio.timeout(20):
-        answers = await asyncio.gather(*map(accepting.accept, runs), return_exceptions=True)
-    assert answers == [Fresh()] * 3
+        answers = await asyncio.gather(*map(run_commits.accept, runs), return_exceptions=True)
+    assert answers == [Accepted()] * 3
 
 
 async def test_what_the_operator_must_mend_is_a_503_until_then(gateway: Any) -> None:

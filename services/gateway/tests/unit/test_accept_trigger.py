@@ -11,7 +11,7 @@ import pytest
 from visapi_common.contracts.payloads import NULL
 from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
 from visapi_common.runtime.group_commit import BATCH_MAX
-from visapi_gateway.runs.starting.accepting import Accepting, Conflict, Fresh, NewRun, Replayed
+from visapi_gateway.runs.starting.commits import Accepted, Conflict, NewRun, Replayed, RunCommits
 
 
 def a_run(number: int, *, key: str | None = None, body: bytes = b"hash") -> NewRun:
@@ -77,19 +77,19 @@ class NoMeter:
 
 
 @asynccontextmanager
-async def lanes(ledger: Ledger, announced: list[UUID] | None = None) -> AsyncIterator[Accepting]:
+async def lanes(ledger: Ledger, announced: list[UUID] | None = None) -> AsyncIterator[RunCommits]:
     said = [] if announced is None else announced
-    accepting = Accepting(ledger, lambda trigger: said.append(trigger.run), NoMeter())
-    serving = asyncio.create_task(accepting.run())
-    yield accepting
-    accepting.close()
+    run_commits = RunCommits(ledger, lambda trigger: said.append(trigger.run), NoMeter())
+    serving = asyncio.create_task(run_commits.run())
+    yield run_commits
+    run_commits.close()
     await serving
 
 
 async def test_a_lone_run_is_committed_at_once_and_then_announced() -> None:
     ledger, announced = Ledger(), list[UUID]()
-    async with lanes(ledger, announced) as accepting:
-        assert await accepting.accept(a_run(1)) == Fresh()
+    async with lanes(ledger, announced) as run_commits:
+        assert await run_commits.accept(a_run(1)) == Accepted()
     assert ledger.batches == [1]
     assert announced == [UUID(int=1)]
 
@@ -97,31 +97,31 @@ async def test_a_lone_run_is_committed_at_once_and_then_announced() -> None:
 async def test_what_waits_while_a_batch_commits_goes_together_within_the_limit() -> None:
     ledger = Ledger()
     ledger.open.clear()
-    async with lanes(ledger) as accepting:
-        waiting = [asyncio.ensure_future(accepting.accept(a_run(n))) for n in range(BATCH_MAX * 2 + 10)]
+    async with lanes(ledger) as run_commits:
+        waiting = [asyncio.ensure_future(run_commits.accept(a_run(n))) for n in range(BATCH_MAX * 2 + 10)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         ledger.open.set()
-        assert set(await asyncio.gather(*waiting)) == {Fresh()}
+        assert set(await asyncio.gather(*waiting)) == {Accepted()}
     assert max(ledger.batches) == BATCH_MAX
     assert len(ledger.batches) <= 5
 
 
 async def test_a_taken_key_is_replayed_or_a_conflict() -> None:
     ledger = Ledger()
-    async with lanes(ledger) as accepting:
-        assert await accepting.accept(a_run(1, key="k")) == Fresh()
-        assert await accepting.accept(a_run(2, key="k")) == Replayed(UUID(int=1))
-        assert await accepting.accept(a_run(3, key="k", body=b"other")) == Conflict(UUID(int=1))
+    async with lanes(ledger) as run_commits:
+        assert await run_commits.accept(a_run(1, key="k")) == Accepted()
+        assert await run_commits.accept(a_run(2, key="k")) == Replayed(UUID(int=1))
+        assert await run_commits.accept(a_run(3, key="k", body=b"other")) == Conflict(UUID(int=1))
     assert len(ledger.rows) == 1
 
 
 async def test_a_bad_row_fails_alone() -> None:
     ledger = Ledger()
     ledger.bad = {UUID(int=3)}
-    async with lanes(ledger) as accepting:
+    async with lanes(ledger) as run_commits:
         results = await asyncio.gather(
-            *(accepting.accept(a_run(n)) for n in range(1, 6)), return_exceptions=True
+            *(run_commits.accept(a_run(n)) for n in range(1, 6)), return_exceptions=True
         )
     assert [isinstance(result, PermanentFault) for result in results] == [False, False, True, False, False]
 
@@ -129,52 +129,52 @@ async def test_a_bad_row_fails_alone() -> None:
 async def test_surely_not_committed_is_transient_for_all() -> None:
     ledger, announced = Ledger(), list[UUID]()
     ledger.faults = [TransientFault("away")]
-    async with lanes(ledger, announced) as accepting:
+    async with lanes(ledger, announced) as run_commits:
         with pytest.raises(TransientFault):
-            await accepting.accept(a_run(1))
+            await run_commits.accept(a_run(1))
     assert announced == []
 
 
 async def test_a_lost_answer_is_found_out_by_reading_again() -> None:
     ledger, announced = Ledger(), list[UUID]()
     ledger.loses_answer = True
-    async with lanes(ledger, announced) as accepting:
-        assert await accepting.accept(a_run(1)) == Fresh()
+    async with lanes(ledger, announced) as run_commits:
+        assert await run_commits.accept(a_run(1)) == Accepted()
     assert announced == [UUID(int=1)]
 
 
 async def test_a_lost_answer_without_a_row_stays_unknown() -> None:
     ledger = Ledger()
     ledger.faults = [UnknownFault("lost")]
-    async with lanes(ledger) as accepting:
+    async with lanes(ledger) as run_commits:
         with pytest.raises(UnknownFault):
-            await accepting.accept(a_run(1))
+            await run_commits.accept(a_run(1))
 
 
 async def test_a_caller_who_left_does_not_disturb_the_batch() -> None:
     ledger = Ledger()
     ledger.open.clear()
-    async with lanes(ledger) as accepting:
-        gone = asyncio.ensure_future(accepting.accept(a_run(1)))
-        stays = asyncio.ensure_future(accepting.accept(a_run(2)))
+    async with lanes(ledger) as run_commits:
+        gone = asyncio.ensure_future(run_commits.accept(a_run(1)))
+        stays = asyncio.ensure_future(run_commits.accept(a_run(2)))
         while ledger.asked < 2:
             await asyncio.sleep(0)
         gone.cancel()
         ledger.open.set()
-        assert await stays == Fresh()
+        assert await stays == Accepted()
     assert set(ledger.rows) == {UUID(int=1), UUID(int=2)}
 
 
 async def test_what_waits_at_the_end_is_still_committed_and_nothing_after_it() -> None:
     ledger = Ledger()
     ledger.open.clear()
-    accepting = Accepting(ledger, lambda run: None, NoMeter())
-    serving = asyncio.create_task(accepting.run())
-    waiting = [asyncio.ensure_future(accepting.accept(a_run(n))) for n in range(300)]
+    run_commits = RunCommits(ledger, lambda run: None, NoMeter())
+    serving = asyncio.create_task(run_commits.run())
+    waiting = [asyncio.ensure_future(run_commits.accept(a_run(n))) for n in range(300)]
     await asyncio.sleep(0)
-    accepting.close()
+    run_commits.close()
     with pytest.raises(TransientFault):
-        await accepting.accept(a_run(999))
+        await run_commits.accept(a_run(999))
     ledger.open.set()
     await asyncio.gather(*waiting)
     await serving

@@ -34,7 +34,7 @@ from visapi_notifier.preparing.bounded import BoundedInputs
 from visapi_notifier.settings import NotifierSettings
 
 PRIVATE_LIMITS = PoolLimits(
-    turns=JobQueueLimits(
+    queue=JobQueueLimits(
         at_once=2,
         per_tenant=1,
         waiting=1024,
@@ -62,7 +62,7 @@ class Opened:
             ArtifactStore.open(settings.artifacts_url, settings.s3) if settings.artifacts_url else None
         )
         self._pools: list[BoundedProcesses] = []
-        self._exchange = Exchange(self._policy)
+        self._exchange = EgressClient(self._policy)
 
     def register(
         self, worker: Worker, metrics: Metrics, ledger: Ledger, leases: LeaseKeeper, rows: SecretRows | None
@@ -107,7 +107,7 @@ class Opened:
         await self._exchange.close()
 
 
-class Exchange:
+class EgressClient:
     """HTTP exchanges through the egress guard, over kept connections."""
 
     def __init__(self, policy: EgressPolicy) -> None:

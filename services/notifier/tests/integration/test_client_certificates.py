@@ -10,7 +10,7 @@ from kit.certificates import Authority, TlsServer
 from visapi_common.core.egress_policy import EgressRefused, policy_from
 from visapi_common.core.errors import PermanentFault
 from visapi_common.core.outbound import ClientCertificate, Outbound
-from visapi_notifier.opening import Exchange
+from visapi_notifier.opening import EgressClient
 
 
 class Partner:
@@ -21,7 +21,7 @@ class Partner:
         servers = Authority("partner's servers")
         (folder / "ca.pem").write_text(servers.pem)
         self.server = TlsServer(servers.context(folder, clients=self.clients))
-        self.exchange = Exchange(policy_from(["127.0.0.0/8"], {}))
+        self.exchange = EgressClient(policy_from(["127.0.0.0/8"], {}))
 
     async def send(
         self, certificate: ClientCertificate | None, *, path: str = "/orders", method: str = "POST"

@@ -9,7 +9,7 @@ import pytest
 from kit.servers import Database
 from kit.waiting import eventually
 from visapi_common.core.errors import ContentFault, OperatorFault
-from visapi_notifier.delivery.rules import DeliveryState, Granted, Start
+from visapi_notifier.delivery.rules import DeliveryState, LeaseGranted, Start
 from visapi_notifier.delivery.store import PostgresLedger
 
 
@@ -41,15 +41,15 @@ async def test_a_start_that_cannot_be_stored_fails_alone(replica: Any, make_task
     wanted = starts(make_task, 20, 7, **POISONS[poison])
     answers = await together(*(ledger.start(start) for start in wanted))
     assert isinstance(answers.pop(7), ContentFault)
-    assert answers == [Granted()] * 19
-    assert await together(ledger.start(Start(make_task("f" * 64), False, "me"))) == [Granted()]
+    assert answers == [LeaseGranted()] * 19
+    assert await together(ledger.start(Start(make_task("f" * 64), False, "me"))) == [LeaseGranted()]
 
 
 @pytest.mark.parametrize("owner", ["\0", "\ud800", 7])
 async def test_an_end_that_cannot_be_stored_fails_alone(replica: Any, make_task: Any, owner: Any) -> None:
     ledger: PostgresLedger = replica.ledger
     wanted = starts(make_task, 20, 20)
-    assert await together(*(ledger.start(start) for start in wanted)) == [Granted()] * 20
+    assert await together(*(ledger.start(start) for start in wanted)) == [LeaseGranted()] * 20
     wanted[7] = Start(wanted[7].message, False, owner)
     ends = await together(*(ledger.finish(start, DeliveryState.SENT, b"{}") for start in wanted))
     assert isinstance(ends.pop(7), ContentFault)
@@ -68,7 +68,10 @@ async def test_a_missing_grant_is_told_to_all_and_mended_by_the_operator(
         answers = await together(*(ledger.start(start) for start in starts(make_task, 3, 3)))
         assert all(isinstance(answer, OperatorFault) for answer in answers)
         await operator.execute("grant insert on visapi.deliveries to visapi_notifier")
-        assert await together(*(ledger.start(start) for start in starts(make_task, 3, 3))) == [Granted()] * 3
+        assert (
+            await together(*(ledger.start(start) for start in starts(make_task, 3, 3)))
+            == [LeaseGranted()] * 3
+        )
     finally:
         await operator.close()
 
@@ -76,7 +79,7 @@ async def test_a_missing_grant_is_told_to_all_and_mended_by_the_operator(
 async def test_a_lease_that_cannot_be_renewed_ages_alone(replica: Any, make_task: Any) -> None:
     """The renewals of a process are one statement."""
     start, now = Start(make_task("a" * 64), False, "me"), replica.clock.monotonic()
-    assert await together(replica.ledger.start(start)) == [Granted()]
+    assert await together(replica.ledger.start(start)) == [LeaseGranted()]
     with (
         replica.leases.holding(start.message.effect_key, start.owner, now) as lease,
         replica.leases.holding("b" * 64, "\0", now) as poisoned,

@@ -15,7 +15,7 @@ from visapi_common.core.errors import Fault
 from visapi_common.runtime.isolation import Isolation, kept_alive
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import get_logger
-from visapi_orchestrator.batches.pump import Pump, Source
+from visapi_orchestrator.batches.pump import AnnouncedMessages, Pump
 from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.batches.unreadable import UnreadableMessages
 from visapi_orchestrator.dead_letters.quarantine import DeadLetterRows, Quarantine
@@ -28,8 +28,8 @@ from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.settings import OrchestratorSettings
-from visapi_orchestrator.tasks.claims import Asked, ClaimedTasks, Claims
-from visapi_orchestrator.tasks.heartbeats import BeatenTasks, Heartbeats
+from visapi_orchestrator.tasks.claims import ClaimedTasks, Claims, WorkerRequest
+from visapi_orchestrator.tasks.heartbeats import Heartbeats, HeartbeatTasks
 from visapi_orchestrator.tasks.outbox import Outbox
 from visapi_orchestrator.tasks.registry import FunctionRows, Registry, Streams
 from visapi_orchestrator.tasks.releases import HeldTasks, QueuedTasks, Releases
@@ -48,7 +48,7 @@ from visapi_orchestrator.upkeep.collected import CollectedRows, CollectedSweep
 from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_cancelling, keep_counting
 from visapi_orchestrator.upkeep.levels import CountedTasks, LedgerLevels, StreamLevels, report_levels
 from visapi_orchestrator.upkeep.retention import Retention, RetentionRows
-from visapi_orchestrator.upkeep.tidying import AgingRows, Swept, keep_tidy
+from visapi_orchestrator.upkeep.tidying import AgingRows, Sweepable, keep_tidy
 
 _HEALTH_EVERY_S = 1.0
 _START_RETRY_S = 0.5
@@ -62,20 +62,20 @@ class NatsBus(Publisher, Protocol):
     @property
     def connected(self) -> bool: ...
     async def subscribe(
-        self, subject: str, handler: Callable[[Asked], None], queue: str | None = None
+        self, subject: str, handler: Callable[[WorkerRequest], None], queue: str | None = None
     ) -> object: ...
     def on_reconnect(self, callback: Callable[[], Awaitable[None] | None]) -> None: ...
     def on_handler_failure(self, callback: Callable[[], object]) -> None: ...
 
 
-class PulledSource(Source, Protocol):
+class PulledSource(AnnouncedMessages, Protocol):
     """A consumer's deliveries."""
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
 
-class TaskRows(OpenTasks, HeldTasks, CountedTasks, BeatenTasks, ClaimedTasks, Protocol):
+class TaskRows(OpenTasks, HeldTasks, CountedTasks, HeartbeatTasks, ClaimedTasks, Protocol):
     """Everything about open tasks."""
 
 
@@ -91,11 +91,11 @@ class JetStreams(Streams, TaskStream, QueuedTasks, StreamLevels, Protocol):
     """Streams, as the registry, the sweep, the releases and the reported levels see them."""
 
 
-class SweptSchedules(ScheduleRows, Swept, Protocol):
+class SweptSchedules(ScheduleRows, Sweepable, Protocol):
     """Schedules and their fires."""
 
 
-class AllDeadLetters(DeadLetterRows, ReplayedRows, Swept, Protocol):
+class AllDeadLetters(DeadLetterRows, ReplayedRows, Sweepable, Protocol):
     """Dead letters, and their replays."""
 
 
@@ -107,7 +107,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     tasks: TaskRows
     upkeep: UpkeepRows
     levels: LedgerLevels
-    ended_keys: Swept
+    ended_keys: Sweepable
     retention: RetentionRows
     streams: JetStreams
     bus: NatsBus
@@ -227,7 +227,7 @@ class Orchestrator:
     def _runs_woken(self, runs: list[UUID]) -> None:
         self._pump.put([RunMessages(run, has_waiting_rows=True) for run in runs])
 
-    def _hear_of_slots(self, asked: Asked) -> None:
+    def _hear_of_slots(self, asked: WorkerRequest) -> None:
         """Called in the read loop. Every orchestrator hears every worker."""
         reported = _slots(asked.data)
         if isinstance(reported, Unreadable):
@@ -236,10 +236,10 @@ class Orchestrator:
         else:
             self._releases.announced(reported.worker, reported.slots)
 
-    def _hear_of_events(self, _: Asked) -> None:
+    def _hear_of_events(self, _: WorkerRequest) -> None:
         self._dispatch.hint()
 
-    def _hear_of_replays(self, _: Asked) -> None:
+    def _hear_of_replays(self, _: WorkerRequest) -> None:
         self._replays.hint()
 
     async def run(self) -> None:

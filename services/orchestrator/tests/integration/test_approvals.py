@@ -14,7 +14,7 @@ from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.subjects import inbox as inbox_subject
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.approvals import approval_id, decision_key
-from visapi_orchestrator.transitions.rules.ledger_answers import Written
+from visapi_orchestrator.transitions.rules.ledger_answers import WriteResult
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
@@ -83,7 +83,7 @@ class Latecomer:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         for run, approval in ((row.run, row.id) for row in rows.closed_approvals):
             question = Question(self._stack, run)
             assert str(question.id) == approval

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from kit.orchestration import Stack, completed, eventually
-from visapi_orchestrator.transitions.rules.ledger_answers import Written
+from visapi_orchestrator.transitions.rules.ledger_answers import WriteResult
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
@@ -74,7 +74,7 @@ class Overtaken:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         if not self.overtaken:
             self.overtaken += 1
             runs = [row.run for row in rows.attributes]

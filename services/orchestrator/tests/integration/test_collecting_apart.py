@@ -11,7 +11,7 @@ from kit.orchestration import TENANT, Stack, eventually
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import UnknownFault
-from visapi_orchestrator.transitions.rules.ledger_answers import Written
+from visapi_orchestrator.transitions.rules.ledger_answers import WriteResult
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 from visapi_orchestrator.upkeep.store.collections import PostgresCollections
@@ -80,7 +80,7 @@ class LosesSomeAnswers(PostgresLedger):
 
     writes = 0
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         LosesSomeAnswers.writes += 1
         if LosesSomeAnswers.writes % 5 == 0:
             raise UnknownFault("the connection was lost during COMMIT")

@@ -13,7 +13,7 @@ from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
 from visapi_orchestrator.transitions.relations.children import ChildRow
 from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
-from visapi_orchestrator.transitions.rules.ledger_answers import Written
+from visapi_orchestrator.transitions.rules.ledger_answers import WriteResult
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.families import PostgresFamilies, admit
 from visapi_orchestrator.transitions.store.ledger import SESSION, PostgresLedger
@@ -124,7 +124,7 @@ async def test_a_cancellation_that_commits_first_keeps_the_child_from_being_star
         transaction = other.transaction()
         await transaction.start()
         await other.execute(GATEWAY_CANCELS, family.root)
-        writing: asyncio.Task[Written] = asyncio.create_task(ledger.write(family.wanted()))
+        writing: asyncio.Task[WriteResult] = asyncio.create_task(ledger.write(family.wanted()))
         await blocked(pool)
         await transaction.commit()
     finally:

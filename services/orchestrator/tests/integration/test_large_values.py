@@ -14,7 +14,7 @@ from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import standard_error
 from visapi_common.core.errors import ProblemError, TransientFault, UnknownFault
 from visapi_orchestrator.transitions.ports import Payloads
-from visapi_orchestrator.transitions.rules.ledger_answers import Written
+from visapi_orchestrator.transitions.rules.ledger_answers import WriteResult
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
@@ -164,7 +164,7 @@ class LosesAnswers:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         await self._ledger.write(rows)
         raise UnknownFault("the answer to COMMIT was lost")
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from kit.orchestration import MiniWorker, Stack, eventually
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
-from visapi_orchestrator.transitions.rules.ledger_answers import Loaded, Settled, Written
+from visapi_orchestrator.transitions.rules.ledger_answers import CurrentRun, LoadedRuns, WriteResult
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
@@ -19,13 +19,13 @@ class Around:
         self.ledger = ledger
         self.calls = 0
 
-    async def load(self, runs: Collection[UUID]) -> Loaded:
+    async def load(self, runs: Collection[UUID]) -> LoadedRuns:
         return await self.ledger.load(runs)
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         return await self.ledger.write(rows)
 
-    async def settled(self, runs: Collection[UUID]) -> dict[UUID, Settled]:
+    async def settled(self, runs: Collection[UUID]) -> dict[UUID, CurrentRun]:
         return await self.ledger.settled(runs)
 
     async def forget(self, runs: Collection[UUID]) -> None:
@@ -35,7 +35,7 @@ class Around:
 class LosesAnswers(Around):
     """Commits, then loses the answer."""
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         await self.ledger.write(rows)
         raise UnknownFault("the answer to COMMIT was lost")
 
@@ -43,7 +43,7 @@ class LosesAnswers(Around):
 class LosesCommits(Around):
     """Every other commit never reaches PostgreSQL, and nobody can tell."""
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         self.calls += 1
         if self.calls % 2:
             raise UnknownFault("the connection was lost during COMMIT")
@@ -51,7 +51,7 @@ class LosesCommits(Around):
 
 
 class AwayAtFirst(Around):
-    async def load(self, runs: Collection[UUID]) -> Loaded:
+    async def load(self, runs: Collection[UUID]) -> LoadedRuns:
         self.calls += 1
         if self.calls < 3:
             raise TransientFault("the server is starting up")
@@ -63,7 +63,7 @@ class RefusesOneRun(Around):
 
     bad: UUID
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         if any(row.run == self.bad for row in rows.live):
             raise PermanentFault("22P05: untranslatable character")
         return await self.ledger.write(rows)

@@ -37,7 +37,7 @@ def server() -> Iterator[ConfiguredNats]:
     running.close()
 
 
-class Rows:
+class RowDeletion:
     """The tenants of the ledger."""
 
     async def tenants(self) -> list[str]:
@@ -81,7 +81,9 @@ async def world(server: ConfiguredNats) -> AsyncIterator[World]:
     small = await Bus.connect(server.url("worker-small", "worker-small"), "worker")
     topology, stream = Topology(orchestrator, CHOICES), EventStream(orchestrator)
     await topology.heal()
-    yield World(orchestrator, big, small, ProducerShares(stream, Rows(), open_metrics()), stream, topology)
+    yield World(
+        orchestrator, big, small, ProducerShares(stream, RowDeletion(), open_metrics()), stream, topology
+    )
     await stream.take_from(None)
     await orchestrator.request(f"$JS.API.STREAM.PURGE.{subjects.STREAM_EVENTS}", b"", 5.0)
     for bus in (orchestrator, big, small):

@@ -11,7 +11,7 @@ from kit.configured_nats import ConfiguredNats
 from kit.waiting import eventually
 from visapi.admin import nats_users
 from visapi_common.adapters.bus import Bus
-from visapi_common.adapters.strays import Removed
+from visapi_common.adapters.strays import RemovedStrays
 from visapi_common.adapters.topology import Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec
@@ -92,7 +92,7 @@ async def test_messages_that_no_consumer_takes_do_not_stop_the_tasks_for_good(wo
     with pytest.raises(TransientFault):
         await world.orchestrator.publish_acked(SCORE, b"{}", msg_id="refused")
     assert await world.streams.remove_strays(KNOWN) == [
-        Removed("TASKS", ["visapi.tasks.nobody.nothing"], LIMIT)
+        RemovedStrays("TASKS", ["visapi.tasks.nobody.nothing"], LIMIT)
     ]
     await world.orchestrator.publish_acked(SCORE, b"{}", msg_id="taken")
     assert await world.stored("TASKS") == 1
@@ -101,7 +101,7 @@ async def test_messages_that_no_consumer_takes_do_not_stop_the_tasks_for_good(wo
 async def test_nor_do_messages_on_the_subject_of_a_function_without_workers(world: World):
     await world.store_answers(*[SCORE] * LIMIT)
     await full(world, "TASKS")
-    assert await world.streams.remove_strays(KNOWN) == [Removed("TASKS", [SCORE], LIMIT)]
+    assert await world.streams.remove_strays(KNOWN) == [RemovedStrays("TASKS", [SCORE], LIMIT)]
     assert await world.stored("TASKS") == 0
 
 
@@ -147,5 +147,7 @@ async def test_what_an_older_engine_stored_is_removed(world: World):
     await world.store_answers(*["visapi.engine.no.body"] * LIMIT)
     await full(world, "ENGINE")
     await world.streams.heal()
-    assert await world.streams.remove_strays(KNOWN) == [Removed("ENGINE", ["visapi.engine.no.body"], LIMIT)]
+    assert await world.streams.remove_strays(KNOWN) == [
+        RemovedStrays("ENGINE", ["visapi.engine.no.body"], LIMIT)
+    ]
     assert (await world.call("STREAM.INFO.ENGINE"))["config"]["subjects"] == list(subjects.ENGINE_KINDS)

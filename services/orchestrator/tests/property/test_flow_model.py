@@ -15,7 +15,7 @@ from kit.servers import Database
 from visapi_common.adapters.pool import Connection, Pool, open_pool
 from visapi_common.core.ids import uuid7_from
 from visapi_engine.machine.state import Admission
-from visapi_orchestrator.transitions.rules.flow import SlotRelease, SlotRequest, Verdict
+from visapi_orchestrator.transitions.rules.flow import FlowDecision, SlotRelease, SlotRequest
 from visapi_orchestrator.transitions.store import flow
 
 TENANT, SCOPE = "default", "test/limited"
@@ -139,11 +139,11 @@ class World:
         after = self.line.copy()
         after.end(run, key)
 
-        async def ended(connection: Connection) -> Verdict:
+        async def ended(connection: Connection) -> FlowDecision:
             leaves = [SlotRelease(run, TENANT, SCOPE, key)]
             await flow.lock(connection, [], leaves)
             await connection.execute("delete from runs where id = $1", run)
-            return Verdict(awake=await flow.release(connection, leaves))
+            return FlowDecision(awake=await flow.release(connection, leaves))
 
         verdict = await self.commit(ended, crash=crash)
         if verdict is not None:
@@ -162,8 +162,8 @@ class World:
         assert set(await sweep.admit_waiting(await sweep.keys_with_room())) == set(self.line.slots) - before
 
     async def commit(
-        self, work: Callable[[Connection], Awaitable[Verdict]], *, crash: bool
-    ) -> Verdict | None:
+        self, work: Callable[[Connection], Awaitable[FlowDecision]], *, crash: bool
+    ) -> FlowDecision | None:
         try:
             async with self.pool.acquire() as connection, connection.transaction():
                 verdict = await work(connection)
@@ -194,7 +194,7 @@ def waits(line: Line, ask: tuple[UUID, str, int, UUID | None]) -> bool:
     return any(ask[0] == run for _, run in line.waiting[ask[1]])
 
 
-async def admit(connection: Connection, asks: list[SlotRequest]) -> Verdict:
+async def admit(connection: Connection, asks: list[SlotRequest]) -> FlowDecision:
     await flow.lock(connection, asks, [])
     return await flow.admit(connection, asks)
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from visapi_orchestrator.transitions.relations.children import ChildRow
-from visapi_orchestrator.transitions.rules.child_limits import Allotment, ChildVerdict, Room
+from visapi_orchestrator.transitions.rules.child_limits import Allotment, ChildVerdict, FamilyRoom
 
 ROOT, OTHER = UUID(int=1), UUID(int=2)
 
@@ -39,8 +39,8 @@ def decide(
     cancelled: bool = False,
     tenant_room: int | None = None,
 ) -> ChildVerdict:
-    room = Room(cancelled, open_now, tenant_room, 100)
-    rooms: dict[tuple[UUID | None, str], Room] = {
+    room = FamilyRoom(cancelled, open_now, tenant_room, 100)
+    rooms: dict[tuple[UUID | None, str], FamilyRoom] = {
         (root, "default"): room for root in {child.root for child in wanted}
     }
     return Allotment(rooms, open_max).decide(wanted)

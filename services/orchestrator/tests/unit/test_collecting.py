@@ -9,7 +9,7 @@ import pytest
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.transitions.collecting import KEYS_AT_ONCE, CollectingEngine
-from visapi_orchestrator.transitions.rules.ledger_answers import Held
+from visapi_orchestrator.transitions.rules.ledger_answers import HeldCollections
 
 
 class Listeners:
@@ -33,9 +33,9 @@ class Listeners:
                 run=work.run, status=RunStatus.WAITING, state=b"", first_seq=1, seq=0, wanted=missing
             )
 
-    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, Held]:
+    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, HeldCollections]:
         self.loaded.append(sum(map(len, wanted.values())))
-        return {run: Held(dict.fromkeys(keys), 0, 0) for run, keys in wanted.items()}
+        return {run: HeldCollections(dict.fromkeys(keys), 0, 0) for run, keys in wanted.items()}
 
 
 @pytest.mark.parametrize("wants", [[1] * 100, [0, 3, 0, 20, 20], [KEYS_AT_ONCE] * 3, []])

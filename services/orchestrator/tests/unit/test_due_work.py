@@ -1,6 +1,7 @@
 """Overdue rows: when they are looked for, how many are claimed, and what one that fails alone costs."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
@@ -27,7 +28,7 @@ class Queue:
         self.pending: list[tuple[str, UUID]] = []
         self.backlog = self.started = self.starting = self.deferred = 0
 
-    def put(self, messages: list[RunMessages]) -> None:
+    def put(self, messages: Sequence[RunMessages]) -> None:
         self.taken += messages
 
     def put_pending(self, runs: list[tuple[str, UUID]]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.core.errors import PermanentFault, TransientFault
 from visapi_orchestrator.transitions.known_payloads import AT_ONCE, BELIEVED_S, KnownPayloads
-from visapi_orchestrator.transitions.rules.known_values import Blobs
+from visapi_orchestrator.transitions.rules.known_values import ByteCache
 
 LARGE = b'"%b"' % (b"x" * INLINE_LIMIT)
 
@@ -103,7 +103,7 @@ async def test_a_bounded_number_travels_at_once():
 
 
 def test_blobs_are_kept_up_to_so_many_bytes_the_longest_unused_going_first():
-    blobs = Blobs(10)
+    blobs = ByteCache(10)
     for name in "abc":
         blobs.put(("t", name), b"1234")
     assert [blobs.get(("t", name)) for name in "abc"] == [None, b"1234", b"1234"]

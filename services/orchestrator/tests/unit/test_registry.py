@@ -12,7 +12,7 @@ from kit.fakes.deliveries import FakeRequest
 from kit.fakes.functions import FakeFunctions
 from kit.fakes.nats import FakeNats
 from kit.fakes.rows import FakeRows, TaskRow
-from visapi_common.adapters.strays import Removed
+from visapi_common.adapters.strays import RemovedStrays
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
 from visapi_common.core.errors import ContentFault, OperatorFault, TransientFault
@@ -209,7 +209,7 @@ class TestHealing:
         now_ms = world.rows.now_ms
         row = TaskRow("default", 1, "acme.echo", "", "", b"{}", now_ms, now_ms + 60_000, now_ms, sweeps=3)
         world.rows.tasks[uuid4(), "/a"] = row
-        world.nats.removes = [Removed(subjects.STREAM_TASKS, ["visapi.tasks.nobody.x"], 60_000)]
+        world.nats.removes = [RemovedStrays(subjects.STREAM_TASKS, ["visapi.tasks.nobody.x"], 60_000)]
         world.registry.heal_soon()
         await world.runs_for()
         assert (row.sweep_ms, row.sweeps) == (now_ms, 0)

@@ -11,7 +11,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.errors import TransientFault
 from visapi_orchestrator.kernel.rules.messages import DueTimer, RunMessages
-from visapi_orchestrator.transitions.rules.flow import Verdict
+from visapi_orchestrator.transitions.rules.flow import FlowDecision
 
 SET = "do: [{a: {set: {n: '${ .n + 1 }'}}}]"
 CALL = "do: [{a: {call: acme.a, with: {n: '${ .n }'}}}]"
@@ -136,7 +136,7 @@ class TestFlowControl:
     async def test_a_run_that_waits_is_not_written_and_its_trigger_is_acknowledged(self):
         world = TransitionWorld()
         messages = world.accepted(CALL, {"n": 1})
-        world.ledger.verdict = Verdict(waiting=frozenset({messages.run}))
+        world.ledger.verdict = FlowDecision(waiting=frozenset({messages.run}))
         assert await world.transitions.advance([messages])
         assert (world.rows.runs[messages.run].snapshot.revision, fates([messages])) == (0, [["ack"]])
         assert world.nats.tasks() == []
@@ -145,7 +145,7 @@ class TestFlowControl:
     async def test_runs_that_a_commit_admits_are_woken(self):
         world = TransitionWorld()
         other = uuid4()
-        world.ledger.verdict = Verdict(awake=frozenset({other}))
+        world.ledger.verdict = FlowDecision(awake=frozenset({other}))
         await world.started(SET, {"n": 1})
         assert ("woken", [other]) in world.heard
 

@@ -19,7 +19,7 @@ from visapi_common.adapters.egress_dial import EgressDialer, Resolver
 from visapi_common.adapters.egress_stream import PacedStream
 from visapi_common.adapters.egress_tls import tls_context
 from visapi_common.core.egress_policy import EgressPolicy, EgressRefused, Route, target_of
-from visapi_common.core.pacing import Pace
+from visapi_common.core.pacing import TenantPacer
 
 FRESH = "visapi.fresh_connection"
 """Request extension: use a new connection, because the loss of a kept-alive one would be ambiguous."""
@@ -53,7 +53,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._policy = policy
         dialer = EgressDialer(policy, resolver)
         context = ssl_context or tls_context()
-        pace = Pace(time.monotonic)
+        pace = TenantPacer(time.monotonic)
         self._pools = {
             (mapped, fresh): httpcore.AsyncConnectionPool(
                 ssl_context=context,
@@ -131,7 +131,7 @@ def _core_request(request: httpx.Request, route: Route, sni: str) -> httpcore.Re
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """httpcore's network backend, with the guard before every connection."""
 
-    def __init__(self, dialer: EgressDialer, pace: Pace, *, trusted: bool) -> None:
+    def __init__(self, dialer: EgressDialer, pace: TenantPacer, *, trusted: bool) -> None:
         self._dialer = dialer
         self._pace = pace
         self._trusted = trusted

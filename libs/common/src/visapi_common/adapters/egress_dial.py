@@ -19,7 +19,7 @@ CONNECT_TIMEOUT_S = 5.0
 
 
 class Resolver(Protocol):
-    """FairSemaphore a host name into addresses, all of them, in the order to try."""
+    """Resolves a host name into addresses, all of them, in the order to try."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         """Raises `TransientFault` when resolving fails."""
@@ -52,7 +52,7 @@ class SystemResolver:
             async with asyncio.timeout(DNS_TIMEOUT_S):
                 await self._slots.acquire(tenant)
                 asked = self._threads.submit(self._lookup, host, port, type=socket.SOCK_STREAM)
-                asked.add_done_callback(lambda _: _told(loop, self._slots, tenant))
+                asked.add_done_callback(lambda _: _release_slot(loop, self._slots, tenant))
                 answers = await asyncio.wrap_future(asked)
         except Busy as busy:
             raise TransientFault(f"the name {host} could not be resolved: {busy}") from busy
@@ -62,7 +62,7 @@ class SystemResolver:
         return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
-def _told(loop: asyncio.AbstractEventLoop, slots: FairSemaphore, tenant: str) -> None:
+def _release_slot(loop: asyncio.AbstractEventLoop, slots: FairSemaphore, tenant: str) -> None:
     """Release the slot of a lookup when its thread has finished."""
     with suppress(RuntimeError):  # the loop has ended, so nothing waits for the slot
         loop.call_soon_threadsafe(slots.release, tenant)

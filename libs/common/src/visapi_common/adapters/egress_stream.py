@@ -13,7 +13,7 @@ from typing import Any
 import httpcore
 
 from visapi_common.adapters.on_behalf import TENANT
-from visapi_common.core.pacing import Pace
+from visapi_common.core.pacing import TenantPacer
 
 READ_BYTES = 16 * 1024
 """Parsing the most expensive known piece, made of one-byte chunks, takes 60 ms."""
@@ -22,7 +22,7 @@ READ_BYTES = 16 * 1024
 class PacedStream(httpcore.AsyncNetworkStream):
     """See the module's docstring. Other methods delegate to the inner stream."""
 
-    def __init__(self, inner: httpcore.AsyncNetworkStream, pace: Pace) -> None:
+    def __init__(self, inner: httpcore.AsyncNetworkStream, pace: TenantPacer) -> None:
         self._inner = inner
         self._pace = pace
         self._since: float | None = None

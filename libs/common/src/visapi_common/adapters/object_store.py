@@ -124,24 +124,24 @@ def _faults(what: str) -> Generator[None]:
     except (InvalidPathError, NotSupportedError) as error:
         raise PermanentFault(f"the artifact store refused {what}: {_first_line(error)}") from error
     except (BaseError, OSError) as error:
-        told = _first_line(error)
-        if _asked_for_credentials(told):
-            raise _for_operator(f"gives no credentials for {what}; {_MEND_CREDENTIALS}: {told}") from error
+        text = _first_line(error)
+        if _asked_for_credentials(text):
+            raise _for_operator(f"gives no credentials for {what}; {_MEND_CREDENTIALS}: {text}") from error
         if isinstance(error, PermissionDeniedError | UnauthenticatedError):
             code = _CODE.search(str(error))
-            why = f"{code[1]}: {told}" if code else told
+            why = f"{code[1]}: {text}" if code else text
             raise _for_operator(f"refused {what}; let this service get and put objects: {why}") from error
-        raise TransientFault(f"the artifact store failed on {what}: {told}") from error
+        raise TransientFault(f"the artifact store failed on {what}: {text}") from error
 
 
-def _asked_for_credentials(told: str) -> bool:
+def _asked_for_credentials(text: str) -> bool:
     container = os.environ.get(_CONTAINER_CREDENTIALS)
-    return bool(_FOR_CREDENTIALS.search(told)) or (bool(container) and f"{container} in " in told)
+    return bool(_FOR_CREDENTIALS.search(text)) or (bool(container) and f"{container} in " in text)
 
 
-def _for_operator(told: str) -> OperatorFault:
+def _for_operator(text: str) -> OperatorFault:
     """No run may fault for a bucket, a policy or a key that its operator has to mend."""
-    return OperatorFault(f"the artifact store {told}", sort="artifacts")
+    return OperatorFault(f"the artifact store {text}", sort="artifacts")
 
 
 def _first_line(error: Exception) -> str:

@@ -213,7 +213,7 @@ def pg_faults(*, effect: bool = False) -> Generator[None]:
     except asyncpg.PostgresError as error:
         state: str = getattr(error, "sqlstate", None) or "XX000"
         if effect and state[:2] in _GOES_AWAY_CLASSES:
-            raise UnknownFault(_told(error, state)) from error
+            raise UnknownFault(_refusal_text(error, state)) from error
         raise _refusal(error, state) from error
     except _UNENCODABLE as error:
         raise ContentFault(f"PostgreSQL cannot store it: {error}") from error
@@ -226,14 +226,14 @@ def pg_faults(*, effect: bool = False) -> Generator[None]:
 def _refusal(error: asyncpg.PostgresError, state: str) -> Fault:
     match kind_of_sqlstate(state):
         case "transient":
-            return TransientFault(_told(error, state))
+            return TransientFault(_refusal_text(error, state))
         case "operator":
-            return OperatorFault(_told(error, state), sort=state[:2])
+            return OperatorFault(_refusal_text(error, state), sort=state[:2])
         case "contents":
-            return ContentFault(_told(error, state))
+            return ContentFault(_refusal_text(error, state))
 
 
-def _told(error: asyncpg.PostgresError, state: str) -> str:
-    told = str(error.args[0] if error.args else repr(error))
-    mend = _MEND_POOLER if _OF_A_POOLER in told else ""
-    return f"PostgreSQL refused ({state}): {told}{mend}"
+def _refusal_text(error: asyncpg.PostgresError, state: str) -> str:
+    message = str(error.args[0] if error.args else repr(error))
+    mend = _MEND_POOLER if _OF_A_POOLER in message else ""
+    return f"PostgreSQL refused ({state}): {message}{mend}"

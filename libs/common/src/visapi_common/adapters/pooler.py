@@ -31,8 +31,8 @@ def connection_class(settings: Mapping[str, str]) -> type[Any]:
             control = None if args else _CONTROL.match(query)
             if control is not None:
                 begins = control[1].lower() == "begin"
-                told = f"{control[0]}; {opening}{query[control.end() :]}" if begins else query
-                return await _base.execute(self, told, **options)
+                statement = f"{control[0]}; {opening}{query[control.end() :]}" if begins else query
+                return await _base.execute(self, statement, **options)
             async with _transaction(self):
                 return await _base.execute(self, query, *args, **options)
 

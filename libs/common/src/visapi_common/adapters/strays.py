@@ -77,7 +77,7 @@ _read_found = Reader(_Found)
 _read_purged = Reader(_Purged)
 
 
-class Removed(msgspec.Struct, frozen=True):
+class RemovedStrays(msgspec.Struct, frozen=True):
     """What was removed from a stream."""
 
     stream: str
@@ -86,7 +86,7 @@ class Removed(msgspec.Struct, frozen=True):
     messages: int
 
 
-async def remove_strays(bus: Bus, stream: str, is_stray: Callable[[Stored], bool]) -> Removed | None:
+async def remove_strays(bus: Bus, stream: str, is_stray: Callable[[Stored], bool]) -> RemovedStrays | None:
     """Remove the strays of a stream when it is more than half full and most of it are strays.
 
     Raises `TransientFault` while JetStream is away, and `OperatorFault` when the server refuses.
@@ -101,7 +101,7 @@ async def remove_strays(bus: Bus, stream: str, is_stray: Callable[[Stored], bool
     found = sorted({one.subject for one in strays})
     filters = found if len(found) <= _SUBJECTS_MAX else [">"]
     messages = sum([await _purge(bus, stream, subject) for subject in filters])
-    return Removed(stream, found, messages)
+    return RemovedStrays(stream, found, messages)
 
 
 def _mostly_full(info: _Info) -> bool:

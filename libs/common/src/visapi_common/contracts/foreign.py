@@ -57,7 +57,7 @@ class Unreadable(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Newer(Unreadable, frozen=True):
+class NewerFormat(Unreadable, frozen=True):
     """A message of a later release in a format that this one does not know; replicas that do take it."""
 
 
@@ -65,8 +65,8 @@ class Reader(Generic[T]):
     """Decodes one kind of message, with a decoder that is built once.
 
     `nul` allows the character U+0000 in texts: PostgreSQL keeps it in bytes, not in text columns. `newest` is
-    the highest version (`v`) that is understood: bytes of a higher one are `Newer`, also where they could be
-    decoded.
+    the highest version (`v`) that is understood: bytes of a higher one are `NewerFormat`, also where they
+    could be decoded.
     """
 
     @overload
@@ -124,10 +124,12 @@ class Reader(Generic[T]):
             return value
         return self._newer(value.v) or value
 
-    def _newer(self, version: int) -> Newer | None:
+    def _newer(self, version: int) -> NewerFormat | None:
         if self._newest is None or version <= self._newest:
             return None
-        return Newer(safe_reason(f"its format is {version}, and this release reads up to {self._newest}"))
+        return NewerFormat(
+            safe_reason(f"its format is {version}, and this release reads up to {self._newest}")
+        )
 
 
 class _Versioned(msgspec.Struct, frozen=True):

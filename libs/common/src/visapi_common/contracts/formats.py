@@ -7,7 +7,7 @@ states, programs and rows of the inbox. A `v` that is absent is 1.
 
 A new member that a reader may ignore changes no version. A version is raised when an older reader would
 misunderstand: a new kind, a new meaning, a member that must be heeded. What has a higher version than a
-process reads is left to replicas that read it (`Newer`), and is never guessed at.
+process reads is left to replicas that read it (`NewerFormat`), and is never guessed at.
 """
 
 from collections.abc import Sequence
@@ -39,17 +39,17 @@ formats are read for as long as rows have them: a migration that contracts ends 
 NEWEST = KNOWN[-1]
 
 
-def choose(known: Sequence[Formats], told: str | None) -> Formats:
+def choose(known: Sequence[Formats], release: str | None) -> Formats:
     """The formats to write. Untold, those of the release before, which every replica reads that may be
     running: an upgrade or a rollback needs no setting. Raises `ValueError` for a release that is not known.
     """
-    if told is None:
+    if release is None:
         return known[-2] if len(known) > 1 else known[-1]
     for formats in known:
-        if formats.release == told:
+        if formats.release == release:
             return formats
     raise ValueError(
-        f"this release writes the formats of {', '.join(one.release for one in known)}, not of {told}"
+        f"this release writes the formats of {', '.join(one.release for one in known)}, not of {release}"
     )
 
 
@@ -59,9 +59,9 @@ class _Writer:
     formats = choose(KNOWN, None)
 
 
-def write_as(told: str | None) -> None:
+def write_as(release: str | None) -> None:
     """Choose for the whole process."""
-    _Writer.formats = choose(KNOWN, told)
+    _Writer.formats = choose(KNOWN, release)
 
 
 def written() -> Formats:

@@ -28,7 +28,7 @@ _REQUIRED = ("specversion", "id", "source", "type")
 _TEXTS = (*_REQUIRED, "subject", "time", "datacontenttype", "dataschema")
 _NAME = re.compile(r"[a-z0-9]{1,64}")
 _TEXT_MAX = 2048
-_ERRORS_TOLD = 10
+_ERRORS_SHOWN = 10
 _KEY_BYTES_MAX = 1024
 """`source` and `id` are the key of a row, and PostgreSQL keeps at most 2,704 bytes in an index."""
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
@@ -111,8 +111,8 @@ def read_event(headers: Mapping[str, str], body: bytes) -> dict[str, Any] | Unre
             return Unreadable(f"neither a structured nor a binary CloudEvent: {value.reason}")
     errors = check_event(value)
     if errors:
-        told = (f"{error.pointer or 'the event'}: {error.detail}" for error in errors[:_ERRORS_TOLD])
-        return Unreadable("; ".join(told))
+        mistakes = (f"{error.pointer or 'the event'}: {error.detail}" for error in errors[:_ERRORS_SHOWN])
+        return Unreadable("; ".join(mistakes))
     return from_outside(cast("dict[str, Any]", value))
 
 

@@ -38,7 +38,7 @@ _read_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _read_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class Taken(NamedTuple):
+class Extracted(NamedTuple):
     """A large value that was moved out. `at` is its path of member indexes from the root of the document.
 
     `n` members from there on, as a list or an object of their own; 0 for the value itself.
@@ -49,7 +49,7 @@ class Taken(NamedTuple):
     value: bytes
 
 
-class Large(msgspec.Struct, frozen=True):
+class EnvelopeEntry(msgspec.Struct, frozen=True):
     """An entry of an envelope: a large value and its reference."""
 
     at: tuple[int, ...]
@@ -66,14 +66,14 @@ class Large(msgspec.Struct, frozen=True):
 class Envelope(msgspec.Struct, frozen=True):
     """A document without its large values."""
 
-    large: list[Large]
+    large: list[EnvelopeEntry]
     of: msgspec.Raw
 
 
 _read_envelope = msgspec.json.Decoder(Envelope).decode
 
 
-def split(document: bytes, limit: int, structure: Structure) -> tuple[bytes, list[Taken]]:
+def split(document: bytes, limit: int, structure: Structure) -> tuple[bytes, list[Extracted]]:
     """Split a document into the part without values above `limit` bytes, and these values.
 
     A value leaves less than `limit` behind, and nothing at all where the rest would still be too long.
@@ -82,17 +82,17 @@ def split(document: bytes, limit: int, structure: Structure) -> tuple[bytes, lis
     return (small, taken) if len(small) <= limit else _cut(document, limit, structure, closing=True)
 
 
-def join(small: bytes, taken: Iterable[Taken]) -> bytes:
+def join(small: bytes, taken: Iterable[Extracted]) -> bytes:
     """Restore the document. Raises `ValueError` when a value does not match its place."""
     return _filled(small, list(taken))
 
 
-def sealed(small: bytes, taken: Sequence[Taken], refs: Mapping[bytes, Payload]) -> bytes:
+def sealed(small: bytes, taken: Sequence[Extracted], refs: Mapping[bytes, Payload]) -> bytes:
     """The envelope; `refs` says where each value lies."""
-    large: list[Large] = []
+    large: list[EnvelopeEntry] = []
     for at, n, value in taken:
         where = refs[value]
-        large.append(Large(at, n, where.ref or "", where.size or 0, where.sha256 or ""))
+        large.append(EnvelopeEntry(at, n, where.ref or "", where.size or 0, where.sha256 or ""))
     return _encode(Envelope(large, msgspec.Raw(small)))
 
 
@@ -107,7 +107,9 @@ def small_part(stored: bytes) -> bytes:
     return stored if envelope is None else bytes(envelope.of)
 
 
-def _cut(document: bytes, limit: int, structure: Structure, *, closing: bool) -> tuple[bytes, list[Taken]]:
+def _cut(
+    document: bytes, limit: int, structure: Structure, *, closing: bool
+) -> tuple[bytes, list[Extracted]]:
     cut = _Cut(limit, closing=closing)
     return cut.structure(document, (), structure), cut.taken
 
@@ -118,7 +120,7 @@ class _Cut:
     def __init__(self, limit: int, *, closing: bool) -> None:
         self._limit = limit
         self._closing = closing
-        self.taken: list[Taken] = []
+        self.taken: list[Extracted] = []
         """In the order in which they are put back: what holds another one before it."""
 
     def structure(self, text: bytes, at: tuple[int, ...], shape: Structure) -> bytes:
@@ -142,11 +144,11 @@ class _Cut:
     def _value(self, text: bytes, at: tuple[int, ...]) -> bytes:
         """What is left of a value above the limit."""
         if not _is_container(text):
-            self.taken.append(Taken(at, 0, text))
+            self.taken.append(Extracted(at, 0, text))
             return b"null"
         dense = text.count(b",") > MEMBERS_MAX and len(text) <= PAYLOAD_LIMIT
         if dense or len(at) >= DEPTH_MAX:
-            self.taken.append(Taken(at, 0, text))
+            self.taken.append(Extracted(at, 0, text))
             return b"[]" if text[:1] == b"[" else b"{}"
         mark = len(self.taken)
         keys, values = _members(text)
@@ -155,7 +157,7 @@ class _Cut:
                 values[place] = self._value(value, (*at, place))
         pieces = self._pieces(keys, values)
         self.taken[mark:mark] = [
-            Taken((*at, start), stop - start, _composed(keys and keys[start:stop], values[start:stop]))
+            Extracted((*at, start), stop - start, _composed(keys and keys[start:stop], values[start:stop]))
             for start, stop in pieces
         ]
         for start, stop in reversed(pieces):
@@ -189,7 +191,7 @@ def _merged(cuts: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def _filled(text: bytes, taken: list[Taken]) -> bytes:
+def _filled(text: bytes, taken: list[Extracted]) -> bytes:
     """`text` with everything put back; `at` counts from it."""
     if not taken:
         return text
@@ -210,11 +212,11 @@ def _filled(text: bytes, taken: list[Taken]) -> bytes:
     for place, within in groupby(deeper, key=_first):
         if place >= len(values):
             raise ValueError(f"something was taken out of member {place} of {len(values)}")
-        values[place] = _filled(values[place], [Taken(at[1:], n, value) for at, n, value in within])
+        values[place] = _filled(values[place], [Extracted(at[1:], n, value) for at, n, value in within])
     return _composed(keys, values)
 
 
-def _spliced(kind: bytes, texts: list[bytes], runs: list[Taken]) -> bytes:
+def _spliced(kind: bytes, texts: list[bytes], runs: list[Extracted]) -> bytes:
     """Members put back as they are; nothing else was taken out of them."""
     parts: list[bytes] = []
     used = place = 0
@@ -228,7 +230,7 @@ def _spliced(kind: bytes, texts: list[bytes], runs: list[Taken]) -> bytes:
     return _bracketed(kind, parts + texts[used:])
 
 
-def _first(taken: Taken) -> int:
+def _first(taken: Extracted) -> int:
     return taken.at[0]
 
 

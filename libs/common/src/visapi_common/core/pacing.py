@@ -13,7 +13,7 @@ AHEAD_S = 0.2
 _TENANTS_MAX = 1000
 
 
-class Pace:
+class TenantPacer:
     """The schedules of all tenants. `now` is a monotonic clock in seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:

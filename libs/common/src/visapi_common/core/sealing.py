@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 NONCE_BYTES = 12
 
 
-class CannotOpen(Exception):
+class UnsealError(Exception):
     """The value was sealed with another key, for another tenant or name, or was changed."""
 
 
@@ -18,11 +18,11 @@ def seal(key: bytes, value: bytes, *, tenant: str, name: str, nonce: bytes) -> b
 
 
 def unseal(key: bytes, sealed: bytes, *, tenant: str, name: str) -> bytes:
-    """The value. Raises `CannotOpen`."""
+    """The value. Raises `UnsealError`."""
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _place(tenant, name))
     except (InvalidTag, ValueError) as wrong:
-        raise CannotOpen(f"the secret {name!r} cannot be opened with this key") from wrong
+        raise UnsealError(f"the secret {name!r} cannot be opened with this key") from wrong
 
 
 def _place(tenant: str, name: str) -> bytes:

@@ -31,12 +31,12 @@ __all__ = [
     "PoolLimits",
 ]
 
-TURNS = JobQueueLimits(
+QUEUE_LIMITS = JobQueueLimits(
     at_once=4, per_tenant=2, waiting=256, waiting_per_tenant=32, bytes_waiting=64 * 1024 * 1024
 )
 _TRIES = 2
 
-_TOLD = {
+_REASONS = {
     "cpu": "it needs more than {cpu} s of CPU time",
     "wall": "it takes longer than {wall} s",
     "memory": "it needs more memory than {memory} MiB",
@@ -56,7 +56,7 @@ class Job(msgspec.Struct, frozen=True):
 class PoolLimits(msgspec.Struct, frozen=True):
     """Bounds of a pool."""
 
-    turns: JobQueueLimits = TURNS
+    queue: JobQueueLimits = QUEUE_LIMITS
     wait_s: float = 10.0
     """How long a job may wait for a slot."""
     idle_s: float = 120.0
@@ -85,7 +85,7 @@ class BoundedProcesses:
         self._user = user
         self._metrics = metrics
         self._slots = FairSemaphore(
-            limits.turns, what="the job", wait_s=limits.wait_s, seen=self._show_waiting
+            limits.queue, what="the job", wait_s=limits.wait_s, seen=self._show_waiting
         )
         self._limits = limits
         self._shown_waiting = 0
@@ -162,7 +162,7 @@ class BoundedProcesses:
             raise JobBug(f"{job.name}: {ended.detail}")
         if ended.reason == "killed":
             raise TransientFault(f"{job.name}: its process was killed from outside")
-        raise BoundExceeded(job.name, ended.reason, _told(job.bounds, ended))
+        raise BoundExceeded(job.name, ended.reason, _reason_of(job.bounds, ended))
 
     async def _ready(self) -> JobServer:
         if self._idle is not None:
@@ -192,8 +192,8 @@ class BoundedProcesses:
         self._metrics.bounded_jobs.labels(job=job.name, outcome=outcome).inc()
 
 
-def _told(bounds: Bounds, ended: Ended) -> str:
-    return _TOLD[ended.reason].format(
+def _reason_of(bounds: Bounds, ended: Ended) -> str:
+    return _REASONS[ended.reason].format(
         cpu=bounds.cpu_ms / 1000,
         wall=bounds.wall_ms / 1000,
         memory=bounds.memory_bytes // (1024 * 1024),

@@ -145,7 +145,7 @@ def check_postgres_url(field: str, url: str) -> None:
     """Raises `SettingsError` that names the variable of `field`."""
     _check(field, postgres_url.flaw, url)
     for parameter, path in postgres_url.files(url).items():
-        _check_file(f"{PREFIX}{field.upper()} is wrong: {parameter}", path, told="")
+        _check_file(f"{PREFIX}{field.upper()} is wrong: {parameter}", path, problem="")
 
 
 def _check(field: str, flaw_of: Callable[[str], str | None], value: str) -> None:
@@ -154,11 +154,11 @@ def _check(field: str, flaw_of: Callable[[str], str | None], value: str) -> None
         raise SettingsError(f"{PREFIX}{field.upper()} is wrong: {flaw}")
 
 
-def _check_file(name: str, path: str | None, *, told: str = " is wrong:") -> None:
+def _check_file(name: str, path: str | None, *, problem: str = " is wrong:") -> None:
     if path is None:
         return
     try:
         with Path(path).open("rb"):
             return
     except OSError as error:
-        raise SettingsError(f"{name}{told} cannot read {path}: {error.strerror}") from None
+        raise SettingsError(f"{name}{problem} cannot read {path}: {error.strerror}") from None

@@ -28,7 +28,7 @@ Quarantine = Callable[[T, Exception], Awaitable[None]]
 
 
 @dataclass
-class Sorted(Generic[T]):
+class BatchOutcome(Generic[T]):
     """The result of a batch; `fault` is the reason why `left` is left for the next round."""
 
     done: list[T] = field(default_factory=list[T])
@@ -45,9 +45,9 @@ class Isolation:
         self._metrics = metrics
         self._log = get_logger(loop)
 
-    async def each(self, items: Sequence[T], work: Work[T], quarantine: Quarantine[T]) -> Sorted[T]:
+    async def each(self, items: Sequence[T], work: Work[T], quarantine: Quarantine[T]) -> BatchOutcome[T]:
         """Process `items`. Raises nothing but `CancelledError`."""
-        result = Sorted[T]()
+        result = BatchOutcome[T]()
         await self._some(items, work, quarantine, result)
         return result
 
@@ -60,7 +60,7 @@ class Isolation:
             self._log.warning("tried_again", detail=failure_text(fault))
 
     async def _some(
-        self, items: Sequence[T], work: Work[T], quarantine: Quarantine[T], result: Sorted[T]
+        self, items: Sequence[T], work: Work[T], quarantine: Quarantine[T], result: BatchOutcome[T]
     ) -> None:
         if not items:
             return
@@ -82,7 +82,7 @@ class Isolation:
             result.done.extend(items)
 
     async def _set_aside(
-        self, item: T, error: Exception, quarantine: Quarantine[T], result: Sorted[T]
+        self, item: T, error: Exception, quarantine: Quarantine[T], result: BatchOutcome[T]
     ) -> None:
         try:
             await quarantine(item, error)
@@ -97,7 +97,7 @@ class Isolation:
             self._log.error("quarantined", detail=failure_text(error))
             result.quarantined.append(item)
 
-    def _leave(self, items: Sequence[T], fault: Exception, result: Sorted[T]) -> None:
+    def _leave(self, items: Sequence[T], fault: Exception, result: BatchOutcome[T]) -> None:
         self.note(fault)
         result.fault = fault
         result.left.extend(items)

@@ -11,9 +11,9 @@ from visapi_common.telemetry.instruments import (
     BYTES,
     KEY_CHECKS,
     SIZES,
-    Count,
-    Level,
-    Spread,
+    Counter,
+    Gauge,
+    Histogram,
 )
 
 _FUNCTION = "name of the function"
@@ -27,10 +27,10 @@ class Metrics(ConventionalMetrics):
     """The instruments of one process; passed in, never imported."""
 
     # Gateway
-    http_in_flight = Level("visapi_http_in_flight", "HTTP requests being served now.")
-    sse_followers = Level("visapi_sse_followers", "Open event streams.")
-    http_connections = Level("visapi_http_connections", "Open connections of the HTTP API.")
-    http_connections_closed = Count(
+    http_in_flight = Gauge("visapi_http_in_flight", "HTTP requests being served now.")
+    sse_followers = Gauge("visapi_sse_followers", "Open event streams.")
+    http_connections = Gauge("visapi_http_connections", "Open connections of the HTTP API.")
+    http_connections_closed = Counter(
         "visapi_http_connections_closed_total",
         "Connections that the gateway ended or refused.",
         {
@@ -38,211 +38,213 @@ class Metrics(ConventionalMetrics):
             "connection was closed for a new one) or refused (all were busy)"
         },
     )
-    http_requests_held = Level(
+    http_requests_held = Gauge(
         "visapi_http_requests_held", "Request slots in use, at most `VISAPI_REQUESTS_MAX`."
     )
-    http_streams_held = Level(
+    http_streams_held = Gauge(
         "visapi_http_streams_held",
         "Slots of followers and waiting starts in use, at most `VISAPI_STREAMS_MAX`.",
     )
-    http_buffered_bytes = Level(
+    http_buffered_bytes = Gauge(
         "visapi_http_buffered_bytes",
         "Buffered bytes of large bodies and responses, at most `VISAPI_BUFFERED_BYTES_MAX`.",
     )
-    http_refused = Count(
+    http_refused = Counter(
         "visapi_http_refused_total",
         "Requests refused because their key, tenant or address held too many slots or bytes, or no slot "
         "was free.",
         {"bound": "requests, streams or memory"},
     )
-    triggers_accepted = Count(
+    triggers_accepted = Counter(
         "visapi_triggers_accepted_total", "Triggers whose commit in PostgreSQL was confirmed."
     )
-    triggers_replayed = Count(
+    triggers_replayed = Counter(
         "visapi_triggers_replayed_total", "Triggers answered from their Idempotency-Key."
     )
-    triggers_refused = Count(
+    triggers_refused = Counter(
         "visapi_triggers_refused_total",
         "Triggers that were not accepted.",
         {"reason": "problem code"},
     )
-    accept_batch_rows = Spread(
+    accept_batch_rows = Histogram(
         "visapi_accept_batch_rows", "Runs inserted by one statement of the gateway.", buckets=SIZES
     )
-    accept_commit_seconds = Spread(
+    accept_commit_seconds = Histogram(
         "visapi_accept_commit_seconds", "Time of one batched insert, commit included."
     )
-    key_check_seconds = Spread(
+    key_check_seconds = Histogram(
         "visapi_key_check_seconds",
         "Time to authenticate one API key, refused ones included.",
         buckets=KEY_CHECKS,
     )
-    auth_failures = Count(
+    auth_failures = Counter(
         "visapi_auth_failures_total",
         "Requests refused because of their API key.",
         {"reason": "problem code"},
     )
 
     # Orchestrator and engine
-    engine_messages = Count(
+    engine_messages = Counter(
         "visapi_engine_messages_total",
         "Messages taken from ENGINE.",
         {"kind": "trigger, result, inbox or heartbeat"},
     )
-    engine_batch_messages = Spread(
+    engine_batch_messages = Histogram(
         "visapi_engine_batch_messages", "Messages folded in one transaction.", buckets=SIZES
     )
-    transitions = Count(
+    transitions = Counter(
         "visapi_transitions_total",
         "Committed transitions of runs.",
         {"status": "the run's status after it"},
     )
-    transition_seconds = Spread(
+    transition_seconds = Histogram(
         "visapi_transition_seconds", "Time from taking a batch to its commit, per batch."
     )
-    advance_seconds = Spread("visapi_advance_seconds", "Time a batch spent in an engine process.")
-    commit_seconds = Spread("visapi_commit_seconds", "Time of the transaction that stores a batch.")
-    run_seconds = Spread(
+    advance_seconds = Histogram("visapi_advance_seconds", "Time a batch spent in an engine process.")
+    commit_seconds = Histogram("visapi_commit_seconds", "Time of the transaction that stores a batch.")
+    run_seconds = Histogram(
         "visapi_run_seconds",
         "Time from a run's acceptance to its end.",
         {"status": "completed, faulted or cancelled"},
     )
-    cas_conflicts = Count(
+    cas_conflicts = Counter(
         "visapi_cas_conflicts_total", "Runs with a revision conflict; their messages were folded again."
     )
-    family_refusals = Count(
+    family_refusals = Counter(
         "visapi_family_refusals_total",
         "Runs that were not started, because their family or their tenant has reached its limit of open "
         "runs.",
         {"of": "task or event"},
     )
-    events_uncollected = Count(
+    events_uncollected = Counter(
         "visapi_events_uncollected_total",
         "Events that a schedule `on` several events does not wait with: it waits for as many correlations as "
         "it may, the others did not come in time, or no version of the workflow listens any more.",
         {"reason": "refused, expired or removed"},
     )
-    histories_long = Count(
+    histories_long = Counter(
         "visapi_histories_long_total",
         "Runs whose history reached four fifths of its limit (VISAPI_HISTORY_ITEMS_MAX).",
     )
-    messages_stale = Count(
+    messages_stale = Counter(
         "visapi_messages_stale_total",
         "Messages that changed nothing.",
         {"reason": "duplicate, late, ended, token or newer (in a format of a later release)"},
     )
-    messages_unreadable = Count(
+    messages_unreadable = Counter(
         "visapi_messages_unreadable_total",
         "Foreign messages and answers that could not be read, in whole or in part.",
         {"kind": "trigger, result, inbox, heartbeat, claim, registration, slots, task or other"},
     )
-    sweeps = Count(
+    sweeps = Counter(
         "visapi_sweeps_total",
         "Rows that a sweep took because their message had not arrived.",
         {"kind": "run, inbox, timer or task"},
     )
-    timers_fired = Count("visapi_timers_fired_total", "Timers consumed by a transition.")
-    timer_lag_seconds = Spread("visapi_timer_lag_seconds", "Time from a timer's due time to its transition.")
-    tasks_published = Count(
+    timers_fired = Counter("visapi_timers_fired_total", "Timers consumed by a transition.")
+    timer_lag_seconds = Histogram(
+        "visapi_timer_lag_seconds", "Time from a timer's due time to its transition."
+    )
+    tasks_published = Counter(
         "visapi_tasks_published_total", "Tasks sent to workers, repeats included.", {"function": _FUNCTION}
     )
-    tasks_held = Count(
+    tasks_held = Counter(
         "visapi_tasks_held_total",
         "Tasks that were committed while others of their function or of their tenant waited for their turn.",
         {"function": _FUNCTION},
     )
-    tasks_open = Level(
+    tasks_open = Gauge(
         "visapi_tasks_open",
         "Tasks of a built-in function without a result, held back and sent ones, each counted up to 50,000. "
         "Every orchestrator reports the same number.",
         {"function": _FUNCTION},
     )
-    ledger_waiting = Level(
+    ledger_waiting = Gauge(
         "visapi_ledger_waiting",
         "Rows that wait in a queue of the ledger, counted up to 50,000. Every orchestrator reports the same "
         "number.",
         {"queue": _QUEUES},
     )
-    ledger_oldest_seconds = Level(
+    ledger_oldest_seconds = Gauge(
         "visapi_ledger_oldest_seconds",
         "How long the oldest counted row of a queue has waited; 0 when none waits.",
         {"queue": _QUEUES},
     )
-    stream_messages = Level(
+    stream_messages = Gauge(
         "visapi_stream_messages", "Messages in a stream.", {"stream": "name of the stream"}
     )
-    stream_bytes = Level("visapi_stream_bytes", "Bytes of a stream.", {"stream": "name of the stream"})
-    database_bytes = Level("visapi_database_bytes", "Size of the database on disk.")
-    wal_position_bytes = Level(
+    stream_bytes = Gauge("visapi_stream_bytes", "Bytes of a stream.", {"stream": "name of the stream"})
+    database_bytes = Gauge("visapi_database_bytes", "Size of the database on disk.")
+    wal_position_bytes = Gauge(
         "visapi_wal_position_bytes",
         "Bytes ever written to the write-ahead log; its rate is what replicas and backups must carry.",
     )
-    triggers_deferred = Count(
+    triggers_deferred = Counter(
         "visapi_triggers_deferred_total",
         "Triggers left to the ledger, because too many of their tenant waited in memory.",
     )
-    results_received = Count(
+    results_received = Counter(
         "visapi_results_received_total",
         "Results of workers that a transition consumed.",
         {"outcome": "completed, faulted or uncertain"},
     )
-    streams_recreated = Count(
+    streams_recreated = Counter(
         "visapi_streams_recreated_total",
         "Streams that were lost and re-created, or cleared of messages that VisAPI did not send.",
         {"stream": "ENGINE, TASKS, EVENTS, DLQ or LIFECYCLE"},
     )
-    lifecycle_events = Count(
+    lifecycle_events = Counter(
         "visapi_lifecycle_events_total", "Lifecycle events that JetStream stored.", {"of": "workflow or task"}
     )
-    lifecycle_lag_seconds = Level(
+    lifecycle_lag_seconds = Gauge(
         "visapi_lifecycle_lag_seconds",
         "How long the oldest lifecycle event has been waiting to be published; 0 when none waits.",
     )
-    engine_restarts = Count(
+    engine_restarts = Counter(
         "visapi_engine_restarts_total",
         "Engine processes that were replaced.",
         {"reason": "deadline, died or memory"},
     )
-    dead_letters = Count(
+    dead_letters = Counter(
         "visapi_dead_letters_total", "Dead letters recorded.", {"reason": "stable reason of the dead letter"}
     )
 
-    audit_rows_cut = Count(
+    audit_rows_cut = Counter(
         "visapi_audit_rows_cut_total", "Rows of the audit that were exported and deleted for their age."
     )
 
-    producers_refused = Count(
+    producers_refused = Counter(
         "visapi_producers_refused_total",
         "How often a tenant was refused on EVENTS, because it held more than its share of the stream.",
     )
 
     # Workers
-    worker_tasks = Count(
+    worker_tasks = Counter(
         "visapi_worker_tasks_total",
         "Tasks answered by this worker.",
         {"function": _FUNCTION, "outcome": "completed, faulted, uncertain or dropped"},
     )
-    worker_task_seconds = Spread(
+    worker_task_seconds = Histogram(
         "visapi_worker_task_seconds",
         "Time from taking a task to its stored result.",
         {"function": _FUNCTION, "outcome": "completed, faulted, uncertain or dropped"},
     )
-    worker_wait_seconds = Spread(
+    worker_wait_seconds = Histogram(
         "visapi_worker_wait_seconds",
         "Time that a task lay in its stream before this worker took it.",
         {"function": _FUNCTION},
         buckets=AGES,
     )
-    worker_slots = Level(
+    worker_slots = Gauge(
         "visapi_worker_slots", "Tasks of a function that this worker does at once.", {"function": _FUNCTION}
     )
-    worker_in_flight = Level("visapi_worker_in_flight", "Tasks being worked on now.", {"function": _FUNCTION})
-    worker_redeliveries = Count(
+    worker_in_flight = Gauge("visapi_worker_in_flight", "Tasks being worked on now.", {"function": _FUNCTION})
+    worker_redeliveries = Counter(
         "visapi_worker_redeliveries_total", "Tasks delivered more than once.", {"function": _FUNCTION}
     )
 
     # Notifier
-    deliveries = Count(
+    deliveries = Counter(
         "visapi_deliveries_total",
         "Attempts at outbound effects.",
         {
@@ -250,77 +252,77 @@ class Metrics(ConventionalMetrics):
             "outcome": "sent, failed, postponed, replayed or uncertain",
         },
     )
-    delivery_seconds = Spread(
+    delivery_seconds = Histogram(
         "visapi_delivery_seconds",
         "Time of one attempt at an outbound effect.",
         {"channel": "short name of the channel, such as email"},
     )
-    uncertain_held = Count(
+    uncertain_held = Counter(
         "visapi_uncertain_held_total",
         "Effects held because their outcome is unknown.",
         {"function": _FUNCTION},
     )
-    egress_refused = Count(
+    egress_refused = Counter(
         "visapi_egress_refused_total",
         "Outbound requests the egress guard refused.",
         {"reason": "scheme, port, address, host or redirect"},
     )
 
     # PDF worker
-    pdf_renders = Count(
+    pdf_renders = Counter(
         "visapi_pdf_renders_total",
         "Documents rendered.",
         {"mode": "static or scripted", "outcome": "completed, faulted or timeout"},
     )
-    pdf_render_seconds = Spread(
+    pdf_render_seconds = Histogram(
         "visapi_pdf_render_seconds",
         "Time of one rendering, without storing.",
         {"mode": "static or scripted"},
     )
-    pdf_pages = Spread("visapi_pdf_pages", "Pages per document.", buckets=SIZES)
-    pdf_bytes = Spread("visapi_pdf_bytes", "Bytes per document.", buckets=BYTES)
-    browser_restarts = Count(
+    pdf_pages = Histogram("visapi_pdf_pages", "Pages per document.", buckets=SIZES)
+    pdf_bytes = Histogram("visapi_pdf_bytes", "Bytes per document.", buckets=BYTES)
+    browser_restarts = Counter(
         "visapi_browser_restarts_total",
         "Browsers that were replaced.",
         {"reason": "crashed, recycled, memory or timeout"},
     )
-    artifact_seconds = Spread(
+    artifact_seconds = Histogram(
         "visapi_artifact_seconds", "Time of one artifact store operation.", {"operation": "put, get or head"}
     )
 
     # Every process
-    quarantined = Count(
+    quarantined = Counter(
         "visapi_quarantined_total",
         "Rows and messages that failed alone and were quarantined, so that others continued.",
         {"loop": "name of the loop"},
     )
-    operator_faults = Count(
+    operator_faults = Counter(
         "visapi_operator_faults_total",
         "Failures that only the operator can fix; the work is repeated until then.",
         {"loop": "name of the loop", "class": "SQLSTATE class, nats, artifacts, memory or os"},
     )
-    loop_restarts = Count(
+    loop_restarts = Counter(
         "visapi_loop_restarts_total",
         "Background loops that ended with an error and were restarted.",
         {"loop": "name of the loop"},
     )
-    event_loop_lag_seconds = Spread(
+    event_loop_lag_seconds = Histogram(
         "visapi_event_loop_lag_seconds", "Delay of event loop timers, sampled 20 times a second."
     )
-    build_info = Level(
+    build_info = Gauge(
         "visapi_build_info",
         "Always 1; the labels say what runs.",
         {"version": "version of the packages", "python": "version of Python"},
     )
-    nats_connected = Level("visapi_nats_connected", "1 while connected to NATS.")
-    nats_reconnects = Count("visapi_nats_reconnects_total", "Reconnections to NATS.")
-    nats_handler_failures = Count(
+    nats_connected = Gauge("visapi_nats_connected", "1 while connected to NATS.")
+    nats_reconnects = Counter("visapi_nats_reconnects_total", "Reconnections to NATS.")
+    nats_handler_failures = Counter(
         "visapi_nats_handler_failures_total",
         "Messages that were lost: their handler raised an error, or they asked for an answer on no inbox.",
     )
 
     # Bounded processes and event loops
-    bounded_jobs = Count(
+    bounded_jobs = Counter(
         "visapi_bounded_jobs_total",
         "Jobs of bounded processes.",
         {
@@ -329,14 +331,14 @@ class Metrics(ConventionalMetrics):
             "waited; killed or lost: ended from outside; bug",
         },
     )
-    bounded_wait_seconds = Spread(
+    bounded_wait_seconds = Histogram(
         "visapi_bounded_wait_seconds", "Time that a job waited for a slot.", {"job": "kind of job"}
     )
-    bounded_job_seconds = Spread(
+    bounded_job_seconds = Histogram(
         "visapi_bounded_job_seconds", "Time of one job, without waiting.", {"job": "kind of job"}
     )
-    bounded_waiting = Level("visapi_bounded_waiting", "Jobs that wait for a slot.")
-    event_loop_stalls = Count(
+    bounded_waiting = Gauge("visapi_bounded_waiting", "Jobs that wait for a slot.")
+    event_loop_stalls = Counter(
         "visapi_event_loop_stalls_total",
         "Event loop stalls: timers that fired more than 100 ms late.",
         {"cause": "work (the loop was computing) or outside (no processor, or a blocking call)"},

@@ -5,13 +5,13 @@ and the conventions know no value `nats` for `messaging.system`. Attributes that
 bound, such as the address of a server, are left out.
 """
 
-from visapi_common.telemetry.instruments import STATEMENTS, Count, InstrumentSet, Level, Spread
+from visapi_common.telemetry.instruments import STATEMENTS, Counter, Gauge, Histogram, InstrumentSet
 
 
 class ConventionalMetrics(InstrumentSet):
     """HTTP, PostgreSQL and NATS, as other systems count them too."""
 
-    http_request_seconds = Spread(
+    http_request_seconds = Histogram(
         "http.server.request.duration",
         "Time from the first byte of a request to the end of its response; streams count only their head.",
         {
@@ -21,7 +21,7 @@ class ConventionalMetrics(InstrumentSet):
         },
         unit="seconds",
     )
-    statement_seconds = Spread(
+    statement_seconds = Histogram(
         "db.client.operation.duration",
         "Time of one statement, from sending to its last row.",
         {
@@ -32,7 +32,7 @@ class ConventionalMetrics(InstrumentSet):
         unit="seconds",
         buckets=STATEMENTS,
     )
-    pool_connections = Level(
+    pool_connections = Gauge(
         "db.client.connection.count",
         "Open connections to PostgreSQL.",
         {
@@ -40,18 +40,18 @@ class ConventionalMetrics(InstrumentSet):
             "db.client.connection.state": "used or idle",
         },
     )
-    pool_connections_max = Level(
+    pool_connections_max = Gauge(
         "db.client.connection.max",
         "Connections to PostgreSQL that the process may open.",
         {"db.client.connection.pool.name": "name of the service"},
     )
-    pool_wait_seconds = Spread(
+    pool_wait_seconds = Histogram(
         "db.client.connection.wait_time",
         "Time that a caller waited for a connection, opening one included.",
         {"db.client.connection.pool.name": "name of the service"},
         unit="seconds",
     )
-    messages_sent = Count(
+    messages_sent = Counter(
         "messaging.client.sent.messages",
         "Messages sent to NATS.",
         {
@@ -60,7 +60,7 @@ class ConventionalMetrics(InstrumentSet):
             "messaging.destination.template": "the first two tokens of the subject, or _INBOX",
         },
     )
-    messaging_seconds = Spread(
+    messaging_seconds = Histogram(
         "messaging.client.operation.duration",
         "Time of a publish with an acknowledgement, or of a request, to its answer.",
         {
@@ -72,7 +72,7 @@ class ConventionalMetrics(InstrumentSet):
         unit="seconds",
         buckets=STATEMENTS,
     )
-    messages_consumed = Count(
+    messages_consumed = Counter(
         "messaging.client.consumed.messages",
         "Messages that a stream delivered, repeated deliveries included.",
         {"messaging.system": "nats", "messaging.destination.name": "name of the stream"},

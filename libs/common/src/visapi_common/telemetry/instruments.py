@@ -13,11 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, overload
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import prometheus_client as prometheus
+from prometheus_client import CollectorRegistry
 
 from visapi_common.telemetry import propagation
 
-I = TypeVar("I", Counter, Gauge, Histogram)  # noqa: E741 - the name of the instrument's type
+Kind = TypeVar("Kind", prometheus.Counter, prometheus.Gauge, prometheus.Histogram)
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 """Buckets in seconds: fine between 5 and 50 ms, where our budgets are, and wide enough for incidents."""
@@ -41,7 +42,7 @@ class InstrumentSet:
         self.registry = registry
 
 
-class Instrument(ABC, Generic[I]):
+class Instrument(ABC, Generic[Kind]):
     """The declaration of one metric: its full name, bounded labels and meaning. `unit` is needed only for
     conventional names, which do not end in it: `seconds` or `bytes`.
     """
@@ -66,10 +67,10 @@ class Instrument(ABC, Generic[I]):
         self._attribute = attribute
 
     @overload
-    def __get__(self, owner: None, kind: type) -> "Instrument[I]": ...
+    def __get__(self, owner: None, kind: type) -> "Instrument[Kind]": ...
     @overload
-    def __get__(self, owner: InstrumentSet, kind: type) -> I: ...
-    def __get__(self, owner: InstrumentSet | None, kind: type) -> "I | Instrument[I]":
+    def __get__(self, owner: InstrumentSet, kind: type) -> Kind: ...
+    def __get__(self, owner: InstrumentSet | None, kind: type) -> "Kind | Instrument[Kind]":
         if owner is None:
             return self
         made = self.create(owner.registry)
@@ -78,7 +79,7 @@ class Instrument(ABC, Generic[I]):
         return made
 
     @abstractmethod
-    def create(self, registry: CollectorRegistry) -> I:
+    def create(self, registry: CollectorRegistry) -> Kind:
         """Make the instrument in a registry."""
 
 
@@ -92,26 +93,26 @@ def declared_in(instruments: type[InstrumentSet]) -> list[Instrument[Any]]:
     ]
 
 
-class Count(Instrument[Counter]):
+class Counter(Instrument[prometheus.Counter]):
     """Only rises; the exposed name ends in `_total`."""
 
     kind = "counter"
     _ending = "_total"
 
-    def create(self, registry: CollectorRegistry) -> Counter:
-        return Counter(self.name, self.meaning, tuple(self.labels), registry=registry)
+    def create(self, registry: CollectorRegistry) -> prometheus.Counter:
+        return prometheus.Counter(self.name, self.meaning, tuple(self.labels), registry=registry)
 
 
-class Level(Instrument[Gauge]):
+class Gauge(Instrument[prometheus.Gauge]):
     """Goes up and down."""
 
     kind = "gauge"
 
-    def create(self, registry: CollectorRegistry) -> Gauge:
-        return Gauge(self.name, self.meaning, tuple(self.labels), registry=registry)
+    def create(self, registry: CollectorRegistry) -> prometheus.Gauge:
+        return prometheus.Gauge(self.name, self.meaning, tuple(self.labels), registry=registry)
 
 
-class Spread(Instrument[Histogram]):
+class Histogram(Instrument[prometheus.Histogram]):
     """A histogram; the exposed name ends in its unit."""
 
     kind = "histogram"
@@ -128,13 +129,13 @@ class Spread(Instrument[Histogram]):
         super().__init__(name, meaning, labels, unit=unit)
         self.buckets = buckets
 
-    def create(self, registry: CollectorRegistry) -> Histogram:
+    def create(self, registry: CollectorRegistry) -> prometheus.Histogram:
         return TracedHistogram(
             self.name, self.meaning, tuple(self.labels), registry=registry, buckets=self.buckets
         )
 
 
-class TracedHistogram(Histogram):
+class TracedHistogram(prometheus.Histogram):
     """Gives each bucket the last recorded trace that was counted in it, as an exemplar.
 
     Exemplars appear in OpenMetrics and in OTLP; the older text format of Prometheus has no place for them.

@@ -35,7 +35,7 @@ class Recorder(Protocol):
     def open(self, name: str, kind: Kind, parent: str | None, links: Sequence[str]) -> Span: ...
 
 
-class PassedOn:
+class UnrecordedSpan:
     """An unrecorded span, which only keeps the traceparent."""
 
     __slots__ = ("traceparent",)
@@ -74,12 +74,12 @@ class Spans:
         """
         above = parent or propagation.current()
         if self._recorder is None:
-            return PassedOn(above or propagation.unsampled_root())
+            return UnrecordedSpan(above or propagation.unsampled_root())
         if above is None:
             if random.random() >= self._sample:
-                return PassedOn(propagation.unsampled_root())
+                return UnrecordedSpan(propagation.unsampled_root())
         elif not propagation.is_sampled(above):
-            return PassedOn(above)
+            return UnrecordedSpan(above)
         return self._recorder.open(name, kind, above, links)
 
     @contextmanager

@@ -4,7 +4,7 @@ import msgspec
 
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job, PoolLimits
-from visapi_common.templates.order import Mistake, Order, Rendered
+from visapi_common.templates.requests import Mistake, Rendered, RenderRequest
 
 MIB = 1024 * 1024
 
@@ -34,12 +34,12 @@ class TemplateRenderer:
     def __init__(self, processes: BoundedProcesses) -> None:
         self._processes = processes
 
-    async def render(self, tenant: str, order: Order) -> dict[str, str]:
+    async def render(self, tenant: str, request: RenderRequest) -> dict[str, str]:
         """The parts. Raises `TemplateMistake`, and `TransientFault` when too many wait."""
         try:
-            result = await self._processes.run(tenant, TEMPLATE, _encode(order))
+            result = await self._processes.run(tenant, TEMPLATE, _encode(request))
         except BoundExceeded as over:
-            part = next(iter(order.sources), "")
+            part = next(iter(request.sources), "")
             detail = f"stopped: {over.detail}; the template does too much"
             raise TemplateMistake(Mistake(part, "template_limits", detail)) from None
         done = _read(result)

@@ -13,7 +13,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from visapi_common.templates.order import Mistake, Order, Rendered
+from visapi_common.templates.requests import Mistake, Rendered, RenderRequest
 
 _DETAIL_MAX = 2000
 _LATE_IMPORTS = (
@@ -21,25 +21,25 @@ _LATE_IMPORTS = (
     "{{ 1|filesizeformat }}{{ {'a': 1}|xmlattr }}{{ 'a'|urlencode }}{{ [1, 2]|random }}"
 )
 """What Jinja2 and MarkupSafe import when it is first used."""
-_read_order = msgspec.msgpack.Decoder(Order).decode
+_read_request = msgspec.msgpack.Decoder(RenderRequest).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
 def render(payload: bytes) -> bytes:
-    """A job: takes an `Order` and returns a `Rendered`."""
-    return _encode(rendered(_read_order(payload)))
+    """A job: takes an `RenderRequest` and returns a `Rendered`."""
+    return _encode(rendered(_read_request(payload)))
 
 
-def rendered(order: Order) -> Rendered:
+def rendered(request: RenderRequest) -> Rendered:
     """Render every part; any failure of a template is a `Mistake`."""
-    given = order.data
+    given = request.data
     variables: dict[str, Any] = {"data": given}
     if isinstance(given, dict):
         variables |= cast("dict[str, Any]", given)
     parts: dict[str, str] = {}
-    left = order.output_max
-    for part, source in order.sources.items():
-        made = _part(environment(escaped=part in order.escaped, trim=order.trim), source, variables, left)
+    left = request.output_max
+    for part, source in request.sources.items():
+        made = _part(environment(escaped=part in request.escaped, trim=request.trim), source, variables, left)
         if not isinstance(made, str):
             return Rendered(mistake=Mistake(part, *made))
         left -= len(made)
@@ -78,8 +78,8 @@ def warm_up() -> None:
         "{% if %}",
         _LATE_IMPORTS,
     ):
-        rendered(Order(sources={"html": source}, data={}, escaped=["html"], output_max=10_000))
-    rendered(Order(sources={"text": "{{ nobody.name }}{{ 1|tojson }}"}, data=None, output_max=10_000))
+        rendered(RenderRequest(sources={"html": source}, data={}, escaped=["html"], output_max=10_000))
+    rendered(RenderRequest(sources={"text": "{{ nobody.name }}{{ 1|tojson }}"}, data=None, output_max=10_000))
 
 
 def _part(

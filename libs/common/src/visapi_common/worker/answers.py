@@ -18,7 +18,7 @@ from visapi_common.contracts.task_messages import DeadLetter, TaskMessage
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.core.failures import storable
 from visapi_common.telemetry.logs import get_logger
-from visapi_common.worker.functions import Written
+from visapi_common.worker.functions import EncodedOutput
 from visapi_common.worker.outcomes import Failure
 from visapi_common.worker.retries import wait_s
 
@@ -48,7 +48,7 @@ class TaskResults:
             return bytes(raw)
         return await self._store().unpack(message.tenant, message.input)
 
-    async def pack(self, message: TaskMessage, written: Written) -> Payload:
+    async def pack(self, message: TaskMessage, written: EncodedOutput) -> Payload:
         """The output as a payload. Raises `ProblemError` for an output that no reader would accept."""
         raw = written.raw
         if not written.checked and deeper_than(raw, OUTPUT_DEPTH_MAX):

@@ -22,12 +22,12 @@ from visapi_common.worker.answers import TaskResults
 from visapi_common.worker.claims import Claims
 from visapi_common.worker.context import TaskContext
 from visapi_common.worker.faults import Postponed
-from visapi_common.worker.functions import Function, Unwritable, Written
+from visapi_common.worker.functions import EncodedOutput, Function, UnsendableOutput
 from visapi_common.worker.meter import DROPPED
 from visapi_common.worker.open_tasks import OpenTask
 from visapi_common.worker.outcomes import Failure
 from visapi_common.worker.retries import RETRY_S, wait_s
-from visapi_common.worker.threads import Place
+from visapi_common.worker.threads import FreeThread
 
 
 class _Start(NamedTuple):
@@ -35,7 +35,7 @@ class _Start(NamedTuple):
 
     function: Function
     value: Any
-    place: Place | None
+    place: FreeThread | None
     context: TaskContext
     begun: bool
     """Whether an earlier delivery of this attempt may have begun it."""
@@ -70,7 +70,7 @@ class Attempts:
         async with function.place() as place:
             return await self._work_in(place, function, task, span)
 
-    async def _work_in(self, place: Place | None, function: Function, task: OpenTask, span: Span) -> str:
+    async def _work_in(self, place: FreeThread | None, function: Function, task: OpenTask, span: Span) -> str:
         message = task.message
         started_at = datetime.now(UTC)
         task.begins()
@@ -102,7 +102,7 @@ class Attempts:
             return await self._failed(task, ended, started_at, span)
         return await self._completed(function, task, ended, started_at, span)
 
-    async def _run(self, start: "_Start") -> Written | Failure:
+    async def _run(self, start: "_Start") -> EncodedOutput | Failure:
         while True:
             try:
                 return await self._run_once(start)
@@ -110,7 +110,7 @@ class Attempts:
                 # Wait here and not at the server: a returned delivery would count towards poison.
                 await asyncio.sleep(postponed.delay_s)
 
-    async def _run_once(self, start: "_Start") -> Written | Failure:
+    async def _run_once(self, start: "_Start") -> EncodedOutput | Failure:
         """Run the function within its timeout. Raises `Postponed` when it did not start."""
         function, deadline = start.function, start.context.message.deadline
         limit_s = function.spec.timeout_s
@@ -124,7 +124,7 @@ class Attempts:
                 return await self._call(start, asyncio.get_running_loop().time() + limit_s)
         except Postponed:
             raise
-        except Unwritable as unwritable:
+        except UnsendableOutput as unwritable:
             failure = self._failure(unwritable, EffectClass.KEYED)
             return outcomes.happened(failure, function.spec.effect)
         except Exception as error:  # noqa: BLE001 (a handler may raise anything; the task needs a result)
@@ -132,7 +132,7 @@ class Attempts:
                 return outcomes.timed_out(function.unanswered, limit_s)
             return self._failure(error, function.spec.effect)
 
-    async def _call(self, start: "_Start", ends: float) -> Written:
+    async def _call(self, start: "_Start", ends: float) -> EncodedOutput:
         function = start.function
         loop = asyncio.get_running_loop()
         give_up = min(loop.time() + RETRY_S, ends)
@@ -155,7 +155,7 @@ class Attempts:
         return failure
 
     async def _completed(
-        self, function: Function, task: OpenTask, written: Written, started_at: datetime, span: Span
+        self, function: Function, task: OpenTask, written: EncodedOutput, started_at: datetime, span: Span
     ) -> str:
         try:
             output = await self._answers.pack(task.message, written)

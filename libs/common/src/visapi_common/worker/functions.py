@@ -19,7 +19,7 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 from visapi_common.core.errors import ProblemError
 from visapi_common.worker.context import ReadOnly, TaskContext
-from visapi_common.worker.threads import Place, Threads
+from visapi_common.worker.threads import FreeThread, Threads
 
 Handler = Callable[..., Any]
 """`async def f(input)` or `async def f(input, task: TaskContext)`; a plain `def` runs in a thread."""
@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 _PREFETCH_MAX = 256
 
 
-class Written(NamedTuple):
+class EncodedOutput(NamedTuple):
     """An encoded output. `read`: the call changed nothing. `checked`: its depth is known to be bounded."""
 
     raw: bytes
@@ -36,7 +36,7 @@ class Written(NamedTuple):
     checked: bool = False
 
 
-class Unwritable(ProblemError):
+class UnsendableOutput(ProblemError):
     """The function returned an output that cannot be sent."""
 
     def __init__(self, detail: str) -> None:
@@ -104,32 +104,34 @@ class Function:
         """Whether it is a plain function, which runs in a thread."""
         return self._threads is not None
 
-    def place(self) -> AbstractAsyncContextManager[Place | None]:
+    def place(self) -> AbstractAsyncContextManager[FreeThread | None]:
         """The slot of a task: held from before its claim until its function has ended."""
         return nullcontext() if self._threads is None else self._threads.place()
 
-    def call(self, value: Any, context: TaskContext, place: Place | None) -> Awaitable[Any]:
+    def call(self, value: Any, context: TaskContext, place: FreeThread | None) -> Awaitable[Any]:
         """Start the handler."""
         arguments = (value, context) if self._with_context else (value,)
         if place is not None:
             return place.run(self._handler, *arguments)
         return self._handler(*arguments)
 
-    def write(self, value: Any) -> Written:
-        """Encode the output. Raises `TypeError` for a value that is not data, `Unwritable` for data that
-        cannot be sent.
+    def write(self, value: Any) -> EncodedOutput:
+        """Encode the output. Raises `TypeError` for a value that is not data, `UnsendableOutput` for data
+        that cannot be sent.
         """
         try:
             return self._written(value)
         except (RecursionError, UnicodeError) as wrong:
-            raise Unwritable(f"{self.spec.name}: the output cannot be written as JSON: {wrong}") from None
+            raise UnsendableOutput(
+                f"{self.spec.name}: the output cannot be written as JSON: {wrong}"
+            ) from None
 
-    def _written(self, value: Any) -> Written:
+    def _written(self, value: Any) -> EncodedOutput:
         read = isinstance(value, ReadOnly) or self.spec.effect is EffectClass.NONE
         given = value.value if isinstance(value, ReadOnly) else value
         if isinstance(given, Encoded):
-            return Written(given.json, read, checked=True)
-        return Written(_encode(given), read)
+            return EncodedOutput(given.json, read, checked=True)
+        return EncodedOutput(_encode(given), read)
 
     def announcement(self) -> FunctionSpec:
         """The spec with the schemas that the annotations imply."""

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 
-class Place:
+class FreeThread:
     """A thread that is free for one task."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
@@ -36,12 +36,12 @@ class Threads:
         self._free = asyncio.Semaphore(size)
 
     @asynccontextmanager
-    async def place(self) -> AsyncGenerator[Place]:
+    async def place(self) -> AsyncGenerator[FreeThread]:
         """Wait until a thread is free, and hold it."""
         await self._free.acquire()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._size, thread_name_prefix=self._name)
-        place = Place(self._pool)
+        place = FreeThread(self._pool)
         try:
             yield place
         finally:

@@ -153,8 +153,8 @@ def nice(pid: int) -> int:
 
 
 async def test_what_waits_is_bounded_and_refused_clearly(metrics):
-    turns = JobQueueLimits(at_once=2, per_tenant=1, waiting=3, waiting_per_tenant=2, bytes_waiting=1000)
-    pool = BoundedProcesses([EVAL], metrics, limits=PoolLimits(turns=turns, wait_s=0.3))
+    queue = JobQueueLimits(at_once=2, per_tenant=1, waiting=3, waiting_per_tenant=2, bytes_waiting=1000)
+    pool = BoundedProcesses([EVAL], metrics, limits=PoolLimits(queue=queue, wait_s=0.3))
     jobs = [asyncio.create_task(pool.run("a", EVAL, ASLEEP)) for _ in range(3)]
     await asyncio.sleep(0)
     with pytest.raises(Busy, match="of this tenant") as own:

@@ -8,7 +8,7 @@ import pytest
 
 from visapi_common.contracts import formats
 from visapi_common.contracts.engine_messages import InboxHint
-from visapi_common.contracts.foreign import Newer, Reader, Unreadable, version_of
+from visapi_common.contracts.foreign import NewerFormat, Reader, Unreadable, version_of
 from visapi_common.contracts.formats import KNOWN, Formats, Writes, choose
 
 RUN = "0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d"
@@ -76,11 +76,11 @@ def test_the_version_stands_at_the_top_of_an_object_and_is_1_where_it_is_absent(
 @pytest.mark.parametrize("body", [b'{"run":"%b","v":2}' % RUN.encode(), b'{"v":2,"runs":[]}'])
 def test_a_message_of_a_later_format_is_newer_whether_or_not_it_could_be_decoded(body: bytes):
     read = Reader(InboxHint, newest=1)(body)
-    assert isinstance(read, Newer)
+    assert isinstance(read, NewerFormat)
     assert read.reason == "its format is 2, and this release reads up to 1"
 
 
 def test_what_cannot_be_read_and_is_not_newer_stays_unreadable():
     read = Reader(InboxHint, newest=1)(b'{"v":1,"runs":[]}')
     assert isinstance(read, Unreadable)
-    assert not isinstance(read, Newer)
+    assert not isinstance(read, NewerFormat)

@@ -13,7 +13,7 @@ BIG = "x" * (1024 * 1024)
 ROW = {"id": 1, "name": "somebody", "tags": ["a", "b"]}
 
 
-def cut(document: Any, structure: lv.Structure | None = None) -> tuple[bytes, list[lv.Taken]]:
+def cut(document: Any, structure: lv.Structure | None = None) -> tuple[bytes, list[lv.Extracted]]:
     text = msgspec.json.encode(document)
     small, taken = lv.split(text, INLINE_LIMIT, structure or {})
     assert lv.join(small, taken) == text
@@ -23,7 +23,7 @@ def cut(document: Any, structure: lv.Structure | None = None) -> tuple[bytes, li
 def test_the_smallest_value_above_the_limit_is_taken_and_its_neighbours_stay():
     small, taken = cut({"run": "1", "context": {"stage": "paid", "order": {"scan": BIG, "n": 1}}})
     assert json.loads(small) == {"run": "1", "context": {"stage": "paid", "order": {"scan": None, "n": 1}}}
-    assert taken == [lv.Taken((1, 1, 0), 0, msgspec.json.encode(BIG))]
+    assert taken == [lv.Extracted((1, 1, 0), 0, msgspec.json.encode(BIG))]
 
 
 def test_a_document_without_large_values_stays_as_it_is():
@@ -106,4 +106,4 @@ def test_a_value_that_is_not_what_was_taken_is_refused():
     with pytest.raises(ValueError, match="members were taken out"):
         lv.join(small, [one._replace(value=b"[1,2]") if one.n else one for one in taken])
     with pytest.raises(ValueError, match="something was taken out"):
-        lv.join(b"{}", [lv.Taken((3,), 0, b"1")])
+        lv.join(b"{}", [lv.Extracted((3,), 0, b"1")])

@@ -1,6 +1,6 @@
 """Work of a tenant beyond its share of the event loop waits; nobody else's does."""
 
-from visapi_common.core.pacing import AHEAD_S, SHARE, Pace
+from visapi_common.core.pacing import AHEAD_S, SHARE, TenantPacer
 
 
 class Loop:
@@ -8,7 +8,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.pace = Pace(lambda: self.now)
+        self.pace = TenantPacer(lambda: self.now)
 
     def work(self, tenant: str, takes_s: float) -> float:
         """How long the piece had to wait."""

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from visapi_common.telemetry import propagation
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_common.telemetry.instruments import Count, InstrumentSet, Level, Spread, declared_in
+from visapi_common.telemetry.instruments import Counter, Gauge, Histogram, InstrumentSet, declared_in
 from visapi_common.telemetry.otlp.metrics import MetricsExport, metrics_of, names_of
 
 SAMPLED = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
@@ -17,10 +17,10 @@ SINCE, NOW = 5, 9
 
 
 class Few(InstrumentSet):
-    sent = Count("visapi_things_sent_total", "Things.", {"kind": "a kind"})
-    depth = Level("visapi_depth", "Depth.")
-    spread = Spread("visapi_commit_seconds", "Time.", buckets=(1, 2))
-    request = Spread(
+    sent = Counter("visapi_things_sent_total", "Things.", {"kind": "a kind"})
+    depth = Gauge("visapi_depth", "Depth.")
+    spread = Histogram("visapi_commit_seconds", "Time.", buckets=(1, 2))
+    request = Histogram(
         "http.server.request.duration", "Time.", {"http.route": "a route"}, unit="seconds", buckets=(1,)
     )
 

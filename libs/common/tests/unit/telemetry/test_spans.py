@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from visapi_common.telemetry import propagation
-from visapi_common.telemetry.spans import Kind, PassedOn, Span, Spans, Value
+from visapi_common.telemetry.spans import Kind, Span, Spans, UnrecordedSpan, Value
 
 SAMPLED = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
 UNSAMPLED = "00-" + "1" * 32 + "-" + "2" * 16 + "-00"
@@ -45,7 +45,7 @@ def recorder() -> Recorder:
 def test_an_unsampled_parent_is_passed_on_and_nothing_is_opened(recorder: Recorder):
     with Spans(recorder, 1.0).span("work", parent=UNSAMPLED) as span:
         assert span.traceparent == UNSAMPLED
-        assert isinstance(span, PassedOn)
+        assert isinstance(span, UnrecordedSpan)
     assert recorder.opened == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.task_messages import FunctionSpec
-from visapi_engine.expressions.gate import Inspected
+from visapi_engine.expressions.gate import CheckedExpression
 from visapi_engine.expressions.lexer import walk
 from visapi_engine.model.program import Common, Node
 from visapi_engine.source.findings import Findings
@@ -78,11 +78,11 @@ class Reusables(msgspec.Struct, frozen=True):
     secrets: Sequence[str] = ()
 
 
-class ToCheck(msgspec.Struct, frozen=True):
+class UncheckedExpression(msgspec.Struct, frozen=True):
     """An expression for libjq to compile, with its place and the names that it may use."""
 
     at: str
-    inspected: Inspected
+    inspected: CheckedExpression
     names: frozenset[str]
 
 
@@ -114,7 +114,7 @@ class Build:
         """The secrets that expressions use, each as its name and members."""
         self.loose = False
         self.nodes: dict[str, Node] = {}
-        self.expressions: list[ToCheck] = []
+        self.expressions: list[UncheckedExpression] = []
         self.tokens = 0
 
     def add(self, node: Node) -> None:
@@ -137,12 +137,12 @@ class Build:
         found = [key for key in present if key not in parts]
         return found[0] if len(found) == 1 else None
 
-    def expect(self, at: str, inspected: Inspected, names: frozenset[str]) -> None:
+    def expect(self, at: str, inspected: CheckedExpression, names: frozenset[str]) -> None:
         """Add an expression that libjq has to compile."""
         self.count(inspected)
-        self.expressions.append(ToCheck(at, inspected, names))
+        self.expressions.append(UncheckedExpression(at, inspected, names))
 
-    def count(self, inspected: Inspected) -> None:
+    def count(self, inspected: CheckedExpression) -> None:
         """Add an expression's tokens to the total that a definition may have."""
         self.tokens += sum(1 for _ in walk(inspected.tokens))
 

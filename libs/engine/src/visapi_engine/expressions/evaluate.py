@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from visapi_engine.expressions.bounds import bounded
-from visapi_engine.expressions.gate import Inspected, Refused, inspect
+from visapi_engine.expressions.gate import CheckedExpression, Refused, inspect
 from visapi_engine.expressions.libjq import JqProgram
 from visapi_engine.expressions.native import parse
 from visapi_engine.expressions.scope import DIRECT, ExpressionError, OverBudget, Runner, Scope
@@ -134,7 +134,7 @@ class _LazyJq:
 
     __slots__ = ("_inspected", "_program", "_run")
 
-    def __init__(self, inspected: Inspected, run: Runner) -> None:
+    def __init__(self, inspected: CheckedExpression, run: Runner) -> None:
         self._inspected = inspected
         self._run = run
         self._program: JqProgram | None = None

@@ -40,7 +40,7 @@ REFUSED_VARIABLES = {
 }
 
 
-class Inspected(msgspec.Struct, frozen=True):
+class CheckedExpression(msgspec.Struct, frozen=True):
     """An expression that passed the gate: its tokens, its text for libjq, the `$names` it mentions."""
 
     tokens: tuple[Token, ...]
@@ -56,7 +56,7 @@ class Refused(Exception):
         self.reasons = reasons
 
 
-def inspect(source: str) -> Inspected:
+def inspect(source: str) -> CheckedExpression:
     """Judge one expression. Raises `Refused` with every reason found."""
     try:
         tokens = tokenize(source)
@@ -68,7 +68,7 @@ def inspect(source: str) -> Inspected:
     if reasons:
         raise Refused(reasons)
     names = frozenset(token.text[1:] for token in walk(tokens) if token.kind == "variable")
-    return Inspected(tokens, render(tokens), names)
+    return CheckedExpression(tokens, render(tokens), names)
 
 
 def _reasons(tokens: tuple[Token, ...]) -> list[str]:

@@ -30,7 +30,7 @@ from visapi_engine.machine.resumption import restored
 from visapi_engine.machine.state import State
 
 
-class _Given(TypedDict):
+class _DraftInputs(TypedDict):
     """What a draft is given beside its state."""
 
     handle_key: bytes
@@ -58,7 +58,7 @@ def advance(  # noqa: PLR0913 (the last three are given by the ledger alone, by 
     if isinstance(event, EngineFailed) and (state is None or resumed or state.status not in ENDED):
         return abandon(state, run=event.run, now_ms=event.now_ms, error=read_error(event.error, ROOT))
     before = None if state is None else state.context
-    given = _Given(handle_key=handle_key, kinship=kinship, collections=collections)
+    given = _DraftInputs(handle_key=handle_key, kinship=kinship, collections=collections)
     if state is None:
         assert isinstance(event, Started), f"{type(event).__name__} before Started"
         begun = State(run=event.run, started=event.now_ms)

@@ -30,7 +30,7 @@ class Collection(msgspec.Struct, omit_defaults=True):
     began_ms: int = 0
 
 
-class Collected(msgspec.Struct, frozen=True, omit_defaults=True):
+class StoredCollections(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the ledger holds for a schedule: collections by key (None: there is none), and how many more, and
     how many more bytes, it may hold.
     """
@@ -52,7 +52,7 @@ def stored_events(body: bytes) -> list[dict[str, Any]]:
 class Collections:
     """The collections during a transition, which may consist of many events."""
 
-    def __init__(self, given: Collected, *, whole: bool = False) -> None:
+    def __init__(self, given: StoredCollections, *, whole: bool = False) -> None:
         """`whole`: there are no collections but the given ones."""
         self._stored: dict[str, bytes | None] = dict(given.stored)
         self._room = given.room

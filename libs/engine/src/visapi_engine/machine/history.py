@@ -42,7 +42,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     data: dict[str, Any] | None = None
 
 
-class Made:
+class HistoryBytes:
     """Counts the bytes of the entries of a transition as the entries are added."""
 
     def __init__(self, entries: list[Entry]) -> None:

@@ -36,7 +36,7 @@ def run_agenda(draft: Draft) -> None:
     """Begin tasks, depth first in the order of the definition, until all open tasks wait or the limits of
     a transition are reached, so that other runs proceed.
     """
-    begun, made = 0, history.Made(draft.entries)
+    begun, made = 0, history.HistoryBytes(draft.entries)
     while begun < STEPS_MAX and (begun < _SMALL or made.measure() < BYTES_MAX):
         if draft.overruns > OVERRUNS_MAX and draft.status not in ENDED:
             _give_up(draft)

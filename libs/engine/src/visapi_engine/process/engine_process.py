@@ -183,12 +183,12 @@ class EngineProcess:
 async def start_process(limits: Limits, nice: int = 0) -> EngineProcess:
     """Start a process and wait until it is warm. Raises `ProcessLost`."""
     ours, theirs = socket.socketpair()
-    progress, told = Progress.open()
+    progress, handle = Progress.open()
     try:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-m", _MODULE,
             "--memory", str(limits.memory_bytes), "--cpu-ms", str(limits.run_cpu_ms),
-            "--progress", str(told), "--nice", str(nice), "--writes", written().release, pass_fds=[told],
+            "--progress", str(handle), "--nice", str(nice), "--writes", written().release, pass_fds=[handle],
             stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
             env={}, cwd="/", start_new_session=True,
         )  # fmt: skip
@@ -197,7 +197,7 @@ async def start_process(limits: Limits, nice: int = 0) -> EngineProcess:
         raise ProcessLost(f"could not be started: {failed}") from failed
     finally:
         theirs.close()
-        os.close(told)
+        os.close(handle)
     process = EngineProcess(child, await _Streams.over(ours), limits, progress)
     await process.warm_up()
     return process

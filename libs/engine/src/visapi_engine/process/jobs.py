@@ -17,9 +17,9 @@ from visapi_engine.source.findings import REPORTED_MAX
 COMPILE = "visapi_engine.process.jobs:compile_source"
 WARM_UP = "visapi_engine.process.jobs:warm_up"
 SIMULATE = "visapi_engine.process.jobs:simulate"
-SIMULATE_APART = "visapi_engine.process.jobs:simulate_apart"
+SIMULATE_GUARDED = "visapi_engine.process.jobs:simulate_guarded"
 
-APART_CPU_S = 5.0
+GUARDED_CPU_S = 5.0
 """CPU time that the expressions of one simulation may take in processes of their own."""
 _TRANSITION_CPU_S = Limits().run_cpu_ms / 1000
 _encode = msgspec.msgpack.Encoder().encode
@@ -105,10 +105,10 @@ def simulate(payload: bytes) -> bytes:
     )
 
 
-def simulate_apart(payload: bytes) -> bytes:
+def simulate_guarded(payload: bytes) -> bytes:
     """As `simulate`, for a simulation that ended its process: each expression has a process and a budget of
     its own, so that exceeding the budget is an `expression` error, as in a run. The budget of all expressions
-    together is `APART_CPU_S`.
+    together is `GUARDED_CPU_S`.
     """
     message = _read_simulate(payload)
     limits = Limits()
@@ -120,7 +120,7 @@ def simulate_apart(payload: bytes) -> bytes:
     def begin_transition() -> None:
         nonlocal spent_s
         spent_s += guard.spent_s
-        if spent_s > APART_CPU_S:
+        if spent_s > GUARDED_CPU_S:
             raise _UsedUp
         guard.begin()
         signal.setitimer(signal.ITIMER_PROF, _TRANSITION_CPU_S)
@@ -128,7 +128,7 @@ def simulate_apart(payload: bytes) -> bytes:
     try:
         return _encode(simulated(message, guard, begin_transition))
     except _UsedUp:
-        refused = f"its expressions took more than {APART_CPU_S:g} s of CPU time together"
+        refused = f"its expressions took more than {GUARDED_CPU_S:g} s of CPU time together"
         return _encode(Simulated(b"", refused=refused))
 
 

@@ -36,7 +36,7 @@ STRIKES_MAX = 2
 NICE = 5
 """The nice value of the process apart: it gets about a third of the CPU time of an ordinary one."""
 
-WALL_APART = 5
+WALL_SLOW = 5
 """Because of this, how many times longer than others it may take on the wall clock."""
 
 HEAVY_BYTES = 192 * 1024
@@ -213,7 +213,7 @@ class EnginePool:
             runnable = [work for work in works if work.program not in refused]
             if runnable:
                 budget = self._budget(guarded=guarded)
-                running = process.run(runnable, budget, guarded=guarded, patience=WALL_APART if apart else 1)
+                running = process.run(runnable, budget, guarded=guarded, patience=WALL_SLOW if apart else 1)
                 async with aclosing(running) as answers:
                     async for answer in answers:
                         yield answer

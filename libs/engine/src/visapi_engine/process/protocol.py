@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.runs import RunStatus
-from visapi_engine.machine.collections import Collected
+from visapi_engine.machine.collections import StoredCollections
 from visapi_engine.machine.commands import Command
 from visapi_engine.machine.events import (
     ChildEnded,
@@ -23,7 +23,7 @@ from visapi_engine.machine.events import (
 )
 from visapi_engine.machine.lineage import Lineage
 from visapi_engine.machine.state import Admission
-from visapi_engine.simulation.dry_run import Wanted
+from visapi_engine.simulation.dry_run import SimulationInput
 
 _MIB = 1024 * 1024
 HEAVY_S = 0.01
@@ -48,7 +48,7 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     """Signs the handles of this run's secrets; it is never stored."""
     lineage: Lineage | None = None
     """The run's place in its family; None: nothing bounds the runs that it starts."""
-    collected: Collected = Collected()
+    collected: StoredCollections = StoredCollections()
     """The collections of a schedule that its last answer wanted."""
 
     @property
@@ -181,7 +181,7 @@ class Simulate(msgspec.Struct, frozen=True, tag="simulate"):
     """Down: a program to carry out in virtual time (`visapi_engine.simulation`); it is not kept."""
 
     body: bytes
-    wanted: Wanted
+    wanted: SimulationInput
     budget: Budget = Budget(250)
     guarded: bool = False
 

@@ -60,12 +60,12 @@ class Simulator:
             return await self._run(wanted)
         except ProcessLost as lost:
             if not lost.by_itself:
-                raise SimulationLost(_told(lost)) from lost
+                raise SimulationLost(_reason_of(lost)) from lost
         budget = Budget(self._limits.run_cpu_ms, self._limits.cpu_ms_per_mib)
         try:
             return await self._run(msgspec.structs.replace(wanted, budget=budget, guarded=True))
         except ProcessLost as lost:
-            raise SimulationLost(_told(lost)) from lost
+            raise SimulationLost(_reason_of(lost)) from lost
 
     async def _run(self, wanted: Simulate) -> Simulated:
         """Raises `ProcessLost`, and `TransientFault` when no process can be had."""
@@ -99,7 +99,7 @@ class Simulator:
             await process.end()
 
 
-def _told(lost: ProcessLost) -> str:
+def _reason_of(lost: ProcessLost) -> str:
     if lost.hung:
         return f"it takes too long ({lost.how}); give it less to do"
     return f"{lost.how}; an expression that never ends, or needs too much memory?"

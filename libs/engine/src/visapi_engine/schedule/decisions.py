@@ -35,7 +35,7 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True):
     input: Any = None
 
 
-class Look(msgspec.Struct, frozen=True):
+class ScheduleDecision(msgspec.Struct, frozen=True):
     """What a look at a schedule decided: fires to start, fires to skip, and when to look next."""
 
     due: list[datetime]
@@ -52,7 +52,9 @@ def fires_after(schedule: Schedule, anchor: datetime, after: datetime) -> Iterat
     return cron_fires(schedule.cron, zone_of(schedule.timezone), after)
 
 
-def look(schedule: Schedule, *, key: str, anchor: datetime, last: datetime, now: datetime) -> Look:
+def look(
+    schedule: Schedule, *, key: str, anchor: datetime, last: datetime, now: datetime
+) -> ScheduleDecision:
     """Decide about every fire after `last` that is due by now; `key` spreads the jitter."""
 
     def starts_at(fire: datetime) -> datetime:
@@ -66,7 +68,7 @@ def look(schedule: Schedule, *, key: str, anchor: datetime, last: datetime, now:
         upcoming = next(coming)
     due = _caught_up(schedule, passed, now)
     kept = set(due)
-    return Look(due, [fire for fire in passed if fire not in kept], upcoming, starts_at(upcoming))
+    return ScheduleDecision(due, [fire for fire in passed if fire not in kept], upcoming, starts_at(upcoming))
 
 
 def _caught_up(schedule: Schedule, passed: Sequence[datetime], now: datetime) -> list[datetime]:

@@ -65,7 +65,7 @@ _encode = msgspec.json.Encoder().encode
 _Kept = HoldTask | DropTask | DropRun | RetryRun | SetTimer | DropTimer | Subscribe | Unsubscribe
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class SimulationInput(msgspec.Struct, frozen=True):
     """What is to be carried out. `input` is JSON, each event a structured CloudEvent as JSON; `reads` are
     the functions that change nothing, as their workers announced.
     """
@@ -93,7 +93,11 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def dry_run(
-    plan: Plan, evaluate: Evaluator, wanted: Wanted, *, before_each: Callable[[], object] | None = None
+    plan: Plan,
+    evaluate: Evaluator,
+    wanted: SimulationInput,
+    *,
+    before_each: Callable[[], object] | None = None,
 ) -> Outcome:
     """Carry out a program. What is wanted was checked before (`read_request`).
 
@@ -121,7 +125,7 @@ def dry_run(
 class _DryRun:
     """Takes the place of the outside world: gives answers, keeps the time, records the history."""
 
-    def __init__(self, plan: Plan, wanted: Wanted) -> None:
+    def __init__(self, plan: Plan, wanted: SimulationInput) -> None:
         self._plan = plan
         self._answers = GivenAnswers(plan.program, wanted.given)
         self._reads = frozenset(wanted.reads)

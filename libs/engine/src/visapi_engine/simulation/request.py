@@ -12,7 +12,7 @@ from visapi_common.core.cloudevents import check_event
 from visapi_engine.model.parts import without_parts
 from visapi_engine.model.program import Program
 from visapi_engine.simulation.answers import check_answers
-from visapi_engine.simulation.dry_run import Wanted
+from visapi_engine.simulation.dry_run import SimulationInput
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -29,7 +29,7 @@ class RequestInvalid(Exception):
 
 def read_request(
     program: Program, asked: SimulateWorkflow, now: datetime, *, reads: Sequence[str] = ()
-) -> Wanted:
+) -> SimulationInput:
     """Raises `RequestInvalid`. `now` counts when the request has none; `reads` are `Compiled.reads`."""
     begins = asked.now or now
     events = [_complete(event, number) for number, event in enumerate(asked.events)]
@@ -40,7 +40,7 @@ def read_request(
         wrong.append(FieldError("/now", f"must lie from {_EARLIEST.year} on and before {_LATEST.year}"))
     if wrong:
         raise RequestInvalid(wrong)
-    return Wanted(
+    return SimulationInput(
         input=_encode(asked.input),
         given=dict(asked.given),
         events=[_encode(event) for event in events],

@@ -10,7 +10,7 @@ from visapi_common.core.errors import TransientFault
 from visapi_engine.compile.compiler import compile_definition
 from visapi_engine.process.protocol import Limits, Simulate
 from visapi_engine.process.simulator import WAITING_MAX, SimulationLost, Simulator
-from visapi_engine.simulation.dry_run import Wanted
+from visapi_engine.simulation.dry_run import SimulationInput
 
 GOOD = "do: [{a: {set: '${ .n + 1 }'}}]"
 ENDLESS = "do: [{a: {set: {x: '${ [range(1e12)] | length }'}}}]"
@@ -20,7 +20,7 @@ LIMITS = Limits(run_cpu_ms=200, memory_bytes=256 * 1024 * 1024)
 def wanted(source: str) -> Simulate:
     head = "document: {dsl: '1.0.3', namespace: test, name: dry, version: '1.0.0'}\n"
     body = compile_definition((head + source).encode(), "application/yaml").body
-    return Simulate(body, Wanted(input=b'{"n":1}', given={}, events=[], now_ms=1_767_268_800_000))
+    return Simulate(body, SimulationInput(input=b'{"n":1}', given={}, events=[], now_ms=1_767_268_800_000))
 
 
 async def test_an_expression_without_end_is_an_error_of_its_simulation() -> None:
@@ -55,7 +55,9 @@ async def test_the_process_goes_when_nobody_simulates() -> None:
 async def test_an_answer_that_is_too_large_is_refused_and_the_process_lives() -> None:
     simulator = Simulator()
     again = "do: [{each: {for: {in: '${ [range(20)] }'}, do: [{keep: {set: '${ . }'}}]}}]"
-    grows = msgspec.structs.replace(wanted(again), wanted=Wanted(b'["' + b"x" * 900_000 + b'"]', {}, [], 0))
+    grows = msgspec.structs.replace(
+        wanted(again), wanted=SimulationInput(b'["' + b"x" * 900_000 + b'"]', {}, [], 0)
+    )
     try:
         with pytest.raises(SimulationLost, match="allowed are 16777216"):
             await simulator(grows)

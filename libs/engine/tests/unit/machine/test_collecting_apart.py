@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from simulation.session import RUN, Session, compiled
 from visapi_engine.compile.compiler import Compiled
 from visapi_engine.expressions.evaluate import build_evaluator
-from visapi_engine.machine.collections import ONE_BYTES_MAX, Collected, Collection
+from visapi_engine.machine.collections import ONE_BYTES_MAX, Collection, StoredCollections
 from visapi_engine.machine.commands import DropCollection, KeepCollection, StartRun
 from visapi_engine.machine.events import EventArrived, Started
 from visapi_engine.machine.plan import make_plan
@@ -127,7 +127,7 @@ def test_a_fold_asks_for_the_collections_that_its_events_concern() -> None:
     program = schedule(BOTH).program
     plan, evaluate = make_plan(program), build_evaluator(program)
 
-    def told(state: bytes | None, collected: Collected, *events: Any) -> Answer:
+    def told(state: bytes | None, collected: StoredCollections, *events: Any) -> Answer:
         return fold(
             plan,
             evaluate,
@@ -138,16 +138,16 @@ def test_a_fold_asks_for_the_collections_that_its_events_concern() -> None:
         body = {"id": kind + order, "source": "/s", "type": kind, "data": {"order": order}}
         return EventArrived(2, msgspec.json.encode(body))
 
-    waiting = told(None, Collected(), Started(1, RUN, b"null"))
+    waiting = told(None, StoredCollections(), Started(1, RUN, b"null"))
     assert waiting.wanted == []
     both = (event("packed", "a"), event("paid", "b"), event("paid", "b"))
-    asking = told(waiting.state, Collected(), *both)
+    asking = told(waiting.state, StoredCollections(), *both)
     assert len(asking.wanted) == 2
     a, b = asking.wanted
     kept = Collection(
         correlations={"order": "a"}, matched=[0], consumed=[msgspec.json.decode(event("paid", "a").event)]
     )
-    answer = told(waiting.state, Collected({a: msgspec.json.encode(kept), b: None}), *both)
+    answer = told(waiting.state, StoredCollections({a: msgspec.json.encode(kept), b: None}), *both)
     assert answer.wanted == []
     (child,) = (one for one in answer.commands if isinstance(one, StartRun))
     assert [one["type"] for one in msgspec.json.decode(child.input)] == ["paid", "packed"]

@@ -78,5 +78,5 @@ async def _switch(owner_url: str, statement: str, entry: AuditEntry) -> bool:
 
 
 def _entry(action: AuditAction, tenant: str, actor: str, reason: str | None) -> AuditEntry:
-    told = None if reason is None else reason[:REASON_CHARS_MAX]
-    return AuditEntry(tenant, actor, action, f"tenant:{tenant}", told, None, {})
+    shortened = None if reason is None else reason[:REASON_CHARS_MAX]
+    return AuditEntry(tenant, actor, action, f"tenant:{tenant}", shortened, None, {})

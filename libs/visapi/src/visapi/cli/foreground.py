@@ -115,10 +115,10 @@ def _greet(out: Console, stack: EmbeddedStack, ready: ReadyFile, took_s: float) 
     ):
         out.print(Text.assemble((f"  {name:<18}", "dim"), value))
     out.print()
-    told = "are shown this once" if not known else "were shown at the first start"
+    announced = "are shown this once" if not known else "were shown at the first start"
     out.print(
         Text(
-            f"  The key and the password {told}. They are kept in {stack.data.root / 'api-key'} and "
+            f"  The key and the password {announced}. They are kept in {stack.data.root / 'api-key'} and "
             "secrets.json (mode 0600); `visapi key create` makes another key.",
             "dim",
         )

@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from visapi_common.contracts.approvals import COMMENT_MAX, ApprovalView
-from visapi_gateway.kernel.asgi.exchange import Header
+from visapi_gateway.kernel.asgi.http import Header
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2530;--soft:#5b6775;--line:#dfe4ea;--paper:#fff;--ground:#f4f6f8;

@@ -13,7 +13,7 @@ from visapi_gateway.approvals.service import OPEN, Approvals
 from visapi_gateway.kernel.api.checks import check_media_type, read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Empty, Reply, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, Response, json_response
 
 HTML = "text/html"
 FORM = "application/x-www-form-urlencoded"
@@ -119,22 +119,22 @@ class ApprovalRoutes:
             Route(SUBMIT, self.submit),
         ]
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         query: ApprovalsQuery = call.query
         position = self._cursors.position(call)
         before = None if position is None else UUID(position)
         state = None if query.state == "all" else query.state
         page = await self._approvals.list(call.principal.tenant, state, query.run, before, query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))
 
-    async def read(self, call: Call) -> Answer:
-        return json_reply(await self._approvals.read(call.principal.tenant, call.path["approval"]))
+    async def read(self, call: Call) -> AsgiResponse:
+        return json_response(await self._approvals.read(call.principal.tenant, call.path["approval"]))
 
-    async def decide(self, call: Call) -> Answer:
+    async def decide(self, call: Call) -> AsgiResponse:
         wanted: DecideApproval = await read_json(DECIDE, call)
-        return json_reply(await self._approvals.decide(call.requester, call.path["approval"], wanted))
+        return json_response(await self._approvals.decide(call.requester, call.path["approval"], wanted))
 
-    async def page(self, call: Call) -> Answer:
+    async def page(self, call: Call) -> AsgiResponse:
         token = parse_token(call.path["token"])
         found = None if token is None else await self._approvals.opened(token)
         if found is None:
@@ -143,23 +143,23 @@ class ApprovalRoutes:
         over = view.state != OPEN and view.decision is None
         return _html(410 if over else 200, question_page(view, holder))
 
-    async def submit(self, call: Call) -> Answer:
+    async def submit(self, call: Call) -> AsgiResponse:
         token = parse_token(call.path["token"])
         if token is None or await self._approvals.opened(token) is None:
             return _html(404, nothing_page())
         wanted = await _read_form(call)
         return await self._submitted(call, token, wanted)
 
-    async def _submitted(self, call: Call, token: Token, wanted: DecideApproval) -> Answer:
+    async def _submitted(self, call: Call, token: Token, wanted: DecideApproval) -> AsgiResponse:
         if len(wanted.comment or "") > COMMENT_MAX:
             return await self._refused(token, f"A comment has at most {COMMENT_MAX} characters.")
-        decided = await self._approvals.decide_by_link(token, wanted, call.exchange.request_id)
+        decided = await self._approvals.decide_by_link(token, wanted, call.context.request_id)
         if decided is None:
             return _html(404, nothing_page())
         view, holder, counted = decided
         if counted:
             # The redirect is relative, so that it also works behind a proxy that adds a path prefix.
-            return Empty(303, [(b"location", call.path["token"].encode()), *HEADERS])
+            return EmptyResponse(303, [(b"location", call.path["token"].encode()), *HEADERS])
         if view.state == OPEN:
             return _html(400, question_page(view, holder, refused="Please choose one of the answers below."))
         if view.decision is None:
@@ -167,7 +167,7 @@ class ApprovalRoutes:
         refused = "Your decision does not count: somebody decided before."
         return _html(409, question_page(view, holder, refused=refused))
 
-    async def _refused(self, token: Token, why: str) -> Answer:
+    async def _refused(self, token: Token, why: str) -> AsgiResponse:
         found = await self._approvals.opened(token)
         return _html(404, nothing_page()) if found is None else _html(400, question_page(*found, refused=why))
 
@@ -184,5 +184,5 @@ async def _read_form(call: Call) -> DecideApproval:
     return DecideApproval(given.get("decision", ""), comment or None)
 
 
-def _html(status: int, page: bytes) -> Reply:
-    return Reply(status, page, HEADERS, b"text/html; charset=utf-8")
+def _html(status: int, page: bytes) -> Response:
+    return Response(status, page, HEADERS, b"text/html; charset=utf-8")

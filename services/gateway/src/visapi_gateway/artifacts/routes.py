@@ -9,7 +9,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.artifacts.service import ArtifactFile, Artifacts
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Empty, Header, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, Header, json_response
 from visapi_gateway.kernel.asgi.streams import FileStream
 
 ANY = "application/octet-stream"
@@ -64,19 +64,19 @@ class ArtifactRoutes:
     def routes(self) -> list[Route]:
         return [Route(READ, self.read), Route(LINK, self.link)]
 
-    async def read(self, call: Call) -> Answer:
+    async def read(self, call: Call) -> AsgiResponse:
         artifact: str = call.path["artifact"]
         found = await (self._by_link(call, artifact) if call.who is None else self._by_key(call, artifact))
         tag = f'"{artifact.partition(".")[0]}"'
         headers = _headers(found, tag)
         if call.header(b"if-none-match") == tag:
-            return Empty(304, headers)
+            return EmptyResponse(304, headers)
         return FileStream(found.chunks, found.size, headers)
 
-    async def link(self, call: Call) -> Answer:
+    async def link(self, call: Call) -> AsgiResponse:
         wanted: NewLink = await read_json(LINK, call)
         tenant, artifact = call.principal.tenant, call.path["artifact"]
-        return json_reply(await self._artifacts.link(tenant, artifact, wanted.expires_in_s), 201)
+        return json_response(await self._artifacts.link(tenant, artifact, wanted.expires_in_s), 201)
 
     async def _by_key(self, call: Call, artifact: str) -> ArtifactFile:
         return await self._artifacts.open(call.principal.tenant, artifact)

@@ -9,7 +9,7 @@ from visapi_common.contracts.audit import AuditAction, AuditPage
 from visapi_gateway.audit.service import Audit, AuditFilter
 from visapi_gateway.kernel.api.lists import Cursor, Cursors
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
 
 
 class AuditQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,10 +71,10 @@ class AuditRoutes:
     def routes(self) -> list[Route]:
         return [Route(LIST, self.list)]
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         query: AuditQuery = call.query
         wanted = AuditFilter(query.action, query.target, query.actor, query.since, query.until)
         position = self._cursors.position(call)
         below = None if position is None else int(position)
         page = await self._audit.page(call.principal.tenant, wanted, below, query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))

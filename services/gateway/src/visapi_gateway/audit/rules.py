@@ -11,6 +11,6 @@ def entry(
     who: Requester, action: AuditAction, target: str, *, reason: str | None = None, **details: Any
 ) -> AuditEntry:
     """Make an entry; details that are None are left out."""
-    told = None if reason is None else reason[:REASON_CHARS_MAX]
+    shortened = None if reason is None else reason[:REASON_CHARS_MAX]
     known = {name: value for name, value in details.items() if value is not None}
-    return AuditEntry(who.tenant, who.actor, action, target, told, who.request_id, known)
+    return AuditEntry(who.tenant, who.actor, action, target, shortened, who.request_id, known)

@@ -29,11 +29,11 @@ class PgAuditStore:
     async def page(
         self, tenant: str, wanted: AuditFilter, below: int | None, limit: int
     ) -> Sequence[AuditRecord]:
-        narrowed = (wanted.action, wanted.actor, wanted.since, wanted.until)
+        conditions = (wanted.action, wanted.actor, wanted.since, wanted.until)
         query = _SQL["list_audit" if wanted.target is None else "list_audit_of_target"]
         target = () if wanted.target is None else (wanted.target,)
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            rows = await connection.fetch(query, tenant, below, *narrowed, limit, *target)
+            rows = await connection.fetch(query, tenant, below, *conditions, limit, *target)
         return [_record(row) for row in rows]
 
 

@@ -17,7 +17,7 @@ from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.headers import idempotency_key
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Header, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response
 
 
 class DeadLettersQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,26 +110,26 @@ class DeadLetterRoutes:
             Route(REPLAY, self.replay),
         ]
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         query: DeadLettersQuery = call.query
         position = self._cursors.position(call)
         before = None if position is None else UUID(position)
         wanted = DeadLetterFilter(query.resolved, query.kind)
         page = await self._letters.page(call.principal, wanted, before, query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))
 
-    async def read(self, call: Call) -> Answer:
-        return json_reply(await self._letters.one(call.principal, call.path["letter"]))
+    async def read(self, call: Call) -> AsgiResponse:
+        return json_response(await self._letters.one(call.principal, call.path["letter"]))
 
-    async def resolve(self, call: Call) -> Answer:
+    async def resolve(self, call: Call) -> AsgiResponse:
         decision: ResolveDeadLetter = await read_json(RESOLVE, call)
-        return json_reply(await self._letters.resolve(call.requester, call.path["letter"], decision))
+        return json_response(await self._letters.resolve(call.requester, call.path["letter"], decision))
 
-    async def replay(self, call: Call) -> Answer:
+    async def replay(self, call: Call) -> AsgiResponse:
         asked: ReplayDeadLetter = await read_json(REPLAY, call)
         key = idempotency_key(call.header(b"idempotency-key"))
         letter, fresh = await self._letters.replay(call.requester, call.path["letter"], asked, key)
         headers: list[Header] = [(b"location", letter.links["self"].encode())]
         if not fresh:
             headers.append((b"idempotent-replayed", b"true"))
-        return json_reply(letter, 202, headers)
+        return json_response(letter, 202, headers)

@@ -21,7 +21,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.kernel.access.scopes import Principal, Requester
-from visapi_gateway.runs.commands.service import CommandOutcome, Hint, InboxRow, Once, key_conflict
+from visapi_gateway.runs.commands.service import CommandOutcome, Hint, IdempotencyKey, InboxRow, key_conflict
 from visapi_gateway.runs.reading.service import RunViews
 
 REPLAY = "replay"
@@ -61,12 +61,12 @@ class DeadLetterStore(Protocol):
         """The message of a dead letter of kind `message`."""
         ...
 
-    async def holder(self, tenant: str, once: Once) -> CommandOutcome | None:
+    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
         """Whether the key was used: `REPLAYED`, `CONFLICT`, or None."""
         ...
 
     async def resolve(
-        self, scope: LetterScope, resolution: Resolution, once: Once | None
+        self, scope: LetterScope, resolution: Resolution, key: IdempotencyKey | None
     ) -> CommandOutcome | None:
         """Commit the decision, the run's inbox row, the audit entry and the key in one transaction. Returns
         None when the dead letter was not open.
@@ -144,8 +144,11 @@ class DeadLetters:
         same request asks once. Raises `ProblemError` 404 and 409.
         """
         found = await self.one(who, letter)
-        once = None if key is None else Once(key, _hash(letter, asked))
-        if once is not None and (used := await self._store.holder(who.tenant, once)) is not None:
+        idempotency = None if key is None else IdempotencyKey(key, _hash(letter, asked))
+        if (
+            idempotency is not None
+            and (used := await self._store.key_outcome(who.tenant, idempotency)) is not None
+        ):
             return _again(used, found), False
         await self._refuse_in_vain(who, found)
         audit = entry(
@@ -157,7 +160,7 @@ class DeadLetters:
             run=None if found.run is None else str(found.run),
         )
         fate = await self._store.resolve(
-            letter_scope_of(who), Resolution(letter, who.actor, REPLAY, audit), once
+            letter_scope_of(who), Resolution(letter, who.actor, REPLAY, audit), idempotency
         )
         if fate is None:
             raise _resolved(letter)

@@ -11,7 +11,7 @@ from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, UNREADA
 from visapi_gateway.dead_letters.rules.bytes_as_text import as_text
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.dead_letters.service import DeadLetterFilter, LetterScope, Resolution
-from visapi_gateway.runs.commands.service import CommandOutcome, Once
+from visapi_gateway.runs.commands.service import CommandOutcome, IdempotencyKey
 from visapi_gateway.runs.commands.transaction import hold_key, key_outcome, put_inbox
 
 _SQL = load_queries("visapi_gateway.dead_letters", "queries.sql")
@@ -34,11 +34,11 @@ class PgDeadLetterStore:
         self, scope: LetterScope, wanted: DeadLetterFilter, before: UUID | None, limit: int
     ) -> Sequence[DeadLetterView]:
         query = _SQL["list_with_unknown_tenants" if scope.unknown_tenants else "list_dead_letters"]
-        narrowed = (before, wanted.resolved, wanted.kind, limit, TEXT_BYTES)
+        conditions = (before, wanted.resolved, wanted.kind, limit, TEXT_BYTES)
         async with tenant_transaction(
             self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
         ) as connection:
-            rows = await connection.fetch(query, scope.tenant, *narrowed)
+            rows = await connection.fetch(query, scope.tenant, *conditions)
         return [_view(row) for row in rows]
 
     async def message(self, scope: LetterScope, letter: UUID) -> SetAsideMessage | None:
@@ -48,25 +48,25 @@ class PgDeadLetterStore:
             row = await connection.fetchrow(_SQL["message_of"], letter)
         return None if row is None else SetAsideMessage(**row)
 
-    async def holder(self, tenant: str, once: Once) -> CommandOutcome | None:
+    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            return await key_outcome(connection, tenant, once)
+            return await key_outcome(connection, tenant, key)
 
     async def resolve(
-        self, scope: LetterScope, resolution: Resolution, once: Once | None
+        self, scope: LetterScope, resolution: Resolution, key: IdempotencyKey | None
     ) -> CommandOutcome | None:
         try:
-            return await self._resolved(scope, resolution, once)
+            return await self._resolved(scope, resolution, key)
         except _NotOpen:
             return None
 
     async def _resolved(
-        self, scope: LetterScope, resolution: Resolution, once: Once | None
+        self, scope: LetterScope, resolution: Resolution, key: IdempotencyKey | None
     ) -> CommandOutcome:
         async with tenant_transaction(
             self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
         ) as connection:
-            if once is not None and (used := await hold_key(connection, scope.tenant, once, resolution.id)):
+            if key is not None and (used := await hold_key(connection, scope.tenant, key, resolution.id)):
                 return used
             done = await connection.fetchval(
                 _SQL["resolve_dead_letter"], resolution.id, resolution.by, resolution.text

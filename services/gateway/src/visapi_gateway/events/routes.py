@@ -6,7 +6,7 @@ from visapi_common.contracts.gateway_bodies import EventReceipts
 from visapi_common.core.cloudevents import BATCH, STRUCTURED
 from visapi_gateway.events.service import AcceptEvents
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
 
 POST = Operation(
     "POST",
@@ -40,8 +40,8 @@ class EventRoutes:
     def routes(self) -> list[Route]:
         return [Route(POST, self.post)]
 
-    async def post(self, call: Call) -> Answer:
+    async def post(self, call: Call) -> AsgiResponse:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers.items()}
         media_type = headers.get("content-type", "").split(";")[0].strip().lower()
         body = await call.read_body()
-        return json_reply(await self._accept(call.principal, headers, media_type, body), 202)
+        return json_response(await self._accept(call.principal, headers, media_type, body), 202)

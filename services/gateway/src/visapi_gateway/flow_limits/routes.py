@@ -8,7 +8,7 @@ from visapi_common.contracts.limits import LimitPage
 from visapi_gateway.flow_limits.service import ReadLimits
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
 
 
 class LimitListing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +41,7 @@ class LimitRoutes:
     def routes(self) -> list[Route]:
         return [Route(LIST, self.list)]
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         position = self._cursors.position(call)
         page = await self._read(call.principal.tenant, call.query.workflow, position, call.query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))

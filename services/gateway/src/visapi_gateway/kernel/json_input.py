@@ -61,8 +61,8 @@ def check_json(raw: bytes) -> Any:
     """
     value = _read(raw)
     if isinstance(value, Unreadable):
-        told = f"the body cannot be read as JSON: {value.reason}" if raw.strip() else _EMPTY
-        raise _invalid(told)
+        detail = f"the body cannot be read as JSON: {value.reason}" if raw.strip() else _EMPTY
+        raise _invalid(detail)
     if b"{" in raw:
         try:
             _names.decode(raw.decode())

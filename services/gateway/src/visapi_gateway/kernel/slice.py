@@ -69,7 +69,7 @@ def _no_upkeep(_: Kernel) -> Sequence[Upkeep]:
 class Slice:
     """What a slice declares."""
 
-    doors: Sequence[ModuleType]
+    route_modules: Sequence[ModuleType]
     """The modules that declare its operations."""
     routes: Callable[[Kernel], Sequence[Route]]
     """Builds the handlers of the operations."""
@@ -79,7 +79,7 @@ class Slice:
 
     def operations(self) -> list[Operation]:
         """The operations of the slice's modules, in the order of their declarations."""
-        values = [value for door in self.doors for value in vars(door).values()]
+        values = [value for door in self.route_modules for value in vars(door).values()]
         found = [value for value in values if isinstance(value, Operation)]
         tables = cast("list[dict[Any, Any]]", [value for value in values if isinstance(value, dict)])
         found += [item for table in tables for item in table.values() if isinstance(item, Operation)]

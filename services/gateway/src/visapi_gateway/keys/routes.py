@@ -6,7 +6,7 @@ from visapi_common.contracts.keys import KeyPage, KeyView, MadeKey, NewKey, Rota
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Empty, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response
 from visapi_gateway.keys.service import Keys
 
 _ADMIN: dict[str, Any] = {"tag": "keys", "scope": "keys:admin"}
@@ -76,21 +76,21 @@ class KeyRoutes:
             Route(ROTATE, self.rotate),
         ]
 
-    async def make(self, call: Call) -> Answer:
+    async def make(self, call: Call) -> AsgiResponse:
         made = await self._keys.make(call.requester, await read_json(MAKE, call))
-        return json_reply(made, 201, [(b"location", f"/v1/keys/{made.id}".encode())])
+        return json_response(made, 201, [(b"location", f"/v1/keys/{made.id}".encode())])
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         page = await self._keys.page(call.principal.tenant, self._cursors.position(call), call.query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))
 
-    async def current(self, call: Call) -> Answer:
-        return json_reply(await self._keys.view(call.principal.tenant, call.principal.key))
+    async def current(self, call: Call) -> AsgiResponse:
+        return json_response(await self._keys.view(call.principal.tenant, call.principal.key))
 
-    async def revoke(self, call: Call) -> Answer:
+    async def revoke(self, call: Call) -> AsgiResponse:
         await self._keys.revoke(call.requester, call.path["key"])
-        return Empty(204)
+        return EmptyResponse(204)
 
-    async def rotate(self, call: Call) -> Answer:
+    async def rotate(self, call: Call) -> AsgiResponse:
         wanted: RotateKey = await read_json(ROTATE, call)
-        return json_reply(await self._keys.rotate(call.requester, call.path["key"], wanted.overlap_s), 201)
+        return json_response(await self._keys.rotate(call.requester, call.path["key"], wanted.overlap_s), 201)

@@ -4,7 +4,7 @@ from visapi_common.contracts.retention import Retention, RetentionPage, SetReten
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Empty, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response
 from visapi_gateway.retention.service import Retentions
 
 _PATH = "/v1/retention/{namespace:str}"
@@ -72,18 +72,18 @@ class RetentionRoutes:
             Route(RESET, self.reset),
         ]
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         position = self._cursors.position(call)
         page = await self._retentions.page(call.principal.tenant, position, call.query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))
 
-    async def read(self, call: Call) -> Answer:
-        return json_reply(await self._retentions.read(call.principal.tenant, call.path["namespace"]))
+    async def read(self, call: Call) -> AsgiResponse:
+        return json_response(await self._retentions.read(call.principal.tenant, call.path["namespace"]))
 
-    async def set(self, call: Call) -> Answer:
+    async def set(self, call: Call) -> AsgiResponse:
         wanted: SetRetention = await read_json(SET, call)
-        return json_reply(await self._retentions.set(call.requester, call.path["namespace"], wanted))
+        return json_response(await self._retentions.set(call.requester, call.path["namespace"], wanted))
 
-    async def reset(self, call: Call) -> Answer:
+    async def reset(self, call: Call) -> AsgiResponse:
         await self._retentions.reset(call.requester, call.path["namespace"])
-        return Empty(204)
+        return EmptyResponse(204)

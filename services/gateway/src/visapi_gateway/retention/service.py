@@ -64,8 +64,8 @@ class Retentions:
         if wanted.days not in DAYS:
             nearest = min(DAYS, key=lambda days: abs(days - wanted.days))
             choices = ", ".join(map(str, DAYS))
-            told = FieldError("/days", f"{wanted.days} is not one of {choices}; the nearest is {nearest}")
-            raise ProblemError("invalid_body", "runs cannot be kept that long", status=400, errors=[told])
+            error = FieldError("/days", f"{wanted.days} is not one of {choices}; the nearest is {nearest}")
+            raise ProblemError("invalid_body", "runs cannot be kept that long", status=400, errors=[error])
         target = f"namespace:{namespace}"
         audit = entry(who, AuditAction.RETENTION_SET, target, reason=wanted.reason, days=wanted.days)
         since = await self._store.set(namespace, wanted.days, audit)

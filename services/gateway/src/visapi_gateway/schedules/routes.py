@@ -8,7 +8,7 @@ from visapi_common.contracts.schedules import Backfill, Backfilled, SchedulePage
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.schedules.service import Schedules
 
@@ -87,29 +87,29 @@ class ScheduleRoutes:
             Route(BACKFILL, self.backfill),
         ]
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         position = self._cursors.position(call)
         after = None if position is None else (position.partition("/")[0], position.partition("/")[2])
         page = await self._schedules.page(call.principal.tenant, after, call.query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))
 
-    async def read(self, call: Call) -> Answer:
-        return json_reply(await self._schedules.view(_name(call)))
+    async def read(self, call: Call) -> AsgiResponse:
+        return json_response(await self._schedules.view(_name(call)))
 
-    async def pause(self, call: Call) -> Answer:
-        return json_reply(await self._schedules.pause(call.requester, _name(call), paused=True))
+    async def pause(self, call: Call) -> AsgiResponse:
+        return json_response(await self._schedules.pause(call.requester, _name(call), paused=True))
 
-    async def resume(self, call: Call) -> Answer:
-        return json_reply(await self._schedules.pause(call.requester, _name(call), paused=False))
+    async def resume(self, call: Call) -> AsgiResponse:
+        return json_response(await self._schedules.pause(call.requester, _name(call), paused=False))
 
-    async def trigger(self, call: Call) -> Answer:
+    async def trigger(self, call: Call) -> AsgiResponse:
         run = await self._schedules.run_now(call.requester, _name(call))
         place = f"/v1/runs/{run}"
-        return json_reply(Started(str(run), {"run": place}), 202, [(b"location", place.encode())])
+        return json_response(Started(str(run), {"run": place}), 202, [(b"location", place.encode())])
 
-    async def backfill(self, call: Call) -> Answer:
+    async def backfill(self, call: Call) -> AsgiResponse:
         wanted: Backfill = await read_json(BACKFILL, call)
-        return json_reply(await self._schedules.backfill(call.requester, _name(call), wanted), 202)
+        return json_response(await self._schedules.backfill(call.requester, _name(call), wanted), 202)
 
 
 def _name(call: Call) -> WorkflowName:

@@ -6,7 +6,7 @@ from visapi_common.contracts.secrets import SecretPage
 from visapi_gateway.kernel.api.checks import check_media_type
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Empty, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response
 from visapi_gateway.secrets.service import Secrets
 
 PUT = Operation(
@@ -60,16 +60,16 @@ class SecretRoutes:
     def routes(self) -> list[Route]:
         return [Route(PUT, self.put), Route(LIST, self.list), Route(REMOVE, self.remove)]
 
-    async def put(self, call: Call) -> Answer:
+    async def put(self, call: Call) -> AsgiResponse:
         body = await call.read_body()
         check_media_type(PUT, call, body)
         new = await self._secrets.put(call.requester, call.path["name"], body)
-        return Empty(201 if new else 204)
+        return EmptyResponse(201 if new else 204)
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         page = await self._secrets.page(call.principal.tenant, self._cursors.position(call), call.query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))
 
-    async def remove(self, call: Call) -> Answer:
+    async def remove(self, call: Call) -> AsgiResponse:
         await self._secrets.remove(call.requester, call.path["name"])
-        return Empty(204)
+        return EmptyResponse(204)

@@ -6,7 +6,7 @@ import msgspec
 
 from visapi_common.contracts.gateway_bodies import Capabilities, FunctionPage, HealthView
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Header, Reply, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, Response, json_response
 from visapi_gateway.system.service import System
 
 
@@ -101,22 +101,22 @@ class SystemRoutes:
             Route(DOCS, self.docs),
         ]
 
-    async def live(self, _: Call) -> Answer:
-        return json_reply(HealthView(status="ok", checks={}))
+    async def live(self, _: Call) -> AsgiResponse:
+        return json_response(HealthView(status="ok", checks={}))
 
-    async def ready(self, call: Call) -> Answer:
+    async def ready(self, call: Call) -> AsgiResponse:
         ready, checks = self._system.readiness()
         shown = checks if call.query.verbose is not None else {}
-        return json_reply(HealthView("ok" if ready else "unavailable", shown), 200 if ready else 503)
+        return json_response(HealthView("ok" if ready else "unavailable", shown), 200 if ready else 503)
 
-    async def capabilities(self, _: Call) -> Answer:
-        return json_reply(self._system.capabilities())
+    async def capabilities(self, _: Call) -> AsgiResponse:
+        return json_response(self._system.capabilities())
 
-    async def functions(self, call: Call) -> Answer:
-        return json_reply(FunctionPage(list(await self._system.functions(call.principal.tenant)), None))
+    async def functions(self, call: Call) -> AsgiResponse:
+        return json_response(FunctionPage(list(await self._system.functions(call.principal.tenant)), None))
 
-    async def openapi(self, _: Call) -> Answer:
-        return Reply(200, self._openapi, [(b"cache-control", b"public, max-age=60")])
+    async def openapi(self, _: Call) -> AsgiResponse:
+        return Response(200, self._openapi, [(b"cache-control", b"public, max-age=60")])
 
-    async def docs(self, _: Call) -> Answer:
-        return Reply(200, self._docs, [_PAGE_POLICY], b"text/html; charset=utf-8")
+    async def docs(self, _: Call) -> AsgiResponse:
+        return Response(200, self._docs, [_PAGE_POLICY], b"text/html; charset=utf-8")

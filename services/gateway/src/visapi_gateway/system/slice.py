@@ -7,8 +7,8 @@ from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_gateway.kernel.api.docs_page import build_docs
 from visapi_gateway.kernel.api.openapi import build_openapi
 from visapi_gateway.kernel.api.operation import Route
-from visapi_gateway.kernel.asgi.exchange import encode
-from visapi_gateway.kernel.asgi.flow import BODY_LIMIT
+from visapi_gateway.kernel.asgi.bodies import BODY_LIMIT
+from visapi_gateway.kernel.asgi.http import encode
 from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
 from visapi_gateway.system import routes
 from visapi_gateway.system.routes import SystemRoutes

@@ -8,11 +8,11 @@ from visapi_common.core.errors import ProblemError
 from visapi_engine.model.program import Validated
 from visapi_gateway.kernel.api.operation import ReadJson
 from visapi_gateway.workflows.definitions import Definition
-from visapi_gateway.workflows.rules.input_schema import InputSchema, Verdict
+from visapi_gateway.workflows.rules.input_schema import InputCheck, InputSchema
 
 
 class Jobs(Protocol):
-    async def judge(self, tenant: str, schema: bytes, raw: bytes) -> Verdict: ...
+    async def check_input(self, tenant: str, schema: bytes, raw: bytes) -> InputCheck: ...
 
 
 class InputChecks:
@@ -31,13 +31,13 @@ class InputChecks:
         if schema is None:
             return
         raw = body or b"null"
-        verdict = schema.judge(raw, value)
-        if verdict is None:
-            verdict = await self._judge(tenant, definition, raw, schema)
-        if verdict.unusable:
-            raise _refused(definition, f"its schema cannot be used: {verdict.unusable}", [])
-        if verdict.mistakes:
-            raise _refused(definition, "see errors", verdict.mistakes)
+        check = schema.check(raw, value)
+        if check is None:
+            check = await self._check_in_process(tenant, definition, raw, schema)
+        if check.unusable:
+            raise _refused(definition, f"its schema cannot be used: {check.unusable}", [])
+        if check.mistakes:
+            raise _refused(definition, "see errors", check.mistakes)
 
     async def schema(self, tenant: str, stated: Validated) -> None:
         """Raises `ProblemError` 422 for a schema that cannot be used."""
@@ -45,17 +45,19 @@ class InputChecks:
         if schema.validator is not None:
             return
         try:
-            verdict = await self._jobs.judge(tenant, schema.encoded, b"null")
+            check = await self._jobs.check_input(tenant, schema.encoded, b"null")
         except BoundExceeded as wrong:
-            verdict = Verdict(unusable=str(wrong))
-        if verdict.unusable:
-            mistake = FieldError(pointer=stated.pointer, detail=verdict.unusable)
+            check = InputCheck(unusable=str(wrong))
+        if check.unusable:
+            mistake = FieldError(pointer=stated.pointer, detail=check.unusable)
             detail = "the input schema is not a valid JSON Schema (2020-12); see errors"
             raise ProblemError("definition_invalid", detail, status=422, errors=[mistake])
 
-    async def _judge(self, tenant: str, definition: Definition, raw: bytes, schema: InputSchema) -> Verdict:
+    async def _check_in_process(
+        self, tenant: str, definition: Definition, raw: bytes, schema: InputSchema
+    ) -> InputCheck:
         try:
-            return await self._jobs.judge(tenant, schema.encoded, raw)
+            return await self._jobs.check_input(tenant, schema.encoded, raw)
         except BoundExceeded as over:
             detail = f"the check against the schema was ended: {over.detail}"
             raise _refused(definition, detail, []) from None

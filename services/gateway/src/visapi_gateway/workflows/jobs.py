@@ -12,7 +12,7 @@ from visapi_engine.process import jobs
 from visapi_engine.process.protocol import Simulate, Simulated
 from visapi_engine.process.simulator import SimulationLost
 from visapi_gateway.kernel.bounded_jobs import FILES, BoundedJobs
-from visapi_gateway.workflows.rules.input_schema import Held, Verdict
+from visapi_gateway.workflows.rules.input_schema import InputCheck, InputToCheck
 
 MIB = 1024 * 1024
 COMPILE = Job(
@@ -23,9 +23,9 @@ SIMULATE = Job(
     jobs.SIMULATE,
     Bounds(cpu_ms=5_000, wall_ms=20_000, memory_bytes=512 * MIB, files=FILES, output_bytes=32 * MIB),
 )
-APART = Job(
+SIMULATE_GUARDED = Job(
     "simulate-apart",
-    jobs.SIMULATE_APART,
+    jobs.SIMULATE_GUARDED,
     Bounds(
         cpu_ms=5_000,
         wall_ms=20_000,
@@ -36,16 +36,16 @@ APART = Job(
     ),
 )
 """The second attempt of a simulation that ended its process: each expression has its own budget."""
-VERDICT = Job(
+CHECK_INPUT = Job(
     "input",
-    "visapi_gateway.workflows.rules.input_schema:find_verdict",
+    "visapi_gateway.workflows.rules.input_schema:check_input",
     Bounds(cpu_ms=500, wall_ms=5_000, files=FILES),
 )
 
 _OF_AN_EXPRESSION = frozenset({"cpu", "memory", "died"})
 """The exit reasons of a simulation process with an endless or too large expression."""
 _encode = msgspec.msgpack.Encoder().encode
-_read_verdict = msgspec.msgpack.Decoder(Verdict).decode
+_read_input_check = msgspec.msgpack.Decoder(InputCheck).decode
 _read_simulated = msgspec.msgpack.Decoder(Simulated).decode
 
 
@@ -70,18 +70,18 @@ class DefinitionJobs:
         except BoundExceeded as over:
             if over.reason not in _OF_AN_EXPRESSION:
                 raise SimulationLost(over.detail) from None
-            done = await self._simulate_apart(tenant, payload)
+            done = await self._simulate_guarded(tenant, payload)
         if done.refused is not None:
             raise SimulationLost(done.refused)
         return done.body
 
-    async def _simulate_apart(self, tenant: str, payload: bytes) -> Simulated:
+    async def _simulate_guarded(self, tenant: str, payload: bytes) -> Simulated:
         try:
-            return _read_simulated(await self._bounded.run(tenant, APART, payload))
+            return _read_simulated(await self._bounded.run(tenant, SIMULATE_GUARDED, payload))
         except BoundExceeded as over:
             raise SimulationLost(f"{over.detail}; give it less to do") from None
 
-    async def judge(self, tenant: str, schema: bytes, raw: bytes) -> Verdict:
+    async def check_input(self, tenant: str, schema: bytes, raw: bytes) -> InputCheck:
         """An input as JSON against a schema as msgpack. Raises `BoundExceeded`."""
-        payload = _encode(Held(msgspec.Raw(schema), raw))
-        return _read_verdict(await self._bounded.run(tenant, VERDICT, payload))
+        payload = _encode(InputToCheck(msgspec.Raw(schema), raw))
+        return _read_input_check(await self._bounded.run(tenant, CHECK_INPUT, payload))

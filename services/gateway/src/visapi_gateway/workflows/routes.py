@@ -10,7 +10,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.api.checks import check_media_type, read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Reply, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, Response, json_response
 from visapi_gateway.workflows.service import Workflows
 from visapi_gateway.workflows.simulating import Simulations
 
@@ -133,7 +133,7 @@ class WorkflowRoutes:
             Route(VERSION, self.read),
         ]
 
-    async def deploy(self, call: Call) -> Answer:
+    async def deploy(self, call: Call) -> AsgiResponse:
         source = await call.read_body()
         media_type = check_media_type(DEPLOY, call, source)
         if not source.strip():
@@ -141,12 +141,12 @@ class WorkflowRoutes:
         dry_run: bool = call.query.dry_run
         deployed, created = await self._workflows.deploy(call.requester, source, media_type, dry_run=dry_run)
         location = (b"location", deployed.links["self"].encode())
-        return json_reply(deployed, 201 if created else 200, [location] if created else [])
+        return json_response(deployed, 201 if created else 200, [location] if created else [])
 
-    async def simulate(self, call: Call) -> Answer:
-        return Reply(200, await self._simulate(call.principal.tenant, await read_json(SIMULATE, call)))
+    async def simulate(self, call: Call) -> AsgiResponse:
+        return Response(200, await self._simulate(call.principal.tenant, await read_json(SIMULATE, call)))
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         query: WorkflowsQuery = call.query
         position = self._cursors.position(call)
         after = None
@@ -154,16 +154,16 @@ class WorkflowRoutes:
             namespace, _, name = position.partition("/")
             after = (namespace, name)
         page = await self._workflows.page(call.principal.tenant, query.namespace, after, query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))
 
-    async def read(self, call: Call) -> Answer:
+    async def read(self, call: Call) -> AsgiResponse:
         which = (call.principal.tenant, call.path["namespace"], call.path["name"], call.path.get("version"))
         if call.media_type == YAML:
             row = await self._workflows.row(*which)
-            return Reply(200, row.source, media_type=row.media_type.encode())
-        return json_reply(await self._workflows.describe(*which))
+            return Response(200, row.source, media_type=row.media_type.encode())
+        return json_response(await self._workflows.describe(*which))
 
-    async def versions(self, call: Call) -> Answer:
+    async def versions(self, call: Call) -> AsgiResponse:
         name = (call.principal.tenant, call.path["namespace"], call.path["name"])
         page = await self._workflows.versions(name, self._cursors.position(call), call.query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))

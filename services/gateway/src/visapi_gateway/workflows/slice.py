@@ -7,7 +7,7 @@ from visapi_gateway.workflows import routes
 from visapi_gateway.workflows.compiling import Compiling
 from visapi_gateway.workflows.definitions import Definitions
 from visapi_gateway.workflows.input_checks import InputChecks
-from visapi_gateway.workflows.jobs import APART, COMPILE, SIMULATE, VERDICT, DefinitionJobs
+from visapi_gateway.workflows.jobs import CHECK_INPUT, COMPILE, SIMULATE, SIMULATE_GUARDED, DefinitionJobs
 from visapi_gateway.workflows.routes import WorkflowRoutes
 from visapi_gateway.workflows.service import Workflows
 from visapi_gateway.workflows.simulating import Simulations
@@ -50,4 +50,4 @@ def open_routes(kernel: Kernel) -> list[Route]:
     return WorkflowRoutes(kernel.one(workflows), simulate, kernel.cursors).routes()
 
 
-SLICE = Slice([routes], open_routes, jobs=(APART, COMPILE, SIMULATE, VERDICT))
+SLICE = Slice([routes], open_routes, jobs=(SIMULATE_GUARDED, COMPILE, SIMULATE, CHECK_INPUT))

@@ -23,13 +23,13 @@ RENEW_SHARE = 0.8
 """The fraction of its life after which a token is renewed."""
 _UNAUTHORIZED = 401
 
-Exchange = Callable[[Outbound], Awaitable[Inbound]]
+Send = Callable[[Outbound], Awaitable[Inbound]]
 
 
 class Authenticator:
     """Shared by all calls of the process. Tokens are kept per tenant and policy, in memory only."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, new_nonce: Callable[[], str]) -> None:
+    def __init__(self, exchange: Send, clock: Clock, new_nonce: Callable[[], str]) -> None:
         self._exchange = exchange
         self._clock = clock
         self._new_nonce = new_nonce
@@ -46,19 +46,17 @@ class Authenticator:
         budget = _Budget(self._clock, outbound.timeout_s)
         exchange = partial(_within, self._exchange, budget)
         if policy is not None and policy.oauth2 is not None:
-            asked = _Asked(tenant, "oauth2", policy.oauth2, exchange, mask, budget)
+            asked = _TokenRequest(tenant, "oauth2", policy.oauth2, exchange, mask, budget)
             return await self._with_token(asked, outbound)
         if policy is not None and policy.oidc is not None:
-            asked = _Asked(tenant, "oidc", policy.oidc, exchange, mask, budget)
+            asked = _TokenRequest(tenant, "oidc", policy.oidc, exchange, mask, budget)
             return await self._with_token(asked, outbound)
         inbound = await self._exchange(outbound)
         if policy is not None and policy.digest is not None and inbound.status == _UNAUTHORIZED:
             return await self._answer(policy.digest, outbound, inbound, exchange)
         return inbound
 
-    async def _answer(
-        self, digest: Basic, outbound: Outbound, inbound: Inbound, exchange: Exchange
-    ) -> Inbound:
+    async def _answer(self, digest: Basic, outbound: Outbound, inbound: Inbound, exchange: Send) -> Inbound:
         challenge = digest_auth.read_challenge(
             value for name, value in inbound.headers if name.lower() == "www-authenticate"
         )
@@ -75,7 +73,7 @@ class Authenticator:
         )
         return await exchange(_authorized(replace(outbound, url=inbound.url), value))
 
-    async def _with_token(self, asked: "_Asked", outbound: Outbound) -> Inbound:
+    async def _with_token(self, asked: "_TokenRequest", outbound: Outbound) -> Inbound:
         key = oauth.cache_key(asked.tenant, asked.kind, asked.policy)
         token = await self._token(key, asked)
         inbound = await asked.exchange(_authorized(outbound, f"{token.kind} {token.value}"))
@@ -87,7 +85,7 @@ class Authenticator:
         token = await self._token(key, asked)
         return await asked.exchange(_authorized(outbound, f"{token.kind} {token.value}"))
 
-    async def _token(self, key: str, asked: "_Asked") -> Token:
+    async def _token(self, key: str, asked: "_TokenRequest") -> Token:
         """The cached token, or a new one; one token request at a time per policy."""
         lock = self._asking.setdefault(key, asyncio.Lock())
         try:
@@ -104,7 +102,7 @@ class Authenticator:
         finally:
             lock.release()
 
-    async def _new_token(self, key: str, asked: "_Asked") -> tuple[Token, float]:
+    async def _new_token(self, key: str, asked: "_TokenRequest") -> tuple[Token, float]:
         try:
             token = await self._ask(asked)
         except UnknownFault as fault:
@@ -116,7 +114,7 @@ class Authenticator:
         kept = self._tokens[key] = (token, self._clock.monotonic() + token.expires_in_s * RENEW_SHARE)
         return kept
 
-    async def _ask(self, asked: "_Asked") -> Token:
+    async def _ask(self, asked: "_TokenRequest") -> Token:
         policy = asked.policy
         url = oauth.token_url(policy)
         if asked.kind == "oidc":
@@ -143,18 +141,18 @@ class _Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _TokenRequest:
     """Whose token is needed, and what its request may use."""
 
     tenant: str
     kind: str
     policy: Policy
-    exchange: Exchange
+    exchange: Send
     mask: Mask
     budget: _Budget
 
 
-async def _within(exchange: Exchange, budget: _Budget, outbound: Outbound) -> Inbound:
+async def _within(exchange: Send, budget: _Budget, outbound: Outbound) -> Inbound:
     return await exchange(replace(outbound, timeout_s=budget.left_s))
 
 

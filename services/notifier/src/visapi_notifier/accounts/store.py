@@ -7,7 +7,7 @@ import msgspec
 from visapi_common.adapters.pool import Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import PermanentFault
-from visapi_common.core.sealing import CannotOpen, unseal
+from visapi_common.core.sealing import UnsealError, unseal
 from visapi_notifier.accounts.rules.revealing import Opened
 
 _SQL = load_queries("visapi_notifier.accounts", "queries.sql")
@@ -31,5 +31,5 @@ class PostgresSecrets:
                 )
                 for row in rows
             }
-        except CannotOpen as wrong:
+        except UnsealError as wrong:
             raise PermanentFault(f"{wrong}; is VISAPI_SEALING_KEY the gateway's?") from wrong

@@ -24,14 +24,14 @@ from visapi_common.worker.faults import Postponed
 from visapi_notifier.delivery import rules as delivery
 from visapi_notifier.delivery.leases import Lease, LeaseKeeper
 from visapi_notifier.delivery.rules import (
-    Again,
     Busy,
     DeliveryState,
     Ended,
-    Granted,
     Held,
+    LeaseGranted,
     Record,
     Recorded,
+    RetryLater,
     Start,
     Verdict,
 )
@@ -143,7 +143,7 @@ class Deliverer:
             self._unused[message.effect_key] = owner
             raise Postponed(LEDGER_RETRY_S) from fault
         match verdict:
-            case Granted():
+            case LeaseGranted():
                 with self._leases.holding(message.effect_key, start.owner, asked_at) as lease:
                     ended = await self._tries(message, effect, lease=lease, repeatable=repeatable)
                     if ended is None:
@@ -187,7 +187,7 @@ class Deliverer:
 
     async def _one_try(
         self, message: TaskMessage, effect: Effect, *, repeatable: bool, tries: int
-    ) -> Ended | Again:
+    ) -> Ended | RetryLater:
         backoff_s = full_jitter_s(
             tries, base_s=delivery.BACKOFF_BASE_S, cap_s=delivery.BACKOFF_CAP_S, draw=self._draw()
         )
@@ -228,8 +228,8 @@ class Deliverer:
             case Unclear(detail):
                 return Unclear(mask.hide(detail))
 
-    def _masked(self, effect: Effect, after: Ended | Again) -> Ended | Again:
-        if isinstance(after, Again):
+    def _masked(self, effect: Effect, after: Ended | RetryLater) -> Ended | RetryLater:
+        if isinstance(after, RetryLater):
             return replace(after, otherwise=self._without_secrets(effect, after.otherwise))
         return self._without_secrets(effect, after)
 

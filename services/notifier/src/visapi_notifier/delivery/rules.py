@@ -56,7 +56,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class LeaseGranted:
     """`started` is committed under our lease."""
 
 
@@ -80,7 +80,7 @@ class Held:
     """The effect was started, its outcome is unknown, and no repetition was requested."""
 
 
-Verdict = Granted | Recorded | Busy | Held
+Verdict = LeaseGranted | Recorded | Busy | Held
 
 
 # ---- what a try means
@@ -100,14 +100,14 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RetryLater:
     """Nothing happened: retry after `delay_s` if time is left, else end as `otherwise`."""
 
     delay_s: float
     otherwise: Ended
 
 
-def after_reading(reading: Reading, *, repeatable: bool, backoff_s: float) -> Ended | Again:
+def after_reading(reading: Reading, *, repeatable: bool, backoff_s: float) -> Ended | RetryLater:
     """The next step after a response. A 429 had no effect; a 503 with Retry-After is repeated under a key."""
     match reading:
         case Sent(output):
@@ -117,16 +117,16 @@ def after_reading(reading: Reading, *, repeatable: bool, backoff_s: float) -> En
         case Refused(error, advice):
             ended = Ended(DeliveryState.FAILED, error=error)
             if advice is not None and (error.status == 429 or (error.status == 503 and repeatable)):
-                return Again(max(advice, backoff_s), ended)
+                return RetryLater(max(advice, backoff_s), ended)
             return ended
 
 
-def after_fault(fault: Fault, *, repeatable: bool, backoff_s: float) -> Ended | Again:
+def after_fault(fault: Fault, *, repeatable: bool, backoff_s: float) -> Ended | RetryLater:
     """The next step after a failure: a transient failure had no effect, an unknown one may have had."""
     match fault:
         case TransientFault(retry_after_s=advice):
             ended = Ended(DeliveryState.FAILED, error=communication(503, "Unreachable", str(fault)))
-            return Again(max(advice or 0.0, backoff_s), ended)
+            return RetryLater(max(advice or 0.0, backoff_s), ended)
         case UnknownFault():
             return _unclear(str(fault), repeatable=repeatable)
         case EgressRefused():

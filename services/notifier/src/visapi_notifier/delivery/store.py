@@ -18,8 +18,8 @@ from visapi_notifier.delivery.rules import (
     LEASE_S,
     Busy,
     DeliveryState,
-    Granted,
     Held,
+    LeaseGranted,
     Recorded,
     Start,
     Verdict,
@@ -130,12 +130,12 @@ _LEASE = timedelta(seconds=LEASE_S)
 def _verdict(row: Row) -> Verdict:
     # The row shows the state before the statement; absent means that another process inserts it now.
     if row["granted"]:
-        return Granted()
+        return LeaseGranted()
     state = row["state"]
     if row["lapsed"] or state == DeliveryState.UNCERTAIN:
         return Held()
     if state == DeliveryState.STARTED and row["ours"]:
-        return Granted()  # our own start, whose answer was lost
+        return LeaseGranted()  # our own start, whose answer was lost
     if state in (DeliveryState.SENT, DeliveryState.FAILED):
         return Recorded(DeliveryState(state), row["outcome"])
     return Busy(max(_BUSY_MIN_S, (row["lease_s"] or 0.0) + _BUSY_MIN_S))

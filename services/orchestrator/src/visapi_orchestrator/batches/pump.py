@@ -16,8 +16,8 @@ from uuid import UUID
 
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_orchestrator.batches.reading import Incoming, Intake
-from visapi_orchestrator.batches.triggers import Triggers
+from visapi_orchestrator.batches.reading import Intake
+from visapi_orchestrator.batches.triggers import PulledMessages, Triggers
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.slow_runs import SlowRuns
 
@@ -27,13 +27,10 @@ _FOR_TRIGGERS = 16
 """A sixteenth of each batch is for triggers."""
 
 
-class Source(Protocol):
-    """A continuous pull (`adapters.pull_loop`)."""
+class AnnouncedMessages(PulledMessages, Protocol):
+    """`PulledMessages` that set an event when one arrives."""
 
-    def take_nowait(self, limit: int) -> Sequence[Incoming]: ...
     def on_arrival(self, wake: "asyncio.Event") -> None: ...
-    @property
-    def waiting(self) -> int: ...
 
 
 class Advancer(Protocol):
@@ -52,8 +49,8 @@ class Pump:
     def __init__(
         self,
         *,
-        results: Source,
-        triggers: Source,
+        results: AnnouncedMessages,
+        triggers: AnnouncedMessages,
         intake: Intake,
         transitions: Advancer,
         metrics: Metrics,

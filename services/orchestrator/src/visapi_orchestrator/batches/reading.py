@@ -23,7 +23,7 @@ from visapi_common.contracts.engine_messages import (
     TaskResult,
     Trigger,
 )
-from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Newer, Reader, Unreadable, scraps
+from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, NewerFormat, Reader, Unreadable, scraps
 from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.problems import standard_error
 from visapi_common.core.effect_key import task_token, token_matches
@@ -92,7 +92,7 @@ class Intake:
             kind = kind if kind in _KINDS else "other"
             counts[kind] = counts.get(kind, 0) + 1
             one = self._read(kind, delivery)
-            if isinstance(one, Newer):
+            if isinstance(one, NewerFormat):
                 self._leave(kind, delivery, one)
             elif isinstance(one, Unreadable):
                 self._terminate(kind, delivery, one)
@@ -111,7 +111,7 @@ class Intake:
         self._unreadable(delivery.subject, delivery.data, unreadable.reason)
         delivery.term("unreadable")
 
-    def _leave(self, kind: str, delivery: Incoming, newer: Newer) -> None:
+    def _leave(self, kind: str, delivery: Incoming, newer: NewerFormat) -> None:
         self._log.warning("message_of_newer_release", subject=delivery.subject, detail=newer.reason)
         self._metrics.messages_stale.labels("newer").inc()
         if kind == "result" and self._has_room():
@@ -157,7 +157,7 @@ class Intake:
             answered = self._answered_by(delivery.data)
             if answered is None:
                 return Unreadable(result.reason)
-            if isinstance(result, Newer) and delivery.deliveries < NEWER_DELIVERIES_MAX:
+            if isinstance(result, NewerFormat) and delivery.deliveries < NEWER_DELIVERIES_MAX:
                 return result
             self._log.error("result_unreadable", run=str(answered.run), detail=result.reason)
             self._metrics.messages_unreadable.labels("result").inc()

@@ -24,7 +24,7 @@ _INPUT_MAX: Final = 4096
 """A trigger with a longer input is queued without it; the run is read later."""
 
 
-class Source(Protocol):
+class PulledMessages(Protocol):
     """A continuous pull (`adapters.pull_loop`)."""
 
     def take_nowait(self, limit: int) -> Sequence[Incoming]: ...
@@ -35,7 +35,7 @@ class Source(Protocol):
 class Triggers:
     """See the module's docstring."""
 
-    def __init__(self, source: Source, intake: Intake, metrics: Metrics) -> None:
+    def __init__(self, source: PulledMessages, intake: Intake, metrics: Metrics) -> None:
         self._source = source
         self._intake = intake
         self._metrics = metrics

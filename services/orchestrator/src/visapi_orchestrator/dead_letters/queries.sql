@@ -28,9 +28,9 @@ delete from inbox where run = $1 and key = $2
 
 -- name: retire_run
 -- Every row that would bring the run into a batch waits for a day, or until the replay.
-with later as (
+with timers_later as (
     update timers set due_at = now() + interval '1 day' where run = $1 and due_at < now() + interval '1 day'
-), told as (
+), inbox_later as (
     update inbox set sweep_at = now() + interval '1 day' where run = $1
 )
 update runs set sweep_at = now() + interval '1 day' where id = $1
@@ -93,7 +93,7 @@ on conflict do nothing
 -- name: replay_run
 with sooner as (
     update timers set due_at = now() where run = $1 and fire_at <= now()
-), told as (
+), inbox_later as (
     update inbox set sweep_at = now(), sweeps = 0 where run = $1
 )
 update runs set sweep_at = now(), sweeps = 0 where id = $1

@@ -18,7 +18,8 @@ from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
-from visapi_orchestrator.kernel.rules.arriving_events import Arrived
+from visapi_orchestrator.kernel.ports import RunQueue
+from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 LIMIT = 256
@@ -31,8 +32,8 @@ class MatchLease(Protocol):
     """Waiting events that this process alone matches, until its transaction ends."""
 
     @property
-    def events(self) -> Sequence[Arrived]: ...
-    async def notify(self, events: Sequence[Arrived]) -> list[UUID]:
+    def events(self) -> Sequence[ArrivedEvent]: ...
+    async def notify(self, events: Sequence[ArrivedEvent]) -> list[UUID]:
         """Notify listeners and mark the events, all or nothing; return the notified runs."""
         ...
 
@@ -41,17 +42,11 @@ class MatchLease(Protocol):
 
 class EventRows(Protocol):
     def matching(self, limit: int, bytes_max: int) -> AbstractAsyncContextManager[MatchLease]: ...
-    async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
+    async def unpublished(self, limit: int, skip: int) -> list[ArrivedEvent]:
         """In the order of their arrival, without the first `skip`."""
         ...
 
-    async def published(self, events: Sequence[Arrived]) -> None: ...
-
-
-class Queue(Protocol):
-    """Takes notified runs: the pump."""
-
-    def put(self, messages: Sequence[RunMessages]) -> None: ...
+    async def published(self, events: Sequence[ArrivedEvent]) -> None: ...
 
 
 class Acknowledged(Protocol):
@@ -64,7 +59,12 @@ class EventDispatch:
     """See the module's docstring."""
 
     def __init__(
-        self, rows: EventRows, queue: Queue, publisher: Acknowledged, quarantine: Quarantine, metrics: Metrics
+        self,
+        rows: EventRows,
+        queue: RunQueue,
+        publisher: Acknowledged,
+        quarantine: Quarantine,
+        metrics: Metrics,
     ) -> None:
         self._rows = rows
         self._queue = queue
@@ -104,10 +104,10 @@ class EventDispatch:
             size = sum(len(event.body) for event in lease.events)
             full = len(lease.events) == LIMIT or size >= BYTES_MAX
 
-            async def notify(events: Sequence[Arrived]) -> None:
+            async def notify(events: Sequence[ArrivedEvent]) -> None:
                 notified.extend(await lease.notify(events))
 
-            async def set_aside(event: Arrived, error: Exception) -> None:
+            async def set_aside(event: ArrivedEvent, error: Exception) -> None:
                 dead_letter = _dead_letter("event", "unmatchable-event", event, error)
                 await self._quarantine.set_aside(dead_letter, lease.set_aside)
 
@@ -133,8 +133,8 @@ class EventDispatch:
         """
         events = await self._rows.unpublished(LIMIT, self._skip)
         failed: dict[str, Exception] = {}
-        stored: list[Arrived] = []
-        waiting: list[Arrived] = []
+        stored: list[ArrivedEvent] = []
+        waiting: list[ArrivedEvent] = []
         for event, error in zip(events, await asyncio.gather(*map(self._publish, events)), strict=True):
             if error is None:
                 stored.append(event)
@@ -153,7 +153,7 @@ class EventDispatch:
         self._skip = self._skip + len(waiting) if full else 0
         return full and len(waiting) < LIMIT
 
-    async def _publish(self, event: Arrived) -> Exception | None:
+    async def _publish(self, event: ArrivedEvent) -> Exception | None:
         """Why JetStream did not store it; None when it did."""
         try:
             subject = subjects.event(event.tenant, subject_of(event.type))
@@ -164,18 +164,18 @@ class EventDispatch:
             return error
         return None
 
-    async def _give_up(self, event: Arrived, error: Exception) -> None:
-        async def fail(_: Sequence[Arrived]) -> None:
+    async def _give_up(self, event: ArrivedEvent, error: Exception) -> None:
+        async def fail(_: Sequence[ArrivedEvent]) -> None:
             raise error
 
-        async def set_aside(event: Arrived, error: Exception) -> None:
+        async def set_aside(event: ArrivedEvent, error: Exception) -> None:
             await self._quarantine.set_aside(_dead_letter("emit", "unpublishable-event", event, error))
 
         await self._publishing.each([event], fail, set_aside)
 
 
 def _dead_letter(
-    kind: Literal["event", "emit"], reason: str, event: Arrived, error: Exception
+    kind: Literal["event", "emit"], reason: str, event: ArrivedEvent, error: Exception
 ) -> DeadLetterEntry:
     return DeadLetterEntry(
         kind=kind,

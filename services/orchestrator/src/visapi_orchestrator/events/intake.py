@@ -14,7 +14,7 @@ from visapi_common.core.failures import failure_text, storable
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
-from visapi_orchestrator.kernel.rules.arriving_events import Arrived, BadEvent, read_message
+from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent, BadEvent, read_message
 
 _BATCH = 256
 _BATCH_BYTES = 1024 * 1024
@@ -46,7 +46,7 @@ class EventSource(Protocol):
 
 
 class IntakeRows(Protocol):
-    async def take_in(self, events: Sequence[Arrived]) -> set[str]: ...
+    async def take_in(self, events: Sequence[ArrivedEvent]) -> set[str]: ...
     async def known_tenants(self, tenants: Sequence[str]) -> set[str]: ...
 
 
@@ -54,7 +54,7 @@ class _Read(NamedTuple):
     """A delivery and the event that it carries."""
 
     delivery: EventDelivery
-    event: Arrived
+    event: ArrivedEvent
 
 
 class EventIntake:

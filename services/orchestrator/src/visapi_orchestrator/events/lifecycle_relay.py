@@ -17,7 +17,7 @@ from uuid import UUID
 
 from visapi_common.core.errors import Fault
 from visapi_common.core.failures import failure_text
-from visapi_common.runtime.isolation import Isolation, Sorted
+from visapi_common.runtime.isolation import BatchOutcome, Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
@@ -29,6 +29,7 @@ from visapi_orchestrator.events.rules.lifecycle import (
     first_time_of,
 )
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
+from visapi_orchestrator.kernel.ports import RunQueue
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 Which = Literal["all", "workflow", "none"]
@@ -80,12 +81,6 @@ class LifecycleStream(Protocol):
         ...
 
 
-class Queue(Protocol):
-    """Takes notified runs: the pump."""
-
-    def put(self, messages: Sequence[RunMessages]) -> None: ...
-
-
 class LifecycleRelay:
     """See the module's docstring."""
 
@@ -93,7 +88,7 @@ class LifecycleRelay:
         self,
         history: History,
         stream: LifecycleStream,
-        queue: Queue,
+        queue: RunQueue,
         clock: DatabaseClock,
         metrics: Metrics,
         *,
@@ -241,7 +236,7 @@ class LifecycleRelay:
             self._metrics.lifecycle_events.labels(of).inc(count)
 
 
-def _raise(result: Sorted[Any]) -> None:
+def _raise(result: BatchOutcome[Any]) -> None:
     """No row is skipped: a fault leaves the whole batch for later."""
     if result.fault is not None:
         raise result.fault

@@ -1,7 +1,10 @@
 """The protocols that every package of the orchestrator uses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
+from uuid import UUID
+
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 
 class Publisher(Protocol):
@@ -14,3 +17,15 @@ class Monotonic(Protocol):
     """Seconds that never go back."""
 
     def monotonic(self) -> float: ...
+
+
+class RunQueue(Protocol):
+    """Takes messages of runs for the next batches: the pump."""
+
+    def put(self, messages: Sequence[RunMessages]) -> None: ...
+
+
+class WakeRuns(Protocol):
+    def __call__(self, runs: list[UUID]) -> None:
+        """These runs have new inbox rows, or may begin."""
+        ...

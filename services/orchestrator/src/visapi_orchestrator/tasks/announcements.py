@@ -11,7 +11,7 @@ import msgspec
 
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
-from visapi_orchestrator.tasks.claims import Asked
+from visapi_orchestrator.tasks.claims import WorkerRequest
 
 _WORKERS_MAX = 64
 _OWNERS_MAX = 1000
@@ -28,11 +28,11 @@ class Announcements:
     """See the module's docstring."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, dict[str, Asked]] = {}
+        self._waiting: dict[str, dict[str, WorkerRequest]] = {}
         self._turns: deque[str] = deque()
         self._some = asyncio.Event()
 
-    def put(self, asked: Asked) -> None:
+    def put(self, asked: WorkerRequest) -> None:
         """Keep the announcement, unless too many of its owner wait, or nobody waits for the answer.
 
         JetStream publishes acknowledgements on whatever subject their publisher names; they have no inbox.
@@ -52,7 +52,7 @@ class Announcements:
             waiting[worker] = asked
         self._some.set()
 
-    async def take(self) -> Asked:
+    async def take(self) -> WorkerRequest:
         """The oldest announcement of the owner whose turn it is; waits for one."""
         await self._some.wait()
         owner = self._turns.popleft()

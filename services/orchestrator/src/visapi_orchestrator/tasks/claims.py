@@ -31,7 +31,7 @@ _read = Reader(Claim, bytes_max=_CLAIM_BYTES_MAX, newest=NEWEST.messages)
 _encode = msgspec.json.Encoder().encode
 
 
-class Asked(Protocol):
+class WorkerRequest(Protocol):
     """A worker's request with its reply."""
 
     @property
@@ -54,7 +54,7 @@ class ClaimedTasks(Protocol):
 class _Waiting(NamedTuple):
     owner: str
     claim: Claim
-    asked: Asked
+    asked: WorkerRequest
 
     @property
     def attempt(self) -> tuple[str, Attempt]:
@@ -72,7 +72,7 @@ class Claims:
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=_BOUND)
         self._log = get_logger("claims")
 
-    def receive(self, asked: Asked) -> None:
+    def receive(self, asked: WorkerRequest) -> None:
         """Called in the read loop: queue the claim for the next batch. The worker repeats an unanswered
         claim.
         """

@@ -16,14 +16,14 @@ _BOUND = 10_000
 """Heartbeats kept while PostgreSQL is unavailable; a task repeats its heartbeat every 3 s."""
 
 
-class BeatenTasks(Protocol):
+class HeartbeatTasks(Protocol):
     async def beat(self, attempts: Collection[Attempt]) -> None: ...
 
 
 class Heartbeats:
     """Collects heartbeats and writes them."""
 
-    def __init__(self, tasks: BeatenTasks, metrics: Metrics) -> None:
+    def __init__(self, tasks: HeartbeatTasks, metrics: Metrics) -> None:
         self._tasks = tasks
         self._isolation = Isolation("heartbeats", metrics)
         self._heard: set[Attempt] = set()

@@ -19,9 +19,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from visapi_common.adapters.strays import Removed
+from visapi_common.adapters.strays import RemovedStrays
 from visapi_common.contracts import subjects
-from visapi_common.contracts.foreign import Newer, Reader, Unreadable
+from visapi_common.contracts.foreign import NewerFormat, Reader, Unreadable
 from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
 from visapi_common.core.errors import ContentFault, Fault
@@ -34,7 +34,7 @@ from visapi_engine.model.catalog import ENGINE_FUNCTIONS
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.tasks.announcements import Announcements
-from visapi_orchestrator.tasks.claims import Asked
+from visapi_orchestrator.tasks.claims import WorkerRequest
 from visapi_orchestrator.transitions.rules.open_tasks import Announced
 
 _RETRY_S = 0.5
@@ -68,7 +68,7 @@ class Streams(Protocol):
     """`adapters.topology`."""
 
     async def heal(self) -> dict[str, str]: ...
-    async def remove_strays(self, tasks: AbstractSet[str]) -> Sequence[Removed]: ...
+    async def remove_strays(self, tasks: AbstractSet[str]) -> Sequence[RemovedStrays]: ...
     async def ensure_function(self, owner: str, function: FunctionSpec) -> str: ...
 
 
@@ -174,7 +174,7 @@ class Registry:
         )
         await self._quarantine.set_aside(dead_letter)
 
-    def receive(self, asked: Asked) -> None:
+    def receive(self, asked: WorkerRequest) -> None:
         """Called in the read loop; workers repeat an unanswered announcement."""
         self._announcements.put(asked)
 
@@ -188,19 +188,19 @@ class Registry:
                 # The stream may be gone; the worker repeats its announcement.
                 self.heal_soon()
 
-    async def _answer(self, announcements: Sequence[Asked]) -> None:
+    async def _answer(self, announcements: Sequence[WorkerRequest]) -> None:
         for asked in announcements:
             answer = await self._register(subjects.speaker(asked.subject), asked.data)
             if answer is not None:
                 asked.respond(_encode(answer))
 
-    async def _refuse(self, asked: Asked, error: Exception) -> None:
+    async def _refuse(self, asked: WorkerRequest, error: Exception) -> None:
         asked.respond(_encode(Registered({}, error=failure_text(error))))
 
     async def _register(self, owner: str, body: bytes) -> Registered | None:
         """None for an announcement of a later release: a newer replica answers when it is repeated."""
         registration = _read(body)
-        if isinstance(registration, Newer):
+        if isinstance(registration, NewerFormat):
             self._log.warning("registration_of_newer_release", owner=owner, detail=registration.reason)
             return None
         if isinstance(registration, Unreadable):

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from visapi_common.adapters.bus import Bus
-from visapi_common.adapters.strays import Removed, remove_strays
+from visapi_common.adapters.strays import RemovedStrays, remove_strays
 from visapi_common.adapters.topology import FunctionConsumer, StreamView, Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec
@@ -30,7 +30,7 @@ class JetStreams:
     async def heal(self) -> dict[str, str]:
         return await self._topology.heal()
 
-    async def remove_strays(self, tasks: AbstractSet[str]) -> list[Removed]:
+    async def remove_strays(self, tasks: AbstractSet[str]) -> list[RemovedStrays]:
         """Clear the streams that the ledger feeds, where messages that VisAPI did not send fill them. `tasks`
         are the subjects of known functions.
         """

@@ -20,6 +20,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
+from visapi_orchestrator.kernel.ports import RunQueue
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.ports import Due
 
@@ -52,10 +53,9 @@ class DueRows(Due, Protocol):
         ...
 
 
-class Queue(Protocol):
-    """Takes claimed rows: the pump."""
+class DueQueue(RunQueue, Protocol):
+    """`RunQueue`, its length, and pending runs."""
 
-    def put(self, messages: list[RunMessages]) -> None: ...
     def put_pending(self, runs: list[tuple[str, UUID]]) -> None: ...
     @property
     def backlog(self) -> int: ...
@@ -71,7 +71,7 @@ class DueWork:
     """See the module's docstring."""
 
     def __init__(
-        self, due: DueRows, queue: Queue, clock: DatabaseClock, quarantine: Quarantine, metrics: Metrics
+        self, due: DueRows, queue: DueQueue, clock: DatabaseClock, quarantine: Quarantine, metrics: Metrics
     ) -> None:
         self._due = due
         self._quarantine = quarantine

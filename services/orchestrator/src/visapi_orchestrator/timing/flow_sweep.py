@@ -12,6 +12,7 @@ from visapi_common.core.errors import Fault
 from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.kernel.ports import WakeRuns
 from visapi_orchestrator.transitions.rules.flow import Key
 
 _EVERY_S = 2.0
@@ -28,19 +29,13 @@ class FlowRows(Protocol):
         ...
 
 
-class Woken(Protocol):
-    def __call__(self, runs: list[UUID]) -> None:
-        """These runs may begin."""
-        ...
-
-
-async def keep_admitting(rows: FlowRows, woken: Woken, isolation: Isolation) -> None:
+async def keep_admitting(rows: FlowRows, wake: WakeRuns, isolation: Isolation) -> None:
     """Look every two seconds until cancelled."""
 
     async def admit(keys: Sequence[Key]) -> None:
         runs = await rows.admit_waiting(keys)
         if runs:
-            woken(runs)
+            wake(runs)
 
     while True:
         try:

@@ -11,8 +11,9 @@ from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
+from visapi_orchestrator.kernel.ports import RunQueue
 from visapi_orchestrator.kernel.rules.messages import RunMessages
-from visapi_orchestrator.timing.rules.scheduling import Claimed, Decided, decide
+from visapi_orchestrator.timing.rules.scheduling import ClaimedSchedule, DecidedSchedule, decide
 
 LIMIT = 50
 _EVERY_S = 1.0
@@ -23,8 +24,8 @@ class ScheduleLease(Protocol):
     """Due schedules, leased by this process until its transaction ends."""
 
     @property
-    def claimed(self) -> Sequence[Claimed]: ...
-    async def fire(self, decided: Sequence[Decided]) -> list[UUID]:
+    def claimed(self) -> Sequence[ClaimedSchedule]: ...
+    async def fire(self, decided: Sequence[DecidedSchedule]) -> list[UUID]:
         """Write the decisions, all or nothing; return the runs with new inbox rows or triggers."""
         ...
 
@@ -36,19 +37,13 @@ class ScheduleRows(Protocol):
     async def next_due_s(self) -> float | None: ...
 
 
-class Queue(Protocol):
-    """Takes these runs: the pump."""
-
-    def put(self, messages: Sequence[RunMessages]) -> None: ...
-
-
 class ScheduleClock:
     """See the module's docstring. A schedule that cannot be read, decided on or fired is set aside; it fires
     again when it is deployed again, or its dead letter replayed.
     """
 
     def __init__(
-        self, rows: ScheduleRows, queue: Queue, quarantine: Quarantine, isolation: Isolation
+        self, rows: ScheduleRows, queue: RunQueue, quarantine: Quarantine, isolation: Isolation
     ) -> None:
         self._rows = rows
         self._queue = queue
@@ -71,10 +66,10 @@ class ScheduleClock:
         async with self._rows.due(LIMIT) as lease:
             claimed = lease.claimed
 
-            async def fire(some: Sequence[Claimed]) -> None:
+            async def fire(some: Sequence[ClaimedSchedule]) -> None:
                 news.extend(await lease.fire([_decided(one) for one in some]))
 
-            async def set_aside(one: Claimed, error: Exception) -> None:
+            async def set_aside(one: ClaimedSchedule, error: Exception) -> None:
                 await self._quarantine.set_aside(_dead_letter(one, error), lease.set_aside)
 
             result = await self._isolation.each(claimed, fire, set_aside)
@@ -87,12 +82,12 @@ class ScheduleClock:
         return _EVERY_S if due_s is None else min(_EVERY_S, max(_LEAST_S, due_s))
 
 
-def _decided(one: Claimed) -> Decided:
+def _decided(one: ClaimedSchedule) -> DecidedSchedule:
     due = one.read()
-    return Decided(due, decide(due))
+    return DecidedSchedule(due, decide(due))
 
 
-def _dead_letter(one: Claimed, error: Exception) -> DeadLetterEntry:
+def _dead_letter(one: ClaimedSchedule, error: Exception) -> DeadLetterEntry:
     return DeadLetterEntry(
         kind="schedule",
         tenant=one.tenant,

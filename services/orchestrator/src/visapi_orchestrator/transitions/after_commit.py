@@ -6,12 +6,12 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.transitions.dependencies import TransitionDependencies
 from visapi_orchestrator.transitions.rules.child_limits import ChildVerdict
-from visapi_orchestrator.transitions.rules.flow import Verdict
+from visapi_orchestrator.transitions.rules.flow import FlowDecision
 from visapi_orchestrator.transitions.rules.step import Step
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
 
-def announce_commit(dependencies: TransitionDependencies, rows: WriteSet, verdict: Verdict) -> None:
+def announce_commit(dependencies: TransitionDependencies, rows: WriteSet, verdict: FlowDecision) -> None:
     """Signal what was written."""
     if rows.new_timers:
         dependencies.timer_set(min(timer.fire_at_ms for timer in rows.new_timers))

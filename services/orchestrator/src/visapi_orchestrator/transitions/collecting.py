@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 import msgspec
 
-from visapi_engine.machine.collections import ALL_BYTES_MAX, Collected
+from visapi_engine.machine.collections import ALL_BYTES_MAX, StoredCollections
 from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.transitions.ports import Engine, Ledger
 
@@ -51,7 +51,7 @@ class CollectingEngine:
             found = held.get(work.run)
             if found is None:
                 continue
-            collected = Collected(
+            collected = StoredCollections(
                 {**work.collected.stored, **found.stored},
                 room=self._collections_max - found.number,
                 bytes_room=ALL_BYTES_MAX - found.bytes_held,

@@ -10,7 +10,7 @@ import hashlib
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
 from visapi_orchestrator.kernel.ports import Monotonic
 from visapi_orchestrator.transitions.ports import Payloads
-from visapi_orchestrator.transitions.rules.known_values import Blobs, Key
+from visapi_orchestrator.transitions.rules.known_values import ByteCache, Key
 
 AT_ONCE = 8
 BELIEVED_S = 600.0
@@ -23,7 +23,7 @@ class KnownPayloads:
     def __init__(self, payloads: Payloads, monotonic: Monotonic) -> None:
         self._payloads = payloads
         self._clock = monotonic
-        self._blobs = Blobs()
+        self._blobs = ByteCache()
         self._stored: dict[Key, tuple[Payload, float]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
 

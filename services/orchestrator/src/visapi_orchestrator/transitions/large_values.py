@@ -14,7 +14,7 @@ import msgspec
 from visapi_common.contracts.payloads import INLINE_LIMIT
 from visapi_common.contracts.problems import standard_error
 from visapi_common.core.errors import PermanentFault, ProblemError
-from visapi_common.core.large_values import Envelope, Structure, Taken, join, opened, sealed, split
+from visapi_common.core.large_values import Envelope, Extracted, Structure, join, opened, sealed, split
 from visapi_engine.machine import history, state
 from visapi_orchestrator.transitions.ports import Payloads
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot, UnreadableState
@@ -46,7 +46,7 @@ class LargeValues:
                 self._payloads.unpack(snapshot.tenant, large.payload) for large in envelope.large
             )
             pairs = zip(envelope.large, values, strict=True)
-            taken = [Taken(large.at, large.n, value) for large, value in pairs]
+            taken = [Extracted(large.at, large.n, value) for large, value in pairs]
             whole = await _aside(sum(map(len, values)), join, bytes(envelope.of), taken)
         except (PermanentFault, ProblemError, ValueError) as fault:
             return _what_is_left(snapshot, envelope, str(fault))

@@ -10,11 +10,11 @@ from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.rules.ledger_answers import (
     ClaimedInbox,
-    Held,
-    Loaded,
-    Revived,
-    Settled,
-    Written,
+    CurrentRun,
+    HeldCollections,
+    LoadedRuns,
+    RevivedRuns,
+    WriteResult,
     WrittenDeadLetter,
 )
 from visapi_orchestrator.transitions.rules.related_writes import Definition
@@ -25,16 +25,16 @@ from visapi_orchestrator.transitions.rules.write_set import WriteSet
 class Ledger(Protocol):
     """PostgreSQL, as far as transitions are concerned."""
 
-    async def load(self, runs: Collection[UUID]) -> Loaded: ...
-    async def write(self, rows: WriteSet) -> Written: ...
-    async def settled(self, runs: Collection[UUID]) -> dict[UUID, Settled]: ...
-    async def revive(self, runs: Collection[UUID]) -> Revived: ...
+    async def load(self, runs: Collection[UUID]) -> LoadedRuns: ...
+    async def write(self, rows: WriteSet) -> WriteResult: ...
+    async def settled(self, runs: Collection[UUID]) -> dict[UUID, CurrentRun]: ...
+    async def revive(self, runs: Collection[UUID]) -> RevivedRuns: ...
     async def forget(self, runs: Collection[UUID]) -> None: ...
     async def tenant_of(self, run: UUID) -> str:
         """The tenant of a live run; empty when there is none."""
         ...
 
-    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, Held]:
+    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, HeldCollections]:
         """What the listeners of schedules have collected under the keys."""
         ...
 

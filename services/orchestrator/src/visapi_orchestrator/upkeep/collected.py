@@ -14,6 +14,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
+from visapi_orchestrator.kernel.ports import WakeRuns
 
 LIMIT = 500
 """Collections of one listener that are moved or given up in one transaction."""
@@ -42,20 +43,14 @@ class CollectedRows(Protocol):
         ...
 
 
-class Woken(Protocol):
-    def __call__(self, runs: list[UUID]) -> None:
-        """These runs have new inbox rows."""
-        ...
-
-
 class CollectedSweep:
     """See the module's docstring. A listener whose collections cannot be swept delays no other."""
 
-    def __init__(self, rows: CollectedRows, quarantine: Quarantine, woken: Woken, metrics: Metrics) -> None:
+    def __init__(self, rows: CollectedRows, quarantine: Quarantine, wake: WakeRuns, metrics: Metrics) -> None:
         self._rows = rows
         self._quarantine = quarantine
         self._isolation = Isolation("collected", metrics)
-        self._woken = woken
+        self._wake = wake
         self._metrics = metrics
         self._log = get_logger("collections")
 
@@ -77,7 +72,7 @@ class CollectedSweep:
         for listener in listeners:
             moved = await self._rows.hand_over(listener, LIMIT)
             if moved.listener is not None:
-                self._woken([moved.listener])
+                self._wake([moved.listener])
             else:
                 self._metrics.events_uncollected.labels("removed").inc(moved.collections)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.kernel.ports import WakeRuns
 
 LIMIT = 256
 """Runs of one family that are cancelled at once."""
@@ -40,13 +41,7 @@ class FamilyRows(Protocol):
         ...
 
 
-class Woken(Protocol):
-    def __call__(self, runs: list[UUID]) -> None:
-        """These runs have new inbox rows."""
-        ...
-
-
-async def keep_cancelling(rows: FamilyRows, woken: Woken, waiting: Callable[[], int]) -> None:
+async def keep_cancelling(rows: FamilyRows, wake: WakeRuns, waiting: Callable[[], int]) -> None:
     """Cancel the descendants of cancelled roots, until cancelled; `waiting` is how much waits for a lane."""
     log = get_logger("families")
     while True:
@@ -60,7 +55,7 @@ async def keep_cancelling(rows: FamilyRows, woken: Woken, waiting: Callable[[], 
             log.warning("families_not_cancelled", detail=str(fault))
         if runs:
             log.info("descendants_cancelled", runs=len(runs))
-            woken(runs)
+            wake(runs)
         if len(runs) < LIMIT:
             await asyncio.sleep(_EVERY_S)
 

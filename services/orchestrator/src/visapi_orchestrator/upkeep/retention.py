@@ -10,10 +10,10 @@ from visapi_common.core.errors import Fault
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.upkeep.rules.retention import (
     RUNS,
-    Kept,
     Partition,
     RetentionClass,
-    Rows,
+    RowDeletion,
+    StoredDays,
     spent,
     unpartitioned,
     wanted,
@@ -29,10 +29,10 @@ LIMIT: Final = 1000
 
 class RetentionRows(Protocol):
     async def keep_by_default(self, days: int) -> None: ...
-    async def kept(self) -> Kept: ...
+    async def kept(self) -> StoredDays: ...
     async def make(self, new: Partition) -> bool | None: ...
     async def drop(self, kind: RetentionClass, old: Partition) -> bool: ...
-    async def forget(self, rows: Rows, limit: int) -> int: ...
+    async def forget(self, rows: RowDeletion, limit: int) -> int: ...
 
 
 class Retention:
@@ -85,8 +85,8 @@ class Retention:
             made = await self._rows.make(new)
         return bool(made)
 
-    async def _let_go(self, kept: Kept) -> bool:
-        old: list[Rows] = [rows for kind in kept.classes for rows in unpartitioned(kind, kept)]
+    async def _let_go(self, kept: StoredDays) -> bool:
+        old: list[RowDeletion] = [rows for kind in kept.classes for rows in unpartitioned(kind, kept)]
         for kind, partition in spent(kept):
             if self._needed.get(partition) == kept.today:
                 old.append(_rows_of(kind, partition))
@@ -114,9 +114,9 @@ class Retention:
         ]
         return LIMIT in forgotten
 
-    async def _forget(self, rows: Rows) -> int:
+    async def _forget(self, rows: RowDeletion) -> int:
         return await self._rows.forget(rows, LIMIT)
 
 
-def _rows_of(kind: RetentionClass, partition: Partition) -> Rows:
-    return Rows(kind.name, kind.days, partition.first, partition.past)
+def _rows_of(kind: RetentionClass, partition: Partition) -> RowDeletion:
+    return RowDeletion(kind.name, kind.days, partition.first, partition.past)

@@ -22,11 +22,11 @@ class AgingRows(Protocol):
     async def sweep_approvals(self, limit: int) -> int: ...
 
 
-class Swept(Protocol):
+class Sweepable(Protocol):
     async def sweep(self, limit: int) -> int: ...
 
 
-async def keep_tidy(rows: AgingRows, retention: Retention, isolation: Isolation, **more: Swept) -> None:
+async def keep_tidy(rows: AgingRows, retention: Retention, isolation: Isolation, **more: Sweepable) -> None:
     """Tidy every ten minutes until cancelled. A failed job is retried sooner, and delays no other job."""
     tasks = {
         "partitions": retention.keep,

@@ -34,11 +34,11 @@ from visapi_common.core.ids import Ids, time_ms_of
 from visapi_engine.machine.events import Started
 from visapi_engine.process.pool import EnginePool
 from visapi_engine.process.protocol import Limits, Work
-from visapi_orchestrator.batches.pump import Source
+from visapi_orchestrator.batches.pump import AnnouncedMessages
 from visapi_orchestrator.events.lifecycle_relay import LifecycleStream
 from visapi_orchestrator.events.rules.lifecycle import EventOrigin, LifecycleEvent
 from visapi_orchestrator.kernel.ports import Monotonic
-from visapi_orchestrator.kernel.rules.arriving_events import Arrived
+from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent
 from visapi_orchestrator.tasks.streams import JetStreamLifecycle, JetStreams
 from visapi_orchestrator.transitions.ports import Engine, Payloads
 
@@ -58,7 +58,7 @@ class Carrier:
     lifecycle: LifecycleStream
     told: Callable[[], Awaitable[int]]
     """How many lifecycle events are stored."""
-    source: Callable[[], Awaitable[Source]]
+    source: Callable[[], Awaitable[AnnouncedMessages]]
     """The consumer of results."""
     cut: Callable[[], Awaitable[None]]
     """The connection is lost."""
@@ -76,7 +76,7 @@ def fake_carrier() -> Carrier:
     async def told() -> int:
         return len(lifecycle.stored)
 
-    async def opened() -> Source:
+    async def opened() -> AnnouncedMessages:
         return source
 
     async def cut() -> None:
@@ -100,7 +100,7 @@ async def carrier(request: pytest.FixtureRequest) -> AsyncIterator[Carrier]:
     async def told() -> int:
         return await topology.pending(subjects.STREAM_LIFECYCLE, subjects.CONSUMER_LIFECYCLE) or 0
 
-    async def opened() -> Source:
+    async def opened() -> AnnouncedMessages:
         pulls.append(PullLoop(bus, subjects.STREAM_ENGINE, subjects.CONSUMER_RESULTS, window=16))
         await pulls[0].start()
         return pulls[0]
@@ -199,7 +199,7 @@ async def test_lifecycle_events_that_come_twice_are_stored_once(carrier: Carrier
     await carrier.streams.heal()
     run, origin = uuid4(), EventOrigin(WorkflowRef("test", "flow", "1.0.0"))
     events = [
-        LifecycleEvent(run, "workflow", origin, Arrived("default", "/w", f"{run}:{n}", b"{}", "io.x.v1"))
+        LifecycleEvent(run, "workflow", origin, ArrivedEvent("default", "/w", f"{run}:{n}", b"{}", "io.x.v1"))
         for n in range(3)
     ]
     await carrier.lifecycle.publish(events, singly=singly)

@@ -11,7 +11,7 @@ from visapi_orchestrator.transitions.relations.inbox import InboxKey, InboxWrite
 from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
 from visapi_orchestrator.transitions.relations.tasks import TaskKey
 from visapi_orchestrator.transitions.relations.timers import NewTimer, TimerKey
-from visapi_orchestrator.transitions.rules.ledger_answers import Settled, WrittenDeadLetter
+from visapi_orchestrator.transitions.rules.ledger_answers import CurrentRun, WrittenDeadLetter
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
@@ -92,8 +92,8 @@ async def test_where_a_run_stands_is_told_live_or_ended(ground: Ground):
     run, ended = await ground.run(), await ground.run()
     await ground.ledger.write(WriteSet(live=[live(run, state=b'{"x":1}')], ended=[end(ended)]))
     assert await ground.ledger.settled([run, ended, uuid4()]) == {
-        run: Settled(1, b'{"x":1}'),
-        ended: Settled(1, None),
+        run: CurrentRun(1, b'{"x":1}'),
+        ended: CurrentRun(1, None),
     }
 
 

@@ -22,7 +22,7 @@ __all__ = ["BrowserSettings", "Browsers", "RunningBrowser", "browser_settings"]
 
 _ALONE_MAX = 2
 _GIVING_WAY_MAX = 1
-_APART_NICE = 5
+_GIVING_WAY_NICE = 5
 """Of a browser that gives way: a third of the CPU time while others want it, all of it otherwise."""
 _LAUNCHES = 2
 """A failed launch is repeated once, because the cause may be the end of the previous browser."""
@@ -90,7 +90,7 @@ class Browsers:
                 self._flags,
                 self._one_driver_at_a_time,
                 shared=False,
-                nice=_APART_NICE if gives_way else 0,
+                nice=_GIVING_WAY_NICE if gives_way else 0,
             )
             async with self._ended_after(running):
                 yield running

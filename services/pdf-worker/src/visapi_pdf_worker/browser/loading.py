@@ -72,9 +72,9 @@ class Served:
 
 async def go_to(target: Target, address: str) -> None:
     """Begin to load `address`. Raises `Error` when nothing comes from there."""
-    told = await target.send("Page.navigate", {"url": address})
-    if told.get("errorText"):
-        raise Error(f"{address}: {told['errorText']}")
+    response = await target.send("Page.navigate", {"url": address})
+    if response.get("errorText"):
+        raise Error(f"{address}: {response['errorText']}")
 
 
 async def settled(target: Target) -> str:

@@ -59,27 +59,27 @@ class Target:
             await self._browser.send(
                 "Target.sendMessageToTarget", {"sessionId": self.session, "message": message}
             )
-            told = await answer
+            response = await answer
         finally:
             self._sent.pop(number, None)
-        if "error" in told:
-            raise Error(f"{method}: {told['error'].get('message', '')}")
-        return told["result"]
+        if "error" in response:
+            raise Error(f"{method}: {response['error'].get('message', '')}")
+        return response["result"]
 
     async def evaluate(self, expression: str) -> Any:
         """The value of an expression in the page, awaited. Raises `Error` for what it throws."""
         parameters = {"expression": expression, "awaitPromise": True, "returnByValue": True}
-        told = await self.send("Runtime.evaluate", parameters)
-        if "exceptionDetails" in told:
-            thrown = told["exceptionDetails"]
+        response = await self.send("Runtime.evaluate", parameters)
+        if "exceptionDetails" in response:
+            thrown = response["exceptionDetails"]
             described = thrown.get("exception", {}).get("description") or thrown.get("text", "")
             raise Error(str(described)[:300])
-        return told["result"].get("value")
+        return response["result"].get("value")
 
     async def url(self) -> str:
         """Where the page is now."""
-        told = await self._browser.send("Target.getTargetInfo", {"targetId": self.page})
-        return told["targetInfo"]["url"]
+        response = await self._browser.send("Target.getTargetInfo", {"targetId": self.page})
+        return response["targetInfo"]["url"]
 
     async def dispose(self) -> None:
         """Close the page and its context."""
@@ -90,21 +90,21 @@ class Target:
         if self.gone.done():
             return
         try:
-            told = json.loads(message)
+            response = json.loads(message)
         except (ValueError, RecursionError):
             self.end()
             return
-        if "id" in told:
-            answer = self._sent.get(told["id"])
+        if "id" in response:
+            answer = self._sent.get(response["id"])
             if answer is not None and not answer.done():
-                answer.set_result(told)
+                answer.set_result(response)
             return
         self._events += 1
-        handler = self._handlers.get(told["method"])
+        handler = self._handlers.get(response["method"])
         if self._events > EVENTS_MAX:
             self.end(error=TooNoisy())
         elif handler is not None:
-            handler(told["params"])
+            handler(response["params"])
 
     def end(self, _event: object = None, *, error: Exception | None = None) -> None:
         """The page is no more: whoever waits for it is told."""

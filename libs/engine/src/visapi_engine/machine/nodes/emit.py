@@ -60,6 +60,6 @@ def _complete(draft: Draft, task: Task, stated: dict[str, Any]) -> dict[str, Any
     event = {**defaults, **given}
     flaws = check_event(event)
     if flaws:
-        told = "; ".join(f"`{flaw.pointer.removeprefix('/')}` {flaw.detail}" for flaw in flaws[:5])
-        raise expression_fault(task.node.pointer, f"the event cannot be emitted: {told}")
+        reasons = "; ".join(f"`{flaw.pointer.removeprefix('/')}` {flaw.detail}" for flaw in flaws[:5])
+        raise expression_fault(task.node.pointer, f"the event cannot be emitted: {reasons}")
     return event

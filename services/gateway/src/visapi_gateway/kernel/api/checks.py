@@ -16,7 +16,7 @@ from visapi_gateway.kernel.access.scopes import Principal
 from visapi_gateway.kernel.api.headers import accepts, media_type_of
 from visapi_gateway.kernel.api.operation import Call, Operation
 from visapi_gateway.kernel.api.query import QueryError, read_query
-from visapi_gateway.kernel.asgi.exchange import Header
+from visapi_gateway.kernel.asgi.http import Header
 
 QUERY_LIMIT = 4096
 """The largest query string in bytes; the longest useful one has a few hundred."""
@@ -105,8 +105,8 @@ def check_media_type(operation: Operation, call: Call, body: bytes) -> str:
     if given is None and not body:
         return operation.body_types[0]
     if given not in operation.body_types:
-        told = f"not {given[:80]!r}" if given else "and Content-Type must say so"
-        detail = f"the body must be {' or '.join(operation.body_types)}, {told}"
+        stated = f"not {given[:80]!r}" if given else "and Content-Type must say so"
+        detail = f"the body must be {' or '.join(operation.body_types)}, {stated}"
         raise ProblemError("unsupported_media_type", detail, status=415)
     return given
 

@@ -1,7 +1,7 @@
 """Operations as Litestar routes. Only this file and `main.py` use Litestar.
 
 Every operation passes `_serve`, which enforces its declaration and turns every failure into problem details.
-Litestar's own errors (404, 405, bad host) and bugs pass `_problem_response`.
+Litestar's own errors (404, 405, bad host) and bugs pass `_problem_outside_operations`.
 
 Litestar only routes. A middleware answers in place of Litestar's handlers, which would parse the request a
 second time and double the fixed cost of a request.
@@ -29,15 +29,15 @@ from visapi_gateway.kernel.api.checks import (
     token_of,
 )
 from visapi_gateway.kernel.api.operation import Call, Operation, ReadJson, Route
-from visapi_gateway.kernel.asgi.exchange import (
-    EXCHANGE,
-    Answer,
-    Exchange,
+from visapi_gateway.kernel.asgi.http import (
+    REQUEST_CONTEXT,
+    AsgiResponse,
     Receive,
+    RequestContext,
     Scope,
     Send,
     problem_of_fault,
-    problem_reply,
+    problem_response,
 )
 from visapi_gateway.kernel.problems import code_for
 
@@ -65,12 +65,12 @@ class Gate:
             self._metrics.auth_failures.labels(refused.code).inc()
             raise
         verdict = self._rates.admit(who.key)
-        exchange = call.exchange
-        exchange.extra += self._rates.headers(verdict)
-        exchange.key, exchange.tenant = who.key, who.tenant
+        context = call.context
+        context.extra += self._rates.headers(verdict)
+        context.key, context.tenant = who.key, who.tenant
         if not verdict.allowed:
             raise refuse_rate(verdict)
-        exchange.slot.enter(who.tenant, who.key)
+        context.slot.enter(who.tenant, who.key)
         WHOSE.set(who.tenant)
         call.who = who
 
@@ -80,15 +80,15 @@ def build_app(routes: Sequence[Route], gate: Gate) -> Litestar:
 
     def in_place_of_the_handler(app: Any) -> Any:  # noqa: ARG001 (Litestar's name)
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            answer = await _serve(scope["route_handler"].opt["route"], gate, scope, receive)
-            await answer(scope, receive, send)
+            response = await _serve(scope["route_handler"].opt["route"], gate, scope, receive)
+            await response(scope, receive, send)
 
         return serve
 
     return Litestar(
         route_handlers=[_handler(route) for route in routes],
         middleware=[in_place_of_the_handler],
-        exception_handlers={Exception: _problem_response},
+        exception_handlers={Exception: _problem_outside_operations},
         openapi_config=None,
         debug=False,
         # structlog is configured once, for the whole process.
@@ -125,37 +125,37 @@ def _handler(route: Route) -> HTTPRouteHandler:
     )(handle)
 
 
-async def _serve(route: Route, gate: Gate, scope: Scope, receive: Receive) -> Answer:
+async def _serve(route: Route, gate: Gate, scope: Scope, receive: Receive) -> AsgiResponse:
     operation = route.operation
-    exchange: Exchange = scope[EXCHANGE]
-    exchange.route = operation.path
-    call = Call(scope, receive, exchange, gate.read_json)
+    context: RequestContext = scope[REQUEST_CONTEXT]
+    context.route = operation.path
+    call = Call(scope, receive, context, gate.read_json)
     try:
         if _needs_key(operation, scope["query_string"]):
             gate.admit(operation, call)
         elif not operation.probe:
-            exchange.slot.enter()
+            context.slot.enter()
         call.media_type = check_representation(operation, call)
         call.query = check_query(operation, scope["query_string"])
         return await route.handler(call)
     except ProblemError as problem:
-        return problem_reply(problem, exchange, scope["path"])
+        return problem_response(problem, context, scope["path"])
     except Fault as fault:
         problem = problem_of_fault(fault)
         _log.warning("fault", route=operation.path, code=problem.code, error=str(fault))
-        return problem_reply(problem, exchange, scope["path"])
+        return problem_response(problem, context, scope["path"])
 
 
 def _needs_key(operation: Operation, query: bytes) -> bool:
     return not operation.public and not (operation.signed and b"signature=" in query)
 
 
-def _problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def _problem_outside_operations(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     scope = cast("Scope", request.scope)
-    reply = problem_reply(_translate(scope, error), scope[EXCHANGE], scope["path"])
-    headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers[2:]}
-    media_type = reply.headers[0][1].decode()
-    return Response(reply.body, status_code=reply.status, headers=headers, media_type=media_type)
+    response = problem_response(_translate(scope, error), scope[REQUEST_CONTEXT], scope["path"])
+    headers = {name.decode(): value.decode("latin-1") for name, value in response.headers[2:]}
+    media_type = response.headers[0][1].decode()
+    return Response(response.body, status_code=response.status, headers=headers, media_type=media_type)
 
 
 def _translate(scope: Scope, error: Exception) -> ProblemError:

@@ -12,7 +12,7 @@ import msgspec
 
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Principal, Requester
-from visapi_gateway.kernel.asgi.exchange import Answer, Exchange, Receive, Scope
+from visapi_gateway.kernel.asgi.http import AsgiResponse, Receive, RequestContext, Scope
 
 JSON_TYPES = ("application/json",)
 
@@ -70,7 +70,7 @@ class Call:
     __slots__ = (
         "_read_json",
         "_receive",
-        "exchange",
+        "context",
         "headers",
         "media_type",
         "path",
@@ -79,9 +79,9 @@ class Call:
         "who",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, exchange: Exchange, read_json: ReadJson) -> None:
+    def __init__(self, scope: Scope, receive: Receive, context: RequestContext, read_json: ReadJson) -> None:
         self.scope = scope
-        self.exchange = exchange
+        self.context = context
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.path: dict[str, Any] = scope["path_params"]
         self._receive = receive
@@ -100,7 +100,7 @@ class Call:
     def requester(self) -> Requester:
         """The principal, for audited operations."""
         who = self.principal
-        return Requester(who.key, who.tenant, who.kind, who.scopes, self.exchange.request_id)
+        return Requester(who.key, who.tenant, who.kind, who.scopes, self.context.request_id)
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -125,7 +125,7 @@ class Call:
         return b"".join(parts)
 
 
-Handler = Callable[[Call], Awaitable[Answer]]
+Handler = Callable[[Call], Awaitable[AsgiResponse]]
 
 
 @dataclass(frozen=True, slots=True)

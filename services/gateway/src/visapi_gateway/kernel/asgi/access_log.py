@@ -14,7 +14,7 @@ from typing import TextIO
 import msgspec
 
 from visapi_common.telemetry.propagation import trace_id_of
-from visapi_gateway.kernel.asgi.exchange import Exchange
+from visapi_gateway.kernel.asgi.http import RequestContext
 
 
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,7 +41,7 @@ class AccessLog:
         self._encode = msgspec.json.Encoder().encode
         self._lines: list[bytes] = []
 
-    def line(self, exchange: Exchange, method: str, status: int, seconds: float) -> None:
+    def line(self, context: RequestContext, method: str, status: int, seconds: float) -> None:
         line = _Line(
             event="request",
             level="warning" if status >= 500 else "info",
@@ -49,14 +49,14 @@ class AccessLog:
             service="gateway",
             logger="access",
             method=method,
-            route=exchange.route,
+            route=context.route,
             status=status,
             ms=round(seconds * 1000, 2),
-            request_id=exchange.request_id,
-            trace_id=trace_id_of(exchange.traceparent),
-            key=exchange.key,
-            tenant=exchange.tenant,
-            problem=exchange.problem,
+            request_id=context.request_id,
+            trace_id=trace_id_of(context.traceparent),
+            key=context.key,
+            tenant=context.tenant,
+            problem=context.problem,
         )
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._write)
@@ -68,5 +68,5 @@ class AccessLog:
 
 
 class NoAccessLog:
-    def line(self, exchange: Exchange, method: str, status: int, seconds: float) -> None:
+    def line(self, context: RequestContext, method: str, status: int, seconds: float) -> None:
         """Write nothing."""

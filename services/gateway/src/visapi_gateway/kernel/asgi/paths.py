@@ -50,9 +50,9 @@ class Paths:
             detail = "no operation has this path; GET /openapi.json lists all of them"
             raise ProblemError("not_found", detail, status=404)
         if method not in allowed:
-            told = ", ".join(allowed)
+            listed = ", ".join(allowed)
             raise ProblemError(
-                "method_not_allowed", f"this path allows {told}", status=405, headers={"Allow": told}
+                "method_not_allowed", f"this path allows {listed}", status=405, headers={"Allow": listed}
             )
         return allowed if method == "OPTIONS" else None
 

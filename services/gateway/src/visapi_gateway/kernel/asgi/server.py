@@ -14,7 +14,7 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.kernel.asgi.capacity import Capacity
 from visapi_gateway.kernel.asgi.connection import BoundedProtocol
 from visapi_gateway.kernel.asgi.connections import Connections
-from visapi_gateway.kernel.asgi.exchange import Asgi
+from visapi_gateway.kernel.asgi.http import Asgi
 
 CLOSING_S = 7
 """Time for open responses after SIGTERM, so that the process ends within 10 s."""

@@ -13,20 +13,26 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry import propagation
 from visapi_common.telemetry.instruments import exemplar_of
 from visapi_common.telemetry.spans import Spans
+from visapi_gateway.kernel.asgi.bodies import (
+    BODY_LIMIT,
+    ClientDisconnected,
+    RequestBody,
+    ResponseWriter,
+    too_large,
+)
 from visapi_gateway.kernel.asgi.capacity import Capacity, RequestSlot
 from visapi_gateway.kernel.asgi.connection import CONNECTION
-from visapi_gateway.kernel.asgi.exchange import (
-    EXCHANGE,
+from visapi_gateway.kernel.asgi.http import (
+    REQUEST_CONTEXT,
     Asgi,
-    Empty,
-    Exchange,
+    EmptyResponse,
     Header,
     Receive,
+    RequestContext,
     Scope,
     Send,
-    problem_reply,
+    problem_response,
 )
-from visapi_gateway.kernel.asgi.flow import BODY_LIMIT, Incoming, Outgoing, PeerGone, too_large
 from visapi_gateway.kernel.asgi.paths import Paths
 
 HEADERS_LIMIT = 32 * 1024
@@ -37,7 +43,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
 class AccessLog(Protocol):
-    def line(self, exchange: Exchange, method: str, status: int, seconds: float) -> None: ...
+    def line(self, context: RequestContext, method: str, status: int, seconds: float) -> None: ...
 
 
 class Shell:
@@ -71,43 +77,47 @@ class Shell:
         method: str = scope["method"]
         span = self._spans.open("http.request", kind="server", parent=_traceparent(headers))
         slot = self._holding(scope, headers)
-        exchange = Exchange(_request_id(headers) or self._new_id(), span.traceparent, slot)
-        scope[EXCHANGE] = exchange
+        context = RequestContext(_request_id(headers) or self._new_id(), span.traceparent, slot)
+        scope[REQUEST_CONTEXT] = context
         path = scope["path"][:PATH_LIMIT]
-        answer = Outgoing(send, exchange, self._capacity, path=path, close=self._capacity.draining())
+        response = ResponseWriter(send, context, self._capacity, path=path, close=self._capacity.draining())
         self._in_flight += 1
         try:
             with propagation.under(span.traceparent):
-                await self._serve(scope, headers, receive, answer)
-        except PeerGone:
-            exchange.problem = exchange.problem or "peer_gone"
+                await self._serve(scope, headers, receive, response)
+        except ClientDisconnected:
+            context.problem = context.problem or "peer_gone"
         finally:
             slot.leave()
             self._in_flight -= 1
-            seconds = (answer.started or time.perf_counter()) - began
-            self._record(exchange, method, answer.status, seconds)
-            span.set("http.route", exchange.route)
-            span.set("http.status", answer.status)
-            if answer.status >= 500:
-                span.fail(exchange.problem or "error")
+            seconds = (response.started or time.perf_counter()) - began
+            self._record(context, method, response.status, seconds)
+            span.set("http.route", context.route)
+            span.set("http.status", response.status)
+            if response.status >= 500:
+                span.fail(context.problem or "error")
             span.end()
 
-    async def _serve(self, scope: Scope, headers: list[Header], receive: Receive, answer: Outgoing) -> None:
+    async def _serve(
+        self, scope: Scope, headers: list[Header], receive: Receive, response: ResponseWriter
+    ) -> None:
         try:
             has_body = _check(scope, headers)
             methods = self._paths.check(scope["method"], scope["path"], scope["raw_path"])
         except ProblemError as problem:
-            await problem_reply(problem, scope[EXCHANGE], scope["path"][:PATH_LIMIT])(scope, receive, answer)
+            await problem_response(problem, scope[REQUEST_CONTEXT], scope["path"][:PATH_LIMIT])(
+                scope, receive, response
+            )
             return
         if methods is not None:
-            await Empty(204, [(b"allow", ", ".join(methods).encode())])(scope, receive, answer)
+            await EmptyResponse(204, [(b"allow", ", ".join(methods).encode())])(scope, receive, response)
             return
         if not has_body:
-            await self._app(scope, receive, answer)
+            await self._app(scope, receive, response)
             return
-        body = Incoming(receive, scope[EXCHANGE], self._capacity)
+        body = RequestBody(receive, scope[REQUEST_CONTEXT], self._capacity)
         try:
-            await self._app(scope, body, answer)
+            await self._app(scope, body, response)
         finally:
             body.close()
 
@@ -116,14 +126,14 @@ class Shell:
         peer = self._capacity.addresses.of(client[0] if client else "", headers)
         return RequestSlot(self._capacity, peer, scope.get(CONNECTION))
 
-    def _record(self, exchange: Exchange, method: str, status: int, seconds: float) -> None:
-        timer = self._timers.get((method, exchange.route, status))
+    def _record(self, context: RequestContext, method: str, status: int, seconds: float) -> None:
+        timer = self._timers.get((method, context.route, status))
         if timer is None:
             known = method if method in _METHODS else "_OTHER"
-            timer = self._metrics.http_request_seconds.labels(known, exchange.route, str(status))
-            self._timers[method, exchange.route, status] = timer
-        timer.observe(seconds, exemplar_of(exchange.traceparent))
-        self._log.line(exchange, method, status, seconds)
+            timer = self._metrics.http_request_seconds.labels(known, context.route, str(status))
+            self._timers[method, context.route, status] = timer
+        timer.observe(seconds, exemplar_of(context.traceparent))
+        self._log.line(context, method, status, seconds)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.telemetry.logs import get_logger
-from visapi_gateway.kernel.asgi.exchange import Header, Message, Receive, Scope, Send
+from visapi_gateway.kernel.asgi.http import Header, Message, Receive, Scope, Send
 
 _log = get_logger("streams")
 

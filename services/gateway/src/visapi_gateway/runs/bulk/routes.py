@@ -10,7 +10,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.cursors import open_cursor, seal_cursor
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
 from visapi_gateway.runs.bulk.rules import BulkToken, check_version, decode_token, encode_token, meant
 from visapi_gateway.runs.bulk.service import Bulk, BulkRequest
 from visapi_gateway.runs.reading.rules.filters import RunFilter
@@ -76,21 +76,21 @@ class BulkRoutes:
     def routes(self) -> list[Route]:
         return [Route(COUNT, self.count), Route(STEP, self.step)]
 
-    async def count(self, call: Call) -> Answer:
+    async def count(self, call: Call) -> AsgiResponse:
         wanted: BulkWanted = await read_json(COUNT, call)
         token = await self._bulk.count(call.requester, _meant(wanted))
-        return json_reply(BulkCount(token.count, self._token(call, wanted, token)))
+        return json_response(BulkCount(token.count, self._token(call, wanted, token)))
 
-    async def step(self, call: Call) -> Answer:
+    async def step(self, call: Call) -> AsgiResponse:
         wanted: BulkOrder = await read_json(STEP, call)
         runs = _meant(wanted)
         token = decode_token(open_cursor(self._secret, _listing(call, wanted), wanted.token))
-        request = BulkRequest(wanted.action, wanted.version, wanted.reason, call.exchange.traceparent)
+        request = BulkRequest(wanted.action, wanted.version, wanted.reason, call.context.traceparent)
         step = await self._bulk.step(call.requester, runs, request, token)
         if wanted.action is BulkAction.RERUN:
             self._metrics.triggers_accepted.inc(step.accepted)
         following = None if step.next is None else self._token(call, wanted, step.next)
-        return json_reply(
+        return json_response(
             BulkStep(step.accepted, step.unchanged, step.refused, step.handled, token.count, following)
         )
 

@@ -103,5 +103,5 @@ def too_many() -> ProblemError:
 
 
 def _wrong(pointer: str, detail: str) -> ProblemError:
-    told = f"the body is wrong: {pointer}: {detail}"
-    return ProblemError("invalid_body", told, status=400, errors=[FieldError(pointer, detail)])
+    summary = f"the body is wrong: {pointer}: {detail}"
+    return ProblemError("invalid_body", summary, status=400, errors=[FieldError(pointer, detail)])

@@ -23,7 +23,7 @@ from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.one_at_a_time import OneAtATime
 from visapi_gateway.runs.bulk.rules import COUNT_MAX, BulkToken, check_age, too_many
 from visapi_gateway.runs.commands.retry import Retries
-from visapi_gateway.runs.commands.service import Commands, Order, order_of
+from visapi_gateway.runs.commands.service import Command, Commands, command_of
 from visapi_gateway.runs.reading.rules.filters import RunFilter
 from visapi_gateway.runs.reading.service import RunRow, RunViews
 from visapi_gateway.runs.starting.service import Repeated, Start, StartRun
@@ -64,7 +64,7 @@ class FoundRuns(Protocol):
     ) -> Sequence[RunRow]: ...
 
 
-class Repeat:
+class BulkRerun:
     """Reruns a run, once for each token."""
 
     def __init__(self, start: StartRun, views: RunViews) -> None:
@@ -95,7 +95,7 @@ class Bulk:
         commands: Commands,
         *,
         retries: Retries,
-        repeat: Repeat,
+        repeat: BulkRerun,
         ids: Ids,
         clock: WallClock,
     ) -> None:
@@ -153,18 +153,18 @@ class Bulk:
         rows: Sequence[RunRow],
         refused: list[BulkRefusal],
     ) -> int:
-        orders: list[Order] = []
+        commands: list[Command] = []
         for row in rows:
             try:
-                orders.append(await self._order(who, request, token, row))
+                commands.append(await self._command(who, request, token, row))
             except ProblemError as wrong:
                 refused.append(BulkRefusal(row.id, wrong.code, wrong.detail))
-        return await self._commands.send_all(who.tenant, orders)
+        return await self._commands.send_all(who.tenant, commands)
 
-    async def _order(self, who: Requester, request: BulkRequest, token: BulkToken, row: RunRow) -> Order:
+    async def _command(self, who: Requester, request: BulkRequest, token: BulkToken, row: RunRow) -> Command:
         bulk = str(token.id)
         if request.action is not BulkAction.RETRY:
-            return order_of(
+            return command_of(
                 who, row.id, _KINDS[request.action], request.reason, ident=f"bulk:{bulk}", bulk=bulk
             )
         if row.ended_at is not None and row.ended_at > token.counted_at:
@@ -174,7 +174,7 @@ class Bulk:
             )
             raise ProblemError("run_not_retryable", detail, status=409)
         wanted = Retry(version=request.version, reason=request.reason)
-        return await self._retries.order(who, row, wanted, bulk=bulk)
+        return await self._retries.command(who, row, wanted, bulk=bulk)
 
     async def _start_all(
         self,

@@ -21,11 +21,11 @@ from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.runs.commands.known_plans import KnownPlans
 from visapi_gateway.runs.commands.service import (
+    Command,
     CommandOutcome,
     Hint,
+    IdempotencyKey,
     InboxRow,
-    Once,
-    Order,
     committed,
     key_conflict,
 )
@@ -48,8 +48,8 @@ class RetryStore(Protocol):
         """The runs that neither completed nor can be retried, each with its final status."""
         ...
 
-    async def order(self, order: Order, once: Once | None) -> CommandOutcome: ...
-    async def holder(self, tenant: str, once: Once) -> CommandOutcome | None: ...
+    async def commit(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome: ...
+    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None: ...
 
 
 class Versions(Protocol):
@@ -76,22 +76,24 @@ class Retries:
         self._plan = KnownPlans()
 
     async def __call__(
-        self, who: Requester, run: UUID, wanted: Retry, once: Once | None = None
+        self, who: Requester, run: UUID, wanted: Retry, key: IdempotencyKey | None = None
     ) -> tuple[RunRow, bool]:
         """Request a retry. Returns the run, and whether the request is new.
 
         Raises `ProblemError` 404, 409 and 429.
         """
         row = await self._runs.row(who.tenant, run)
-        if once is not None and (used := await self._store.holder(who.tenant, once)) is not None:
+        if key is not None and (used := await self._store.key_outcome(who.tenant, key)) is not None:
             if used is CommandOutcome.CONFLICT:
                 raise key_conflict()
             return row, False
-        fresh = await committed(self._store, await self.order(who, row, wanted), once)
+        fresh = await committed(self._store, await self.command(who, row, wanted), key)
         self._hint(run)
         return await self._taken_up(who, row), fresh
 
-    async def order(self, who: Requester, row: RunRow, wanted: Retry, *, bulk: str | None = None) -> Order:
+    async def command(
+        self, who: Requester, row: RunRow, wanted: Retry, *, bulk: str | None = None
+    ) -> Command:
         """The command to retry a run; `bulk` names the bulk command it belongs to. Raises `ProblemError`
         409.
         """
@@ -115,7 +117,7 @@ class Retries:
         body = await self._body(who, row, wanted, plan, point)
         # The number of the last history item identifies this fault, so two requests cause one retry.
         key, kind = f"retry:{row.seq}", InboxKind.RETRY.value
-        return Order(
+        return Command(
             InboxRow(row.id, key, who.tenant, kind, msgspec.json.encode(body)),
             entry(
                 who,

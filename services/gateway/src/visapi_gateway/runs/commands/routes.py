@@ -8,9 +8,9 @@ from visapi_common.contracts.runs import RunView
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.headers import idempotency_key
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Header, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response
 from visapi_gateway.runs.commands.retry import Retries
-from visapi_gateway.runs.commands.service import Commands, once_of
+from visapi_gateway.runs.commands.service import Commands, key_of_request
 from visapi_gateway.runs.reading.service import RunRow, RunViews
 
 _ONCE = {"Idempotency-Key": "The same key with the same request is one command, for 7 days."}
@@ -86,25 +86,25 @@ class CommandRoutes:
         commands = [Route(operation, self._handler(kind, operation)) for kind, operation in COMMANDS.items()]
         return [Route(RETRY, self.retry), *commands]
 
-    async def retry(self, call: Call) -> Answer:
+    async def retry(self, call: Call) -> AsgiResponse:
         wanted: Retry = await read_json(RETRY, call)
         run = call.path["run"]
-        once = once_of(idempotency_key(call.header(b"idempotency-key")), InboxKind.RETRY, run, wanted)
-        return await self._accepted(call, *await self._retry(call.requester, run, wanted, once))
+        key = key_of_request(idempotency_key(call.header(b"idempotency-key")), InboxKind.RETRY, run, wanted)
+        return await self._accepted(call, *await self._retry(call.requester, run, wanted, key))
 
     def _handler(self, kind: InboxKind, operation: Operation) -> Any:
-        async def send(call: Call) -> Answer:
+        async def send(call: Call) -> AsgiResponse:
             command: RunCommand = await read_json(operation, call)
             run = call.path["run"]
-            once = once_of(idempotency_key(call.header(b"idempotency-key")), kind, run, command)
+            key = key_of_request(idempotency_key(call.header(b"idempotency-key")), kind, run, command)
             return await self._accepted(
-                call, *await self._commands.send(call.requester, run, kind, command.reason, once)
+                call, *await self._commands.send(call.requester, run, kind, command.reason, key)
             )
 
         return send
 
-    async def _accepted(self, call: Call, row: RunRow, fresh: bool) -> Answer:
+    async def _accepted(self, call: Call, row: RunRow, fresh: bool) -> AsgiResponse:
         headers: list[Header] = [(b"location", f"/v1/runs/{row.id}".encode())]
         if not fresh:
             headers.append((b"idempotent-replayed", b"true"))
-        return json_reply(await self._views.view(call.principal.tenant, row), 202, headers)
+        return json_response(await self._views.view(call.principal.tenant, row), 202, headers)

@@ -38,18 +38,18 @@ class InboxRow(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Order(msgspec.Struct, frozen=True):
+class Command(msgspec.Struct, frozen=True):
     """A command to a run, and its audit entry."""
 
     row: InboxRow
     audit: AuditEntry
 
 
-class Once(msgspec.Struct, frozen=True):
+class IdempotencyKey(msgspec.Struct, frozen=True):
     """An `Idempotency-Key` and the hash of the request that it stands for."""
 
-    key: str
-    asked: bytes
+    value: str
+    request_hash: bytes
 
 
 class CommandOutcome(Enum):
@@ -68,19 +68,19 @@ class CommandOutcome(Enum):
 
 
 class CommandStore(Protocol):
-    async def send(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
+    async def send(self, tenant: str, commands: Sequence[Command]) -> set[UUID]:
         """Commit the commands in one transaction. Returns the runs whose command is new."""
         ...
 
-    async def order(self, order: Order, once: Once | None) -> CommandOutcome:
+    async def commit(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome:
         """Commit the command, its audit entry and the key in one transaction."""
         ...
 
-    async def holder(self, tenant: str, once: Once) -> CommandOutcome | None:
+    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
         """Whether the key was used: `REPLAYED`, `CONFLICT`, or None."""
         ...
 
-    async def cancel_family(self, tenant: str, order: Order) -> bool:
+    async def cancel_family(self, tenant: str, command: Command) -> bool:
         """Cancel the descendants of an ended run. Returns whether any of them is open."""
         ...
 
@@ -91,25 +91,25 @@ class Hint(Protocol):
         ...
 
 
-def order_of(
+def command_of(
     who: Requester, run: UUID, kind: InboxKind, reason: str | None, *, ident: str, bulk: str | None = None
-) -> Order:
+) -> Command:
     """The command to cancel, suspend or resume a run; `bulk` names the bulk command it belongs to.
 
-    Two orders of one kind are two commands unless they share an `ident`.
+    Two commands of one kind are two commands unless they share an `ident`.
     """
     body = msgspec.json.encode(InboxBody(actor=who.actor, reason=reason))
     audit = entry(who, AUDITED[kind], f"run:{run}", reason=reason, bulk=bulk)
-    return Order(InboxRow(run, f"{kind.value}:{ident}", who.tenant, kind.value, body), audit)
+    return Command(InboxRow(run, f"{kind.value}:{ident}", who.tenant, kind.value, body), audit)
 
 
-class Orders(Protocol):
-    async def order(self, order: Order, once: Once | None) -> CommandOutcome: ...
+class CommandWriter(Protocol):
+    async def commit(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome: ...
 
 
-async def committed(store: Orders, order: Order, once: Once | None) -> bool:
+async def committed(store: CommandWriter, command: Command, key: IdempotencyKey | None) -> bool:
     """Commit the command; returns whether it is new. Raises `ProblemError` 409 and 429."""
-    match await store.order(order, once):
+    match await store.commit(command, key):
         case CommandOutcome.COMMITTED:
             return True
         case CommandOutcome.REPLAYED | CommandOutcome.WAITS:
@@ -118,11 +118,13 @@ async def committed(store: Orders, order: Order, once: Once | None) -> bool:
             raise key_conflict()
         case CommandOutcome.OTHER_WAITS:
             detail = (
-                f"run {order.row.run} is already being retried with other settings; read it, then try again"
+                f"run {command.row.run} is already being retried with other settings; read it, then try again"
             )
             raise ProblemError("retry_waits", detail, status=409)
         case CommandOutcome.FULL:
-            detail = f"{UNREAD_MAX} commands are unread by run {order.row.run} ; send the request again later"
+            detail = (
+                f"{UNREAD_MAX} commands are unread by run {command.row.run}; send the request again later"
+            )
             raise ProblemError("too_many_open", detail, status=429, headers={"Retry-After": "5"})
 
 
@@ -131,12 +133,14 @@ def key_conflict() -> ProblemError:
     return ProblemError("idempotency_conflict", detail, status=409)
 
 
-def once_of(key: str | None, kind: InboxKind, run: UUID, body: msgspec.Struct) -> Once | None:
+def key_of_request(
+    value: str | None, kind: InboxKind, run: UUID, body: msgspec.Struct
+) -> IdempotencyKey | None:
     """The `Idempotency-Key` with the hash of its request."""
-    if key is None:
+    if value is None:
         return None
     asked = f"{kind.value} {run}\n".encode() + msgspec.json.encode(body)
-    return Once(key, hashlib.sha256(asked).digest())
+    return IdempotencyKey(value, hashlib.sha256(asked).digest())
 
 
 class Commands:
@@ -149,7 +153,12 @@ class Commands:
         self._hint = hint
 
     async def send(
-        self, who: Requester, run: UUID, kind: InboxKind, reason: str | None, once: Once | None = None
+        self,
+        who: Requester,
+        run: UUID,
+        kind: InboxKind,
+        reason: str | None,
+        key: IdempotencyKey | None = None,
     ) -> tuple[RunRow, bool]:
         """Command the run. Returns the run, and whether the command is new.
 
@@ -157,26 +166,26 @@ class Commands:
         Raises `ProblemError` 404, 409 and 429.
         """
         row = await self._runs.row(who.tenant, run)
-        if once is not None and (used := await self._store.holder(who.tenant, once)) is not None:
+        if key is not None and (used := await self._store.key_outcome(who.tenant, key)) is not None:
             if used is CommandOutcome.CONFLICT:
                 raise key_conflict()
             return row, False
         if row.ended:
-            order = order_of(who, run, InboxKind.CANCEL, reason, ident=str(self._ids.uuid7()))
+            command = command_of(who, run, InboxKind.CANCEL, reason, ident=str(self._ids.uuid7()))
             if kind is InboxKind.CANCEL and (
-                await self._store.cancel_family(who.tenant, order) or row.status == "cancelled"
+                await self._store.cancel_family(who.tenant, command) or row.status == "cancelled"
             ):
                 return row, False
             detail = f"run {run} is {row.status} since {row.ended_at}; it takes no more commands"
             raise ProblemError("run_ended", detail, status=409)
-        order = order_of(who, run, kind, reason, ident=str(self._ids.uuid7()))
-        fresh = await committed(self._store, order, once)
+        command = command_of(who, run, kind, reason, ident=str(self._ids.uuid7()))
+        fresh = await committed(self._store, command, key)
         self._hint(run)
         return row, fresh
 
-    async def send_all(self, tenant: str, orders: Sequence[Order]) -> int:
+    async def send_all(self, tenant: str, commands: Sequence[Command]) -> int:
         """Command many runs; returns how many commands are new."""
-        fresh = await self._store.send(tenant, orders) if orders else set[UUID]()
+        fresh = await self._store.send(tenant, commands) if commands else set[UUID]()
         for run in fresh:
             self._hint(run)
         return len(fresh)

@@ -8,7 +8,7 @@ from visapi_common.adapters.pool import Connection, Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.core.large_values import small_part
-from visapi_gateway.runs.commands.service import UNREAD_MAX, CommandOutcome, Once, Order
+from visapi_gateway.runs.commands.service import UNREAD_MAX, Command, CommandOutcome, IdempotencyKey
 from visapi_gateway.runs.commands.transaction import hold_key, key_outcome
 
 _SQL = load_queries("visapi_gateway.runs.commands", "queries.sql")
@@ -30,55 +30,57 @@ class PgCommandStore:
             rows = await connection.fetch(_SQL["ended_for_good"], tenant, list(runs))
         return {row["id"]: row["status"] for row in rows}
 
-    async def send(self, tenant: str, orders: Sequence[Order]) -> set[UUID]:
-        rows = [(order.row.run, order.row.key, order.row.kind, order.row.body) for order in orders]
+    async def send(self, tenant: str, commands: Sequence[Command]) -> set[UUID]:
+        rows = [
+            (command.row.run, command.row.key, command.row.kind, command.row.body) for command in commands
+        ]
         async with tenant_transaction(self._pool, [tenant]) as connection:
             sent = await connection.fetch(_SQL["send_commands"], tenant, *map(list, zip(*rows, strict=True)))
             fresh = {row["run"] for row in sent}
-            await _cancel_families(connection, tenant, orders)
-            await record(connection, *(order.audit for order in orders if order.row.run in fresh))
+            await _cancel_families(connection, tenant, commands)
+            await record(connection, *(command.audit for command in commands if command.row.run in fresh))
         return fresh
 
-    async def cancel_family(self, tenant: str, order: Order) -> bool:
-        run = order.row.run
+    async def cancel_family(self, tenant: str, command: Command) -> bool:
+        run = command.row.run
         async with tenant_transaction(self._pool, [tenant]) as connection:
             if not await connection.fetchval(_SQL["open_descendants"], run):
                 return False
-            await _cancel_families(connection, tenant, [order])
-            await record(connection, order.audit)
+            await _cancel_families(connection, tenant, [command])
+            await record(connection, command.audit)
         return True
 
-    async def order(self, order: Order, once: Once | None) -> CommandOutcome:
+    async def commit(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome:
         try:
-            return await self._ordered(order, once)
+            return await self._committed(command, key)
         except _Refused as refused:
             return refused.outcome
 
-    async def _ordered(self, order: Order, once: Once | None) -> CommandOutcome:
-        row = order.row
+    async def _committed(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome:
+        row = command.row
         async with tenant_transaction(self._pool, [row.tenant]) as connection:
-            if once is not None and (used := await hold_key(connection, row.tenant, once, row.run)):
+            if key is not None and (used := await hold_key(connection, row.tenant, key, row.run)):
                 return used
             written = await connection.fetchval(
                 _SQL["put_command"], row.run, row.key, row.tenant, row.kind, row.body, UNREAD_MAX
             )
             if written is not None:
-                await _cancel_families(connection, row.tenant, [order])
-                await record(connection, order.audit)
+                await _cancel_families(connection, row.tenant, [command])
+                await record(connection, command.audit)
                 return CommandOutcome.COMMITTED
             waiting = await connection.fetchval(_SQL["waiting_command"], row.run, row.key, row.tenant)
             if waiting != row.body:
                 raise _Refused(CommandOutcome.FULL if waiting is None else CommandOutcome.OTHER_WAITS)
-            await record(connection, order.audit)
+            await record(connection, command.audit)
             return CommandOutcome.WAITS
 
-    async def holder(self, tenant: str, once: Once) -> CommandOutcome | None:
+    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            return await key_outcome(connection, tenant, once)
+            return await key_outcome(connection, tenant, key)
 
 
-async def _cancel_families(connection: Connection, tenant: str, orders: Sequence[Order]) -> None:
-    roots = sorted(order.row.run for order in orders if order.row.kind == InboxKind.CANCEL)
+async def _cancel_families(connection: Connection, tenant: str, commands: Sequence[Command]) -> None:
+    roots = sorted(command.row.run for command in commands if command.row.kind == InboxKind.CANCEL)
     if roots:
         await connection.execute(_SQL["cancel_families"], tenant, roots)
 

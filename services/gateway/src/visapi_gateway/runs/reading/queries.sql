@@ -26,14 +26,14 @@ select * from (
         null::bytea as error, created_at, started_at, null::timestamptz as ended_at, attributes
     from runs r
     where r.tenant = $1 and not r.quiet
-    {narrowed} {live}
+    {conditions} {live}
     order by id desc limit $2)
     union all
     (select id, namespace, name, version, status, revision, seq, input, output, error,
         created_at, started_at, ended_at, attributes
     from runs_done r
     where r.tenant = $1 and not r.quiet
-    {narrowed} {done}
+    {conditions} {done}
     order by id desc limit $2)
 ) as both_halves
 order by id desc limit $2
@@ -43,13 +43,13 @@ order by id desc limit $2
 select least($2, (
     select count(*) from (
         select 1 from runs r where r.tenant = $1 and not r.quiet
-        {narrowed} {live}
+        {conditions} {live}
         limit $2
     ) as live
 ) + (
     select count(*) from (
         select 1 from runs_done r where r.tenant = $1 and not r.quiet
-        {narrowed} {done}
+        {conditions} {done}
         limit $2
     ) as done
 )) as count, now() as counted_at

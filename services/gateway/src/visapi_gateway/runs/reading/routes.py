@@ -10,7 +10,14 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.lists import Cursor, Cursors
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Empty, Header, Reply, encode, json_reply
+from visapi_gateway.kernel.asgi.http import (
+    AsgiResponse,
+    EmptyResponse,
+    Header,
+    Response,
+    encode,
+    json_response,
+)
 from visapi_gateway.kernel.asgi.streams import EventStream
 from visapi_gateway.runs.reading.follow import FollowRun
 from visapi_gateway.runs.reading.rules.event_stream import last_event_id
@@ -91,28 +98,28 @@ class ReadRoutes:
     def routes(self) -> list[Route]:
         return [Route(LIST, self.list), Route(READ, self.read), Route(HISTORY, self.history)]
 
-    async def list(self, call: Call) -> Answer:
+    async def list(self, call: Call) -> AsgiResponse:
         query: RunsQuery = call.query
         position = self._cursors.position(call)
         before = None if position is None else UUID(position)
         page = await self._views.page(call.principal.tenant, filter_of(query), before, query.limit)
-        return json_reply(self._cursors.page(call, page))
+        return json_response(self._cursors.page(call, page))
 
-    async def read(self, call: Call) -> Answer:
+    async def read(self, call: Call) -> AsgiResponse:
         tenant = call.principal.tenant
         row = await self._views.row(tenant, call.path["run"])
         tag = f'"{row.revision}-{row.status}"'
         headers: list[Header] = [(b"etag", tag.encode()), (b"cache-control", b"private, no-cache")]
         if _same(call.header(b"if-none-match"), tag):
-            return Empty(304, headers)
-        return json_reply(await self._views.view(tenant, row), 200, headers)
+            return EmptyResponse(304, headers)
+        return json_response(await self._views.view(tenant, row), 200, headers)
 
-    async def history(self, call: Call) -> Answer:
+    async def history(self, call: Call) -> AsgiResponse:
         tenant, run, query = call.principal.tenant, call.path["run"], call.query
         if call.media_type == EVENTS:
             after = _resume(call)
             # Before anything else, so that many new followers do not use up request slots.
-            call.exchange.slot.follow()
+            call.context.slot.follow()
             await self._follow.head(tenant, run)
             return EventStream(self._follow.stream(tenant, run, after), self._metrics.sse_followers)
         position = self._cursors.position(call)
@@ -120,7 +127,7 @@ class ReadRoutes:
         items, more = await self._follow.page(tenant, run, after, query.limit)
         following = self._cursors.next(call, None if more is None else str(more))
         body = b'{"items":[%b],"next":%b}' % (b",".join(item for _, item in items), encode(following))
-        return Reply(200, body)
+        return Response(200, body)
 
 
 def _same(if_none_match: str | None, tag: str) -> bool:

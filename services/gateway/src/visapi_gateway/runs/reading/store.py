@@ -6,8 +6,14 @@ from uuid import UUID
 
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_gateway.runs.reading.conditions import (
+    PLAN_ANEW,
+    RunConditions,
+    add_filter,
+    complete,
+    workflows_named,
+)
 from visapi_gateway.runs.reading.follow import Head
-from visapi_gateway.runs.reading.narrowing import PLAN_ANEW, Narrowing, complete, narrow, workflows_named
 from visapi_gateway.runs.reading.rules.filters import RunFilter
 from visapi_gateway.runs.reading.rules.history_items import StoredItem, numbered
 from visapi_gateway.runs.reading.service import RunRow
@@ -28,22 +34,22 @@ class PgRunStore:
         return RunRow(**rows[0]) if rows else None
 
     async def runs(self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int) -> Sequence[RunRow]:
-        return [RunRow(**row) for row in await self._narrowed(LIST_RUNS, tenant, wanted, before, limit)]
+        return [RunRow(**row) for row in await self._select(LIST_RUNS, tenant, wanted, before, limit)]
 
     async def count(self, tenant: str, wanted: RunFilter, below: UUID, limit: int) -> tuple[int, datetime]:
-        rows = await self._narrowed(COUNT_RUNS, tenant, wanted, below, limit)
+        rows = await self._select(COUNT_RUNS, tenant, wanted, below, limit)
         return rows[0]["count"], rows[0]["counted_at"]
 
-    async def _narrowed(
+    async def _select(
         self, query: str, tenant: str, wanted: RunFilter, before: UUID | None, limit: int
     ) -> Sequence[Row]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             await connection.execute(PLAN_ANEW)
-            narrowed = Narrowing(tenant, limit)
+            conditions = RunConditions(tenant, limit)
             if before is not None:
-                narrowed.add("before_id", before)
-            narrow(narrowed, wanted, await workflows_named(connection, tenant, wanted.text))
-            return await connection.fetch(complete(query, narrowed, wanted), *narrowed.arguments)
+                conditions.add("before_id", before)
+            add_filter(conditions, wanted, await workflows_named(connection, tenant, wanted.text))
+            return await connection.fetch(complete(query, conditions, wanted), *conditions.arguments)
 
     async def head(self, tenant: str, run: UUID) -> Head | None:
         rows = await self._read(tenant, _SQL["run_head"], run, tenant)

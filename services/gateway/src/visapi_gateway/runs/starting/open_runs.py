@@ -5,7 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from visapi_gateway.kernel.full_tenants import FullTenants
-from visapi_gateway.runs.starting.accepting import NewRun, Outcome
+from visapi_gateway.runs.starting.commits import NewRun, Outcome
 
 
 class TakenKeys(Protocol):

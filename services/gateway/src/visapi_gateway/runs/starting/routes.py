@@ -12,7 +12,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.checks import check_media_type, read_json
 from visapi_gateway.kernel.api.headers import idempotency_key, preferred_wait_s
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.exchange import Answer, Header, json_reply
+from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response
 from visapi_gateway.runs.reading.follow import FollowRun
 from visapi_gateway.runs.reading.service import RunViews
 from visapi_gateway.runs.starting.service import Repeated, Start, Started, StartRun
@@ -86,7 +86,7 @@ class StartRoutes:
     def routes(self) -> list[Route]:
         return [Route(START, self.start), Route(RERUN, self.rerun)]
 
-    async def start(self, call: Call) -> Answer:
+    async def start(self, call: Call) -> AsgiResponse:
         wait_s = preferred_wait_s(call.header(b"prefer"))
         body = await call.read_body()
         check_media_type(START, call, body)
@@ -96,15 +96,15 @@ class StartRoutes:
             version=call.query.version,
             body=body,
             key=idempotency_key(call.header(b"idempotency-key")),
-            trace=call.exchange.traceparent,
+            trace=call.context.traceparent,
         )
         started, headers = await self._committed(call, wanted)
         if wait_s:
             return await self._waited(call, started, wait_s, headers)
         view = started.view or await self._view(call, started.id)
-        return json_reply(view, 202, headers)
+        return json_response(view, 202, headers)
 
-    async def rerun(self, call: Call) -> Answer:
+    async def rerun(self, call: Call) -> AsgiResponse:
         wanted: Rerun = await read_json(RERUN, call)
         tenant = call.principal.tenant
         row = await self._views.row(tenant, call.path["run"])
@@ -116,11 +116,11 @@ class StartRoutes:
             version=wanted.version or row.version,
             body=bytes(value),
             key=idempotency_key(call.header(b"idempotency-key")),
-            trace=call.exchange.traceparent,
+            trace=call.context.traceparent,
             rerun=Repeated(row.id, call.requester, wanted.reason),
         )
         started, headers = await self._committed(call, start)
-        return json_reply(started.view or await self._view(call, started.id), 202, headers)
+        return json_response(started.view or await self._view(call, started.id), 202, headers)
 
     async def _committed(self, call: Call, wanted: Start) -> tuple[Started, list[Header]]:
         try:
@@ -148,13 +148,15 @@ class StartRoutes:
             )
             raise ProblemError("run_not_kept", detail, status=410) from gone
 
-    async def _waited(self, call: Call, started: Started, wait_s: float, headers: list[Header]) -> Answer:
+    async def _waited(
+        self, call: Call, started: Started, wait_s: float, headers: list[Header]
+    ) -> AsgiResponse:
         tenant = call.principal.tenant
-        if call.exchange.slot.may_wait():
+        if call.context.slot.may_wait():
             await self._follow.wait_for_end(tenant, started.id, wait_s, fresh=not started.replayed)
             headers.append((b"preference-applied", b"wait=%d" % int(wait_s)))
         row = await self._views.row(tenant, started.id)
-        return json_reply(await self._views.view(tenant, row), 200 if row.ended else 202, headers)
+        return json_response(await self._views.view(tenant, row), 200 if row.ended else 202, headers)
 
     async def _view(self, call: Call, run: UUID) -> RunView:
         tenant = call.principal.tenant

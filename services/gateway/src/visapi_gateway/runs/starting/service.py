@@ -16,7 +16,7 @@ from visapi_common.core.ids import Ids
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.runs.reading.service import links_of
-from visapi_gateway.runs.starting.accepting import Conflict, Fresh, NewRun, Outcome, Replayed
+from visapi_gateway.runs.starting.commits import Accepted, Conflict, NewRun, Outcome, Replayed
 from visapi_gateway.workflows.definitions import Definitions
 from visapi_gateway.workflows.input_checks import InputChecks
 
@@ -109,7 +109,7 @@ class StartRun:
         if start.rerun is not None:
             new = msgspec.structs.replace(new, audit=_audited(start.rerun, new.id))
         match await self._accept(new):
-            case Fresh():
+            case Accepted():
                 return Started(new.id, _pending(new, raw), replayed=False)
             case Replayed(run=original):
                 return Started(original, None, replayed=True)

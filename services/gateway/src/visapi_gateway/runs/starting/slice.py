@@ -7,7 +7,7 @@ from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
 from visapi_gateway.runs.reading.slice import follow_run, run_views
 from visapi_gateway.runs.starting import routes
-from visapi_gateway.runs.starting.accepting import Accepting
+from visapi_gateway.runs.starting.commits import RunCommits
 from visapi_gateway.runs.starting.open_runs import OpenRuns
 from visapi_gateway.runs.starting.routes import StartRoutes
 from visapi_gateway.runs.starting.service import StartRun
@@ -26,13 +26,13 @@ class _Meter:
         self._metrics.accept_commit_seconds.observe(seconds)
 
 
-def accepting(kernel: Kernel) -> Accepting:
+def run_commits(kernel: Kernel) -> RunCommits:
     """The group commit of accepted runs."""
-    return Accepting(PgRunLedger(kernel.pool), kernel.messages.trigger, _Meter(kernel.metrics))
+    return RunCommits(PgRunLedger(kernel.pool), kernel.messages.trigger, _Meter(kernel.metrics))
 
 
 def open_runs(kernel: Kernel) -> OpenRuns:
-    return OpenRuns(kernel.full_tenants, PgRunLedger(kernel.pool), kernel.one(accepting).accept)
+    return OpenRuns(kernel.full_tenants, PgRunLedger(kernel.pool), kernel.one(run_commits).accept)
 
 
 def start_run(kernel: Kernel) -> StartRun:

@@ -1,4 +1,4 @@
-"""The ledger behind `runs.starting.accepting`: one statement per batch."""
+"""The ledger behind `runs.starting.commits`: one statement per batch."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -9,7 +9,7 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
-from visapi_gateway.runs.starting.accepting import NewRun
+from visapi_gateway.runs.starting.commits import NewRun
 
 _encode = msgspec.json.Encoder().encode
 _SQL = load_queries("visapi_gateway.runs.starting", "queries.sql")

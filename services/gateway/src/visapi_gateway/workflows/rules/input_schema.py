@@ -17,17 +17,17 @@ LISTED_BYTES_MAX = 64 * 1024
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Held(msgspec.Struct, frozen=True):
+class InputToCheck(msgspec.Struct, frozen=True):
     """An input as JSON, and its schema as msgpack."""
 
     schema: msgspec.Raw
     raw: bytes
 
 
-_read_held = msgspec.msgpack.Decoder(Held).decode
+_read_input_to_check = msgspec.msgpack.Decoder(InputToCheck).decode
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class InputCheck(msgspec.Struct, frozen=True):
     """The mistakes of an input; `unusable` says why the schema cannot be used."""
 
     mistakes: list[FieldError] = []
@@ -48,15 +48,15 @@ class InputSchema:
             with suppress(SchemaUnusable):
                 self.validator = build_validator(schema)
 
-    def judge(self, raw: bytes, value: Any) -> Verdict | None:
-        """The verdict, where the event loop can afford to find it; else None."""
+    def check(self, raw: bytes, value: Any) -> InputCheck | None:
+        """The check, where the event loop can afford it; else None."""
         if self.validator is None or self.weight is None or self.weight * len(raw) > VALID_STEPS:
             return None
         if self.validator.is_valid(value):
-            return Verdict()
+            return InputCheck()
         if self.weight * len(raw) > ERROR_STEPS:
             return None
-        return Verdict(mistakes_of(self.validator, value, len(raw)))
+        return InputCheck(mistakes_of(self.validator, value, len(raw)))
 
 
 class SchemaUnusable(ValueError):
@@ -74,14 +74,14 @@ def build_validator(schema: Any) -> jsonschema_rs.Draft202012Validator:
         raise SchemaUnusable(str(wrong).splitlines()[0][:500]) from wrong
 
 
-def find_verdict(payload: bytes) -> bytes:
-    """A job: takes a `Held` and returns its `Verdict`."""
-    held = _read_held(payload)
+def check_input(payload: bytes) -> bytes:
+    """A job: takes a `InputToCheck` and returns its `InputCheck`."""
+    held = _read_input_to_check(payload)
     try:
         validator = build_validator(msgspec.msgpack.decode(held.schema))
     except SchemaUnusable as wrong:
-        return _encode(Verdict(unusable=str(wrong)))
-    return _encode(Verdict(mistakes_of(validator, decode_checked(held.raw), len(held.raw))))
+        return _encode(InputCheck(unusable=str(wrong)))
+    return _encode(InputCheck(mistakes_of(validator, decode_checked(held.raw), len(held.raw))))
 
 
 def mistakes_of(validator: jsonschema_rs.Draft202012Validator, value: Any, size: int) -> list[FieldError]:
@@ -92,16 +92,16 @@ def mistakes_of(validator: jsonschema_rs.Draft202012Validator, value: Any, size:
         try:
             validator.validate(value)
         except jsonschema_rs.ValidationError as error:
-            return [_told(error)]
+            return [_field_error(error)]
     errors: list[FieldError] = []
     for error in validator.iter_errors(value):
-        errors.append(_told(error))
+        errors.append(_field_error(error))
         if len(errors) == ERRORS_LIMIT:
             break
     return errors
 
 
-def _told(error: jsonschema_rs.ValidationError) -> FieldError:
+def _field_error(error: jsonschema_rs.ValidationError) -> FieldError:
     return FieldError(pointer=_pointer(error.instance_path), detail=error.message[:500])
 
 

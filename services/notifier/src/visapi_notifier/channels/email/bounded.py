@@ -1,7 +1,7 @@
 """Makes small mails in the event loop, and large ones in bounded processes."""
 
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
-from visapi_notifier.channels.email.jobs import MailOrder, encode_order, mail_of, read_made
+from visapi_notifier.channels.email.jobs import MailRequest, encode_order, mail_of, read_made
 from visapi_notifier.channels.email.rules.message import Mail
 from visapi_notifier.outbound.bounded import MIB, run_on_input
 
@@ -28,7 +28,7 @@ class BoundedMails:
     def __init__(self, processes: BoundedProcesses) -> None:
         self._processes = processes
 
-    async def make(self, tenant: str, order: MailOrder) -> Mail:
+    async def make(self, tenant: str, order: MailRequest) -> Mail:
         """The message. Raises `ProblemError` and `TransientFault`."""
         wanted = order.wanted
         if not order.files and len(wanted.text or "") + len(wanted.html or "") <= MADE_IN_LOOP_BYTES:

@@ -11,7 +11,7 @@ from visapi_notifier.channels.email.rules.message import EmailInput, File, Mail,
 from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure_of, failure_struct
 
 
-class MailOrder(msgspec.Struct, frozen=True):
+class MailRequest(msgspec.Struct, frozen=True):
     """All that a message is made of."""
 
     wanted: EmailInput
@@ -21,17 +21,17 @@ class MailOrder(msgspec.Struct, frozen=True):
     now: datetime
 
 
-class Made(msgspec.Struct, frozen=True, tag="made"):
+class BuiltMail(msgspec.Struct, frozen=True, tag="made"):
     mail: Mail
 
 
-_Said = Made | Problem | Refusal
+_JobResult = BuiltMail | Problem | Refusal
 _encode = msgspec.msgpack.Encoder().encode
-_read_order = msgspec.msgpack.Decoder(MailOrder).decode
-_read_said = msgspec.msgpack.Decoder[_Said](_Said).decode
+_read_order = msgspec.msgpack.Decoder(MailRequest).decode
+_read_said = msgspec.msgpack.Decoder[_JobResult](_JobResult).decode
 
 
-def encode_order(order: MailOrder) -> bytes:
+def encode_order(order: MailRequest) -> bytes:
     """What `make_mail` takes."""
     return _encode(order)
 
@@ -45,15 +45,15 @@ def read_made(result: bytes) -> Mail:
 
 
 def make_mail(payload: bytes) -> bytes:
-    """A job: a `MailOrder`; the message."""
+    """A job: a `MailRequest`; the message."""
     gc.disable()  # the process ends with the job
     try:
-        return _encode(Made(mail_of(_read_order(payload))))
+        return _encode(BuiltMail(mail_of(_read_order(payload))))
     except ProblemError as wrong:
         return _encode(failure_struct(wrong))
 
 
-def mail_of(order: MailOrder) -> Mail:
+def mail_of(order: MailRequest) -> Mail:
     """The complete message. Raises `ProblemError` for a message that cannot be sent."""
     return build_request(
         order.wanted, sender=order.sender, files=order.files, effect_key=order.effect_key, now=order.now
@@ -64,7 +64,7 @@ def warm_up() -> None:
     """Import and build everything that the first job needs, because a job may open few files."""
     wanted = EmailInput(to="Ä <a@ä.example>", subject="ä", html="<p>&auml; <a href='http://a'>b</a>")
     files = [File("ä.txt", "text/plain", b"a"), File("a.bin", "application/octet-stream", b"\xff")]
-    order = MailOrder(
+    order = MailRequest(
         wanted, Mailbox("Ä", "a", "b.example"), files, "k" * 64, datetime(2026, 1, 1, tzinfo=UTC)
     )
     read_made(make_mail(encode_order(order)))

@@ -12,7 +12,7 @@ from visapi_common.worker.context import TaskContext
 from visapi_notifier.channel_service import Dependencies, Jobs, Service
 from visapi_notifier.channels.email import bounded
 from visapi_notifier.channels.email.bounded import BoundedMails
-from visapi_notifier.channels.email.jobs import MailOrder
+from visapi_notifier.channels.email.jobs import MailRequest
 from visapi_notifier.channels.email.rules import message as rules
 from visapi_notifier.channels.email.rules.addresses import mailbox
 from visapi_notifier.channels.email.rules.message import EmailCall, EmailInput, File, Mail
@@ -56,7 +56,7 @@ class EmailService(Service):
                 raise PermanentFault("no mail relay is configured; set VISAPI_SMTP_URL for the notifier")
             wanted = await _rendered(templates, call, task.tenant)
             files = await _files(dependencies, wanted, task.tenant)
-            order = MailOrder(wanted, self._sender, files, task.effect_key, dependencies.clock.now())
+            order = MailRequest(wanted, self._sender, files, task.effect_key, dependencies.clock.now())
             mail = await mails.make(task.tenant, order)
             effect = Effect("email", _attempt(relay, mail), timeout_s=rules.TIMEOUT_S, mask=mask)
             return await dependencies.deliverer.deliver(task.message, effect)

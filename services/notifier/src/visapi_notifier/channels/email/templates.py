@@ -4,8 +4,8 @@ import msgspec
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.bounded_processes import BoundedProcesses
-from visapi_common.templates.order import Order
 from visapi_common.templates.renderer import TemplateMistake, TemplateRenderer
+from visapi_common.templates.requests import RenderRequest
 
 SOURCE_MAX_CHARS = 256 * 1024
 OUTPUT_MAX_CHARS = 2 * 1024 * 1024
@@ -27,14 +27,14 @@ class TemplateProcess:
                 raise ProblemError(
                     "template_too_large", f"/template/{name}: at most {SOURCE_MAX_CHARS} characters"
                 )
-        order = Order(
+        request = RenderRequest(
             sources=sources,
             data=None if data is None else msgspec.Raw(data),
             escaped=["html"],
             output_max=OUTPUT_MAX_CHARS,
         )
         try:
-            return await self._renderer.render(tenant, order)
+            return await self._renderer.render(tenant, request)
         except TemplateMistake as wrong:
             mistake = wrong.mistake
             where = f"/template/{mistake.part}" if mistake.part else "/template"

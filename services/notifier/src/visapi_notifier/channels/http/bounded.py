@@ -8,7 +8,7 @@ from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import TransientFault
 from visapi_common.core.outbound import RESPONSE_MAX_BYTES
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
-from visapi_notifier.channels.http.jobs import encode_question, is_large, read_told
+from visapi_notifier.channels.http.jobs import encode_question, is_large, read_outcome
 from visapi_notifier.channels.http.received_response import ReceivedResponse
 from visapi_notifier.channels.http.rules import read_response
 from visapi_notifier.outbound.bounded import MIB, READING_S
@@ -51,7 +51,7 @@ class BoundedAnswers:
         question = encode_question(wanted, outbound, inbound, now=now, mask=mask)
         try:
             async with asyncio.timeout(limit_s):
-                return read_told(await self._processes.run(tenant, self._job, question))
+                return read_outcome(await self._processes.run(tenant, self._job, question))
         except BoundExceeded as over:
             detail = f"{about}, which are too expensive to read: {over.detail}; ask for less"
             return Refused(communication(502, "Unusable response", detail))

@@ -32,7 +32,7 @@ takes 20 ms more for its pattern, so such an answer is never read in the event l
 """
 
 
-class Question(msgspec.Struct, frozen=True):
+class ReadRequest(msgspec.Struct, frozen=True):
     """An answer, and all that its reading depends on."""
 
     wanted: HttpInput
@@ -57,8 +57,8 @@ class Unknown(msgspec.Struct, frozen=True, tag="unknown"):
 
 _encode = msgspec.msgpack.Encoder().encode
 _Told = Output | Failed | Unknown
-_read_question = msgspec.msgpack.Decoder(Question).decode
-_read_told = msgspec.msgpack.Decoder[_Told](_Told).decode
+_read_question = msgspec.msgpack.Decoder(ReadRequest).decode
+_read_outcome = msgspec.msgpack.Decoder[_Told](_Told).decode
 
 
 def is_large(inbound: Inbound, mask: Mask) -> bool:
@@ -74,21 +74,21 @@ def encode_question(
 ) -> bytes:
     """What `read_answer` takes; the request without its body and credentials of its endpoint."""
     request = replace(outbound, body=None, certificate=None)
-    return _encode(Question(answer_wanted(wanted), request, inbound, now, mask.hidden_values))
+    return _encode(ReadRequest(answer_wanted(wanted), request, inbound, now, mask.hidden_values))
 
 
-def read_told(result: bytes) -> Reading:
+def read_outcome(result: bytes) -> Reading:
     """What `read_answer` gave; no secret is left in it."""
-    told = _read_told(result)
-    if isinstance(told, Output):
-        return Sent(Encoded(told.json), hidden=True)
-    if isinstance(told, Failed):
-        return Refused(told.error, told.retry_after_s, hidden=True)
-    return Unclear(told.detail)
+    outcome = _read_outcome(result)
+    if isinstance(outcome, Output):
+        return Sent(Encoded(outcome.json), hidden=True)
+    if isinstance(outcome, Failed):
+        return Refused(outcome.error, outcome.retry_after_s, hidden=True)
+    return Unclear(outcome.detail)
 
 
 def read_answer(payload: bytes) -> bytes:
-    """A job: a `Question`; the reading."""
+    """A job: a `ReadRequest`; the reading."""
     gc.disable()  # the process ends with the job; a collection would traverse millions of containers
     asked = _read_question(payload)
     mask = mask_of(asked.hidden)
@@ -124,5 +124,5 @@ def warm_up() -> None:
     ):
         inbound = Inbound(200, [("content-type", kind)], body, outbound.url)
         question = encode_question(wanted, outbound, inbound, now=datetime(2026, 1, 1, tzinfo=UTC), mask=mask)
-        read_told(read_answer(question))
+        read_outcome(read_answer(question))
     gc.enable()

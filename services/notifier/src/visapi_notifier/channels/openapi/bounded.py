@@ -4,7 +4,7 @@ from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
 from visapi_notifier.channels.http.rules import HttpCall
-from visapi_notifier.channels.openapi.jobs import Planned, Read, encode_wanted, read_answer
+from visapi_notifier.channels.openapi.jobs import PlannedCall, ReadDocument, encode_wanted, read_answer
 from visapi_notifier.channels.openapi.rules import OpenApiCall
 from visapi_notifier.outbound.bounded import MIB
 
@@ -39,7 +39,7 @@ class BoundedDocuments:
     async def read(self, tenant: str, body: bytes) -> bytes:
         """A JSON or YAML document in a form that `plan` takes. Raises `ProblemError`."""
         answer = await self._run(tenant, READ, body)
-        assert isinstance(answer, Read), "a document is read, not planned"
+        assert isinstance(answer, ReadDocument), "a document is read, not planned"
         return answer.document
 
     async def plan(self, tenant: str, document: bytes, asked: OpenApiCall, url: str) -> HttpCall:
@@ -48,10 +48,10 @@ class BoundedDocuments:
         Raises `ProblemError` and `EgressRefused`.
         """
         answer = await self._run(tenant, PLAN, encode_wanted(document, asked, url))
-        assert isinstance(answer, Planned), "a call is planned, not read"
+        assert isinstance(answer, PlannedCall), "a call is planned, not read"
         return answer.call
 
-    async def _run(self, tenant: str, job: Job, payload: bytes) -> Read | Planned:
+    async def _run(self, tenant: str, job: Job, payload: bytes) -> ReadDocument | PlannedCall:
         try:
             return read_answer(await self._processes.run(tenant, job, payload))
         except BoundExceeded as over:

@@ -18,7 +18,7 @@ DEPTH_MAX = 64
 VALUES_MAX = 500_000
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class PlanRequest(msgspec.Struct, frozen=True):
     """A call to plan: the result of `read_document`, the request, and the URL of the document."""
 
     document: bytes
@@ -26,26 +26,26 @@ class Wanted(msgspec.Struct, frozen=True):
     url: str
 
 
-class Read(msgspec.Struct, frozen=True, tag="read"):
+class ReadDocument(msgspec.Struct, frozen=True, tag="read"):
     document: bytes
 
 
-class Planned(msgspec.Struct, frozen=True, tag="planned"):
+class PlannedCall(msgspec.Struct, frozen=True, tag="planned"):
     call: HttpCall
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_read_wanted = msgspec.msgpack.Decoder(Wanted).decode
-_read_answer = msgspec.msgpack.Decoder[Read | Planned | Problem | Refusal](
-    Read | Planned | Problem | Refusal
+_read_plan_request = msgspec.msgpack.Decoder(PlanRequest).decode
+_read_answer = msgspec.msgpack.Decoder[ReadDocument | PlannedCall | Problem | Refusal](
+    ReadDocument | PlannedCall | Problem | Refusal
 ).decode
 
 
 def encode_wanted(document: bytes, asked: OpenApiCall, url: str) -> bytes:
-    return _encode(Wanted(document, asked, url))
+    return _encode(PlanRequest(document, asked, url))
 
 
-def read_answer(result: bytes) -> Read | Planned:
+def read_answer(result: bytes) -> ReadDocument | PlannedCall:
     """Raises `ProblemError` or `EgressRefused`."""
     answer = _read_answer(result)
     if isinstance(answer, Problem | Refusal):
@@ -56,7 +56,7 @@ def read_answer(result: bytes) -> Read | Planned:
 def read_document(body: bytes) -> bytes:
     """A job: JSON or YAML; the document in a form that is quickly read again."""
     try:
-        return _encode(Read(_encode(_document(body))))
+        return _encode(ReadDocument(_encode(_document(body))))
     except ProblemError as problem:
         return _encode(failure_struct(problem))
     except OverflowError:
@@ -64,13 +64,13 @@ def read_document(body: bytes) -> bytes:
 
 
 def plan(payload: bytes) -> bytes:
-    """A job: a `Wanted`; the call."""
-    wanted = _read_wanted(payload)
+    """A job: a `PlanRequest`; the call."""
+    wanted = _read_plan_request(payload)
     document = cast("dict[str, Any]", msgspec.msgpack.decode(wanted.document))
     parameters = msgspec.msgpack.decode(wanted.asked.parameters)
     asked = msgspec.structs.replace(wanted.asked.asked, parameters=parameters)
     try:
-        return _encode(Planned(call_of(plan_call(document, asked, url=wanted.url))))
+        return _encode(PlannedCall(call_of(plan_call(document, asked, url=wanted.url))))
     except (ProblemError, EgressRefused) as refused:
         return _encode(failure_struct(refused))
 

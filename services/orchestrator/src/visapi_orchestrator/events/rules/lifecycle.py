@@ -14,7 +14,7 @@ import msgspec
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.runs import TaskRef
 from visapi_common.core.large_values import opened
-from visapi_orchestrator.kernel.rules.arriving_events import Arrived
+from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent
 
 PREFIX = "io.serverlessworkflow."
 OUTPUT_BYTES_MAX = 64 * 1024
@@ -62,7 +62,7 @@ class LifecycleEvent(msgspec.Struct, frozen=True):
     run: UUID
     of: str
     origin: EventOrigin
-    event: Arrived
+    event: ArrivedEvent
 
 
 class _Data(msgspec.Struct, frozen=True):
@@ -137,7 +137,7 @@ def _read(stored: bytes) -> list[_Item]:
     return items
 
 
-def _event(row: HistoryRow, origin: EventOrigin, item: _Item, happened: str) -> Arrived:
+def _event(row: HistoryRow, origin: EventOrigin, item: _Item, happened: str) -> ArrivedEvent:
     workflow = origin.workflow
     source = f"/workflows/{workflow.namespace}/{workflow.name}"
     event = _Event(
@@ -154,7 +154,7 @@ def _event(row: HistoryRow, origin: EventOrigin, item: _Item, happened: str) -> 
     body = _encode(event)
     if len(body) > _EVENT_BYTES_MAX:
         body = _encode(msgspec.structs.replace(event, data=_least(event.data)))
-    return Arrived(row.tenant, source, event.id, body, event.type)
+    return ArrivedEvent(row.tenant, source, event.id, body, event.type)
 
 
 def _data(run: UUID, workflow: WorkflowRef, item: _Item, happened: str) -> dict[str, Any]:

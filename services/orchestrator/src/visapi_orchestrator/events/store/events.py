@@ -9,7 +9,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.core.ids import Ids
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
-from visapi_orchestrator.kernel.rules.arriving_events import Arrived, Probe, probes
+from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent, SubscriptionLookup, probes
 
 _SQL = load_queries("visapi_orchestrator.events.store", "events.sql")
 
@@ -21,7 +21,7 @@ class PostgresEvents:
         self._pool = pool
         self._ids = ids
 
-    async def take_in(self, events: Sequence[Arrived]) -> set[str]:
+    async def take_in(self, events: Sequence[ArrivedEvent]) -> set[str]:
         """Commit events of known and enabled tenants; those that are there already stay as they are. Returns
         the disabled tenants.
         """
@@ -54,13 +54,13 @@ class PostgresEvents:
                 rows = await connection.fetch(_SQL["claim_unmatched"], limit, bytes_max)
                 yield PostgresMatchLease(connection, self._ids, [_arrived(row) for row in rows])
 
-    async def unpublished(self, limit: int, skip: int) -> list[Arrived]:
+    async def unpublished(self, limit: int, skip: int) -> list[ArrivedEvent]:
         """Events that workflows emitted and JetStream has not acknowledged."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["unpublished"], limit, skip)
         return [_arrived(row) for row in rows]
 
-    async def published(self, events: Sequence[Arrived]) -> None:
+    async def published(self, events: Sequence[ArrivedEvent]) -> None:
         with pg_faults():
             await self._pool.execute(_SQL["mark_published"], *_names(events))
 
@@ -68,12 +68,12 @@ class PostgresEvents:
 class PostgresMatchLease:
     """See `events.dispatch.MatchLease`. Each step has a savepoint: one that fails undoes itself only."""
 
-    def __init__(self, connection: Connection, ids: Ids, events: Sequence[Arrived]) -> None:
+    def __init__(self, connection: Connection, ids: Ids, events: Sequence[ArrivedEvent]) -> None:
         self._connection = connection
         self._ids = ids
         self.events = events
 
-    async def notify(self, events: Sequence[Arrived]) -> list[UUID]:
+    async def notify(self, events: Sequence[ArrivedEvent]) -> list[UUID]:
         if not events:
             return []
         with pg_faults():
@@ -88,12 +88,12 @@ class PostgresMatchLease:
                 return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
 
 
-async def _notify(connection: Connection, events: Sequence[Arrived]) -> list[UUID]:
+async def _notify(connection: Connection, events: Sequence[ArrivedEvent]) -> list[UUID]:
     rows = await connection.fetch(_SQL["shapes"], sorted({event.tenant for event in events}))
     shapes: dict[str, list[str]] = {}
     for row in rows:
         shapes.setdefault(row["tenant"], []).append(row["shape"])
-    found: list[Probe] = probes(events, shapes)
+    found: list[SubscriptionLookup] = probes(events, shapes)
     if not found:
         return []
     places = {event.inbox_key: place for place, event in enumerate(events)}
@@ -110,13 +110,13 @@ async def _notify(connection: Connection, events: Sequence[Arrived]) -> list[UUI
     return list(dict.fromkeys(row["run"] for row in notified))
 
 
-def _arrived(row: Row) -> Arrived:
-    return Arrived(
+def _arrived(row: Row) -> ArrivedEvent:
+    return ArrivedEvent(
         row["tenant"], row["source"], row["id"], row["body"], row["type"], came_at=row["received_at"]
     )
 
 
-def _names(events: Sequence[Arrived]) -> tuple[list[str], list[str], list[str]]:
+def _names(events: Sequence[ArrivedEvent]) -> tuple[list[str], list[str], list[str]]:
     return (
         [event.tenant for event in events],
         [event.source for event in events],

@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Arrived(msgspec.Struct, frozen=True):
+class ArrivedEvent(msgspec.Struct, frozen=True):
     """An event that came in; `body` is its structured JSON."""
 
     tenant: str
@@ -37,27 +37,27 @@ class BadEvent(Exception):
     """A message on `EVENTS` that is no CloudEvent; the text says why."""
 
 
-class Probe(msgspec.Struct, frozen=True):
+class SubscriptionLookup(msgspec.Struct, frozen=True):
     """The key under which the subscriptions to an event are looked up."""
 
-    event: Arrived
+    event: ArrivedEvent
     shape: str
     key: bytes
 
 
-def read_message(subject: str, headers: Mapping[str, str], body: bytes) -> Arrived:
+def read_message(subject: str, headers: Mapping[str, str], body: bytes) -> ArrivedEvent:
     """The event in a message, structured or binary. Raises `BadEvent`."""
     event = read_event(headers, body)
     if isinstance(event, Unreadable):
         raise BadEvent(event.reason)
-    return Arrived(
+    return ArrivedEvent(
         subjects.event_tenant(subject), event["source"], event["id"], _encode(event), event["type"]
     )
 
 
-def probes(events: Iterable[Arrived], shapes: Mapping[str, Sequence[str]]) -> list[Probe]:
+def probes(events: Iterable[ArrivedEvent], shapes: Mapping[str, Sequence[str]]) -> list[SubscriptionLookup]:
     """One probe per event and shape of its tenant, where the event has the shape's attributes."""
-    found: list[Probe] = []
+    found: list[SubscriptionLookup] = []
     for event in events:
         wanted = shapes.get(event.tenant)
         if not wanted:
@@ -66,5 +66,5 @@ def probes(events: Iterable[Arrived], shapes: Mapping[str, Sequence[str]]) -> li
         for shape in wanted:
             key = key_in(value, shape)
             if key is not None:
-                found.append(Probe(event, shape, key))
+                found.append(SubscriptionLookup(event, shape, key))
     return found

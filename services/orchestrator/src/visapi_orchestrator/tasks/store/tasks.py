@@ -17,7 +17,7 @@ _decode = msgspec.json.Decoder(TaskMessage).decode
 
 
 class PostgresTasks:
-    """See `tasks.sweep.OpenTasks`, `tasks.releases.HeldTasks`, `tasks.heartbeats.BeatenTasks`,
+    """See `tasks.sweep.OpenTasks`, `tasks.releases.HeldTasks`, `tasks.heartbeats.HeartbeatTasks`,
     `tasks.claims.ClaimedTasks`.
     """
 

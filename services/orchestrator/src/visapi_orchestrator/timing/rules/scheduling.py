@@ -38,7 +38,7 @@ class Due(msgspec.Struct, frozen=True):
     """The tenant has as many open runs as it may have."""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class FirePlan(msgspec.Struct, frozen=True, kw_only=True):
     """The decision: fires to start, in order (`replace` cancels the live runs first), and the other fires."""
 
     start: list[datetime] = []
@@ -51,7 +51,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     next_fire: datetime | None = None
 
 
-class Claimed(NamedTuple):
+class ClaimedSchedule(NamedTuple):
     """The row of a schedule. `read` decodes the rest; its errors are caused by the row's contents."""
 
     id: UUID
@@ -60,21 +60,21 @@ class Claimed(NamedTuple):
     read: Callable[[], Due]
 
 
-class Decided(NamedTuple):
+class DecidedSchedule(NamedTuple):
     """A schedule and what was decided about it."""
 
     due: Due
-    plan: Plan
+    plan: FirePlan
 
 
-def decide(due: Due) -> Plan:
+def decide(due: Due) -> FirePlan:
     """What to do now. While the tenant may start no run, fires wait; those that the catch-up policy would not
     run any more are recorded as missed.
     """
     plan = _decide(due)
     if not plan.start or not due.full:
         return plan
-    return Plan(
+    return FirePlan(
         missed=plan.missed,
         last_fire=max(plan.missed, default=due.last_fire),
         buffered=due.buffered,
@@ -83,7 +83,7 @@ def decide(due: Due) -> Plan:
     )
 
 
-def _decide(due: Due) -> Plan:
+def _decide(due: Due) -> FirePlan:
     if due.spec.after_ms is not None:
         return _follow(due, due.spec.after_ms)
     seen = look(due.spec, key=str(due.id), anchor=due.anchor, last=due.last_fire, now=due.now)
@@ -107,7 +107,7 @@ def _decide(due: Due) -> Plan:
             case _:
                 skipped.append(fire)
     handled = [*seen.due, *seen.missed]
-    return Plan(
+    return FirePlan(
         start=start,
         replace=replace,
         skipped=skipped,
@@ -119,16 +119,16 @@ def _decide(due: Due) -> Plan:
     )
 
 
-def _follow(due: Due, after_ms: int) -> Plan:
+def _follow(due: Due, after_ms: int) -> FirePlan:
     """`after`: the first run at once, each further one a while after the one before has ended."""
     if due.last_run is None:
-        return Plan(start=[due.now], last_fire=due.now, next_look=due.now + POLL)
+        return FirePlan(start=[due.now], last_fire=due.now, next_look=due.now + POLL)
     if due.ended is None:
-        return Plan(last_fire=due.last_fire, next_look=due.now + POLL)
+        return FirePlan(last_fire=due.last_fire, next_look=due.now + POLL)
     fire = due.ended + timedelta(milliseconds=after_ms)
     if fire > due.now:
-        return Plan(last_fire=due.last_fire, next_look=fire, next_fire=fire)
-    return Plan(start=[fire], last_fire=fire, next_look=due.now + POLL)
+        return FirePlan(last_fire=due.last_fire, next_look=fire, next_fire=fire)
+    return FirePlan(start=[fire], last_fire=fire, next_look=due.now + POLL)
 
 
 def run_of(schedule: UUID, fire: datetime) -> UUID:

@@ -13,7 +13,7 @@ from visapi_common.core.ids import Ids
 from visapi_engine.schedule.decisions import Schedule
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
-from visapi_orchestrator.timing.rules.scheduling import Claimed, Decided, Due, run_of
+from visapi_orchestrator.timing.rules.scheduling import ClaimedSchedule, DecidedSchedule, Due, run_of
 
 _SQL = load_queries("visapi_orchestrator.timing.store", "schedules.sql")
 _decode = msgspec.json.Decoder(Schedule).decode
@@ -50,12 +50,12 @@ class PostgresSchedules:
 class PostgresScheduleLease:
     """See `timing.schedule_clock.ScheduleLease`. A step that fails undoes itself only."""
 
-    def __init__(self, connection: Connection, ids: Ids, claimed: Sequence[Claimed]) -> None:
+    def __init__(self, connection: Connection, ids: Ids, claimed: Sequence[ClaimedSchedule]) -> None:
         self._connection = connection
         self._ids = ids
         self.claimed = claimed
 
-    async def fire(self, decided: Sequence[Decided]) -> list[UUID]:
+    async def fire(self, decided: Sequence[DecidedSchedule]) -> list[UUID]:
         """Write the decisions; return the runs with new triggers or inbox rows."""
         notified: list[UUID] = []
         if not decided:
@@ -79,15 +79,15 @@ class PostgresScheduleLease:
                 return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
 
 
-def _claimed(row: Row) -> Claimed:
+def _claimed(row: Row) -> ClaimedSchedule:
     def read() -> Due:
         fields: dict[str, Any] = {**dict(row), "spec": _decode(row["spec"])}
         return Due(**fields)
 
-    return Claimed(row["id"], row["tenant"], row["spec"], read)
+    return ClaimedSchedule(row["id"], row["tenant"], row["spec"], read)
 
 
-def _fires(decided: Sequence[Decided]) -> tuple[list[object], ...]:
+def _fires(decided: Sequence[DecidedSchedule]) -> tuple[list[object], ...]:
     rows: list[tuple[object, ...]] = []
     for one in decided:
         due, plan = one.due, one.plan
@@ -97,7 +97,7 @@ def _fires(decided: Sequence[Decided]) -> tuple[list[object], ...]:
     return tuple([row[part] for row in rows] for part in range(5))
 
 
-def _moves(decided: Sequence[Decided]) -> tuple[list[object], ...]:
+def _moves(decided: Sequence[DecidedSchedule]) -> tuple[list[object], ...]:
     rows: list[tuple[object, ...]] = [
         (
             one.due.id,

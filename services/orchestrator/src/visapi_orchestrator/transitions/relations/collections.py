@@ -7,7 +7,7 @@ from visapi_common.core.failures import storable
 from visapi_common.core.ids import uuid7_from
 from visapi_engine.machine.commands import RefuseEvent
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
-from visapi_orchestrator.kernel.rules.arriving_events import Arrived
+from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent
 from visapi_orchestrator.transitions.relations.rows import BigInt, Row
 from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
@@ -81,12 +81,12 @@ def refused_events(snapshot: RunSnapshot, related: RelatedWrites) -> Iterator[Re
 
 def dead_letter_of(snapshot: RunSnapshot, command: RefuseEvent) -> DeadLetterEntry:
     """The dead letter of an event; its replay puts the event back into the inbox of the listener."""
-    event = Arrived(snapshot.tenant, command.source, command.id, command.event)
+    event = ArrivedEvent(snapshot.tenant, command.source, command.id, command.event)
     workflow = f"{snapshot.workflow.namespace}/{snapshot.workflow.name}"
     return uncollected(event, snapshot.run, REFUSED, f"{command.reason}; the schedule of {workflow}")
 
 
-def uncollected(event: Arrived, listener: UUID, reason: str, detail: str) -> DeadLetterEntry:
+def uncollected(event: ArrivedEvent, listener: UUID, reason: str, detail: str) -> DeadLetterEntry:
     """The dead letter of an event that a schedule does not wait with any longer."""
     return DeadLetterEntry(
         kind="inbox",

@@ -33,7 +33,7 @@ def lineage_of(snapshot: RunSnapshot, depth_max: int, child_limit: ChildLimit | 
     )
 
 
-class Room(msgspec.Struct, frozen=True):
+class FamilyRoom(msgspec.Struct, frozen=True):
     """The state of a family, read under its lock. `tenant_room` is None where no count exists yet."""
 
     cancelled: bool
@@ -61,7 +61,7 @@ class ChildVerdict:
 class Allotment:
     """Divides the allowed number of children among their parents."""
 
-    def __init__(self, rooms: Mapping[tuple[UUID | None, str], Room], open_max: int) -> None:
+    def __init__(self, rooms: Mapping[tuple[UUID | None, str], FamilyRoom], open_max: int) -> None:
         self._rooms = rooms
         self._open_max = open_max
         self._taken: dict[UUID | None, int] = {}
@@ -82,8 +82,8 @@ class Allotment:
                 child_verdict.limited[parent] = self._short(first)
         return child_verdict
 
-    def _room(self, child: ChildRow) -> Room:
-        unknown = Room(cancelled=True, open=0, tenant_room=None)
+    def _room(self, child: ChildRow) -> FamilyRoom:
+        unknown = FamilyRoom(cancelled=True, open=0, tenant_room=None)
         return self._rooms.get((child.root, child.tenant), unknown)
 
     def _left(self, child: ChildRow) -> tuple[int, int]:

@@ -33,7 +33,7 @@ class SlotRelease(msgspec.Struct, frozen=True):
     key: str
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class FlowDecision(msgspec.Struct, frozen=True):
     """Runs that wait (their transitions are not written), runs that are rejected, and runs to wake (`awake`).
     `alarm_ms` is the earliest start that a rate limit has reserved.
     """

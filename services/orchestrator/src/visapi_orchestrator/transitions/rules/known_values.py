@@ -6,7 +6,7 @@ Key = tuple[str, str]
 """A tenant and the key of a value, so that no tenant finds what another has read."""
 
 
-class Blobs:
+class ByteCache:
     """Bytes by key, together at most `bytes_max`."""
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:

@@ -6,18 +6,18 @@ import msgspec
 
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.transitions.rules.child_limits import ChildVerdict
-from visapi_orchestrator.transitions.rules.flow import Verdict
+from visapi_orchestrator.transitions.rules.flow import FlowDecision
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class LoadedRuns(msgspec.Struct, frozen=True):
     """Live runs by id. `now_ms` is the database's clock, unless nothing was found."""
 
     snapshots: dict[UUID, RunSnapshot]
     now_ms: int | None
 
 
-class Held(msgspec.Struct, frozen=True):
+class HeldCollections(msgspec.Struct, frozen=True):
     """Collections of a schedule by key (None: there is none); how many it has, and their bytes."""
 
     stored: dict[str, bytes | None]
@@ -41,25 +41,25 @@ class WrittenDeadLetter(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Written(msgspec.Struct, frozen=True):
+class WriteResult(msgspec.Struct, frozen=True):
     """The runs whose compare-and-set held, with their age in seconds; new dead letters; what flow control
     and the bounds of families decided.
     """
 
     done: dict[UUID, float]
     dead_letters: list[WrittenDeadLetter]
-    verdict: Verdict = Verdict()
+    verdict: FlowDecision = FlowDecision()
     child_verdict: ChildVerdict = msgspec.field(default_factory=ChildVerdict)
 
 
-class Revived(msgspec.Struct, frozen=True):
+class RevivedRuns(msgspec.Struct, frozen=True):
     """Runs that are live again, and parents that were notified of runs that cannot be resumed."""
 
     live: list[UUID]
     notified: list[UUID]
 
 
-class Settled(msgspec.Struct, frozen=True):
+class CurrentRun(msgspec.Struct, frozen=True):
     """Where a run stands; an ended run has no state."""
 
     revision: int

@@ -8,7 +8,7 @@ import msgspec
 from visapi_common.adapters.pool import Connection, Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
-from visapi_orchestrator.transitions.rules.child_limits import Allotment, ChildVerdict, Room
+from visapi_orchestrator.transitions.rules.child_limits import Allotment, ChildVerdict, FamilyRoom
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 
 _SQL = load_queries("visapi_orchestrator.transitions.store", "families.sql")
@@ -30,7 +30,7 @@ async def admit(connection: Connection, rows: WriteSet, open_max: int) -> ChildV
         _SQL["rooms"], [root for root, _ in asked], [tenant for _, tenant in asked], open_max
     )
     rooms = {
-        (row["root"], row["tenant"]): Room(
+        (row["root"], row["tenant"]): FamilyRoom(
             row["cancelled"], row["open"], row["tenant_room"], row["tenant_max"] or 0
         )
         for row in found

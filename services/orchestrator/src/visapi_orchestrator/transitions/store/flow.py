@@ -10,7 +10,7 @@ import msgspec
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
-from visapi_orchestrator.transitions.rules.flow import Key, SlotRelease, SlotRequest, Verdict, lock_of
+from visapi_orchestrator.transitions.rules.flow import FlowDecision, Key, SlotRelease, SlotRequest, lock_of
 
 _SQL = load_queries("visapi_orchestrator.transitions.store", "flow.sql")
 _CANCEL = msgspec.json.encode(
@@ -36,7 +36,7 @@ async def lock(
     await connection.execute(_SQL["lock"], list(names))
 
 
-async def admit(connection: Connection, slot_requests: Collection[SlotRequest]) -> Verdict:
+async def admit(connection: Connection, slot_requests: Collection[SlotRequest]) -> FlowDecision:
     """Decide who may begin."""
     runs = [request.run for request in slot_requests]
     await _enqueue(connection, slot_requests)
@@ -50,7 +50,7 @@ async def admit(connection: Connection, slot_requests: Collection[SlotRequest]) 
     cancelled = await connection.fetch(_SQL["cancel_oldest"], runs, _CANCEL)
     standing = await connection.fetch(_SQL["stand"], runs)
     alarms = [round(row["ready_ms"]) for row in standing]
-    return Verdict(
+    return FlowDecision(
         waiting=frozenset(row["run"] for row in standing),
         rejected=frozenset(row["run"] for row in rejected),
         awake=(awake | {row["run"] for row in cancelled}) - set(runs),

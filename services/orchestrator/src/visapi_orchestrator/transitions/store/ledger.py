@@ -13,13 +13,13 @@ from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.ids import Ids
 from visapi_orchestrator.transitions.relations.rows import Statement
 from visapi_orchestrator.transitions.rules.child_limits import OPEN_MAX, ChildVerdict
-from visapi_orchestrator.transitions.rules.flow import Verdict
+from visapi_orchestrator.transitions.rules.flow import FlowDecision
 from visapi_orchestrator.transitions.rules.ledger_answers import (
-    Held,
-    Loaded,
-    Revived,
-    Settled,
-    Written,
+    CurrentRun,
+    HeldCollections,
+    LoadedRuns,
+    RevivedRuns,
+    WriteResult,
     WrittenDeadLetter,
 )
 from visapi_orchestrator.transitions.rules.related_writes import Definition
@@ -45,14 +45,14 @@ class PostgresLedger:
         self._ids = ids
         self._family_open_max = family_open_max
 
-    async def load(self, runs: Collection[UUID]) -> Loaded:
+    async def load(self, runs: Collection[UUID]) -> LoadedRuns:
         """The runs that are live, with their inbox, and the database's clock."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["load_runs"], list(runs))
         snapshots = {row["id"]: _snapshot(row) for row in rows}
-        return Loaded(snapshots, rows[0]["now_ms"] if rows else None)
+        return LoadedRuns(snapshots, rows[0]["now_ms"] if rows else None)
 
-    async def write(self, rows: WriteSet) -> Written:
+    async def write(self, rows: WriteSet) -> WriteResult:
         """Write a batch. Raises `PermanentFault` when PostgreSQL refuses a row (nothing is written),
         `UnknownFault` when nobody knows whether it was committed.
         """
@@ -62,12 +62,12 @@ class PostgresLedger:
             async with self._pool.acquire() as connection:
                 return await self._write_with_rest(connection, rows)
 
-    async def _write_with_rest(self, connection: Connection, rows: WriteSet) -> Written:
+    async def _write_with_rest(self, connection: Connection, rows: WriteSet) -> WriteResult:
         async with connection.transaction():
             child_verdict = ChildVerdict()
             if rows.children or rows.cancelled_roots:
                 child_verdict = await families.admit(connection, rows, self._family_open_max)
-            verdict = await _admitted(connection, rows) if rows.has_flow else Verdict()
+            verdict = await _admitted(connection, rows) if rows.has_flow else FlowDecision()
             if rows.has_approvals:
                 rows.drop(await _undecided_for(connection, rows))
             if rows.attributes:
@@ -96,11 +96,11 @@ class PostgresLedger:
         with pg_faults():
             return await self._pool.fetchval(_SQL["tenant_of"], run) or ""
 
-    async def settled(self, runs: Collection[UUID]) -> dict[UUID, Settled]:
+    async def settled(self, runs: Collection[UUID]) -> dict[UUID, CurrentRun]:
         """Where runs stand, live or ended, after a commit whose answer was lost."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["load_settled"], list(runs))
-        return {row["id"]: Settled(row["revision"], row["state"]) for row in rows}
+        return {row["id"]: CurrentRun(row["revision"], row["state"]) for row in rows}
 
     async def definition(self, tenant: str, wanted: WorkflowRef, *, latest: bool) -> Definition | None:
         """A deployed version, or the highest; None when there is none."""
@@ -111,19 +111,19 @@ class PostgresLedger:
             )
         return None if row is None else Definition(row["version"], row["program"])
 
-    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, Held]:
+    async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, HeldCollections]:
         pairs = [(run, key) for run, keys in wanted.items() for key in keys]
         with pg_faults():
             rows = await self._pool.fetch(
                 _SQL["load_collections"], [run for run, _ in pairs], [key for _, key in pairs]
             )
             held = await self._pool.fetch(_SQL["collections_held"], list(wanted))
-        found = {row["run"]: Held({}, row["number"], row["bytes"]) for row in held}
+        found = {row["run"]: HeldCollections({}, row["number"], row["bytes"]) for row in held}
         for row in rows:
             found[row["run"]].stored[row["key"]] = row["body"]
         return found
 
-    async def revive(self, runs: Collection[UUID]) -> Revived:
+    async def revive(self, runs: Collection[UUID]) -> RevivedRuns:
         """Make ended runs live that a person, or their parent, asked to retry."""
         with pg_faults():
             async with self._pool.acquire() as connection:
@@ -178,17 +178,19 @@ async def _forbid_retries(connection: Connection, rows: WriteSet) -> None:
     rows.ended = [msgspec.structs.replace(end, resume=None) if end.run in runs else end for end in rows.ended]
 
 
-async def _admitted(connection: Connection, rows: WriteSet) -> Verdict:
+async def _admitted(connection: Connection, rows: WriteSet) -> FlowDecision:
     """Decide which runs may begin; the rows of the others are removed."""
     await flow.lock(connection, rows.slot_requests, rows.slot_releases)
     if not rows.slot_requests:
-        return Verdict()
+        return FlowDecision()
     verdict = await flow.admit(connection, rows.slot_requests)
     rows.drop(verdict.waiting | verdict.rejected)
     return verdict
 
 
-async def _after(connection: Connection, rows: WriteSet, done: list[UUID], verdict: Verdict) -> Verdict:
+async def _after(
+    connection: Connection, rows: WriteSet, done: list[UUID], verdict: FlowDecision
+) -> FlowDecision:
     """After the ends of runs: cancel their families, and assign their slots to waiting runs."""
     cancelled = [root for root in rows.cancelled_roots if root in done]
     if cancelled:
@@ -205,13 +207,13 @@ async def _after(connection: Connection, rows: WriteSet, done: list[UUID], verdi
 def _written(
     updated: list[Row],
     dead_letters: list[Row],
-    verdict: Verdict | None = None,
+    verdict: FlowDecision | None = None,
     child_verdict: ChildVerdict | None = None,
-) -> Written:
-    return Written(
+) -> WriteResult:
+    return WriteResult(
         {row["id"]: row["age_s"] for row in updated},
         [WrittenDeadLetter(row["run"], row["path"], row["attempt"], row["reason"]) for row in dead_letters],
-        verdict or Verdict(),
+        verdict or FlowDecision(),
         child_verdict or ChildVerdict(),
     )
 

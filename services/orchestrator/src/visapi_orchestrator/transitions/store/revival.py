@@ -10,7 +10,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
 from visapi_common.contracts.foreign import version_of
 from visapi_common.contracts.formats import NEWEST
-from visapi_orchestrator.transitions.rules.ledger_answers import Revived
+from visapi_orchestrator.transitions.rules.ledger_answers import RevivedRuns
 from visapi_orchestrator.transitions.rules.related_writes import end_again, end_key
 
 _SQL = load_queries("visapi_orchestrator.transitions.store", "revival.sql")
@@ -18,14 +18,14 @@ _decode = msgspec.json.Decoder(InboxBody).decode
 _encode = msgspec.json.Encoder().encode
 
 
-async def revive(connection: Connection, runs: Collection[UUID]) -> Revived:
+async def revive(connection: Connection, runs: Collection[UUID]) -> RevivedRuns:
     """Make runs live that can be resumed; notify the parents of the others. Each statement is complete by
     itself.
     """
     found = await connection.fetch(_SQL["retries_asked"], list(runs))
     rows = [row for row in found if version_of(row["body"]) <= NEWEST.messages]
     if not rows:
-        return Revived([], [])
+        return RevivedRuns([], [])
     asked = {row["run"]: _decode(row["body"]) for row in reversed(rows)}
     versions = [body.version for body in asked.values()]
     programs = [body.program for body in asked.values()]
@@ -34,7 +34,7 @@ async def revive(connection: Connection, runs: Collection[UUID]) -> Revived:
         back = await connection.fetch(_SQL["revive"], list(asked), versions, programs)
     live = [row["id"] for row in back]
     wanted = {row["run"] for row in rows if _decode(row["body"]).parent is not None}.difference(live)
-    return Revived(live, await _notify_parents(connection, wanted) if wanted else [])
+    return RevivedRuns(live, await _notify_parents(connection, wanted) if wanted else [])
 
 
 async def _notify_parents(connection: Connection, children: Collection[UUID]) -> list[UUID]:

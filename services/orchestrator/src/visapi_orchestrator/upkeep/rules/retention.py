@@ -35,7 +35,7 @@ class Partition(msgspec.Struct, frozen=True, order=True):
     past: date
 
 
-class Rows(msgspec.Struct, frozen=True):
+class RowDeletion(msgspec.Struct, frozen=True):
     """Ended runs to look through one by one: of the class, with ids of the days `[first, past)`."""
 
     retention: str
@@ -44,7 +44,7 @@ class Rows(msgspec.Struct, frozen=True):
     past: date
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredDays(msgspec.Struct, frozen=True):
     """What there is, on the day (UTC) by the database's clock."""
 
     today: date
@@ -56,7 +56,7 @@ class Kept(msgspec.Struct, frozen=True):
         return sorted(one for one in self.partitions if one.base == base and one.retention == retention)
 
 
-def wanted(kept: Kept, ahead: int) -> Iterator[Partition]:
+def wanted(kept: StoredDays, ahead: int) -> Iterator[Partition]:
     """The partitions to make, so that today and `ahead` more days have theirs."""
     for kind in kept.classes:
         for base in BASES:
@@ -67,7 +67,7 @@ def wanted(kept: Kept, ahead: int) -> Iterator[Partition]:
                 first = past
 
 
-def spent(kept: Kept) -> list[tuple[RetentionClass, Partition]]:
+def spent(kept: StoredDays) -> list[tuple[RetentionClass, Partition]]:
     """The partitions of which all days have expired; dropped only if no run in them is live or ended late.
 
     Runs before their history and attributes.
@@ -81,7 +81,7 @@ def spent(kept: Kept) -> list[tuple[RetentionClass, Partition]]:
     ]
 
 
-def unpartitioned(kind: RetentionClass, kept: Kept) -> Iterator[Rows]:
+def unpartitioned(kind: RetentionClass, kept: StoredDays) -> Iterator[RowDeletion]:
     """The spans of days up to today without a partition of the class: their ended runs lie in the default
     one.
     """
@@ -89,7 +89,7 @@ def unpartitioned(kind: RetentionClass, kept: Kept) -> Iterator[Rows]:
     for one in kept.of(RUNS, kind.name):
         past = min(one.first, kept.today)
         if first < past:
-            yield Rows(kind.name, kind.days, first, past)
+            yield RowDeletion(kind.name, kind.days, first, past)
         first = one.past
     if first < kept.today:
-        yield Rows(kind.name, kind.days, first, kept.today)
+        yield RowDeletion(kind.name, kind.days, first, kept.today)

@@ -11,7 +11,7 @@ from visapi_common.core.ids import Ids
 from visapi_engine.machine.collections import stored_events
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
-from visapi_orchestrator.kernel.rules.arriving_events import Arrived
+from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent
 from visapi_orchestrator.transitions.relations.collections import uncollected
 from visapi_orchestrator.upkeep.collected import HandedOver
 
@@ -64,7 +64,7 @@ class PostgresCollections:
                 given_up = [self._dead_letter(event, listener, row) for row in rows for event in _events(row)]
                 return [one for one in given_up if await set_aside(connection, self._ids.uuid7(), one)]
 
-    def _dead_letter(self, event: Arrived, listener: UUID, row: Row) -> DeadLetterEntry:
+    def _dead_letter(self, event: ArrivedEvent, listener: UUID, row: Row) -> DeadLetterEntry:
         detail = (
             f"the other events of its correlation did not come within {self._days} days; the schedule of "
             f"{row['namespace']}/{row['name']}"
@@ -79,9 +79,9 @@ async def _held(connection: Connection, successor: Row) -> bool:
     return await connection.fetchval(_SQL["hold_listener"], successor["id"]) is not None
 
 
-def _events(row: Row) -> list[Arrived]:
+def _events(row: Row) -> list[ArrivedEvent]:
     return [_arrived(row["tenant"], event) for event in stored_events(row["body"])]
 
 
-def _arrived(tenant: str, event: dict[str, Any]) -> Arrived:
-    return Arrived(tenant, str(event["source"]), str(event["id"]), _encode(event))
+def _arrived(tenant: str, event: dict[str, Any]) -> ArrivedEvent:
+    return ArrivedEvent(tenant, str(event["source"]), str(event["id"]), _encode(event))

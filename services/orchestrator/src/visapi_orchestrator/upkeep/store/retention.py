@@ -7,7 +7,14 @@ from uuid import UUID
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.ids import time_ms_of
-from visapi_orchestrator.upkeep.rules.retention import BASES, RUNS, Kept, Partition, RetentionClass, Rows
+from visapi_orchestrator.upkeep.rules.retention import (
+    BASES,
+    RUNS,
+    Partition,
+    RetentionClass,
+    RowDeletion,
+    StoredDays,
+)
 
 _SQL = load_queries("visapi_orchestrator.upkeep.store", "retention.sql")
 _READ_ALL_S: Final = 120.0
@@ -24,11 +31,11 @@ class PostgresRetention:
         with pg_faults():
             await self._pool.execute(_SQL["keep_by_default"], days)
 
-    async def kept(self) -> Kept:
+    async def kept(self) -> StoredDays:
         with pg_faults():
             classes = await self._pool.fetch(_SQL["classes"])
             tables = await self._pool.fetch(_SQL["partitions"])
-        return Kept(
+        return StoredDays(
             today=classes[0]["today"],
             classes=[RetentionClass(row["name"], row["days"], row["width"]) for row in classes],
             partitions=[_partition(base, row) for row in tables for base in BASES if _is_of(base, row)],
@@ -60,7 +67,7 @@ class PostgresRetention:
                     await connection.execute(_SQL["drop"], *table)
         return True
 
-    async def forget(self, rows: Rows, limit: int) -> int:
+    async def forget(self, rows: RowDeletion, limit: int) -> int:
         """Delete at most `limit` expired ended runs; return the number."""
         with pg_faults():
             return await self._pool.fetchval(

@@ -17,7 +17,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PostgresEndedKeys:
-    """API keys that were revoked or expired more than `days` ago; see `upkeep.tidying.Swept`."""
+    """API keys that were revoked or expired more than `days` ago; see `upkeep.tidying.Sweepable`."""
 
     def __init__(self, pool: Pool, days: int) -> None:
         self._pool = pool

@@ -6,8 +6,8 @@ from typing import Any
 from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.bounded_processes import BoundedProcesses
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_common.templates.order import Order
 from visapi_common.templates.renderer import PATIENCE, TEMPLATE, WARM_UP, TemplateMistake, TemplateRenderer
+from visapi_common.templates.requests import RenderRequest
 from visapi_pdf_worker.functions.render.rules.document import HTML_MAX, InlineTemplate
 
 
@@ -28,9 +28,11 @@ class TemplateProcess:
         source = template.source if isinstance(template, InlineTemplate) else self._stored.get(template)
         if source is None:
             raise ProblemError("template_unknown", f"template: there is no template {template!r}", status=422)
-        order = Order(sources={"html": source}, data=data, escaped=["html"], trim=True, output_max=HTML_MAX)
+        request = RenderRequest(
+            sources={"html": source}, data=data, escaped=["html"], trim=True, output_max=HTML_MAX
+        )
         try:
-            return (await self._renderer.render(tenant, order))["html"]
+            return (await self._renderer.render(tenant, request))["html"]
         except TemplateMistake as wrong:
             mistake = wrong.mistake
             raise ProblemError(mistake.code, f"template: {mistake.detail}", status=422) from None

@@ -18,7 +18,7 @@ PLAN_ANEW = _SQL["plan_anew"]
 """Executed before the statement, in its transaction, because the best index depends on the values."""
 
 
-class Narrowing:
+class RunConditions:
     """Conditions on the runs `r` of the tenant `$1`, with the arguments of the statement so far."""
 
     def __init__(self, *arguments: object) -> None:
@@ -35,11 +35,11 @@ class Narrowing:
         self._conditions.append(_SQL[condition].format(*(f"${first + n}" for n in range(len(values)))))
 
 
-def complete(query: str, narrowed: Narrowing, wanted: RunFilter) -> str:
+def complete(query: str, conditions: RunConditions, wanted: RunFilter) -> str:
     """The statement with its conditions, without the half that holds no run of a wanted status."""
     states = set(wanted.statuses)
     return (
-        query.replace("{narrowed}", str(narrowed))
+        query.replace("{conditions}", str(conditions))
         .replace("{live}", _SQL["nowhere"] if states and states <= ENDED else "")
         .replace("{done}", _SQL["nowhere"] if states and not states & ENDED else "")
     )
@@ -52,7 +52,7 @@ async def workflows_named(connection: Connection, tenant: str, text: str | None)
     return [row["workflow"] for row in await connection.fetch(_SQL["workflows_named"], tenant, text)]
 
 
-def narrow(into: Narrowing, wanted: RunFilter, workflows: list[str]) -> Narrowing:
+def add_filter(into: RunConditions, wanted: RunFilter, workflows: list[str]) -> RunConditions:
     """Add the conditions of `wanted`; `workflows` are those whose name contains its free text."""
     if wanted.statuses:
         into.add("status", list(wanted.statuses))
@@ -75,11 +75,11 @@ def narrow(into: Narrowing, wanted: RunFilter, workflows: list[str]) -> Narrowin
     for attribute in wanted.attributes:
         into.add(_COMPARE[attribute.operator], attribute.name, attribute.value)
     if wanted.text is not None:
-        _narrow_by_text(into, wanted.text, workflows)
+        _add_text(into, wanted.text, workflows)
     return into
 
 
-def _narrow_by_text(into: Narrowing, text: str, workflows: list[str]) -> None:
+def _add_text(into: RunConditions, text: str, workflows: list[str]) -> None:
     ids = ids_beginning(text) or (None, None)
     if workflows:
         into.add("text_or_workflow", text, *ids, workflows)

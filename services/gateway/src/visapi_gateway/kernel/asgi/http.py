@@ -18,8 +18,8 @@ Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
-EXCHANGE = "visapi.exchange"
-"""The key of the exchange in the ASGI scope."""
+REQUEST_CONTEXT = "visapi.request_context"
+"""The key of the `RequestContext` in the ASGI scope."""
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
@@ -28,8 +28,8 @@ _REASON_CHARS = 300
 encode = msgspec.json.Encoder().encode
 
 
-class Exchange:
-    """The data about a request beside its bytes."""
+class RequestContext:
+    """What the gateway knows about a request, beside its bytes."""
 
     __slots__ = ("extra", "key", "problem", "request_id", "route", "slot", "tenant", "traceparent")
 
@@ -46,13 +46,13 @@ class Exchange:
         self.tenant = ""
 
 
-class Answer(Protocol):
+class AsgiResponse(Protocol):
     """An ASGI application for this one request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None: ...
 
 
-class Reply:
+class Response:
     """A response with its whole body."""
 
     __slots__ = ("body", "headers", "status")
@@ -73,7 +73,7 @@ class Reply:
         await send({"type": "http.response.body", "body": self.body})
 
 
-class Empty(Reply):
+class EmptyResponse(Response):
     """A response without a body: 204 and 304 have no length either."""
 
     def __init__(self, status: int, headers: Iterable[Header] = ()) -> None:
@@ -81,17 +81,17 @@ class Empty(Reply):
         self.headers = list(headers)
 
 
-def json_reply(value: Any, status: int = 200, headers: Iterable[Header] = ()) -> Reply:
-    return Reply(status, encode(value), headers)
+def json_response(value: Any, status: int = 200, headers: Iterable[Header] = ()) -> Response:
+    return Response(status, encode(value), headers)
 
 
-def problem_reply(problem: ProblemError, exchange: Exchange, instance: str) -> Reply:
+def problem_response(problem: ProblemError, context: RequestContext, instance: str) -> Response:
     """The problem details (RFC 9457) of an error."""
     code = problem.code.replace("-", "_")
     if code not in KINDS:
         code = code_for(problem.status)
     kind = KINDS[code]
-    exchange.problem = code
+    context.problem = code
     body = Problem(
         type=type_of(code),
         title=kind.title,
@@ -99,13 +99,13 @@ def problem_reply(problem: ProblemError, exchange: Exchange, instance: str) -> R
         detail=problem.detail,
         instance=instance,
         code=code,
-        request_id=exchange.request_id,
+        request_id=context.request_id,
         errors=problem.errors,
     )
     headers = [
         (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()
     ]
-    return Reply(kind.status, encode(body), headers, PROBLEM)
+    return Response(kind.status, encode(body), headers, PROBLEM)
 
 
 def problem_of_fault(fault: Fault) -> ProblemError:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Template sources by part, and their data.
 
     The members of `data` are variables; `data` itself is the whole, unless it has a member of that name.

@@ -58,7 +58,7 @@ class NewRun(msgspec.Struct, frozen=True):
         )
 
 
-class Fresh(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True):
     """Committed now."""
 
 
@@ -74,8 +74,8 @@ class Conflict(msgspec.Struct, frozen=True):
     run: UUID
 
 
-Outcome = Fresh | Replayed | Conflict
-FRESH = Fresh()
+Outcome = Accepted | Replayed | Conflict
+ACCEPTED = Accepted()
 
 
 class Ledger(Protocol):
@@ -104,7 +104,7 @@ class Meter(Protocol):
     def batch(self, rows: int, seconds: float) -> None: ...
 
 
-class Accepting:
+class RunCommits:
     """Commits runs. `run` lives as long as the service; requests call `accept`."""
 
     def __init__(self, ledger: Ledger, announce: Announce, meter: Meter, *, lanes: int = 2) -> None:
@@ -131,7 +131,7 @@ class Accepting:
         outcomes = await self._insert(batch)
         self._meter.batch(len(batch), loop.time() - began)
         for run, outcome in outcomes.items():
-            if outcome is FRESH:
+            if outcome is ACCEPTED:
                 self._announce_run(batch[run])
         return outcomes
 
@@ -146,7 +146,7 @@ class Accepting:
             inserted = await self._ledger.accept(list(batch.values()))
         except UnknownFault as lost:
             return await self._find_out(batch, lost)
-        outcomes: dict[UUID, Outcome | Fault] = dict.fromkeys(inserted, FRESH)
+        outcomes: dict[UUID, Outcome | Fault] = dict.fromkeys(inserted, ACCEPTED)
         if len(inserted) < len(batch):
             outcomes |= await self._replays([run for run in batch.values() if run.id not in inserted])
         return outcomes
@@ -171,7 +171,7 @@ class Accepting:
                 self._log.warning("runs_not_reread", detail=failure_text(error))
                 continue
             if present:
-                return {run: FRESH if run in present else lost for run in batch}
+                return {run: ACCEPTED if run in present else lost for run in batch}
         return dict.fromkeys(batch, lost)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.asgi.capacity import RETRY_AFTER_S, Capacity
-from visapi_gateway.kernel.asgi.exchange import Exchange, Header, Message, Receive, Send, problem_reply
+from visapi_gateway.kernel.asgi.http import Header, Message, Receive, RequestContext, Send, problem_response
 
 BODY_LIMIT = 1024 * 1024
 PART = 64 * 1024
@@ -33,21 +33,21 @@ def too_large() -> ProblemError:
     return ProblemError("payload_too_large", detail, status=413)
 
 
-class Incoming:
+class RequestBody:
     """A request body with a limit on size and time."""
 
-    __slots__ = ("_capacity", "_counted", "_exchange", "_receive", "_size", "_waited")
+    __slots__ = ("_capacity", "_context", "_counted", "_receive", "_size", "_waited")
 
-    def __init__(self, receive: Receive, exchange: Exchange, capacity: Capacity) -> None:
+    def __init__(self, receive: Receive, context: RequestContext, capacity: Capacity) -> None:
         self._receive = receive
-        self._exchange = exchange
+        self._context = context
         self._capacity = capacity
         self._size = 0
         self._waited = 0.0
         self._counted: tuple[str, int] | None = None
 
     async def __call__(self) -> Message:
-        connection = self._exchange.slot.connection
+        connection = self._context.slot.connection
         if connection is not None and connection.body_is_here:
             message = await self._receive()
         else:
@@ -85,17 +85,17 @@ class Incoming:
             raise too_large()
         if self._size > PART and self._counted is None:
             # Reserve the largest possible size, so that a body is refused at its start or never.
-            who = self._exchange.slot.who
+            who = self._context.slot.who
             if not self._capacity.buffer(who, BODY_LIMIT):
                 raise no_memory()
             self._counted = (who, BODY_LIMIT)
 
 
-class PeerGone(BaseException):
+class ClientDisconnected(BaseException):
     """The client is gone. Not an `Exception`, so that no handler takes it for a bug."""
 
 
-class Outgoing:
+class ResponseWriter:
     """A response in parts; each is written when the connection has room.
 
     The head waits for the first bytes of the body, so that a response without memory can still become a
@@ -105,7 +105,7 @@ class Outgoing:
     __slots__ = (
         "_capacity",
         "_close",
-        "_exchange",
+        "_context",
         "_head",
         "_path",
         "_send",
@@ -115,9 +115,11 @@ class Outgoing:
         "status",
     )
 
-    def __init__(self, send: Send, exchange: Exchange, capacity: Capacity, *, path: str, close: bool) -> None:
+    def __init__(
+        self, send: Send, context: RequestContext, capacity: Capacity, *, path: str, close: bool
+    ) -> None:
         self._send = send
-        self._exchange = exchange
+        self._context = context
         self._capacity = capacity
         self._path = path
         self._close = close
@@ -128,7 +130,7 @@ class Outgoing:
         self.started: float | None = None
 
     async def __call__(self, message: Message) -> None:
-        """Raises `PeerGone`."""
+        """Raises `ClientDisconnected`."""
         if message["type"] == "http.response.start":
             self.started = time.perf_counter()
             self.status = message["status"]
@@ -148,12 +150,12 @@ class Outgoing:
             await self._pass(head, 0)
 
     async def _in_parts(self, body: bytes, *, more: bool) -> None:
-        who = self._exchange.slot.who
+        who = self._context.slot.who
         if not self._capacity.buffer(who, len(body)):
             if self._head is None:
                 # The reader must see a truncated response, not a complete one.
                 raise self._cut("memory")
-            await problem_reply(no_memory(), self._exchange, self._path)({}, _nothing, self)
+            await problem_response(no_memory(), self._context, self._path)({}, _nothing, self)
             return
         try:
             await self._begin()
@@ -165,9 +167,9 @@ class Outgoing:
             self._capacity.unbuffer(who, len(body))
 
     async def _pass(self, message: Message, size: int) -> None:
-        connection, bounds = self._exchange.slot.connection, self._capacity.bounds
+        connection, bounds = self._context.slot.connection, self._capacity.bounds
         if connection is not None and connection.gone:
-            raise PeerGone
+            raise ClientDisconnected
         self._sent += size
         if connection is None or connection.has_room:
             await self._send(message)
@@ -181,18 +183,18 @@ class Outgoing:
             raise self._cut("answer") from None
         self._waited += time.perf_counter() - began
 
-    def _cut(self, reason: str) -> PeerGone:
-        connection = self._exchange.slot.connection
+    def _cut(self, reason: str) -> ClientDisconnected:
+        connection = self._context.slot.connection
         if connection is not None:
             connection.abort(reason)
-        return PeerGone()
+        return ClientDisconnected()
 
     def _headers(self, own: Any) -> list[Header]:
-        exchange = self._exchange
+        context = self._context
         headers: list[Header] = [
             *own,
-            (b"x-request-id", exchange.request_id.encode()),
-            *exchange.extra,
+            (b"x-request-id", context.request_id.encode()),
+            *context.extra,
             *_SECURITY,
         ]
         names = {name for name, _ in headers}
