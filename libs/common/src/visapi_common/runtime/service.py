@@ -74,7 +74,7 @@ Body = Callable[[Lifecycle], Awaitable[None]]
 
 def run_service(name: str, body: Body, settings: CommonSettings) -> int:
     """Run `body` as the process `name`; returns the exit code: 0 after a clean end, else 1."""
-    tap = configure_logging(name, settings.log_level)
+    tap = configure_logging(name, settings.log_level, personal_data=settings.log_personal_data)
     formats.write_as(settings.writes)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(name, body, settings, tap))
@@ -115,6 +115,7 @@ def _telemetry_options(settings: CommonSettings) -> TelemetryOptions:
         trace_sample=settings.trace_sample,
         metrics_every_s=settings.otlp_metrics_s,
         logs=settings.otlp_logs,
+        personal_data=settings.log_personal_data,
     )
 
 

@@ -45,6 +45,10 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     log_level: LogLevel = "info"
     """The lowest level that is logged."""
+    log_personal_data: bool = False
+    """Whether personal data (mail addresses, telephone numbers, documents, cards, IP addresses of the
+    internet) is written to logs and traces as it is. Secrets are masked in any case.
+    """
     metrics_host: str = "127.0.0.1"
     """The address that serves `/metrics`, `/livez` and `/readyz`."""
     metrics_port: Port = 0

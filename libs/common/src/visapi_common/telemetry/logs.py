@@ -1,5 +1,6 @@
 """Structured JSON logs on standard output: one object per line, redacted, with trace, run and task ids.
 
+Secrets are always masked, personal data unless it is shown on purpose; a line has a bounded length.
 Records of the standard library's loggers (nats, uvicorn, asyncio) take the same path.
 """
 
@@ -27,19 +28,21 @@ _NOISY = ("httpx", "httpcore", "nats", "uvicorn.access", "opentelemetry", "async
 """Libraries whose info records repeat our own records and metrics."""
 
 
-def configure_logging(service: str, level: str, stream: TextIO | None = None) -> "LogTap":
+def configure_logging(
+    service: str, level: str, stream: TextIO | None = None, *, personal_data: bool = False
+) -> "LogTap":
     """Send every log record of this process to `stream` (standard output) as JSON; exporters listen at the
-    tap.
+    tap. `personal_data`: write it as it is.
     """
     out = stream or sys.stdout
     tap = LogTap()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        structlog.processors.ExceptionRenderer(),
+        _Redacted(personal=not personal_data),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        structlog.processors.ExceptionRenderer(),
         _Facts(service),
-        _redacted,
         tap,
     ]
     structlog.configure(
@@ -119,10 +122,19 @@ def _named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    plain = cast("dict[str, Any]", redact(dict(event)))
-    hide = _HIDE.get()
-    return plain if hide is None else {name: hide(_as_data(value)) for name, value in plain.items()}
+class _Redacted:
+    """Masks secrets, and personal data unless that is shown."""
+
+    def __init__(self, *, personal: bool) -> None:
+        self._personal = personal
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        own = {name: value for name, value in event.items() if not name.startswith("_")}
+        plain = cast("dict[str, Any]", redact(own, personal=self._personal))
+        hide = _HIDE.get()
+        shown = plain if hide is None else {name: hide(_as_data(value)) for name, value in plain.items()}
+        # What structlog keeps under `_…` is never written.
+        return {**shown, **{name: value for name, value in event.items() if name.startswith("_")}}
 
 
 def _as_data(value: Any) -> Any:

@@ -24,6 +24,8 @@ class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     metrics_every_s: float = 0.0
     """0: metrics are only served at `/metrics`."""
     logs: bool = False
+    personal_data: bool = False
+    """Whether attributes of spans may hold it."""
 
 
 class Telemetry:
@@ -85,7 +87,7 @@ def open_telemetry(service: str, options: TelemetryOptions, tap: LogTap) -> Tele
     from visapi_common.telemetry.otlp import metrics as exports  # noqa: PLC0415
 
     who, base = resource.resource_of(service), resource.base_of(options.endpoint)
-    recorder = spans.open_recorder(who, base)
+    recorder = spans.open_recorder(who, base, personal_data=options.personal_data)
     exported = options.metrics_every_s > 0
     logs_export = logs.open_logs_export(who, base) if options.logs else None
     tap.send = None if logs_export is None else logs_export.emit

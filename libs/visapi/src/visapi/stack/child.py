@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import time
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
+from visapi.stack.log_files import LogFile
 from visapi.stack.probes import Health
 from visapi.stack.processes import ProcessSpec, signal_group, tail
 from visapi.stack.restarts import Record, after_death, hopeless
@@ -68,6 +70,7 @@ class Child:
         self.spec = spec
         self._owner = owner
         self._record = Record()
+        self._log = LogFile(spec.log)
         self._state = ProcessState.STARTING
         self._detail = ""
         self._patience = Patience()
@@ -143,6 +146,7 @@ class Child:
                 health = await self.spec.health()
                 if exited.done():
                     break
+                self._log.bound(datetime.now(UTC))
                 self._show(health, since=since)
                 verdict = vitals.judge(at, health, stores_ready=self.spec.store or self._owner.stores_ready())
                 if verdict is Verdict.SILENT or (verdict is Verdict.UNREADY and not self.spec.store):

@@ -11,6 +11,7 @@ from visapi_common.runtime.settings import FILE
 
 _COMMON = (
     "VISAPI_LOG_LEVEL",
+    "VISAPI_LOG_PERSONAL_DATA",
     "VISAPI_OTLP_ENDPOINT",
     "VISAPI_OTLP_METRICS_S",
     "VISAPI_OTLP_LOGS",

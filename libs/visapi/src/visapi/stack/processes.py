@@ -13,17 +13,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from visapi.stack.accounts import Account
+from visapi.stack.log_files import LogFile
 from visapi.stack.probes import Health, Probe
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_LOG_BYTES_MAX = 16 * 1024 * 1024
-"""A log longer than this at a start is kept once as `.1` and begun anew."""
 
 
 class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 def spawn(spec: ProcessSpec) -> subprocess.Popen[bytes]:
     """Start the child; its output is appended to its log. Raises `OSError` when it cannot start."""
-    _rotate(spec.log)
+    LogFile(spec.log).begin(datetime.now(UTC))
     account = spec.account
     with spec.log.open("ab") as log:
         return subprocess.Popen(
@@ -69,12 +69,6 @@ def spawn(spec: ProcessSpec) -> subprocess.Popen[bytes]:
             extra_groups=[] if account else None,
             preexec_fn=_die_with_parent(spec.stop_signal),  # noqa: PLW1509 (prepared before the fork)
         )
-
-
-def _rotate(log: Path) -> None:
-    if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
-        log.replace(log.with_suffix(log.suffix + ".1"))
-    log.touch(mode=0o600)
 
 
 def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:

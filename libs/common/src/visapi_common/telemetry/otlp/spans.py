@@ -20,6 +20,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from visapi_common.core.redact import redact_text
 from visapi_common.telemetry.propagation import span_id_of, trace_id_of
 from visapi_common.telemetry.spans import Kind, Span, Value
 
@@ -39,13 +40,21 @@ SHUTDOWN_MS = 3000
 class RecordedSpan:
     """An OpenTelemetry span behind the `Span` protocol."""
 
-    def __init__(self, span: trace.Span) -> None:
+    def __init__(self, span: trace.Span, *, personal_data: bool = False) -> None:
         self._span = span
+        self._personal = not personal_data
         context = span.get_span_context()
         self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
     def set(self, name: str, value: Value) -> None:
-        self._span.set_attribute(name, str(value) if isinstance(value, UUID) else value)
+        match value:
+            case UUID():
+                value = str(value)
+            case str():
+                value = redact_text(value, personal=self._personal)
+            case _:
+                pass
+        self._span.set_attribute(name, value)
 
     def fail(self, error: str) -> None:
         self._span.set_attribute("error.type", error)
@@ -58,7 +67,8 @@ class RecordedSpan:
 class OtlpRecorder:
     """Owns the tracer provider of one process."""
 
-    def __init__(self, resource: Resource, exporter: SpanExporter) -> None:
+    def __init__(self, resource: Resource, exporter: SpanExporter, *, personal_data: bool = False) -> None:
+        self._personal_data = personal_data
         # Sampling is decided from the traceparent before a span is opened (`spans.py`).
         self._provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
         self._processor = BatchSpanProcessor(exporter, schedule_delay_millis=EXPORT_DELAY_MS)
@@ -71,7 +81,8 @@ class OtlpRecorder:
         if parent is not None:
             context = set_span_in_context(NonRecordingSpan(_context_of(parent)))
         linked = [Link(_context_of(link)) for link in links]
-        return RecordedSpan(self._tracer.start_span(name, context, _KINDS[kind], links=linked))
+        span = self._tracer.start_span(name, context, _KINDS[kind], links=linked)
+        return RecordedSpan(span, personal_data=self._personal_data)
 
     def shutdown(self) -> None:
         """Export what is left, at most `SHUTDOWN_MS`. Blocks: call it in a thread."""
@@ -79,9 +90,10 @@ class OtlpRecorder:
         self._provider.shutdown()
 
 
-def open_recorder(resource: Resource, base: str) -> OtlpRecorder:
+def open_recorder(resource: Resource, base: str, *, personal_data: bool = False) -> OtlpRecorder:
     """A recorder that sends to `<base>/v1/traces`."""
-    return OtlpRecorder(resource, OTLPSpanExporter(endpoint=f"{base}/v1/traces", timeout=SHUTDOWN_MS / 1000))
+    exporter = OTLPSpanExporter(endpoint=f"{base}/v1/traces", timeout=SHUTDOWN_MS / 1000)
+    return OtlpRecorder(resource, exporter, personal_data=personal_data)
 
 
 def _context_of(traceparent: str) -> SpanContext:
