@@ -5,12 +5,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from visapi_common.adapters.artifacts import ArtifactStore
-from visapi_common.telemetry.catalogue import Metrics
-from visapi_pdf_worker.settings import PdfWorkerSettings
-
-if TYPE_CHECKING:
-    from visapi_pdf_worker.browser.browsers import Browsers  # who reads declarations needs no browser
+if TYPE_CHECKING:  # the command line reads declarations, and needs neither a browser nor a worker
+    from visapi_common.adapters.artifacts import ArtifactStore
+    from visapi_common.telemetry.catalogue import Metrics
+    from visapi_pdf_worker.browser.browsers import Browsers
+    from visapi_pdf_worker.settings import PdfWorkerSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +20,10 @@ class Function:
     description: str
     effect: Literal["none", "keyed"]
     """A function of this worker reaches no receiver, so none is of class *once*."""
-    timeout_s: Callable[[PdfWorkerSettings], float]
-    concurrency: Callable[[PdfWorkerSettings], int]
+    timeout_s: Callable[["PdfWorkerSettings"], float]
+    concurrency: Callable[["PdfWorkerSettings"], int]
     """Tasks in work over all replicas."""
-    local: Callable[[PdfWorkerSettings], int]
+    local: Callable[["PdfWorkerSettings"], int]
     """Tasks in work in one process."""
 
 
@@ -32,10 +31,10 @@ class Function:
 class Dependencies:
     """Shared by all functions of the process."""
 
-    settings: PdfWorkerSettings
+    settings: "PdfWorkerSettings"
     browsers: "Browsers"
-    artifacts: ArtifactStore
-    metrics: Metrics
+    artifacts: "ArtifactStore"
+    metrics: "Metrics"
     user: str
     """Whom processes that run templates become; empty for nobody else."""
     closing: AsyncExitStack

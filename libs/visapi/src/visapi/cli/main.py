@@ -2,27 +2,39 @@
 
 import sys
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
-from visapi.cli.admin_commands import admin
-from visapi.cli.approval_commands import approvals
-from visapi.cli.artifact_commands import artifacts
-from visapi.cli.audit_commands import audit
-from visapi.cli.dead_letter_commands import dead_letters
-from visapi.cli.demo_command import demo
-from visapi.cli.inbox_commands import inbox
-from visapi.cli.key_commands import keys
-from visapi.cli.limit_commands import limits
-from visapi.cli.retention_commands import retention
-from visapi.cli.run_commands import runs
-from visapi.cli.simulate_command import simulate
-from visapi.cli.stack_commands import down, env, status, up
-from visapi.cli.workflow_commands import deploy, validate
+from visapi.cli.commands_on_demand import CommandsOnDemand
+
+
+class _Commands(CommandsOnDemand):
+    places: ClassVar = {
+        "up": "visapi.cli.stack_commands:up",
+        "down": "visapi.cli.stack_commands:down",
+        "status": "visapi.cli.stack_commands:status",
+        "env": "visapi.cli.stack_commands:env",
+        "demo": "visapi.cli.demo_command:demo",
+        "validate": "visapi.cli.workflow_commands:validate",
+        "simulate": "visapi.cli.simulate_command:simulate",
+        "deploy": "visapi.cli.workflow_commands:deploy",
+        "limits": "visapi.cli.limit_commands:limits",
+        "run": "visapi.cli.run_commands:runs",
+        "approval": "visapi.cli.approval_commands:approvals",
+        "artifact": "visapi.cli.artifact_commands:artifacts",
+        "inbox": "visapi.cli.inbox_commands:inbox",
+        "key": "visapi.cli.key_commands:keys",
+        "audit": "visapi.cli.audit_commands:audit",
+        "dead-letter": "visapi.cli.dead_letter_commands:dead_letters",
+        "retention": "visapi.cli.retention_commands:retention",
+        "admin": "visapi.cli.admin_commands:admin",
+    }
+
 
 app = typer.Typer(
     name="visapi",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,19 +56,6 @@ def _options(
     ] = False,
 ) -> None:
     """Workflows that lose nothing and do nothing twice."""
-
-
-for _command in (up, down, status, env, demo, validate, simulate, deploy, limits):
-    app.command()(_command)
-app.add_typer(runs, name="run")
-app.add_typer(approvals, name="approval")
-app.add_typer(artifacts, name="artifact")
-app.add_typer(inbox, name="inbox")
-app.add_typer(keys, name="key")
-app.add_typer(audit, name="audit")
-app.add_typer(dead_letters, name="dead-letter")
-app.add_typer(retention, name="retention")
-app.add_typer(admin, name="admin")
 
 
 def main() -> None:

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from visapi_common.worker.worker import Worker
 from visapi_pdf_worker.declaring import Dependencies, Function
+
+if TYPE_CHECKING:  # see declaring.py
+    from visapi_common.worker.worker import Worker
 
 
 @cache
@@ -24,7 +26,7 @@ def declared() -> Mapping[str, Function]:
     return {function.name: function for function in functions}
 
 
-def register(worker: Worker, dependencies: Dependencies) -> None:
+def register(worker: "Worker", dependencies: Dependencies) -> None:
     """Serve every function."""
     settings = dependencies.settings
     for folder in _folders():
