@@ -6,6 +6,8 @@
 `tools/shape_exceptions.json` holds what was allowed to be larger. It may only shrink: an allowance
 that a file no longer needs is itself a finding. `tools/own_bytes.json` names the files that may decode bytes
 by themselves, with whose bytes they read; all others read them with `contracts/foreign.py`.
+`tools/raw_writes.json` names the tests that write tables by SQL of their own, with the number of their
+statements. It may only shrink: new tests use the stores of the services, or `tests/kit/ledger_rows.py`.
 `tools/retired_words.json` names renamed identifiers, by folder, with the word to use. They are refused in
 Python, SQL and shell sources, and in the code of Markdown pages. Text may cite only pages that are in the
 repository: `ABSENT_PAGE` is refused everywhere.
@@ -26,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXCEPTIONS = ROOT / "tools" / "shape_exceptions.json"
 DECODER = "libs/common/src/visapi_common/contracts/foreign.py"
 RETIRED: dict[str, dict[str, str]] = json.loads((ROOT / "tools" / "retired_words.json").read_text())
+RAW_WRITES: dict[str, int] = json.loads((ROOT / "tools" / "raw_writes.json").read_text())
 OWN_BYTES: dict[str, str] = json.loads((ROOT / "tools" / "own_bytes.json").read_text())
 
 CHANGELOG = "CHANGELOG.md"
@@ -50,6 +53,10 @@ VAGUE_FUNCTION = re.compile(r"^_?handle_")
 SQL = re.compile(
     r"^\s*(select\s+.+\sfrom\s|insert\s+into\s|update\s+\w+\s+set\s|delete\s+from\s)",
     re.IGNORECASE | re.DOTALL,
+)
+RAW_WRITE = re.compile(
+    r"\b(insert\s+into\s+[\w.{}]+\s*\(|update\s+[\w.{}]+\s+set\s|delete\s+from\s+[\w.{}]+)",
+    re.IGNORECASE,
 )
 SUBJECT = re.compile(r"^visapi\.(events|engine|tasks|dlq|live|control)\b")
 DECODERS = re.compile(
@@ -115,6 +122,8 @@ def check(path: Path, source: str) -> Iterator[Finding]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _function_rules(name, node)
+    if "tests/" in name and not name.startswith("tests/kit/"):
+        yield from _raw_writes(name, tree)
     if "/src/" in name:
         yield from _spelling_rules(name, tree)
         yield from _decoding_rules(name, tree)
@@ -172,6 +181,22 @@ def _spelling_rules(name: str, tree: ast.Module) -> Iterator[Finding]:
             yield Finding(name, node.lineno, "subject", "subjects are spelled in contracts/subjects.py only")
         if METRIC.match(node.value) and not name.endswith("telemetry/catalogue.py"):
             yield Finding(name, node.lineno, "metric", "metrics are spelled in telemetry/catalogue.py only")
+
+
+def _raw_writes(name: str, tree: ast.Module) -> Iterator[Finding]:
+    """SQL of a test that writes the ledger beside the stores of the services."""
+    lines = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and RAW_WRITE.search(node.value)
+    ]
+    known = RAW_WRITES.get(name, 0)
+    if len(lines) > known:
+        text = f"{len(lines)} statements write tables, {known} are known; use a store, or kit.ledger_rows"
+        yield Finding(name, lines[-1], "raw-write", text)
+    elif len(lines) < known:
+        text = f"{len(lines)} statements write tables; lower its number in tools/raw_writes.json"
+        yield Finding(name, 1, "raw-write", text)
 
 
 def _retired_words(name: str, source: str) -> Iterator[Finding]:

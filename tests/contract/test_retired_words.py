@@ -1,5 +1,5 @@
 """`tools/check_shape.py` refuses retired words in SQL, shell and the code of pages, and nowhere else. It refuses
-citations of a page that is not in the repository everywhere.
+citations of a page that is not in the repository everywhere, and tests that write tables by SQL of their own.
 """
 
 import importlib.util
@@ -56,3 +56,10 @@ def test_a_citation_of_a_page_that_is_not_here_is_refused(shape: ModuleType) -> 
     (found,) = shape.absent_page("libs/a.py", f'"""Keys."""\n# Counted in PostgreSQL ({page} 3.7).')
     assert (found.line, found.rule) == (2, "absent-page")
     assert list(shape.absent_page("libs/a.py", "# The design of a page.")) == []
+
+
+def test_a_new_test_that_writes_a_table_by_sql_of_its_own_is_refused(shape: ModuleType):
+    source = 'INSERT = "insert into inbox (run, key) values ($1, $2)"\n'
+    (finding,) = shape.check(Path("tests/e2e/test_new.py"), source)
+    assert (finding.rule, finding.line) == ("raw-write", 1)
+    assert list(shape.check(Path("tests/kit/new.py"), source)) == []

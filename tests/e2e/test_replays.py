@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from e2e.test_schedules_and_events import deploy, ended, text
+from kit.ledger_rows import overwrite, plant
 from kit.running_stack import RunningStack, database, running_stack
 from kit.waiting import eventually
 from visapi_common.adapters.bus import Bus
@@ -82,15 +83,12 @@ async def a_message_that_a_constraint_refuses(
 
 async def a_row_that_cannot_be_read(client: httpx.AsyncClient, db: asyncpg.Connection) -> None:
     await deploy(client, text("shipped", "{on: {one: {with: {type: shipped}}}}", "[{s: {set: {n: 1}}}]"))
-    await db.execute(
-        "insert into visapi.events_in (tenant, source, id, type, body)"
-        " values ('default', '/shop', 'garbled', 'shipped', $1)",
-        b'{"id": "garbled\xff',
-    )
+    garbled = b'{"id": "garbled\xff'
+    await plant(db, "events_in", tenant="default", source="/shop", id="garbled", type="shipped", body=garbled)
     (letter,) = await open_letters(client, "event")
     assert (letter["item"][:2], letter["text"]) == (["/shop", "garbled"], '{"id": "garbled\\xff')
     mended = msgspec.json.encode(event("garbled", "shipped"))
-    await db.execute("update visapi.events_in set body = $1 where id = 'garbled'", mended)
+    await overwrite(db, "events_in", {"id": "garbled"}, body=mended)
     assert (await client.post(letter["links"]["replay"])).status_code == 202
     assert len(await ended(client, "shipped", 1)) == 1
     await replayed(client, letter["id"])

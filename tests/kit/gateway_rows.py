@@ -11,8 +11,11 @@ import msgspec
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.engine_messages import Trigger
+from visapi_common.core.approvals import decision_key
 from visapi_engine.checks.versions import version_order
 from visapi_engine.compile.compiler import Compiled
+from visapi_gateway.approvals.service import Verdict
+from visapi_gateway.approvals.store import PgApprovalStore
 from visapi_gateway.dead_letters.service import LetterScope, Resolution
 from visapi_gateway.dead_letters.store import PgDeadLetterStore
 from visapi_gateway.events.service import NewEvent
@@ -47,6 +50,7 @@ class GatewayRows:
         self._commands = PgCommandStore(pool)
         self._events = PgEventStore(pool)
         self._letters = PgDeadLetterStore(pool)
+        self._approvals = PgApprovalStore(pool)
 
     async def deploy(self, compiled: Compiled, name: str, version: str, source: str, tenant: str) -> None:
         new = NewWorkflow(
@@ -91,9 +95,18 @@ class GatewayRows:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             await put_inbox(connection, row)
 
-    async def put_event(self, tenant: str, event: dict[str, Any]) -> None:
-        one = NewEvent(event["source"], event["id"], event["type"], msgspec.json.encode(event))
-        await self._events.put(tenant, [one])
+    async def decide(self, run: UUID, tenant: str, approval: UUID, body: dict[str, Any]) -> bool:
+        """The decision of the holder of a link; whether the approval was open."""
+        row = InboxRow(run, decision_key(approval), tenant, "approval", msgspec.json.encode(body))
+        audit = _audit(tenant, AuditAction.APPROVAL_DECIDE, str(approval))
+        return await self._approvals.decide(
+            Verdict(approval, tenant, body["decision"], None, "link", row, audit)
+        )
+
+    async def put_events(self, tenant: str, *events: dict[str, Any]) -> None:
+        """Events of one request."""
+        new = [NewEvent(one["source"], one["id"], one["type"], msgspec.json.encode(one)) for one in events]
+        await self._events.put(tenant, new)
 
     async def put_schedule(self, schedule: UUID, version: Sequence[object], spec: bytes) -> None:
         """`version` is tenant, namespace, name, version and program. The spec may be anything."""

@@ -1,4 +1,4 @@
-"""Tenants of a running embedded stack, made beside its first one."""
+"""Tenants and keys, made by the statements of `visapi admin`."""
 
 import secrets
 from collections.abc import Sequence
@@ -10,7 +10,11 @@ import psutil
 from kit.servers import run_async
 from visapi.admin.databases import OWNER, connection
 from visapi.stack.data_directory import DataDirectory
+from visapi_common.adapters.queries import load_queries
 from visapi_common.core.api_keys import hash_key, mint, parse
+
+_TENANTS = load_queries("visapi.admin", "sql/tenants.sql")
+_KEYS = load_queries("visapi.admin", "sql/keys.sql")
 
 
 def owner_url(data_dir: Path, gateway: int) -> str:
@@ -38,16 +42,23 @@ async def put_key(
     scopes: Sequence[str] = ("*",),
     kind: str = "live",
 ) -> str:
-    """A key of a tenant, which is made where it does not exist: no statement of ours makes tenants."""
+    """A key of a tenant, which is made where it does not exist."""
     key = mint(kind, secrets.randbits(128), secrets.randbits(256))
-    await database.execute("insert into visapi.tenants (id) values ($1) on conflict do nothing", tenant)
-    await database.execute(
-        "insert into visapi.api_keys (id, tenant, kind, name, hash, scopes, created_by)"
-        " values ($1, $2, $3, 'test', $4, $5, 'test')",
-        parse(key).id,
-        tenant,
-        kind,
-        hash_key(pepper, key),
-        list(scopes),
-    )
+    await add_tenants(database, tenant)
+    row = (parse(key).id, tenant, kind, "test", hash_key(pepper, key), list(scopes), "test")
+    await database.execute(_KEYS["insert_key"], *row)
     return key
+
+
+async def add_tenants(database: Any, *tenants: str) -> None:
+    """The tenants that do not exist yet."""
+    for tenant in tenants:
+        await database.execute(_TENANTS["insert_tenant"], tenant)
+
+
+async def disable(database: Any, tenant: str) -> None:
+    await database.execute(_TENANTS["disable_tenant"], tenant)
+
+
+async def enable(database: Any, tenant: str) -> None:
+    await database.execute(_TENANTS["enable_tenant"], tenant)

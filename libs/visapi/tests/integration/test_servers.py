@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from kit.servers import Database, NatsServer, PostgresServer
+from kit.tenants import add_tenants
 from visapi_common.adapters.bus import Bus
 
 
@@ -36,7 +37,7 @@ async def test_a_role_without_its_password_is_refused(postgres_db: Database):
 
 async def test_rows_survive_a_killed_postgres(postgres_server: PostgresServer, postgres_db: Database):
     before = await asyncpg.connect(postgres_db.superuser)
-    await before.execute("insert into visapi.tenants (id) values ('survivor')")
+    await add_tenants(before, "survivor")
     before.terminate()
     postgres_server.restart()
     after = await asyncpg.connect(postgres_db.superuser)

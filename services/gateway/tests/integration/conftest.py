@@ -12,10 +12,10 @@ import httpx
 import msgspec
 import pytest
 
+from kit.orchestrator_rows import OrchestratorRows
 from kit.servers import Database, NatsServer
 from kit.tenants import put_key
 from kit.waiting import eventually
-from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import open_pool
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import LogTap
@@ -27,7 +27,7 @@ from visapi_orchestrator.transitions.relations.history import HistoryRow
 from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
-from visapi_orchestrator.transitions.store.ledger import SESSION, PostgresLedger
+from visapi_orchestrator.transitions.store.ledger import SESSION
 
 PEPPER = bytes(range(32))
 
@@ -62,14 +62,15 @@ class Running:
     until = staticmethod(eventually)
 
     def __init__(
-        self, base: str, lifecycle: Lifecycle, db: asyncpg.Connection, admin: str, ledger: Ledger
+        self, base: str, lifecycle: Lifecycle, db: asyncpg.Connection, admin: str, rows: OrchestratorRows
     ) -> None:
         self.stopped: asyncio.Task[None] | None = None
         self.base = base
         self.lifecycle = lifecycle
         self.db = db
         self.admin = admin
-        self.ledger = ledger
+        self.orchestrator = rows
+        self.ledger: Ledger = rows.ledger
         """Writes transitions, as the orchestrator does."""
         self.http = self.client(admin)
 
@@ -151,10 +152,9 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
     db = await asyncpg.connect(database.superuser)
     admin = await store_key(db, "default", ("*",), "admin")
     pool = await open_pool(database.orchestrator, size=1, application="orchestrator", session=SESSION)
-    ledger = PostgresLedger(pool, RandomIds())
     async with open_gateway(settings, lifecycle) as gateway:
         serving = asyncio.create_task(gateway.run())
-        run = Running(f"http://127.0.0.1:{gateway.port}", lifecycle, db, admin, ledger)
+        run = Running(f"http://127.0.0.1:{gateway.port}", lifecycle, db, admin, OrchestratorRows(pool))
         run.stopped = serving
 
         async def ready() -> bool:

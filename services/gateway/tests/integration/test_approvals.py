@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from kit.ledger_rows import overwrite
 from visapi_common.core.approvals import ANYBODY, link_digest, link_key, link_of
 
 RUN_KEY = bytes(range(32))
@@ -40,23 +42,16 @@ class Question:
         assert {row["kind"] for row in rows} <= {"approval"}
         return [json.loads(row["body"]) for row in rows]
 
-    async def change(self, assignment: str) -> None:
-        await self.gateway.db.execute(f"update visapi.approvals set {assignment} where id = $1", self.id)
+    async def change(self, **columns: object) -> None:
+        await overwrite(self.gateway.db, "approvals", {"id": self.id}, **columns)
 
 
 async def ask(gateway: Any, **shown: Any) -> Question:
     await gateway.deploy()
     run = (await gateway.start({"name": "Mia"})).json()["id"]
     approval, holders = uuid4(), [ANYBODY, MIA]
-    await gateway.db.execute(
-        "insert into visapi.approvals (tenant, id, run, path, workflow, task, shown, approvers, keys, asked_at)"
-        " values ('default', $1, $2, '/do/0/ask', 'demo/hello:1.0.0', 'ask', $3, $4, $5, now())",
-        approval,
-        run,
-        json.dumps({**SHOWN, **shown}).encode(),
-        holders,
-        [link_digest(link_key(RUN_KEY, approval, holder)) for holder in holders],
-    )
+    keys = [link_digest(link_key(RUN_KEY, approval, holder)) for holder in holders]
+    await gateway.orchestrator.ask(UUID(run), approval, {**SHOWN, **shown}, approvers=holders, keys=keys)
     return Question(gateway, run, approval)
 
 
@@ -157,7 +152,7 @@ async def test_the_same_decision_sent_twice_is_one_that_counted(gateway: Any) ->
 @pytest.mark.parametrize("state", ["expired", "cancelled"])
 async def test_a_question_that_is_over_is_gone(gateway: Any, state: str) -> None:
     question = await ask(gateway)
-    await question.change(f"state = '{state}'")
+    await question.change(state=state)
     assert (await question.look()).status_code == 410
     assert (await question.submit("approve")).status_code == 410
     by_key = await gateway.http.post(f"/v1/approvals/{question.id}/decide", json={"decision": "approve"})
@@ -167,7 +162,7 @@ async def test_a_question_that_is_over_is_gone(gateway: Any, state: str) -> None
 
 async def test_nobody_decides_after_the_time_is_over_even_before_the_run_knows(gateway: Any) -> None:
     question = await ask(gateway)
-    await question.change("expires_at = clock_timestamp()")
+    await question.change(expires_at=datetime.now(UTC))
     assert (await question.submit("approve")).status_code == 410
     assert (await gateway.http.get(f"/v1/approvals/{question.id}")).json()["state"] == "expired"
     assert await question.told() == []

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kit.ledger_rows import overwrite
 from visapi_common.adapters.clock import SystemClock
 
 BULK = "/v1/runs/bulk"
@@ -152,10 +153,10 @@ async def test_each_run_is_repeated_once_however_often_the_step_is_sent(gateway:
 
 async def test_children_are_not_run_anew_beside_their_parents_unless_asked_for(gateway: Any) -> None:
     child, parent = await started(gateway, 2)
-    await gateway.db.execute("update visapi.runs set parent = $1 where id = $2", parent, child)
+    await overwrite(gateway.db, "runs", {"id": child}, parent=parent)
     for run in (parent, child):
         await gateway.progress(run, ["workflow.faulted"], status="faulted", end=True)
-    await gateway.db.execute("update visapi.runs_done set parent = $1 where id = $2", parent, child)
+    await overwrite(gateway.db, "runs_done", {"id": child}, parent=parent)
     assert (await count(gateway, "rerun", workflow="demo"))["count"] == 1
     assert (await count(gateway, "rerun", parent=parent))["count"] == 1
 

@@ -48,13 +48,7 @@ async def test_an_ended_run_takes_no_commands(gateway: Any) -> None:
 async def test_an_uncertain_effect_is_resolved_once_and_the_run_hears_of_it(gateway: Any) -> None:
     await gateway.deploy()
     run = (await gateway.start(1)).json()["id"]
-    letter = str(uuid.uuid4())
-    await gateway.db.execute(
-        "insert into visapi.dead_letters (id, tenant, service, reason, detail, run, path, attempt)"
-        " values ($1, 'default', 'notifier', 'uncertain', 'no answer', $2, '/do/0/a', 1)",
-        letter,
-        run,
-    )
+    letter = str(await gateway.orchestrator.hold(uuid.UUID(run)))
     open_ones = (await gateway.http.get("/v1/dead-letters?resolved=false")).json()["items"]
     assert [item["id"] for item in open_ones] == [letter]
     decision = {"decision": "happened", "output": {"message_id": "1"}, "reason": "seen in the log"}

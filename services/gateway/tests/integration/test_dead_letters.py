@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kit.ledger_rows import overwrite
 from kit.servers import NatsServer
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
@@ -202,7 +203,7 @@ async def test_a_binary_event_with_its_headers_is_replayed(gateway: Any) -> None
     headers = b'{"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/shop", "ce-type": "paid"}'
     path = f"/v1/dead-letters/{letter}/replay"
     assert (await gateway.http.post(path)).status_code == 409
-    await gateway.db.execute("update visapi.dead_letters set headers = $1", headers)
+    await overwrite(gateway.db, "dead_letters", {}, headers=headers)
     assert (await gateway.http.post(path)).status_code == 202
 
 

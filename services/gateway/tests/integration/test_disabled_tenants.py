@@ -1,11 +1,12 @@
 """A disabled tenant: its keys are refused with a problem of their own, and accepted again."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 
-DISABLE = "update visapi.tenants set disabled_at = now() - interval '2 hours' where id = 'acme'"
-ENABLE = "update visapi.tenants set disabled_at = null where id = 'acme'"
+from kit.ledger_rows import move_back
+from kit.tenants import disable, enable
 
 
 async def test_every_request_is_refused_until_the_tenant_is_enabled_again(gateway: Any) -> None:
@@ -18,7 +19,8 @@ async def test_every_request_is_refused_until_the_tenant_is_enabled_again(gatewa
 
         await changed(gateway)
         await gateway.until(lambda: answers(200))
-        await gateway.db.execute(DISABLE)
+        await disable(gateway.db, "acme")
+        await move_back(gateway.db, "tenants", timedelta(hours=2), "disabled_at", id="acme")
         await changed(gateway)
         problem = (await gateway.until(lambda: answers(403))).json()
         assert (problem["code"], problem["title"]) == ("tenant_disabled", "The tenant is disabled")
@@ -32,7 +34,7 @@ async def test_every_request_is_refused_until_the_tenant_is_enabled_again(gatewa
         assert await gateway.db.fetchval("select count(*) from visapi.runs where tenant = 'acme'") == 0
         assert (await gateway.http.get("/v1/runs")).status_code == 200, "other tenants notice nothing"
 
-        await gateway.db.execute(ENABLE)
+        await enable(gateway.db, "acme")
         await changed(gateway)
         await gateway.until(lambda: answers(200))
 

@@ -3,6 +3,8 @@
 import uuid
 from typing import Any
 
+from kit.ledger_rows import overwrite
+
 HOURLY = """
 document: {dsl: '1.0.3', namespace: demo, name: hourly, version: '1.0.0'}
 schedule: {cron: '0 * * * *'}
@@ -11,7 +13,7 @@ do: [{a: {set: {n: 1}}}]
 
 
 async def descend(gateway: Any, root: str, run: str) -> None:
-    await gateway.db.execute("update visapi.runs set root = $1, depth = 1 where id = $2", root, run)
+    await overwrite(gateway.db, "runs", {"id": run}, root=root, depth=1)
 
 
 async def test_cancelling_a_root_is_a_fact_as_soon_as_it_is_accepted(gateway: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from kit.ledger_rows import overwrite
 from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
 from visapi_common.contracts.runs import RunStatus
@@ -110,11 +111,7 @@ async def test_a_faulted_run_whose_state_has_large_values_can_be_retried(
     )
     small, taken = split(encode_state(state), INLINE_LIMIT, STATE)
     refs = {one.value: Payload(ref=f"payloads/default/{'0' * 64}.json", size=1, sha256="0") for one in taken}
-    await gateway.db.execute(
-        "update visapi.runs_done set status = 'faulted', resume = $2 where id = $1",
-        run,
-        sealed(small, taken, refs),
-    )
+    await overwrite(gateway.db, "runs_done", {"id": run}, status="faulted", resume=sealed(small, taken, refs))
     answer = await gateway.http.post(
         f"/v1/runs/{run}/retry", json={"reason": "mended", "input": {"name": "Ada"}}
     )

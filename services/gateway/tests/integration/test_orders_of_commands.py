@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from kit.ledger_rows import lose
+
 KINDS = ("suspend", "resume", "suspend", "suspend", "cancel", "cancel")
 
 
@@ -47,7 +49,7 @@ async def test_one_idempotency_key_is_one_command(gateway: Any) -> None:
         assert (used.status_code, used.json()["code"]) == (409, "idempotency_conflict")
     start = await gateway.start(1, Idempotency_Key="once")
     assert (start.status_code, start.json()["code"]) == (409, "idempotency_conflict")
-    await gateway.db.execute("delete from visapi.inbox")
+    await lose(gateway.db, "inbox")
     await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
     assert (await ask(run, "suspend")).status_code == 202
 
@@ -63,7 +65,7 @@ async def test_a_run_that_reads_nothing_is_told_only_so_much(gateway: Any) -> No
     headers = {"Idempotency-Key": "later"}
     full = await gateway.http.post(f"/v1/runs/{run}/cancel", headers=headers)
     assert (full.status_code, full.json()["code"]) == (429, "too_many_open")
-    await gateway.db.execute("delete from visapi.inbox")
+    await lose(gateway.db, "inbox")
     answer = await gateway.http.post(f"/v1/runs/{run}/cancel", headers=headers)
     assert answer.status_code == 202
     assert "idempotent-replayed" not in answer.headers

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from visapi_common.adapters.artifacts import ArtifactStore
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 
 HIDDEN = "hidden-7f3a9c"
 """Stands in whatever the victim has written; the attacker never sends it."""
@@ -68,17 +69,18 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     key = (await sent("POST", "/v1/keys", json={"name": HIDDEN}))["id"]
     event = {"specversion": "1.0", "type": "theirs", "source": "/theirs", "id": "1", "data": HIDDEN}
     await sent("POST", "/v1/events", json=event, headers={"Content-Type": "application/cloudevents+json"})
-    approval, letter = uuid4(), uuid4()
+    approval = uuid4()
     shown = {"title": HIDDEN, "text": "", "data": None, "choices": ["approve", "reject"]}
-    await gateway.db.execute(
-        "insert into visapi.approvals (tenant, id, run, path, workflow, task, shown, approvers, keys, asked_at)"
-        " values ('victim', $1, $2, '/do/0/ask', 'theirs/flow:1.0.0', 'ask', $3, $4, $5, now())",
-        *(approval, UUID(run), json.dumps(shown).encode(), ["anybody"], [b"\x00"]),
-    )
-    await gateway.db.execute(
-        "insert into visapi.dead_letters (id, tenant, service, reason, detail, kind, item, body, digest)"
-        " values ($1, 'victim', 'orchestrator', 'bad-event', $2, 'event', '{/theirs,1}', $3, $4)",
-        *(letter, HIDDEN, HIDDEN.encode(), letter.bytes),
+    await gateway.orchestrator.ask(UUID(run), approval, shown, approvers=["anybody"], keys=[b"\x00"])
+    letter = await gateway.orchestrator.set_aside(
+        DeadLetterEntry(
+            kind="event",
+            tenant="victim",
+            reason="bad-event",
+            detail=HIDDEN,
+            item=("/theirs", "1"),
+            body=HIDDEN.encode(),
+        )
     )
     store = ArtifactStore.open((folder / "artifacts").as_uri())
     artifact = (await store.put("victim", HIDDEN.encode(), "txt", "text/plain")).id

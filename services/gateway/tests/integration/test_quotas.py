@@ -3,10 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from kit.ledger_rows import move_back
 from kit.servers import NatsServer
 
 MOST = 4
@@ -107,9 +109,7 @@ async def test_keys_that_were_made_and_revoked_again_and_again_are_bounded_too(f
         return answer.status_code
 
     assert [await once() for _ in range(MOST + 3)] == [201] * (MOST + 1) + [409] * 2
-    await full.db.execute(
-        "update visapi.api_keys set disabled_at = now() - interval '2 hours' where name = 'for a moment'"
-    )
+    await move_back(full.db, "api_keys", timedelta(hours=2), "disabled_at", name="for a moment")
     assert await once() == 201
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from kit.ledger_rows import lose
+
 HERE = "/v1/retention/demo"
 
 
@@ -110,7 +112,7 @@ async def test_it_takes_a_right_that_no_key_has_by_default(gateway: Any):
 async def test_a_key_that_outlives_its_run_starts_nothing_and_says_so(gateway: Any):
     await gateway.deploy()
     run = (await gateway.start({"name": "Ada"}, Idempotency_Key="order-1")).json()["id"]
-    await gateway.db.execute("delete from visapi.runs where id = $1", run)
+    await lose(gateway.db, "runs", id=run)
     again = await gateway.start({"name": "Ada"}, Idempotency_Key="order-1")
     assert (again.status_code, again.json()["code"]) == (410, "run_not_kept")
     assert run in again.json()["detail"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from kit.ledger_rows import plant
 from visapi_common.contracts.task_messages import FunctionSpec
 
 
@@ -47,11 +48,7 @@ async def test_arguments_are_held_against_what_the_tenants_own_workers_announced
     schema = {"type": "object", "properties": {"amount": {"type": "number"}}}
     for owner in ("default", "other"):
         spec = FunctionSpec("acme.pay", input_schema=schema if owner == "default" else {"type": "null"})
-        await gateway.db.execute(
-            "insert into visapi.functions (owner, name, version, spec) values ($1, 'acme.pay', '1.0.0', $2)",
-            owner,
-            msgspec.json.encode(spec),
-        )
+        await gateway.orchestrator.announce(owner, spec)
     source = (
         "document: {dsl: '1.0.3', namespace: demo, name: pays, version: '1.0.0'}\n"
         "do: [{pay: {call: acme.pay, with: {amount: ten}}}]\n"
@@ -81,11 +78,7 @@ async def test_stored_functions_that_cannot_be_read_or_were_set_aside_are_passed
             int(version),
         )
     for name, spec in (("acme.garbled", b"\xff{"), ("acme.deep", b"[" * 100_000)):
-        await gateway.db.execute(
-            "insert into visapi.functions (owner, name, version, spec) values ('default', $1, '1', $2)",
-            name,
-            spec,
-        )
+        await plant(gateway.db, "functions", owner="default", name=name, version="1", spec=spec)
     source = (
         "document: {dsl: '1.0.3', namespace: demo, name: pays, version: '1.0.0'}\n"
         "do: [{pay: {call: acme.pay, with: {amount: 10}}}]\n"

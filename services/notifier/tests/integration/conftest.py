@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from kit.ledger_rows import overwrite
 from kit.servers import Database
 from visapi_common.adapters.artifacts import PayloadStore
 from visapi_common.adapters.clock import RandomIds, SystemClock
@@ -99,9 +101,8 @@ async def lapse(pool: Pool) -> Callable[[], Any]:
     """Every lease is over: what a crashed process leaves behind after 4 s."""
 
     async def end_leases() -> None:
-        await pool.execute(
-            "update deliveries set lease_until = now() - interval '1 second' where state = 'started'"
-        )
+        over = datetime.now(UTC) - timedelta(seconds=1)
+        await overwrite(pool, "deliveries", {"state": "started"}, lease_until=over)
 
     return end_leases
 

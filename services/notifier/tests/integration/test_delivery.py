@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kit.ledger_rows import overwrite
 from kit.waiting import eventually
 from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
@@ -265,7 +266,7 @@ async def test_a_lost_lease_stops_a_delivery_before_it_sends(
 
     async def steal() -> None:
         await receiver.entered.wait()
-        await replica.pool.execute("update deliveries set lease_owner = 'other'")
+        await overwrite(replica.pool, "deliveries", {}, lease_owner="other")
 
     thief = asyncio.ensure_future(steal())
     with pytest.raises(Postponed):

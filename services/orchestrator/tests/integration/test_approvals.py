@@ -8,12 +8,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from kit.ledger_rows import overwrite
 from kit.orchestration import TENANT, Stack, completed, eventually, faulted, output_of
 from visapi_common.contracts.engine_messages import InboxHint, TaskResult
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.subjects import inbox as inbox_subject
 from visapi_common.contracts.task_messages import TaskMessage
-from visapi_common.core.approvals import approval_id, decision_key
+from visapi_common.core.approvals import approval_id
 from visapi_orchestrator.transitions.rules.ledger_answers import WriteResult
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
@@ -50,23 +51,8 @@ class Question:
     async def decide(self, decision: str, *, hint: bool = True) -> bool:
         """Whether it was open; what the run hears is committed with it."""
         body = {"path": self.path, "approval": str(self.id), "decision": decision, "by": "link", "v": 1}
-        async with self.stack.gateway.pool.acquire() as connection, connection.transaction():
-            counted = await connection.fetchval(
-                "update approvals set state = 'decided', decision = $2, decided_by = 'link',"
-                " closed_at = clock_timestamp() where id = $1 and state = 'open'"
-                " and (expires_at is null or clock_timestamp() < expires_at) returning true",
-                self.id,
-                decision,
-            )
-            if not counted:
-                return False
-            await connection.execute(
-                "insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, 'approval', $4)",
-                self.run,
-                decision_key(self.id),
-                TENANT,
-                msgspec.json.encode(body),
-            )
+        if not await self.stack.gateway.rows.decide(self.run, TENANT, self.id, body):
+            return False
         if hint:
             self.stack.gateway.bus.publish(inbox_subject(self.run), msgspec.json.encode(InboxHint(self.run)))
         return True
@@ -90,9 +76,7 @@ class Latecomer:
             if run not in self.decided:
                 self.decided.append(run)
                 # Its time is over by the clock; the decision was made before, and is committed now.
-                await self._stack.gateway.pool.execute(
-                    "update approvals set expires_at = null where id = $1", question.id
-                )
+                await overwrite(self._stack.gateway.pool, "approvals", {"id": question.id}, expires_at=None)
                 assert await question.decide("approve", hint=False)
         return await self._ledger.write(rows)
 

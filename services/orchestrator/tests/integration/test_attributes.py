@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from kit.ledger_rows import overwrite, plant
 from kit.orchestration import Stack, completed, eventually
 from visapi_orchestrator.transitions.rules.ledger_answers import WriteResult
 from visapi_orchestrator.transitions.rules.write_set import WriteSet
@@ -78,20 +79,16 @@ class Overtaken:
         if not self.overtaken:
             self.overtaken += 1
             runs = [row.run for row in rows.attributes]
-            await self._stack.gateway.pool.execute(
-                'update runs set revision = 7, attributes = \'{"customer": "kept"}\' where id = any($1::uuid[])',
-                runs,
-            )
-            await self._stack.gateway.pool.execute(
-                "insert into run_attributes (retention, run, tenant, name, value, folded)"
-                " select 'standard', r, 'default', 'customer', 'kept', 'kept' from unnest($1::uuid[]) r",
-                runs,
-            )
+            pool = self._stack.gateway.pool
+            await overwrite(pool, "runs", {"id": runs}, revision=7, attributes='{"customer": "kept"}')
+            for run in runs:
+                await plant(
+                    pool, "run_attributes", retention="standard", run=run, tenant="default",
+                    name="customer", value="kept", folded="kept",
+                )  # fmt: skip
             written = await self._ledger.write(rows)
             assert written.done == {}
-            await self._stack.gateway.pool.execute(
-                "update runs set revision = 0 where id = any($1::uuid[])", runs
-            )
+            await overwrite(pool, "runs", {"id": runs}, revision=0)
             (run,) = runs
             assert await shown(self._stack, run) == {"customer": "kept"}
             assert await rows_of_customer(self._stack, run) == [("kept", None)]

@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from kit.ledger_rows import lose, overwrite, plant
 from kit.orchestration import TENANT, Stack, eventually
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.contracts import subjects
@@ -38,7 +40,7 @@ def event(kind: str, order: str) -> dict[str, Any]:
 
 async def post(stack: Stack, events: Sequence[Mapping[str, Any]]) -> None:
     for one in events:
-        await stack.gateway.rows.put_event(TENANT, dict(one))
+        await stack.gateway.rows.put_events(TENANT, dict(one))
     stack.gateway.bus.publish(subjects.CONTROL_EVENTS, b"")
 
 
@@ -142,13 +144,11 @@ async def test_a_flood_of_correlations_leaves_a_bounded_number_of_dead_letters(s
     listener = await stack.gateway.listen("ship")
     async with stack.orchestrator(schedule_correlations_max=1) as lifecycle:
         await listening(stack, listener)
-        await stack.gateway.pool.execute(
-            "insert into events_in (tenant, source, id, type, body)"
-            " select $1, '/flood', n::text, 'paid', convert_to(json_build_object('specversion', '1.0', 'id',"
-            " n::text, 'source', '/flood', 'type', 'paid', 'data', json_build_object('order', n))::text, 'utf8')"
-            " from generate_series(1, 1500) n",
-            TENANT,
-        )
+        flood = [
+            {"specversion": "1.0", "id": f"{n}", "source": "/flood", "type": "paid", "data": {"order": n}}
+            for n in range(1, 1501)
+        ]
+        await stack.gateway.rows.put_events(TENANT, *flood)
         await read(stack, listener, 1)
         count = "select count(*) from dead_letters where run = $1"
         assert 900 <= await stack.gateway.pool.fetchval(count, listener) <= 1000
@@ -203,7 +203,7 @@ async def test_what_nobody_listens_for_any_more_is_deleted(stack: Stack):
         await listening(stack, listener)
         await post(stack, [event("paid", "a")])
         await read(stack, listener, 1)
-        await stack.gateway.pool.execute("delete from schedule_listeners")
+        await lose(stack.gateway.pool, "schedule_listeners")
         await stack.gateway.tell(listener, "cancel")
 
         async def gone() -> bool:
@@ -220,12 +220,12 @@ async def test_two_processes_sweep_what_one_leaves(stack: Stack):
         await listening(stack, first)
         await post(stack, [event("paid", "a")])
         await read(stack, first, 1)
-    await stack.gateway.pool.execute("delete from runs where id = $1", first)
+    await lose(stack.gateway.pool, "runs", id=first)
     second = await stack.gateway.listen("ship")
     rows = PostgresCollections(stack.gateway.pool, RandomIds(), 30)
     assert await rows.orphaned() == [first]
     assert await rows.hand_over(first, 10) == (0, None)
-    await stack.gateway.pool.execute("update runs set revision = 1 where id = $1", second)
+    await overwrite(stack.gateway.pool, "runs", {"id": second}, revision=1)
     assert await rows.hand_over(first, 10) == (1, second)
     assert await rows.hand_over(first, 10) == (0, None)
     assert await stack.gateway.count("inbox", second) == 1
@@ -234,15 +234,14 @@ async def test_two_processes_sweep_what_one_leaves(stack: Stack):
 async def test_large_collections_are_handed_over_and_given_up_a_few_at_a_time(stack: Stack):
     await stack.gateway.deploy("ship", ON)
     gone, listener = stack.gateway.ids.uuid7(), await stack.gateway.listen("ship")
-    await stack.gateway.pool.execute("update runs set revision = 1 where id = $1", listener)
+    await overwrite(stack.gateway.pool, "runs", {"id": listener}, revision=1)
     namespace = await stack.gateway.pool.fetchval("select namespace from schedule_listeners")
     for number in range(5):
         large = event("paid", str(number)) | {"data": "x" * (400 * 1024)}
         body = msgspec.json.encode({"consumed": [large]})
-        await stack.gateway.pool.execute(
-            "insert into collections (run, key, tenant, namespace, name, body, size, began_at) "
-            "values ($1, $2, $3, $4, 'ship', $5, $6, now() - interval '40 days')",
-            gone, str(number), TENANT, namespace, body, len(body),
+        await plant(
+            stack.gateway.pool, "collections", run=gone, key=str(number), tenant=TENANT, namespace=namespace,
+            name="ship", body=body, size=len(body), began_at=datetime.now(UTC) - timedelta(days=40),
         )  # fmt: skip
     rows = PostgresCollections(stack.gateway.pool, RandomIds(), 30)
     assert await rows.hand_over(gone, 10) == (3, listener)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from kit.ledger_rows import move_back
 from kit.orchestration import TENANT, Stack, completed, eventually, faulted, output_of, publish, uncertain
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import TaskHeartbeat
@@ -310,7 +311,7 @@ async def test_a_task_lost_on_the_way_is_sent_again_though_others_are_waiting(st
 
         await eventually(issued)
         await stack.gateway.bus.request("$JS.API.STREAM.PURGE.TASKS", b"", 2.0)
-        await stack.gateway.pool.execute("update tasks set sent_at = sent_at - interval '5 s'")
+        await move_back(stack.gateway.pool, "tasks", timedelta(seconds=5), "sent_at")
         second = await stack.gateway.start("one")
         row = await eventually(
             lambda: stack.gateway.pool.fetchrow("select * from tasks where run = $1 and sweeps > 0", first)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from kit.orchestration import TENANT, Stack, completed, eventually, output_of
+from kit.tenants import add_tenants, disable, enable
 from visapi_common.contracts import subjects
 from visapi_engine.schedule.decisions import Schedule
 
@@ -17,16 +18,16 @@ OTHER = "bystander"
 
 
 async def disabled(stack: Stack, tenant: str = TENANT) -> None:
-    await stack.gateway.pool.execute("update tenants set disabled_at = now() where id = $1", tenant)
+    await disable(stack.gateway.pool, tenant)
 
 
 async def enabled(stack: Stack, tenant: str = TENANT) -> None:
-    await stack.gateway.pool.execute("update tenants set disabled_at = null where id = $1", tenant)
+    await enable(stack.gateway.pool, tenant)
 
 
 @pytest.fixture
 async def bystander(stack: Stack) -> str:
-    await stack.gateway.pool.execute("insert into tenants (id) values ($1)", OTHER)
+    await add_tenants(stack.gateway.pool, OTHER)
     return OTHER
 
 
@@ -135,7 +136,7 @@ async def test_what_is_open_goes_on_to_its_end_and_is_heard_by_its_own_but_start
         assert await stack.gateway.status(listener) == "waiting"
 
         await enabled(stack)
-        await stack.gateway.rows.put_event(TENANT, paid("later"))
+        await stack.gateway.rows.put_events(TENANT, paid("later"))
         assert output_of(await stack.gateway.ended(listener)) == [{"n": "later"}]
 
 
@@ -146,7 +147,7 @@ async def test_what_was_accepted_before_starts_although_nobody_ran_then(stack: S
     listener = await quiet(stack, "starts")
     async with stack.orchestrator():
         await eventually(lambda: stack.gateway.count("subscriptions", listener))
-    await stack.gateway.rows.put_event(TENANT, paid("before"))
+    await stack.gateway.rows.put_events(TENANT, paid("before"))
     run = await stack.gateway.start("quick", announce=False)
     await disabled(stack)
     async with stack.orchestrator():

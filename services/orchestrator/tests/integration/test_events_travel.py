@@ -19,7 +19,7 @@ def paid(order: str, number: str = "1") -> dict[str, Any]:
 
 
 async def post(stack: Stack, event: dict[str, Any], *, hint: bool = True) -> None:
-    await stack.gateway.rows.put_event(TENANT, event)
+    await stack.gateway.rows.put_events(TENANT, event)
     if hint:
         stack.gateway.bus.publish(subjects.CONTROL_EVENTS, b"")
 

@@ -4,11 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from kit.ledger_rows import move_back, overwrite
 from kit.mini_worker import register
 from kit.orchestration import Stack, completed, eventually
+from kit.tenants import add_tenants
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import TaskResult
@@ -47,7 +50,7 @@ class Slow:
 
 async def tenants(stack: Stack, do: str) -> None:
     for tenant in (BIG, SMALL):
-        await stack.gateway.pool.execute("insert into tenants (id) values ($1)", tenant)
+        await add_tenants(stack.gateway.pool, tenant)
         await stack.gateway.deploy("flow", do, tenant=tenant)
 
 
@@ -267,8 +270,7 @@ async def test_the_higher_priority_of_a_tenant_goes_first_and_age_makes_up_for_i
         ]
         assert order == sorted(order, reverse=True)
         # Nine minutes later a task of priority 1 stands before a new one of priority 9.
-        age = "update tasks set ready_at = ready_at - interval '9 minutes' where sent_at is null and priority = 1"
-        await stack.gateway.pool.execute(age)
+        await move_back(stack.gateway.pool, "tasks", timedelta(minutes=9), "ready_at", priority=1)
         first = "select priority from tasks where sent_at is null order by ready_at limit 1"
         assert await stack.gateway.pool.fetchval(first) == 1
     assert slow.done == []
@@ -280,11 +282,11 @@ async def test_a_run_of_one_tenant_does_not_wait_behind_all_those_that_another_s
     triggers = [gateway.trigger("flow", tenant=BIG) for _ in range(4000)]
     for trigger in triggers:
         await gateway.accept(trigger)
-    await gateway.pool.execute("update runs set sweep_at = now() + interval '10 s'")
+    await overwrite(gateway.pool, "runs", {}, sweep_at=datetime.now(UTC) + timedelta(seconds=10))
     async with stack.orchestrator() as lifecycle:
         await eventually(lambda: lifecycle.readiness.ready)
         # They took a while to accept; none of them is overdue yet.
-        await gateway.pool.execute("update runs set sweep_at = now() + interval '3 s'")
+        await overwrite(gateway.pool, "runs", {}, sweep_at=datetime.now(UTC) + timedelta(seconds=3))
         for trigger in triggers:
             gateway.announce(trigger)
         late = gateway.trigger("flow", tenant=SMALL)
@@ -311,10 +313,9 @@ async def test_pending_runs_are_found_tenant_by_tenant(stack: Stack):
     await tenants(stack, PLAIN)
     await backlog(stack, 3000, announce=False)
     await stack.gateway.start("flow", tenant=SMALL, announce=False)
-    await stack.gateway.pool.execute(
-        "update runs set sweep_at = now() - interval '1 minute' where tenant = 'big'"
-    )
-    await stack.gateway.pool.execute("update runs set sweep_at = now() where tenant = 'small'")
+    now = datetime.now(UTC)
+    await overwrite(stack.gateway.pool, "runs", {"tenant": BIG}, sweep_at=now - timedelta(minutes=1))
+    await overwrite(stack.gateway.pool, "runs", {"tenant": SMALL}, sweep_at=now)
     async with stack.orchestrator():
         assert await eventually(lambda: ended(stack, BIG, 3000))
         assert await done_before(stack, SMALL) < 2000

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from kit.ledger_rows import lose, move_back, overwrite
 from kit.orchestration import TENANT, eventually
 from kit.servers import Database
 from visapi_common.adapters.clock import RandomIds
@@ -154,7 +156,7 @@ async def test_a_compare_and_set_that_fails_cancels_no_family(pool: Pool, family
 
 
 async def test_a_descendant_of_a_cancelled_root_is_not_taken_up_again(pool: Pool, family: Family):
-    await pool.execute("update families set cancelled_at = now() where root = $1", family.root)
+    await overwrite(pool, "families", {"root": family.root}, cancelled_at=datetime.now(UTC))
     await pool.execute(
         "with gone as (delete from runs where id = $1 returning *) insert into runs_done (id, tenant, namespace,"
         " name, version, program, status, revision, seq, priority, retention, input, started_by, created_at,"
@@ -177,14 +179,14 @@ async def test_families_without_open_runs_are_retired_and_cancelled_ones_kept(po
     none = UUID(int=0)
     assert await rows.retire(none, 100) == family.root
     assert await pool.fetchval("select count(*) from families") == 1
-    await pool.execute("delete from runs")
+    await lose(pool, "runs")
     await rows.retire(none, 100)
     assert await pool.fetchval("select count(*) from families") == 1, "touched a moment ago"
-    await pool.execute("update families set touched_at = now() - interval '2 minutes'")
-    await pool.execute("update families set cancelled_at = now() - interval '2 minutes'")
+    ago = datetime.now(UTC) - timedelta(minutes=2)
+    await overwrite(pool, "families", {}, touched_at=ago, cancelled_at=ago)
     await rows.settle()
     await rows.retire(none, 100)
     assert await pool.fetchval("select settled_at is not null from families") is True
-    await pool.execute("update families set settled_at = now() - interval '91 days'")
+    await move_back(pool, "families", timedelta(days=91), "settled_at")
     await rows.retire(none, 100)
     assert await pool.fetchval("select count(*) from families") == 0

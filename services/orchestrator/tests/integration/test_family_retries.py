@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from kit.ledger_rows import lose
 from kit.orchestration import Stack, completed, eventually, faulted, output_of
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import InboxHint, TaskResult
@@ -187,7 +188,7 @@ async def test_a_child_that_is_no_longer_kept_fails_its_parent_again(stack: Stac
         run = await stack.gateway.start("parent")
         seq = (await ended_as(stack, run, "faulted"))["seq"]
         child = await child_of(stack, run)
-        await stack.gateway.pool.execute("delete from runs_done where id = $1", child)
+        await lose(stack.gateway.pool, "runs_done", id=child)
         await stack.gateway.tell(run, "retry")
         assert (await error_of(stack, run, seq))["title"] == "Child run not kept"
         assert await stack.gateway.count("inbox", child) == 0

@@ -12,7 +12,9 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from kit.ledger_rows import move_back
 from kit.orchestration import Stack, completed, eventually, faulted, output_of
+from kit.tenants import add_tenants
 from visapi_common.contracts.engine_messages import TaskResult
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import TaskMessage
@@ -243,9 +245,7 @@ async def test_a_run_that_waited_long_overtakes_one_of_a_higher_priority(stack: 
         await gate.holds(1)
         old = await stack.gateway.start("limited", {"n": 1, "p": 1})
         await eventually(lambda: waits(stack, old))
-        await stack.gateway.pool.execute(
-            "update flow_waiting set since = since - interval '7 minutes' where run = $1", old
-        )
+        await move_back(stack.gateway.pool, "flow_waiting", timedelta(minutes=7), "since", run=old)
         new = await stack.gateway.start("limited", {"n": 2, "p": 7})
         await eventually(lambda: waits(stack, new))
         gate.let_all_go()
@@ -310,7 +310,7 @@ async def test_a_key_whose_runs_cannot_be_admitted_keeps_no_other_waiting(stack:
     gate.open = True
     await stack.gateway.pool.execute(REFUSE)
     async with working(stack, gate, "{concurrency: {limit: 1}}"):
-        await stack.gateway.pool.execute("insert into tenants (id) values ('another')")
+        await add_tenants(stack.gateway.pool, "another")
         runs: dict[str, UUID] = {}
         for tenant in ("another", "default"):
             trigger = stack.gateway.trigger("limited", {"n": 1}, tenant=tenant)

@@ -8,7 +8,9 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from kit.ledger_rows import overwrite, plant
 from kit.orchestration import TENANT, Stack, completed, eventually, output_of
+from kit.tenants import add_tenants
 from visapi_common.adapters.topology import Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
@@ -18,12 +20,21 @@ LISTEN = "do: [{hear: {listen: {to: {one: {with: {type: paid}}}}}}]"
 EMIT = "do: [{tell: {emit: {event: {with: {source: 'urn:test', type: told, data: {n: 1}}}}}}]"
 CALL = "do: [{only: {call: acme.echo, with: {n: 1}}}]"
 NAP = "do: [{nap: {wait: {milliseconds: 300}}}]"
-PUT_EVENT = "insert into events_in (tenant, source, id, type, body, publish, matched_at) values ($1, $2, $3, $4, $5, $6, $7)"
-PUT_FUNCTION = "insert into functions (owner, name, version, spec) values ($1, $2, '1', $3)"
 
 
 def event(number: str, kind: str = "paid", **more: Any) -> dict[str, Any]:
     return {"specversion": "1.0", "id": number, "source": "/shop", "type": kind, **more}
+
+
+async def put_event(
+    stack: Stack, key: tuple[str, str], kind: str, body: bytes, *, publish: bool = False
+) -> None:
+    """A row of `events_in` whatever its bytes are."""
+    source, ident = key
+    await plant(
+        stack.gateway.pool, "events_in", tenant=TENANT, source=source, id=ident, type=kind, body=body,
+        publish=publish,
+    )  # fmt: skip
 
 
 async def letters(stack: Stack, reason: str, count: int = 1) -> list[Mapping[str, Any]]:
@@ -52,19 +63,18 @@ async def is_announced(stack: Stack, reason: str) -> bool:
 
 async def test_a_stored_function_of_nobody_keeps_no_topology_from_healing(stack: Stack):
     """What a registration with an empty tenant left behind in an earlier release, and other such rows."""
-    put = stack.gateway.pool.execute
+
+    async def put(owner: str, name: str, spec: bytes) -> None:
+        await plant(stack.gateway.pool, "functions", owner=owner, name=name, version="1", spec=spec)
+
     spec = msgspec.json.encode(FunctionSpec("acme.echo"))
-    await put(PUT_FUNCTION, "", "acme.echo", spec)
-    await put(PUT_FUNCTION, "a b", "acme.echo", spec)
-    await put(PUT_FUNCTION, TENANT, "acme.*.>", msgspec.json.encode(FunctionSpec("acme.*.>")))
-    await put(PUT_FUNCTION, TENANT, "acme.garbled", b"\xff{")
-    await put(PUT_FUNCTION, TENANT, "acme.deep", b"[" * 100_000)
-    await put(
-        PUT_FUNCTION, TENANT, "pdf.render", msgspec.json.encode(FunctionSpec("pdf.render", concurrency=1))
-    )
-    await put(
-        PUT_FUNCTION, TENANT, "acme.many", msgspec.json.encode(FunctionSpec("acme.many", concurrency=-5))
-    )
+    await put("", "acme.echo", spec)
+    await put("a b", "acme.echo", spec)
+    await put(TENANT, "acme.*.>", msgspec.json.encode(FunctionSpec("acme.*.>")))
+    await put(TENANT, "acme.garbled", b"\xff{")
+    await put(TENANT, "acme.deep", b"[" * 100_000)
+    await put(TENANT, "pdf.render", msgspec.json.encode(FunctionSpec("pdf.render", concurrency=1)))
+    await put(TENANT, "acme.many", msgspec.json.encode(FunctionSpec("acme.many", concurrency=-5)))
     await stack.gateway.deploy("call", CALL)
     async with stack.orchestrator() as lifecycle:
         worker = await stack.worker("acme.echo", answer=completed)
@@ -161,7 +171,7 @@ async def test_a_message_for_a_tenant_that_is_made_later_is_put_back(stack: Stac
         await stack.gateway.bus.publish_acked(subjects.event("later", "paid"), body)
         (letter,) = await letters(stack, "bad-event")
         assert (letter["tenant"], letter["item"]) == ("later", ["visapi.events.later.paid"])
-        await stack.gateway.pool.execute("insert into tenants (id) values ('later')")
+        await add_tenants(stack.gateway.pool, "later")
         await replay(stack, letter["id"], "later")
         rows = await _at_least(stack, "select body from events_in where tenant = 'later'", 1)
         assert [msgspec.json.decode(row["body"]) for row in rows] == [event("1")]
@@ -187,15 +197,14 @@ async def test_stored_emits_that_nats_refuses_are_set_aside_and_others_published
     """A type of 5,000 characters, which NATS answers by closing the connection, 256 times."""
     bus = stack.gateway.bus
     kind = "a" * 5000
-    put = stack.gateway.pool.execute
     await stack.gateway.deploy("tell", EMIT)
     async with stack.orchestrator():
         await stack.worker("acme.echo")
         for number in range(256):
             body = msgspec.json.encode(event(str(number), kind))
-            await put(PUT_EVENT, TENANT, "/shop", str(number), kind, body, True, None)
+            await put_event(stack, ("/shop", str(number)), kind, body, publish=True)
         big = msgspec.json.encode(event("big", data="x" * 1_200_000))
-        await put(PUT_EVENT, TENANT, "/shop", "big", "paid", big, True, None)
+        await put_event(stack, ("/shop", "big"), "paid", big, publish=True)
         run = await stack.gateway.start("tell")
         assert (await stack.gateway.ended(run))["status"] == "completed"
         found = await letters(stack, "unpublishable-event", 257)
@@ -212,10 +221,10 @@ async def test_an_emit_is_published_after_its_replay(stack: Stack):
     async with stack.orchestrator():
         await stack.worker("acme.echo")
         big = msgspec.json.encode(event("big", data="x" * 1_200_000))
-        await stack.gateway.pool.execute(PUT_EVENT, TENANT, "/shop", "big", "paid", big, True, None)
+        await put_event(stack, ("/shop", "big"), "paid", big, publish=True)
         (letter,) = await letters(stack, "unpublishable-event")
         small = msgspec.json.encode(event("big"))
-        await stack.gateway.pool.execute("update events_in set body = $1", small)
+        await overwrite(stack.gateway.pool, "events_in", {}, body=small)
         await replay(stack, letter["id"])
         info = await eventually(lambda: _last(stack, subjects.event(TENANT, "paid")))
         assert msgspec.json.decode(info) == event("big")
@@ -233,12 +242,9 @@ async def test_a_stored_event_that_cannot_be_matched_keeps_no_other_from_its_lis
     async with stack.orchestrator():
         run = await stack.gateway.start("listening")
         await eventually(lambda: stack.gateway.count("subscriptions", run))
-        put = stack.gateway.pool.execute
         for number, body in enumerate((b"\xff\xfe", b"[" * 100_000, b'{"data":"\xff"}', b"[1]")):
-            await put(PUT_EVENT, TENANT, "/bad", str(number), "paid", body, False, None)
-        await put(
-            PUT_EVENT, TENANT, "/shop", "1", "paid", msgspec.json.encode(event("1", data=1)), False, None
-        )
+            await put_event(stack, ("/bad", str(number)), "paid", body)
+        await put_event(stack, ("/shop", "1"), "paid", msgspec.json.encode(event("1", data=1)))
         ended = await stack.gateway.ended(run)
         assert output_of(ended) == [1]
         assert len(await letters(stack, "unmatchable-event", 4)) == 4
@@ -279,7 +285,7 @@ async def test_a_schedule_that_cannot_be_fired_is_set_aside_and_the_others_fire(
             (letter,) = await letters(stack, "bad-schedule")
             assert (letter["tenant"], letter["item"], letter["body"]) == (TENANT, [str(bad)], spec)
             mended = msgspec.json.encode(Schedule(every_ms=1000))
-            await stack.gateway.pool.execute("update schedules set spec = $2 where id = $1", bad, mended)
+            await overwrite(stack.gateway.pool, "schedules", {"id": bad}, spec=mended)
             await replay(stack, letter["id"])
             await eventually(lambda: _at_least(stack, done, 1, bad))
 
@@ -307,12 +313,10 @@ async def test_history_that_cannot_be_told_keeps_no_lifecycle_event_back(stack: 
     async with stack.orchestrator(lifecycle_events="all"):
         await stack.worker("acme.echo")
         for items in (b"\xff", b"[" * 100_000, b'[{"seq":1,"type":"workflow.started","time":"never"}]'):
-            await stack.gateway.pool.execute(
-                "insert into history (run, first_seq, last_seq, tenant, items) values ($1, 1, 1, $2, $3)",
-                stack.gateway.ids.uuid7(),
-                TENANT,
-                items,
-            )
+            await plant(
+                stack.gateway.pool, "history", run=stack.gateway.ids.uuid7(), first_seq=1, last_seq=1,
+                tenant=TENANT, items=items,
+            )  # fmt: skip
         run = await stack.gateway.start("quick")
         assert (await stack.gateway.ended(run))["status"] == "completed"
         assert len(await letters(stack, "untellable-lifecycle", 2)) >= 2

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from kit.ledger_rows import overwrite
 from kit.orchestration import TENANT, Stack, completed, eventually, faulted, output_of
 from kit.seaweed import Seaweed
 from visapi_common.contracts.payloads import Payload
@@ -245,9 +246,7 @@ async def test_a_state_as_an_earlier_release_wrote_it_is_read(stack: Stack):
         row = await waits_for(stack, run, "/do/1/a")
     state = msgspec.json.decode(msgspec.json.decode(row["state"], type=dict[str, msgspec.Raw])["of"])
     state["context"]["scan"] = text("B") * 1024
-    await stack.gateway.pool.execute(
-        "update runs set state = $2 where id = $1", run, msgspec.json.encode(state)
-    )
+    await overwrite(stack.gateway.pool, "runs", {"id": run}, state=msgspec.json.encode(state))
     async with stack.orchestrator():
         await stack.worker("acme.a", "acme.b", "acme.c")
         assert output_of(await status(stack, run, "completed")) == {"size": MIB, "end": "xxB"}

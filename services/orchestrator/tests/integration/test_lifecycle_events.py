@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from kit.ledger_rows import overwrite
 from kit.orchestration import TENANT, Stack, eventually, output_of
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.contracts import subjects
@@ -245,10 +246,10 @@ async def test_runs_that_an_event_started_are_told_to_the_world_but_to_no_workfl
     async with stack.orchestrator():
         watching = await listening(stack, "watching", COMPLETED, 1)
         listener = await listening(stack, "listener", "never", 1)
-        await stack.gateway.pool.execute("update runs set quiet = true where id = $1", listener)
+        await overwrite(stack.gateway.pool, "runs", {"id": listener}, quiet=True)
         trigger = stack.gateway.trigger("quick")
         await stack.gateway.accept(trigger)
-        await stack.gateway.pool.execute("update runs set parent = $2 where id = $1", trigger.run, listener)
+        await overwrite(stack.gateway.pool, "runs", {"id": trigger.run}, parent=listener)
         stack.gateway.announce(trigger)
         await told_of(stack, trigger.run)
         other = await stack.gateway.start("quick")

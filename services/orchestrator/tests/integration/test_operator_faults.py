@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kit.ledger_rows import overwrite
 from kit.orchestration import Stack, completed, eventually
 
 CALL = "do: [{only: {call: acme.echo, with: {n: 1}}}]"
@@ -80,7 +81,7 @@ async def test_a_state_that_cannot_be_read_costs_its_run_only(stack: Stack):
         await stack.worker("acme.echo")
         broken = await stack.gateway.start("nap")
         await eventually(lambda: stack.gateway.count("timers", broken))
-        await stack.gateway.pool.execute("update runs set state = '\\xff00ff' where id = $1", broken)
+        await overwrite(stack.gateway.pool, "runs", {"id": broken}, state=b"\xff\x00\xff")
         runs = [await stack.gateway.start("nap") for _ in range(5)]
         assert {(await stack.gateway.ended(run))["status"] for run in runs} == {"completed"}
 

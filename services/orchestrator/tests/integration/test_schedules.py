@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from kit.ledger_rows import overwrite
 from kit.orchestration import TENANT, Stack, eventually, output_of
 from visapi_engine.schedule.decisions import Schedule
 from visapi_orchestrator.timing.rules.scheduling import FULL_POLL, Due, decide
@@ -22,8 +23,8 @@ async def schedule(stack: Stack, workflow: str, spec: Schedule, **columns: Any) 
     version = (TENANT, ref.namespace, columns.pop("name", ref.name), ref.version, bytes.fromhex(program))
     await stack.gateway.rows.put_schedule(identity, version, msgspec.json.encode(spec))
     # How long ago it fired last, and since when it counts, no test can wait for.
-    for column, value in columns.items():
-        await stack.gateway.pool.execute(f"update schedules set {column} = $2 where id = $1", identity, value)
+    if columns:
+        await overwrite(stack.gateway.pool, "schedules", {"id": identity}, **columns)
     return identity
 
 
@@ -147,8 +148,12 @@ async def test_a_clock_that_steps_back_fires_nothing_twice(stack: Stack):
     )
     async with stack.orchestrator():
         before = await _decided(stack, identity, 4)
-        await stack.gateway.pool.execute(
-            "update schedules set last_fire = $2, next_at = now() where id = $1", identity, ago(minutes=5)
+        await overwrite(
+            stack.gateway.pool,
+            "schedules",
+            {"id": identity},
+            last_fire=ago(minutes=5),
+            next_at=ago(minutes=0),
         )
         await eventually(
             lambda: stack.gateway.pool.fetchval(

@@ -1,5 +1,8 @@
 """Runs beside one whose expressions exceed their budget, in one batch of a real engine pool."""
 
+from datetime import timedelta
+
+from kit.ledger_rows import move_back
 from kit.orchestration import Stack
 
 HOSTILE = "hostile"
@@ -13,7 +16,7 @@ async def test_what_stands_in_a_batch_with_a_hostile_run_is_committed_before_it_
     await stack.gateway.deploy("fine", ORDINARY)
     slow = await stack.gateway.start("never", tenant=HOSTILE, announce=False)
     fine = [await stack.gateway.start("fine", {"n": number}, announce=False) for number in range(20)]
-    await stack.gateway.pool.execute("update runs set created_at = created_at - interval '1 minute'")
+    await move_back(stack.gateway.pool, "runs", timedelta(minutes=1), "created_at")
     async with stack.orchestrator():
         worker = await stack.worker("acme.echo")
         ended = [await stack.gateway.ended(run) for run in fine]

@@ -1,7 +1,9 @@
 """Inbox rows whose kind no release knows that runs here."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
+from kit.ledger_rows import plant
 from kit.orchestration import TENANT, Stack, completed, eventually
 
 
@@ -12,9 +14,14 @@ async def test_an_inbox_row_of_a_kind_that_nobody_takes_is_set_aside(stack: Stac
         worker = await stack.worker("acme.echo", answer=completed)
         run = await stack.gateway.start("call")
         other = UUID(int=run.int + 1)
-        put = "insert into inbox (run, key, tenant, kind, body, sweep_at, sweeps) values ($1, $2, $3, $4, $5, now(), $6)"
-        await pool.execute(put, other, "new", TENANT, "of-a-newer-release", b"{}", 0)
-        await pool.execute(put, other, "old", TENANT, "never-known", b'{"n":1}', 5)
+        for key, kind, body, sweeps in (
+            ("new", "of-a-newer-release", b"{}", 0),
+            ("old", "never-known", b'{"n":1}', 5),
+        ):
+            await plant(
+                pool, "inbox", run=other, key=key, tenant=TENANT, kind=kind, body=body,
+                sweep_at=datetime.now(UTC), sweeps=sweeps,
+            )  # fmt: skip
         letter = await eventually(
             lambda: pool.fetchrow("select * from dead_letters where reason = 'bad-inbox'")
         )

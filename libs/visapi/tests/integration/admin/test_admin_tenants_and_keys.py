@@ -4,12 +4,14 @@ import getpass
 import os
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 import msgspec
 import pytest
 
+from kit.ledger_rows import lose, overwrite
 from kit.managed_postgres import Cluster
 from visapi.admin.operators import actor
 from visapi.stack.data_directory import DataDirectory
@@ -107,14 +109,14 @@ async def test_a_key_is_made_once_however_often_the_bootstrap_runs(migrated: Clu
     assert await owner.fetchval("select count(*) from visapi.api_keys") == 1
 
     # Interrupted between keeping and storing: the kept key is stored by the next try.
-    await owner.execute("delete from visapi.api_keys")
+    await lose(owner, "api_keys")
     assert migrated.command("key", "create", "first", "--file", str(file), **settings).returncode == 0
     assert (file.read_text().strip(), await owner.fetchval("select count(*) from visapi.api_keys")) == (
         key,
         1,
     )
 
-    await owner.execute("update visapi.api_keys set disabled_at = now()")
+    await overwrite(owner, "api_keys", {}, disabled_at=datetime.now(UTC))
     assert migrated.command("key", "create", "first", "--file", str(file), **settings).returncode == 0
     assert file.read_text().strip() != key
     await owner.close()
@@ -127,7 +129,7 @@ async def test_a_key_whose_row_was_swept_does_not_become_valid_again(migrated: C
     assert migrated.command(*create, **settings).returncode == 0
     key = file.read_text()
     owner = await asyncpg.connect(migrated.master)
-    await owner.execute("delete from visapi.api_keys")
+    await lose(owner, "api_keys")
     two_hours_ago = time.time() - 7200
     os.utime(file, (two_hours_ago, two_hours_ago))
 
@@ -171,7 +173,7 @@ async def test_a_file_with_the_key_of_another_tenant_kind_or_scopes_is_refused(
     owner = await asyncpg.connect(migrated.master)
     assert await owner.fetchval("select count(*) from visapi.api_keys") == 1
 
-    await owner.execute("delete from visapi.api_keys")
+    await lose(owner, "api_keys")
     refused = migrated.command(*create, "--kind", "test", **settings)
     assert (refused.returncode, "holds a key of kind live, not test" in refused.stderr) == (1, True)
     await owner.close()
@@ -184,10 +186,10 @@ async def test_an_embedded_stack_whose_database_was_removed_gets_a_new_first_key
     first = await ensure_first_key(data, migrated.master, PEPPER)
     assert await ensure_first_key(data, migrated.master, PEPPER) == first
     owner = await asyncpg.connect(migrated.master)
-    await owner.execute("delete from visapi.api_keys")
+    await lose(owner, "api_keys")
     assert await ensure_first_key(data, migrated.master, PEPPER) == first, "an interrupted start goes on"
 
-    await owner.execute("delete from visapi.api_keys")
+    await lose(owner, "api_keys")
     two_hours_ago = time.time() - 7200
     os.utime(tmp_path / "api-key", (two_hours_ago, two_hours_ago))
     second = await ensure_first_key(data, migrated.master, PEPPER)

@@ -1,0 +1,56 @@
+"""Rows of the ledger as no service leaves them: damaged, lost, or older than they are.
+
+Where a test needs a row as a service writes it, the store of that service writes it (`kit.gateway_rows`,
+`kit.orchestrator_rows`). These functions stand for what no store does: somebody edits a table, a row is gone,
+and hours pass that no test can wait for.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+
+class Executor(Protocol):
+    """A connection, or a pool of connections."""
+
+    async def execute(self, query: str, *args: object) -> str: ...
+
+
+async def plant(database: Executor, table: str, **columns: object) -> None:
+    """Insert a row that no store would write, such as one with unreadable bytes."""
+    places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
+    statement = f"insert into visapi.{table} ({', '.join(columns)}) values ({places})"
+    await database.execute(statement, *columns.values())
+
+
+async def overwrite(database: Executor, table: str, where: Mapping[str, object], **columns: object) -> int:
+    """Change rows behind the back of every store; return how many. An empty `where` means all rows."""
+    changes = ", ".join(f"{column} = ${n}" for n, column in enumerate(columns, 1))
+    condition = _condition(where, after=len(columns))
+    statement = f"update visapi.{table} set {changes}{condition}"
+    return _number(await database.execute(statement, *columns.values(), *where.values()))
+
+
+async def lose(database: Executor, table: str, **where: object) -> int:
+    """Delete rows; return how many. Without `where` all are lost."""
+    statement = f"delete from visapi.{table}{_condition(where, after=0)}"
+    return _number(await database.execute(statement, *where.values()))
+
+
+async def move_back(database: Executor, table: str, by: timedelta, *columns: str, **where: object) -> int:
+    """Move times of rows into the past, because PostgreSQL's clock cannot be set; return how many rows."""
+    changes = ", ".join(f"{column} = {column} - $1::interval" for column in columns)
+    statement = f"update visapi.{table} set {changes}{_condition(where, after=1)}"
+    return _number(await database.execute(statement, by, *where.values()))
+
+
+def _condition(where: Mapping[str, Any], *, after: int) -> str:
+    tests = [
+        f"{column} = any(${n})" if isinstance(value, list) else f"{column} = ${n}"
+        for n, (column, value) in enumerate(where.items(), after + 1)
+    ]
+    return f" where {' and '.join(tests)}" if tests else ""
+
+
+def _number(status: str) -> int:
+    return int(status.rpartition(" ")[2])

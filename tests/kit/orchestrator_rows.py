@@ -1,0 +1,83 @@
+"""What the orchestrator writes, by the orchestrator's own stores, for tests of the services that read it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.adapters.clock import RandomIds
+from visapi_common.adapters.pool import Pool
+from visapi_common.contracts.task_messages import FunctionSpec
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
+from visapi_orchestrator.dead_letters.store import PostgresQuarantine
+from visapi_orchestrator.transitions.relations.approvals import OpenedApproval
+from visapi_orchestrator.transitions.relations.dead_letters import UNCERTAIN, NewDeadLetter
+from visapi_orchestrator.transitions.relations.runs import LiveRun
+from visapi_orchestrator.transitions.rules.write_set import WriteSet
+from visapi_orchestrator.transitions.store.ledger import PostgresLedger
+from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
+
+DETAIL = "PostgreSQL refused (23514)"
+
+
+class OrchestratorRows:
+    """On a pool with the rights and the session of the orchestrator."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._quarantine = PostgresQuarantine(pool, RandomIds())
+        self.ledger = PostgresLedger(pool, RandomIds())
+
+    async def announce(self, owner: str, *functions: FunctionSpec) -> None:
+        await PostgresUpkeep(self._pool).register(owner, functions)
+
+    async def ask(
+        self,
+        run: UUID,
+        approval: UUID,
+        shown: dict[str, Any],
+        *,
+        approvers: Sequence[str],
+        keys: Sequence[bytes],
+    ) -> None:
+        """The transition in which a live run asks a question."""
+        before = (await self.ledger.load([run])).snapshots[run]
+        workflow = before.workflow
+        question = OpenedApproval(
+            run=run,
+            tenant=before.tenant,
+            id=str(approval),
+            path="/do/0/ask",
+            workflow=f"{workflow.namespace}/{workflow.name}:{workflow.version}",
+            task="ask",
+            shown=msgspec.json.encode(shown),
+            approvers=msgspec.json.encode(approvers).decode(),
+            keys=msgspec.json.encode([key.hex() for key in keys]).decode(),
+            asked_ms=int(datetime.now(UTC).timestamp() * 1000),
+            expires_ms=None,
+        )
+        await self._transition(run, WriteSet(opened_approvals=[question]))
+
+    async def hold(self, run: UUID, path: str = "/do/0/a") -> UUID:
+        """The transition in which the task of a live run becomes uncertain; the id of its dead letter."""
+        tenant = (await self.ledger.load([run])).snapshots[run].tenant
+        letter = NewDeadLetter(
+            run=run, tenant=tenant, path=path, attempt=1, function="acme.a", reason=UNCERTAIN,
+            detail="no answer", held=True,
+        )  # fmt: skip
+        await self._transition(run, WriteSet(dead_letters=[letter]))
+        query = "select id from visapi.dead_letters where run = $1 and path = $2"
+        return await self._pool.fetchval(query, run, path)
+
+    async def set_aside(self, entry: DeadLetterEntry) -> UUID:
+        """The id of the new dead letter."""
+        assert await self._quarantine.set_aside(entry)
+        query = "select id from visapi.dead_letters where digest = $1 and resolved_at is null"
+        return await self._pool.fetchval(query, entry.digest)
+
+    async def _transition(self, run: UUID, rows: WriteSet) -> None:
+        before = (await self.ledger.load([run])).snapshots[run]
+        rows.live = [LiveRun(run, before.revision, "running", before.seq, b"{}")]
+        assert run in (await self.ledger.write(rows)).done
