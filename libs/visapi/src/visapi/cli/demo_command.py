@@ -22,7 +22,6 @@ from visapi_common.runtime.settings import FILE
 
 _PATIENCE_S = 60.0
 _DEFINITION = Path("examples/visa-approval.yaml")
-_INPUT = Path("examples/visa-approval.input.json")
 
 
 def demo(
