@@ -47,8 +47,9 @@ faults: setup ## kill -9 everything while 200 workflows run, then count
 attacks: setup ## Attack a whole stack, class by class, beside a bystander whose latency is printed
 	@VISAPI_TEST_ATTACKS=full $(BIN)/pytest -q -s -m attacks tests/attacks
 
-load: setup ## Sustained load on an embedded stack
-	@VISAPI_TEST_LOAD=full $(BIN)/pytest -q -s -m load tests/load
+load: setup ## Put 5,000 starts a minute on a stack for 30 minutes with k6, then account for each (PROFILE=spike, MINUTES=2, PER_MINUTE=600)
+	@$(MAKE) --no-print-directory deploy-tools SETS="load"
+	@PYTHONPATH=tests $(BIN)/python -m bench.load --profile $(or $(PROFILE),sustained) --minutes $(or $(MINUTES),30) $(if $(PER_MINUTE),--per-minute $(PER_MINUTE))
 
 docs: setup ## Type every block of every page into a shell, each page beside a new stack (about 3 minutes on 2 cores)
 	@$(BIN)/pytest -q tests/e2e/test_pages_run.py tests/contract/test_documents.py

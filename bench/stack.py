@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,15 +16,18 @@ import psutil
 
 from bench.http_load import LoadResult, request_bytes
 from kit.tenants import make_tenant
+from visapi.stack.data_directory import DataDirectory
 
+_START_S = 180.0
 _VISAPI = str(Path(sys.executable).with_name("visapi"))
 
 
 class BenchStack:
     """A stack in a folder of its own, and the no-op worker beside it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._options = options
         self._up: subprocess.Popen[bytes] | None = None
         self._worker: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -33,14 +37,16 @@ class BenchStack:
     def __enter__(self) -> Self:
         ready_file = self._folder / "ready.json"
         arguments = ["up", "--data-dir", str(self._folder / "data"), "--ready-file", str(ready_file)]
+        arguments += self._options
         environment = {**os.environ, "VISAPI_TRACE_SAMPLE": "0.01", "VISAPI_LOG_LEVEL": "warning"}
         with (self._folder / "up.log").open("wb") as log:
             self._up = subprocess.Popen(
                 [_VISAPI, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + _START_S
         while not ready_file.exists():
             if self._up.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
                 raise SystemExit(
                     f"the stack did not come up:\n{(self._folder / 'up.log').read_text()[-4000:]}"
                 )
@@ -59,19 +65,25 @@ class BenchStack:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def start_worker(self) -> None:
-        """The no-op worker, as a user would run it."""
+    def start_worker(
+        self, module: str = "bench.noop_worker", settings: Mapping[str, str] | None = None
+    ) -> None:
+        """A worker, as a user would run it."""
         environment = {**os.environ, "VISAPI_NATS_URL": self._nats, "VISAPI_TENANT": "default"}
-        environment |= {"VISAPI_LOG_LEVEL": "warning", "VISAPI_TRACE_SAMPLE": "0.01"}
+        environment |= {"VISAPI_LOG_LEVEL": "warning", "VISAPI_TRACE_SAMPLE": "0.01", **(settings or {})}
         with (self._folder / "worker.log").open("wb") as log:
             self._worker = subprocess.Popen(
-                [sys.executable, "-m", "bench.noop_worker"], env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", module], env=environment, stdout=log, stderr=log
             )
 
     def deploy(self, document: str) -> None:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/yaml"}
         answer = httpx.post(
-            f"{self.url}/v1/workflows", content=document.encode(), headers=headers, trust_env=False
+            f"{self.url}/v1/workflows",
+            content=document.encode(),
+            headers=headers,
+            trust_env=False,
+            timeout=60,
         )
         if answer.status_code not in (200, 201):
             raise SystemExit(f"deploying failed: {answer.text}")
@@ -97,26 +109,20 @@ class BenchStack:
 
     def as_tenant(self, tenant: str) -> "BenchStack":
         """The same stack, as another tenant uses it; the tenant and its key are made here."""
-        key = make_tenant(self._folder / "data", self._processes()["gateway"], tenant)
+        key = make_tenant(self._folder / "data", self.processes()["gateway"], tenant)
         other = BenchStack(self._folder)
         other.url, other.key, other._nats = self.url, key, self._nats
         return other
 
-    def _processes(self) -> dict[str, int]:
+    def processes(self) -> dict[str, int]:
         """The stack's processes that run, by name, with their ids."""
-        status = subprocess.run(
-            [_VISAPI, "status", "--json", "--data-dir", str(self._folder / "data")],
-            capture_output=True,
-            check=True,
-            timeout=20,
-        )
-        listed = msgspec.json.decode(status.stdout)["processes"]
-        return {process["name"]: process["pid"] for process in listed if process["pid"]}
+        state = DataDirectory(self._folder / "data").state()
+        return {view.name: view.pid for view in state.processes if view.pid} if state else {}
 
     def memory_mb(self) -> float:
         """PSS of every process of the stack but Chromium and its driver."""
         counted: dict[int, float] = {}
-        for root in [*self._processes().values(), self._up.pid if self._up else 0]:
+        for root in [*self.processes().values(), self._up.pid if self._up else 0]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 _count(psutil.Process(root), counted)
         return sum(counted.values()) / 1e6

@@ -1,11 +1,24 @@
 """The documents that the benchmark deploys."""
 
 
-def three_steps() -> str:
-    """Three calls to a no-op worker, the output of each the input of the next."""
+def three_steps(function: str = "bench.noop") -> str:
+    """Three calls to a worker, one after the other."""
     return _document(
-        "three-steps", [f"  - step{n}:\n      call: bench.noop\n      with: {{n: {n}}}" for n in (1, 2, 3)]
+        "three-steps", [f"  - step{n}:\n      call: {function}\n      with: {{n: {n}}}" for n in (1, 2, 3)]
     )
+
+
+def in_a_row(tasks: int) -> str:
+    """So many calls to the no-op worker, one after the other; the input is kept meanwhile."""
+    calls = [f"  - step{n}:\n      call: bench.noop\n      with: {{n: {n}}}" for n in range(tasks)]
+    return _document(f"in-a-row-{tasks}", calls)
+
+
+def paper() -> str:
+    """A page of PDF, and a mail that says so."""
+    render = "  - render:\n      call: pdf.render\n      with: {html: '${ .html }', options: {tagged: true}}"
+    mail = "{to: anna@example.com, subject: '${ \"Invoice \" + $workflow.input.number }', text: Done.}"
+    return _document("paper", [render, f"  - tell:\n      call: notify.email\n      with: {mail}"])
 
 
 def one_set() -> str:

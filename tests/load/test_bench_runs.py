@@ -1,4 +1,4 @@
-"""The benchmark itself works: every row is measured. No time is asserted; `make bench` reports them."""
+"""The benchmark's command line: rows are chosen by their names. `make bench` measures all of them."""
 
 import os
 import subprocess
@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import msgspec
-import pytest
 
 _ROOT = Path(__file__).parents[2]
 
@@ -16,25 +15,6 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment["PYTHONPATH"] = str(_ROOT / "tests")
     command = [sys.executable, "-m", "bench", *arguments]
     return subprocess.run(command, cwd=_ROOT, env=environment, check=False, capture_output=True, text=True)
-
-
-@pytest.mark.timeout(600)
-def test_every_row_of_the_budget_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(_ROOT))
-    from bench.parts import ROWS
-
-    out = tmp_path / "rows.json"
-    size = [] if os.environ.get("VISAPI_TEST_LOAD") == "full" else ["--short"]
-    done = bench(*size, "--out", str(out))
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
-    rows = {row["name"]: row["value"] for row in msgspec.json.decode(out.read_bytes())}
-    for part in ROWS:
-        assert any(part in name for name in rows), part
-    for name in rows:
-        assert any(part in name for part in ROWS), name
-    # The small sizes need no memory that one could see.
-    assert all(value > 0 for name, value in rows.items() if name != "memory of large runs")
 
 
 def test_rows_are_chosen_by_parts_of_their_names(tmp_path: Path) -> None:
