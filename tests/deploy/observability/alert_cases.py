@@ -64,7 +64,18 @@ CASES: dict[str, Case] = {
     "ApiErrorsAboveObjective": Case(
         _requests("0+2x800", "0+998x800"), _requests("0+1x800", "0+1999x800"), 4330, 600
     ),
-    "AcceptanceSlow": _slow("visapi_accept_commit_seconds"),
+    "AcceptanceSlow": Case(
+        {
+            **_buckets("visapi_accept_commit_seconds", "", slow=True),
+            "visapi_accept_commit_seconds_count": "0+20x400",
+        },
+        # The same commits, but only one in a minute.
+        {
+            **_buckets("visapi_accept_commit_seconds", "", slow=True),
+            "visapi_accept_commit_seconds_count": "0+0.5x400",
+        },
+        30,
+    ),
     "TransitionsSlow": _slow("visapi_transition_seconds"),
     "RunsDoNotStart": _oldest("pending_runs", 45, 3),
     "InboxNotConsumed": _oldest("inbox", 90, 5),
@@ -89,7 +100,9 @@ CASES: dict[str, Case] = {
     "DeadLettersOld": _oldest("dead_letters", 200_000, 3_600, 30),
     "WorkQuarantined": _counted('visapi_quarantined_total{loop="events"}', "0x30 1x10"),
     "MessagesUnreadable": _counted('visapi_messages_unreadable_total{kind="result"}', "0x30 2x10"),
-    "EventsUncollected": _counted('visapi_events_uncollected_total{reason="refused"}', "0x30 3x10"),
+    "EventsUncollected": _counted(
+        'visapi_events_uncollected_total{reason="refused"}', "0x80 3x20", minutes=50
+    ),
     "Watchdog": Case({}, {}),
     "ProcessDown": _counted('up{service="gateway",instance="a"}', "1x35 0x5", "1x40"),
     "ServiceMissing": Case(_builds(*SERVICES[:3]), _builds(*SERVICES)),
@@ -124,7 +137,9 @@ CASES: dict[str, Case] = {
             'db_client_operation_duration_seconds_count{service="gateway",error_type="none"}': "0+9x40",
         },
     ),
-    "OperatorFaults": _counted('visapi_operator_faults_total{class="42",service="notifier"}', "0+1x40"),
+    "OperatorFaults": _counted(
+        'visapi_operator_faults_total{class="42",service="notifier"}', "0+5x40", "0x37 1x10"
+    ),
     "WaitForConnections": _slow(
         "db_client_connection_wait_time_seconds", 'db_client_connection_pool_name="gateway",'
     ),

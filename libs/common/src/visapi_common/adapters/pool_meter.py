@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 from visapi_common.adapters.pool import Connection, Pool, Pooler, Row, open_pool
@@ -12,6 +12,8 @@ _SYSTEM = "postgresql"
 _MARK = "-- "
 _UNNAMED = "other"
 """The driver's own statements, which no file of ours names."""
+_CONNECT = "connect"
+"""A connection that could not be had. No statement fails while PostgreSQL is away, because none is sent."""
 
 
 class Statement(Protocol):
@@ -85,10 +87,11 @@ def error_of(error: BaseException | None) -> str:
 
 
 class MeteredPool:
-    """A pool that times how long its users wait for a connection."""
+    """A pool that times how long its users wait for a connection, and counts those who get none."""
 
     def __init__(self, pool: Pool, metrics: Metrics, name: str) -> None:
         self._pool = pool
+        self._seconds = metrics.statement_seconds
         self._wait = metrics.pool_wait_seconds.labels(name)
 
     def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]:
@@ -97,7 +100,13 @@ class MeteredPool:
     @asynccontextmanager
     async def _acquire(self, timeout: float | None) -> AsyncGenerator[Connection]:
         began = time.perf_counter()
-        async with self._pool.acquire(timeout=timeout) as connection:
+        async with AsyncExitStack() as held:
+            try:
+                connection = await held.enter_async_context(self._pool.acquire(timeout=timeout))
+            except Exception as error:
+                refused = self._seconds.labels(_SYSTEM, _CONNECT, error_of(error))
+                refused.observe(time.perf_counter() - began)
+                raise
             self._wait.observe(time.perf_counter() - began)
             yield connection
 

@@ -146,7 +146,9 @@ class Metrics(ConventionalMetrics):
         "visapi_timer_lag_seconds", "Time from a timer's due time to its transition."
     )
     tasks_published = Counter(
-        "visapi_tasks_published_total", "Tasks sent to workers, repeats included.", {"function": _FUNCTION}
+        "visapi_tasks_published_total",
+        "Tasks sent to workers, repeats included.",
+        {"function": "name of the built-in function; own for all functions of tenants"},
     )
     tasks_held = Counter(
         "visapi_tasks_held_total",

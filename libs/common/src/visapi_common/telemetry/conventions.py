@@ -26,7 +26,7 @@ class ConventionalMetrics(InstrumentSet):
         "Time of one statement, from sending to its last row.",
         {
             "db.system.name": "postgresql",
-            "db.query.summary": "name of the SQL block, or other",
+            "db.query.summary": "name of the SQL block; other; or connect, where no connection could be had",
             "error.type": "SQLSTATE of a refusal; none; or other (a lost connection or a time-out)",
         },
         unit="seconds",

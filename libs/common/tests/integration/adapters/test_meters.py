@@ -6,6 +6,7 @@ import pytest
 
 from kit.servers import Database, NatsServer
 from kit.waiting import eventually
+from visapi.stack.ports import any_free
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.pool_meter import open_metered_pool
 from visapi_common.adapters.pull_loop import PullLoop
@@ -44,6 +45,17 @@ async def test_a_wait_for_a_connection_is_timed_and_connections_are_counted(post
         assert read("db_client_connection_count", POOL | {"db_client_connection_state": "used"}) == 1
     assert read("db_client_connection_count", POOL | {"db_client_connection_state": "idle"}) == 1
     assert read("db_client_connection_max", POOL) == 1
+    await pool.close()
+
+
+async def test_a_connection_that_cannot_be_had_is_counted_as_a_failure():
+    metrics = open_metrics()
+    nobody = f"postgresql://visapi@127.0.0.1:{any_free()}/visapi"
+    pool = await open_metered_pool(nobody, size=1, application="test", metrics=metrics)
+    with pytest.raises(OSError, match="Connect call failed"):
+        await pool.fetchval("-- look\nselect 1")
+    failed = STATEMENT | {"db_query_summary": "connect", "error_type": "other"}
+    assert metrics.registry.get_sample_value("db_client_operation_duration_seconds_count", failed) == 1
     await pool.close()
 
 

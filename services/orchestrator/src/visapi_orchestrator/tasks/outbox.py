@@ -18,6 +18,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.machine.commands import DropTask
 from visapi_orchestrator.kernel.ports import Publisher
+from visapi_orchestrator.tasks.rules.counting import counted_as
 from visapi_orchestrator.tasks.sending import send
 from visapi_orchestrator.transitions.rules.ledger_answers import WrittenDeadLetter
 from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
@@ -60,7 +61,7 @@ class Outbox:
                     self._held(task.function, snapshot.tenant)
                     continue
                 send(self._publisher, task.subject, [task.stored(snapshot.run, step.trace)])
-                self._metrics.tasks_published.labels(task.function).inc()
+                self._metrics.tasks_published.labels(counted_as(task.function)).inc()
             if step.related is not None:
                 self._announce_related(snapshot, step.related)
             for command in answer.commands:

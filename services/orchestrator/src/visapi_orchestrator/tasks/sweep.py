@@ -20,6 +20,7 @@ from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.kernel.ports import Publisher
+from visapi_orchestrator.tasks.rules.counting import counted_as
 from visapi_orchestrator.tasks.sending import send
 from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
 
@@ -101,5 +102,5 @@ class TaskSweep:
     def _send(self, subject: str, function: str, lost: Sequence[StoredTask]) -> None:
         send(self._publisher, subject, lost)
         self._metrics.sweeps.labels("task").inc(len(lost))
-        self._metrics.tasks_published.labels(function).inc(len(lost))
+        self._metrics.tasks_published.labels(counted_as(function)).inc(len(lost))
         self._log.info("tasks_sent_again", function=function, count=len(lost))

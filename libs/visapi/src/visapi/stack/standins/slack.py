@@ -77,7 +77,7 @@ class Slack:
             return _json({"ok": False, "error": "invalid_json"}) if api else Response(400, b"invalid_payload")
         if api and not message.get("channel"):
             return _json({"ok": False, "error": "channel_not_found"})
-        if not message.get("text") and not message.get("blocks"):
+        if not any(message.get(part) for part in ("text", "blocks", "attachments")):
             return _json({"ok": False, "error": "no_text"}) if api else Response(400, b"no_text")
         return None
 
