@@ -21,7 +21,8 @@ from visapi_common.adapters.migrate import (
 from visapi_common.core.errors import PermanentFault
 
 FOLDER = Path(str(resources.files("visapi_common"))) / "sql" / "migrations"
-NAME = re.compile(r"\d{4}_[a-z0-9_]+(\.contract)?\.sql")
+NAME = re.compile(r"\d{4}_[a-z0-9_]+(\.contract|\.index)?\.sql")
+_WITHIN_A_TRANSACTION = re.compile(r"create index concurrently")
 REFUSED = {
     "drop table started_effects": "the table started_effects is dropped or renamed",
     "alter table tenants rename to clients": "the table tenants is dropped or renamed",
@@ -45,6 +46,8 @@ REFUSED = {
     "revoke insert on runs from visapi_gateway": "the right runs.visapi_gateway insert is dropped",
     "revoke update (days) on retention_classes from visapi_orchestrator": "visapi_orchestrator update (days)",
     "truncate open_runs": "the storage open_runs is written anew",
+    "create index tenants_by_age on tenants (created_at)": "the index tenants.tenants_by_age is built while",
+    "create index done_by_end on runs_done (ended_at)": "create index concurrently done_by_end on runs_done",
     "update tenants set disabled_at = now()": "the rows tenants has rows that are deleted or changed",
     "alter table runs add column a int; alter table tasks add column a int": "tables runs, tasks are locked by",
     "do $$ begin execute 'alter table ten' || 'ants drop column disabled_at'; end $$": "tenants.disabled_at",
@@ -53,7 +56,6 @@ ALLOWED = [
     "create table novelties (id int primary key check (id > 0))",
     "alter table tenants add column note text",
     "alter table tenants add column note text not null default ''",
-    "create index tenants_by_age on tenants (created_at)",
     "create table more (tenant text not null references tenants (id), unique (tenant))",
     "create function doubled(x int) returns int language sql as 'select 2 * x'",
     "insert into retention_classes (name, days, width) values ('short', 1, 1)",
@@ -74,7 +76,8 @@ async def test_what_the_release_before_cannot_live_with_does_not_expand(postgres
     found = await judged(postgres_db, [Migration("9001_more.sql", text)])
     assert any(REFUSED[text] in finding for finding in found), found
     assert all("9001_more.sql: " in finding for finding in found)
-    assert all("9001_<name>.contract.sql" in one or "migration of its own" in one for one in found)
+    advice = ("9001_<name>.contract.sql", "9001_<name>.index.sql", "migration of its own")
+    assert all(any(part in one for part in advice) for one in found)
 
 
 @pytest.mark.parametrize("text", ALLOWED, ids=lambda text: text[:50])
@@ -82,8 +85,35 @@ async def test_what_the_release_before_need_not_know_expands(postgres_db: Databa
     assert await judged(postgres_db, [Migration("9001_more.sql", text)]) == []
 
 
+async def test_no_migration_that_contracts_keeps_writers_waiting_for_an_index(postgres_db: Database):
+    text = "drop index api_keys_of_tenant; create index keys_by_age on api_keys (created_at)"
+    (finding,) = await judged(postgres_db, [Migration("9001_less.contract.sql", text)])
+    assert finding.startswith("9001_less.contract.sql: the index api_keys.keys_by_age is built while")
+
+
+async def test_an_index_that_is_built_concurrently_expands(postgres_db: Database):
+    text = "-- For the list of keys.\ncreate index concurrently keys_by_age on api_keys (created_at);"
+    assert await judged(postgres_db, [Migration("9001_more.index.sql", text)]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "create index keys_by_age on api_keys (created_at)",
+        "create unique index concurrently keys_by_age on api_keys (created_at)",
+        "create index concurrently if not exists keys_by_age on api_keys (created_at)",
+        "create index concurrently keys_by_age on api_keys (created_at); drop table api_keys",
+    ],
+)
+def test_a_migration_of_indexes_holds_nothing_else(text: str):
+    with pytest.raises(
+        PermanentFault, match=r"9001_more\.index\.sql holds `.*only `create index concurrently"
+    ):
+        assert Migration("9001_more.index.sql", text).builds
+
+
 async def test_all_migrations_after_the_baseline_expand_or_wait_for_their_step(postgres_db: Database):
-    later = [each for each in packaged() if each.name != BASELINE and not each.contracts]
+    later = [each for each in packaged() if each.name != BASELINE]
     # The database of a test has them already: they are judged where only the baseline is.
     found = await judged(postgres_db, later, anew=True)
     assert [one for one in found if not one.startswith(tuple(REVIEWED))] == []
@@ -116,6 +146,6 @@ async def judged(database: Database, migrations: Sequence[Migration], *, anew: b
             await connection.execute(next(each.text for each in packaged() if each.name == BASELINE))
         for each in migrations:
             before = await schema_of(connection)
-            await connection.execute(each.text)
-            found += findings(each.name, before, await schema_of(connection))
+            await connection.execute(_WITHIN_A_TRANSACTION.sub("create index", each.text))
+            found += findings(each, before, await schema_of(connection))
     return found

@@ -11,6 +11,8 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from visapi_common.adapters.migrate import Migration
+
 Thing = tuple[str, ...]
 """The kind of a part of the schema, and its name."""
 
@@ -94,8 +96,29 @@ async def schema_of(connection: asyncpg.Connection) -> Schema:
     return found
 
 
-def findings(migration: str, before: Schema, after: Schema) -> list[str]:
+def findings(migration: Migration, before: Schema, after: Schema) -> list[str]:
     """Each thing that the release before cannot live with, as a sentence that says how to mend it."""
+    found = indexes_that_block(migration, before, after)
+    if migration.contracts or migration.builds:
+        return found
+    return found + _restrictions(migration.name, before, after)
+
+
+def indexes_that_block(migration: Migration, before: Schema, after: Schema) -> list[str]:
+    """Each index of a table of before whose build the writers of the table wait for."""
+    if migration.builds:
+        return []
+    number = migration.name.partition("_")[0]
+    new = [thing for thing in sorted(after.keys() - before.keys()) if thing[0] == "index"]
+    return [
+        f"{migration.name}: the index {table}.{name} is built while whoever writes to {table} waits; put "
+        f"`create index concurrently {name} on {table} …` into {number}_<name>.index.sql"
+        for _, table, name in new
+        if ("table", table) in before
+    ]
+
+
+def _restrictions(migration: str, before: Schema, after: Schema) -> list[str]:
     gone = [(kind, names) for kind, *names in before if (kind, *names) not in after]
     dropped = {names[0] for kind, names in gone if kind == "table"}
     found = [

@@ -32,11 +32,13 @@ PLACES = 4
 SCRATCH = [
     Migration(
         "9001_scratch_of_runs.sql",
-        "alter table runs add column scratch text not null default '';"
-        "create index scratch_of_runs on runs (scratch)",
+        "alter table runs add column scratch text not null default ''",
     ),
-    Migration("9002_scratch_of_tasks.sql", "alter table tasks add column scratch integer"),
-    Migration("9003_scratch.sql", "create table scratch (id integer primary key, note text)"),
+    Migration(
+        "9002_scratch_of_runs.index.sql", "create index concurrently scratch_of_runs on runs (scratch)"
+    ),
+    Migration("9003_scratch_of_tasks.sql", "alter table tasks add column scratch integer"),
+    Migration("9004_scratch.sql", "create table scratch (id integer primary key, note text)"),
 ]
 """An expansion such as the next release may bring, where it brings none itself."""
 

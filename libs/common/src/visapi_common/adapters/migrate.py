@@ -6,7 +6,8 @@ with asyncpg the whole job is this file. A migration must not change after it wa
 `released.sha256` lists those files, so an edited file is refused before a database has seen it.
 
 A migration expands the schema, so that the release before it goes on working, or it contracts the schema
-(`<number>_<name>.contract.sql`), once no replica of the release before it runs.
+(`<number>_<name>.contract.sql`), once no replica of the release before it runs. It is a transaction, except
+for the indexes of tables that are there already (`<number>_<name>.index.sql`, `index_builds`).
 """
 
 import asyncio
@@ -18,18 +19,21 @@ from importlib import resources
 
 import msgspec
 
+from visapi_common.adapters.index_builds import IndexBuild, build_indexes, read_builds
 from visapi_common.adapters.pool import Connection, open_connection, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import OperatorFault, PermanentFault, TransientFault
 
 BASELINE = "0001_baseline.sql"
 CONTRACT = ".contract.sql"
+INDEX = ".index.sql"
 RELEASED = "released.sha256"
 
 _QUERIES = load_queries("visapi_common.adapters", "sql/migrate.sql")
 _TRIES = 20
 _PAUSE_S = 0.25
 _PAUSE_MAX_S = 2.0
+_LOCK_PAUSE_S = 0.5
 
 
 class Step(StrEnum):
@@ -51,6 +55,11 @@ class Migration(msgspec.Struct, frozen=True):
     @property
     def contracts(self) -> bool:
         return self.name.endswith(CONTRACT)
+
+    @property
+    def builds(self) -> list[IndexBuild]:
+        """The indexes that it builds outside a transaction. Raises `PermanentFault` for another statement."""
+        return read_builds(self.name, self.text) if self.name.endswith(INDEX) else []
 
     @property
     def digest(self) -> str:
@@ -112,12 +121,12 @@ async def apply_migrations(
     with pg_faults():
         async with _owner(owner_url) as connection:
             await _check_roles(connection)
-            await connection.execute(_QUERIES["lock"])
+            await _lock(connection)
             await connection.execute(_QUERIES["prepare"])
             applied = await _apply_new(connection, step, known)
             if not (await _state(connection, known)).newer:
                 # The grants of a later release are not taken back: its replicas may be running.
-                await _patiently(lambda: _in_transaction(connection, _sql("roles.sql")))
+                await _patiently(connection, lambda: _in_transaction(connection, _sql("roles.sql")))
             await connection.execute(_QUERIES["unlock"])
             return applied
 
@@ -179,8 +188,13 @@ async def _apply_new(connection: Connection, step: Step, migrations: Sequence[Mi
                 "a new migration"
             )
     new = [each for each in migrations if each.name not in known and _belongs(each, step, fresh=not known)]
+    builds = {each.name: each.builds for each in new}
     for each in new:
-        await _patiently(lambda each=each: _in_transaction(connection, each.text, each))
+        if indexes := builds[each.name]:
+            await _patiently(connection, lambda indexes=indexes: build_indexes(connection, indexes))
+            await connection.execute(_QUERIES["record"], each.name, each.digest)
+        else:
+            await _patiently(connection, lambda each=each: _in_transaction(connection, each.text, each))
     return [each.name for each in new]
 
 
@@ -194,6 +208,16 @@ def _belongs(migration: Migration, step: Step, *, fresh: bool) -> bool:
             return migration.contracts
 
 
+async def _lock(connection: Connection) -> None:
+    """Wait until nobody else migrates. A statement that waits for the lock would have a snapshot, and
+    `create index concurrently` of the holder waits for all older snapshots: both would wait for ever.
+    """
+    while True:
+        if await connection.fetchval(_QUERIES["lock"]):
+            return
+        await asyncio.sleep(_LOCK_PAUSE_S)
+
+
 async def _in_transaction(connection: Connection, text: str, recorded: Migration | None = None) -> None:
     """Run a script, and record it as applied. It waits for locks only shortly: whatever asks for the same
     tables waits behind it for as long.
@@ -205,8 +229,10 @@ async def _in_transaction(connection: Connection, text: str, recorded: Migration
             await connection.execute(_QUERIES["record"], recorded.name, recorded.digest)
 
 
-async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
-    """Again where other sessions hold locks on the tables."""
+async def _patiently(connection: Connection, work: Callable[[], Awaitable[None]]) -> None:
+    """Again where other sessions hold locks on the tables, for as long as the connection, whose lock keeps
+    others from migrating, is there.
+    """
     for tried in range(1, _TRIES):
         try:
             with pg_faults():
@@ -215,6 +241,8 @@ async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
         except OperatorFault:
             raise
         except TransientFault:
+            if connection.is_closed():
+                raise
             await asyncio.sleep(min(_PAUSE_MAX_S, _PAUSE_S * tried))
     with pg_faults():
         await work()

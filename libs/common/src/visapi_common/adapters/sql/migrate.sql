@@ -2,7 +2,8 @@
 -- lets one process migrate at a time.
 
 -- name: lock
-select pg_advisory_lock(5647214)
+-- False: another session has it.
+select pg_try_advisory_lock(5647214)
 
 -- name: unlock
 select pg_advisory_unlock(5647214)
