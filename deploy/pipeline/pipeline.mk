@@ -1,7 +1,7 @@
 # What the workflows call, each to be run by hand as well. Values come from the environment and reach a shell only as
 # quoted variables, so that no value is taken for a command.
 
-.PHONY: versions release-notes publish-images chart publish-chart release-set sign github-release download-release \
+.PHONY: versions set-version released-migrations release-notes publish-images chart publish-chart release-set sign github-release download-release \
 	verify-release smoke slo-check deploy cluster-access environment-values audit scan scan-images secret-scan workflow-audit user-namespaces
 
 TOOLS := .tools/bin
@@ -9,8 +9,14 @@ LOCKS := $(wildcard requirements/*.lock requirements/images/*.lock deploy/tools/
 TRIVY := $(TOOLS)/trivy --quiet
 SEVERE := --exit-code 1 --severity HIGH,CRITICAL --ignore-unfixed
 
-versions: setup ## All packages and the chart name one version (TAG=v0.2.0: that of the tag, described in CHANGELOG.md)
+versions: setup ## All packages, images and the chart name one version (TAG=v0.2.0: that of the tag, described, its migrations listed)
 	@$(BIN)/python tools/check_versions.py $${TAG:+"$$TAG"} $${OUTPUTS:+--outputs "$$OUTPUTS"}
+
+set-version: setup ## Write VERSION into every package, image and the chart
+	@$(BIN)/python tools/check_versions.py --set "$$VERSION"
+
+released-migrations: setup ## List the new migrations in released.sha256, as those of VERSION; none of them changes from then on
+	@$(BIN)/python tools/released_migrations.py "$$VERSION"
 
 release-notes: setup ## The section of CHANGELOG.md about VERSION, as out/release/notes.md
 	@$(BIN)/python tools/release_notes.py "$$VERSION" --out out/release/notes.md
@@ -18,8 +24,8 @@ release-notes: setup ## The section of CHANGELOG.md about VERSION, as out/releas
 publish-images: setup ## Build images, push them to REGISTRY as VERSION, keep their digests (IMAGES="gateway notifier" to choose)
 	@$(BIN)/python tools/publish_images.py --registry "$$REGISTRY" --version "$$VERSION" $${OUTPUTS:+--outputs "$$OUTPUTS"} $$IMAGES
 
-chart: setup ## Package the chart as VERSION into out/release (without VERSION: as Chart.yaml says)
-	@$(BIN)/python tools/package_chart.py --out out/release $${VERSION:+--version "$$VERSION"}
+chart: setup ## Package the chart as VERSION into out/release (without VERSION: as Chart.yaml says), signed where CHART_SIGNING_KEY is set
+	@$(BIN)/python tools/package_chart.py --out out/release --key-from-environment $${VERSION:+--version "$$VERSION"}
 
 publish-chart: setup ## Push the packaged chart of VERSION to CHARTS=oci://…
 	@$(BIN)/python tools/publish_chart.py "out/release/visapi-$$VERSION.tgz" "$$CHARTS" $${OUTPUTS:+--outputs "$$OUTPUTS"}
@@ -32,7 +38,7 @@ sign: ## Sign SUBJECT=reference@digest with cosign, without a key
 
 github-release: ## Make the release of TAG on GitHub, with its notes and files
 	@gh release create "$$TAG" --verify-tag --title "$$TAG" --notes-file out/release/notes.md \
-		out/release/visapi-*.tgz out/release/release.json out/release/images.values.yaml out/release/images/*.cdx.json
+		out/release/visapi-*.tgz* out/release/release.json out/release/images.values.yaml out/release/images/*.cdx.json
 
 download-release: ## Fetch release.json and images.values.yaml of VERSION from GitHub
 	@gh release download "v$$VERSION" --dir out/release --clobber --pattern release.json --pattern images.values.yaml

@@ -1,6 +1,7 @@
 """The package of the chart holds what the chart needs, and its signature says so."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,11 +35,11 @@ def keyrings(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False, timeout=30)
 
 
-def package(out: Path, *options: str) -> Path:
+def package(out: Path, *options: str, **environ: str) -> Path:
     """Package the chart; the archive."""
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "package_chart.py", "--out", out, *options],
-        capture_output=True, text=True, check=False, timeout=90,
+        capture_output=True, text=True, check=False, timeout=90, env={**os.environ, **environ},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     [archive] = out.glob("visapi-*.tgz")
@@ -55,6 +56,26 @@ def test_a_signed_package_is_verified_and_a_changed_one_is_not(keyrings: Path):
     changed = run("helm4", "verify", archive, "--keyring", keyrings / "pubring.gpg")
     assert changed.returncode != 0
     assert "sha256" in changed.stderr
+
+
+def test_a_pipeline_signs_with_the_key_of_its_environment(tmp_path: Path):
+    home = tmp_path / "gpg"
+    home.mkdir(mode=0o700)
+    gpg = [str(tool("gpg")), "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
+    gpg += ["--passphrase", "a passphrase"]
+    subprocess.run([*gpg, "--quick-generate-key", SIGNER, "rsa2048", "sign", "1d"], check=True, timeout=90)
+    subprocess.run([*gpg, "--output", str(tmp_path / "pubring.gpg"), "--export"], check=True, timeout=90)
+    key = subprocess.run([*gpg, "--armor", "--export-secret-keys"], check=True, capture_output=True, text=True, timeout=90)  # fmt: skip
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False, timeout=30)
+
+    archive = package(tmp_path / "out", "--key-from-environment", CHART_SIGNING_KEY=key.stdout, CHART_SIGNING_PASSPHRASE="a passphrase")  # fmt: skip
+    verified = run("helm4", "verify", archive, "--keyring", tmp_path / "pubring.gpg")
+    assert verified.returncode == 0, verified.stderr
+    assert SIGNER in verified.stdout + verified.stderr
+    unsigned = package(tmp_path / "unsigned", "--key-from-environment", CHART_SIGNING_KEY="")
+    assert not unsigned.with_name(f"{unsigned.name}.prov").exists()
+    with pytest.raises(AssertionError, match="CHART_SIGNING_KEY cannot be used"):
+        package(tmp_path / "wrong", "--key-from-environment", CHART_SIGNING_KEY="no key")
 
 
 def test_a_key_without_its_keyring_is_refused(tmp_path: Path):

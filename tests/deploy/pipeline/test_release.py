@@ -15,6 +15,7 @@ from kit.deploy_tools import ROOT, run
 from kit.oci_registry import oci_registry
 from kit.scripts import run_tool
 
+MIGRATIONS = "libs/common/src/visapi_common/sql/migrations"
 NAMES = ("gateway", "orchestrator", "pdf-worker", "notifier", "admin")
 CHANGELOG = """# Changelog
 
@@ -65,11 +66,14 @@ def tree(tmp_path: Path) -> Path:
     for path in [
         *ROOT.glob("libs/*/pyproject.toml"),
         *ROOT.glob("services/*/pyproject.toml"),
+        *ROOT.glob("services/*/Dockerfile"),
         CHART / "Chart.yaml",
+        CHART / "UPGRADING.md",
     ]:
         target = tmp_path / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
+    shutil.copytree(ROOT / MIGRATIONS, tmp_path / MIGRATIONS)
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
     return tmp_path
 
@@ -77,7 +81,9 @@ def tree(tmp_path: Path) -> Path:
 def test_a_tag_that_says_another_version_is_refused(tree: Path):
     done = run_tool("check_versions", "v0.2.0", "--root", tree)
     assert done.returncode == 1
-    assert done.stderr.count("the tag 0.2.0") == len(list(tree.glob("*/*/pyproject.toml"))) + 2
+    places = [*tree.glob("*/*/pyproject.toml"), *tree.glob("services/*/Dockerfile")]
+    assert done.stderr.count("the tag 0.2.0") == len(places) + 2
+    assert "UPGRADING.md has no section `## 0.2.0`" in done.stderr
     undescribed = run_tool("check_versions", "v9.9.9", "--root", tree)
     assert "no section [9.9.9]" in undescribed.stderr
     assert "is no version" in run_tool("check_versions", "latest", "--root", tree).stderr
@@ -88,7 +94,43 @@ def test_one_package_with_another_version_is_found(tree: Path):
     version = run_tool("check_versions", "--root", tree).stdout.split(": ")[1].strip()
     path.write_text(path.read_text().replace(f'version = "{version}"', 'version = "7.0.0"'))
     done = run_tool("check_versions", "--root", tree)
-    assert done.stderr == f"versions: services/notifier/pyproject.toml says 7.0.0, the others {version}\n"
+    said = "versions: services/notifier/pyproject.toml version says 7.0.0, the others"
+    assert done.stderr == f"{said} {version}\n"
+
+
+def test_a_new_version_is_written_everywhere(tree: Path):
+    done = run_tool("check_versions", "--set", "0.2.0", "--root", tree)
+    assert (done.returncode, done.stdout) == (0, "versions: 0.2.0\n")
+    refused = run_tool("check_versions", "v0.2.0", "--root", tree).stderr
+    assert "the tag" not in refused
+    assert run_tool("check_versions", "--set", "next", "--root", tree).returncode == 2
+
+
+def test_a_release_lists_its_migrations_and_is_refused_until_it_does(tree: Path):
+    folder = tree / MIGRATIONS
+    (folder / "0998_more.sql").write_text("create table more (id integer)")
+    (folder / "0999_more.index.sql").write_text("create index concurrently a on tenants (created_at)")
+    refused = run_tool("check_versions", "v0.2.0", "--root", tree)
+    for name in ("0998_more.sql", "0999_more.index.sql"):
+        assert f"versions: {name} is in no release" in refused.stderr
+
+    done = run_tool("released_migrations", "v0.2.0", "--root", tree)
+    assert done.stdout.endswith("0998_more.sql, 0999_more.index.sql\n")
+    listed = (folder / "released.sha256").read_text()
+    assert "# 0.2.0\n" in listed
+    assert subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "released.sha256"], cwd=folder, check=False).returncode == 0  # fmt: skip
+    assert "is in no release" not in run_tool("check_versions", "v0.2.0", "--root", tree).stderr
+    # Again, nothing is added.
+    assert run_tool("released_migrations", "0.2.0", "--root", tree).returncode == 0
+    assert (folder / "released.sha256").read_text() == listed
+
+
+def test_a_migration_that_was_changed_after_its_release_is_not_listed_anew(tree: Path):
+    path = tree / MIGRATIONS / "0001_baseline.sql"
+    path.write_text(path.read_text() + "-- edited\n")
+    done = run_tool("released_migrations", "0.2.0", "--root", tree)
+    assert done.returncode == 1
+    assert "0001_baseline.sql was changed after its release; restore the file" in done.stderr
 
 
 def published(folder: Path, names: tuple[str, ...] = NAMES) -> Path:
