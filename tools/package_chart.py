@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import chart_key
@@ -54,7 +55,7 @@ def package(given: argparse.Namespace) -> int:
     if given.passphrase_file:
         signing += ["--passphrase-file", str(given.passphrase_file)]
     version = ["--version", given.version, "--app-version", given.version] if given.version else []
-    environ = os.environ if given.key_from_environment else {}
+    environ: Mapping[str, str] = os.environ if given.key_from_environment else {}
     given.out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as place,
