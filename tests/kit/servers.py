@@ -135,7 +135,7 @@ class PostgresServer:
     def create(self) -> Database:
         """A fresh database, about 50 ms."""
         name = f"test_{next(self._numbers)}"
-        run_async(databases.create_database(self._superuser, name, template=_TEMPLATE))
+        run_async(self._copy_template(name))
         url = self.server.url
         return Database(
             name=name,
@@ -145,6 +145,13 @@ class PostgresServer:
             notifier=url("visapi_notifier", name),
             superuser=url(postgres.SUPERUSER, name),
         )
+
+    async def _copy_template(self, name: str) -> None:
+        """As files: PostgreSQL's default, page by page through the log, takes three times as much CPU."""
+        async with databases.connection(self._superuser) as by:
+            copy = f"create database {name} owner {databases.OWNER} template {_TEMPLATE} strategy file_copy"
+            await by.execute(copy)
+        await databases.open_database(self._superuser, name)
 
     def drop(self, database: Database) -> None:
         run_async(databases.drop_database(self._superuser, database.name))
