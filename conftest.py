@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from kit.forms import skip_full
 from kit.layers import LAYERS
 
-pytest_plugins = ["kit.fixtures", "kit.shards"]
+pytest_plugins = ["kit.cpu", "kit.fixtures", "kit.shards"]
 
 ROOT = Path(__file__).parent
 E2E_TIMEOUT_S = 300
