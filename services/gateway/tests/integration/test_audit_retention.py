@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ import asyncpg
 import msgspec
 import pytest
 
+from kit.audit_rows import audit_of, put_audit
 from kit.servers import Database
 from visapi_common.adapters.artifacts import ArtifactStore
 from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.contracts.audit import AuditPage, AuditRecord
-from visapi_common.core.audit_chain import GENESIS, Break, ChainCheck, Head, encoded, sealed
+from visapi_common.core.audit_chain import Break, ChainCheck, Head
 from visapi_common.core.errors import TransientFault
 from visapi_common.telemetry.setup import open_metrics
 from visapi_gateway.audit.retention import LIMIT, AuditRetention
@@ -34,27 +34,8 @@ class Rig:
 
     async def write(self, *ages_days: int) -> list[AuditRecord]:
         """Rows of so many days ago, as the gateway wrote them then."""
-        made: list[AuditRecord] = []
-        for seq, age in enumerate(ages_days, start=1):
-            record = AuditRecord(
-                tenant="default",
-                seq=seq,
-                time=datetime.now(UTC) - timedelta(days=age),
-                actor="key:a",
-                action="run.cancel",
-                target=f"run:{seq}",
-                reason=None,
-                request_id="r",
-                details={},
-                previous=made[-1].hash if made else GENESIS,
-                hash="",
-            )
-            made.append(sealed(record))
-        await self.gateway.db.executemany(
-            "insert into visapi.audit (tenant, seq, at, actor, action, target, reason, request_id, details,"
-            " previous, hash) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, decode($10, 'hex'), decode($11, 'hex'))",
-            [(*msgspec.structs.astuple(one)[:8], encoded({}), one.previous, one.hash) for one in made],
-        )
+        made = audit_of(ages_days)
+        await put_audit(self.gateway.db, made)
         return made
 
     async def rows(self) -> list[AuditRecord]:
