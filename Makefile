@@ -85,6 +85,13 @@ terraform-apply-local: setup ## Apply the AWS path of terraform/ to an emulator,
 	@$(MAKE) --no-print-directory deploy-tools SETS="terraform moto"
 	@VISAPI_TEST_TERRAFORM_APPLY=1 $(BIN)/pytest -q -s tests/deploy/terraform/test_apply_local.py
 
+.PHONY: restore-test runbooks
+restore-test: setup ## Lose PostgreSQL and NATS under load, restore to a point in the past, count what was lost; prints RPO and RTO
+	@VISAPI_TEST_RESTORE_RUNS=100 $(BIN)/pytest -q -s tests/drills/test_restore.py
+
+runbooks: setup ## Make the fault of each runbook on a live stack, type its commands, wait for its own check; ends with a table
+	@VISAPI_TEST_DRILLS=full $(BIN)/pytest -q -s tests/drills/test_runbooks.py
+
 clean: ## Remove the environment, caches and the stack's data
 	@$(PYTHON) tools/clean.py $(VENV) .visapi
 

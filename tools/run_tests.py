@@ -1,4 +1,4 @@
-"""Run the whole suite: what bears company in parallel, then faults, load and attacks one at a time.
+"""Run the whole suite: what bears company in parallel, then faults, load, attacks and drills one at a time.
 
     python tools/run_tests.py [--jobs 3] [--shard 1/3]
 
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ALONE = "attacks or faults or load"
+ALONE = "attacks or faults or load or drills"
 ELSEWHERE = "deploy or images or upgrade"
 """What `make deploy-check` runs, `make images` on images that it has built, and `make upgrade-test`."""
 SLOWEST = ("--durations=30", "--durations-min=5")

@@ -31,6 +31,7 @@ MATRIX = {
     "open_runs": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "programs": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
     "recorded_inputs": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "restores": {GATEWAY: "", ORCHESTRATOR: "r", NOTIFIER: "r"},
     "retention_classes": {GATEWAY: "r", ORCHESTRATOR: "rc", NOTIFIER: ""},
     "retention_policies": {GATEWAY: "riud", ORCHESTRATOR: "r", NOTIFIER: ""},
     "run_attributes": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},

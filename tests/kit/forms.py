@@ -1,6 +1,7 @@
 """The short form of the suite, and the full one.
 
-`make test` runs one variant of each sort; tests marked `full` are for `make attacks` and `make faults`, which try all.
+`make test` runs one variant of each sort; tests marked `full` are for `make attacks`, `make faults` and `make runbooks`,
+which try all.
 """
 
 import os
@@ -9,7 +10,10 @@ from typing import Any
 
 import pytest
 
-FULL = os.environ.get("VISAPI_TEST_ATTACKS") == "full" or "VISAPI_TEST_FAULT_RUNS" in os.environ
+FULL = (
+    "full" in (os.environ.get("VISAPI_TEST_ATTACKS"), os.environ.get("VISAPI_TEST_DRILLS"))
+    or "VISAPI_TEST_FAULT_RUNS" in os.environ
+)
 
 
 def variants(names: Iterable[str], *, short: Collection[str]) -> list[Any]:
@@ -26,4 +30,6 @@ def skip_full(items: Iterable[pytest.Item]) -> None:
         return
     for item in items:
         if item.get_closest_marker("full") is not None:
-            item.add_marker(pytest.mark.skip("in the full form only: make attacks, make faults"))
+            item.add_marker(
+                pytest.mark.skip("in the full form only: make attacks, make faults, make runbooks")
+            )

@@ -13,8 +13,9 @@ LAYERS = (
     "attacks",
     "images",
     "upgrade",
+    "drills",
     "deploy",
 )
 
-ALONE = ("faults", "load", "attacks")
+ALONE = ("faults", "load", "attacks", "drills")
 """Layers whose tests run one at a time."""

@@ -2,7 +2,8 @@
 
 A block's first line says what becomes of the block (docs/README.md, "How these pages are held"):
 `sh` runs, `sh background` runs beside what follows, `sh fails` must fail, `file=NAME` saves the block, `text` after a
-`sh` block is what that block prints, `no-run: REASON` is looked at by people only.
+`sh` block is what that block prints, `sh fault` runs beside the fault that its section is about (`make runbooks`),
+`no-run: REASON` is looked at by people only.
 """
 
 import re
@@ -35,6 +36,11 @@ class Block:
         return found and found.group(1)
 
     @property
+    def for_faults(self) -> bool:
+        """Whether the block makes sense beside a fault only."""
+        return self.flags == "fault"
+
+    @property
     def starts_the_stack(self) -> bool:
         return self.flags == "background" and "visapi up" in self.text
 
@@ -50,7 +56,9 @@ class Page:
 
     @property
     def runs(self) -> bool:
-        return any(block.language == "sh" and block.excused is None for block in self.blocks)
+        return any(
+            block.language == "sh" and block.excused is None and not block.for_faults for block in self.blocks
+        )
 
 
 def read_page(source: str) -> Page:
@@ -75,18 +83,23 @@ def _mistakes(block: Block) -> list[str]:
         return [f"line {block.line}: no-run needs a reason"]
     if block.excused is not None or block.file is not None:
         return []
-    if block.language == "sh" and block.flags in ("", "background", "fails"):
+    if block.language == "sh" and block.flags in ("", "background", "fails", "fault"):
         return []
     if block.language == "yaml" and block.text.startswith("document:") and not block.flags:
         return []
     return [f"line {block.line}: ```{block.language} {block.flags} says neither how it runs nor why not"]
 
 
-def script_of(page: Page) -> str:
+def section_of(source: str, title: str) -> str:
+    """The text of a page under one heading of the second level."""
+    return source.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def script_of(page: Page, *, beside_a_fault: bool = False) -> str:
     """One script for bash: each block writes to `N.out`; a workflow that no block saves is deployed."""
     lines = ["set -euo pipefail", "exec 3>&1"]
     for number, block in enumerate(page.blocks):
-        if block.excused is None:
+        if block.excused is None and (beside_a_fault or not block.for_faults):
             lines += [f'echo "{number}" > block', *_commands(block, number)]
     return "\n".join([*lines, "echo done > block"])
 

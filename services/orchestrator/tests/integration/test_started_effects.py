@@ -1,17 +1,20 @@
 """Effects of class *once* that a worker of one's own began, on real servers with the worker kit: nothing happens twice."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from kit.ledger_rows import overwrite, plant
 from kit.orchestration import TENANT, Stack, completed, eventually, faulted, output_of
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts.engine_messages import TaskResult
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.core.ids import uuid7_from
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_common.worker import Worker
@@ -99,6 +102,27 @@ async def test_an_effect_begun_before_its_timeout_is_held_when_its_block_is_retr
         ended = await stack.gateway.ended(run)
     assert (ended["status"], output_of(ended), sender.calls) == ("completed", "sent", [1, 3])
     assert await stack.gateway.count("started_effects", run) == 0
+
+
+async def test_after_a_restore_an_effect_of_a_run_of_before_is_held_and_of_a_run_of_after_is_begun(
+    stack: Stack, sender: Sender
+):
+    """What the run did between the restore point and the restore is not known: perhaps the effect happened."""
+    sender.calls.append(0)
+    await stack.gateway.deploy("mail", document())
+    async with stack.orchestrator():
+        await stack.worker("acme.first")
+        soon = uuid7_from(time.time_ns() // 1_000_000 + 60_000, 0)
+        await plant(stack.gateway.pool, "restores", before=soon)
+        before = await stack.gateway.start("mail")
+        row = await held(stack, before, 1)
+        assert sender.calls == [0]
+        await stack.gateway.tell(before, "resolve", path=row["path"], decision="retry")
+        assert (await stack.gateway.ended(before))["status"] == "completed"
+        await overwrite(stack.gateway.pool, "restores", {}, before=uuid7_from(0, 0))
+        after = await stack.gateway.start("mail")
+        assert (await stack.gateway.ended(after))["status"] == "completed"
+    assert len(sender.calls) == 3
 
 
 @pytest.mark.parametrize("delay", DELAYS.values(), ids=DELAYS)

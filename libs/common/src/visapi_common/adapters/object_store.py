@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -98,6 +99,14 @@ class ObjectStore:
                 return (await obstore.head_async(self._store, path))["size"]
         except ProblemError:
             return None
+
+    async def paths(self, prefix: str) -> AsyncIterator[str]:
+        """The paths of all objects under `prefix`, which ends in `/`."""
+        with _faults(prefix):
+            objects: Any = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType] (no types)
+            async for some in objects:
+                for each in some:
+                    yield each["path"]
 
 
 def _flush(folder: Path, path: str) -> None:

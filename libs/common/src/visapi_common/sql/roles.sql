@@ -47,6 +47,10 @@ grant update (xid) on lifecycle_relay to visapi_orchestrator;
 
 grant select, insert, update, delete on deliveries to visapi_notifier;
 
+-- After a restore: which runs have effects that nobody knows about.
+grant select on restores to visapi_orchestrator, visapi_notifier;
+grant select (id, root, fire_at) on runs to visapi_notifier;
+
 -- Families are made by the orchestrator; who cancels a root says so at once.
 grant select, insert on families to visapi_gateway;
 grant update (touched_at, cancelled_at, settled_at) on families to visapi_gateway;

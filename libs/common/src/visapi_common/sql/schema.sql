@@ -370,6 +370,14 @@ create table recorded_inputs (
 );
 grant delete, insert, select, update on recorded_inputs to visapi_orchestrator;
 
+create table restores (
+    at timestamp with time zone default now() not null,
+    before uuid not null,
+    PRIMARY KEY (at)
+);
+grant select on restores to visapi_notifier;
+grant select on restores to visapi_orchestrator;
+
 create table retention_classes (
     name text not null,
     days integer not null,
@@ -468,6 +476,7 @@ create policy notifier_all on runs to visapi_notifier using (true);
 create policy orchestrator_all on runs to visapi_orchestrator using (true);
 grant insert, select on runs to visapi_gateway;
 grant delete, insert, select, update on runs to visapi_orchestrator;
+grant select (id, fire_at, root) on runs to visapi_notifier;
 
 create table runs_done (
     id uuid not null,

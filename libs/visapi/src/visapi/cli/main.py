@@ -28,6 +28,7 @@ class _Commands(CommandsOnDemand):
         "audit": "visapi.cli.audit_commands:audit",
         "dead-letter": "visapi.cli.dead_letter_commands:dead_letters",
         "retention": "visapi.cli.retention_commands:retention",
+        "backup": "visapi.cli.backup_commands:backup",
         "admin": "visapi.cli.admin_commands:admin",
     }
 

@@ -12,6 +12,7 @@ import psutil
 import typer
 from rich.text import Text
 
+from visapi.admin.databases import OWNER
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir
 from visapi.cli.foreground import run_stack
 from visapi.cli.output import USAGE, as_json, console, done, fail, say, status_text
@@ -20,6 +21,7 @@ from visapi.stack.child import ProcessView
 from visapi.stack.data_directory import DataDamagedError, DataDirectory, StackState
 from visapi.stack.embedded import StackOptions
 from visapi.stack.inbox import Inbox
+from visapi.stack.ports import LOOPBACK
 from visapi.stack.processes import ProcessSpec
 
 _DOWN_S = 60.0
@@ -59,7 +61,13 @@ def up(
     raise typer.Exit(asyncio.run(run_stack(options, extras)))
 
 
-def env(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def env(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    owner: Annotated[
+        bool,
+        typer.Option("--owner", help="Print what `visapi admin` needs, too: the owner's URL, the pepper."),
+    ] = False,
+) -> None:
     """Print the shell's settings for the stack that runs here: eval "$(visapi env)".
 
     VISAPI_URL and VISAPI_API_KEY (the first key, which may do everything) for `curl` and this command line,
@@ -73,12 +81,17 @@ def env(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     key = data.api_key()
     if state is None or key is None:
         fail(f"no stack runs on {data.root}", hint="Start it with `visapi up`.")
-    for name, value in (
-        ("VISAPI_URL", state.gateway),
-        ("VISAPI_API_KEY", key),
-        ("VISAPI_NATS_URL", state.nats),
-    ):
+    settings = {"VISAPI_URL": state.gateway, "VISAPI_API_KEY": key, "VISAPI_NATS_URL": state.nats}
+    if owner:
+        settings["VISAPI_OWNER_URL"] = _owner_url(data, state)
+        settings["VISAPI_KEY_PEPPER"] = data.secrets().key_pepper
+    for name, value in settings.items():
         console().print(f"export {name}={shlex.quote(value)}", markup=False)
+
+
+def _owner_url(data: DataDirectory, state: StackState) -> str:
+    port = next(each.ports["postgres"] for each in state.processes if each.name == "postgres")
+    return f"postgresql://{OWNER}:{data.secrets().postgres[OWNER]}@{LOOPBACK}:{port}/visapi"
 
 
 def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:

@@ -116,7 +116,8 @@ SECRETS = (
 )
 """Those of them that a file may hold: `<name>_FILE` names the file."""
 
-OWN = ("VISAPI_API_KEY", "VISAPI_URL", "VISAPI_DATA_DIR", "VISAPI_NATS_URL")
+_ADMIN = ("VISAPI_OWNER_URL", "VISAPI_KEY_PEPPER")
+OWN = ("VISAPI_API_KEY", "VISAPI_URL", "VISAPI_DATA_DIR", "VISAPI_NATS_URL", *_ADMIN)
 """What the command line and own workers read, and `visapi env` prints."""
 
 _TESTS = "VISAPI_TEST_"

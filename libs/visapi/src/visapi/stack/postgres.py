@@ -81,7 +81,7 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True):
         return ProcessSpec(
             name="postgres",
             argv=(str(self.bin / "postgres"), "-D", str(self.cluster), *flags),
-            env=_environment(),
+            env=environment(),
             cwd=Path("/"),
             log=self.log,
             ready=self.ready,
@@ -146,6 +146,11 @@ def _place(wanted: Path, account: Account | None) -> Path:
     return target
 
 
+def place_of(folder: Path) -> Path:
+    """The folder that holds the cluster of a stack, which may be a link's target."""
+    return _place(folder / "postgres", postgres_account())
+
+
 def _initialise(binaries: Path, cluster: Path, password: str, account: Account | None) -> None:
     """Run initdb beside and rename, so that an interrupted one leaves nothing half made."""
     beside = cluster.with_name("cluster.new")
@@ -158,7 +163,7 @@ def _initialise(binaries: Path, cluster: Path, password: str, account: Account |
         file.flush()
         if account:
             os.chown(file.name, account.uid, account.gid)
-        _run(_initdb(binaries, beside, file.name), account)
+        run_program(_initdb(binaries, beside, file.name), account)
     beside.rename(cluster)
 
 
@@ -177,23 +182,36 @@ def _initdb(binaries: Path, cluster: Path, password_file: str) -> list[str]:
     ]
 
 
-def _run(command: Sequence[str], account: Account | None) -> None:
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd="/",
-        env=_environment(),
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=[] if account else None,
-    )
+def run_program(
+    command: Sequence[str],
+    account: Account | None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    timeout_s: float = 120,
+) -> str:
+    """What one of PostgreSQL's programs prints, run as `account`. Raises `PostgresFailedError`."""
+    name = Path(command[0]).name
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            cwd="/",
+            env={**environment(), **(environ or {})},
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PostgresFailedError(f"{name} did not end in {timeout_s:.0f} s") from error
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()
-        raise PostgresFailedError(f"initdb failed ({done.returncode}): {said}")
+        raise PostgresFailedError(f"{name} failed ({done.returncode}): {said}")
+    return done.stdout
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment of PostgreSQL's programs."""
     return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}

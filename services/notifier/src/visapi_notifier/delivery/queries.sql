@@ -4,9 +4,19 @@
 -- name: start
 -- $9: repeatable keys. A failed delivery may start again in a newer attempt; a lapsed or uncertain
 -- one only when repeating is safe or was asked for. An owner that asks again has sent nothing yet: the
--- answer to its start was lost, or its lease was.
+-- answer to its start was lost, or its lease was. After a restore of the database nobody knows what runs of before
+-- have done since the restore point (`doubtful`): only what failed after the restore is known not to have happened.
 with asked as (
-    select *
+    select
+        a.*,
+        case
+            when a.effect_key = any($9::text []) or not exists (select from restores) then false
+            else exists (
+                select from restores s
+                join runs r on r.id = a.run
+                where coalesce(r.root, r.id) < s.before or r.fire_at < s.at
+            )
+        end as doubtful
     from unnest($1::text [], $2::text [], $3::uuid [], $4::text [], $5::text [], $6::smallint [], $7::text [])
         as a (effect_key, tenant, run, path, function, attempt, owner)
 ),
@@ -15,12 +25,17 @@ started as (
     insert into deliveries as d (
         effect_key, tenant, run, path, function, state, lease_owner, lease_until, attempts
     )
-    select effect_key, tenant, run, path, function, 'started', owner, now() + $8::interval, attempt
+    select
+        effect_key, tenant, run, path, function, case when doubtful then 'uncertain' else 'started' end, owner,
+        now() + $8::interval, attempt
     from asked
     order by effect_key
     on conflict (effect_key) do update
         set
-            state = 'started',
+            state = case
+                when d.state = 'failed' and d.updated_at > (select max(at) from restores) then 'started'
+                else excluded.state
+            end,
             lease_owner = excluded.lease_owner,
             lease_until = excluded.lease_until,
             attempts = greatest(d.attempts, excluded.attempts),
@@ -33,7 +48,7 @@ started as (
                 d.effect_key = any($9::text [])
                 and (d.state = 'uncertain' or (d.state = 'started' and d.lease_until < now()))
             )
-    returning d.effect_key
+    returning d.effect_key, d.state
 ),
 
 lapsed as (
@@ -51,8 +66,8 @@ lapsed as (
 
 select
     a.effect_key,
-    s.effect_key is not null as granted,
-    l.effect_key is not null as lapsed,
+    coalesce(s.state = 'started', false) as granted,
+    l.effect_key is not null or coalesce(s.state = 'uncertain', false) as lapsed,
     d.state,
     d.lease_owner = a.owner as ours,
     d.outcome,

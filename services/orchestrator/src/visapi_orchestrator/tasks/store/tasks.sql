@@ -71,7 +71,8 @@ where t.run = b.run and t.path = b.path and t.attempt = b.attempt
 -- name: claim_once
 -- Start tasks whose effect may happen only once. $4: who asks, $5: the families of functions whose owner is `_`.
 -- A task whose effect was begun by an earlier attempt and given up stays queued, unless the effect is to be
--- repeated ($7, effect keys).
+-- repeated ($7, effect keys); so does every task of a run of before a restore of the database, because nobody knows
+-- what was done since the restore point.
 with claimed as (
     update tasks t set state = 'started', claimed_by = c.worker, heartbeat_at = now()
     from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $6::text[])
@@ -80,8 +81,12 @@ with claimed as (
         and c.owner = case when split_part(t.function, '.', 1) = any($5::text[]) then '_' else t.tenant end
         and (
             t.effect_key = any($7::text[])
-            or not exists (
-                select from started_effects e where e.run = t.run and e.effect_key = t.effect_key
+            or not (
+                exists (select from started_effects e where e.run = t.run and e.effect_key = t.effect_key)
+                or exists (
+                    select from restores s join runs r on r.id = t.run
+                    where coalesce(r.root, r.id) < s.before or r.fire_at < s.at
+                )
             )
         )
     returning t.run, t.effect_key
