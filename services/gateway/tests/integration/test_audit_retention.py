@@ -11,6 +11,7 @@ import pytest
 
 from kit.audit_rows import audit_of, put_audit
 from kit.servers import Database
+from visapi.cli.audit_commands import read_chain
 from visapi_common.adapters.artifacts import ArtifactStore
 from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.contracts.audit import AuditPage, AuditRecord
@@ -83,6 +84,31 @@ async def test_old_rows_are_exported_and_cut_and_the_rest_is_proven(rig: Rig):
     assert await rig.rows() == rows
     await rig.gateway.deploy()
     assert walked(await rig.rows())[0] is None
+
+
+async def test_a_chain_that_is_cut_while_it_is_read_is_proven_by_the_cut(rig: Rig):
+    await rig.write(500, 450, 420, 401, 10, 5)
+    loop = asyncio.get_running_loop()
+    pages = 0
+
+    async def page_of(cursor: str | None) -> AuditPage:
+        nonlocal pages
+        pages += 1
+        if pages == 2:
+            assert await rig.retention.once()
+        params = {"limit": "3", **({} if cursor is None else {"cursor": cursor})}
+        answer = await rig.gateway.http.get("/v1/audit", params=params)
+        return msgspec.json.decode(answer.content, type=AuditPage)
+
+    def read() -> ChainCheck:
+        check = ChainCheck()
+        read_chain(check, lambda cursor: asyncio.run_coroutine_threadsafe(page_of(cursor), loop).result(30))
+        return check
+
+    check = await asyncio.to_thread(read)
+    assert check.end() is None
+    assert check.cut is not None
+    assert (check.cut.last, check.rows, check.head and check.head.seq) == (4, 3, 6)
 
 
 FORGED_CUT = (

@@ -9,7 +9,7 @@ number and the hash of the last of them: the chain goes on from there.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -115,6 +115,37 @@ class ChainCheck:
             self._check_expected(record)
         self._check_cuts(record)
         self._above = record
+
+    @property
+    def misses_older(self) -> bool:
+        """Whether no cut that was read accounts for the rows before the oldest one. A cut may have been
+        recorded above the head meanwhile: read the rows above the head, and `follow` them.
+        """
+        first = self._above
+        return first is not None and first.seq != 1 and (self.cut is None or self.cut.last < first.seq - 1)
+
+    def follow(self, newer: Sequence[AuditRecord]) -> None:
+        """The rows above the head, the newest first. The head stays the one that was read at first."""
+        head = self.head
+        if head is None or not newer:
+            return
+        above = ChainCheck()
+        for record in newer:
+            above.take(record)
+        lowest = newer[-1]
+        if self.broken is None and above.broken is not None:
+            self.broken = above.broken
+        elif self.broken is None and lowest.seq != head.seq + 1:
+            self._found(head.seq + 1, f"rows {head.seq + 1} to {lowest.seq - 1} are missing")
+        elif self.broken is None and lowest.previous != head.hash:
+            self._found(head.seq, f"it is not the row that row {lowest.seq} was chained to")
+        self.cut = above.cut or self.cut
+        self._cuts = {**above.cuts, **self._cuts}
+
+    @property
+    def cuts(self) -> Mapping[int, str]:
+        """The hash of the last row of each cut, by its number."""
+        return self._cuts
 
     def end(self) -> Break | None:
         """There are no older rows; the first broken row of the chain."""

@@ -176,3 +176,37 @@ def test_a_kept_head_proves_what_was_not_cut_and_the_last_row_that_was():
     assert walked(2, whole[1].hash) == (None, True)
     assert walked(5, "f" * 64)[0] == Break(5, "it has another hash than the one that was kept")
     assert walked(3, "f" * 64)[0] == Break(4, "it is chained to another row than the one that was kept")
+
+
+@pytest.mark.parametrize("kept", [4, 2])
+def test_rows_that_were_cut_while_the_chain_was_read_are_accounted_for_by_the_rows_above_its_head(kept: int):
+    whole = chain(9)
+    later = cut_after(whole, 6)
+    walk = ChainCheck(Head(kept, whole[kept - 1].hash))
+    for row in reversed(whole[5:]):
+        walk.take(row)
+    assert walk.misses_older
+    walk.follow([row for row in reversed(later) if row.seq > 9])
+    assert walk.end() is None
+    assert walk.unproven
+    assert walk.head == Head(9, whole[8].hash)
+
+
+def test_rows_above_the_head_must_follow_it():
+    whole = chain(9)
+    cut = cut_after(whole, 3)[-1]
+
+    def followed(rows: Rows) -> Break | None:
+        walk = ChainCheck()
+        for row in reversed(whole[3:]):
+            walk.take(row)
+        walk.follow(rows)
+        return walk.end()
+
+    assert followed([cut]) is None
+    assert followed([]) == Break(1, "rows 1 to 3 are missing")
+    assert followed(forged([cut], 0, previous="f" * 64)) == Break(
+        9, "it is not the row that row 10 was chained to"
+    )
+    assert followed(forged([cut], 0, seq=11)) == Break(10, "rows 10 to 10 are missing")
+    assert followed([msgspec.structs.replace(cut, actor="key:b")]) is not None

@@ -1,5 +1,7 @@
 """`visapi audit list|verify`: who did what, and whether the record of it is whole."""
 
+from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Annotated
 
 import typer
@@ -8,6 +10,7 @@ from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import as_json, console, done, fail, say
 from visapi.cli.tables import Table
 from visapi.client import operations
+from visapi_common.contracts.audit import AuditPage, AuditRecord
 from visapi_common.core.audit_chain import ChainCheck, Head
 
 audit = typer.Typer(no_args_is_help=True, help="Read and verify the audit log.")
@@ -53,14 +56,7 @@ def verify(
     """
     check = ChainCheck(_head(expect))
     with connected(url, data_dir) as client:
-        cursor = None
-        while True:
-            page = client.send(operations.list_audit(limit=_PAGE, cursor=cursor))
-            for row in page.items:
-                check.take(row)
-            cursor = page.next
-            if cursor is None:
-                break
+        read_chain(check, lambda cursor: client.send(operations.list_audit(limit=_PAGE, cursor=cursor)))
     broken = check.end()
     if broken is not None:
         fail(
@@ -76,6 +72,27 @@ def verify(
     if check.unproven:
         say("the expected row is one of them: compare it with the artifact that the cut names")
     console().print(f"{check.head.seq}:{check.head.hash}")
+
+
+def read_chain(check: ChainCheck, page_of: Callable[[str | None], AuditPage]) -> None:
+    """Read the audit, newest first, into the check. Where a cut deletes rows meanwhile, the row that records
+    it is read too.
+    """
+    for row in _rows(page_of):
+        check.take(row)
+    head = check.head
+    if head is not None and check.misses_older:
+        check.follow(list(takewhile(lambda row: row.seq > head.seq, _rows(page_of))))
+
+
+def _rows(page_of: Callable[[str | None], AuditPage]) -> Iterator[AuditRecord]:
+    cursor = None
+    while True:
+        page = page_of(cursor)
+        yield from page.items
+        cursor = page.next
+        if cursor is None:
+            return
 
 
 def _head(expect: str | None) -> Head | None:
