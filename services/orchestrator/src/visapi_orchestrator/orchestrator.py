@@ -24,6 +24,7 @@ from visapi_orchestrator.events.dispatch import Acknowledged, EventDispatch, Eve
 from visapi_orchestrator.events.intake import EventIntake, EventSource, IntakeRows
 from visapi_orchestrator.events.lifecycle_relay import History, LifecycleRelay, LifecycleStream
 from visapi_orchestrator.events.producers import ProducedEvents, ProducerShares, TenantRows
+from visapi_orchestrator.events.set_aside_messages import LetterCounts, SetAsideMessages
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.ports import Monotonic, Publisher
 from visapi_orchestrator.kernel.rules.messages import RunMessages
@@ -83,7 +84,7 @@ class UpkeepRows(FunctionRows, AgingRows, Protocol):
     """Functions, and rows that grow old."""
 
 
-class AllEventRows(EventRows, IntakeRows, TenantRows, Protocol):
+class AllEventRows(EventRows, IntakeRows, TenantRows, LetterCounts, Protocol):
     """Everything about events."""
 
 
@@ -171,10 +172,13 @@ class Orchestrator:
         self._schedules = ScheduleClock(
             dependencies.schedules, self._pump, self._quarantine, Isolation("schedules", metrics)
         )
+        self._set_aside = SetAsideMessages(
+            self._quarantine, dependencies.event_rows, dependencies.monotonic, metrics
+        )
         self._event_intake = EventIntake(
             dependencies.events,
             dependencies.event_rows,
-            self._quarantine,
+            self._set_aside,
             Isolation("event-intake", metrics),
             self._dispatch.hint,
         )
@@ -236,12 +240,6 @@ class Orchestrator:
         else:
             self._releases.announced(reported.worker, reported.slots)
 
-    def _hear_of_events(self, _: WorkerRequest) -> None:
-        self._dispatch.hint()
-
-    def _hear_of_replays(self, _: WorkerRequest) -> None:
-        self._replays.hint()
-
     async def run(self) -> None:
         """Orchestrate until the lifecycle stops."""
         dependencies, lifecycle = self._dependencies, self._lifecycle
@@ -252,8 +250,8 @@ class Orchestrator:
         )
         await dependencies.bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claims.receive, "orchestrator")
         await dependencies.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
-        await dependencies.bus.subscribe(subjects.CONTROL_EVENTS, self._hear_of_events)
-        await dependencies.bus.subscribe(subjects.CONTROL_REPLAYS, self._hear_of_replays)
+        await dependencies.bus.subscribe(subjects.CONTROL_EVENTS, lambda _: self._dispatch.hint())
+        await dependencies.bus.subscribe(subjects.CONTROL_REPLAYS, lambda _: self._replays.hint())
         async with asyncio.TaskGroup() as group:
 
             def begun(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
@@ -302,7 +300,9 @@ class Orchestrator:
             "due": self._due.sweep,
             "match-events": self._dispatch.keep_matching,
             "publish-events": self._dispatch.keep_publishing,
-            "producers": ProducerShares(dependencies.produced, dependencies.event_rows, metrics).run,
+            "producers": ProducerShares(
+                dependencies.produced, dependencies.event_rows, self._set_aside.filling, metrics
+            ).run,
             "lifecycle": self._relay.run,
             "schedules": self._schedules.run,
             "replays": self._replays.run,

@@ -7,10 +7,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from kit.ledger_rows import plant
 from kit.orchestration import TENANT, Stack, completed, eventually, output_of
 from kit.tenants import add_tenants, disable, enable
 from visapi_common.contracts import subjects
+from visapi_common.core.errors import Fault
 from visapi_engine.schedule.decisions import Schedule
+from visapi_orchestrator.events.set_aside_messages import BYTES_MAX
 
 QUICK = "do: [{s: {set: {at: 1}}}]"
 LISTEN = "do: [{hear: {listen: {to: {one: {with: {type: paid}}}}}}]"
@@ -70,6 +73,28 @@ async def quiet(stack: Stack, name: str) -> UUID:
     return run
 
 
+async def set_aside_earlier(stack: Stack, size: int) -> None:
+    """A dead letter of a message of so many bytes, in place of thousands of smaller ones."""
+    await plant(
+        stack.gateway.pool,
+        "dead_letters",
+        id=stack.gateway.ids.uuid7(),
+        tenant=TENANT,
+        service="orchestrator",
+        reason="bad-event",
+        detail="",
+        kind="message",
+        body=b"x" * size,
+        digest=b"earlier",
+    )
+
+
+async def published_by_runs(stack: Stack) -> bool:
+    return (
+        await stack.gateway.pool.fetchval("select count(*) from events_in where published_at is not null") > 0
+    )
+
+
 async def test_its_schedules_wait_and_go_on_when_it_is_enabled(stack: Stack, bystander: str):
     await stack.gateway.deploy("mine", QUICK)
     await stack.gateway.deploy("theirs", QUICK, tenant=bystander)
@@ -115,6 +140,64 @@ async def test_events_of_its_producers_are_set_aside_and_heard_when_they_are_rep
         assert output_of(await stack.gateway.ended(mine)) == [{"n": "1"}]
 
 
+async def test_a_flood_for_a_disabled_tenant_leaves_a_bounded_number_of_dead_letters_and_is_refused(
+    stack: Stack, bystander: str
+):
+    await stack.gateway.deploy("theirs", LISTEN, tenant=bystander)
+    await disabled(stack)
+    size = len(msgspec.json.encode(paid("flood-0")))
+    await set_aside_earlier(stack, BYTES_MAX - 2 * size - size // 2)
+    kept = "select count(*) from dead_letters where tenant = $1"
+    async with stack.orchestrator() as lifecycle:
+        theirs = await listening(stack, "theirs", bystander)
+        for number in range(5):
+            await published(stack, TENANT, f"flood-{number}")
+
+        async def refused() -> bool:
+            try:
+                await published(stack, TENANT, "refused?")
+            except Fault:
+                return True
+            return False
+
+        await eventually(refused)
+        await published(stack, bystander, "heard")
+        assert output_of(await stack.gateway.ended(theirs)) == [{"n": "heard"}]
+        assert await stack.gateway.pool.fetchval(kept, TENANT) == 3
+        dropped = lifecycle.metrics.registry.get_sample_value(
+            "visapi_events_dropped_total", {"reason": "disabled"}
+        )
+        assert dropped is not None
+        assert dropped >= 3
+
+        await enabled(stack)
+
+        async def admitted() -> bool:
+            return not await refused()
+
+        await eventually(admitted)
+
+
+async def test_of_messages_that_are_no_events_a_bounded_number_is_kept_and_events_are_heard(stack: Stack):
+    await stack.gateway.deploy("mine", LISTEN)
+    await set_aside_earlier(stack, BYTES_MAX - 100)
+    async with stack.orchestrator() as lifecycle:
+        mine = await listening(stack, "mine", TENANT)
+        for size in (60, 80, 70):
+            await stack.gateway.bus.publish_acked(subjects.event(TENANT, "paid"), b"{" * size)
+        await published(stack, TENANT, "1")
+        assert output_of(await stack.gateway.ended(mine)) == [{"n": "1"}]
+        bodies = "select octet_length(body) as size from dead_letters where tenant = $1 order by size"
+        rows = await stack.gateway.pool.fetch(bodies, TENANT)
+        assert [row["size"] for row in rows] == [60, BYTES_MAX - 100]
+        assert (
+            lifecycle.metrics.registry.get_sample_value(
+                "visapi_events_dropped_total", {"reason": "unreadable"}
+            )
+            == 2
+        )
+
+
 async def test_what_is_open_goes_on_to_its_end_and_is_heard_by_its_own_but_starts_nothing(stack: Stack):
     await stack.gateway.deploy("waits", LISTEN)
     await stack.gateway.deploy("starts", LISTEN)
@@ -131,6 +214,7 @@ async def test_what_is_open_goes_on_to_its_end_and_is_heard_by_its_own_but_start
         await stack.worker("acme.a", answer=completed)
         assert (await stack.gateway.ended(works))["status"] == "completed"
         assert output_of(await stack.gateway.ended(waits)) == [{"n": "own"}]
+        await eventually(lambda: published_by_runs(stack))
         heard = "select count(*) from inbox where run = $1"
         assert await stack.gateway.pool.fetchval(heard, listener) == 0
         assert await stack.gateway.status(listener) == "waiting"
@@ -138,6 +222,8 @@ async def test_what_is_open_goes_on_to_its_end_and_is_heard_by_its_own_but_start
         await enabled(stack)
         await stack.gateway.rows.put_events(TENANT, paid("later"))
         assert output_of(await stack.gateway.ended(listener)) == [{"n": "later"}]
+        # The emitted event came back from the stream and was there already.
+        assert await stack.gateway.pool.fetchval("select count(*) from dead_letters") == 0
 
 
 async def test_what_was_accepted_before_starts_although_nobody_ran_then(stack: Stack):

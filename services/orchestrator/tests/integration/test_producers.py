@@ -1,6 +1,6 @@
 """A tenant that floods `EVENTS` is refused; others' publishes are accepted, and nothing accepted is lost."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -37,11 +37,19 @@ def server() -> Iterator[ConfiguredNats]:
     running.close()
 
 
-class RowDeletion:
+class TenantRows:
     """The tenants of the ledger."""
+
+    def __init__(self) -> None:
+        self.disabled: set[str] = set()
 
     async def tenants(self) -> list[str]:
         return TENANTS
+
+    async def disabled_and_filling(self, tenants: Sequence[str], number: int, size: int) -> set[str]:
+        assert number > 0
+        assert size > 0
+        return self.disabled & set(tenants)
 
 
 @dataclass
@@ -52,6 +60,11 @@ class World:
     shares: ProducerShares
     stream: EventStream
     topology: Topology
+    rows: TenantRows
+
+    def another(self) -> ProducerShares:
+        """Of another orchestrator."""
+        return ProducerShares(self.stream, self.rows, set, open_metrics())
 
     async def accepted(self, tenant: str, kind: str, size: int = 10) -> bool:
         """Whether JetStream acknowledges an event of the tenant."""
@@ -81,9 +94,9 @@ async def world(server: ConfiguredNats) -> AsyncIterator[World]:
     small = await Bus.connect(server.url("worker-small", "worker-small"), "worker")
     topology, stream = Topology(orchestrator, CHOICES), EventStream(orchestrator)
     await topology.heal()
-    yield World(
-        orchestrator, big, small, ProducerShares(stream, RowDeletion(), open_metrics()), stream, topology
-    )
+    rows = TenantRows()
+    shares = ProducerShares(stream, rows, lambda: rows.disabled, open_metrics())
+    yield World(orchestrator, big, small, shares, stream, topology, rows)
     await stream.take_from(None)
     await orchestrator.request(f"$JS.API.STREAM.PURGE.{subjects.STREAM_EVENTS}", b"", 5.0)
     for bus in (orchestrator, big, small):
@@ -150,3 +163,41 @@ async def test_while_the_stream_is_rather_empty_nobody_is_looked_at(world: World
     await world.shares.once()
     load = await world.stream.load()
     assert (load.tenants, load.last_seq - load.first_seq + 1) == (None, 4)
+
+
+async def test_an_orchestrator_that_comes_later_goes_on_refusing(world: World):
+    count = await fill(world, 3)
+    await world.shares.once()
+    await world.take_in(count - 3)
+
+    async def removed() -> bool:
+        await world.stream.forget_taken()
+        return (await world.stream.load()).bytes_held < MIB
+
+    assert await eventually(removed)
+    assert (await world.stream.load()).bytes_held > MIB // 2
+    other = world.another()
+    for _ in range(8):
+        await other.once()
+    assert (await world.stream.load()).tenants == {"other", "small"}
+    assert not await world.accepted("big", "more")
+
+
+@pytest.mark.parametrize("disabled", [{"big"}, set(TENANTS)], ids=["one tenant", "every tenant"])
+async def test_a_disabled_tenant_with_many_dead_letters_is_refused_until_it_is_enabled(
+    world: World, disabled: set[str]
+):
+    world.rows.disabled = disabled
+    for _ in range(4):
+        await world.shares.once()
+    assert not await world.accepted("big", "more")
+    assert await world.accepted("small", "other") is ("small" not in disabled)
+    other = world.another()
+    for _ in range(8):
+        await other.once()
+    assert not await world.accepted("big", "more")
+    world.rows.disabled = set()
+    for _ in range(8):
+        await other.once()
+    assert (await world.stream.load()).tenants is None
+    assert await world.accepted("big", "again")

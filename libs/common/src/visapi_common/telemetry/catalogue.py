@@ -214,10 +214,13 @@ class Metrics(ConventionalMetrics):
     audit_rows_cut = Counter(
         "visapi_audit_rows_cut_total", "Rows of the audit that were exported and deleted for their age."
     )
-
     producers_refused = Counter(
-        "visapi_producers_refused_total",
-        "How often a tenant was refused on EVENTS, because it held more than its share of the stream.",
+        "visapi_producers_refused_total", "How often the producers of a tenant were refused on EVENTS."
+    )
+    events_dropped = Counter(
+        "visapi_events_dropped_total",
+        "Messages on EVENTS that were dropped: their tenant has 10,000 dead letters of messages, or 64 MiB.",
+        {"reason": "disabled (the tenant is) or unreadable (the message is no event)"},
     )
 
     # Workers

@@ -4,6 +4,17 @@
 select exists (select from schedules where tenant = $1 and namespace = $2 and name = $3)
     or exists (select from schedule_listeners where tenant = $1 and namespace = $2 and name = $3)
 
+-- name: lock_workflow
+-- Of deployments at the same time the second sees the version of the first, so the schedule of the highest stays.
+select pg_advisory_xact_lock(hashtextextended('visapi.workflow/' || $1::text || '/' || $2::text || '/' || $3::text, 0))
+
+-- name: lock_listeners
+-- From here until this transaction ends no event of the tenant is matched (orchestrator, events/store/listeners.sql). A
+-- gateway that falls silent while it holds the lock loses its connection.
+select
+    pg_advisory_xact_lock(hashtextextended('visapi.listeners/' || $1::text, 0)),
+    set_config('idle_in_transaction_session_timeout', '5s', true)
+
 -- name: put_schedule
 insert into schedules (id, tenant, namespace, name, version, program, spec, paused)
 values ($1, $2, $3, $4, $5, $6, $7, $8)

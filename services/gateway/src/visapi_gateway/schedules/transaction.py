@@ -27,8 +27,16 @@ async def remove_schedule(connection: Connection, name: tuple[str, str, str]) ->
     await connection.execute(_SQL["remove_schedule"], *name)
 
 
+async def lock_workflow(connection: Connection, name: tuple[str, str, str]) -> None:
+    """Let no other deployment of the workflow decide about its schedule until the transaction ends."""
+    await connection.execute(_SQL["lock_workflow"], *name)
+
+
 async def stop_listener(connection: Connection, name: tuple[str, str, str]) -> None:
-    """Cancel the run that listens for the events of a workflow, if there is one."""
+    """Cancel the run that listens for the events of a workflow, if there is one. Events that are matched
+    before this transaction still reach that run; the others wait for the end of the transaction.
+    """
+    await connection.execute(_SQL["lock_listeners"], name[0])
     await connection.execute(_SQL["stop_listener"], *name)
 
 

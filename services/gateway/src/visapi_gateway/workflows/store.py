@@ -13,6 +13,7 @@ from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.kernel.quotas import Kind, Quotas
 from visapi_gateway.schedules.transaction import (
     is_scheduled,
+    lock_workflow,
     put_listener,
     put_schedule,
     remove_schedule,
@@ -91,10 +92,13 @@ async def _put_schedule(connection: Connection, new: NewWorkflow) -> bool:
     """Store the schedule of the highest version, which replaces or removes the previous one. Returns whether
     the workflow has a schedule for the first time.
     """
+    await lock_workflow(connection, new.name)
     if await connection.fetchval(_SQL["highest_version"], *new.name) != new.version:
         return False
     had = await is_scheduled(connection, new.name)
     scheduled, version = new.schedule, (*new.name, new.version)
+    if scheduled is None and not had:
+        return False
     if scheduled is not None and scheduled.spec is not None:
         await put_schedule(
             connection, scheduled.id, (*version, new.program), scheduled.spec, paused=scheduled.paused

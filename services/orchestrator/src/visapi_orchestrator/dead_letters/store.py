@@ -10,7 +10,7 @@ from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.core.errors import ContentFault
 from visapi_common.core.ids import Ids
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry, Replay
-from visapi_orchestrator.kernel.rules.arriving_events import BadEvent, read_message
+from visapi_orchestrator.kernel.rules.arriving_events import BadEvent, TenantDisabled, read_message
 
 _SQL = load_queries("visapi_orchestrator.dead_letters", "queries.sql")
 _EVENTS = load_queries("visapi_orchestrator.events.store", "events.sql")
@@ -106,9 +106,7 @@ async def _put_back(connection: Connection, dead_letter: Replay) -> None:
                 raise BadEvent(f"there is no tenant {event.tenant!r}")
             columns = ([event.tenant], [event.source], [event.id], [event.type], [event.body])
             if await connection.fetch(_EVENTS["take_in"], *columns):
-                raise BadEvent(
-                    f"the tenant {event.tenant!r} is disabled; replay this event when it is enabled"
-                )
+                raise TenantDisabled(event.tenant)
         case "event" | "emit":
             more = (dead_letter.item[2], dead_letter.body)
             await connection.execute(_SQL[f"replay_{dead_letter.kind}"], *_key(dead_letter), *more)

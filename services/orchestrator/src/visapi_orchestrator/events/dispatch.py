@@ -5,7 +5,7 @@ process and hints wake the loops, which also look once a second, because hints m
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 from uuid import UUID
@@ -26,6 +26,8 @@ LIMIT = 256
 BYTES_MAX = 1024 * 1024
 """Of the events that are matched at once: they are read in the event loop."""
 _EVERY_S = 1.0
+_SOON_S = 0.05
+"""A deployment ends within milliseconds."""
 
 
 class MatchLease(Protocol):
@@ -33,6 +35,16 @@ class MatchLease(Protocol):
 
     @property
     def events(self) -> Sequence[ArrivedEvent]: ...
+    @property
+    def claimed(self) -> int:
+        """How many events were claimed, with those of `deploying`."""
+        ...
+
+    @property
+    def deploying(self) -> Collection[str]:
+        """Tenants whose events wait: a deployment is replacing the listener of a schedule."""
+        ...
+
     async def notify(self, events: Sequence[ArrivedEvent]) -> list[UUID]:
         """Notify listeners and mark the events, all or nothing; return the notified runs."""
         ...
@@ -41,7 +53,12 @@ class MatchLease(Protocol):
 
 
 class EventRows(Protocol):
-    def matching(self, limit: int, bytes_max: int) -> AbstractAsyncContextManager[MatchLease]: ...
+    def matching(
+        self, limit: int, bytes_max: int, without: Collection[str]
+    ) -> AbstractAsyncContextManager[MatchLease]:
+        """`without`: tenants whose events are left alone."""
+        ...
+
     async def unpublished(self, limit: int, skip: int) -> list[ArrivedEvent]:
         """In the order of their arrival, without the first `skip`."""
         ...
@@ -72,6 +89,7 @@ class EventDispatch:
         self._quarantine = quarantine
         self._matching = Isolation("match-events", metrics)
         self._publishing = Isolation("publish-events", metrics)
+        self._passed_over: frozenset[str] = frozenset()
         self._skip = 0
         self._arrived = asyncio.Event()
         self._emitted = asyncio.Event()
@@ -95,14 +113,18 @@ class EventDispatch:
             except Fault as fault:
                 self._matching.note(fault)
             if not full:
-                await _wait(self._arrived)
+                soon, self._passed_over = bool(self._passed_over), frozenset()
+                await _wait(self._arrived, _SOON_S if soon else _EVERY_S)
 
     async def _match_once(self) -> bool:
-        """Match once. Returns whether rows are left."""
+        """Match once. Returns whether rows are left. Events of a tenant whose deployment is under way are
+        passed over until the next round.
+        """
         notified: list[UUID] = []
-        async with self._rows.matching(LIMIT, BYTES_MAX) as lease:
+        async with self._rows.matching(LIMIT, BYTES_MAX, self._passed_over) as lease:
+            self._passed_over |= frozenset(lease.deploying)
             size = sum(len(event.body) for event in lease.events)
-            full = len(lease.events) == LIMIT or size >= BYTES_MAX
+            full = bool(lease.deploying) or lease.claimed == LIMIT or size >= BYTES_MAX
 
             async def notify(events: Sequence[ArrivedEvent]) -> None:
                 notified.extend(await lease.notify(events))
@@ -125,7 +147,7 @@ class EventDispatch:
             except Fault as fault:
                 self._publishing.note(fault)
             if not full:
-                await _wait(self._emitted)
+                await _wait(self._emitted, _EVERY_S)
 
     async def _publish_once(self) -> bool:
         """Publish once. Returns whether rows are left. Rows that fail for now are skipped until the next full
@@ -187,9 +209,9 @@ def _dead_letter(
     )
 
 
-async def _wait(wake: asyncio.Event) -> None:
+async def _wait(wake: asyncio.Event, at_most_s: float) -> None:
     try:
-        async with asyncio.timeout(_EVERY_S):
+        async with asyncio.timeout(at_most_s):
             await wake.wait()
     except TimeoutError:
         return

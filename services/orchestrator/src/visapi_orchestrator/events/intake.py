@@ -1,29 +1,25 @@
 """Takes in events that producers publish on `EVENTS`: commits first, then acknowledges.
 
 The tenant is the subject's, never the payload's. A message that is no event, belongs to no tenant or to a
-disabled one, or cannot be stored, becomes a dead letter and blocks nobody.
+disabled one, or cannot be stored, becomes a dead letter (`events.set_aside_messages`) and blocks nobody.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import msgspec
-
-from visapi_common.contracts import subjects
-from visapi_common.core.failures import failure_text, storable
 from visapi_common.runtime.isolation import Isolation
-from visapi_orchestrator.dead_letters.quarantine import Quarantine
-from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
-from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent, BadEvent, read_message
+from visapi_orchestrator.events.set_aside_messages import SetAsideMessages
+from visapi_orchestrator.kernel.rules.arriving_events import (
+    ArrivedEvent,
+    BadEvent,
+    TenantDisabled,
+    read_message,
+)
 
 _BATCH = 256
 _BATCH_BYTES = 1024 * 1024
 """Events are read in the event loop, which runs of everybody need."""
 _HAND_BACK_S = 1.0
-_TENANT_CHARS = 63
-_SUBJECT_CHARS = 200
-
-_encode = msgspec.json.Encoder().encode
 
 
 class EventDelivery(Protocol):
@@ -46,7 +42,10 @@ class EventSource(Protocol):
 
 
 class IntakeRows(Protocol):
-    async def take_in(self, events: Sequence[ArrivedEvent]) -> set[str]: ...
+    async def take_in(self, events: Sequence[ArrivedEvent]) -> set[tuple[str, str, str]]:
+        """Commit events. Returns the names of those that were not taken, because their tenant is disabled."""
+        ...
+
     async def known_tenants(self, tenants: Sequence[str]) -> set[str]: ...
 
 
@@ -64,13 +63,13 @@ class EventIntake:
         self,
         source: EventSource,
         rows: IntakeRows,
-        quarantine: Quarantine,
+        set_aside: SetAsideMessages,
         isolation: Isolation,
         arrived: Callable[[], None],
     ) -> None:
         self._source = source
         self._rows = rows
-        self._quarantine = quarantine
+        self._set_aside = set_aside
         self._isolation = isolation
         self._arrived = arrived
         self._tenants: set[str] = set()
@@ -87,9 +86,9 @@ class EventIntake:
         async def understand(some: Sequence[EventDelivery]) -> None:
             read.extend(await self._read(some))
 
-        understood = await self._isolation.each(taken, understand, self._bury)
+        understood = await self._isolation.each(taken, understand, self._set_aside.bury)
         _hand_back(understood.left)
-        disabled: set[str] = set()
+        disabled: set[tuple[str, str, str]] = set()
 
         async def store(some: Sequence[_Read]) -> None:
             disabled.update(await self._rows.take_in([one.event for one in some]))
@@ -97,9 +96,9 @@ class EventIntake:
         stored = await self._isolation.each(read, store, self._bury_read)
         if stored.done:
             self._arrived()
-        refused = [one for one in stored.done if one.event.tenant in disabled]
+        refused = [one for one in stored.done if one.event.name in disabled]
         for one in stored.done:
-            if one.event.tenant not in disabled:
+            if one.event.name not in disabled:
                 one.delivery.ack()
         buried = await self._isolation.each(refused, _refuse, self._bury_read)
         _hand_back([one.delivery for one in (*stored.left, *buried.left)])
@@ -116,25 +115,7 @@ class EventIntake:
         return read
 
     async def _bury_read(self, read: _Read, error: Exception) -> None:
-        await self._bury(read.delivery, error)
-
-    async def _bury(self, delivery: EventDelivery, error: Exception) -> None:
-        """Keep the unchanged message as a dead letter; its tenant, named by the subject, may replay it."""
-        try:
-            headers = _encode(dict(delivery.headers))
-        except (ValueError, TypeError, UnicodeError):
-            headers = None
-        dead_letter = DeadLetterEntry(
-            kind="message",
-            tenant=storable(subjects.event_tenant(delivery.subject), _TENANT_CHARS),
-            reason="bad-event",
-            detail=f"{storable(delivery.subject, _SUBJECT_CHARS)}: {failure_text(error)}",
-            item=(delivery.subject,),
-            headers=headers,
-            body=delivery.data,
-        )
-        await self._quarantine.set_aside(dead_letter)
-        delivery.term("set aside as a dead letter")
+        await self._set_aside.bury(read.delivery, error)
 
 
 def _in_batches(taken: Sequence[EventDelivery]) -> Iterator[list[EventDelivery]]:
@@ -152,9 +133,8 @@ def _in_batches(taken: Sequence[EventDelivery]) -> Iterator[list[EventDelivery]]
 
 
 async def _refuse(some: Sequence[_Read]) -> None:
-    """Raises `BadEvent`: PostgreSQL did not take them."""
-    tenant = some[0].event.tenant
-    raise BadEvent(f"the tenant {tenant!r} is disabled; replay this event when it is enabled")
+    """Raises `TenantDisabled`: PostgreSQL did not take them."""
+    raise TenantDisabled(some[0].event.tenant)
 
 
 def _hand_back(deliveries: Sequence[EventDelivery]) -> None:

@@ -38,8 +38,9 @@ class RelatedWritesBuilder:
         related = RelatedWrites()
         for command in about_others:
             if isinstance(command, StartRun):
-                # A run that is cancelled starts no child run in the same transition.
-                if answer.status is not RunStatus.CANCELLED:
+                # A run that is cancelled starts no child run in the same transition; a replaced listener of a
+                # schedule still starts the workflow with what it has heard.
+                if answer.status is not RunStatus.CANCELLED or command.heard:
                     await self._start(related, command, step)
             else:
                 related.ask(command, snapshot)

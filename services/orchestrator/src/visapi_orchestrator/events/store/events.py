@@ -1,6 +1,6 @@
 """Events in PostgreSQL: taken in, matched, published."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -9,7 +9,8 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.core.ids import Ids
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
-from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent, SubscriptionLookup, probes
+from visapi_orchestrator.events.store.listeners import hold_listeners, notify
+from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent
 
 _SQL = load_queries("visapi_orchestrator.events.store", "events.sql")
 
@@ -21,9 +22,9 @@ class PostgresEvents:
         self._pool = pool
         self._ids = ids
 
-    async def take_in(self, events: Sequence[ArrivedEvent]) -> set[str]:
+    async def take_in(self, events: Sequence[ArrivedEvent]) -> set[tuple[str, str, str]]:
         """Commit events of known and enabled tenants; those that are there already stay as they are. Returns
-        the disabled tenants.
+        the names of those that were not taken, because their tenant is disabled.
         """
         with pg_faults():
             rows = await self._pool.fetch(
@@ -34,7 +35,7 @@ class PostgresEvents:
                 [event.type for event in events],
                 [event.body for event in events],
             )
-        return {row["id"] for row in rows}
+        return {(row["tenant"], row["source"], row["id"]) for row in rows}
 
     async def known_tenants(self, tenants: Sequence[str]) -> set[str]:
         with pg_faults():
@@ -46,13 +47,30 @@ class PostgresEvents:
         with pg_faults():
             return [row["id"] for row in await self._pool.fetch(_SQL["tenants"])]
 
+    async def messages_set_aside(self, tenant: str, number_max: int) -> tuple[int, int]:
+        """See `events.set_aside_messages.LetterCounts`."""
+        with pg_faults():
+            row = await self._pool.fetchrow(_SQL["messages_set_aside"], tenant, number_max)
+        assert row is not None, "a query that always gives a row"
+        return row["number"], row["bytes"]
+
+    async def disabled_and_filling(self, tenants: Sequence[str], number: int, size: int) -> set[str]:
+        """See `events.producers.TenantRows`."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["disabled_and_filling"], list(tenants), number, size)
+        return {row["id"] for row in rows}
+
     @asynccontextmanager
-    async def matching(self, limit: int, bytes_max: int) -> AsyncGenerator["PostgresMatchLease"]:
+    async def matching(
+        self, limit: int, bytes_max: int, without: Collection[str]
+    ) -> AsyncGenerator["PostgresMatchLease"]:
         """Waiting events, locked until the transaction ends."""
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
-                rows = await connection.fetch(_SQL["claim_unmatched"], limit, bytes_max)
-                yield PostgresMatchLease(connection, self._ids, [_arrived(row) for row in rows])
+                rows = await connection.fetch(_SQL["claim_unmatched"], limit, bytes_max, list(without))
+                events = [_arrived(row) for row in rows]
+                deploying = await hold_listeners(connection, {event.tenant for event in events})
+                yield PostgresMatchLease(connection, self._ids, events, deploying)
 
     async def unpublished(self, limit: int, skip: int) -> list[ArrivedEvent]:
         """Events that workflows emitted and JetStream has not acknowledged."""
@@ -68,17 +86,21 @@ class PostgresEvents:
 class PostgresMatchLease:
     """See `events.dispatch.MatchLease`. Each step has a savepoint: one that fails undoes itself only."""
 
-    def __init__(self, connection: Connection, ids: Ids, events: Sequence[ArrivedEvent]) -> None:
+    def __init__(
+        self, connection: Connection, ids: Ids, events: Sequence[ArrivedEvent], deploying: Collection[str]
+    ) -> None:
         self._connection = connection
         self._ids = ids
-        self.events = events
+        self.claimed = len(events)
+        self.events = [event for event in events if event.tenant not in deploying]
+        self.deploying = deploying
 
     async def notify(self, events: Sequence[ArrivedEvent]) -> list[UUID]:
         if not events:
             return []
         with pg_faults():
             async with self._connection.transaction():
-                runs = await _notify(self._connection, events)
+                runs = await notify(self._connection, events)
                 await self._connection.execute(_SQL["mark_matched"], *_names(events))
         return runs
 
@@ -86,28 +108,6 @@ class PostgresMatchLease:
         with pg_faults():
             async with self._connection.transaction():
                 return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
-
-
-async def _notify(connection: Connection, events: Sequence[ArrivedEvent]) -> list[UUID]:
-    rows = await connection.fetch(_SQL["shapes"], sorted({event.tenant for event in events}))
-    shapes: dict[str, list[str]] = {}
-    for row in rows:
-        shapes.setdefault(row["tenant"], []).append(row["shape"])
-    found: list[SubscriptionLookup] = probes(events, shapes)
-    if not found:
-        return []
-    places = {event.inbox_key: place for place, event in enumerate(events)}
-    notified = await connection.fetch(
-        _SQL["tell_listeners"],
-        [probe.event.tenant for probe in found],
-        [probe.shape for probe in found],
-        [probe.key for probe in found],
-        [probe.event.inbox_key for probe in found],
-        [probe.event.body for probe in found],
-        [places[probe.event.inbox_key] for probe in found],
-        [probe.event.came_at for probe in found],
-    )
-    return list(dict.fromkeys(row["run"] for row in notified))
 
 
 def _arrived(row: Row) -> ArrivedEvent:

@@ -7,14 +7,14 @@ from uuid import UUID
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import WorkflowRef
+from visapi_common.core.errors import TransientFault
 from visapi_common.core.ids import Ids
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
 from visapi_orchestrator.events.rules.lifecycle import EventOrigin, HistoryRow, LifecycleEvent
-from visapi_orchestrator.kernel.rules.arriving_events import probes
+from visapi_orchestrator.events.store.listeners import About, hold_listeners, notify
 
 _SQL = load_queries("visapi_orchestrator.events.store", "lifecycle.sql")
-_EVENTS = load_queries("visapi_orchestrator.events.store", "events.sql")
 _MOVE_AFTER = 10_000
 """After this many transactions without history the mark moves too, so that the next look is short."""
 
@@ -73,26 +73,11 @@ class PostgresRelayLease:
                 return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
 
     async def _notify(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
-        tenants = sorted({event.event.tenant for event in events})
-        shapes: dict[str, list[str]] = {}
-        for row in await self._connection.fetch(_EVENTS["shapes"], tenants):
-            shapes.setdefault(row["tenant"], []).append(row["shape"])
-        about = {event.event.id: (place, event) for place, event in enumerate(events)}
-        found = probes((event.event for event in events), shapes)
-        if not found:
-            return []
-        notified = await self._connection.fetch(
-            _SQL["notify_listeners"],
-            [probe.event.tenant for probe in found],
-            [probe.shape for probe in found],
-            [probe.key for probe in found],
-            [probe.event.inbox_key for probe in found],
-            [probe.event.body for probe in found],
-            [about[probe.event.id][0] for probe in found],
-            [about[probe.event.id][1].run for probe in found],
-            [about[probe.event.id][1].origin.parent for probe in found],
-        )
-        return list(dict.fromkeys(row["run"] for row in notified))
+        deploying = await hold_listeners(self._connection, {event.event.tenant for event in events})
+        if deploying:
+            raise TransientFault("a deployment is replacing the listener of a schedule")
+        about = [About(event.run, event.origin.parent) for event in events]
+        return await notify(self._connection, [event.event for event in events], about)
 
     async def move_on(self) -> None:
         if self._worth_it:

@@ -43,25 +43,6 @@ select
     ) as by_event
 from found f
 
--- name: notify_listeners
--- As for events from elsewhere ($1 to $6), but a run never receives events of itself ($7) or of its children ($8).
--- Runs of a disabled tenant start no workflow by their events.
-with heard as (
-    select distinct on (s.run, e.inbox_key) s.run, s.tenant, e.inbox_key, e.body, e.place
-    from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::int[], $7::uuid[], $8::uuid[])
-        as e (tenant, shape, key, inbox_key, body, place, about, parent)
-    join subscriptions s on s.tenant = e.tenant and s.shape = e.shape and s.key = e.key
-    left join tenants off on off.id = s.tenant and off.disabled_at is not null
-    where s.run <> e.about and s.run is distinct from e.parent
-        and (off.id is null or not exists (select from runs r where r.id = s.run and r.quiet))
-)
-insert into inbox (run, key, tenant, kind, body, created_at, sweep_at)
-select run, inbox_key, tenant, 'event', body, now() + place * interval '1 microsecond', now() + interval '2 seconds'
-from heard
-order by run, place
-on conflict do nothing
-returning run
-
 -- name: move_on
 update lifecycle_relay set xid = $1::text::xid8 where xid < $1::text::xid8
 

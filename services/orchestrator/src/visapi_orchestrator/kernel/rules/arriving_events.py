@@ -28,6 +28,11 @@ class ArrivedEvent(msgspec.Struct, frozen=True):
     """When the event was taken in."""
 
     @property
+    def name(self) -> tuple[str, str, str]:
+        """What no other event has: tenant, source and id."""
+        return (self.tenant, self.source, self.id)
+
+    @property
     def inbox_key(self) -> str:
         """The inbox key of the event: a run receives the event once."""
         return "event:" + hashlib.sha256(f"{self.source}\0{self.id}".encode()).hexdigest()
@@ -35,6 +40,13 @@ class ArrivedEvent(msgspec.Struct, frozen=True):
 
 class BadEvent(Exception):
     """A message on `EVENTS` that is no CloudEvent; the text says why."""
+
+
+class TenantDisabled(BadEvent):
+    """The tenant of the event is disabled."""
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__(f"the tenant {tenant!r} is disabled; replay this event when it is enabled")
 
 
 class SubscriptionLookup(msgspec.Struct, frozen=True):

@@ -1,0 +1,143 @@
+"""Sets messages on `EVENTS` aside that cannot be taken in, a bounded number for each tenant.
+
+A tenant that is disabled, or whose producers send what is no event, would fill PostgreSQL with dead letters
+that nobody resolves. Beyond the bound messages are dropped, counted and logged. Before it comes to that, from
+half of the bound on, the producers of a disabled tenant are refused (`events.producers`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from visapi_common.contracts import subjects
+from visapi_common.core.failures import failure_text, storable
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
+from visapi_orchestrator.kernel.ports import Monotonic
+from visapi_orchestrator.kernel.rules.arriving_events import TenantDisabled
+
+NUMBER_MAX = 10_000
+BYTES_MAX = 64 * 1024 * 1024
+"""Of open dead letters of messages of one tenant."""
+_FRESH_S = 5.0
+"""How long a count from PostgreSQL is used; what this process adds is added to it."""
+_RECENT_S = 60.0
+_LOG_EVERY_S = 60.0
+_KNOWN_MAX = 10_000
+_TENANT_CHARS = 63
+_SUBJECT_CHARS = 200
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Message(Protocol):
+    """A delivery from `EVENTS`."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def term(self, reason: str = "") -> None: ...
+
+
+class LetterCounts(Protocol):
+    async def messages_set_aside(self, tenant: str, number_max: int) -> tuple[int, int]:
+        """Number and bytes of the tenant's open dead letters of messages, counted up to a number."""
+        ...
+
+
+@dataclass
+class _Held:
+    number: int
+    size: int
+    read_at: float
+    dropped: int = 0
+    logged_at: float = float("-inf")
+
+
+class SetAsideMessages:
+    """See the module's docstring."""
+
+    def __init__(
+        self, quarantine: Quarantine, counts: LetterCounts, clock: Monotonic, metrics: Metrics
+    ) -> None:
+        self._quarantine = quarantine
+        self._counts = counts
+        self._clock = clock
+        self._metrics = metrics
+        self._held: dict[str, _Held] = {}
+        self._log = get_logger("event-intake")
+
+    def filling(self) -> set[str]:
+        """Tenants of which messages were set aside lately and that hold at least half of the bound, as far as
+        this process has seen.
+        """
+        since = self._clock.monotonic() - _RECENT_S
+        return {
+            tenant
+            for tenant, held in self._held.items()
+            if held.read_at >= since and _fills(held.number, held.size, 2)
+        }
+
+    async def bury(self, delivery: Message, error: Exception) -> None:
+        """Keep the unchanged message as a dead letter; its tenant, named by the subject, may replay it.
+        Raises `Fault`.
+        """
+        tenant = storable(subjects.event_tenant(delivery.subject), _TENANT_CHARS)
+        held = await self._read(tenant)
+        if _fills(held.number, held.size + len(delivery.data), 1):
+            self._drop(tenant, held, error)
+            delivery.term("dropped: the tenant has as many dead letters of messages as it may have")
+            return
+        await self._quarantine.set_aside(_dead_letter(tenant, delivery, error))
+        held.number += 1
+        held.size += len(delivery.data)
+        delivery.term("set aside as a dead letter")
+
+    async def _read(self, tenant: str) -> _Held:
+        now, held = self._clock.monotonic(), self._held.get(tenant)
+        if held is None:
+            if len(self._held) >= _KNOWN_MAX:
+                self._held.clear()
+            held = self._held[tenant] = _Held(0, 0, float("-inf"))
+        if now - held.read_at >= _FRESH_S:
+            held.number, held.size = await self._counts.messages_set_aside(tenant, NUMBER_MAX)
+            held.read_at = now
+        return held
+
+    def _drop(self, tenant: str, held: _Held, error: Exception) -> None:
+        self._metrics.events_dropped.labels(
+            "disabled" if isinstance(error, TenantDisabled) else "unreadable"
+        ).inc()
+        held.dropped += 1
+        now = self._clock.monotonic()
+        if now - held.logged_at >= _LOG_EVERY_S:
+            self._log.error("events_dropped", tenant=tenant, events=held.dropped, because=failure_text(error))
+            held.dropped, held.logged_at = 0, now
+
+
+def _fills(number: int, size: int, parts: int) -> bool:
+    """Whether so much fills one of `parts` of the bound."""
+    return number * parts >= NUMBER_MAX or size * parts > BYTES_MAX
+
+
+def _dead_letter(tenant: str, delivery: Message, error: Exception) -> DeadLetterEntry:
+    try:
+        headers = _encode(dict(delivery.headers))
+    except (ValueError, TypeError, UnicodeError):
+        headers = None
+    return DeadLetterEntry(
+        kind="message",
+        tenant=tenant,
+        reason="bad-event",
+        detail=f"{storable(delivery.subject, _SUBJECT_CHARS)}: {failure_text(error)}",
+        item=(delivery.subject,),
+        headers=headers,
+        body=delivery.data,
+    )
