@@ -19,6 +19,8 @@ from visapi_common.contracts.audit import AuditAction, AuditEntry, AuditRecord
 from visapi_common.core.audit_chain import Cut, Head, chained
 from visapi_gateway.audit.retention import LIMIT
 
+pytestmark = pytest.mark.timeout(300)
+
 TESTS = Path(__file__).parents[1]
 KILLS = 4
 OLD = LIMIT * (KILLS + 1) + 7

@@ -14,6 +14,8 @@ from kit.orchestration import TENANT, Stack, eventually
 from kit.orchestrator_process import orchestrator_process
 from visapi_common.contracts import subjects
 
+pytestmark = pytest.mark.timeout(300)
+
 TYPES = ("packed", "paid")
 ON = """
 schedule:
@@ -23,8 +25,8 @@ schedule:
       - {with: {type: packed}, correlate: {order: {from: .data.order}}}
 do: [{ship: {set: {order: '${ .[0].data.order }', events: '${ [.[].type] }'}}}]
 """
-ORDERS = [f"o-{number:03}" for number in range(300)]
-KILLS = 4
+ORDERS = [f"o-{number:03}" for number in range(150)]
+KILLS = 3
 _MATCHED = "select count(*) from events_in where matched_at is not null"
 _OPEN = "select count(*) from runs where not quiet"
 _LEFT = """

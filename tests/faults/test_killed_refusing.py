@@ -16,6 +16,8 @@ from visapi_common.adapters.event_stream import EventStream
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault
 
+pytestmark = pytest.mark.timeout(300)
+
 MIB = 1024 * 1024
 STREAM_BYTES = 32 * MIB
 TEXT = "x" * (256 * 1024)

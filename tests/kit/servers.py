@@ -27,7 +27,7 @@ from visapi.stack.processes import ProcessSpec, signal_group, spawn, stop, tail,
 from visapi_common.adapters.migrate import apply_migrations
 
 _TEMPLATE = "visapi_template"
-_START_S = 30.0
+_START_S = 90.0
 
 T = TypeVar("T")
 
