@@ -19,6 +19,8 @@ FORGOTTEN_S = 4 * RESEND_S
 def silence_is_heard(watching: Monitoring, receivers: Receivers, *, beat_s: float) -> float:
     """Kill Prometheus; how long until the switch has missed two heartbeats. It must have heard some before."""
     wait_for(lambda: len(receivers.beats) >= 2, timeout_s=3 * beat_s + 30, what="heartbeats")
+    gaps = [later - earlier for earlier, later in itertools.pairwise(receivers.beats)]
+    assert max(gaps) < 2 * beat_s, "the switch would have raised a false alarm"
     watching.near.stop(signal.SIGKILL)
     killed = time.time()
     limit = FORGOTTEN_S + 3 * beat_s + 10

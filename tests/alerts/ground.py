@@ -157,7 +157,7 @@ class Ground:
         """Insert a row that no service writes."""
 
         async def work() -> None:
-            async with _connected(self.owners_url) as database:
+            async with _connected(self.orchestrators_url) as database:
                 await plant(database, table, **columns)
 
         self.loop.run(work())
@@ -166,7 +166,7 @@ class Ground:
         """Let rows be older than they are."""
 
         async def work() -> None:
-            async with _connected(self.owners_url) as database:
+            async with _connected(self.orchestrators_url) as database:
                 await move_back(database, table, by, column, **where)
 
         self.loop.run(work())

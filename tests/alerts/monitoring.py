@@ -186,7 +186,7 @@ def _routes(receivers: Receivers, beat_s: int | None) -> dict[str, Any]:
     committed = yaml.safe_load((_PLACE / "alertmanager.yml").read_text())
     for route in committed["route"]["routes"]:
         if route["receiver"] == "watchdog" and beat_s is not None:
-            route |= {"group_interval": f"{beat_s}s", "repeat_interval": f"{beat_s}s"}
+            route |= {"group_interval": f"{beat_s}s", "repeat_interval": f"{beat_s - 2}s"}
     webhook = {"send_resolved": True, "max_alerts": 0}
     slack = {"api_url": f"{receivers.slack_url}/services/T0/B0/x", "channel": "#tickets", "title": SLACK_TITLE,
              "send_resolved": True}  # fmt: skip
