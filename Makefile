@@ -9,7 +9,7 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 JOBS ?= 3
 
-.PHONY: help setup up demo test check bench faults attacks plans load alerts docs images compose-demo upgrade-test deploy-tools deploy-check terraform-providers terraform-apply-local clean
+.PHONY: help setup up demo test check bench faults attacks plans load capacity alerts docs images compose-demo upgrade-test deploy-tools deploy-check terraform-providers terraform-apply-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ plans: setup ## EXPLAIN what loops, lists and sweeps ask, on tables of a million
 load: setup ## Put 5,000 starts a minute on a stack for 30 minutes with k6, then account for each (PROFILE=spike, MINUTES=2, PER_MINUTE=600)
 	@$(MAKE) --no-print-directory deploy-tools SETS="load"
 	@PYTHONPATH=tests $(BIN)/python -m bench.load --profile $(or $(PROFILE),sustained) --minutes $(or $(MINUTES),30) $(if $(PER_MINUTE),--per-minute $(PER_MINUTE))
+
+capacity: setup ## Measure what a run costs of each resource, and whether forecasts from it hold (about 5 minutes)
+	@PYTHONPATH=tests $(BIN)/python -m bench.capacity $(if $(OUT),--out "$(OUT)")
 
 docs: setup ## Type every block of every page into a shell, each page beside a new stack (about 3 minutes on 2 cores)
 	@$(BIN)/pytest -q tests/e2e/test_pages_run.py tests/contract/test_documents.py

@@ -8,6 +8,7 @@ import typer
 
 from visapi.admin.secret_files import make_secrets, variables
 from visapi.admin.tenants import check_tenant
+from visapi.cli.admin_capacity import capacity
 from visapi.cli.admin_database import migrate, roles
 from visapi.cli.admin_doctor import doctor
 from visapi.cli.admin_keys import keys
@@ -38,7 +39,7 @@ def secrets(
         console().print(f"export {name}={shlex.quote(str(path))}", markup=False)
 
 
-for _command in (roles, migrate, doctor, restored):
+for _command in (roles, migrate, doctor, restored, capacity):
     admin.command()(_command)
 admin.command(name="nats-config")(nats_config)
 admin.add_typer(tenants, name="tenant")
