@@ -127,7 +127,8 @@ def _artifacts() -> Schema:
             "How S3 is reached. Without a Secret the role of the ServiceAccount counts.",
             region=text("The region of the bucket (`VISAPI_S3_REGION`)."),
             endpoint=text(
-                "The server of S3 that is not Amazon's, without the bucket.", r"^(https?://[^\s/]+/?)?$"
+                "The server of S3 that is not Amazon's, without the bucket.",
+                r"^(https?://[^\s/]+(/[^\s?#]*)?)?$",
             ),
             pathStyle=flag("The bucket stands in the path of URLs; `false`: in the host name."),
             caSecret=text("A Secret whose `ca.crt` vouches for the server of S3.", NAME),

@@ -1,5 +1,5 @@
 # What VisAPI needs in a cluster beside itself: storage, secrets from Secrets Manager, NATS of three servers, KEDA, a collector of
-# traces. Streams and consumers are not made here: the orchestrator makes them and puts back what VisAPI relies on, and two
+# OpenTelemetry. Streams and consumers are not made here: the orchestrator makes them and puts back what VisAPI relies on, and two
 # owners would write each other's settings back.
 
 locals {
@@ -10,10 +10,10 @@ locals {
   nats_passwords = [for user in ["gateway", "orchestrator", "pdf-worker", "notifier"] : "nats-${user}-password"]
 
   collector = yamldecode(file("${local.deploy}/observability/collector.yml"))
-  exporter  = var.traces_endpoint == "" ? "debug" : "otlphttp"
+  exporter  = var.otlp_endpoint == "" ? "debug" : "otlphttp"
   collector_config = merge(local.collector, {
     extensions = { health_check = { endpoint = "0.0.0.0:13133" } }
-    exporters  = { (local.exporter) = var.traces_endpoint == "" ? null : { endpoint = var.traces_endpoint } }
+    exporters  = { (local.exporter) = var.otlp_endpoint == "" ? null : { endpoint = var.otlp_endpoint } }
     service = merge(local.collector.service, {
       extensions = ["health_check"]
       pipelines  = { for name, pipeline in local.collector.service.pipelines : name => merge(pipeline, { exporters = [local.exporter] }) }

@@ -8,7 +8,7 @@ output "nats_monitoring" {
   value       = "nats-headless.${helm_release.nats.namespace}:8222"
 }
 
-output "traces_endpoint" {
-  description = "Where the services send spans."
+output "otlp_endpoint" {
+  description = "Where the services send traces and metrics, by OTLP over HTTP."
   value       = "http://collector.${helm_release.collector.namespace}:4318"
 }

@@ -31,13 +31,13 @@ variable "nats_storage" {
   }
 }
 
-variable "traces_endpoint" {
-  description = "The OTLP/HTTP endpoint of your tracing backend; empty: the collector writes a line per batch to its log."
+variable "otlp_endpoint" {
+  description = "Where the collector sends traces, metrics and log records on, by OTLP over HTTP: the address of your backend, without `/v1/…`. Empty: it writes a line per batch to its log."
   type        = string
   default     = ""
   validation {
-    condition     = var.traces_endpoint == "" || can(regex("^https?://[^/ ]+", var.traces_endpoint))
-    error_message = "traces_endpoint is \"${var.traces_endpoint}\": it must be empty or a URL, such as https://otlp.example.com."
+    condition     = var.otlp_endpoint == "" || can(regex("^https?://[^/ ]+", var.otlp_endpoint))
+    error_message = "otlp_endpoint is \"${var.otlp_endpoint}\": it must be empty or a URL, such as https://otlp.example.com."
   }
 }
 

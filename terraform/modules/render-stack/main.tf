@@ -22,13 +22,18 @@ locals {
   } }
 
   shared = {
-    VISAPI_METRICS_HOST   = "0.0.0.0"
-    VISAPI_METRICS_PORT   = "9100"
-    VISAPI_ARTIFACTS_URL  = "s3://${var.storage.bucket}/artifacts"
-    AWS_ENDPOINT          = var.storage.endpoint
-    AWS_REGION            = var.storage.region
-    AWS_ACCESS_KEY_ID     = var.storage_key_id
-    AWS_SECRET_ACCESS_KEY = var.storage_key
+    VISAPI_METRICS_HOST              = "0.0.0.0"
+    VISAPI_METRICS_PORT              = "9100"
+    VISAPI_ARTIFACTS_URL             = "s3://${var.storage.bucket}/artifacts"
+    VISAPI_S3_ENDPOINT               = var.storage.endpoint
+    VISAPI_S3_REGION                 = var.storage.region
+    VISAPI_S3_ACCESS_KEY_ID_FILE     = "/etc/secrets/s3-access-key-id"
+    VISAPI_S3_SECRET_ACCESS_KEY_FILE = "/etc/secrets/s3-secret-access-key"
+  }
+  # The key of the bucket is every service's.
+  storage = {
+    "s3-access-key-id"     = { content = var.storage_key_id }
+    "s3-secret-access-key" = { content = var.storage_key }
   }
   own = {
     gateway      = { VISAPI_HTTP_HOST = "0.0.0.0", VISAPI_HTTP_PORT = "10000", PORT = "10000" }
@@ -43,6 +48,7 @@ locals {
   ) : name => { value = value } } }
   secret_files = { for service, files in local.files : service => merge(
     { for file in concat(files, local.optional[service]) : file => { content = var.secrets[file] } },
+    local.storage,
     var.database_ca == "" || service == "pdf-worker" ? {} : { "database-ca.crt" = { content = var.database_ca } },
   ) }
   source = { for service in keys(local.files) : service => { image = {

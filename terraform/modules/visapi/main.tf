@@ -29,7 +29,7 @@ locals {
     postgresql = { caSecret = "${helm_release.bootstrap.name}-database-ca" }
     artifacts  = { url = "s3://${var.bucket}/artifacts", s3 = { region = var.region } }
     keda       = merge({ nats = { monitoringEndpoint = var.nats_monitoring, account = "VISAPI" } }, local.keda)
-    defaults   = { settings = { otlp_endpoint = var.traces_endpoint, trace_sample = var.trace_sample } }
+    defaults   = { settings = { otlp_endpoint = var.otlp_endpoint, trace_sample = var.trace_sample } }
     networkPolicy = {
       podIdentity  = true
       postgresqlTo = local.database

@@ -102,8 +102,8 @@ variable "nats_monitoring" {
   type        = string
 }
 
-variable "traces_endpoint" {
-  description = "Where the services send spans."
+variable "otlp_endpoint" {
+  description = "Where the services send traces and metrics, by OTLP over HTTP."
   type        = string
 }
 

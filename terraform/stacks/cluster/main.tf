@@ -17,12 +17,12 @@ data "aws_secretsmanager_secret" "services" {
 }
 
 module "platform" {
-  source          = "../../modules/platform"
-  region          = var.region
-  secret_name     = data.aws_secretsmanager_secret.services.name
-  nats_accounts   = var.nats_accounts == null ? jsondecode(file("${path.module}/nats-accounts.json")) : var.nats_accounts
-  nats_storage    = var.nats_storage
-  traces_endpoint = var.traces_endpoint
+  source        = "../../modules/platform"
+  region        = var.region
+  secret_name   = data.aws_secretsmanager_secret.services.name
+  nats_accounts = var.nats_accounts == null ? jsondecode(file("${path.module}/nats-accounts.json")) : var.nats_accounts
+  nats_storage  = var.nats_storage
+  otlp_endpoint = var.otlp_endpoint
 }
 
 module "visapi" {
@@ -41,7 +41,7 @@ module "visapi" {
   database_ca                = var.database_ca
   bucket                     = var.bucket
   nats_monitoring            = module.platform.nats_monitoring
-  traces_endpoint            = module.platform.traces_endpoint
+  otlp_endpoint              = module.platform.otlp_endpoint
   trace_sample               = var.trace_sample
   prometheus_address         = var.prometheus_address
   replicas                   = var.replicas

@@ -105,8 +105,8 @@ variable "nats_storage" {
   default     = "10Gi"
 }
 
-variable "traces_endpoint" {
-  description = "The OTLP/HTTP endpoint of your tracing backend; empty: the collector writes a line per batch to its log."
+variable "otlp_endpoint" {
+  description = "Where the collector sends traces, metrics and log records on, by OTLP over HTTP: the address of your backend, without `/v1/…`. Empty: it writes a line per batch to its log."
   type        = string
   default     = ""
 }

@@ -20,7 +20,9 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     sealing_key: Annotated[SecretBytes, msgspec.Meta(min_length=32, max_length=32)] | None = None
     """Seals secrets (32 bytes in hex); the notifier has the same. Unset: secrets cannot be stored."""
     http_host: str = "127.0.0.1"
+    """The address on which the API is served."""
     http_port: Port = 8080
+    """The port of the API."""
     postgres_connections: Annotated[int, msgspec.Meta(ge=3, le=100)] = 8
     """Size of the connection pool; two connections are reserved for accepting runs."""
     key_rate_per_s: Annotated[float, msgspec.Meta(gt=0)] = 10_000.0

@@ -61,7 +61,7 @@ module "stack" {
   secrets_revision   = "1"
   nats_storage       = "50Gi"
   trace_sample       = 0.1
-  traces_endpoint    = ""
+  otlp_endpoint      = ""
   prometheus_address = ""
   replicas = {
     gateway_min      = 3

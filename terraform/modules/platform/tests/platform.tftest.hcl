@@ -39,7 +39,7 @@ run "what_is_planned_is_safe" {
 run "traces_go_to_a_backend" {
   command = plan
   variables {
-    traces_endpoint = "https://otlp.example.com"
+    otlp_endpoint = "https://otlp.example.com"
   }
   assert {
     condition     = yamldecode(helm_release.collector.values[0]).alternateConfig.exporters == { otlphttp = { endpoint = "https://otlp.example.com" } } && yamldecode(helm_release.collector.values[0]).alternateConfig.service.pipelines.traces.exporters == ["otlphttp"]
@@ -50,11 +50,11 @@ run "traces_go_to_a_backend" {
 run "wrong_values_are_refused_by_name" {
   command = plan
   variables {
-    region          = "Frankfurt"
-    nats_storage    = "10GB"
-    traces_endpoint = "otlp.example.com"
-    versions        = { nats = "2.x" }
-    nats_accounts   = { VISAPI = { users = [{ user = "gateway", password = "hunter2" }] } }
+    region        = "Frankfurt"
+    nats_storage  = "10GB"
+    otlp_endpoint = "otlp.example.com"
+    versions      = { nats = "2.x" }
+    nats_accounts = { VISAPI = { users = [{ user = "gateway", password = "hunter2" }] } }
   }
-  expect_failures = [var.region, var.nats_storage, var.traces_endpoint, var.versions, var.nats_accounts]
+  expect_failures = [var.region, var.nats_storage, var.otlp_endpoint, var.versions, var.nats_accounts]
 }

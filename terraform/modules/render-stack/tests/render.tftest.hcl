@@ -41,7 +41,7 @@ variables {
 run "each_service_has_its_own_secrets_and_nobody_else_s" {
   command = plan
   assert {
-    condition     = nonsensitive(keys(render_background_worker.pdf_worker.secret_files)) == tolist(["metrics-token", "nats-pdf-worker-password"])
+    condition     = nonsensitive(keys(render_background_worker.pdf_worker.secret_files)) == tolist(["metrics-token", "nats-pdf-worker-password", "s3-access-key-id", "s3-secret-access-key"])
     error_message = "the PDF worker holds other secrets than its own"
   }
   assert {
@@ -59,6 +59,10 @@ run "each_service_has_its_own_secrets_and_nobody_else_s" {
   assert {
     condition     = !contains(nonsensitive(keys(render_background_worker.pdf_worker.env_vars)), "VISAPI_POSTGRES_URL")
     error_message = "the PDF worker knows the database"
+  }
+  assert {
+    condition     = alltrue([for service in [render_web_service.gateway, render_background_worker.orchestrator, render_background_worker.notifier, render_background_worker.pdf_worker] : nonsensitive(service.secret_files["s3-secret-access-key"].content) == "key" && nonsensitive(service.env_vars["VISAPI_S3_SECRET_ACCESS_KEY_FILE"].value) == "/etc/secrets/s3-secret-access-key" && nonsensitive(service.env_vars["VISAPI_S3_ENDPOINT"].value) == "https://ref.supabase.co/storage/v1/s3" && !anytrue([for name in keys(nonsensitive(service.env_vars)) : startswith(name, "AWS_")])])
+    error_message = "a service does not reach the bucket by its settings, or the bucket's key is no file"
   }
   assert {
     condition     = render_private_service.nats.num_instances == 1 && render_private_service.nats.disk.mount_path == "/data" && strcontains(nonsensitive(render_private_service.nats.secret_files["nats.conf"].content), "sync_interval: always")

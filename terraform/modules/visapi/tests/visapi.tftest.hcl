@@ -15,7 +15,7 @@ variables {
   database_ca                = "-----BEGIN CERTIFICATE-----"
   bucket                     = "visapi-test-artifacts"
   nats_monitoring            = "nats-headless.nats:8222"
-  traces_endpoint            = "http://collector.monitoring:4318"
+  otlp_endpoint              = "http://collector.monitoring:4318"
   replicas                   = { gateway_min = 2, gateway_max = 4, orchestrator_max = 2, pdf_worker_min = 0, pdf_worker_max = 4, notifier_min = 1, notifier_max = 4 }
 }
 

@@ -23,7 +23,7 @@ class S3Access(msgspec.Struct, frozen=True, kw_only=True):
     """How a bucket is reached. Nothing set: Amazon's S3, with the role of the pod or the instance."""
 
     endpoint: str | None = None
-    """The origin of the server, without the bucket. Plain HTTP is used only where it says `http:`."""
+    """The address of the server, without the bucket. Plain HTTP is used only where it says `http:`."""
     region: str | None = None
     path_style: bool = True
     """The bucket stands in the path of URLs; else in the host name."""

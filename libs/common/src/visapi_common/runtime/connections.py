@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,15 +15,16 @@ from visapi_common.core import nats_url, postgres_url
 from visapi_common.core.nats_credentials import read_credentials
 from visapi_common.runtime.settings import PREFIX, CommonSettings, Secret, SettingsError
 
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+/?")
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+(?P<path>/[A-Za-z0-9._~/-]*)?")
 
 
 class ArtifactSettings(CommonSettings, frozen=True, kw_only=True):
     """How a service reaches the bucket of an artifact store `s3://bucket/prefix`."""
 
     s3_endpoint: str | None = None
-    """The server of a bucket that is not Amazon's, without the bucket: `https://s3.example.com`. Unset:
-    `AWS_ENDPOINT`, else Amazon's server of the region."""
+    """The server of a bucket that is not Amazon's, without the bucket: `https://s3.example.com`, or with a
+    path such as `https://project.supabase.co/storage/v1/s3`. Unset: `AWS_ENDPOINT`, else Amazon's server of
+    the region."""
     s3_region: str | None = None
     """The region of the bucket. Unset: `AWS_REGION`, else `us-east-1`."""
     s3_path_style: bool = True
@@ -45,9 +47,24 @@ class ArtifactSettings(CommonSettings, frozen=True, kw_only=True):
             )
         if self.s3_session_token is not None and self.s3_access_key_id is None:
             raise SettingsError(f"{PREFIX}S3_SESSION_TOKEN is wrong: it belongs to {PREFIX}S3_ACCESS_KEY_ID")
-        if self.s3_endpoint is not None and not _ORIGIN.fullmatch(self.s3_endpoint):
-            raise SettingsError(f"{PREFIX}S3_ENDPOINT is wrong: use https://host or https://host:port")
+        self._check_endpoint()
         _check_file(f"{PREFIX}S3_CA", self.s3_ca)
+
+    def _check_endpoint(self) -> None:
+        if self.s3_endpoint is None:
+            return
+        name, found = f"{PREFIX}S3_ENDPOINT", _ENDPOINT.fullmatch(self.s3_endpoint)
+        if found is None:
+            raise SettingsError(f"{name} is wrong: use https://host, https://host:port or https://host/path")
+        path = (found["path"] or "").strip("/")
+        if path and not self.s3_path_style:
+            raise SettingsError(
+                f"{name} is wrong: with {PREFIX}S3_PATH_STYLE=false it has no path, not /{path}"
+            )
+        # Each service that has an artifact store names it in a field of its own.
+        bucket = urlsplit(getattr(self, "artifacts_url", None) or "").netloc
+        if path and path.rpartition("/")[2] == bucket:
+            raise SettingsError(f"{name} is wrong: leave out the bucket, which {PREFIX}ARTIFACTS_URL names")
 
     @property
     def s3(self) -> S3Access:

@@ -1,6 +1,7 @@
 """Artifacts and large payloads, in a directory and behind the S3 protocol."""
 
 import hashlib
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import ClassVar
 import pytest
 
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, media_type_of
+from visapi_common.adapters.s3 import S3Access
 from visapi_common.contracts.payloads import INLINE_LIMIT, PAYLOAD_LIMIT, Payload
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault
 
@@ -63,6 +65,15 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Bucket]]:
     yield Bucket
     server.shutdown()
     server.server_close()
+
+
+async def test_the_address_of_a_server_may_have_a_path(s3: type[Bucket], monkeypatch: pytest.MonkeyPatch):
+    endpoint = f"{os.environ['AWS_ENDPOINT']}/storage/v1/s3"
+    monkeypatch.delenv("AWS_ENDPOINT")
+    store = ArtifactStore.open("s3://bucket/prefix", S3Access(endpoint=endpoint))
+    await store.put("default", PDF, "pdf", "application/pdf", "hello.pdf")
+    assert [path for path in s3.objects if not path.startswith("/storage/v1/s3/bucket/prefix/")] == []
+    assert len(s3.objects) == 1
 
 
 @pytest.fixture(params=["file", "s3"])

@@ -22,6 +22,12 @@ from visapi_common.runtime.settings import SettingsError, load
 PDF = b"%PDF-1.7 content"
 
 
+class StoreSettings(ArtifactSettings, frozen=True, kw_only=True):
+    """As a service's."""
+
+    artifacts_url: str | None = None
+
+
 @pytest.fixture(autouse=True)
 def _no_credentials_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -78,14 +84,22 @@ async def test_keys_come_from_files_as_all_secrets_do(seaweed: Seaweed, tmp_path
             "VISAPI_S3_SESSION_TOKEN is wrong: it belongs to VISAPI_S3_ACCESS_KEY_ID",
         ),
         ({"S3_ENDPOINT": "s3.example.com"}, "VISAPI_S3_ENDPOINT is wrong: use https://host"),
-        ({"S3_ENDPOINT": "https://s3.example.com/bucket"}, "VISAPI_S3_ENDPOINT is wrong: use https://host"),
+        ({"S3_ENDPOINT": "https://s3.example.com/a?b=c"}, "VISAPI_S3_ENDPOINT is wrong: use https://host"),
+        (
+            {"S3_ENDPOINT": "https://s3.example.com/a/b", "S3_PATH_STYLE": "false"},
+            "VISAPI_S3_ENDPOINT is wrong: with VISAPI_S3_PATH_STYLE=false it has no path, not /a/b",
+        ),
+        (
+            {"S3_ENDPOINT": "https://s3.example.com/a/bucket/", "ARTIFACTS_URL": "s3://bucket/prefix"},
+            "VISAPI_S3_ENDPOINT is wrong: leave out the bucket, which VISAPI_ARTIFACTS_URL names",
+        ),
         ({"S3_CA": "/nowhere/ca.pem"}, "VISAPI_S3_CA is wrong: cannot read /nowhere/ca.pem"),
         ({"S3_PATH_STYLE": "maybe"}, "VISAPI_S3_PATH_STYLE is wrong"),
     ],
 )
 def test_a_wrong_setting_is_named_before_anything_connects(given: dict[str, str], told: str):
     with pytest.raises(SettingsError, match=told):
-        load(ArtifactSettings, {f"VISAPI_{name}": text for name, text in given.items()})
+        load(StoreSettings, {f"VISAPI_{name}": text for name, text in given.items()})
 
 
 @pytest.fixture(scope="module")
