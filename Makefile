@@ -9,7 +9,7 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 JOBS ?= 3
 
-.PHONY: help setup up demo test check bench faults attacks plans load capacity alerts docs images compose-demo upgrade-test deploy-tools deploy-check terraform-providers terraform-apply-local clean
+.PHONY: help setup up demo test check bench faults attacks plans load capacity alerts docs images compose-demo upgrade-test rotation-test deploy-tools deploy-check terraform-providers terraform-apply-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,10 @@ compose-demo: setup ## Bring docker-compose.yml up, play the demo, kill each con
 upgrade-test: setup ## Run the release before (FROM=commit or tag) and this one on one ledger under load, forward and back
 	@from=$$($(BIN)/python tools/previous_release.py $(FROM)) && \
 	VISAPI_TEST_UPGRADE_FROM="$$from" $(BIN)/pytest -q -s -m upgrade tests/upgrade
+
+rotation-test: setup ## Rotate every key under load, and seal ten thousand secrets anew beside a reader
+	@VISAPI_TEST_ROTATION=1 $(BIN)/pytest -q -s -m upgrade tests/upgrade/test_rotation.py
+	@VISAPI_TEST_ATTACKS=full $(BIN)/pytest -q -s libs/visapi/tests/integration/admin/test_admin_rotation.py
 
 deploy-tools: ## Install the tools of deploy-check into .tools/ (SETS="chart checkov" to choose)
 	@$(PYTHON) tools/deploy_tools.py $(filter-out all,$(SETS))

@@ -29,7 +29,7 @@ SECRET_KEYS = {
     "notifierNatsUrl": "NATS as `notifier`.",
     "keyPepper": "`VISAPI_KEY_PEPPER`.",
     "linkSecret": "`VISAPI_LINK_SECRET`.",
-    "effectSecret": "`VISAPI_EFFECT_SECRET`. Never change it while runs are open.",
+    "effectSecret": "`VISAPI_EFFECT_SECRET`.",
     "handleSecret": "`VISAPI_HANDLE_SECRET`.",
     "sealingKey": "`VISAPI_SEALING_KEY`; empty: secrets of tenants cannot be stored.",
     "metricsToken": "`VISAPI_METRICS_TOKEN`; empty: whoever reaches the port reads metrics.",

@@ -29,6 +29,7 @@ from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import InboxHint, Trigger, WorkflowRef
 from visapi_common.contracts.payloads import Payload, inline
+from visapi_common.core.keyrings import Keyring
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.setup import Telemetry, open_metrics
 from visapi_common.telemetry.spans import Spans
@@ -203,8 +204,8 @@ class Stack:
             postgres_url=more.pop("postgres_url", self.database.orchestrator),
             nats_url=self.nats.url("orchestrator"),
             artifacts_url=more.pop("artifacts_url", f"file://{self.folder}"),
-            effect_secret=SECRET,
-            handle_secret=SECRET,
+            effect_secret=Keyring.of(SECRET),
+            handle_secret=Keyring.of(SECRET),
             engine_processes=1,
             **more,
         )

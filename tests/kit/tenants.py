@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from visapi.admin.databases import OWNER, connection
 from visapi.stack.data_directory import DataDirectory
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.api_keys import hash_key, mint, parse
+from visapi_common.core.keyrings import Keyring
 
 _TENANTS = load_queries("visapi.admin", "sql/tenants.sql")
 _KEYS = load_queries("visapi.admin", "sql/keys.sql")
@@ -25,7 +27,7 @@ def owner_url(data_dir: Path, gateway: int) -> str:
 
 def make_tenant(data_dir: Path, gateway: int, tenant: str) -> str:
     """Make a tenant of the stack, and a key with which the tenant may do everything."""
-    pepper = bytes.fromhex(DataDirectory(data_dir).secrets().key_pepper)
+    pepper = Keyring.read(DataDirectory(data_dir).secrets().key_pepper).at(datetime.now(UTC)).secret
     return run_async(_add_tenant(owner_url(data_dir, gateway), tenant, pepper))
 
 
@@ -45,7 +47,8 @@ async def put_key(
     """A key of a tenant, which is made where it does not exist."""
     key = mint(kind, secrets.randbits(128), secrets.randbits(256))
     await add_tenants(database, tenant)
-    row = (parse(key).id, tenant, kind, "test", hash_key(pepper, key), list(scopes), "test")
+    pepper_id = Keyring.of(pepper).keys[0].id
+    row = (parse(key).id, tenant, kind, "test", hash_key(pepper, key), list(scopes), "test", pepper_id)
     await database.execute(_KEYS["insert_key"], *row)
     return key
 

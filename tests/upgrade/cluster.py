@@ -83,6 +83,10 @@ class Cluster:
         """What was done, and when, for the reader of a failure."""
 
     @property
+    def data(self) -> DataDirectory:
+        return self._data
+
+    @property
     def owner_url(self) -> str:
         return self._postgres.url(databases.OWNER)
 

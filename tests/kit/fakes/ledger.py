@@ -1,6 +1,7 @@
 """The ledger in memory: one compare-and-set for each run, and what depends on it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -240,7 +241,7 @@ def _snapshot_of(child: ChildRow, rows: FakeRows) -> RunSnapshot:
         state=None,
         trace=child.trace,
         priority=child.priority,
-        created_at=rows.now,
+        created_at=datetime.fromtimestamp(child.created_ms / 1000, UTC),
         input=msgspec.json.decode(child.input, type=Payload),
         parent=child.run,
         parent_path=child.parent_path,

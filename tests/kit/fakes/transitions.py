@@ -16,13 +16,14 @@ from kit.fakes.rows import FakeRows
 from visapi_common.contracts.engine_messages import Outcome, TaskResult, Trigger, WorkflowRef
 from visapi_common.contracts.payloads import inline
 from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.core.keyrings import Keyring
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.tasks.outbox import Outbox
-from visapi_orchestrator.transitions.dependencies import Bounds, TransitionDependencies
+from visapi_orchestrator.transitions.dependencies import Bounds, RunKeys, TransitionDependencies
 from visapi_orchestrator.transitions.large_values import LargeValues
 from visapi_orchestrator.transitions.protocol import Transitions
 from visapi_orchestrator.transitions.rules.snapshot import snapshot_of
@@ -37,7 +38,9 @@ _encode = msgspec.json.encode
 class TransitionWorld:
     """What one test looks at. `heard` holds what other loops were told after commits."""
 
-    def __init__(self, *, record_inputs: bool = False, history_max: int = 10_000) -> None:
+    def __init__(
+        self, *, record_inputs: bool = False, history_max: int = 10_000, keys: RunKeys | None = None
+    ) -> None:
         self.rows = FakeRows()
         self.ledger = FakeLedger(self.rows)
         self.engine = InlineEngine()
@@ -50,6 +53,12 @@ class TransitionWorld:
         self.held: set[str] = set()
         """Functions whose tasks may not be sent at once."""
         self.set_aside: list[DeadLetterEntry] = []
+        self._bounds = Bounds(depth_max=10, history_max=history_max)
+        self._record = record_inputs
+        self.restart(keys or RunKeys(effects=Keyring.of(SECRET), handles=Keyring.of(SECRET)))
+
+    def restart(self, keys: RunKeys) -> None:
+        """Another process on the same rows, with these keys."""
         clock = DatabaseClock(FakeMonotonic())
         clock.heard(self.rows.now_ms)
         self.transitions = Transitions(
@@ -70,10 +79,9 @@ class TransitionWorld:
                 set_aside=self._set_aside,
                 slow_runs=self.slow_runs,
             ),
-            secret=SECRET,
-            handle_secret=SECRET,
-            record_inputs=record_inputs,
-            bounds=Bounds(depth_max=10, history_max=history_max),
+            keys=keys,
+            record_inputs=self._record,
+            bounds=self._bounds,
         )
 
     async def _set_aside(self, dead_letter: DeadLetterEntry) -> None:

@@ -5,20 +5,18 @@ from typing import Annotated
 import msgspec
 
 from visapi_common.runtime.connections import LedgerSettings
-from visapi_common.runtime.settings import Port, Seconds, SecretBytes
-
-Pepper = Annotated[SecretBytes, msgspec.Meta(min_length=16)]
+from visapi_common.runtime.settings import Port, SealingKeys, Seconds, StrongKeys
 
 
 class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     artifacts_url: str
     """`file:///directory` or `s3://bucket/prefix`."""
-    key_pepper: Pepper
-    """Keys the hashes of API keys; at least 16 bytes in hex."""
-    link_secret: Pepper
-    """Signs links and cursors; at least 16 bytes in hex."""
-    sealing_key: Annotated[SecretBytes, msgspec.Meta(min_length=32, max_length=32)] | None = None
-    """Seals secrets (32 bytes in hex); the notifier has the same. Unset: secrets cannot be stored."""
+    key_pepper: StrongKeys
+    """The keys of the hashes of API keys; each at least 16 bytes in hex."""
+    link_secret: StrongKeys
+    """Sign links and cursors; each at least 16 bytes in hex."""
+    sealing_key: SealingKeys | None = None
+    """Seal secrets (32 bytes in hex each); the notifier has the same. Unset: secrets cannot be stored."""
     http_host: str = "127.0.0.1"
     """The address on which the API is served."""
     http_port: Port = 8080

@@ -17,6 +17,7 @@ from kit.servers import Database, NatsServer
 from kit.tenants import put_key
 from kit.waiting import eventually
 from visapi_common.adapters.pool import open_pool
+from visapi_common.core.keyrings import Keyring
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import LogTap
 from visapi_common.telemetry.setup import TelemetryOptions, open_telemetry
@@ -135,9 +136,9 @@ def settings_for(database: Database, nats_url: str, folder: Path, **changes: Any
         postgres_url=database.gateway,
         nats_url=nats_url,
         artifacts_url=(folder / "artifacts").as_uri(),
-        key_pepper=PEPPER,
-        link_secret=bytes(range(32, 64)),
-        sealing_key=bytes(range(64, 96)),
+        key_pepper=Keyring.of(PEPPER),
+        link_secret=Keyring.of(bytes(range(32, 64))),
+        sealing_key=Keyring.of(bytes(range(64, 96))),
         http_port=0,
         access_log=False,
         postgres_connections=6,

@@ -14,8 +14,9 @@ from visapi.admin.tenants import disable_tenant, enable_tenant
 from visapi_common.contracts.audit import AuditPage, AuditRecord
 from visapi_common.core.api_keys import parse
 from visapi_common.core.audit_chain import Break, ChainCheck
+from visapi_common.core.keyrings import Keyring
 
-PEPPER = bytes(range(32))
+PEPPER = Keyring.of(bytes(range(32)))
 RUN = "/v1/workflows/demo/hello/runs"
 SCHEDULED = """
 document: {dsl: '1.0.3', namespace: demo, name: nightly, version: '1.0.0'}

@@ -1,7 +1,7 @@
 """The notifier's settings; see `visapi_common.runtime.settings` for how they are read."""
 
 from visapi_common.runtime.connections import Connections, LedgerSettings
-from visapi_common.runtime.settings import Secret, SecretBytes
+from visapi_common.runtime.settings import Keys, SealingKeys, Secret
 
 
 class NotifierSettings(LedgerSettings, frozen=True, kw_only=True):
@@ -11,10 +11,10 @@ class NotifierSettings(LedgerSettings, frozen=True, kw_only=True):
     """Size of the connection pool; writes are batched, so few are needed."""
     artifacts_url: str | None = None
     """The artifact store, `file:///…` or `s3://bucket/prefix`: attachments and large values."""
-    handle_secret: SecretBytes | None = None
-    """The key of secret handles (hex); the orchestrator has the same."""
-    sealing_key: SecretBytes | None = None
-    """Opens secrets (32 bytes in hex); the gateway has the same. Unset: no secret can be used."""
+    handle_secret: Keys | None = None
+    """The keys of secret handles (hex); the orchestrator has the same."""
+    sealing_key: SealingKeys | None = None
+    """Open secrets (32 bytes in hex each); the gateway has the same. Unset: no secret can be used."""
     public_url: str | None = None
     """The public URL of the gateway, such as `https://visapi.example.com`, for approval links."""
     smtp_url: Secret | None = None

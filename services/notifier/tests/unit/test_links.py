@@ -11,6 +11,7 @@ from visapi_common.contracts.payloads import NULL
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.approvals import link_handle, link_key, parse_token
 from visapi_common.core.errors import PermanentFault
+from visapi_common.core.keyrings import Keyring
 from visapi_common.core.secret_handles import run_key
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.accounts.inputs import Inputs
@@ -25,6 +26,7 @@ from visapi_notifier.preparing.rules import prepare
 SECRET = bytes(32)
 RUN = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d")
 APPROVAL = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3e")
+KEYS = Keyring.of(SECRET)
 KEY = run_key(SECRET, RUN)
 MESSAGE = TaskMessage(
     run=RUN,
@@ -58,7 +60,7 @@ async def sent(secrets: Secrets, text: str, mask: Mask | None = None) -> str:
 
 
 async def test_a_handle_within_a_text_becomes_the_approvers_link() -> None:
-    secrets = Secrets(None, SECRET, "https://v.example/")
+    secrets = Secrets(None, KEYS, "https://v.example/")
     handle = link_handle(KEY, APPROVAL, "mia@example.com")
     text = await sent(secrets, f"Decide: {handle}!")
     assert text.startswith("Decide: https://v.example/approve/default.")
@@ -68,19 +70,19 @@ async def test_a_handle_within_a_text_becomes_the_approvers_link() -> None:
 
 async def test_a_handle_of_another_run_stays_text() -> None:
     handle = link_handle(run_key(SECRET, APPROVAL), APPROVAL, "")
-    assert await sent(Secrets(None, SECRET, "https://v.example"), handle) == handle
+    assert await sent(Secrets(None, KEYS, "https://v.example"), handle) == handle
 
 
 async def test_without_a_public_url_the_task_faults_and_says_which_setting_is_missing() -> None:
     with pytest.raises(TaskFault, match="VISAPI_PUBLIC_URL"):
-        await sent(Secrets(None, SECRET), link_handle(KEY, APPROVAL, ""))
+        await sent(Secrets(None, KEYS), link_handle(KEY, APPROVAL, ""))
 
 
 async def refused(text: str) -> str:
     """What is told of a mail with a link of which the relay says this."""
     handle = link_handle(KEY, APPROVAL, "")
     mask = Mask()
-    link = await sent(Secrets(None, SECRET, "https://v.example"), handle, mask)
+    link = await sent(Secrets(None, KEYS, "https://v.example"), handle, mask)
     said = text.format(link=link, key=link_key(KEY, APPROVAL, ""))
 
     return str(hidden(PermanentFault(said), mask))

@@ -38,7 +38,7 @@ from visapi_orchestrator.tasks.sweep import OpenTasks, TaskStream, TaskSweep
 from visapi_orchestrator.timing.due_work import DueRows, DueWork
 from visapi_orchestrator.timing.flow_sweep import FlowRows, keep_admitting
 from visapi_orchestrator.timing.schedule_clock import ScheduleClock, ScheduleRows
-from visapi_orchestrator.transitions.dependencies import Bounds, TransitionDependencies
+from visapi_orchestrator.transitions.dependencies import Bounds, RunKeys, TransitionDependencies
 from visapi_orchestrator.transitions.known_payloads import KnownPayloads
 from visapi_orchestrator.transitions.large_values import LargeValues
 from visapi_orchestrator.transitions.ports import Engine, Ledger, Payloads
@@ -136,7 +136,7 @@ class Orchestrator:
     def __init__(
         self, dependencies: Dependencies, tuning: OrchestratorSettings, lifecycle: Lifecycle
     ) -> None:
-        metrics, secret = lifecycle.metrics, tuning.effect_secret
+        metrics, keys = lifecycle.metrics, tuning.effect_secret
         self._dependencies = dependencies
         self._lanes = tuning.lanes
         self._open_runs_max = tuning.tenant_open_runs_max
@@ -147,7 +147,7 @@ class Orchestrator:
             self._quarantine, dependencies.monotonic, Isolation("unreadable", metrics)
         )
         self._heartbeats = Heartbeats(dependencies.tasks, metrics)
-        self._claims = Claims(dependencies.tasks, secret, metrics)
+        self._claims = Claims(dependencies.tasks, keys, metrics)
         self._registry = Registry(dependencies.upkeep, dependencies.streams, self._quarantine, metrics)
         self._retention = Retention(dependencies.retention, tuning.retention_days)
         self._releases = Releases(
@@ -185,7 +185,8 @@ class Orchestrator:
         self._log = get_logger("orchestrator")
 
     def _make_pump(self, tuning: OrchestratorSettings) -> Pump:
-        dependencies, metrics, secret = self._dependencies, self._lifecycle.metrics, tuning.effect_secret
+        dependencies, metrics = self._dependencies, self._lifecycle.metrics
+        keys = RunKeys(effects=tuning.effect_secret, handles=tuning.handle_secret)
         payloads = KnownPayloads(dependencies.payloads, dependencies.monotonic)
         for_transitions = TransitionDependencies(
             ledger=dependencies.ledger,
@@ -206,8 +207,7 @@ class Orchestrator:
         )
         transitions = Transitions(
             for_transitions,
-            secret=secret,
-            handle_secret=tuning.handle_secret,
+            keys=keys,
             record_inputs=tuning.record_inputs,
             bounds=Bounds.of(tuning),
         )
@@ -215,7 +215,7 @@ class Orchestrator:
             results=dependencies.results,
             triggers=dependencies.triggers,
             intake=Intake(
-                secret=secret,
+                keys=keys.effects,
                 metrics=metrics,
                 beat=self._heartbeats.beat,
                 unreadable=self._unreadable.saw,

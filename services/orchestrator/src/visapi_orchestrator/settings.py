@@ -7,7 +7,7 @@ import msgspec
 from visapi_common.adapters.topology import StreamChoices
 from visapi_common.contracts import subjects
 from visapi_common.runtime.connections import LedgerSettings
-from visapi_common.runtime.settings import SecretBytes
+from visapi_common.runtime.settings import Keys
 
 StreamBytes = Annotated[int, msgspec.Meta(ge=1024 * 1024)]
 
@@ -17,12 +17,14 @@ class OrchestratorSettings(LedgerSettings, frozen=True, kw_only=True):
 
     artifacts_url: str
     """Where payloads above 64 KiB lie: `file:///directory` or `s3://bucket/prefix`."""
-    effect_secret: SecretBytes
-    """The key of the hashes in effect keys and task tokens (hex). After a change results of open tasks are
-    dropped and effects are repeated: never change it while runs are open.
+    effect_secret: Keys
+    """The keys of the hashes in effect keys and task tokens (hex). A run keeps to the key of the time when it
+    was accepted: add a key with a time, and keep the old one until the runs before it have ended.
     """
-    handle_secret: SecretBytes
-    """Signs the handles that stand for secrets in a running workflow (hex); the notifier has the same."""
+    handle_secret: Keys
+    """Sign the handles that stand for secrets in a running workflow (hex), by run in the same way; the
+    notifier has the same.
+    """
     engine_processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     """The number of engine processes. One works while another is replaced; more help only with more cores."""
     lanes: Annotated[int, msgspec.Meta(ge=1, le=32)] = 3

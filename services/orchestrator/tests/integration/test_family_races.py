@@ -66,6 +66,7 @@ class Family:
             priority=5,
             root=self.root,
             depth=2,
+            created_ms=1,
             by_listener=False,
         )
         return WriteSet(live=[LiveRun(self.parent, 0, "running", 0, b"{}")], children=[child])

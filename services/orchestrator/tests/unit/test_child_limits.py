@@ -25,6 +25,7 @@ def children(*wanted: tuple[int, UUID | None, bool]) -> list[ChildRow]:
             priority=5,
             root=root,
             depth=1,
+            created_ms=1,
             by_listener=by_listener,
         )
         for number, (parent, root, by_listener) in enumerate(wanted)

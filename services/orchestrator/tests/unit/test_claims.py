@@ -14,6 +14,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict
 from visapi_common.core.effect_key import task_token
 from visapi_common.core.errors import PermanentFault, TransientFault
+from visapi_common.core.keyrings import Keyring
 from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.tasks.claims import Claims
 
@@ -25,7 +26,7 @@ class World:
     def __init__(self) -> None:
         self.rows = FakeRows()
         self.tasks, self.metrics = FakeTasks(self.rows), open_metrics()
-        self.claims = Claims(self.tasks, SECRET, self.metrics)
+        self.claims = Claims(self.tasks, Keyring.of(SECRET), self.metrics)
 
     def task(self, function: str = "acme.send", attempt: int = 1) -> UUID:
         run = uuid4()

@@ -12,6 +12,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import InboxBody, InboxHint, InboxKind, Outcome, TaskResult
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.effect_key import task_token
+from visapi_common.core.keyrings import Keyring
 from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.batches import reading
 from visapi_orchestrator.batches.reading import Intake
@@ -104,7 +105,7 @@ class Lane:
         self.metrics = open_metrics()
         self.unreadable: list[str] = []
         self.intake = Intake(
-            secret=SECRET,
+            keys=Keyring.of(SECRET),
             metrics=self.metrics,
             beat=lambda _: None,
             unreadable=lambda _subject, _data, reason: self.unreadable.append(reason),

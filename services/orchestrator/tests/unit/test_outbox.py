@@ -102,7 +102,7 @@ def test_a_worker_hears_of_a_task_that_is_cancelled_and_not_of_one_that_ended(wo
 def test_a_child_run_has_its_trigger_published_and_a_told_run_its_hint(world):
     child, parent = uuid4(), uuid4()
     related = RelatedWrites(
-        children=[Child(child, WorkflowRef("n", "c", "2.0.0"), "11", NULL, "/do/0/sub", "00-trace")],
+        children=[Child(child, WorkflowRef("n", "c", "2.0.0"), "11", NULL, "/do/0/sub", "00-trace", 1)],
         inbox_rows=[InboxMessage(parent, "child:1", InboxKind.CHILD, b"{}")],
     )
     one = step(related=related)

@@ -19,10 +19,12 @@ from visapi_common.contracts.runs import RunStatus
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.approvals import decision_key
 from visapi_common.core.effect_key import effect_key, task_token
+from visapi_common.core.keyrings import Keyring
 from visapi_engine.machine.commands import CallTask, CloseApproval, DropTask, DropTimer, HoldTask, SetTimer
 from visapi_engine.machine.events import TaskUncertain, TimerFired
 from visapi_engine.process.protocol import Answer
 from visapi_orchestrator.kernel.rules.messages import DueTimer, RunMessages, group
+from visapi_orchestrator.transitions.dependencies import RunKeys
 from visapi_orchestrator.transitions.relations.dead_letters import ResolvedDeadLetter
 from visapi_orchestrator.transitions.relations.inbox import InboxKey
 from visapi_orchestrator.transitions.relations.runs import LiveRun
@@ -35,6 +37,7 @@ from visapi_orchestrator.transitions.rules.snapshot import InboxRow, RunSnapshot
 from visapi_orchestrator.transitions.rules.step import Step
 
 SECRET = b"s" * 32
+KEYS = RunKeys(effects=Keyring.of(SECRET), handles=Keyring.of(SECRET))
 RUN = UUID("01930000-0000-7000-8000-000000000001")
 OTHER = UUID("01930000-0000-7000-8000-000000000002")
 
@@ -165,14 +168,14 @@ def test_what_is_said_to_one_run_is_folded_in_order():
 
 def test_a_tasks_effect_key_ignores_the_attempt_and_its_token_does_not():
     calls = [CallTask("/do/0/a", n, "acme.echo", "a", "/do/0/a", b"{}") for n in (1, 2)]
-    first, second = (task_of(call, inline(b"{}"), snapshot(), SECRET, None) for call in calls)
+    first, second = (task_of(call, inline(b"{}"), snapshot(), KEYS, None) for call in calls)
     assert first.effect_key == second.effect_key == effect_key(SECRET, RUN, "/do/0/a")
     assert first.token != second.token == task_token(SECRET, RUN, "/do/0/a", 2)
 
 
 def test_a_tasks_message_says_where_to_answer_and_what_the_deadline_is():
     call = CallTask("/do/0/a", 1, "pdf.render", "a", "/do/0/a", b'{"html":""}', deadline_ms=1_000)
-    made = task_of(call, inline(call.arguments), snapshot(), SECRET, "00-aa-bb-01")
+    made = task_of(call, inline(call.arguments), snapshot(), KEYS, "00-aa-bb-01")
     message = msgspec.json.decode(made.body, type=TaskMessage)
     assert made.subject == "visapi.tasks._.pdf.render"
     assert message.reply == "visapi.engine.1.result"

@@ -14,6 +14,7 @@ from kit.fakes.deliveries import FakeDelivery, FakeSource
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import InboxHint, Trigger, WorkflowRef
 from visapi_common.contracts.payloads import NULL
+from visapi_common.core.keyrings import Keyring
 from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.batches.pump import Pump
 from visapi_orchestrator.batches.reading import Intake
@@ -63,7 +64,9 @@ class Pumping:
         self.pump = Pump(
             results=self.results,
             triggers=self.triggers,
-            intake=Intake(secret=b"k" * 32, metrics=metrics, beat=lambda _: None, unreadable=lambda *_: None),
+            intake=Intake(
+                keys=Keyring.of(b"k" * 32), metrics=metrics, beat=lambda _: None, unreadable=lambda *_: None
+            ),
             transitions=self.lanes,
             metrics=metrics,
             batch_max=BATCH_MAX,

@@ -9,6 +9,7 @@ from kit.fakes.deliveries import FakeDelivery, FakeSource
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import inline
+from visapi_common.core.keyrings import Keyring
 from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.batches.triggers import QUEUE_MAX, Triggers
@@ -34,7 +35,9 @@ def queue(*deliveries: Delivered) -> tuple[Triggers, FakeSource]:
     source, metrics = FakeSource(), open_metrics()
     source.arrive(*deliveries)
     return Triggers(
-        source, Intake(secret=b"k", metrics=metrics, beat=lambda _: None, unreadable=lambda *_: None), metrics
+        source,
+        Intake(keys=Keyring.of(b"k"), metrics=metrics, beat=lambda _: None, unreadable=lambda *_: None),
+        metrics,
     ), source
 
 

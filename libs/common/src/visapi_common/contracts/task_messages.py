@@ -61,6 +61,8 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     own_deadline: datetime | None = None
     """When the timeout of the task itself ends it: until then the definition lets the task take."""
     trace: str | None = None
+    handle_key: str | None = None
+    """The id of the key of the run's secret handles; None: the oldest key."""
     v: int = msgspec.field(default_factory=written_version)
 
 

@@ -7,6 +7,8 @@ does, so that a result is accepted only for its own attempt.
 import hmac
 from uuid import UUID
 
+from visapi_common.core.keyrings import Keyring
+
 
 def _mac(secret: bytes, purpose: bytes, run: UUID, path: str, number: bytes) -> str:
     """Each part is prefixed with its length (four bytes). `number` has eight bytes, or is left out."""
@@ -30,6 +32,10 @@ def task_token(secret: bytes, run: UUID, path: str, attempt: int) -> str:
     return _mac(secret, b"token", run, path, attempt.to_bytes(8, "big"))
 
 
-def token_matches(expected: str, given: str) -> bool:
-    """Compare in constant time."""
-    return hmac.compare_digest(expected, given)
+def token_proves(keys: Keyring, run: UUID, path: str, attempt: int, *, given: str) -> bool:
+    """Whether a key of the ring made the token. A replica that was restarted late may have used another key
+    than the run's. Compared in constant time.
+    """
+    return given.isascii() and any(
+        hmac.compare_digest(task_token(key.secret, run, path, attempt), given) for key in keys.keys
+    )

@@ -5,6 +5,8 @@ value opens only under its own tenant and name.
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from visapi_common.core.keyrings import Keyring, MissingKeyError
+
 NONCE_BYTES = 12
 
 
@@ -23,6 +25,23 @@ def unseal(key: bytes, sealed: bytes, *, tenant: str, name: str) -> bytes:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _place(tenant, name))
     except (InvalidTag, ValueError) as wrong:
         raise UnsealError(f"the secret {name!r} cannot be opened with this key") from wrong
+
+
+def unseal_with(keys: Keyring, sealed: bytes, *, key_id: str | None, tenant: str, name: str) -> bytes:
+    """The value, by whichever key of the ring opens it; `key_id` names the key that should. Raises
+    `MissingKeyError` where that key is not in the ring, else `UnsealError`.
+    """
+    for key in keys.to_try(key_id):
+        try:
+            return unseal(key.secret, sealed, tenant=tenant, name=name)
+        except UnsealError:
+            continue
+    if keys.lacks(key_id):
+        raise MissingKeyError(
+            f"the secret {name!r} of tenant {tenant} is sealed with key {key_id}, which is not in "
+            "VISAPI_SEALING_KEY of this service; put the key back"
+        )
+    raise UnsealError(f"the secret {name!r} cannot be opened with any key of this service")
 
 
 def _place(tenant: str, name: str) -> bytes:

@@ -2,7 +2,8 @@
 
 A wrong value or an unknown `VISAPI_*` name is a `SettingsError` of one clear line. Settings are
 data; they open nothing but the files of secrets: each secret `VISAPI_X` may be given as `VISAPI_X_FILE`,
-the path of a file that holds it. Each process is started with only its own variables.
+the path of a file that holds it. Keys that can be rotated are rings (`visapi_common.core.keyrings`). Each
+process is started with only its own variables.
 """
 
 import difflib
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from visapi_common.contracts.formats import Writes
+from visapi_common.core.keyrings import BYTES_MAX, Keyring
 
 PREFIX = "VISAPI_"
 FILE = "_FILE"
@@ -26,8 +28,14 @@ T = TypeVar("T", bound=msgspec.Struct)
 Secret = Annotated[str, msgspec.Meta(extra={"secret": True})]
 """A text that is never shown: `shown()` masks it."""
 
-SecretBytes = Annotated[bytes, msgspec.Meta(extra={"secret": True})]
-"""Secret bytes, written in hex."""
+Keys = Annotated[Keyring, msgspec.Meta(extra={"secret": True})]
+"""A ring of keys, each written in hex."""
+
+StrongKeys = Annotated[Keyring, msgspec.Meta(extra={"secret": True, "bytes": (16, BYTES_MAX)})]
+"""A ring of keys of at least 16 bytes."""
+
+SealingKeys = Annotated[Keyring, msgspec.Meta(extra={"secret": True, "bytes": (32, 32)})]
+"""A ring of keys of 32 bytes."""
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -162,8 +170,8 @@ def _refuse_unknown(known: Iterable[str], environ: Mapping[str, str]) -> None:
 def _decode(name: str, text: str, kind: Any) -> Any:
     bare = _bare(kind)
     try:
-        if bare is bytes:
-            return msgspec.convert(bytes.fromhex(text), kind)
+        if bare is Keyring:
+            return _read_ring(name, text, kind)
         origin = typing.get_origin(bare) or bare
         value: Any = text
         if origin is dict or (text.startswith("[") and origin in _SEQUENCES):
@@ -177,8 +185,15 @@ def _decode(name: str, text: str, kind: Any) -> Any:
         raise SettingsError(f"{name} is wrong: {wrong}{_allowed(kind)}") from None
     except msgspec.DecodeError:
         raise SettingsError(f"{name} is wrong: expected JSON") from None
-    except ValueError:
-        raise SettingsError(f"{name} is wrong: expected an even number of hex digits") from None
+
+
+def _read_ring(name: str, text: str, kind: Any) -> Keyring:
+    extras = [meta.extra for meta in _metas(kind) if meta.extra]
+    least, most = next((extra["bytes"] for extra in extras if "bytes" in extra), (1, BYTES_MAX))
+    try:
+        return Keyring.read(text, bytes_min=least, bytes_max=most)
+    except ValueError as wrong:
+        raise SettingsError(f"{name} is wrong: {wrong}") from None
 
 
 def _allowed(kind: Any) -> str:

@@ -20,7 +20,7 @@ grant insert, update, delete on retention_policies to visapi_gateway;
 grant update (days) on retention_classes to visapi_orchestrator;
 -- The gateway seals secrets and never reads them back.
 grant insert, delete on secrets to visapi_gateway;
-grant update (sealed, hosts, updated_at, updated_by) on secrets to visapi_gateway;
+grant update (sealed, sealed_with, hosts, updated_at, updated_by) on secrets to visapi_gateway;
 grant select (tenant, name, hosts, updated_at, updated_by) on secrets to visapi_gateway;
 grant select on secrets to visapi_notifier;
 grant update on api_keys to visapi_gateway;

@@ -14,6 +14,7 @@ create table api_keys (
     expires_at timestamp with time zone,
     disabled_at timestamp with time zone,
     last_used_at timestamp with time zone,
+    pepper text,
     PRIMARY KEY (id),
     CHECK ((kind = ANY (ARRAY['live'::text, 'test'::text, 'admin'::text]))),
     FOREIGN KEY (tenant) REFERENCES tenants(id)
@@ -474,6 +475,7 @@ alter table runs force row level security;
 create policy gateway_tenants on runs to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
 create policy notifier_all on runs to visapi_notifier using (true);
 create policy orchestrator_all on runs to visapi_orchestrator using (true);
+create policy owner_counts on runs to visapi_owner using (true);
 grant insert, select on runs to visapi_gateway;
 grant delete, insert, select, update on runs to visapi_orchestrator;
 grant select (id, fire_at, root) on runs to visapi_notifier;
@@ -594,6 +596,7 @@ create table secrets (
     hosts text[],
     updated_at timestamp with time zone default now() not null,
     updated_by text not null,
+    sealed_with text,
     PRIMARY KEY (tenant, name)
 );
 alter table secrets enable row level security;
@@ -601,10 +604,11 @@ alter table secrets force row level security;
 create policy gateway_tenants on secrets to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
 create policy notifier_all on secrets to visapi_notifier using (true);
 create policy orchestrator_all on secrets to visapi_orchestrator using (true);
+create policy owner_reseals on secrets to visapi_owner using (true);
 grant delete, insert on secrets to visapi_gateway;
 grant select on secrets to visapi_notifier;
 grant select (tenant, name, hosts, updated_at, updated_by) on secrets to visapi_gateway;
-grant update (sealed, hosts, updated_at, updated_by) on secrets to visapi_gateway;
+grant update (sealed, hosts, updated_at, updated_by, sealed_with) on secrets to visapi_gateway;
 
 create table started_effects (
     run uuid not null,

@@ -129,7 +129,7 @@ class Metrics(ConventionalMetrics):
     messages_stale = Counter(
         "visapi_messages_stale_total",
         "Messages that changed nothing.",
-        {"reason": "duplicate, late, ended, token or newer (in a format of a later release)"},
+        {"reason": "duplicate, late, ended, token, newer (in a format of a later release) or keys (missing)"},
     )
     messages_unreadable = Counter(
         "visapi_messages_unreadable_total",
@@ -304,7 +304,10 @@ class Metrics(ConventionalMetrics):
     operator_faults = Counter(
         "visapi_operator_faults_total",
         "Failures that only the operator can fix; the work is repeated until then.",
-        {"loop": "name of the loop", "class": "SQLSTATE class, nats, artifacts, memory or os"},
+        {
+            "loop": "name of the loop",
+            "class": "SQLSTATE class, nats, artifacts, keys, memory or os",
+        },
     )
     loop_restarts = Counter(
         "visapi_loop_restarts_total",

@@ -1,16 +1,16 @@
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 import pytest
 
-from visapi_common.runtime.settings import CommonSettings, SecretBytes, SettingsError, load, shown
+from visapi_common.core.keyrings import Keyring
+from visapi_common.runtime.settings import CommonSettings, Keys, SettingsError, StrongKeys, load, shown
 
 
 class Example(CommonSettings, frozen=True, kw_only=True):
     postgres_url: str
-    effect_secret: SecretBytes = b""
-    pepper: Annotated[SecretBytes, msgspec.Meta(min_length=2)] = b"  "
+    effect_secret: Keys | None = None
+    pepper: StrongKeys | None = None
     egress_allow: list[str] = msgspec.field(default_factory=list[str])
     egress_origins: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     tagged: bool = False
@@ -39,7 +39,7 @@ def test_each_type_is_decoded_from_its_text():
         postgres_url="postgresql://u@h/db",
         metrics_port=9100,
         trace_sample=0.25,
-        effect_secret=b"\x00\xff",
+        effect_secret=Keyring.of(b"\x00\xff"),
         egress_allow=["127.0.0.0/8", "hooks.local"],
         egress_origins={"https://a": "http://b"},
         tagged=True,
@@ -81,7 +81,7 @@ def test_an_empty_value_means_the_default():
             {**URL, "VISAPI_EFFECT_SECRET": "abc"},
             "VISAPI_EFFECT_SECRET is wrong: expected an even number of hex digits",
         ),
-        ({**URL, "VISAPI_PEPPER": "00"}, "VISAPI_PEPPER is wrong: Expected `bytes` of length >= 2"),
+        ({**URL, "VISAPI_PEPPER": "00"}, "VISAPI_PEPPER is wrong: a key has 1 bytes; allowed: 16 to 256"),
         (
             {**URL, "VISAPI_LOG_LEVEL": "loud"},
             "VISAPI_LOG_LEVEL is wrong: Invalid enum value 'loud'; allowed: debug, info, warning, error",
@@ -97,7 +97,7 @@ def test_a_wrong_setting_is_refused_in_one_line(environ: dict[str, str], line: s
 def test_a_secret_may_come_from_a_file(tmp_path: Path):
     (tmp_path / "secret").write_text("00ff\n")
     settings = load(Example, {**URL, "VISAPI_EFFECT_SECRET_FILE": str(tmp_path / "secret")})
-    assert settings.effect_secret == b"\x00\xff"
+    assert settings.effect_secret == Keyring.of(b"\x00\xff")
 
 
 def test_a_secret_that_is_given_twice_is_refused(tmp_path: Path):

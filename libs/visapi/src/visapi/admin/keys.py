@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.core import scopes as known_scopes
 from visapi_common.core.api_keys import hash_key, hash_matches, mint, parse
+from visapi_common.core.keyrings import Keyring
 
 _QUERIES = load_queries("visapi.admin", "sql/keys.sql")
 _RECENT_S = 3600.0
@@ -61,16 +63,16 @@ def new_key(kind: str) -> str:
     return mint(kind, secrets.randbits(128), secrets.randbits(256))
 
 
-async def create_key(owner_url: str, pepper: bytes, wanted: WantedKey) -> str:
+async def create_key(owner_url: str, peppers: Keyring, wanted: WantedKey) -> str:
     """A new key, stored. Raises `NoSuchTenantError`."""
     key = new_key(wanted.kind)
     async with connection(owner_url) as owner:
-        await _store(owner, pepper, key, wanted)
+        await _store(owner, peppers, key, wanted)
     return key
 
 
 async def ensure_key(
-    owner_url: str, pepper: bytes, wanted: WantedKey, *, kept: KeptKey | None, keep: Callable[[str], None]
+    owner_url: str, peppers: Keyring, wanted: WantedKey, *, kept: KeptKey | None, keep: Callable[[str], None]
 ) -> str:
     """The kept key, when it may be used; else a new one, which is kept before it is stored.
 
@@ -81,15 +83,15 @@ async def ensure_key(
         row = await owner.fetchrow(_QUERIES["key"], parse(kept.token).id) if kept else None
         if kept and row is None:
             _check_unknown(kept, wanted)
-            await _store(owner, pepper, kept.token, wanted)
+            await _store(owner, peppers, kept.token, wanted)
             return kept.token
         if kept and row is not None and row["usable"]:
             _check_same(row, wanted)
-            if hash_matches(row["hash"], hash_key(pepper, kept.token)):
+            if any(hash_matches(row["hash"], hash_key(each.secret, kept.token)) for each in peppers.keys):
                 return kept.token
         key = new_key(wanted.kind)
         keep(key)
-        await _store(owner, pepper, key, wanted)
+        await _store(owner, peppers, key, wanted)
         return key
 
 
@@ -120,9 +122,9 @@ def _check_same(row: Row, wanted: WantedKey) -> None:
             raise KeptKeyError(f"holds a key {what} {found}, not {asked}")
 
 
-async def _store(owner: Connection, pepper: bytes, key: str, wanted: WantedKey) -> None:
+async def _store(owner: Connection, peppers: Keyring, key: str, wanted: WantedKey) -> None:
     """The key and its row of the audit, or neither."""
-    parsed = parse(key)
+    parsed, pepper = parse(key), peppers.at(datetime.now(UTC))
     details = {"kind": parsed.kind, "scopes": sorted(wanted.scopes), "name": wanted.name}
     made = AuditEntry(
         wanted.tenant, wanted.actor, AuditAction.KEY_CREATE, f"key:{parsed.id}", None, None, details
@@ -139,8 +141,9 @@ async def _store(owner: Connection, pepper: bytes, key: str, wanted: WantedKey) 
             wanted.tenant,
             parsed.kind,
             wanted.name,
-            hash_key(pepper, key),
+            hash_key(pepper.secret, key),
             list(wanted.scopes),
             wanted.made_by,
+            pepper.id,
         )
         await record(owner, made)

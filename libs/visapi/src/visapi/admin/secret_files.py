@@ -38,7 +38,7 @@ def make_secrets(folder: Path, tenants: Iterable[str] = ()) -> list[str]:
 
 def variables(folder: Path, tenants: Iterable[str] = ()) -> dict[str, Path]:
     """The variables of `visapi admin` that name these files."""
-    files = {"VISAPI_KEY_PEPPER": "key-pepper"}
+    files = {f"VISAPI_{name.replace('-', '_').upper()}": name for name in _PEPPERS}
     files |= {f"VISAPI_{role.upper()}_PASSWORD": f"postgres-{role}-password" for role in _ROLES}
     users = (*SERVICES, *map(worker_user, tenants))
     files |= {password_variable(user): f"nats-{user}-password" for user in users}

@@ -1,14 +1,23 @@
 """The settings that `visapi admin` reads from the environment; each command names those that it needs."""
 
 from collections.abc import Mapping
-from typing import Annotated
 
 import msgspec
 
 from visapi.admin import kubernetes_secrets
 from visapi.admin.databases import SERVICE_ROLES
 from visapi_common.core import postgres_url
-from visapi_common.runtime.settings import PREFIX, Secret, SecretBytes, SettingsError, load, names_of
+from visapi_common.core.keyrings import Keyring
+from visapi_common.runtime.settings import (
+    PREFIX,
+    Keys,
+    SealingKeys,
+    Secret,
+    SettingsError,
+    StrongKeys,
+    load,
+    names_of,
+)
 
 
 class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +42,23 @@ class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Who acts, as the audit of a tenant names them. Unset: account and machine."""
     kubernetes_account: str = str(kubernetes_secrets.ACCOUNT)
     """The folder with the account of the pod, for `key create --secret`."""
-    key_pepper: Annotated[SecretBytes, msgspec.Meta(min_length=16)] | None = None
-    """The key of the hashes of API keys; the gateway has the same."""
+    key_pepper: StrongKeys | None = None
+    """The keys of the hashes of API keys; the gateway has the same."""
+    link_secret: StrongKeys | None = None
+    """The keys of links, for `rotation`; the gateway has the same."""
+    sealing_key: SealingKeys | None = None
+    """The keys that seal secrets, for `reseal` and `rotation`; gateway and notifier have the same."""
+    effect_secret: Keys | None = None
+    """The keys of effects, for `rotation`; the orchestrator has the same."""
+    handle_secret: Keys | None = None
+    """The keys of handles, for `rotation`; orchestrator and notifier have the same."""
+
+    @property
+    def rings(self) -> dict[str, Keyring]:
+        """The rings of keys that are set, by the name of their files (`visapi admin secrets`)."""
+        names = ("key_pepper", "link_secret", "sealing_key", "effect_secret", "handle_secret")
+        rings = {name.replace("_", "-"): getattr(self, name) for name in names}
+        return {name: ring for name, ring in rings.items() if ring is not None}
 
     @property
     def passwords(self) -> dict[str, str | None]:
@@ -59,11 +83,18 @@ def admin_url(settings: AdminSettings) -> str | None:
     return settings.admin_url and _url("admin_url", settings.admin_url, settings.admin_password)
 
 
-def key_pepper(settings: AdminSettings) -> bytes:
+def key_pepper(settings: AdminSettings) -> Keyring:
     """Raises `SettingsError`."""
     if settings.key_pepper is None:
         raise SettingsError(_missing("key_pepper"))
     return settings.key_pepper
+
+
+def sealing_key(settings: AdminSettings) -> Keyring:
+    """Raises `SettingsError`."""
+    if settings.sealing_key is None:
+        raise SettingsError(_missing("sealing_key"))
+    return settings.sealing_key
 
 
 def _url(field: str, url: str | None, password: str | None) -> str:

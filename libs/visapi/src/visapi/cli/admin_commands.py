@@ -14,6 +14,7 @@ from visapi.cli.admin_doctor import doctor
 from visapi.cli.admin_keys import keys
 from visapi.cli.admin_nats import nats_config
 from visapi.cli.admin_restored import restored
+from visapi.cli.admin_rotation import reseal, rotate, rotation
 from visapi.cli.admin_tenants import tenants
 from visapi.cli.admin_work import Tenants, usage_errors
 from visapi.cli.output import console, say
@@ -39,7 +40,7 @@ def secrets(
         console().print(f"export {name}={shlex.quote(str(path))}", markup=False)
 
 
-for _command in (roles, migrate, doctor, restored, capacity):
+for _command in (roles, migrate, doctor, restored, capacity, rotate, reseal, rotation):
     admin.command()(_command)
 admin.command(name="nats-config")(nats_config)
 admin.add_typer(tenants, name="tenant")

@@ -1,6 +1,7 @@
 """`visapi admin doctor`."""
 
 import os
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -10,6 +11,7 @@ from rich.text import Text
 from visapi.admin import doctor as admin
 from visapi.admin import settings as admin_settings
 from visapi.admin.doctor import Finding, Level
+from visapi.admin.rotation import examine_rings
 from visapi.cli.admin_work import run, settings, usage_errors
 from visapi.cli.output import FAILURE, as_json, console, fail
 from visapi_common.runtime.connections import ArtifactSettings, NatsSettings
@@ -27,7 +29,8 @@ class DoctorSettings(NatsSettings, frozen=True, kw_only=True):
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Look at PostgreSQL (VISAPI_OWNER_URL), NATS (VISAPI_NATS_URL and its neighbours, as user
     `orchestrator`) and the artifact store (VISAPI_ARTIFACTS_URL, VISAPI_S3_…), whichever is set, and print a
-    line for each thing. Exit code 1 when one of them stands in the way.
+    line for each thing. Exit code 1 when one of them stands in the way. The keys that are set are looked at
+    as by `visapi admin rotation`.
     """
     with usage_errors():
         nats = _nats_settings()
@@ -39,12 +42,13 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     found: list[Finding] = []
     if owner:
         found += run(admin.examine_postgres(owner))
+        found += run(examine_rings(owner, settings().rings, datetime.now(UTC)))
     if nats:
         access = nats.nats_access("orchestrator")
         found += run(admin.examine_nats(nats.nats_url, access, nats.stream_replicas))
     if artifacts:
         found.append(run(admin.examine_artifacts(artifacts, bucket)))
-    _show(found, json=json)
+    show(found, json=json)
     raise typer.Exit(FAILURE if any(each.level is Level.FAIL for each in found) else 0)
 
 
@@ -64,7 +68,8 @@ def _given(name: str) -> bool:
     return any(os.environ.get(f"{PREFIX}{name}{end}") for end in ("", "_FILE"))
 
 
-def _show(found: list[Finding], *, json: bool) -> None:
+def show(found: list[Finding], *, json: bool) -> None:
+    """Print what was found, a line for each thing."""
     if json:
         as_json(found)
         return

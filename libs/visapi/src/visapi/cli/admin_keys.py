@@ -20,6 +20,7 @@ from visapi.cli.key_commands import Kind
 from visapi.cli.output import console, done, fail, say
 from visapi_common.core.api_keys import parse
 from visapi_common.core.errors import Fault
+from visapi_common.core.keyrings import Keyring
 
 SECRET_KEY = "api-key"  # noqa: S105 (the name of an entry)
 
@@ -60,7 +61,7 @@ def create(
     """
     given = settings()
     with usage_errors():
-        url, pepper = admin_settings.owner_url(given), admin_settings.key_pepper(given)
+        url, peppers = admin_settings.owner_url(given), admin_settings.key_pepper(given)
         scopes, by = admin.check_scopes(kind.value, scope or []), actor(given.operator)
         keeper = _keeper(file, secret, given)
     wanted = WantedKey(
@@ -68,9 +69,9 @@ def create(
     )
     try:
         if keeper is not None:
-            done(f"{keeper.name} holds the key {_ensured(url, pepper, wanted, keeper)}")
+            done(f"{keeper.name} holds the key {_ensured(url, peppers, wanted, keeper)}")
             return
-        key = run(admin.create_key(url, pepper, wanted))
+        key = run(admin.create_key(url, peppers, wanted))
     except NoSuchTenantError as error:
         fail(str(error))
     say("Keep this key; it is not shown again.")
@@ -85,10 +86,10 @@ class _Keeper(NamedTuple):
     keep: Callable[[str], None]
 
 
-def _ensured(url: str, pepper: bytes, wanted: WantedKey, keeper: _Keeper) -> str:
+def _ensured(url: str, peppers: Keyring, wanted: WantedKey, keeper: _Keeper) -> str:
     """The id of the key that is kept now."""
     try:
-        return parse(run(admin.ensure_key(url, pepper, wanted, kept=keeper.kept, keep=keeper.keep))).id
+        return parse(run(admin.ensure_key(url, peppers, wanted, kept=keeper.kept, keep=keeper.keep))).id
     except KeptKeyError as error:
         fail(f"{keeper.name} {error}; name another one, or remove this one to make a new key")
 

@@ -24,6 +24,7 @@ from visapi.stack.services import SERVICES, USUAL_PORTS, Parts, metrics_urls, se
 from visapi.stack.supervisor import Notice, ProcessView, StartFailedError, Supervisor
 from visapi_common.adapters.migrate import apply_migrations
 from visapi_common.core.errors import Fault
+from visapi_common.core.keyrings import Keyring
 
 _STOP_ORDER = (("gateway",), ("pdf-worker", "notifier"), ("orchestrator",), ("nats",), ("postgres",))
 
@@ -86,7 +87,7 @@ class EmbeddedStack:
         database, bus = self._stores(secrets.postgres, secrets.nats)
         self._nats_url = bus.url("worker")
         await self._supervisor.start([database.spec(), bus.spec()])
-        key = await self._prepare(database, bytes.fromhex(secrets.key_pepper))
+        key = await self._prepare(database, Keyring.read(secrets.key_pepper))
         parts = Parts(
             data=self.data,
             secrets=secrets,
@@ -138,7 +139,7 @@ class EmbeddedStack:
             raise StartFailedError(str(error)) from error
         return database, bus
 
-    async def _prepare(self, database: postgres.Postgres, pepper: bytes) -> str:
+    async def _prepare(self, database: postgres.Postgres, peppers: Keyring) -> str:
         """Roles, schema, first key."""
         owner = database.url(OWNER)
         try:
@@ -149,7 +150,7 @@ class EmbeddedStack:
             if applied:
                 self._notify(Notice("migrations", f"applied {', '.join(applied)}"))
             before = self.data.api_key()
-            key = await ensure_first_key(self.data, owner, pepper)
+            key = await ensure_first_key(self.data, owner, peppers)
             self.first_start = key != before
             return key
         except Fault as error:

@@ -3,15 +3,16 @@
 from visapi.admin.keys import KeptKeyError, WantedKey, ensure_key
 from visapi.admin.operators import actor
 from visapi.stack.data_directory import DataDirectory
+from visapi_common.core.keyrings import Keyring
 
 
-async def ensure_first_key(data: DataDirectory, owner_url: str, pepper: bytes) -> str:
+async def ensure_first_key(data: DataDirectory, owner_url: str, peppers: Keyring) -> str:
     """The key kept in the data directory. Another one takes its place when it was revoked, or when the
     database does not know it, as when the database was removed.
     """
     name = "first key of the embedded stack"
     first = WantedKey(name=name, made_by="visapi up", actor=actor(None))
     try:
-        return await ensure_key(owner_url, pepper, first, kept=data.kept_api_key(), keep=data.keep_api_key)
+        return await ensure_key(owner_url, peppers, first, kept=data.kept_api_key(), keep=data.keep_api_key)
     except KeptKeyError:
-        return await ensure_key(owner_url, pepper, first, kept=None, keep=data.keep_api_key)
+        return await ensure_key(owner_url, peppers, first, kept=None, keep=data.keep_api_key)

@@ -19,9 +19,10 @@ from visapi.stack.first_key import ensure_first_key
 from visapi_common.contracts.audit import AuditRecord
 from visapi_common.core.api_keys import parse
 from visapi_common.core.audit_chain import ChainCheck
+from visapi_common.core.keyrings import Keyring
 
 USAGE = 2
-PEPPER = b"p" * 32
+PEPPER = Keyring.of(b"p" * 32)
 
 
 def test_tenants_are_made_listed_disabled_and_enabled(migrated: Cluster):

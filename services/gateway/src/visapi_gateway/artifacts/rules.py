@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 
+from visapi_common.core.keyrings import Keyring
+
 
 def sign_link(secret: bytes, tenant: str, artifact: str, expires: int) -> str:
     """The signature of a link, in hex. `expires` is in Unix seconds."""
@@ -11,8 +13,13 @@ def sign_link(secret: bytes, tenant: str, artifact: str, expires: int) -> str:
 
 
 def link_holds(
-    secret: bytes, tenant: str, artifact: str, expires: int, *, signature: str, now: float
+    keys: Keyring, tenant: str, artifact: str, expires: int, *, signature: str, now: float
 ) -> bool:
-    """Whether the signature is valid (compared in constant time) and the link has not expired."""
-    right = hmac.compare_digest(sign_link(secret, tenant, artifact, expires).encode(), signature.encode())
+    """Whether a key of the ring made the signature (compared in constant time) and the link has not
+    expired.
+    """
+    right = any(
+        hmac.compare_digest(sign_link(key.secret, tenant, artifact, expires).encode(), signature.encode())
+        for key in keys.keys
+    )
     return right and now < expires

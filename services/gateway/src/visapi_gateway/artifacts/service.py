@@ -10,6 +10,7 @@ from visapi_common.contracts.gateway_bodies import ArtifactLink
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.keyrings import Keyring
 from visapi_gateway.artifacts.rules import link_holds, sign_link
 
 LINK_LIMIT_S = 7 * 86_400
@@ -33,9 +34,9 @@ class ArtifactSource(Protocol):
 class Artifacts:
     """The artifacts of a tenant."""
 
-    def __init__(self, source: ArtifactSource, secret: bytes, clock: WallClock) -> None:
+    def __init__(self, source: ArtifactSource, keys: Keyring, clock: WallClock) -> None:
         self._source = source
-        self._secret = secret
+        self._keys = keys
         self._clock = clock
 
     async def open(self, tenant: str, artifact: str) -> ArtifactFile:
@@ -54,16 +55,17 @@ class Artifacts:
             raise ProblemError("invalid_body", f"/expires_in_s: {detail}", status=400, errors=wrong)
         if await self._source.size(tenant, artifact) is None:
             raise _no_such_artifact(artifact)
-        until = self._clock.now() + timedelta(seconds=seconds)
+        now = self._clock.now()
+        until = now + timedelta(seconds=seconds)
         expires = int(until.timestamp())
-        signature = sign_link(self._secret, tenant, artifact, expires)
+        signature = sign_link(self._keys.at(now).secret, tenant, artifact, expires)
         url = f"/v1/artifacts/{artifact}?tenant={tenant}&expires={expires}&signature={signature}"
         return ArtifactLink(url=url, expires_at=datetime.fromtimestamp(expires, UTC))
 
     async def open_link(self, tenant: str, artifact: str, expires: int, signature: str) -> ArtifactFile:
         """Raises `ProblemError` 403 for a link that is invalid or expired."""
         now = self._clock.now().timestamp()
-        if not link_holds(self._secret, tenant, artifact, expires, signature=signature, now=now):
+        if not link_holds(self._keys, tenant, artifact, expires, signature=signature, now=now):
             detail = "the link is invalid or has expired; make a new one with POST /v1/artifacts/{id}/links"
             raise ProblemError("link_invalid", detail, status=403)
         return await self.open(tenant, artifact)

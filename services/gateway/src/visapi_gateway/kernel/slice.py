@@ -50,7 +50,7 @@ class Kernel:
         self.ids = RandomIds()
         self.quotas = Quotas.of(settings)
         self.full_tenants = FullTenants(partial(read_full_tenants, pool))
-        self.cursors = Cursors(settings.link_secret)
+        self.cursors = Cursors(settings.link_secret, self.clock)
         self.payloads = PayloadStore.open(settings.artifacts_url, settings.s3)
         self._parts: dict[Callable[[Kernel], Any], Any] = {}
 

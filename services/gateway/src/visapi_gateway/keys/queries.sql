@@ -2,7 +2,7 @@
 
 -- name: all_keys
 -- A key that ended is held for an hour more, so that whoever uses it is told so; one of a disabled tenant, always.
-select k.id, k.tenant, k.kind, k.hash, k.scopes, k.not_before, k.expires_at, k.disabled_at,
+select k.id, k.tenant, k.kind, k.hash, k.pepper, k.scopes, k.not_before, k.expires_at, k.disabled_at,
     t.disabled_at is not null as tenant_disabled
 from api_keys k
 join tenants t on t.id = k.tenant
@@ -19,8 +19,8 @@ select id, name, kind, scopes, created_by, created_at, not_before, expires_at, d
 from api_keys where id = $1 and tenant = $2
 
 -- name: put_key
-insert into api_keys (id, tenant, kind, name, hash, scopes, created_by, not_before, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+insert into api_keys (id, tenant, kind, name, hash, scopes, created_by, not_before, expires_at, pepper)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: disable_key
 -- `fresh`: it was not revoked before.
@@ -37,3 +37,9 @@ where id = $1 and tenant = $2 and disabled_at is null
 update api_keys k set last_used_at = greatest(coalesce(k.last_used_at, '-infinity'), u.used_at)
 from unnest($1::text[], $2::timestamptz[]) as u (id, used_at)
 where k.id = u.id
+
+-- name: rehash
+-- A key whose hash another replica has replaced meanwhile is left alone.
+update api_keys k set hash = u.hash, pepper = u.pepper
+from unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[]) as u (id, before, hash, pepper)
+where k.id = u.id and k.hash = u.before

@@ -10,7 +10,9 @@ from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.keys import KeyPage, KeyView, MadeKey, NewKey
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core import api_keys
+from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.keyrings import Keyring
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import ALL, DEFAULT_SCOPES, SCOPES, Principal, Requester
 
@@ -31,6 +33,8 @@ class KeyRow(msgspec.Struct, frozen=True):
     created_by: str
     not_before: datetime | None
     expires_at: datetime | None
+    pepper: str
+    """The id of the pepper of the hash."""
 
 
 class KeyStore(Protocol):
@@ -61,11 +65,14 @@ class AnnounceChange(Protocol):
 class Keys:
     """The keys of a tenant."""
 
-    def __init__(self, store: KeyStore, mint: Mint, announce: AnnounceChange, pepper: bytes) -> None:
+    def __init__(
+        self, store: KeyStore, mint: Mint, announce: AnnounceChange, *, peppers: Keyring, clock: WallClock
+    ) -> None:
         self._store = store
         self._mint = mint
         self._announce = announce
-        self._pepper = pepper
+        self._peppers = peppers
+        self._clock = clock
 
     async def make(self, who: Requester, wanted: NewKey) -> MadeKey:
         """Raises `ProblemError` 400 for a wrong request, 403 for scopes that the calling key may not
@@ -120,17 +127,18 @@ class Keys:
         return await self._made(token, row)
 
     def _minted(self, who: Principal, wanted: NewKey, scopes: list[str]) -> tuple[str, KeyRow]:
-        token = self._mint(wanted.kind)
+        token, pepper = self._mint(wanted.kind), self._peppers.at(self._clock.now())
         return token, KeyRow(
             id=api_keys.parse(token).id,
             tenant=who.tenant,
             kind=wanted.kind,
             name=wanted.name,
-            hash=api_keys.hash_key(self._pepper, token),
+            hash=api_keys.hash_key(pepper.secret, token),
             scopes=scopes,
             created_by=who.actor,
             not_before=wanted.not_before,
             expires_at=wanted.expires_at,
+            pepper=pepper.id,
         )
 
     async def _made(self, token: str, row: KeyRow) -> MadeKey:

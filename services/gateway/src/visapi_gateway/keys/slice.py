@@ -22,7 +22,8 @@ def open_routes(kernel: Kernel) -> list[Route]:
         kernel.one(keyring).reload_soon()
         kernel.messages.publish(subjects.CONTROL_KEYS, key.encode())
 
-    keys = Keys(PgKeyStore(kernel.pool, kernel.quotas), mint_key, key_changed, kernel.settings.key_pepper)
+    store, peppers = PgKeyStore(kernel.pool, kernel.quotas), kernel.settings.key_pepper
+    keys = Keys(store, mint_key, key_changed, peppers=peppers, clock=kernel.clock)
     return KeyRoutes(keys, kernel.cursors).routes()
 
 

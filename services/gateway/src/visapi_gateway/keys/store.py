@@ -14,7 +14,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.keys import KeyView
 from visapi_common.core import api_keys
-from visapi_gateway.kernel.access.authentication import StoredKey
+from visapi_gateway.kernel.access.authentication import NewHash, StoredKey
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.keys.service import KeyRow
 
@@ -34,6 +34,11 @@ class PgKeyStore:
     async def note_use(self, used: dict[str, datetime]) -> None:
         with pg_faults():
             await self._pool.execute(_SQL["note_use"], list(used), list(used.values()))
+
+    async def rehash(self, hashes: Sequence[NewHash]) -> None:
+        columns = list(zip(*map(msgspec.structs.astuple, hashes), strict=True))
+        with pg_faults():
+            await self._pool.execute(_SQL["rehash"], *columns)
 
     async def put(self, key: KeyRow, audit: AuditEntry) -> None:
         async with tenant_transaction(self._pool, [key.tenant]) as connection:

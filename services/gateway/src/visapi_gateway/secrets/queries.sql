@@ -1,12 +1,12 @@
 -- Secrets: written, named, removed; the gateway has no right to read what is sealed.
 
 -- name: add_secret
-insert into secrets (tenant, name, sealed, hosts, updated_by) values ($1, $2, $3, $4, $5)
+insert into secrets (tenant, name, sealed, hosts, updated_by, sealed_with) values ($1, $2, $3, $4, $5, $6)
 on conflict do nothing returning name
 
 -- name: replace_secret
 -- Not `on conflict do update`: that would need the right to read what is sealed.
-update secrets set sealed = $3, hosts = $4, updated_by = $5, updated_at = now()
+update secrets set sealed = $3, hosts = $4, updated_by = $5, sealed_with = $6, updated_at = now()
 where tenant = $1 and name = $2
 
 -- name: list_secrets

@@ -9,7 +9,9 @@ import msgspec
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.secrets import SecretPage, SecretView
+from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.keyrings import Keyring
 from visapi_common.core.sealing import seal
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
@@ -32,6 +34,7 @@ class NewSecret(msgspec.Struct, frozen=True):
     tenant: str
     name: str
     sealed: bytes
+    sealed_with: str
     hosts: list[str] | None
     by: str
 
@@ -48,16 +51,19 @@ class SecretStore(Protocol):
 class Secrets:
     """The use cases."""
 
-    def __init__(self, store: SecretStore, key: bytes | None, nonce: Callable[[], bytes]) -> None:
+    def __init__(
+        self, store: SecretStore, keys: Keyring | None, nonce: Callable[[], bytes], clock: WallClock
+    ) -> None:
         self._store = store
-        self._key = key
+        self._keys = keys
         self._nonce = nonce
+        self._clock = clock
 
     async def put(self, who: Requester, name: str, body: bytes) -> bool:
         """Store a secret: any JSON, or `{"value": …, "hosts": […], "short": true}`. Store the secret; returns
         whether it is new.
         """
-        if self._key is None:
+        if self._keys is None:
             raise ProblemError(
                 "unavailable", "secrets are not configured; set VISAPI_SEALING_KEY", status=503
             )
@@ -68,9 +74,10 @@ class Secrets:
             raise ProblemError("payload_too_large", f"a secret has at most {VALUE_MAX} bytes", status=413)
         value, hosts, short = _read(check_json(body))
         check_length(value, short=short)
-        sealed = seal(self._key, _encode(value), tenant=who.tenant, name=name, nonce=self._nonce())
+        key = self._keys.at(self._clock.now())
+        sealed = seal(key.secret, _encode(value), tenant=who.tenant, name=name, nonce=self._nonce())
         audit = entry(who, AuditAction.SECRET_PUT, f"secret:{name}", hosts=hosts)
-        return await self._store.put(NewSecret(who.tenant, name, sealed, hosts, who.actor), audit)
+        return await self._store.put(NewSecret(who.tenant, name, sealed, key.id, hosts, who.actor), audit)
 
     async def page(self, tenant: str, after: str | None, limit: int) -> SecretPage:
         """By name. `next` is the name to continue from."""

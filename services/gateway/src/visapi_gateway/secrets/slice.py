@@ -13,8 +13,9 @@ from visapi_gateway.secrets.store import PgSecretStore
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
-    store, key = PgSecretStore(kernel.pool, kernel.quotas), kernel.settings.sealing_key
-    return SecretRoutes(Secrets(store, key, partial(token_bytes, NONCE_BYTES)), kernel.cursors).routes()
+    store, keys = PgSecretStore(kernel.pool, kernel.quotas), kernel.settings.sealing_key
+    secrets = Secrets(store, keys, partial(token_bytes, NONCE_BYTES), kernel.clock)
+    return SecretRoutes(secrets, kernel.cursors).routes()
 
 
 SLICE = Slice([routes], open_routes)

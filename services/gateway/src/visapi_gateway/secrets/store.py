@@ -21,7 +21,7 @@ class PgSecretStore:
         self._quotas = quotas
 
     async def put(self, secret: NewSecret, audit: AuditEntry) -> bool:
-        row = (secret.tenant, secret.name, secret.sealed, secret.hosts, secret.by)
+        row = (secret.tenant, secret.name, secret.sealed, secret.hosts, secret.by, secret.sealed_with)
         async with tenant_transaction(self._pool, [secret.tenant]) as connection:
             added = await connection.fetchval(_SQL["add_secret"], *row)
             if added is None:

@@ -5,12 +5,16 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.core.keyrings import MissingKeyError
+from visapi_common.telemetry.logs import get_logger
+from visapi_common.worker.faults import Postponed
 from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.accounts.rules.revealing import Destinations
 from visapi_notifier.accounts.secrets import Secrets
 from visapi_notifier.outbound.rules.masking import Mask
 
 C = TypeVar("C")
+KEY_RETRY_S = 5.0
 
 
 class Preparing(Protocol):
@@ -25,6 +29,7 @@ class Inputs:
     def __init__(self, preparing: Preparing, secrets: Secrets) -> None:
         self._preparing = preparing
         self._secrets = secrets
+        self._log = get_logger("inputs")
 
     async def read(
         self, kind: type[C], given: msgspec.Raw, message: TaskMessage, mask: Mask
@@ -32,8 +37,18 @@ class Inputs:
         """The request, and where its secrets may be sent. Opened secrets are added to `mask` first.
 
         Raises `ProblemError`, `EgressRefused`, `TaskFault` for a secret that may not be used, and faults.
+        Nothing has happened yet, so without a key of the operator's the task waits: `Postponed`.
         """
-        key = self._secrets.key(message.run)
+        try:
+            return await self._read(kind, given, message, mask)
+        except MissingKeyError as fault:
+            self._log.error("key_missing", run=str(message.run), detail=str(fault))
+            raise Postponed(KEY_RETRY_S) from fault
+
+    async def _read(
+        self, kind: type[C], given: msgspec.Raw, message: TaskMessage, mask: Mask
+    ) -> tuple[C, Destinations]:
+        key = self._secrets.key(message.run, message.handle_key)
         request = PrepareRequest(message.function, bytes(given), key)
         found: Any = await self._preparing.prepare(message.tenant, request)
         destinations = Destinations({})

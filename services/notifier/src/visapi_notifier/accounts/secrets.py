@@ -7,6 +7,7 @@ from uuid import UUID
 
 from visapi_common.contracts.problems import standard_error
 from visapi_common.core.approvals import link_named, revealed_links
+from visapi_common.core.keyrings import Keyring, MissingKeyError
 from visapi_common.core.secret_handles import Path, run_key
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.accounts.rules import revealing
@@ -29,18 +30,24 @@ class OpenedPaths:
 
 
 class Secrets:
-    """Without a handle key no text is a handle. `rows` is None where secrets cannot be opened."""
+    """Without handle keys no text is a handle. `rows` is None where secrets cannot be opened."""
 
     def __init__(
-        self, rows: SecretRows | None, handle_secret: bytes | None, public_url: str | None = None
+        self, rows: SecretRows | None, handle_keys: Keyring | None, public_url: str | None = None
     ) -> None:
         self._rows = rows
-        self._handle_secret = handle_secret
+        self._handle_keys = handle_keys
         self._public_url = public_url
 
-    def key(self, run: UUID) -> bytes | None:
-        """The key of a run's handles; None where nothing is a handle."""
-        return None if self._handle_secret is None else run_key(self._handle_secret, run)
+    def key(self, run: UUID, ident: str | None) -> bytes | None:
+        """The key of a run's handles; None where nothing is a handle. Raises `MissingKeyError`."""
+        if self._handle_keys is None:
+            return None
+        if self._handle_keys.lacks(ident):
+            raise MissingKeyError(f"the key {ident} of run {run} is not in VISAPI_HANDLE_SECRET; put it back")
+        # Without an id, from a release that had one key at a time.
+        key = self._handle_keys.named(ident) or self._handle_keys.keys[-1]
+        return run_key(key.secret, run)
 
     async def open(self, key: bytes, tenant: str, named: Collection[Path], mask: Mask) -> OpenedPaths:
         """The values of these handles, which are added to `mask` first.

@@ -26,7 +26,8 @@ from visapi_common.contracts.engine_messages import (
 from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, NewerFormat, Reader, Unreadable, scraps
 from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.problems import standard_error
-from visapi_common.core.effect_key import task_token, token_matches
+from visapi_common.core.effect_key import token_proves
+from visapi_common.core.keyrings import Keyring
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.kernel.rules.messages import Receipt, RunMessages
@@ -71,12 +72,12 @@ class Intake:
     def __init__(
         self,
         *,
-        secret: bytes,
+        keys: Keyring,
         metrics: Metrics,
         beat: Callable[[TaskHeartbeat], None],
         unreadable: Callable[[str, bytes, str], None],
     ) -> None:
-        self._secret = secret
+        self._keys = keys
         self._metrics = metrics
         self._beat = beat
         self._unreadable = unreadable
@@ -173,8 +174,7 @@ class Intake:
         return None
 
     def _proves(self, message: TaskResult | TaskHeartbeat | AnsweredAttempt) -> bool:
-        expected = task_token(self._secret, message.run, message.path, message.attempt)
-        return message.token.isascii() and token_matches(expected, message.token)
+        return token_proves(self._keys, message.run, message.path, message.attempt, given=message.token)
 
     def _believed(self, message: TaskResult | TaskHeartbeat) -> bool:
         if self._proves(message):

@@ -16,8 +16,9 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.task_messages import Claim, ClaimAnswer, ClaimVerdict
-from visapi_common.core.effect_key import task_token, token_matches
+from visapi_common.core.effect_key import token_proves
 from visapi_common.core.failures import failure_text
+from visapi_common.core.keyrings import Keyring
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
@@ -64,10 +65,10 @@ class _Waiting(NamedTuple):
 class Claims:
     """See the module's docstring."""
 
-    def __init__(self, tasks: ClaimedTasks, secret: bytes, metrics: Metrics) -> None:
+    def __init__(self, tasks: ClaimedTasks, keys: Keyring, metrics: Metrics) -> None:
         self._tasks = tasks
         self._metrics = metrics
-        self._secret = secret
+        self._keys = keys
         self._isolation = Isolation("claims", metrics)
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=_BOUND)
         self._log = get_logger("claims")
@@ -81,8 +82,7 @@ class Claims:
             self._metrics.messages_unreadable.labels("claim").inc()
             self._log.error("claim_unreadable", detail=claim.reason)
             return
-        expected = task_token(self._secret, claim.run, claim.path, claim.attempt)
-        if not (claim.token.isascii() and token_matches(expected, claim.token)):
+        if not token_proves(self._keys, claim.run, claim.path, claim.attempt, given=claim.token):
             self._log.warning("token_wrong", run=str(claim.run), task=claim.path)
             return
         if not self._waiting.full():

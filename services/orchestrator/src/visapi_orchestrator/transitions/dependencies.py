@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from visapi_common.core.keyrings import Key, Keyring
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_engine.machine.collections import COUNT_MAX
@@ -12,6 +13,7 @@ from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.transitions.large_values import LargeValues
 from visapi_orchestrator.transitions.ports import Engine, Ledger, Outbox
+from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 from visapi_orchestrator.transitions.slow_runs import SlowRuns
 from visapi_orchestrator.transitions.values import ValueReader
 
@@ -39,6 +41,27 @@ class TransitionDependencies:
     history_written: Callable[[], None]
     set_aside: Callable[[DeadLetterEntry], Awaitable[None]]
     slow_runs: SlowRuns
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunKeys:
+    """The keys that a run keeps from its creation to its end. The system's own runs, which listen for years,
+    do nothing outside and take any key.
+    """
+
+    effects: Keyring
+    handles: Keyring
+
+    def has(self, snapshot: RunSnapshot) -> bool:
+        """Whether the keys of this run are here."""
+        moment = snapshot.created_at
+        return snapshot.quiet or None not in (self.effects.then(moment), self.handles.then(moment))
+
+    def effect(self, snapshot: RunSnapshot) -> Key:
+        return self.effects.at(snapshot.created_at)
+
+    def handle(self, snapshot: RunSnapshot) -> Key:
+        return self.handles.at(snapshot.created_at)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ from visapi_orchestrator.transitions.after_commit import announce_commit, report
 from visapi_orchestrator.transitions.broken_runs import BrokenRuns
 from visapi_orchestrator.transitions.collecting import CollectingEngine
 from visapi_orchestrator.transitions.counting import count_steps
-from visapi_orchestrator.transitions.dependencies import Bounds, TransitionDependencies
+from visapi_orchestrator.transitions.dependencies import Bounds, RunKeys, TransitionDependencies
 from visapi_orchestrator.transitions.portions import PendingRuns, portions
 from visapi_orchestrator.transitions.related_writes import RelatedWritesBuilder
 from visapi_orchestrator.transitions.rules.child_limits import lineage_of
@@ -71,8 +71,7 @@ class Transitions:
         self,
         dependencies: TransitionDependencies,
         *,
-        secret: bytes,
-        handle_secret: bytes,
+        keys: RunKeys,
         record_inputs: bool,
         bounds: Bounds,
     ) -> None:
@@ -88,12 +87,11 @@ class Transitions:
         self._dependencies = dependencies
         self.slow_runs = dependencies.slow_runs
         self._broken = BrokenRuns(dependencies, self._end)
-        self._secret = secret
-        self._handle_secret = handle_secret
+        self._keys = keys
         self._record = record_inputs
         self._bounds = bounds
         self._recent = RecentRuns()
-        self._snapshots = Snapshots(dependencies, self._recent)
+        self._snapshots = Snapshots(dependencies, self._recent, keys, self._broken.note)
         self._related = RelatedWritesBuilder(dependencies.ledger, dependencies.values)
         self._log = get_logger("transitions")
 
@@ -147,7 +145,7 @@ class Transitions:
         if absent:
             await self._dismiss(absent)
             unsettled.settle(absent, [])
-        unsettled.settle(await self._snapshots.leave_newer(batch, known), [])
+        unsettled.settle(await self._snapshots.leave_others(batch, known), [])
         again: Batch = []
         put_off: dict[UUID, tuple[str, RunMessages]] = {}
         folded = self._fold(
@@ -219,7 +217,7 @@ class Transitions:
             seq=snapshot.seq,
             events=events,
             state=snapshot.state,
-            handle_key=run_key(self._handle_secret, snapshot.run),
+            handle_key=run_key(self._keys.handle(snapshot).secret, snapshot.run),
             lineage=lineage_of(snapshot, self._bounds.depth_max, child_limit),
         )
 
@@ -246,7 +244,7 @@ class Transitions:
             for command in answer.commands:
                 if isinstance(command, CallTask):
                     arguments = await self._values.travelling(command.arguments, snapshot)
-                    task = task_of(command, arguments, snapshot, self._secret, step.trace)
+                    task = task_of(command, arguments, snapshot, self._keys, step.trace)
                     held = not self._sends_at_once(task.function)
                     step.tasks.append(msgspec.structs.replace(task, held=held) if held else task)
             step.related = await self._related.build(step)

@@ -53,7 +53,7 @@ class RelatedWritesBuilder:
         found = await self._definition(step.snapshot.tenant, start)
         if found is not None:
             value = await self._values.travelling(start.input, step.snapshot)
-            related.children.append(child_of(start, found, value, step.trace))
+            related.children.append(child_of(start, found, value, step.trace, step.events[-1].now_ms))
             return
         unknown = unknown_child(start, step.snapshot)
         if unknown is not None:

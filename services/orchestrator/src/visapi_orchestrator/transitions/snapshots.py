@@ -1,11 +1,11 @@
 """Snapshots of a batch's runs before they are advanced: remembered, described by a trigger, or read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from visapi_orchestrator.kernel.rules.messages import RunMessages
-from visapi_orchestrator.transitions.dependencies import TransitionDependencies
-from visapi_orchestrator.transitions.newer_runs import NewerRuns
+from visapi_orchestrator.transitions.dependencies import RunKeys, TransitionDependencies
+from visapi_orchestrator.transitions.left_runs import LeftRuns
 from visapi_orchestrator.transitions.rules.recent import RecentRuns
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot, snapshot_of
 
@@ -13,13 +13,19 @@ from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot, snapshot
 class Snapshots:
     """Loads live runs. An ended run that somebody asked to retry is made live first."""
 
-    def __init__(self, dependencies: TransitionDependencies, recent: RecentRuns) -> None:
+    def __init__(
+        self,
+        dependencies: TransitionDependencies,
+        recent: RecentRuns,
+        keys: RunKeys,
+        note: Callable[[Exception], None],
+    ) -> None:
         self._ledger = dependencies.ledger
         self._large = dependencies.large
         self._clock = dependencies.clock
         self._woken = dependencies.woken
         self._recent = recent
-        self.leave_newer = NewerRuns(dependencies).leave
+        self.leave_others = LeftRuns(dependencies, keys, note).leave
 
     async def load(self, batch: Sequence[RunMessages], *, unread_yet: bool) -> dict[UUID, RunSnapshot]:
         """Snapshots by run; a run that is not live has none. The first round (`unread_yet`) believes memory

@@ -1,5 +1,6 @@
 """`transitions.ports.Ledger`: the compare-and-set, and what is written with it."""
 
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from kit.ports import TENANT, Ground
@@ -162,11 +163,14 @@ async def test_a_child_run_begins_as_its_parent_wants_it(ground: Ground):
         priority=7,
         root=parent,
         depth=1,
+        created_ms=1_790_000_000_123,
         by_listener=False,
     )
     await ground.ledger.write(WriteSet(live=[live(parent)], children=[row]))
     snapshot = await loaded(ground, child)
     assert snapshot is not None
+    assert snapshot.created_at == datetime.fromtimestamp(1_790_000_000.123, UTC)
+    assert not snapshot.quiet
     assert (snapshot.parent, snapshot.parent_path, snapshot.root, snapshot.depth) == (
         parent,
         "/do/0/sub",

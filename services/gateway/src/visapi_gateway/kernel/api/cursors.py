@@ -6,6 +6,7 @@ import hashlib
 import hmac
 
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.keyrings import Keyring
 
 _MAC_BYTES = 8
 
@@ -16,12 +17,12 @@ def seal_cursor(secret: bytes, listing: str, position: str) -> str:
     return base64.urlsafe_b64encode(_mac(secret, listing, body) + body).rstrip(b"=").decode()
 
 
-def open_cursor(secret: bytes, listing: str, cursor: str) -> str:
+def open_cursor(keys: Keyring, listing: str, cursor: str) -> str:
     """The position in a cursor. Raises `ProblemError` when the cursor belongs to another listing."""
     try:
         raw = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if hmac.compare_digest(mac, _mac(secret, listing, body)):
+        if any(hmac.compare_digest(mac, _mac(key.secret, listing, body)) for key in keys.keys):
             return body.decode()
     except (binascii.Error, UnicodeError, ValueError):
         pass

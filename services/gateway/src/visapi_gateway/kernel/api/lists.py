@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from visapi_common.core.clocks import WallClock
+from visapi_common.core.keyrings import Keyring
 from visapi_gateway.kernel.api.cursors import open_cursor, seal_cursor
 from visapi_gateway.kernel.api.operation import Call
 
@@ -21,16 +23,24 @@ class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Cursors:
     """Cursors of this installation: opaque, and valid only for the same list and filters."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    def __init__(self, keys: Keyring, clock: WallClock) -> None:
+        self._keys = keys
+        self._clock = clock
 
     def position(self, call: Call) -> str | None:
         """The position to continue from. Raises `ProblemError` 400."""
         cursor: str | None = call.query.cursor
-        return None if cursor is None else open_cursor(self._secret, _listing(call), cursor)
+        return None if cursor is None else self.open(_listing(call), cursor)
 
     def next(self, call: Call, position: str | None) -> str | None:
-        return None if position is None else seal_cursor(self._secret, _listing(call), position)
+        return None if position is None else self.seal(_listing(call), position)
+
+    def open(self, listing: str, cursor: str) -> str:
+        """The position in a cursor of `listing`. Raises `ProblemError` 400."""
+        return open_cursor(self._keys, listing, cursor)
+
+    def seal(self, listing: str, position: str) -> str:
+        return seal_cursor(self._keys.at(self._clock.now()).secret, listing, position)
 
     def page(self, call: Call, page: Any) -> Any:
         """The page with `next` sealed as a cursor."""

@@ -8,7 +8,7 @@ from visapi_common.contracts.bulk import BulkAction, BulkCount, BulkStep
 from visapi_common.contracts.gateway_bodies import Reason
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.checks import read_json
-from visapi_gateway.kernel.api.cursors import open_cursor, seal_cursor
+from visapi_gateway.kernel.api.lists import Cursors
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
 from visapi_gateway.runs.bulk.rules import BulkToken, check_version, decode_token, encode_token, meant
@@ -68,9 +68,9 @@ STEP = Operation(
 class BulkRoutes:
     """The handlers of the operations above."""
 
-    def __init__(self, bulk: Bulk, secret: bytes, metrics: Metrics) -> None:
+    def __init__(self, bulk: Bulk, cursors: Cursors, metrics: Metrics) -> None:
         self._bulk = bulk
-        self._secret = secret
+        self._cursors = cursors
         self._metrics = metrics
 
     def routes(self) -> list[Route]:
@@ -84,7 +84,7 @@ class BulkRoutes:
     async def step(self, call: Call) -> AsgiResponse:
         wanted: BulkOrder = await read_json(STEP, call)
         runs = _meant(wanted)
-        token = decode_token(open_cursor(self._secret, _listing(call, wanted), wanted.token))
+        token = decode_token(self._cursors.open(_listing(call, wanted), wanted.token))
         request = BulkRequest(wanted.action, wanted.version, wanted.reason, call.context.traceparent)
         step = await self._bulk.step(call.requester, runs, request, token)
         if wanted.action is BulkAction.RERUN:
@@ -95,7 +95,7 @@ class BulkRoutes:
         )
 
     def _token(self, call: Call, wanted: BulkWanted, token: BulkToken) -> str:
-        return seal_cursor(self._secret, _listing(call, wanted), encode_token(token))
+        return self._cursors.seal(_listing(call, wanted), encode_token(token))
 
 
 def _listing(call: Call, wanted: BulkWanted) -> str:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_orchestrator.transitions.relations.rows import Row, SmallInt
+from visapi_orchestrator.transitions.relations.rows import BigInt, Row, SmallInt
 from visapi_orchestrator.transitions.rules.related_writes import Child, RelatedWrites
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
@@ -26,6 +26,7 @@ class ChildRow(Row, frozen=True, kw_only=True):
     priority: SmallInt
     root: UUID | None
     depth: SmallInt
+    created_ms: BigInt
     by_listener: bool
     """Whether the listener of a schedule starts the run."""
 
@@ -49,5 +50,6 @@ def _child_row(snapshot: RunSnapshot, child: Child) -> ChildRow:
         priority=snapshot.priority,
         root=child.root,
         depth=child.depth,
+        created_ms=child.created_ms,
         by_listener=child.heard,
     )

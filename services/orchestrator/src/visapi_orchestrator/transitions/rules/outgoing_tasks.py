@@ -1,6 +1,7 @@
 """From the machine's `CallTask` to the message a worker gets."""
 
 from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -9,6 +10,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.effect_key import effect_key, task_token
+from visapi_common.core.keyrings import Key
 from visapi_engine.machine.commands import CallTask
 from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
@@ -34,11 +36,18 @@ class Outgoing(msgspec.Struct, frozen=True):
         return StoredTask(run, self.path, self.attempt, 0, self.token, self.effect_key, self.body, trace)
 
 
+class TaskKeys(Protocol):
+    """The keys of a run."""
+
+    def effect(self, snapshot: RunSnapshot) -> Key: ...
+    def handle(self, snapshot: RunSnapshot) -> Key: ...
+
+
 def task_of(
-    call: CallTask, arguments: Payload, snapshot: RunSnapshot, secret: bytes, trace: str | None
+    call: CallTask, arguments: Payload, snapshot: RunSnapshot, keys: TaskKeys, trace: str | None
 ) -> Outgoing:
     """Name the effect, sign the attempt, write the message. Same inputs, same bytes."""
-    run = snapshot.run
+    run, secret = snapshot.run, keys.effect(snapshot).secret
     key = effect_key(secret, run, call.path, call.repetition)
     token = task_token(secret, run, call.path, call.attempt)
     message = TaskMessage(
@@ -58,6 +67,7 @@ def task_of(
         deadline=_moment(call.deadline_ms),
         own_deadline=_moment(call.own_deadline_ms),
         trace=trace,
+        handle_key=keys.handle(snapshot).id,
     )
     return Outgoing(
         path=call.path,

@@ -1,6 +1,7 @@
 """Writes of a transition that concern other runs, events and approvals. Pure."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -54,6 +55,8 @@ class Child(msgspec.Struct, frozen=True):
     input: Payload
     parent_path: str | None
     trace: str | None
+    created_ms: int
+    """When the parent's transition started it, by the database's clock."""
     root: UUID | None = None
     depth: int = 0
     heard: bool = False
@@ -67,7 +70,7 @@ class Child(msgspec.Struct, frozen=True):
             workflow=self.workflow,
             program=self.program,
             input=self.input,
-            created_at=parent.created_at,
+            created_at=datetime.fromtimestamp(self.created_ms / 1000, UTC),
             priority=parent.priority,
             trace=self.trace,
             parent=parent.run,
@@ -133,7 +136,7 @@ class RelatedWrites:
                 return
 
 
-def child_of(start: StartRun, found: Definition, value: Payload, trace: str | None) -> Child:
+def child_of(start: StartRun, found: Definition, value: Payload, trace: str | None, now_ms: int) -> Child:
     return Child(
         id=UUID(start.child),
         workflow=WorkflowRef(start.namespace, start.name, found.version),
@@ -141,6 +144,7 @@ def child_of(start: StartRun, found: Definition, value: Payload, trace: str | No
         input=value,
         parent_path=start.path if start.awaited else None,
         trace=trace,
+        created_ms=now_ms,
         root=None if start.root is None else UUID(start.root),
         depth=start.depth,
         heard=start.heard,

@@ -74,6 +74,8 @@ class RunSnapshot(msgspec.Struct, frozen=True):
     root: UUID | None = None
     """The run from which it descends; None where no other run caused it."""
     depth: int = 0
+    quiet: bool = False
+    """The system's own run, which listens for a schedule's events."""
     trusted: bool = True
     unreadable: UnreadableState | None = None
     """Set when `state` is only what is left of a state."""

@@ -236,6 +236,7 @@ def _snapshot(row: Row) -> RunSnapshot:
         parent_path=row["parent_path"],
         root=row["root"],
         depth=row["depth"],
+        quiet=row["quiet"],
         inbox=readable_rows(row["inbox"] or ()),
     )
 

@@ -1,0 +1,118 @@
+"""`visapi admin rotate`, `reseal` and `rotation`."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visapi.admin import rotation as rules
+from visapi.admin import settings as admin_settings
+from visapi.admin.doctor import Finding, Level
+from visapi.admin.private_files import write_private
+from visapi.admin.resealing import Resealed
+from visapi.admin.resealing import reseal as reseal_all
+from visapi.cli.admin_doctor import show
+from visapi.cli.admin_work import run, settings, usage_errors
+from visapi.cli.output import FAILURE, done, fail, say
+from visapi_common.core.keyrings import Keyring
+
+STILL_NEEDED = 3
+"""The exit code of `rotation` while something depends on an earlier key."""
+_KEY_BYTES = 32
+
+
+def rotate(
+    file: Annotated[Path, typer.Argument(help="The file of a secret, such as secrets/key-pepper.")],
+    after: Annotated[
+        float, typer.Option(min=0, metavar="MINUTES", help="When the new key is used: after every restart.")
+    ] = 60.0,
+    drop: Annotated[
+        bool,
+        typer.Option("--drop", help="Take out the keys before the used one, once nothing needs them."),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Drop keys that something depends on.")] = False,
+) -> None:
+    """Add a new key to a secret, or drop its earlier keys. Then restart the services that have the secret.
+
+    `--drop` needs VISAPI_OWNER_URL, to see what depends on the earlier keys.
+    """
+    with usage_errors():
+        if file.name not in rules.SERVICES:
+            raise ValueError(f"{file.name} is no ring of keys; those are {', '.join(rules.SERVICES)}")
+        ring, now = _ring_in(file), datetime.now(UTC)
+        if drop:
+            fresh = rules.without_earlier(ring, now)
+        else:
+            since = now + timedelta(minutes=after)
+            fresh = rules.with_next(ring, secrets.token_bytes(_KEY_BYTES), since, now)
+    services = rules.SERVICES[file.name]
+    if drop:
+        _check_free(file.name, ring, now, force=force)
+        write_private(file.absolute(), fresh.text().encode())
+        gone = ", ".join(key.id for key in ring.keys[len(fresh.keys) :])
+        done(f"{file.name}: dropped {gone}; restart every replica of {services}")
+        return
+    write_private(file.absolute(), fresh.text().encode())
+    newest = fresh.keys[0]
+    done(f"{file.name}: key {newest.id} is used from {rules.moment(newest)}")
+    say(f"restart every replica of {services} before that; the keys before it stay valid")
+
+
+def reseal() -> None:
+    """Seal the secrets of tenants anew under the key that is used now. May be interrupted, and repeated.
+
+    Needs VISAPI_OWNER_URL, and VISAPI_SEALING_KEY as gateway and notifier have it.
+    """
+    given = settings()
+    with usage_errors():
+        url, keys = admin_settings.owner_url(given), admin_settings.sealing_key(given)
+    result: Resealed = run(reseal_all(url, keys, secrets.token_bytes))
+    done(f"sealed {result.count} secrets under key {keys.at(datetime.now(UTC)).id}")
+    if result.changed_meanwhile:
+        say(f"{result.changed_meanwhile} were stored anew or removed meanwhile")
+    if result.unreadable_count:
+        some = ", ".join(result.unreadable)
+        fail(f"{result.unreadable_count} secrets cannot be opened with these keys: {some}")
+
+
+def rotation(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Say for each secret that is set (VISAPI_KEY_PEPPER, …_SEALING_KEY, …_EFFECT_SECRET, …_HANDLE_SECRET,
+    …_LINK_SECRET) what depends on its earlier keys. Code 3 while something does, 1 when a key is missing.
+    """
+    given = settings()
+    with usage_errors():
+        url, rings = admin_settings.owner_url(given), given.rings
+        if not rings:
+            raise ValueError("nothing to look at: set VISAPI_KEY_PEPPER or another secret with keys")
+    found = run(rules.examine_rings(url, rings, datetime.now(UTC)))
+    show(found, json=json)
+    raise typer.Exit(_code(found))
+
+
+def _code(found: list[Finding]) -> int:
+    levels = {each.level for each in found}
+    if Level.FAIL in levels:
+        return FAILURE
+    return STILL_NEEDED if Level.WARN in levels else 0
+
+
+def _ring_in(file: Path) -> Keyring:
+    try:
+        return Keyring.read(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}") from None
+    except ValueError as wrong:
+        raise ValueError(f"{file} holds no ring of keys: {wrong}") from None
+
+
+def _check_free(name: str, ring: Keyring, now: datetime, *, force: bool) -> None:
+    if force:
+        return
+    given = settings()
+    with usage_errors():
+        url = admin_settings.owner_url(given) if given.owner_url or name != "link-secret" else None
+    found = run(rules.examine_rings(url, {name: ring}, now))
+    if any(each.level is not Level.OK for each in found):
+        fail(f"{name}: {found[0].detail}; nothing was dropped", code=STILL_NEEDED)
