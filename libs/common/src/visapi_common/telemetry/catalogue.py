@@ -304,10 +304,7 @@ class Metrics(ConventionalMetrics):
     operator_faults = Counter(
         "visapi_operator_faults_total",
         "Failures that only the operator can fix; the work is repeated until then.",
-        {
-            "loop": "name of the loop",
-            "class": "SQLSTATE class, nats, artifacts, keys, memory or os",
-        },
+        {"loop": "name of the loop", "class": "SQLSTATE class, nats, artifacts, keys, memory or os"},
     )
     loop_restarts = Counter(
         "visapi_loop_restarts_total",
