@@ -58,13 +58,13 @@ async def test_calls_that_are_never_answered_delay_no_webhook_and_no_mail_of_ano
     name = f"hang-{'http' if 'http' in call.split()[1] else 'webhook'}"
     head = f"document: {{dsl: '1.0.3', namespace: attack, name: {name}, version: '1.0.0'}}\n"
     target = await attacker.deploy(f"{head}do:\n  - hang:\n      {call}\n")
-    async with _black_hole() as (url, taken):
-        async with bystander.at_work("hook", "mail", attack=f"{_CALLS} {name} calls that hang"):
-            for _ in range(_CALLS // _AT_ONCE):
-                started = [attacker.start(target, {"url": url}) for _ in range(_AT_ONCE)]
-                assert {answer.status_code for answer in await asyncio.gather(*started)} == {202}
-            await eventually(lambda: len(taken) >= _HANGING)
-            await asyncio.sleep(_ATTACK_S)
+    attack = f"{_CALLS} {name} calls that hang"
+    async with _black_hole() as (url, taken), bystander.at_work("hook", "mail", attack=attack):
+        for _ in range(_CALLS // _AT_ONCE):
+            started = [attacker.start(target, {"url": url}) for _ in range(_AT_ONCE)]
+            assert {answer.status_code for answer in await asyncio.gather(*started)} == {202}
+        await eventually(lambda: len(taken) >= _HANGING)
+        await asyncio.sleep(_ATTACK_S)
 
 
 async def test_calls_of_every_kind_that_hang_take_no_connections_from_another_tenant(
