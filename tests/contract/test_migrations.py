@@ -67,10 +67,10 @@ REVIEWED = {
     "0003_audit_retention.sql: the function audit_is_append_only() is changed": (
         "rows that the chain records as cut may go; the release before deletes none and sees no difference"
     ),
-    "0005_key_of_secrets.sql: the policy secrets.owner_reseals restricts": (
+    "0006_key_of_secrets.sql: the policy secrets.owner_reseals restricts": (
         "it lets the owner see rows that nothing let it see before; services have policies of their own"
     ),
-    "0006_count_of_runs.sql: the policy runs.owner_counts restricts": "likewise, for reading alone",
+    "0007_count_of_runs.sql: the policy runs.owner_counts restricts": "likewise, for reading alone",
 }
 """Findings that people have looked at, and why the release before can live with what was found."""
 

@@ -62,7 +62,7 @@ def restored(
         return
     asked = asked_about(accepted)
     with usage_errors():
-        store = _store()
+        store = artifact_store()
     run(wait_for_database(url, wait))
     show_report(run(examine(url, asked, store, hold=hold)), len(asked), json=json)
 
@@ -95,8 +95,9 @@ def asked_about(files: list[Path] | None) -> set[UUID]:
     return named
 
 
-def _store() -> ObjectStore | None:
-    url = os.environ.get(f"{PREFIX}ARTIFACTS_URL")
+def artifact_store(default: str | None = None) -> ObjectStore | None:
+    """The store that VISAPI_ARTIFACTS_URL names, reached as VISAPI_S3_… say; else the one at `default`."""
+    url = os.environ.get(f"{PREFIX}ARTIFACTS_URL") or default
     known = set(names_of(ArtifactSettings))
     settings = load(ArtifactSettings, {name: value for name, value in os.environ.items() if name in known})
     return ObjectStore.open(url, settings.s3) if url else None

@@ -11,7 +11,16 @@ from typing import Annotated
 
 import typer
 
-from visapi.cli.admin_restored import Accepted, Hold, Json, Report, asked_about, examine, show_report
+from visapi.cli.admin_restored import (
+    Accepted,
+    Hold,
+    Json,
+    Report,
+    artifact_store,
+    asked_about,
+    examine,
+    show_report,
+)
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir
 from visapi.cli.output import USAGE, done, fail
 from visapi.stack import postgres
@@ -20,7 +29,6 @@ from visapi.stack.backups import BackupFolder, Source, Target
 from visapi.stack.data_directory import DataDamagedError, DataDirectory, DataInUseError
 from visapi.stack.postgres import PostgresFailedError
 from visapi.stack.restoring import restore as restore_stack
-from visapi_common.adapters.object_store import ObjectStore
 from visapi_common.core.errors import Fault
 
 backup = typer.Typer(no_args_is_help=True, help="Back up the embedded stack's database, and restore it.")
@@ -89,8 +97,7 @@ def restore(  # noqa: PLR0913 (each is an option of the command)
     asked = asked_about(accepted)
 
     async def look(owner_url: str) -> Report:
-        store = ObjectStore.open(os.environ.get("VISAPI_ARTIFACTS_URL") or data.artifacts.as_uri())
-        return await examine(owner_url, asked, store, hold=hold)
+        return await examine(owner_url, asked, artifact_store(data.artifacts.as_uri()), hold=hold)
 
     with _failures():
         data.create()
