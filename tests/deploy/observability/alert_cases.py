@@ -105,7 +105,11 @@ CASES: dict[str, Case] = {
     ),
     "Watchdog": Case({}, {}),
     "ProcessDown": _counted('up{service="gateway",instance="a"}', "1x35 0x5", "1x40"),
-    "ServiceMissing": Case(_builds(*SERVICES[:3]), _builds(*SERVICES)),
+    # The PDF worker is missing while a task waits for it, or is scaled to none while none does.
+    "ServiceMissing": Case(
+        {**_builds(*SERVICES[:3]), 'visapi_tasks_open{function="pdf.render"}': "1x400"},
+        {**_builds(*SERVICES[:3]), 'visapi_tasks_open{function="notify.email"}': "1x400"},
+    ),
     "ProcessRestarts": _counted('process_start_time_seconds{service="gateway"}', "0+60x40", "7x40"),
     "MemoryHigh": _counted('process_resident_memory_bytes{service="gateway"}', "2e9x40", "4e8x40"),
     "EventLoopStalls": _counted(

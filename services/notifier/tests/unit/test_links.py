@@ -51,10 +51,10 @@ class InLoop:
         return prepare(request, declared()[request.function])
 
 
-async def sent(secrets: Secrets, text: str, mask: Mask | None = None) -> str:
+async def sent(secrets: Secrets, text: str, mask: Mask | None = None, message: TaskMessage = MESSAGE) -> str:
     """The text of a mail whose input holds this text."""
     given = msgspec.Raw(msgspec.json.encode({"to": "a@example.com", "text": text}))
-    call, _ = await Inputs(InLoop(), secrets).read(EmailCall, given, MESSAGE, mask or Mask())
+    call, _ = await Inputs(InLoop(), secrets).read(EmailCall, given, message, mask or Mask())
     assert call.wanted.text is not None
     return call.wanted.text
 
@@ -71,6 +71,18 @@ async def test_a_handle_within_a_text_becomes_the_approvers_link() -> None:
 async def test_a_handle_of_another_run_stays_text() -> None:
     handle = link_handle(run_key(SECRET, APPROVAL), APPROVAL, "")
     assert await sent(Secrets(None, KEYS, "https://v.example"), handle) == handle
+
+
+async def test_a_handle_of_an_earlier_key_is_opened_though_the_task_names_the_new_key() -> None:
+    """An orchestrator that was restarted late made the handle, another one sent the task."""
+    ring = Keyring.read(f"{'11' * 32}@2026-01-01T00:00:00Z, {SECRET.hex()}")
+    message = msgspec.structs.replace(MESSAGE, handle_key=ring.keys[0].id)
+    handle = link_handle(KEY, APPROVAL, "")
+    assert await sent(Secrets(None, KEYS, "https://v.example"), handle) != handle
+    text = await sent(Secrets(None, ring, "https://v.example"), handle, message=message)
+    assert text.startswith("https://v.example/approve/default.")
+    stranger = link_handle(run_key(bytes([7] * 32), RUN), APPROVAL, "")
+    assert await sent(Secrets(None, ring, "https://v.example"), stranger, message=message) == stranger
 
 
 async def test_without_a_public_url_the_task_faults_and_says_which_setting_is_missing() -> None:

@@ -1,7 +1,14 @@
 """What waits is reported, with its age, while nothing takes it; and is zero afterwards."""
 
-from kit.orchestration import Stack
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from kit.ledger_rows import overwrite
+from kit.orchestration import TENANT, Stack
+from kit.tenants import disable
 from kit.waiting import eventually
+from visapi_engine.schedule.decisions import Schedule
 from visapi_orchestrator.upkeep.levels import COUNTED_MAX
 from visapi_orchestrator.upkeep.store.levels import PostgresLevels
 
@@ -47,3 +54,24 @@ async def test_the_orchestrator_reports_queues_streams_and_the_size_of_the_datab
         assert await eventually(lambda: read("visapi_stream_messages", {"stream": "ENGINE"}) is not None)
         assert (read("visapi_database_bytes") or 0) > 1_000_000
         assert (read("visapi_wal_position_bytes") or 0) > 0
+
+
+async def test_runs_that_wait_for_their_limits_and_schedules_of_a_disabled_tenant_are_not_late(stack: Stack):
+    gateway = stack.gateway
+    await gateway.deploy("quick", "do: [{s: {set: {at: 1}}}]")
+    queued, late = await gateway.start("quick"), await gateway.start("quick")
+    await overwrite(gateway.pool, "runs", {"id": queued}, sweep_at=datetime.max)  # noqa: DTZ901 (infinity)
+    ref, program = gateway.deployed("quick")
+    version = (TENANT, ref.namespace, ref.name, ref.version, bytes.fromhex(program))
+    await gateway.rows.put_schedule(
+        gateway.ids.uuid7(), version, msgspec.json.encode(Schedule(every_ms=1000))
+    )
+    await overwrite(gateway.pool, "schedules", {}, next_at=datetime.now(UTC) - timedelta(hours=1))
+
+    async def waiting() -> dict[str, int]:
+        return {level.queue: level.waiting for level in await PostgresLevels(gateway.pool).queues(10)}
+
+    first = await waiting()
+    assert (first["pending_runs"], first["due_schedules"]) == (1, 1), late
+    await disable(gateway.pool, TENANT)
+    assert (await waiting())["due_schedules"] == 0

@@ -29,7 +29,7 @@ _GAP = r"[ ().\-/\u00a0\u2011\u2013]{0,3}"
 _START, _END = r"(?<![\w.+-])", r"(?![\w-]|\.\d)"
 _MANY_DIGITS = re.compile(rf"\d(?:{_GAP}\d){{5}}")
 _TELEPHONE_WORD = (
-    r"(?:tel|telephone|telefon|phones?|mobile|mobil|handy|cell|fax|whatsapp|msisdn|wa[-_]?id|dial)"
+    r"(?:tel|telephone|telefon|phones?|mobile|mobil|handy|cell|fax|whatsapp|msisdn|wa[-_]?id)"
     r"(?:[-_ ]?(?:number|no|nr))?"
 )
 

@@ -1,8 +1,8 @@
 """What a restore of PostgreSQL to a point in the past means for the work of VisAPI.
 
 Between the point and the restore runs did things that the database no longer knows of. Before the services
-start again, effects of class *once* of all runs of before are held, and what is missing is named: runs that
-were accepted after the point, and artifacts that rows name and the store lacks.
+start again, effects of class *once* of all runs that began before are held, and what is missing is named:
+runs that were accepted after the point, and artifacts that rows name and the store lacks.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ class Artifacts(msgspec.Struct, frozen=True):
 
 
 def runs_named(text: str) -> set[UUID]:
-    """The runs that a list of ids, a client's log or a log of the gateway names."""
+    """The runs that a list of ids, JSON of a client, or a log with the paths of requests names."""
     return {UUID(found) for found in _RUN.findall(text)}
 
 

@@ -23,8 +23,8 @@ _LISTED = 100
 Accepted = Annotated[
     list[Path] | None,
     typer.Option(
-        help="A file that names runs: ids, one a line, a client's log or a log of the gateway. Those that "
-        "the database does not know are printed. May be repeated."
+        help="A file that names runs: ids, one a line; JSON, as of `visapi run list --json`; or paths, as in "
+        "the log of a proxy. Runs that the database does not know are printed. May be repeated."
     ),
 ]
 Hold = Annotated[
@@ -92,6 +92,8 @@ def asked_about(files: list[Path] | None) -> set[UUID]:
                 named |= restores.runs_named(file.read_text(encoding="utf-8", errors="replace"))
             except OSError as error:
                 raise ValueError(f"cannot read {file}: {error.strerror}") from error
+        if files and not named:
+            raise ValueError(f"no run is named in {', '.join(map(str, files))}; give ids, one a line")
     return named
 
 

@@ -89,7 +89,7 @@ def restore(  # noqa: PLR0913 (each is an option of the command)
 ) -> None:
     """Restore the database of a stack that does not run, and say what is missing; `visapi up` then goes on.
 
-    The cluster of before stays beside the new one. Afterwards begin another folder of backups.
+    The previous cluster stays beside the new one. Afterwards begin another folder of backups.
     """
     if to is not None and to_name is not None:
         fail("--to and --to-name are both given; keep one of them", code=USAGE)

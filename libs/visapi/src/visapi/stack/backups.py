@@ -129,7 +129,7 @@ class BackupFolder:
 
     def restore(self, data: Path, target: Target) -> Path:
         """Put the newest copy that ended before the target where the stack's cluster is, with the orders of
-        how far to replay the log at the next start. The cluster of before stays beside it. Returns the copy.
+        how far to replay the log at the next start. The previous cluster stays beside it. Returns the copy.
 
         Raises `PostgresFailedError` when there is none.
         """
@@ -138,7 +138,9 @@ class BackupFolder:
         cluster = place / "cluster"
         beside = place / "cluster.restored"
         shutil.rmtree(beside, ignore_errors=True)
-        shutil.copytree(copy, beside, symlinks=True)
+        # Nobody else reads the files while they are copied; `copytree` takes modes over at its end.
+        beside.mkdir(mode=0o700)
+        shutil.copytree(copy, beside, symlinks=True, dirs_exist_ok=True)
         orders = {
             "restore_command": f'cp "{self.wal}/%f" "%p" || cp "{self.wal}/%f.partial" "%p"',
             "recovery_target_action": "promote",
@@ -159,7 +161,7 @@ class BackupFolder:
         copies = self.copies()
         if target.time is not None:
             latest = target.time.astimezone(UTC).strftime(_TIME)
-            copies = [copy for copy in copies if copy.name <= latest]
+            copies = [copy for copy in copies if copy.name < latest]  # names are cut to seconds
         if not copies:
             raise PostgresFailedError(f"{self.base} holds no copy that ended before the moment to go back to")
         return copies[-1]

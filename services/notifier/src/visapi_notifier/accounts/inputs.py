@@ -48,15 +48,17 @@ class Inputs:
     async def _read(
         self, kind: type[C], given: msgspec.Raw, message: TaskMessage, mask: Mask
     ) -> tuple[C, Destinations]:
-        key = self._secrets.key(message.run, message.handle_key)
-        request = PrepareRequest(message.function, bytes(given), key)
-        found: Any = await self._preparing.prepare(message.tenant, request)
         destinations = Destinations({})
-        if isinstance(found, SecretsNeeded):
-            assert key is not None, "without a key nothing is a handle"
-            opened = await self._secrets.open(key, message.tenant, found.paths, mask)
-            destinations = opened.destinations
-            request = msgspec.structs.replace(request, values=list(opened.values.items()))
+        found: Any = None
+        for key in self._secrets.keys(message.run, message.handle_key) or (None,):
+            request = PrepareRequest(message.function, bytes(given), key)
             found = await self._preparing.prepare(message.tenant, request)
+            if isinstance(found, SecretsNeeded):
+                assert key is not None, "without a key nothing is a handle"
+                opened = await self._secrets.open(key, message.tenant, found.paths, mask)
+                destinations = opened.destinations
+                request = msgspec.structs.replace(request, values=list(opened.values.items()))
+                found = await self._preparing.prepare(message.tenant, request)
+                break
         assert isinstance(found, kind), f"{message.function} was prepared as another function"
         return found, destinations

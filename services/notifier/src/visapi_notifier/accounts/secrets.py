@@ -1,6 +1,6 @@
 """Opens the secrets and makes the approval links that the input of a call names, and masks them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -39,15 +39,18 @@ class Secrets:
         self._handle_keys = handle_keys
         self._public_url = public_url
 
-    def key(self, run: UUID, ident: str | None) -> bytes | None:
-        """The key of a run's handles; None where nothing is a handle. Raises `MissingKeyError`."""
+    def keys(self, run: UUID, ident: str | None) -> Sequence[bytes]:
+        """The keys that may have made a run's handles, the likeliest first; none where nothing is a handle.
+        An orchestrator that was restarted late made handles with an earlier key than the task names. Raises
+        `MissingKeyError`.
+        """
         if self._handle_keys is None:
-            return None
+            return ()
         if self._handle_keys.lacks(ident):
             raise MissingKeyError(f"the key {ident} of run {run} is not in VISAPI_HANDLE_SECRET; put it back")
-        # Without an id, from a release that had one key at a time.
-        key = self._handle_keys.named(ident) or self._handle_keys.keys[-1]
-        return run_key(key.secret, run)
+        # Without an id, from a release that had one key at a time: the oldest.
+        keys = self._handle_keys.to_try(ident) if ident else tuple(reversed(self._handle_keys.keys))
+        return [run_key(key.secret, run) for key in keys]
 
     async def open(self, key: bytes, tenant: str, named: Collection[Path], mask: Mask) -> OpenedPaths:
         """The values of these handles, which are added to `mask` first.

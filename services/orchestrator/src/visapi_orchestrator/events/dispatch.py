@@ -105,6 +105,8 @@ class EventDispatch:
 
     async def keep_matching(self) -> None:
         """Match until cancelled."""
+        loop = asyncio.get_running_loop()
+        again_at = loop.time() + _SOON_S
         while True:
             self._arrived.clear()
             full = False
@@ -113,8 +115,10 @@ class EventDispatch:
             except Fault as fault:
                 self._matching.note(fault)
             if not full:
-                soon, self._passed_over = bool(self._passed_over), frozenset()
-                await _wait(self._arrived, _SOON_S if soon else _EVERY_S)
+                await _wait(self._arrived, _SOON_S if self._passed_over else _EVERY_S)
+            if not full or loop.time() >= again_at:
+                self._passed_over = frozenset()
+                again_at = loop.time() + _SOON_S
 
     async def _match_once(self) -> bool:
         """Match once. Returns whether rows are left. Events of a tenant whose deployment is under way are

@@ -7,12 +7,11 @@ from uuid import UUID
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import WorkflowRef
-from visapi_common.core.errors import TransientFault
 from visapi_common.core.ids import Ids
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
 from visapi_orchestrator.events.rules.lifecycle import EventOrigin, HistoryRow, LifecycleEvent
-from visapi_orchestrator.events.store.listeners import About, hold_listeners, notify
+from visapi_orchestrator.events.store.listeners import About, notify, wait_for_listeners
 
 _SQL = load_queries("visapi_orchestrator.events.store", "lifecycle.sql")
 _MOVE_AFTER = 10_000
@@ -73,9 +72,7 @@ class PostgresRelayLease:
                 return await set_aside(self._connection, self._ids.uuid7(), dead_letter)
 
     async def _notify(self, events: Sequence[LifecycleEvent]) -> list[UUID]:
-        deploying = await hold_listeners(self._connection, {event.event.tenant for event in events})
-        if deploying:
-            raise TransientFault("a deployment is replacing the listener of a schedule")
+        await wait_for_listeners(self._connection, {event.event.tenant for event in events})
         about = [About(event.run, event.origin.parent) for event in events]
         return await notify(self._connection, [event.event for event in events], about)
 

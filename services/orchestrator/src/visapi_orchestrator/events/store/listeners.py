@@ -27,6 +27,13 @@ async def hold_listeners(connection: Connection, tenants: Iterable[str]) -> set[
     return wanted - {row["tenant"] for row in held}
 
 
+async def wait_for_listeners(connection: Connection, tenants: Iterable[str]) -> None:
+    """Keep the listeners of tenants as they are until the transaction ends, after a second at most. Raises
+    `TransientFault` where a deployment takes longer.
+    """
+    await connection.execute(_SQL["wait_for_listeners"], sorted(set(tenants)))
+
+
 async def notify(
     connection: Connection, events: Sequence[ArrivedEvent], about: Sequence[About] | None = None
 ) -> list[UUID]:

@@ -6,6 +6,16 @@
 select t.tenant from unnest($1::text[]) as t (tenant)
 where pg_try_advisory_xact_lock_shared(hashtextextended('visapi.listeners/' || t.tenant, 0))
 
+-- name: wait_for_listeners
+-- As above, after the deployments that were first: the queue of a lock is fair, so that a tenant that deploys without end delays this
+-- transaction by the deployments under way, and not for ever.
+select
+    set_config('lock_timeout', '1s', true),
+    (
+        select count(pg_advisory_xact_lock_shared(hashtextextended('visapi.listeners/' || t.tenant, 0)))
+        from unnest($1::text[]) as t (tenant)
+    )
+
 -- name: shapes
 -- The distinct shapes of some tenants: one probe of subscriptions_by_key per shape (a loose index scan),
 -- however many subscriptions there are. And, as `run`, the listeners of their schedules that have not subscribed yet; those

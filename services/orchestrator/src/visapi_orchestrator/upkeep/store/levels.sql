@@ -1,10 +1,10 @@
 -- name: queue_levels
 -- What waits in each queue of the ledger, counted up to $1, and the seconds that its first row has waited. Each part
--- reads from one partial index, at most $1 entries.
+-- reads from one partial index. Runs that wait for their own concurrency or rate, and schedules of disabled tenants, do not wait for VisAPI.
 select queue, waiting, coalesce(greatest(0, extract(epoch from clock_timestamp() - since)), 0)::float8 as oldest_s
 from (
     select 'pending_runs' as queue, count(*) as waiting, min(created_at) as since
-    from (select created_at from runs where status = 'pending' limit $1) as rows
+    from (select created_at from runs where status = 'pending' and sweep_at < 'infinity' limit $1) as rows
     union all
     select 'inbox', count(*), min(created_at)
     from (select created_at from inbox order by sweep_at limit $1) as rows
@@ -17,8 +17,10 @@ from (
     union all
     select 'due_schedules', count(*), min(next_at)
     from (
-        select next_at from schedules
-        where not paused and quarantined_at is null and next_at <= now() order by next_at limit $1
+        select s.next_at from schedules s
+        where not s.paused and s.quarantined_at is null and s.next_at <= now()
+            and not exists (select from tenants t where t.id = s.tenant and t.disabled_at is not null)
+        order by s.next_at limit $1
     ) as rows
     union all
     select 'events_to_match', count(*), min(received_at)
