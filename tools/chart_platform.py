@@ -9,10 +9,10 @@ from chart_values import (
     flag,
     group,
     image,
-    kubernetes,
     kubernetes_list,
     number,
     one_of,
+    resources,
     strings,
     text,
     texts,
@@ -163,7 +163,7 @@ def _migration() -> Schema:
         backoffLimit=number("Tries after the first.", 0, 20),
         keepFinishedSeconds=number("`job`: seconds for which the finished job is kept.", 0, 2_592_000),
         annotations=texts("Annotations of the job."),
-        resources=kubernetes("Requests and limits."),
+        resources=resources("Requests and limits."),
     )
 
 

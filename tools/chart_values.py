@@ -58,6 +58,19 @@ def kubernetes(meaning: str) -> Schema:
     return {"description": meaning, "type": "object"}
 
 
+def resources(meaning: str) -> Schema:
+    """Kubernetes would refuse a wrong quantity only after the migration."""
+    quantity: Schema = {
+        "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": QUANTITY}],
+    }
+    return group(
+        meaning,
+        requests={"description": "Requests.", "type": "object", "additionalProperties": quantity},
+        limits={"description": "Limits.", "type": "object", "additionalProperties": quantity},
+        claims=kubernetes_list("Claims of resources."),
+    )
+
+
 def kubernetes_list(meaning: str) -> Schema:
     return {"description": meaning, "type": "array", "items": {"type": "object"}}
 
@@ -209,7 +222,7 @@ def workload(meaning: str, settings: Schema, **own: Schema) -> Schema:
             "description": "Settings by their names in docs/reference/settings.md, lower case.",
             **settings,
         },
-        resources=kubernetes("Requests and limits."),
+        resources=resources("Requests and limits."),
         tmpSize=text("Size of `/tmp`, the only place that can be written.", QUANTITY),
         podSecurity=group(
             "Who the processes are. The rest of the restricted Pod Security Standard is fixed.",

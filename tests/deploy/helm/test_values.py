@@ -51,6 +51,9 @@ WRONG_SHAPE = {
     'networkPolicy.privateRanges=["10.0.0.0"]': "privateRanges",
     'gateway.autoscaling.type="magic"': "type",
     'defaults.tmpSize="lots"': "tmpSize",
+    'gateway.resources.limits.memory="lots"': "memory",
+    "gateway.resources.requests.cpu=-1": "cpu",
+    'migration.resources.limts.memory="1Gi"': "limts",
 }
 """Values that the schema refuses, with the word that the message must hold."""
 

@@ -8,6 +8,7 @@ from visapi.admin import kubernetes_secrets
 from visapi.admin.databases import SERVICE_ROLES
 from visapi_common.core import postgres_url
 from visapi_common.core.keyrings import Keyring
+from visapi_common.runtime.connections import check_postgres_url
 from visapi_common.runtime.settings import (
     PREFIX,
     Keys,
@@ -100,9 +101,7 @@ def sealing_key(settings: AdminSettings) -> Keyring:
 def _url(field: str, url: str | None, password: str | None) -> str:
     if not url:
         raise SettingsError(_missing(field))
-    flaw = postgres_url.flaw(url)
-    if flaw is not None:
-        raise SettingsError(f"{PREFIX}{field.upper()} is wrong: {flaw}")
+    check_postgres_url(field, url)
     return postgres_url.with_password(url, password)
 
 

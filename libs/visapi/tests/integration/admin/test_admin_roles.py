@@ -122,6 +122,10 @@ async def test_a_role_that_would_see_every_tenant_is_refused(cluster: Cluster):
             "VISAPI_OWNER_URL is wrong: sslmode='verify' is unknown; allowed: " + ", ".join(SSL_MODES),
         ),
         (
+            {"visapi_owner_url": "postgresql://a@h/d?sslmode=verify-full&sslrootcert=/nowhere/ca.crt"},
+            "VISAPI_OWNER_URL is wrong: sslrootcert cannot read /nowhere/ca.crt: No such file or directory",
+        ),
+        (
             {"visapi_owner_url": "postgresql://a@h/d", "visapi_gateway_password": "gänse"},
             f"the password of visapi_gateway cannot be used: {ASCII_ONLY}",
         ),
