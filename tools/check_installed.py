@@ -39,7 +39,7 @@ class Installed:
 
     @property
     def ours(self) -> bool:
-        """Whether it is installed from this checkout."""
+        """Whether the package is installed from this checkout."""
         return self.name.startswith("visapi")
 
 

@@ -18,7 +18,7 @@ _SQL = load_queries("visapi_gateway.dead_letters", "queries.sql")
 
 
 class PgDeadLetterStore:
-    """See `dead_letters.service.LetterStore`."""
+    """See `dead_letters.service.DeadLetterStore`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -115,7 +115,7 @@ async def _put_back(connection: Connection, dead_letter: Replay) -> None:
                 _SQL["replay_inbox"], *_key(dead_letter), dead_letter.item[1], dead_letter.body
             )
         case "lifecycle":
-            raise ContentFault("a lifecycle event cannot be put back: the events after it were told")
+            raise ContentFault("a lifecycle event cannot be put back: later events were published already")
         case _:
             await connection.execute(_SQL[f"replay_{dead_letter.kind}"], *_key(dead_letter))
 

@@ -34,7 +34,7 @@ Choice = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 
 
 class _Question(msgspec.Struct, rename="camel"):
-    """The evaluated arguments (`definition.catalog.APPROVE_INPUT`)."""
+    """The evaluated arguments (`model.catalog.APPROVE_INPUT`)."""
 
     title: Name
     text: Annotated[str, msgspec.Meta(max_length=10_000)] = ""

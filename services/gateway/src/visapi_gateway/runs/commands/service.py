@@ -87,7 +87,7 @@ class CommandStore(Protocol):
 
 class Hint(Protocol):
     def __call__(self, run: UUID) -> None:
-        """Tell the orchestrator that inbox rows wait, best effort."""
+        """Send the orchestrator a hint that inbox rows wait. The hint may be lost."""
         ...
 
 

@@ -16,7 +16,7 @@ _SQL = load_queries("visapi_orchestrator.events.store", "events.sql")
 
 
 class PostgresEvents:
-    """See `events.dispatch.EventRows` and `events.intake.EventRows`."""
+    """See `events.dispatch.EventRows` and `events.intake.IntakeRows`."""
 
     def __init__(self, pool: Pool, ids: Ids) -> None:
         self._pool = pool
