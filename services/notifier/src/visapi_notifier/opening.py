@@ -74,7 +74,9 @@ class Opened:
             deliverer=Deliverer(
                 ledger, leases, clock, metrics, new_owner=partial(secrets.token_hex, 16), draw=random.random
             ),
-            inputs=Inputs(BoundedInputs(private), Secrets(rows, settings.handle_secret, settings.public_url)),
+            inputs=Inputs(
+                BoundedInputs(private), Secrets(rows, settings.handle_secret, settings.public_url), metrics
+            ),
             clock=clock,
             authenticator=Authenticator(self._exchange, clock, partial(secrets.token_hex, 16)),
             exchange=self._exchange,

@@ -13,6 +13,7 @@ from visapi_common.core.approvals import link_handle, link_key, parse_token
 from visapi_common.core.errors import PermanentFault
 from visapi_common.core.keyrings import Keyring
 from visapi_common.core.secret_handles import run_key
+from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.accounts.inputs import Inputs
 from visapi_notifier.accounts.rules.inputs import PrepareRequest
@@ -54,7 +55,7 @@ class InLoop:
 async def sent(secrets: Secrets, text: str, mask: Mask | None = None, message: TaskMessage = MESSAGE) -> str:
     """The text of a mail whose input holds this text."""
     given = msgspec.Raw(msgspec.json.encode({"to": "a@example.com", "text": text}))
-    call, _ = await Inputs(InLoop(), secrets).read(EmailCall, given, message, mask or Mask())
+    call, _ = await Inputs(InLoop(), secrets, open_metrics()).read(EmailCall, given, message, mask or Mask())
     assert call.wanted.text is not None
     return call.wanted.text
 

@@ -6,6 +6,7 @@ import msgspec
 
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.keyrings import MissingKeyError
+from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.worker.faults import Postponed
 from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
@@ -26,9 +27,10 @@ class Preparing(Protocol):
 class Inputs:
     """Shared by all functions of the process."""
 
-    def __init__(self, preparing: Preparing, secrets: Secrets) -> None:
+    def __init__(self, preparing: Preparing, secrets: Secrets, metrics: Metrics) -> None:
         self._preparing = preparing
         self._secrets = secrets
+        self._metrics = metrics
         self._log = get_logger("inputs")
 
     async def read(
@@ -42,6 +44,7 @@ class Inputs:
         try:
             return await self._read(kind, given, message, mask)
         except MissingKeyError as fault:
+            self._metrics.operator_faults.labels("inputs", fault.sort).inc()
             self._log.error("key_missing", run=str(message.run), detail=str(fault))
             raise Postponed(KEY_RETRY_S) from fault
 
