@@ -89,7 +89,7 @@ async def test_fires_are_forgotten_by_their_age(big: Big):
 
 async def test_events_that_wait_to_be_matched_or_published_are_found_in_their_order(big: Big):
     await big.fill(EVENTS, "events_in")
-    await bounded(big, IN["claim_unmatched"], 256, 1024 * 1024)
+    await bounded(big, IN["claim_unmatched"], 256, 1024 * 1024, [])
     await bounded(big, IN["unpublished"], 256, 0)
 
 

@@ -10,10 +10,13 @@ import msgspec
 
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.contracts.audit import AuditAction, AuditEntry
-from visapi_common.contracts.engine_messages import Trigger
+from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
+from visapi_common.contracts.payloads import NULL
 from visapi_common.core.approvals import decision_key
 from visapi_engine.checks.versions import version_order
 from visapi_engine.compile.compiler import Compiled
+from visapi_engine.model.listeners import listener_of
+from visapi_engine.model.program import decode_program, encode_program
 from visapi_gateway.approvals.service import Verdict
 from visapi_gateway.approvals.store import PgApprovalStore
 from visapi_gateway.dead_letters.service import LetterScope, Resolution
@@ -27,7 +30,7 @@ from visapi_gateway.runs.commands.transaction import put_inbox
 from visapi_gateway.runs.starting.commits import NewRun
 from visapi_gateway.runs.starting.store import PgRunLedger
 from visapi_gateway.schedules.transaction import put_listener, put_schedule, stop_listener
-from visapi_gateway.workflows.service import NewWorkflow
+from visapi_gateway.workflows.service import NewWorkflow, Scheduled
 from visapi_gateway.workflows.store import PgWorkflowStore
 
 ACTOR = "tester"
@@ -52,7 +55,17 @@ class GatewayRows:
         self._letters = PgDeadLetterStore(pool)
         self._approvals = PgApprovalStore(pool)
 
-    async def deploy(self, compiled: Compiled, name: str, version: str, source: str, tenant: str) -> None:
+    async def deploy(
+        self,
+        compiled: Compiled,
+        name: str,
+        version: str,
+        source: str,
+        tenant: str,
+        *,
+        listener: UUID | None = None,
+    ) -> None:
+        """`listener`: the run that listens for the events of the workflow's schedule from here on."""
         new = NewWorkflow(
             name=(tenant, "test", name),
             version=version,
@@ -64,6 +77,7 @@ class GatewayRows:
             body=compiled.body,
             created_by=ACTOR,
             created_at=datetime.now(UTC),
+            schedule=None if listener is None else _listening(listener, compiled.body, tenant),
             parts=compiled.parts,
         )
         assert await self._workflows.put(new, _audit(tenant, AuditAction.WORKFLOW_DEPLOY, name))
@@ -131,6 +145,21 @@ class GatewayRows:
         await self._letters.resolve(
             LetterScope(tenant, unknown_tenants=True), Resolution(letter, ACTOR, "replay", audit), None
         )
+
+
+def _listening(run: UUID, program: bytes, tenant: str) -> Scheduled:
+    found = decode_program(program)
+    assert found.schedule_on is not None
+    body = encode_program(listener_of(found, found.schedule_on))
+    trigger = Trigger(
+        run=run,
+        tenant=tenant,
+        workflow=WorkflowRef(found.namespace, found.name, found.version),
+        program=hashlib.sha256(body).hexdigest(),
+        input=NULL,
+        created_at=datetime.now(UTC),
+    )
+    return Scheduled(run, listener=trigger, listener_body=body)
 
 
 def _audit(tenant: str, action: AuditAction, target: str) -> AuditEntry:

@@ -73,12 +73,20 @@ class MiniGateway:
         self._deployed: dict[str, tuple[WorkflowRef, str]] = {}
 
     async def deploy(
-        self, name: str, do: str, *, version: str = "1.0.0", settings: str = "{}", tenant: str = TENANT
+        self,
+        name: str,
+        do: str,
+        *,
+        version: str = "1.0.0",
+        settings: str = "{}",
+        tenant: str = TENANT,
+        listener: UUID | None = None,
     ) -> None:
+        """`listener`: the run that listens for the events of the schedule; else see `listen`."""
         head = f"name: {name}, version: '{version}', metadata: {{visapi: {settings}}}"
         source = f"document: {{dsl: '1.0.3', namespace: test, {head}}}\n{do}"
         compiled = compile_definition(source.encode(), "application/yaml")
-        await self.rows.deploy(compiled, name, version, source, tenant)
+        await self.rows.deploy(compiled, name, version, source, tenant, listener=listener)
         self._deployed[name] = (WorkflowRef("test", name, version), compiled.hash)
 
     async def listen(self, name: str) -> UUID:

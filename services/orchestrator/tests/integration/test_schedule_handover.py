@@ -35,8 +35,8 @@ async def post(stack: Stack, number: object, tenant: str = TENANT) -> None:
 async def deploy(stack: Stack, version: str) -> UUID:
     """As the gateway does, which tells the orchestrators of the new listener and of the old one's end."""
     old = await stack.gateway.pool.fetchval("select run from schedule_listeners")
-    await stack.gateway.deploy("shop", ON, version=version)
-    listener = await stack.gateway.listen("shop")
+    listener = stack.gateway.ids.uuid7()
+    await stack.gateway.deploy("shop", ON, version=version, listener=listener)
     for run in (listener, old):
         if run is not None:
             stack.gateway.bus.publish(subjects.inbox(run), msgspec.json.encode(InboxHint(run)))
