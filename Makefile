@@ -94,7 +94,7 @@ terraform-apply-local: setup ## Apply the AWS path of terraform/ to an emulator,
 
 .PHONY: restore-test runbooks
 restore-test: setup ## Lose PostgreSQL and NATS under load, restore to a point in the past, count what was lost; prints RPO and RTO
-	@VISAPI_TEST_RESTORE_RUNS=100 $(BIN)/pytest -q -s tests/drills/test_restore.py
+	@VISAPI_TEST_DRILLS=full VISAPI_TEST_RESTORE_RUNS=100 $(BIN)/pytest -q -s tests/drills/test_restore.py
 
 runbooks: setup ## Make the fault of each runbook on a live stack, type its commands, wait for its own check; ends with a table
 	@VISAPI_TEST_DRILLS=full $(BIN)/pytest -q -s tests/drills/test_runbooks.py

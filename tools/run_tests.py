@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ALONE = "attacks or faults or load or drills"
+ALONE_IN = ("tests/attacks", "tests/drills", "tests/faults", "tests/load")
 ELSEWHERE = "deploy or images or upgrade"
 """What `make deploy-check` runs, `make images` on images that it has built, and `make upgrade-test`."""
 SLOWEST = ("--durations=30", "--durations-min=5")
@@ -55,7 +56,7 @@ def main() -> int:
                 *("-n", given.jobs, "--dist", "loadfile", "--no-loadscope-reorder", *shard),
                 *("-m", together, *LONGEST_FIRST),
             ],
-            [*shard, "-m", ALONE, "tests"],
+            [*shard, "-m", ALONE, *ALONE_IN],
         ]
     )
 

@@ -23,7 +23,7 @@ RPO_S = 1.0
 _CHANGED = "visapi.restores"
 """The one table that the restore itself writes."""
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

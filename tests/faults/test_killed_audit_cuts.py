@@ -48,6 +48,7 @@ async def chain(database: asyncpg.Connection) -> list[AuditRecord]:
     return [AuditRecord(**{**row, "details": msgspec.json.decode(row["details"])}) for row in rows]
 
 
+@pytest.mark.full
 async def test_no_row_is_lost_or_exported_twice_when_whoever_cuts_is_killed(
     postgres_db: Database, tmp_path: Path
 ) -> None:

@@ -71,6 +71,7 @@ async def seen(stack: Stack) -> Collected:
     return Collected(ORDERS, started, await pool.fetchval(_OPEN), await left(stack))
 
 
+@pytest.mark.full
 async def test_no_event_is_lost_and_no_run_started_twice_when_the_orchestrator_is_killed(
     stack: Stack,
 ) -> None:

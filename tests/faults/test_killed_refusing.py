@@ -63,6 +63,7 @@ class Producer:
             await self.publish()
 
 
+@pytest.mark.full
 async def test_what_was_acknowledged_is_taken_in_when_the_orchestrator_is_killed_while_it_refuses(
     stack: Stack,
 ) -> None:

@@ -1,7 +1,7 @@
 """The short form of the suite, and the full one.
 
-`make test` runs one variant of each sort; tests marked `full` are for `make attacks`, `make faults` and `make runbooks`,
-which try all.
+`make test` runs one variant of each sort; tests marked `full` are for `make attacks`, `make faults`, `make runbooks` and
+`make restore-test`, which try all.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 FULL = (
-    "full" in (os.environ.get("VISAPI_TEST_ATTACKS"), os.environ.get("VISAPI_TEST_DRILLS"))
+    "full" in {os.environ.get(f"VISAPI_TEST_{which}") for which in ("ATTACKS", "DRILLS", "LOAD")}
     or "VISAPI_TEST_FAULT_RUNS" in os.environ
 )
 
@@ -31,5 +31,7 @@ def skip_full(items: Iterable[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("full") is not None:
             item.add_marker(
-                pytest.mark.skip("in the full form only: make attacks, make faults, make runbooks")
+                pytest.mark.skip(
+                    "in the full form only: make attacks, make faults, make runbooks, make restore-test"
+                )
             )

@@ -22,6 +22,7 @@ SECONDS = 120
 ERRORS_MAX = 0.1
 
 
+@pytest.mark.full
 @pytest.mark.timeout(600)
 def test_every_start_of_two_minutes_of_load_completes_once(tmp_path: Path) -> None:
     """No latency is asserted: the machine may be shared. The report prints it."""
