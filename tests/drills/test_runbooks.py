@@ -17,7 +17,7 @@ from kit.forms import variants
 
 _LIMIT_S = 150.0
 _SICK_S = 4.0
-SHORT = ["dead-letters"]
+SHORT = ["uncertain-effects"]
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
 _table: list[str] = []
