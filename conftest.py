@@ -20,7 +20,7 @@ E2E_TIMEOUT_S = 300
 
 settings.register_profile(
     "visapi",
-    max_examples=int(os.environ.get("VISAPI_TEST_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("VISAPI_TEST_EXAMPLES", "40")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -98,6 +98,7 @@ async def test_the_html_of_a_mail_without_any_end(
             assert answer.json()["status"] == "completed", answer.text
 
 
+@pytest.mark.full
 async def test_eight_templates_that_never_end(
     stack: AttackStack, attacker: Tenant, bystander: Bystander
 ) -> None:

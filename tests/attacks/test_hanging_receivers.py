@@ -67,6 +67,7 @@ async def test_calls_that_are_never_answered_delay_no_webhook_and_no_mail_of_ano
         await asyncio.sleep(_ATTACK_S)
 
 
+@pytest.mark.full
 async def test_calls_of_every_kind_that_hang_take_no_connections_from_another_tenant(
     stack: AttackStack, attacker: Tenant, bystander: Bystander
 ) -> None:

@@ -73,6 +73,7 @@ async def has_ended(tenant: Tenant, run: str) -> bool:
     return (await tenant.client.get(f"/v1/runs/{run}")).json()["status"] == "cancelled"
 
 
+@pytest.mark.full
 async def test_ten_thousand_commands_to_one_run(
     stack: AttackStack, bystander: Bystander, attacker: Tenant
 ) -> None:
