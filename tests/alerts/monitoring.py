@@ -128,11 +128,6 @@ class Monitoring:
         found = self.query(f'ALERTS{{alertstate="firing", severity="{severity}"}}')
         return {each["metric"]["alertname"] for each in found}
 
-    def inhibited(self) -> set[str]:
-        """The alerts that Alertmanager holds back because of others."""
-        alerts = httpx.get(f"{self.alertmanager.url}/api/v2/alerts", timeout=10, trust_env=False).json()
-        return {each["labels"]["alertname"] for each in alerts if each["status"]["inhibitedBy"]}
-
     def _has_scraped(self) -> bool:
         return len(self.query("up == 1")) >= len(self._metrics)
 

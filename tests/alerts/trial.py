@@ -64,8 +64,6 @@ class Trial:
         self._watching = watching
         self.faults: list[Result] = []
         self.disturbances: list[Result] = []
-        self.held_back: set[str] = set()
-        """Alerts that Alertmanager inhibited at the end of a round."""
 
     def strike(self, faults: Sequence[Fault]) -> None:
         """One round."""
@@ -78,7 +76,6 @@ class Trial:
                 healing.enter_context(fault.strike(self._ground, self._watching))
                 struck.append((fault, time.time()))
             results = [self._listened(fault, since) for fault, since in struck]
-            self.held_back |= self._watching.inhibited()
         self.faults += results
         false = self._pages(began) - expected
         results[0].false_pages += sorted(false)
