@@ -2,7 +2,6 @@
 
 from chart_settings import Schema
 from chart_values import (
-    CIDR,
     DURATION,
     NAME,
     QUANTITY,
@@ -14,9 +13,12 @@ from chart_values import (
     one_of,
     resources,
     strings,
+    tag,
     text,
     texts,
-)  # fmt: skip
+)
+
+from visapi_common.runtime.settings import CIDR_PATTERN
 
 SECRET_KEYS = {
     "ownerPostgresUrl": "PostgreSQL as the owner of the schema, for migrations.",
@@ -62,7 +64,7 @@ def _naming() -> dict[str, Schema]:
         ),
         "image": group(
             "What holds for every image.",
-            tag=text("The tag; empty takes the chart's `appVersion`.", r"^[A-Za-z0-9_.-]{0,128}$"),
+            tag=tag("The tag; empty takes the chart's `appVersion`."),
             pullPolicy=one_of("When images are pulled.", "Always", "IfNotPresent", "Never"),
         ),
         "publicUrl": text(
@@ -209,8 +211,8 @@ def _traffic() -> dict[str, Schema]:
             otlpTo=kubernetes_list("Where the collector is, where `otlp_endpoint` is set."),
             otlpPort=number("The collector's port.", 1, 65535),
             podIdentity=flag("Allow the agent of EKS Pod Identity (169.254.170.23)."),
-            privateRanges=strings("What is not the internet.", CIDR),
-            privateRangesV6=strings("What is not the internet, of IPv6.", CIDR),
+            privateRanges=strings("What is not the internet.", CIDR_PATTERN),
+            privateRangesV6=strings("What is not the internet, of IPv6.", CIDR_PATTERN),
         ),
         "keda": _keda(),
     }

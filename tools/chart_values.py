@@ -14,7 +14,6 @@ NAME = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
 DIGEST = r"^(sha256:[0-9a-f]{64})?$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 DURATION = r"^([0-9]+(h|m|s|ms))+$"
-CIDR = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
 KEYS = {
     "gateway": "gateway",
     "orchestrator": "orchestrator",
@@ -82,14 +81,17 @@ def count_or_percent(meaning: str) -> Schema:
     }
 
 
+def tag(meaning: str) -> Schema:
+    """The tag of an image. `latest` means another image after each restart."""
+    return {**text(meaning, r"^[A-Za-z0-9_.-]{0,128}$"), "not": {"const": "latest"}}
+
+
 def image() -> Schema:
     return group(
         "The image.",
         registry=text("Its registry; `global.imageRegistry` wins."),
         repository=text("Its repository."),
-        tag=text(
-            "Its tag; empty takes `image.tag`, then the chart's `appVersion`.", r"^[A-Za-z0-9_.-]{0,128}$"
-        ),
+        tag=tag("Its tag; empty takes `image.tag`, then the chart's `appVersion`."),
         digest=text("Its digest; where set, it is used instead of the tag.", DIGEST),
     )
 

@@ -53,6 +53,12 @@ WRONG_SHAPE = {
     'defaults.tmpSize="lots"': "tmpSize",
     'gateway.resources.limits.memory="lots"': "memory",
     "gateway.resources.requests.cpu=-1": "cpu",
+    'networkPolicy.privateRanges=["10.0.0.0/99"]': "privateRanges",
+    'gateway.settings.trusted_proxies=["10.0.0.0/99"]': "trusted_proxies",
+    'image.tag="latest"': "tag",
+    'gateway.image.tag="latest"': "tag",
+    "orchestrator.settings.stream_replicas=2": "stream_replicas",
+    'notifier.settings.mail_from=""': "mail_from",
     'migration.resources.limts.memory="1Gi"': "limts",
 }
 """Values that the schema refuses, with the word that the message must hold."""

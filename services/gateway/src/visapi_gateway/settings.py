@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from visapi_common.runtime.connections import LedgerSettings
-from visapi_common.runtime.settings import Port, SealingKeys, Seconds, StrongKeys
+from visapi_common.runtime.settings import Network, Port, SealingKeys, Seconds, StrongKeys
 
 
 class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     audit_keep_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 400
     """How long entries of the audit are kept; 0: for ever. Older ones are exported to the artifact store and
     deleted, and the audit records that."""
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For` is trusted, separated by commas."""
     access_log: bool = True
     """Write one line per request."""

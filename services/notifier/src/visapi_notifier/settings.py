@@ -1,5 +1,9 @@
 """The notifier's settings; see `visapi_common.runtime.settings` for how they are read."""
 
+from typing import Annotated
+
+import msgspec
+
 from visapi_common.runtime.connections import Connections, LedgerSettings
 from visapi_common.runtime.settings import Keys, SealingKeys, Secret
 
@@ -19,7 +23,7 @@ class NotifierSettings(LedgerSettings, frozen=True, kw_only=True):
     """The public URL of the gateway, such as `https://visapi.example.com`, for approval links."""
     smtp_url: Secret | None = None
     """The mail relay: `smtp://user:password@host:port?starttls=auto|required|off` or `smtps://…`."""
-    mail_from: str = "VisAPI <no-reply@localhost>"
+    mail_from: Annotated[str, msgspec.Meta(pattern=r"@[^@\s>]+>?$")] = "VisAPI <no-reply@localhost>"
     """The sender of mails."""
     slack_token: Secret | None = None
     """A bot token (`xoxb-…`) for messages to channels."""

@@ -7,7 +7,7 @@ import msgspec
 from visapi_common.adapters.topology import StreamChoices
 from visapi_common.contracts import subjects
 from visapi_common.runtime.connections import LedgerSettings
-from visapi_common.runtime.settings import Keys
+from visapi_common.runtime.settings import Keys, StreamReplicas
 
 StreamBytes = Annotated[int, msgspec.Meta(ge=1024 * 1024)]
 
@@ -54,7 +54,7 @@ class OrchestratorSettings(LedgerSettings, frozen=True, kw_only=True):
     """How long the events of a correlation wait for the others; then they become dead letters."""
     postgres_connections: Annotated[int, msgspec.Meta(ge=4, le=100)] | None = None
     """Size of the connection pool; unset: four more than `VISAPI_LANES`."""
-    stream_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+    stream_replicas: StreamReplicas | None = None
     """How many NATS servers hold each stream: 1, or 3 in a cluster. Unset: 1 for a stream that is made, and
     what an operator changes stays."""
     stream_engine_bytes: StreamBytes | None = None

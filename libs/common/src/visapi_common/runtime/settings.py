@@ -41,6 +41,17 @@ Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0.0)]
 
+_V4, _BITS_V4 = r"([0-9]{1,3}\.){3}[0-9]{1,3}", "([0-9]|[12][0-9]|3[0-2])"
+_V6, _BITS_V6 = "[0-9a-fA-F]*:[0-9a-fA-F:.]*", "([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8])"
+CIDR_PATTERN = f"^({_V4}/{_BITS_V4}|{_V6}/{_BITS_V6})$"
+"""A network in CIDR notation (RFC 4632, RFC 4291), as far as a pattern can tell."""
+NETWORK_PATTERN = f"^({_V4}(/{_BITS_V4})?|{_V6}(/{_BITS_V6})?)$"
+"""An address, or a network in CIDR notation."""
+Network = Annotated[str, msgspec.Meta(pattern=NETWORK_PATTERN)]
+
+StreamReplicas = Literal[1, 3, 5]
+"""How many NATS servers hold a stream. An even number survives no more losses than the odd number below."""
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 

@@ -15,7 +15,7 @@ from visapi.admin.rotation import examine_rings
 from visapi.cli.admin_work import run, settings, usage_errors
 from visapi.cli.output import FAILURE, as_json, console, fail
 from visapi_common.runtime.connections import ArtifactSettings, NatsSettings
-from visapi_common.runtime.settings import PREFIX, load, names_of
+from visapi_common.runtime.settings import PREFIX, StreamReplicas, load, names_of
 
 _STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
@@ -23,7 +23,7 @@ _STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 class DoctorSettings(NatsSettings, frozen=True, kw_only=True):
     """NATS as the user `orchestrator`, and what the orchestrator is told of it."""
 
-    stream_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+    stream_replicas: StreamReplicas | None = None
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
