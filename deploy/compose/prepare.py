@@ -13,6 +13,7 @@ from pathlib import Path
 
 from visapi.admin import nats_users
 from visapi.admin.secret_files import make_secrets
+from visapi_common.runtime.secret_lines import lines, newest
 
 ACCOUNT = 65532
 SECRETS = Path("/secrets")
@@ -58,17 +59,19 @@ def main() -> None:
 
 
 def nats_url(service: str) -> str:
-    return f"nats://{service}:{read(f'nats-{service}-password')}@nats:4222"
+    passwords = lines(read(f"nats-{service}-password"))
+    return "\n".join(f"nats://{service}:{password}@nats:4222" for password in passwords)
 
 
 def postgres_url(service: str) -> str:
-    return f"postgresql://visapi_{service}:{read(f'postgres-{service}-password')}@postgres:5432/visapi"
+    passwords = lines(read(f"postgres-{service}-password"))
+    return "\n".join(f"postgresql://visapi_{service}:{each}@postgres:5432/visapi" for each in passwords)
 
 
 def nats_account() -> str:
     users = nats_users.service_users()
     return nats_users.render_account(
-        "VISAPI", users, {user.name: read(f"nats-{user.name}-password") for user in users}
+        "VISAPI", users, {user.name: newest(read(f"nats-{user.name}-password")) for user in users}
     )
 
 

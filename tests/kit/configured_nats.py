@@ -18,9 +18,8 @@ class ConfiguredNats:
         self.folder = Path(tempfile.mkdtemp(prefix="visapi-test-nats-"))
         self._ports = Reservation()
         self.port = port or self._ports.any()
-        file = self.folder / "nats.conf"
-        text = config.replace("{folder}", str(self.folder)).replace("{port}", str(self.port))
-        file.write_text(f'listen: "{LOOPBACK}:{self.port}"\n{text}')
+        file = self._file = self.folder / "nats.conf"
+        self._write(config)
         self._log = self.folder / "nats.log"
         self._process = RunningProcess(
             ProcessSpec(
@@ -46,6 +45,16 @@ class ConfiguredNats:
     def start(self) -> None:
         self._starts += 1
         self._process.start()
+
+    def restart_with(self, config: str) -> None:
+        """Another configuration; connections are lost."""
+        self.kill()
+        self._write(config)
+        self.start()
+
+    def _write(self, config: str) -> None:
+        text = config.replace("{folder}", str(self.folder)).replace("{port}", str(self.port))
+        self._file.write_text(f'listen: "{LOOPBACK}:{self.port}"\n{text}')
 
     def kill(self) -> None:
         self._process.kill()

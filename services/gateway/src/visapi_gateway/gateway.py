@@ -130,7 +130,7 @@ def build_api(kernel: Kernel, capacity: Capacity) -> Asgi:
 async def open_gateway(settings: GatewaySettings, lifecycle: Lifecycle) -> AsyncGenerator[Gateway]:
     """Connect to PostgreSQL (waiting for it) and to NATS (not waiting), then wire the gateway."""
     pool = await _open_pool(settings, lifecycle)
-    bus = await Bus.connect(settings.nats_url, "visapi-gateway", access=settings.nats_access("gateway"))
+    bus = await Bus.connect(settings.nats_urls, "visapi-gateway", access=settings.nats_access("gateway"))
     try:
         yield Gateway(settings, lifecycle, pool, bus)
     finally:
@@ -143,7 +143,7 @@ async def _open_pool(settings: GatewaySettings, lifecycle: Lifecycle) -> Pool:
         try:
             size = settings.postgres_connections
             return await open_metered_pool(
-                settings.postgres,
+                settings.postgres_urls,
                 size=size,
                 application="gateway",
                 session=SESSION,

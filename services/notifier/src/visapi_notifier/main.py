@@ -36,13 +36,13 @@ async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle
     lifecycle.ready("tasks", False)
     payloads = PayloadStore.open(settings.artifacts_url, settings.s3) if settings.artifacts_url else None
     pool = await open_metered_pool(
-        settings.postgres,
+        settings.postgres_urls,
         size=settings.postgres_connections,
         application="notifier",
         metrics=lifecycle.metrics,
         pooler=settings.postgres_pooler,
     )
-    bus = await Bus.connect(settings.nats_url, "notifier", access=settings.nats_access("notifier"))
+    bus = await Bus.connect(settings.nats_urls, "notifier", access=settings.nats_access("notifier"))
     ledger = PostgresLedger(pool, payloads, keep_days=settings.deliveries_keep_days)
     leases = LeaseKeeper(ledger, SystemClock())
     rows = PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None

@@ -24,14 +24,14 @@ NAME = "orchestrator"
 async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
     """Open everything, orchestrate until told to stop, close everything."""
     pool = await open_metered_pool(
-        settings.postgres,
+        settings.postgres_urls,
         size=settings.postgres_connections or settings.lanes + 4,
         application=NAME,
         session=SESSION,
         metrics=lifecycle.metrics,
         pooler=settings.postgres_pooler,
     )
-    bus = await Bus.connect(settings.nats_url, NAME, access=settings.nats_access(NAME))
+    bus = await Bus.connect(settings.nats_urls, NAME, access=settings.nats_access(NAME))
     bus.count_in(lifecycle.metrics)
     on_lost = partial(_count_loss, lifecycle.metrics)
     engine = EnginePool(settings.engine_processes, PostgresUpkeep(pool).program, Limits(), on_lost=on_lost)

@@ -39,7 +39,7 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
     proxy = EgressProxy(policy_from(settings.egress_allow, settings.egress_origins))
     with private_folder() as folder:
         browsers = Browsers(browser_settings(settings, user, folder), await proxy.start(), lifecycle.metrics)
-        bus = await Bus.connect(settings.nats_url, "pdf-worker", access=settings.nats_access("pdf-worker"))
+        bus = await Bus.connect(settings.nats_urls, "pdf-worker", access=settings.nats_access("pdf-worker"))
         closing = AsyncExitStack()
         worker = Worker("pdf-worker")
         artifacts = ArtifactStore.open(settings.artifacts_url, settings.s3)

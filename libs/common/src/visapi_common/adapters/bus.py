@@ -9,7 +9,7 @@ at once, because a caller no longer expects a message that is sent minutes later
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from nats.nuid import NUID
 from visapi_common.adapters.bus_answers import AwaitedAnswers
 from visapi_common.adapters.bus_messages import Handler, Message, PubAck, Subscription, read_ack
 from visapi_common.adapters.bus_meter import BusMeter
-from visapi_common.adapters.nats_access import NatsAccess, connect_options
+from visapi_common.adapters.nats_access import NatsAccess, Urls, connect_options
 from visapi_common.adapters.nats_wire import WireClient, publish_command
 from visapi_common.contracts.foreign import Unreadable
 from visapi_common.core import nats_url
@@ -27,7 +27,7 @@ from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFau
 from visapi_common.core.nats_url import Server
 from visapi_common.telemetry.catalogue import Metrics
 
-__all__ = ["Bus", "Handler", "Message", "PubAck", "Subscription"]
+__all__ = ["Bus", "Handler", "Message", "PubAck", "Subscription", "Urls"]
 
 _log = logging.getLogger("visapi.bus")
 
@@ -54,11 +54,11 @@ class ServerView(NamedTuple):
 class Bus:
     """See the module's docstring. Make one with `connect`."""
 
-    def __init__(self, url: str, name: str, access: NatsAccess = NO_ACCESS) -> None:
-        self._servers = nats_url.servers(url)
+    def __init__(self, url: Urls, name: str, access: NatsAccess = NO_ACCESS) -> None:
+        self._urls: Callable[[], Sequence[str]] = (lambda: (url,)) if isinstance(url, str) else url
         self._access = access
         self._name = name
-        user = self._servers[0].user or access.user
+        user = self._servers()[0].user or access.user
         prefix = f"_INBOX.{user}" if user else "_INBOX"
         self._inbox = f"{prefix}.{NUID().next().decode()}"
         self._counter = 0
@@ -77,11 +77,12 @@ class Bus:
 
     @classmethod
     async def connect(
-        cls, url: str, name: str, *, access: NatsAccess = NO_ACCESS, wait_s: float = 5.0
+        cls, url: Urls, name: str, *, access: NatsAccess = NO_ACCESS, wait_s: float = 5.0
     ) -> "Bus":
         """Connect, waiting at most `wait_s`; without a server the bus is returned unconnected and
         keeps trying. `url` may list servers separated by commas; its user, else that of `access`, names the
-        inbox prefix `_INBOX.<user>`, which is all that user must be allowed to subscribe to.
+        inbox prefix `_INBOX.<user>`, which is all that user must be allowed to subscribe to. Where `url` is a
+        function, it is asked at each try, and its URLs are tried in turn.
         """
         bus = cls(url, name, access)
         bus._subscriptions.append(Subscription(bus, f"{bus._inbox}.*", "", bus._answers.receive))
@@ -262,12 +263,16 @@ class Bus:
 
     # ---- connection upkeep
 
+    def _servers(self) -> list[Server]:
+        return [server for urls in self._urls() for server in nats_url.servers(urls)]
+
     async def _supervise(self) -> None:
         """Keep a connection without end, with a new client for each, so that no client failure persists."""
         loop = asyncio.get_running_loop()
         tries = failures = 0
         while not self._closing:
-            server = self._servers[tries % len(self._servers)]
+            servers = self._servers()
+            server = servers[tries % len(servers)]
             client = WireClient(needs_tls=self._access.needs_tls(server))
             began = loop.time()
             tries += 1

@@ -1,14 +1,18 @@
-"""How a process proves to NATS who it is: a password, a credentials file, a certificate; and whom it
-believes.
+"""How a process proves to NATS who it is: the password of its URL, a credentials file, a certificate; and
+whom it believes.
 """
 
 import ssl
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from visapi_common.core.nats_credentials import Credentials
 from visapi_common.core.nats_url import Server
+
+Urls = str | Callable[[], Sequence[str]]
+"""A URL, or a function that gives at least one: the same servers with the passwords that may be valid now."""
 
 
 class NatsAccess(msgspec.Struct, frozen=True):
@@ -18,9 +22,8 @@ class NatsAccess(msgspec.Struct, frozen=True):
 
     user: str | None = None
     """Names the inbox `_INBOX.<user>` where the URL names no user, as with credentials or a certificate."""
-    password: str | None = None
-    """In place of that of the URL."""
-    credentials: Credentials | None = None
+    credentials: Callable[[], Credentials] | None = None
+    """Asked at each connection; raises `ValueError` for what is no `.creds` file."""
     ca: str | None = None
     """The file of the authority to trust; without it those of the machine."""
     certificate: str | None = None
@@ -40,13 +43,13 @@ class NatsAccess(msgspec.Struct, frozen=True):
 def connect_options(server: Server, access: NatsAccess) -> dict[str, Any]:
     """What nats-py is told of one server."""
     options: dict[str, Any] = {"servers": [server.url]}
-    credentials = access.credentials
-    if credentials is not None:
+    if access.credentials is not None:
+        credentials = access.credentials()
         options["user_jwt_cb"] = credentials.jwt.encode
         options["signature_cb"] = credentials.sign
     elif server.user is not None:
-        password = access.password if access.password is not None else server.password
-        options |= {"token": server.user} if password is None else {"user": server.user, "password": password}
+        password = {} if server.password is None else {"password": server.password}
+        options |= {"user": server.user, **password} if password else {"token": server.user}
     if access.needs_tls(server):
         options["tls"] = access.context()
     return options

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Literal, Protocol, cast
 
@@ -44,6 +44,9 @@ class Pool(Protocol):
     def terminate(self) -> None: ...
 
 
+Urls = str | Callable[[], Sequence[str]]
+"""A URL, or a function that gives at least one: the same servers with the passwords that may be valid now."""
+
 Pooler = Literal["none", "transaction"]
 """What stands between a service and PostgreSQL."""
 
@@ -77,7 +80,7 @@ _GOES_AWAY_CLASSES = frozenset({"08", "57"})
 
 
 async def open_pool(
-    url: str,
+    url: Urls,
     *,
     size: int,
     application: str,
@@ -91,11 +94,13 @@ async def open_pool(
     Sessions keep no state between users of a connection (`set local` only), so asyncpg's reset at each
     release, which costs a round trip, is disabled. Connections are opened on demand, so a service starts
     while PostgreSQL is away. Several hosts are tried one by one, each with its own time limit; the host that
-    served last is tried first.
+    served last is tried first. Where `url` is a function, it is asked at each connection, and the next of its
+    URLs is tried when PostgreSQL refuses the password of one.
     """
+    hosts = _Hosts(url, on_statement)
     with pg_faults():
         pool = await _driver.create_pool(
-            url,
+            hosts.urls[0],
             min_size=0,
             max_size=size,
             command_timeout=_COMMAND_TIMEOUT_S,
@@ -103,7 +108,7 @@ async def open_pool(
             max_inactive_connection_lifetime=_IDLE_S,
             max_cached_statement_lifetime=0,
             reset=_keep,
-            connect=_Hosts(url, on_statement).connect,
+            connect=hosts.connect,
             **_session(application, {"search_path": "visapi", "jit": "off", **(session or {})}, pooler),
         )
     return cast(Pool, pool)
@@ -130,24 +135,40 @@ class _Hosts:
     nothing would take the time of the others.
     """
 
-    def __init__(self, url: str, on_statement: Callable[[Any], None] | None = None) -> None:
-        self._urls = one_by_one(url)
+    def __init__(self, url: Urls, on_statement: Callable[[Any], None] | None = None) -> None:
+        self._urls: Callable[[], Sequence[str]] = (lambda: (url,)) if isinstance(url, str) else url
         self._first = 0
+        self._accepted = ""
         self._on_statement = on_statement
+
+    @property
+    def urls(self) -> Sequence[str]:
+        """The URLs that are known now; while a password is rotated, the one that served last comes first."""
+        return sorted(self._urls(), key=lambda url: url != self._accepted)
 
     async def connect(self, _url: str | None = None, *, timeout: float, **options: Any) -> Any:
         """A connection to the first host that takes one. Raises what the last one raised."""
-        order = [(self._first + step) % len(self._urls) for step in range(len(self._urls))]
+        urls = self.urls
+        for url in urls[:-1]:
+            try:
+                return await self._connect_by(url, timeout, options)
+            except asyncpg.InvalidAuthorizationSpecificationError as refused:
+                _log.info("PostgreSQL refuses one of %d passwords: %s", len(urls), refused)
+        return await self._connect_by(urls[-1], timeout, options)
+
+    async def _connect_by(self, url: str, timeout: float, options: dict[str, Any]) -> Any:
+        hosts = one_by_one(url)
+        order = [(self._first + step) % len(hosts) for step in range(len(hosts))]
         for position in order[:-1]:
             try:
-                return await self._connect_to(position, timeout, options)
+                return await self._connect_to(position, url, timeout, options)
             except _OF_THE_HOST as error:
                 _log.info("PostgreSQL host %d of %d: %r", position + 1, len(order), error)
-        return await self._connect_to(order[-1], timeout, options)
+        return await self._connect_to(order[-1], url, timeout, options)
 
-    async def _connect_to(self, position: int, timeout: float, options: dict[str, Any]) -> Any:
-        connection = await _driver.connect(self._urls[position], timeout=timeout, **options)
-        self._first = position
+    async def _connect_to(self, position: int, url: str, timeout: float, options: dict[str, Any]) -> Any:
+        connection = await _driver.connect(one_by_one(url)[position], timeout=timeout, **options)
+        self._first, self._accepted = position, url
         if self._on_statement is not None:
             connection.add_query_logger(self._on_statement)
         return connection

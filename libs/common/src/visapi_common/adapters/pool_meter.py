@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
-from visapi_common.adapters.pool import Connection, Pool, Pooler, Row, open_pool
+from visapi_common.adapters.pool import Connection, Pool, Pooler, Row, Urls, open_pool
 from visapi_common.telemetry.catalogue import Metrics
 
 _SYSTEM = "postgresql"
@@ -29,7 +29,7 @@ def _as_opened(pool: Pool) -> Pool:
 
 
 async def open_metered_pool(  # noqa: PLR0913 (as `open_pool`, and what it is counted in)
-    url: str,
+    url: Urls,
     *,
     size: int,
     application: str,

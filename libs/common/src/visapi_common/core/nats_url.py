@@ -4,7 +4,7 @@ tls://gateway:password@nats-0:4222,tls://nats-1:4222
 """
 
 from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 SCHEMES = ("nats", "tls")
 _PORT_DEFAULT = 4222
@@ -49,6 +49,17 @@ def servers(urls: str) -> list[Server]:
     parsed = [_split(url) for url in _urls(urls)]
     known = parsed[0]
     return [_server(parts, known if parts.username is None else parts) for parts in parsed]
+
+
+def with_password(urls: str, password: str) -> str:
+    """The same servers, each with this password of its user."""
+    return ",".join(_with_password(_split(url), password) for url in _urls(urls))
+
+
+def _with_password(parts: SplitResult, password: str) -> str:
+    user, at, place = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{name}:{quote(password, safe='')}{at}{place}" if at else place))
 
 
 def _server(parts: SplitResult, known: SplitResult) -> Server:

@@ -13,6 +13,7 @@ from visapi_common.adapters.pool import Pooler
 from visapi_common.adapters.s3 import S3Access
 from visapi_common.core import nats_url, postgres_url
 from visapi_common.core.nats_credentials import read_credentials
+from visapi_common.runtime.secret_lines import lines, text_now
 from visapi_common.runtime.settings import PREFIX, CommonSettings, Secret, SettingsError
 
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+(?P<path>/[A-Za-z0-9._~/-]*)?")
@@ -87,7 +88,8 @@ class NatsSettings(ArtifactSettings, frozen=True, kw_only=True):
     """`nats://user:password@host:4222` or `tls://…`, several servers separated by commas; the user is the
     service's own (`gateway`, `orchestrator`, `pdf-worker`, `notifier`)."""
     nats_password: Secret | None = None
-    """The password, when it does not stand in the URL."""
+    """The password, when it does not stand in the URL. While it is rotated, the new and the old one, a line
+    each; the file of `…_FILE` is read again at each connection."""
     nats_credentials: Secret | None = None
     """The contents of a `.creds` file, in place of user and password; mostly given as
     `VISAPI_NATS_CREDENTIALS_FILE`."""
@@ -102,31 +104,44 @@ class NatsSettings(ArtifactSettings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check("nats_url", nats_url.flaw, self.nats_url)
+        for urls in lines(self.nats_url):
+            _check("nats_url", nats_url.flaw, urls)
         if (self.nats_tls_cert is None) != (self.nats_tls_key is None):
             raise SettingsError(
                 f"{PREFIX}NATS_TLS_CERT and {PREFIX}NATS_TLS_KEY belong together; set both or neither"
             )
-        if self.nats_password is not None and nats_url.servers(self.nats_url)[0].user is None:
+        if self.nats_password is not None and any(
+            nats_url.servers(urls)[0].user is None for urls in lines(self.nats_url)
+        ):
             raise SettingsError(f"{PREFIX}NATS_PASSWORD is wrong: {PREFIX}NATS_URL names no user whose it is")
         for name in ("nats_tls_ca", "nats_tls_cert", "nats_tls_key"):
             _check_file(f"{PREFIX}{name.upper()}", getattr(self, name))
         access = self.nats_access("check")
         try:
+            if access.credentials is not None:
+                access.credentials()
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}NATS_CREDENTIALS is wrong: {error}") from None
+        try:
             access.context()
         except OSError as error:
             raise SettingsError(f"{PREFIX}NATS_TLS_CA, _CERT or _KEY is wrong: {error}") from None
 
+    def nats_urls(self) -> list[str]:
+        """The servers with the user's password; during a rotation with one password after the other. Files
+        are read again.
+        """
+        urls, passwords = _right(nats_url.flaw, self.nats_url), lines(self.nats_password)
+        if not passwords:
+            return urls
+        return [nats_url.with_password(url, password) for url in urls for password in passwords]
+
     def nats_access(self, user: str) -> NatsAccess:
         """What `Bus.connect` needs beside the URL; `user` names the inbox where the URL names nobody."""
-        try:
-            credentials = None if self.nats_credentials is None else read_credentials(self.nats_credentials)
-        except ValueError as error:
-            raise SettingsError(f"{PREFIX}NATS_CREDENTIALS is wrong: {error}") from None
+        secret = self.nats_credentials
         return NatsAccess(
             user=user,
-            password=self.nats_password,
-            credentials=credentials,
+            credentials=None if secret is None else lambda: read_credentials(text_now(secret)),
             ca=self.nats_tls_ca,
             certificate=self.nats_tls_cert,
             key=self.nats_tls_key,
@@ -141,18 +156,23 @@ class LedgerSettings(NatsSettings, frozen=True, kw_only=True):
     `visapi_orchestrator`, `visapi_notifier`); several hosts separated by commas,
     of which the one that takes writes serves; `?sslmode=verify-full&sslrootcert=/ca.pem`."""
     postgres_password: Secret | None = None
-    """The password, when it does not stand in the URL."""
+    """The password, when it does not stand in the URL. While it is rotated, the new and the old one, a line
+    each; the file of `…_FILE` is read again at each connection."""
     postgres_pooler: Pooler = "none"
     """`transaction`: the URL leads to a pooler in transaction mode, such as PgBouncer."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_postgres_url("postgres_url", self.postgres_url)
+        for url in lines(self.postgres_url):
+            check_postgres_url("postgres_url", url)
 
-    @property
-    def postgres(self) -> str:
-        """The URL with its password."""
-        return postgres_url.with_password(self.postgres_url, self.postgres_password)
+    def postgres_urls(self) -> list[str]:
+        """The URL with its password; during a rotation with one password after the other. Files are read
+        again.
+        """
+        urls = _right(postgres_url.flaw, self.postgres_url)
+        passwords = lines(self.postgres_password) or (None,)
+        return [postgres_url.with_password(url, password) for url in urls for password in passwords]
 
 
 Connections = Annotated[int, msgspec.Meta(ge=1, le=100)]
@@ -169,6 +189,13 @@ def _check(field: str, flaw_of: Callable[[str], str | None], value: str) -> None
     flaw = flaw_of(value)
     if flaw is not None:
         raise SettingsError(f"{PREFIX}{field.upper()} is wrong: {flaw}")
+
+
+def _right(flaw_of: Callable[[str], str | None], secret: str) -> list[str]:
+    """The URLs of a secret as they are now. A file that was damaged since the start leaves those of the
+    start.
+    """
+    return [url for url in lines(secret) if flaw_of(url) is None] or list(lines(str(secret)))
 
 
 def _check_file(name: str, path: str | None, *, problem: str = " is wrong:") -> None:

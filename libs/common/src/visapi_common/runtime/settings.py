@@ -17,6 +17,7 @@ import msgspec
 
 from visapi_common.contracts.formats import Writes
 from visapi_common.core.keyrings import BYTES_MAX, Keyring
+from visapi_common.runtime.secret_lines import FileSecret
 
 PREFIX = "VISAPI_"
 FILE = "_FILE"
@@ -105,7 +106,9 @@ def load(cls: type[T], environ: Mapping[str, str]) -> T:
         if is_secret(field.type):
             name, text = secret_of(name, environ)
         if text:
-            values[field.name] = _decode(name, text, field.type)
+            value = _decode(name, text, field.type)
+            from_file = name.endswith(FILE) and isinstance(value, str)
+            values[field.name] = FileSecret(value, Path(environ[name].strip())) if from_file else value
         elif field.required:
             or_file = f", nor is {name}{FILE}" if is_secret(field.type) else ""
             raise SettingsError(f"{name} is not set{or_file}; {cls.__name__} needs it")

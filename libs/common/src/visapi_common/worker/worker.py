@@ -14,8 +14,9 @@ from visapi_common.adapters.pull_loop import PullLoop
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
 from visapi_common.runtime.connections import ArtifactSettings
+from visapi_common.runtime.secret_lines import lines
 from visapi_common.runtime.service import Lifecycle, run_service
-from visapi_common.runtime.settings import SettingsError, load
+from visapi_common.runtime.settings import Secret, SettingsError, load
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.spans import Spans
 from visapi_common.worker.announce import Announcer
@@ -41,8 +42,9 @@ def _unheard(_ok: bool) -> None:
 class WorkerSettings(ArtifactSettings, frozen=True, kw_only=True):
     """The settings of your own worker, from its environment."""
 
-    nats_url: str = "nats://127.0.0.1:4222"
-    """The URL of NATS, with credentials."""
+    nats_url: Secret = "nats://127.0.0.1:4222"
+    """The URL of NATS, with credentials. The file of `VISAPI_NATS_URL_FILE` is read again at each connection;
+    while the password is rotated, it may hold two URLs, a line each."""
     tenant: str = "default"
     """The tenant whose workflows may call the functions."""
     artifacts_url: str | None = None
@@ -172,7 +174,7 @@ class Worker:
 
         async def body(lifecycle: Lifecycle) -> None:
             lifecycle.ready("tasks", False)
-            bus = await Bus.connect(settings.nats_url, self.name)
+            bus = await Bus.connect(lambda: lines(settings.nats_url), self.name)
             try:
                 await self.serve(
                     bus,

@@ -39,7 +39,7 @@ def settings(url: str, **more: str | Path) -> NatsSettings:
 
 
 async def connected(given: NatsSettings, wait_s: float = 20.0) -> Bus:
-    return await Bus.connect(given.nats_url, "test", access=given.nats_access("gateway"), wait_s=wait_s)
+    return await Bus.connect(given.nats_urls, "test", access=given.nats_access("gateway"), wait_s=wait_s)
 
 
 async def refusal(given: NatsSettings) -> str:

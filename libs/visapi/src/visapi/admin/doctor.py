@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from visapi.admin.databases import SERVICE_ROLES, connection
-from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.bus import Bus, Urls
 from visapi_common.adapters.migrate import schema_state
 from visapi_common.adapters.nats_access import NatsAccess
 from visapi_common.adapters.object_store import ObjectStore
@@ -112,7 +112,7 @@ def _of_schema(contract: list[str], newer: list[str]) -> Finding:
     return Finding(Level.OK, "schema", "is up to date")
 
 
-async def examine_nats(url: str, access: NatsAccess, replicas: int | None) -> list[Finding]:
+async def examine_nats(url: Urls, access: NatsAccess, replicas: int | None) -> list[Finding]:
     """As the user `orchestrator`. Raises nothing."""
     bus = await Bus.connect(url, "visapi-doctor", access=access)
     try:

@@ -1,6 +1,7 @@
 """Rotation of keys: the next ring of a secret, and what depends on the keys before the one that is used."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,12 @@ SERVICES = {
 """The services that have each ring, by the name of its file."""
 
 
+_PASSWORD_FILE = re.compile(
+    r"postgres-(gateway|orchestrator|notifier)-password"
+    r"|nats-(gateway|orchestrator|pdf-worker|notifier|worker-[a-z0-9-]+)-password"
+)
+
+
 class RotationError(ValueError):
     """The ring cannot be changed so now; the message says why."""
 
@@ -48,6 +55,28 @@ def without_earlier(ring: Keyring, now: datetime) -> Keyring:
     if len(kept) == len(ring.keys):
         raise RotationError("the ring has no key that was used before")
     return Keyring(kept)
+
+
+def password_user(name: str) -> str | None:
+    """Whose password a file of `visapi admin secrets` holds that can be rotated like a key: a service's, or
+    that of a tenant's workers. None for other files.
+    """
+    found = _PASSWORD_FILE.fullmatch(name)
+    return None if found is None else found[1] or found[2]
+
+
+def passwords_with_next(passwords: Sequence[str], fresh: str) -> list[str]:
+    """The new password, and the one before it, which stays valid meanwhile. Raises `RotationError`."""
+    if len(passwords) > 1:
+        raise RotationError("the file holds an earlier password still; a rotation is under way")
+    return [fresh, *passwords]
+
+
+def passwords_without_earlier(passwords: Sequence[str]) -> list[str]:
+    """Raises `RotationError` where there is only one."""
+    if len(passwords) == 1:
+        raise RotationError("the file holds one password; there is no earlier one")
+    return [passwords[0]]
 
 
 def moment(key: Key) -> str:

@@ -16,9 +16,9 @@ _ROLES = ("owner", "gateway", "orchestrator", "notifier")
 def secret_names(tenants: Iterable[str] = ()) -> dict[str, Callable[[], str]]:
     """How each secret is made, by the name of its file."""
     makers: dict[str, Callable[[], str]] = dict.fromkeys(_PEPPERS, _hex)
-    makers["metrics-token"] = _password
-    makers |= {f"postgres-{role}-password": _password for role in _ROLES}
-    makers |= {f"nats-{user}-password": _password for user in (*SERVICES, *map(worker_user, tenants))}
+    makers["metrics-token"] = make_password
+    makers |= {f"postgres-{role}-password": make_password for role in _ROLES}
+    makers |= {f"nats-{user}-password": make_password for user in (*SERVICES, *map(worker_user, tenants))}
     return makers
 
 
@@ -49,6 +49,6 @@ def _hex() -> str:
     return secrets.token_hex(32)
 
 
-def _password() -> str:
+def make_password() -> str:
     """It begins with a letter: NATS reads a value of its environment that begins with a digit as a number."""
     return f"v{secrets.token_hex(24)}"

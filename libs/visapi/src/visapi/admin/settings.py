@@ -9,6 +9,7 @@ from visapi.admin.databases import SERVICE_ROLES
 from visapi_common.core import postgres_url
 from visapi_common.core.keyrings import Keyring
 from visapi_common.runtime.connections import check_postgres_url
+from visapi_common.runtime.secret_lines import newest
 from visapi_common.runtime.settings import (
     PREFIX,
     Keys,
@@ -34,7 +35,8 @@ class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
     admin_password: Secret | None = None
     """The password of that role, when it does not stand in the URL."""
     gateway_password: Secret | None = None
-    """The password that `roles` sets for `visapi_gateway`. Unset: an existing role keeps its password."""
+    """The password that `roles` sets for `visapi_gateway`: its first line. Unset: an existing role keeps its
+    password."""
     orchestrator_password: Secret | None = None
     """The password that `roles` sets for `visapi_orchestrator`."""
     notifier_password: Secret | None = None
@@ -65,7 +67,7 @@ class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
     def passwords(self) -> dict[str, str | None]:
         """The passwords of the services' roles."""
         given = (self.gateway_password, self.orchestrator_password, self.notifier_password)
-        return dict(zip(SERVICE_ROLES, given, strict=True))
+        return {role: text and newest(text) for role, text in zip(SERVICE_ROLES, given, strict=True)}
 
 
 def admin_settings(environ: Mapping[str, str]) -> AdminSettings:
@@ -102,7 +104,7 @@ def _url(field: str, url: str | None, password: str | None) -> str:
     if not url:
         raise SettingsError(_missing(field))
     check_postgres_url(field, url)
-    return postgres_url.with_password(url, password)
+    return postgres_url.with_password(url, password and newest(password))
 
 
 def _missing(field: str) -> str:

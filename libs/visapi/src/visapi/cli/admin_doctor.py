@@ -45,7 +45,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         found += run(examine_rings(owner, settings().rings, datetime.now(UTC)))
     if nats:
         access = nats.nats_access("orchestrator")
-        found += run(admin.examine_nats(nats.nats_url, access, nats.stream_replicas))
+        found += run(admin.examine_nats(nats.nats_urls, access, nats.stream_replicas))
     if artifacts:
         found.append(run(admin.examine_artifacts(artifacts, bucket)))
     show(found, json=json)

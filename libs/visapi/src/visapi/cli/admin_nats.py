@@ -12,6 +12,7 @@ from visapi.admin.nats_users import User
 from visapi.admin.private_files import write_private
 from visapi.cli.admin_work import usage_errors
 from visapi.cli.output import done
+from visapi_common.runtime.secret_lines import newest
 from visapi_common.runtime.settings import FILE, SettingsError, secret_of
 
 
@@ -81,4 +82,4 @@ def _password(user: User, *, variables: bool) -> str:
         raise SettingsError(
             f"{name} is not set, nor is {name}{FILE}: the password of the NATS user {user.name}"
         )
-    return password
+    return newest(password)

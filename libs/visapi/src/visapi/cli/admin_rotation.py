@@ -13,6 +13,7 @@ from visapi.admin.doctor import Finding, Level
 from visapi.admin.private_files import write_private
 from visapi.admin.resealing import Resealed
 from visapi.admin.resealing import reseal as reseal_all
+from visapi.admin.secret_files import make_password
 from visapi.cli.admin_doctor import show
 from visapi.cli.admin_work import run, settings, usage_errors
 from visapi.cli.output import FAILURE, done, fail, say
@@ -36,11 +37,18 @@ def rotate(
 ) -> None:
     """Add a new key to a secret, or drop its earlier keys. Then restart the services that have the secret.
 
-    `--drop` needs VISAPI_OWNER_URL, to see what depends on the earlier keys.
+    `--drop` needs VISAPI_OWNER_URL, to see what depends on the earlier keys. A password of PostgreSQL or NATS
+    gets a new line before the old one; `--after` does not concern it.
     """
+    if rules.password_user(file.name) is not None:
+        _rotate_password(file, drop=drop)
+        return
     with usage_errors():
         if file.name not in rules.SERVICES:
-            raise ValueError(f"{file.name} is no ring of keys; those are {', '.join(rules.SERVICES)}")
+            raise ValueError(
+                f"{file.name} is no secret that can be rotated; those are {', '.join(rules.SERVICES)}, "
+                "and the passwords postgres-<service>-password and nats-<user>-password"
+            )
         ring, now = _ring_in(file), datetime.now(UTC)
         if drop:
             fresh = rules.without_earlier(ring, now)
@@ -58,6 +66,26 @@ def rotate(
     newest = fresh.keys[0]
     done(f"{file.name}: key {newest.id} is used from {rules.moment(newest)}")
     say(f"restart every replica of {services} before that; the keys before it stay valid")
+
+
+def _rotate_password(file: Path, *, drop: bool) -> None:
+    user = rules.password_user(file.name)
+    with usage_errors():
+        known = _text_of(file).split()
+        if not known:
+            raise ValueError(f"{file} holds no password")
+        kept = (
+            rules.passwords_without_earlier(known)
+            if drop
+            else rules.passwords_with_next(known, make_password())
+        )
+    write_private(file.absolute(), "".join(f"{password}\n" for password in kept).encode())
+    if drop:
+        done(f"{file.name}: dropped the earlier password; hand the file to {user}")
+        return
+    done(f"{file.name}: holds a new password, and the earlier one")
+    command = "roles" if file.name.startswith("postgres") else "nats-config"
+    say(f"hand the file to {user}; then `visapi admin {command}` sets the new one, and `--drop` ends it")
 
 
 def reseal() -> None:
@@ -99,12 +127,20 @@ def _code(found: list[Finding]) -> int:
 
 
 def _ring_in(file: Path) -> Keyring:
+    text = _text_of(file)
     try:
-        return Keyring.read(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot read {file}: {error.strerror}") from None
+        return Keyring.read(text)
     except ValueError as wrong:
         raise ValueError(f"{file} holds no ring of keys: {wrong}") from None
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} holds something other than UTF-8 text") from None
 
 
 def _check_free(name: str, ring: Keyring, now: datetime, *, force: bool) -> None:

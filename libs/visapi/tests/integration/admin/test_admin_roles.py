@@ -56,6 +56,38 @@ async def test_roles_are_made_once_and_get_new_passwords(cluster: Cluster, tmp_p
     await service.close()
 
 
+async def test_a_password_is_rotated_by_a_file_that_holds_the_earlier_one_until_it_is_dropped(
+    cluster: Cluster, tmp_path: Path
+):
+    folder = tmp_path / "secrets"
+    assert cluster.command("secrets", str(folder)).returncode == 0
+    file = folder / "postgres-gateway-password"
+    first = file.read_text().split()
+    given = {"visapi_owner_url": cluster.master, **PASSWORDS}
+    del given["visapi_gateway_password"]
+    given["visapi_gateway_password_file"] = str(file)
+    assert cluster.command("roles", **given).returncode == 0
+
+    rotated = cluster.command("rotate", str(file))
+    assert "`visapi admin roles` sets the new one" in rotated.stderr
+    second = file.read_text().split()
+    assert (len(second), second[1:], file.stat().st_mode & 0o777) == (2, first, 0o600)
+    twice = cluster.command("rotate", str(file))
+    assert (twice.returncode, "a rotation is under way" in twice.stderr) == (USAGE, True)
+    assert cluster.command("roles", **given).returncode == 0
+    service = await asyncpg.connect(f"postgresql://visapi_gateway:{second[0]}@{cluster.place}/master")
+    await service.close()
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(f"postgresql://visapi_gateway:{first[0]}@{cluster.place}/master")
+
+    assert cluster.command("rotate", str(file), "--drop").returncode == 0
+    assert file.read_text().split() == second[:1]
+    again = cluster.command("rotate", str(file), "--drop")
+    assert (again.returncode, "there is no earlier one" in again.stderr) == (USAGE, True)
+    other = cluster.command("rotate", str(folder / "postgres-owner-password"))
+    assert (other.returncode, "no secret that can be rotated" in other.stderr) == (USAGE, True)
+
+
 async def test_nobody_else_may_enter_the_database(cluster: Cluster):
     assert cluster.command("roles", visapi_owner_url=cluster.master, **PASSWORDS).returncode == 0
     superuser = await asyncpg.connect(cluster.superuser)
