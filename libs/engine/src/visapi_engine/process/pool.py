@@ -64,6 +64,8 @@ OnLost = Callable[[str], None]
 
 _RESTART_DELAY_S = 0.5
 """The pause after a failed start."""
+_STARTS_AWAITED = 2
+"""Who needs a process waits for two starts, so that one that hangs is no failure."""
 
 
 class EnginePool:
@@ -230,7 +232,9 @@ class EnginePool:
         """A warm process that lives. Raises `TransientFault` when none comes up in time."""
         while True:
             try:
-                async with asyncio.timeout(self._limits.start_wall_ms / 1000):
+                async with asyncio.timeout(
+                    _STARTS_AWAITED * (self._limits.start_wall_ms / 1000 + _RESTART_DELAY_S)
+                ):
                     process = await self._warm.get()
             except TimeoutError as late:
                 raise TransientFault("no engine process could be started in time") from late
