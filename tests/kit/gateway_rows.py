@@ -80,7 +80,7 @@ class GatewayRows:
             schedule=None if listener is None else _listening(listener, compiled.body, tenant),
             parts=compiled.parts,
         )
-        assert await self._workflows.put(new, _audit(tenant, AuditAction.WORKFLOW_DEPLOY, name))
+        assert await self._workflows.put(new, _audit(tenant, AuditAction.WORKFLOW_DEPLOY, name), None, "")
 
     async def accept(self, trigger: Trigger) -> None:
         ref = trigger.workflow

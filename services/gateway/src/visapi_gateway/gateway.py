@@ -16,6 +16,7 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_engine.process import jobs as engine_jobs
 from visapi_gateway.kernel.access.rates import Limit
 from visapi_gateway.kernel.api.checks import RateLimits
+from visapi_gateway.kernel.api.idempotent_calls import IdempotentCalls
 from visapi_gateway.kernel.api.mount import Gate, build_app
 from visapi_gateway.kernel.asgi.access_log import AccessLog, NoAccessLog
 from visapi_gateway.kernel.asgi.capacity import Capacity, open_capacity
@@ -117,7 +118,7 @@ def build_api(kernel: Kernel, capacity: Capacity) -> Asgi:
     rates = RateLimits(Limit(settings.key_rate_per_s, settings.key_burst), kernel.clock.monotonic)
     gate = Gate(kernel.one(keyring), rates, kernel.metrics, kernel.jobs.read_json)
     return Shell(
-        build_app(routes, gate),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
+        build_app(routes, gate, IdempotentCalls(kernel.used_keys.answer)),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
         paths=Paths((operation.method, operation.path) for operation in kernel.operations),
         spans=kernel.spans,
         log=AccessLog(kernel.clock.now) if settings.access_log else NoAccessLog(),

@@ -147,7 +147,7 @@ async def test_one_idempotency_key_is_one_replay(gateway: Any) -> None:
     assert again.headers["idempotent-replayed"] == "true"
     for path, body in ((letter, {"reason": "another request"}), (other, {})):
         answer = await gateway.http.post(f"/v1/dead-letters/{path}/replay", json=body, headers=headers)
-        assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_conflict")
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_conflict")
     assert await state(gateway, other) == (None, None, False)
     assert len(await audited(gateway)) == 1
 

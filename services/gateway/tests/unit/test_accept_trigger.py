@@ -11,7 +11,15 @@ import pytest
 from visapi_common.contracts.payloads import NULL
 from visapi_common.core.errors import Fault, PermanentFault, TransientFault, UnknownFault
 from visapi_common.runtime.group_commit import BATCH_MAX
-from visapi_gateway.runs.starting.commits import Accepted, Conflict, NewRun, Replayed, RunCommits
+from visapi_gateway.runs.starting.commits import (
+    Accepted,
+    Conflict,
+    Holder,
+    NewRun,
+    Replayed,
+    RequestKey,
+    RunCommits,
+)
 
 
 def a_run(number: int, *, key: str | None = None, body: bytes = b"hash") -> NewRun:
@@ -36,7 +44,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.rows: dict[UUID, NewRun] = {}
-        self.keys: dict[tuple[str, str], tuple[UUID, bytes]] = {}
+        self.keys: dict[RequestKey, Holder] = {}
         self.asked = 0
         self.batches: list[int] = []
         self.faults: list[Fault] = []
@@ -57,15 +65,15 @@ class Ledger:
         for run in runs:
             if run.key is None or (run.tenant, run.key) not in self.keys:
                 if run.key is not None:
-                    self.keys[run.tenant, run.key] = (run.id, run.body_hash or b"")
+                    self.keys[run.tenant, run.key] = Holder(run.id, run.body_hash or b"")
                 self.rows[run.id] = run
                 inserted.add(run.id)
         if self.loses_answer:
             raise UnknownFault("connection lost during commit")
         return inserted
 
-    async def taken_keys(self, runs: Sequence[NewRun]) -> dict[tuple[str, str], tuple[UUID, bytes]]:
-        return {(run.tenant, run.key or ""): self.keys[run.tenant, run.key or ""] for run in runs}
+    async def taken_keys(self, keys: Sequence[RequestKey]) -> dict[RequestKey, Holder]:
+        return {key: self.keys[key] for key in keys}
 
     async def present(self, runs: Sequence[NewRun]) -> set[UUID]:
         return {run.id for run in runs if run.id in self.rows}

@@ -39,9 +39,11 @@ class KeyView(msgspec.Struct, frozen=True):
 
 
 class MadeKey(KeyView, frozen=True, kw_only=True):
-    """A new key. `key` is the whole key, shown only once."""
+    """A new key. `key` is the whole key, shown only once: null when an `Idempotency-Key` replays the
+    answer.
+    """
 
-    key: str
+    key: str | None
 
 
 class KeyPage(msgspec.Struct, frozen=True):

@@ -284,6 +284,7 @@ create table idempotency (
     run uuid not null,
     body_hash bytea not null,
     created_at timestamp with time zone default now() not null,
+    answer text,
     PRIMARY KEY (tenant, key)
 );
 CREATE INDEX idempotency_age ON idempotency USING btree (created_at);

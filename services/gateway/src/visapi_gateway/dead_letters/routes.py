@@ -1,5 +1,6 @@
 """Dead letters: work that waits for a decision."""
 
+import hashlib
 from typing import Annotated
 from uuid import UUID
 
@@ -14,10 +15,9 @@ from visapi_common.contracts.dead_letters import (
 )
 from visapi_gateway.dead_letters.service import DeadLetterFilter, DeadLetters
 from visapi_gateway.kernel.api.checks import read_json
-from visapi_gateway.kernel.api.headers import idempotency_key
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
 
 
 class DeadLettersQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +59,7 @@ RESOLVE = Operation(
     {200: ResponseSpec("The decision is committed and reaches the run.", DeadLetterView)},
     tag="dead letters",
     scope="dead-letters:write",
+    once="is one decision",
     body=ResolveDeadLetter,
     body_required=True,
     problems=("dead_letter_not_found", "dead_letter_resolved"),
@@ -72,7 +73,7 @@ REPLAY = Operation(
         202: ResponseSpec(
             "The request is committed; the orchestrator puts the item back and sets `replayed_at`.",
             DeadLetterView,
-            headers=("Location", "Idempotent-Replayed"),
+            headers=("Location",),
         )
     },
     description=(
@@ -83,14 +84,12 @@ REPLAY = Operation(
     ),
     tag="dead letters",
     scope="dead-letters:write",
-    headers={"Idempotency-Key": "The same key with the same request replays once, for 7 days."},
+    once="replays once",
     body=ReplayDeadLetter,
     problems=(
         "dead_letter_not_found",
         "dead_letter_resolved",
         "dead_letter_not_replayable",
-        "idempotency_conflict",
-        "invalid_header",
     ),
 )
 
@@ -106,8 +105,8 @@ class DeadLetterRoutes:
         return [
             Route(LIST, self.list),
             Route(READ, self.read),
-            Route(RESOLVE, self.resolve),
-            Route(REPLAY, self.replay),
+            Route(RESOLVE, self.resolve, self.resolved),
+            Route(REPLAY, self.replay, self.replayed, _hash_of_replay),
         ]
 
     async def list(self, call: Call) -> AsgiResponse:
@@ -123,13 +122,26 @@ class DeadLetterRoutes:
 
     async def resolve(self, call: Call) -> AsgiResponse:
         decision: ResolveDeadLetter = await read_json(RESOLVE, call)
-        return json_response(await self._letters.resolve(call.requester, call.path["letter"], decision))
+        letter = await self._letters.resolve(call.requester, call.path["letter"], decision, call.claim)
+        return json_response(letter)
+
+    async def resolved(self, call: Call, _: str) -> AsgiResponse:
+        return await self.read(call)
 
     async def replay(self, call: Call) -> AsgiResponse:
         asked: ReplayDeadLetter = await read_json(REPLAY, call)
-        key = idempotency_key(call.header(b"idempotency-key"))
-        letter, fresh = await self._letters.replay(call.requester, call.path["letter"], asked, key)
-        headers: list[Header] = [(b"location", letter.links["self"].encode())]
-        if not fresh:
-            headers.append((b"idempotent-replayed", b"true"))
-        return json_response(letter, 202, headers)
+        return _accepted(await self._letters.replay(call.requester, call.path["letter"], asked, call.claim))
+
+    async def replayed(self, call: Call, _: str) -> AsgiResponse:
+        return _accepted(await self._letters.one(call.principal, call.path["letter"]))
+
+
+def _accepted(letter: DeadLetterView) -> AsgiResponse:
+    return json_response(letter, 202, [(b"location", letter.links["self"].encode())])
+
+
+async def _hash_of_replay(call: Call) -> bytes:
+    """The hash of a request for a replay, in which bodies that mean the same are the same."""
+    asked = await read_json(REPLAY, call)
+    head = f"replay {call.path['letter']}\n".encode()
+    return hashlib.sha256(head + msgspec.json.encode(asked)).digest()

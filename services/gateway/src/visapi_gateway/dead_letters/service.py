@@ -1,6 +1,5 @@
 """Dead letters: reading, resolving, and replaying them once their reason is fixed."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
@@ -21,7 +20,8 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.kernel.access.scopes import Principal, Requester
-from visapi_gateway.runs.commands.service import CommandOutcome, Hint, IdempotencyKey, InboxRow, key_conflict
+from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.runs.commands.service import Hint, InboxRow
 from visapi_gateway.runs.reading.service import RunViews
 
 REPLAY = "replay"
@@ -61,15 +61,9 @@ class DeadLetterStore(Protocol):
         """The message of a dead letter of kind `message`."""
         ...
 
-    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
-        """Whether the key was used: `REPLAYED`, `CONFLICT`, or None."""
-        ...
-
-    async def resolve(
-        self, scope: LetterScope, resolution: Resolution, key: IdempotencyKey | None
-    ) -> CommandOutcome | None:
-        """Commit the decision, the run's inbox row, the audit entry and the key in one transaction. Returns
-        None when the dead letter was not open.
+    async def resolve(self, scope: LetterScope, resolution: Resolution, claim: Claim | None) -> bool:
+        """Commit the decision, the run's inbox row, the audit entry and the request's key in one transaction.
+        Returns whether the dead letter was open.
         """
         ...
 
@@ -115,7 +109,9 @@ class DeadLetters:
         more = str(rows[limit - 1].id) if len(rows) > limit else None
         return DeadLetterPage(items=list(rows[:limit]), next=more)
 
-    async def resolve(self, who: Requester, letter: UUID, decision: ResolveDeadLetter) -> DeadLetterView:
+    async def resolve(
+        self, who: Requester, letter: UUID, decision: ResolveDeadLetter, claim: Claim | None = None
+    ) -> DeadLetterView:
         """Record the decision and write it into the run's inbox. Raises `ProblemError` 404 and 409."""
         found = await self.one(who, letter)
         inbox_row = await self._inbox_row(who, found, decision)
@@ -130,7 +126,7 @@ class DeadLetters:
         )
         resolution = Resolution(letter, who.actor, decision.decision.value, audit, inbox_row)
         if found.resolved_at is not None or not await self._store.resolve(
-            letter_scope_of(who), resolution, None
+            letter_scope_of(who), resolution, claim
         ):
             raise _resolved(letter)
         if inbox_row is not None:
@@ -138,18 +134,10 @@ class DeadLetters:
         return await self.one(who, letter)
 
     async def replay(
-        self, who: Requester, letter: UUID, asked: ReplayDeadLetter, key: str | None
-    ) -> tuple[DeadLetterView, bool]:
-        """Request a replay. Returns the dead letter, and whether the request is new: the same `key` with the
-        same request asks once. Raises `ProblemError` 404 and 409.
-        """
+        self, who: Requester, letter: UUID, asked: ReplayDeadLetter, claim: Claim | None
+    ) -> DeadLetterView:
+        """Request a replay. Raises `ProblemError` 404 and 409."""
         found = await self.one(who, letter)
-        idempotency = None if key is None else IdempotencyKey(key, _hash(letter, asked))
-        if (
-            idempotency is not None
-            and (used := await self._store.key_outcome(who.tenant, idempotency)) is not None
-        ):
-            return _again(used, found), False
         await self._refuse_in_vain(who, found)
         audit = entry(
             who,
@@ -159,16 +147,11 @@ class DeadLetters:
             kind=found.kind,
             run=None if found.run is None else str(found.run),
         )
-        fate = await self._store.resolve(
-            letter_scope_of(who), Resolution(letter, who.actor, REPLAY, audit), idempotency
-        )
-        if fate is None:
+        wanted = Resolution(letter, who.actor, REPLAY, audit)
+        if not await self._store.resolve(letter_scope_of(who), wanted, claim):
             raise _resolved(letter)
-        shown = await self.one(who, letter)
-        if fate is not CommandOutcome.COMMITTED:
-            return _again(fate, shown), False
         self._replay_asked()
-        return shown, True
+        return await self.one(who, letter)
 
     async def _refuse_in_vain(self, who: Requester, letter: DeadLetterView) -> None:
         """Raises `ProblemError` 409 for a dead letter that the gateway knows cannot be replayed."""
@@ -222,16 +205,6 @@ _NO_TENANT = (
 
 def _in_vain(letter: DeadLetterView, why: str) -> ProblemError:
     return ProblemError("dead_letter_not_replayable", f"dead letter {letter.id}: {why}", status=409)
-
-
-def _hash(letter: UUID, asked: ReplayDeadLetter) -> bytes:
-    return hashlib.sha256(f"replay {letter}\n".encode() + msgspec.json.encode(asked)).digest()
-
-
-def _again(fate: CommandOutcome, letter: DeadLetterView) -> DeadLetterView:
-    if fate is CommandOutcome.CONFLICT:
-        raise key_conflict()
-    return letter
 
 
 def _resolved(letter: UUID) -> ProblemError:

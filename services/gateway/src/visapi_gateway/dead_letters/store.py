@@ -11,8 +11,9 @@ from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, UNREADA
 from visapi_gateway.dead_letters.rules.bytes_as_text import as_text
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.dead_letters.service import DeadLetterFilter, LetterScope, Resolution
-from visapi_gateway.runs.commands.service import CommandOutcome, IdempotencyKey
-from visapi_gateway.runs.commands.transaction import hold_key, key_outcome, put_inbox
+from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.idempotency.transaction import hold_key
+from visapi_gateway.runs.commands.transaction import put_inbox
 
 _SQL = load_queries("visapi_gateway.dead_letters", "queries.sql")
 
@@ -48,26 +49,18 @@ class PgDeadLetterStore:
             row = await connection.fetchrow(_SQL["message_of"], letter)
         return None if row is None else SetAsideMessage(**row)
 
-    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
-        async with tenant_transaction(self._pool, [tenant]) as connection:
-            return await key_outcome(connection, tenant, key)
-
-    async def resolve(
-        self, scope: LetterScope, resolution: Resolution, key: IdempotencyKey | None
-    ) -> CommandOutcome | None:
+    async def resolve(self, scope: LetterScope, resolution: Resolution, claim: Claim | None) -> bool:
         try:
-            return await self._resolved(scope, resolution, key)
+            await self._resolved(scope, resolution, claim)
         except _NotOpen:
-            return None
+            return False
+        return True
 
-    async def _resolved(
-        self, scope: LetterScope, resolution: Resolution, key: IdempotencyKey | None
-    ) -> CommandOutcome:
+    async def _resolved(self, scope: LetterScope, resolution: Resolution, claim: Claim | None) -> None:
         async with tenant_transaction(
             self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
         ) as connection:
-            if key is not None and (used := await hold_key(connection, scope.tenant, key, resolution.id)):
-                return used
+            await hold_key(connection, claim)
             done = await connection.fetchval(
                 _SQL["resolve_dead_letter"], resolution.id, resolution.by, resolution.text
             )
@@ -76,7 +69,6 @@ class PgDeadLetterStore:
             if resolution.inbox_row is not None:
                 await put_inbox(connection, resolution.inbox_row)
             await record(connection, resolution.audit)
-        return CommandOutcome.COMMITTED
 
 
 class _NotOpen(Exception):

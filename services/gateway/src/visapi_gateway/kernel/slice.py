@@ -15,6 +15,7 @@ from visapi_gateway.kernel.api.lists import Cursors
 from visapi_gateway.kernel.api.operation import Operation, Route
 from visapi_gateway.kernel.bounded_jobs import BoundedJobs
 from visapi_gateway.kernel.full_tenants import FullTenants
+from visapi_gateway.kernel.idempotency.store import UsedKeys
 from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.kernel.quotas import Quotas, read_full_tenants
 from visapi_gateway.settings import GatewaySettings
@@ -50,6 +51,7 @@ class Kernel:
         self.ids = RandomIds()
         self.quotas = Quotas.of(settings)
         self.full_tenants = FullTenants(partial(read_full_tenants, pool))
+        self.used_keys = UsedKeys(pool)
         self.cursors = Cursors(settings.link_secret, self.clock)
         self.payloads = PayloadStore.open(settings.artifacts_url, settings.s3)
         self._parts: dict[Callable[[Kernel], Any], Any] = {}

@@ -10,6 +10,10 @@ from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_re
 from visapi_gateway.keys.service import Keys
 
 _ADMIN: dict[str, Any] = {"tag": "keys", "scope": "keys:admin"}
+_SHOWN_ONCE = (
+    "Only the first answer shows the key: it is not stored, so a replay of the request has `key` null. Where "
+    "the first answer was lost, rotate the key with `overlap_s` 0."
+)
 
 MAKE = Operation(
     "POST",
@@ -17,6 +21,8 @@ MAKE = Operation(
     "makeKey",
     "Make an API key",
     {201: ResponseSpec("The key; it is shown only once.", MadeKey, headers=("Location",))},
+    description=_SHOWN_ONCE,
+    once="makes one API key",
     body=NewKey,
     body_required=True,
     problems=("quota_exceeded",),
@@ -53,7 +59,15 @@ ROTATE = Operation(
     "/v1/keys/{key:str}/rotate",
     "rotateKey",
     "Make a successor of an API key",
-    {201: ResponseSpec("The successor, shown only once; the old key ends after the overlap.", MadeKey)},
+    {
+        201: ResponseSpec(
+            "The successor, shown only once; the old key ends after the overlap.",
+            MadeKey,
+            headers=("Location",),
+        )
+    },
+    description=_SHOWN_ONCE,
+    once="makes one successor",
     body=RotateKey,
     problems=("key_not_found", "quota_exceeded"),
     **_ADMIN,
@@ -69,16 +83,18 @@ class KeyRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route(MAKE, self.make),
+            Route(MAKE, self.make, self.made_before),
             Route(LIST, self.list),
             Route(CURRENT, self.current),
             Route(REVOKE, self.revoke),
-            Route(ROTATE, self.rotate),
+            Route(ROTATE, self.rotate, self.made_before),
         ]
 
     async def make(self, call: Call) -> AsgiResponse:
-        made = await self._keys.make(call.requester, await read_json(MAKE, call))
-        return json_response(made, 201, [(b"location", f"/v1/keys/{made.id}".encode())])
+        return _made(await self._keys.make(call.requester, await read_json(MAKE, call), call.claim))
+
+    async def made_before(self, call: Call, answer: str) -> AsgiResponse:
+        return _made(await self._keys.made_before(call.principal.tenant, answer))
 
     async def list(self, call: Call) -> AsgiResponse:
         page = await self._keys.page(call.principal.tenant, self._cursors.position(call), call.query.limit)
@@ -93,4 +109,9 @@ class KeyRoutes:
 
     async def rotate(self, call: Call) -> AsgiResponse:
         wanted: RotateKey = await read_json(ROTATE, call)
-        return json_response(await self._keys.rotate(call.requester, call.path["key"], wanted.overlap_s), 201)
+        who, key = call.requester, call.path["key"]
+        return _made(await self._keys.rotate(who, key, wanted.overlap_s, call.claim))
+
+
+def _made(key: MadeKey) -> AsgiResponse:
+    return json_response(key, 201, [(b"location", f"/v1/keys/{key.id}".encode())])

@@ -15,6 +15,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import ALL, DEFAULT_SCOPES, SCOPES, Principal, Requester
+from visapi_gateway.kernel.idempotency.rules import Claim
 
 NAME_LIMIT = 200
 _RANKS = {"test": 0, "live": 1, "admin": 2}
@@ -38,8 +39,13 @@ class KeyRow(msgspec.Struct, frozen=True):
 
 
 class KeyStore(Protocol):
-    async def put(self, key: KeyRow, audit: AuditEntry) -> None: ...
-    async def replace(self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry) -> None:
+    async def put(self, key: KeyRow, audit: AuditEntry, claim: Claim | None) -> None:
+        """The request's `Idempotency-Key` is held for the id of the key."""
+        ...
+
+    async def replace(
+        self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry, claim: Claim | None
+    ) -> None:
         """Store a successor and shorten the old key."""
         ...
 
@@ -74,7 +80,7 @@ class Keys:
         self._peppers = peppers
         self._clock = clock
 
-    async def make(self, who: Requester, wanted: NewKey) -> MadeKey:
+    async def make(self, who: Requester, wanted: NewKey, claim: Claim | None = None) -> MadeKey:
         """Raises `ProblemError` 400 for a wrong request, 403 for scopes that the calling key may not
         grant.
         """
@@ -85,8 +91,14 @@ class Keys:
         audit = entry(
             who, AuditAction.KEY_CREATE, f"key:{row.id}", name=row.name, kind=row.kind, scopes=scopes
         )
-        await self._store.put(row, audit)
+        await self._store.put(row, audit, claim)
         return await self._made(token, row)
+
+    async def made_before(self, tenant: str, key: str) -> MadeKey:
+        """A key that an earlier request made, without its secret, which nobody has stored. Raises
+        `ProblemError` 404.
+        """
+        return MadeKey(**msgspec.structs.asdict(await self.view(tenant, key)), key=None)
 
     async def view(self, tenant: str, key: str) -> KeyView:
         """Raises `ProblemError` 404."""
@@ -111,7 +123,7 @@ class Keys:
             raise _no_such_key(key)
         self._announce(key)
 
-    async def rotate(self, who: Requester, key: str, overlap_s: int) -> MadeKey:
+    async def rotate(self, who: Requester, key: str, overlap_s: int, claim: Claim | None = None) -> MadeKey:
         """Make a successor with the same name, scopes and expiry; the old key ends after `overlap_s`."""
         if not 0 <= overlap_s <= OVERLAP_LIMIT_S:
             raise _mistake("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
@@ -122,7 +134,7 @@ class Keys:
         wanted = NewKey(name=old.name, kind=old.kind, not_before=old.not_before, expires_at=old.expires_at)
         token, row = self._minted(who, wanted, old.scopes)
         audit = entry(who, AuditAction.KEY_ROTATE, f"key:{key}", successor=row.id, overlap_s=overlap_s)
-        await self._store.replace(key, overlap_s, row, audit)
+        await self._store.replace(key, overlap_s, row, audit, claim)
         self._announce(key)
         return await self._made(token, row)
 

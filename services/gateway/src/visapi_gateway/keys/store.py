@@ -15,6 +15,8 @@ from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.keys import KeyView
 from visapi_common.core import api_keys
 from visapi_gateway.kernel.access.authentication import NewHash, StoredKey
+from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.keys.service import KeyRow
 
@@ -40,14 +42,18 @@ class PgKeyStore:
         with pg_faults():
             await self._pool.execute(_SQL["rehash"], *columns)
 
-    async def put(self, key: KeyRow, audit: AuditEntry) -> None:
+    async def put(self, key: KeyRow, audit: AuditEntry, claim: Claim | None) -> None:
         async with tenant_transaction(self._pool, [key.tenant]) as connection:
+            await hold_key(connection, claim, key.id)
             await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
             await self._quotas.check(connection, key.tenant, "keys")
             await record(connection, audit)
 
-    async def replace(self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry) -> None:
+    async def replace(
+        self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry, claim: Claim | None
+    ) -> None:
         async with tenant_transaction(self._pool, [key.tenant]) as connection:
+            await hold_key(connection, claim, key.id)
             await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
             await connection.execute(_SQL["shorten_key"], old, key.tenant, ends_after_s)
             await self._quotas.check(connection, key.tenant, "keys")

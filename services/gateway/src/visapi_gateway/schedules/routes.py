@@ -9,6 +9,7 @@ from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
+from visapi_gateway.kernel.idempotency.rules import read_answer
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.schedules.service import Schedules
 
@@ -54,7 +55,8 @@ RESUME = Operation(
 )  # fmt: skip
 TRIGGER = Operation(
     "POST", f"{_PATH}/trigger", "triggerSchedule", "Start a run of a schedule now",
-    {202: ResponseSpec("The run is committed.", Started, headers=("Location",))}, **_START,
+    {202: ResponseSpec("The run is committed.", Started, headers=("Location",))},
+    once="starts one run", **_START,
 )  # fmt: skip
 BACKFILL = Operation(
     "POST",
@@ -64,6 +66,7 @@ BACKFILL = Operation(
     {202: ResponseSpec("The runs are committed.", Backfilled)},
     description="Each time runs once: a repeated request starts nothing. At most 1,000 times; `dry_run` only "
     "counts.",
+    once="backfills once",
     body=Backfill,
     body_required=True,
     **_START,
@@ -83,8 +86,8 @@ class ScheduleRoutes:
             Route(READ, self.read),
             Route(PAUSE, self.pause),
             Route(RESUME, self.resume),
-            Route(TRIGGER, self.trigger),
-            Route(BACKFILL, self.backfill),
+            Route(TRIGGER, self.trigger, self.triggered),
+            Route(BACKFILL, self.backfill, self.backfilled),
         ]
 
     async def list(self, call: Call) -> AsgiResponse:
@@ -103,13 +106,24 @@ class ScheduleRoutes:
         return json_response(await self._schedules.pause(call.requester, _name(call), paused=False))
 
     async def trigger(self, call: Call) -> AsgiResponse:
-        run = await self._schedules.run_now(call.requester, _name(call))
-        place = f"/v1/runs/{run}"
-        return json_response(Started(str(run), {"run": place}), 202, [(b"location", place.encode())])
+        return _triggered(await self._schedules.run_now(call.requester, _name(call), call.claim))
+
+    async def triggered(self, _: Call, answer: str) -> AsgiResponse:
+        return _triggered(read_answer(answer, Backfilled))
 
     async def backfill(self, call: Call) -> AsgiResponse:
         wanted: Backfill = await read_json(BACKFILL, call)
-        return json_response(await self._schedules.backfill(call.requester, _name(call), wanted), 202)
+        done = await self._schedules.backfill(call.requester, _name(call), wanted, call.claim)
+        return json_response(done, 202)
+
+    async def backfilled(self, _: Call, answer: str) -> AsgiResponse:
+        return json_response(read_answer(answer, Backfilled), 202)
+
+
+def _triggered(done: Backfilled) -> AsgiResponse:
+    run = str(done.runs[0])
+    place = f"/v1/runs/{run}"
+    return json_response(Started(run, {"run": place}), 202, [(b"location", place.encode())])
 
 
 def _name(call: Call) -> WorkflowName:

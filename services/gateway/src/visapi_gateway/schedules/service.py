@@ -16,6 +16,7 @@ from visapi_common.core.ids import uuid7_from
 from visapi_engine.schedule.decisions import Schedule, fires_after, within
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.names import WorkflowName
 
 NEXT_SHOWN = 10
@@ -41,16 +42,26 @@ class ScheduleRow(msgspec.Struct, frozen=True):
     next_fire: datetime | None
 
 
+class NewRuns(msgspec.Struct, frozen=True):
+    """The runs to start for fires of a schedule, each with the input `value`."""
+
+    schedule: UUID
+    runs: Sequence[tuple[datetime, UUID]]
+    value: bytes
+    fires: int
+    """How many times the request is about, the decided ones included."""
+
+
 class ScheduleStore(Protocol):
     async def page(self, tenant: str, after: tuple[str, str] | None, limit: int) -> Sequence[ScheduleRow]: ...
     async def one(self, name: WorkflowName) -> ScheduleRow | None: ...
     async def fires(self, tenant: str, schedule: UUID, limit: int) -> Sequence[FireView]: ...
     async def pause(self, name: WorkflowName, paused: bool, audit: AuditEntry) -> bool: ...
     async def known(self, tenant: str, schedule: UUID, fires: Sequence[datetime]) -> set[datetime]: ...
-    async def backfill(
-        self, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, audit: AuditEntry
-    ) -> Sequence[UUID]:
-        """Start runs for undecided fires. Returns the started ones; without any, nothing is audited."""
+    async def backfill(self, new: NewRuns, audit: AuditEntry, claim: Claim | None) -> Backfilled:
+        """Start runs for undecided fires; without any, nothing is audited. The request's `Idempotency-Key` is
+        held for what is returned.
+        """
         ...
 
 
@@ -89,14 +100,15 @@ class Schedules:
             raise _unknown(name)
         return await self.view(name)
 
-    async def run_now(self, who: Requester, name: WorkflowName) -> UUID:
+    async def run_now(self, who: Requester, name: WorkflowName, claim: Claim | None = None) -> Backfilled:
         """Start a run of the schedule now, in addition to its times."""
         row = await self._row(name)
         audit = entry(who, AuditAction.SCHEDULE_TRIGGER, _target(name))
-        started = await self._start(row, [self._clock.now()], audit)
-        return started[0]
+        return await self._start(row, [self._clock.now()], 1, audit, claim)
 
-    async def backfill(self, who: Requester, name: WorkflowName, wanted: Backfill) -> Backfilled:
+    async def backfill(
+        self, who: Requester, name: WorkflowName, wanted: Backfill, claim: Claim | None = None
+    ) -> Backfilled:
         """Run the undecided times of a range. A repetition starts nothing twice."""
         row = await self._row(name)
         spec = _decode(row.spec)
@@ -124,19 +136,28 @@ class Schedules:
             until=wanted.until.isoformat(),
             runs=len(fresh),
         )
-        started: list[UUID] = list(await self._start(row, fresh, audit)) if fresh else []
-        return Backfilled(len(fires), len(started), started)
+        if not fresh and claim is None:
+            return Backfilled(len(fires), 0, [])
+        return await self._start(row, fresh, len(fires), audit, claim)
 
-    async def _start(self, row: ScheduleRow, fires: Sequence[datetime], audit: AuditEntry) -> Sequence[UUID]:
-        self._refuse_full(audit.tenant)
+    async def _start(
+        self,
+        row: ScheduleRow,
+        fresh: Sequence[datetime],
+        fires: int,
+        audit: AuditEntry,
+        claim: Claim | None,
+    ) -> Backfilled:
+        if fresh:
+            self._refuse_full(audit.tenant)
         spec = _decode(row.spec)
         now_ms = int(self._clock.now().timestamp() * 1000)
-        runs = [(fire, uuid7_from(now_ms, self._bits())) for fire in fires]
+        runs = [(fire, uuid7_from(now_ms, self._bits())) for fire in fresh]
         value = b'{"inline":%b}' % msgspec.json.encode(spec.input)
-        started = await self._store.backfill(row.id, runs, value, audit)
-        for run in started:
+        done = await self._store.backfill(NewRuns(row.id, runs, value, fires), audit, claim)
+        for run in done.runs:
             self._hint(run)
-        return started
+        return done
 
     async def _row(self, name: WorkflowName) -> ScheduleRow:
         row = await self._store.one(name)

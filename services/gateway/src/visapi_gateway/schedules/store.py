@@ -8,10 +8,12 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
-from visapi_common.contracts.schedules import FireView
+from visapi_common.contracts.schedules import Backfilled, FireView
 from visapi_common.contracts.subjects import partition_of
+from visapi_gateway.kernel.idempotency.rules import Claim, answer_text
+from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.names import WorkflowName
-from visapi_gateway.schedules.service import ScheduleRow
+from visapi_gateway.schedules.service import NewRuns, ScheduleRow
 
 _SQL = load_queries("visapi_gateway.schedules", "queries.sql")
 
@@ -50,20 +52,20 @@ class PgScheduleStore:
             rows = await connection.fetch(_SQL["known_fires"], schedule, tenant, list(fires))
         return {row["fire_at"] for row in rows}
 
-    async def backfill(
-        self, schedule: UUID, runs: Sequence[tuple[datetime, UUID]], value: bytes, audit: AuditEntry
-    ) -> Sequence[UUID]:
+    async def backfill(self, new: NewRuns, audit: AuditEntry, claim: Claim | None) -> Backfilled:
         async with tenant_transaction(self._pool, [audit.tenant]) as connection:
             rows = await connection.fetch(
                 _SQL["backfill"],
-                schedule,
+                new.schedule,
                 audit.tenant,
-                [fire for fire, _ in runs],
-                [run for _, run in runs],
-                [partition_of(run) for _, run in runs],
-                value,
+                [fire for fire, _ in new.runs],
+                [run for _, run in new.runs],
+                [partition_of(run) for _, run in new.runs],
+                new.value,
                 audit.actor,
             )
+            done = Backfilled(new.fires, len(rows), [row["id"] for row in rows])
+            await hold_key(connection, claim, answer_text(done))
             if rows:
                 await record(connection, audit)
-        return [row["id"] for row in rows]
+        return done

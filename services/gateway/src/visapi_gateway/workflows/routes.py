@@ -48,6 +48,7 @@ DEPLOY = Operation(
     description="The body is a definition in the Open Workflow Specification DSL 1.0.3.",
     tag="workflows",
     scope="workflows:write",
+    once="deploys once",
     query=DeployQuery,
     body=Any,
     body_required=True,
@@ -125,7 +126,7 @@ class WorkflowRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route(DEPLOY, self.deploy),
+            Route(DEPLOY, self.deploy, self.deployed_before),
             Route(SIMULATE, self.simulate),
             Route(LIST, self.list),
             Route(READ, self.read),
@@ -139,9 +140,14 @@ class WorkflowRoutes:
         if not source.strip():
             raise ProblemError("bad_request", "the body is empty; send a workflow definition", status=400)
         dry_run: bool = call.query.dry_run
-        deployed, created = await self._workflows.deploy(call.requester, source, media_type, dry_run=dry_run)
-        location = (b"location", deployed.links["self"].encode())
-        return json_response(deployed, 201 if created else 200, [location] if created else [])
+        deployed, created = await self._workflows.deploy(
+            call.requester, source, media_type, dry_run=dry_run, claim=call.claim
+        )
+        return _deployed(deployed, new=created)
+
+    async def deployed_before(self, call: Call, answer: str) -> AsgiResponse:
+        deployed, created = await self._workflows.deployed_before(call.principal.tenant, answer)
+        return _deployed(deployed, new=created)
 
     async def simulate(self, call: Call) -> AsgiResponse:
         return Response(200, await self._simulate(call.principal.tenant, await read_json(SIMULATE, call)))
@@ -167,3 +173,8 @@ class WorkflowRoutes:
         name = (call.principal.tenant, call.path["namespace"], call.path["name"])
         page = await self._workflows.versions(name, self._cursors.position(call), call.query.limit)
         return json_response(self._cursors.page(call, page))
+
+
+def _deployed(deployed: Deployed, *, new: bool) -> AsgiResponse:
+    location = (b"location", deployed.links["self"].encode())
+    return json_response(deployed, 201 if new else 200, [location] if new else [])

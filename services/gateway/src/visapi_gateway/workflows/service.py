@@ -23,9 +23,13 @@ from visapi_engine.model.program import Program, encode_program
 from visapi_engine.model.program_face import decode_face
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Principal, Requester
+from visapi_gateway.kernel.idempotency.rules import Claim, answer_text, read_answer
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.workflows.compiling import Compiling
 from visapi_gateway.workflows.definitions import Definitions, not_found
+
+WARNINGS_HELD = 100
+"""The most warnings that a replay of a deployment shows."""
 
 
 class Scheduled(msgspec.Struct, frozen=True):
@@ -77,8 +81,14 @@ class WorkflowRow(msgspec.Struct, frozen=True):
 
 
 class WorkflowStore(Protocol):
-    async def put(self, new: NewWorkflow, audit: AuditEntry) -> bool:
-        """Store the version; returns whether it is new."""
+    async def put(self, new: NewWorkflow, audit: AuditEntry, claim: Claim | None, answer: str) -> bool:
+        """Store the version; returns whether it is new. Then the request's `Idempotency-Key` is held with
+        `answer`.
+        """
+        ...
+
+    async def hold(self, claim: Claim | None, answer: str) -> None:
+        """Hold the `Idempotency-Key` of a request that changed nothing. Raises `KeyTaken`."""
         ...
 
     async def version(self, name: WorkflowName, version: str) -> WorkflowRow | None: ...
@@ -87,6 +97,16 @@ class WorkflowStore(Protocol):
     async def workflows(
         self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
     ) -> Sequence[WorkflowRow]: ...
+
+
+class Deployment(msgspec.Struct, frozen=True, array_like=True):
+    """What is held with an `Idempotency-Key`: the version, and how the first request was answered."""
+
+    namespace: str
+    name: str
+    version: str
+    created: bool
+    warnings: list[FieldError]
 
 
 class Workflows:
@@ -110,19 +130,28 @@ class Workflows:
         self._clock = clock
 
     async def deploy(
-        self, who: Requester, source: bytes, media_type: str, *, dry_run: bool
+        self, who: Requester, source: bytes, media_type: str, *, dry_run: bool, claim: Claim | None = None
     ) -> tuple[Deployed, bool]:
         """The description, and whether the version is new. Raises `ProblemError` 409 and 422."""
         new, warnings = await self._prepare(who, source, media_type)
         created = False
         if not dry_run:
-            created = await self._store.put(new, _audited(who, new))
+            created = await self._store.put(
+                new, _audited(who, new), claim, _held(new, warnings, created=True)
+            )
             self._definitions.forget_highest(new.name)
             if created and new.schedule is not None and new.schedule.listener is not None:
                 self._announce(new.schedule.listener)
         kept = None if created else await self._refuse_other_content(new)
-        view = msgspec.structs.asdict(_view(kept or _row(new)))
-        return Deployed(**view, warnings=warnings, dry_run=dry_run), created
+        if not created and not dry_run:
+            await self._store.hold(claim, _held(new, warnings, created=False))
+        return _deployed(_view(kept or _row(new)), warnings, dry_run=dry_run), created
+
+    async def deployed_before(self, tenant: str, answer: str) -> tuple[Deployed, bool]:
+        """The description of what an earlier request deployed, and whether the version was new then."""
+        held = read_answer(answer, Deployment)
+        view = await self.describe(tenant, held.namespace, held.name, held.version)
+        return _deployed(view, held.warnings, dry_run=False), held.created
 
     async def describe(self, tenant: str, namespace: str, name: str, version: str | None) -> WorkflowView:
         return _view(await self.row(tenant, namespace, name, version))
@@ -202,6 +231,16 @@ class Workflows:
             "version never changes; raise document.version"
         )
         raise ProblemError("workflow_version_exists", detail, status=409)
+
+
+def _deployed(view: WorkflowView, warnings: list[FieldError], *, dry_run: bool) -> Deployed:
+    return Deployed(**msgspec.structs.asdict(view), warnings=warnings, dry_run=dry_run)
+
+
+def _held(new: NewWorkflow, warnings: list[FieldError], *, created: bool) -> str:
+    _, namespace, name = new.name
+    held = Deployment(namespace, name, new.version, created, warnings[:WARNINGS_HELD])
+    return answer_text(held)
 
 
 def _audited(who: Requester, new: NewWorkflow) -> AuditEntry:

@@ -9,6 +9,8 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
+from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.kernel.quotas import Kind, Quotas
 from visapi_gateway.schedules.transaction import (
@@ -33,7 +35,7 @@ class PgWorkflowStore:
         self._pool = pool
         self._quotas = quotas
 
-    async def put(self, new: NewWorkflow, audit: AuditEntry) -> bool:
+    async def put(self, new: NewWorkflow, audit: AuditEntry, claim: Claim | None, answer: str) -> bool:
         tenant, namespace, name = new.name
         async with tenant_transaction(self._pool, [tenant]) as connection:
             await connection.execute(_SQL["put_program"], new.program, new.body)
@@ -54,11 +56,17 @@ class PgWorkflowStore:
                 new.created_at,
             )
             if stored is not None:
+                await hold_key(connection, claim, answer)
                 more = await _put_schedule(connection, new)
                 kinds: tuple[Kind, ...] = ("versions", "schedules") if more else ("versions",)
                 await self._quotas.check(connection, tenant, *kinds)
                 await record(connection, audit)
         return stored is not None
+
+    async def hold(self, claim: Claim | None, answer: str) -> None:
+        if claim is not None:
+            async with tenant_transaction(self._pool, [claim.tenant]) as connection:
+                await hold_key(connection, claim, answer)
 
     async def version(self, name: WorkflowName, version: str) -> WorkflowRow | None:
         rows = await self._read(name[0], _SQL["version"], *name, version)

@@ -28,6 +28,7 @@ from visapi_gateway.kernel.api.checks import (
     refuse_rate,
     token_of,
 )
+from visapi_gateway.kernel.api.idempotent_calls import IdempotentCalls
 from visapi_gateway.kernel.api.operation import Call, Operation, ReadJson, Route
 from visapi_gateway.kernel.asgi.http import (
     REQUEST_CONTEXT,
@@ -75,12 +76,12 @@ class Gate:
         call.who = who
 
 
-def build_app(routes: Sequence[Route], gate: Gate) -> Litestar:
+def build_app(routes: Sequence[Route], gate: Gate, once: IdempotentCalls) -> Litestar:
     """The Litestar application of these operations."""
 
     def in_place_of_the_handler(app: Any) -> Any:  # noqa: ARG001 (Litestar's name)
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            response = await _serve(scope["route_handler"].opt["route"], gate, scope, receive)
+            response = await _serve(scope["route_handler"].opt["route"], gate, once, scope, receive)
             await response(scope, receive, send)
 
         return serve
@@ -125,7 +126,9 @@ def _handler(route: Route) -> HTTPRouteHandler:
     )(handle)
 
 
-async def _serve(route: Route, gate: Gate, scope: Scope, receive: Receive) -> AsgiResponse:
+async def _serve(
+    route: Route, gate: Gate, once: IdempotentCalls, scope: Scope, receive: Receive
+) -> AsgiResponse:
     operation = route.operation
     context: RequestContext = scope[REQUEST_CONTEXT]
     context.route = operation.path
@@ -137,7 +140,7 @@ async def _serve(route: Route, gate: Gate, scope: Scope, receive: Receive) -> As
             context.slot.enter()
         call.media_type = check_representation(operation, call)
         call.query = check_query(operation, scope["query_string"])
-        return await route.handler(call)
+        return await (once(route, call) if operation.once else route.handler(call))
     except ProblemError as problem:
         return problem_response(problem, context, scope["path"])
     except Fault as fault:

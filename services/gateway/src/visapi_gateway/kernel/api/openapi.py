@@ -18,7 +18,8 @@ _ANSWER_HEADERS = {
     "Location": "The URL of the resource.",
     "ETag": "Changes whenever the resource changes.",
     "Preference-Applied": "The `wait` that was honoured.",
-    "Idempotent-Replayed": "`true` when an earlier request with this key started the run.",
+    "Idempotent-Replayed": "`true` when an earlier request with this key was carried out; the answer shows "
+    "what it made, as that is now.",
     "Content-Disposition": "Whether a browser shows or saves the file.",
 }
 _COMMON_HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
@@ -150,18 +151,22 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:
+    headers = dict(operation.headers)
+    if operation.once:
+        headers["Idempotency-Key"] = f"The same key with the same request {operation.once}, for 7 days."
     return [
         {"name": name, "in": "header", "description": meaning, "schema": {"type": "string"}}
-        for name, meaning in operation.headers.items()
+        for name, meaning in headers.items()
     ]
 
 
 def _answers(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    return {str(status): _answer(answer, schemas) for status, answer in operation.responses.items()}
+    more = ("Idempotent-Replayed",) if operation.once else ()
+    return {str(status): _answer(answer, schemas, more) for status, answer in operation.responses.items()}
 
 
-def _answer(answer: ResponseSpec, schemas: _Schemas) -> dict[str, Any]:
-    headers = {name: _header(_ANSWER_HEADERS[name]) for name in answer.headers}
+def _answer(answer: ResponseSpec, schemas: _Schemas, more: Sequence[str]) -> dict[str, Any]:
+    headers = {name: _header(_ANSWER_HEADERS[name]) for name in (*answer.headers, *more)}
     document: dict[str, Any] = {"description": answer.meaning, "headers": {**_COMMON_HEADERS, **headers}}
     content: dict[str, Any] = {}
     for media_type in answer.media_types:
@@ -186,7 +191,7 @@ def _problems(operation: Operation) -> dict[str, Any]:
     return {
         str(status): {
             "description": "; ".join(f"{KINDS[code].title} (`{code}`)" for code in codes) + ".",
-            "headers": {**_COMMON_HEADERS, **_problem_headers(status)},
+            "headers": {**_COMMON_HEADERS, **_problem_headers(status, codes)},
             "content": {
                 "application/problem+json": {
                     "schema": {"$ref": "#/components/schemas/Problem"},
@@ -217,10 +222,12 @@ def _implied(operation: Operation) -> list[str]:
         codes.append("invalid_cursor")
     if "{" in operation.path:
         codes.append("not_found")
+    if operation.once:
+        codes += ["invalid_header", "idempotency_in_flight", "idempotency_conflict"]
     return codes
 
 
-def _problem_headers(status: int) -> dict[str, Any]:
+def _problem_headers(status: int, codes: Sequence[str]) -> dict[str, Any]:
     match status:
         case 401:
             return {"WWW-Authenticate": _header("The authentication challenge.")}
@@ -228,6 +235,8 @@ def _problem_headers(status: int) -> dict[str, Any]:
             return {"Allow": _header("The allowed methods of the path.")}
         case 429 | 503:
             return {"Retry-After": _header("Seconds to wait.")}
+        case 409 if "idempotency_in_flight" in codes:
+            return {"Retry-After": _header("Seconds to wait, of `idempotency_in_flight`.")}
         case _:
             return {}
 

@@ -13,6 +13,7 @@ import msgspec
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.kernel.asgi.http import AsgiResponse, Receive, RequestContext, Scope
+from visapi_gateway.kernel.idempotency.rules import Claim, Flight
 
 JSON_TYPES = ("application/json",)
 
@@ -58,6 +59,10 @@ class Operation:
     """Media types that `Accept` chooses from; empty where the resource determines the type."""
     problems: tuple[str, ...] = ()
     """Problem codes beyond those that the other properties imply."""
+    once: str = ""
+    """The operation honours `Idempotency-Key`: what the same key with the same request means. Every POST that
+    creates something does.
+    """
 
 
 ReadJson = Callable[[str, bytes], Awaitable[Any]]
@@ -68,9 +73,12 @@ class Call:
     """One call of an operation, after the checks that the operation declares."""
 
     __slots__ = (
+        "_body",
         "_read_json",
         "_receive",
+        "claim",
         "context",
+        "flight",
         "headers",
         "media_type",
         "path",
@@ -90,6 +98,11 @@ class Call:
         self.media_type = ""
         """The media type of the response, chosen from `produces`."""
         self.who: Principal | None = None
+        self.claim: Claim | None = None
+        """The `Idempotency-Key`, for the transaction that does what the request asks."""
+        self.flight: Flight | None = None
+        """The request as others with the same `Idempotency-Key` meet it."""
+        self._body: bytes | None = None
 
     @property
     def principal(self) -> Principal:
@@ -112,6 +125,11 @@ class Call:
 
     async def read_body(self) -> bytes:
         """The whole body; the shell keeps it within its limit."""
+        if self._body is None:
+            self._body = await self._received()
+        return self._body
+
+    async def _received(self) -> bytes:
         message = await self._receive()
         body: bytes = message.get("body", b"")
         if not message.get("more_body", False):
@@ -126,6 +144,12 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[AsgiResponse]]
+Replay = Callable[[Call, str], Awaitable[AsgiResponse]]
+"""The answer to a request that was carried out before: what it made, as that is now. It is given the answer
+that was held with the `Idempotency-Key`.
+"""
+HashOf = Callable[[Call], Awaitable[bytes]]
+"""The hash of what a call asks for. Raises `ProblemError` where its body cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +158,10 @@ class Route:
 
     operation: Operation
     handler: Handler
+    replay: Replay | None = None
+    """For operations with `once`; without it the handler itself finds earlier requests."""
+    hash_of: HashOf | None = None
+    """In place of the hash of the whole request."""
 
 
 def _refuse_disconnect(kind: str) -> None:

@@ -11,6 +11,7 @@ from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
+from visapi_gateway.kernel.idempotency.rules import HoldKey, answer_text, read_answer
 from visapi_gateway.runs.bulk.rules import BulkToken, check_version, decode_token, encode_token, meant
 from visapi_gateway.runs.bulk.service import Bulk, BulkRequest
 from visapi_gateway.runs.reading.rules.filters import RunFilter
@@ -59,6 +60,7 @@ STEP = Operation(
         "that other runs started, unless `parent` names one."
     ),
     scope="runs:write",
+    once="is one step",
     body=BulkOrder,
     body_required=True,
     problems=("invalid_cursor", "outcome_unknown"),
@@ -68,13 +70,14 @@ STEP = Operation(
 class BulkRoutes:
     """The handlers of the operations above."""
 
-    def __init__(self, bulk: Bulk, cursors: Cursors, metrics: Metrics) -> None:
+    def __init__(self, bulk: Bulk, cursors: Cursors, metrics: Metrics, hold_key: HoldKey) -> None:
+        self._hold_key = hold_key
         self._bulk = bulk
         self._cursors = cursors
         self._metrics = metrics
 
     def routes(self) -> list[Route]:
-        return [Route(COUNT, self.count), Route(STEP, self.step)]
+        return [Route(COUNT, self.count), Route(STEP, self.step, self.step_before)]
 
     async def count(self, call: Call) -> AsgiResponse:
         wanted: BulkWanted = await read_json(COUNT, call)
@@ -90,9 +93,13 @@ class BulkRoutes:
         if wanted.action is BulkAction.RERUN:
             self._metrics.triggers_accepted.inc(step.accepted)
         following = None if step.next is None else self._token(call, wanted, step.next)
-        return json_response(
-            BulkStep(step.accepted, step.unchanged, step.refused, step.handled, token.count, following)
-        )
+        done = BulkStep(step.accepted, step.unchanged, step.refused, step.handled, token.count, following)
+        # A step that is interrupted before this is done again, which gives no command a second time.
+        await self._hold_key(call.claim, answer_text(done))
+        return json_response(done)
+
+    async def step_before(self, _: Call, answer: str) -> AsgiResponse:
+        return json_response(read_answer(answer, BulkStep))
 
     def _token(self, call: Call, wanted: BulkWanted, token: BulkToken) -> str:
         return self._cursors.seal(_listing(call, wanted), encode_token(token))

@@ -19,7 +19,7 @@ def open_routes(kernel: Kernel) -> list[Route]:
         ids=kernel.ids,
         clock=kernel.clock,
     )
-    return BulkRoutes(bulk, kernel.cursors, kernel.metrics).routes()
+    return BulkRoutes(bulk, kernel.cursors, kernel.metrics, kernel.used_keys.hold).routes()
 
 
 SLICE = Slice([routes], open_routes)

@@ -51,10 +51,3 @@ select body from inbox where run = $1 and key = $2 and tenant = $3
 insert into inbox (run, key, tenant, kind, body) values ($1, $2, $3, $4, $5)
 on conflict do nothing
 returning run
--- name: hold_key
-insert into idempotency (tenant, key, run, body_hash) values ($1, $2, $3, $4)
-on conflict do nothing
-returning run
-
--- name: key_holder
-select run, body_hash from idempotency where tenant = $1 and key = $2

@@ -19,16 +19,9 @@ from visapi_engine.machine.resumption import children_of, misfits, takes_input
 from visapi_engine.machine.state import ResumePoint, decode_state
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Principal, Requester
+from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.runs.commands.known_plans import KnownPlans
-from visapi_gateway.runs.commands.service import (
-    Command,
-    CommandOutcome,
-    Hint,
-    IdempotencyKey,
-    InboxRow,
-    committed,
-    key_conflict,
-)
+from visapi_gateway.runs.commands.service import Command, CommandOutcome, Hint, InboxRow, committed
 from visapi_gateway.runs.reading.service import RunRow, RunViews
 from visapi_gateway.workflows.service import WorkflowRow
 
@@ -48,8 +41,7 @@ class RetryStore(Protocol):
         """The runs that neither completed nor can be retried, each with its final status."""
         ...
 
-    async def commit(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome: ...
-    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None: ...
+    async def commit(self, command: Command, claim: Claim | None) -> CommandOutcome: ...
 
 
 class Versions(Protocol):
@@ -76,18 +68,14 @@ class Retries:
         self._plan = KnownPlans()
 
     async def __call__(
-        self, who: Requester, run: UUID, wanted: Retry, key: IdempotencyKey | None = None
+        self, who: Requester, run: UUID, wanted: Retry, claim: Claim | None = None
     ) -> tuple[RunRow, bool]:
         """Request a retry. Returns the run, and whether the request is new.
 
         Raises `ProblemError` 404, 409 and 429.
         """
         row = await self._runs.row(who.tenant, run)
-        if key is not None and (used := await self._store.key_outcome(who.tenant, key)) is not None:
-            if used is CommandOutcome.CONFLICT:
-                raise key_conflict()
-            return row, False
-        fresh = await committed(self._store, await self.command(who, row, wanted), key)
+        fresh = await committed(self._store, await self.command(who, row, wanted), claim)
         self._hint(run)
         return await self._taken_up(who, row), fresh
 

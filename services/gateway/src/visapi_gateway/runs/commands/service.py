@@ -1,6 +1,5 @@
 """Commands to a run: the committed inbox row counts, the message is only a hint."""
 
-import hashlib
 from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
@@ -14,6 +13,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.runs.reading.service import RunRow, RunViews
 
 AUDITED = {
@@ -45,21 +45,10 @@ class Command(msgspec.Struct, frozen=True):
     audit: AuditEntry
 
 
-class IdempotencyKey(msgspec.Struct, frozen=True):
-    """An `Idempotency-Key` and the hash of the request that it stands for."""
-
-    value: str
-    request_hash: bytes
-
-
 class CommandOutcome(Enum):
     """The outcome of a command."""
 
     COMMITTED = "committed"
-    REPLAYED = "replayed"
-    """The same request was committed before, under the same `Idempotency-Key`."""
-    CONFLICT = "conflict"
-    """The `Idempotency-Key` was used for another request."""
     WAITS = "waits"
     """The same command is unread; only this request was recorded."""
     OTHER_WAITS = "other waits"
@@ -72,12 +61,8 @@ class CommandStore(Protocol):
         """Commit the commands in one transaction. Returns the runs whose command is new."""
         ...
 
-    async def commit(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome:
-        """Commit the command, its audit entry and the key in one transaction."""
-        ...
-
-    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
-        """Whether the key was used: `REPLAYED`, `CONFLICT`, or None."""
+    async def commit(self, command: Command, claim: Claim | None) -> CommandOutcome:
+        """Commit the command, its audit entry and the request's key in one transaction."""
         ...
 
     async def cancel_family(self, tenant: str, command: Command) -> bool:
@@ -104,18 +89,16 @@ def command_of(
 
 
 class CommandWriter(Protocol):
-    async def commit(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome: ...
+    async def commit(self, command: Command, claim: Claim | None) -> CommandOutcome: ...
 
 
-async def committed(store: CommandWriter, command: Command, key: IdempotencyKey | None) -> bool:
+async def committed(store: CommandWriter, command: Command, claim: Claim | None) -> bool:
     """Commit the command; returns whether it is new. Raises `ProblemError` 409 and 429."""
-    match await store.commit(command, key):
+    match await store.commit(command, claim):
         case CommandOutcome.COMMITTED:
             return True
-        case CommandOutcome.REPLAYED | CommandOutcome.WAITS:
+        case CommandOutcome.WAITS:
             return False
-        case CommandOutcome.CONFLICT:
-            raise key_conflict()
         case CommandOutcome.OTHER_WAITS:
             detail = (
                 f"run {command.row.run} is already being retried with other settings; read it, then try again"
@@ -126,21 +109,6 @@ async def committed(store: CommandWriter, command: Command, key: IdempotencyKey 
                 f"{UNREAD_MAX} commands are unread by run {command.row.run}; send the request again later"
             )
             raise ProblemError("too_many_open", detail, status=429, headers={"Retry-After": "5"})
-
-
-def key_conflict() -> ProblemError:
-    detail = "the Idempotency-Key was used for another request; use a new key for a new request"
-    return ProblemError("idempotency_conflict", detail, status=409)
-
-
-def key_of_request(
-    value: str | None, kind: InboxKind, run: UUID, body: msgspec.Struct
-) -> IdempotencyKey | None:
-    """The `Idempotency-Key` with the hash of its request."""
-    if value is None:
-        return None
-    asked = f"{kind.value} {run}\n".encode() + msgspec.json.encode(body)
-    return IdempotencyKey(value, hashlib.sha256(asked).digest())
 
 
 class Commands:
@@ -158,7 +126,7 @@ class Commands:
         run: UUID,
         kind: InboxKind,
         reason: str | None,
-        key: IdempotencyKey | None = None,
+        claim: Claim | None = None,
     ) -> tuple[RunRow, bool]:
         """Command the run. Returns the run, and whether the command is new.
 
@@ -166,10 +134,6 @@ class Commands:
         Raises `ProblemError` 404, 409 and 429.
         """
         row = await self._runs.row(who.tenant, run)
-        if key is not None and (used := await self._store.key_outcome(who.tenant, key)) is not None:
-            if used is CommandOutcome.CONFLICT:
-                raise key_conflict()
-            return row, False
         if row.ended:
             command = command_of(who, run, InboxKind.CANCEL, reason, ident=str(self._ids.uuid7()))
             if kind is InboxKind.CANCEL and (
@@ -179,7 +143,7 @@ class Commands:
             detail = f"run {run} is {row.status} since {row.ended_at}; it takes no more commands"
             raise ProblemError("run_ended", detail, status=409)
         command = command_of(who, run, kind, reason, ident=str(self._ids.uuid7()))
-        fresh = await committed(self._store, command, key)
+        fresh = await committed(self._store, command, claim)
         self._hint(run)
         return row, fresh
 

@@ -8,8 +8,9 @@ from visapi_common.adapters.pool import Connection, Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.core.large_values import small_part
-from visapi_gateway.runs.commands.service import UNREAD_MAX, Command, CommandOutcome, IdempotencyKey
-from visapi_gateway.runs.commands.transaction import hold_key, key_outcome
+from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.idempotency.transaction import hold_key
+from visapi_gateway.runs.commands.service import UNREAD_MAX, Command, CommandOutcome
 
 _SQL = load_queries("visapi_gateway.runs.commands", "queries.sql")
 
@@ -50,17 +51,16 @@ class PgCommandStore:
             await record(connection, command.audit)
         return True
 
-    async def commit(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome:
+    async def commit(self, command: Command, claim: Claim | None) -> CommandOutcome:
         try:
-            return await self._committed(command, key)
+            return await self._committed(command, claim)
         except _Refused as refused:
             return refused.outcome
 
-    async def _committed(self, command: Command, key: IdempotencyKey | None) -> CommandOutcome:
+    async def _committed(self, command: Command, claim: Claim | None) -> CommandOutcome:
         row = command.row
         async with tenant_transaction(self._pool, [row.tenant]) as connection:
-            if key is not None and (used := await hold_key(connection, row.tenant, key, row.run)):
-                return used
+            await hold_key(connection, claim)
             written = await connection.fetchval(
                 _SQL["put_command"], row.run, row.key, row.tenant, row.kind, row.body, UNREAD_MAX
             )
@@ -73,10 +73,6 @@ class PgCommandStore:
                 raise _Refused(CommandOutcome.FULL if waiting is None else CommandOutcome.OTHER_WAITS)
             await record(connection, command.audit)
             return CommandOutcome.WAITS
-
-    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
-        async with tenant_transaction(self._pool, [tenant]) as connection:
-            return await key_outcome(connection, tenant, key)
 
 
 async def _cancel_families(connection: Connection, tenant: str, commands: Sequence[Command]) -> None:

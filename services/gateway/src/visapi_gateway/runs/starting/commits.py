@@ -69,9 +69,26 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """The key was used for another request, which became `run`."""
+    """The key was used for another request, which became `run` where it started one."""
+
+    run: UUID | None
+
+
+RequestKey = tuple[str, str]
+"""A tenant and the `Idempotency-Key` of one of its requests."""
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """The request that holds a key. `run` is the nil id where it started no run."""
 
     run: UUID
+    body_hash: bytes
+
+    def judge(self, body_hash: bytes | None) -> "Replayed | Conflict":
+        """The outcome of another request with the key."""
+        if self.body_hash == body_hash:
+            return Replayed(self.run)
+        return Conflict(self.run if self.run.int else None)
 
 
 Outcome = Accepted | Replayed | Conflict
@@ -85,8 +102,8 @@ class Ledger(Protocol):
         """Insert all runs in one transaction. Returns the inserted ones; the keys of the others are taken."""
         ...
 
-    async def taken_keys(self, runs: Sequence[NewRun]) -> dict[tuple[str, str], tuple[UUID, bytes]]:
-        """The run that holds each (tenant, key), and the hash of its request."""
+    async def taken_keys(self, keys: Sequence[RequestKey]) -> dict[RequestKey, Holder]:
+        """The requests that hold the keys."""
         ...
 
     async def present(self, runs: Sequence[NewRun]) -> set[UUID]:
@@ -154,7 +171,7 @@ class RunCommits:
     async def _replays(self, refused: Sequence[NewRun]) -> dict[UUID, Outcome | Fault]:
         """The outcomes of runs whose `Idempotency-Key` was taken."""
         try:
-            taken = await self._ledger.taken_keys(refused)
+            taken = await self._ledger.taken_keys([(run.tenant, run.key or "") for run in refused])
         except Exception as error:  # noqa: BLE001 (the callers whose keys could not be read get the failure)
             return dict.fromkeys((run.id for run in refused), fault_of(error))
         return {run.id: _judge(run, taken) for run in refused}
@@ -175,12 +192,11 @@ class RunCommits:
         return dict.fromkeys(batch, lost)
 
 
-def _judge(run: NewRun, taken: dict[tuple[str, str], tuple[UUID, bytes]]) -> Outcome | Fault:
+def _judge(run: NewRun, taken: Mapping[RequestKey, Holder]) -> Outcome | Fault:
     holder = taken.get((run.tenant, run.key or ""))
     if holder is None:
         # The key was swept between the two statements, so the caller's retry can take it.
         return TransientFault(
             "the Idempotency-Key was released just now; send the request again", retry_after_s=0.1
         )
-    original, body_hash = holder
-    return Replayed(original) if body_hash == run.body_hash else Conflict(original)
+    return holder.judge(run.body_hash)

@@ -2,15 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
-from uuid import UUID
 
 from visapi_gateway.kernel.full_tenants import FullTenants
-from visapi_gateway.runs.starting.commits import NewRun, Outcome
+from visapi_gateway.runs.starting.commits import Holder, NewRun, Outcome, RequestKey
 
 
 class TakenKeys(Protocol):
-    async def taken_keys(self, runs: Sequence[NewRun]) -> dict[tuple[str, str], tuple[UUID, bytes]]:
-        """The run that holds each (tenant, key)."""
+    async def taken_keys(self, keys: Sequence[RequestKey]) -> dict[RequestKey, Holder]:
+        """The requests that hold the keys."""
         ...
 
 
@@ -28,6 +27,10 @@ class OpenRuns:
         """Accept a run. Raises `ProblemError` 429 for a new run of a full tenant, and the faults of
         accepting.
         """
-        if run.tenant in self._full and not (run.key is not None and await self._keys.taken_keys([run])):
+        if run.tenant in self._full and (run.key is None or await self.holder((run.tenant, run.key)) is None):
             self._full.refuse(run.tenant)
         return await self._accept(run)
+
+    async def holder(self, key: RequestKey) -> Holder | None:
+        """The request that holds a key."""
+        return (await self._keys.taken_keys([key])).get(key)

@@ -11,6 +11,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.checks import check_media_type, read_json
 from visapi_gateway.kernel.api.headers import idempotency_key, preferred_wait_s
+from visapi_gateway.kernel.api.idempotent_calls import REPLAYED
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response
 from visapi_gateway.runs.reading.follow import FollowRun
@@ -22,6 +23,8 @@ class StartQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[str, msgspec.Meta(max_length=128, description="Pin this version.")] | None = None
 
 
+_ONCE = "gives the same run"
+
 START = Operation(
     "POST",
     "/v1/workflows/{namespace:str}/{name:str}/runs",
@@ -29,25 +32,21 @@ START = Operation(
     "Start a run",
     {
         200: ResponseSpec(
-            "The run ended within the preferred wait.", RunView, headers=("Preference-Applied",)
+            "The run ended within the preferred wait.", RunView, headers=("Location", "Preference-Applied")
         ),
-        202: ResponseSpec("The run is committed.", RunView, headers=("Location", "Idempotent-Replayed")),
+        202: ResponseSpec("The run is committed.", RunView, headers=("Location",)),
     },
     description="The body is the input (any JSON; no body means `null`). `202` is sent after the commit.",
     scope="runs:write",
     query=StartQuery,
-    headers={
-        "Idempotency-Key": "The same key with the same request gives the same run, for 7 days.",
-        "Prefer": "`wait=N`: wait at most N (60) seconds for the end of the run.",
-    },
+    once=_ONCE,
+    headers={"Prefer": "`wait=N`: wait at most N (60) seconds for the end of the run."},
     body=Any,
     problems=(
         "workflow_not_found",
-        "idempotency_conflict",
         "run_not_kept",
         "input_invalid",
         "too_many_open_runs",
-        "invalid_header",
         "outcome_unknown",
     ),
 )
@@ -56,19 +55,17 @@ RERUN = Operation(
     "/v1/runs/{run:uuid}/rerun",
     "rerunRun",
     "Start a new run like this one",
-    {202: ResponseSpec("The new run is committed.", RunView, headers=("Location", "Idempotent-Replayed"))},
+    {202: ResponseSpec("The new run is committed.", RunView, headers=("Location",))},
     description="Uses its input and version unless others are given; the original run is unchanged.",
     scope="runs:write",
-    headers={"Idempotency-Key": "The same key with the same request gives the same run, for 7 days."},
+    once=_ONCE,
     body=Rerun,
     problems=(
         "run_not_found",
         "workflow_not_found",
-        "idempotency_conflict",
         "run_not_kept",
         "input_invalid",
         "too_many_open_runs",
-        "invalid_header",
         "outcome_unknown",
     ),
 )
@@ -128,11 +125,14 @@ class StartRoutes:
         except ProblemError as refused:
             self._metrics.triggers_refused.labels(refused.code).inc()
             raise
+        if call.flight is not None:
+            # From here on the same request is answered by the run, also while this one waits for its end.
+            call.flight.end()
         headers: list[Header] = [(b"location", b"/v1/runs/%b" % str(started.id).encode())]
         if started.replayed:
             self._metrics.triggers_replayed.inc()
             await self._still_kept(call, started.id)
-            headers.append((b"idempotent-replayed", b"true"))
+            headers.append(REPLAYED)
         else:
             self._metrics.triggers_accepted.inc()
         return started, headers

@@ -15,8 +15,17 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Principal, Requester
+from visapi_gateway.kernel.idempotency.rules import key_reused
 from visapi_gateway.runs.reading.service import links_of
-from visapi_gateway.runs.starting.commits import Accepted, Conflict, NewRun, Outcome, Replayed
+from visapi_gateway.runs.starting.commits import (
+    Accepted,
+    Conflict,
+    Holder,
+    NewRun,
+    Outcome,
+    Replayed,
+    RequestKey,
+)
 from visapi_gateway.workflows.definitions import Definitions
 from visapi_gateway.workflows.input_checks import InputChecks
 
@@ -60,6 +69,10 @@ class Accept(Protocol):
         """Raises `ProblemError` 429 where the tenant is full."""
         ...
 
+    async def holder(self, key: RequestKey) -> Holder | None:
+        """The request that holds a key."""
+        ...
+
 
 class Pack(Protocol):
     async def __call__(self, tenant: str, raw: bytes) -> Payload: ...
@@ -87,10 +100,24 @@ class StartRun:
 
     async def __call__(self, who: Principal, start: Start) -> Started:
         """Commit the run. Raises `ProblemError` for the caller's mistakes, and the ledger's faults."""
+        raw = start.body or NULL
+        try:
+            new = await self._new_run(who, start, raw)
+        except ProblemError:
+            # What was deployed since may refuse a request that was carried out before.
+            earlier = await self._earlier(who.tenant, start)
+            if earlier is None:
+                raise
+            return _started(earlier)
+        outcome = await self._accept(new)
+        if isinstance(outcome, Accepted):
+            return Started(new.id, _pending(new, raw), replayed=False)
+        return _started(outcome)
+
+    async def _new_run(self, who: Principal, start: Start, raw: bytes) -> NewRun:
         name = (who.tenant, start.namespace, start.name)
         definition = await self._definitions.find(name, start.version)
         await self._checks.input(who.tenant, definition, start.body)
-        raw = start.body or NULL
         new = NewRun(
             id=self._ids.uuid7(),
             tenant=who.tenant,
@@ -106,24 +133,29 @@ class StartRun:
             body_hash=_hash(start) if start.key is not None else None,
             rerun_of=None if start.rerun is None else start.rerun.run,
         )
-        if start.rerun is not None:
-            new = msgspec.structs.replace(new, audit=_audited(start.rerun, new.id))
-        match await self._accept(new):
-            case Accepted():
-                return Started(new.id, _pending(new, raw), replayed=False)
-            case Replayed(run=original):
-                return Started(original, None, replayed=True)
-            case Conflict(run=original):
-                detail = (
-                    f"the Idempotency-Key was used for run {original} with another workflow, version or "
-                    "body; use a new key for a new request"
-                )
-                raise ProblemError("idempotency_conflict", detail, status=409)
+        if start.rerun is None:
+            return new
+        return msgspec.structs.replace(new, audit=_audited(start.rerun, new.id))
+
+    async def _earlier(self, tenant: str, start: Start) -> Replayed | Conflict | None:
+        """The outcome of an earlier request with the same key."""
+        if start.key is None:
+            return None
+        holder = await self._accept.holder((tenant, start.key))
+        return None if holder is None else holder.judge(_hash(start))
 
     async def _payload(self, tenant: str, raw: bytes) -> Payload:
         if len(raw) <= INLINE_LIMIT:
             return inline(raw.strip())
         return await self._pack(tenant, raw)
+
+
+def _started(earlier: Replayed | Conflict) -> Started:
+    """Raises `ProblemError` 422 where the key was used for another request."""
+    if isinstance(earlier, Conflict):
+        what = "another request" if earlier.run is None else f"run {earlier.run} with another request"
+        raise key_reused(what)
+    return Started(earlier.run, None, replayed=True)
 
 
 def _audited(rerun: Repeated, made: UUID) -> AuditEntry:
@@ -134,6 +166,8 @@ def _audited(rerun: Repeated, made: UUID) -> AuditEntry:
 def _hash(start: Start) -> bytes:
     """The hash of the request as it was sent, which does not change with later deployments."""
     asked = f"{start.namespace}/{start.name}?version={start.version or ''}\n"
+    if start.rerun is not None and start.rerun.bulk is None:
+        asked = f"rerun {start.rerun.run} {asked}"
     return hashlib.sha256(asked.encode() + start.body).digest()
 
 

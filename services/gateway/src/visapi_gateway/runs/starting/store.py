@@ -9,7 +9,7 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
-from visapi_gateway.runs.starting.commits import NewRun
+from visapi_gateway.runs.starting.commits import Holder, NewRun, RequestKey
 
 _encode = msgspec.json.Encoder().encode
 _SQL = load_queries("visapi_gateway.runs.starting", "queries.sql")
@@ -40,11 +40,11 @@ class PgRunLedger:
             )
         return inserted
 
-    async def taken_keys(self, runs: Sequence[NewRun]) -> dict[tuple[str, str], tuple[UUID, bytes]]:
-        async with tenant_transaction(self._pool, _tenants(runs)) as connection:
-            tenants, keys = [run.tenant for run in runs], [run.key for run in runs]
-            rows = await connection.fetch(_SQL["taken_keys"], tenants, keys)
-        return {(row["tenant"], row["key"]): (row["run"], row["body_hash"]) for row in rows}
+    async def taken_keys(self, keys: Sequence[RequestKey]) -> dict[RequestKey, Holder]:
+        tenants = [tenant for tenant, _ in keys]
+        async with tenant_transaction(self._pool, set(tenants)) as connection:
+            rows = await connection.fetch(_SQL["taken_keys"], tenants, [key for _, key in keys])
+        return {(row["tenant"], row["key"]): Holder(row["run"], row["body_hash"]) for row in rows}
 
     async def present(self, runs: Sequence[NewRun]) -> set[UUID]:
         async with tenant_transaction(self._pool, _tenants(runs)) as connection:
