@@ -111,7 +111,7 @@ async def measured(stack: AttackStack) -> AsyncIterator[Peak]:
         await asyncio.wait({task})
 
 
-@pytest.mark.parametrize("kind", variants(DOCUMENTS, short=["noisy canvases", "a heap bomb"]))
+@pytest.mark.parametrize("kind", variants(DOCUMENTS, short=["a heap bomb"]))
 async def test_a_hostile_document_costs_its_own_run_only(
     stack: AttackStack, attacker: Tenant, bystander: Bystander, kind: str
 ) -> None:
