@@ -46,6 +46,18 @@ def test_the_pdf_worker_may_execute_what_it_writes_to_tmp():
     assert (place, "exec" in options.split(",")) == ("/tmp", True)
 
 
+def test_only_the_maker_of_secrets_and_their_rotation_may_write_them():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    mounts = [
+        (service, *volume.split(":")[2:])
+        for service, given in compose["services"].items()
+        for volume in given.get("volumes", ())
+        if volume.partition(":")[0] == "secrets"
+    ]
+    assert {service for service, *mode in mounts if mode != ["ro"]} == {"secrets", "rotate"}
+    assert {service for service, *mode in mounts if mode == ["ro"]} == {"bootstrap", "admin"}
+
+
 def test_a_misspelt_key_of_the_compose_file_is_found(tmp_path: Path):
     worse = tmp_path / "docker-compose.yml"
     worse.write_text((ROOT / "docker-compose.yml").read_text().replace("    read_only:", "    readonly:", 1)
