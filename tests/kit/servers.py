@@ -154,7 +154,11 @@ class PostgresServer:
         await databases.open_database(self._superuser, name)
 
     def drop(self, database: Database) -> None:
-        run_async(databases.drop_database(self._superuser, database.name))
+        run_async(self._drop(database.name))
+
+    async def _drop(self, name: str) -> None:
+        async with databases.connection(self._superuser) as by:
+            await by.execute(f"drop database {name} with (force)")
 
     def kill(self) -> None:
         self.process.kill()

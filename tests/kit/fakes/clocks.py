@@ -4,21 +4,25 @@ import asyncio
 import functools
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from visapi_common.core.clocks import Clock
 from visapi_common.core.ids import Ids, uuid7_from
-from visapi_orchestrator.kernel.ports import Monotonic
 
 NOON_MS = 1_767_268_800_000
 """2026-01-01, 12:00 UTC."""
 
 
-class FakeMonotonic(Monotonic):
-    """Goes on only when it is told to."""
+class FakeClock(Clock):
+    """Stands still until a test moves it; the time of day and the monotonic time move together."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(NOON_MS / 1000 + self.now_s - 1000.0, UTC)
 
     def monotonic(self) -> float:
         return self.now_s

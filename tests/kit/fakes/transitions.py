@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from kit.fakes.clocks import CountingIds, FakeMonotonic
+from kit.fakes.clocks import CountingIds, FakeClock
 from kit.fakes.deliveries import FakeDelivery
 from kit.fakes.engine import InlineEngine
 from kit.fakes.ledger import FakeLedger
@@ -59,7 +59,7 @@ class TransitionWorld:
 
     def restart(self, keys: RunKeys) -> None:
         """Another process on the same rows, with these keys."""
-        clock = DatabaseClock(FakeMonotonic())
+        clock = DatabaseClock(FakeClock())
         clock.heard(self.rows.now_ms)
         self.transitions = Transitions(
             TransitionDependencies(

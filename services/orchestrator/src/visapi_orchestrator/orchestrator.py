@@ -11,6 +11,7 @@ import msgspec
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import WorkerSlots
+from visapi_common.core.clocks import MonotonicClock
 from visapi_common.core.errors import Fault
 from visapi_common.runtime.isolation import Isolation, kept_alive
 from visapi_common.runtime.service import Lifecycle
@@ -26,7 +27,7 @@ from visapi_orchestrator.events.lifecycle_relay import History, LifecycleRelay, 
 from visapi_orchestrator.events.producers import ProducedEvents, ProducerShares, TenantRows
 from visapi_orchestrator.events.set_aside_messages import LetterCounts, SetAsideMessages
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
-from visapi_orchestrator.kernel.ports import Monotonic, Publisher
+from visapi_orchestrator.kernel.ports import Publisher
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.tasks.claims import ClaimedTasks, Claims, WorkerRequest
@@ -127,7 +128,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     collected: CollectedRows
     engine: Engine
     payloads: Payloads
-    monotonic: Monotonic
+    monotonic: MonotonicClock
 
 
 class Orchestrator:
@@ -136,23 +137,19 @@ class Orchestrator:
     def __init__(
         self, dependencies: Dependencies, tuning: OrchestratorSettings, lifecycle: Lifecycle
     ) -> None:
-        metrics, keys = lifecycle.metrics, tuning.effect_secret
+        metrics, keys, clock = lifecycle.metrics, tuning.effect_secret, dependencies.monotonic
         self._dependencies = dependencies
         self._lanes = tuning.lanes
         self._open_runs_max = tuning.tenant_open_runs_max
         self._lifecycle = lifecycle
-        self._clock = DatabaseClock(dependencies.monotonic)
+        self._clock = DatabaseClock(clock)
         self._quarantine = Quarantine(dependencies.dead_letters, dependencies.bus, metrics)
-        self._unreadable = UnreadableMessages(
-            self._quarantine, dependencies.monotonic, Isolation("unreadable", metrics)
-        )
+        self._unreadable = UnreadableMessages(self._quarantine, clock, Isolation("unreadable", metrics))
         self._heartbeats = Heartbeats(dependencies.tasks, metrics)
         self._claims = Claims(dependencies.tasks, keys, metrics)
         self._registry = Registry(dependencies.upkeep, dependencies.streams, self._quarantine, metrics)
         self._retention = Retention(dependencies.retention, tuning.retention_days)
-        self._releases = Releases(
-            dependencies.tasks, dependencies.streams, dependencies.bus, dependencies.monotonic, metrics
-        )
+        self._releases = Releases(dependencies.tasks, dependencies.streams, dependencies.bus, clock, metrics)
         self._sweep = TaskSweep(dependencies.tasks, dependencies.streams, dependencies.bus, metrics)
         self._pump = self._make_pump(tuning)
         self._due = DueWork(dependencies.due, self._pump, self._clock, self._quarantine, metrics)
@@ -172,9 +169,7 @@ class Orchestrator:
         self._schedules = ScheduleClock(
             dependencies.schedules, self._pump, self._quarantine, Isolation("schedules", metrics)
         )
-        self._set_aside = SetAsideMessages(
-            self._quarantine, dependencies.event_rows, dependencies.monotonic, metrics
-        )
+        self._set_aside = SetAsideMessages(self._quarantine, dependencies.event_rows, clock, metrics)
         self._event_intake = EventIntake(
             dependencies.events,
             dependencies.event_rows,

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from kit.fakes.clocks import NOON_MS, FakeMonotonic, in_no_time, running_for
+from kit.fakes.clocks import NOON_MS, FakeClock, in_no_time, running_for
 from kit.fakes.dead_letters import FakeDeadLetters
 from kit.fakes.due import FakeDue
 from kit.fakes.nats import FakeNats
@@ -41,7 +41,7 @@ class World:
     def __init__(self) -> None:
         self.rows = FakeRows()
         self.due, self.queue, self.metrics = FakeDue(self.rows), Queue(), open_metrics()
-        self.clock = DatabaseClock(FakeMonotonic())
+        self.clock = DatabaseClock(FakeClock())
         self.clock.heard(0)
         quarantine = Quarantine(FakeDeadLetters(self.rows), FakeNats(self.rows), self.metrics)
         self.work = DueWork(self.due, self.queue, self.clock, quarantine, self.metrics)

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from kit.fakes.clocks import FakeMonotonic, in_no_time, running_for
+from kit.fakes.clocks import FakeClock, in_no_time, running_for
 from kit.fakes.dead_letters import FakeDeadLetters
 from kit.fakes.history import FakeHistory
 from kit.fakes.nats import FakeLifecycleStream, FakeNats
@@ -35,7 +35,7 @@ class World:
         self.rows, self.metrics = FakeRows(), open_metrics()
         self.history, self.stream = FakeHistory(self.rows), FakeLifecycleStream()
         self.taken: list[RunMessages] = []
-        clock = DatabaseClock(FakeMonotonic())
+        clock = DatabaseClock(FakeClock())
         clock.heard(self.rows.now_ms)
         self.relay = LifecycleRelay(
             self.history,

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from kit.fakes.clocks import FakeMonotonic, in_no_time, running_for
+from kit.fakes.clocks import FakeClock, in_no_time, running_for
 from kit.fakes.nats import FakeNats
 from kit.fakes.rows import FakeRows, TaskRow
 from kit.fakes.tasks import FakeTasks
@@ -27,7 +27,7 @@ class World:
     def __init__(self) -> None:
         self.rows, self.metrics = FakeRows(), open_metrics()
         self.tasks, self.nats = FakeTasks(self.rows), FakeNats(self.rows)
-        self.releases = Releases(self.tasks, self.nats, self.nats, FakeMonotonic(), self.metrics)
+        self.releases = Releases(self.tasks, self.nats, self.nats, FakeClock(), self.metrics)
 
     async def open(self, slots: int = 1000) -> None:
         await self.nats.ensure_function(subjects.BUILTIN, FunctionSpec(PDF))
@@ -181,7 +181,7 @@ async def test_held_tasks_from_before_a_restart_are_found_and_released(world):
     await world.open()
     for _ in range(Window.LEAST):
         world.commit()
-    world.releases = Releases(world.tasks, world.nats, world.nats, FakeMonotonic(), world.metrics)
+    world.releases = Releases(world.tasks, world.nats, world.nats, FakeClock(), world.metrics)
     world.releases.announced("worker", {PDF: 1000})
     await running_for(2, world.releases.find(), world.releases.run())
     assert world.held == {}

@@ -32,8 +32,8 @@ from visapi_common.runtime.bounded_protocol import (
     Run,
     Start,
     Up,
-    frame,
 )
+from visapi_common.runtime.framing import frame
 
 JobFunction = Callable[[bytes], bytes]
 

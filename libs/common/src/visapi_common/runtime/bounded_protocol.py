@@ -1,4 +1,4 @@
-"""Messages between a service and its job server: a 4-byte big-endian length, then msgpack."""
+"""Messages between a service and its job server (`framing`)."""
 
 import msgspec
 
@@ -67,11 +67,3 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
 
 Down = Start | Run | Kill
 Up = Ready | Done | Ended
-
-_encode = msgspec.msgpack.Encoder().encode
-
-
-def frame(message: Down | Up) -> bytes:
-    """A message as it travels."""
-    body = _encode(message)
-    return len(body).to_bytes(4, "big") + body

@@ -12,7 +12,8 @@ import msgspec
 
 from visapi_common.contracts.formats import written
 from visapi_common.core.errors import TransientFault
-from visapi_common.runtime.bounded_protocol import Bounds, Done, Ended, Kill, Ready, Run, Start, Up, frame
+from visapi_common.runtime.bounded_protocol import Bounds, Done, Down, Ended, Kill, Ready, Run, Start, Up
+from visapi_common.runtime.child_stream import ChildStream
 
 _MODULE = "visapi_common.runtime.bounded_child"
 _START_S = 15.0
@@ -27,9 +28,9 @@ class ServerLost(TransientFault):
 class JobServer:
     """A process that forks jobs; several are under way at once."""
 
-    def __init__(self, child: asyncio.subprocess.Process, streams: "_Streams") -> None:
+    def __init__(self, child: asyncio.subprocess.Process, stream: ChildStream[Down, Up]) -> None:
         self._child = child
-        self._streams = streams
+        self._stream = stream
         self._waiting: dict[int, asyncio.Future[Done | Ended]] = {}
         self._next_id = 0
         self._lost = False
@@ -45,10 +46,10 @@ class JobServer:
 
     async def warm_up(self, start: Start) -> None:
         """Make the server import its functions. Raises `ServerLost`, and then leaves no process behind."""
-        self._streams.send(frame(start))
+        self._stream.send(start)
         try:
             async with asyncio.timeout(_START_S):
-                message = await self._streams.receive()
+                message = await self._stream.receive()
         except (TimeoutError, EOFError, OSError) as failed:
             await self.end()
             raise ServerLost(f"the job server did not start: {type(failed).__name__}") from failed
@@ -66,7 +67,7 @@ class JobServer:
         id_ = self._next_id
         answer: asyncio.Future[Done | Ended] = asyncio.get_running_loop().create_future()
         self._waiting[id_] = answer
-        self._streams.send(frame(Run(id_, function, payload, bounds)))
+        self._stream.send(Run(id_, function, payload, bounds))
         try:
             async with asyncio.timeout(bounds.wall_ms / 1000 + _GRACE_S):
                 return await answer
@@ -76,7 +77,7 @@ class JobServer:
             return Ended(id_, "wall", "the job server hung")
         except asyncio.CancelledError:
             if self.alive:
-                self._streams.send(frame(Kill(id_)))
+                self._stream.send(Kill(id_))
             raise
         finally:
             self._waiting.pop(id_, None)
@@ -84,7 +85,7 @@ class JobServer:
     async def end(self) -> None:
         """Kill the server and its jobs, and wait until the server is gone."""
         self._fail()
-        self._streams.close()
+        self._stream.close()
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
         with suppress(ProcessLookupError):
@@ -95,7 +96,7 @@ class JobServer:
     async def _read(self) -> None:
         try:
             while True:
-                message = await self._streams.receive()
+                message = await self._stream.receive()
                 assert not isinstance(message, Ready), "the job server starts once"
                 answer = self._waiting.get(message.id)
                 if answer is not None and not answer.done():
@@ -124,29 +125,6 @@ async def start_server(functions: Sequence[str], warm_up: Sequence[str], user: s
         raise ServerLost(f"the job server could not be started: {failed}") from failed
     finally:
         theirs.close()
-    server = JobServer(child, await _Streams.over(ours))
+    server = JobServer(child, await ChildStream[Down, Up].over(ours, Up))
     await server.warm_up(Start(list(functions), list(warm_up), user, written().release))
     return server
-
-
-class _Streams:
-    """Length-prefixed msgpack over a stream."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._decoder = msgspec.msgpack.Decoder[Up](Up)
-
-    @classmethod
-    async def over(cls, connection: socket.socket) -> "_Streams":
-        return cls(*await asyncio.open_connection(sock=connection, limit=1024 * 1024))
-
-    def send(self, message: bytes) -> None:
-        self._writer.write(message)
-
-    async def receive(self) -> Up:
-        head = await self._reader.readexactly(4)
-        return self._decoder.decode(await self._reader.readexactly(int.from_bytes(head, "big")))
-
-    def close(self) -> None:
-        self._writer.close()

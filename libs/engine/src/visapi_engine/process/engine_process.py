@@ -8,9 +8,8 @@ import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
-import msgspec
-
 from visapi_common.contracts.formats import written
+from visapi_common.runtime.child_stream import ChildStream
 from visapi_engine.process.progress import Progress
 from visapi_engine.process.protocol import (
     Alive,
@@ -58,10 +57,14 @@ class EngineProcess:
     """A child with a socket. One batch at a time; after `ProcessLost` only `end` may be called."""
 
     def __init__(
-        self, child: asyncio.subprocess.Process, streams: "_Streams", limits: Limits, progress: Progress
+        self,
+        child: asyncio.subprocess.Process,
+        stream: ChildStream[Down, Up],
+        limits: Limits,
+        progress: Progress,
     ) -> None:
         self._child = child
-        self._streams = streams
+        self._stream = stream
         self._limits = limits
         self._progress = progress
         self._cpu_ms = limits.run_cpu_ms
@@ -87,7 +90,7 @@ class EngineProcess:
 
     async def load(self, program: str, body: bytes) -> None:
         """Send a program; one that it refuses is remembered with the reason. Raises `ProcessLost`."""
-        self._streams.send(Load(program, body))
+        self._stream.send(Load(program, body))
         message = await self._next(self._limits.load_wall_ms)
         assert isinstance(message, Loaded), f"expected Loaded, got {type(message).__name__}"
         self.programs.add(program)
@@ -105,7 +108,7 @@ class EngineProcess:
         self._cpu_ms = round(budget.seconds(largest) * 1000)
         usual_ms = patience * self._limits.run_wall_ms
         wall_ms = usual_ms + _WALL_PER_CPU * round(budget.cpu_ms_per_mib * largest / _MIB)
-        self._streams.send(Batch(list(works), budget, guarded))
+        self._stream.send(Batch(list(works), budget, guarded))
         while True:
             try:
                 message = await self._next(wall_ms)
@@ -126,7 +129,7 @@ class EngineProcess:
 
     async def simulate(self, wanted: Simulate) -> Simulated:
         """Carry out a simulation. Raises `ProcessLost`."""
-        self._streams.send(wanted)
+        self._stream.send(wanted)
         until = asyncio.get_running_loop().time() + self._limits.simulate_wall_ms / 1000
         message: Up = Alive()
         while isinstance(message, Alive):
@@ -137,7 +140,7 @@ class EngineProcess:
 
     async def end(self) -> None:
         """End the process, whatever it is doing, and wait until it is gone."""
-        self._streams.close()
+        self._stream.close()
         if self.alive:
             with suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
@@ -156,7 +159,7 @@ class EngineProcess:
     async def _next(self, wall_ms: int) -> Ready | Loaded | AnswerBatch | Alive | Done | Simulated:
         try:
             async with asyncio.timeout(wall_ms / 1000):
-                message = await self._streams.receive()
+                message = await self._stream.receive()
         except TimeoutError as late:
             await self.end()
             raise ProcessLost(f"hung for {wall_ms} ms", hung=True) from late
@@ -198,32 +201,6 @@ async def start_process(limits: Limits, nice: int = 0) -> EngineProcess:
     finally:
         theirs.close()
         os.close(handle)
-    process = EngineProcess(child, await _Streams.over(ours), limits, progress)
+    process = EngineProcess(child, await ChildStream[Down, Up].over(ours, Up), limits, progress)
     await process.warm_up()
     return process
-
-
-class _Streams:
-    """Length-prefixed msgpack over a stream."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._decoder = msgspec.msgpack.Decoder[Up](Up)
-        self._encoder = msgspec.msgpack.Encoder()
-
-    @classmethod
-    async def over(cls, connection: socket.socket) -> "_Streams":
-        return cls(*await asyncio.open_connection(sock=connection, limit=1024 * 1024))
-
-    def send(self, message: Down) -> None:
-        body = self._encoder.encode(message)
-        self._writer.write(len(body).to_bytes(4, "big") + body)
-
-    async def receive(self) -> Up:
-        head = await self._reader.readexactly(4)
-        body = await self._reader.readexactly(int.from_bytes(head, "big"))
-        return self._decoder.decode(body)
-
-    def close(self) -> None:
-        self._writer.close()

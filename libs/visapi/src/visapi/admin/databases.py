@@ -157,11 +157,5 @@ async def _open_to(by: Connection, name: str, roles: Iterable[str]) -> None:
         await by.execute(await by.fetchval(_QUERIES["open_database_statement"], name, role))
 
 
-async def drop_database(url: str, name: str) -> None:
-    """Remove a database, ending whatever is connected to it."""
-    async with connection(url) as by:
-        await by.execute(await by.fetchval(_QUERIES["drop_database_statement"], name))
-
-
 def _refused(text: str) -> OperatorFault:
     return OperatorFault(text, sort="roles")

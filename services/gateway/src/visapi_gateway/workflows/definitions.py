@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from visapi_common.core.clocks import MonotonicClock
 from visapi_common.core.errors import ProblemError
 from visapi_engine.model.program_face import decode_face
 from visapi_gateway.kernel.names import WorkflowName
@@ -34,10 +35,6 @@ class DefinitionSource(Protocol):
         ...
 
     async def highest(self, name: WorkflowName) -> str | None: ...
-
-
-class MonotonicClock(Protocol):
-    def monotonic(self) -> float: ...
 
 
 class Definitions:

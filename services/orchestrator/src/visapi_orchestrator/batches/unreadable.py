@@ -8,13 +8,13 @@ import asyncio
 from typing import NamedTuple
 
 from visapi_common.contracts.dead_letters import UNREADABLE
+from visapi_common.core.clocks import MonotonicClock
 from visapi_common.core.errors import Fault
 from visapi_common.core.failures import storable
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.batches.rules.sample import Sample
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
-from visapi_orchestrator.kernel.ports import Monotonic
 
 KEPT_BYTES = 64 * 1024
 EVERY_S = 1.0
@@ -34,7 +34,7 @@ class _Kept(NamedTuple):
 class UnreadableMessages:
     """See the module's docstring."""
 
-    def __init__(self, quarantine: Quarantine, clock: Monotonic, isolation: Isolation) -> None:
+    def __init__(self, quarantine: Quarantine, clock: MonotonicClock, isolation: Isolation) -> None:
         self._quarantine = quarantine
         self._clock = clock
         self._isolation = isolation

@@ -12,12 +12,12 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.contracts import subjects
+from visapi_common.core.clocks import MonotonicClock
 from visapi_common.core.failures import failure_text, storable
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
-from visapi_orchestrator.kernel.ports import Monotonic
 from visapi_orchestrator.kernel.rules.arriving_events import TenantDisabled
 
 NUMBER_MAX = 10_000
@@ -65,7 +65,7 @@ class SetAsideMessages:
     """See the module's docstring."""
 
     def __init__(
-        self, quarantine: Quarantine, counts: LetterCounts, clock: Monotonic, metrics: Metrics
+        self, quarantine: Quarantine, counts: LetterCounts, clock: MonotonicClock, metrics: Metrics
     ) -> None:
         self._quarantine = quarantine
         self._counts = counts

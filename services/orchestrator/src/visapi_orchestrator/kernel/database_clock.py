@@ -1,12 +1,12 @@
 """The database's clock, estimated between round trips: the times of events are PostgreSQL's."""
 
-from visapi_orchestrator.kernel.ports import Monotonic
+from visapi_common.core.clocks import MonotonicClock
 
 
 class DatabaseClock:
     """Set to the time in PostgreSQL's answers; between them it follows the monotonic clock."""
 
-    def __init__(self, monotonic: Monotonic) -> None:
+    def __init__(self, monotonic: MonotonicClock) -> None:
         self._monotonic = monotonic
         self._offset_ms: float | None = None
 

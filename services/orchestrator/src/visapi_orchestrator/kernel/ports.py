@@ -13,12 +13,6 @@ class Publisher(Protocol):
     def publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None: ...
 
 
-class Monotonic(Protocol):
-    """Seconds that never go back."""
-
-    def monotonic(self) -> float: ...
-
-
 class RunQueue(Protocol):
     """Takes messages of runs for the next batches: the pump."""
 

@@ -15,13 +15,14 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from visapi_common.contracts import subjects
+from visapi_common.core.clocks import MonotonicClock
 from visapi_common.core.errors import Fault
 from visapi_common.core.failures import failure_text
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.compile.functions import WORKER_FUNCTIONS
-from visapi_orchestrator.kernel.ports import Monotonic, Publisher
+from visapi_orchestrator.kernel.ports import Publisher
 from visapi_orchestrator.kernel.rules.fair_queue import Window
 from visapi_orchestrator.tasks.rules.shares import Allotted, Slots, allot
 from visapi_orchestrator.tasks.sending import send
@@ -100,7 +101,7 @@ class Releases:
         rows: HeldTasks,
         stream: QueuedTasks,
         publisher: Publisher,
-        monotonic: Monotonic,
+        monotonic: MonotonicClock,
         metrics: Metrics,
     ) -> None:
         self._rows = rows

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload
-from visapi_orchestrator.kernel.ports import Monotonic
+from visapi_common.core.clocks import MonotonicClock
 from visapi_orchestrator.transitions.ports import Payloads
 from visapi_orchestrator.transitions.rules.known_values import ByteCache, Key
 
@@ -20,7 +20,7 @@ _STORED_MAX = 16_384
 class KnownPayloads:
     """See `transitions.ports.Payloads`. At most `AT_ONCE` objects travel at the same time."""
 
-    def __init__(self, payloads: Payloads, monotonic: Monotonic) -> None:
+    def __init__(self, payloads: Payloads, monotonic: MonotonicClock) -> None:
         self._payloads = payloads
         self._clock = monotonic
         self._blobs = ByteCache()

@@ -44,6 +44,3 @@ select format('revoke connect, temporary on database %I from public', $1::text)
 
 -- name: open_database_statement
 select format('grant connect on database %I to %I', $1::text, $2::text)
-
--- name: drop_database_statement
-select format('drop database if exists %I with (force)', $1::text)
