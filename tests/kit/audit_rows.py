@@ -15,14 +15,16 @@ _INSERT = (
 )
 
 
-def audit_of(ages_days: Iterable[int], tenant: str = "default") -> list[AuditRecord]:
+def audit_of(
+    ages_days: Iterable[int], tenant: str = "default", now: datetime | None = None
+) -> list[AuditRecord]:
     """A whole chain, from its first row on."""
     made: list[AuditRecord] = []
     for seq, age in enumerate(ages_days, start=1):
         record = AuditRecord(
             tenant=tenant,
             seq=seq,
-            time=datetime.now(UTC) - timedelta(days=age),
+            time=(now or datetime.now(UTC)) - timedelta(days=age),
             actor="key:a",
             action="run.cancel",
             target=f"run:{seq}",

@@ -29,14 +29,15 @@ class FakeClock(Clock):
 
 
 class CountingIds(Ids):
-    """Ids of consecutive milliseconds."""
+    """Ids of consecutive milliseconds, so each is larger than the one before."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_ms: int = NOON_MS) -> None:
+        self._first_ms = first_ms
         self._made = 0
 
     def uuid7(self) -> UUID:
         self._made += 1
-        return uuid7_from(NOON_MS + self._made, self._made << 20)
+        return uuid7_from(self._first_ms + self._made, self._made << 20)
 
 
 class _NoWait(selectors.DefaultSelector):

@@ -22,7 +22,7 @@ class FakeHistory:
         """Of runs that are forgotten, whose history is not."""
 
     @asynccontextmanager
-    async def lease(self) -> AsyncGenerator["FakeRelayLease | None"]:
+    async def lease(self) -> AsyncGenerator["_RelayLease | None"]:
         self.faults.meet("lease")
         if self.leased:
             yield None
@@ -30,7 +30,7 @@ class FakeHistory:
         self.leased = True
         before = (self._rows.told_upto, dict(self._rows.inbox), list(self._rows.dead_letters))
         try:
-            yield FakeRelayLease(self._rows, self.faults, self.tenants)
+            yield _RelayLease(self._rows, self.faults, self.tenants)
         except BaseException:
             self._rows.told_upto, self._rows.inbox, self._rows.dead_letters = before
             raise
@@ -42,7 +42,7 @@ class FakeHistory:
         self._rows.told_upto = len(self._rows.history)
 
 
-class FakeRelayLease:
+class _RelayLease:
     """See `events.lifecycle_relay.RelayLease`."""
 
     def __init__(self, rows: FakeRows, faults: Planned, forgotten: Mapping[UUID, str]) -> None:

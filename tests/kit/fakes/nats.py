@@ -129,6 +129,6 @@ class FakeLifecycleStream:
 
     async def publish(self, events: Sequence[LifecycleEvent], *, singly: bool) -> None:
         self.how.append(singly)
-        self.faults.meet("publish")
+        await self.faults.enter("publish")
         known = {one.event.id for one in self.stored}
         self.stored += [one for one in events if one.event.id not in known]

@@ -8,7 +8,9 @@ from visapi_common.core.errors import PermanentFault, ProblemError
 
 
 class FakePayloads:
-    """See `transitions.ports.Payloads`."""
+    """See the orchestrator's `transitions.ports.Payloads`, and the gateway's `Pack` and `Unpack`. Values that stay
+    inline are no calls of the store.
+    """
 
     def __init__(self) -> None:
         self.faults = Planned()
@@ -17,7 +19,7 @@ class FakePayloads:
     async def pack(self, tenant: str, raw: bytes) -> Payload:
         if len(raw) <= INLINE_LIMIT:
             return inline(raw)
-        self.faults.meet("pack")
+        await self.faults.enter("pack")
         digest = hashlib.sha256(raw).hexdigest()
         ref = f"payloads/{tenant}/{digest}.json"
         self.objects[ref] = raw
@@ -27,7 +29,7 @@ class FakePayloads:
         if payload.ref is None:
             assert payload.inline is not None
             return bytes(payload.inline)  # type: ignore[arg-type]
-        self.faults.meet("unpack")
+        await self.faults.enter("unpack")
         if not payload.ref.startswith(f"payloads/{tenant}/"):
             raise PermanentFault(f"{payload.ref} is no payload of tenant {tenant}")
         if payload.ref not in self.objects:

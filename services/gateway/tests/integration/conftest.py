@@ -24,10 +24,6 @@ from visapi_common.telemetry.setup import TelemetryOptions, open_telemetry
 from visapi_gateway.gateway import open_gateway
 from visapi_gateway.settings import GatewaySettings
 from visapi_orchestrator.transitions.ports import Ledger
-from visapi_orchestrator.transitions.relations.history import HistoryRow
-from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
-from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
-from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.ledger import SESSION
 
 PEPPER = bytes(range(32))
@@ -89,7 +85,7 @@ class Running:
 
     async def progress(self, run: str, types: list[str], **how: Any) -> None:
         """A transition with history items of these types; see `write`."""
-        first = (await self._live(UUID(run))).seq + 1
+        first = (await self.ledger.load([UUID(run)])).snapshots[UUID(run)].seq + 1
         task = {"name": "a", "pointer": "/do/0/a"}
         items = [
             {"seq": seq, "type": kind, "time": "2026-01-01T00:00:00Z", "task": task}
@@ -97,30 +93,9 @@ class Running:
         ]
         await self.write(run, msgspec.json.encode(items), len(items), **how)
 
-    async def write(
-        self,
-        run: str,
-        items: bytes,
-        count: int,
-        *,
-        status: str = "running",
-        end: bool = False,
-        resume: bytes | None = None,
-    ) -> None:
-        """A transition with so many history items, as they are stored; `end` ends the run."""
-        of = UUID(run)
-        before = await self._live(of)
-        first, last = before.seq + 1, before.seq + count
-        rows = WriteSet(history=[HistoryRow(of, first, last, items)])
-        if end:
-            output = b'{"inline":{"ok":true}}'
-            rows.ended.append(EndedRun(of, before.revision, status, last, output, None, resume))
-        else:
-            rows.live.append(LiveRun(of, before.revision, status, last, b"{}"))
-        assert of in (await self.ledger.write(rows)).done
-
-    async def _live(self, run: UUID) -> RunSnapshot:
-        return (await self.ledger.load([run])).snapshots[run]
+    async def write(self, run: str, items: bytes, count: int, **how: Any) -> None:
+        """See `OrchestratorRows.write`."""
+        await self.orchestrator.write(UUID(run), items, count, **how)
 
     async def start(self, value: Any = None, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): text for name, text in headers.items()}

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from kit.audit_rows import audit_of, put_audit
+from kit.fakes.artifacts import FakeArtifacts
 from kit.servers import Database
 from visapi.cli.audit_commands import read_chain
 from visapi_common.adapters.artifacts import ArtifactStore
@@ -149,15 +150,12 @@ async def test_replicas_that_cut_at_once_cut_each_row_once_and_in_batches(rig: R
     assert walked(rows)[0] is None
 
 
-class NoStore:
-    async def put(self, *_args: Any, **_named: Any) -> Any:
-        raise TransientFault("the store is away")
-
-
 async def test_without_an_export_nothing_is_cut(rig: Rig):
     await rig.write(500, 1)
     before = await rig.rows()
-    retention = AuditRetention(rig.retention._rows, NoStore(), DAYS, rig.metrics)
+    exports = FakeArtifacts()
+    exports.faults.plan("put", TransientFault("the store is away"))
+    retention = AuditRetention(rig.retention._rows, exports, DAYS, rig.metrics)
     assert not await retention.once()
     assert await rig.rows() == before
 

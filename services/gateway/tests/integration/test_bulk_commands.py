@@ -123,8 +123,8 @@ async def test_when_others_come_into_the_state_no_more_runs_are_touched_than_wer
 
 async def test_only_runs_that_can_be_acted_on_are_counted(gateway: Any) -> None:
     runs = await started(gateway, 4)
-    await gateway.progress(runs[0], ["workflow.completed"], status="completed", end=True)
-    await gateway.progress(runs[1], ["workflow.faulted"], status="faulted", end=True)
+    await gateway.progress(runs[0], ["workflow.completed"], status="completed")
+    await gateway.progress(runs[1], ["workflow.faulted"], status="faulted")
     await gateway.progress(runs[2], ["workflow.suspended"], status="suspended")
     found = {
         action: (await count(gateway, action, workflow="demo"))["count"]
@@ -137,7 +137,7 @@ async def test_only_runs_that_can_be_acted_on_are_counted(gateway: Any) -> None:
 async def test_each_run_is_repeated_once_however_often_the_step_is_sent(gateway: Any) -> None:
     runs = await started(gateway, 5)
     for run in runs[:4]:
-        await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
+        await gateway.progress(run, ["workflow.completed"], status="completed")
     counted = await count(gateway, "rerun", status=["completed"])
     for accepted in (4, 0):
         answer = await step(gateway, "rerun", counted["token"], status=["completed"])
@@ -155,7 +155,7 @@ async def test_children_are_not_run_anew_beside_their_parents_unless_asked_for(g
     child, parent = await started(gateway, 2)
     await overwrite(gateway.db, "runs", {"id": child}, parent=parent)
     for run in (parent, child):
-        await gateway.progress(run, ["workflow.faulted"], status="faulted", end=True)
+        await gateway.progress(run, ["workflow.faulted"], status="faulted")
     await overwrite(gateway.db, "runs_done", {"id": child}, parent=parent)
     assert (await count(gateway, "rerun", workflow="demo"))["count"] == 1
     assert (await count(gateway, "rerun", parent=parent))["count"] == 1
@@ -164,7 +164,7 @@ async def test_children_are_not_run_anew_beside_their_parents_unless_asked_for(g
 async def test_a_run_that_cannot_be_taken_up_is_named_and_the_others_are_not_held_up(gateway: Any) -> None:
     runs = await started(gateway, 2)
     for run in runs:
-        await gateway.progress(run, ["workflow.faulted"], status="faulted", end=True)
+        await gateway.progress(run, ["workflow.faulted"], status="faulted")
     counted = await count(gateway, "retry", status=["faulted"])
     answer = await step(gateway, "retry", counted["token"], status=["faulted"])
     assert (answer["accepted"], answer["handled"], answer["next"]) == (0, 2, None)

@@ -39,7 +39,7 @@ async def test_a_command_is_committed_to_the_inbox_and_hinted(
 async def test_an_ended_run_takes_no_commands(gateway: Any) -> None:
     await gateway.deploy()
     run = (await gateway.start(1)).json()["id"]
-    await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
+    await gateway.progress(run, ["workflow.completed"], status="completed")
     answer = await gateway.http.post(f"/v1/runs/{run}/cancel")
     assert (answer.status_code, answer.json()["code"]) == (409, "run_ended")
     assert await gateway.db.fetchval("select count(*) from visapi.inbox") == 0

@@ -31,7 +31,7 @@ async def test_a_root_that_ended_is_cancelled_while_a_descendant_is_open(gateway
     await gateway.deploy()
     root, child = [(await gateway.start(1)).json()["id"] for _ in range(2)]
     await descend(gateway, root, child)
-    await gateway.progress(root, ["workflow.completed"], status="completed", end=True)
+    await gateway.progress(root, ["workflow.completed"], status="completed")
     answer = await gateway.http.post(f"/v1/runs/{root}/cancel", json={"reason": "runaway"})
     assert (answer.status_code, answer.json()["status"]) == (202, "completed")
     assert await gateway.db.fetchval("select cancelled_at is not null from visapi.families") is True
@@ -39,7 +39,7 @@ async def test_a_root_that_ended_is_cancelled_while_a_descendant_is_open(gateway
     assert audited == f"run:{root}"
     suspended = await gateway.http.post(f"/v1/runs/{root}/suspend")
     assert suspended.status_code == 409
-    await gateway.progress(child, ["workflow.completed"], status="completed", end=True)
+    await gateway.progress(child, ["workflow.completed"], status="completed")
     assert (await gateway.http.post(f"/v1/runs/{root}/cancel")).status_code == 409
 
 

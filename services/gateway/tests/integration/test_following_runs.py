@@ -46,7 +46,7 @@ def ids(lines: list[str]) -> list[int]:
 
 async def test_history_comes_in_pages(gateway: Any) -> None:
     run = await begun(gateway)
-    await gateway.progress(run, ["task.started", "task.completed", END], status="completed", end=True)
+    await gateway.progress(run, ["task.started", "task.completed", END], status="completed")
     first = (await gateway.http.get(f"/v1/runs/{run}/history?limit=2")).json()
     second = (
         await gateway.http.get(f"/v1/runs/{run}/history", params={"limit": 9, "cursor": first["next"]})
@@ -66,7 +66,7 @@ async def test_a_stream_shows_what_was_and_what_comes_and_ends_with_the_run(
         assert stream.headers["content-type"].startswith("text/event-stream")
         lines = stream.aiter_lines()
         seen = await read_until(lines, "id: 2")
-        await gateway.progress(run, ["task.completed", END], status="completed", end=True)
+        await gateway.progress(run, ["task.completed", END], status="completed")
         began = time.monotonic()
         bus.publish(live("default", UUID(run)), msgspec.json.encode(LiveUpdate(UUID(run), 4, "completed")))
         seen += await read_until(lines, "event: end")
@@ -79,7 +79,7 @@ async def test_a_stream_shows_what_was_and_what_comes_and_ends_with_the_run(
 
 async def test_a_stream_resumes_after_last_event_id_and_after_a_query(gateway: Any) -> None:
     run = await begun(gateway)
-    await gateway.progress(run, ["task.completed", END], status="completed", end=True)
+    await gateway.progress(run, ["task.completed", END], status="completed")
     by_header = await gateway.http.get(f"/v1/runs/{run}/history", headers={**SSE, "Last-Event-ID": "2"})
     by_query = await gateway.http.get(f"/v1/runs/{run}/history?after=3", headers=SSE)
     assert ids(by_header.text.splitlines()) == [3, 4]
@@ -93,7 +93,7 @@ async def test_a_stream_goes_on_while_nats_is_away(serve: Any, nats_server: Nats
             lines = stream.aiter_lines()
             seen = await read_until(lines, "id: 2")
             nats_server.kill()
-            await gateway.progress(run, [END], status="completed", end=True)
+            await gateway.progress(run, [END], status="completed")
             seen += await read_until(lines, "event: end")
         assert ids(seen) == [1, 2, 3]
 
@@ -135,7 +135,7 @@ async def test_the_etag_of_a_run_changes_with_it(gateway: Any) -> None:
     first = await gateway.http.get(f"/v1/runs/{run}")
     tag = {"If-None-Match": first.headers["etag"]}
     assert (await gateway.http.get(f"/v1/runs/{run}", headers=tag)).status_code == 304
-    await gateway.progress(run, [END], status="completed", end=True)
+    await gateway.progress(run, [END], status="completed")
     changed = await gateway.http.get(f"/v1/runs/{run}", headers=tag)
     assert (changed.status_code, changed.json()["status"]) == (200, "completed")
     assert changed.json()["ended_at"] is not None
@@ -145,7 +145,7 @@ async def test_runs_are_listed_newest_first_over_live_and_ended_ones(gateway: An
     await gateway.deploy()
     runs = [(await gateway.start(n)).json()["id"] for n in range(5)]
     for run in runs[::2]:
-        await gateway.progress(run, [END], status="completed", end=True)
+        await gateway.progress(run, [END], status="completed")
     listed, cursor = [], None
     while True:
         params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
@@ -174,7 +174,7 @@ async def faulted_and_retried(gateway: Any) -> str:
     """A faulted run with an accepted retry that no orchestrator has consumed."""
     run = await begun(gateway)
     faulted = ["task.faulted", "workflow.faulted"]
-    await gateway.progress(run, faulted, status="faulted", end=True, resume=b"{}")
+    await gateway.progress(run, faulted, status="faulted", resume=b"{}")
     # The gateway would ask the run's state whether it can be taken up; this one has none.
     await gateway.db.execute(
         "insert into visapi.inbox (run, key, tenant, kind, body)"
@@ -202,7 +202,7 @@ async def test_a_stream_that_starts_before_a_retry_is_consumed_goes_on_to_the_ru
         lines = stream.aiter_lines()
         seen = await read_until(lines, "id: 4")
         await revive(gateway, run)
-        await gateway.progress(run, ["workflow.resumed", END], status="completed", end=True)
+        await gateway.progress(run, ["workflow.resumed", END], status="completed")
         rest = [line async for line in lines]
     assert "event: end" not in seen
     assert ids(rest) == [5, 6]
@@ -225,7 +225,7 @@ async def test_both_clients_follow_a_retried_run_past_its_old_fault(gateway: Any
     followers = asyncio.create_task(asyncio.to_thread(follow)), asyncio.create_task(follow_too())
     await gateway.until(lambda: _followed_by(gateway, 2))
     await revive(gateway, run)
-    await gateway.progress(run, ["workflow.resumed", END], status="completed", end=True)
+    await gateway.progress(run, ["workflow.resumed", END], status="completed")
     async with asyncio.timeout(30):
         await asyncio.gather(*followers)
     assert seen[-4:] == ["task.faulted", "workflow.faulted", "workflow.resumed", END]

@@ -37,7 +37,7 @@ async def begun(gateway: Any, folder: Path, *transitions: list[dict[str, Any]]) 
             small = sealed(small, taken, refs)
             assert len(small) < INLINE_LIMIT
         await gateway.write(run, small, len(items))
-    await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
+    await gateway.progress(run, ["workflow.completed"], status="completed")
     return run
 
 

@@ -52,7 +52,7 @@ async def test_one_idempotency_key_is_one_command(gateway: Any) -> None:
     start = await gateway.start(1, Idempotency_Key="once")
     assert (start.status_code, start.json()["code"]) == (422, "idempotency_conflict")
     await lose(gateway.db, "inbox")
-    await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
+    await gateway.progress(run, ["workflow.completed"], status="completed")
     assert (await ask(run, "suspend")).status_code == 202
 
 

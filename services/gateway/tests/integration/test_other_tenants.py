@@ -60,7 +60,7 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     run = (await sent("POST", runs, json={"text": HIDDEN}, headers={"Idempotency-Key": "one-key"}))["id"]
     ended = (await sent("POST", runs, json={"text": HIDDEN}))["id"]
     await gateway.progress(run, ["workflow.started"])
-    await gateway.progress(ended, ["workflow.started", "workflow.faulted"], status="faulted", end=True)
+    await gateway.progress(ended, ["workflow.started", "workflow.faulted"], status="faulted")
     await sent(
         "POST", f"/v1/runs/{run}/suspend", json={"reason": HIDDEN}, headers={"Idempotency-Key": "two-key"}
     )

@@ -55,7 +55,7 @@ async def test_a_run_of_any_class_is_read_with_its_history(gateway: Any):
     await gateway.db.execute("alter table visapi.history alter column retention set default 'd7'")
     await gateway.progress(run, ["workflow.started"])
     assert len((await gateway.http.get(f"/v1/runs/{run}/history")).json()["items"]) == 1
-    await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
+    await gateway.progress(run, ["workflow.completed"], status="completed")
     assert (await gateway.http.get(f"/v1/runs/{run}")).json()["status"] == "completed"
     assert len((await gateway.http.get(f"/v1/runs/{run}/history")).json()["items"]) == 2
     (listed,) = (await gateway.http.get("/v1/runs")).json()["items"]

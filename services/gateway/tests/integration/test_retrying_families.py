@@ -19,7 +19,7 @@ async def parent_of(gateway: Any) -> tuple[str, UUID]:
     session.start()
     child = session.children["/do/0/sub"].child
     session.child_faulted("/do/0/sub")
-    await gateway.progress(run, ["workflow.faulted"], status="faulted", end=True, resume=session.state)
+    await gateway.progress(run, ["workflow.faulted"], status="faulted", resume=session.state)
     return run, UUID(child)
 
 

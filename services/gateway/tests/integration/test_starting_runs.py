@@ -154,7 +154,7 @@ async def test_prefer_wait_answers_the_ended_run(gateway: Any) -> None:
     await gateway.deploy()
     waiting = asyncio.create_task(gateway.start(1, Prefer="wait=30"))
     run = await gateway.until(lambda: gateway.db.fetchval("select id::text from visapi.runs"))
-    await gateway.progress(run, ["workflow.started", "workflow.completed"], status="completed", end=True)
+    await gateway.progress(run, ["workflow.started", "workflow.completed"], status="completed")
     answer = await waiting
     assert (answer.status_code, answer.json()["status"]) == (200, "completed")
     assert answer.json()["output"] == {"ok": True}

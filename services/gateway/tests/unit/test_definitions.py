@@ -4,44 +4,13 @@ import asyncio
 
 import pytest
 
+from kit.fakes.clocks import FakeClock
+from kit.fakes.gateway.workflows import FakeDefinitions, definition
 from visapi_common.core.errors import ProblemError
-from visapi_engine.compile.compiler import compile_definition
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.workflows.definitions import HIGHEST_TTL_S, Definition, Definitions
 
-NAME: WorkflowName = ("default", "demo", "greet")
-PROGRAM = compile_definition(
-    b"document: {dsl: '1.0.3', namespace: demo, name: greet, version: '1.0.0'}\ndo: [{s: {set: {a: 1}}}]",
-    "application/yaml",
-).body
-
-
-class _Source:
-    """Versions that a test deploys; a read ends when the test says so."""
-
-    def __init__(self) -> None:
-        self.deployed: str | None = "1.0.0"
-        self.reads = 0
-        self.asked = asyncio.Event()
-        self.answering = asyncio.Event()
-        self.answering.set()
-
-    async def program_of(self, name: WorkflowName, version: str) -> tuple[bytes, bytes] | None:
-        return b"hash", PROGRAM
-
-    async def highest(self, name: WorkflowName) -> str | None:
-        self.reads += 1
-        self.asked.set()
-        await self.answering.wait()
-        return self.deployed
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
+NAME: WorkflowName = ("default", "test", "flow")
 
 
 async def _version(definitions: Definitions) -> str:
@@ -50,29 +19,29 @@ async def _version(definitions: Definitions) -> str:
 
 
 async def test_while_one_request_asks_for_the_highest_version_others_take_what_is_known() -> None:
-    source, clock = _Source(), _Clock()
+    source, clock = FakeDefinitions(), FakeClock()
+    source.deploy("default", definition("1.0.0"))
     definitions = Definitions(source, clock)
     assert await _version(definitions) == "1.0.0"
 
-    source.deployed, clock.now = "2.0.0", HIGHEST_TTL_S
-    source.answering.clear()
-    source.asked.clear()
+    source.deploy("default", definition("2.0.0"))
+    clock.now_s += HIGHEST_TTL_S
+    source.faults.hold("highest")
     asking = asyncio.create_task(_version(definitions))
-    await source.asked.wait()
+    await asyncio.sleep(0)
     assert [await _version(definitions) for _ in range(100)] == ["1.0.0"] * 100
-    assert source.reads == 2
+    assert source.faults.entered["highest"] == 2
 
-    source.answering.set()
+    source.faults.let_go("highest")
     assert await asking == "2.0.0"
     assert await _version(definitions) == "2.0.0"
-    assert source.reads == 2
+    assert source.faults.entered["highest"] == 2
 
 
 async def test_a_workflow_that_nobody_deployed_is_asked_for_each_time() -> None:
-    source = _Source()
-    source.deployed = None
-    definitions = Definitions(source, _Clock())
+    source = FakeDefinitions()
+    definitions = Definitions(source, FakeClock())
     for _ in range(2):
         with pytest.raises(ProblemError):
             await definitions.find(NAME, None)
-    assert source.reads == 2
+    assert source.faults.entered["highest"] == 2

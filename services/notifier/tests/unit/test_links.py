@@ -1,6 +1,5 @@
 """Links of approvals, made from their handles at the moment when they are sent."""
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,16 +12,15 @@ from visapi_common.core.approvals import link_handle, link_key, parse_token
 from visapi_common.core.errors import PermanentFault
 from visapi_common.core.keyrings import Keyring
 from visapi_common.core.secret_handles import run_key
+from visapi_common.runtime.bounded_processes import BoundedProcesses
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker.faults import TaskFault
 from visapi_notifier.accounts.inputs import Inputs
-from visapi_notifier.accounts.rules.inputs import PrepareRequest
 from visapi_notifier.accounts.secrets import Secrets
-from visapi_notifier.channels import declared
 from visapi_notifier.channels.email.rules.message import EmailCall
 from visapi_notifier.delivery.serving import hidden
 from visapi_notifier.outbound.rules.masking import HIDDEN, Mask
-from visapi_notifier.preparing.rules import prepare
+from visapi_notifier.preparing.bounded import PREPARE, BoundedInputs
 
 SECRET = bytes(32)
 RUN = UUID("0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d")
@@ -45,17 +43,13 @@ MESSAGE = TaskMessage(
 )
 
 
-class InLoop:
-    """Prepares as the notifier does where an input is small."""
-
-    async def prepare(self, tenant: str, request: PrepareRequest) -> Any:
-        return prepare(request, declared()[request.function])
-
-
 async def sent(secrets: Secrets, text: str, mask: Mask | None = None, message: TaskMessage = MESSAGE) -> str:
     """The text of a mail whose input holds this text."""
     given = msgspec.Raw(msgspec.json.encode({"to": "a@example.com", "text": text}))
-    call, _ = await Inputs(InLoop(), secrets, open_metrics()).read(EmailCall, given, message, mask or Mask())
+    metrics = open_metrics()
+    # A small input is prepared in the event loop, so no process is started.
+    preparing = BoundedInputs(BoundedProcesses((PREPARE,), metrics))
+    call, _ = await Inputs(preparing, secrets, metrics).read(EmailCall, given, message, mask or Mask())
     assert call.wanted.text is not None
     return call.wanted.text
 

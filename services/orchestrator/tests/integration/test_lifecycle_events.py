@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from kit.fakes.nats import FakeLifecycleStream
 from kit.ledger_rows import overwrite
 from kit.orchestration import TENANT, Stack, eventually, output_of
 from visapi_common.adapters.clock import RandomIds
@@ -90,16 +91,16 @@ async def test_by_default_tasks_are_not_told(stack: Stack):
         assert told(await told_of(stack, run)) == await should_be_told(stack, run, tasks=False)
 
 
-class Deaf:
+def deaf(_: LifecycleStream) -> LifecycleStream:
     """A stream that takes nothing, as one that is away."""
-
-    async def publish(self, events: Sequence[LifecycleEvent], *, singly: bool) -> None:
-        await asyncio.Event().wait()
+    stream = FakeLifecycleStream()
+    stream.faults.hold("publish")
+    return stream
 
 
 async def test_what_was_committed_before_an_orchestrator_died_is_told_by_the_next(stack: Stack):
     await stack.gateway.deploy("quick", QUICK)
-    async with stack.orchestrator(lifecycle_events="all", around_lifecycle=lambda _: Deaf()):
+    async with stack.orchestrator(lifecycle_events="all", around_lifecycle=deaf):
         runs = [await stack.gateway.start("quick") for _ in range(20)]
         for run in runs:
             await stack.gateway.ended(run)

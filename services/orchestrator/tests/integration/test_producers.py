@@ -1,11 +1,12 @@
 """A tenant that floods `EVENTS` is refused; others' publishes are accepted, and nothing accepted is lost."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from kit.configured_nats import ConfiguredNats
+from kit.fakes.tenants import FakeTenants
 from kit.waiting import eventually
 from visapi.admin import nats_users
 from visapi_common.adapters.bus import Bus
@@ -15,7 +16,9 @@ from visapi_common.adapters.topology import StreamChoices, Topology
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.setup import open_metrics
+from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.events.producers import ProducerShares
+from visapi_orchestrator.events.set_aside_messages import NUMBER_MAX
 
 SERVER = """
 jetstream { store_dir: "{folder}/store" }
@@ -37,21 +40,6 @@ def server() -> Iterator[ConfiguredNats]:
     running.close()
 
 
-class TenantRows:
-    """The tenants of the ledger."""
-
-    def __init__(self) -> None:
-        self.disabled: set[str] = set()
-
-    async def tenants(self) -> list[str]:
-        return TENANTS
-
-    async def disabled_and_filling(self, tenants: Sequence[str], number: int, size: int) -> set[str]:
-        assert number > 0
-        assert size > 0
-        return self.disabled & set(tenants)
-
-
 @dataclass
 class World:
     orchestrator: Bus
@@ -60,7 +48,7 @@ class World:
     shares: ProducerShares
     stream: EventStream
     topology: Topology
-    rows: TenantRows
+    rows: FakeTenants
 
     def another(self) -> ProducerShares:
         """Of another orchestrator."""
@@ -94,7 +82,7 @@ async def world(server: ConfiguredNats) -> AsyncIterator[World]:
     small = await Bus.connect(server.url("worker-small", "worker-small"), "worker")
     topology, stream = Topology(orchestrator, CHOICES), EventStream(orchestrator)
     await topology.heal()
-    rows = TenantRows()
+    rows = FakeTenants(*TENANTS)
     shares = ProducerShares(stream, rows, lambda: rows.disabled, open_metrics())
     yield World(orchestrator, big, small, shares, stream, topology, rows)
     await stream.take_from(None)
@@ -188,6 +176,9 @@ async def test_a_disabled_tenant_with_many_dead_letters_is_refused_until_it_is_e
     world: World, disabled: set[str]
 ):
     world.rows.disabled = disabled
+    for tenant in disabled:
+        letter = DeadLetterEntry(kind="message", tenant=tenant, reason="bad", detail="?", item=("a",))
+        world.rows.letters += [letter] * (NUMBER_MAX // 2)
     for _ in range(4):
         await world.shares.once()
     assert not await world.accepted("big", "more")

@@ -1,56 +1,80 @@
 """Collections are loaded for a few listeners at a time, so that a batch never holds many large ones."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import msgspec
 import pytest
 
-from visapi_common.contracts.runs import RunStatus
-from visapi_engine.process.protocol import Answer, Work
+from kit.fakes.clocks import NOON_MS
+from kit.fakes.engine import InlineEngine
+from kit.fakes.ledger import FakeLedger
+from kit.fakes.rows import FakeRows
+from visapi_engine.machine.events import EventArrived, Started
+from visapi_engine.process.protocol import Work
 from visapi_orchestrator.transitions.collecting import KEYS_AT_ONCE, CollectingEngine
 from visapi_orchestrator.transitions.rules.ledger_answers import HeldCollections
 
+ORDER = "correlate: {order: {from: .data.order}}"
+PAID_AND_PACKED = f"all: [{{with: {{type: paid}}, {ORDER}}}, {{with: {{type: packed}}, {ORDER}}}]"
 
-class Listeners:
-    """Engine and ledger at once: each run wants so many collections, and answers once it has them."""
 
-    def __init__(self, wants: Sequence[int]) -> None:
-        self.wants = {UUID(int=number): count for number, count in enumerate(wants, start=1)}
+class CountingLedger(FakeLedger):
+    """Counts the collections that each call loads."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeRows())
         self.loaded: list[int] = []
-        self.largest = 0
-
-    def works(self) -> list[Work]:
-        return [Work(run=run, tenant="t", program="p", seq=0, events=[]) for run in self.wants]
-
-    async def advance(self, works: Sequence[Work], *, apart: bool = False) -> AsyncIterator[Answer]:
-        assert not apart
-        self.largest = max(self.largest, sum(len(work.collected.stored) for work in works))
-        for work in works:
-            keys = [f"key-{number}" for number in range(self.wants[work.run])]
-            missing = [key for key in keys if key not in work.collected.stored]
-            yield Answer(
-                run=work.run, status=RunStatus.WAITING, state=b"", first_seq=1, seq=0, wanted=missing
-            )
 
     async def collections(self, wanted: Mapping[UUID, Sequence[str]]) -> dict[UUID, HeldCollections]:
         self.loaded.append(sum(map(len, wanted.values())))
-        return {run: HeldCollections(dict.fromkeys(keys), 0, 0) for run, keys in wanted.items()}
+        return await super().collections(wanted)
 
 
-@pytest.mark.parametrize("wants", [[1] * 100, [0, 3, 0, 20, 20], [KEYS_AT_ONCE] * 3, []])
-async def test_every_run_answers_once_and_few_collections_are_in_memory(wants: list[int]):
-    listeners = Listeners(wants)
-    engine = CollectingEngine(cast(Any, listeners), cast(Any, listeners), 10_000)
-    answered = [answer.run async for answer in engine.advance(listeners.works())]
-    assert sorted(answered) == list(listeners.wants)
-    assert sum(listeners.loaded) == sum(wants)
+class Listeners:
+    """A listener hears of so many orders, each a correlation of its own."""
+
+    def __init__(self, orders: Sequence[int]) -> None:
+        self.engine, self.ledger = InlineEngine(), CountingLedger()
+        program = self.engine.deploy_listener(PAID_AND_PACKED)
+        self.works = [_work(UUID(int=number), program, count) for number, count in enumerate(orders, 1)]
+
+    async def answered(self) -> list[UUID]:
+        collecting = CollectingEngine(self.engine, self.ledger, 10_000)
+        return [answer.run async for answer in collecting.advance(self.works)]
+
+    @property
+    def largest(self) -> int:
+        """The most collections that one batch held."""
+        held = (sum(len(work.collected.stored) for work in works) for works in self.engine.calls)
+        return max(held, default=0)
+
+
+def _work(run: UUID, program: str, orders: int) -> Work:
+    started = Started(NOON_MS, str(run), b"null")
+    return Work(
+        run=run,
+        tenant="t",
+        program=program,
+        seq=0,
+        events=[started, *(_paid(number) for number in range(orders))],
+    )
+
+
+def _paid(order: int) -> EventArrived:
+    event = {"specversion": "1.0", "id": f"e{order}", "source": "/shop", "type": "paid"}
+    return EventArrived(NOON_MS, msgspec.json.encode({**event, "data": {"order": order}}))
+
+
+@pytest.mark.parametrize("orders", [[1] * 100, [0, 3, 0, 20, 20], [KEYS_AT_ONCE] * 3, []])
+async def test_every_run_answers_once_and_few_collections_are_in_memory(orders: list[int]):
+    listeners = Listeners(orders)
+    assert sorted(await listeners.answered()) == [work.run for work in listeners.works]
+    assert sum(listeners.ledger.loaded) == sum(orders)
     assert listeners.largest <= KEYS_AT_ONCE
 
 
 async def test_a_listener_that_wants_many_stands_alone():
     listeners = Listeners([1, 200, 1])
-    engine = CollectingEngine(cast(Any, listeners), cast(Any, listeners), 10_000)
-    answered = [answer.run async for answer in engine.advance(listeners.works())]
-    assert sorted(answered) == list(listeners.wants)
-    assert (listeners.largest, sorted(listeners.loaded)) == (200, [1, 1, 200])
+    assert sorted(await listeners.answered()) == [work.run for work in listeners.works]
+    assert (listeners.largest, sorted(listeners.ledger.loaded)) == (200, [1, 1, 200])

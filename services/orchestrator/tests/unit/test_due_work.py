@@ -1,7 +1,6 @@
 """Overdue rows: when they are looked for, how many are claimed, and what one that fails alone costs."""
 
 import asyncio
-from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from kit.fakes.clocks import NOON_MS, FakeClock, in_no_time, running_for
 from kit.fakes.dead_letters import FakeDeadLetters
 from kit.fakes.due import FakeDue
+from kit.fakes.lanes import FakeQueue
 from kit.fakes.nats import FakeNats
 from kit.fakes.rows import FakeRows, TimerRow
 from kit.fakes.snapshots import pending
@@ -16,23 +16,7 @@ from visapi_common.core.errors import PermanentFault, TransientFault
 from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
-from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.timing.due_work import LIMIT, DueWork
-
-
-class Queue:
-    """The pump, as far as claims are concerned."""
-
-    def __init__(self) -> None:
-        self.taken: list[RunMessages] = []
-        self.pending: list[tuple[str, UUID]] = []
-        self.backlog = self.started = self.starting = self.deferred = 0
-
-    def put(self, messages: Sequence[RunMessages]) -> None:
-        self.taken += messages
-
-    def put_pending(self, runs: list[tuple[str, UUID]]) -> None:
-        self.pending += runs
 
 
 class World:
@@ -40,7 +24,7 @@ class World:
 
     def __init__(self) -> None:
         self.rows = FakeRows()
-        self.due, self.queue, self.metrics = FakeDue(self.rows), Queue(), open_metrics()
+        self.due, self.queue, self.metrics = FakeDue(self.rows), FakeQueue(), open_metrics()
         self.clock = DatabaseClock(FakeClock())
         self.clock.heard(0)
         quarantine = Quarantine(FakeDeadLetters(self.rows), FakeNats(self.rows), self.metrics)

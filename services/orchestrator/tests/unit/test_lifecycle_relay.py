@@ -1,7 +1,6 @@
 """History becomes lifecycle events: each is published in order, and the mark moves only after that."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +10,7 @@ import pytest
 from kit.fakes.clocks import FakeClock, in_no_time, running_for
 from kit.fakes.dead_letters import FakeDeadLetters
 from kit.fakes.history import FakeHistory
+from kit.fakes.lanes import FakeQueue
 from kit.fakes.nats import FakeLifecycleStream, FakeNats
 from kit.fakes.rows import FakeRows
 from kit.fakes.snapshots import pending
@@ -20,7 +20,6 @@ from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.events.lifecycle_relay import LIMIT, LifecycleRelay, Which
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
-from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.relations.history import HistoryRow
 from visapi_orchestrator.transitions.relations.subscriptions import SubscriptionRow
 
@@ -34,22 +33,18 @@ class World:
     def __init__(self, which: Which = "workflow") -> None:
         self.rows, self.metrics = FakeRows(), open_metrics()
         self.history, self.stream = FakeHistory(self.rows), FakeLifecycleStream()
-        self.taken: list[RunMessages] = []
+        self.queue = FakeQueue()
         clock = DatabaseClock(FakeClock())
         clock.heard(self.rows.now_ms)
         self.relay = LifecycleRelay(
             self.history,
             self.stream,
-            self,
+            self.queue,
             clock,
             self.metrics,
             quarantine=Quarantine(FakeDeadLetters(self.rows), FakeNats(self.rows), self.metrics),
             which=which,
         )
-
-    def put(self, messages: Sequence[RunMessages]) -> None:
-        """The pump, as far as the relay is concerned."""
-        self.taken += messages
 
     def run(self, **changes: Any) -> UUID:
         snapshot = pending(**changes)
@@ -159,9 +154,9 @@ class TestWhenPublishingFails:
         world.stream.faults.plan("publish", *[TransientFault("NATS is away")] * 2)
         world.commit(world.run(), "workflow.started")
         await world.relays(1.0)
-        assert (world.taken, world.rows.inbox) == ([], {})
+        assert (world.queue.taken, world.rows.inbox) == ([], {})
         await world.relays(5.0)
-        assert [messages.run for messages in world.taken] == [listener]
+        assert [messages.run for messages in world.queue.taken] == [listener]
 
     @in_no_time
     async def test_one_event_that_is_refused_is_set_aside_and_the_others_are_published(self, world):
@@ -185,7 +180,7 @@ class TestListeners:
         world.commit(run, "workflow.started", "workflow.completed")
         await world.relays()
         ((owner, _),) = world.rows.inbox
-        assert (owner, [messages.run for messages in world.taken]) == (listener, [listener])
+        assert (owner, [messages.run for messages in world.queue.taken]) == (listener, [listener])
 
     @in_no_time
     async def test_hear_neither_of_themselves_nor_of_their_children(self, world):
@@ -193,14 +188,14 @@ class TestListeners:
         world.commit(listener, "workflow.started")
         world.commit(world.run(parent=listener), "workflow.started")
         await world.relays()
-        assert (len(world.told), world.taken) == (2, [])
+        assert (len(world.told), world.queue.taken) == (2, [])
 
     @in_no_time
     async def test_of_another_tenant_hear_nothing(self, world):
         world.listen(STARTED)
         world.commit(world.run(tenant="other"), "workflow.started")
         await world.relays()
-        assert world.taken == []
+        assert world.queue.taken == []
 
 
 @in_no_time

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -11,6 +10,7 @@ import pytest
 
 from kit.fakes.clocks import in_no_time
 from kit.fakes.deliveries import FakeDelivery, FakeSource
+from kit.fakes.lanes import FakeLanes
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import InboxHint, Trigger, WorkflowRef
 from visapi_common.contracts.payloads import NULL
@@ -19,47 +19,15 @@ from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.batches.pump import Pump
 from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.kernel.rules.messages import DueTimer, RunMessages
-from visapi_orchestrator.transitions.slow_runs import SlowRuns
 
 BATCH_MAX = 32
-
-
-class Lanes:
-    """`batches.pump.Advancer`: keeps each batch until the test lets it go."""
-
-    def __init__(self) -> None:
-        self.slow_runs = SlowRuns()
-        self.batches: list[list[RunMessages]] = []
-        self.apart: list[bool] = []
-        self.frees: list[Callable[[Sequence[RunMessages]], None]] = []
-        self.well = True
-        self.closed = False
-        self._gates: list[asyncio.Event] = []
-
-    async def advance(
-        self, batch: list[RunMessages], free: Callable[[Sequence[RunMessages]], None], *, apart: bool = False
-    ) -> bool:
-        self.batches.append(batch)
-        self.apart.append(apart)
-        self.frees.append(free)
-        gate = asyncio.Event()
-        self._gates.append(gate)
-        if self.closed:
-            await gate.wait()
-        return self.well
-
-    def let_go(self, number: int) -> None:
-        self._gates[number].set()
-
-    def runs(self, number: int) -> list[UUID]:
-        return [messages.run for messages in self.batches[number]]
 
 
 class Pumping:
     """A pump with its lanes, sources and what it took."""
 
     def __init__(self) -> None:
-        self.results, self.triggers, self.lanes = FakeSource(), FakeSource(), Lanes()
+        self.results, self.triggers, self.lanes = FakeSource(), FakeSource(), FakeLanes()
         metrics = open_metrics()
         self.pump = Pump(
             results=self.results,

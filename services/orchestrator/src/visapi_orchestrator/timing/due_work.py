@@ -22,7 +22,7 @@ from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.ports import RunQueue
 from visapi_orchestrator.kernel.rules.messages import RunMessages
-from visapi_orchestrator.transitions.ports import Due
+from visapi_orchestrator.transitions.rules.ledger_answers import ClaimedInbox
 
 LIMIT = 1000
 _EVERY_S = 1.0
@@ -44,9 +44,12 @@ class NextDue(Protocol):
     def now_ms(self) -> int: ...
 
 
-class DueRows(Due, Protocol):
-    """`Due`, and when the next timer is due."""
+class DueRows(Protocol):
+    """Overdue rows. Each claim defers them, so that they come again if this process dies."""
 
+    async def claim_timers(self, limit: int) -> list[RunMessages]: ...
+    async def claim_runs(self, limit: int, overdue_s: float) -> list[tuple[str, UUID]]: ...
+    async def claim_inbox(self, limit: int) -> ClaimedInbox: ...
     async def next_timer(self) -> NextDue: ...
     async def first_timer(self) -> DeadLetterEntry | None:
         """The due timer that is claimed first, as a dead letter without its detail."""

@@ -7,9 +7,7 @@ from uuid import UUID
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_engine.process.protocol import Answer, Work
-from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.rules.ledger_answers import (
-    ClaimedInbox,
     CurrentRun,
     HeldCollections,
     LoadedRuns,
@@ -39,14 +37,6 @@ class Ledger(Protocol):
         ...
 
     async def definition(self, tenant: str, wanted: WorkflowRef, *, latest: bool) -> Definition | None: ...
-
-
-class Due(Protocol):
-    """Overdue rows; each claim pushes them, so that they come again if this process dies."""
-
-    async def claim_timers(self, limit: int) -> list[RunMessages]: ...
-    async def claim_runs(self, limit: int, overdue_s: float) -> list[tuple[str, UUID]]: ...
-    async def claim_inbox(self, limit: int) -> ClaimedInbox: ...
 
 
 class Engine(Protocol):
