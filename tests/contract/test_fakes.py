@@ -9,7 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests/kit/fakes"
-SUITES = [*ROOT.glob("services/*/tests/integration/ports/*.py"), *ROOT.glob("tests/kit/*ports.py")]
+SUITES = [
+    *ROOT.glob("services/*/tests/integration/ports/*.py"),
+    *ROOT.glob("tests/kit/*ports.py"),
+    FAKES / "gateway/world.py",
+]
 
 
 def classes(path: Path) -> Iterator[ast.ClassDef]:

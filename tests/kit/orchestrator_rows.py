@@ -65,6 +65,10 @@ class OrchestratorRows:
         )
         await self._transition(run, WriteSet(opened_approvals=[question]))
 
+    async def seq(self, run: UUID) -> int:
+        """The number of the last history item of a live run."""
+        return (await self.ledger.load([run])).snapshots[run].seq
+
     async def write(
         self,
         run: UUID,

@@ -85,7 +85,7 @@ class Running:
 
     async def progress(self, run: str, types: list[str], **how: Any) -> None:
         """A transition with history items of these types; see `write`."""
-        first = (await self.ledger.load([UUID(run)])).snapshots[UUID(run)].seq + 1
+        first = await self.orchestrator.seq(UUID(run)) + 1
         task = {"name": "a", "pointer": "/do/0/a"}
         items = [
             {"seq": seq, "type": kind, "time": "2026-01-01T00:00:00Z", "task": task}

@@ -15,13 +15,10 @@ from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.payloads import NULL
 from visapi_common.core.errors import ContentFault
+from visapi_common.telemetry.setup import open_metrics
 from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.runs.starting.commits import Accepted, NewRun, RunCommits
 from visapi_gateway.runs.starting.store import PgRunLedger
-
-
-class Unmeasured:
-    def batch(self, rows: int, seconds: float) -> None: ...
 
 
 @pytest.fixture
@@ -34,7 +31,7 @@ async def pool(postgres_db: Database) -> AsyncIterator[Pool]:
 @pytest.fixture
 async def run_commits(pool: Pool, shared_nats: NatsServer) -> AsyncIterator[RunCommits]:
     bus = await Bus.connect(shared_nats.url(), "test")
-    lanes = RunCommits(PgRunLedger(pool), Messages(bus).trigger, Unmeasured(), lanes=1)
+    lanes = RunCommits(PgRunLedger(pool), Messages(bus).trigger, open_metrics(), lanes=1)
     serving = asyncio.create_task(lanes.run())
     yield lanes
     lanes.close()

@@ -6,7 +6,7 @@ import pytest
 
 from kit.fakes.gateway.approvals import FakeApprovals
 from kit.fakes.gateway.tables import TENANT, WHO
-from kit.gateway_ports import FakeWorld
+from kit.fakes.gateway.world import FakeWorld
 from visapi_common.contracts.approvals import DecideApproval
 from visapi_common.core.approvals import ANYBODY, Token, link_digest
 from visapi_common.core.errors import ProblemError, TransientFault

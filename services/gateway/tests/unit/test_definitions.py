@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from kit.fakes.clocks import FakeClock
-from kit.fakes.gateway.workflows import FakeDefinitions, definition
+from kit.fakes.gateway.tables import GatewayTables
+from kit.fakes.gateway.workflows import FakeWorkflows, definition
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.workflows.definitions import HIGHEST_TTL_S, Definition, Definitions
@@ -19,7 +20,7 @@ async def _version(definitions: Definitions) -> str:
 
 
 async def test_while_one_request_asks_for_the_highest_version_others_take_what_is_known() -> None:
-    source, clock = FakeDefinitions(), FakeClock()
+    source, clock = FakeWorkflows(GatewayTables()), FakeClock()
     source.deploy("default", definition("1.0.0"))
     definitions = Definitions(source, clock)
     assert await _version(definitions) == "1.0.0"
@@ -39,7 +40,7 @@ async def test_while_one_request_asks_for_the_highest_version_others_take_what_i
 
 
 async def test_a_workflow_that_nobody_deployed_is_asked_for_each_time() -> None:
-    source = FakeDefinitions()
+    source = FakeWorkflows(GatewayTables())
     definitions = Definitions(source, FakeClock())
     for _ in range(2):
         with pytest.raises(ProblemError):

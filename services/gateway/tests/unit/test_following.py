@@ -10,8 +10,8 @@ import pytest
 from kit.fakes.clocks import in_no_time
 from kit.fakes.gateway.runs import FakeRuns
 from kit.fakes.gateway.tables import TENANT
+from kit.fakes.gateway.world import FakeWorld
 from kit.fakes.payloads import FakePayloads
-from kit.gateway_ports import FakeWorld
 from visapi_common.contracts.engine_messages import LiveUpdate
 from visapi_common.contracts.subjects import live
 from visapi_common.core.errors import ProblemError, TransientFault

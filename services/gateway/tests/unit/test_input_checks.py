@@ -4,8 +4,8 @@ import pytest
 
 from kit.fakes.clocks import FakeClock
 from kit.fakes.gateway.jobs import InlineJobs
-from kit.fakes.gateway.tables import TENANT
-from kit.fakes.gateway.workflows import FakeDefinitions, definition
+from kit.fakes.gateway.tables import TENANT, GatewayTables
+from kit.fakes.gateway.workflows import FakeWorkflows, definition
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.json_input import check_json
@@ -15,7 +15,7 @@ from visapi_gateway.workflows.input_checks import InputChecks
 
 class TestInputs:
     def setup_method(self) -> None:
-        self.jobs, self.source = InlineJobs(), FakeDefinitions()
+        self.jobs, self.source = InlineJobs(), FakeWorkflows(GatewayTables())
         self.definitions = Definitions(self.source, FakeClock())
 
         async def read_json(_: str, body: bytes) -> object:

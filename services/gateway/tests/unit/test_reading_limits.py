@@ -1,7 +1,7 @@
 """Lists of flow control keys."""
 
 from kit.fakes.gateway.tables import TENANT
-from kit.gateway_ports import FakeWorld
+from kit.fakes.gateway.world import FakeWorld
 from visapi_gateway.flow_limits.service import ReadLimits
 
 

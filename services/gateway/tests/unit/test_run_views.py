@@ -5,8 +5,8 @@ import pytest
 
 from kit.fakes.gateway.runs import FakeRuns
 from kit.fakes.gateway.tables import TENANT
+from kit.fakes.gateway.world import FakeWorld
 from kit.fakes.payloads import FakePayloads
-from kit.gateway_ports import FakeWorld
 from visapi_common.contracts.payloads import INLINE_LIMIT
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.runs.reading.rules.filters import RunFilter

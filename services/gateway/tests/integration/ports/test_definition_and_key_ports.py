@@ -12,19 +12,19 @@ PEPPER = bytes(32)
 async def test_the_program_of_a_version_is_read_by_its_tenant_alone(ground: GatewayGround):
     compiled = await ground.world.deploy(ground.tenant, "1.0.0")
     name = (ground.tenant, "test", "flow")
-    found = await ground.definitions.program_of(name, "1.0.0")
+    found = await ground.workflows.program_of(name, "1.0.0")
     assert found == (bytes.fromhex(compiled.hash), compiled.body)
-    assert await ground.definitions.program_of(name, "2.0.0") is None
-    assert await ground.definitions.program_of((ground.other, "test", "flow"), "1.0.0") is None
+    assert await ground.workflows.program_of(name, "2.0.0") is None
+    assert await ground.workflows.program_of((ground.other, "test", "flow"), "1.0.0") is None
 
 
 async def test_the_highest_version_follows_semantic_versioning(ground: GatewayGround):
     name = (ground.tenant, "test", "flow")
-    assert await ground.definitions.highest(name) is None
+    assert await ground.workflows.highest(name) is None
     for version in ("1.9.0", "1.10.0", "1.10.0-rc.1"):
         await ground.world.deploy(ground.tenant, version)
-    assert await ground.definitions.highest(name) == "1.10.0"
-    assert await ground.definitions.highest((ground.other, "test", "flow")) is None
+    assert await ground.workflows.highest(name) == "1.10.0"
+    assert await ground.workflows.highest((ground.other, "test", "flow")) is None
 
 
 async def stored(ground: GatewayGround, token: str) -> StoredKey:

@@ -20,6 +20,7 @@ from visapi_common.contracts.payloads import Payload
 from visapi_common.core.errors import Fault, TransientFault, UnknownFault
 from visapi_common.core.failures import failure_text, fault_of
 from visapi_common.runtime.group_commit import GroupCommit
+from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 
 REREADS = 3
@@ -117,17 +118,13 @@ class Announce(Protocol):
         ...
 
 
-class Meter(Protocol):
-    def batch(self, rows: int, seconds: float) -> None: ...
-
-
 class RunCommits:
     """Commits runs. `run` lives as long as the service; requests call `accept`."""
 
-    def __init__(self, ledger: Ledger, announce: Announce, meter: Meter, *, lanes: int = 2) -> None:
+    def __init__(self, ledger: Ledger, announce: Announce, metrics: Metrics, *, lanes: int = 2) -> None:
         self._ledger = ledger
         self._announce = announce
-        self._meter = meter
+        self._metrics = metrics
         self._commits = GroupCommit[UUID, NewRun, Outcome](self._commit, lanes=lanes)
         self._log = get_logger("accepting")
 
@@ -146,7 +143,8 @@ class RunCommits:
         loop = asyncio.get_running_loop()
         began = loop.time()
         outcomes = await self._insert(batch)
-        self._meter.batch(len(batch), loop.time() - began)
+        self._metrics.accept_batch_rows.observe(len(batch))
+        self._metrics.accept_commit_seconds.observe(loop.time() - began)
         for run, outcome in outcomes.items():
             if outcome is ACCEPTED:
                 self._announce_run(batch[run])

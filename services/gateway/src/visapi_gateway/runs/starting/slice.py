@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
 from visapi_gateway.runs.reading.slice import follow_run, run_views
@@ -15,20 +14,9 @@ from visapi_gateway.runs.starting.store import PgRunLedger
 from visapi_gateway.workflows.slice import definitions, input_checks
 
 
-class _Meter:
-    """The metrics of accepting."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def batch(self, rows: int, seconds: float) -> None:
-        self._metrics.accept_batch_rows.observe(rows)
-        self._metrics.accept_commit_seconds.observe(seconds)
-
-
 def run_commits(kernel: Kernel) -> RunCommits:
     """The group commit of accepted runs."""
-    return RunCommits(PgRunLedger(kernel.pool), kernel.messages.trigger, _Meter(kernel.metrics))
+    return RunCommits(PgRunLedger(kernel.pool), kernel.messages.trigger, kernel.metrics)
 
 
 def open_runs(kernel: Kernel) -> OpenRuns:
