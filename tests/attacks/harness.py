@@ -40,9 +40,18 @@ class Tenant:
         return f"/v1/workflows/{at['namespace']}/{at['name']}/runs"
 
     async def start(self, target: str, body: Any = None, *, wait_s: int | None = None) -> httpx.Response:
-        """Start a run; with `wait_s` the answer is the ended run."""
+        """Start a run; with `wait_s` the answer is the run as it is when it ends, or after that time."""
         headers = {} if wait_s is None else {"Prefer": f"wait={wait_s}"}
-        return await self.client.post(target, json=body, headers=headers)
+        return await self.client.post(target, json=body, headers=headers, timeout=60 + (wait_s or 0))
+
+    async def ended(self, target: str, body: Any, *, within_s: int) -> str:
+        """Start a run; the status with which it ended."""
+        run = (await self.start(target, body)).json()
+        async with asyncio.timeout(within_s):
+            while run["status"] not in ("completed", "faulted", "cancelled"):
+                await asyncio.sleep(0.5)
+                run = (await self.client.get(f"/v1/runs/{run['id']}")).json()
+        return run["status"]
 
 
 class AttackStack:
