@@ -52,6 +52,8 @@ def test_every_operation_needs_a_key_and_a_scope_unless_it_says_otherwise():
         "GET /approve/{token:str}",
         "POST /approve/{token:str}",
         "GET /docs",
+        "GET /v1/hooks/in/{address:str}",
+        "POST /v1/hooks/in/{address:str}",
     }
     assert unscoped == {"GET /v1/capabilities", "GET /v1/keys/current"}
 

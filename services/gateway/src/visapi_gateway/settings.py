@@ -65,6 +65,17 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     """Valid API keys of one tenant; as many more may have ended within the last hour."""
     tenant_retentions_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000
     """Namespaces of one tenant with a retention policy."""
+    tenant_hooks_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000
+    """Hooks of one tenant."""
+    tenant_hook_deliveries_max: Annotated[int, msgspec.Meta(ge=1000)] = 1_000_000
+    """Deliveries to the hooks of one tenant that are remembered; beyond them the oldest are forgotten, which
+    could then be accepted once more."""
+    tenant_hook_bytes_max: Annotated[int, msgspec.Meta(ge=1024 * 1024)] = 256 * 1024 * 1024
+    """Bytes of the events of these deliveries that are kept for replays; beyond them the oldest events go."""
+    hook_rate_per_s: Annotated[float, msgspec.Meta(gt=0)] = 200.0
+    """Sustained verified requests per second of one hook at one replica."""
+    hook_burst: Annotated[int, msgspec.Meta(ge=1)] = 1_000
+    """The burst of verified requests of one hook."""
     audit_keep_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 400
     """How long entries of the audit are kept; 0: for ever. Older ones are exported to the artifact store and
     deleted, and the audit records that."""

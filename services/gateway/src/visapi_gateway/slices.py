@@ -6,6 +6,9 @@ from visapi_gateway.audit.slice import SLICE as AUDIT
 from visapi_gateway.dead_letters.slice import SLICE as DEAD_LETTERS
 from visapi_gateway.events.slice import SLICE as EVENTS
 from visapi_gateway.flow_limits.slice import SLICE as FLOW_LIMITS
+from visapi_gateway.hooks.deliveries.slice import SLICE as HOOK_DELIVERIES
+from visapi_gateway.hooks.managing.slice import SLICE as HOOKS
+from visapi_gateway.hooks.receiving.slice import SLICE as RECEIVING
 from visapi_gateway.kernel.api.operation import Operation
 from visapi_gateway.keys.slice import SLICE as KEYS
 from visapi_gateway.retention.slice import SLICE as RETENTION
@@ -25,6 +28,9 @@ SLICES = (
     COMMANDS,
     BULK,
     EVENTS,
+    HOOKS,
+    RECEIVING,
+    HOOK_DELIVERIES,
     SCHEDULES,
     ARTIFACTS,
     APPROVALS,

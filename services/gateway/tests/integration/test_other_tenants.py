@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from kit import webhooks
 from visapi_common.adapters.artifacts import ArtifactStore
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 
@@ -34,10 +35,11 @@ do: [{a: {set: {n: 1}}}]
 TABLES = (
     "api_keys", "workflows", "runs", "runs_done", "history", "inbox", "idempotency", "dead_letters", "events_in",
     "run_attributes", "secrets", "schedules", "schedule_fires", "approvals", "audit", "retention_policies", "families",
+    "hooks", "hook_secrets", "hook_deliveries", "hook_bodies", "hook_usage",
 )  # fmt: skip
 FORGED = "AAAAAAAAAAAwMTkwMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDA"
 """A cursor that nobody has signed."""
-REFUSED = {400, 403, 404, 409, 410, 422}
+REFUSED = {400, 401, 403, 404, 409, 410, 422}
 
 
 class Victim:
@@ -85,8 +87,9 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     store = ArtifactStore.open((folder / "artifacts").as_uri())
     artifact = (await store.put("victim", HIDDEN.encode(), "txt", "text/plain")).id
     link = (await sent("POST", f"/v1/artifacts/{artifact}/links", json={"expires_in_s": 600}))["url"]
+    hook, delivery, address = await webhooks.plant(sent, HIDDEN)
     things = {
-        "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
+        "hook": hook, "delivery": delivery, "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
         "namespace": "theirs", "version": "1.0.0", "ended": ended, "token": "nobodys",
     }  # fmt: skip
     return Victim(client, things, link)
@@ -145,7 +148,8 @@ def query_value(operation: str, name: str, things: dict[str, str]) -> str | None
         "tenant": "victim", "version": "1.0.0", "state": None, "limit": None, "cursor": None, "status": None,
         "created_after": None, "created_before": None, "attribute": None, "action": None, "since": None, "until": None,
         "resolved": None, "kind": None, "expires": None, "signature": None, "dry_run": None, "after": None,
-        "verbose": None,
+        "verbose": None, "name": "theirs", "delivery": None, "hub.mode": None, "hub.verify_token": None,
+        "hub.challenge": None,
     }[name]  # fmt: skip
 
 
@@ -157,12 +161,13 @@ def body_of(schema: str | None, operation: str, things: dict[str, str], token: s
         "ResolveDeadLetter": {"decision": "fault"}, "NewKey": {"name": "mine"}, "RotateKey": {}, "Rerun": {},
         "Retry": {}, "SetRetention": {"days": 30}, "BulkWanted": wanted, "BulkOrder": {**wanted, "token": token},
         "Backfill": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"},
-        "SimulateWorkflow": {"workflow": OWN},
+        "SimulateWorkflow": {"workflow": OWN}, "UpdateHook": {"enabled": False}, "RotateHook": {}, "ReplayHookDelivery": {},
+        "NewHook": {"name": "theirs", "provider": "none"},
     }  # fmt: skip
     free: dict[str, Any] = {
         "startRun": {"n": 1}, "putSecret": "a value of the attacker's", "deployWorkflow": OWN,
         "postEvents": {"specversion": "1.0", "type": "theirs", "source": "/theirs", "id": "1"},
-        "submitApprovalPage": {"decision": "approve"},
+        "submitApprovalPage": {"decision": "approve"}, "receiveWebhook": {"text": "not signed"},
     }  # fmt: skip
     return free[operation] if schema is None else bodies[schema]
 
@@ -211,11 +216,12 @@ def likeness(answer: httpx.Response, things: dict[str, str]) -> tuple[int, str]:
 
 def nowhere(things: dict[str, str]) -> dict[str, str]:
     """The same, of what does not exist; names as long as the others."""
-    other = {name: str(uuid4()) for name in ("run", "ended", "approval", "letter")}
+    other = {name: str(uuid4()) for name in ("run", "ended", "approval", "letter", "hook", "delivery")}
     turned = things["artifact"].translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
     kept = (
         turned.rpartition(".")[0] + "." + things["artifact"].rpartition(".")[2] if "." in turned else turned
     )
+    other["address"] = things["address"][::-1]
     return {**things, **other, "artifact": kept, "key": things["key"][::-1], "namespace": "nobody"}
 
 

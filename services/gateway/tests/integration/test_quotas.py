@@ -18,7 +18,7 @@ YAML = {"Content-Type": "application/yaml"}
 @pytest.fixture
 async def full(serve: Any, shared_nats: NatsServer) -> AsyncIterator[Any]:
     """A gateway whose tenants may have four of everything."""
-    kinds = ("versions", "schedules", "secrets", "keys", "retentions")
+    kinds = ("versions", "schedules", "secrets", "keys", "retentions", "hooks")
     async with serve(shared_nats, **{f"tenant_{kind}_max": MOST for kind in kinds}) as run:
         yield run
 
@@ -70,6 +70,18 @@ async def test_schedules_are_bounded_and_a_workflow_that_has_one_keeps_it(
         assert (await run.deploy(version(1, name="w1"))).status_code == 201
         assert (await run.deploy(version(1, name="w9", more=by_time))).status_code == 201
         assert (await run.http.get("/v1/workflows/demo/w9")).json()["version"] == "1.0.1"
+
+
+async def test_hooks_are_bounded_and_a_removed_one_makes_room(full: Any) -> None:
+    async def make(n: int) -> Any:
+        return await full.http.post("/v1/hooks", json={"name": f"h{n}", "provider": "none"})
+
+    answers = await asyncio.gather(*(make(n) for n in range(2 * MOST)))
+    assert Counter(answer.status_code for answer in answers) == {201: MOST, 409: MOST}
+    assert all(is_full(answer, "VISAPI_TENANT_HOOKS_MAX") for answer in answers if answer.status_code == 409)
+    made = next(answer.json() for answer in answers if answer.status_code == 201)
+    assert (await full.http.delete(made["links"]["self"])).status_code == 204
+    assert (await make(99)).status_code == 201
 
 
 async def test_secrets_are_bounded_and_can_be_replaced_and_removed(full: Any) -> None:

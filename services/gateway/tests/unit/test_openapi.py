@@ -14,7 +14,14 @@ def test_operations_have_names_of_their_own_and_known_problems() -> None:
 
 def test_only_probes_the_description_and_the_page_behind_a_link_need_no_key() -> None:
     public = {operation.path for operation in operations() if operation.public}
-    assert public == {"/livez", "/readyz", "/openapi.json", "/docs", "/approve/{token:str}"}
+    assert public == {
+        "/livez",
+        "/readyz",
+        "/openapi.json",
+        "/docs",
+        "/approve/{token:str}",
+        "/v1/hooks/in/{address:str}",
+    }
     assert {operation.path for operation in operations() if operation.signed} == {
         "/v1/artifacts/{artifact:str}"
     }

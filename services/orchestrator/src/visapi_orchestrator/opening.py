@@ -24,6 +24,7 @@ from visapi_orchestrator.transitions.store.families import PostgresFamilies
 from visapi_orchestrator.transitions.store.flow import PostgresFlow
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 from visapi_orchestrator.upkeep.store.collections import PostgresCollections
+from visapi_orchestrator.upkeep.store.hooks import PostgresHookRows
 from visapi_orchestrator.upkeep.store.levels import PostgresLevels
 from visapi_orchestrator.upkeep.store.retention import PostgresRetention
 from visapi_orchestrator.upkeep.store.upkeep import PostgresEndedKeys, PostgresUpkeep
@@ -40,7 +41,10 @@ def dependencies_of(
         tasks=PostgresTasks(pool),
         upkeep=PostgresUpkeep(pool),
         levels=PostgresLevels(pool),
-        ended_keys=PostgresEndedKeys(pool, settings.ended_keys_days),
+        aging={
+            "ended_keys": PostgresEndedKeys(pool, settings.ended_keys_days),
+            "hooks": PostgresHookRows(pool, settings.hook_deliveries_days),
+        },
         retention=PostgresRetention(pool),
         streams=JetStreams(Topology(bus, settings.streams), bus),
         bus=bus,

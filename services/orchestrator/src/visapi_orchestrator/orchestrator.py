@@ -1,7 +1,7 @@
 """All parts of the orchestrator, started in order and stopped in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -109,7 +109,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     tasks: TaskRows
     upkeep: UpkeepRows
     levels: LedgerLevels
-    ended_keys: Sweepable
+    aging: Mapping[str, Sweepable]
     retention: RetentionRows
     streams: JetStreams
     bus: NatsBus
@@ -316,7 +316,7 @@ class Orchestrator:
                 self._retention,
                 Isolation("upkeep", metrics),
                 schedule_fires=dependencies.schedules,
-                ended_keys=dependencies.ended_keys,
+                **dependencies.aging,
                 dead_letters=dependencies.dead_letters,
             ),
         }

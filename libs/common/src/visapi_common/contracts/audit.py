@@ -27,6 +27,11 @@ class AuditAction(StrEnum):
     SCHEDULE_BACKFILL = "schedule.backfill"
     SECRET_PUT = "secret.put"  # noqa: S105 (the name of an action)
     SECRET_REMOVE = "secret.remove"  # noqa: S105 (the name of an action)
+    HOOK_CREATE = "hook.create"
+    HOOK_UPDATE = "hook.update"
+    HOOK_ROTATE = "hook.rotate"
+    HOOK_REMOVE = "hook.remove"
+    HOOK_REPLAY = "hook.replay"
     RETENTION_SET = "retention.set"
     RETENTION_RESET = "retention.reset"
     TENANT_CREATE = "tenant.create"

@@ -6,8 +6,8 @@ import msgspec
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key to create. No scopes means all but `keys:admin`, `secrets:write` and `audit:read`, limited to the
-    scopes of the calling key.
+    """A key to create. No scopes means all but `keys:admin`, `hooks:write`, `secrets:write`,
+    `retention:write` and `audit:read`, limited to the scopes of the calling key.
     """
 
     name: str

@@ -23,6 +23,9 @@ _read = Reader(Any, depth_max=VALUE_DEPTH_MAX, nul=True)
 ROOT_ATTRIBUTE = "visapiroot"
 HOPS_ATTRIBUTE = "visapihops"
 """Extension attributes of events that runs emit: the root of the run, and the depth of runs they start."""
+HOOK_ATTRIBUTE = "visapihook"
+"""Extension attribute of events that came in through a hook: the hook's id. Only VisAPI sets it, so that a
+workflow can tell an event whose sender was verified from one that somebody posted."""
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _TEXTS = (*_REQUIRED, "subject", "time", "datacontenttype", "dataschema")
@@ -96,8 +99,8 @@ def _check_base64(event: dict[str, Any], at: str) -> list[FieldError]:
 
 
 def from_outside(event: dict[str, Any]) -> dict[str, Any]:
-    """Strip the family attribute of a foreign event, which only VisAPI may set; its depth is kept."""
-    return {name: value for name, value in event.items() if name != ROOT_ATTRIBUTE}
+    """Strip the attributes of a foreign event that only VisAPI may set; the depth of its family is kept."""
+    return {name: value for name, value in event.items() if name not in (ROOT_ATTRIBUTE, HOOK_ATTRIBUTE)}
 
 
 def read_event(headers: Mapping[str, str], body: bytes) -> dict[str, Any] | Unreadable:

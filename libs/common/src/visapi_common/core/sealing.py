@@ -2,6 +2,8 @@
 value opens only under its own tenant and name.
 """
 
+from uuid import UUID
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -42,6 +44,13 @@ def unseal_with(keys: Keyring, sealed: bytes, *, key_id: str | None, tenant: str
             "VISAPI_SEALING_KEY of this service; put the key back"
         )
     raise UnsealError(f"the secret {name!r} cannot be opened with any key of this service")
+
+
+def name_of_hook_secret(hook: UUID, secret: UUID) -> str:
+    """The name under which a secret of a hook is sealed. No secret of a workflow has such a name, so neither
+    can be put in the other's place. `visapi admin reseal` makes the same name in SQL.
+    """
+    return f"hook/{hook}/{secret}"
 
 
 def _place(tenant: str, name: str) -> bytes:

@@ -23,6 +23,20 @@ grant insert, delete on secrets to visapi_gateway;
 grant update (sealed, sealed_with, hosts, updated_at, updated_by) on secrets to visapi_gateway;
 grant select (tenant, name, hosts, updated_at, updated_by) on secrets to visapi_gateway;
 grant select on secrets to visapi_notifier;
+-- Secrets of hooks are read by the function `hooks_at` alone, which wants the address of a hook.
+grant select, insert on hooks to visapi_gateway;
+grant update (settings, enabled, updated_at, updated_by, deleted_at) on hooks to visapi_gateway;
+grant insert, delete on hook_secrets to visapi_gateway;
+grant select (tenant, hook, id, purpose, created_at, created_by, expires_at) on hook_secrets to visapi_gateway;
+grant update (expires_at) on hook_secrets to visapi_gateway;
+grant select, insert, delete on hook_deliveries, hook_bodies to visapi_gateway;
+grant update (replays, replayed_at) on hook_deliveries to visapi_gateway;
+grant select, insert, update on hook_usage to visapi_gateway;
+grant select, insert, update on hook_refusals to visapi_gateway;
+grant select, insert, delete on hook_refused_requests to visapi_gateway;
+-- Old deliveries are swept, and hooks that were removed.
+grant select, delete on hooks, hook_deliveries, hook_bodies to visapi_orchestrator;
+grant select, update on hook_usage to visapi_orchestrator;
 grant update on api_keys to visapi_gateway;
 -- Keys that ended long ago are swept; their hashes are nobody's but the gateway's.
 grant select (id, expires_at, disabled_at), delete on api_keys to visapi_orchestrator;
@@ -76,7 +90,8 @@ begin
     foreach t in array array['workflows', 'runs', 'runs_done', 'history', 'inbox', 'idempotency', 'dead_letters',
         'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners',
         'flow_slots', 'flow_waiting', 'approvals', 'audit', 'retention_policies',
-        'families']
+        'families', 'hooks', 'hook_secrets', 'hook_deliveries', 'hook_bodies', 'hook_usage', 'hook_refusals',
+        'hook_refused_requests']
     loop
         continue when t = any (secured);
         execute format('alter table %I enable row level security', t);

@@ -278,6 +278,148 @@ create policy orchestrator_all on history to visapi_orchestrator using (true);
 grant select on history to visapi_gateway;
 grant delete, insert, select, update on history to visapi_orchestrator;
 
+create table hook_bodies (
+    tenant text not null,
+    id uuid not null,
+    event bytea not null,
+    size integer not null,
+    PRIMARY KEY (tenant, id)
+);
+alter table hook_bodies enable row level security;
+alter table hook_bodies force row level security;
+create policy gateway_tenants on hook_bodies to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on hook_bodies to visapi_notifier using (true);
+create policy orchestrator_all on hook_bodies to visapi_orchestrator using (true);
+grant delete, insert, select on hook_bodies to visapi_gateway;
+grant delete, select on hook_bodies to visapi_orchestrator;
+
+create table hook_deliveries (
+    tenant text not null,
+    hook uuid not null,
+    delivery text not null,
+    id uuid not null,
+    type text not null,
+    subject text,
+    size integer not null,
+    received_at timestamp with time zone default now() not null,
+    replays integer default 0 not null,
+    replayed_at timestamp with time zone,
+    PRIMARY KEY (tenant, hook, delivery)
+);
+CREATE INDEX hook_deliveries_age ON hook_deliveries USING btree (received_at);
+CREATE INDEX hook_deliveries_of_hook ON hook_deliveries USING btree (tenant, hook, id DESC);
+CREATE INDEX hook_deliveries_of_tenant ON hook_deliveries USING btree (tenant, id);
+alter table hook_deliveries enable row level security;
+alter table hook_deliveries force row level security;
+create policy gateway_tenants on hook_deliveries to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on hook_deliveries to visapi_notifier using (true);
+create policy orchestrator_all on hook_deliveries to visapi_orchestrator using (true);
+grant delete, insert, select on hook_deliveries to visapi_gateway;
+grant delete, select on hook_deliveries to visapi_orchestrator;
+grant update (replays, replayed_at) on hook_deliveries to visapi_gateway;
+
+create table hook_refusals (
+    tenant text not null,
+    hook uuid not null,
+    reason text not null,
+    count bigint not null,
+    last_at timestamp with time zone not null,
+    PRIMARY KEY (tenant, hook, reason),
+    FOREIGN KEY (tenant, hook) REFERENCES hooks(tenant, id) ON DELETE CASCADE
+);
+alter table hook_refusals enable row level security;
+alter table hook_refusals force row level security;
+create policy gateway_tenants on hook_refusals to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on hook_refusals to visapi_notifier using (true);
+create policy orchestrator_all on hook_refusals to visapi_orchestrator using (true);
+grant insert, select, update on hook_refusals to visapi_gateway;
+
+create table hook_refused_requests (
+    tenant text not null,
+    hook uuid not null,
+    id uuid not null,
+    at timestamp with time zone not null,
+    reason text not null,
+    detail text not null,
+    address text not null,
+    PRIMARY KEY (tenant, hook, id),
+    FOREIGN KEY (tenant, hook) REFERENCES hooks(tenant, id) ON DELETE CASCADE
+);
+alter table hook_refused_requests enable row level security;
+alter table hook_refused_requests force row level security;
+create policy gateway_tenants on hook_refused_requests to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on hook_refused_requests to visapi_notifier using (true);
+create policy orchestrator_all on hook_refused_requests to visapi_orchestrator using (true);
+grant delete, insert, select on hook_refused_requests to visapi_gateway;
+
+create table hook_secrets (
+    tenant text not null,
+    hook uuid not null,
+    id uuid not null,
+    purpose text not null,
+    sealed bytea not null,
+    sealed_with text not null,
+    created_at timestamp with time zone default now() not null,
+    created_by text not null,
+    expires_at timestamp with time zone,
+    PRIMARY KEY (tenant, hook, id),
+    CHECK ((purpose = ANY (ARRAY['signature'::text, 'handshake'::text]))),
+    FOREIGN KEY (tenant, hook) REFERENCES hooks(tenant, id) ON DELETE CASCADE
+);
+alter table hook_secrets enable row level security;
+alter table hook_secrets force row level security;
+create policy gateway_tenants on hook_secrets to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on hook_secrets to visapi_notifier using (true);
+create policy orchestrator_all on hook_secrets to visapi_orchestrator using (true);
+create policy owner_reseals on hook_secrets to visapi_owner using (true);
+grant delete, insert on hook_secrets to visapi_gateway;
+grant select (tenant, hook, id, purpose, created_at, created_by, expires_at) on hook_secrets to visapi_gateway;
+grant update (expires_at) on hook_secrets to visapi_gateway;
+
+create table hook_usage (
+    tenant text not null,
+    deliveries bigint not null,
+    bytes bigint not null,
+    PRIMARY KEY (tenant)
+);
+alter table hook_usage enable row level security;
+alter table hook_usage force row level security;
+create policy gateway_tenants on hook_usage to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on hook_usage to visapi_notifier using (true);
+create policy orchestrator_all on hook_usage to visapi_orchestrator using (true);
+grant insert, select, update on hook_usage to visapi_gateway;
+grant select, update on hook_usage to visapi_orchestrator;
+
+create table hooks (
+    tenant text not null,
+    id uuid not null,
+    name text not null,
+    address text not null,
+    provider text not null,
+    settings bytea not null,
+    enabled boolean default true not null,
+    created_at timestamp with time zone default now() not null,
+    created_by text not null,
+    updated_at timestamp with time zone default now() not null,
+    updated_by text not null,
+    deleted_at timestamp with time zone,
+    PRIMARY KEY (tenant, id),
+    UNIQUE (address),
+    CHECK ((provider = ANY (ARRAY['github'::text, 'stripe'::text, 'slack'::text, 'shopify'::text, 'standard-webhooks'::text, 'whatsapp'::text, 'hmac'::text, 'basic'::text, 'none'::text]))),
+    FOREIGN KEY (tenant) REFERENCES tenants(id)
+);
+CREATE UNIQUE INDEX hooks_by_name ON hooks USING btree (tenant, name) WHERE (deleted_at IS NULL);
+CREATE INDEX hooks_deleted ON hooks USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+alter table hooks enable row level security;
+alter table hooks force row level security;
+create policy gateway_tenants on hooks to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on hooks to visapi_notifier using (true);
+create policy orchestrator_all on hooks to visapi_orchestrator using (true);
+create policy owner_finds on hooks to visapi_owner using (true);
+grant insert, select on hooks to visapi_gateway;
+grant delete, select on hooks to visapi_orchestrator;
+grant update (settings, enabled, updated_at, updated_by, deleted_at) on hooks to visapi_gateway;
+
 create table idempotency (
     tenant text not null,
     key text not null,
@@ -794,6 +936,20 @@ AS $function$
     select (lpad(to_hex((extract(epoch from day) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
 $function$;
 grant execute on function first_id_of(date) to public;
+
+CREATE OR REPLACE FUNCTION hooks_at(addresses text[])
+ RETURNS TABLE(address text, tenant text, id uuid, name text, provider text, settings bytea, enabled boolean, secret uuid, purpose text, sealed bytea, sealed_with text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'visapi', 'pg_temp'
+AS $function$
+    select h.address, h.tenant, h.id, h.name, h.provider, h.settings, h.enabled, s.id, s.purpose, s.sealed, s.sealed_with
+    from hooks h
+    join tenants t on t.id = h.tenant and t.disabled_at is null
+    left join hook_secrets s on s.tenant = h.tenant and s.hook = h.id and (s.expires_at is null or s.expires_at > now())
+    where h.address = any (addresses) and h.deleted_at is null
+$function$;
+grant execute on function hooks_at(text[]) to visapi_gateway;
 
 CREATE OR REPLACE FUNCTION lock_partition(base text, class text, first date)
  RETURNS boolean

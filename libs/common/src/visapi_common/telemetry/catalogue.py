@@ -38,9 +38,7 @@ class Metrics(ConventionalMetrics):
             "connection was closed for a new one) or refused (all were busy)"
         },
     )
-    http_requests_held = Gauge(
-        "visapi_http_requests_held", "Request slots in use, at most `VISAPI_REQUESTS_MAX`."
-    )
+    http_requests_held = Gauge("visapi_http_requests_held", "Request slots in use (`VISAPI_REQUESTS_MAX`).")
     http_streams_held = Gauge(
         "visapi_http_streams_held",
         "Slots of followers and waiting starts in use, at most `VISAPI_STREAMS_MAX`.",
@@ -55,12 +53,8 @@ class Metrics(ConventionalMetrics):
         "was free.",
         {"bound": "requests, streams or memory"},
     )
-    triggers_accepted = Counter(
-        "visapi_triggers_accepted_total", "Triggers whose commit in PostgreSQL was confirmed."
-    )
-    triggers_replayed = Counter(
-        "visapi_triggers_replayed_total", "Triggers answered from their Idempotency-Key."
-    )
+    triggers_accepted = Counter("visapi_triggers_accepted_total", "Triggers whose commit was confirmed.")
+    triggers_replayed = Counter("visapi_triggers_replayed_total", "Triggers that an Idempotency-Key repeats.")
     triggers_refused = Counter(
         "visapi_triggers_refused_total",
         "Triggers that were not accepted.",
@@ -71,6 +65,14 @@ class Metrics(ConventionalMetrics):
     )
     accept_commit_seconds = Histogram(
         "visapi_accept_commit_seconds", "Time of one batched insert, commit included."
+    )
+    hook_requests = Counter(
+        "visapi_hook_requests_total",
+        "Requests to hooks, by what became of them.",
+        {
+            "provider": "the hook's provider; unknown where there is no such hook",
+            "outcome": "accepted, duplicate, handshake, unknown (no such hook), or why it was refused",
+        },
     )
     key_check_seconds = Histogram(
         "visapi_key_check_seconds",
@@ -172,10 +174,8 @@ class Metrics(ConventionalMetrics):
         "How long the oldest counted row of a queue has waited; 0 when none waits.",
         {"queue": _QUEUES},
     )
-    stream_messages = Gauge(
-        "visapi_stream_messages", "Messages in a stream.", {"stream": "name of the stream"}
-    )
-    stream_bytes = Gauge("visapi_stream_bytes", "Bytes of a stream.", {"stream": "name of the stream"})
+    stream_messages = Gauge("visapi_stream_messages", "Messages in a stream.", {"stream": "its name"})
+    stream_bytes = Gauge("visapi_stream_bytes", "Bytes of a stream.", {"stream": "its name"})
     database_bytes = Gauge("visapi_database_bytes", "Size of the database on disk.")
     wal_position_bytes = Gauge(
         "visapi_wal_position_bytes",

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.problems import standard_error
-from visapi_common.core.cloudevents import HOPS_ATTRIBUTE, ROOT_ATTRIBUTE
+from visapi_common.core.cloudevents import HOOK_ATTRIBUTE, HOPS_ATTRIBUTE, ROOT_ATTRIBUTE
 from visapi_engine.machine.faults import TaskFault, located
 
 DEPTH_MAX = 32
@@ -55,9 +55,11 @@ class Kinship:
         self._started += 1
 
     def emit(self, pointer: str, event: dict[str, Any]) -> dict[str, Any]:
-        """The event with the lineage that its runs will have. Raises `TaskFault`."""
+        """The event with the lineage that its runs will have; no run names a hook. Raises `TaskFault`."""
         self._check_depth(pointer, "emits an event")
-        return {**event, ROOT_ATTRIBUTE: self.root, HOPS_ATTRIBUTE: self.next_depth}
+        sent = {**event, ROOT_ATTRIBUTE: self.root, HOPS_ATTRIBUTE: self.next_depth}
+        sent.pop(HOOK_ATTRIBUTE, None)
+        return sent
 
     def follows(self, descent: "Descent") -> bool:
         """Whether a run of this descent may be started."""

@@ -1,4 +1,4 @@
-"""Seals secrets anew under the key that is used now, in batches.
+"""Seals secrets of workflows and of hooks anew under the key that is used now, in batches.
 
 Each batch is one statement that replaces only values which nobody has changed meanwhile, so at any moment a
 secret is sealed under a key that its row names. An interrupted command is begun again: it goes on with what
@@ -74,7 +74,6 @@ def _opened(rows: Sequence[Row], keys: Keyring, done: Resealed) -> list[_Value]:
 async def _replace(owner: Connection, fresh: Sequence[_Value], key: Key, done: Resealed) -> None:
     if not fresh:
         return
-    status: str = await owner.execute(_QUERIES["reseal"], *zip(*fresh, strict=True), key.id)
-    changed = int(status.rpartition(" ")[2])
+    changed: int = await owner.fetchval(_QUERIES["reseal"], *zip(*fresh, strict=True), key.id)
     done.count += changed
     done.changed_meanwhile += len(fresh) - changed

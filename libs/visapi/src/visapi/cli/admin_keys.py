@@ -36,7 +36,8 @@ def create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="May be repeated; else all but keys:admin, secrets:write, retention:write, audit:read."
+            help="May be repeated; else all but keys:admin, hooks:write, secrets:write, retention:write and "
+            "audit:read."
         ),
     ] = None,
     file: Annotated[

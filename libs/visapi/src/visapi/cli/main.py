@@ -25,6 +25,7 @@ class _Commands(CommandsOnDemand):
         "artifact": "visapi.cli.artifact_commands:artifacts",
         "inbox": "visapi.cli.inbox_commands:inbox",
         "key": "visapi.cli.key_commands:keys",
+        "hook": "visapi.cli.hook_commands:hooks",
         "audit": "visapi.cli.audit_commands:audit",
         "dead-letter": "visapi.cli.dead_letter_commands:dead_letters",
         "retention": "visapi.cli.retention_commands:retention",

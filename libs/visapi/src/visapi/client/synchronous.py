@@ -25,9 +25,9 @@ class Client:
     """Send operations to one gateway with one key. Use it as a context manager."""
 
     def __init__(self, url: str, api_key: str) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._http = httpx.Client(
-            base_url=self._url,
+            base_url=self.url,
             headers={"Authorization": f"Bearer {api_key}"},
             timeout=_TIMEOUT_S,
             trust_env=False,
@@ -62,7 +62,7 @@ class Client:
                 call.method, call.path, params=call.params, headers=call.headers, content=call.body or None
             )
         except httpx.TransportError as error:
-            raise UnreachableError(f"{self._url} does not answer: {error}") from error
+            raise UnreachableError(f"{self.url} does not answer: {error}") from error
         return read_answer(call, answer.status_code, answer.content)
 
     def follow(self, run: str, *, after: int = 0) -> Iterator[HistoryItem]:
@@ -79,7 +79,7 @@ class Client:
                     after = event.seq
                     reconnects.progressed()
                     yield event
-                raise ended_early(self._url)
+                raise ended_early(self.url)
             except (UnreachableError, ApiError) as error:
                 time.sleep(reconnects.pause_s(error))
 
@@ -96,4 +96,4 @@ class Client:
                     read_answer(call, answer.status_code, answer.read())
                 yield from history_events(EventReader(), answer.iter_lines())
         except httpx.TransportError as error:
-            raise UnreachableError(f"{self._url} broke the stream: {error}") from error
+            raise UnreachableError(f"{self.url} broke the stream: {error}") from error

@@ -22,9 +22,10 @@ from kit.ledger_rows import overwrite, plant
 from kit.managed_postgres import Cluster
 from kit.servers import Database
 from kit.waiting import eventually
+from visapi.admin.rotation import examine_rings
 from visapi_common.adapters.pool import open_pool
 from visapi_common.core.keyrings import Key, Keyring
-from visapi_common.core.sealing import seal
+from visapi_common.core.sealing import name_of_hook_secret, seal, unseal
 from visapi_notifier.accounts.store import PostgresSecrets
 
 USAGE, STILL_NEEDED = 2, 3
@@ -232,3 +233,41 @@ def test_only_files_with_rings_of_keys_are_rotated(migrated: Cluster, folder: Pa
     (folder / "key-pepper").write_text("secret nonsense")
     refused = migrated.command("rotate", str(folder / "key-pepper"))
     assert (refused.returncode, "nonsense" in refused.stderr) == (USAGE, False)
+
+
+async def test_secrets_of_hooks_are_sealed_anew_too_and_only_under_their_own_names(postgres_db: Database):
+    owner = await asyncpg.connect(postgres_db.superuser)
+    await store(owner, 2, OLD, OLD.id)
+    hook, other, good, moved = (UUID(int=number) for number in range(1, 5))
+    settings: dict[str, object] = {
+        "provider": "github",
+        "settings": b"{}",
+        "created_by": "t",
+        "updated_by": "t",
+    }
+    for number, ident in enumerate((hook, other)):
+        await plant(
+            owner, "hooks", tenant="default", id=ident, name=f"h{number}", address=f"a{number}", **settings
+        )
+    for secret, under in ((good, hook), (moved, other)):
+        # The second one was copied from another hook.
+        name = name_of_hook_secret(hook, secret)
+        sealed = seal(OLD.secret, b"a secret", tenant="default", name=name, nonce=secrets.token_bytes(12))
+        kept: dict[str, object] = {
+            "purpose": "signature",
+            "sealed": sealed,
+            "sealed_with": OLD.id,
+            "created_by": "t",
+        }
+        await plant(owner, "hook_secrets", tenant="default", hook=under, id=secret, **kept)
+    found = await examine_rings(postgres_db.owner, {"sealing-key": BOTH}, datetime.now(UTC))
+    assert [each.detail[:36] for each in found] == ["4 secrets depend on earlier keys: de"]
+    process = resealing(postgres_db)
+    _, told = await asyncio.to_thread(process.communicate)
+    assert "sealed 3 secrets" in told
+    assert f"1 secrets cannot be opened with these keys: default/hook/{other}/{moved}" in told
+    rows = await owner.fetch("select id, sealed, sealed_with from visapi.hook_secrets order by id")
+    assert [(row["id"], row["sealed_with"]) for row in rows] == [(good, NEW.id), (moved, OLD.id)]
+    name = name_of_hook_secret(hook, good)
+    assert unseal(NEW.secret, rows[0]["sealed"], tenant="default", name=name) == b"a secret"
+    await owner.close()

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 
 from visapi_common.adapters.pool import Pool, pg_faults
-from visapi_common.adapters.queries import load_queries
 from visapi_gateway.events.service import EventKey, NewEvent
-
-_SQL = load_queries("visapi_gateway.events", "queries.sql")
+from visapi_gateway.events.transaction import put_events
 
 
 class PgEventStore:
@@ -18,14 +16,6 @@ class PgEventStore:
     async def put(self, tenant: str, events: Sequence[NewEvent]) -> set[EventKey]:
         with pg_faults():
             async with self._pool.acquire() as connection:
-                # A failure from here on may come after a commit.
+                # A failure from here on may come after a commit: the statement is a transaction of its own.
                 with pg_faults(effect=True):
-                    rows = await connection.fetch(
-                        _SQL["put_events"],
-                        tenant,
-                        [event.source for event in events],
-                        [event.id for event in events],
-                        [event.type for event in events],
-                        [event.body for event in events],
-                    )
-        return {(row["source"], row["id"]) for row in rows}
+                    return await put_events(connection, tenant, events)

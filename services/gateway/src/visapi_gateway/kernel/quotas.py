@@ -10,13 +10,14 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.settings import GatewaySettings
 
 _SQL = load_queries("visapi_gateway.kernel", "quotas.sql")
-Kind = Literal["versions", "schedules", "secrets", "keys", "retentions"]
+Kind = Literal["versions", "schedules", "secrets", "keys", "retentions", "hooks"]
 
 _NAMES: dict[Kind, tuple[str, str]] = {
     "versions": ("deployed versions of workflows", "deploy to another tenant"),
     "schedules": ("workflows with a schedule", "deploy a version without a schedule where one is not needed"),
     "secrets": ("secrets", "remove some with DELETE /v1/secrets/{name}"),
     "keys": ("API keys that can be used, or that ended within the last hour", "revoke keys"),
+    "hooks": ("hooks", "remove some with DELETE /v1/hooks/{hook}"),
     "retentions": ("namespaces with a policy", "remove some with DELETE /v1/retention/{namespace}"),
 }
 
@@ -29,6 +30,7 @@ class Quotas(msgspec.Struct, frozen=True):
     secrets: int = 1_000
     keys: int = 1_000
     retentions: int = 1_000
+    hooks: int = 1_000
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "Quotas":
@@ -39,6 +41,7 @@ class Quotas(msgspec.Struct, frozen=True):
             secrets=settings.tenant_secrets_max,
             keys=settings.tenant_keys_max,
             retentions=settings.tenant_retentions_max,
+            hooks=settings.tenant_hooks_max,
         )
 
     async def check(self, connection: Connection, tenant: str, *kinds: Kind) -> None:

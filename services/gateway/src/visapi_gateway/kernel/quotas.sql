@@ -35,5 +35,8 @@ select greatest(
 -- name: count_retentions
 select count(*) from (select from retention_policies where tenant = $1 limit $2::bigint + 1) as few
 
+-- name: count_hooks
+select count(*) from (select from hooks where tenant = $1 and deleted_at is null limit $2::bigint + 1) as few
+
 -- name: full_tenants
 select tenant, open_max from open_runs where open >= open_max

@@ -8,8 +8,13 @@ where coalesce(least(disabled_at, expires_at), 'infinity') > now() - interval '1
 group by pepper
 
 -- name: secrets_by_key
+-- Secrets of workflows and of hooks.
 select sealed_with as key, count(*) as count, (array_agg(tenant || '/' || name order by tenant, name))[:5] as some
-from visapi.secrets
+from (
+    select tenant, name, sealed_with from visapi.secrets
+    union all
+    select tenant, 'hook/' || hook || '/' || id, sealed_with from visapi.hook_secrets
+) as sealed
 group by sealed_with
 
 -- name: runs_before
@@ -17,12 +22,29 @@ group by sealed_with
 select count(*) from visapi.runs where created_at < to_timestamp($1::float8) and not quiet
 
 -- name: next_sealed
-select tenant, name, sealed, sealed_with from visapi.secrets
+-- Each under the name that it is sealed under; those of hooks have names that no secret of a workflow has.
+select tenant, name, sealed, sealed_with from (
+    select tenant, name, sealed, sealed_with from visapi.secrets
+    union all
+    select tenant, 'hook/' || hook || '/' || id, sealed, sealed_with from visapi.hook_secrets
+) as kept
 where sealed_with is distinct from $1 and (tenant, name) > ($2, $3)
 order by tenant, name limit $4
 
 -- name: reseal
 -- A secret that was stored anew or removed meanwhile is left alone.
-update visapi.secrets s set sealed = u.sealed, sealed_with = $5
-from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) as u (tenant, name, before, sealed)
-where s.tenant = u.tenant and s.name = u.name and s.sealed = u.before
+with fresh as materialized (
+    select * from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) as u (tenant, name, before, sealed)
+), of_workflows as (
+    update visapi.secrets s set sealed = u.sealed, sealed_with = $5 from fresh u
+    where s.tenant = u.tenant and s.name = u.name and s.sealed = u.before
+    returning 1
+), of_hooks as (
+    update visapi.hook_secrets s set sealed = u.sealed, sealed_with = $5
+    from (
+        select tenant, string_to_array(name, '/') as parts, before, sealed from fresh where name like 'hook/%'
+    ) as u
+    where s.tenant = u.tenant and s.hook = u.parts[2]::uuid and s.id = u.parts[3]::uuid and s.sealed = u.before
+    returning 1
+)
+select (select count(*) from of_workflows) + (select count(*) from of_hooks)

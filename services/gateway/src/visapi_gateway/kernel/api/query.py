@@ -37,7 +37,8 @@ def read_query(raw: bytes, struct: type[msgspec.Struct] | None) -> Any:
         given.setdefault(name, []).append(value)
     if struct is None:
         return None
-    return struct(**{name: _read(name, values, known[name]) for name, values in given.items()})
+    fields = {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
+    return struct(**{fields[name]: _read(name, values, known[name]) for name, values in given.items()})
 
 
 def _pairs(raw: bytes) -> list[tuple[str, str]]:
@@ -70,9 +71,9 @@ def _read(name: str, values: list[str], kind: Any) -> Any:
 
 @cache
 def _parameters(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """Each parameter's type, without the None that stands for its absence."""
+    """Each parameter's type by its name in the query, without the None that stands for its absence."""
     hints = typing.get_type_hints(struct, include_extras=True)
-    return {field.name: _present(hints[field.name]) for field in msgspec.structs.fields(struct)}
+    return {field.encode_name: _present(hints[field.name]) for field in msgspec.structs.fields(struct)}
 
 
 def _present(kind: Any) -> Any:

@@ -163,6 +163,19 @@ class RequestSlot:
         if (over := self._take(self._capacity.requests)) is not None:
             raise self._too_many(self._capacity.requests, over)
 
+    def pass_to(self, tenant: str, key: str) -> None:
+        """Exchange the request slot of an address for one of a tenant, which the request has turned out to be
+        for. Nothing is proven about the connection. Raises `ProblemError` 429 and 503.
+        """
+        pool, before = self._pool, self._holder
+        self._holder = (tenant, key)
+        if pool is None:
+            return
+        if (over := self._take(pool)) is not None:
+            self._holder = before
+            raise self._too_many(pool, over)
+        pool.give_back(*before)
+
     def follow(self) -> None:
         """Exchange the request slot for a stream slot. Raises `ProblemError` 429 and 503."""
         over = self._become_stream()

@@ -1,0 +1,95 @@
+"""The operations of hooks as values; see `client.operations`. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from visapi.client.call import Call
+from visapi.client.call import path_part as _part
+from visapi_common.contracts.hooks import (
+    HookDeliveryDetails,
+    HookDeliveryPage,
+    HookDeliveryView,
+    HookPage,
+    HookView,
+    MadeHook,
+    NewHook,
+    Refusals,
+    ReplayHookDelivery,
+    RotateHook,
+    UpdateHook,
+)
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def make_hook(wanted: NewHook) -> Call[MadeHook]:
+    """Make a hook; 409 where another one has its name."""
+    body = msgspec.json.encode(wanted)
+    return Call(method="POST", path="/v1/hooks", answer=MadeHook, headers=_JSON, body=body)
+
+
+def list_hooks(*, name: str | None = None, limit: int = 200, cursor: str | None = None) -> Call[HookPage]:
+    """Hooks, by name."""
+    params: dict[str, str | list[str]] = {"limit": str(limit)}
+    params |= {key: value for key, value in (("name", name), ("cursor", cursor)) if value is not None}
+    return Call(method="GET", path="/v1/hooks", answer=HookPage, params=params, repeatable=True)
+
+
+def get_hook(hook: str) -> Call[HookView]:
+    return Call(method="GET", path=_path(hook), answer=HookView, repeatable=True)
+
+
+def update_hook(hook: str, wanted: UpdateHook) -> Call[HookView]:
+    """Enable, disable or configure a hook."""
+    body = msgspec.json.encode(wanted)
+    return Call(method="PATCH", path=_path(hook), answer=HookView, headers=_JSON, body=body, repeatable=True)
+
+
+def rotate_hook(hook: str, wanted: RotateHook) -> Call[MadeHook]:
+    """Give a hook a new secret; the earlier one stays valid for a while."""
+    body = msgspec.json.encode(wanted)
+    return Call(method="POST", path=f"{_path(hook)}/rotate", answer=MadeHook, headers=_JSON, body=body)
+
+
+def remove_hook(hook: str) -> Call[Any]:
+    return Call(method="DELETE", path=_path(hook), answer=Any)
+
+
+def list_deliveries(
+    hook: str, *, delivery: str | None = None, limit: int = 50, cursor: str | None = None
+) -> Call[HookDeliveryPage]:
+    """What a hook accepted, newest first."""
+    params: dict[str, str | list[str]] = {"limit": str(limit)}
+    params |= {key: value for key, value in (("delivery", delivery), ("cursor", cursor)) if value is not None}
+    path = f"{_path(hook)}/deliveries"
+    return Call(method="GET", path=path, answer=HookDeliveryPage, params=params, repeatable=True)
+
+
+def get_delivery(hook: str, delivery: str) -> Call[HookDeliveryDetails]:
+    """One delivery and its event, with what is secret or personal masked."""
+    path = f"{_path(hook)}/deliveries/{_part(delivery)}"
+    return Call(method="GET", path=path, answer=HookDeliveryDetails, repeatable=True)
+
+
+def replay_delivery(
+    hook: str, delivery: str, *, reason: str | None = None, idempotency_key: str | None = None
+) -> Call[HookDeliveryView]:
+    """Send the event of a delivery to workflows once more."""
+    headers = _JSON if idempotency_key is None else {**_JSON, "Idempotency-Key": idempotency_key}
+    return Call(
+        method="POST",
+        path=f"{_path(hook)}/deliveries/{_part(delivery)}/replay",
+        answer=HookDeliveryView,
+        headers=headers,
+        body=msgspec.json.encode(ReplayHookDelivery(reason)),
+        repeatable=idempotency_key is not None,
+    )
+
+
+def get_refusals(hook: str) -> Call[Refusals]:
+    return Call(method="GET", path=f"{_path(hook)}/refusals", answer=Refusals, repeatable=True)
+
+
+def _path(hook: str) -> str:
+    return f"/v1/hooks/{_part(hook)}"

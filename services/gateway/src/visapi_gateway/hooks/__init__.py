@@ -1,0 +1,1 @@
+"""Hooks: webhooks that providers send, verified, stored, and passed on as events."""

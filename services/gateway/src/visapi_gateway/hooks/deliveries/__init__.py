@@ -1,0 +1,1 @@
+"""What hooks accepted and refused: read, and replayed."""

@@ -1,0 +1,30 @@
+-- What hooks accepted and refused.
+
+-- name: hook_exists
+select exists (select from hooks where tenant = $1 and id = $2 and deleted_at is null)
+
+-- name: list_deliveries
+select d.id, d.delivery, d.type, d.subject, d.size, d.received_at, d.replays, d.replayed_at,
+    exists (select from hook_bodies b where b.tenant = d.tenant and b.id = d.id) as kept
+from hook_deliveries d
+where d.tenant = $1 and d.hook = $2 and ($3::uuid is null or d.id < $3) and ($4::text is null or d.delivery = $4)
+order by d.id desc limit $5
+
+-- name: one_delivery
+select d.id, d.delivery, d.type, d.subject, d.size, d.received_at, d.replays, d.replayed_at,
+    b.id is not null as kept, b.event
+from hook_deliveries d left join hook_bodies b on b.tenant = d.tenant and b.id = d.id
+where d.tenant = $1 and d.hook = $2 and d.id = $3
+
+-- name: count_replay
+-- Locks the delivery, so that each replay has a number of its own.
+update hook_deliveries set replays = replays + 1, replayed_at = now()
+where tenant = $1 and hook = $2 and id = $3
+returning replays
+
+-- name: refusal_counts
+select reason, count, last_at from hook_refusals where tenant = $1 and hook = $2 order by count desc, reason
+
+-- name: refused_requests
+select at, reason, detail, address from hook_refused_requests
+where tenant = $1 and hook = $2 order by id desc limit $3

@@ -1,0 +1,88 @@
+"""What hooks accepted and refused, in PostgreSQL."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.adapters.audit_log import record
+from visapi_common.adapters.pool import Pool, Row, tenant_transaction
+from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.hooks import HookDeliveryView, RefusalCount, Refusals, RefusedRequest
+from visapi_gateway.events.service import NewEvent
+from visapi_gateway.events.transaction import put_events
+from visapi_gateway.hooks.deliveries.service import Event, KeptDelivery, Replay, replay_event
+from visapi_gateway.runs.commands.service import CommandOutcome, IdempotencyKey
+from visapi_gateway.runs.commands.transaction import hold_key, key_outcome
+
+_SQL = load_queries("visapi_gateway.hooks.deliveries", "queries.sql")
+_decode = msgspec.json.Decoder(Event).decode
+
+
+class PgHookDeliveries:
+    """See `hooks.deliveries.service.DeliveryStore`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def has_hook(self, tenant: str, hook: UUID) -> bool:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            return await connection.fetchval(_SQL["hook_exists"], tenant, hook)
+
+    async def page(
+        self, tenant: str, hook: UUID, before: UUID | None, delivery: str | None, limit: int
+    ) -> Sequence[HookDeliveryView]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            rows = await connection.fetch(_SQL["list_deliveries"], tenant, hook, before, delivery, limit)
+        return [_view(hook, row) for row in rows]
+
+    async def one(self, tenant: str, hook: UUID, delivery: UUID) -> KeptDelivery | None:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            row = await connection.fetchrow(_SQL["one_delivery"], tenant, hook, delivery)
+        if row is None:
+            return None
+        event = None if row["event"] is None else _decode(row["event"])
+        return KeptDelivery(_view(hook, row), event)
+
+    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            return await key_outcome(connection, tenant, key)
+
+    async def replay(self, tenant: str, replay: Replay, key: IdempotencyKey | None) -> CommandOutcome | None:
+        try:
+            return await self._replayed(tenant, replay, key)
+        except _Gone:
+            return None
+
+    async def _replayed(self, tenant: str, replay: Replay, key: IdempotencyKey | None) -> CommandOutcome:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            if key is not None and (used := await hold_key(connection, tenant, key, replay.delivery)):
+                return used
+            number = await connection.fetchval(_SQL["count_replay"], tenant, replay.hook, replay.delivery)
+            if number is None:
+                raise _Gone
+            ident, body = replay_event(replay, number)
+            event = replay.event
+            await put_events(connection, tenant, [NewEvent(event["source"], ident, event["type"], body)])
+            await record(connection, replay.audit)
+        return CommandOutcome.COMMITTED
+
+    async def refusals(self, tenant: str, hook: UUID, limit: int) -> Refusals:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            counts = await connection.fetch(_SQL["refusal_counts"], tenant, hook)
+            latest = await connection.fetch(_SQL["refused_requests"], tenant, hook, limit)
+        return Refusals([RefusalCount(**row) for row in counts], [RefusedRequest(**row) for row in latest])
+
+
+class _Gone(Exception):
+    """The delivery is gone: nothing is committed, not even the `Idempotency-Key`."""
+
+
+def _view(hook: UUID, row: Row) -> HookDeliveryView:
+    fields: dict[str, Any] = {name: value for name, value in dict(row).items() if name != "event"}
+    path = f"/v1/hooks/{hook}/deliveries/{row['id']}"
+    links = {"self": path, "hook": f"/v1/hooks/{hook}"}
+    if row["kept"]:
+        links["replay"] = f"{path}/replay"
+    return HookDeliveryView(**fields, links=links)

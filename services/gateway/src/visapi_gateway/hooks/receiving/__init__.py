@@ -1,0 +1,1 @@
+"""The door: requests of providers become events."""

@@ -1,0 +1,115 @@
+"""Providers of webhooks, as their documentation describes them: requests that are signed by code of its own, which
+shares nothing with what verifies them. Every function returns the headers of a request.
+
+Sources: docs.github.com (validating webhook deliveries), docs.stripe.com (verify webhook signatures manually),
+docs.slack.dev (verifying requests), shopify.dev (verify webhook deliveries), standardwebhooks.com (its own library),
+developers.facebook.com (webhooks, validate payloads).
+"""
+
+import hashlib
+import hmac
+import json
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from standardwebhooks import Webhook
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+Headers = dict[str, str]
+
+
+def github(
+    secret: str, body: bytes, *, event: str = "push", delivery: str | None = None, kind: str = JSON
+) -> Headers:
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {
+        "Content-Type": kind,
+        "User-Agent": "GitHub-Hookshot/044aadd",
+        "X-GitHub-Event": event,
+        "X-GitHub-Delivery": delivery or str(uuid4()),
+        "X-Hub-Signature": "sha1=" + hmac.new(secret.encode(), body, hashlib.sha1).hexdigest(),
+        "X-Hub-Signature-256": f"sha256={signature}",
+    }
+
+
+def stripe(secret: str, body: bytes, *, at: float, more: str = "") -> Headers:
+    signed = str(int(at)).encode() + b"." + body
+    signature = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    header = f"t={int(at)},v1={signature},v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39{more}"
+    return {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": header}
+
+
+def slack(secret: str, body: bytes, *, at: float, kind: str = JSON) -> Headers:
+    signed = f"v0:{int(at)}:".encode() + body
+    signature = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return {
+        "Content-Type": kind,
+        "X-Slack-Request-Timestamp": str(int(at)),
+        "X-Slack-Signature": f"v0={signature}",
+    }
+
+
+def shopify(secret: str, body: bytes, *, topic: str = "orders/create", webhook: str | None = None) -> Headers:
+    signature = b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+    return {
+        "Content-Type": JSON,
+        "X-Shopify-Topic": topic,
+        "X-Shopify-Hmac-Sha256": signature,
+        "X-Shopify-Shop-Domain": "acme.myshopify.com",
+        "X-Shopify-Webhook-Id": webhook or str(uuid4()),
+        "X-Shopify-Event-Id": str(uuid4()),
+    }
+
+
+def standard(secret: str, body: bytes, *, ident: str, at: float) -> Headers:
+    signature = Webhook(secret).sign(ident, datetime.fromtimestamp(int(at), UTC), body.decode())
+    return {
+        "Content-Type": JSON,
+        "webhook-id": ident,
+        "webhook-timestamp": str(int(at)),
+        "webhook-signature": signature,
+    }
+
+
+def whatsapp(secret: str, body: bytes) -> Headers:
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {"Content-Type": JSON, "X-Hub-Signature-256": f"sha256={signature}"}
+
+
+def generic(secret: str, body: bytes, *, at: float | None = None) -> Headers:
+    """As `SCHEME` says."""
+    signed = body if at is None else f"{int(at)}:".encode() + body
+    digest = hmac.new(secret.encode(), signed, hashlib.sha512).digest()
+    headers = {"Content-Type": JSON, "X-Acme-Signature": "sig " + b64encode(digest).decode()}
+    return headers if at is None else {**headers, "X-Acme-Time": str(int(at))}
+
+
+SCHEME: dict[str, Any] = {
+    "header": "X-Acme-Signature",
+    "algorithm": "sha512",
+    "encoding": "base64",
+    "prefix": "sig ",
+    "timestamp_header": "X-Acme-Time",
+    "separator": ":",
+}
+
+
+def basic(credentials: str) -> Headers:
+    return {"Content-Type": JSON, "Authorization": "Basic " + b64encode(credentials.encode()).decode()}
+
+
+async def plant(sent: Any, hidden: str) -> tuple[str, str, str]:
+    """A hook with a delivery that says `hidden`: its id, the delivery's, and its address. `sent` sends a request with a
+    key and returns the answer.
+    """
+    made = await sent(
+        "POST", "/v1/hooks", json={"name": "theirs", "provider": "github", "secret": hidden * 2}
+    )
+    body = json.dumps({"text": hidden}).encode()
+    await sent("POST", made["path"], content=body, headers=github(hidden * 2, body))
+    page = await sent("GET", made["links"]["deliveries"])
+    return made["id"], page["items"][0]["id"], made["path"].rpartition("/")[2]
