@@ -1,0 +1,182 @@
+"""Hostile requests to hooks: each is answered for itself, and the next webhook of another tenant is accepted."""
+
+import asyncio
+import json
+import time
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import pytest
+
+from kit import webhooks
+from kit.servers import NatsServer
+
+MIB = 1024 * 1024
+
+
+async def make(gateway: Any, name: str, provider: str = "github", **more: Any) -> dict[str, Any]:
+    answer = await gateway.http.post("/v1/hooks", json={"name": name, "provider": provider, **more})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def nested(depth: int) -> bytes:
+    return b'{"a":' * depth + b"1" + b"}" * depth
+
+
+def form(payload: bytes) -> bytes:
+    return b"payload=" + quote(payload).encode()
+
+
+HOSTILE: dict[str, tuple[bytes, str, int, str]] = {
+    "nested 65 deep": (nested(65), webhooks.JSON, 400, "body"),
+    "nested 100,000 deep": (nested(100_000), webhooks.JSON, 400, "body"),
+    "a name twice": (b'{"a":1,"a":2}', webhooks.JSON, 400, "body"),
+    "U+0000": (b'{"a":"\\u0000"}', webhooks.JSON, 400, "body"),
+    "not UTF-8": (b'{"a":"\xe9"}', webhooks.JSON, 400, "body"),
+    "not JSON": (b"<xml/>", webhooks.JSON, 400, "body"),
+    "empty": (b"", webhooks.JSON, 400, "body"),
+    "a number that nothing holds": (b"[1" + b"0" * 5000 + b"]", webhooks.JSON, 400, "body"),
+    "a million brackets": (b"[" * 500_000 + b"]" * 500_000, webhooks.JSON, 400, "body"),
+    "much structure": (b"[" + b",".join([b"{}"] * 300_000) + b"]", webhooks.JSON, 202, ""),
+    "a form of 1,001 fields": (b"&".join(b"a=%d" % n for n in range(1001)), webhooks.FORM, 400, "body"),
+    "a form with a nested payload": (form(nested(65)), webhooks.FORM, 400, "body"),
+    "a form with half a payload": (form(b'{"a":'), webhooks.FORM, 400, "body"),
+    "a form that is not UTF-8": (b"a=%E9", webhooks.FORM, 400, "body"),
+    "a form of percent signs": (b"a=" + b"%41" * 340_000, webhooks.FORM, 202, ""),
+    "a form with U+0000": (b"a=%00", webhooks.FORM, 400, "body"),
+    "text of 1 MiB": (b"x" * MIB, "text/plain", 202, ""),
+}
+
+
+async def test_hostile_bodies_of_a_provider_cost_themselves_only(gateway: Any):
+    """Signed by whoever has the secret: a tenant may be hostile too."""
+    hook, other = await make(gateway, "hostile"), await make(gateway, "honest")
+    good = b'{"n":1}'
+    async with gateway.client(None) as provider:
+        for name, (body, kind, status, _) in HOSTILE.items():
+            headers = webhooks.github(hook["secret"], body, delivery=name, kind=kind)
+            answer = await provider.post(hook["path"], content=body, headers=headers)
+            assert answer.status_code == status, (name, answer.text[:300])
+            headers = webhooks.github(other["secret"], good, delivery=name)
+            began = time.perf_counter()
+            assert (await provider.post(other["path"], content=good, headers=headers)).status_code == 202
+            assert time.perf_counter() - began < 2, name
+
+    async def told() -> Any:
+        found = (await gateway.http.get(hook["links"]["refusals"])).json()["counts"]
+        return found if sum(each["count"] for each in found) >= 12 else None
+
+    assert {each["reason"] for each in await gateway.until(told)} == {"body"}
+
+
+async def test_hostile_heads_and_sizes_are_refused_before_anything_is_read(gateway: Any):
+    hook = await make(gateway, "code")
+    body = b'{"n":1}'
+    signed = webhooks.github(hook["secret"], body)
+    async with gateway.client(None) as provider:
+        many = {**signed, **{f"X-Bomb-{number}": "x" for number in range(120)}}
+        assert (await provider.post(hook["path"], content=body, headers=many)).status_code == 431
+        long = {**signed, "X-Bomb": "x" * 40_000}
+        assert (await provider.post(hook["path"], content=body, headers=long)).status_code in (400, 431)
+        huge = await provider.post(hook["path"], content=b"x" * (MIB + 1), headers=signed)
+        assert huge.status_code == 413
+        packed = {**signed, "Content-Encoding": "gzip"}
+        assert (await provider.post(hook["path"], content=body, headers=packed)).status_code == 415
+        latin = [
+            (name.encode(), value.encode()) for name, value in signed.items() if name != "X-GitHub-Delivery"
+        ]
+        odd = [*latin, (b"X-GitHub-Delivery", b"caf\xe9-\x85")]
+        refused = await provider.post(hook["path"], content=body, headers=odd)
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_body")
+        fine = await provider.post(
+            hook["path"], content=body, headers=[*latin, (b"X-GitHub-Delivery", b"caf\xe9")]
+        )
+        assert (fine.status_code, fine.json()["id"]) == (202, "café")
+        twice = [*((name.encode(), value.encode()) for name, value in signed.items()),
+                 (b"X-Hub-Signature-256", b"sha256=" + b"0" * 64)]  # fmt: skip
+        assert (await provider.post(hook["path"], content=body, headers=twice)).status_code == 401
+        unknown = await provider.post(f"{hook['path']}?a=1", content=body, headers=signed)
+        assert unknown.status_code == 400
+    assert await gateway.db.fetchval("select count(*) from visapi.events_in") == 1
+
+
+async def test_a_slow_body_ends_and_holds_nothing(serve: Any, shared_nats: NatsServer):
+    async with serve(shared_nats, body_s=1.0, body_bytes_per_s=1000) as gateway:
+        hook = await make(gateway, "code")
+        at = urlsplit(gateway.base)
+        writers = []
+
+        async def drip() -> bytes:
+            reader, writer = await asyncio.open_connection(at.hostname, at.port)
+            writers.append(writer)
+            head = f"POST {hook['path']} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
+            writer.write(head.encode() + b"{")
+            await writer.drain()
+            return await reader.readuntil(b"\r\n")
+
+        drips = [asyncio.create_task(drip()) for _ in range(20)]
+        await asyncio.sleep(0)
+        body = b'{"n":1}'
+        async with gateway.client(None) as provider:
+            for number in range(10):
+                headers = webhooks.github(hook["secret"], body, delivery=f"d-{number}")
+                assert (await provider.post(hook["path"], content=body, headers=headers)).status_code == 202
+        assert {line[9:12] for line in await asyncio.gather(*drips)} == {b"408"}
+        for writer in writers:
+            writer.close()
+        held = gateway.lifecycle.metrics.registry.get_sample_value
+
+        async def free() -> bool:
+            return held("visapi_http_requests_held") == 0
+
+        await gateway.until(free)
+
+
+async def test_a_slot_of_a_hook_is_its_tenants_and_not_the_senders_address(
+    serve: Any, shared_nats: NatsServer
+):
+    """Providers send for all tenants from the same addresses: who fills a hook's slots fills no other's."""
+    async with serve(shared_nats, requests_per_key=3, requests_max=200, body_s=20.0) as gateway:
+        full = await make(gateway, "full")
+        async with gateway.client(await gateway.key("other")) as theirs:
+            assert (
+                await gateway.http.post("/v1/keys", json={"name": "makes the gateway read keys"})
+            ).is_success
+            await gateway.until(lambda: _works(theirs))
+            free = (await theirs.post("/v1/hooks", json={"name": "free", "provider": "none"})).json()
+        at = urlsplit(gateway.base)
+        held = []
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection(at.hostname, at.port)
+            head = f"POST {full['path']} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
+            writer.write(head.encode() + b"{")
+            held.append((reader, writer))
+        body = b"{}"
+        async with gateway.client(None) as provider:
+
+            async def is_full() -> bool:
+                return (await provider.post(full["path"], content=body)).status_code == 429
+
+            await gateway.until(is_full)
+            answer = await provider.post(free["path"], content=body)
+            assert answer.status_code == 202
+        for _, writer in held:
+            writer.close()
+
+
+async def _works(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/v1/keys/current")).status_code == 200
+
+
+@pytest.mark.parametrize("size", [64, 300_000])
+async def test_a_large_body_is_verified_as_a_small_one(gateway: Any, size: int):
+    """Above 64 KiB a thread computes the HMAC."""
+    hook = await make(gateway, "code")
+    body = json.dumps({"text": "x" * size}).encode()
+    async with gateway.client(None) as provider:
+        good = webhooks.github(hook["secret"], body)
+        assert (await provider.post(hook["path"], content=body, headers=good)).status_code == 202
+        bad = webhooks.github("another-secret-of-nobody", body)
+        assert (await provider.post(hook["path"], content=body, headers=bad)).status_code == 401
