@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import httpx
 from standardwebhooks import Webhook
 
 JSON = "application/json"
@@ -102,14 +103,26 @@ def basic(credentials: str) -> Headers:
     return {"Content-Type": JSON, "Authorization": "Basic " + b64encode(credentials.encode()).decode()}
 
 
-async def plant(sent: Any, hidden: str) -> tuple[str, str, str]:
-    """A hook with a delivery that says `hidden`: its id, the delivery's, and its address. `sent` sends a request with a
-    key and returns the answer.
-    """
-    made = await sent(
-        "POST", "/v1/hooks", json={"name": "theirs", "provider": "github", "secret": hidden * 2}
-    )
+async def plant(client: httpx.AsyncClient, hidden: str) -> tuple[str, str, str]:
+    """A hook with a delivery that says `hidden`: its path, the delivery's, and its address."""
+    secret = hidden * 2
+    wanted = {"name": "theirs", "provider": "github", "secret": secret}
+    made = (await client.post("/v1/hooks", json=wanted)).raise_for_status().json()
     body = json.dumps({"text": hidden}).encode()
-    await sent("POST", made["path"], content=body, headers=github(hidden * 2, body))
-    page = await sent("GET", made["links"]["deliveries"])
-    return made["id"], page["items"][0]["id"], made["path"].rpartition("/")[2]
+    (await client.post(made["path"], content=body, headers=github(secret, body))).raise_for_status()
+    page = (await client.get(made["links"]["deliveries"])).raise_for_status().json()
+    return made["links"]["self"], page["items"][0]["links"]["self"], made["path"].rpartition("/")[2]
+
+
+def asks(hook: str, delivery: str) -> dict[str, tuple[str, Any, str, Any]]:
+    """A request of each operation that makes something, and another one: paths and bodies."""
+    return {
+        "makeHook": (
+            "/v1/hooks",
+            {"name": "new", "provider": "github"},
+            "/v1/hooks",
+            {"name": "new", "provider": "none"},
+        ),
+        "rotateHookSecret": (f"{hook}/rotate", {}, f"{hook}/rotate", {"overlap_s": 5}),
+        "replayHookDelivery": (f"{delivery}/replay", {}, f"{delivery}/replay", {"reason": "x"}),
+    }

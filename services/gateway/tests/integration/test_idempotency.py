@@ -1,6 +1,4 @@
-"""One `Idempotency-Key` is one request: each POST of the route table, sent again, changed, and sent while the
-first one is being carried out.
-"""
+"""One `Idempotency-Key` is one request: each POST, sent again, changed, and sent while it is carried out."""
 
 import asyncio
 import json
@@ -11,6 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from kit import webhooks
 from kit.servers import NatsServer
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.state import DoFrame, Failed, ResumePoint, State, encode_state
@@ -24,6 +23,7 @@ REPEATABLE = {
     "simulateWorkflow": "stores nothing",
     "countBulk": "stores nothing",
     "linkArtifact": "signs a link, stores nothing; each answer stands alone",
+    "receiveWebhook": "the id of a delivery is its key, for as long as the delivery is remembered",
     "postEvents": "`source` and `id` of each event are its key, for as long",
     "pauseSchedule": "sets a state",
     "resumeSchedule": "sets a state",
@@ -58,6 +58,7 @@ class Things(NamedTuple):
     held: str
     key: str
     token: str
+    hook: tuple[str, str, str]
 
 
 def asks(at: Things) -> dict[str, Ask]:
@@ -80,6 +81,7 @@ def asks(at: Things) -> dict[str, Ask]:
         ),
         "triggerSchedule": Ask(f"{schedules}/trigger", None, f"{schedules}/trigger", {}),
         "backfillSchedule": Ask(f"{schedules}/backfill", span, f"{schedules}/backfill", {**span, "dry_run": False}),
+        **{name: Ask(*ask) for name, ask in webhooks.asks(*at.hook[:2]).items()},
         "makeKey": Ask("/v1/keys", {"name": "ci"}, "/v1/keys", {"name": "cd"}),
         "rotateKey": Ask(f"/v1/keys/{at.key}/rotate", {}, f"/v1/keys/{at.key}/rotate", {"overlap_s": 5}),
         "resolveDeadLetter": Ask(
@@ -95,7 +97,7 @@ async def faulted(gateway: Any) -> str:
     failed = Failed(pointer="/do/0/greet", path="/do/0/greet", parent="", how="enter", raw={"name": "Ada"})
     point = ResumePoint(failed, 1, {"": DoFrame()})
     state = encode_state(State(run=run, started=1, status=RunStatus.FAULTED, resume=point))
-    await gateway.progress(run, ["workflow.faulted"], status="faulted", end=True, resume=state)
+    await gateway.progress(run, ["workflow.faulted"], status="faulted", resume=state)
     return run
 
 
@@ -114,7 +116,9 @@ async def plant(gateway: Any) -> Things:
     key = (await gateway.http.post("/v1/keys", json={"name": "old"})).json()["id"]
     wanted = {"action": "suspend", "filter": {"workflow": "demo/hello"}}
     token = (await gateway.http.post("/v1/runs/bulk/count", json=wanted)).json()["token"]
-    return Things(run, failed, other, letter, waiting, key, token)
+    return Things(
+        run, failed, other, letter, waiting, key, token, await webhooks.plant(gateway.http, "any text")
+    )
 
 
 async def send(client: httpx.AsyncClient, path: str, body: Any, key: str) -> httpx.Response:
@@ -132,7 +136,7 @@ def test_every_post_honours_the_key_or_says_why_it_need_not() -> None:
     posts = {operation.name: operation for operation in operations() if operation.method == "POST"}
     unsaid = {name for name, operation in posts.items() if not operation.once} ^ REPEATABLE.keys()
     assert unsaid == set(), "declare `once`, or say in REPEATABLE why the operation needs no Idempotency-Key"
-    sample = Things(*"abcdefg")
+    sample = Things(*"abcdefg", ("h", "d", "a"))
     assert asks(sample).keys() == posts.keys() - REPEATABLE.keys()
     assert not any(operation.public or operation.signed for operation in posts.values() if operation.once)
 
@@ -196,7 +200,7 @@ async def test_a_replay_of_a_key_shows_no_secret_and_stores_none(gateway: Any) -
 async def test_a_replay_shows_the_run_as_it_is_now(gateway: Any) -> None:
     await gateway.deploy()
     run = (await gateway.start(1, Idempotency_Key="k")).json()["id"]
-    await gateway.progress(run, ["workflow.started", "workflow.completed"], status="completed", end=True)
+    await gateway.progress(run, ["workflow.started", "workflow.completed"], status="completed")
     again = await gateway.start(1, Idempotency_Key="k")
     assert again.headers["idempotent-replayed"] == "true"
     assert (again.status_code, again.json()["status"], again.json()["output"]) == (
@@ -272,7 +276,7 @@ async def test_a_start_that_waits_for_its_end_is_no_longer_in_flight(gateway: An
         return answer.status_code == 202 and answer.json()["id"] == run
 
     await gateway.until(replayed)
-    await gateway.progress(run, ["workflow.completed"], status="completed", end=True)
+    await gateway.progress(run, ["workflow.completed"], status="completed")
     assert (await waiting).status_code == 200
 
 

@@ -87,9 +87,9 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     store = ArtifactStore.open((folder / "artifacts").as_uri())
     artifact = (await store.put("victim", HIDDEN.encode(), "txt", "text/plain")).id
     link = (await sent("POST", f"/v1/artifacts/{artifact}/links", json={"expires_in_s": 600}))["url"]
-    hook, delivery, address = await webhooks.plant(sent, HIDDEN)
+    hook, delivery, address = await webhooks.plant(client, HIDDEN)
     things = {
-        "hook": hook, "delivery": delivery, "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
+        "hook": hook.rpartition("/")[2], "delivery": delivery.rpartition("/")[2], "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
         "namespace": "theirs", "version": "1.0.0", "ended": ended, "token": "nobodys",
     }  # fmt: skip
     return Victim(client, things, link)

@@ -37,7 +37,7 @@ class Ledger:
         hook = IDS.uuid7()
         row = HookRow(tenant, hook, name, f"{hook.hex}00000000", "none", b"{}", "test")
         audit = AuditEntry(tenant, "test", AuditAction.HOOK_CREATE, f"hook:{hook}", None, None, {})
-        assert await self.hooks.put(row, [], audit)
+        assert await self.hooks.put(row, [], audit, None)
         return hook
 
     async def remove(self, tenant: str, hook: UUID) -> None:

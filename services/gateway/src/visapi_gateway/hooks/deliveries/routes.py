@@ -14,10 +14,9 @@ from visapi_common.contracts.hooks import (
 )
 from visapi_gateway.hooks.deliveries.service import Deliveries
 from visapi_gateway.kernel.api.checks import read_json
-from visapi_gateway.kernel.api.headers import idempotency_key
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
 
 _DELIVERIES = "/v1/hooks/{hook:uuid}/deliveries"
 _READ: dict[str, Any] = {"tag": "hooks", "scope": "hooks:read"}
@@ -62,19 +61,13 @@ REPLAY = Operation(
         202: ResponseSpec(
             "The event is committed again, under the id `<delivery>/replay/<number>`.",
             HookDeliveryView,
-            headers=("Location", "Idempotent-Replayed"),
+            headers=("Location",),
         )
     },
     description="A replay is an event of its own: it starts and resumes workflows again.",
-    headers={"Idempotency-Key": "The same key with the same request replays once, for 7 days."},
+    once="replays once",
     body=ReplayHookDelivery,
-    problems=(
-        "hook_not_found",
-        "hook_delivery_not_found",
-        "hook_delivery_not_kept",
-        "idempotency_conflict",
-        "invalid_header",
-    ),
+    problems=("hook_not_found", "hook_delivery_not_found", "hook_delivery_not_kept"),
     tag="hooks",
     scope="hooks:write",
 )
@@ -100,7 +93,7 @@ class DeliveryRoutes:
         return [
             Route(LIST, self.list),
             Route(READ, self.read),
-            Route(REPLAY, self.replay),
+            Route(REPLAY, self.replay, self.replayed),
             Route(REFUSALS, self.refusals),
         ]
 
@@ -121,13 +114,17 @@ class DeliveryRoutes:
 
     async def replay(self, call: Call) -> AsgiResponse:
         asked: ReplayHookDelivery = await read_json(REPLAY, call)
-        key = idempotency_key(call.header(b"idempotency-key"))
+        who, path = call.requester, call.path
+        view = await self._deliveries.replay(who, path["hook"], path["delivery"], asked, call.claim)
+        return _accepted(view)
+
+    async def replayed(self, call: Call, _: str) -> AsgiResponse:
         path = call.path
-        view, new = await self._deliveries.replay(call.requester, path["hook"], path["delivery"], asked, key)
-        headers: list[Header] = [(b"location", view.links["self"].encode())]
-        if not new:
-            headers.append((b"idempotent-replayed", b"true"))
-        return json_response(view, 202, headers)
+        return _accepted(await self._deliveries.view(call.principal.tenant, path["hook"], path["delivery"]))
 
     async def refusals(self, call: Call) -> AsgiResponse:
         return json_response(await self._deliveries.refusals(call.principal.tenant, call.path["hook"]))
+
+
+def _accepted(view: HookDeliveryView) -> AsgiResponse:
+    return json_response(view, 202, [(b"location", view.links["self"].encode())])

@@ -1,6 +1,5 @@
 """Deliveries of hooks: read with what is secret or personal masked, and replayed as events of their own."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from uuid import UUID
@@ -20,7 +19,7 @@ from visapi_common.core.redact import redact
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.hooks.rules.events import replayed
 from visapi_gateway.kernel.access.scopes import Requester
-from visapi_gateway.runs.commands.service import CommandOutcome, IdempotencyKey, key_conflict
+from visapi_gateway.kernel.idempotency.rules import Claim
 
 REFUSED_SHOWN = 20
 Event = dict[str, Any]
@@ -48,10 +47,9 @@ class DeliveryStore(Protocol):
         self, tenant: str, hook: UUID, before: UUID | None, delivery: str | None, limit: int
     ) -> Sequence[HookDeliveryView]: ...
     async def one(self, tenant: str, hook: UUID, delivery: UUID) -> KeptDelivery | None: ...
-    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None: ...
-    async def replay(self, tenant: str, replay: Replay, key: IdempotencyKey | None) -> CommandOutcome | None:
-        """Commit the event of a replay, its audit entry and the key in one transaction. None where the
-        delivery is gone.
+    async def replay(self, tenant: str, replay: Replay, claim: Claim | None) -> bool:
+        """Commit the event of a replay and its audit entry in one transaction. False where the delivery is
+        gone.
         """
         ...
 
@@ -80,18 +78,20 @@ class Deliveries:
         content = None if found.event is None else redact(found.event)
         return HookDeliveryDetails(**msgspec.structs.asdict(found.view), content=content)
 
+    async def view(self, tenant: str, hook: UUID, delivery: UUID) -> HookDeliveryView:
+        """Raises `ProblemError` 404."""
+        return (await self._kept(tenant, hook, delivery)).view
+
     async def replay(
-        self, who: Requester, hook: UUID, delivery: UUID, asked: ReplayHookDelivery, key: str | None
-    ) -> tuple[HookDeliveryView, bool]:
-        """Replay the event. Returns the delivery, and whether the request is new: the same `key` with the
-        same request replays once. Raises `ProblemError` 404, 409 and 410.
-        """
+        self,
+        who: Requester,
+        hook: UUID,
+        delivery: UUID,
+        asked: ReplayHookDelivery,
+        claim: Claim | None,
+    ) -> HookDeliveryView:
+        """Replay the event. Raises `ProblemError` 404 and 410."""
         found = await self._kept(who.tenant, hook, delivery)
-        idempotency = None if key is None else IdempotencyKey(key, _hash(delivery, asked))
-        if idempotency is not None:
-            used = await self._store.key_outcome(who.tenant, idempotency)
-            if used is not None:
-                return _again(used, found.view), False
         if found.event is None:
             raise _not_kept(delivery)
         audit = entry(
@@ -102,16 +102,10 @@ class Deliveries:
             delivery=str(delivery),
             provider_id=found.view.delivery,
         )
-        outcome = await self._store.replay(
-            who.tenant, Replay(hook, delivery, found.event, audit), idempotency
-        )
-        if outcome is None:
+        if not await self._store.replay(who.tenant, Replay(hook, delivery, found.event, audit), claim):
             raise no_such_delivery(delivery)
-        shown = (await self._kept(who.tenant, hook, delivery)).view
-        if outcome is not CommandOutcome.COMMITTED:
-            return _again(outcome, shown), False
         self._hint()
-        return shown, True
+        return await self.view(who.tenant, hook, delivery)
 
     async def refusals(self, tenant: str, hook: UUID) -> Refusals:
         """Raises `ProblemError` 404."""
@@ -146,13 +140,3 @@ def _not_kept(delivery: UUID) -> ProblemError:
         " ask the provider to send it again"
     )
     return ProblemError("hook_delivery_not_kept", detail, status=410)
-
-
-def _again(outcome: CommandOutcome, view: HookDeliveryView) -> HookDeliveryView:
-    if outcome is CommandOutcome.CONFLICT:
-        raise key_conflict()
-    return view
-
-
-def _hash(delivery: UUID, asked: ReplayHookDelivery) -> bytes:
-    return hashlib.sha256(f"hook replay {delivery}\n".encode() + msgspec.json.encode(asked)).digest()

@@ -13,8 +13,8 @@ from visapi_common.contracts.hooks import HookDeliveryView, RefusalCount, Refusa
 from visapi_gateway.events.service import NewEvent
 from visapi_gateway.events.transaction import put_events
 from visapi_gateway.hooks.deliveries.service import Event, KeptDelivery, Replay, replay_event
-from visapi_gateway.runs.commands.service import CommandOutcome, IdempotencyKey
-from visapi_gateway.runs.commands.transaction import hold_key, key_outcome
+from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.idempotency.transaction import hold_key
 
 _SQL = load_queries("visapi_gateway.hooks.deliveries", "queries.sql")
 _decode = msgspec.json.Decoder(Event).decode
@@ -45,38 +45,23 @@ class PgHookDeliveries:
         event = None if row["event"] is None else _decode(row["event"])
         return KeptDelivery(_view(hook, row), event)
 
-    async def key_outcome(self, tenant: str, key: IdempotencyKey) -> CommandOutcome | None:
+    async def replay(self, tenant: str, replay: Replay, claim: Claim | None) -> bool:
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            return await key_outcome(connection, tenant, key)
-
-    async def replay(self, tenant: str, replay: Replay, key: IdempotencyKey | None) -> CommandOutcome | None:
-        try:
-            return await self._replayed(tenant, replay, key)
-        except _Gone:
-            return None
-
-    async def _replayed(self, tenant: str, replay: Replay, key: IdempotencyKey | None) -> CommandOutcome:
-        async with tenant_transaction(self._pool, [tenant]) as connection:
-            if key is not None and (used := await hold_key(connection, tenant, key, replay.delivery)):
-                return used
             number = await connection.fetchval(_SQL["count_replay"], tenant, replay.hook, replay.delivery)
             if number is None:
-                raise _Gone
+                return False
+            await hold_key(connection, claim)
             ident, body = replay_event(replay, number)
             event = replay.event
             await put_events(connection, tenant, [NewEvent(event["source"], ident, event["type"], body)])
             await record(connection, replay.audit)
-        return CommandOutcome.COMMITTED
+        return True
 
     async def refusals(self, tenant: str, hook: UUID, limit: int) -> Refusals:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             counts = await connection.fetch(_SQL["refusal_counts"], tenant, hook)
             latest = await connection.fetch(_SQL["refused_requests"], tenant, hook, limit)
         return Refusals([RefusalCount(**row) for row in counts], [RefusedRequest(**row) for row in latest])
-
-
-class _Gone(Exception):
-    """The delivery is gone: nothing is committed, not even the `Idempotency-Key`."""
 
 
 def _view(hook: UUID, row: Row) -> HookDeliveryView:

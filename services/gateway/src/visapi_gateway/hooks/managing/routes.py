@@ -1,6 +1,7 @@
 """Hooks as a resource: made, listed, changed, rotated and removed with a key."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 
@@ -21,6 +22,10 @@ from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_re
 
 _READ: dict[str, Any] = {"tag": "hooks", "scope": "hooks:read"}
 _WRITE: dict[str, Any] = {"tag": "hooks", "scope": "hooks:write"}
+_SHOWN_ONCE = (
+    " Only the first answer shows a generated secret: a replay of the request has null. Where that answer"
+    " was lost, rotate the secret with `overlap_s` 0."
+)
 
 
 class HooksQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,8 +43,9 @@ MAKE = Operation(
     description=(
         "Give the provider the hook's `path` on your host, and the same secret. Each verified request becomes"
         " an event of type `hook.<provider>.<event>`. The provider `none` verifies nothing: whoever knows"
-        " the path may send."
+        f" the path may send.{_SHOWN_ONCE}"
     ),
+    once="makes one hook",
     body=NewHook,
     body_required=True,
     problems=("hook_exists", "quota_exceeded"),
@@ -80,7 +86,10 @@ ROTATE = Operation(
     "rotateHookSecret",
     "Give a hook a new secret",
     {200: ResponseSpec("The hook; a generated secret is shown only once.", MadeHook)},
-    description="Both secrets are accepted until the earlier one ends. Up to 4 may be valid at once.",
+    description=(
+        f"Both secrets are accepted until the earlier one ends. Up to 4 may be valid at once.{_SHOWN_ONCE}"
+    ),
+    once="gives one secret",
     body=RotateHook,
     problems=("hook_not_found", "quota_exceeded"),
     **_WRITE,
@@ -105,17 +114,19 @@ class HookRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route(MAKE, self.make),
+            Route(MAKE, self.make, self.made_before),
             Route(LIST, self.list),
             Route(READ, self.read),
             Route(UPDATE, self.update),
-            Route(ROTATE, self.rotate),
+            Route(ROTATE, self.rotate, self.rotated_before),
             Route(REMOVE, self.remove),
         ]
 
     async def make(self, call: Call) -> AsgiResponse:
-        made = await self._hooks.make(call.requester, await read_json(MAKE, call))
-        return json_response(made, 201, [(b"location", made.links["self"].encode())])
+        return _made(await self._hooks.make(call.requester, await read_json(MAKE, call), call.claim))
+
+    async def made_before(self, call: Call, answer: str) -> AsgiResponse:
+        return _made(await self._hooks.made_before(call.principal.tenant, UUID(answer)))
 
     async def list(self, call: Call) -> AsgiResponse:
         query: HooksQuery = call.query
@@ -132,8 +143,15 @@ class HookRoutes:
 
     async def rotate(self, call: Call) -> AsgiResponse:
         wanted: RotateHook = await read_json(ROTATE, call)
-        return json_response(await self._hooks.rotate(call.requester, call.path["hook"], wanted))
+        return json_response(await self._hooks.rotate(call.requester, call.path["hook"], wanted, call.claim))
+
+    async def rotated_before(self, call: Call, answer: str) -> AsgiResponse:
+        return json_response(await self._hooks.made_before(call.principal.tenant, UUID(answer)))
 
     async def remove(self, call: Call) -> AsgiResponse:
         await self._hooks.remove(call.requester, call.path["hook"])
         return EmptyResponse(204)
+
+
+def _made(hook: MadeHook) -> AsgiResponse:
+    return json_response(hook, 201, [(b"location", hook.links["self"].encode())])

@@ -38,6 +38,7 @@ from visapi_gateway.hooks.rules.addresses import address_of
 from visapi_gateway.hooks.rules.providers import PROVIDERS
 from visapi_gateway.hooks.rules.stored_settings import write_settings
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.idempotency.rules import Claim
 
 _SECRET_BYTES = 32
 _ADDRESS_BYTES = 20
@@ -68,7 +69,9 @@ class SecretRow(msgspec.Struct, frozen=True):
 
 
 class HookStore(Protocol):
-    async def put(self, hook: HookRow, secrets: Sequence[SecretRow], audit: AuditEntry) -> bool:
+    async def put(
+        self, hook: HookRow, secrets: Sequence[SecretRow], audit: AuditEntry, claim: Claim | None
+    ) -> bool:
         """Store a hook with its secrets; False where another one has the name."""
         ...
 
@@ -79,7 +82,7 @@ class HookStore(Protocol):
     async def update(
         self, tenant: str, hook: UUID, enabled: bool | None, settings: bytes | None, audit: AuditEntry
     ) -> bool: ...
-    async def rotate(self, secret: SecretRow, overlap_s: int, audit: AuditEntry) -> bool:
+    async def rotate(self, secret: SecretRow, overlap_s: int, audit: AuditEntry, claim: Claim | None) -> bool:
         """Store a secret, and let earlier ones of its purpose end, by the database's clock. False where there
         is no such hook. Raises `ProblemError` 409 where too many stay valid.
         """
@@ -106,7 +109,7 @@ class Hooks:
         self._ids = ids
         self._clock = clock
 
-    async def make(self, who: Requester, wanted: NewHook) -> MadeHook:
+    async def make(self, who: Requester, wanted: NewHook, claim: Claim | None) -> MadeHook:
         """Raises `ProblemError` 400 and 409."""
         check_new(wanted)
         rules, hook = PROVIDERS[wanted.provider], self._ids.uuid7()
@@ -125,10 +128,16 @@ class Hooks:
         audit = entry(
             who, AuditAction.HOOK_CREATE, f"hook:{hook}", name=wanted.name, provider=wanted.provider
         )
-        if not await self._store.put(row, rows, audit):
+        if not await self._store.put(row, rows, audit, claim):
             detail = f"there is a hook {wanted.name!r} already; choose another name, or change that one"
             raise ProblemError("hook_exists", detail, status=409)
         return _made(await self.one(who.tenant, hook), made_secret, made_token)
+
+    async def made_before(self, tenant: str, hook: UUID) -> MadeHook:
+        """A hook that an earlier request made or gave a secret, without the secret. Raises `ProblemError`
+        404.
+        """
+        return _made(await self.one(tenant, hook), None, None)
 
     async def one(self, tenant: str, hook: UUID) -> HookView:
         """Raises `ProblemError` 404."""
@@ -161,7 +170,7 @@ class Hooks:
             raise no_such_hook(hook)
         return await self.one(who.tenant, hook)
 
-    async def rotate(self, who: Requester, hook: UUID, wanted: RotateHook) -> MadeHook:
+    async def rotate(self, who: Requester, hook: UUID, wanted: RotateHook, claim: Claim | None) -> MadeHook:
         """Raises `ProblemError` 400, 404 and 409."""
         before = await self.one(who.tenant, hook)
         made, text = self._next_secret(before.provider, wanted)
@@ -174,7 +183,7 @@ class Hooks:
             purpose=wanted.purpose,
             overlap_s=wanted.overlap_s,
         )
-        if not await self._store.rotate(row, wanted.overlap_s, audit):
+        if not await self._store.rotate(row, wanted.overlap_s, audit, claim):
             raise no_such_hook(hook)
         after = await self.one(who.tenant, hook)
         signature = wanted.purpose == "signature"

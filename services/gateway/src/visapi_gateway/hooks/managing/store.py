@@ -17,6 +17,8 @@ from visapi_gateway.hooks.managing.service import HookRow, SecretRow
 from visapi_gateway.hooks.rules.addresses import path_of
 from visapi_gateway.hooks.rules.events import source_of
 from visapi_gateway.hooks.rules.stored_settings import read_settings
+from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.quotas import Quotas
 
 _SQL = load_queries("visapi_gateway.hooks.managing", "queries.sql")
@@ -29,15 +31,26 @@ class PgHookStore:
         self._pool = pool
         self._quotas = quotas
 
-    async def put(self, hook: HookRow, secrets: Sequence[SecretRow], audit: AuditEntry) -> bool:
+    async def put(
+        self, hook: HookRow, secrets: Sequence[SecretRow], audit: AuditEntry, claim: Claim | None
+    ) -> bool:
+        try:
+            await self._put(hook, secrets, audit, claim)
+        except _NameTaken:
+            return False
+        return True
+
+    async def _put(
+        self, hook: HookRow, secrets: Sequence[SecretRow], audit: AuditEntry, claim: Claim | None
+    ) -> None:
         async with tenant_transaction(self._pool, [hook.tenant]) as connection:
+            await hold_key(connection, claim, str(hook.id))
             if await connection.fetchval(_SQL["add_hook"], *msgspec.structs.astuple(hook)) is None:
-                return False
+                raise _NameTaken
             for secret in secrets:
                 await connection.execute(_SQL["add_secret"], *msgspec.structs.astuple(secret))
             await self._quotas.check(connection, hook.tenant, "hooks")
             await record(connection, audit)
-        return True
 
     async def one(self, tenant: str, hook: UUID) -> HookView | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
@@ -60,11 +73,12 @@ class PgHookStore:
                 await record(connection, audit)
         return found is not None
 
-    async def rotate(self, secret: SecretRow, overlap_s: int, audit: AuditEntry) -> bool:
+    async def rotate(self, secret: SecretRow, overlap_s: int, audit: AuditEntry, claim: Claim | None) -> bool:
         place = (secret.tenant, secret.hook)
         async with tenant_transaction(self._pool, [secret.tenant]) as connection:
             if await connection.fetchval(_SQL["touch_hook"], *place, audit.actor) is None:
                 return False
+            await hold_key(connection, claim, str(secret.hook))
             await connection.execute(_SQL["drop_ended_secrets"], *place)
             await connection.execute(_SQL["shorten_secrets"], *place, secret.purpose, overlap_s)
             await connection.execute(_SQL["add_secret"], *msgspec.structs.astuple(secret))
@@ -81,6 +95,10 @@ class PgHookStore:
             await connection.execute(_SQL["drop_secrets"], tenant, hook)
             await record(connection, audit)
         return True
+
+
+class _NameTaken(Exception):
+    """Another hook has the name: nothing is committed, not even the `Idempotency-Key`."""
 
 
 async def _views(connection: Connection, tenant: str, rows: Sequence[Row]) -> list[HookView]:
