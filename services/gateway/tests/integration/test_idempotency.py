@@ -84,9 +84,7 @@ def asks(at: Things) -> dict[str, Ask]:
         **{name: Ask(*ask) for name, ask in webhooks.asks(*at.hook[:2]).items()},
         "makeKey": Ask("/v1/keys", {"name": "ci"}, "/v1/keys", {"name": "cd"}),
         "rotateKey": Ask(f"/v1/keys/{at.key}/rotate", {}, f"/v1/keys/{at.key}/rotate", {"overlap_s": 5}),
-        "resolveDeadLetter": Ask(
-            f"{letters}/{at.held}/resolve", {"decision": "fault"}, f"{letters}/{at.held}/resolve", {"decision": "retry"}
-        ),
+        "resolveDeadLetter": Ask(f"{letters}/{at.held}/resolve", {"decision": "fault"}, f"{letters}/{at.held}/resolve", {"decision": "retry"}),
         "replayDeadLetter": Ask(f"{letters}/{at.letter}/replay", {}, f"{letters}/{at.letter}/replay", {"reason": "x"}),
     }  # fmt: skip
 
@@ -117,7 +115,7 @@ async def plant(gateway: Any) -> Things:
     wanted = {"action": "suspend", "filter": {"workflow": "demo/hello"}}
     token = (await gateway.http.post("/v1/runs/bulk/count", json=wanted)).json()["token"]
     return Things(
-        run, failed, other, letter, waiting, key, token, await webhooks.plant(gateway.http, "any text")
+        run, failed, other, letter, waiting, key, token, await webhooks.plant(gateway.http, "a" * 9)
     )
 
 
