@@ -134,7 +134,7 @@ def test_every_post_honours_the_key_or_says_why_it_need_not() -> None:
     posts = {operation.name: operation for operation in operations() if operation.method == "POST"}
     unsaid = {name for name, operation in posts.items() if not operation.once} ^ REPEATABLE.keys()
     assert unsaid == set(), "declare `once`, or say in REPEATABLE why the operation needs no Idempotency-Key"
-    sample = Things(*"abcdefg", ("h", "d", "a"))
+    sample = Things(*"abcdefg", hook=("h", "d", "a"))
     assert asks(sample).keys() == posts.keys() - REPEATABLE.keys()
     assert not any(operation.public or operation.signed for operation in posts.values() if operation.once)
 
