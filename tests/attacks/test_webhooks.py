@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)
 
 CONNECTIONS = 32
 FLOOD_S = 6.0
-P99_MS = 2000.0
-"""Far above what an idle machine needs: tests share two cores with the flood."""
+P99_MS = 5000.0
+"""Far above what an idle machine needs, as for the bystander's runs: tests share two cores with the flood."""
 Request = tuple[str, dict[str, str], bytes]
 
 
