@@ -308,7 +308,7 @@ create table hook_deliveries (
 );
 CREATE INDEX hook_deliveries_age ON hook_deliveries USING btree (received_at);
 CREATE INDEX hook_deliveries_of_hook ON hook_deliveries USING btree (tenant, hook, id DESC);
-CREATE INDEX hook_deliveries_of_tenant ON hook_deliveries USING btree (tenant, id);
+CREATE INDEX hook_deliveries_of_tenant ON hook_deliveries USING btree (tenant, received_at);
 alter table hook_deliveries enable row level security;
 alter table hook_deliveries force row level security;
 create policy gateway_tenants on hook_deliveries to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));

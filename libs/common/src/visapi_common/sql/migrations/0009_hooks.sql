@@ -51,7 +51,7 @@ create table hook_deliveries (
     primary key (tenant, hook, delivery)
 );
 create index hook_deliveries_of_hook on hook_deliveries (tenant, hook, id desc);
-create index hook_deliveries_of_tenant on hook_deliveries (tenant, id);
+create index hook_deliveries_of_tenant on hook_deliveries (tenant, received_at);
 create index hook_deliveries_age on hook_deliveries (received_at);
 
 -- The events of deliveries, for reading and replaying; the oldest go first where a tenant has too many bytes.

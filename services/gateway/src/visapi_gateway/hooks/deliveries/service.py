@@ -44,8 +44,12 @@ class Replay(msgspec.Struct, frozen=True):
 class DeliveryStore(Protocol):
     async def has_hook(self, tenant: str, hook: UUID) -> bool: ...
     async def page(
-        self, tenant: str, hook: UUID, before: UUID | None, delivery: str | None, limit: int
+        self, tenant: str, hook: UUID, before: UUID | None, limit: int
     ) -> Sequence[HookDeliveryView]: ...
+    async def named(self, tenant: str, hook: UUID, delivery: str) -> Sequence[HookDeliveryView]:
+        """The delivery with this id of the provider, if there is one."""
+        ...
+
     async def one(self, tenant: str, hook: UUID, delivery: UUID) -> KeptDelivery | None: ...
     async def replay(self, tenant: str, replay: Replay, claim: Claim | None) -> bool:
         """Commit the event of a replay and its audit entry in one transaction. False where the delivery is
@@ -68,7 +72,9 @@ class Deliveries:
     ) -> HookDeliveryPage:
         """Newest first. `next` is the id to continue from. Raises `ProblemError` 404."""
         await self._need_hook(tenant, hook)
-        rows = await self._store.page(tenant, hook, before, delivery, limit + 1)
+        if delivery is not None:
+            return HookDeliveryPage(items=list(await self._store.named(tenant, hook, delivery)), next=None)
+        rows = await self._store.page(tenant, hook, before, limit + 1)
         more = str(rows[limit - 1].id) if len(rows) > limit else None
         return HookDeliveryPage(items=list(rows[:limit]), next=more)
 

@@ -31,10 +31,15 @@ class PgHookDeliveries:
             return await connection.fetchval(_SQL["hook_exists"], tenant, hook)
 
     async def page(
-        self, tenant: str, hook: UUID, before: UUID | None, delivery: str | None, limit: int
+        self, tenant: str, hook: UUID, before: UUID | None, limit: int
     ) -> Sequence[HookDeliveryView]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            rows = await connection.fetch(_SQL["list_deliveries"], tenant, hook, before, delivery, limit)
+            rows = await connection.fetch(_SQL["list_deliveries"], tenant, hook, before, limit)
+        return [_view(hook, row) for row in rows]
+
+    async def named(self, tenant: str, hook: UUID, delivery: str) -> Sequence[HookDeliveryView]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            rows = await connection.fetch(_SQL["deliveries_named"], tenant, hook, delivery)
         return [_view(hook, row) for row in rows]
 
     async def one(self, tenant: str, hook: UUID, delivery: UUID) -> KeptDelivery | None:

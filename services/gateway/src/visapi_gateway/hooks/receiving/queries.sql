@@ -41,7 +41,7 @@ update hook_usage set bytes = bytes - coalesce((select sum(size) from gone), 0) 
 -- name: drop_oldest_deliveries
 -- The tenant's $2 oldest deliveries, and their events where they are still there.
 with old as materialized (
-    select hook, delivery, id from hook_deliveries where tenant = $1 order by id limit $2
+    select hook, delivery, id from hook_deliveries where tenant = $1 order by received_at limit $2
 ), gone as (
     delete from hook_deliveries d using old o
     where d.tenant = $1 and d.hook = o.hook and d.delivery = o.delivery
