@@ -24,6 +24,8 @@ class FakeTasks:
         self._rows = rows
         self.faults = Planned()
         self.others_release = False
+        self.releases = 0
+        """How often `release_alone` was called."""
         self.claims: list[Sequence[tuple[str, Claim]]] = []
 
     async def overdue_functions(self) -> list[tuple[str, str]]:
@@ -84,6 +86,7 @@ class FakeTasks:
     async def release_alone(self, function: str, most: int, decide: Decide) -> list[StoredTask] | None:
         """In memory nobody releases at the same time, unless a test says so (`others_release`)."""
         self.faults.meet("release_alone")
+        self.releases += 1
         if self.others_release:
             return None
         held = await self.held_tenants(function, most)

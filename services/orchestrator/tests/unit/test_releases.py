@@ -16,6 +16,7 @@ from visapi_common.core.errors import TransientFault
 from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.kernel.rules.fair_queue import Window
 from visapi_orchestrator.tasks.releases import Releases
+from visapi_orchestrator.tasks.rules.pacing import SAVED
 
 PDF = "pdf.render"
 SUBJECT = subjects.task(subjects.BUILTIN, PDF)
@@ -85,6 +86,31 @@ async def test_a_short_burst_is_sent_at_once(world):
     await asyncio.sleep(0.001)
     assert world.held == {}
     looking.cancel()
+
+
+@in_no_time
+async def test_steps_of_a_run_that_follow_one_another_wait_for_no_spacing(world):
+    await world.open()
+    looking = asyncio.ensure_future(world.releases.run())
+    for _ in range(6):
+        world.commit()
+        await asyncio.sleep(0.001)
+        assert world.held == {}
+        world.work(1)
+    looking.cancel()
+
+
+@in_no_time
+async def test_tasks_that_are_committed_all_the_time_are_released_together(world):
+    await world.open()
+    looking = asyncio.ensure_future(world.releases.run())
+    for _ in range(1000):
+        world.commit()
+        await asyncio.sleep(0.001)
+        world.work(10)
+    looking.cancel()
+    assert world.tasks.releases <= 100 + 2 * SAVED
+    assert world.held["big"] <= 15
 
 
 def test_a_tenants_own_function_has_a_stream_to_itself(world):

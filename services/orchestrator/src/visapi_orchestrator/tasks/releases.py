@@ -24,14 +24,11 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_engine.compile.functions import WORKER_FUNCTIONS
 from visapi_orchestrator.kernel.ports import Publisher
 from visapi_orchestrator.kernel.rules.fair_queue import Window
+from visapi_orchestrator.tasks.rules.pacing import Outcome, Pace
 from visapi_orchestrator.tasks.rules.shares import Allotted, Slots, allot
 from visapi_orchestrator.tasks.sending import send
 from visapi_orchestrator.transitions.rules.open_tasks import StoredTask
 
-_SPACING_S: Final = 0.01
-"""Between two looks, so that each finds what several commits have left."""
-_LOOK_S: Final = 0.03
-_SLOW_S: Final = 0.25
 _MANY: Final = 1000
 _SLOTS_UNKNOWN: Final = 64
 """Slots of a function before any worker has announced how many it has."""
@@ -73,20 +70,7 @@ class SharedFunction:
         """Tasks are held, or may be."""
         self.over_share: frozenset[str] = frozenset()
         """Tenants whose tasks were left because they hold their share."""
-        self.woken = False
-        """A task of a tenant that is not held back ends the pause."""
-        self.look_at_s = 0.0
-        """When held tasks are looked at next, by the clock of the event loop."""
-        self._pause_s = _LOOK_S
-
-    def due(self, now_s: float) -> bool:
-        """Whether held tasks are looked at now."""
-        return self.to_look and (self.woken or self.look_at_s <= now_s)
-
-    def looked(self, now_s: float, *, moved: bool) -> None:
-        """Look again soon after a look that released something, later after each that did not."""
-        self._pause_s = _LOOK_S if moved else min(_SLOW_S, self._pause_s * 2)
-        self.look_at_s = now_s + self._pause_s
+        self.pace = Pace()
 
     def waits(self, tenant: str) -> bool:
         """Whether a new task of the tenant waits for its turn, by the last look."""
@@ -135,7 +119,7 @@ class Releases:
         if known.waits(tenant):
             self._metrics.tasks_held.labels(function).inc()
         else:
-            known.woken = True
+            known.pace.woken = True
             self._wake.set()
 
     async def find(self) -> None:
@@ -166,31 +150,24 @@ class Releases:
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            waiting = [function for function, known in self._shared.items() if known.to_look]
-            if not waiting:
-                await self._wake.wait()
-                continue
-            for function in waiting:
-                known = self._shared[function]
-                if known.due(loop.time()):
-                    known.woken = False
-                    moved = await self._try(function)
-                    known.looked(loop.time(), moved=moved)
-            await asyncio.sleep(_SPACING_S)
-            looks = [known.look_at_s for known in self._shared.values() if known.to_look]
-            if looks:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), max(0.0, min(looks) - loop.time()))
+            for function, known in list(self._shared.items()):
+                if known.to_look and known.pace.next_s <= loop.time():
+                    known.pace.began(loop.time())
+                    known.pace.ended(loop.time(), await self._try(function))
+            looks = [known.pace.next_s for known in self._shared.values() if known.to_look]
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min(looks, default=None)):
+                    await self._wake.wait()
 
-    async def _try(self, function: str) -> bool:
-        """Release held tasks of a function; True where any was released. A failure delays no other one."""
-        moved: list[bool] = []
+    async def _try(self, function: str) -> Outcome:
+        """Release held tasks of a function. A failure delays no other one."""
+        outcomes: list[Outcome] = []
 
         async def look(functions: Sequence[str]) -> None:
-            moved.extend([await self._look(one) for one in functions])
+            outcomes.extend([await self._look(one) for one in functions])
 
         await self._isolation.each([function], look, self._pass_over)
-        return any(moved)
+        return outcomes[0] if outcomes else "left"
 
     async def _release_all(self, function: str) -> None:
         """Release all held tasks of a function that served all tenants in another release, and no longer
@@ -200,15 +177,15 @@ class Releases:
             tasks = await self._rows.release(function, {tenant: number})
             send(self._publisher, subjects.task(tenant, function), tasks)
 
-    async def _look(self, function: str) -> bool:
+    async def _look(self, function: str) -> Outcome:
         known = self._shared[function]
         queued = await self._stream.tasks_queued(function)
         if queued is None:
-            return False
+            return "left"
         known.window.seen(queued)
         room = known.window.room
         if not room:
-            return False
+            return "left"
         slots = known.slots.total(self._monotonic.monotonic())
         allotted = Allotted({}, known.last, frozenset(), short=False)
 
@@ -228,10 +205,10 @@ class Releases:
             raise
         if tasks is None:
             known.to_look = True
-            return False
+            return "taken"
         send(self._publisher, subjects.task(subjects.BUILTIN, function), tasks)
         known.last, known.over_share = allotted.last, allotted.over_share
         known.window.released(len(tasks), short=allotted.short)
         known.to_look = known.to_look or not allotted.all_given
         self._metrics.tasks_published.labels(function).inc(len(tasks))
-        return bool(tasks)
+        return "released" if tasks else "left"
