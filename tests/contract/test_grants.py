@@ -47,7 +47,7 @@ MATRIX = {
     "subscriptions": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "approvals": {GATEWAY: "rc", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "schedule_fires": {GATEWAY: "ri", ORCHESTRATOR: "rid", NOTIFIER: ""},
-    "schedule_listeners": {GATEWAY: "riud", ORCHESTRATOR: "r", NOTIFIER: ""},
+    "schedule_listeners": {GATEWAY: "riud", ORCHESTRATOR: "rd", NOTIFIER: ""},
     "schedules": {GATEWAY: "riud", ORCHESTRATOR: "ru", NOTIFIER: ""},
     "secrets": {GATEWAY: "idc", ORCHESTRATOR: "", NOTIFIER: "r"},
     "started_effects": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -82,6 +83,32 @@ async def test_hooks_are_bounded_and_a_removed_one_makes_room(full: Any) -> None
     made = next(answer.json() for answer in answers if answer.status_code == 201)
     assert (await full.http.delete(made["links"]["self"])).status_code == 204
     assert (await make(99)).status_code == 201
+
+
+@asynccontextmanager
+async def matching(run: Any) -> AsyncIterator[None]:
+    """Meanwhile an orchestrator matches events of the tenant."""
+    async with run.db.transaction():
+        await run.db.execute(
+            "select pg_advisory_xact_lock_shared(hashtextextended('visapi.listeners/default', 0))"
+        )
+        yield
+
+
+async def test_who_is_full_waits_for_nobody_and_holds_up_no_events(
+    serve: Any, shared_nats: NatsServer
+) -> None:
+    by_time, by_event = "schedule: {every: {hours: 1}}\n", "schedule: {on: {one: {with: {type: paid}}}}\n"
+    async with serve(shared_nats, tenant_schedules_max=2, tenant_versions_max=MOST) as run:
+        assert (await run.deploy(version(0, name="hears", more=by_event))).status_code == 201
+        async with matching(run), asyncio.timeout(5):
+            assert (await run.deploy(version(0, name="timed", more=by_time))).status_code == 201
+            refused = await run.deploy(version(0, name="third", more=by_event))
+            assert "VISAPI_TENANT_SCHEDULES_MAX" in refused.json()["detail"]
+            assert (await run.deploy(version(1, name="timed"))).status_code == 201
+            assert (await run.deploy(version(2, name="timed"))).status_code == 201
+            assert is_full(await run.deploy(version(1, name="hears", more=by_event)), "VERSIONS_MAX")
+            assert is_full(await run.deploy(version(1, name="hears")), "VERSIONS_MAX")
 
 
 async def test_secrets_are_bounded_and_can_be_replaced_and_removed(full: Any) -> None:

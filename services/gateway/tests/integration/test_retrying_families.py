@@ -1,10 +1,11 @@
-"""A run whose child cannot go on is not taken up: it would only fail again."""
+"""A run whose child cannot go on is not taken up: it would only fail again. Nor is the listener of a schedule."""
 
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from kit.ledger_rows import overwrite
 from simulation.session import HEAD, Session
 
 PARENT = "do: [{sub: {run: {workflow: {namespace: other, name: child, version: '1.2.0'}}}}]"
@@ -53,3 +54,13 @@ async def test_with_a_child_that_can_go_on_or_did_well_it_is(gateway: Any, statu
     await ended(gateway, child, status, resume)
     assert (await gateway.http.post(f"/v1/runs/{run}/retry")).status_code == 202
     assert await gateway.db.fetchval("select kind from visapi.inbox where run = $1", run) == "retry"
+
+
+async def test_the_listener_of_a_schedule_is_not_retried_because_no_event_reaches_it_any_more(gateway: Any):
+    run, child = await parent_of(gateway)
+    await ended(gateway, child, "faulted", b"{}")
+    await overwrite(gateway.db, "runs_done", {"id": UUID(run)}, quiet=True)
+    refused = await gateway.http.post(f"/v1/runs/{run}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "run_not_retryable")
+    assert "events of a schedule" in refused.json()["detail"]
+    assert await gateway.db.fetchval("select count(*) from visapi.inbox") == 0

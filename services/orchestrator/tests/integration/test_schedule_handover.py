@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from kit.ledger_rows import overwrite
 from kit.orchestration import TENANT, Stack, eventually, output_of
 from kit.tenants import add_tenants
 from visapi_common.adapters.queries import load_queries
@@ -18,6 +19,7 @@ from visapi_engine.model.program import decode_program, encode_program
 from visapi_gateway.schedules.transaction import put_listener, stop_listener
 
 ON = "schedule: {on: {one: {with: {type: paid}}}}\ndo: [{took: {set: {n: '${ .[0].id }'}}}]"
+FAULTY = ON.replace("{type: paid}", "{type: paid}, correlate: {o: {from: .data.o, expect: '${ error(1) }'}}")
 LISTEN = "do: [{hear: {listen: {to: {one: {with: {type: paid}}}}}}]"
 OTHER = "bystander"
 WORKFLOWS = load_queries("visapi_gateway.workflows", "queries.sql")
@@ -57,6 +59,16 @@ async def all_matched(stack: Stack) -> bool:
         " + (select count(*) from runs where not quiet)"
     )
     return waiting == 0
+
+
+async def no_listener(stack: Stack, run: UUID) -> bool:
+    return (
+        await stack.gateway.pool.fetchval("select count(*) from schedule_listeners where run = $1", run) == 0
+    )
+
+
+async def all_read(stack: Stack, run: UUID) -> bool:
+    return await stack.gateway.count("inbox", run) == 0
 
 
 async def test_each_event_starts_one_run_through_deployments_under_a_stream_of_events(stack: Stack):
@@ -126,3 +138,21 @@ async def test_an_event_that_comes_before_the_listener_has_subscribed_is_heard(s
     async with stack.orchestrator():
         await eventually(lambda: all_matched(stack))
         assert await started(stack) == [("early", "1.0.0")]
+
+
+async def test_a_listener_that_faults_in_its_first_transition_is_none_from_then_on(stack: Stack):
+    await add_tenants(stack.gateway.pool, OTHER)
+    theirs, ours = stack.gateway.ids.uuid7(), stack.gateway.ids.uuid7()
+    await stack.gateway.deploy("theirs", ON, tenant=OTHER, listener=theirs)
+    await stack.gateway.deploy("shop", FAULTY, listener=ours)
+    async with stack.orchestrator():
+        assert (await stack.gateway.ended(ours))["status"] == "faulted"
+        await eventually(lambda: stack.gateway.count("subscriptions", theirs))
+    # A process looks as soon as it starts.
+    async with stack.orchestrator():
+        await eventually(lambda: no_listener(stack, ours))
+        assert not await no_listener(stack, theirs)
+        await overwrite(stack.gateway.pool, "runs_done", {"id": ours}, resume=b"{}")
+        await stack.gateway.tell(ours, "retry")
+        await eventually(lambda: all_read(stack, ours))
+        assert await stack.gateway.live(ours) is None, "events no longer reach it"

@@ -47,8 +47,8 @@ grant delete on idempotency to visapi_orchestrator;
 grant select, insert, update, delete on runs, runs_done, history, tasks, timers, inbox, dead_letters,
     functions, streams, recorded_inputs, started_effects, events_in, subscriptions, collections, run_attributes,
     flow_slots, flow_waiting, rate_reservations to visapi_orchestrator;
--- Which listener follows one that ended.
-grant select on schedule_listeners to visapi_orchestrator;
+-- Which listener follows one that ended; one that ended without a follower is none.
+grant select, delete on schedule_listeners to visapi_orchestrator;
 grant select on flow_slots, flow_waiting to visapi_gateway;
 
 -- Who decided is written by the gateway; what is asked is the orchestrator's.

@@ -702,7 +702,7 @@ create policy gateway_tenants on schedule_listeners to visapi_gateway using ((te
 create policy notifier_all on schedule_listeners to visapi_notifier using (true);
 create policy orchestrator_all on schedule_listeners to visapi_orchestrator using (true);
 grant delete, insert, select, update on schedule_listeners to visapi_gateway;
-grant select on schedule_listeners to visapi_orchestrator;
+grant delete, select on schedule_listeners to visapi_orchestrator;
 
 create table schedules (
     id uuid not null,

@@ -55,9 +55,17 @@ class Quotas(msgspec.Struct, frozen=True):
             return
         await connection.execute(_SQL["lock_quota"], tenant)
         for kind in kinds:
-            most: int = getattr(self, kind)
-            if await connection.fetchval(_SQL[f"count_{kind}"], tenant, most) > most:
-                raise _exceeded(kind, most)
+            await self.refuse_full(connection, tenant, kind)
+
+    async def refuse_full(self, connection: Connection, tenant: str, kind: Kind, *, more: int = 0) -> None:
+        """Raises `ProblemError` 409 when the tenant would have too many rows with so many `more`.
+
+        It takes no lock, so it refuses a tenant that is full before the transaction waits for anything. Of
+        transactions at the same time `check` decides.
+        """
+        most: int = getattr(self, kind)
+        if await connection.fetchval(_SQL[f"count_{kind}"], tenant, most) + more > most:
+            raise _exceeded(kind, most)
 
 
 async def read_full_tenants(pool: Pool) -> dict[str, int]:

@@ -1,8 +1,10 @@
 -- Schedules: written at deployment, paused, backfilled. The orchestrator fires them.
 
--- name: is_scheduled
-select exists (select from schedules where tenant = $1 and namespace = $2 and name = $3)
-    or exists (select from schedule_listeners where tenant = $1 and namespace = $2 and name = $3)
+-- name: present_schedule
+select case
+    when exists (select from schedules where tenant = $1 and namespace = $2 and name = $3) then 'times'
+    when exists (select from schedule_listeners where tenant = $1 and namespace = $2 and name = $3) then 'events'
+end
 
 -- name: lock_workflow
 -- Of deployments at the same time the second sees the version of the first, so the schedule of the highest stays.

@@ -1,6 +1,7 @@
 """Statements of schedules and listeners for the transaction of a deployment."""
 
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 from visapi_common.adapters.pool import Connection
@@ -17,9 +18,11 @@ async def put_schedule(
     await connection.execute(_SQL["put_schedule"], schedule, *version, spec, paused)
 
 
-async def is_scheduled(connection: Connection, name: tuple[str, str, str]) -> bool:
-    """Whether a workflow has a schedule or a listener."""
-    return bool(await connection.fetchval(_SQL["is_scheduled"], *name))
+async def present_schedule(
+    connection: Connection, name: tuple[str, str, str]
+) -> Literal["times", "events"] | None:
+    """What starts a workflow now: a schedule at times, or one `on` events, which has a listener."""
+    return await connection.fetchval(_SQL["present_schedule"], *name)
 
 
 async def remove_schedule(connection: Connection, name: tuple[str, str, str]) -> None:
@@ -33,8 +36,8 @@ async def lock_workflow(connection: Connection, name: tuple[str, str, str]) -> N
 
 
 async def stop_listener(connection: Connection, name: tuple[str, str, str]) -> None:
-    """Cancel the run that listens for the events of a workflow, if there is one. Events that are matched
-    before this transaction still reach that run; the others wait for the end of the transaction.
+    """Cancel the run that listens for the events of a workflow. Events that are matched before this
+    transaction still reach that run; the others wait for the end of the transaction.
     """
     await connection.execute(_SQL["lock_listeners"], name[0])
     await connection.execute(_SQL["stop_listener"], *name)

@@ -14,8 +14,8 @@ from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.kernel.quotas import Kind, Quotas
 from visapi_gateway.schedules.transaction import (
-    is_scheduled,
     lock_workflow,
+    present_schedule,
     put_listener,
     put_schedule,
     remove_schedule,
@@ -56,8 +56,9 @@ class PgWorkflowStore:
                 new.created_at,
             )
             if stored is not None:
+                await self._quotas.refuse_full(connection, tenant, "versions")
                 await hold_key(connection, claim, answer)
-                more = await _put_schedule(connection, new)
+                more = await self._put_schedule(connection, new)
                 kinds: tuple[Kind, ...] = ("versions", "schedules") if more else ("versions",)
                 await self._quotas.check(connection, tenant, *kinds)
                 await record(connection, audit)
@@ -67,6 +68,35 @@ class PgWorkflowStore:
         if claim is not None:
             async with tenant_transaction(self._pool, [claim.tenant]) as connection:
                 await hold_key(connection, claim, answer)
+
+    async def _put_schedule(self, connection: Connection, new: NewWorkflow) -> bool:
+        """Store the schedule of the highest version, which replaces or removes the previous one. Returns
+        whether the workflow has a schedule for the first time.
+        """
+        await lock_workflow(connection, new.name)
+        if await connection.fetchval(_SQL["highest_version"], *new.name) != new.version:
+            return False
+        had = await present_schedule(connection, new.name)
+        scheduled, version = new.schedule, (*new.name, new.version)
+        if scheduled is None and had is None:
+            return False
+        if had is None:
+            await self._quotas.refuse_full(connection, new.name[0], "schedules", more=1)
+        if scheduled is not None and scheduled.spec is not None:
+            await put_schedule(
+                connection, scheduled.id, (*version, new.program), scheduled.spec, paused=scheduled.paused
+            )
+        elif had == "times":
+            await remove_schedule(connection, new.name)
+        if had == "events":
+            await stop_listener(connection, new.name)
+        if scheduled is not None and scheduled.listener is not None:
+            run, program = scheduled.listener, bytes.fromhex(scheduled.listener.program)
+            await connection.execute(_SQL["put_program"], program, scheduled.listener_body)
+            await put_listener(
+                connection, run.run, (*version, program), msgspec.json.encode(run.input), "schedule"
+            )
+        return had is None
 
     async def version(self, name: WorkflowName, version: str) -> WorkflowRow | None:
         rows = await self._read(name[0], _SQL["version"], *name, version)
@@ -94,30 +124,3 @@ class PgWorkflowStore:
     async def _read(self, tenant: str, query: str, *arguments: object) -> list[Row]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             return await connection.fetch(query, *arguments)
-
-
-async def _put_schedule(connection: Connection, new: NewWorkflow) -> bool:
-    """Store the schedule of the highest version, which replaces or removes the previous one. Returns whether
-    the workflow has a schedule for the first time.
-    """
-    await lock_workflow(connection, new.name)
-    if await connection.fetchval(_SQL["highest_version"], *new.name) != new.version:
-        return False
-    had = await is_scheduled(connection, new.name)
-    scheduled, version = new.schedule, (*new.name, new.version)
-    if scheduled is None and not had:
-        return False
-    if scheduled is not None and scheduled.spec is not None:
-        await put_schedule(
-            connection, scheduled.id, (*version, new.program), scheduled.spec, paused=scheduled.paused
-        )
-    else:
-        await remove_schedule(connection, new.name)
-    await stop_listener(connection, new.name)
-    if scheduled is not None and scheduled.listener is not None:
-        run, program = scheduled.listener, bytes.fromhex(scheduled.listener.program)
-        await connection.execute(_SQL["put_program"], program, scheduled.listener_body)
-        await put_listener(
-            connection, run.run, (*version, program), msgspec.json.encode(run.input), "schedule"
-        )
-    return scheduled is not None and not had

@@ -1,5 +1,6 @@
-"""Looks after what schedules have collected: events that waited too long for the others become dead letters;
-those of a listener that has ended go to the listener of the version that was deployed after it.
+"""Looks after the listeners of schedules: one whose run has ended is none any more. And after what they have
+collected: events that waited too long for the others become dead letters; those of a listener that has ended
+go to the listener of the version that was deployed after it.
 """
 
 import asyncio
@@ -28,7 +29,21 @@ class HandedOver(NamedTuple):
     listener: UUID | None
 
 
+class EndedListener(NamedTuple):
+    """A workflow whose schedule hears no events until another version is deployed."""
+
+    run: UUID
+    tenant: str
+    workflow: str
+    status: str | None
+    """How the run ended; None where it is no longer kept."""
+
+
 class CollectedRows(Protocol):
+    async def remove_ended(self, limit: int) -> list[EndedListener]:
+        """Listeners whose runs have ended while no deployment has replaced them are none from now on."""
+        ...
+
     async def orphaned(self) -> list[UUID]:
         """Some listeners that have ended and left collections."""
         ...
@@ -63,6 +78,15 @@ class CollectedSweep:
     async def once(self) -> None:
         """One look."""
         try:
+            for ended in await self._rows.remove_ended(LIMIT):
+                self._log.error(
+                    "schedule_hears_no_more",
+                    tenant=ended.tenant,
+                    workflow=ended.workflow,
+                    run=str(ended.run),
+                    status=ended.status,
+                    detail="the run that listens for its events has ended; deploy another version",
+                )
             await self._isolation.each(await self._rows.orphaned(), self._hand_over, self._pass_over)
             await self._isolation.each(await self._rows.overdue(), self._give_up, self._pass_over)
         except Fault as fault:

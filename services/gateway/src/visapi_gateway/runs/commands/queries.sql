@@ -1,10 +1,11 @@
 -- Commands to runs: rows of `inbox`, which the orchestrator reads.
 
 -- name: resume_point
--- Where a faulted run can be taken up again, with the program it ran.
+-- Where a faulted run can be taken up again, with the program it ran. The listener of a schedule cannot: events no longer
+-- reach it.
 select d.resume, p.body as program
 from runs_done d join programs p on p.hash = d.program
-where d.id = $1 and d.tenant = $2 and d.status = 'faulted' and d.resume is not null
+where d.id = $1 and d.tenant = $2 and d.status = 'faulted' and d.resume is not null and not d.quiet
 
 -- name: ended_for_good
 -- Runs that neither completed nor can be taken up again.

@@ -1,7 +1,7 @@
 """When a function's held tasks are looked at: at once, unless many looks follow one another.
 
-A look costs a transaction, so while tasks are committed all the time each look finds what several commits have
-left. Times are of a monotonic clock, in seconds. Pure.
+A look costs a transaction, so while tasks are committed all the time each look finds what several commits
+have left. Times are of a monotonic clock, in seconds. Pure.
 """
 
 from typing import Final, Literal
@@ -19,8 +19,8 @@ Outcome = Literal["released", "left", "taken"]
 
 class Pace:
     """A bucket of `SAVED` rests (GCRA), so that the steps of a run wait for no rest while few tasks are
-    committed. Tasks that were left are looked at again after `LOOK_S`, and later after each look that released
-    nothing.
+    committed. Tasks that were left are looked at again after `LOOK_S`, and later after each look that
+    released nothing.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Pace:
         self._began_s = now_s
 
     def ended(self, now_s: float, outcome: Outcome) -> None:
-        """A look ended. While another process looks, tasks of this one wait, so it comes back after a moment."""
+        """A look ended. While another process looks, tasks of this one wait, so it comes back soon."""
         match outcome:
             case "released":
                 self._pause_s = LOOK_S

@@ -20,13 +20,15 @@ for share
 -- name: revive
 -- Runs that can be resumed become live; $2, $3: under another definition. Every snapshot sees a run in one of the
 -- two tables. Only hopeless requests are dropped: a run that another process resumes at this moment still needs its
--- inbox row, and a parent is notified (`ends_again`). A descendant of a cancelled root is not resumed.
+-- inbox row, and a parent is notified (`ends_again`). A descendant of a cancelled root is not resumed, nor is the
+-- listener of a schedule: events no longer reach it.
 with asked as (
     select * from unnest($1::uuid[], $2::text[], $3::text[]) as a (run, version, program)
 ),
 back as (
     delete from runs_done d using asked a
     where d.retention = any(array(select name from retention_classes)) and d.id = a.run and d.resume is not null
+        and not d.quiet
         and not exists (select from families f where f.root = d.root and f.cancelled_at is not null)
     returning d.*, a.version as new_version, decode(a.program, 'hex') as new_program
 ),
@@ -37,7 +39,7 @@ in_vain as (
         and not exists (
             select from runs_done d
             where d.retention = any(array(select name from retention_classes)) and d.id = a.run
-                and d.resume is not null
+                and d.resume is not null and not d.quiet
                 and not exists (select from families f where f.root = d.root and f.cancelled_at is not null)
         )
 )

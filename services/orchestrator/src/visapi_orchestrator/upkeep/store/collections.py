@@ -13,7 +13,7 @@ from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import set_aside
 from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent
 from visapi_orchestrator.transitions.relations.collections import uncollected
-from visapi_orchestrator.upkeep.collected import HandedOver
+from visapi_orchestrator.upkeep.collected import EndedListener, HandedOver
 
 _SQL = load_queries("visapi_orchestrator.upkeep.store", "collections.sql")
 EXPIRED: Final = "correlation-expired"
@@ -29,6 +29,11 @@ class PostgresCollections:
         self._pool = pool
         self._ids = ids
         self._days = days
+
+    async def remove_ended(self, limit: int) -> list[EndedListener]:
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["remove_ended"], limit)
+        return [EndedListener(**row) for row in rows]
 
     async def orphaned(self) -> list[UUID]:
         with pg_faults():

@@ -1,5 +1,20 @@
 -- What schedules have collected, when its listener has ended or it is too old.
 
+-- name: remove_ended
+-- The listener's row and its run are written by one transaction, so a run that is not there has ended.
+with ended as (
+    delete from schedule_listeners l
+    where (l.tenant, l.namespace, l.name, l.run) in (
+        select o.tenant, o.namespace, o.name, o.run from schedule_listeners o
+        where not exists (select from runs r where r.id = o.run)
+        limit $1
+    )
+    returning l.run, l.tenant, l.namespace, l.name
+)
+select e.run, e.tenant, e.namespace || '/' || e.name as workflow, d.status
+from ended e
+left join runs_done d on d.retention = any(array(select name from retention_classes)) and d.id = e.run
+
 -- name: orphaned
 -- From one listener to the next in the primary key.
 with recursive held as (
