@@ -17,6 +17,7 @@ from alerts.ground import Ground, again_and_again
 from alerts.monitoring import Monitoring
 from alerts.page_faults import STOPPED, one_percent_fails
 from alerts.trial import Fault
+from kit.ledger_rows import full_of_messages
 from visapi.admin.nats_rights import NOTIFIER, WORKER
 
 Strike = Callable[[Ground], None]
@@ -84,6 +85,11 @@ def unreadable_result(ground: Ground) -> None:
 
 def newer_result(ground: Ground) -> None:
     ground.publish(NOTIFIER, "visapi.engine.0.result", b'{"v":99,"run":"%s"}' % str(UUID(int=7)).encode())
+
+
+def more_messages_than_are_kept(ground: Ground) -> None:
+    ground.plant("dead_letters", **full_of_messages("default"))
+    ground.publish(WORKER, "visapi.events.default.paid", b"no event", times=5)
 
 
 def chat_breaks(ground: Ground) -> None:
@@ -297,6 +303,8 @@ ROUNDS: tuple[tuple[Fault, ...], ...] = (
     (_ticket("BoundedWorkRefused", "80 simulations at once that never end", _lasting(too_many_simulations, every_s=1)),
      _ticket("TransitionsSlow", "a transaction locks history for 3 s again and again", batches_slow, *STOPPED)),
     (_ticket("ProducersRefused", "a tenant floods EVENTS", _lasting(flood_of_events, every_s=0.1)),),
+    (_ticket("EventsDropped", "more messages than dead letters may be kept", _once(more_messages_than_are_kept),
+             "WorkQuarantined"),),
 )  # fmt: skip
 
 NOT_MADE = {

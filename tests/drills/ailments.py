@@ -11,6 +11,7 @@ import httpx
 import nats
 
 from faults.harness import FaultStack, workflow
+from kit.ledger_rows import full_of_messages, plant
 from kit.poison import NAP
 from kit.waiting import eventually
 from visapi.admin import nats_rights
@@ -65,6 +66,17 @@ class Patient:
 
         await eventually(is_so, what=f"the run {status}")
 
+    async def publish(self, subject: str, body: bytes) -> None:
+        """On the stream of events, with the rights of the orchestrator."""
+        port = self.stack.stack.processes()["nats"].ports["nats"]
+        user = nats_rights.ORCHESTRATOR
+        password = self.data.secrets().nats[user]
+        bus: Any = await nats.connect(
+            f"nats://{user}:{password}@127.0.0.1:{port}", inbox_prefix=f"_INBOX.{user}".encode()
+        )
+        await bus.jetstream().publish(subject, body)
+        await bus.close()
+
     def signal(self, name: str, number: signal.Signals) -> None:
         process = self.stack.stack.processes()[name].pid
         assert process is not None
@@ -80,16 +92,19 @@ class Ailment(NamedTuple):
 
 
 async def _event_of_a_stranger(patient: Patient) -> None:
-    port = patient.stack.stack.processes()["nats"].ports["nats"]
-    user = nats_rights.ORCHESTRATOR
-    password = patient.data.secrets().nats[user]
-    bus: Any = await nats.connect(
-        f"nats://{user}:{password}@127.0.0.1:{port}", inbox_prefix=f"_INBOX.{user}".encode()
-    )
     event = b'{"specversion":"1.0","id":"1","source":"shop","type":"paid"}'
-    await bus.jetstream().publish("visapi.events.newcomer.paid", event)
-    await bus.close()
+    await patient.publish("visapi.events.newcomer.paid", event)
     await _letter(patient, "message")
+
+
+async def _messages_beyond_the_bound(patient: Patient) -> None:
+    """A letter as large as thousands of others together stands for them."""
+    await plant(
+        await patient.connection("visapi_orchestrator"), "dead_letters", **full_of_messages("default")
+    )
+    await patient.publish("visapi.events.default.paid", b"no event")
+    log = patient.data.root / "logs/orchestrator.log"
+    await eventually(lambda: "events_dropped" in log.read_text("utf-8"), what="a message dropped")
 
 
 async def _mail_without_an_answer(patient: Patient) -> None:
@@ -154,6 +169,7 @@ async def _store_lost(patient: Patient) -> None:
 
 AILMENTS = {
     "dead-letters": Ailment("an event of a tenant that nobody made", _event_of_a_stranger),
+    "events-dropped": Ailment("more messages than dead letters may be kept", _messages_beyond_the_bound),
     "uncertain-effects": Ailment("a relay that takes a mail and breaks off", _mail_without_an_answer),
     "operator-faults": Ailment("a grant taken from the orchestrator", _grant_lost),
     "postgres-slow": Ailment("a forgotten transaction that locks runs", _forgotten_transaction),

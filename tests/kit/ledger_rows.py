@@ -8,6 +8,9 @@ and hours pass that no test can wait for.
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Protocol
+from uuid import uuid4
+
+from visapi_orchestrator.events.set_aside_messages import BYTES_MAX
 
 
 class Executor(Protocol):
@@ -21,6 +24,20 @@ async def plant(database: Executor, table: str, **columns: object) -> None:
     places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
     statement = f"insert into visapi.{table} ({', '.join(columns)}) values ({places})"
     await database.execute(statement, *columns.values())
+
+
+def full_of_messages(tenant: str, *, room: int = 0) -> dict[str, object]:
+    """The columns of a dead letter of a message as large as thousands, which leaves room for so many bytes."""
+    return {
+        "id": uuid4(),
+        "tenant": tenant,
+        "service": "orchestrator",
+        "reason": "bad-event",
+        "detail": "",
+        "kind": "message",
+        "body": b"x" * (BYTES_MAX - room),
+        "digest": b"earlier",
+    }
 
 
 async def overwrite(database: Executor, table: str, where: Mapping[str, object], **columns: object) -> int:

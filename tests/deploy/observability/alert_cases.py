@@ -131,6 +131,7 @@ CASES: dict[str, Case] = {
         {'visapi_streams_recreated_total{stream="EVENTS"}': "0x30 1x10"},
     ),
     "ProducersRefused": _counted("visapi_producers_refused_total", "0x30 1x10"),
+    "EventsDropped": _counted('visapi_events_dropped_total{reason="disabled"}', "0x30 1x10"),
     "PostgresFails": Case(
         {
             'db_client_operation_duration_seconds_count{service="gateway",error_type="57P01"}': "0+1x40",

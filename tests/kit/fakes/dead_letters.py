@@ -1,5 +1,7 @@
 """Dead letters in memory."""
 
+from collections.abc import Sequence
+
 from kit.fakes.faults import Planned
 from kit.fakes.rows import FakeRows
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
@@ -22,3 +24,6 @@ class FakeDeadLetters:
         if fresh:
             self._rows.dead_letters.append(dead_letter)
         return fresh
+
+    async def set_aside_messages(self, dead_letters: Sequence[DeadLetterEntry]) -> set[bytes]:
+        return {one.digest for one in dead_letters if await self.set_aside(one)}

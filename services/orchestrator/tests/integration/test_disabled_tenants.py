@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from kit.ledger_rows import plant
+from kit.ledger_rows import full_of_messages, plant
 from kit.orchestration import TENANT, Stack, completed, eventually, output_of
 from kit.tenants import add_tenants, disable, enable
 from visapi_common.contracts import subjects
@@ -73,22 +73,6 @@ async def quiet(stack: Stack, name: str) -> UUID:
     return run
 
 
-async def set_aside_earlier(stack: Stack, size: int) -> None:
-    """A dead letter of a message of so many bytes, in place of thousands of smaller ones."""
-    await plant(
-        stack.gateway.pool,
-        "dead_letters",
-        id=stack.gateway.ids.uuid7(),
-        tenant=TENANT,
-        service="orchestrator",
-        reason="bad-event",
-        detail="",
-        kind="message",
-        body=b"x" * size,
-        digest=b"earlier",
-    )
-
-
 async def published_by_runs(stack: Stack) -> bool:
     return (
         await stack.gateway.pool.fetchval("select count(*) from events_in where published_at is not null") > 0
@@ -146,7 +130,7 @@ async def test_a_flood_for_a_disabled_tenant_leaves_a_bounded_number_of_dead_let
     await stack.gateway.deploy("theirs", LISTEN, tenant=bystander)
     await disabled(stack)
     size = len(msgspec.json.encode(paid("flood-0")))
-    await set_aside_earlier(stack, BYTES_MAX - 2 * size - size // 2)
+    await plant(stack.gateway.pool, "dead_letters", **full_of_messages(TENANT, room=2 * size + size // 2))
     kept = "select count(*) from dead_letters where tenant = $1"
     async with stack.orchestrator() as lifecycle:
         theirs = await listening(stack, "theirs", bystander)
@@ -180,7 +164,7 @@ async def test_a_flood_for_a_disabled_tenant_leaves_a_bounded_number_of_dead_let
 
 async def test_of_messages_that_are_no_events_a_bounded_number_is_kept_and_events_are_heard(stack: Stack):
     await stack.gateway.deploy("mine", LISTEN)
-    await set_aside_earlier(stack, BYTES_MAX - 100)
+    await plant(stack.gateway.pool, "dead_letters", **full_of_messages(TENANT, room=100))
     async with stack.orchestrator() as lifecycle:
         mine = await listening(stack, "mine", TENANT)
         for size in (60, 80, 70):

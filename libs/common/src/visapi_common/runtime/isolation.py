@@ -51,6 +51,10 @@ class Isolation:
         await self._some(items, work, quarantine, result)
         return result
 
+    def quarantined(self, number: int) -> None:
+        """Count items that the loop found to fail alone and quarantines itself, many at once."""
+        self._metrics.quarantined.labels(self._loop).inc(number)
+
     def note(self, fault: Exception) -> None:
         """Report a failure that belongs to no item; an operator failure is counted for an alert."""
         if failure_kind(fault) == "operator":

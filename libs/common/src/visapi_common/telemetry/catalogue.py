@@ -215,7 +215,8 @@ class Metrics(ConventionalMetrics):
         "visapi_audit_rows_cut_total", "Rows of the audit that were exported and deleted for their age."
     )
     producers_refused = Counter(
-        "visapi_producers_refused_total", "How often the producers of a tenant were refused on EVENTS."
+        "visapi_producers_refused_total",
+        "How often producers of a tenant that floods EVENTS, or is disabled, were refused.",
     )
     events_dropped = Counter(
         "visapi_events_dropped_total",

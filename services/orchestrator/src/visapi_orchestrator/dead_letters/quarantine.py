@@ -1,6 +1,6 @@
 """Sets items aside that failed alone: stores, announces and counts a dead letter, off the hot path."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -21,6 +21,10 @@ class DeadLetterRows(Protocol):
         """Store the dead letter and retire its row in one transaction; True where the dead letter is new."""
         ...
 
+    async def set_aside_messages(self, dead_letters: Sequence[DeadLetterEntry]) -> set[bytes]:
+        """Store dead letters of messages, all or none; return the digests of those that are new."""
+        ...
+
 
 class Quarantine:
     """See the module's docstring."""
@@ -38,9 +42,27 @@ class Quarantine:
         if await (keep or self._rows.set_aside)(dead_letter):
             self.announce(dead_letter)
 
+    async def set_aside_messages(self, dead_letters: Sequence[DeadLetterEntry]) -> None:
+        """Store dead letters of messages in one statement: a flood of them delays the messages behind it.
+        One of each tenant is logged, with their number. Raises `Fault`.
+        """
+        new = await self._rows.set_aside_messages(dead_letters)
+        of_tenants: dict[str, list[DeadLetterEntry]] = {}
+        for dead_letter in dead_letters:
+            if dead_letter.digest in new:
+                of_tenants.setdefault(dead_letter.tenant, []).append(dead_letter)
+        for first, *others in of_tenants.values():
+            self._report(first, 1 + len(others))
+            for dead_letter in (first, *others):
+                self._publish(dead_letter)
+
     def announce(self, dead_letter: DeadLetterEntry) -> None:
         """Count, log and publish a dead letter that was stored."""
-        self._metrics.dead_letters.labels(dead_letter.reason).inc()
+        self._report(dead_letter, 1)
+        self._publish(dead_letter)
+
+    def _report(self, dead_letter: DeadLetterEntry, number: int) -> None:
+        self._metrics.dead_letters.labels(dead_letter.reason).inc(number)
         self._log.error(
             "dead_letter",
             reason=dead_letter.reason,
@@ -48,7 +70,10 @@ class Quarantine:
             tenant=dead_letter.tenant,
             item=dead_letter.stored_item,
             detail=dead_letter.detail,
+            number=number,
         )
+
+    def _publish(self, dead_letter: DeadLetterEntry) -> None:
         body = DeadLetter(
             service=SERVICE,
             reason=dead_letter.reason,

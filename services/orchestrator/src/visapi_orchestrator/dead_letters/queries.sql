@@ -7,6 +7,15 @@ values ($1, $2, 'orchestrator', $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (digest) where resolved_at is null do nothing
 returning id
 
+-- name: bury_messages
+-- Many messages at once: they have no row to retire. The digests of those that are new.
+insert into dead_letters (id, tenant, service, reason, detail, kind, item, headers, body, digest)
+select m.id, m.tenant, 'orchestrator', m.reason, m.detail, 'message', array[m.subject], m.headers, m.body, m.digest
+from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[])
+    as m (id, tenant, reason, detail, subject, headers, body, digest)
+on conflict (digest) where resolved_at is null do nothing
+returning digest
+
 -- name: retire_event
 -- An event that cannot be matched counts as matched; its dead letter records that it was not.
 update events_in set matched_at = now() where tenant = $1 and source = $2 and id = $3

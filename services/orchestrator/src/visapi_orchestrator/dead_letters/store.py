@@ -32,6 +32,22 @@ class PostgresQuarantine:
             async with self._pool.acquire() as connection, connection.transaction():
                 return await set_aside(connection, self._ids.uuid7(), dead_letter)
 
+    async def set_aside_messages(self, dead_letters: Sequence[DeadLetterEntry]) -> set[bytes]:
+        """Store dead letters of messages, all or none; return the digests of those that are new."""
+        with pg_faults():
+            rows = await self._pool.fetch(
+                _SQL["bury_messages"],
+                [self._ids.uuid7() for _ in dead_letters],
+                [one.tenant for one in dead_letters],
+                [one.reason for one in dead_letters],
+                [one.detail for one in dead_letters],
+                [one.stored_item[0] for one in dead_letters],
+                [one.headers for one in dead_letters],
+                [one.body for one in dead_letters],
+                [one.digest for one in dead_letters],
+            )
+        return {row["digest"] for row in rows}
+
     async def to_replay(self, limit: int) -> Sequence[Replay]:
         with pg_faults():
             return [_replay(row) for row in await self._pool.fetch(_SQL["to_replay"], limit)]

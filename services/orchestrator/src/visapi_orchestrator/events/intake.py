@@ -4,11 +4,11 @@ The tenant is the subject's, never the payload's. A message that is no event, be
 disabled one, or cannot be stored, becomes a dead letter (`events.set_aside_messages`) and blocks nobody.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from visapi_common.runtime.isolation import Isolation
-from visapi_orchestrator.events.set_aside_messages import SetAsideMessages
+from visapi_orchestrator.events.set_aside_messages import Message, RefusedMessage, SetAsideMessages
 from visapi_orchestrator.kernel.rules.arriving_events import (
     ArrivedEvent,
     BadEvent,
@@ -22,17 +22,10 @@ _BATCH_BYTES = 1024 * 1024
 _HAND_BACK_S = 1.0
 
 
-class EventDelivery(Protocol):
+class EventDelivery(Message, Protocol):
     """A delivery from `EVENTS`."""
 
-    subject: str
-    data: bytes
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
     def ack(self) -> None: ...
-    def nak(self, delay_s: float | None = None) -> None: ...
-    def term(self, reason: str = "") -> None: ...
 
 
 class EventSource(Protocol):
@@ -81,41 +74,51 @@ class EventIntake:
                 await self._take_in(some)
 
     async def _take_in(self, taken: Sequence[EventDelivery]) -> None:
-        read: list[_Read] = []
-
-        async def understand(some: Sequence[EventDelivery]) -> None:
-            read.extend(await self._read(some))
-
-        understood = await self._isolation.each(taken, understand, self._set_aside.bury)
-        _hand_back(understood.left)
+        read, refused = _read(taken)
+        unstorable: list[RefusedMessage] = []
         disabled: set[tuple[str, str, str]] = set()
 
         async def store(some: Sequence[_Read]) -> None:
-            disabled.update(await self._rows.take_in([one.event for one in some]))
+            known = await self._known({one.event.tenant for one in some})
+            events = [one.event for one in some if one.event.tenant in known]
+            disabled.update(await self._rows.take_in(events) if events else ())
 
-        stored = await self._isolation.each(read, store, self._bury_read)
+        async def refuse(one: _Read, error: Exception) -> None:
+            unstorable.append(RefusedMessage(one.delivery, error))
+
+        stored = await self._isolation.each(read, store, refuse)
         if stored.done:
             self._arrived()
-        refused = [one for one in stored.done if one.event.name in disabled]
         for one in stored.done:
-            if one.event.name not in disabled:
+            if one.event.tenant not in self._tenants:
+                refused.append(RefusedMessage(one.delivery, _no_tenant(one.event.tenant)))
+            elif one.event.name in disabled:
+                refused.append(RefusedMessage(one.delivery, TenantDisabled(one.event.tenant)))
+            else:
                 one.delivery.ack()
-        buried = await self._isolation.each(refused, _refuse, self._bury_read)
-        _hand_back([one.delivery for one in (*stored.left, *buried.left)])
+        _hand_back([one.delivery for one in stored.left])
+        self._isolation.quarantined(len(refused))
+        buried = await self._isolation.each([*refused, *unstorable], self._set_aside.bury, _raise)
+        _hand_back([one.delivery for one in buried.left])
 
-    async def _read(self, some: Sequence[EventDelivery]) -> list[_Read]:
-        """Raises `BadEvent` where a message is no event, or has no tenant."""
-        read = [_Read(one, read_message(one.subject, one.headers, one.data)) for one in some]
-        new = {one.event.tenant for one in read} - self._tenants
+    async def _known(self, tenants: set[str]) -> set[str]:
+        """The tenants that exist. One that is disabled does."""
+        new = tenants - self._tenants
         if new:
             self._tenants |= await self._rows.known_tenants(sorted(new))
-        for one in read:
-            if one.event.tenant not in self._tenants:
-                raise BadEvent(f"there is no tenant {one.event.tenant!r}; it is the subject's third part")
-        return read
+        return self._tenants
 
-    async def _bury_read(self, read: _Read, error: Exception) -> None:
-        await self._set_aside.bury(read.delivery, error)
+
+def _read(some: Sequence[EventDelivery]) -> tuple[list[_Read], list[RefusedMessage]]:
+    """The events of messages, and the messages that are none."""
+    read: list[_Read] = []
+    refused: list[RefusedMessage] = []
+    for one in some:
+        try:
+            read.append(_Read(one, read_message(one.subject, one.headers, one.data)))
+        except Exception as error:  # noqa: BLE001 (whatever a message provokes is about that message)
+            refused.append(RefusedMessage(one, error))
+    return read, refused
 
 
 def _in_batches(taken: Sequence[EventDelivery]) -> Iterator[list[EventDelivery]]:
@@ -132,11 +135,15 @@ def _in_batches(taken: Sequence[EventDelivery]) -> Iterator[list[EventDelivery]]
         yield batch
 
 
-async def _refuse(some: Sequence[_Read]) -> None:
-    """Raises `TenantDisabled`: PostgreSQL did not take them."""
-    raise TenantDisabled(some[0].event.tenant)
+def _no_tenant(name: str) -> BadEvent:
+    return BadEvent(f"there is no tenant {name!r}; it is the subject's third part")
 
 
-def _hand_back(deliveries: Sequence[EventDelivery]) -> None:
+async def _raise(_: RefusedMessage, error: Exception) -> None:
+    """A message that cannot even be set aside stays in the stream, and is tried again."""
+    raise error
+
+
+def _hand_back(deliveries: Sequence[Message]) -> None:
     for delivery in deliveries:
         delivery.nak(_HAND_BACK_S)

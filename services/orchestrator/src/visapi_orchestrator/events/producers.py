@@ -89,7 +89,7 @@ class ProducerShares:
             await self._stream.forget_taken()
             load = await self._stream.load()
             refused |= await self._over_share(load, before)
-        self._tell(load, before, refused)
+        self._tell(load, before, refused, closed)
         others = [tenant for tenant in known if tenant not in refused]
         await self._refuse(load, others or [_NOBODY] if closed else others, refused)
 
@@ -111,10 +111,15 @@ class ProducerShares:
             tenant for tenant, size in held.items() if size > (ends if tenant in before else begins)
         )
 
-    def _tell(self, load: EventLoad, before: frozenset[str], refused: frozenset[str]) -> None:
+    def _tell(
+        self, load: EventLoad, before: frozenset[str], refused: frozenset[str], closed: frozenset[str]
+    ) -> None:
         for tenant in sorted(refused - before):
             self._metrics.producers_refused.inc()
-            self._log.warning("producer_refused", tenant=tenant, stream_bytes=load.bytes_held)
+            because = "it is disabled" if tenant in closed else "it floods the stream"
+            self._log.warning(
+                "producer_refused", tenant=tenant, because=because, stream_bytes=load.bytes_held
+            )
         for tenant in sorted(before - refused):
             self._log.info("producer_admitted", tenant=tenant)
 

@@ -5,9 +5,9 @@ that nobody resolves. Beyond the bound messages are dropped, counted and logged.
 half of the bound on, the producers of a disabled tenant are refused (`events.producers`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Message(Protocol):
-    """A delivery from `EVENTS`."""
+    """A delivery from `EVENTS` that may be refused."""
 
     @property
     def subject(self) -> str: ...
@@ -43,6 +43,7 @@ class Message(Protocol):
     def data(self) -> bytes: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
+    def nak(self, delay_s: float | None = None) -> None: ...
     def term(self, reason: str = "") -> None: ...
 
 
@@ -50,6 +51,13 @@ class LetterCounts(Protocol):
     async def messages_set_aside(self, tenant: str, number_max: int) -> tuple[int, int]:
         """Number and bytes of the tenant's open dead letters of messages, counted up to a number."""
         ...
+
+
+class RefusedMessage(NamedTuple):
+    """A message that cannot be taken in, and why."""
+
+    delivery: Message
+    error: Exception
 
 
 @dataclass
@@ -85,20 +93,32 @@ class SetAsideMessages:
             if held.read_at >= since and _fills(held.number, held.size, 2)
         }
 
-    async def bury(self, delivery: Message, error: Exception) -> None:
-        """Keep the unchanged message as a dead letter; its tenant, named by the subject, may replay it.
-        Raises `Fault`.
+    async def bury(self, refused: Sequence[RefusedMessage]) -> None:
+        """Keep unchanged messages as dead letters, all in one statement; the tenant of each, named by its
+        subject, may replay it. Raises `Fault`; then nothing was kept, and none was terminated.
         """
-        tenant = storable(subjects.event_tenant(delivery.subject), _TENANT_CHARS)
-        held = await self._read(tenant)
-        if _fills(held.number, held.size + len(delivery.data), 1):
-            self._drop(tenant, held, error)
-            delivery.term("dropped: the tenant has as many dead letters of messages as it may have")
-            return
-        await self._quarantine.set_aside(_dead_letter(tenant, delivery, error))
-        held.number += 1
-        held.size += len(delivery.data)
-        delivery.term("set aside as a dead letter")
+        kept: list[tuple[RefusedMessage, DeadLetterEntry, _Held]] = []
+        dropped: list[tuple[RefusedMessage, str, _Held]] = []
+        for one in refused:
+            tenant = storable(subjects.event_tenant(one.delivery.subject), _TENANT_CHARS)
+            held, size = await self._read(tenant), len(one.delivery.data)
+            if _fills(held.number, held.size + size, 1):
+                dropped.append((one, tenant, held))
+                continue
+            held.number, held.size = held.number + 1, held.size + size
+            kept.append((one, _dead_letter(tenant, one.delivery, one.error), held))
+        try:
+            if kept:
+                await self._quarantine.set_aside_messages([dead_letter for _, dead_letter, _ in kept])
+        except BaseException:
+            for _, _, held in kept:
+                held.read_at = float("-inf")
+            raise
+        for one, _, _ in kept:
+            one.delivery.term("set aside as a dead letter")
+        for one, tenant, held in dropped:
+            self._drop(tenant, held, one.error)
+            one.delivery.term("dropped: the tenant has as many dead letters of messages as it may have")
 
     async def _read(self, tenant: str) -> _Held:
         now, held = self._clock.monotonic(), self._held.get(tenant)

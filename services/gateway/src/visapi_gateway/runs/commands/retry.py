@@ -159,8 +159,9 @@ def _not_faulted(row: RunRow) -> ProblemError:
 def _not_retryable(row: RunRow) -> ProblemError:
     detail = (
         f"run {row.id} cannot be retried safely: it stopped before its first task, beside an effect that "
-        "may have happened, in the expression of a loop, or in the engine; or it listened for the events of "
-        "a schedule, as a newly deployed version will. Start a new run with /rerun, which does everything again"
+        "may have happened, in the expression of a loop, or in the engine; or it listened for the "
+        "events of a schedule, as a newly deployed version will. Start a new run with /rerun, which does "
+        "everything again"
     )
     return ProblemError("run_not_retryable", detail, status=409)
 
