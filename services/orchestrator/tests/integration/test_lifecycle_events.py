@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64decode
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import msgspec
 from kit.fakes.nats import FakeLifecycleStream
 from kit.ledger_rows import overwrite
 from kit.orchestration import TENANT, Stack, eventually, output_of
+from kit.tenants import add_tenants
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault, UnknownFault
@@ -21,8 +23,12 @@ from visapi_orchestrator.events.store.lifecycle import _SQL as LIFECYCLE_SQL
 STEPS = "do: [{one: {call: acme.one}}, {two: {if: '${ false }', set: {n: 1}}}, {three: {set: {done: true}}}]"
 QUICK = "do: [{s: {set: {n: 1}}}]"
 FAILING = "do: [{f: {raise: {error: {type: 'https://example.com/bad', status: 500}}}}]"
+ON = "schedule: {on: {one: {with: {type: paid}}}}\ndo: [{took: {set: {n: 1}}}]"
+OTHER = "bystander"
 FAULTED = "io.serverlessworkflow.workflow.faulted.v1"
 COMPLETED = "io.serverlessworkflow.workflow.completed.v1"
+THEIRS = f"{{type: {COMPLETED}, source: /workflows/test/theirs}}"
+HEARS = f"do: [{{hear: {{listen: {{to: {{one: {{with: {THEIRS}}}}}, read: envelope}}}}}}]"
 
 
 async def stored(stack: Stack) -> list[dict[str, Any]]:
@@ -256,6 +262,41 @@ async def test_runs_that_an_event_started_are_told_to_the_world_but_to_no_workfl
         other = await stack.gateway.start("quick")
         heard = output_of(await stack.gateway.ended(watching))
         assert [event["subject"] for event in heard] == [str(other)]
+
+
+async def test_a_tenant_that_deploys_without_end_delays_no_lifecycle_event_of_another(stack: Stack):
+    await add_tenants(stack.gateway.pool, OTHER)
+    await stack.gateway.deploy("theirs", QUICK, tenant=OTHER)
+    await stack.gateway.deploy("hears", HEARS, tenant=OTHER)
+    await stack.gateway.deploy("mine", QUICK)
+    numbers, over = count(1), asyncio.Event()
+
+    async def deploys(name: str) -> None:
+        """Each deployment replaces a listener, and excludes the relay for as long as it takes."""
+        while not over.is_set():
+            version, listener = f"1.0.{next(numbers)}", stack.gateway.ids.uuid7()
+            await stack.gateway.deploy(name, ON, version=version, listener=listener)
+
+    async with stack.orchestrator() as lifecycle:
+        await eventually(lambda: lifecycle.readiness.ready)
+        looping = [asyncio.create_task(deploys(name)) for name in ("shop", "shop", "shop", "till")]
+        lags: list[float] = []
+        for _ in range(4):
+            hears = await stack.gateway.start("hears", tenant=OTHER)
+            await eventually(lambda hears=hears: stack.gateway.count("subscriptions", hears))
+            mine = await stack.gateway.start("mine")
+            theirs = await stack.gateway.start("theirs", tenant=OTHER)
+            await stack.gateway.ended(theirs)
+            began = asyncio.get_running_loop().time()
+            heard = output_of(await stack.gateway.ended(hears))
+            lags.append(asyncio.get_running_loop().time() - began)
+            assert [event["subject"] for event in heard] == [str(theirs)]
+            await stack.gateway.ended(mine)
+        over.set()
+        await asyncio.gather(*looping)
+    print(f"{next(numbers) - 1} deployments; lifecycle events heard after {sorted(lags)} s")
+    assert next(numbers) > 20, "the attack did not take place"
+    assert max(lags) < 5
 
 
 async def test_the_next_rows_are_found_by_an_index_however_much_history_there_is(stack: Stack):

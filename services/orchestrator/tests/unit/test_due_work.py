@@ -169,13 +169,20 @@ class TestTheSweep:
     async def test_with_a_backlog_takes_only_what_is_long_overdue(self, world):
         world.pending(overdue_s=10)
         old = world.pending(overdue_s=31)
-        world.queue.backlog = world.queue.starting = 500
+        world.queue.starting = 500
         await world.sweeps(0.5)
         assert world.queue.pending == [("default", old)]
 
     @in_no_time
+    async def test_finds_a_run_whose_trigger_was_lost_while_others_keep_the_pump_busy(self, world):
+        world.queue.started, world.queue.starting = 900, 10
+        lost = world.pending()
+        await world.sweeps(1.5)
+        assert world.queue.pending == [("default", lost)]
+
+    @in_no_time
     async def test_takes_runs_that_the_pump_deferred_as_soon_as_there_is_room(self, world):
-        world.queue.backlog = world.queue.starting = 2000
+        world.queue.starting = 2000
         await world.sweeps(0.5)
         runs = {world.pending(overdue_s=0) for _ in range(5)}
         world.queue.deferred = 5

@@ -3,8 +3,8 @@
 Timers are looked at when the next one is due (a commit that sets an earlier one wakes this loop), and at
 least once a second, because another orchestrator may have set one. No more are claimed than there is room
 for, because a claim lasts for seconds only. Pending runs and inbox rows are looked for once a second; while
-the pump has a backlog their messages are most likely in it, so only rows that are long overdue are taken.
-Pending runs whose triggers the pump deferred are taken as soon as it has room.
+many runs wait in the pump to begin, the triggers of others are most likely among them, so only rows that are
+long overdue are taken. Pending runs whose triggers the pump deferred are taken as soon as it has room.
 """
 
 import asyncio
@@ -60,8 +60,6 @@ class DueQueue(RunQueue, Protocol):
     """`RunQueue`, its length, and pending runs."""
 
     def put_pending(self, runs: list[tuple[str, UUID]]) -> None: ...
-    @property
-    def backlog(self) -> int: ...
     @property
     def started(self) -> int: ...
     @property
@@ -176,7 +174,7 @@ class DueWork:
             for dead_letter in claimed.unknown:
                 await self._quarantine.set_aside(dead_letter)
                 self._metrics.quarantined.labels("due").inc()
-        all_due = not queue.backlog or (self._leftovers and queue.starting < _ROOM)
+        all_due = queue.starting < _ROOM
         # Some runs of each tenant are looked for even when many wait here: its triggers may be lost.
         limit = LIMIT if queue.starting < LIMIT else _FEW
         runs = await self._due.claim_runs(limit, 0.0 if all_due else _LONG_OVERDUE_S)
