@@ -45,7 +45,7 @@ class FakeQueue:
     def __init__(self) -> None:
         self.taken: list[RunMessages] = []
         self.pending: list[tuple[str, UUID]] = []
-        self.backlog = self.started = self.starting = self.deferred = 0
+        self.started = self.starting = self.deferred = 0
 
     def put(self, messages: Sequence[RunMessages]) -> None:
         self.taken += messages

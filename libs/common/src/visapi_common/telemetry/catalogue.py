@@ -215,8 +215,7 @@ class Metrics(ConventionalMetrics):
         "visapi_audit_rows_cut_total", "Rows of the audit that were exported and deleted for their age."
     )
     producers_refused = Counter(
-        "visapi_producers_refused_total",
-        "How often producers of a tenant that floods EVENTS, or is disabled, were refused.",
+        "visapi_producers_refused_total", "Producers refused on EVENTS: floods, and disabled tenants."
     )
     events_dropped = Counter(
         "visapi_events_dropped_total",
