@@ -73,7 +73,7 @@ async def test_claimed_rows_and_pending_runs_are_taken_in_the_order_of_their_cla
 
 async def test_nothing_waits_in_a_new_queue(queue: tuple[DueQueue, Taken]):
     due, taken = queue
-    assert (due.backlog, due.started, due.starting, due.deferred) == (0, 0, 0, 0)
+    assert (due.started, due.starting, due.deferred) == (0, 0, 0)
     due.put([])
     due.put_pending([])
     assert await taken() == []
