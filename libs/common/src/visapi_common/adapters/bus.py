@@ -271,12 +271,13 @@ class Bus:
         loop = asyncio.get_running_loop()
         tries = failures = 0
         while not self._closing:
-            servers = self._servers()
-            server = servers[tries % len(servers)]
-            client = WireClient(needs_tls=self._access.needs_tls(server))
+            client: WireClient | None = None
             began = loop.time()
-            tries += 1
             try:
+                servers = self._servers()
+                server = servers[tries % len(servers)]
+                tries += 1
+                client = WireClient(needs_tls=self._access.needs_tls(server))
                 await self._serve_once(client, server)
                 failures = 0 if loop.time() - began > _SERVED_S else failures + 1
             except Exception as error:  # noqa: BLE001 (nats-py may fail in any way; the next try is a new client)
@@ -285,7 +286,8 @@ class Bus:
                 failures += 1
             finally:
                 self._client = None
-                await client.discard()
+                if client is not None:
+                    await client.discard()
             wait_s = full_jitter_s(
                 min(failures, _TRIES_MAX) + 1,
                 base_s=_RECONNECT_WAIT_S,

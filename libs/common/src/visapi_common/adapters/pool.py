@@ -71,6 +71,8 @@ _OF_THE_HOST = (
     TimeoutError,
 )
 """Errors of one host among several; every host would refuse a wrong password."""
+_OF_THE_PASSWORD = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.ProtocolViolationError)
+"""The second is what PgBouncer says of a wrong password."""
 _UNENCODABLE = getattr(asyncpg.exceptions, "_base").DataError  # noqa: B009 (the package exports another of this name)
 """A parameter that PostgreSQL cannot represent, such as a too large number: nothing was sent."""
 _OF_A_POOLER = "unsupported startup parameter"
@@ -152,7 +154,7 @@ class _Hosts:
         for url in urls[:-1]:
             try:
                 return await self._connect_by(url, timeout, options)
-            except asyncpg.InvalidAuthorizationSpecificationError as refused:
+            except _OF_THE_PASSWORD as refused:
                 _log.info("PostgreSQL refuses one of %d passwords: %s", len(urls), refused)
         return await self._connect_by(urls[-1], timeout, options)
 

@@ -13,7 +13,7 @@ from visapi_common.adapters.pool import Pooler
 from visapi_common.adapters.s3 import S3Access
 from visapi_common.core import nats_url, postgres_url
 from visapi_common.core.nats_credentials import read_credentials
-from visapi_common.runtime.secret_lines import lines, text_now
+from visapi_common.runtime.secret_lines import lines, text_now, valid_lines
 from visapi_common.runtime.settings import PREFIX, CommonSettings, Secret, SettingsError
 
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+(?P<path>/[A-Za-z0-9._~/-]*)?")
@@ -131,7 +131,7 @@ class NatsSettings(ArtifactSettings, frozen=True, kw_only=True):
         """The servers with the user's password; during a rotation with one password after the other. Files
         are read again.
         """
-        urls, passwords = _right(nats_url.flaw, self.nats_url), lines(self.nats_password)
+        urls, passwords = valid_lines(self.nats_url, nats_url.flaw), lines(self.nats_password)
         if not passwords:
             return urls
         return [nats_url.with_password(url, password) for url in urls for password in passwords]
@@ -170,7 +170,7 @@ class LedgerSettings(NatsSettings, frozen=True, kw_only=True):
         """The URL with its password; during a rotation with one password after the other. Files are read
         again.
         """
-        urls = _right(postgres_url.flaw, self.postgres_url)
+        urls = valid_lines(self.postgres_url, postgres_url.flaw)
         passwords = lines(self.postgres_password) or (None,)
         return [postgres_url.with_password(url, password) for url in urls for password in passwords]
 
@@ -189,13 +189,6 @@ def _check(field: str, flaw_of: Callable[[str], str | None], value: str) -> None
     flaw = flaw_of(value)
     if flaw is not None:
         raise SettingsError(f"{PREFIX}{field.upper()} is wrong: {flaw}")
-
-
-def _right(flaw_of: Callable[[str], str | None], secret: str) -> list[str]:
-    """The URLs of a secret as they are now. A file that was damaged since the start leaves those of the
-    start.
-    """
-    return [url for url in lines(secret) if flaw_of(url) is None] or list(lines(str(secret)))
 
 
 def _check_file(name: str, path: str | None, *, problem: str = " is wrong:") -> None:

@@ -4,7 +4,7 @@ A secret that a file holds is read from the file again at each connection, so th
 restart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +30,13 @@ def lines(secret: str | None) -> Sequence[str]:
     if secret is None:
         return ()
     return _lines_of(_read_again(secret)) or _lines_of(secret)
+
+
+def valid_lines(secret: str, flaw_of: Callable[[str], str | None]) -> list[str]:
+    """The values of a secret as they are now, but for those in which `flaw_of` finds something. A file that
+    holds no other leaves what was known of the secret.
+    """
+    return [value for value in lines(secret) if flaw_of(value) is None] or _lines_of(secret)
 
 
 def text_now(secret: str) -> str:

@@ -13,8 +13,9 @@ from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.pull_loop import PullLoop
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import EffectClass, FunctionSpec
+from visapi_common.core import nats_url
 from visapi_common.runtime.connections import ArtifactSettings
-from visapi_common.runtime.secret_lines import lines
+from visapi_common.runtime.secret_lines import valid_lines
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import Secret, SettingsError, load
 from visapi_common.telemetry.catalogue import Metrics
@@ -174,7 +175,7 @@ class Worker:
 
         async def body(lifecycle: Lifecycle) -> None:
             lifecycle.ready("tasks", False)
-            bus = await Bus.connect(lambda: lines(settings.nats_url), self.name)
+            bus = await Bus.connect(lambda: valid_lines(settings.nats_url, nats_url.flaw), self.name)
             try:
                 await self.serve(
                     bus,

@@ -125,6 +125,26 @@ async def test_a_service_comes_back_by_itself_after_the_password_of_its_nats_use
         server.close()
 
 
+async def test_urls_that_cannot_be_read_for_a_while_do_not_end_the_attempts():
+    server = ConfiguredNats(config("first"))
+    server.start()
+    asked: list[str] = []
+
+    def urls() -> list[str]:
+        asked.append("")
+        return [server.url("gateway", "first") if len(asked) not in (2, 3) else "nats://gateway:p#w@host"]
+
+    bus = await Bus.connect(urls, "t")
+    try:
+        await bus.flush()
+        server.restart_with(config("first"))
+        await eventually(lambda: serves(bus), within_s=20)
+        assert len(asked) > 3
+    finally:
+        await bus.close()
+        server.close()
+
+
 def config(password: str) -> str:
     return f'authorization {{ users: [{{user: "gateway", password: "{password}"}}] }}\n'
 

@@ -10,6 +10,7 @@ from kit.pgbouncer import PgBouncer
 from kit.servers import Database, PostgresServer
 from visapi_common.adapters.pool import open_pool, pg_faults, tenant_transaction
 from visapi_common.core.errors import Fault, OperatorFault, TransientFault
+from visapi_common.core.postgres_url import with_password
 
 INSERT = "insert into inbox (run, key, tenant, kind, body) values ($1, 'k', $2, 'cancel', '\\x7b7d'::bytea)"
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
@@ -45,6 +46,16 @@ async def test_statements_of_many_clients_are_never_mixed_up(postgres_db: Databa
         return await pool.fetchval("select count(*) from tenants where id = $1", "default")
 
     assert await asyncio.gather(*map(client, range(CLIENTS))) == [1] * CLIENTS
+    await pool.close()
+
+
+async def test_a_rotated_password_is_tried_after_the_one_that_the_pooler_refuses(
+    postgres_db: Database, pooler: PgBouncer
+):
+    right = pooler.through(postgres_db.gateway)
+    urls = [with_password(right, "the-next-one"), right]
+    pool = await open_pool(lambda: urls, size=2, application="t", pooler="transaction")
+    assert await pool.fetchval("select 1") == 1
     await pool.close()
 
 
