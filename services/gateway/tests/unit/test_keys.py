@@ -1,0 +1,109 @@
+"""Keys are made, rotated and revoked only by keys that have their scopes, and every replica hears of it."""
+
+from typing import Any
+
+import pytest
+
+from kit.fakes.clocks import FakeClock
+from kit.fakes.gateway.keys import FakeKeys
+from kit.fakes.gateway.tables import TENANT, WHO, GatewayTables
+from visapi_common.contracts.keys import NewKey
+from visapi_common.core.api_keys import hash_key, mint, parse
+from visapi_common.core.errors import ProblemError, TransientFault
+from visapi_common.core.keyrings import Keyring
+from visapi_gateway.kernel.access.scopes import DEFAULT_SCOPES, Requester
+from visapi_gateway.keys.service import OVERLAP_LIMIT_S, Keys
+
+PEPPER = bytes(32)
+READER = Requester("b", TENANT, "live", frozenset(["runs:read", "keys:admin"]), "r2")
+
+
+class World:
+    def __init__(self) -> None:
+        self.tables, self.clock = GatewayTables(), FakeClock()
+        self.store = FakeKeys(self.tables)
+        self.announced: list[str] = []
+        self._minted = 0
+        self.keys = Keys(self.store, self.mint, self.announce, peppers=Keyring.of(PEPPER), clock=self.clock)
+
+    def mint(self, kind: str) -> str:
+        self._minted += 1
+        return mint(kind, self._minted, 1)
+
+    def announce(self, key: str) -> None:
+        self.announced.append(key)
+
+
+async def test_a_new_key_is_shown_once_stored_as_a_hash_and_announced():
+    world = World()
+    made = await world.keys.make(WHO, NewKey("ci"))
+    assert made.key is not None
+    row = world.store.rows[made.id]
+    assert (row.hash, parse(made.key).id) == (hash_key(PEPPER, made.key), made.id)
+    assert made.scopes == list(DEFAULT_SCOPES)
+    assert world.announced == [made.id]
+    assert (await world.keys.made_before(TENANT, made.id)).key is None
+
+
+async def test_a_key_that_could_not_be_stored_is_not_announced():
+    world = World()
+    world.store.faults.plan("put", TransientFault("away"))
+    with pytest.raises(TransientFault):
+        await world.keys.make(WHO, NewKey("ci"))
+    assert world.announced == []
+
+
+async def test_a_key_gets_no_scope_that_its_maker_lacks():
+    world = World()
+    assert (await world.keys.make(READER, NewKey("mine"))).scopes == ["runs:read"]
+    for wanted in (NewKey("more", scopes=["runs:write"]), NewKey("admin", kind="admin")):
+        with pytest.raises(ProblemError, match="whose scopes it has itself") as refused:
+            await world.keys.make(READER, wanted)
+        assert refused.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pointer"),
+    [({"name": " "}, "/name"), ({"kind": "root"}, "/kind"), ({"scopes": ["runs:fly"]}, "/scopes")],
+)
+async def test_a_wrong_request_says_where_it_is_wrong(wanted: dict[str, Any], pointer: str):
+    with pytest.raises(ProblemError) as refused:
+        await World().keys.make(WHO, NewKey(**{"name": "ci", **wanted}))
+    assert [one.pointer for one in refused.value.errors or []] == [pointer]
+
+
+async def test_a_key_revokes_itself_and_those_whose_scopes_it_has():
+    world = World()
+    strong = await world.keys.make(WHO, NewKey("strong", scopes=["*"]))
+    weak = await world.keys.make(READER, NewKey("weak"))
+    with pytest.raises(ProblemError, match="whose scopes it has itself"):
+        await world.keys.revoke(READER, strong.id)
+    await world.keys.revoke(READER, weak.id)
+    itself = Requester(strong.id, TENANT, "test", frozenset(), "r3")
+    await world.keys.revoke(itself, strong.id)
+    assert world.announced[2:] == [weak.id, strong.id]
+    with pytest.raises(ProblemError, match="there is no key"):
+        await world.keys.revoke(WHO, "none")
+
+
+async def test_a_successor_has_the_same_scopes_and_the_old_key_ends_after_the_overlap():
+    world = World()
+    old = await world.keys.make(READER, NewKey("ci"))
+    new = await world.keys.rotate(READER, old.id, 60)
+    assert (new.name, new.scopes, new.expires_at) == ("ci", ["runs:read"], None)
+    end = (await world.keys.view(TENANT, old.id)).expires_at
+    assert end is not None
+    assert (end - world.tables.now).total_seconds() == 60
+    assert world.announced[1:] == [old.id, new.id]
+
+
+async def test_a_revoked_key_and_a_long_overlap_are_refused():
+    world = World()
+    old = await world.keys.make(WHO, NewKey("ci"))
+    for seconds in (-1, OVERLAP_LIMIT_S + 1):
+        with pytest.raises(ProblemError, match="/overlap_s"):
+            await world.keys.rotate(WHO, old.id, seconds)
+    await world.keys.revoke(WHO, old.id)
+    with pytest.raises(ProblemError, match="was revoked"):
+        await world.keys.rotate(WHO, old.id, 60)
+    assert len(world.store.rows) == 1
