@@ -19,8 +19,8 @@ select id, name, kind, scopes, created_by, created_at, not_before, expires_at, d
 from api_keys where id = $1 and tenant = $2
 
 -- name: put_key
-insert into api_keys (id, tenant, kind, name, hash, scopes, created_by, not_before, expires_at, pepper)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+-- The columns are the fields of `KeyRow`.
+insert into api_keys {key}
 
 -- name: disable_key
 -- `fresh`: it was not revoked before.

@@ -14,6 +14,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.keys import KeyView
 from visapi_common.core import api_keys
+from visapi_common.core.named_rows import values_of
 from visapi_gateway.kernel.access.authentication import NewHash, StoredKey
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.idempotency.transaction import hold_key
@@ -21,6 +22,7 @@ from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.keys.service import KeyRow
 
 _SQL = load_queries("visapi_gateway.keys", "queries.sql")
+_PUT_KEY = _SQL["put_key"].format(key=values_of(KeyRow))
 
 
 class PgKeyStore:
@@ -45,7 +47,7 @@ class PgKeyStore:
     async def put(self, key: KeyRow, audit: AuditEntry, claim: Claim | None) -> None:
         async with tenant_transaction(self._pool, [key.tenant]) as connection:
             await hold_key(connection, claim, key.id)
-            await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
+            await connection.execute(_PUT_KEY, *msgspec.structs.astuple(key))
             await self._quotas.check(connection, key.tenant, "keys")
             await record(connection, audit)
 
@@ -54,7 +56,7 @@ class PgKeyStore:
     ) -> None:
         async with tenant_transaction(self._pool, [key.tenant]) as connection:
             await hold_key(connection, claim, key.id)
-            await connection.execute(_SQL["put_key"], *msgspec.structs.astuple(key))
+            await connection.execute(_PUT_KEY, *msgspec.structs.astuple(key))
             await connection.execute(_SQL["shorten_key"], old, key.tenant, ends_after_s)
             await self._quotas.check(connection, key.tenant, "keys")
             await record(connection, audit)

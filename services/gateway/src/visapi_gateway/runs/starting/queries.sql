@@ -6,12 +6,7 @@
 with scope as materialized (
     select set_config('visapi.tenants', $1, true)
 ), wanted as materialized (
-    select u.*
-    from unnest(
-        $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::smallint[],
-        $9::text[], $10::bytea[], $11::text[], $12::timestamptz[], $13::text[], $14::bytea[], $15::uuid[]
-    ) as u (id, tenant, namespace, name, version, program, partition,
-            trace, input, started_by, created_at, key, body_hash, rerun_of), scope
+    select u.* from {new_runs} as u, scope
 ), keyed as (
     insert into idempotency (tenant, key, run, body_hash)
     select tenant, key, id, body_hash from wanted where key is not null order by tenant, key

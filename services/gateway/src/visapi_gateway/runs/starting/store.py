@@ -1,6 +1,8 @@
 """The ledger behind `runs.starting.commits`: one statement per batch."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -9,10 +11,39 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
+from visapi_common.core.named_rows import SmallInt, Statement
 from visapi_gateway.runs.starting.commits import Holder, NewRun, RequestKey
 
 _encode = msgspec.json.Encoder().encode
 _SQL = load_queries("visapi_gateway.runs.starting", "queries.sql")
+
+
+class _NewRow(msgspec.Struct, frozen=True):
+    """A run as `accept` takes it."""
+
+    id: UUID
+    tenant: str
+    namespace: str
+    name: str
+    version: str
+    program: bytes
+    partition: SmallInt
+    trace: str
+    input: bytes
+    started_by: str
+    created_at: datetime
+    key: str | None
+    body_hash: bytes | None
+    rerun_of: UUID | None
+
+
+class _Batch(NamedTuple):
+    """The rows of `accept`, by relation."""
+
+    new_runs: Sequence[_NewRow]
+
+
+_ACCEPT = Statement(_SQL["accept"], {"new_runs": _NewRow}, leading=1)
 
 
 class PgRunLedger:
@@ -28,12 +59,12 @@ class PgRunLedger:
             async with self._pool.acquire() as connection:
                 # A failure from here on may come after a commit.
                 with pg_faults(effect=True):
-                    rows = await connection.fetch(_SQL["accept"], *_columns(runs))
+                    rows = await connection.fetch(_ACCEPT.sql, *_parameters(runs))
         return {row["id"] for row in rows}
 
     async def _accept_audited(self, runs: Sequence[NewRun]) -> set[UUID]:
         async with tenant_transaction(self._pool, _tenants(runs)) as connection:
-            rows = await connection.fetch(_SQL["accept"], *_columns(runs))
+            rows = await connection.fetch(_ACCEPT.sql, *_parameters(runs))
             inserted = {row["id"] for row in rows}
             await record(
                 connection, *(run.audit for run in runs if run.audit is not None and run.id in inserted)
@@ -56,25 +87,25 @@ def _tenants(runs: Iterable[NewRun]) -> set[str]:
     return {run.tenant for run in runs}
 
 
-def _columns(runs: Sequence[NewRun]) -> list[object]:
-    """The arrays of `accept`, in its order."""
-    rows = [
-        (
-            run.id,
-            run.tenant,
-            run.namespace,
-            run.name,
-            run.version,
-            run.program,
-            partition_of(run.id),
-            run.trace,
-            _encode(run.input),
-            run.started_by,
-            run.created_at,
-            run.key,
-            run.body_hash,
-            run.rerun_of,
-        )
-        for run in runs
-    ]
-    return [",".join(sorted(_tenants(runs))), *map(list, zip(*rows, strict=True))]
+def _parameters(runs: Sequence[NewRun]) -> list[object]:
+    rows = _Batch([_row(run) for run in runs])
+    return _ACCEPT.parameters(rows, ",".join(sorted(_tenants(runs))))
+
+
+def _row(run: NewRun) -> _NewRow:
+    return _NewRow(
+        id=run.id,
+        tenant=run.tenant,
+        namespace=run.namespace,
+        name=run.name,
+        version=run.version,
+        program=run.program,
+        partition=partition_of(run.id),
+        trace=run.trace,
+        input=_encode(run.input),
+        started_by=run.started_by,
+        created_at=run.created_at,
+        key=run.key,
+        body_hash=run.body_hash,
+        rerun_of=run.rerun_of,
+    )

@@ -3,8 +3,9 @@
 import msgspec
 
 from visapi_common.core.approvals import decision_key
+from visapi_common.core.named_rows import BigInt, UuidText
 from visapi_orchestrator.transitions.relations.inbox import InboxKey
-from visapi_orchestrator.transitions.relations.rows import BigInt, Row, UuidText
+from visapi_orchestrator.transitions.relations.rows import Row
 from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 

@@ -4,7 +4,8 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_orchestrator.transitions.relations.rows import BigInt, Row, SmallInt
+from visapi_common.core.named_rows import BigInt, SmallInt
+from visapi_orchestrator.transitions.relations.rows import Row
 from visapi_orchestrator.transitions.rules.related_writes import Child, RelatedWrites
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from visapi_common.core.failures import storable
 from visapi_common.core.ids import uuid7_from
+from visapi_common.core.named_rows import BigInt
 from visapi_engine.machine.commands import RefuseEvent
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.rules.arriving_events import ArrivedEvent
-from visapi_orchestrator.transitions.relations.rows import BigInt, Row
+from visapi_orchestrator.transitions.relations.rows import Row
 from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 

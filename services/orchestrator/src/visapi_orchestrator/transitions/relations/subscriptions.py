@@ -1,7 +1,8 @@
 """Event subscriptions: one row per filter."""
 
 from visapi_common.core.event_keys import shape_and_key
-from visapi_orchestrator.transitions.relations.rows import Row, SmallInt
+from visapi_common.core.named_rows import SmallInt
+from visapi_orchestrator.transitions.relations.rows import Row
 from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 

@@ -1,7 +1,8 @@
 """Timers that a transition sets, and timers that it removes."""
 
+from visapi_common.core.named_rows import BigInt
 from visapi_engine.machine.commands import DropTimer, SetTimer
-from visapi_orchestrator.transitions.relations.rows import BigInt, Row
+from visapi_orchestrator.transitions.relations.rows import Row
 from visapi_orchestrator.transitions.rules.step import Step
 
 

@@ -11,7 +11,7 @@ from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.runs import RunStatus
 from visapi_common.core.ids import Ids
-from visapi_orchestrator.transitions.relations.rows import Statement
+from visapi_common.core.named_rows import Statement
 from visapi_orchestrator.transitions.rules.child_limits import OPEN_MAX, ChildVerdict
 from visapi_orchestrator.transitions.rules.flow import FlowDecision
 from visapi_orchestrator.transitions.rules.ledger_answers import (

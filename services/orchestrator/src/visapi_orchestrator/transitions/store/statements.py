@@ -4,7 +4,7 @@ All reads of one statement see one snapshot, so one part of a statement alone na
 """
 
 from visapi_common.adapters.queries import load_queries
-from visapi_orchestrator.transitions.relations.rows import Statement
+from visapi_common.core.named_rows import Statement
 from visapi_orchestrator.transitions.rules.write_set import row_types
 
 _ROWS = row_types()
