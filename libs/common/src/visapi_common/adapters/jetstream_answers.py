@@ -25,7 +25,6 @@ class Peer(msgspec.Struct, frozen=True):
 class StreamCluster(msgspec.Struct, frozen=True):
     """Who holds a stream."""
 
-    leader: str = ""
     replicas: list[Peer] = []
 
 

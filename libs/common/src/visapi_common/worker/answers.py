@@ -62,38 +62,12 @@ class TaskResults:
         self, message: TaskMessage, output: Payload, started_at: datetime, *, read: bool
     ) -> None:
         """Store a completed result."""
-        await self._publish(
-            message.reply,
-            TaskResult(
-                run=message.run,
-                path=message.path,
-                attempt=message.attempt,
-                token=message.token,
-                outcome=Outcome.COMPLETED,
-                output=output,
-                started_at=started_at,
-                ended_at=datetime.now(UTC),
-                worker=self._worker,
-                read=read,
-            ),
-        )
+        await self._publish(message, started_at, outcome=Outcome.COMPLETED, output=output, read=read)
 
     async def failed(self, message: TaskMessage, failure: Failure, started_at: datetime) -> None:
         """Store a faulted or uncertain result."""
-        await self._publish(
-            message.reply,
-            TaskResult(
-                run=message.run,
-                path=message.path,
-                attempt=message.attempt,
-                token=message.token,
-                outcome=failure.outcome,
-                error=_bounded(failure.error),
-                started_at=started_at,
-                ended_at=datetime.now(UTC),
-                worker=self._worker,
-            ),
-        )
+        error = _bounded(failure.error)
+        await self._publish(message, started_at, outcome=failure.outcome, error=error)
 
     def dead_letter(self, reason: str, detail: str, message: TaskMessage) -> None:
         """Announce a dead letter on `DLQ`; the faulted result creates the row in PostgreSQL."""
@@ -110,17 +84,28 @@ class TaskResults:
         self._bus.publish_quietly(subjects.dead_letter(self._service, reason), _encode(letter))
         self._log.error("dead_letter", reason=reason, detail=detail)
 
-    async def _publish(self, reply: str, result: TaskResult) -> None:
-        """Publish until JetStream has stored the message.
+    async def _publish(self, message: TaskMessage, started_at: datetime, **outcome: Any) -> None:
+        """Publish the result of an attempt until JetStream has stored it.
 
         A repeated result changes nothing, so it is published again after an unknown outcome, until the
         process ends.
         """
-        body = _encode(result)
+        body = _encode(
+            TaskResult(
+                run=message.run,
+                path=message.path,
+                attempt=message.attempt,
+                token=message.token,
+                started_at=started_at,
+                ended_at=datetime.now(UTC),
+                worker=self._worker,
+                **outcome,
+            )
+        )
         tries = 0
         while True:
             try:
-                await self._bus.publish_acked(reply, body)
+                await self._bus.publish_acked(message.reply, body)
                 return
             except (TransientFault, UnknownFault) as fault:
                 tries += 1
@@ -129,7 +114,7 @@ class TaskResults:
                 delay_s = wait_s(fault, tries, self._draw(), cap_s=_RETRY_CAP_S)
             except PermanentFault as fault:
                 # Do not end the process: the task is delivered again, and ends as poison.
-                self._log.error("result_refused", run=str(result.run), detail=str(fault))
+                self._log.error("result_refused", run=str(message.run), detail=str(fault))
                 return
             await asyncio.sleep(delay_s)
 

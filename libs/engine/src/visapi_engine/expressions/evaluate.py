@@ -21,7 +21,6 @@ __all__ = [
     "OverBudget",
     "Scope",
     "build_evaluator",
-    "evaluate_source",
     "truth",
 ]
 
@@ -46,11 +45,6 @@ def truth(value: Any) -> bool:
 def build_evaluator(program: Program, run: Runner = DIRECT) -> Evaluator:
     """An evaluator for the templates of one program, for an engine process: jq runs inside, by `run`."""
     return _ProgramEvaluator(program, run)
-
-
-def evaluate_source(source: str, scope: Scope) -> Any:
-    """Evaluate one expression from scratch, for `expression test` and for tests."""
-    return _expression(Jq(source), DIRECT)(scope)
 
 
 class _ProgramEvaluator:

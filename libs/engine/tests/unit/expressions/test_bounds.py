@@ -7,8 +7,11 @@ import pytest
 from visapi_common.contracts.foreign import BUILT_DEPTH_MAX
 from visapi_common.contracts.payloads import PAYLOAD_LIMIT
 from visapi_engine.expressions.bounds import bounded
-from visapi_engine.expressions.evaluate import ExpressionError, Scope, evaluate_source
+from visapi_engine.expressions.evaluate import ExpressionError, Scope, build_evaluator
 from visapi_engine.expressions.scope import DIRECT
+from visapi_engine.model.program import Jq, Program
+
+PROGRAM = Program(namespace="test", name="t", version="1.0.0", children=[], nodes={}, document={})
 
 
 def nested(levels: int, inside: Any = None) -> Any:
@@ -38,9 +41,9 @@ def test_what_shares_its_parts_is_measured_as_it_would_be_stored() -> None:
 )
 def test_whatever_makes_a_value_is_bounded(expression: str) -> None:
     with pytest.raises(ExpressionError, match="makes a value of"):
-        evaluate_source(expression, Scope("x" * (PAYLOAD_LIMIT - 10)))
+        build_evaluator(PROGRAM)(Jq(expression), Scope("x" * (PAYLOAD_LIMIT - 10)))
 
 
 def test_a_part_of_a_value_is_free() -> None:
     value = {"a": nested(BUILT_DEPTH_MAX + 250)}
-    assert evaluate_source(".a", Scope(value)) is value["a"]
+    assert build_evaluator(PROGRAM)(Jq(".a"), Scope(value)) is value["a"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from visapi_engine.expressions.evaluate import Scope, build_evaluator, evaluate_source, truth
+from visapi_engine.expressions.evaluate import Scope, build_evaluator, truth
 from visapi_engine.expressions.scope import ExpressionError
 from visapi_engine.model.program import Jq, Literal, Program, Record, Sequence
 
@@ -69,7 +69,7 @@ def test_expressions_mean_what_jq_means(source: str, expected: Any) -> None:
         {"context": {"n": 5, "m": None}},
         now_ms=1_700_000_000_500,
     )
-    assert evaluate_source(source, scope) == expected
+    assert build_evaluator(PROGRAM)(Jq(source), scope) == expected
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_expressions_mean_what_jq_means(source: str, expected: Any) -> None:
 )
 def test_a_failing_expression_says_why(source: str, detail: str) -> None:
     with pytest.raises(ExpressionError) as caught:
-        evaluate_source(source, Scope({"name": "Ada", "x": 1}))
+        build_evaluator(PROGRAM)(Jq(source), Scope({"name": "Ada", "x": 1}))
     assert detail in caught.value.detail
 
 
@@ -107,7 +107,7 @@ def test_the_environment_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("VISAPI_PROBE", "s3cret")
     for source in ("env", "$ENV", "[limit(1; env)]", 'getpath(["x"]) // env', '"\\($ENV)"'):
         with pytest.raises(ExpressionError, match="refused"):
-            evaluate_source(source, Scope(None))
+            build_evaluator(PROGRAM)(Jq(source), Scope(None))
 
 
 def test_a_simple_expression_takes_microseconds() -> None:

@@ -4,9 +4,10 @@ The tenant is the subject's, never the payload's. A message that is no event, be
 disabled one, or cannot be stored, becomes a dead letter (`events.set_aside_messages`) and blocks nobody.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from visapi_common.core.batches import batches
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.events.set_aside_messages import Message, RefusedMessage, SetAsideMessages
 from visapi_orchestrator.kernel.rules.arriving_events import (
@@ -70,7 +71,7 @@ class EventIntake:
     async def run(self) -> None:
         """Take in until the source is stopped."""
         while taken := await self._source.take(_BATCH):
-            for some in _in_batches(taken):
+            for some in batches(taken, _size, _BATCH_BYTES):
                 await self._take_in(some)
 
     async def _take_in(self, taken: Sequence[EventDelivery]) -> None:
@@ -121,18 +122,8 @@ def _read(some: Sequence[EventDelivery]) -> tuple[list[_Read], list[RefusedMessa
     return read, refused
 
 
-def _in_batches(taken: Sequence[EventDelivery]) -> Iterator[list[EventDelivery]]:
-    """The deliveries in their order, in batches of bounded size; a large one stands alone."""
-    batch: list[EventDelivery] = []
-    size = 0
-    for delivery in taken:
-        if batch and size + len(delivery.data) > _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(delivery)
-        size += len(delivery.data)
-    if batch:
-        yield batch
+def _size(delivery: EventDelivery) -> int:
+    return len(delivery.data)
 
 
 def _no_tenant(name: str) -> BadEvent:

@@ -5,10 +5,11 @@ needs and does not have; with what the ledger holds under them it is asked again
 listener's revision guards the collections too: nothing else changes them.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from visapi_common.core.batches import batches
 from visapi_engine.machine.collections import ALL_BYTES_MAX, StoredCollections
 from visapi_engine.process.protocol import Answer, Work
 from visapi_orchestrator.transitions.ports import Engine, Ledger
@@ -42,7 +43,9 @@ class CollectingEngine:
                 else:
                     yield answer
             known = {work.run: work for work in some}
-            waiting += [([known[one.run] for one in part], part) for part in _parts(asking)]
+            waiting += [
+                ([known[one.run] for one in part], part) for part in batches(asking, _keys, KEYS_AT_ONCE)
+            ]
 
     async def _with_collections(self, works: Sequence[Work], asking: Sequence[Answer]) -> list[Work]:
         held = await self._ledger.collections({answer.run: answer.wanted for answer in asking})
@@ -60,15 +63,6 @@ class CollectingEngine:
         return again
 
 
-def _parts(asking: Sequence[Answer]) -> Iterator[list[Answer]]:
-    """The answers in parts that want few collections; one that wants many stands alone."""
-    part: list[Answer] = []
-    keys = 0
-    for answer in asking:
-        if part and keys + len(answer.wanted) > KEYS_AT_ONCE:
-            yield part
-            part, keys = [], 0
-        part.append(answer)
-        keys += len(answer.wanted)
-    if part:
-        yield part
+def _keys(answer: Answer) -> int:
+    """How many collections the answer wants."""
+    return len(answer.wanted)

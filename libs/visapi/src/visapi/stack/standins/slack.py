@@ -15,37 +15,23 @@ import msgspec
 import typer
 
 from visapi.stack.ports import LOOPBACK
-from visapi.stack.standins.faults import Fault, FaultKind, FaultScript
-from visapi.stack.standins.http_server import HANG_S, HttpServer, Request, Response
-from visapi.stack.standins.recording import Recorder
+from visapi.stack.standins.faults import Fault, FaultKind
+from visapi.stack.standins.http_server import HANG_S, Request, Response
+from visapi.stack.standins.recording_server import RecordingServer
 from visapi.stack.standins.serving import Host, serve_until_stopped
 from visapi_common.contracts.foreign import Unreadable, read_as
 
 _JSON = {"content-type": "application/json; charset=utf-8"}
 
 
-class Slack:
-    """One workspace. With `token`, Web API calls must carry it as a bearer token."""
+class Slack(RecordingServer):
+    """One workspace. With `token`, Web API calls must carry it as a bearer token. Its records
+    hold `via, channel, message, ts, time`.
+    """
 
     def __init__(self, token: str | None = None, out: Path | None = None) -> None:
         self._token = token
-        self._recorder = Recorder(out)
-        self._server = HttpServer(self._answer)
-        self.faults = FaultScript()
-        self.url = ""
-
-    @property
-    def received(self) -> list[dict[str, Any]]:
-        """Messages that were posted: `via, channel, message, ts, time`."""
-        return self._recorder.records
-
-    async def start(self, port: int = 0, host: str = LOOPBACK) -> str:
-        self.url = await self._server.start(port, host)
-        return self.url
-
-    async def stop(self) -> None:
-        await self._server.stop()
-        self._recorder.close()
+        super().__init__(out)
 
     async def _answer(self, request: Request) -> Response:
         api = request.target.split("?", 1)[0] == "/api/chat.postMessage"
@@ -61,9 +47,7 @@ class Slack:
         moment = f"{time.time():.6f}"
         via = "chat.postMessage" if api else request.target
         channel = message.get("channel")
-        self._recorder.append(
-            {"via": via, "channel": channel, "message": message, "ts": moment, "time": time.time()}
-        )
+        self.record({"via": via, "channel": channel, "message": message, "ts": moment, "time": time.time()})
         if fault is not None:
             return Response(delay_s=HANG_S) if fault.kind is FaultKind.HANG else Response(reset=True)
         if not api:

@@ -10,41 +10,27 @@ import hashlib
 import hmac
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from visapi.stack.ports import LOOPBACK
-from visapi.stack.standins.faults import Fault, FaultKind, FaultScript
-from visapi.stack.standins.http_server import HANG_S, HttpServer, Request, Response
-from visapi.stack.standins.recording import Recorder
+from visapi.stack.standins.faults import Fault, FaultKind
+from visapi.stack.standins.http_server import HANG_S, Request, Response
+from visapi.stack.standins.recording_server import RecordingServer
 from visapi.stack.standins.serving import Host, serve_until_stopped
 
 TOLERANCE_S = 300
 
 
-class WebhookReceiver:
-    """Answers 200 to signed requests, 401 to others; without a secret it accepts everything."""
+class WebhookReceiver(RecordingServer):
+    """Answers 200 to signed requests, 401 to others; without a secret it accepts everything. Its records hold
+    `id, verified, path, headers, body, sha256, time`.
+    """
 
     def __init__(self, secrets: list[str] | None = None, out: Path | None = None) -> None:
         self._secrets = secrets or []
-        self._recorder = Recorder(out)
-        self._server = HttpServer(self._answer)
-        self.faults = FaultScript()
-        self.url = ""
-
-    @property
-    def received(self) -> list[dict[str, Any]]:
-        """What was applied, in order: `id, verified, path, headers, body, sha256, time`."""
-        return self._recorder.records
-
-    async def start(self, port: int = 0, host: str = LOOPBACK) -> str:
-        self.url = await self._server.start(port, host)
-        return self.url
-
-    async def stop(self) -> None:
-        await self._server.stop()
-        self._recorder.close()
+        super().__init__(out)
 
     async def _answer(self, request: Request) -> Response:
         fault = self.faults.take()
@@ -56,7 +42,7 @@ class WebhookReceiver:
         verified = self._verified(request)
         if self._secrets and not verified:
             return Response(401, b'{"error": "signature"}')
-        self._recorder.append(
+        self.record(
             {
                 "id": request.headers.get("webhook-id"),
                 "verified": verified,
