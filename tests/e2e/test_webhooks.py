@@ -86,7 +86,7 @@ async def paid(client: httpx.AsyncClient, stripe: httpx.AsyncClient) -> None:
     }
     # Whoever may post events cannot be Stripe.
     forged = {
-        "specversion": "1.0", "id": "evt_0", "source": "/hooks/pay", "type": "hook.stripe.payment_intent.succeeded",
+        "specversion": "1.0", "id": "evt_0", "source": "/elsewhere", "type": "hook.stripe.payment_intent.succeeded",
         "visapihook": pay["id"], "data": event,
     }  # fmt: skip
     posted = await client.post(

@@ -189,7 +189,9 @@ async def test_a_replay_is_an_event_of_its_own_and_one_for_each_idempotency_key(
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
     assert (await gateway.http.post(replay, json={})).json()["replays"] == 2
     rows = await gateway.db.fetch("select id, body from visapi.events_in order by received_at")
-    assert [row["id"] for row in rows] == ["d-1", "d-1/replay/1", "d-1/replay/2"]
+    ids = [row["id"] for row in rows]
+    assert ids[0] == f"{made['id']}/d-1"
+    assert [each.startswith(f"{ids[0]}/replay/") for each in ids] == [False, True, True]
     bodies = [msgspec.json.decode(row["body"]) for row in rows]
     assert [{**body, "id": ""} for body in bodies] == [{**bodies[0], "id": ""}] * 3
     assert bodies[0]["data"] == PUSH
@@ -198,6 +200,25 @@ async def test_a_replay_is_an_event_of_its_own_and_one_for_each_idempotency_key(
     await lose(gateway.db, "hook_bodies")
     gone = await gateway.http.post(replay, json={})
     assert (gone.status_code, gone.json()["code"]) == (410, "hook_delivery_not_kept")
+
+
+async def test_a_delivery_that_is_named_like_a_replay_takes_no_replay_its_place(gateway: Any):
+    made = await make(gateway)
+    for delivery in ("d-1/replay/1", "d-1"):
+        assert await push(gateway, made, delivery) == 202
+    replay = (await gateway.http.get(made["links"]["deliveries"])).json()["items"][0]["links"]["replay"]
+    assert (await gateway.http.post(replay, json={})).status_code == 202
+    assert await gateway.db.fetchval("select count(*) from visapi.events_in") == 3
+
+
+async def test_a_hook_that_is_made_again_under_the_same_name_knows_no_delivery_of_the_removed_one(
+    gateway: Any,
+):
+    for _ in range(2):
+        made = await make(gateway)
+        assert await push(gateway, made, "d-1") == 202
+        assert (await gateway.http.delete(made["links"]["self"])).status_code == 204
+    assert await gateway.db.fetchval("select count(*) from visapi.events_in") == 2
 
 
 async def test_refused_requests_are_counted_by_reason_and_the_latest_are_kept(gateway: Any):

@@ -11,6 +11,7 @@ import pytest
 
 from kit import webhooks
 from kit.servers import NatsServer
+from visapi_gateway.hooks.receiving.verifying import NO_SECRET
 
 MIB = 1024 * 1024
 
@@ -180,3 +181,13 @@ async def test_a_large_body_is_verified_as_a_small_one(gateway: Any, size: int):
         assert (await provider.post(hook["path"], content=body, headers=good)).status_code == 202
         bad = webhooks.github("another-secret-of-nobody", body)
         assert (await provider.post(hook["path"], content=body, headers=bad)).status_code == 401
+
+
+async def test_no_text_shakes_hands_with_a_hook_that_has_no_token(gateway: Any):
+    wanted = {"name": "code", "provider": "github"}
+    path = (await gateway.http.post("/v1/hooks", json=wanted)).raise_for_status().json()["path"]
+    greeting = {"hub.mode": "subscribe", "hub.challenge": "1158201444"}
+    async with gateway.client(None) as meta:
+        for token in (*NO_SECRET, ""):
+            bad = await meta.get(path, params={**greeting, "hub.verify_token": token})
+            assert (bad.status_code, bad.json()["code"]) == (401, "hook_refused")

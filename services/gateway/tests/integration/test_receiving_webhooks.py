@@ -53,7 +53,7 @@ async def test_a_push_of_github_becomes_an_event_once(gateway: Any):
     assert event == {
         "tenant": "default",
         "specversion": "1.0",
-        "id": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+        "id": f"{hook['id']}/72d3162e-cc78-11e3-81ab-4c9367dc0958",
         "source": "/hooks/github",
         "type": "hook.github.push",
         "subject": "acme/shop",
@@ -95,7 +95,7 @@ async def test_a_stripe_event_that_is_sent_again_is_one_event(gateway: Any):
         assert (await stripe.post(hook["path"], content=stripe_event(2), headers=stale)).status_code == 401
     (event,) = await events(gateway)
     assert (event["id"], event["type"], event["subject"]) == (
-        "evt_1",
+        f"{hook['id']}/evt_1",
         "hook.stripe.payment_intent.succeeded",
         "pi_1",
     )
@@ -130,7 +130,7 @@ async def test_slack_is_answered_as_slack_wants_and_its_challenge_is_no_event(ga
         ):
             answer = await post(slack, body, kind)
             assert (answer.status_code, answer.content) == (200, b"")
-    found = [(event["id"], event["type"]) for event in await events(gateway)]
+    found = [(event["id"].partition("/")[2], event["type"]) for event in await events(gateway)]
     assert found == [
         ("Ev1", "hook.slack.app_mention"),
         ("1.2", "hook.slack.block_actions"),
@@ -191,7 +191,9 @@ async def test_shopify_standard_webhooks_generic_basic_and_unsigned_hooks_accept
             assert (answer.status_code, answer.json()["duplicate"]) == (status, False), hook["provider"]
     found = {event["source"]: event for event in await events(gateway)}
     assert {
-        source: (event["id"], event["type"]) for source, event in found.items() if source != "/hooks/basic"
+        source: (event["id"].partition("/")[2], event["type"])
+        for source, event in found.items()
+        if source != "/hooks/basic"
     } == {
         "/hooks/shopify": ("w-1", "hook.shopify.orders.create"),
         "/hooks/standard-webhooks": ("msg_1", "hook.standard-webhooks.contact.created"),
@@ -326,6 +328,10 @@ async def test_an_event_that_somebody_posts_cannot_name_a_hook(gateway: Any):
         "visapihook": hook["id"], "data": PUSH,
     }  # fmt: skip
     headers = {"content-type": "application/cloudevents+json"}
-    assert (await gateway.http.post("/v1/events", json=forged, headers=headers)).status_code == 202
+    refused = await gateway.http.post("/v1/events", json=forged, headers=headers)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/source")
+    assert "/hooks/" in refused.json()["errors"][0]["detail"]
+    other = {**forged, "source": "/shop"}
+    assert (await gateway.http.post("/v1/events", json=other, headers=headers)).status_code == 202
     (event,) = await events(gateway)
     assert "visapihook" not in event

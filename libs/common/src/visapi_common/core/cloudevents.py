@@ -26,6 +26,8 @@ HOPS_ATTRIBUTE = "visapihops"
 HOOK_ATTRIBUTE = "visapihook"
 """Extension attribute of events that came in through a hook: the hook's id. Only VisAPI sets it, so that a
 workflow can tell an event whose sender was verified from one that somebody posted."""
+HOOK_SOURCES = "/hooks/"
+"""What the sources of events begin with that came in through hooks; no other event may have such a source."""
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _TEXTS = (*_REQUIRED, "subject", "time", "datacontenttype", "dataschema")
@@ -54,6 +56,20 @@ def check_event(value: Any, at: str = "") -> list[FieldError]:
     if "data_base64" in event:
         found += _check_base64(event, at)
     return found
+
+
+def check_foreign_event(value: Any, at: str = "") -> list[FieldError]:
+    """The mistakes of an event that is posted, published or emitted: its source is none of a hook."""
+    found = check_event(value, at)
+    flaw = None if found else reserved_source_flaw(value["source"])
+    return found if flaw is None else [FieldError(f"{at}/source", flaw)]
+
+
+def reserved_source_flaw(source: str) -> str | None:
+    """Why only a hook's events may have a source; None where any event may."""
+    if not source.startswith(HOOK_SOURCES):
+        return None
+    return f'must not begin with "{HOOK_SOURCES}", which is kept for events of hooks; give another source'
 
 
 def attribute_flaw(name: str, value: Any) -> str | None:
@@ -112,7 +128,7 @@ def read_event(headers: Mapping[str, str], body: bytes) -> dict[str, Any] | Unre
         value = _read(body)
         if isinstance(value, Unreadable):
             return Unreadable(f"neither a structured nor a binary CloudEvent: {value.reason}")
-    errors = check_event(value)
+    errors = check_foreign_event(value)
     if errors:
         mistakes = (f"{error.pointer or 'the event'}: {error.detail}" for error in errors[:_ERRORS_SHOWN])
         return Unreadable("; ".join(mistakes))

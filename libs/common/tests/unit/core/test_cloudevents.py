@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from visapi_common.core.cloudevents import check_event, from_binary, is_binary, subject_of
+from visapi_common.contracts.foreign import Unreadable
+from visapi_common.core.cloudevents import check_event, from_binary, is_binary, read_event, subject_of
 
 GOOD: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "com.example.placed"}
 
@@ -32,6 +33,14 @@ def test_a_mistake_is_named_with_its_place(change: dict[str, Any], pointer: str,
     (error,) = check_event({**GOOD, **change}, "/3")
     assert error.pointer == f"/3{pointer}"
     assert detail in error.detail
+
+
+def test_a_published_event_cannot_have_the_source_of_a_hook() -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/hook%73/pay", "ce-type": "t"}
+    refused = read_event(headers, b"{}")
+    assert isinstance(refused, Unreadable)
+    assert 'must not begin with "/hooks/"' in refused.reason
+    assert not isinstance(read_event({**headers, "ce-source": "/hooksale"}, b"{}"), Unreadable)
 
 
 def test_what_is_no_object_is_no_event() -> None:

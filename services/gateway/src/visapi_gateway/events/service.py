@@ -7,7 +7,7 @@ import msgspec
 
 from visapi_common.contracts.gateway_bodies import EventReceipt, EventReceipts
 from visapi_common.contracts.problems import FieldError
-from visapi_common.core.cloudevents import BATCH, check_event, from_binary, from_outside, is_binary
+from visapi_common.core.cloudevents import BATCH, check_foreign_event, from_binary, from_outside, is_binary
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Principal
 
@@ -78,9 +78,14 @@ def _checked(values: list[Any], at: str) -> list[dict[str, Any]]:
         raise ProblemError("invalid_body", detail, status=422)
     errors: list[FieldError] = []
     for index, value in enumerate(values):
-        errors += check_event(value, at.format(index))
+        errors += check_foreign_event(value, at.format(index))
     if errors:
-        raise ProblemError("invalid_body", "not CloudEvents 1.0; see errors", status=422, errors=errors[:100])
+        raise ProblemError(
+            "invalid_body",
+            "no CloudEvents 1.0 that may be posted; see errors",
+            status=422,
+            errors=errors[:100],
+        )
     return values
 
 

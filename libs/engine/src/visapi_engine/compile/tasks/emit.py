@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from visapi_common.core.cloudevents import attribute_flaw
+from visapi_common.core.cloudevents import attribute_flaw, reserved_source_flaw
 from visapi_engine.checks.shapes import as_object, check_keys
 from visapi_engine.compile.build import Build, Construct, Place
 from visapi_engine.compile.event_filters import check_attributes
@@ -49,6 +49,8 @@ def _check_constants(build: Build, attributes: dict[str, Any], at: str) -> None:
         if name == "data" or not isinstance(value, str) or not value or "${" in value:
             continue
         flaw = attribute_flaw(name, value)
+        if flaw is None and name == "source":
+            flaw = reserved_source_flaw(value)
         if flaw is not None:
             build.findings.error(join(at, name), f"`{name}` {flaw}")
 

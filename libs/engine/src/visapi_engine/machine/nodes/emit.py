@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from visapi_common.core.cloudevents import check_event
+from visapi_common.core.cloudevents import check_foreign_event
 from visapi_engine.machine.commands import Emit
 from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.evaluation import evaluate, instant
@@ -58,7 +58,7 @@ def _complete(draft: Draft, task: Task, stated: dict[str, Any]) -> dict[str, Any
     if "data" in given:
         defaults["datacontenttype"] = "application/json"
     event = {**defaults, **given}
-    flaws = check_event(event)
+    flaws = check_foreign_event(event)
     if flaws:
         reasons = "; ".join(f"`{flaw.pointer.removeprefix('/')}` {flaw.detail}" for flaw in flaws[:5])
         raise expression_fault(task.node.pointer, f"the event cannot be emitted: {reasons}")

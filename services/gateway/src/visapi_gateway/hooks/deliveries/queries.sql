@@ -27,7 +27,6 @@ from hook_deliveries d left join hook_bodies b on b.tenant = d.tenant and b.id =
 where d.tenant = $1 and d.hook = $2 and d.id = $3
 
 -- name: count_replay
--- Locks the delivery, so that each replay has a number of its own.
 update hook_deliveries set replays = replays + 1, replayed_at = now()
 where tenant = $1 and hook = $2 and id = $3
 returning replays

@@ -59,7 +59,7 @@ REPLAY = Operation(
     "Send the event of a delivery to workflows once more",
     {
         202: ResponseSpec(
-            "The event is committed again, under the id `<delivery>/replay/<number>`.",
+            "The event is committed again, under the id `<event>/replay/<id>`.",
             HookDeliveryView,
             headers=("Location",),
         )

@@ -15,6 +15,7 @@ from visapi_common.contracts.hooks import (
     ReplayHookDelivery,
 )
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.ids import Ids
 from visapi_common.core.redact import redact
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.hooks.rules.events import replayed
@@ -35,6 +36,7 @@ class KeptDelivery(msgspec.Struct, frozen=True):
 class Replay(msgspec.Struct, frozen=True):
     """A replay to commit."""
 
+    id: UUID
     hook: UUID
     delivery: UUID
     event: Event
@@ -53,7 +55,7 @@ class DeliveryStore(Protocol):
     async def one(self, tenant: str, hook: UUID, delivery: UUID) -> KeptDelivery | None: ...
     async def replay(self, tenant: str, replay: Replay, claim: Claim | None) -> bool:
         """Commit the event of a replay and its audit entry in one transaction. False where the delivery is
-        gone.
+        gone. Raises `TransientFault` where the event was not committed.
         """
         ...
 
@@ -63,8 +65,9 @@ class DeliveryStore(Protocol):
 class Deliveries:
     """The use cases. `hint` tells the orchestrator that events wait."""
 
-    def __init__(self, store: DeliveryStore, hint: Callable[[], None]) -> None:
+    def __init__(self, store: DeliveryStore, hint: Callable[[], None], ids: Ids) -> None:
         self._store = store
+        self._ids = ids
         self._hint = hint
 
     async def page(
@@ -108,7 +111,8 @@ class Deliveries:
             delivery=str(delivery),
             provider_id=found.view.delivery,
         )
-        if not await self._store.replay(who.tenant, Replay(hook, delivery, found.event, audit), claim):
+        replay = Replay(self._ids.uuid7(), hook, delivery, found.event, audit)
+        if not await self._store.replay(who.tenant, replay, claim):
             raise no_such_delivery(delivery)
         self._hint()
         return await self.view(who.tenant, hook, delivery)
@@ -131,9 +135,9 @@ class Deliveries:
             raise ProblemError("hook_not_found", detail, status=404)
 
 
-def replay_event(replay: Replay, number: int) -> tuple[str, bytes]:
+def replay_event(replay: Replay) -> tuple[str, bytes]:
     """The id and the bytes of a replay's event."""
-    return replayed(replay.event, number)
+    return replayed(replay.event, replay.id)
 
 
 def no_such_delivery(delivery: UUID) -> ProblemError:

@@ -10,6 +10,7 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.hooks import HookDeliveryView, RefusalCount, Refusals, RefusedRequest
+from visapi_common.core.errors import TransientFault
 from visapi_gateway.events.service import NewEvent
 from visapi_gateway.events.transaction import put_events
 from visapi_gateway.hooks.deliveries.service import Event, KeptDelivery, Replay, replay_event
@@ -52,13 +53,15 @@ class PgHookDeliveries:
 
     async def replay(self, tenant: str, replay: Replay, claim: Claim | None) -> bool:
         async with tenant_transaction(self._pool, [tenant]) as connection:
-            number = await connection.fetchval(_SQL["count_replay"], tenant, replay.hook, replay.delivery)
-            if number is None:
+            counted = await connection.fetchval(_SQL["count_replay"], tenant, replay.hook, replay.delivery)
+            if counted is None:
                 return False
             await hold_key(connection, claim)
-            ident, body = replay_event(replay, number)
-            event = replay.event
-            await put_events(connection, tenant, [NewEvent(event["source"], ident, event["type"], body)])
+            ident, body = replay_event(replay)
+            event = NewEvent(replay.event["source"], ident, replay.event["type"], body)
+            if not await put_events(connection, tenant, [event]):
+                detail = "the event of the replay was not committed; send the request again"
+                raise TransientFault(detail, retry_after_s=1.0)
             await record(connection, replay.audit)
         return True
 

@@ -46,7 +46,7 @@ def token_flaws(provider: Provider, token: str, at: str) -> list[FieldError]:
 
 
 def has_handshake(provider: Provider) -> bool:
-    return provider == "whatsapp"
+    return PROVIDERS[provider].greets
 
 
 def settings_flaws(provider: Provider, settings: HookSettings) -> list[FieldError]:

@@ -8,10 +8,11 @@ import msgspec
 
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.events.service import NewEvent
 from visapi_gateway.events.transaction import put_events
 from visapi_gateway.hooks.receiving.refusals import REFUSED_KEPT, RefusalCounts
-from visapi_gateway.hooks.rules.events import Delivery
+from visapi_gateway.hooks.rules.events import Delivery, event_id
 from visapi_gateway.hooks.rules.live_hooks import HookSecret, LiveHook
 from visapi_gateway.hooks.rules.stored_settings import read_settings
 
@@ -49,22 +50,29 @@ class PgDeliveryLedger:
     def __init__(self, pool: Pool, most: Holdings) -> None:
         self._pool = pool
         self._most = most
+        self._log = get_logger("hooks")
 
     async def put(self, tenant: str, deliveries: Sequence[Delivery]) -> set[UUID]:
         """Commit all, in one transaction. Returns the ids of those whose event is new. No two of them name
         the same delivery.
+
+        A delivery that was forgotten (the tenant holds too many) and comes again is no new event: the id of
+        an event has the hook's, and nobody else may use its source. It is logged: no workflow hears it.
         """
         async with tenant_transaction(self._pool, [tenant]) as connection:
             fresh = await _put_deliveries(connection, tenant, deliveries)
             if not fresh:
                 return set()
-            events = [NewEvent(each.source, each.delivery, each.type, each.event) for each in fresh]
+            events = [NewEvent(each.source, _event_id(each), each.type, each.event) for each in fresh]
             keys = await put_events(connection, tenant, events)
             await connection.execute(
                 _SQL["put_bodies"], tenant, [each.id for each in fresh], [each.event for each in fresh]
             )
             await self._hold(connection, tenant, fresh)
-        return {each.id for each in fresh if (each.source, each.delivery) in keys}
+        known = [each for each in fresh if (each.source, _event_id(each)) not in keys]
+        for each in known:
+            self._log.warning("hook_event_known", hook=str(each.hook), delivery=each.delivery)
+        return {each.id for each in fresh} - {each.id for each in known}
 
     async def _hold(self, connection: Connection, tenant: str, fresh: Sequence[Delivery]) -> None:
         added = sum(len(each.event) for each in fresh)
@@ -101,6 +109,10 @@ async def _put_deliveries(
     found = await connection.fetch(_SQL["put_deliveries"], tenant, *_columns(rows, 6))
     ids = {row["id"] for row in found}
     return [each for each in deliveries if each.id in ids]
+
+
+def _event_id(delivery: Delivery) -> str:
+    return event_id(delivery.hook, delivery.delivery)
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

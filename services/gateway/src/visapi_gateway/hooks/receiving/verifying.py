@@ -21,7 +21,7 @@ from visapi_gateway.hooks.rules.signing import is_same
 IN_THE_LOOP = 64 * 1024
 """Bytes whose HMACs are computed in the event loop, in tenths of a millisecond; larger bodies have a thread.
 """
-_NO_SECRET = ("no-secret-of-any-hook-is-this-text",)
+NO_SECRET = ("no-secret-of-any-hook-is-this-text",)
 
 
 class OpenSecrets(Protocol):
@@ -58,8 +58,11 @@ class Verification:
 
     def greet(self, hook: LiveHook | None, given: Handshake, address: str) -> str:
         """The challenge of a handshake, for whoever has the token. Raises `ProblemError` 401."""
-        tokens = self._secrets(hook or NO_HOOK, "handshake") or _NO_SECRET
-        good = is_same(given.token or "", tokens)
+        asked = hook or NO_HOOK
+        tokens = self._secrets(asked, "handshake") if PROVIDERS[asked.provider].greets else ()
+        # Without a token the comparison takes its time all the same, and its outcome counts for nothing.
+        same = is_same(given.token or "", tokens or NO_SECRET)
+        good = bool(tokens) and same
         if hook is None:
             raise self._unknown()
         if not hook.enabled:
@@ -75,7 +78,7 @@ class Verification:
         rules = PROVIDERS[hook.provider]
         secrets = self._secrets(hook, "signature") if rules.needs_secret else ()
         lacking = rules.needs_secret and not secrets
-        known = _NO_SECRET if lacking else secrets
+        known = NO_SECRET if lacking else secrets
         if len(request.body) <= IN_THE_LOOP:
             verdict = rules.verify(request, known, hook.settings, now)
         else:

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.hooks import HookSettings
-from visapi_common.core.cloudevents import HOOK_ATTRIBUTE, attribute_flaw
+from visapi_common.core.cloudevents import HOOK_ATTRIBUTE, HOOK_SOURCES, attribute_flaw
 from visapi_gateway.hooks.rules.bodies import Content
 from visapi_gateway.hooks.rules.live_hooks import LiveHook
 from visapi_gateway.hooks.rules.requests import HookRequest, Refused
@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One accepted request: the row, and its event as structured JSON, whose id is the delivery's."""
+    """One accepted request: the row, and its event as structured JSON; `delivery` is the provider's id."""
 
     tenant: str
     hook: UUID
@@ -40,7 +40,14 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 def source_of(hook_name: str) -> str:
-    return f"/hooks/{hook_name}"
+    return f"{HOOK_SOURCES}{hook_name}"
+
+
+def event_id(hook: UUID, delivery: str) -> str:
+    """The id of a delivery's event. A hook that is made again under the name of a removed one shares its
+    source, and no id.
+    """
+    return f"{hook}/{delivery}"
 
 
 def may_be_kept(header: str) -> bool:
@@ -69,7 +76,7 @@ def identified(
 
 
 def _length_flaw(ident: str) -> str | None:
-    """A replay adds a few characters to the id."""
+    """The id of the hook, and a replay's, are added to the id."""
     return None if len(ident.encode()) <= _ID_BYTES_MAX else f"must not be longer than {_ID_BYTES_MAX} bytes"
 
 
@@ -79,7 +86,7 @@ def event_of(
     """The event as structured JSON has it."""
     event: dict[str, Any] = {
         "specversion": "1.0",
-        "id": said.id,
+        "id": event_id(hook.id, said.id),
         "source": source_of(hook.name),
         "type": f"hook.{hook.provider}.{said.event}",
         "time": at.isoformat().replace("+00:00", "Z"),
@@ -105,7 +112,7 @@ def kept_headers(request: HookRequest, settings: HookSettings) -> dict[str, str]
     return found
 
 
-def replayed(event: dict[str, Any], number: int) -> tuple[str, bytes]:
+def replayed(event: dict[str, Any], replay: UUID) -> tuple[str, bytes]:
     """The id and the event of a replay, which is an event of its own."""
-    ident = f"{event['id']}/replay/{number}"
+    ident = f"{event['id']}/replay/{replay}"
     return ident, _encode({**event, "id": ident})

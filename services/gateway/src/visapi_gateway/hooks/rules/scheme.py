@@ -62,6 +62,8 @@ class ProviderRules:
     """A secret from random bytes."""
     secret_flaw: Callable[[str], str | None] = long_enough
     needs_secret: bool = True
+    greets: bool = False
+    """Whether the provider asks for a handshake before it sends."""
     configurable: bool = False
     """Whether `id_from` and `event_from` may be set."""
     accepted: int = 202

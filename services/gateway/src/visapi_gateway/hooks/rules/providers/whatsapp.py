@@ -25,4 +25,4 @@ def _describe(request: HookRequest, data: Any, _: HookSettings) -> Description:
     return Description(content_id(request.body), event_name(text_at(data, f"{_CHANGE}/field")), subject)
 
 
-RULES = ProviderRules(_verify, _describe, accepted=200)
+RULES = ProviderRules(_verify, _describe, accepted=200, greets=True)
