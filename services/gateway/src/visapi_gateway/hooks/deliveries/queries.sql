@@ -20,6 +20,12 @@ select d.id, d.delivery, d.type, d.subject, d.size, d.received_at, d.replays, d.
 from hook_deliveries d left join hook_bodies b on b.tenant = d.tenant and b.id = d.id
 where d.tenant = $1 and d.hook = $2 and d.delivery = $3
 
+-- name: delivery_view
+-- Without the event, which may have more than a MiB.
+select d.id, d.delivery, d.type, d.subject, d.size, d.received_at, d.replays, d.replayed_at, b.id is not null as kept
+from hook_deliveries d left join hook_bodies b on b.tenant = d.tenant and b.id = d.id
+where d.tenant = $1 and d.hook = $2 and d.id = $3
+
 -- name: one_delivery
 select d.id, d.delivery, d.type, d.subject, d.size, d.received_at, d.replays, d.replayed_at, b.id is not null as kept,
     b.event

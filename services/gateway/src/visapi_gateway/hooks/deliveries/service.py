@@ -52,6 +52,10 @@ class DeliveryStore(Protocol):
         """The delivery with this id of the provider, if there is one."""
         ...
 
+    async def view(self, tenant: str, hook: UUID, delivery: UUID) -> HookDeliveryView | None:
+        """The delivery; its event is not read."""
+        ...
+
     async def one(self, tenant: str, hook: UUID, delivery: UUID) -> KeptDelivery | None: ...
     async def replay(self, tenant: str, replay: Replay, claim: Claim | None) -> bool:
         """Commit the event of a replay and its audit entry in one transaction. False where the delivery is
@@ -89,7 +93,11 @@ class Deliveries:
 
     async def view(self, tenant: str, hook: UUID, delivery: UUID) -> HookDeliveryView:
         """Raises `ProblemError` 404."""
-        return (await self._kept(tenant, hook, delivery)).view
+        await self._need_hook(tenant, hook)
+        found = await self._store.view(tenant, hook, delivery)
+        if found is None:
+            raise no_such_delivery(delivery)
+        return found
 
     async def replay(
         self,

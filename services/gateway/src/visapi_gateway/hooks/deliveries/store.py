@@ -43,6 +43,11 @@ class PgHookDeliveries:
             rows = await connection.fetch(_SQL["deliveries_named"], tenant, hook, delivery)
         return [_view(hook, row) for row in rows]
 
+    async def view(self, tenant: str, hook: UUID, delivery: UUID) -> HookDeliveryView | None:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            row = await connection.fetchrow(_SQL["delivery_view"], tenant, hook, delivery)
+        return None if row is None else _view(hook, row)
+
     async def one(self, tenant: str, hook: UUID, delivery: UUID) -> KeptDelivery | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             row = await connection.fetchrow(_SQL["one_delivery"], tenant, hook, delivery)

@@ -91,11 +91,13 @@ class ReceivingRoutes:
         return [Route(RECEIVE, self.receive), Route(HANDSHAKE, self.handshake)]
 
     async def receive(self, call: Call) -> AsgiResponse:
-        hook = await self._found(call)
-        body = await call.read_body()
-        request = HookRequest.of(call.scope["headers"], body)
-        outcome = await self._receiving.receive(hook, request, call.context.slot.peer)
+        hook = await self._find(call.path["address"])
+        request = HookRequest.of(call.scope["headers"], await call.read_body())
+        peer = call.context.slot.peer
+        at = await self._verification.check(hook, request, peer)
         assert hook is not None, "a request to no hook is refused"
+        _pass_to(hook, call)
+        outcome = await self._receiving.receive(hook, request, at, peer)
         if isinstance(outcome, Challenge):
             return _text(outcome.text)
         rules = PROVIDERS[hook.provider]
@@ -104,19 +106,18 @@ class ReceivingRoutes:
         return json_response(outcome, rules.accepted)
 
     async def handshake(self, call: Call) -> AsgiResponse:
-        hook = await self._found(call)
+        hook = await self._find(call.path["address"])
         return _text(self._verification.greet(hook, call.query, call.context.slot.peer))
 
-    async def _found(self, call: Call) -> LiveHook | None:
-        """The hook of the request, which from here on holds a slot of the hook's, not of its address:
-        providers send the webhooks of all tenants from the same few addresses.
-        """
-        hook = await self._find(call.path["address"])
-        if hook is not None:
-            call.context.tenant = hook.tenant
-            call.context.slot.pass_to(hook.tenant, f"hook:{hook.id}")
-            WHOSE.set(hook.tenant)
-        return hook
+
+def _pass_to(hook: LiveHook, call: Call) -> None:
+    """From here on the request holds a slot of its hook's, not of its address: providers send the webhooks of
+    all tenants from the same few addresses. Before its signature was found right it holds none, because
+    whoever knows a hook's URL could take all slots of the tenant.
+    """
+    call.context.tenant = hook.tenant
+    call.context.slot.pass_to(hook.tenant, f"hook:{hook.id}")
+    WHOSE.set(hook.tenant)
 
 
 def _text(text: str) -> AsgiResponse:

@@ -1,4 +1,4 @@
-"""Receive requests of providers: verified as bytes, then read, then committed as events, and answered."""
+"""Receive requests of providers that were verified as bytes: read, then committed as events, and answered."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -11,7 +11,6 @@ from visapi_common.contracts.hooks import HookReceipt
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
 from visapi_gateway.hooks.receiving.outcomes import Outcomes
-from visapi_gateway.hooks.receiving.verifying import Verification
 from visapi_gateway.hooks.rules.bodies import Content
 from visapi_gateway.hooks.rules.events import Delivery, event_of, identified, source_of
 from visapi_gateway.hooks.rules.live_hooks import LiveHook
@@ -41,11 +40,10 @@ FindHook = Callable[[str], Awaitable[LiveHook | None]]
 
 
 class Receiving:
-    """See the module's docstring. Nothing of a request is read before its signature was found right."""
+    """See the module's docstring."""
 
     def __init__(
         self,
-        verification: Verification,
         read: ReadContent,
         ledger: DeliveryLedger,
         *,
@@ -53,7 +51,6 @@ class Receiving:
         outcomes: Outcomes,
         ids: Ids,
     ) -> None:
-        self._verification = verification
         self._read = read
         self._ledger = ledger
         self._admit = admit
@@ -61,13 +58,11 @@ class Receiving:
         self._ids = ids
 
     async def receive(
-        self, hook: LiveHook | None, request: HookRequest, address: str
+        self, hook: LiveHook, request: HookRequest, at: datetime, address: str
     ) -> HookReceipt | Challenge:
-        """Accept a request. Raises `ProblemError`: 401 where nobody proved to be the provider; after that 400
-        for a body that cannot be read, and 429.
+        """Accept a request of the hook's provider. Raises `ProblemError` 400 for a body that cannot be read,
+        and 429.
         """
-        at = await self._verification.check(hook, request, address)
-        assert hook is not None, "a request to no hook is refused"
         if (wait_s := self._admit(hook.id)) is not None:
             self._outcomes.refused(hook, _RATE, address)
             raise _too_fast(wait_s)

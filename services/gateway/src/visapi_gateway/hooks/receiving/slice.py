@@ -36,7 +36,6 @@ def open_routes(kernel: Kernel) -> list[Route]:
     outcomes = Outcomes(kernel.one(refusals), kernel.metrics, kernel.clock)
     verification = Verification(SealedSecrets(settings.sealing_key), outcomes, kernel.clock)
     receiving = Receiving(
-        verification,
         Bodies(kernel.jobs),
         DeliveryCommits(ledger, kernel.messages.events_arrived),
         admit=_admission(kernel),

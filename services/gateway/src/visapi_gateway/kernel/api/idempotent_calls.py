@@ -2,7 +2,7 @@
 
 import hashlib
 
-from visapi_common.core.errors import TransientFault
+from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_gateway.kernel.api.headers import idempotency_key
 from visapi_gateway.kernel.api.operation import Call, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse
@@ -40,6 +40,12 @@ class IdempotentCalls:
                 return await route.handler(call)
             except KeyTaken:
                 answer = await self._answer_of(claim)
+            except ProblemError:
+                # Another replica may have carried out the same request meanwhile: what it changed is what
+                # this one is refused for.
+                answer = await self._answer_of(claim)
+                if answer is None:
+                    raise
         if answer is None:
             detail = "the Idempotency-Key was released just now; send the request again"
             raise TransientFault(detail, retry_after_s=1.0)

@@ -42,6 +42,8 @@ class NewRun(msgspec.Struct, frozen=True):
     created_at: datetime
     key: str | None = None
     body_hash: bytes | None = None
+    former_hash: bytes | None = None
+    """The hash of the same request as the release before this one stored it, where that differs."""
     rerun_of: UUID | None = None
     audit: AuditEntry | None = None
     """Written in the transaction that inserts the run; plain starts are not audited."""
@@ -85,9 +87,9 @@ class Holder(msgspec.Struct, frozen=True):
     run: UUID
     body_hash: bytes
 
-    def judge(self, body_hash: bytes | None) -> "Replayed | Conflict":
-        """The outcome of another request with the key."""
-        if self.body_hash == body_hash:
+    def judge(self, *hashes: bytes | None) -> "Replayed | Conflict":
+        """The outcome of another request with the key, which has one of the hashes."""
+        if self.body_hash in hashes:
             return Replayed(self.run)
         return Conflict(self.run if self.run.int else None)
 
@@ -197,4 +199,4 @@ def _judge(run: NewRun, taken: Mapping[RequestKey, Holder]) -> Outcome | Fault:
         return TransientFault(
             "the Idempotency-Key was released just now; send the request again", retry_after_s=0.1
         )
-    return holder.judge(run.body_hash)
+    return holder.judge(run.body_hash, run.former_hash)

@@ -130,7 +130,8 @@ class StartRun:
             started_by=who.actor,
             created_at=self._clock.now(),
             key=start.key,
-            body_hash=_hash(start) if start.key is not None else None,
+            body_hash=None if start.key is None else _hash(start),
+            former_hash=None if start.key is None else _former_hash(start),
             rerun_of=None if start.rerun is None else start.rerun.run,
         )
         if start.rerun is None:
@@ -142,7 +143,7 @@ class StartRun:
         if start.key is None:
             return None
         holder = await self._accept.holder((tenant, start.key))
-        return None if holder is None else holder.judge(_hash(start))
+        return None if holder is None else holder.judge(_hash(start), _former_hash(start))
 
     async def _payload(self, tenant: str, raw: bytes) -> Payload:
         if len(raw) <= INLINE_LIMIT:
@@ -165,9 +166,18 @@ def _audited(rerun: Repeated, made: UUID) -> AuditEntry:
 
 def _hash(start: Start) -> bytes:
     """The hash of the request as it was sent, which does not change with later deployments."""
-    asked = f"{start.namespace}/{start.name}?version={start.version or ''}\n"
     if start.rerun is not None and start.rerun.bulk is None:
-        asked = f"rerun {start.rerun.run} {asked}"
+        return _hashed(start, f"rerun {start.rerun.run} ")
+    return _hashed(start)
+
+
+def _former_hash(start: Start) -> bytes | None:
+    """The hash of a rerun as the release before this one stored it, whose keys are held for 7 days."""
+    return None if start.rerun is None or start.rerun.bulk is not None else _hashed(start)
+
+
+def _hashed(start: Start, kind: str = "") -> bytes:
+    asked = f"{kind}{start.namespace}/{start.name}?version={start.version or ''}\n"
     return hashlib.sha256(asked.encode() + start.body).digest()
 
 
