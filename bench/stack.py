@@ -15,6 +15,7 @@ import msgspec
 import psutil
 
 from bench.http_load import LoadResult, request_bytes
+from kit.stack import OPEN_RATES
 from kit.tenants import make_tenant
 from visapi.stack.data_directory import DataDirectory
 
@@ -38,7 +39,8 @@ class BenchStack:
         ready_file = self._folder / "ready.json"
         arguments = ["up", "--data-dir", str(self._folder / "data"), "--ready-file", str(ready_file)]
         arguments += self._options
-        environment = {**os.environ, "VISAPI_TRACE_SAMPLE": "0.01", "VISAPI_LOG_LEVEL": "warning"}
+        quiet = {"VISAPI_TRACE_SAMPLE": "0.01", "VISAPI_LOG_LEVEL": "warning"}
+        environment = {**os.environ, **OPEN_RATES, **quiet}
         with (self._folder / "up.log").open("wb") as log:
             self._up = subprocess.Popen(
                 [_VISAPI, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log

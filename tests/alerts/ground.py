@@ -17,7 +17,7 @@ import psutil
 from alerts.receivers import Loop, Receivers
 from kit.ledger_rows import move_back, plant
 from kit.poison import orchestrators_url
-from kit.stack import StackProcess
+from kit.stack import OPEN_RATES, StackProcess
 from kit.tenants import owner_url
 from visapi.stack.data_directory import DataDirectory
 from visapi.stack.processes import wait_for
@@ -43,6 +43,7 @@ class Ground:
         self.loop = loop
         self.receivers = receivers
         self.stack = StackProcess({
+            **OPEN_RATES,
             "VISAPI_SMTP_URL": receivers.mail_url,
             "VISAPI_SLACK_TOKEN": "xoxb-alerts",
             "VISAPI_SLACK_BASE_URL": f"{receivers.chat_url}/api",

@@ -11,7 +11,7 @@ import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from kit.stack import StackProcess
+from kit.stack import OPEN_RATES, StackProcess
 from kit.tenants import make_tenant, owner_url
 from visapi.stack.data_directory import ReadyFile
 from visapi.stack.standins.smtp_sink import SmtpSink
@@ -73,7 +73,7 @@ class AttackStack:
             "VISAPI_EGRESS_ALLOW": "127.0.0.0/8",
             "VISAPI_LOG_LEVEL": "warning",
         }
-        self._stack = StackProcess({**os.environ, **own, **self._settings})
+        self._stack = StackProcess({**os.environ, **OPEN_RATES, **own, **self._settings})
         await asyncio.to_thread(self._stack.start)
 
     async def stop(self) -> None:

@@ -21,6 +21,9 @@ MATRIX = {
     "events_in": {GATEWAY: "ri", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "families": {GATEWAY: "ric", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "flow_slots": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "quota_leases": {GATEWAY: "riud", ORCHESTRATOR: "", NOTIFIER: ""},
+    "rate_leases": {GATEWAY: "riud", ORCHESTRATOR: "", NOTIFIER: ""},
+    "rates": {GATEWAY: "riud", ORCHESTRATOR: "r", NOTIFIER: ""},
     "rate_reservations": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "flow_waiting": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "functions": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
@@ -58,10 +61,13 @@ MATRIX = {
     "workflows": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
 }
 
-UNSEEN_BY_GATEWAY = {"api_keys", "tenants", "programs", "functions", "retention_classes", "open_runs"}
+UNSEEN_BY_GATEWAY = {
+    "api_keys", "tenants", "programs", "functions", "retention_classes", "open_runs", "rates", "rate_leases", "quota_leases",
+}  # fmt: skip
 """Tables the gateway reads across tenants: keys are found before a tenant is known, programs are
 shared by content, functions belong to workers, a retention class is a number of days, and the open runs of
-all tenants are numbers, read together."""
+all tenants are numbers, read together. The rates of all keys are known before a key comes, and one statement
+leases for the keys of many tenants."""
 
 ARCHITECTURE = (Path(__file__).resolve().parents[2] / "ARCHITECTURE.md").read_text()
 

@@ -55,7 +55,26 @@ def test_every_operation_needs_a_key_and_a_scope_unless_it_says_otherwise():
         "GET /v1/hooks/in/{address:str}",
         "POST /v1/hooks/in/{address:str}",
     }
-    assert unscoped == {"GET /v1/capabilities", "GET /v1/keys/current"}
+    assert unscoped == {"GET /v1/capabilities", "GET /v1/keys/current", "GET /v1/rates/current"}
+
+
+def test_every_operation_with_a_key_tells_of_its_rates_in_one_way():
+    headers = document()["components"]["headers"]
+    for path, methods in document()["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                shown = response["headers"]
+                told = {name for name in shown if name.startswith("RateLimit")}
+                limited = operation.get("security") != [] and status != "401"
+                assert told == ({"RateLimit", "RateLimit-Policy"} if limited else set()), (
+                    method,
+                    path,
+                    status,
+                )
+                assert all(shown[name] == {"$ref": f"#/components/headers/{name}"} for name in told)
+                if limited and status in {"429", "503"}:
+                    assert shown["Retry-After"] == {"$ref": "#/components/headers/Retry-After"}
+    assert set(headers) >= {"RateLimit", "RateLimit-Policy", "Retry-After"}
 
 
 def test_every_problem_an_operation_names_is_in_the_catalogue():

@@ -14,7 +14,7 @@ import psutil
 
 from faults.receivers import Receivers
 from kit.poison import orchestrators_url
-from kit.stack import StackProcess
+from kit.stack import OPEN_RATES, StackProcess
 from visapi.stack.ports import any_free
 from visapi.stack.processes import wait_for
 from visapi.stack.supervisor import ProcessState
@@ -40,8 +40,8 @@ class FaultStack:
         """Start everything; blocking calls run while nothing else needs the loop."""
         await self.receivers.start()
         smtp_url = self.receivers.smtp_url
-        environment = {**os.environ, "VISAPI_SMTP_URL": smtp_url, "VISAPI_EGRESS_ALLOW": "127.0.0.0/8"}
-        self._stack = StackProcess(environment)
+        own = {"VISAPI_SMTP_URL": smtp_url, "VISAPI_EGRESS_ALLOW": "127.0.0.0/8"}
+        self._stack = StackProcess({**os.environ, **OPEN_RATES, **own})
         self._stack.start()
         self.ledger_url = orchestrators_url(self._serving("orchestrator"))
 

@@ -13,6 +13,7 @@ from kit.fakes.gateway.audit import FakeAudit
 from kit.fakes.gateway.commands import FakeCommands
 from kit.fakes.gateway.dead_letters import FakeDeadLetterStore
 from kit.fakes.gateway.events import FakeEvents
+from kit.fakes.gateway.rates import FakeLeases
 from kit.fakes.gateway.retention import FakeRetention
 from kit.fakes.gateway.runs import FakeRuns
 from kit.fakes.gateway.schedules import FakeSchedules
@@ -44,6 +45,8 @@ from visapi_gateway.flow_limits.service import LimitStore
 from visapi_gateway.flow_limits.store import PgLimitStore
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.keys.store import PgKeyStore
+from visapi_gateway.rates.lending import LedgerOfLeases
+from visapi_gateway.rates.store import PgLedgerOfLeases
 from visapi_gateway.retention.service import RetentionStore
 from visapi_gateway.retention.store import PgRetentionStore
 from visapi_gateway.runs.commands.store import PgCommandStore
@@ -85,6 +88,7 @@ class GatewayGround:
     commands: Any
     """`CommandStore` and `RetryStore`."""
     letters: DeadLetterStore
+    leases: LedgerOfLeases
     schedules: ScheduleStore
 
 
@@ -207,6 +211,7 @@ def fake_ground(tenant: str, other: str) -> GatewayGround:
         ledger=FakeRunLedger(tables),
         commands=FakeCommands(tables),
         letters=FakeDeadLetterStore(tables),
+        leases=FakeLeases(),
         schedules=FakeSchedules(tables),
     )
 
@@ -232,5 +237,6 @@ def real_ground(world: GatewayWorld, pool: Pool, tenant: str, other: str) -> Gat
         ledger=PgRunLedger(pool),
         commands=PgCommandStore(pool),
         letters=PgDeadLetterStore(pool),
+        leases=PgLedgerOfLeases(pool, rates_s=20, quotas_s=20),
         schedules=PgScheduleStore(pool),
     )

@@ -14,8 +14,6 @@ from visapi_common.runtime.isolation import kept_alive
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import get_logger
 from visapi_engine.process import jobs as engine_jobs
-from visapi_gateway.kernel.access.rates import Limit
-from visapi_gateway.kernel.api.checks import RateLimits
 from visapi_gateway.kernel.api.idempotent_calls import IdempotentCalls
 from visapi_gateway.kernel.api.mount import Gate, build_app
 from visapi_gateway.kernel.asgi.access_log import AccessLog, NoAccessLog
@@ -29,6 +27,7 @@ from visapi_gateway.kernel.fair_pool import FairPool
 from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.kernel.slice import Kernel
 from visapi_gateway.keys.slice import keyring
+from visapi_gateway.rates.slice import allowances, rate_book
 from visapi_gateway.runs.reading.slice import live_hub
 from visapi_gateway.runs.starting.slice import run_commits
 from visapi_gateway.settings import GatewaySettings
@@ -57,7 +56,8 @@ class Gateway:
             jobs=BoundedJobs(jobs, lifecycle.metrics, [engine_jobs.WARM_UP]),
             operations=operations(),
         )
-        self._keyring, self._system = kernel.one(keyring), kernel.one(system)
+        self._keyring, self._rates = kernel.one(keyring), kernel.one(rate_book)
+        self._system = kernel.one(system)
         self._hub, self._accepting = kernel.one(live_hub), kernel.one(run_commits)
         capacity = open_capacity(settings, kernel.metrics, lambda: self._system.draining)
         self._server = HttpServer(
@@ -97,13 +97,19 @@ class Gateway:
         messages = self._kernel.messages
         messages.on_connection(self._hub.connection_changed)
         messages.on_connection(self._keyring.reload_soon)
+        messages.on_connection(self._rates.reload_soon)
         await messages.subscribe(subjects.live_all(), self._hub.receive)
-        await messages.subscribe(subjects.CONTROL_KEYS, lambda _, __: self._keyring.reload_soon())
+        await messages.subscribe(subjects.CONTROL_KEYS, lambda _, __: self._keys_changed())
+
+    def _keys_changed(self) -> None:
+        self._keyring.reload_soon()
+        self._rates.reload_soon()
 
     async def _load_keys(self) -> None:
         while not self._lifecycle.stopping.is_set():
             try:
                 await self._keyring.load()
+                await self._rates.load()
                 return
             except TransientFault as away:
                 get_logger("gateway").warning("waiting_for_postgres", error=str(away))
@@ -115,8 +121,7 @@ def build_api(kernel: Kernel, capacity: Capacity) -> Asgi:
     settings = kernel.settings
     routes = [route for each in SLICES for route in each.routes(kernel)]
     assert {id(route.operation) for route in routes} == {id(each) for each in kernel.operations}
-    rates = RateLimits(Limit(settings.key_rate_per_s, settings.key_burst), kernel.clock.monotonic)
-    gate = Gate(kernel.one(keyring), rates, kernel.metrics, kernel.jobs.read_json)
+    gate = Gate(kernel.one(keyring), kernel.one(allowances), kernel.metrics, kernel.jobs.read_json)
     return Shell(
         build_app(routes, gate, IdempotentCalls(kernel.used_keys.answer)),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
         paths=Paths((operation.method, operation.path) for operation in kernel.operations),

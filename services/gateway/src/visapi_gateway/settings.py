@@ -23,10 +23,22 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     """The port of the API."""
     postgres_connections: Annotated[int, msgspec.Meta(ge=3, le=100)] = 8
     """Size of the connection pool; two connections are reserved for accepting runs."""
-    key_rate_per_s: Annotated[float, msgspec.Meta(gt=0)] = 10_000.0
-    """Sustained requests per second of one key at one replica."""
-    key_burst: Annotated[int, msgspec.Meta(ge=1)] = 20_000
-    """The burst of requests of one key."""
+    key_rate_per_s: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 200.0
+    """Requests per second of one key, at all replicas together, where the key has no rate of its own."""
+    key_burst: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 1_000
+    """Requests of one key at once."""
+    tenant_rate_per_s: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 500.0
+    """Requests per second of all keys of one tenant, at all replicas together, where the operator has set no
+    other.
+    """
+    tenant_burst: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 2_000
+    """Requests of all keys of one tenant at once."""
+    tenant_runs_per_day: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000)] = 0
+    """Runs that one tenant may start over HTTP in a day of UTC; 0: any number."""
+    tenant_runs_per_month: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000)] = 0
+    """Runs that one tenant may start over HTTP in a month of UTC; 0: any number."""
+    rate_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.25
+    """The part of each rate that one replica admits by itself while PostgreSQL does not answer."""
     connections_max: Annotated[int, msgspec.Meta(ge=1)] = 8192
     """Open connections of one replica. At the limit, idle connections are closed, then new ones refused."""
     connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 4096
@@ -76,6 +88,8 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     """Sustained verified requests per second of one hook at one replica."""
     hook_burst: Annotated[int, msgspec.Meta(ge=1)] = 1_000
     """The burst of verified requests of one hook."""
+    tenant_rates_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000
+    """Rates of one tenant that are set for keys and for names."""
     audit_keep_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 400
     """How long entries of the audit are kept; 0: for ever. Older ones are exported to the artifact store and
     deleted, and the audit records that."""

@@ -11,6 +11,7 @@ from visapi_gateway.hooks.managing.slice import SLICE as HOOKS
 from visapi_gateway.hooks.receiving.slice import SLICE as RECEIVING
 from visapi_gateway.kernel.api.operation import Operation
 from visapi_gateway.keys.slice import SLICE as KEYS
+from visapi_gateway.rates.slice import SLICE as RATES
 from visapi_gateway.retention.slice import SLICE as RETENTION
 from visapi_gateway.runs.bulk.slice import SLICE as BULK
 from visapi_gateway.runs.commands.slice import SLICE as COMMANDS
@@ -39,6 +40,7 @@ SLICES = (
     RETENTION,
     SECRETS,
     KEYS,
+    RATES,
     AUDIT,
     SYSTEM,
 )

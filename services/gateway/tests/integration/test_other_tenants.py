@@ -34,7 +34,7 @@ do: [{a: {set: {n: 1}}}]
 """
 TABLES = (
     "api_keys", "workflows", "runs", "runs_done", "history", "inbox", "idempotency", "dead_letters", "events_in",
-    "run_attributes", "secrets", "schedules", "schedule_fires", "approvals", "audit", "retention_policies", "families",
+    "rates", "run_attributes", "secrets", "schedules", "schedule_fires", "approvals", "audit", "retention_policies", "families",
     "hooks", "hook_secrets", "hook_deliveries", "hook_bodies", "hook_usage",
 )  # fmt: skip
 FORGED = "AAAAAAAAAAAwMTkwMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDA"
@@ -69,6 +69,8 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     await sent("PUT", "/v1/secrets/their-secret", json=HIDDEN)
     await sent("PUT", "/v1/retention/theirs", json={"days": 30})
     key = (await sent("POST", "/v1/keys", json={"name": HIDDEN}))["id"]
+    await sent("PUT", "/v1/rates/theirs", json={"keys": [key], "per_s": 9, "reason": HIDDEN})
+    await sent("PUT", f"/v1/keys/{key}/rate", json={"per_s": 9})
     event = {"specversion": "1.0", "type": "theirs", "source": "/theirs", "id": "1", "data": HIDDEN}
     await sent("POST", "/v1/events", json=event, headers={"Content-Type": "application/cloudevents+json"})
     approval = uuid4()
@@ -90,7 +92,7 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     hook, delivery, address = await webhooks.plant(client, HIDDEN)
     things = {
         "hook": hook.rpartition("/")[2], "delivery": delivery.rpartition("/")[2], "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
-        "namespace": "theirs", "version": "1.0.0", "ended": ended, "token": "nobodys",
+        "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "token": "nobodys",
     }  # fmt: skip
     return Victim(client, things, link)
 
@@ -159,7 +161,7 @@ def body_of(schema: str | None, operation: str, things: dict[str, str], token: s
     bodies: dict[str, Any] = {
         "DecideApproval": {"decision": "approve"}, "NewLink": {}, "ReplayDeadLetter": {}, "RunCommand": {},
         "ResolveDeadLetter": {"decision": "fault"}, "NewKey": {"name": "mine"}, "RotateKey": {}, "Rerun": {},
-        "Retry": {}, "SetRetention": {"days": 30}, "BulkWanted": wanted, "BulkOrder": {**wanted, "token": token},
+        "Retry": {}, "SetRate": {"per_s": 5}, "SetNamedRate": {"keys": [], "per_s": 5}, "SetRetention": {"days": 30}, "BulkWanted": wanted, "BulkOrder": {**wanted, "token": token},
         "Backfill": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"},
         "SimulateWorkflow": {"workflow": OWN}, "UpdateHook": {"enabled": False}, "RotateHook": {}, "ReplayHookDelivery": {},
         "NewHook": {"name": "theirs", "provider": "none"},
@@ -266,7 +268,7 @@ async def test_no_operation_shows_or_changes_anything_of_another_tenant(
 def ids_in(path: str) -> bool:
     """Whether a path names a thing that only its owner has; a secret or policy of one's own may have any name."""
     return "{" in path and not path.startswith(
-        ("/v1/secrets/", "/v1/retention/", "/v1/workflows/{namespace}/{name}")
+        ("/v1/secrets/", "/v1/retention/", "/v1/rates/", "/v1/workflows/{namespace}/{name}")
     )
 
 

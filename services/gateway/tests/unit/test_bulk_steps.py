@@ -10,16 +10,17 @@ import pytest
 from kit.fakes.clocks import FakeClock
 from kit.fakes.gateway.commands import FakeCommands
 from kit.fakes.gateway.jobs import InlineJobs
+from kit.fakes.gateway.rates import no_quotas
 from kit.fakes.gateway.runs import FakeRuns
 from kit.fakes.gateway.starting import FakeRunLedger
-from kit.fakes.gateway.tables import TENANT, WHO
+from kit.fakes.gateway.tables import NOON, TENANT, WHO
 from kit.fakes.gateway.workflows import definition
 from kit.fakes.gateway.world import FakeWorld
 from kit.fakes.payloads import FakePayloads
 from visapi_common.contracts.bulk import BulkAction
 from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.telemetry.setup import open_metrics
-from visapi_gateway.kernel.full_tenants import FullTenants
+from visapi_gateway.kernel.full_tenants import FullTenants, OpenCount
 from visapi_gateway.kernel.json_input import check_json
 from visapi_gateway.runs.bulk.rules import PAGE, BulkToken
 from visapi_gateway.runs.bulk.service import Bulk, BulkProgress, BulkRequest, BulkRerun
@@ -49,8 +50,8 @@ class World(FakeWorld):
         self.ledger = ledger
         self.commits = RunCommits(ledger, lambda _: None, open_metrics())
 
-        async def read_full() -> dict[str, int]:
-            return self.full
+        async def read_full() -> dict[str, OpenCount]:
+            return {tenant: OpenCount(most, most, NOON) for tenant, most in self.full.items()}
 
         async def read_json(_: str, body: bytes) -> object:
             return check_json(body)
@@ -59,7 +60,7 @@ class World(FakeWorld):
         start = StartRun(
             Definitions(self.workflows, clock),
             InputChecks(InlineJobs(), read_json),
-            accept=OpenRuns(self.tenants, ledger, self.commits.accept),
+            accept=OpenRuns(self.tenants, ledger, self.commits.accept, no_quotas().take),
             pack=FakePayloads().pack,
             clock=clock,
             ids=self.ids,

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from kit.orchestration import Stack, eventually, output_of
+from visapi.admin.tenant_rates import TenantRate, set_tenant_rate
 
 RUN = "{run: {%sworkflow: {namespace: test, name: breed, version: '1.0.0'}}}"
 WORK = "{work: {call: acme.echo}}"
@@ -135,6 +136,19 @@ async def test_the_open_runs_of_each_tenant_are_counted_and_bound_what_runs_star
             lambda: pool.fetchval("select error from runs_done where status = 'faulted'")
         )
         assert "10 open runs, as many as it may have" in msgspec.json.decode(refused)["detail"]
+
+
+async def test_what_the_operator_has_set_for_a_tenant_bounds_it_in_place_of_the_setting(stack: Stack):
+    await stack.gateway.deploy("breed", breeding(await_=False))
+    pool = stack.gateway.pool
+    await set_tenant_rate(
+        stack.database.superuser, "default", TenantRate(open_runs_max=3), actor="operator:ada"
+    )
+    async with stack.orchestrator(tenant_open_runs_max=1_000):
+        await stack.worker("acme.echo", answer=lambda task: None)
+        for _ in range(5):
+            await stack.gateway.start("breed")
+        assert await eventually(lambda: pool.fetchval("select open_max from open_runs where open >= 3")) == 3
 
 
 async def test_no_child_escapes_a_root_that_is_cancelled_at_the_same_moment(stack: Stack):

@@ -34,6 +34,8 @@ class AuditAction(StrEnum):
     HOOK_REPLAY = "hook.replay"
     RETENTION_SET = "retention.set"
     RETENTION_RESET = "retention.reset"
+    RATE_SET = "rate.set"
+    RATE_RESET = "rate.reset"
     TENANT_CREATE = "tenant.create"
     TENANT_DISABLE = "tenant.disable"
     TENANT_ENABLE = "tenant.enable"

@@ -38,6 +38,9 @@ grant select, insert, delete on hook_refused_requests to visapi_gateway;
 grant select, delete on hooks, hook_deliveries, hook_bodies to visapi_orchestrator;
 grant select, update on hook_usage to visapi_orchestrator;
 grant update on api_keys to visapi_gateway;
+grant select, insert, update, delete on rates, rate_leases, quota_leases to visapi_gateway;
+-- How many open runs a tenant may have.
+grant select on rates to visapi_orchestrator;
 -- Keys that ended long ago are swept; their hashes are nobody's but the gateway's.
 grant select (id, expires_at, disabled_at), delete on api_keys to visapi_orchestrator;
 grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_gateway;

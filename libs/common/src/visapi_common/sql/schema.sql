@@ -493,6 +493,31 @@ create table programs (
 grant insert, select on programs to visapi_gateway;
 grant select on programs to visapi_orchestrator;
 
+create table quota_leases (
+    tenant text not null,
+    subject text not null,
+    period text not null,
+    began date not null,
+    used bigint not null,
+    most bigint not null,
+    granted bigint not null,
+    PRIMARY KEY (tenant, subject, period),
+    CHECK ((period = ANY (ARRAY['day'::text, 'month'::text])))
+) with (fillfactor=50);
+grant delete, insert, select, update on quota_leases to visapi_gateway;
+
+create table rate_leases (
+    tenant text not null,
+    subject text not null,
+    arrival timestamp with time zone not null,
+    leased_at timestamp with time zone not null,
+    step_s double precision not null,
+    burst integer not null,
+    granted integer not null,
+    PRIMARY KEY (tenant, subject)
+) with (fillfactor=50);
+grant delete, insert, select, update on rate_leases to visapi_gateway;
+
 create table rate_reservations (
     run uuid not null,
     tenant text not null,
@@ -505,6 +530,28 @@ create table rate_reservations (
 CREATE INDEX rate_reservations_age ON rate_reservations USING btree (counts_until);
 CREATE INDEX rate_reservations_by_key ON rate_reservations USING btree (tenant, scope, key, at DESC);
 grant delete, insert, select, update on rate_reservations to visapi_orchestrator;
+
+create table rates (
+    tenant text not null,
+    subject text not null,
+    per_s double precision,
+    burst integer,
+    runs_per_day bigint,
+    runs_per_month bigint,
+    open_runs_max bigint,
+    keys text[] default '{}'::text[] not null,
+    updated_at timestamp with time zone default now() not null,
+    updated_by text not null,
+    PRIMARY KEY (tenant, subject),
+    CHECK ((burst > 0)),
+    CHECK ((open_runs_max >= 0)),
+    CHECK (((per_s > (0)::double precision) AND (per_s <= (1000000)::double precision))),
+    CHECK ((runs_per_day >= 0)),
+    CHECK ((runs_per_month >= 0)),
+    FOREIGN KEY (tenant) REFERENCES tenants(id)
+);
+grant delete, insert, select, update on rates to visapi_gateway;
+grant select on rates to visapi_orchestrator;
 
 create table recorded_inputs (
     run uuid not null,

@@ -1,15 +1,14 @@
-"""Every metric of VisAPI's own; those of OpenTelemetry's conventions are in `conventions.py`. No other file
-spells their names.
+"""Every metric of VisAPI's own: those of the gateway are in `gateway_catalogue.py`, those of OpenTelemetry's
+conventions in `conventions.py`. No other file spells their names.
 
 Labels are bounded, and listed with their values. Ids of runs, tenants or keys are never
 labels. `docs/reference/metrics.md` is generated from this file.
 """
 
-from visapi_common.telemetry.conventions import ConventionalMetrics
+from visapi_common.telemetry.gateway_catalogue import GatewayMetrics
 from visapi_common.telemetry.instruments import (
     AGES,
     BYTES,
-    KEY_CHECKS,
     SIZES,
     Counter,
     Gauge,
@@ -23,67 +22,8 @@ _QUEUES = (
 )
 
 
-class Metrics(ConventionalMetrics):
+class Metrics(GatewayMetrics):
     """The instruments of one process; passed in, never imported."""
-
-    # Gateway
-    http_in_flight = Gauge("visapi_http_in_flight", "HTTP requests being served now.")
-    sse_followers = Gauge("visapi_sse_followers", "Open event streams.")
-    http_connections = Gauge("visapi_http_connections", "Open connections of the HTTP API.")
-    http_connections_closed = Counter(
-        "visapi_http_connections_closed_total",
-        "Connections that the gateway ended or refused.",
-        {
-            "reason": "head, body or answer (too slow), idle, memory, unreadable, full (an idle "
-            "connection was closed for a new one) or refused (all were busy)"
-        },
-    )
-    http_requests_held = Gauge("visapi_http_requests_held", "Request slots in use (`VISAPI_REQUESTS_MAX`).")
-    http_streams_held = Gauge(
-        "visapi_http_streams_held",
-        "Slots of followers and waiting starts in use, at most `VISAPI_STREAMS_MAX`.",
-    )
-    http_buffered_bytes = Gauge(
-        "visapi_http_buffered_bytes",
-        "Buffered bytes of large bodies and responses, at most `VISAPI_BUFFERED_BYTES_MAX`.",
-    )
-    http_refused = Counter(
-        "visapi_http_refused_total",
-        "Requests refused because their key, tenant or address held too many slots or bytes, or no slot "
-        "was free.",
-        {"bound": "requests, streams or memory"},
-    )
-    triggers_accepted = Counter("visapi_triggers_accepted_total", "Triggers whose commit was confirmed.")
-    triggers_replayed = Counter("visapi_triggers_replayed_total", "Triggers that an Idempotency-Key repeats.")
-    triggers_refused = Counter(
-        "visapi_triggers_refused_total",
-        "Triggers that were not accepted.",
-        {"reason": "problem code"},
-    )
-    accept_batch_rows = Histogram(
-        "visapi_accept_batch_rows", "Runs inserted by one statement of the gateway.", buckets=SIZES
-    )
-    accept_commit_seconds = Histogram(
-        "visapi_accept_commit_seconds", "Time of one batched insert, commit included."
-    )
-    hook_requests = Counter(
-        "visapi_hook_requests_total",
-        "Requests to hooks, by what became of them.",
-        {
-            "provider": "the hook's provider; unknown where there is no such hook",
-            "outcome": "accepted, duplicate, handshake, unknown (no such hook), or why it was refused",
-        },
-    )
-    key_check_seconds = Histogram(
-        "visapi_key_check_seconds",
-        "Time to authenticate one API key, refused ones included.",
-        buckets=KEY_CHECKS,
-    )
-    auth_failures = Counter(
-        "visapi_auth_failures_total",
-        "Requests refused because of their API key.",
-        {"reason": "problem code"},
-    )
 
     # Orchestrator and engine
     engine_messages = Counter(

@@ -1,4 +1,4 @@
-"""`visapi admin tenant create|list|disable|enable`: tenants, straight in the database."""
+"""`visapi admin tenant create|list|disable|enable|rate`: tenants, straight in the database."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -9,13 +9,15 @@ from visapi.admin import tenants as admin
 from visapi.admin.operators import actor
 from visapi.admin.settings import owner_url
 from visapi.admin.tenants import NoSuchTenantError
+from visapi.cli.admin_tenant_rates import rate
 from visapi.cli.admin_work import run, settings, usage_errors
 from visapi.cli.output import as_json, done, fail, say
 from visapi.cli.tables import Table
 
 tenants = typer.Typer(
-    no_args_is_help=True, help="Make, list and disable tenants, as the owner of the database."
+    no_args_is_help=True, help="Make, list, bound and disable tenants, as the owner of the database."
 )
+tenants.command()(rate)
 
 Tenant = Annotated[str, typer.Argument(help="1 to 63 lower-case letters, digits and dashes.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the audit of the tenant.")]

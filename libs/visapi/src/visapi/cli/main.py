@@ -26,6 +26,7 @@ class _Commands(CommandsOnDemand):
         "inbox": "visapi.cli.inbox_commands:inbox",
         "key": "visapi.cli.key_commands:keys",
         "hook": "visapi.cli.hook_commands:hooks",
+        "rate": "visapi.cli.rate_commands:rates",
         "audit": "visapi.cli.audit_commands:audit",
         "dead-letter": "visapi.cli.dead_letter_commands:dead_letters",
         "retention": "visapi.cli.retention_commands:retention",

@@ -42,6 +42,40 @@ def test_tenants_are_made_listed_disabled_and_enabled(migrated: Cluster):
     assert (wrong.returncode, "not a tenant id: 'Acme Inc'" in wrong.stderr) == (USAGE, True)
 
 
+async def test_an_operator_sets_what_a_tenant_may_take(migrated: Cluster):
+    settings = {"visapi_owner_url": migrated.master, "visapi_operator": "ada@bastion"}
+    assert migrated.command("tenant", "create", "acme", **settings).returncode == 0
+
+    def rate(*arguments: str) -> dict[str, float | None]:
+        done = migrated.command("tenant", "rate", "acme", "--json", *arguments, **settings)
+        assert done.returncode == 0, done.stderr
+        return msgspec.json.decode(done.stdout)
+
+    none = dict.fromkeys(("per_s", "burst", "runs_per_day", "runs_per_month", "open_runs_max"))
+    assert rate() == none
+    assert rate("--per-s", "50", "--runs-per-day", "0", "--reason", "their plan") == {
+        **none,
+        "per_s": 50.0,
+        "runs_per_day": 0,
+    }
+    assert rate("--open-runs", "9") == {**none, "per_s": 50.0, "runs_per_day": 0, "open_runs_max": 9}
+    assert rate("--reset") == rate() == none
+    assert "default" in migrated.command("tenant", "rate", "acme", **settings).stdout
+    rows = await audit_of(migrated, "acme")
+    assert [(row.action, row.reason, row.details) for row in rows[:3]] == [
+        ("rate.reset", None, {}),
+        ("rate.set", None, {"open_runs_max": 9}),
+        ("rate.set", "their plan", {"per_s": 50.0, "runs_per_day": 0}),
+    ]
+    for arguments, code, said in (
+        (("nobody",), 1, "there is no tenant nobody"),
+        (("acme", "--per-s", "0"), USAGE, "--per-s"),
+        (("acme", "--reset", "--burst", "3"), USAGE, "--reset goes with no other limit"),
+    ):
+        wrong = migrated.command("tenant", "rate", *arguments, **settings)
+        assert (wrong.returncode, said in wrong.stderr) == (code, True), wrong.stderr
+
+
 async def test_what_an_operator_does_to_a_tenant_stands_in_its_audit(migrated: Cluster):
     settings = {
         "visapi_owner_url": migrated.master,

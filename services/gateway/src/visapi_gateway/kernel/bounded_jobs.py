@@ -48,4 +48,4 @@ class BoundedJobs:
                 raise
             wait = str(max(1, round(busy.retry_after_s or 1.0)))
             detail = f"too many expensive requests of this tenant wait; send the request again after {wait} s"
-            raise ProblemError("rate_limited", detail, status=429, headers={"Retry-After": wait}) from None
+            raise ProblemError("too_many_open", detail, status=429, headers={"Retry-After": wait}) from None

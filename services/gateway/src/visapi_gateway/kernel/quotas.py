@@ -7,10 +7,11 @@ import msgspec
 from visapi_common.adapters.pool import Connection, Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.full_tenants import OpenCount
 from visapi_gateway.settings import GatewaySettings
 
 _SQL = load_queries("visapi_gateway.kernel", "quotas.sql")
-Kind = Literal["versions", "schedules", "secrets", "keys", "retentions", "hooks"]
+Kind = Literal["versions", "schedules", "secrets", "keys", "retentions", "hooks", "rates"]
 
 _NAMES: dict[Kind, tuple[str, str]] = {
     "versions": ("deployed versions of workflows", "deploy to another tenant"),
@@ -18,6 +19,7 @@ _NAMES: dict[Kind, tuple[str, str]] = {
     "secrets": ("secrets", "remove some with DELETE /v1/secrets/{name}"),
     "keys": ("API keys that can be used, or that ended within the last hour", "revoke keys"),
     "hooks": ("hooks", "remove some with DELETE /v1/hooks/{hook}"),
+    "rates": ("rates of keys and of names", "reset some with DELETE /v1/keys/{key}/rate or /v1/rates/{rate}"),
     "retentions": ("namespaces with a policy", "remove some with DELETE /v1/retention/{namespace}"),
 }
 
@@ -31,6 +33,7 @@ class Quotas(msgspec.Struct, frozen=True):
     keys: int = 1_000
     retentions: int = 1_000
     hooks: int = 1_000
+    rates: int = 1_000
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "Quotas":
@@ -42,6 +45,7 @@ class Quotas(msgspec.Struct, frozen=True):
             keys=settings.tenant_keys_max,
             retentions=settings.tenant_retentions_max,
             hooks=settings.tenant_hooks_max,
+            rates=settings.tenant_rates_max,
         )
 
     async def check(self, connection: Connection, tenant: str, *kinds: Kind) -> None:
@@ -68,11 +72,11 @@ class Quotas(msgspec.Struct, frozen=True):
             raise _exceeded(kind, most)
 
 
-async def read_full_tenants(pool: Pool) -> dict[str, int]:
-    """Tenants that have reached their limit of open runs, with their number of open runs."""
+async def read_full_tenants(pool: Pool) -> dict[str, OpenCount]:
+    """Tenants that have at least half of the open runs that they may have."""
     with pg_faults():
-        rows = await pool.fetch(_SQL["full_tenants"])
-    return {row["tenant"]: row["open_max"] for row in rows}
+        rows = await pool.fetch(_SQL["near_tenants"])
+    return {row["tenant"]: OpenCount(row["open"], row["open_max"], row["counted_at"]) for row in rows}
 
 
 def _exceeded(kind: Kind, most: int) -> ProblemError:

@@ -38,5 +38,8 @@ select count(*) from (select from retention_policies where tenant = $1 limit $2:
 -- name: count_hooks
 select count(*) from (select from hooks where tenant = $1 and deleted_at is null limit $2::bigint + 1) as few
 
--- name: full_tenants
-select tenant, open_max from open_runs where open >= open_max
+-- name: count_rates
+select count(*) from (select from rates where tenant = $1 and subject <> 'tenant' limit $2::bigint + 1) as few
+
+-- name: near_tenants
+select tenant, open, open_max, counted_at from open_runs where open >= open_max / 2

@@ -20,6 +20,7 @@ from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.keys.service import KeyRow
+from visapi_gateway.rates.transaction import inherit
 
 _SQL = load_queries("visapi_gateway.keys", "queries.sql")
 _PUT_KEY = _SQL["put_key"].format(key=values_of(KeyRow))
@@ -58,6 +59,7 @@ class PgKeyStore:
             await hold_key(connection, claim, key.id)
             await connection.execute(_PUT_KEY, *msgspec.structs.astuple(key))
             await connection.execute(_SQL["shorten_key"], old, key.tenant, ends_after_s)
+            await inherit(connection, key.tenant, old, key.id)
             await self._quotas.check(connection, key.tenant, "keys")
             await record(connection, audit)
 

@@ -13,9 +13,9 @@ from visapi_gateway.hooks.receiving.routes import ReceivingRoutes
 from visapi_gateway.hooks.receiving.service import AdmitHook, Receiving
 from visapi_gateway.hooks.receiving.store import Holdings, PgDeliveryLedger, PgHookDirectory, PgRefusals
 from visapi_gateway.hooks.receiving.verifying import Verification
-from visapi_gateway.kernel.access.rates import Limit, admit
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
+from visapi_gateway.rates.rules.gcra import Limit, lend
 
 ARRIVALS_MAX = 10_000
 """Hooks whose rate is remembered, before those that send little are forgotten."""
@@ -55,9 +55,8 @@ def _admission(kernel: Kernel) -> AdmitHook:
             # What lies in the past says no more than a missing number.
             for past in [each for each, arrival in arrivals.items() if arrival <= now]:
                 del arrivals[past]
-        verdict = admit(limit, arrivals.get(hook), now)
-        arrivals[hook] = verdict.arrival
-        return None if verdict.allowed else verdict.retry_after_s
+        lease, arrivals[hook] = lend(limit, arrivals.get(hook), now, 1)
+        return None if lease.granted else lease.next_in_s(limit)
 
     return admit_hook
 

@@ -3,7 +3,6 @@ representation, query, body's media type.
 """
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,42 +10,14 @@ import msgspec
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.authentication import missing_key
-from visapi_gateway.kernel.access.rates import Limit, Verdict, admit
 from visapi_gateway.kernel.access.scopes import Principal
 from visapi_gateway.kernel.api.headers import accepts, media_type_of
 from visapi_gateway.kernel.api.operation import Call, Operation
 from visapi_gateway.kernel.api.query import QueryError, read_query
-from visapi_gateway.kernel.asgi.http import Header
 
 QUERY_LIMIT = 4096
 """The largest query string in bytes; the longest useful one has a few hundred."""
 _AT = re.compile(r" - at `\$(?P<path>[^`]*)`$")
-
-
-class RateLimits:
-    """One number per key (`kernel.access.rates`). Each replica counts its own requests."""
-
-    def __init__(self, limit: Limit, monotonic: Callable[[], float]) -> None:
-        self._limit = limit
-        self._monotonic = monotonic
-        self._arrivals: dict[str, float] = {}
-        self._policy = f'"key";q={limit.burst};w={max(1, round(limit.burst / limit.per_s))}'.encode()
-
-    def admit(self, key: str) -> Verdict:
-        verdict = admit(self._limit, self._arrivals.get(key), self._monotonic())
-        self._arrivals[key] = verdict.arrival
-        return verdict
-
-    def headers(self, verdict: Verdict) -> list[Header]:
-        """`RateLimit` fields as draft-ietf-httpapi-ratelimit-headers-10 spells them."""
-        state = b'"key";r=%d;t=%d' % (verdict.remaining, max(1, round(verdict.reset_s + 0.5)))
-        return [(b"ratelimit-policy", self._policy), (b"ratelimit", state)]
-
-
-def refuse_rate(verdict: Verdict) -> ProblemError:
-    wait = max(1, int(verdict.retry_after_s) + 1)
-    detail = f"the key has exceeded its rate limit; send the request again after {wait} s"
-    return ProblemError("rate_limited", detail, status=429, headers={"Retry-After": str(wait)})
 
 
 _CREDENTIALS = (b"authorization", b"x-api-key")

@@ -7,7 +7,7 @@ Litestar only routes. A middleware answers in place of Litestar's handlers, whic
 second time and double the fixed cost of a request.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
 from litestar import Litestar, Request
@@ -19,13 +19,12 @@ from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.kernel.access.authentication import KeyRing
+from visapi_gateway.kernel.access.rates import Allowances
 from visapi_gateway.kernel.access.tenant import WHOSE
 from visapi_gateway.kernel.api.checks import (
-    RateLimits,
     check_query,
     check_representation,
     check_scope,
-    refuse_rate,
     token_of,
 )
 from visapi_gateway.kernel.api.idempotent_calls import IdempotentCalls
@@ -46,34 +45,37 @@ _log = get_logger("http")
 
 
 class Gate:
-    """Authenticates callers and applies rate limits."""
+    """Authenticates callers and applies rates."""
 
-    def __init__(self, keys: KeyRing, rates: RateLimits, metrics: Metrics, read_json: ReadJson) -> None:
+    def __init__(self, keys: KeyRing, rates: Allowances, metrics: Metrics, read_json: ReadJson) -> None:
         self.read_json = read_json
         self._keys = keys
         self._rates = rates
         self._metrics = metrics
         self._key_check_seconds = metrics.key_check_seconds
 
-    def admit(self, operation: Operation, call: Call) -> None:
-        """Sets the caller of `call`. Raises `ProblemError` 401, 403 and 429."""
+    def admit(self, operation: Operation, call: Call) -> Awaitable[None] | None:
+        """Sets the caller of `call`. Returns what the request has to wait for: a lease of tokens.
+        Raises `ProblemError` 401, 403 and 429.
+        """
+        context = call.context
         try:
             token = token_of(call)
             with self._key_check_seconds.time():
                 who = self._keys.authenticate(token)
+            context.key, context.tenant = who.key, who.tenant
+            allowance = context.allowance = self._rates.of(who)
+            context.starts_runs = operation.starts_runs
+            has_token = allowance.take()
             check_scope(operation, who)
         except ProblemError as refused:
-            self._metrics.auth_failures.labels(refused.code).inc()
+            if refused.status != 429:
+                self._metrics.auth_failures.labels(refused.code).inc()
             raise
-        verdict = self._rates.admit(who.key)
-        context = call.context
-        context.extra += self._rates.headers(verdict)
-        context.key, context.tenant = who.key, who.tenant
-        if not verdict.allowed:
-            raise refuse_rate(verdict)
         context.slot.enter(who.tenant, who.key)
         WHOSE.set(who.tenant)
         call.who = who
+        return None if has_token else allowance.wait()
 
 
 def build_app(routes: Sequence[Route], gate: Gate, once: IdempotentCalls) -> Litestar:
@@ -135,7 +137,8 @@ async def _serve(
     call = Call(scope, receive, context, gate.read_json)
     try:
         if _needs_key(operation, scope["query_string"]):
-            gate.admit(operation, call)
+            if (waiting := gate.admit(operation, call)) is not None:
+                await waiting
         elif not operation.probe:
             context.slot.enter()
         call.media_type = check_representation(operation, call)

@@ -8,6 +8,7 @@ import msgspec
 
 from visapi_common.contracts.problems import Problem
 from visapi_gateway.kernel.api.operation import Operation, ResponseSpec
+from visapi_gateway.kernel.api.rate_headers import POLICY, STATE
 from visapi_gateway.kernel.problems import KINDS, type_of
 
 REF = "#/components/schemas/{name}"
@@ -22,7 +23,26 @@ _ANSWER_HEADERS = {
     "what it made, as that is now.",
     "Content-Disposition": "Whether a browser shows or saves the file.",
 }
-_COMMON_HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+_HEADER_REF = "#/components/headers/{name}"
+_SHARED_HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": {"description": "The id of the request in logs.", "schema": {"type": "string"}},
+    POLICY: {
+        "description": "The rates that apply to the key, and the quotas where the operation starts runs: `q` "
+        "requests (or `qu`) in a window of `w` seconds (draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string"},
+        "example": '"key";q=1000;w=5, "tenant";q=2000;w=4, "tenant-day";q=50000;w=86400;qu="runs"',
+    },
+    STATE: {
+        "description": "What remains of each (`r`), and the seconds until all of it does (`t`). In a "
+        "refusal: the exceeded ones alone, and the seconds until one more is admitted.",
+        "schema": {"type": "string"},
+        "example": '"key";r=998;t=1, "tenant";r=1987;t=1, "tenant-day";r=48211;t=40000',
+    },
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+}
+_COMMON = ("X-Request-Id",)
+_OF_KEYS = (*_COMMON, POLICY, STATE)
+"""Of the responses of an operation that needs a key, once the key is known."""
 
 
 def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, Any]:
@@ -52,12 +72,7 @@ def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, An
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
             },
-            "headers": {
-                "X-Request-Id": {
-                    "description": "The id of the request in logs.",
-                    "schema": {"type": "string"},
-                }
-            },
+            "headers": _SHARED_HEADERS,
         },
     }
 
@@ -161,13 +176,15 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _answers(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    more = ("Idempotent-Replayed",) if operation.once else ()
-    return {str(status): _answer(answer, schemas, more) for status, answer in operation.responses.items()}
+    shared = _shared(*(_COMMON if operation.public else _OF_KEYS))
+    if operation.once:
+        shared["Idempotent-Replayed"] = _header(_ANSWER_HEADERS["Idempotent-Replayed"])
+    return {str(status): _answer(answer, schemas, shared) for status, answer in operation.responses.items()}
 
 
-def _answer(answer: ResponseSpec, schemas: _Schemas, more: Sequence[str]) -> dict[str, Any]:
-    headers = {name: _header(_ANSWER_HEADERS[name]) for name in (*answer.headers, *more)}
-    document: dict[str, Any] = {"description": answer.meaning, "headers": {**_COMMON_HEADERS, **headers}}
+def _answer(answer: ResponseSpec, schemas: _Schemas, shared: dict[str, Any]) -> dict[str, Any]:
+    headers = {name: _header(_ANSWER_HEADERS[name]) for name in answer.headers}
+    document: dict[str, Any] = {"description": answer.meaning, "headers": {**shared, **headers}}
     content: dict[str, Any] = {}
     for media_type in answer.media_types:
         if answer.body is not None and media_type == "application/json":
@@ -177,6 +194,10 @@ def _answer(answer: ResponseSpec, schemas: _Schemas, more: Sequence[str]) -> dic
     if content:
         document["content"] = content
     return document
+
+
+def _shared(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": _HEADER_REF.format(name=name)} for name in names}
 
 
 def _header(meaning: str) -> dict[str, Any]:
@@ -191,7 +212,10 @@ def _problems(operation: Operation) -> dict[str, Any]:
     return {
         str(status): {
             "description": "; ".join(f"{KINDS[code].title} (`{code}`)" for code in codes) + ".",
-            "headers": {**_COMMON_HEADERS, **_problem_headers(status, codes)},
+            "headers": {
+                **_shared(*(_COMMON if operation.public or status == 401 else _OF_KEYS)),
+                **_problem_headers(status, codes),
+            },
             "content": {
                 "application/problem+json": {
                     "schema": {"$ref": "#/components/schemas/Problem"},
@@ -234,9 +258,9 @@ def _problem_headers(status: int, codes: Sequence[str]) -> dict[str, Any]:
         case 405:
             return {"Allow": _header("The allowed methods of the path.")}
         case 429 | 503:
-            return {"Retry-After": _header("Seconds to wait.")}
+            return _shared("Retry-After")
         case 409 if "idempotency_in_flight" in codes:
-            return {"Retry-After": _header("Seconds to wait, of `idempotency_in_flight`.")}
+            return _shared("Retry-After")
         case _:
             return {}
 

@@ -47,6 +47,8 @@ class Operation:
     """The operation takes no request slot, so that health probes are always answered."""
     signed: bool = False
     """A `signature` in the query may stand for the key; the handler then checks it (`call.who` is None)."""
+    starts_runs: bool = False
+    """The operation counts on the quotas of runs."""
     query: type[msgspec.Struct] | None = None
     """A struct that refuses unknown fields; None means no query parameters at all."""
     headers: dict[str, str] = field(default_factory=dict[str, str])

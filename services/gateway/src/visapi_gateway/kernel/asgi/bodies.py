@@ -198,6 +198,10 @@ class ResponseWriter:
             *_SECURITY,
         ]
         names = {name for name, _ in headers}
+        if context.allowance is not None:
+            # A refusal tells of the exceeded policies alone.
+            fields = context.allowance.headers(with_quotas=context.starts_runs)
+            headers += [field for field in fields if field[0] not in names]
         if b"cache-control" not in names:
             headers.append(_NO_STORE)
         if b"content-security-policy" not in names:

@@ -8,6 +8,7 @@ import msgspec
 from visapi_common.contracts.problems import Problem
 from visapi_common.core.errors import ContentFault, Fault, ProblemError, TransientFault, UnknownFault
 from visapi_common.core.failures import failure_text
+from visapi_gateway.kernel.access.rates import Allowance
 from visapi_gateway.kernel.asgi.capacity import RequestSlot
 from visapi_gateway.kernel.problems import KINDS, code_for, type_of
 
@@ -31,7 +32,18 @@ encode = msgspec.json.Encoder().encode
 class RequestContext:
     """What the gateway knows about a request, beside its bytes."""
 
-    __slots__ = ("extra", "key", "problem", "request_id", "route", "slot", "tenant", "traceparent")
+    __slots__ = (
+        "allowance",
+        "extra",
+        "key",
+        "problem",
+        "request_id",
+        "route",
+        "slot",
+        "starts_runs",
+        "tenant",
+        "traceparent",
+    )
 
     def __init__(self, request_id: str, traceparent: str, slot: RequestSlot) -> None:
         self.request_id = request_id
@@ -40,6 +52,9 @@ class RequestContext:
         self.traceparent = traceparent
         self.extra: list[Header] = []
         """Headers of the response, whatever its outcome."""
+        self.allowance: Allowance | None = None
+        """What the key of the request may take."""
+        self.starts_runs = False
         self.route = "unmatched"
         self.problem = ""
         self.key = ""

@@ -38,6 +38,7 @@ START = Operation(
     },
     description="The body is the input (any JSON; no body means `null`). `202` is sent after the commit.",
     scope="runs:write",
+    starts_runs=True,
     query=StartQuery,
     once=_ONCE,
     headers={"Prefer": "`wait=N`: wait at most N (60) seconds for the end of the run."},
@@ -47,6 +48,7 @@ START = Operation(
         "run_not_kept",
         "input_invalid",
         "too_many_open_runs",
+        "run_quota_exceeded",
         "outcome_unknown",
     ),
 )
@@ -59,6 +61,7 @@ RERUN = Operation(
     description="Uses its input and version unless others are given; the original run is unchanged.",
     scope="runs:write",
     once=_ONCE,
+    starts_runs=True,
     body=Rerun,
     problems=(
         "run_not_found",
@@ -66,6 +69,7 @@ RERUN = Operation(
         "run_not_kept",
         "input_invalid",
         "too_many_open_runs",
+        "run_quota_exceeded",
         "outcome_unknown",
     ),
 )

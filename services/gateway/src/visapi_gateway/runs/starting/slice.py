@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
+from visapi_gateway.rates.slice import run_quotas
 from visapi_gateway.runs.reading.slice import follow_run, run_views
 from visapi_gateway.runs.starting import routes
 from visapi_gateway.runs.starting.commits import RunCommits
@@ -20,7 +21,12 @@ def run_commits(kernel: Kernel) -> RunCommits:
 
 
 def open_runs(kernel: Kernel) -> OpenRuns:
-    return OpenRuns(kernel.full_tenants, PgRunLedger(kernel.pool), kernel.one(run_commits).accept)
+    return OpenRuns(
+        kernel.full_tenants,
+        PgRunLedger(kernel.pool),
+        kernel.one(run_commits).accept,
+        kernel.one(run_quotas).take,
+    )
 
 
 def start_run(kernel: Kernel) -> StartRun:

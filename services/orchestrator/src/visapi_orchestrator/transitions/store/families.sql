@@ -83,7 +83,8 @@ gone as (
 select max(root::text)::uuid from looked
 
 -- name: tally
--- Count the open runs of each tenant, to $1 and one more; the tenants from one to the next in runs_by_tenant.
+-- Count the open runs of each tenant, to one more than it may have: $1, or what the operator has set for the tenant.
+-- The tenants are those from one to the next in runs_by_tenant.
 -- One replica at a time counts, for all.
 with recursive lease as materialized (select pg_try_advisory_xact_lock(5647216) as mine),
 busy as (
@@ -93,15 +94,21 @@ busy as (
     from busy b where b.tenant is not null
 ),
 counted as (
-    select b.tenant, (
-        select count(*) from (select from runs r where r.tenant = b.tenant limit $1::bigint + 1) as few
+    select b.tenant, m.most, (
+        select count(*) from (select from runs r where r.tenant = b.tenant limit m.most + 1) as few
     ) as open
-    from busy b where b.tenant is not null
+    from busy b
+    cross join lateral (
+        select coalesce(
+            (select s.open_runs_max from rates s where s.tenant = b.tenant and s.subject = 'tenant'), $1::bigint
+        ) as most
+    ) as m
+    where b.tenant is not null
 ),
 none as (
     delete from open_runs o
     where (select mine from lease) and not exists (select from counted c where c.tenant = o.tenant)
 )
 insert into open_runs (tenant, open, open_max, counted_at)
-select tenant, open, $1, now() from counted order by tenant
+select tenant, open, most, now() from counted order by tenant
 on conflict (tenant) do update set open = excluded.open, open_max = excluded.open_max, counted_at = now()

@@ -1,0 +1,47 @@
+"""The operations on rates as values, as those of `operations.py`. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from visapi.client.call import Call
+from visapi.client.call import path_part as _part
+from visapi.client.operations import JSON
+from visapi_common.contracts.rates import CurrentRates, Rate, RatePage, SetNamedRate, SetRate
+
+
+def current_rates() -> Call[CurrentRates]:
+    """What the key of the client may take."""
+    return Call(method="GET", path="/v1/rates/current", answer=CurrentRates, repeatable=True)
+
+
+def list_rates() -> Call[RatePage]:
+    """The first 200 rates that are set."""
+    return Call(method="GET", path="/v1/rates", answer=RatePage, params={"limit": "200"}, repeatable=True)
+
+
+def set_rate(name: str, wanted: SetNamedRate) -> Call[Rate]:
+    """What several keys may take together."""
+    return _set_rate(f"/v1/rates/{_part(name)}", wanted)
+
+
+def remove_rate(name: str) -> Call[Any]:
+    return Call(method="DELETE", path=f"/v1/rates/{_part(name)}", answer=Any)
+
+
+def set_rate_of_key(key: str, wanted: SetRate) -> Call[Rate]:
+    return _set_rate(f"/v1/keys/{_part(key)}/rate", wanted)
+
+
+def reset_rate_of_key(key: str) -> Call[Any]:
+    """The operator's defaults apply to the key again."""
+    return Call(method="DELETE", path=f"/v1/keys/{_part(key)}/rate", answer=Any)
+
+
+def _set_rate(path: str, wanted: SetRate) -> Call[Rate]:
+    body = msgspec.json.encode(
+        {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+    )
+    return Call(
+        method="PUT", path=path, answer=Rate, headers={"Content-Type": JSON}, body=body, repeatable=True
+    )

@@ -1,0 +1,43 @@
+"""The quotas of runs: a run takes one token of each before it is accepted, and returns the tokens when it is
+not.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from visapi_gateway.rates.allowances import KeyAllowances
+from visapi_gateway.rates.buckets import QuotaBucket
+
+_KEY = "key:"
+
+
+class RunTokens:
+    """The tokens of one run."""
+
+    __slots__ = ("_taken",)
+
+    def __init__(self, buckets: Sequence[QuotaBucket]) -> None:
+        self._taken: list[tuple[QuotaBucket, date | None]] = [(one, one.began) for one in buckets]
+
+    def give_back(self) -> None:
+        """The run was not accepted."""
+        for bucket, began in self._taken:
+            if bucket.began == began:
+                bucket.tokens += 1
+
+
+class RunQuotas:
+    """See the module's docstring."""
+
+    def __init__(self, allowances: KeyAllowances) -> None:
+        self._allowances = allowances
+
+    async def take(self, tenant: str, started_by: str) -> RunTokens:
+        """The tokens of a run, on behalf of whoever starts it, as rows name them. Raises `ProblemError` 429
+        and `TransientFault`.
+        """
+        key = started_by.removeprefix(_KEY) if started_by.startswith(_KEY) else ""
+        draw = self._allowances.of_key(tenant, key).runs
+        if not draw.take():
+            await draw.wait()
+        return RunTokens(draw.buckets)

@@ -1,0 +1,180 @@
+"""Rates as people see and set them. The rate of a tenant is set by the operator alone (`visapi admin tenant
+rate`): a tenant that could raise its own rate would have none.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from visapi_common.contracts.audit import AuditAction, AuditEntry
+from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.rates import NAMES_OF_A_KEY_MAX, Rate, RatePage, SetNamedRate, SetRate
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.audit.rules import entry
+from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.rates.rules.policies import TENANT, key_subject, kind_and_id, name_subject
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_TAKEN = re.compile(r"(?:key|tenant)(?:-day|-month)?|.*-(?:day|month)")
+"""How headers call the other policies."""
+
+
+class RateRow(msgspec.Struct, frozen=True):
+    """A stored rate."""
+
+    subject: str
+    per_s: float | None
+    burst: int | None
+    runs_per_day: int | None
+    runs_per_month: int | None
+    keys: list[str]
+    updated_at: datetime
+    updated_by: str
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a rate was not stored. `key` does not exist, or stands under too many names."""
+
+    reason: str
+    key: str
+
+
+class RateStore(Protocol):
+    async def one(self, tenant: str, subject: str) -> RateRow | None: ...
+    async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[RateRow]: ...
+    async def put(
+        self, subject: str, wanted: SetRate, keys: list[str], audit: AuditEntry
+    ) -> datetime | Refusal:
+        """Store the rate; since when it applies. Raises `ProblemError` 409 beyond the tenant's number of
+        rates.
+        """
+        ...
+
+    async def remove(self, subject: str, audit: AuditEntry) -> bool: ...
+    async def has_key(self, tenant: str, key: str) -> bool: ...
+
+
+class Rates:
+    """The use cases. `changed` tells every gateway."""
+
+    def __init__(self, store: RateStore, changed: Callable[[], None]) -> None:
+        self._store = store
+        self._changed = changed
+
+    async def page(self, tenant: str, after: str | None, limit: int) -> RatePage:
+        """The stored rates of the tenant, by kind and id. `next` is the position to continue from."""
+        rows = await self._store.page(tenant, after, limit + 1)
+        more = rows[limit - 1].subject if len(rows) > limit else None
+        return RatePage([_view(tenant, row) for row in rows[:limit]], more)
+
+    async def of_key(self, tenant: str, key: str) -> Rate:
+        """The rate of a key. Raises `ProblemError` 404."""
+        await self._check_key(tenant, key)
+        row = await self._store.one(tenant, key_subject(key))
+        if row is not None:
+            return _view(tenant, row)
+        nothing = dict.fromkeys(
+            ("per_s", "burst", "runs_per_day", "runs_per_month", "updated_at", "updated_by")
+        )
+        return Rate(of="key", id=key, keys=[], **nothing)
+
+    async def set_of_key(self, who: Requester, key: str, wanted: SetRate) -> Rate:
+        """Raises `ProblemError` 404."""
+        await self._check_key(who.tenant, key)
+        return await self._set(who, key_subject(key), wanted, [])
+
+    async def set_named(self, who: Requester, name: str, wanted: SetNamedRate) -> Rate:
+        """Raises `ProblemError` 400."""
+        _check_name(name)
+        limits = (wanted.per_s, wanted.runs_per_day, wanted.runs_per_month)
+        if limits == (None, None, None):
+            raise _mistake(
+                "/per_s", "give per_s, runs_per_day or runs_per_month; without any, nothing is limited"
+            )
+        if wanted.burst is not None and wanted.per_s is None:
+            raise _mistake("/burst", "needs per_s beside it")
+        return await self._set(who, name_subject(name), wanted, list(dict.fromkeys(wanted.keys)))
+
+    async def reset_of_key(self, who: Requester, key: str) -> None:
+        """The defaults apply to the key. Raises `ProblemError` 404."""
+        await self._check_key(who.tenant, key)
+        await self._remove(who, key_subject(key), f"the key {key} has no rate of its own")
+
+    async def remove_named(self, who: Requester, name: str) -> None:
+        """Raises `ProblemError` 404."""
+        await self._remove(
+            who, name_subject(name), f"there is no rate {name[:32]!r}; list them with GET /v1/rates"
+        )
+
+    async def _set(self, who: Requester, subject: str, wanted: SetRate, keys: list[str]) -> Rate:
+        target = _target(subject)
+        limits = {
+            name: value
+            for name in ("per_s", "burst", "runs_per_day", "runs_per_month")
+            if (value := getattr(wanted, name)) is not None
+        }
+        more = {"keys": keys} if keys else {}
+        audit = entry(who, AuditAction.RATE_SET, target, reason=wanted.reason, **limits, **more)
+        since = await self._store.put(subject, wanted, keys, audit)
+        if isinstance(since, Refusal):
+            position = keys.index(since.key) if since.key in keys else 0
+            raise _mistake(f"/keys/{position}", f"{since.key[:64]}: {since.reason}")
+        self._changed()
+        return _view(
+            who.tenant,
+            RateRow(
+                subject,
+                wanted.per_s,
+                wanted.burst,
+                wanted.runs_per_day,
+                wanted.runs_per_month,
+                keys,
+                since,
+                who.actor,
+            ),
+        )
+
+    async def _remove(self, who: Requester, subject: str, missing: str) -> None:
+        if not await self._store.remove(subject, entry(who, AuditAction.RATE_RESET, _target(subject))):
+            raise ProblemError("rate_not_found", missing, status=404)
+        self._changed()
+
+    async def _check_key(self, tenant: str, key: str) -> None:
+        if not await self._store.has_key(tenant, key):
+            detail = f"there is no key {key[:32]}; list keys with GET /v1/keys"
+            raise ProblemError("key_not_found", detail, status=404)
+
+
+UNKNOWN_KEY = "the tenant has no such key; list keys with GET /v1/keys"
+CROWDED_KEY = f"a key stands under at most {NAMES_OF_A_KEY_MAX} names; take the key from another rate first"
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        detail = f"{name[:64]!r} cannot name a rate: 1 to 32 lower-case letters, digits and inner -"
+        raise ProblemError("invalid_body", detail, status=400)
+    if _TAKEN.fullmatch(name):
+        detail = (
+            f"{name!r} cannot name a rate: `key`, `tenant`, and what ends in -day or -month, are VisAPI's"
+        )
+        raise ProblemError("invalid_body", detail, status=400)
+
+
+def _view(tenant: str, row: RateRow) -> Rate:
+    kind, ident = kind_and_id(row.subject)
+    fields = msgspec.structs.asdict(row)
+    del fields["subject"]
+    return Rate(of=kind, id=tenant if row.subject == TENANT else ident, **fields)
+
+
+def _target(subject: str) -> str:
+    kind, ident = kind_and_id(subject)
+    return f"key:{ident}" if kind == "key" else f"rate:{ident}"
+
+
+def _mistake(pointer: str, detail: str) -> ProblemError:
+    text = f"{pointer}: {detail}"
+    return ProblemError("invalid_body", text, status=400, errors=[FieldError(pointer, detail)])
