@@ -131,9 +131,12 @@ async def test_a_gateway_that_cannot_lease_accepts_what_it_holds_and_says_why_no
         await gateway.until(accepted)
 
 
-@pytest.mark.parametrize(("open_runs", "accepted"), [(4, 10), (5, 5), (9, 1), (10, 0)])
-async def test_runs_accepted_since_a_count_fill_the_tenant(open_runs: int, accepted: int) -> None:
-    """Of ten that the tenant may have; fewer than half are not watched until the next count."""
+@pytest.mark.parametrize(("open_runs", "accepted"), [(4, 25), (5, 10), (9, 10), (10, 0)])
+async def test_between_two_counts_a_gateway_accepts_at_most_as_many_runs_as_a_tenant_may_have(
+    open_runs: int, accepted: int
+) -> None:
+    """The limit is ten. Runs that were accepted may have ended, so nine open runs leave room for more than one; fewer
+    than half are not watched until the next count."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
     counts = {"acme": OpenCount(open_runs, 10, at)} if open_runs >= 5 else {}
 
@@ -144,7 +147,7 @@ async def test_runs_accepted_since_a_count_fill_the_tenant(open_runs: int, accep
     keeping = asyncio.create_task(full.keep_fresh())
     await asyncio.sleep(0)
     taken = 0
-    while "acme" not in full and taken < 10:
+    while "acme" not in full and taken < 25:
         full.accepted("acme")
         taken += 1
     assert taken == accepted

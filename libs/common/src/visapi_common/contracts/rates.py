@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-PerSecond = Annotated[float, msgspec.Meta(gt=0, le=1_000_000, description="Requests per second.")]
+PerSecond = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000, description="Requests per second.")]
 Burst = Annotated[int, msgspec.Meta(ge=1, le=10_000_000, description="Requests at once.")]
 Runs = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000, description="Runs in a period of UTC.")]
 

@@ -545,7 +545,7 @@ create table rates (
     PRIMARY KEY (tenant, subject),
     CHECK ((burst > 0)),
     CHECK ((open_runs_max >= 0)),
-    CHECK (((per_s > (0)::double precision) AND (per_s <= (1000000)::double precision))),
+    CHECK (((per_s >= (0.001)::double precision) AND (per_s <= (1000000)::double precision))),
     CHECK ((runs_per_day >= 0)),
     CHECK ((runs_per_month >= 0)),
     FOREIGN KEY (tenant) REFERENCES tenants(id)

@@ -1,8 +1,8 @@
 """Tenants that have reached their limit of open runs: the gateway refuses further runs.
 
-The orchestrator counts open runs (`open_runs`) and sets the limit. The gateway reads the counts of tenants
-that come near it, and adds the runs that it has accepted since. Runs that other gateways accept between two
-counts may exceed the limit.
+The orchestrator counts open runs (`open_runs`) and sets the limit; the gateway reads the counts of tenants
+that come near it. Runs accepted between two counts may exceed the limit, because nobody knows how many have
+ended meanwhile; one gateway accepts at most as many as the limit itself.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from visapi_common.telemetry.logs import get_logger
 
 EVERY_S = 2.0
 RETRY_AFTER_S = 5
+_OLD_READS = 15
+"""After half a minute without a new count, what was accepted since is forgotten."""
 
 
 class OpenCount(NamedTuple):
@@ -33,10 +35,12 @@ class FullTenants:
         self._near: Mapping[str, OpenCount] = {}
         self._since: dict[str, int] = {}
         """Runs that this gateway accepted since it heard of the latest count."""
+        self._reads = 0
+        """Reads that found the same counts as the one before."""
 
     def __contains__(self, tenant: str) -> bool:
         near = self._near.get(tenant)
-        return near is not None and near.open + self._since.get(tenant, 0) >= near.most
+        return near is not None and max(near.open, self._since.get(tenant, 0)) >= near.most
 
     def accepted(self, tenant: str) -> None:
         """A run of the tenant was accepted here."""
@@ -66,10 +70,17 @@ class FullTenants:
         )
 
     def _take_in(self, near: Mapping[str, OpenCount]) -> None:
-        """A new count has seen what was accepted before it: what is counted here begins anew."""
+        """A new count has seen what was accepted before it: what is counted here begins anew. So it does
+        where the orchestrators count no more, because runs have ended that nobody counts.
+        """
+        self._reads = self._reads + 1 if near == self._near else 0
         self._since = {
             tenant: self._since.get(tenant, 0)
             for tenant, count in near.items()
-            if (known := self._near.get(tenant)) is not None and known.counted_at == count.counted_at
+            if (known := self._near.get(tenant)) is not None
+            and known.counted_at == count.counted_at
+            and self._reads < _OLD_READS
         }
+        if self._reads >= _OLD_READS:
+            self._reads = 0
         self._near = near

@@ -60,7 +60,7 @@ class PgKeyStore:
             await connection.execute(_PUT_KEY, *msgspec.structs.astuple(key))
             await connection.execute(_SQL["shorten_key"], old, key.tenant, ends_after_s)
             await inherit(connection, key.tenant, old, key.id)
-            await self._quotas.check(connection, key.tenant, "keys")
+            await self._quotas.check(connection, key.tenant, "keys", "rates")
             await record(connection, audit)
 
     async def one(self, tenant: str, key: str) -> KeyView | None:

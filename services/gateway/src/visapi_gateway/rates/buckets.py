@@ -207,6 +207,8 @@ class QuotaBucket(Bucket):
         if now >= self.lapses_at:
             self.ahead = self.low = 0
             self.left = self.most
+            # What is given back for the period that is over counts for none.
+            self.began = None
         super().lapse(now)
 
     def take_idle(self, now: float) -> int:

@@ -58,12 +58,21 @@ returning l.tenant, l.subject, l.period, l.granted, greatest(0, l.most - l.used)
     )::float8 as ends_in_s
 
 -- name: return_quotas
--- Runs that were leased and did not start, where their period goes on.
+-- Runs that were leased and did not start, where their period goes on. The rows are locked in the order of
+-- `lease_quotas`.
+with r as materialized (
+    select * from unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bigint[])
+        as r (tenant, subject, period, began, runs)
+),
+held as materialized (
+    select o.tenant from quota_leases o join r using (tenant, subject, period)
+    order by o.tenant, o.subject, o.period for update of o
+)
 update quota_leases l
 set used = greatest(0, l.used - r.runs)
-from unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bigint[])
-    as r (tenant, subject, period, began, runs)
-where l.tenant = r.tenant and l.subject = r.subject and l.period = r.period and l.began = r.began
+from r
+where (select count(*) from held) > 0
+    and l.tenant = r.tenant and l.subject = r.subject and l.period = r.period and l.began = r.began
 
 -- name: sweep_rate_leases
 -- A rate that nobody used for a day has all of its tokens, with a row or without.
@@ -82,6 +91,21 @@ delete from quota_leases where ctid = any (array(
 delete from rates r where r.ctid = any (array(
     select o.ctid from rates o
     where o.subject like 'key:%' and not exists (select from api_keys k where k.id = substr(o.subject, 5))
+    limit $1 for update skip locked
+))
+
+-- name: sweep_names
+-- Ids of deleted keys that still stand under a name.
+update rates r
+set keys = array(
+    select k.id from unnest(r.keys) with ordinality as k (id, n)
+    where exists (select from api_keys a where a.id = k.id) order by k.n
+)
+where r.ctid = any (array(
+    select o.ctid from rates o
+    where o.subject like 'name:%' and exists (
+        select from unnest(o.keys) as k (id) where not exists (select from api_keys a where a.id = k.id)
+    )
     limit $1 for update skip locked
 ))
 

@@ -1,5 +1,6 @@
 """Rates in PostgreSQL."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -36,17 +37,16 @@ class PgLedgerOfLeases:
         return [StoredRate(**row) for row in rows]
 
     async def lease_rates(self, asked: Sequence[RateAsked]) -> dict[tuple[str, str], Lease]:
+        # The time of the statement would not count what a connection and its cancellation take.
         with pg_faults():
-            rows = await self._pool.fetch(
-                _SQL["lease_rates"], *zip(*asked, strict=True), timeout=self._rates_s
-            )
+            async with asyncio.timeout(self._rates_s):
+                rows = await self._pool.fetch(_SQL["lease_rates"], *zip(*asked, strict=True))
         return {(row["tenant"], row["subject"]): Lease(row["granted"], row["used"]) for row in rows}
 
     async def lease_quotas(self, asked: Sequence[QuotaAsked]) -> dict[tuple[str, str, str], QuotaLease]:
         with pg_faults():
-            rows = await self._pool.fetch(
-                _SQL["lease_quotas"], *zip(*asked, strict=True), timeout=self._quotas_s
-            )
+            async with asyncio.timeout(self._quotas_s):
+                rows = await self._pool.fetch(_SQL["lease_quotas"], *zip(*asked, strict=True))
         return {
             (row["tenant"], row["subject"], row["period"]): QuotaLease(
                 row["granted"], row["left"], row["began"], row["ends_in_s"]
@@ -60,7 +60,7 @@ class PgLedgerOfLeases:
 
     async def sweep(self, limit: int) -> None:
         with pg_faults():
-            for name in ("sweep_rate_leases", "sweep_quota_leases", "sweep_rates"):
+            for name in ("sweep_rate_leases", "sweep_quota_leases", "sweep_rates", "sweep_names"):
                 await self._pool.execute(_SQL[name], limit)
 
 

@@ -3,7 +3,7 @@
 create table rates (
     tenant text not null references tenants (id),
     subject text not null,
-    per_s double precision check (per_s > 0 and per_s <= 1000000),
+    per_s double precision check (per_s >= 0.001 and per_s <= 1000000),
     burst integer check (burst > 0),
     runs_per_day bigint check (runs_per_day >= 0),
     runs_per_month bigint check (runs_per_month >= 0),
