@@ -125,8 +125,8 @@ do:
     told = [bomb.result().json() for bomb in bombs]
     ends = [answer.get("code") or answer["status"] for answer in told]
     # A run of so many expressions over budget is faulted, unless the time of the whole simulation is over first.
-    assert set(ends) <= {"simulation_ended", "faulted", "rate_limited"}, told
-    assert ends.count("rate_limited") <= 2, "two take turns, and the others wait for them"
+    assert set(ends) <= {"simulation_ended", "faulted", "too_many_open"}, told
+    assert ends.count("too_many_open") <= 2, "two take turns, and the others wait for them"
     assert slowest < 15
 
 

@@ -227,9 +227,9 @@ async def test_open_runs_from_before_a_key_hold_the_earlier_one(migrated: Cluste
     assert (told.returncode, "1 open runs are older than key" in told.stdout) == (1, True)
 
 
-def test_only_files_with_rings_of_keys_are_rotated(migrated: Cluster, folder: Path):
+def test_only_files_with_keys_and_passwords_of_services_are_rotated(migrated: Cluster, folder: Path):
     refused = migrated.command("rotate", str(folder / "metrics-token"))
-    assert (refused.returncode, "is no ring of keys" in refused.stderr) == (USAGE, True)
+    assert (refused.returncode, "is no secret that can be rotated" in refused.stderr) == (USAGE, True)
     (folder / "key-pepper").write_text("secret nonsense")
     refused = migrated.command("rotate", str(folder / "key-pepper"))
     assert (refused.returncode, "nonsense" in refused.stderr) == (USAGE, False)
