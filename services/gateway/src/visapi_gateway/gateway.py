@@ -60,9 +60,9 @@ class Gateway:
         self._system = kernel.one(system)
         self._hub, self._accepting = kernel.one(live_hub), kernel.one(run_commits)
         capacity = open_capacity(settings, kernel.metrics, lambda: self._system.draining)
-        self._server = HttpServer(
-            build_api(kernel, capacity), capacity, settings.http_host, settings.http_port
-        )
+        self.api = build_api(kernel, capacity)
+        """What the server serves."""
+        self._server = HttpServer(self.api, capacity, settings.http_host, settings.http_port)
 
     @property
     def port(self) -> int:

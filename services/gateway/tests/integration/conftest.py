@@ -21,7 +21,7 @@ from visapi_common.core.keyrings import Keyring
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import LogTap
 from visapi_common.telemetry.setup import TelemetryOptions, open_telemetry
-from visapi_gateway.gateway import open_gateway
+from visapi_gateway.gateway import Gateway, open_gateway
 from visapi_gateway.settings import GatewaySettings
 from visapi_orchestrator.transitions.ports import Ledger
 from visapi_orchestrator.transitions.store.ledger import SESSION
@@ -59,10 +59,16 @@ class Running:
     until = staticmethod(eventually)
 
     def __init__(
-        self, base: str, lifecycle: Lifecycle, db: asyncpg.Connection, admin: str, rows: OrchestratorRows
+        self,
+        gateway: Gateway,
+        lifecycle: Lifecycle,
+        db: asyncpg.Connection,
+        admin: str,
+        rows: OrchestratorRows,
     ) -> None:
         self.stopped: asyncio.Task[None] | None = None
-        self.base = base
+        self.api = gateway.api
+        self.base = f"http://127.0.0.1:{gateway.port}"
         self.lifecycle = lifecycle
         self.db = db
         self.admin = admin
@@ -130,7 +136,7 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
     pool = await open_pool(database.orchestrator, size=1, application="orchestrator", session=SESSION)
     async with open_gateway(settings, lifecycle) as gateway:
         serving = asyncio.create_task(gateway.run())
-        run = Running(f"http://127.0.0.1:{gateway.port}", lifecycle, db, admin, OrchestratorRows(pool))
+        run = Running(gateway, lifecycle, db, admin, OrchestratorRows(pool))
         run.stopped = serving
 
         async def ready() -> bool:

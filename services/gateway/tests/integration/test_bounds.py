@@ -187,6 +187,7 @@ async def test_a_key_with_all_its_places_taken_is_refused_and_others_are_not(
         for _ in range(2):
             await (await peers.one()).post(gateway.admin)
         await holds(gateway, "visapi_http_requests_held", 2)
+        assert metric(gateway, "visapi_http_in_flight") == 2
         refused = await gateway.http.get("/v1/runs")
         assert (refused.status_code, refused.json()["code"]) == (429, "too_many_open")
         assert int(refused.headers["retry-after"]) > 0

@@ -66,7 +66,7 @@ async def test_a_refusal_for_depth_can_be_caught_whether_the_child_is_awaited_or
 
 async def test_a_family_grows_to_its_bound_and_no_further(stack: Stack):
     await stack.gateway.deploy("breed", breeding(await_=False))
-    async with stack.orchestrator(family_open_max=40):
+    async with stack.orchestrator(family_open_max=40) as lifecycle:
         await stack.worker("acme.echo", answer=lambda task: None)
         root = await stack.gateway.start("breed")
         pool = stack.gateway.pool
@@ -75,6 +75,8 @@ async def test_a_family_grows_to_its_bound_and_no_further(stack: Stack):
         error = msgspec.json.decode(refused)
         assert (error["status"], error["title"]) == (429, "Too many open runs")
         assert f"run {root} has 40 open descendants" in error["detail"]
+        read = lifecycle.metrics.registry.get_sample_value
+        await eventually(lambda: read("visapi_family_refusals_total", {"of": "task"}))
         assert await family(stack, root) <= 40
         await stack.gateway.tell(root, "cancel")
         await eventually(lambda: nobody(stack, root))

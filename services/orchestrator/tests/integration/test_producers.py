@@ -15,6 +15,7 @@ from visapi_common.adapters.pull_loop import PullLoop
 from visapi_common.adapters.topology import StreamChoices, Topology
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import Fault
+from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.events.producers import ProducerShares
@@ -49,6 +50,7 @@ class World:
     stream: EventStream
     topology: Topology
     rows: FakeTenants
+    metrics: Metrics
 
     def another(self) -> ProducerShares:
         """Of another orchestrator."""
@@ -82,9 +84,9 @@ async def world(server: ConfiguredNats) -> AsyncIterator[World]:
     small = await Bus.connect(server.url("worker-small", "worker-small"), "worker")
     topology, stream = Topology(orchestrator, CHOICES), EventStream(orchestrator)
     await topology.heal()
-    rows = FakeTenants(*TENANTS)
-    shares = ProducerShares(stream, rows, lambda: rows.disabled, open_metrics())
-    yield World(orchestrator, big, small, shares, stream, topology, rows)
+    rows, metrics = FakeTenants(*TENANTS), open_metrics()
+    shares = ProducerShares(stream, rows, lambda: rows.disabled, metrics)
+    yield World(orchestrator, big, small, shares, stream, topology, rows, metrics)
     await stream.take_from(None)
     await orchestrator.request(f"$JS.API.STREAM.PURGE.{subjects.STREAM_EVENTS}", b"", 5.0)
     for bus in (orchestrator, big, small):
@@ -106,6 +108,7 @@ async def test_a_tenant_beyond_its_share_is_refused_loudly_and_others_are_accept
     assert not await world.accepted("big", "another.kind")
     assert await world.accepted("small", "after")
     assert (await world.stream.load()).tenants == {"other", "small"}
+    assert world.metrics.registry.get_sample_value("visapi_producers_refused_total") == 1
 
 
 async def test_what_was_accepted_is_kept_until_it_was_taken_in_and_then_the_tenant_is_admitted(world: World):

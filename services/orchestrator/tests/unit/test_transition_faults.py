@@ -118,6 +118,7 @@ class TestTheCompareAndSet:
         assert fates([again]) == [["ack"]]
         assert len(world.nats.tasks()) == 1
         assert world.history(messages.run).count("workflow.started") == 1
+        assert world.metrics.registry.get_sample_value("visapi_cas_conflicts_total") == 1
 
     @in_no_time
     async def test_that_never_holds_hands_the_run_back_after_some_rounds(self):

@@ -10,6 +10,7 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import inline
 from visapi_common.core.keyrings import Keyring
+from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.batches.triggers import QUEUE_MAX, Triggers
@@ -31,8 +32,8 @@ class Delivered(FakeDelivery):
         super().__init__(subjects.trigger(self.run), msgspec.json.encode(trigger))
 
 
-def queue(*deliveries: Delivered) -> tuple[Triggers, FakeSource]:
-    source, metrics = FakeSource(), open_metrics()
+def queue(*deliveries: Delivered, metrics: Metrics | None = None) -> tuple[Triggers, FakeSource]:
+    source, metrics = FakeSource(), metrics or open_metrics()
     source.arrive(*deliveries)
     return Triggers(
         source,
@@ -70,12 +71,15 @@ def test_of_a_run_with_a_long_input_only_the_id_waits() -> None:
 
 def test_the_tenant_that_has_most_is_let_go_and_never_the_one_that_comes_later() -> None:
     big = [Delivered("big") for _ in range(QUEUE_MAX)]
-    triggers, source = queue(*big)
+    metrics = open_metrics()
+    triggers, source = queue(*big, metrics=metrics)
     triggers.take(8)
     small = Delivered("small")
     source.arrive(*(Delivered("big") for _ in range(100)), small)
     assert small.run in runs(triggers, 2)
-    assert (triggers.waiting, triggers.deferred) == (QUEUE_MAX, 100 + 1 - 2 - 8)
+    deferred = 100 + 1 - 2 - 8
+    assert (triggers.waiting, triggers.deferred) == (QUEUE_MAX, deferred)
+    assert metrics.registry.get_sample_value("visapi_triggers_deferred_total") == deferred
 
 
 def test_pending_runs_from_the_ledger_stand_in_the_same_turns() -> None:

@@ -95,7 +95,7 @@ async def _run(name: str, body: Body, settings: CommonSettings, tap: LogTap) -> 
         return 1
     log.info("started", metrics_port=port, writes=formats.written().release)
     beside = [
-        asyncio.create_task(_watch_lag(telemetry.metrics), name="loop-lag"),
+        asyncio.create_task(watch_lag(telemetry.metrics), name="loop-lag"),
         asyncio.create_task(telemetry.export_metrics(), name="metrics-export"),
     ]
     try:
@@ -168,7 +168,8 @@ def _on_signals(lifecycle: Lifecycle, hard: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop)
 
 
-async def _watch_lag(metrics: Metrics) -> None:
+async def watch_lag(metrics: Metrics) -> None:
+    """Measure how late the timers of this event loop fire, without end."""
     loop = asyncio.get_running_loop()
     histogram = metrics.event_loop_lag_seconds
     work, outside = (metrics.event_loop_stalls.labels(cause=cause) for cause in ("work", "outside"))

@@ -161,6 +161,7 @@ async def test_what_waits_is_bounded_and_refused_clearly(metrics):
     with pytest.raises(Busy, match="of this tenant") as own:
         await pool.run("a", EVAL, b"b''")
     assert own.value.own
+    assert metrics.registry.get_sample_value("visapi_bounded_waiting") == 2
     ended = await asyncio.gather(*jobs, return_exceptions=True)
     assert [type(one) for one in ended] == [BoundExceeded, Busy, Busy]
     assert of(metrics, "refused") == 3

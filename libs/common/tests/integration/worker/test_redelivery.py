@@ -43,10 +43,12 @@ async def test_a_task_delivered_more_than_five_times_is_answered_without_running
     await admin.subscribe("visapi.dlq.>", lambda message: letters.append(message.data))
     task = await orchestrator.send("acme.poison")
     await hand_back(admin, "acme.poison", 5)
-    await serve(worker)
+    served = await serve(worker)
     result = await orchestrator.result_of(task)
     assert (result.outcome, result.error.title, called) == (outcome, "Poison task", [])
     await eventually(lambda: letters)
+    again = {"function": "acme.poison"}
+    assert served.metrics.registry.get_sample_value("visapi_worker_redeliveries_total", again) == 1
     await admin.close()
 
 

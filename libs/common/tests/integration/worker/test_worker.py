@@ -54,6 +54,24 @@ async def test_a_function_is_announced_with_the_schemas_of_its_types(orchestrato
     assert "score" in spec.output_schema["$defs"]["Score"]["properties"]
 
 
+async def test_a_task_is_counted_while_it_is_worked_on(orchestrator, serve):
+    worker, working, done = Worker(), asyncio.Event(), asyncio.Event()
+
+    @worker.function("acme.busy", effect="keyed")
+    async def busy(_input: Any) -> None:
+        working.set()
+        await done.wait()
+
+    served = await serve(worker)
+    task = await orchestrator.send("acme.busy")
+    await working.wait()
+    read, which = served.metrics.registry.get_sample_value, {"function": "acme.busy"}
+    assert read("visapi_worker_in_flight", which) == 1
+    done.set()
+    await orchestrator.result_of(task)
+    assert read("visapi_worker_in_flight", which) == 0
+
+
 async def test_a_task_is_answered_with_its_token_and_acknowledged(orchestrator, serve):
     worker = Worker()
 

@@ -127,11 +127,11 @@ class Shell:
         return RequestSlot(self._capacity, peer, scope.get(CONNECTION))
 
     def _record(self, context: RequestContext, method: str, status: int, seconds: float) -> None:
-        timer = self._timers.get((method, context.route, status))
+        known = method if method in _METHODS else "_OTHER"
+        timer = self._timers.get((known, context.route, status))
         if timer is None:
-            known = method if method in _METHODS else "_OTHER"
             timer = self._metrics.http_request_seconds.labels(known, context.route, str(status))
-            self._timers[method, context.route, status] = timer
+            self._timers[known, context.route, status] = timer
         timer.observe(seconds, exemplar_of(context.traceparent))
         self._log.line(context, method, status, seconds)
 
