@@ -103,10 +103,10 @@ class Monitoring:
             program.stop()
 
     def discover(self, *services: str) -> None:
-        """Let Prometheus know these services and no others."""
+        """Let Prometheus know these services and no others. After an `@`, a name says which one of several."""
         draft = self._targets.with_suffix(".part")
         draft.write_text(json.dumps([
-            {"targets": [self._metrics[name].removeprefix("http://")], "labels": {"service": name}}
+            {"targets": [self._metrics[name].removeprefix("http://")], "labels": {"service": name.partition("@")[0]}}
             for name in services
         ]))  # fmt: skip
         draft.rename(self._targets)

@@ -47,6 +47,8 @@ class Observation:
     mails: Sequence[EffectSeen] = field(default_factory=list[EffectSeen])
     cancelled: frozenset[str] = frozenset()
     """Runs that were asked to cancel, and whose request was accepted: they may end so."""
+    without_effects: frozenset[str] = frozenset()
+    """Accepted runs of a workflow that calls nobody: each effect of theirs is one too many."""
 
 
 @dataclass
@@ -113,6 +115,8 @@ def _keyed_effects_have_one_key(seen: Observation, hooks: Mapping[str, list[Effe
         calls = hooks.get(run, [])
         keys, bodies = {call.key for call in calls}, {call.body_hash for call in calls}
         view = seen.runs.get(run)
+        if run in seen.without_effects:
+            continue
         if not calls and view is not None and view.status == "completed":
             found.append(f"run {run} completed and its webhook was never called")
         if len(keys) > 1:
@@ -128,7 +132,7 @@ def _once_effects_happen_once(seen: Observation, mails: Mapping[str, list[Effect
         count, view = len(mails.get(run, [])), seen.runs.get(run)
         if count > 1:
             found.append(f"run {run} sent {count} mails")
-        if count == 0 and view is not None and view.status == "completed":
+        if count == 0 and view is not None and view.status == "completed" and run not in seen.without_effects:
             found.append(f"run {run} completed and sent no mail")
     return found
 
@@ -137,9 +141,15 @@ def _nothing_happens_unasked(
     seen: Observation, hooks: Mapping[str, list[EffectSeen]], mails: Mapping[str, list[EffectSeen]]
 ) -> list[str]:
     strangers = (set(hooks) | set(mails)) - set(seen.accepted)
+    found = [
+        f"run {run} has an effect and calls nobody"
+        for run in sorted(seen.without_effects & (set(hooks) | set(mails)))
+    ]
     if len(strangers) > seen.unknown:
-        return [f"{len(strangers)} runs had effects, were not accepted, and only {seen.unknown} are unknown"]
-    return []
+        found.append(
+            f"{len(strangers)} runs had effects, were not accepted, and only {seen.unknown} are unknown"
+        )
+    return found
 
 
 def _histories_are_dense(seen: Observation) -> list[str]:

@@ -27,6 +27,11 @@ def test_a_healthy_run_has_no_violation() -> None:
     assert judge(_healthy()).violations == []
 
 
+def test_a_run_that_calls_nobody_misses_nothing() -> None:
+    seen = replace(_healthy(), webhooks=[], mails=[], without_effects=frozenset({"a", "b"}))
+    assert judge(seen).violations == []
+
+
 def test_a_held_run_without_its_mail_is_accounted_for() -> None:
     seen = _with_run(_healthy(), RunSeen("b", "waiting", True, _HISTORY[:2]))
     assert judge(replace(seen, mails=seen.mails[:1])).violations == []
@@ -40,6 +45,7 @@ def test_a_held_run_without_its_mail_is_accounted_for() -> None:
         (lambda s: _with_run(s, RunSeen("b", "faulted", False, _HISTORY)), "faulted"),
         (lambda s: _with_run(s, RunSeen("b", "cancelled", False, _HISTORY)), "cancelled by nobody"),
         (lambda s: replace(s, webhooks=s.webhooks[:2]), "never called"),
+        (lambda s: replace(s, without_effects=frozenset({"b"})), "run b has an effect and calls nobody"),
         (lambda s: replace(s, webhooks=[*s.webhooks, EffectSeen("b", "other", "h")]), "2 effect keys"),
         (lambda s: replace(s, webhooks=[*s.webhooks, EffectSeen("b", "kb", "other")]), "2 different bodies"),
         (lambda s: replace(s, mails=[*s.mails, EffectSeen("b", "mb", "h")]), "sent 2 mails"),

@@ -39,7 +39,7 @@ class Watched:
                     open_runs.discard(run)
             await asyncio.sleep(0.3)
 
-    async def observe(self) -> Observation:
+    async def observe(self, without_effects: frozenset[str] = frozenset()) -> Observation:
         """Everything an outsider can know now."""
         held = await self._held()
         runs: dict[str, RunSeen] = {}
@@ -51,8 +51,9 @@ class Watched:
                 self.times[run] = (_unix_s(view["created_at"]), _unix_s(view["ended_at"]))
         webhooks, mails = self._receivers.webhooks(), self._receivers.sent_mails()
         return Observation(
-            frozenset(self.accepted), 0, runs, webhooks, mails, cancelled=frozenset(self.cancelled)
-        )
+            frozenset(self.accepted), 0, runs, webhooks, mails, cancelled=frozenset(self.cancelled),
+            without_effects=without_effects,
+        )  # fmt: skip
 
     async def _history(self, run: str) -> AsyncIterator[dict[str, Any]]:
         async for item in self._items(f"/v1/runs/{run}/history"):

@@ -47,6 +47,11 @@ def _slow(name: str, labels: str = "") -> Case:
 SERVICES = ("gateway", "orchestrator", "notifier", "pdf-worker")
 
 
+def _known(*services: str) -> dict[str, str]:
+    """What Prometheus scrapes."""
+    return {f'up{{service="{service}"}}': "1x400" for service in services}
+
+
 def _builds(*services: str, versions: tuple[str, ...] = ("1",)) -> Series:
     return {
         f'visapi_build_info{{service="{service}",version="{versions[number % len(versions)]}"}}': "1x400"
@@ -105,10 +110,14 @@ CASES: dict[str, Case] = {
     ),
     "Watchdog": Case({}, {}),
     "ProcessDown": _counted('up{service="gateway",instance="a"}', "1x35 0x5", "1x40"),
-    # The PDF worker is missing while a task waits for it, or is scaled to none while none does.
+    # The PDF worker is missing while a task waits for it. It is known and down, and the notifier is scaled to none.
     "ServiceMissing": Case(
-        {**_builds(*SERVICES[:3]), 'visapi_tasks_open{function="pdf.render"}': "1x400"},
-        {**_builds(*SERVICES[:3]), 'visapi_tasks_open{function="notify.email"}': "1x400"},
+        {**_known(*SERVICES[:3]), 'visapi_tasks_open{function="pdf.render"}': "1x400"},
+        {
+            **_known("gateway", "orchestrator"),
+            'up{service="pdf-worker"}': "0x400",
+            'visapi_tasks_open{function="pdf.render"}': "1x400",
+        },
     ),
     "ProcessRestarts": _counted('process_start_time_seconds{service="gateway"}', "0+60x40", "7x40"),
     "MemoryHigh": _counted('process_resident_memory_bytes{service="gateway"}', "2e9x40", "4e8x40"),

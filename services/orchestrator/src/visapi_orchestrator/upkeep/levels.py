@@ -22,6 +22,10 @@ COUNTED_MAX: Final = 50_000
 _EVERY_S: Final = 5.0
 _COUNT_SHARE: Final = 50
 """Counting takes at most this part of the time."""
+_PAUSE_MAX_S: Final = 30.0
+"""But levels are never older than this while the stores answer: a process that was stopped while it counted,
+or waited for PostgreSQL, would else show for half an hour what waited then.
+"""
 
 
 class QueueLevel(msgspec.Struct, frozen=True):
@@ -71,7 +75,7 @@ async def report_levels(
 ) -> None:
     """Report every few seconds, until cancelled. A store that is away keeps its last levels."""
     while True:
-        began = monotonic()
+        began, answered = monotonic(), True
         for report in (
             partial(_report_ledger, ledger),
             partial(_report_tasks, tasks),
@@ -81,7 +85,9 @@ async def report_levels(
                 await report(metrics)
             except Fault as fault:
                 isolation.note(fault)
-        await asyncio.sleep(max(_EVERY_S, (monotonic() - began) * _COUNT_SHARE))
+                answered = False
+        counting_s = monotonic() - began if answered else 0.0
+        await asyncio.sleep(min(_PAUSE_MAX_S, max(_EVERY_S, counting_s * _COUNT_SHARE)))
 
 
 async def _report_ledger(ledger: LedgerLevels, metrics: Metrics) -> None:
