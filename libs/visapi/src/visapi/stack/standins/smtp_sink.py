@@ -43,6 +43,22 @@ class Mail:
     path: Path | None
 
 
+class _Session(SMTP):
+    """One connection; it is among the `others` as long as it lasts."""
+
+    def __init__(self, others: set[SMTP], *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._others = others
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._others.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._others.discard(self)
+
+
 class SmtpSink:
     """Keeps messages in memory and, when given a directory, as files. Demands AUTH if told."""
 
@@ -51,7 +67,7 @@ class SmtpSink:
         self._user = user
         self._password = password
         self._server: asyncio.Server | None = None
-        self._sessions: list[SMTP] = []
+        self._sessions: set[SMTP] = set()
         self.received: list[Mail] = []
         self.faults: list[SmtpFault] = []
         self.url = ""
@@ -68,18 +84,15 @@ class SmtpSink:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for session in self._sessions:
+        for session in list(self._sessions):
             _break(session)
 
     def _session(self) -> SMTP:
         auth: dict[str, Any] = {}
         if self._user is not None:
             auth = {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": False}
-        session = SMTP(
-            self, data_size_limit=MESSAGE_MAX_BYTES, enable_SMTPUTF8=True, ident="VisAPI sink", **auth
-        )
-        self._sessions = [known for known in self._sessions if known.transport is not None] + [session]
-        return session
+        options = {"data_size_limit": MESSAGE_MAX_BYTES, "enable_SMTPUTF8": True, "ident": "VisAPI sink"}
+        return _Session(self._sessions, self, **options, **auth)
 
     def _authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
