@@ -18,7 +18,9 @@ from gamedays.steady_load import INSIDE, OUTSIDE, Start
 
 EXPERIMENTS = sorted(Path(gamedays.report.__file__).parent.glob("experiments/*.yaml"))
 HISTORY = [(1, "workflow.started"), (2, "workflow.completed")]
-LASTING = Entry("nats-gone", "`SIGKILL` of NATS", 1000.0, 1040.0, {"alert NatsDisconnected": 31.25}, 4.5)
+LASTING = Entry(
+    "nats-gone", "`SIGKILL` of NATS", 1000.0, 1040.0, {"alert NatsDisconnected": 31.25}, recovered_s=4.5
+)
 
 
 def seen(**changes: Any) -> Observation:
@@ -98,6 +100,7 @@ def test_a_report_shows_what_the_checker_found(damage: dict[str, Any], sentence:
     [
         ({"never_accepted": 2}, "2 starts were never accepted"),
         ({"entries": [replace(LASTING, detected={"alert X": None})]}, "nats-gone: alert X did not tell"),
+        ({"entries": [replace(LASTING, released={"locks": None})]}, "nats-gone: locks were still held"),
         ({"entries": [replace(LASTING, recovered_s=None)]}, "nats-gone: runs from before were still open"),
         ({"journal": day().journal | {"steady_states": {}}}, "the hypothesis was not tried after the blows"),
         (

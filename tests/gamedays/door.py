@@ -6,6 +6,7 @@
 | `POST /strike/{blow}`, `POST /heal/{blow}` | does it, and notes when | the seconds that it took |
 | `GET /heard/{blow}?alert=…&within=…` | waits until the alert arrives at its receiver | the seconds since the blow |
 | `GET /moved/{blow}?query=…&within=…` | waits until the query is above 0 | the seconds since the blow |
+| `GET /released/{blow}?within=…` | waits until PostgreSQL holds no transaction of an orchestrator from before the blow | the seconds since the blow |
 | `GET /recovered/{blow}?within=…` | waits until no run from before the healing is open | the seconds since the healing |
 
 What was waited for in vain is answered `504`. All moments stay in `Diary`, from which the report is written.
@@ -36,6 +37,8 @@ class Entry:
     """0 while it lasts; the moment of the blow itself, where it heals by itself."""
     detected: dict[str, float | None] = field(default_factory=dict[str, float | None])
     """Seconds from the blow until an alert was at its receiver, or until a metric moved; None: it did not."""
+    released: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    """Seconds from the blow until something was let go of; None: it was not."""
     recovered_s: float | None = None
     """Seconds from the healing until every run from before had ended or was held; known when the day is over."""
 
@@ -84,6 +87,8 @@ class Door:
             case "moved":
                 moved = self._waited(lambda: (self._value(asked["query"]) or 0) > 0, within_s)
                 return self._detected(name, asked["called"], time.time() if moved else None)
+            case "released":
+                return self._released(name, within_s)
             case "recovered":
                 return self._recovered(name, within_s)
             case _:
@@ -120,6 +125,15 @@ class Door:
         entry = self.diary[name]
         entry.detected[how] = None if at is None else at - entry.struck_at
         return entry.detected[how]
+
+    def _released(self, name: str, within_s: float) -> float | None:
+        entry = self.diary[name]
+        if self._waited(lambda: not self._place.transactions_before(entry.struck_at), within_s):
+            entry.released["open transactions of the orchestrators"] = after_s = time.time() - entry.struck_at
+            return after_s
+        for held in self._place.transactions_before(entry.struck_at):
+            entry.released[f"a transaction, {held},"] = None
+        return None
 
     def _recovered(self, name: str, within_s: float) -> float | None:
         healed_at = self.diary[name].healed_at

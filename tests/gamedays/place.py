@@ -26,6 +26,10 @@ where r.created_at < to_timestamp($1::float8) and r.status not in ('completed', 
                   where d.run = r.id and d.reason = 'uncertain' and d.resolved_at is null)
 """
 """Runs that were accepted before a moment, have not ended, and are not held for a decision."""
+_TRANSACTIONS = """
+select state, wait_event, query from pg_stat_activity
+where usename = current_user and xact_start < to_timestamp($1::float8)
+"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,11 @@ class Place:
         while time.time() < deadline and any(not start.run for start in self.load.starts):
             time.sleep(0.2)
         self.ground.loop.run(self.load.settle(timeout_s=timeout_s), timeout_s=timeout_s + 60)
+
+    def transactions_before(self, moment: float) -> list[str]:
+        """The transactions of orchestrators, which began before then, that PostgreSQL still holds open."""
+        rows = self.ground.rows(_TRANSACTIONS, moment)
+        return [f"{row['state']} ({row['wait_event']}) in {row['query'].split()[1]}" for row in rows]
 
     def open_before(self, moment: float) -> int:
         """How many runs that were accepted before then still go on."""

@@ -36,8 +36,8 @@ class Relay:
                 await _until_one_ends(_pump(near, request), _pump(far, answer))
             finally:
                 request.close()
-        except OSError:
-            pass  # the server is away: the caller sees its connection end
+        except (OSError, asyncio.CancelledError):
+            pass  # the server is away, or the relay stops: the caller sees its connection end
         finally:
             answer.close()
             self._tasks.discard(task)

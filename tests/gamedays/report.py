@@ -59,6 +59,11 @@ def failures(day: Day) -> list[str]:
         found += [
             f"{entry.name}: {how} did not tell" for how, after_s in entry.detected.items() if after_s is None
         ]
+        found += [
+            f"{entry.name}: {what} were still held"
+            for what, after_s in entry.released.items()
+            if after_s is None
+        ]
         if entry.recovered_s is None:
             found.append(f"{entry.name}: runs from before were still open when the time was over")
     found += [
@@ -136,6 +141,10 @@ def _blows(entries: Sequence[Entry]) -> list[str]:
             for how, after_s in entry.detected.items()
         ]
         recovered = "NOT WITHIN THE TIME" if entry.recovered_s is None else f"{entry.recovered_s:.1f} s"
+        seen += [
+            f"{what}: {'HELD' if after_s is None else f'ended after {after_s:.1f} s'}"
+            for what, after_s in entry.released.items()
+        ]
         rows.append((
             entry.what, f"{lasted:.0f} s" if lasted else "heals by itself", "<br>".join(seen), recovered,
         ))  # fmt: skip

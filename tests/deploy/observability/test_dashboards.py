@@ -63,6 +63,19 @@ def test_every_metric_of_a_dashboard_is_in_the_catalogue_and_every_label_is_the_
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_lines_are_named_by_every_label_that_tells_them_apart(path: Path):
+    for panel in board(path)["panels"]:
+        for target in panel["targets"] if panel["type"] == "timeseries" else ():
+            kept = {
+                label.strip()
+                for group in re.findall(r"by \(([^)]*)\)", target["expr"])
+                for label in group.split(",")
+            }
+            named = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+            assert kept - {"le", ""} <= named, panel["title"]
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
 def test_panels_do_not_lie_on_one_another(path: Path):
     taken: set[tuple[int, int]] = set()
     for panel in board(path)["panels"]:

@@ -58,6 +58,10 @@ _TENANT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _COMMAND_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
 _IDLE_S = 300.0
+_EVERY_SESSION = {"search_path": "visapi", "jit": "off", "idle_in_transaction_session_timeout": "30s"}
+"""PostgreSQL ends a transaction whose client is silent for so long. The packets of a client may get lost, and
+then its locks would be held for as long as the kernel keeps the connection: for hours.
+"""
 
 _CONNECTION_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 """A connection that died between two messages raises the second error, because its protocol state is not
@@ -111,7 +115,7 @@ async def open_pool(
             max_cached_statement_lifetime=0,
             reset=_keep,
             connect=hosts.connect,
-            **_session(application, {"search_path": "visapi", "jit": "off", **(session or {})}, pooler),
+            **_session(application, {**_EVERY_SESSION, **(session or {})}, pooler),
         )
     return cast(Pool, pool)
 

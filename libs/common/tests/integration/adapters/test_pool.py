@@ -54,6 +54,27 @@ async def test_a_killed_session_is_unknown_where_something_may_have_happened(pos
     await pool.close()
 
 
+async def test_a_transaction_whose_client_is_silent_loses_its_locks(postgres_db: Database):
+    """A client behind a network that drops its packets cannot end its transaction, and PostgreSQL would wait for hours."""
+    soon = {"idle_in_transaction_session_timeout": "200ms"}
+    pool = await open_pool(postgres_db.superuser, size=2, application="test", session=soon)
+    locks = "lock table inbox in exclusive mode"
+    async with pool.acquire() as silent:
+        await silent.execute("begin")
+        await silent.execute(locks)
+        async with pool.acquire() as other, other.transaction():
+            await other.execute(locks, timeout=10)
+        with pytest.raises(TransientFault), pg_faults():
+            await silent.execute("commit")
+    await pool.close()
+
+
+async def test_a_transaction_waits_for_its_client_for_half_a_minute(postgres_db: Database):
+    pool = await open_pool(postgres_db.gateway, size=1, application="test")
+    assert await pool.fetchval("show idle_in_transaction_session_timeout") == "30s"
+    await pool.close()
+
+
 async def test_migrations_are_applied_once(postgres_db: Database):
     assert await apply_migrations(postgres_db.owner) == []
 
