@@ -86,8 +86,12 @@ async def report_levels(
             except Fault as fault:
                 isolation.note(fault)
                 answered = False
-        counting_s = monotonic() - began if answered else 0.0
-        await asyncio.sleep(min(_PAUSE_MAX_S, max(_EVERY_S, counting_s * _COUNT_SHARE)))
+        await asyncio.sleep(pause_s(monotonic() - began if answered else 0.0))
+
+
+def pause_s(counting_s: float) -> float:
+    """Seconds until the levels are read again, after a reading that took `counting_s`."""
+    return min(_PAUSE_MAX_S, max(_EVERY_S, counting_s * _COUNT_SHARE))
 
 
 async def _report_ledger(ledger: LedgerLevels, metrics: Metrics) -> None:
