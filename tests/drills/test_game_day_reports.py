@@ -102,19 +102,19 @@ def test_a_report_shows_what_the_checker_found(damage: dict[str, Any], sentence:
         ({"entries": [replace(LASTING, detected={"alert X": None})]}, "nats-gone: alert X did not tell"),
         ({"entries": [replace(LASTING, released={"locks": None})]}, "nats-gone: locks were still held"),
         ({"entries": [replace(LASTING, recovered_s=None)]}, "nats-gone: runs from before were still open"),
-        ({"journal": day().journal | {"steady_states": {}}}, "the hypothesis was not tried after the blows"),
+        ({"journal": {**day().journal, "steady_states": {}}}, "the hypothesis was not tried after the blows"),
         (
-            {"journal": day().journal | {"run": [{"activity": {"name": "heal"}, "status": "failed"}]}},
+            {"journal": {**day().journal, "run": [{"activity": {"name": "heal"}, "status": "failed"}]}},
             "heal: failed",
         ),
         (
             {
-                "journal": day().journal
-                | {
+                "journal": {
+                    **day().journal,
                     "steady_states": {
                         "before": {"probes": [probe()]},
                         "after": {"probes": [probe("0.1", met=False)]},
-                    }
+                    },
                 }
             },
             "the hypothesis did not hold after the blows: runs accepted was 0.1",

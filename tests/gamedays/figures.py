@@ -21,7 +21,7 @@ class Span(NamedTuple):
 class Ends(NamedTuple):
     """How long the runs of one workflow took, of those that were accepted in a span and have ended."""
 
-    count: int
+    ended: int
     median_s: float
     slowest_s: float
 

@@ -177,7 +177,7 @@ def _answers(refused: Mapping[int, int]) -> str:
 
 
 def _took(ends: Ends) -> str:
-    return f"{ends.median_s:.2f} s, {ends.slowest_s:.2f} s (of {ends.count})" if ends.count else "none ended"
+    return f"{ends.median_s:.2f} s, {ends.slowest_s:.2f} s (of {ends.ended})" if ends.ended else "none ended"
 
 
 def _probes(day: Day, when: str) -> list[Any]:
