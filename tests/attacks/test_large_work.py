@@ -98,6 +98,7 @@ do:
 """
 
 
+@pytest.mark.full
 async def test_mails_with_17_mib_of_attachments_stall_no_event_loop(
     stack: AttackStack, attacker: Tenant, bystander: Bystander
 ) -> None:

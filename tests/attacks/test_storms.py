@@ -118,6 +118,7 @@ async def test_commands_with_the_longest_reasons(
     await eventually(lambda: has_ended(attacker, run))
 
 
+@pytest.mark.full
 async def test_bulk_commands_for_everything_in_parallel(
     stack: AttackStack, bystander: Bystander, attacker: Tenant
 ) -> None:

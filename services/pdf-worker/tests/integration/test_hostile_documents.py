@@ -117,7 +117,7 @@ FLOODS = {
 }
 
 
-@pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.parametrize("flood", variants(FLOODS, short=["the console"]))
 async def test_a_document_that_floods_the_browser_with_messages_is_printed_apart_and_arrives(rig, flood):
     rig.limit(render_s=120.0)
     async with rig.browsers.use() as running:
