@@ -9,7 +9,7 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 JOBS ?= 3
 
-.PHONY: help setup up demo test check bench faults attacks plans load capacity alerts gameday docs images compose-demo upgrade-test rotation-test deploy-tools deploy-check terraform-providers terraform-apply-local clean
+.PHONY: help setup up demo test check bench faults attacks plans load capacity alerts observe gameday docs images compose-demo upgrade-test rotation-test deploy-tools deploy-check terraform-providers terraform-apply-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ attacks: setup ## Attack a whole stack, class by class, beside a bystander whose
 alerts: setup ## Inject real faults on a stack watched by Prometheus and Alertmanager, and print which alerts arrived when (about 40 minutes)
 	@$(MAKE) --no-print-directory deploy-tools SETS="prometheus"
 	@PYTHONPATH=tests $(BIN)/python -m alerts $(if $(ONLY),--only "$(ONLY)")
+
+observe: setup ## Ask every panel of every dashboard on a stack under load, check rules and pages of metrics, draw pictures (PICTURES=folder)
+	@$(MAKE) --no-print-directory deploy-tools SETS="prometheus"
+	@PYTHONPATH=tests $(BIN)/python -m observe $(if $(PICTURES),--pictures "$(PICTURES)")
 
 gameday: setup ## Hold one of four game days on a whole stack under load, and write its report from what was measured (N=1..4)
 	@$(MAKE) --no-print-directory deploy-tools SETS="prometheus chaos"

@@ -83,8 +83,9 @@ def unreadable_result(ground: Ground) -> None:
     ground.publish(NOTIFIER, "visapi.engine.0.result", b"\xff")
 
 
-def newer_result(ground: Ground) -> None:
-    ground.publish(NOTIFIER, "visapi.engine.0.result", b'{"v":99,"run":"%s"}' % str(UUID(int=7)).encode())
+def newer_heartbeat(ground: Ground) -> None:
+    """A result would need the token of an attempt."""
+    ground.publish(NOTIFIER, "visapi.engine.0.heartbeat", b'{"v":99,"run":"%s"}' % str(UUID(int=7)).encode())
 
 
 def more_messages_than_are_kept(ground: Ground) -> None:
@@ -293,7 +294,7 @@ ROUNDS: tuple[tuple[Fault, ...], ...] = (
      _ticket("RunsRefusedByFamily", "a run starts 150 others", _once(family_too_large))),
     (_ticket("RequestsRefusedByBounds", "one key follows more runs than it may",
              _lasting(too_many_followers, every_s=0.5, prepare=prepare_night)),
-     _ticket("NewerFormats", "results of a later release", _lasting(newer_result, every_s=5))),
+     _ticket("NewerFormats", "heartbeats of a later release", _lasting(newer_heartbeat, every_s=5))),
     (_ticket("DocumentsFail", "documents whose script never ends", _lasting(print_endless, every_s=1, prepare=prepare_endless)),),
     (_ticket("BrowserReplaced", "SIGKILL of Chromium, again and again", _lasting(kill_browser, every_s=4)),
      _ticket("EngineProcessesReplaced", "SIGKILL of engine processes", _lasting(kill_engines, every_s=4))),

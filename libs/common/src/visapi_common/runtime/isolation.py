@@ -111,6 +111,8 @@ async def kept_alive(loop: str, begin: Callable[[], Awaitable[None]], metrics: M
     """Run a background loop; restart it after a growing pause when an error ends it."""
     pause_s = _AGAIN_FIRST_S
     clock = asyncio.get_running_loop()
+    # The series begins at 0: an increase counts the first restart, too.
+    restarts = metrics.loop_restarts.labels(loop)
     while True:
         began = clock.time()
         try:
@@ -118,7 +120,7 @@ async def kept_alive(loop: str, begin: Callable[[], Awaitable[None]], metrics: M
         except Exception as error:  # noqa: BLE001 (an error of one loop ends no other)
             if isinstance(error, OperatorFault):
                 metrics.operator_faults.labels(loop, error.sort).inc()
-            metrics.loop_restarts.labels(loop).inc()
+            restarts.inc()
             get_logger(loop).exception("loop_begun_again", detail=failure_text(error))
         pause_s = _AGAIN_FIRST_S if clock.time() - began > _AGAIN_MAX_S else min(_AGAIN_MAX_S, pause_s * 2)
         await asyncio.sleep(pause_s)

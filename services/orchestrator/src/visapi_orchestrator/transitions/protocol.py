@@ -83,6 +83,8 @@ class Transitions:
         self._sends_at_once = dependencies.sends_at_once
         self._clock = dependencies.clock
         self._metrics = dependencies.metrics
+        # Named here, so that the page of metrics shows 0 before the first conflict.
+        self._conflicts = dependencies.metrics.cas_conflicts
         self._spans = dependencies.spans
         self._dependencies = dependencies
         self.slow_runs = dependencies.slow_runs
@@ -297,7 +299,7 @@ class Transitions:
                 step.messages.child_limit = written.child_verdict.limited.get(step.snapshot.run)
                 again.append(step.messages)
             else:
-                self._metrics.cas_conflicts.inc()
+                self._conflicts.inc()
                 again.append(step.messages)
         done = (step for step in steps if step.snapshot.run in written.done)
         count_steps(self._metrics, done, history_max=self._bounds.history_max)

@@ -1,0 +1,111 @@
+"""`python -m observe`: ask every panel of every dashboard on a stack under load, and draw what they answer.
+
+    PYTHONPATH=tests python -m observe [--pictures FOLDER]
+
+The exit code is 0 when every query of every panel answered with data, no two lines of a panel have one name, every rule was
+evaluated without an error, and promtool finds nothing to mend on any page of metrics.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from alerts.ground import Ground
+from alerts.monitoring import Monitoring
+from alerts.opening import opened
+from kit.deploy_tools import run
+from observe.boards import BOARDS, Panel, answered, confused, read
+from observe.happenings import happen
+from observe.pictures import page, picture
+from visapi_pdf_worker.browser import chromium
+
+SCRAPES_S = 45.0
+"""Until what happened last was scraped and several rates are known."""
+CONVENTIONAL = ("db_client_connection_count ",)
+"""Names of OpenTelemetry's semantic conventions, which promtool would have otherwise."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="observe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pictures", type=Path)
+    pictures: Path = parser.parse_args().pictures or Path(tempfile.mkdtemp(prefix="visapi-dashboards-"))
+    console = Console(width=150)
+    with opened() as place:
+        for name in happen(place.ground):
+            console.print(f"happened: {name}")
+        time.sleep(SCRAPES_S)
+        now = time.time()
+        boards = {path.stem: list(answered(place.watching.near.url, path, now)) for path in BOARDS}
+        rules = _wrong_rules(place.watching)
+        pages = _wrong_pages(place.ground)
+        _draw(boards, now, pictures, console)
+    panels = [panel for board in boards.values() for panel in board]
+    _show(panels, console)
+    for finding in (*rules, *pages):
+        console.print(finding, markup=False)
+    empty = [panel for panel in panels if panel.empty]
+    unclear = [panel for panel in panels if confused(panel)]
+    console.print(
+        f"{len(panels)} panels, {sum(len(panel.queries) for panel in panels)} queries: {len(empty)} panels without data, "
+        f"{len(unclear)} with lines of one name; {len(rules)} rules with errors; {len(pages)} pages of metrics to mend"
+    )
+    console.print(f"pictures: {pictures}")
+    return 1 if empty or unclear or rules or pages else 0
+
+
+def _show(panels: list[Panel], console: Console) -> None:
+    table = Table("dashboard", "panel", "lines", "without data", "of one name", title="Dashboards")
+    for panel in panels:
+        table.add_row(
+            panel.board,
+            panel.title,
+            str(len(panel.lines)),
+            "\n".join(panel.empty),
+            ", ".join(confused(panel)),
+        )
+    console.print(table)
+
+
+def _wrong_rules(watching: Monitoring) -> list[str]:
+    """Rules that Prometheus did not load, or could not evaluate."""
+    answer = httpx.get(f"{watching.near.url}/api/v1/rules", trust_env=False, timeout=20).json()
+    rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+    assert rules, "Prometheus has loaded no rules"
+    return [
+        f"rule {rule['name']}: {rule.get('lastError') or rule['health']}"
+        for rule in rules
+        if rule["health"] != "ok"
+    ]
+
+
+def _wrong_pages(ground: Ground) -> list[str]:
+    """What promtool says of the page of each service."""
+    found: list[str] = []
+    for service, url in ground.stack.ready.metrics.items():
+        text = httpx.get(f"{url}/metrics", trust_env=False, timeout=20).text
+        done = run("promtool", "check", "metrics", stdin=text)
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        found += [f"metrics of {service}: {line}" for line in lines if not line.startswith(CONVENTIONAL)]
+    return found
+
+
+def _draw(boards: dict[str, list[Panel]], now: float, folder: Path, console: Console) -> None:
+    browser = Path(chromium.find(os.environ.get("VISAPI_CHROMIUM", ""), ""))
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in BOARDS:
+        html = folder / f"{path.stem}.html"
+        html.write_text(page(read(path)[0], boards[path.stem], now), encoding="utf-8")
+        console.print(f"drawn: {picture(browser, html, boards[path.stem])}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
