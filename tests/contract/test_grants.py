@@ -3,11 +3,14 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from kit.ledger_rows import overwrite, plant
 from kit.servers import Database
+from kit.tenants import add_tenants
 
 GATEWAY, ORCHESTRATOR, NOTIFIER = "visapi_gateway", "visapi_orchestrator", "visapi_notifier"
 
@@ -130,13 +133,10 @@ async def test_every_tenant_table_the_gateway_reads_is_under_forced_row_level_se
 async def test_the_gateway_sees_only_the_tenants_of_its_transaction(
     postgres_db: Database, superuser: asyncpg.Connection
 ):
-    await superuser.execute("set search_path to visapi")
-    await superuser.execute("insert into tenants (id) values ('other')")
+    used = {"key": "k", "run": uuid4(), "body_hash": b"hash"}
+    await add_tenants(superuser, "other")
     for tenant in ("default", "other"):
-        await superuser.execute(
-            "insert into idempotency (tenant, key, run, body_hash) values ($1, 'k', gen_random_uuid(), '\\x00')",
-            tenant,
-        )
+        await plant(superuser, "idempotency", tenant=tenant, **used)
     gateway = await asyncpg.connect(postgres_db.gateway)
     try:
         await gateway.execute("set search_path to visapi")
@@ -147,9 +147,7 @@ async def test_the_gateway_sees_only_the_tenants_of_its_transaction(
                 "other"
             ]
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await gateway.execute(
-                    "insert into idempotency (tenant, key, run, body_hash) values ('default', 'j', gen_random_uuid(), '\\x00')"
-                )
+                await plant(gateway, "idempotency", tenant="default", **{**used, "key": "j"})
     finally:
         await gateway.close()
 
@@ -158,7 +156,7 @@ async def test_the_gateway_cannot_change_a_run(postgres_db: Database):
     gateway = await asyncpg.connect(postgres_db.gateway)
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await gateway.execute("update visapi.runs set status = 'completed'")
+            await overwrite(gateway, "runs", {}, status="completed")
     finally:
         await gateway.close()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from kit.ledger_rows import lose, overwrite, plant
 from kit.servers import Database
 from visapi_common.adapters.migrate import BASELINE, apply_migrations
 from visapi_common.core.errors import PermanentFault
@@ -105,8 +106,8 @@ async def test_the_readers_schema_is_what_the_migrations_make(owner: asyncpg.Con
 async def test_an_older_database_is_refused_with_the_way_out(
     owner: asyncpg.Connection, postgres_db: Database
 ):
-    await owner.execute("delete from migrations where name <> $1", BASELINE)
-    await owner.execute("update migrations set name = '0012_audit.sql'")
+    await lose(owner, "migrations")
+    await plant(owner, "migrations", name="0012_audit.sql", sha256="another")
     with pytest.raises(PermanentFault, match=r"0012_audit\.sql.*--data-dir"):
         await apply_migrations(postgres_db.owner)
 
@@ -114,7 +115,7 @@ async def test_an_older_database_is_refused_with_the_way_out(
 async def test_a_database_of_another_baseline_is_refused_with_the_way_out(
     owner: asyncpg.Connection, postgres_db: Database
 ):
-    await owner.execute("update migrations set sha256 = 'another' where name = $1", BASELINE)
+    await overwrite(owner, "migrations", {"name": BASELINE}, sha256="another")
     with pytest.raises(PermanentFault, match=r"0001_baseline\.sql was changed.*--data-dir"):
         await apply_migrations(postgres_db.owner)
 

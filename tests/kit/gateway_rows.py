@@ -10,7 +10,7 @@ import msgspec
 
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.contracts.audit import AuditAction, AuditEntry
-from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
+from visapi_common.contracts.engine_messages import InboxBody, Trigger, WorkflowRef
 from visapi_common.contracts.payloads import NULL
 from visapi_common.core.approvals import decision_key
 from visapi_engine.checks.versions import version_order
@@ -24,6 +24,7 @@ from visapi_gateway.dead_letters.store import PgDeadLetterStore
 from visapi_gateway.events.service import NewEvent
 from visapi_gateway.events.store import PgEventStore
 from visapi_gateway.kernel.quotas import Quotas
+from visapi_gateway.retention.store import PgRetentionStore
 from visapi_gateway.runs.commands.service import Command, InboxRow
 from visapi_gateway.runs.commands.store import PgCommandStore
 from visapi_gateway.runs.commands.transaction import put_inbox
@@ -54,6 +55,7 @@ class GatewayRows:
         self._events = PgEventStore(pool)
         self._letters = PgDeadLetterStore(pool)
         self._approvals = PgApprovalStore(pool)
+        self._retention = PgRetentionStore(pool, Quotas())
 
     async def deploy(
         self,
@@ -109,6 +111,15 @@ class GatewayRows:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             await put_inbox(connection, row)
 
+    async def tell_all(self, wanted: Sequence[tuple[UUID, str]], tenant: str, kind: str) -> None:
+        """Commands of one kind, by run and key, in one transaction."""
+        body = msgspec.json.encode(InboxBody(actor=ACTOR))
+        commands = [
+            Command(InboxRow(run, key, tenant, kind, body), _audit(tenant, _ACTIONS[kind], str(run)))
+            for run, key in wanted
+        ]
+        await self._commands.send(tenant, commands)
+
     async def decide(self, run: UUID, tenant: str, approval: UUID, body: dict[str, Any]) -> bool:
         """The decision of the holder of a link; whether the approval was open."""
         row = InboxRow(run, decision_key(approval), tenant, "approval", msgspec.json.encode(body))
@@ -138,6 +149,11 @@ class GatewayRows:
             insert = "insert into programs (hash, body) values ($1, $2) on conflict do nothing"
             await connection.execute(insert, digest, listener)
             await put_listener(connection, run, (*version, digest), b'{"inline":null}', ACTOR)
+
+    async def keep(self, tenant: str, namespace: str, days: int) -> None:
+        """Keep the ended runs of a namespace for so long."""
+        audit = _audit(tenant, AuditAction.RETENTION_SET, f"namespace:{namespace}")
+        await self._retention.set(namespace, days, audit)
 
     async def replay(self, letter: UUID, tenant: str) -> None:
         """Ask for a dead letter to be put back; of a tenant that does not exist, as the operator does."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from kit.ledger_rows import lose
 from kit.servers import Database, NatsServer, PostgresServer
 from kit.tenants import add_tenants
 from visapi_common.adapters.bus import Bus
@@ -24,7 +25,7 @@ async def test_the_gateway_role_may_not_write_tasks(postgres_db: Database):
     gateway = await asyncpg.connect(postgres_db.gateway)
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await gateway.execute("delete from visapi.tasks")
+            await lose(gateway, "tasks")
     finally:
         await gateway.close()
 

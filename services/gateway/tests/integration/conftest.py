@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,15 @@ import httpx
 import msgspec
 import pytest
 
+from kit.gateway_rows import GatewayRows
 from kit.orchestrator_rows import OrchestratorRows
 from kit.servers import Database, NatsServer
 from kit.tenants import put_key
 from kit.waiting import eventually
+from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import open_pool
+from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
+from visapi_common.contracts.payloads import NULL
 from visapi_common.core.keyrings import Keyring
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import LogTap
@@ -64,7 +69,9 @@ class Running:
         lifecycle: Lifecycle,
         db: asyncpg.Connection,
         admin: str,
-        rows: OrchestratorRows,
+        *,
+        rows: GatewayRows,
+        orchestrator: OrchestratorRows,
     ) -> None:
         self.stopped: asyncio.Task[None] | None = None
         self.api = gateway.api
@@ -72,8 +79,9 @@ class Running:
         self.lifecycle = lifecycle
         self.db = db
         self.admin = admin
-        self.orchestrator = rows
-        self.ledger: Ledger = rows.ledger
+        self.rows = rows
+        self.orchestrator = orchestrator
+        self.ledger: Ledger = orchestrator.ledger
         """Writes transitions, as the orchestrator does."""
         self.http = self.client(admin)
 
@@ -88,6 +96,20 @@ class Running:
         return await self.http.post(
             "/v1/workflows", content=source, headers={"Content-Type": "application/yaml"}
         )
+
+    async def accepted(
+        self,
+        tenant: str = "default",
+        namespace: str = "demo",
+        name: str = "hello",
+        version: str = "1.0.0",
+        *,
+        run: UUID | None = None,
+    ) -> UUID:
+        """An accepted run of a workflow that nobody need have deployed."""
+        ref, of = WorkflowRef(namespace, name, version), run or RandomIds().uuid7()
+        await self.rows.accept(Trigger(of, tenant, ref, "00" * 32, NULL, datetime.now(UTC)))
+        return of
 
     async def progress(self, run: str, types: list[str], **how: Any) -> None:
         """A transition with history items of these types; see `write`."""
@@ -134,9 +156,12 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
     db = await asyncpg.connect(database.superuser)
     admin = await store_key(db, "default", ("*",), "admin")
     pool = await open_pool(database.orchestrator, size=1, application="orchestrator", session=SESSION)
+    world = await open_pool(database.superuser, size=1, application="test")
     async with open_gateway(settings, lifecycle) as gateway:
         serving = asyncio.create_task(gateway.run())
-        run = Running(gateway, lifecycle, db, admin, OrchestratorRows(pool))
+        run = Running(
+            gateway, lifecycle, db, admin, rows=GatewayRows(world), orchestrator=OrchestratorRows(pool)
+        )
         run.stopped = serving
 
         async def ready() -> bool:
@@ -154,6 +179,7 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
             await run.http.aclose()
             db.terminate()
             pool.terminate()
+            world.terminate()
 
 
 Serve = Callable[..., Any]

@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from kit.ledger_rows import lose, overwrite
 from kit.servers import Database
 from visapi.admin.keys import WantedKey, create_key
 from visapi.admin.operators import actor
@@ -150,24 +151,25 @@ async def test_another_tenant_sees_its_own_alone_and_most_keys_none(gateway: Any
 @pytest.mark.parametrize(
     "attack",
     [
-        "update visapi.audit set reason = 'none'",
-        "delete from visapi.audit",
-        "truncate visapi.audit",
-        "alter table visapi.audit disable trigger all",
-        "drop table visapi.audit",
+        lambda role: overwrite(role, "audit", {}, reason="none"),
+        lambda role: lose(role, "audit"),
+        lambda role: role.execute("truncate visapi.audit"),
+        lambda role: role.execute("alter table visapi.audit disable trigger all"),
+        lambda role: role.execute("drop table visapi.audit"),
     ],
+    ids=["update", "delete", "truncate", "disable", "drop"],
 )
-async def test_the_gateways_role_can_only_add(gateway: Any, postgres_db: Database, attack: str):
+async def test_the_gateways_role_can_only_add(gateway: Any, postgres_db: Database, attack: Any):
     await gateway.deploy()
     role = await asyncpg.connect(postgres_db.gateway)
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await role.execute(attack)
+            await attack(role)
     finally:
         role.terminate()
-    for statement in ("update visapi.audit set reason = 'none'", "delete from visapi.audit"):
+    for attempt in (overwrite(gateway.db, "audit", {}, reason="none"), lose(gateway.db, "audit")):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
-            await gateway.db.execute(statement)
+            await attempt
 
 
 async def test_who_goes_around_the_trigger_is_found_out(gateway: Any):
@@ -176,7 +178,7 @@ async def test_who_goes_around_the_trigger_is_found_out(gateway: Any):
     for command in ("suspend", "cancel"):
         await gateway.http.post(f"/v1/runs/{run}/{command}", json={"reason": "because"})
     await gateway.db.execute("alter table visapi.audit disable trigger all")
-    await gateway.db.execute("update visapi.audit set actor = 'key:innocent' where seq = 2")
+    await overwrite(gateway.db, "audit", {"seq": 2}, actor="key:innocent")
     assert broken(await rows(gateway)) == Break(2, "its content is not what its hash was made of")
-    await gateway.db.execute("delete from visapi.audit where seq = 2")
+    await lose(gateway.db, "audit", seq=2)
     assert broken(await rows(gateway)) == Break(2, "rows 2 to 2 are missing")

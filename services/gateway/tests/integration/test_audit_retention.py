@@ -11,6 +11,7 @@ import pytest
 
 from kit.audit_rows import audit_of, put_audit
 from kit.fakes.artifacts import FakeArtifacts
+from kit.ledger_rows import lose, overwrite
 from kit.servers import Database
 from visapi.cli.audit_commands import read_chain
 from visapi_common.adapters.artifacts import ArtifactStore
@@ -112,27 +113,32 @@ async def test_a_chain_that_is_cut_while_it_is_read_is_proven_by_the_cut(rig: Ri
     assert (check.cut.last, check.rows, check.head and check.head.seq) == (4, 3, 6)
 
 
-FORGED_CUT = (
-    "update visapi.audit set details = convert_to(replace(convert_from(details, 'utf8'), '3', '4'), 'utf8')"
-    " where seq = 6"
-)
+async def forge_cut(db: Any) -> None:
+    details: bytes = await db.fetchval("select details from visapi.audit where seq = 6")
+    await overwrite(db, "audit", {"seq": 6}, details=details.replace(b"3", b"4"))
+
+
+async def unchain(db: Any) -> None:
+    own: bytes = await db.fetchval("select hash from visapi.audit where seq = 4")
+    await overwrite(db, "audit", {"seq": 4}, previous=own)
 
 
 @pytest.mark.parametrize(
     ("tampering", "found"),
     [
-        ("delete from visapi.audit where seq = 4", "missing"),
-        ("delete from visapi.audit where seq = 6", "missing"),
-        ("update visapi.audit set actor = 'key:innocent' where seq = 5", "content"),
-        ("update visapi.audit set previous = hash where seq = 4", "not chained"),
-        (FORGED_CUT, "up to which the chain was cut"),
+        (lambda db: lose(db, "audit", seq=4), "missing"),
+        (lambda db: lose(db, "audit", seq=6), "missing"),
+        (lambda db: overwrite(db, "audit", {"seq": 5}, actor="key:innocent"), "content"),
+        (unchain, "not chained"),
+        (forge_cut, "up to which the chain was cut"),
     ],
+    ids=["a row", "the cut", "an actor", "a link", "the head of the cut"],
 )
-async def test_tampering_after_a_cut_is_found_out(rig: Rig, tampering: str, found: str):
+async def test_tampering_after_a_cut_is_found_out(rig: Rig, tampering: Any, found: str):
     await rig.write(500, 450, 401, 10, 5)
     await rig.retention.once()
     await rig.gateway.db.execute("alter table visapi.audit disable trigger all")
-    await rig.gateway.db.execute(tampering)
+    await tampering(rig.gateway.db)
     broken, _ = walked(await rig.rows())
     assert broken is not None
     assert found in broken.why
@@ -168,11 +174,12 @@ async def test_rows_go_only_where_the_chain_records_it(rig: Rig, postgres_db: Da
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
             await role.fetchval("select visapi.cut_audit('default', 2)")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await role.execute("delete from visapi.audit")
+            await lose(role, "audit")
     finally:
         role.terminate()
     await rig.retention.once()
-    for statement in ("delete from visapi.audit", "truncate visapi.audit"):
+    db = rig.gateway.db
+    for attempt in (lose(db, "audit"), db.execute("truncate visapi.audit")):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
-            await rig.gateway.db.execute(statement)
+            await attempt
     assert [row.seq for row in await rig.rows()] == [4, 3]

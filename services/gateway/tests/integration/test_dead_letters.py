@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kit.ledger_rows import overwrite
+from kit.ledger_rows import overwrite, plant
 from kit.servers import NatsServer
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
@@ -24,20 +24,22 @@ async def put(
     item: tuple[str, ...] = ("/shop", "1"),
     reason: str = "bad-event",
 ) -> str:
-    """A letter as the orchestrator leaves it."""
+    """A letter, also of a kind or with a body that a release of before has left."""
     letter = uuid.uuid4()
     if kind == "message" and body == b"{}":
         body, item = EVENT, (f"visapi.events.{tenant}.paid",)
-    await gateway.db.execute(
-        "insert into visapi.dead_letters (id, tenant, service, reason, detail, kind, item, body, digest)"
-        " values ($1, $2, 'orchestrator', $7, 'PostgreSQL refused (23514)', $3, $4, $5, $6)",
-        letter,
-        tenant,
-        kind,
-        list(item),
-        body,
-        letter.bytes,
-        reason,
+    await plant(
+        gateway.db,
+        "dead_letters",
+        id=letter,
+        tenant=tenant,
+        service="orchestrator",
+        reason=reason,
+        detail="PostgreSQL refused (23514)",
+        kind=kind,
+        item=list(item),
+        body=body,
+        digest=letter.bytes,
     )
     return str(letter)
 

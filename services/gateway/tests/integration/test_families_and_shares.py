@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from kit.ledger_rows import overwrite
+from kit.ledger_rows import lose, overwrite, plant
 
 HOURLY = """
 document: {dsl: '1.0.3', namespace: demo, name: hourly, version: '1.0.0'}
@@ -57,12 +57,9 @@ async def test_cancelling_in_bulk_is_the_same_fact_for_each_root(gateway: Any) -
 
 
 async def fill(gateway: Any, tenant: str, number: int) -> None:
-    await gateway.db.execute(
-        "insert into visapi.open_runs (tenant, open, open_max) values ($1, $2, 10)"
-        " on conflict (tenant) do update set open = excluded.open",
-        tenant,
-        number,
-    )
+    """The orchestrator has counted so many open runs of at most 10."""
+    await lose(gateway.db, "open_runs", tenant=tenant)
+    await plant(gateway.db, "open_runs", tenant=tenant, open=number, open_max=10)
 
 
 async def test_a_tenant_that_is_full_is_refused_before_acceptance_until_there_is_room(gateway: Any) -> None:

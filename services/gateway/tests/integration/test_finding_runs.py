@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 import pytest
 
 from kit.servers import Database
+from kit.tenants import add_tenants
 from visapi_common.core.ids import uuid7_from
 from visapi_gateway.gateway import SESSION
 from visapi_gateway.runs.reading import conditions as run_filters
@@ -17,80 +17,57 @@ from visapi_gateway.runs.reading.rules.filters import AttributeFilter, RunFilter
 
 NOON_MS = int(datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp() * 1000)
 PARENT = uuid7_from(NOON_MS, 999)
-SCHEDULE = uuid7_from(NOON_MS, 998)
 
-INSERT = {
-    True: "insert into visapi.runs_done (id, tenant, namespace, name, version, program, status, revision, seq,"
-    " priority, retention, input, started_by, created_at, ended_at, parent, schedule, attributes)"
-    " values ($1, $2, 'sales', $3, $4, '\\x00', $5, 1, 1, 5, 'standard', $6, 'test', now(), now(), $7, $8, $9)",
-    False: "insert into visapi.runs (id, tenant, namespace, name, version, program, status, partition, input,"
-    " started_by, parent, schedule, attributes)"
-    " values ($1, $2, 'sales', $3, $4, '\\x00', $5, 0, $6, 'test', $7, $8, $9)",
-}
-INDEX = (
-    "insert into visapi.run_attributes (retention, run, tenant, name, value, folded, number)"
-    " values ('standard', $1, $2, $3, $4, lower($4), $5)"
-)
+NIGHTLY = """
+document: {dsl: '1.0.3', namespace: sales, name: nightly, version: '1.0.0'}
+schedule: {cron: '0 3 * * *'}
+do: [{a: {set: {n: 1}}}]
+"""
+REFUND = NIGHTLY.replace("nightly", "Refund").replace("schedule:", "# schedule:")
 
 
 async def put(
-    db: asyncpg.Connection,
+    gateway: Any,
     minute: int,
     *,
     tenant: str = "default",
     name: str = "order",
     version: str = "1.0.0",
     status: str = "completed",
-    parent: UUID | None = None,
-    schedule: UUID | None = None,
     **attributes: Any,
 ) -> str:
-    """A run as the orchestrator leaves it, created `minute` minutes after noon."""
+    """A run created `minute` minutes after noon."""
     run = uuid7_from(NOON_MS + minute * 60_000, minute)
-    text = msgspec.json.encode(attributes).decode() if attributes else None
-    ended = status in ("completed", "faulted", "cancelled")
-    await db.execute(
-        INSERT[ended], run, tenant, name, version, status, b'{"inline":null}', parent, schedule, text
-    )
-    for key, value in attributes.items():
-        for one in value if isinstance(value, list) else [value]:
-            shown = one if isinstance(one, str) else msgspec.json.encode(one).decode()
-            number = float(one) if isinstance(one, int | float) and not isinstance(one, bool) else None
-            await db.execute(INDEX, run, tenant, key, shown, number)
+    await gateway.accepted(tenant, "sales", name, version, run=run)
+    await gateway.orchestrator.write(run, status=status, attributes=attributes or None)
     return str(run)
 
 
 @pytest.fixture
 async def runs(gateway: Any) -> dict[str, str]:
-    db = gateway.db
-    await db.execute("insert into visapi.tenants (id) values ('other') on conflict do nothing")
-    await db.execute(
-        "insert into visapi.schedules (id, tenant, namespace, name, version, program, spec)"
-        " values ($1, 'default', 'sales', 'nightly', '1.0.0', '\\x00', '{}')",
-        SCHEDULE,
-    )
-    await db.execute("insert into visapi.programs (hash, body) values ('\\x00', '')")
-    await db.execute(
-        "insert into visapi.workflows (tenant, namespace, name, version, version_order, source_hash, source,"
-        " media_type, program, created_by)"
-        " values ('default', 'sales', 'Refund', '1.0.0', '1', '', '', '', '\\x00', 'test')"
-    )
-    return {
-        "ada": await put(db, 1, customer="Ada", amount=50, tags=["vip", "new"], paid=True),
-        "bob": await put(db, 2, customer="Bob", amount=7.5, status="faulted", version="2.0.0"),
-        "cid": await put(db, 3, customer="Cid", amount=120, status="running", tags=["vip"]),
-        "plain": await put(db, 4, name="Refund", status="cancelled"),
-        "child": await put(db, 5, name="part", parent=PARENT, status="waiting"),
-        "nightly": await put(db, 6, name="nightly", schedule=SCHEDULE),
-        "foreign": await put(db, 7, tenant="other", customer="Ada", amount=50, tags=["vip"]),
+    await add_tenants(gateway.db, "other")
+    for source in (REFUND, NIGHTLY):
+        assert (await gateway.deploy(source)).status_code == 201
+    found = {
+        "ada": await put(gateway, 1, customer="Ada", amount=50, tags=["vip", "new"], paid=True),
+        "bob": await put(gateway, 2, customer="Bob", amount=7.5, status="faulted", version="2.0.0"),
+        "cid": await put(gateway, 3, customer="Cid", amount=120, status="running", tags=["vip"]),
+        "plain": await put(gateway, 4, name="Refund", status="cancelled"),
+        "foreign": await put(gateway, 7, tenant="other", customer="Ada", amount=50, tags=["vip"]),
     }
+    parent = UUID(await put(gateway, 5, name="part", status="running"))
+    child = await gateway.orchestrator.start_child(parent)
+    for run, status in ((parent, "suspended"), (child, "waiting")):
+        await gateway.orchestrator.write(run, status=status)
+    nightly = (await gateway.http.post("/v1/schedules/sales/nightly/trigger")).json()["run"]
+    return {**found, "parent": str(parent), "child": str(child), "nightly": nightly}
 
 
 CASES = [
-    ({}, "nightly child plain cid bob ada"),
+    ({}, "nightly child parent plain cid bob ada"),
     ({"status": "faulted"}, "bob"),
     ({"status": ["faulted", "running"]}, "cid bob"),
-    ({"workflow": "sales"}, "nightly child plain cid bob ada"),
+    ({"workflow": "sales"}, "nightly child parent plain cid bob ada"),
     ({"workflow": "sales/order"}, "cid bob ada"),
     ({"workflow": "sales/order", "version": "2.0.0"}, "bob"),
     ({"created_after": "2026-11-26T12:03:00Z", "created_before": "2026-11-26T12:05:00Z"}, "plain cid"),
@@ -108,7 +85,6 @@ CASES = [
     ({"q": "VI"}, "cid ada"),
     ({"q": "refund"}, "plain"),
     ({"q": "nobody"}, ""),
-    ({"parent": str(PARENT)}, "child"),
     ({"schedule": "sales/nightly"}, "nightly"),
     ({"schedule": "sales/none"}, ""),
 ]
@@ -122,6 +98,11 @@ async def test_a_filter_finds_what_fits_newest_first(
     names = {run: name for name, run in runs.items()}
     assert answer.status_code == 200, answer.text
     assert " ".join(names[item["id"]] for item in answer.json()["items"]) == found
+
+
+async def test_the_children_of_a_run_are_found_by_it(gateway: Any, runs: dict[str, str]):
+    answer = await gateway.http.get("/v1/runs", params={"parent": runs["parent"]})
+    assert [item["id"] for item in answer.json()["items"]] == [runs["child"]]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 
+from kit.ledger_rows import plant
 from kit.servers import NatsServer
 from visapi.client import AsyncClient, Client
 from visapi_common.adapters.bus import Bus
@@ -176,11 +177,8 @@ async def faulted_and_retried(gateway: Any) -> str:
     faulted = ["task.faulted", "workflow.faulted"]
     await gateway.progress(run, faulted, status="faulted", resume=b"{}")
     # The gateway would ask the run's state whether it can be taken up; this one has none.
-    await gateway.db.execute(
-        "insert into visapi.inbox (run, key, tenant, kind, body)"
-        " values ($1, 'retry:4', 'default', 'retry', '{\"actor\":\"t\"}')",
-        run,
-    )
+    body = b'{"actor":"t"}'
+    await plant(gateway.db, "inbox", run=run, key="retry:4", tenant="default", kind="retry", body=body)
     return run
 
 

@@ -92,11 +92,10 @@ async def test_an_output_that_the_store_has_lost_is_null_and_the_rest_is_shown(
 
 async def test_a_reference_to_another_tenant_is_never_followed(gateway: Any, tmp_path: Path) -> None:
     run = await begun(gateway, tmp_path, [item(1, "y" * 100_000)])
-    await gateway.db.execute(
-        "update visapi.history set items = convert_to(replace(convert_from(items, 'utf8'),"
-        " 'payloads/default/', 'payloads/other/'), 'utf8') where run = $1 and first_seq = 1",
-        run,
-    )
+    query = "select items from visapi.history where run = $1 and first_seq = 1"
+    items: bytes = await gateway.db.fetchval(query, run)
+    foreign = items.replace(b"payloads/default/", b"payloads/other/")
+    await overwrite(gateway.db, "history", {"run": run, "first_seq": 1}, items=foreign)
     page = (await gateway.http.get(f"/v1/runs/{run}/history")).json()
     assert outputs(page["items"]) == [None]
 

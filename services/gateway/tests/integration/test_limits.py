@@ -2,31 +2,31 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from kit.ledger_rows import plant
+from kit.tenants import add_tenants
+
+ORDER, REFUND = ("default", "order"), ("default", "refund")
 PLACES = [
-    ("flow_slots", "default", "sales/order", '"ada"', 2),
-    ("flow_slots", "default", "sales/order", '"ada"', 2),
-    ("flow_waiting", "default", "sales/order", '"ada"', 2),
-    ("flow_waiting", "default", "sales/order", '{"id":7}', 1),
-    ("flow_slots", "default", "sales/refund", "", 1),
-    ("flow_slots", "other", "sales/order", '"ada"', 2),
+    (ORDER, '"ada"', 2),
+    (ORDER, '"ada"', 2),
+    (ORDER, '"ada"', 2),
+    (ORDER, '{"id":7}', 1),
+    (REFUND, "", 1),
+    (("other", "order"), '"ada"', 2),
 ]
 
 
 @pytest.fixture
 async def capacity(gateway: Any) -> None:
-    for table, tenant, scope, key, limit in PLACES:
-        more = ("", "") if table == "flow_slots" else (", on_limit, priority", ", 'queue', 5")
-        await gateway.db.execute(
-            f"insert into visapi.{table} (run, tenant, scope, key, lim{more[0]})"
-            f" values (gen_random_uuid(), $1, $2, $3, $4{more[1]})",
-            tenant,
-            scope,
-            key,
-            limit,
-        )
+    """Runs begin: those for which there is no slot wait."""
+    await add_tenants(gateway.db, "other")
+    for (tenant, name), key, limit in PLACES:
+        run = await gateway.accepted(tenant, "sales", name)
+        await gateway.orchestrator.begin(run, key, limit)
 
 
 async def test_each_key_says_who_is_under_way_and_who_waits(gateway: Any, capacity: None):
@@ -34,7 +34,7 @@ async def test_each_key_says_who_is_under_way_and_who_waits(gateway: Any, capaci
     told = [(item["name"], item["key"], item["limit"], item["under_way"], item["waiting"]) for item in items]
     assert told == [
         ("order", "ada", 2, 2, 1),
-        ("order", {"id": 7}, 1, 0, 1),
+        ("order", {"id": 7}, 1, 1, 0),
         ("refund", None, 1, 1, 0),
     ]
     assert datetime.fromisoformat(items[0]["waiting_since"]).tzinfo is not None
@@ -50,11 +50,9 @@ async def test_the_pages_of_a_workflow_go_on_where_they_ended(gateway: Any, capa
 
 
 async def test_inherited_slots_are_not_counted_twice(gateway: Any):
-    await gateway.db.execute(
-        "insert into visapi.flow_slots (run, tenant, scope, key, lim, inherited)"
-        " values (gen_random_uuid(), 'default', 'sales/order', '', 1, false),"
-        " (gen_random_uuid(), 'default', 'sales/order', '', 1, true)"
-    )
+    for inherited in (False, True):
+        place = {"tenant": "default", "scope": "sales/order", "key": "", "lim": 1, "inherited": inherited}
+        await plant(gateway.db, "flow_slots", run=uuid4(), **place)
     (item,) = (await gateway.http.get("/v1/limits")).json()["items"]
     assert item["under_way"] == 1
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from kit.ledger_rows import lose
+from visapi_gateway.runs.commands.service import UNREAD_MAX
 
 KINDS = ("suspend", "resume", "suspend", "suspend", "cancel", "cancel")
 
@@ -59,11 +61,7 @@ async def test_one_idempotency_key_is_one_command(gateway: Any) -> None:
 async def test_a_run_that_reads_nothing_is_told_only_so_much(gateway: Any) -> None:
     await gateway.deploy()
     run = (await gateway.start(1)).json()["id"]
-    await gateway.db.execute(
-        "insert into visapi.inbox (run, key, tenant, kind, body)"
-        " select $1, 'cancel:' || n, 'default', 'cancel', '{}' from generate_series(1, 1000) n",
-        run,
-    )
+    await gateway.rows.tell_all([(UUID(run), f"cancel:{n}") for n in range(UNREAD_MAX)], "default", "cancel")
     headers = {"Idempotency-Key": "later"}
     full = await gateway.http.post(f"/v1/runs/{run}/cancel", headers=headers)
     assert (full.status_code, full.json()["code"]) == (429, "too_many_open")

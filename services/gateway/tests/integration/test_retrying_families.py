@@ -25,15 +25,8 @@ async def parent_of(gateway: Any) -> tuple[str, UUID]:
 
 
 async def ended(gateway: Any, run: UUID, status: str, resume: bytes | None) -> None:
-    await gateway.db.execute(
-        "insert into visapi.runs_done (id, tenant, namespace, name, version, program, status, revision, seq,"
-        " priority, retention, input, started_by, created_at, ended_at, resume)"
-        " values ($1, 'default', 'other', 'child', '1.2.0', '\\x00', $2, 1, 1, 5, 'standard', '{}', 'test', now(),"
-        " now(), $3)",
-        run,
-        status,
-        resume,
-    )
+    await gateway.accepted(namespace="other", name="child", version="1.2.0", run=run)
+    await gateway.orchestrator.write(run, status=status, resume=resume)
 
 
 @pytest.mark.parametrize("status", ["faulted", "cancelled"])

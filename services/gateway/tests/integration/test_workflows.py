@@ -1,10 +1,9 @@
 """Deployed versions never change."""
 
+from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
-from kit.ledger_rows import plant
+from kit.ledger_rows import overwrite, plant
 from visapi_common.contracts.task_messages import FunctionSpec
 
 
@@ -64,19 +63,11 @@ async def test_arguments_are_held_against_what_the_tenants_own_workers_announced
 
 
 async def test_stored_functions_that_cannot_be_read_or_were_set_aside_are_passed_over(gateway: Any) -> None:
-    good = msgspec.json.encode(FunctionSpec("acme.pay", input_schema={"type": "object"}))
-    for version, spec, aside in (
-        ("1", good, False),
-        ("2", msgspec.json.encode(FunctionSpec("acme.pay", input_schema={"type": "null"})), True),
-    ):
-        await gateway.db.execute(
-            "insert into visapi.functions (owner, name, version, spec, announced_at, quarantined_at) values"
-            " ('default', 'acme.pay', $1, $2, now() + $4::int * interval '1 second', case when $3 then now() end)",
-            version,
-            spec,
-            aside,
-            int(version),
-        )
+    for version, schema in (("1.0.0", {"type": "object"}), ("2.0.0", {"type": "null"})):
+        spec = FunctionSpec("acme.pay", version=version, input_schema=schema)
+        await gateway.orchestrator.announce("default", spec)
+    aside = {"owner": "default", "name": "acme.pay", "version": "2.0.0"}
+    await overwrite(gateway.db, "functions", aside, quarantined_at=datetime.now(UTC))
     for name, spec in (("acme.garbled", b"\xff{"), ("acme.deep", b"[" * 100_000)):
         await plant(gateway.db, "functions", owner="default", name=name, version="1", spec=spec)
     source = (

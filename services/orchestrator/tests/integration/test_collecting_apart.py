@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from kit.ledger_rows import lose, overwrite, plant
+from kit.ledger_rows import lose, move_back, overwrite, plant
 from kit.orchestration import TENANT, Stack, eventually
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.contracts import subjects
@@ -165,10 +165,9 @@ async def test_events_that_wait_too_long_become_dead_letters_while_others_go_on(
         await listening(stack, listener)
         await post(stack, [event("paid", "old"), event("paid", "new")])
         await read(stack, listener, 2)
-        # What waits for days, no test can wait for.
-        await stack.gateway.pool.execute(
-            "update collections set began_at = now() - interval '4 days' where position('old' in convert_from(body, 'utf8')) > 0"
-        )
+        rows = await stack.gateway.pool.fetch("select key, body from collections")
+        old = [row["key"] for row in rows if b"old" in row["body"]]
+        await move_back(stack.gateway.pool, "collections", timedelta(days=4), "began_at", key=old)
         letter = await eventually(
             lambda: stack.gateway.pool.fetchrow(
                 "select * from dead_letters where reason = 'correlation-expired'"
@@ -246,7 +245,8 @@ async def test_large_collections_are_handed_over_and_given_up_a_few_at_a_time(st
     rows = PostgresCollections(stack.gateway.pool, RandomIds(), 30)
     assert await rows.hand_over(gone, 10) == (3, listener)
     assert await stack.gateway.count("collections", gone) == 2
-    await stack.gateway.pool.execute("update collections set size = size * 10")
+    large = await stack.gateway.pool.fetchval("select max(size) from collections")
+    await overwrite(stack.gateway.pool, "collections", {}, size=large * 10)
     assert len(await rows.give_up(gone, 10)) == 1
     assert await rows.hand_over(gone, 10) == (1, listener)
     assert await stack.gateway.count("inbox", listener) == 4

@@ -255,10 +255,9 @@ async def test_the_higher_priority_of_a_tenant_goes_first_and_age_makes_up_for_i
     await tenants(stack, RENDER)
     slow = Slow()
     await backlog(stack, 60)
-    set_priority = (
-        "update runs set priority = case when get_byte(uuid_send(id), 15) % 2 = 0 then 9 else 1 end"
-    )
-    await stack.gateway.pool.execute(set_priority)
+    runs = [row["id"] for row in await stack.gateway.pool.fetch("select id from runs")]
+    for priority, some in ((9, runs[::2]), (1, runs[1::2])):
+        await overwrite(stack.gateway.pool, "runs", {"id": some}, priority=priority)
     async with stack.orchestrator():
         # No worker is there.
         await eventually(lambda: held_are(stack, 60))

@@ -8,11 +8,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from kit.ledger_rows import lose, move_back, overwrite
+from kit.ledger_rows import Executor, lose, move_back, overwrite, plant
 from kit.orchestration import TENANT, eventually
 from kit.servers import Database
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Pool, open_pool
+from visapi_common.adapters.queries import load_queries
 from visapi_orchestrator.transitions.relations.children import ChildRow
 from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
 from visapi_orchestrator.transitions.rules.ledger_answers import WriteResult
@@ -20,13 +21,7 @@ from visapi_orchestrator.transitions.rules.write_set import WriteSet
 from visapi_orchestrator.transitions.store.families import PostgresFamilies, admit
 from visapi_orchestrator.transitions.store.ledger import SESSION, PostgresLedger
 
-GATEWAY_CANCELS = """
-update visapi.families set cancelled_at = coalesce(cancelled_at, now()), touched_at = now() where root = $1
-"""
-PUT = """
-insert into runs (id, tenant, namespace, name, version, program, partition, input, started_by, root, depth)
-values ($1, $2, 'n', 'w', '1.0.0', $3, 0, '{"inline":null}', 'test', $4, $5)
-"""
+GATEWAY_CANCELS = load_queries("visapi_gateway.runs.commands", "queries.sql")["cancel_families"]
 WAITS = "select count(*) from pg_locks where not granted"
 
 
@@ -35,6 +30,13 @@ async def pool(postgres_db: Database) -> AsyncIterator[Pool]:
     pool = await open_pool(postgres_db.orchestrator, size=8, application="test", session=SESSION)
     yield pool
     pool.terminate()
+
+
+async def put(database: Executor, run: UUID, root: UUID | None, depth: int) -> None:
+    """A run whose transitions are not under test."""
+    flow = {"namespace": "n", "name": "w", "version": "1.0.0", "program": b"p", "partition": 0}
+    more = {"tenant": TENANT, "input": b'{"inline":null}', "started_by": "test", "root": root, "depth": depth}
+    await plant(database, "runs", id=run, **flow, **more)
 
 
 class Family:
@@ -46,9 +48,9 @@ class Family:
         self.root, self.parent, self.child = ids.uuid7(), ids.uuid7(), ids.uuid7()
 
     async def begin(self) -> None:
-        await self.pool.execute(PUT, self.root, TENANT, b"p", None, 0)
-        await self.pool.execute(PUT, self.parent, TENANT, b"p", self.root, 1)
-        await self.pool.execute("insert into families (root, tenant) values ($1, $2)", self.root, TENANT)
+        await put(self.pool, self.root, None, 0)
+        await put(self.pool, self.parent, self.root, 1)
+        await plant(self.pool, "families", root=self.root, tenant=TENANT)
 
     def wanted(self) -> WriteSet:
         """The transition of the descendant: it goes on, and starts the child."""
@@ -95,7 +97,7 @@ async def cancel_as_gateway(database: Database, root: UUID) -> None:
     try:
         async with connection.transaction():
             await connection.execute("select set_config('visapi.tenants', $1, true)", TENANT)
-            await connection.execute(GATEWAY_CANCELS, root)
+            await connection.execute(GATEWAY_CANCELS, TENANT, [root])
     finally:
         await connection.close()
 
@@ -107,7 +109,7 @@ async def test_a_child_that_commits_first_is_found_by_the_sweep(
     async with pool.acquire() as connection, connection.transaction():
         child_verdict = await admit(connection, family.wanted(), 10)
         assert child_verdict.refused == frozenset()
-        await connection.execute(PUT, family.child, TENANT, b"p", family.root, 2)
+        await put(connection, family.child, family.root, 2)
         cancelling = asyncio.create_task(cancel_as_gateway(postgres_db, family.root))
         await blocked(pool)
         assert not cancelling.done()
@@ -126,7 +128,7 @@ async def test_a_cancellation_that_commits_first_keeps_the_child_from_being_star
         await other.execute("set search_path to visapi")
         transaction = other.transaction()
         await transaction.start()
-        await other.execute(GATEWAY_CANCELS, family.root)
+        await other.execute(GATEWAY_CANCELS, TENANT, [family.root])
         writing: asyncio.Task[WriteResult] = asyncio.create_task(ledger.write(family.wanted()))
         await blocked(pool)
         await transaction.commit()
@@ -158,18 +160,10 @@ async def test_a_compare_and_set_that_fails_cancels_no_family(pool: Pool, family
 
 async def test_a_descendant_of_a_cancelled_root_is_not_taken_up_again(pool: Pool, family: Family):
     await overwrite(pool, "families", {"root": family.root}, cancelled_at=datetime.now(UTC))
-    await pool.execute(
-        "with gone as (delete from runs where id = $1 returning *) insert into runs_done (id, tenant, namespace,"
-        " name, version, program, status, revision, seq, priority, retention, input, started_by, created_at,"
-        " ended_at, resume, root, depth) select id, tenant, namespace, name, version, program, 'faulted', 1, 0, 5,"
-        " 'standard', input, 'test', now(), now(), '{}', root, depth from gone",
-        family.parent,
-    )
-    await pool.execute(
-        "insert into inbox (run, key, tenant, kind, body) values ($1, 'retry:0', $2, 'retry', '{\"actor\":\"t\"}')",
-        family.parent,
-        TENANT,
-    )
+    fault = EndedRun(family.parent, 0, "faulted", 0, None, None, b"{}")
+    await PostgresLedger(pool, RandomIds()).write(WriteSet(ended=[fault]))
+    retry = {"key": "retry:0", "tenant": TENANT, "kind": "retry", "body": b'{"actor":"t"}'}
+    await plant(pool, "inbox", run=family.parent, **retry)
     revived = await PostgresLedger(pool, RandomIds()).revive([family.parent])
     assert revived.live == []
     assert await pool.fetchval("select count(*) from inbox where kind = 'retry'") == 0

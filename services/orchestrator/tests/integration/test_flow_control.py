@@ -6,14 +6,14 @@ sub-workflow or a dead worker lost or doubled.
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 
-from kit.ledger_rows import move_back
-from kit.orchestration import Stack, completed, eventually, faulted, output_of
+from kit.ledger_rows import move_back, overwrite, plant
+from kit.orchestration import TENANT, Stack, completed, eventually, faulted, output_of
 from kit.tenants import add_tenants
 from visapi_common.contracts.engine_messages import TaskResult
 from visapi_common.contracts.problems import standard_error
@@ -283,6 +283,13 @@ async def test_slots_survive_the_death_of_their_orchestrator(stack: Stack):
         assert await slots(stack) == 0
 
 
+async def left_in_line(stack: Stack, run: UUID, tenant: str) -> None:
+    """A run that a dead process has put in line, and that nothing but the sweep of flow control finds."""
+    await overwrite(stack.gateway.pool, "runs", {"id": run}, sweep_at=datetime.max.replace(tzinfo=UTC))
+    line = {"scope": "test/limited", "key": "", "lim": 1, "on_limit": "queue", "priority": 5}
+    await plant(stack.gateway.pool, "flow_waiting", run=run, tenant=tenant, **line)
+
+
 async def test_what_a_dead_process_left_in_line_is_found(stack: Stack):
     gate = Gate()
     gate.open = True
@@ -291,16 +298,9 @@ async def test_what_a_dead_process_left_in_line_is_found(stack: Stack):
         await stack.gateway.ended(first)
         trigger = stack.gateway.trigger("limited", {"n": 2})
         await stack.gateway.accept(trigger)
-        await stack.gateway.pool.execute(
-            "insert into flow_waiting (run, tenant, scope, key, lim, on_limit, priority)"
-            " values ($1, 'default', 'test/limited', '', 1, 'queue', 5)",
-            trigger.run,
-        )
-        await stack.gateway.pool.execute("update runs set sweep_at = 'infinity' where id = $1", trigger.run)
-        await stack.gateway.pool.execute(
-            "insert into flow_slots (run, tenant, scope, key, lim) values (gen_random_uuid(), 'default',"
-            " 'test/limited', '', 1)"
-        )
+        await left_in_line(stack, trigger.run, TENANT)
+        place = {"tenant": TENANT, "scope": "test/limited", "key": "", "lim": 1}
+        await plant(stack.gateway.pool, "flow_slots", run=uuid4(), **place)
         assert (await stack.gateway.ended(trigger.run))["status"] == "completed"
 
 
@@ -316,16 +316,8 @@ async def test_a_key_whose_runs_cannot_be_admitted_keeps_no_other_waiting(stack:
             trigger = stack.gateway.trigger("limited", {"n": 1}, tenant=tenant)
             runs[tenant] = trigger.run
             await stack.gateway.accept(trigger)
-            await stack.gateway.pool.execute(
-                "update runs set sweep_at = 'infinity' where id = $1", trigger.run
-            )
         for tenant, run in runs.items():
-            await stack.gateway.pool.execute(
-                "insert into flow_waiting (run, tenant, scope, key, lim, on_limit, priority)"
-                " values ($1, $2, 'test/limited', '', 1, 'queue', 5)",
-                run,
-                tenant,
-            )
+            await left_in_line(stack, run, tenant)
         assert (await stack.gateway.ended(runs["default"]))["status"] == "completed"
         assert await waits(stack, runs["another"])
         await stack.gateway.pool.execute("drop trigger refused on flow_slots")

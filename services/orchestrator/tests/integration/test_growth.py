@@ -1,7 +1,10 @@
 """A run that loops without end is ended, and what ended long ago is forgotten at any rate."""
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 
+from kit.ledger_rows import plant
 from kit.orchestration import Stack, eventually
 
 
@@ -23,19 +26,18 @@ async def test_a_loop_without_end_faults_when_its_history_is_full_and_cannot_cat
 
 
 async def test_keys_that_ended_long_ago_are_swept_and_no_others(stack: Stack):
+    now = datetime.now(UTC)
+    long_ago, lately, tomorrow = (now + timedelta(days=days) for days in (-91, -89, 1))
     ends = {
-        "revoked": "now() - interval '91 days'",
-        "expired": "null",
-        "lately": "now() - interval '89 days'",
-        "living": "null",
+        "revoked": (tomorrow, long_ago),
+        "expired": (long_ago, None),
+        "lately": (tomorrow, lately),
+        "living": (tomorrow, None),
     }
-    for key, disabled_at in ends.items():
-        expires_at = "now() - interval '91 days'" if key == "expired" else "now() + interval '1 day'"
-        await stack.gateway.pool.execute(
-            "insert into api_keys (id, tenant, kind, name, hash, scopes, created_by, expires_at, disabled_at)"
-            f" values ($1, 'default', 'live', 'n', '', '{{}}', 'test', {expires_at}, {disabled_at})",
-            key,
-        )
+    key = {"tenant": "default", "kind": "live", "name": "n", "hash": b"", "scopes": [], "created_by": "test"}
+    for name, (expires_at, disabled_at) in ends.items():
+        row = {"id": name, "expires_at": expires_at, "disabled_at": disabled_at}
+        await plant(stack.gateway.pool, "api_keys", **key, **row)
 
     async def left() -> set[str]:
         return {row["id"] for row in await stack.gateway.pool.fetch("select id from api_keys")} & set(ends)

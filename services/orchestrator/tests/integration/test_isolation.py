@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -297,9 +298,8 @@ async def test_a_timer_that_cannot_be_claimed_is_set_aside_and_the_others_fire(s
         await stack.worker("acme.echo")
         waiting = await stack.gateway.start("long")
         await eventually(lambda: stack.gateway.count("timers", waiting))
-        await stack.gateway.pool.execute(
-            "update timers set fire_at = '-infinity', due_at = '-infinity' where run = $1", waiting
-        )
+        never = datetime.min.replace(tzinfo=UTC)
+        await overwrite(stack.gateway.pool, "timers", {"run": waiting}, fire_at=never, due_at=never)
         run = await stack.gateway.start("nap")
         assert (await stack.gateway.ended(run))["status"] == "completed"
         (letter,) = await letters(stack, "bad-timer")

@@ -1,10 +1,11 @@
 """What waits is reported, with its age, while nothing takes it; and is zero afterwards."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import msgspec
 
-from kit.ledger_rows import overwrite
+from kit.ledger_rows import overwrite, plant
 from kit.orchestration import TENANT, Stack
 from kit.tenants import disable
 from kit.waiting import eventually
@@ -22,16 +23,21 @@ QUEUES = {
     "events_to_publish",
     "dead_letters",
 }
-PLANTED = {
-    "inbox": "insert into inbox (run, key, tenant, kind, body, created_at)"
-    " select gen_random_uuid(), 'k', 'default', 'cancel', '\\x7b7d', now() - interval '90 s'",
-    "due_timers": "insert into timers (run, id, fire_at, due_at)"
-    " select gen_random_uuid(), 't', now() - interval '90 s', now() - interval '90 s'",
-    "events_to_match": "insert into events_in (tenant, source, id, type, body, received_at)"
-    " select 'default', '/s', gen_random_uuid()::text, 't', '\\x7b7d', now() - interval '90 s'",
-    "dead_letters": "insert into dead_letters (id, tenant, service, reason, detail, created_at)"
-    " select gen_random_uuid(), 'default', 'orchestrator', 'poison', 'd', now() - interval '90 s'",
-}
+AGO = timedelta(seconds=90)
+
+
+def planted(at: datetime) -> dict[str, tuple[str, dict[str, object]]]:
+    """A row of each queue that waits since then, by the name of the queue: its table and its columns."""
+    run, name = uuid4(), str(uuid4())
+    inbox = {"run": run, "key": "k", "tenant": TENANT, "kind": "cancel", "body": b"{}", "created_at": at}
+    event = {"tenant": TENANT, "source": "/s", "id": name, "type": "t", "body": b"{}", "received_at": at}
+    letter = {"id": run, "tenant": TENANT, "service": "orchestrator", "reason": "poison", "detail": "d"}
+    return {
+        "inbox": ("inbox", inbox),
+        "due_timers": ("timers", {"run": run, "id": "t", "fire_at": at, "due_at": at}),
+        "events_to_match": ("events_in", event),
+        "dead_letters": ("dead_letters", {**letter, "created_at": at}),
+    }
 
 
 async def test_each_queue_is_counted_with_the_age_of_its_oldest_row(stack: Stack):
@@ -39,12 +45,14 @@ async def test_each_queue_is_counted_with_the_age_of_its_oldest_row(stack: Stack
     before = {level.queue: level for level in await levels.queues(COUNTED_MAX)}
     assert set(before) == QUEUES
     assert {level.waiting for level in before.values()} == {0}
-    for statement in PLANTED.values():
-        await stack.gateway.pool.execute(f"{statement} from generate_series(1, 3)")
+    at = datetime.now(UTC) - AGO
+    for _ in range(3):
+        for table, columns in planted(at).values():
+            await plant(stack.gateway.pool, table, **columns)
     after = {level.queue: level for level in await levels.queues(2)}
     for queue, level in after.items():
-        assert level.waiting == (2 if queue in PLANTED else 0), queue
-        assert (90 <= level.oldest_s < 150) == (queue in PLANTED), queue
+        assert level.waiting == (2 if queue in planted(at) else 0), queue
+        assert (90 <= level.oldest_s < 150) == (queue in planted(at)), queue
 
 
 async def test_the_orchestrator_reports_queues_streams_and_the_size_of_the_database(stack: Stack):

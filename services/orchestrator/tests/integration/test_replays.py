@@ -1,11 +1,13 @@
 """Replays: once, whoever asks and however many processes look, and never of what has no place to go back to."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
+from kit.ledger_rows import overwrite
 from kit.orchestration import TENANT, Stack, eventually
 from visapi_common.adapters.clock import RandomIds
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
@@ -57,7 +59,7 @@ async def test_two_processes_that_see_one_request_put_the_letter_back_once(stack
     seen = [await rows.to_replay(10) for rows in (first, second)]
     assert len(seen[0]) == len(seen[1]) == 1
     await first.replay(seen[0])
-    assert await pool.execute("update events_in set matched_at = now()") == "UPDATE 1"
+    assert await overwrite(pool, "events_in", {}, matched_at=datetime.now(UTC)) == 1
     await second.replay(seen[1])
     assert await pool.fetchval("select count(*) from events_in where matched_at is null") == 0
 

@@ -8,11 +8,13 @@ from uuid import UUID
 
 import pytest
 
+from kit.ledger_rows import overwrite, plant
 from kit.orchestration import Stack
 from kit.servers import Database
 from visapi_common.adapters.pool import Pool, open_pool, pg_faults
 from visapi_common.core.errors import Fault
 from visapi_common.core.ids import uuid7_from
+from visapi_orchestrator.transitions.store.revival import revive
 from visapi_orchestrator.upkeep.retention import Retention
 from visapi_orchestrator.upkeep.rules.retention import BASES, RUNS, Partition, RetentionClass
 from visapi_orchestrator.upkeep.store.retention import PostgresRetention
@@ -190,14 +192,11 @@ async def test_a_run_that_is_taken_up_again_at_this_moment_keeps_its_history(she
     run = await shelf.run(31, ended=31, status="faulted")
     first = (NOW - timedelta(days=31)).date()
     day = Partition("runs_done", "standard", first, first + timedelta(days=1))
+    await overwrite(shelf.pool, "runs_done", {"id": run}, resume=b"{}")
+    retry = {"key": "retry:1", "tenant": "default", "kind": "retry", "body": b'{"actor":"t"}'}
+    await plant(shelf.pool, "inbox", run=run, **retry)
     async with shelf.pool.acquire() as reviver, reviver.transaction():
-        await reviver.execute(
-            "with back as (delete from runs_done where retention = 'standard' and id = $1 returning *)"
-            " insert into runs (id, tenant, namespace, name, version, program, partition, input, started_by,"
-            " created_at) select id, tenant, namespace, name, version, program, 0, input, started_by,"
-            " created_at from back",
-            run,
-        )
+        assert (await revive(reviver, [run])).live == [run]
         with pytest.raises(Fault, match="lock timeout"):
             await shelf.rows.drop(STANDARD, day)
     assert not await shelf.rows.drop(STANDARD, day)
@@ -286,17 +285,13 @@ async def test_the_orchestrator_can_make_and_drop_no_other_tables(shelf: Shelf, 
 
 async def test_a_child_lies_where_the_policy_of_its_own_namespace_says(stack: Stack):
     pool = stack.gateway.pool
-    retention = await pool.fetchval("select make_retention_class(7)")
-    for base in BASES:
-        await pool.execute("select make_retention_table($1, 'd7')", base)
     await stack.gateway.deploy("child", "do: [{s: {set: {done: true}}}]")
     call = "{run: {workflow: {namespace: test, name: child, version: latest}}}"
     await stack.gateway.deploy("parent", f"do: [{{sub: {call}}}]")
     async with stack.orchestrator():
         before = await stack.gateway.start("parent")
         await stack.gateway.ended(before)
-        put = "insert into retention_policies (tenant, namespace, class, updated_by) values ($1, 'test', $2, '')"
-        await pool.execute(put, "default", retention)
+        await stack.gateway.rows.keep("default", "test", 7)
         run = await stack.gateway.start("parent")
         await stack.gateway.ended(run)
     told = {parent: await pool.fetchrow(OF_CHILD, parent) for parent in (before, run)}

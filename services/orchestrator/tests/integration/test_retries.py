@@ -6,10 +6,12 @@ from uuid import UUID
 import msgspec
 
 from kit.orchestration import TENANT, Stack, completed, eventually, faulted, output_of
+from visapi_common.adapters.clock import RandomIds
 from visapi_common.contracts.engine_messages import TaskResult
 from visapi_common.contracts.problems import standard_error
 from visapi_common.contracts.task_messages import Claim, TaskMessage
 from visapi_orchestrator.tasks.store.tasks import PostgresTasks
+from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 
 TWO = "do: [{first: {call: acme.sure}}, {second: {call: acme.weak}}, {last: {set: {got: '${ . }'}}}]"
 DOWN = standard_error("communication", 503, title="Down")
@@ -112,18 +114,8 @@ async def test_a_run_that_was_made_live_before_its_orchestrator_died_goes_on(sta
         await stack.worker("acme.sure", "acme.weak", answer=world)
         run = await failed(stack)
     world.down = False
-    await stack.gateway.pool.execute(
-        "insert into inbox (run, key, tenant, kind, body) values ($1, 'retry:9', 'default', 'retry', $2)",
-        run,
-        msgspec.json.encode({"actor": "tester"}),
-    )
-    await stack.gateway.pool.execute(
-        "with back as (delete from runs_done where id = $1 returning *)"
-        " insert into runs (id, tenant, namespace, name, version, program, status, revision, seq, partition, input,"
-        " state, started_by, created_at, started_at) select id, tenant, namespace, name, version, program, 'running',"
-        " revision, seq, 0, input, resume, started_by, created_at, started_at from back",
-        run,
-    )
+    await stack.gateway.tell(run, "retry", key="retry:9", hint=False)
+    assert (await PostgresLedger(stack.gateway.pool, RandomIds()).revive([run])).live == [run]
     async with stack.orchestrator():
         await completes(stack, run)
     assert world.asked.count(("/do/1/second", 2)) == 1

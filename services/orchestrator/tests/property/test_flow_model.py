@@ -11,6 +11,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.ledger_rows import lose, plant
 from kit.servers import Database
 from visapi_common.adapters.pool import Connection, Pool, open_pool
 from visapi_common.core.ids import uuid7_from
@@ -20,13 +21,15 @@ from visapi_orchestrator.transitions.store import flow
 
 TENANT, SCOPE = "default", "test/limited"
 KEYS = {"a": (1, "queue"), "b": (2, "queue"), "c": (1, "reject"), "d": (2, "cancel-oldest")}
-LIVE = (
-    "insert into visapi.runs (id, tenant, namespace, name, version, program, partition, input, started_by, parent)"
-    " values ($1, 'default', 'test', 'limited', '1.0.0', '', 0, '', 'test', $2)"
-)
+LIVE = {"namespace": "test", "name": "limited", "version": "1.0.0", "program": b"", "partition": 0}
 TABLES = (
     "truncate visapi.runs, visapi.flow_slots, visapi.flow_waiting, visapi.rate_reservations, visapi.inbox"
 )
+
+
+async def live(pool: Pool, run: UUID, parent: UUID | None) -> None:
+    more = {"tenant": TENANT, "input": b"", "started_by": "test", "parent": parent}
+    await plant(pool, "runs", id=run, **LIVE, **more)
 
 
 Story = list[tuple[str, object, bool]]
@@ -117,7 +120,7 @@ class World:
 
     async def new(self, key: str, priority: int, parent: UUID | None = None) -> None:
         run = uuid7_from(1_700_000_000_000 + len(self.asked), len(self.asked))
-        await self.pool.execute(LIVE, run, parent)
+        await live(self.pool, run, parent)
         self.live.add(run)
         self.asked.append((run, key, priority, parent))
 
@@ -131,7 +134,7 @@ class World:
             assert verdict.rejected == rejected
             assert verdict.waiting == {ask[0] for ask in asks if waits(after, ask)}
             for run in rejected:
-                await self.pool.execute("delete from runs where id = $1", run)
+                await lose(self.pool, "runs", id=run)
                 self.live.discard(run)
 
     async def end(self, run: UUID, key: str, *, crash: bool) -> None:
@@ -142,7 +145,7 @@ class World:
         async def ended(connection: Connection) -> FlowDecision:
             leaves = [SlotRelease(run, TENANT, SCOPE, key)]
             await flow.lock(connection, [], leaves)
-            await connection.execute("delete from runs where id = $1", run)
+            await lose(connection, "runs", id=run)
             return FlowDecision(awake=await flow.release(connection, leaves))
 
         verdict = await self.commit(ended, crash=crash)
@@ -153,7 +156,7 @@ class World:
 
     async def abandon(self, run: UUID, key: str) -> None:
         """It vanishes without giving anything back; the sweep finds what it held."""
-        await self.pool.execute("delete from runs where id = $1", run)
+        await lose(self.pool, "runs", id=run)
         self.live.discard(run)
         before = set(self.line.slots)
         self.line.end(run, key)
@@ -268,7 +271,7 @@ async def test_racing_processes_never_give_a_slot_away_twice_and_forget_nobody(p
                 "select key, count(*) from flow_slots where not inherited group by key"
             )
             assert all(row["count"] <= KEYS[row["key"]][0] for row in held)
-            await connection.execute("delete from runs where id = $1", run)
+            await lose(connection, "runs", id=run)
             awake = await flow.release(connection, leaves)
         for one in awake:
             await finish(one, key)
@@ -276,7 +279,7 @@ async def test_racing_processes_never_give_a_slot_away_twice_and_forget_nobody(p
     async def race(key: str) -> None:
         for _ in range(25):
             run = uuid7_from(1_700_000_000_000, next(number))
-            await pool.execute(LIVE, run, None)
+            await live(pool, run, None)
             async with pool.acquire() as connection, connection.transaction():
                 verdict = await admit(connection, [slot_request_of(run, key, 5, None)])
             for one in (*verdict.awake, *([] if run in verdict.waiting else [run])):

@@ -21,7 +21,7 @@ class FakeCommands:
 
     async def resume_point(self, tenant: str, run: UUID) -> tuple[bytes, bytes] | None:
         stored = self._tables.runs.get(run)
-        if stored is None or stored.tenant != tenant or stored.row.status != "faulted":
+        if stored is None or stored.tenant != tenant or stored.row.status != "faulted" or stored.quiet:
             return None
         return stored.resume
 

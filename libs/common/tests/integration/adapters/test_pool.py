@@ -4,26 +4,27 @@ from uuid import uuid4
 
 import pytest
 
+from kit.ledger_rows import plant
 from kit.servers import Database
 from visapi_common.adapters.migrate import apply_migrations
 from visapi_common.adapters.pool import open_pool, pg_faults, tenant_transaction
 from visapi_common.core.errors import ContentFault, OperatorFault, TransientFault, UnknownFault
 
-INSERT = "insert into inbox (run, key, tenant, kind, body) values ($1, 'k', $2, 'cancel', '\\x7b7d'::bytea)"
+CANCEL = {"key": "k", "kind": "cancel", "body": b"{}"}
 
 
 async def test_a_tenant_transaction_sees_and_writes_its_tenants_only(postgres_db: Database):
     pool = await open_pool(postgres_db.gateway, size=2, application="test")
     run = uuid4()
     async with tenant_transaction(pool, ["default", "other"]) as connection:
-        await connection.execute(INSERT, run, "default")
+        await plant(connection, "inbox", run=run, tenant="default", **CANCEL)
     async with tenant_transaction(pool, ["other"]) as connection:
         assert await connection.fetch("select * from inbox") == []
     async with tenant_transaction(pool, ["default"]) as connection:
         assert await connection.fetchval("select run from inbox") == run
     with pytest.raises(OperatorFault, match="42501"):
         async with tenant_transaction(pool, ["other"]) as connection:
-            await connection.execute(INSERT, uuid4(), "default")
+            await plant(connection, "inbox", run=uuid4(), tenant="default", **CANCEL)
     assert await pool.fetch("select * from inbox") == []
     await pool.close()
 
@@ -33,7 +34,7 @@ async def test_a_failed_tenant_transaction_leaves_nothing_and_a_usable_connectio
 
     async def fails_after_writing() -> None:
         async with tenant_transaction(pool, ["default"]) as connection:
-            await connection.execute(INSERT, uuid4(), "default")
+            await plant(connection, "inbox", run=uuid4(), tenant="default", **CANCEL)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

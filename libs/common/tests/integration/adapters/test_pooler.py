@@ -6,13 +6,14 @@ from uuid import uuid4
 
 import pytest
 
+from kit.ledger_rows import plant
 from kit.pgbouncer import PgBouncer
 from kit.servers import Database, PostgresServer
 from visapi_common.adapters.pool import open_pool, pg_faults, tenant_transaction
 from visapi_common.core.errors import Fault, OperatorFault, TransientFault
 from visapi_common.core.postgres_url import with_password
 
-INSERT = "insert into inbox (run, key, tenant, kind, body) values ($1, 'k', $2, 'cancel', '\\x7b7d'::bytea)"
+CANCEL = {"key": "k", "kind": "cancel", "body": b"{}"}
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 CLIENTS = 12
 
@@ -68,7 +69,7 @@ async def test_each_transaction_has_the_settings_of_the_session_and_sees_its_ten
     runs = {tenant: uuid4() for tenant in ("default", "other")}
     for tenant, run in runs.items():
         async with tenant_transaction(pool, [tenant]) as connection:
-            await connection.execute(INSERT, run, tenant)
+            await plant(connection, "inbox", run=run, tenant=tenant, **CANCEL)
 
     async def seen(tenant: str) -> None:
         for _ in range(20):
@@ -86,7 +87,7 @@ async def test_each_transaction_has_the_settings_of_the_session_and_sees_its_ten
     assert await pool.fetch("select run from inbox") == []
     with pytest.raises(OperatorFault, match="42501"):
         async with tenant_transaction(pool, ["other"]) as connection:
-            await connection.execute(INSERT, uuid4(), "default")
+            await plant(connection, "inbox", run=uuid4(), tenant="default", **CANCEL)
     async with pool.acquire() as connection, connection.transaction():
         assert await connection.fetchval("select current_setting('jit')") == "off"
     await pool.close()

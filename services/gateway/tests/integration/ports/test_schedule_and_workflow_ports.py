@@ -148,6 +148,14 @@ class TestSchedulesOfDeployments:
         assert listener.status == "pending"
         assert await ground.runs.runs(ground.tenant, RunFilter(), None, 10) == []
 
+    async def test_a_faulted_listener_cannot_be_retried(self, ground: GatewayGround):
+        workflow = new(ground, "1.0.0", more=ON_PAID)
+        await put(ground, workflow)
+        assert workflow.schedule is not None
+        compiled = compile_definition(workflow.source, "application/yaml")
+        await ground.world.fault(workflow.schedule.id, b"{}", compiled)
+        assert await ground.commands.resume_point(ground.tenant, workflow.schedule.id) is None
+
 
 class TestSchedules:
     async def test_schedules_are_listed_by_name_to_their_tenant(self, ground: GatewayGround):
