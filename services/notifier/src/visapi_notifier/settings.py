@@ -9,7 +9,7 @@ from visapi_common.runtime.settings import Keys, SealingKeys, Secret
 
 
 class NotifierSettings(LedgerSettings, frozen=True, kw_only=True):
-    """What the notifier reads from its environment."""
+    """The notifier's settings."""
 
     postgres_connections: Connections = 4
     """Size of the connection pool; writes are batched, so few are needed."""

@@ -22,7 +22,7 @@ NAME = "orchestrator"
 
 
 async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
-    """Open everything, orchestrate until told to stop, close everything."""
+    """Open everything, orchestrate until stopped, close everything."""
     pool = await open_metered_pool(
         settings.postgres_urls,
         size=settings.postgres_connections or settings.lanes + 4,

@@ -270,7 +270,7 @@ class Orchestrator:
                 task.cancel()
 
     def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """The loops beside the lanes; an error in one of them ends no other."""
+        """The loops beside the lanes; an error in one ends no other."""
         dependencies, metrics = self._dependencies, self._lifecycle.metrics
         clock = dependencies.monotonic.monotonic
         return {

@@ -43,7 +43,7 @@ _SERVED_S = 1.0
 _CLOSE_TIMEOUT_S = 3.0
 _NO_RESPONDERS = 503
 NO_ACCESS = NatsAccess()
-"""Nothing beside what the URL says."""
+"""The options of a connection that needs nothing beside its URL."""
 
 
 class ServerView(NamedTuple):

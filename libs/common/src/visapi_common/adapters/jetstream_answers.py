@@ -23,13 +23,13 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class StreamCluster(msgspec.Struct, frozen=True):
-    """Who holds a stream."""
+    """The servers that hold a stream."""
 
     replicas: list[Peer] = []
 
 
 class StreamState(msgspec.Struct, frozen=True):
-    """What lies in a stream."""
+    """The contents of a stream, as numbers."""
 
     messages: int = 0
     bytes: int = 0

@@ -1,5 +1,5 @@
-"""How a process proves to NATS who it is: the password of its URL, a credentials file, a certificate; and
-whom it believes.
+"""How a process authenticates to NATS (the password in its URL, a credentials file, a certificate), and which
+authority it trusts.
 """
 
 import ssl
@@ -16,16 +16,16 @@ Urls = str | Callable[[], Sequence[str]]
 
 
 class NatsAccess(msgspec.Struct, frozen=True):
-    """Beside what the URL says. Files are read at each connection, so that a renewed certificate is taken
-    up.
+    """Credentials and trust beside the URL. Files are read at each connection, so a renewed certificate is
+    used from the next connection on.
     """
 
     user: str | None = None
     """Names the inbox `_INBOX.<user>` where the URL names no user, as with credentials or a certificate."""
     credentials: Callable[[], Credentials] | None = None
-    """Asked at each connection; raises `ValueError` for what is no `.creds` file."""
+    """Called at each connection; raises `ValueError` when the file is no `.creds` file."""
     ca: str | None = None
-    """The file of the authority to trust; without it those of the machine."""
+    """The file of the trusted authority; without it the authorities of the machine are trusted."""
     certificate: str | None = None
     key: str | None = None
 
@@ -41,7 +41,7 @@ class NatsAccess(msgspec.Struct, frozen=True):
 
 
 def connect_options(server: Server, access: NatsAccess) -> dict[str, Any]:
-    """What nats-py is told of one server."""
+    """The options of one server for nats-py."""
     options: dict[str, Any] = {"servers": [server.url]}
     if access.credentials is not None:
         credentials = access.credentials()

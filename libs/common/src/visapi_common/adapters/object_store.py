@@ -75,7 +75,7 @@ class ObjectStore:
             except AlreadyExistsError:
                 if (await obstore.head_async(self._store, path))["size"] == len(data):
                     return
-                # A power cut can leave a file that is shorter than what was written to it.
+                # After a power cut a file can be shorter than the data that was written to it.
                 await obstore.put_async(self._store, path, data, attributes=attributes)
         if self._folder is not None:
             await asyncio.to_thread(_flush, self._folder, path)
@@ -149,7 +149,7 @@ def _asked_for_credentials(text: str) -> bool:
 
 
 def _for_operator(text: str) -> OperatorFault:
-    """No run may fault for a bucket, a policy or a key that its operator has to mend."""
+    """A missing bucket, policy or key is the operator's to fix, and faults no run."""
     return OperatorFault(f"the artifact store {text}", sort="artifacts")
 
 

@@ -48,12 +48,12 @@ Urls = str | Callable[[], Sequence[str]]
 """A URL, or a function that gives at least one: the same servers with the passwords that may be valid now."""
 
 Pooler = Literal["none", "transaction"]
-"""What stands between a service and PostgreSQL."""
+"""The pooler between a service and PostgreSQL, if any."""
 
 _log = logging.getLogger("visapi.pool")
 _QUERIES = load_queries("visapi_common.adapters", "sql/pool.sql")
 _driver: Any = asyncpg
-"""asyncpg ships without types; what callers get is named by the protocols below."""
+"""asyncpg ships without types; the protocols below name what callers receive."""
 _TENANT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _COMMAND_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
@@ -76,9 +76,11 @@ _OF_THE_HOST = (
 )
 """Errors of one host among several; every host would refuse a wrong password."""
 _OF_THE_PASSWORD = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.ProtocolViolationError)
-"""The second is what PgBouncer says of a wrong password."""
+"""PgBouncer reports a wrong password with the second."""
 _UNENCODABLE = getattr(asyncpg.exceptions, "_base").DataError  # noqa: B009 (the package exports another of this name)
-"""A parameter that PostgreSQL cannot represent, such as a too large number: nothing was sent."""
+"""Raised for a parameter that PostgreSQL cannot represent, such as a number that is too large. Nothing was
+sent.
+"""
 _OF_A_POOLER = "unsupported startup parameter"
 _MEND_POOLER = "; a pooler answers here: connect directly, or set VISAPI_POSTGRES_POOLER=transaction"
 _GOES_AWAY_CLASSES = frozenset({"08", "57"})
@@ -121,7 +123,7 @@ async def open_pool(
 
 
 def _session(application: str, settings: Mapping[str, str], pooler: Pooler) -> dict[str, Any]:
-    """What a session begins with; behind a pooler, what each transaction begins with."""
+    """The settings at the start of a session, or, behind a pooler, at the start of each transaction."""
     known = {"application_name": application, "timezone": "UTC"}
     if pooler == "none":
         return {"server_settings": {**known, **settings}}
@@ -153,7 +155,7 @@ class _Hosts:
         return sorted(self._urls(), key=lambda url: url != self._accepted)
 
     async def connect(self, _url: str | None = None, *, timeout: float, **options: Any) -> Any:
-        """A connection to the first host that takes one. Raises what the last one raised."""
+        """A connection to the first host that accepts one. Raises the exception of the last host."""
         urls = self.urls
         for url in urls[:-1]:
             try:

@@ -1,4 +1,4 @@
-"""Counts what a process asks of PostgreSQL: statements by name, connections, and waits for one."""
+"""Measures a process's use of PostgreSQL: statements by name, connections, and waits for one."""
 
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -87,7 +87,7 @@ def error_of(error: BaseException | None) -> str:
 
 
 class MeteredPool:
-    """A pool that times how long its users wait for a connection, and counts those who get none."""
+    """A pool that measures the wait for a connection and counts the callers that get none."""
 
     def __init__(self, pool: Pool, metrics: Metrics, name: str) -> None:
         self._pool = pool

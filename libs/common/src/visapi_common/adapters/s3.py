@@ -1,8 +1,8 @@
-"""Opens a bucket: which server, which addressing, whose credentials, which authority.
+"""Opens a bucket: the server, the addressing style, the credentials and the trusted authority.
 
-What `S3Access` leaves out obstore takes from the `AWS_*` variables that platforms give to pods and instances:
-EKS Pod Identity and ECS (`AWS_CONTAINER_CREDENTIALS_…`), web identity (`AWS_ROLE_ARN`,
-`AWS_WEB_IDENTITY_TOKEN_FILE`), else the metadata service of the instance.
+obstore takes the rest from the `AWS_*` variables that platforms give to pods and instances: EKS Pod Identity
+and ECS (`AWS_CONTAINER_CREDENTIALS_…`), web identity (`AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`), else
+the metadata service of the instance.
 """
 
 from datetime import timedelta
@@ -31,7 +31,7 @@ class S3Access(msgspec.Struct, frozen=True, kw_only=True):
     secret_access_key: str | None = None
     session_token: str | None = None
     ca: str | None = None
-    """The file of authorities (PEM) that may vouch for the server, beside those of the machine."""
+    """The file of authorities (PEM) that are trusted in addition to those of the machine."""
 
 
 def open_bucket(url: str, access: S3Access) -> S3Store:

@@ -18,7 +18,7 @@ import msgspec
 from visapi_common.contracts.audit import AuditAction, AuditEntry, AuditRecord
 
 GENESIS = "0" * 64
-"""What the first row of a tenant is chained to."""
+"""The previous hash of a tenant's first row."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 

@@ -1,4 +1,4 @@
-"""Keyrings: the keys of one secret, of which one is used now and the others are still accepted.
+"""Keyrings: the keys of one secret. One key is used now; the others are still accepted.
 
 A ring is written as keys in hex, separated by commas or whitespace, each with the time from which it is
 used: `9f3c…@2026-12-01T12:00:00Z, 41ab…`. The oldest key may be without a time. A key is accepted as soon as
@@ -87,12 +87,12 @@ class Keyring:
         return next((key for key in self.keys if key.id == ident), None)
 
     def to_try(self, ident: str | None) -> tuple[Key, ...]:
-        """Every key, the one of this id first."""
+        """All keys, the key with this id first."""
         first = self.named(ident)
         return self.keys if first is None else (first, *(key for key in self.keys if key is not first))
 
     def lacks(self, ident: str | None) -> bool:
-        """Whether the key of this id is missing here. What has no id is older than ids."""
+        """Whether the ring lacks the key with this id. A value without an id was made before ids existed."""
         return ident is not None and self.named(ident) is None
 
     def then(self, moment: datetime) -> Key | None:

@@ -40,7 +40,7 @@ def _sql_type(hint: Any) -> str:
 
 
 def values_of(row: type[msgspec.Struct]) -> str:
-    """What follows `insert into <table>` where one such row is inserted: `(id, …) values ($1, …)`."""
+    """The columns and parameters of `insert into <table>` for one row: `(id, …) values ($1, …)`."""
     columns = row.__struct_fields__
     places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
     return f"({', '.join(columns)}) values ({places})"

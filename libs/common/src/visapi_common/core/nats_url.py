@@ -1,4 +1,4 @@
-"""URLs of NATS servers, separated by commas: what can be wrong with them, and each with its user.
+"""URLs of NATS servers, separated by commas: their validation, and each server with its user.
 
 tls://gateway:password@nats-0:4222,tls://nats-1:4222
 """
@@ -11,7 +11,7 @@ _PORT_DEFAULT = 4222
 
 
 class Server(NamedTuple):
-    """One server. Who names no user on it is known there as on the first one."""
+    """One server. A URL without a user has the user of the first URL."""
 
     url: str
     """Without user and password."""
@@ -21,7 +21,7 @@ class Server(NamedTuple):
 
 
 def flaw(urls: str) -> str | None:
-    """Why these are no URLs that VisAPI connects by; None when they are. Shows nothing of a password."""
+    """The reason why VisAPI cannot connect with these URLs; None when it can. Shows no part of a password."""
     users: set[str | None] = set()
     for url in _urls(urls):
         try:
@@ -45,7 +45,7 @@ def flaw(urls: str) -> str | None:
 
 
 def servers(urls: str) -> list[Server]:
-    """Each server by itself."""
+    """Each server's own URL."""
     parsed = [_split(url) for url in _urls(urls)]
     known = parsed[0]
     return [_server(parts, known if parts.username is None else parts) for parts in parsed]

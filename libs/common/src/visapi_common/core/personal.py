@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 
 PRIVATE = "<private>"
-"""What a value reads as whose name says that it is personal."""
+"""The replacement of a value whose name marks it as personal."""
 
 _NAMES = (
     r"e-?mails?|e-?mail[-_ ]?address|phones?|phone[-_ ]?(?:number|no)|mobile(?:[-_ ]?number)?|telephone"
@@ -125,12 +125,12 @@ _IBAN_LENGTHS: Mapping[str, int] = {
 
 
 def is_personal_name(name: str) -> bool:
-    """Whether a field of this name holds personal data whatever its value looks like."""
+    """Whether a field with this name holds personal data, regardless of the form of its value."""
     return _PERSONAL_NAME.search(_HUMP.sub("_", name)) is not None
 
 
 def is_recipients_number(name: str, text: str) -> bool:
-    """Whether a field names who receives something, and its value is nothing but a telephone number."""
+    """Whether a field names a recipient and its whole value is a telephone number."""
     return _RECIPIENT_NAME.match(name) is not None and _BARE_NUMBER.fullmatch(text) is not None
 
 
@@ -156,7 +156,7 @@ def mask_personal(text: str) -> str:
 
 
 def is_card(digits: str) -> bool:
-    """Whether these digits are a card's: a known first digit or two, and the check digit of Luhn."""
+    """Whether the digits are a card number: known first digits and a valid Luhn check digit."""
     if not 13 <= len(digits) <= 19 or not (digits[0] in "3456" or "22" <= digits[:2] <= "27"):
         return False
     total = 0

@@ -1,4 +1,4 @@
-"""What a key may do, by name."""
+"""The scopes of keys."""
 
 ALL = "*"
 SCOPES = (
@@ -19,4 +19,4 @@ SCOPES = (
 )
 _NEVER_BY_DEFAULT = ("keys:admin", "hooks:write", "secrets:write", "retention:write", "audit:read")
 DEFAULT_SCOPES = tuple(scope for scope in SCOPES if scope not in _NEVER_BY_DEFAULT)
-"""What a key gets when its maker names no scopes."""
+"""The scopes of a key that is created without any."""

@@ -47,8 +47,8 @@ def unseal_with(keys: Keyring, sealed: bytes, *, key_id: str | None, tenant: str
 
 
 def name_of_hook_secret(hook: UUID, secret: UUID) -> str:
-    """The name under which a secret of a hook is sealed. No secret of a workflow has such a name, so neither
-    can be put in the other's place. `visapi admin reseal` makes the same name in SQL.
+    """The name under which a secret of a hook is sealed. No workflow secret can have such a name, so the two
+    cannot be exchanged. `visapi admin reseal` makes the same name in SQL.
     """
     return f"hook/{hook}/{secret}"
 

@@ -9,7 +9,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     cpu_ms: int = 1_000
     wall_ms: int = 10_000
     memory_bytes: int = 256 * 1024 * 1024
-    """Address space beyond what the job server has."""
+    """Address space beyond that of the job server."""
     input_bytes: int = 16 * 1024 * 1024
     output_bytes: int = 16 * 1024 * 1024
     files: int = 0

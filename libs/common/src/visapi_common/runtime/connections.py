@@ -1,4 +1,4 @@
-"""What services read about S3, NATS and PostgreSQL; a wrong value is refused before anything connects."""
+"""Settings of S3, NATS and PostgreSQL. A wrong value is refused before any connection is opened."""
 
 import re
 from collections.abc import Callable
@@ -69,7 +69,7 @@ class ArtifactSettings(CommonSettings, frozen=True, kw_only=True):
 
     @property
     def s3(self) -> S3Access:
-        """What opening a bucket needs beside its URL."""
+        """Access to a bucket, beside its URL."""
         return S3Access(
             endpoint=None if self.s3_endpoint is None else self.s3_endpoint.rstrip("/"),
             region=self.s3_region,

@@ -52,7 +52,7 @@ class Isolation:
         return result
 
     def quarantined(self, number: int) -> None:
-        """Count items that the loop found to fail alone and quarantines itself, many at once."""
+        """Count items that the caller quarantines itself, many at a time."""
         self._metrics.quarantined.labels(self._loop).inc(number)
 
     def note(self, fault: Exception) -> None:

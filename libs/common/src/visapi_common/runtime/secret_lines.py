@@ -24,8 +24,8 @@ class FileSecret(str):
 
 
 def lines(secret: str | None) -> Sequence[str]:
-    """The values of a secret as they are now, at most four. A file that cannot be read, or is empty, leaves
-    what was known of the secret. Blocks for the time that a small file takes.
+    """The current values of a secret, at most four. When the file cannot be read or is empty, the previous
+    values stay. Blocks while a small file is read.
     """
     if secret is None:
         return ()
@@ -33,14 +33,14 @@ def lines(secret: str | None) -> Sequence[str]:
 
 
 def valid_lines(secret: str, flaw_of: Callable[[str], str | None]) -> list[str]:
-    """The values of a secret as they are now, but for those in which `flaw_of` finds something. A file that
-    holds no other leaves what was known of the secret.
+    """The current values of a secret without those in which `flaw_of` finds a flaw. When none is left, the
+    previous values stay.
     """
     return [value for value in lines(secret) if flaw_of(value) is None] or _lines_of(secret)
 
 
 def text_now(secret: str) -> str:
-    """A secret of several lines, such as a `.creds` file, as it is now."""
+    """The current text of a secret with several lines, such as a `.creds` file."""
     return _read_again(secret) or secret
 
 

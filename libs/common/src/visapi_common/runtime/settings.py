@@ -57,7 +57,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class SettingsError(Exception):
-    """A setting is missing, unknown or wrong; the message is one line and says how to mend it."""
+    """A setting is missing, unknown or wrong. The message is one line and says how to fix it."""
 
 
 class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):

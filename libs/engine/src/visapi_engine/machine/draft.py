@@ -127,9 +127,10 @@ class Draft:
 
     def due_at(self, timer: str) -> int | None:
         """When a timer is due; None when the run waits for no such timer."""
-        if split_timer_id(timer)[1] == paths.CONTINUE:
+        path, kind = split_timer_id(timer)
+        if kind == paths.CONTINUE:
             return self.now_ms if self.agenda else None
-        return self.frames.due_at(timer)
+        return self.frames.due_at(path, kind)
 
     def set_timer(self, path: str, kind: str, fire_at_ms: int) -> None:
         self.commands.append(SetTimer(timer_id(path, kind), fire_at_ms))

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from visapi_engine.machine import paths
-from visapi_engine.machine.paths import split_timer_id
 from visapi_engine.machine.plan import ROOT, Plan, pointer_of
 from visapi_engine.machine.state import (
     ApproveFrame,
@@ -97,9 +96,8 @@ class Frames(dict[str, Frame]):
                 return None
         return None
 
-    def due_at(self, timer: str) -> int | None:
-        """When a timer of an open task is due; None when none waits for it."""
-        path, kind = split_timer_id(timer)
+    def due_at(self, path: str, kind: str) -> int | None:
+        """When a timer of an open task is due; None when the task waits for no such timer."""
         frame = self.get(path)
         return None if frame is None else _due(frame, kind)
 

@@ -124,16 +124,14 @@ def _act(draft: Draft, event: Told) -> str | None:
         return stale
     if isinstance(event, EventArrived):
         return arrivals.offer(draft, event)
-    if isinstance(event, TimerFired) and split_timer_id(event.id)[1] == CONTINUE:
-        run_agenda(draft)
-        return None
-    path = split_timer_id(event.id)[0] if isinstance(event, TimerFired) else event.path
-    task = draft.frames.task_at(path)
-    try:
-        outcome = _outcome(draft, task, event)
-    except TaskFault as fault:
-        outcome = Faulted(fault.error)
-    settle(draft, task, outcome)
+    path, timer = split_timer_id(event.id) if isinstance(event, TimerFired) else (event.path, None)
+    if timer != CONTINUE:
+        task = draft.frames.task_at(path)
+        try:
+            outcome = _outcome(draft, task, event) if timer is None else _timer_outcome(draft, task, timer)
+        except TaskFault as fault:
+            outcome = Faulted(fault.error)
+        settle(draft, task, outcome)
     run_agenda(draft)
     return None
 
@@ -188,8 +186,6 @@ def _stale_timer(draft: Draft, event: TimerFired) -> str | None:
 
 
 def _outcome(draft: Draft, task: Task, event: Told) -> Outcome:
-    if isinstance(event, TimerFired):
-        return _timer_outcome(draft, task, event)
     node, frame = task.node, draft.frames[task.path]
     if isinstance(event, ChildEnded):
         assert isinstance(node, RunNode)
@@ -210,14 +206,13 @@ def _outcome(draft: Draft, task: Task, event: Told) -> Outcome:
             return call.uncertain(draft, task, node, frame, event.error)
         case Resolved():
             return call.resolved(draft, task, node, frame, decision=event.decision, output=event.output)
-        case EventArrived():
-            raise AssertionError("an event has no task of its own")
+        case EventArrived() | TimerFired():
+            raise AssertionError(f"{type(event).__name__} has no outcome of its own")
         case _:
             assert_never(event)
 
 
-def _timer_outcome(draft: Draft, task: Task, event: TimerFired) -> Outcome:
-    kind = split_timer_id(event.id)[1]
+def _timer_outcome(draft: Draft, task: Task, kind: str) -> Outcome:
     if kind != TIMEOUT:
         return dispatch.timer_fired(draft, task, kind)
     failures.remember(draft, task, failures.REOPEN)

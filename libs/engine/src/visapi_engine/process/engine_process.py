@@ -139,7 +139,7 @@ class EngineProcess:
         return message
 
     async def end(self) -> None:
-        """End the process, whatever it is doing, and wait until it is gone."""
+        """Kill the process and wait until it has exited."""
         self._stream.close()
         if self.alive:
             with suppress(ProcessLookupError):

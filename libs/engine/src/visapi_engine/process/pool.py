@@ -43,11 +43,11 @@ HEAVY_BYTES = 192 * 1024
 """Bytes of history of one fold that delay others when they are written."""
 
 HEAVY_KNOWN_S = 10.0
-"""How long runs of a program go apart after a heavy fold of one of them."""
+"""How long the runs of a program are advanced apart after one heavy fold."""
 
 LOSSES_MAX = 5
-"""Processes lost at one run, for whatever reason, before the run is abandoned all the same: a machine without
-memory ends processes with `SIGKILL`. A run whose processes only hang is not abandoned.
+"""Processes that one run may lose for any reason before it is abandoned: a machine that runs out of memory
+ends processes with `SIGKILL`. A run whose processes only hang is not abandoned.
 """
 
 LARGE = 1024 * 1024
@@ -65,7 +65,7 @@ OnLost = Callable[[str], None]
 _RESTART_DELAY_S = 0.5
 """The pause after a failed start."""
 _STARTS_AWAITED = 2
-"""Who needs a process waits for two starts, so that one that hangs is no failure."""
+"""A caller waits for two starts, so a single start that hangs is no failure."""
 
 
 class EnginePool:
@@ -281,7 +281,7 @@ class EnginePool:
 
 
 def _in_turns(works: Sequence[Work]) -> list[Work]:
-    """One of each tenant in turn, so that a tenant with little work does not wait for one with much."""
+    """Works of the tenants in turn, so that a tenant with little work does not wait for one with much."""
     found: dict[str, list[Work]] = {}
     for work in works:
         found.setdefault(work.tenant, []).append(work)

@@ -1,4 +1,5 @@
-"""What an amount of work needs: processors, write-ahead log, disk, traffic. Pure rules, and measured costs.
+"""The resources that an amount of work needs: processors, write-ahead log, disk, traffic. Pure rules and
+measured costs.
 
 A run costs a part for itself, a part for each task, a part for each KiB of its input, and, where tasks work
 on the whole input, a part for each KiB at each task. `make capacity` measures the parts.
@@ -14,7 +15,7 @@ INPUT_KB_MAX = 48.0
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What one run costs of one resource."""
+    """The cost of one run in one resource."""
 
     run: float
     task: float = 0.0
@@ -26,18 +27,18 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Costs(msgspec.Struct, frozen=True):
-    """What one run costs of each resource, and where the figures come from."""
+    """The cost of one run in each resource, and the source of the figures."""
 
     source: str
     cpu_s: Mapping[str, Cost]
     """CPU seconds, by process."""
     wal_bytes: Cost
     disk_bytes: Cost
-    """What stays in the database until the run's retention ends."""
+    """Bytes that stay in the database until the run's retention ends."""
     rows: Cost
     """Rows that stay."""
     nats_bytes: Cost
-    """What the broker receives and sends."""
+    """Bytes that the broker receives and sends."""
 
 
 class Demand(msgspec.Struct, frozen=True):
@@ -54,7 +55,7 @@ class Demand(msgspec.Struct, frozen=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What the work needs."""
+    """The resources that the work needs."""
 
     runs_per_s: float
     runs_per_s_peak: float

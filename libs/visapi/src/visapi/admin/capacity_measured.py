@@ -1,4 +1,4 @@
-"""What `make capacity` measured on the machine that `source` names."""
+"""The measurements of `make capacity` on the machine that `source` names."""
 
 from visapi.admin.capacity import Cost, Costs
 

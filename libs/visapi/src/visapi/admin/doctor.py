@@ -1,4 +1,4 @@
-"""Checks a cluster from outside and reports what keeps VisAPI from running there, one line for each check."""
+"""Checks a cluster from outside and reports each obstacle to running VisAPI there, one line a check."""
 
 import time
 from collections.abc import Iterator

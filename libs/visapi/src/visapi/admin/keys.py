@@ -42,7 +42,7 @@ class WantedKey(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     made_by: str
     actor: str
-    """Who makes it, as the audit names them."""
+    """The creator, as the audit names them."""
     tenant: str = "default"
     kind: str = "admin"
     scopes: Sequence[str] = (known_scopes.ALL,)

@@ -1,8 +1,8 @@
-"""Seals secrets of workflows and of hooks anew under the key that is used now, in batches.
+"""Seals secrets of workflows and hooks again, in batches, under the key that is used now.
 
-Each batch is one statement that replaces only values which nobody has changed meanwhile, so at any moment a
-secret is sealed under a key that its row names. An interrupted command is begun again: it goes on with what
-is left.
+Each batch is one statement that replaces only values that have not changed since they were read, so a secret
+is always sealed under the key that its row names. An interrupted command can be repeated; it seals the
+remaining values.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ _Value = tuple[str, str, bytes, bytes]
 
 
 class Resealed(msgspec.Struct):
-    """What one command did. `unreadable` names the first secrets that no key of the ring opens."""
+    """The result of one command. `unreadable` names the first secrets that no key of the ring opens."""
 
     count: int = 0
     changed_meanwhile: int = 0

@@ -1,8 +1,8 @@
-"""What a restore of PostgreSQL to a point in the past means for the work of VisAPI.
+"""The consequences of a restore of PostgreSQL to a point in the past.
 
-Between the point and the restore runs did things that the database no longer knows of. Before the services
-start again, effects of class *once* of all runs that began before are held, and what is missing is named:
-runs that were accepted after the point, and artifacts that rows name and the store lacks.
+The database has no record of the work between the point and the restore. Before the services start again,
+effects of class *once* of all earlier runs are held, and missing items are named: runs that were accepted
+after the point, and artifacts that rows name and the store lacks.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class Ledger(msgspec.Struct, frozen=True):
     lost: list[UUID]
     """The runs that were asked about and are unknown."""
     held: bool
-    """Whether effects of class *once* of all these runs are held now."""
+    """Whether the effects of class *once* of these runs are held now."""
 
 
 class Artifacts(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ async def release(owner_url: str) -> None:
 
 
 async def look_at_artifacts(owner_url: str, store: ObjectStore) -> Artifacts:
-    """Compare what rows name with what the store has."""
+    """Compare the artifacts that rows name with those in the store."""
     named: set[str] = set()
     async with connection(owner_url) as owner, _all_tenants(owner):
         await owner.execute(_QUERIES["texts"])

@@ -1,4 +1,4 @@
-"""Rotation of keys: the next ring of a secret, and what depends on the keys before the one that is used."""
+"""Rotation of keys: the next ring of a secret, and the data that depends on earlier keys."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -85,8 +85,8 @@ def moment(key: Key) -> str:
 
 
 async def examine_rings(owner_url: str | None, rings: Mapping[str, Keyring], now: datetime) -> list[Finding]:
-    """What depends on keys that were used before, a line for each ring, by the name of its file. A warning
-    says that an earlier key is still needed, a failure that a needed key is not in the ring. Raises nothing.
+    """The data that depends on earlier keys, one line for each ring, by the name of its file. A warning says
+    that an earlier key is still needed, a failure that a needed key is not in the ring. Raises nothing.
     """
     found = {name: _by_time(name, ring, now) for name, ring in rings.items()}
     left = [name for name, finding in found.items() if finding is None]
@@ -105,7 +105,7 @@ async def examine_rings(owner_url: str | None, rings: Mapping[str, Keyring], now
 
 
 def _by_time(name: str, ring: Keyring, now: datetime) -> Finding | None:
-    """What the times of a ring say alone; None where rows decide."""
+    """The verdict from the times of a ring alone; None when rows have to be read."""
     used = ring.at(now)
     if ring.keys[0] is not used:
         text = f"key {ring.keys[0].id} is used from {moment(ring.keys[0])}; until then {used.id}"

@@ -1,4 +1,4 @@
-"""What a tenant may take, written directly to the database, each change with its row of the audit."""
+"""The limits of a tenant, written directly to the database, each change with its audit entry."""
 
 import msgspec
 
@@ -36,7 +36,9 @@ async def read_tenant_rate(owner_url: str, tenant: str) -> TenantRate:
 async def set_tenant_rate(
     owner_url: str, tenant: str, change: TenantRate, *, actor: str, reason: str | None = None
 ) -> TenantRate:
-    """Change what is given in `change`; the rest stays. What applies then. Raises `NoSuchTenantError`."""
+    """Apply the fields of `change` and keep the others. Returns the limits that apply then. Raises
+    `NoSuchTenantError`.
+    """
     given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
     async with connection(owner_url) as owner, owner.transaction():
         row = await owner.fetchrow(_QUERIES["tenant_rate"], tenant)

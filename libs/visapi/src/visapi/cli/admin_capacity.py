@@ -1,4 +1,4 @@
-"""`visapi admin capacity`: what an amount of work needs."""
+"""`visapi admin capacity`: the resources that an amount of work needs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,9 +31,10 @@ def capacity(  # noqa: PLR0913 (one option for each figure of the demand)
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what so many runs need: processors, write-ahead log, disk, traffic of NATS. Nothing is looked at.
+    """Estimate the resources for a number of runs: processors, write-ahead log, disk, NATS traffic. No
+    cluster is read.
 
-    The work of your own workers, of Chromium and of the receivers is not in it.
+    Your own workers, Chromium and the receivers are not included.
     """
     demand = Demand(runs_per_day, tasks_per_run, input_kb, keep_days, peak, load)
     known = MEASURED if costs is None else _read(costs)

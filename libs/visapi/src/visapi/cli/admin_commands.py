@@ -1,4 +1,4 @@
-"""`visapi admin`: what makes a cluster of one's own PostgreSQL and NATS."""
+"""`visapi admin`: sets up a cluster on your own PostgreSQL and NATS."""
 
 import shlex
 from pathlib import Path

@@ -21,16 +21,15 @@ _STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
 class DoctorSettings(NatsSettings, frozen=True, kw_only=True):
-    """NATS as the user `orchestrator`, and what the orchestrator is told of it."""
+    """NATS as the user `orchestrator`, with the orchestrator's settings."""
 
     stream_replicas: StreamReplicas | None = None
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Look at PostgreSQL (VISAPI_OWNER_URL), NATS (VISAPI_NATS_URL and its neighbours, as user
-    `orchestrator`) and the artifact store (VISAPI_ARTIFACTS_URL, VISAPI_S3_…), whichever is set, and print a
-    line for each thing. Exit code 1 when one of them stands in the way. The keys that are set are looked at
-    as by `visapi admin rotation`.
+    """Check PostgreSQL (VISAPI_OWNER_URL), NATS (VISAPI_NATS_URL and its neighbours, as user `orchestrator`)
+    and the artifact store (VISAPI_ARTIFACTS_URL, VISAPI_S3_…), whichever is set, and print a line for each
+    check. Exit code 1 when a check fails. Keys that are set are checked as by `visapi admin rotation`.
     """
     with usage_errors():
         nats = _nats_settings()
@@ -59,7 +58,7 @@ def _nats_settings() -> DoctorSettings | None:
 
 
 def _known(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """The variables that `kind` reads; those of other programs are left alone."""
+    """The variables that `kind` reads; other variables are ignored."""
     known = set(names_of(kind))
     return {name: value for name, value in os.environ.items() if name in known}
 
@@ -69,7 +68,7 @@ def _given(name: str) -> bool:
 
 
 def show(found: list[Finding], *, json: bool) -> None:
-    """Print what was found, a line for each thing."""
+    """Print the findings, one line for each check."""
     if json:
         as_json(found)
         return

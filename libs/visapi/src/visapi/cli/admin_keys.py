@@ -80,7 +80,7 @@ def create(
 
 
 class _Keeper(NamedTuple):
-    """Where a key is kept: what lies there, and how another one is put there."""
+    """The place of a key: its current content, and how to replace it."""
 
     name: str
     kept: KeptKey | None
@@ -96,7 +96,7 @@ def _ensured(url: str, peppers: Keyring, wanted: WantedKey, keeper: _Keeper) -> 
 
 
 def _keeper(file: Path | None, secret: str | None, given: AdminSettings) -> _Keeper | None:
-    """Raises `ValueError` for both, and for what holds no key."""
+    """Raises `ValueError` for both, and for a value that holds no key."""
     if file is not None and secret is not None:
         raise ValueError("--file and --secret are both given; keep one of them")
     if file is not None:

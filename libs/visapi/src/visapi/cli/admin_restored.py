@@ -1,4 +1,4 @@
-"""`visapi admin restored`: what a restore of PostgreSQL means, before the services start again."""
+"""`visapi admin restored`: run after a restore of PostgreSQL, before the services start again."""
 
 import os
 from pathlib import Path
@@ -68,7 +68,7 @@ def restored(
 
 
 async def examine(owner_url: str, asked: set[UUID], store: ObjectStore | None, *, hold: bool) -> Report:
-    """Hold what has to be held, and compare the restored database with what others know."""
+    """Hold effects of class `once`, and compare the database with named runs and stored artifacts."""
     ledger = await restores.look_at_ledger(owner_url, asked, hold=hold)
     return Report(ledger, await restores.look_at_artifacts(owner_url, store) if store else None)
 

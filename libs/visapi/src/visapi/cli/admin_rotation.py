@@ -37,8 +37,8 @@ def rotate(
 ) -> None:
     """Add a new key to a secret, or drop its earlier keys. Then restart the services that have the secret.
 
-    `--drop` needs VISAPI_OWNER_URL, to see what depends on the earlier keys. A password of PostgreSQL or NATS
-    gets a new line before the old one; `--after` does not concern it.
+    `--drop` needs VISAPI_OWNER_URL, to find data that depends on the earlier keys. A password of PostgreSQL
+    or NATS gets a new line before the old one; `--after` does not apply to it.
     """
     if rules.password_user(file.name) is not None:
         _rotate_password(file, drop=drop)
@@ -107,7 +107,8 @@ def reseal() -> None:
 
 def rotation(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Say for each secret that is set (VISAPI_KEY_PEPPER, …_SEALING_KEY, …_EFFECT_SECRET, …_HANDLE_SECRET,
-    …_LINK_SECRET) what depends on its earlier keys. Code 3 while something does, 1 when a key is missing.
+    …_LINK_SECRET) the data that depends on its earlier keys. Exit code 3 while any does, 1 when a key is
+    missing.
     """
     given = settings()
     with usage_errors():

@@ -1,4 +1,4 @@
-"""`visapi admin tenant rate`: what a tenant may take, straight in the database."""
+"""`visapi admin tenant rate`: the limits of a tenant, directly in the database."""
 
 from typing import Annotated
 
@@ -37,9 +37,9 @@ def rate(  # noqa: PLR0913 (each is an option of the command)
     reason: Annotated[str | None, typer.Option(help="Why, for the audit of the tenant.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what a tenant may take, or change what is given; what is not given stays.
+    """Show the limits of a tenant, or change those that are given.
 
-    Gateways hear of a change within 5 s.
+    Gateways apply a change within 5 s.
     """
     change = TenantRate(
         per_s=per_s,

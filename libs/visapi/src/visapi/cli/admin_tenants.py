@@ -50,14 +50,14 @@ def list_(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = Fa
 
 @tenants.command()
 def disable(tenant: Tenant, reason: Reason = None) -> None:
-    """Refuse the keys of a tenant within seconds, and start nothing more for it.
+    """Refuse the keys of a tenant within seconds, and start no more runs for it.
 
-    Its schedules wait, and events of its producers are set aside as dead letters. Open runs go on to their
-    end; suspend them before, where they must not (`visapi run bulk suspend`, with a key of the tenant).
+    Its schedules wait, and events of its producers become dead letters. Open runs continue; suspend them
+    first if they must not (`visapi run bulk suspend`, with a key of the tenant).
     """
     if _switch(admin.disable_tenant, tenant, reason):
         done(f"{tenant} is disabled; gateways refuse its keys within 5 s")
-        say("Nothing starts for it any more. Its open runs go on, and its NATS user may still connect.")
+        say("No more runs start for it. Its open runs continue, and its NATS user may still connect.")
     else:
         done(f"{tenant} was disabled before")
 
@@ -78,7 +78,7 @@ def _switch(switch: Callable[..., Coroutine[Any, Any, bool]], tenant: str, reaso
 
 
 def _acting() -> tuple[str, str]:
-    """The owner's URL, and who acts."""
+    """The owner's URL, and the acting operator."""
     given = settings()
     with usage_errors():
         return owner_url(given), actor(given.operator)

@@ -50,9 +50,9 @@ def verify(
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Check the whole chain; print its head, or the first row that was changed.
+    """Verify the whole chain; print its head, or the first row that was changed.
 
-    Rows taken from the end leave no trace in what remains: keep the head elsewhere and give it next time.
+    Rows removed from the end leave no trace: keep the head elsewhere and give it next time.
     """
     check = ChainCheck(_head(expect))
     with connected(url, data_dir) as client:

@@ -87,9 +87,9 @@ def restore(  # noqa: PLR0913 (each is an option of the command)
     json: Json = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Restore the database of a stack that does not run, and say what is missing; `visapi up` then goes on.
+    """Restore the database of a stopped stack, and list missing items. Then run `visapi up`.
 
-    The previous cluster stays beside the new one. Afterwards begin another folder of backups.
+    The previous cluster is kept beside the new one. Use a new folder for later backups.
     """
     if to is not None and to_name is not None:
         fail("--to and --to-name are both given; keep one of them", code=USAGE)

@@ -1,4 +1,4 @@
-"""`visapi rate current|list|set|remove|key`: what keys may take."""
+"""`visapi rate current|list|set|remove|key`: the rates of keys."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @rates.command()
 def current(url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False) -> None:
-    """Show what the key of this command may take, and what remains."""
+    """Show the rates of this command's key, and what remains of each."""
     with connected(url, data_dir) as client:
         found = client.send(operations.current_rates())
     if json:
@@ -67,7 +67,7 @@ def set_(  # noqa: PLR0913 (each is an option of the command)
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Limit what several keys take together. Each keeps its own rate beside it."""
+    """Limit the total of several keys. Each key also keeps its own rate."""
     wanted = SetNamedRate(
         keys=key,
         per_s=per_s,
@@ -106,7 +106,7 @@ def key_(  # noqa: PLR0913 (each is an option of the command)
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Set the rate of one key. What is not given is the operator's default."""
+    """Set the rate of one key. Options that are not given keep the operator's default."""
     wanted = SetRate(
         per_s=per_s, burst=burst, runs_per_day=runs_per_day, runs_per_month=runs_per_month, reason=reason
     )

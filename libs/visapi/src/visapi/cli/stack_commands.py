@@ -159,7 +159,7 @@ def _state(process: ProcessView) -> Text:
 
 
 def _memory(pid: int | None) -> str:
-    """Proportional memory of a process and its children, where the system tells it."""
+    """Proportional memory of a process and its children, where the system reports it."""
     if pid is None:
         return "-"
     try:

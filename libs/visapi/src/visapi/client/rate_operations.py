@@ -11,7 +11,7 @@ from visapi_common.contracts.rates import CurrentRates, Rate, RatePage, SetNamed
 
 
 def current_rates() -> Call[CurrentRates]:
-    """What the key of the client may take."""
+    """The rates of the client's key."""
     return Call(method="GET", path="/v1/rates/current", answer=CurrentRates, repeatable=True)
 
 
@@ -21,7 +21,7 @@ def list_rates() -> Call[RatePage]:
 
 
 def set_rate(name: str, wanted: SetNamedRate) -> Call[Rate]:
-    """What several keys may take together."""
+    """The limits that several keys share."""
     return _set_rate(f"/v1/rates/{_part(name)}", wanted)
 
 

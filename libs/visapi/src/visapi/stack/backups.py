@@ -94,7 +94,7 @@ class BackupFolder:
 
     @property
     def account(self) -> Account | None:
-        """Whom the receiver runs as."""
+        """The account of the receiver."""
         return self._account
 
     def copy(self, source: Source, *, keep: int) -> Path:
@@ -138,13 +138,13 @@ class BackupFolder:
         cluster = place / "cluster"
         beside = place / "cluster.restored"
         shutil.rmtree(beside, ignore_errors=True)
-        # Nobody else reads the files while they are copied; `copytree` takes modes over at its end.
+        # The folder stays private while it is copied, because `copytree` sets modes last.
         beside.mkdir(mode=0o700)
         shutil.copytree(copy, beside, symlinks=True, dirs_exist_ok=True)
         orders = {
             "restore_command": f'cp "{self.wal}/%f" "%p" || cp "{self.wal}/%f.partial" "%p"',
             "recovery_target_action": "promote",
-            # Nobody is let in before the end of the replay.
+            # The server accepts no connection before the replay has ended.
             "hot_standby": "off",
             **target.settings(),
         }
@@ -179,9 +179,9 @@ class _Manifest(msgspec.Struct, rename="pascal", frozen=True):
 
 
 def verify(copy: Path) -> None:
-    """Compare each file of a copy with the server's manifest of it. Raises `PostgresFailedError`.
+    """Compare each file of a copy with the server's manifest. Raises `PostgresFailedError`.
 
-    `pg_verifybackup` does the same; the one of the package ends with a segmentation fault.
+    `pg_verifybackup` would do the same, but the packaged one crashes.
     """
     try:
         manifest = msgspec.json.decode((copy / "backup_manifest").read_bytes(), type=_Manifest)

@@ -117,7 +117,7 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_DELIVERIES_KEEP_DAYS",
     ),
 }
-"""What the caller of `visapi up` may set, by service."""
+"""The settings that the caller of `visapi up` may set, by service."""
 
 SECRETS = (
     "VISAPI_S3_ACCESS_KEY_ID",
@@ -126,11 +126,11 @@ SECRETS = (
     "VISAPI_SMTP_URL",
     "VISAPI_SLACK_TOKEN",
 )
-"""Those of them that a file may hold: `<name>_FILE` names the file."""
+"""The settings that a file may hold: `<name>_FILE` names the file."""
 
 _ADMIN = ("VISAPI_OWNER_URL", "VISAPI_KEY_PEPPER")
 OWN = ("VISAPI_API_KEY", "VISAPI_URL", "VISAPI_DATA_DIR", "VISAPI_NATS_URL", *_ADMIN)
-"""What the command line and own workers read, and `visapi env` prints."""
+"""The settings of the command line and of own workers, which `visapi env` prints."""
 
 _TESTS = "VISAPI_TEST_"
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PLAYWRIGHT_BROWSERS_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -158,8 +158,8 @@ def check(environ: Mapping[str, str]) -> None:
 
 
 def of_service(service: str, environ: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of a service: a few general names, the caller's settings for it, then
-    what the stack decides, which wins.
+    """The whole environment of a service: a few general names, the caller's settings, then the stack's own
+    settings, which take precedence.
     """
     general = {name: environ[name] for name in _INHERITED if name in environ}
     asked = {name: environ[name] for name in forwarded(service) if environ.get(name)}

@@ -189,7 +189,7 @@ def run_program(
     environ: Mapping[str, str] | None = None,
     timeout_s: float = 120,
 ) -> str:
-    """What one of PostgreSQL's programs prints, run as `account`. Raises `PostgresFailedError`."""
+    """The output of one of PostgreSQL's programs, run as `account`. Raises `PostgresFailedError`."""
     name = Path(command[0]).name
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A restore of the embedded PostgreSQL: a copy put in place, the log replayed, a look at what it holds."""
+"""A restore of the embedded PostgreSQL: puts a copy in place, replays the log, and checks the result."""
 
 import asyncio
 import subprocess
@@ -43,7 +43,7 @@ async def restore(
 
 
 async def _replayed(process: subprocess.Popen[bytes], spec: ProcessSpec) -> None:
-    """The server lets nobody in before it has replayed the log. That may take hours, or fail."""
+    """The server accepts no connection before it has replayed the log, which may take hours or fail."""
     while not await spec.ready():
         if process.poll() is not None:
             raise PostgresFailedError(

@@ -29,8 +29,8 @@ REPLAY = "replay"
 
 
 class LetterScope(msgspec.Struct, frozen=True):
-    """Which dead letters a key sees: those of its tenant, and with `unknown_tenants` those whose tenant does
-    not exist.
+    """The dead letters that a key sees: its tenant's, and with `unknown_tenants` also those of tenants that
+    do not exist.
     """
 
     tenant: str
@@ -74,7 +74,7 @@ def letter_scope_of(who: Principal) -> LetterScope:
 
 
 FlawOfMessage = Callable[[str, SetAsideMessage], Awaitable[str]]
-"""Why the message is no valid event, computed on behalf of a tenant; empty when it is one."""
+"""The reason why a message is no valid event, computed on behalf of a tenant; empty for a valid event."""
 
 
 class DeadLetters:

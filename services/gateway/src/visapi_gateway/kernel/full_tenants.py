@@ -16,7 +16,7 @@ from visapi_common.telemetry.logs import get_logger
 EVERY_S = 2.0
 RETRY_AFTER_S = 5
 _OLD_READS = 15
-"""After half a minute without a new count, what was accepted since is forgotten."""
+"""Reads without a new count (half a minute), after which the count of accepted runs restarts."""
 
 
 class OpenCount(NamedTuple):
@@ -28,15 +28,15 @@ class OpenCount(NamedTuple):
 
 
 class FullTenants:
-    """`read` returns the tenants that have half of what they may have. May raise a `Fault`."""
+    """`read` returns the tenants with at least half of their limit of open runs; it may raise a `Fault`."""
 
     def __init__(self, read: Callable[[], Awaitable[Mapping[str, OpenCount]]]) -> None:
         self._read = read
         self._near: Mapping[str, OpenCount] = {}
         self._since: dict[str, int] = {}
-        """Runs that this gateway accepted since it heard of the latest count."""
+        """Runs that this gateway accepted since it read the latest count."""
         self._reads = 0
-        """Reads that found the same counts as the one before."""
+        """Successive reads that found equal counts."""
 
     def __contains__(self, tenant: str) -> bool:
         near = self._near.get(tenant)
@@ -70,8 +70,8 @@ class FullTenants:
         )
 
     def _take_in(self, near: Mapping[str, OpenCount]) -> None:
-        """A new count has seen what was accepted before it: what is counted here begins anew. So it does
-        where the orchestrators count no more, because runs have ended that nobody counts.
+        """A new count includes the runs accepted before it, so the count here restarts. It also restarts
+        after half a minute without a new count, because no count shows the runs that have ended since.
         """
         self._reads = self._reads + 1 if near == self._near else 0
         self._since = {

@@ -69,7 +69,7 @@ def _no_upkeep(_: Kernel) -> Sequence[Upkeep]:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What a slice declares."""
+    """The declarations of a slice."""
 
     route_modules: Sequence[ModuleType]
     """The modules that declare its operations."""

@@ -1,7 +1,7 @@
-"""Many requests, few transactions: what waits of one tenant is committed by one transaction.
+"""Group commits by tenant: the waiting requests of one tenant are committed in one transaction.
 
-Each tenant has a group of its own, which takes its turn for a connection: nothing of one tenant waits behind
-another's, and a transaction that fails fails nobody else's request. A group lives while something waits.
+Each tenant has its own group, which takes its turn for a connection: no tenant waits behind another, and a
+failed transaction fails no other tenant's requests. A group exists while requests wait.
 """
 
 import asyncio

@@ -95,7 +95,7 @@ class Keys:
         return await self._made(token, row)
 
     async def made_before(self, tenant: str, key: str) -> MadeKey:
-        """A key that an earlier request made, without its secret, which nobody has stored. Raises
+        """A key that an earlier request created, without its secret, which is not stored. Raises
         `ProblemError` 404.
         """
         return MadeKey(**msgspec.structs.asdict(await self.view(tenant, key)), key=None)
@@ -113,8 +113,8 @@ class Keys:
         return KeyPage(items=list(rows[:limit]), next=rows[limit - 1].id if len(rows) > limit else None)
 
     async def revoke(self, who: Requester, key: str) -> None:
-        """Revoke a key: on this replica at once, on others within a second. Any key may revoke itself. Raises
-        `ProblemError` 403 and 404.
+        """Revoke a key: on this replica immediately, on others within a second. Any key may revoke itself.
+        Raises `ProblemError` 403 and 404.
         """
         if key != who.key:
             old = await self.view(who.tenant, key)

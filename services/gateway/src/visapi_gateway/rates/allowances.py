@@ -33,7 +33,7 @@ class KeyAllowance:
         self.wait = requests.wait
 
     def current(self) -> list[CurrentRate]:
-        """All policies, with what remains of each."""
+        """All policies, with the remainder of each."""
         now = self._monotonic()
         rates = [_current(one, now, one.limit.per_s) for one in self.requests.buckets]
         return [*rates, *(_current(one, now, None) for one in self.runs.buckets)]
@@ -61,7 +61,7 @@ def _current(bucket: RateBucket | QuotaBucket, now: float, per_s: float | None) 
 
 
 class Parts(NamedTuple):
-    """What allowances are made of."""
+    """The parts that allowances are built from."""
 
     rates: Leases[RateBucket]
     quotas: Leases[QuotaBucket]
@@ -84,14 +84,14 @@ class KeyAllowances:
         return self.of_key(who.tenant, who.key)
 
     def of_key(self, tenant: str, key: str) -> KeyAllowance:
-        """The allowance of a key; an empty key stands for whoever acts for the tenant without one."""
+        """The allowance of a key; the empty key is for actors of the tenant without a key."""
         found = self._of.get((tenant, key))
         if found is None:
             found = self._of[tenant, key] = self._made(tenant, key)
         return found
 
     def apply(self, book: Book) -> None:
-        """Other rates apply from now on. What is leased stays, within the new limits."""
+        """Apply other rates from now on. Leased tokens stay, within the new limits."""
         self._book = book
         self._of.clear()
 
@@ -99,7 +99,7 @@ class KeyAllowances:
         return list(self._quotas.values())
 
     def tidy(self) -> None:
-        """Forget what no key has used for an hour."""
+        """Forget allowances that no key has used for an hour."""
         now = self._parts.monotonic()
         self._of = {who: one for who, one in self._of.items() if now - one.used_at < IDLE_S}
         kept = {

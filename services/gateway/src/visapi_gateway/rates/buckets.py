@@ -14,11 +14,11 @@ from visapi_gateway.rates.rules.policies import SECONDS, Period, kind_and_id, qu
 AGAIN_S = 0.02
 """The shortest time until an empty rate is asked for again: a flood is refused from memory meanwhile."""
 QUOTA_AGAIN_S = 5.0
-"""Likewise for a quota, to which another gateway may return what it did not use."""
+"""Likewise for a quota, to which another gateway may return unused runs."""
 
 
 class Bucket:
-    """`tokens` are held, `ahead` is how many are leased beyond those that requests wait for."""
+    """`tokens` are held; `ahead` is the number to lease beyond those that requests wait for."""
 
     __slots__ = (
         "_waiters",
@@ -58,7 +58,7 @@ class Bucket:
         return max(1, self.waiting + self.ahead - self.tokens)
 
     def sort(self) -> tuple[str, str]:
-        """What the bucket is of, and whose, as metrics say it."""
+        """The kind and the subject of the bucket, as labels of metrics."""
         raise NotImplementedError
 
     def lapse(self, now: float) -> None:
@@ -72,14 +72,14 @@ class Bucket:
         self.waiting += 1
 
     def leave(self) -> None:
-        """Somebody who joined no longer waits."""
+        """A request that joined no longer waits."""
         self.waiting -= 1
 
     def trim(self) -> None:
-        """Called when somebody who joined went away without a token."""
+        """Called when a request that joined leaves without a token."""
 
     def wake(self, fault: Fault | None = None) -> None:
-        """Let everybody who waits look again, in order; or tell them why nothing can be leased."""
+        """Wake all waiting requests in order, or give them the reason why nothing can be leased."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if waiter.done():
@@ -94,8 +94,8 @@ AnyBucket = TypeVar("AnyBucket", bound=Bucket)
 
 
 class RateBucket(Bucket):
-    """The tokens of a rate. `shared` is what nobody had leased at `shared_at`; `owed` are tokens that were
-    lent without the database and that the next leases pay for.
+    """The tokens of a rate. `shared` is the number of unleased tokens at `shared_at`; `owed` are tokens that
+    were lent without the database and are deducted from the next leases.
     """
 
     __slots__ = ("_alone", "limit", "owed", "shared", "shared_at")
@@ -119,7 +119,7 @@ class RateBucket(Bucket):
         return min(self.limit.burst, super().wanted() + self.owed)
 
     def granted(self, lease: Lease, wanted: int, now: float) -> None:
-        """Take in what was leased."""
+        """Add a lease."""
         paid = min(self.owed, lease.granted)
         self.owed -= paid
         self.tokens += lease.granted - paid
@@ -129,7 +129,7 @@ class RateBucket(Bucket):
             self.empty_until = now + max(AGAIN_S, lease.next_in_s(self.limit))
 
     def trim(self) -> None:
-        """Hold no more than is leased ahead and waited for: whoever sends requests and goes away would
+        """Hold at most the tokens leased ahead and waited for; else a client that abandons its requests would
         collect tokens beyond the rate.
         """
         self.tokens = min(self.tokens, self.ahead + self.waiting)
@@ -159,8 +159,8 @@ class RateBucket(Bucket):
 
 
 class QuotaLease(NamedTuple):
-    """Runs that were granted. `left` are those that nobody has leased, in the period that began on `began`
-    (UTC) and ends in `ends_in_s` seconds.
+    """Granted runs. `left` is the number of unleased runs in the period that began on `began` (UTC) and ends
+    in `ends_in_s` seconds.
     """
 
     granted: int
@@ -184,15 +184,13 @@ class QuotaBucket(Bucket):
         self.change(most)
 
     def change(self, most: int) -> None:
-        """Another quota applies. What is held counts as used, so it stays."""
+        """Apply another quota. Held runs count as used, so they stay."""
         self.most = self.left = most
         self.ahead = self.low = 0
         self.empty_until = 0.0
 
     def granted(self, lease: QuotaLease, wanted: int, asked_at: float) -> None:
-        """Take in what was leased; times count from before the question, so that no token outlives its
-        period.
-        """
+        """Add a lease; times count from before the query, so that no token outlives its period."""
         if lease.began != self.began:
             self.tokens = 0
         self.tokens += lease.granted
@@ -212,7 +210,7 @@ class QuotaBucket(Bucket):
         super().lapse(now)
 
     def take_idle(self, now: float) -> int:
-        """The tokens that nobody took since the look before, out of the bucket."""
+        """Remove and return the tokens that were not taken since the previous look."""
         self.lapse(now)
         held = self.tokens
         if self.waiting or held != self.seen:

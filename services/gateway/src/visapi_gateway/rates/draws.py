@@ -1,4 +1,4 @@
-"""Taking one token of each of several buckets, at once or after the next lease."""
+"""Takes one token from each of several buckets, immediately or after the next lease."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class Draw(Generic[AnyBucket]):
         self._monotonic = monotonic
 
     def take(self) -> bool:
-        """Take the tokens; false where one has to be leased first. Raises `ProblemError` 429."""
+        """Take the tokens; returns False when one has to be leased first. Raises `ProblemError` 429."""
         now = self._monotonic()
         for bucket in self.buckets:
             if bucket.tokens < 1 or now >= bucket.lapses_at:
@@ -62,7 +62,7 @@ class Draw(Generic[AnyBucket]):
             raise
 
     def _look(self, now: float) -> None:
-        """Lease what is missing. Raises `ProblemError` where nothing can be leased now."""
+        """Lease the missing tokens. Raises `ProblemError` when nothing can be leased now."""
         short = [bucket for bucket in self.buckets if bucket.is_short(now)]
         for bucket in short:
             bucket.lapse(now)
@@ -75,7 +75,7 @@ class Draw(Generic[AnyBucket]):
 
 
 async def _leased(short: Sequence[Bucket], timeout_s: float) -> None:
-    """Wait for the next lease of one of the buckets. Raises `TransientFault` where none comes in time."""
+    """Wait for the next lease of one of the buckets. Raises `TransientFault` when none arrives in time."""
     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     for bucket in short:
         bucket.join(waiter)
@@ -90,7 +90,7 @@ async def _leased(short: Sequence[Bucket], timeout_s: float) -> None:
 
 
 def refusal(empty: Sequence[Bucket], now: float) -> ProblemError:
-    """The problem of a request or a run for which these buckets have no token."""
+    """The problem of a request or a run for which the buckets have no token."""
     states: list[StateItem] = []
     details: list[str] = []
     quota = False

@@ -1,8 +1,8 @@
-"""Leases of tokens: what runs low in this gateway is leased from the database, many buckets in one statement.
+"""Leases of tokens: buckets that run low lease tokens from the database, many buckets in one statement.
 
-No request is a write. A bucket joins the queue when its tokens run low; whoever needs a token before it is
-leased waits for the statement. Tenants take turns, so that the keys of one tenant delay no other's. While the
-database does not answer, each bucket lives from this gateway's own share of its limit, or lends nothing.
+No request is a write. A bucket joins the queue when its tokens run low; a request that needs a token earlier
+waits for the statement. Tenants take turns, so that the keys of one tenant delay no other tenant. While the
+database does not answer, each bucket uses this gateway's own share of its limit, or lends nothing.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ class Leases(Generic[AnyBucket]):
             bucket.wake()
 
     def _next(self) -> list[AnyBucket]:
-        """The next buckets, one of each tenant in turn."""
+        """The next buckets, with the tenants in turn."""
         some: list[AnyBucket] = []
         while self._queues and len(some) < BUCKETS_MAX:
             for tenant in list(self._queues)[: BUCKETS_MAX - len(some)]:

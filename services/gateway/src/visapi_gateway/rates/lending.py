@@ -1,4 +1,4 @@
-"""Filling buckets from the database, and giving back what is not used."""
+"""Fills buckets from the database, and returns unused runs."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -95,8 +95,8 @@ class Lender:
         self._leases.labels(of, "short" if short else "granted").inc()
 
     async def give_back(self, buckets: Sequence[QuotaBucket], *, idle_only: bool) -> None:
-        """Return the runs that nobody took since the look before, or all that are held. Raises a `Fault`:
-        after an `UnknownFault` the runs are lost until their period ends, after another they are held.
+        """Return the runs that were not taken since the previous look, or all held runs. Raises a `Fault`:
+        after an `UnknownFault` the runs are lost until their period ends, after other faults they stay held.
         """
         now = self._monotonic()
         returned: list[QuotaReturn] = []

@@ -1,4 +1,4 @@
-"""Rates: what keys may take."""
+"""The rates of keys."""
 
 from typing import Any
 

@@ -33,8 +33,8 @@ class RunQuotas:
         self._allowances = allowances
 
     async def take(self, tenant: str, started_by: str) -> RunTokens:
-        """The tokens of a run, on behalf of whoever starts it, as rows name them. Raises `ProblemError` 429
-        and `TransientFault`.
+        """Take the tokens of a run on behalf of its actor, as rows name actors. Raises `ProblemError` 429 and
+        `TransientFault`.
         """
         key = started_by.removeprefix(_KEY) if started_by.startswith(_KEY) else ""
         draw = self._allowances.of_key(tenant, key).runs

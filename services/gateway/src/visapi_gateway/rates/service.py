@@ -58,7 +58,7 @@ class RateStore(Protocol):
 
 
 class Rates:
-    """The use cases. `changed` tells every gateway."""
+    """The use cases. `changed` notifies every gateway."""
 
     def __init__(self, store: RateStore, changed: Callable[[], None]) -> None:
         self._store = store

@@ -22,7 +22,7 @@ from visapi_gateway.rates.upkeep import RateBook, RateUpkeep
 
 
 class _Lending(NamedTuple):
-    """What leases from the database."""
+    """The queue of leases."""
 
     lender: Lender
     rates: Leases[RateBucket]
@@ -39,7 +39,7 @@ def lending(kernel: Kernel) -> _Lending:
 
 
 def allowances(kernel: Kernel) -> KeyAllowances:
-    """What each key may take."""
+    """The allowances of keys."""
     settings, parts = kernel.settings, kernel.one(lending)
 
     def refused(bucket: Bucket) -> None:
@@ -55,7 +55,7 @@ def allowances(kernel: Kernel) -> KeyAllowances:
 
 
 def run_quotas(kernel: Kernel) -> RunQuotas:
-    """What runs take from."""
+    """The quotas of runs."""
     return RunQuotas(kernel.one(allowances))
 
 

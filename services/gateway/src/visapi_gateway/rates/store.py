@@ -84,7 +84,7 @@ class PgRateStore:
     async def put(
         self, subject: str, wanted: SetRate, keys: list[str], audit: AuditEntry
     ) -> datetime | Refusal:
-        """What is refused is rolled back by the exception, which does not leave this method."""
+        """A refusal is rolled back by an exception that does not leave this method."""
         try:
             async with tenant_transaction(self._pool, [audit.tenant]) as connection:
                 return await self._put(connection, subject, wanted, keys, audit)

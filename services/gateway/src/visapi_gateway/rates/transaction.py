@@ -1,4 +1,4 @@
-"""What the store of keys does to rates within its own transaction."""
+"""Statements on rates for the transactions of the key store."""
 
 from visapi_common.adapters.pool import Connection
 from visapi_common.adapters.queries import load_queries
@@ -7,6 +7,6 @@ _SQL = load_queries("visapi_gateway.rates", "queries.sql")
 
 
 async def inherit(connection: Connection, tenant: str, key: str, successor: str) -> None:
-    """The successor of a key has the rates of the key: its own, and those of its names."""
+    """Give the successor of a key the key's own rates and names."""
     await connection.execute(_SQL["inherit_own"], tenant, key, successor)
     await connection.execute(_SQL["inherit_names"], tenant, key, successor)

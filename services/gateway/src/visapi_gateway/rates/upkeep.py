@@ -1,6 +1,4 @@
-"""What the gateway does about rates beside its requests: it hears of changes, returns runs that nobody
-starts, and deletes old rows.
-"""
+"""Background work on rates: applies changes, returns unused runs, and deletes old rows."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -30,12 +28,12 @@ class StoredRates(Protocol):
         ...
 
     async def sweep(self, limit: int) -> None:
-        """Delete rows that nobody needs, at most so many of each kind."""
+        """Delete rows that are no longer needed, at most this many of each kind."""
         ...
 
 
 class RateBook:
-    """Keeps the allowances at what is stored. While the database is away, what was read last applies."""
+    """Keeps the allowances equal to the stored limits. While the database is away, the last limits apply."""
 
     def __init__(
         self,
@@ -80,7 +78,7 @@ class RateBook:
 
 
 class RateUpkeep:
-    """Returns leased runs that nobody starts, and sweeps."""
+    """Returns unused leased runs, and sweeps."""
 
     def __init__(
         self, stored: StoredRates, allowances: KeyAllowances, lender: Lender, isolation: Isolation

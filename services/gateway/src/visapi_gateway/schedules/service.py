@@ -59,8 +59,8 @@ class ScheduleStore(Protocol):
     async def pause(self, name: WorkflowName, paused: bool, audit: AuditEntry) -> bool: ...
     async def known(self, tenant: str, schedule: UUID, fires: Sequence[datetime]) -> set[datetime]: ...
     async def backfill(self, new: NewRuns, audit: AuditEntry, claim: Claim | None) -> Backfilled:
-        """Start runs for undecided fires; without any, nothing is audited. The request's `Idempotency-Key` is
-        held for what is returned.
+        """Start runs for undecided fires. Nothing is audited when no run starts. The request's
+        `Idempotency-Key` is held with the result.
         """
         ...
 

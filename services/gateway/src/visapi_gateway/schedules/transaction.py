@@ -21,7 +21,7 @@ async def put_schedule(
 async def present_schedule(
     connection: Connection, name: tuple[str, str, str]
 ) -> Literal["times", "events"] | None:
-    """What starts a workflow now: a schedule at times, or one `on` events, which has a listener."""
+    """The kind of schedule of a workflow: at times, or `on` events, which has a listener."""
     return await connection.fetchval(_SQL["present_schedule"], *name)
 
 

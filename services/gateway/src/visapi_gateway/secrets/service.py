@@ -60,8 +60,8 @@ class Secrets:
         self._clock = clock
 
     async def put(self, who: Requester, name: str, body: bytes) -> bool:
-        """Store a secret: any JSON, or `{"value": …, "hosts": […], "short": true}`. Store the secret; returns
-        whether it is new.
+        """Store a secret: any JSON, or `{"value": …, "hosts": […], "short": true}`. Returns whether it is
+        new.
         """
         if self._keys is None:
             raise ProblemError(

@@ -100,7 +100,7 @@ class WorkflowStore(Protocol):
 
 
 class Deployment(msgspec.Struct, frozen=True, array_like=True):
-    """What is held with an `Idempotency-Key`: the version, and how the first request was answered."""
+    """The answer that is held with an `Idempotency-Key`: the version, and the first response."""
 
     namespace: str
     name: str
@@ -148,7 +148,7 @@ class Workflows:
         return _deployed(_view(kept or _row(new)), warnings, dry_run=dry_run), created
 
     async def deployed_before(self, tenant: str, answer: str) -> tuple[Deployed, bool]:
-        """The description of what an earlier request deployed, and whether the version was new then."""
+        """The description of the version that an earlier request deployed, and whether it was new then."""
         held = read_answer(answer, Deployment)
         view = await self.describe(tenant, held.namespace, held.name, held.version)
         return _deployed(view, held.warnings, dry_run=False), held.created

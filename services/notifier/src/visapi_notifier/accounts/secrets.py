@@ -70,7 +70,7 @@ class Secrets:
         return OpenedPaths(values, Destinations(opened))
 
     def _links(self, key: bytes, tenant: str, paths: Collection[Path]) -> dict[Path, str]:
-        """The links of approvals among what is named. Raises `TaskFault` where nobody knows their origin."""
+        """The links of the named approvals. Raises `TaskFault` when the public URL is not set."""
         named = [path for path in paths if link_named(path) is not None]
         if not named:
             return {}

@@ -41,8 +41,8 @@ NEWER_DELIVERIES_MAX = 120
 """How often, and for how long (10 minutes), a result in a newer format is left to newer replicas."""
 
 NEWER_AT_ONCE = 256
-"""Results left at once by this process: they count as unacknowledged, and may come from a worker that only
-pretends to be newer. Beyond that the task is sent again, under its effect key.
+"""The most results that this process leaves unacknowledged: a worker may only pretend to be newer. Beyond the
+bound the task is sent again, under its effect key.
 """
 
 _NEWEST = NEWEST.messages

@@ -21,7 +21,7 @@ EVERY_S = 1.0
 """At most one message is kept in this time."""
 PER_HOUR = 100
 TENANT = "_"
-"""The tenant of these dead letters is unknown, so they are the operator's."""
+"""The tenant of these dead letters, which is unknown: the operator resolves them."""
 _SUBJECT_CHARS = 200
 
 

@@ -22,7 +22,7 @@ class DeadLetterRows(Protocol):
         ...
 
     async def set_aside_messages(self, dead_letters: Sequence[DeadLetterEntry]) -> set[bytes]:
-        """Store dead letters of messages, all or none; return the digests of those that are new."""
+        """Store dead letters of messages, all or none; return the digests of the new ones."""
         ...
 
 
@@ -43,8 +43,8 @@ class Quarantine:
             self.announce(dead_letter)
 
     async def set_aside_messages(self, dead_letters: Sequence[DeadLetterEntry]) -> None:
-        """Store dead letters of messages in one statement: a flood of them delays the messages behind it.
-        One of each tenant is logged, with their number. Raises `Fault`.
+        """Store dead letters of messages in one statement, so that a flood of them delays later messages
+        little. Logs one for each tenant, with the number. Raises `Fault`.
         """
         new = await self._rows.set_aside_messages(dead_letters)
         of_tenants: dict[str, list[DeadLetterEntry]] = {}

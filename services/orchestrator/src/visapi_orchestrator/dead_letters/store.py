@@ -33,7 +33,7 @@ class PostgresQuarantine:
                 return await set_aside(connection, self._ids.uuid7(), dead_letter)
 
     async def set_aside_messages(self, dead_letters: Sequence[DeadLetterEntry]) -> set[bytes]:
-        """Store dead letters of messages, all or none; return the digests of those that are new."""
+        """Store dead letters of messages, all or none; return the digests of the new ones."""
         with pg_faults():
             rows = await self._pool.fetch(
                 _SQL["bury_messages"],

@@ -24,7 +24,7 @@ from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 LIMIT = 256
 BYTES_MAX = 1024 * 1024
-"""Of the events that are matched at once: they are read in the event loop."""
+"""The most bytes of events that are matched together, because they are read in the event loop."""
 _EVERY_S = 1.0
 _SOON_S = 0.05
 """A deployment ends within milliseconds."""
@@ -37,7 +37,7 @@ class MatchLease(Protocol):
     def events(self) -> Sequence[ArrivedEvent]: ...
     @property
     def claimed(self) -> int:
-        """How many events were claimed, with those of `deploying`."""
+        """The number of claimed events, including those of `deploying`."""
         ...
 
     @property
@@ -56,7 +56,7 @@ class EventRows(Protocol):
     def matching(
         self, limit: int, bytes_max: int, without: Collection[str]
     ) -> AbstractAsyncContextManager[MatchLease]:
-        """`without`: tenants whose events are left alone."""
+        """`without`: tenants whose events are not claimed."""
         ...
 
     async def unpublished(self, limit: int, skip: int) -> list[ArrivedEvent]:

@@ -37,7 +37,7 @@ class EventSource(Protocol):
 
 class IntakeRows(Protocol):
     async def take_in(self, events: Sequence[ArrivedEvent]) -> set[tuple[str, str, str]]:
-        """Commit events. Returns the names of those that were not taken, because their tenant is disabled."""
+        """Commit events. Returns the names of the events of disabled tenants, which are not stored."""
         ...
 
     async def known_tenants(self, tenants: Sequence[str]) -> set[str]: ...

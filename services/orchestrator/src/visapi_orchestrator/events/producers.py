@@ -1,9 +1,9 @@
-"""Bounds what the producers of one tenant may put into `EVENTS` before it is taken in.
+"""Bounds the events of one tenant's producers that wait in `EVENTS`.
 
-All tenants share the stream, and a full stream refuses everybody. While it is less than a quarter full nobody
-is looked at. From there on what was taken in is removed, and a tenant that holds more than an eighth of the
-stream is refused until it holds less than a sixteenth: its PubAcks fail. Nothing that was accepted is lost.
-A disabled tenant is refused too, once half of the dead letters are there that it may have.
+All tenants share the stream, and a full stream refuses every producer. While it is less than a quarter full,
+tenants are not checked. Above that, stored events are removed from the stream, and a tenant that holds more
+than an eighth of it is refused until it holds less than a sixteenth: its PubAcks fail. No accepted event is
+lost. A disabled tenant is refused too, once it has half of its limit of dead letters.
 
 Who is refused stands in the stream's configuration alone, so several orchestrators continue one another's
 decisions. Of two that decide at once the later one counts, and the next look corrects it.
@@ -26,7 +26,8 @@ _LOOK_FROM = 1 / 4
 _SHARE = 1 / 8
 _ENOUGH = 1 / 16
 _SELDOM = 4
-"""While the stream has room, those who are refused, or are to be, are looked at every so many looks."""
+"""While the stream has room, refused tenants, and tenants about to be, are checked only at every n-th look.
+"""
 _NOBODY = "_"
 """No tenant has this name, so a stream that takes its events takes none."""
 _TENANTS_MAX = 10_000
@@ -45,8 +46,8 @@ class ProducedEvents(Protocol):
 class TenantRows(Protocol):
     async def tenants(self) -> list[str]: ...
     async def disabled_and_filling(self, tenants: Sequence[str], number: int, size: int) -> set[str]:
-        """Of these tenants those that are disabled and have so many open dead letters of messages, or so many
-        bytes of them.
+        """The disabled ones of these tenants that have at least `number` open dead letters of messages, or
+        more than `size` bytes of them.
         """
         ...
 
@@ -75,7 +76,7 @@ class ProducerShares:
             await asyncio.sleep(_EVERY_S)
 
     async def once(self) -> None:
-        """One look. While the stream has room, those who are refused are looked at now and then only."""
+        """One look. While the stream has room, refused tenants are checked only now and then."""
         load = await self._stream.load()
         self._looks += 1
         suspects = self._filling()

@@ -1,8 +1,8 @@
-"""Sets messages on `EVENTS` aside that cannot be taken in, a bounded number for each tenant.
+"""Quarantines messages on `EVENTS` that cannot be stored, a bounded number for each tenant.
 
-A tenant that is disabled, or whose producers send what is no event, would fill PostgreSQL with dead letters
-that nobody resolves. Beyond the bound messages are dropped, counted and logged. Before it comes to that, from
-half of the bound on, the producers of a disabled tenant are refused (`events.producers`).
+A disabled tenant, or one whose producers send invalid events, would fill PostgreSQL with unresolved dead
+letters. Beyond the bound, messages are dropped, counted and logged. From half of the bound on, the producers
+of a disabled tenant are refused (`events.producers`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ NUMBER_MAX = 10_000
 BYTES_MAX = 64 * 1024 * 1024
 """Of open dead letters of messages of one tenant."""
 _FRESH_S = 5.0
-"""How long a count from PostgreSQL is used; what this process adds is added to it."""
+"""How long a count from PostgreSQL is used; this process adds its own dead letters to it."""
 _RECENT_S = 60.0
 _LOG_EVERY_S = 60.0
 _KNOWN_MAX = 10_000
@@ -143,7 +143,7 @@ class SetAsideMessages:
 
 
 def _fills(number: int, size: int, parts: int) -> bool:
-    """Whether so much fills one of `parts` of the bound."""
+    """Whether the number or the bytes fill one of `parts` equal parts of the bound."""
     return number * parts >= NUMBER_MAX or size * parts > BYTES_MAX
 
 

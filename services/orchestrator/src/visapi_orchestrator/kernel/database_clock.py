@@ -11,7 +11,7 @@ class DatabaseClock:
         self._offset_ms: float | None = None
 
     def heard(self, now_ms: int) -> None:
-        """PostgreSQL said what time it is."""
+        """Record the time that PostgreSQL reported."""
         self._offset_ms = now_ms - self._monotonic.monotonic() * 1000
 
     def now_ms(self) -> int:

@@ -45,8 +45,8 @@ class WorkerRequest(Protocol):
 
 
 class ClaimedTasks(Protocol):
-    """Starts tasks; returns the worker that holds each attempt now. Attempts that no run wants any more are
-    absent, as are those of other owners.
+    """Starts tasks; returns the worker that holds each attempt now. Attempts that are over, and attempts of
+    other owners, are absent.
     """
 
     async def claim(self, claims: Sequence[tuple[str, Claim]]) -> dict[tuple[str, Attempt], str]: ...

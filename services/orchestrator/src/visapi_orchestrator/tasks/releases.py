@@ -99,7 +99,7 @@ class Releases:
         self._log = get_logger("releases")
 
     def announced(self, worker: str, slots: Mapping[str, int]) -> None:
-        """A worker announced how many tasks of each function it executes at once."""
+        """Record how many tasks of each function a worker executes at a time, as announced."""
         now_s = self._monotonic.monotonic()
         for function, number in slots.items():
             if subjects.family_of(function) in subjects.BUILTIN_FAMILIES:
@@ -194,7 +194,7 @@ class Releases:
             allotted = allot(held, sent, room=room, slots=slots, last=known.last)
             return allotted.given
 
-        # What is committed from here on says so, and is looked for again.
+        # Later commits notify again, so their tasks are found by the next look.
         known.to_look = False
         try:
             tasks = await self._rows.release_alone(function, room + 1, decide)

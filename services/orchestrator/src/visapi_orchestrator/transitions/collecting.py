@@ -1,8 +1,8 @@
-"""The engine, as transitions ask it: with the collections of schedules that it wants.
+"""The engine, called with the collections of schedules that it asks for.
 
-The machine alone knows which correlations an event concerns. A listener's first answer names the keys that it
-needs and does not have; with what the ledger holds under them it is asked again. The compare-and-set on the
-listener's revision guards the collections too: nothing else changes them.
+Only the machine knows which correlations an event concerns. A listener's first answer names the missing keys;
+the engine is called again with the ledger's collections under these keys. The compare-and-set on the
+listener's revision also guards the collections, which nothing else changes.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -20,7 +20,7 @@ from visapi_orchestrator.transitions.values import ValueReader
 
 @dataclass(frozen=True, kw_only=True)
 class TransitionDependencies:
-    """What transitions work with. `sends_at_once` says whether tasks of a function are sent after their
+    """The dependencies of transitions. `sends_at_once` says whether tasks of a function are sent after their
     commit. After a commit `timer_set` is called with the earliest timer that the batch has set, `emitted`
     when it emitted events, `history_written` when it wrote history, and `woken` with the runs that may begin.
     `set_aside` keeps a run that cannot be ended. Runs that take long go to `slow_runs`.

@@ -22,11 +22,11 @@ from visapi_orchestrator.transitions.dependencies import RunKeys, TransitionDepe
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
 
 AGAIN_S = 5.0
-"""Another replica takes one of the next deliveries."""
+"""The delay of a returned message, so that another replica takes it."""
 
 
 class LeftRuns:
-    """See the module's docstring. `note` reports a failure that the operator has to mend."""
+    """See the module's docstring. `note` reports a failure that the operator has to fix."""
 
     def __init__(
         self, dependencies: TransitionDependencies, keys: RunKeys, note: Callable[[Exception], None]

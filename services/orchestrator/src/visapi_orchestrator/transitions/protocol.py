@@ -124,7 +124,7 @@ class Transitions:
         return True
 
     async def _halved(self, batch: Batch, error: Exception, *, apart: bool) -> bool:
-        """Halve the batch until the run is found whose contents made the batch fail."""
+        """Halve the batch until the run whose contents are refused is alone."""
         if len(batch) > 1:
             half = len(batch) // 2
             first = await self.advance(batch[:half], apart=apart)
@@ -132,7 +132,7 @@ class Transitions:
         return await self._broken.settle(batch[0], error)
 
     async def _end(self, messages: RunMessages, error: Exception) -> None:
-        """Fault a run that cannot go on."""
+        """Fault a run that cannot continue."""
         known = await self._snapshots.load([messages], unread_yet=False)
         if messages.run not in known:
             await self._dismiss([messages])

@@ -11,7 +11,7 @@ from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot, snapshot
 
 
 class Snapshots:
-    """Loads live runs. An ended run that somebody asked to retry is made live first."""
+    """Loads live runs. An ended run with a requested retry is made live first."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""Looks after the listeners of schedules: one whose run has ended is none any more. And after what they have
-collected: events that waited too long for the others become dead letters; those of a listener that has ended
-go to the listener of the version that was deployed after it.
+"""Upkeep of the listeners of schedules and their collections. A listener whose run has ended is removed.
+Events that waited too long for the others become dead letters; events of an ended listener move to the
+listener of the next version.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class HandedOver(NamedTuple):
 
 
 class EndedListener(NamedTuple):
-    """A workflow whose schedule hears no events until another version is deployed."""
+    """A workflow whose schedule receives no events until another version is deployed."""
 
     run: UUID
     tenant: str
@@ -41,7 +41,7 @@ class EndedListener(NamedTuple):
 
 class CollectedRows(Protocol):
     async def remove_ended(self, limit: int) -> list[EndedListener]:
-        """Listeners whose runs have ended while no deployment has replaced them are none from now on."""
+        """Remove the listeners whose runs have ended and that no deployment has replaced."""
         ...
 
     async def orphaned(self) -> list[UUID]:

@@ -139,8 +139,8 @@ def _ask(draft: Draft, task: Task, frame: ApproveFrame) -> None:
 
 
 def reopen(draft: Draft, task: Task, frame: ApproveFrame) -> None:
-    """Ask again in a retried run; links that people already have still work. Whoever was told that the
-    deadline had passed is told of the question anew.
+    """Ask again in a retried run; links that people already have still work. A notification that the deadline
+    had passed is followed by a new notification of the question.
     """
     expired = frame.closing is not None and frame.closing.state == EXPIRED
     frame.closing = None
@@ -150,7 +150,7 @@ def reopen(draft: Draft, task: Task, frame: ApproveFrame) -> None:
 
 
 def _begin_round(draft: Draft, task: Task, node: ApproveNode, frame: ApproveFrame) -> None:
-    """The notifying tasks of another round are effects of their own. Those that were still open go on."""
+    """The notifying tasks of another round are effects of their own. Tasks that are still open continue."""
     frame.rounds += 1
     goes_on = any(inner.parent == task.path for _, inner in draft.frames.items()) or any(
         step.parent == task.path for step in draft.agenda

@@ -1,4 +1,4 @@
-"""A stand-in that answers HTTP requests, fails as it is told to, and records what it accepted."""
+"""A stand-in that answers HTTP requests, fails on demand, and records accepted requests."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path

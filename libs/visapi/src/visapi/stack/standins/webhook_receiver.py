@@ -1,4 +1,4 @@
-"""A webhook receiver: verifies Standard Webhooks signatures and records what it was sent.
+"""A webhook receiver: verifies Standard Webhooks signatures and records the requests.
 
 Run it with `python -m visapi.stack.standins.webhook_receiver --port 9911 --out FILE.jsonl --secret whsec_…`.
 Deliberately written without VisAPI's own signing code, so that one checks the other.

@@ -115,7 +115,7 @@ class KeyRing:
 
     def authenticate(self, token: str) -> Principal:
         """The principal of a key. Raises `ProblemError` 401, the same for an unknown and for a wrong key, and
-        403 for a key of a disabled tenant; `TransientFault` where the operator has to put a pepper back.
+        403 for a key of a disabled tenant; `TransientFault` when the pepper of the hash is missing here.
         """
         try:
             parsed = api_keys.parse(token)
@@ -161,7 +161,7 @@ class KeyRing:
         self._lacking = count
 
     async def _store_rehashed(self) -> None:
-        """Store hashes under the pepper that is used now. Never raises: what is not stored is hashed again at
+        """Store the hashes under the current pepper. Never raises: a hash that is not stored is made again at
         the next use of its key.
         """
         some, self._rehashed = list(self._rehashed.values())[:REHASH_MAX], {}

@@ -1,4 +1,4 @@
-"""What the gate asks of rates. The slice `rates` has the rest."""
+"""The rates as the gate uses them; the slice `rates` implements them."""
 
 from typing import Protocol
 
@@ -6,10 +6,10 @@ from visapi_gateway.kernel.access.scopes import Principal
 
 
 class Allowance(Protocol):
-    """What one key may take, for the requests of this key."""
+    """The rates of one key, for its requests."""
 
     def take(self) -> bool:
-        """Take the tokens of one request; false where the request has to `wait` for them. Raises
+        """Take the tokens of one request; returns False when the request has to `wait` for them. Raises
         `ProblemError` 429.
         """
         ...
@@ -19,7 +19,7 @@ class Allowance(Protocol):
         ...
 
     def headers(self, *, with_quotas: bool) -> list[tuple[bytes, bytes]]:
-        """The fields that tell of the rates, and of the quotas of runs where the operation counts on them."""
+        """The header fields of the rates, and of the run quotas for operations that start runs."""
         ...
 
 

@@ -24,8 +24,8 @@ _CREDENTIALS = (b"authorization", b"x-api-key")
 
 
 def token_of(call: Call) -> str:
-    """The key in `Authorization: Bearer` or `X-API-Key`. Raises `ProblemError`: 401 without one, 400 with
-    several, for what lies in between may have read another one than we do.
+    """The key in `Authorization: Bearer` or `X-API-Key`. Raises `ProblemError`: 401 without a key, 400 with
+    several, because a proxy may have read another one than the gateway does.
     """
     given = [(name, value.decode("latin-1")) for name, value in call.scope["headers"] if name in _CREDENTIALS]
     if not given:

@@ -56,7 +56,7 @@ class IdempotentCalls:
 
 
 async def request_hash(call: Call) -> bytes:
-    """The hash of what a request asks for: its method, path, query and body, byte for byte."""
+    """The hash of a request: its method, path, query and body, byte for byte."""
     body = await call.read_body()
     scope = call.scope
     head = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"

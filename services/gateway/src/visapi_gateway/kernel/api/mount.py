@@ -55,7 +55,7 @@ class Gate:
         self._key_check_seconds = metrics.key_check_seconds
 
     def admit(self, operation: Operation, call: Call) -> Awaitable[None] | None:
-        """Sets the caller of `call`. Returns what the request has to wait for: a lease of tokens.
+        """Set the caller of `call`. Returns the lease of tokens that the request has to wait for, if any.
         Raises `ProblemError` 401, 403 and 429.
         """
         context = call.context
@@ -79,7 +79,7 @@ class Gate:
 
 
 def build_app(routes: Sequence[Route], gate: Gate, once: IdempotentCalls) -> Litestar:
-    """The Litestar application of these operations."""
+    """The Litestar application with these operations."""
 
     def in_place_of_the_handler(app: Any) -> Any:  # noqa: ARG001 (Litestar's name)
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:

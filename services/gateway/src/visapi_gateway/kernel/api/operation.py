@@ -46,7 +46,7 @@ class Operation:
     probe: bool = False
     """The operation takes no request slot, so that health probes are always answered."""
     signed: bool = False
-    """A `signature` in the query may stand for the key; the handler then checks it (`call.who` is None)."""
+    """A `signature` in the query may replace the key; the handler then checks it (`call.who` is None)."""
     starts_runs: bool = False
     """The operation counts on the quotas of runs."""
     query: type[msgspec.Struct] | None = None
@@ -62,8 +62,8 @@ class Operation:
     problems: tuple[str, ...] = ()
     """Problem codes beyond those that the other properties imply."""
     once: str = ""
-    """The operation honours `Idempotency-Key`: what the same key with the same request means. Every POST that
-    creates something does.
+    """For operations with an `Idempotency-Key`, the meaning of the same key with the same request. Every POST
+    that creates something has one.
     """
 
 
@@ -147,11 +147,11 @@ class Call:
 
 Handler = Callable[[Call], Awaitable[AsgiResponse]]
 Replay = Callable[[Call, str], Awaitable[AsgiResponse]]
-"""The answer to a request that was carried out before: what it made, as that is now. It is given the answer
-that was held with the `Idempotency-Key`.
+"""Answers a request that was carried out before with the current state of its result. Takes the call and the
+answer that is stored with the `Idempotency-Key`.
 """
 HashOf = Callable[[Call], Awaitable[bytes]]
-"""The hash of what a call asks for. Raises `ProblemError` where its body cannot be read."""
+"""The hash of a call's request. Raises `ProblemError` when its body cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

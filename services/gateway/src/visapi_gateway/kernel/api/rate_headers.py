@@ -1,11 +1,12 @@
-"""The fields `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers-10 spells them (and
--11, in what is sent here). No other file spells these fields.
+"""The fields `RateLimit-Policy` and `RateLimit`, as in draft-ietf-httpapi-ratelimit-headers-10 (and -11, for
+the parts used here). No other file spells these fields.
 
 - `q` is the number of requests, or of the units that `qu` names, in a window of `w` seconds;
-- `r` is what remains, `t` the seconds until all of it is there again. In a refusal `t` is the time until one
-  more is admitted, only the exceeded policies are named, and `Retry-After` is the largest `t` of them.
+- `r` is the remainder, `t` the seconds until the whole quota is available again. In a refusal `t` is the time
+  until one more request is admitted, only the exceeded policies are named, and `Retry-After` is the largest
+  `t` of them.
 
-`r` is what this gateway knows: other gateways may have taken tokens since its latest lease.
+`r` is this gateway's own view: other gateways may have taken tokens since its latest lease.
 """
 
 from collections.abc import Iterable

@@ -15,7 +15,7 @@ from visapi_gateway.kernel.asgi.http import Header, Message, Receive, RequestCon
 
 BODY_LIMIT = 1024 * 1024
 PART = 64 * 1024
-"""Bytes that are handed to a connection at once; smaller responses are not counted as buffered."""
+"""The bytes of one write to a connection; smaller responses do not count as buffered."""
 
 _SECURITY: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -199,7 +199,7 @@ class ResponseWriter:
         ]
         names = {name for name, _ in headers}
         if context.allowance is not None:
-            # A refusal tells of the exceeded policies alone.
+            # A refusal names only the exceeded policies.
             fields = context.allowance.headers(with_quotas=context.starts_runs)
             headers += [field for field in fields if field[0] not in names]
         if b"cache-control" not in names:

@@ -124,7 +124,7 @@ class SlotPool:
         return self._tenants.used
 
     def take(self, tenant: str, key: str) -> str | None:
-        """Take a slot. Returns None, or who holds too many."""
+        """Take a slot. Returns None, or the holder of too many."""
         if not self._keys.take(key):
             return "the key" if self._keys.held(key) else "everybody"
         if not self._tenants.take(tenant):
@@ -164,8 +164,8 @@ class RequestSlot:
             raise self._too_many(self._capacity.requests, over)
 
     def pass_to(self, tenant: str, key: str) -> None:
-        """Exchange the request slot of an address for one of a tenant, which the request has turned out to be
-        for. Nothing is proven about the connection. Raises `ProblemError` 429 and 503.
+        """Exchange the request slot of an address for one of a tenant, once the request's tenant is known.
+        The connection stays unproven. Raises `ProblemError` 429 and 503.
         """
         pool, before = self._pool, self._holder
         self._holder = (tenant, key)

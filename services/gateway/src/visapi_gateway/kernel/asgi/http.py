@@ -30,7 +30,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class RequestContext:
-    """What the gateway knows about a request, beside its bytes."""
+    """The context of a request, beside its bytes."""
 
     __slots__ = (
         "allowance",

@@ -1,9 +1,9 @@
 """Idempotency keys of requests: one key is one request, for 7 days
 (draft-ietf-httpapi-idempotency-key-header-07).
 
-A store holds the key with its other statements, in one transaction. A request that failed holds no key, so
-that a corrected one may use the same. What is stored is the hash of the request and an answer that says where
-its result is found; never a result that may be shown only once.
+A store holds the key with its other statements, in one transaction. A request that failed holds no key, so a
+corrected one may use the same key. Stored are the hash of the request and an answer that locates its result,
+never a result that may be shown only once.
 """
 
 from collections.abc import Generator
@@ -20,7 +20,7 @@ IN_FLIGHT_S = 1
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """The `Idempotency-Key` of a request, and the hash of what the request asks for."""
+    """The `Idempotency-Key` of a request, and the hash of the request."""
 
     tenant: str
     key: str
@@ -43,15 +43,15 @@ def read_answer(answer: str, kind: type[_Value]) -> _Value:
 
 class AnswerOf(Protocol):
     async def __call__(self, claim: Claim) -> str | None:
-        """The answer of the request that held the key; None when nobody did. Raises `ProblemError` 422 where
-        that was another request.
+        """The answer of the request that holds the key; None when the key is free. Raises `ProblemError` 422
+        when another request holds it.
         """
         ...
 
 
 class HoldKey(Protocol):
     async def __call__(self, claim: Claim | None, answer: str) -> None:
-        """Hold a key for what is done already. Raises `KeyTaken`."""
+        """Hold a key for a request that is already carried out. Raises `KeyTaken`."""
         ...
 
 
@@ -94,6 +94,6 @@ class Flight:
 
 
 def key_reused(what: str = "another request") -> ProblemError:
-    """The problem of a request whose key stands for another one."""
+    """The problem of a request whose key belongs to another request."""
     detail = f"the Idempotency-Key was used for {what}; use a new key for a new request"
     return ProblemError("idempotency_conflict", detail, status=422)

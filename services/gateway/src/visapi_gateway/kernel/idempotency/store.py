@@ -15,8 +15,8 @@ class UsedKeys:
         self._pool = pool
 
     async def answer(self, claim: Claim) -> str | None:
-        """The answer of the request that held the key; None when nobody did. Raises `ProblemError` 422 where
-        that was another request.
+        """The answer of the request that holds the key; None when the key is free. Raises `ProblemError` 422
+        when another request holds it.
         """
         async with tenant_transaction(self._pool, [claim.tenant]) as connection:
             holder = await connection.fetchrow(_SQL["key_holder"], claim.tenant, claim.key)
@@ -27,7 +27,7 @@ class UsedKeys:
         return holder["answer"] or ""
 
     async def hold(self, claim: Claim | None, answer: str) -> None:
-        """Hold a key for what is done already. Raises `KeyTaken`."""
+        """Hold a key for a request that is already carried out. Raises `KeyTaken`."""
         if claim is None:
             return
         async with tenant_transaction(self._pool, [claim.tenant]) as connection:

@@ -8,9 +8,9 @@ _SQL = load_queries("visapi_gateway.kernel.idempotency", "queries.sql")
 
 
 async def hold_key(connection: Connection, claim: Claim | None, answer: str = "") -> None:
-    """Hold the key of a request, if it has one, within the transaction that does what the request asks.
+    """Hold the key of a request, if it has one, within the transaction that carries out the request.
 
-    Call this as early as the `answer` is known: it waits for another transaction that holds the same key.
+    Call this as soon as the `answer` is known: it waits for another transaction that holds the same key.
     Raises `KeyTaken`.
     """
     if claim is None:

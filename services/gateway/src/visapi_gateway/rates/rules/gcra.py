@@ -1,8 +1,8 @@
 """A rate in one number: GCRA, the generic cell rate algorithm (ITU-T I.371).
 
 The number is the theoretical arrival time of the next request of a caller that uses its full rate. `burst`
-requests may arrive before that time. `lend` decides about many requests at once; the statement `lease_rates`
-in `queries.sql` decides alike, for all gateways, by the clock of the database.
+requests may arrive before that time. `lend` decides about many requests together; the statement `lease_rates`
+in `queries.sql` applies the same rule for all gateways, by the database's clock.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ _EPSILON = 1e-6
 
 
 class Limit(NamedTuple):
-    """Requests per second, and requests at once."""
+    """Requests per second, and the burst."""
 
     per_s: float
     burst: int
@@ -28,13 +28,13 @@ class Limit(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """Tokens that were granted. `used` is how many of the burst's tokens are in use now, these included."""
+    """Granted tokens. `used` is the number of the burst's tokens in use now, including these."""
 
     granted: int
     used: float
 
     def left(self, limit: Limit) -> int:
-        """Tokens that nobody has leased."""
+        """Tokens that are not leased."""
         return max(0, int(limit.burst - self.used + _EPSILON))
 
     def next_in_s(self, limit: Limit) -> float:

@@ -1,4 +1,4 @@
-"""The rates and quotas that apply to a key: those of its tenant, its own, those of its names."""
+"""The rates and quotas that apply to a key: its tenant's, its own, and those of its names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -22,7 +22,7 @@ SECONDS: Mapping[Period, int] = {"day": 86_400, "month": 31 * 86_400}
 
 
 class StoredRate(msgspec.Struct, frozen=True):
-    """What is stored of a subject; None is the default."""
+    """The stored limits of a subject; None is the default."""
 
     tenant: str
     subject: str
@@ -116,7 +116,7 @@ def _given(per_day: int | None, per_month: int | None) -> dict[Period, int]:
 
 
 def burst_of(per_s: float) -> int:
-    """The burst of a rate without one of its own: two seconds' worth."""
+    """The burst of a rate that names none: two seconds of the rate."""
     return max(1, round(2 * per_s))
 
 

@@ -104,7 +104,7 @@ class StartRun:
         try:
             new = await self._new_run(who, start, raw)
         except ProblemError:
-            # What was deployed since may refuse a request that was carried out before.
+            # A later deployment may refuse a request that was carried out before.
             earlier = await self._earlier(who.tenant, start)
             if earlier is None:
                 raise

@@ -23,8 +23,8 @@ class PostgresEvents:
         self._ids = ids
 
     async def take_in(self, events: Sequence[ArrivedEvent]) -> set[tuple[str, str, str]]:
-        """Commit events of known and enabled tenants; those that are there already stay as they are. Returns
-        the names of those that were not taken, because their tenant is disabled.
+        """Commit events of known and enabled tenants; existing events are kept. Returns the names of the
+        events of disabled tenants, which are not stored.
         """
         with pg_faults():
             rows = await self._pool.fetch(

@@ -37,7 +37,7 @@ async def wait_for_listeners(connection: Connection, tenants: Iterable[str]) -> 
 async def notify(
     connection: Connection, events: Sequence[ArrivedEvent], about: Sequence[About] | None = None
 ) -> list[UUID]:
-    """Write the events into the inboxes of the runs that listen, and return these runs. `hold_listeners` has
+    """Write the events into the inboxes of listening runs, and return these runs. `hold_listeners` has
     returned none of the tenants.
     """
     if not events:

@@ -29,7 +29,7 @@ class ArrivedEvent(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """What no other event has: tenant, source and id."""
+        """The unique name of an event: tenant, source and id."""
         return (self.tenant, self.source, self.id)
 
     @property

@@ -1,7 +1,7 @@
-"""When a function's held tasks are looked at: at once, unless many looks follow one another.
+"""The pace of looks at a function's held tasks: immediate, unless many looks follow one another.
 
-A look costs a transaction, so while tasks are committed all the time each look finds what several commits
-have left. Times are of a monotonic clock, in seconds. Pure.
+A look costs a transaction, so under constant commits one look serves several commits. Times are of a
+monotonic clock, in seconds. Pure.
 """
 
 from typing import Final, Literal

@@ -74,7 +74,7 @@ def closed_approvals(snapshot: RunSnapshot, related: RelatedWrites) -> list[Clos
 
 
 def unread_decisions(snapshot: RunSnapshot, related: RelatedWrites) -> list[InboxKey]:
-    """The inbox rows that decisions on these questions would have, but for those that the run has read."""
+    """The inbox keys of decisions on these questions, without those that the run has read."""
     read = {row.key for row in snapshot.inbox}
     keys = (decision_key(command.approval) for command in (*related.asking, *related.closing))
     return [InboxKey(snapshot.run, key) for key in keys if key not in read]

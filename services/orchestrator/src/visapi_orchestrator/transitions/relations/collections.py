@@ -1,4 +1,4 @@
-"""What schedules collect: events of a correlation that wait for the others; and events that are refused."""
+"""Collections of schedules: events of a correlation that wait for the others; and refused events."""
 
 from collections.abc import Iterator
 from uuid import UUID

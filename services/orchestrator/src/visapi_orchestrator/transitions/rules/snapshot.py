@@ -43,7 +43,7 @@ def readable_rows(rows: Iterable[tuple[str, str, bytes]]) -> tuple[InboxRow, ...
 
 
 class UnreadableState(msgspec.Struct, frozen=True):
-    """A state whose large values cannot be read, as it is stored, and why."""
+    """A stored state whose large values cannot be read, and the reason."""
 
     stored: bytes
     error: WorkflowError
@@ -78,7 +78,7 @@ class RunSnapshot(msgspec.Struct, frozen=True):
     """The system's own run, which listens for a schedule's events."""
     trusted: bool = True
     unreadable: UnreadableState | None = None
-    """Set when `state` is only what is left of a state."""
+    """Set when `state` lacks large values that cannot be read."""
 
 
 def snapshot_of(trigger: Trigger) -> RunSnapshot:

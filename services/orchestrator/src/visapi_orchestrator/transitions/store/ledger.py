@@ -54,7 +54,7 @@ class PostgresLedger:
 
     async def write(self, rows: WriteSet) -> WriteResult:
         """Write a batch. Raises `PermanentFault` when PostgreSQL refuses a row (nothing is written),
-        `UnknownFault` when nobody knows whether it was committed.
+        `UnknownFault` when the outcome of the commit is unknown.
         """
         with pg_faults(effect=True):
             if not rows.needs_transaction:
@@ -97,7 +97,7 @@ class PostgresLedger:
             return await self._pool.fetchval(_SQL["tenant_of"], run) or ""
 
     async def settled(self, runs: Collection[UUID]) -> dict[UUID, CurrentRun]:
-        """Where runs stand, live or ended, after a commit whose answer was lost."""
+        """The current revision and state of runs, live or ended, after a commit whose answer was lost."""
         with pg_faults():
             rows = await self._pool.fetch(_SQL["load_settled"], list(runs))
         return {row["id"]: CurrentRun(row["revision"], row["state"]) for row in rows}
@@ -146,10 +146,10 @@ async def _execute(connection: Connection, statement: Statement, rows: WriteSet,
 
 
 async def _undecided_for(connection: Connection, rows: WriteSet) -> frozenset[UUID]:
-    """The runs that open or close a question on which somebody has decided, without having read the decision.
+    """The runs that open or close a question and have not read a decision on it.
 
-    From here on nobody decides on the questions of these rows, so that the first decision counts
-    whatever else has happened in the same moment: a deadline, a timeout, the end of the run.
+    Until the transaction ends, no decision on these questions is accepted, so the first decision counts even
+    at the moment of a deadline, a timeout or the run's end.
     """
     questions = [*rows.closed_approvals, *rows.opened_approvals]
     await connection.execute(

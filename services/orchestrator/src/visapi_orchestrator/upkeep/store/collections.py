@@ -18,7 +18,8 @@ from visapi_orchestrator.upkeep.collected import EndedListener, HandedOver
 _SQL = load_queries("visapi_orchestrator.upkeep.store", "collections.sql")
 EXPIRED: Final = "correlation-expired"
 BYTES_MAX: Final = 1024 * 1024
-"""Of the collections that are moved or given up at once: they are read in the event loop."""
+"""The most bytes of collections that are moved or given up together, because they are read in the event loop.
+"""
 _encode = msgspec.json.Encoder().encode
 
 

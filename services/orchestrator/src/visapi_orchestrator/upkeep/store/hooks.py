@@ -1,4 +1,4 @@
-"""What hooks remember, in PostgreSQL: deleted by age, and with a hook that was removed."""
+"""Deliveries of hooks in PostgreSQL: deleted by age, and with a removed hook."""
 
 from visapi_common.adapters.pool import Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
