@@ -176,6 +176,15 @@ def wrong_keys(ground: Ground) -> None:
             client.get(f"{ground.stack.ready.gateway}/v1/runs", headers={"Authorization": "Bearer x"})
 
 
+def leaked_key(ground: Ground) -> None:
+    """A key is made, and shown by somebody who found it."""
+    gateway, headers = ground.stack.ready.gateway, {"Authorization": f"Bearer {ground.stack.ready.api_key}"}
+    with httpx.Client(trust_env=False) as client:
+        made = client.post(f"{gateway}/v1/keys", json={"name": "leaked"}, headers=headers).json()
+        report = client.post(f"{gateway}/v1/keys/report-leak", json={"key": made["key"]})
+        assert report.is_success, report.text
+
+
 def _at_once(ground: Ground, count: int, path: str, **request: Any) -> None:
     """So many requests at the same time; what they are answered is no matter."""
 
@@ -283,10 +292,11 @@ SET_ASIDE = (
     _ticket("EffectsUncertain", "Slack takes a message and breaks the connection", _once(chat_breaks)),
 )
 KEYS = _ticket("KeysRefused", "20 requests a second with a wrong key", _lasting(wrong_keys, every_s=0.8))
+LEAK = _ticket("KeyLeaked", "somebody reports a key that they found", _once(leaked_key))
 ROUNDS: tuple[tuple[Fault, ...], ...] = (
     (_ticket("ApiErrorsBurnSlowly", "0.43 % of the requests fail", one_in_250_fails, "OperatorFaults"),
      _ticket("ApiErrorsAboveObjective", "0.43 % of the requests fail", _once(lambda ground: None))),
-    (*SET_ASIDE, KEYS,
+    (*SET_ASIDE, KEYS, LEAK,
      _ticket("EventsNotPublished", "a transaction holds an event that is 3 minutes old", emit_locked)),
     (_ticket("DeadLettersOld", "a dead letter that nobody has looked at for 3 days", _once(letter_is_old)),
      _ticket("DeliveriesFail", "the mail server is away", mail_server_away),

@@ -51,6 +51,7 @@ def test_every_operation_needs_a_key_and_a_scope_unless_it_says_otherwise():
         "GET /openapi.json",
         "GET /approve/{token:str}",
         "POST /approve/{token:str}",
+        "POST /v1/keys/report-leak",
         "GET /docs",
         "GET /v1/hooks/in/{address:str}",
         "POST /v1/hooks/in/{address:str}",

@@ -53,7 +53,10 @@ select c.oid, c.relname as name, c.reloptions as options, pg_get_partkeydef(c.oi
     ) || array(
         select format('alter table %I force row level security', c.relname) where c.relforcerowsecurity
     ) || array(
-        select format('create policy %I on %I to %s using (%s)%s', p.polname, c.relname,
+        select format('create policy %I on %I%s%s to %s using (%s)%s', p.polname, c.relname,
+            case when not p.polpermissive then ' as restrictive' end,
+            case p.polcmd when 'r' then ' for select' when 'a' then ' for insert' when 'w' then ' for update'
+                when 'd' then ' for delete' end,
             (select string_agg(r.rolname, ', ') from pg_roles r where r.oid = any (p.polroles)),
             pg_get_expr(p.polqual, c.oid), ' with check (' || pg_get_expr(p.polwithcheck, c.oid) || ')')
         from pg_policy p where p.polrelid = c.oid order by p.polname

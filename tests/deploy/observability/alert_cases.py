@@ -186,6 +186,7 @@ CASES: dict[str, Case] = {
         'visapi_worker_redeliveries_total{function="pdf.render"}', "0+3x40", "0x30 5x10"
     ),
     "KeysRefused": _counted('visapi_auth_failures_total{reason="unauthenticated"}', "0+300x40", "0+30x40"),
+    "KeyLeaked": _counted("visapi_keys_leaked_total", "0x30 1x10", "2x40"),
     "RequestsRefusedByBounds": _counted('visapi_http_refused_total{bound="requests"}', "0+60x40", "0+3x40"),
     "RunsRefusedByFamily": _counted('visapi_family_refusals_total{of="task"}', "0+5x40", "0x30 20x10"),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kit.scripts import run_tool
+from visapi_common.core.api_keys import mint
 
 # In two parts, so that no scanner takes this file for what it tests.
 SECRET = "AKIA" + "QHZ5T7RNW3M4KP2X"
@@ -36,6 +37,15 @@ def test_a_secret_that_was_removed_is_found(repository: Path):
     assert done.returncode == 1
     assert "tests/notes.md: AWS Access Key ID in line 1 of object" in done.stderr
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_a_key_of_ours_is_found(repository: Path):
+    key = mint("live", 2**100, 2**250 + 12345)
+    commit(repository, "tests/notes.md", f"curl -H 'Authorization: Bearer {key}'\n")
+    done = run_tool("scan_secrets", "--repository", repository, "--tree")
+    assert done.returncode == 1
+    assert "tests/notes.md: VisAPI API key in line 1 of object" in done.stderr
+    assert key not in done.stdout + done.stderr
 
 
 def test_what_is_checked_out_holds_none(repository: Path):

@@ -27,7 +27,7 @@ from visapi_gateway.kernel.fair_pool import FairPool
 from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.kernel.slice import Kernel
 from visapi_gateway.keys.slice import keyring
-from visapi_gateway.rates.slice import allowances, rate_book
+from visapi_gateway.rates.slice import RATES_CHANGED, allowances, rate_book
 from visapi_gateway.runs.reading.slice import live_hub
 from visapi_gateway.runs.starting.slice import run_commits
 from visapi_gateway.settings import GatewaySettings
@@ -56,7 +56,7 @@ class Gateway:
             jobs=BoundedJobs(jobs, lifecycle.metrics, [engine_jobs.WARM_UP]),
             operations=operations(),
         )
-        self._keyring, self._rates = kernel.one(keyring), kernel.one(rate_book)
+        self.keys, self._rates = kernel.one(keyring), kernel.one(rate_book)
         self._system = kernel.one(system)
         self._hub, self._accepting = kernel.one(live_hub), kernel.one(run_commits)
         capacity = open_capacity(settings, kernel.metrics, lambda: self._system.draining)
@@ -96,19 +96,20 @@ class Gateway:
     async def _listen(self) -> None:
         messages = self._kernel.messages
         messages.on_connection(self._hub.connection_changed)
-        messages.on_connection(self._keyring.reload_soon)
+        messages.on_connection(self.keys.reload_soon)
         messages.on_connection(self._rates.reload_soon)
         await messages.subscribe(subjects.live_all(), self._hub.receive)
-        await messages.subscribe(subjects.CONTROL_KEYS, lambda _, __: self._keys_changed())
+        await messages.subscribe(subjects.CONTROL_KEYS, self._keys_changed)
 
-    def _keys_changed(self) -> None:
-        self._keyring.reload_soon()
+    def _keys_changed(self, _: str, changed: bytes) -> None:
+        if changed != RATES_CHANGED:
+            self.keys.key_changed(changed.decode("latin-1"))
         self._rates.reload_soon()
 
     async def _load_keys(self) -> None:
         while not self._lifecycle.stopping.is_set():
             try:
-                await self._keyring.load()
+                await self.keys.load()
                 await self._rates.load()
                 return
             except TransientFault as away:

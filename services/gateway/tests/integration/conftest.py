@@ -76,6 +76,8 @@ class Running:
         self.stopped: asyncio.Task[None] | None = None
         self.api = gateway.api
         self.base = f"http://127.0.0.1:{gateway.port}"
+        self.key_stored: Callable[[], None] = lambda: None
+        """Tells the gateway that a key was stored behind its back."""
         self.lifecycle = lifecycle
         self.db = db
         self.admin = admin
@@ -90,7 +92,9 @@ class Running:
         return httpx.AsyncClient(base_url=self.base, headers=headers, timeout=60.0, trust_env=False)
 
     async def key(self, tenant: str = "default", scopes: tuple[str, ...] = ("*",), kind: str = "live") -> str:
-        return await store_key(self.db, tenant, scopes, kind)
+        key = await store_key(self.db, tenant, scopes, kind)
+        self.key_stored()
+        return key
 
     async def deploy(self, source: str = HELLO) -> httpx.Response:
         return await self.http.post(
@@ -162,7 +166,7 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
         run = Running(
             gateway, lifecycle, db, admin, rows=GatewayRows(world), orchestrator=OrchestratorRows(pool)
         )
-        run.stopped = serving
+        run.stopped, run.key_stored = serving, gateway.keys.reload_soon
 
         async def ready() -> bool:
             if serving.done():

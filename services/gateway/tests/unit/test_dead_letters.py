@@ -20,7 +20,7 @@ from visapi_gateway.runs.reading.service import RunViews
 
 HAPPENED = ResolveDeadLetter(Decision.HAPPENED, "seen at the bank", msgspec.Raw(b'{"id":7}'))
 EVENT = b'{"specversion":"1.0","id":"1","source":"/shop","type":"paid"}'
-ADMIN = Requester("a", TENANT, "admin", frozenset(["*"]), "r1")
+ADMIN = Requester("a", TENANT, "admin", frozenset(["*"]), request_id="r1")
 
 
 class World(FakeWorld):

@@ -1,6 +1,5 @@
 """The ring of API keys: while keys change without end, and while their pepper is rotated."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,9 @@ from kit.fakes.gateway.tables import NOON, GatewayTables
 from visapi_common.core.api_keys import hash_key, mint, parse
 from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.keyrings import Keyring, MissingKeyError
-from visapi_gateway.kernel.access.authentication import RELOAD_S, REST, STALE_S, KeyRing, StoredKey
+from visapi_gateway.kernel.access.authentication import CHANGED_MAX, RELOAD_S, REST, STALE_S, KeyRing
+from visapi_gateway.kernel.access.key_upkeep import USES_S
+from visapi_gateway.kernel.access.stored_keys import KeysAt, KeyUse, StoredKey
 
 READ_S = 0.05
 READS = 4
@@ -28,7 +29,7 @@ class ChangingKeys(FakeKeys):
         super().__init__(GatewayTables())
         self._clock = clock
 
-    async def all_keys(self) -> Sequence[StoredKey]:
+    async def all_keys(self) -> KeysAt:
         self._clock.now_s += READ_S
         self.ring.reload_soon()
         return await super().all_keys()
@@ -48,7 +49,8 @@ class World:
     """A ring, its keys, and a clock that stands so many seconds after the new pepper's time."""
 
     def __init__(self, *stored: StoredKey, after_s: float = 0.0) -> None:
-        self.keys, self.clock = FakeKeys(GatewayTables(), *stored), FakeClock()
+        self.tables, self.clock = GatewayTables(), FakeClock()
+        self.keys = FakeKeys(self.tables, *stored)
         self.clock.now_s += after_s
         self.ring = KeyRing(self.keys, RING, self.clock)
 
@@ -67,6 +69,7 @@ OLD, NEW = b"o" * 32, b"n" * 32
 RING = Keyring.read(f"{NEW.hex()}@2026-01-01T12:00:00Z,{OLD.hex()}")
 USED_BEFORE, USED_AFTER = RING.keys[1].id, RING.keys[0].id
 TOKEN = mint("live", 7, 8)
+ID = parse(TOKEN).id
 
 
 def row(pepper: bytes = OLD, named: str | None = USED_BEFORE, **more: Any) -> StoredKey:
@@ -146,3 +149,146 @@ async def test_a_revoked_key_stays_revoked_through_a_rotation() -> None:
     await world.ring.load()
     with pytest.raises(ProblemError, match="was revoked"):
         world.ring.authenticate(TOKEN)
+
+
+async def test_the_clock_of_the_database_judges() -> None:
+    """This machine's clock is an hour behind, so a key that expired would still be valid by it."""
+    world = World(row(expires_at=AT + timedelta(minutes=30)))
+    world.tables.now = AT + timedelta(hours=1)
+    await world.ring.load()
+    with pytest.raises(ProblemError, match="has expired"):
+        world.ring.authenticate(TOKEN)
+    world.keys.change(ID, expires_at=None, disabled_at=world.tables.now)
+    await world.ring.load()
+    with pytest.raises(ProblemError, match="was revoked"):
+        world.ring.authenticate(TOKEN)
+    world.tables.now = AT - timedelta(hours=1)
+    world.keys.change(ID, disabled_at=None, not_before=AT - timedelta(minutes=30))
+    await world.ring.load()
+    with pytest.raises(ProblemError, match="not valid yet"):
+        world.ring.authenticate(TOKEN)
+
+
+async def test_a_key_expires_between_two_reads() -> None:
+    world = World(row(expires_at=AT + timedelta(seconds=2)))
+    await world.ring.load()
+    assert world.ring.authenticate(TOKEN).tenant == "acme"
+    world.clock.now_s += 2
+    with pytest.raises(ProblemError, match="has expired"):
+        world.ring.authenticate(TOKEN)
+
+
+@in_no_time
+async def test_the_streams_of_keys_that_were_read_too_long_ago_end() -> None:
+    world, ended = World(row()), list[str]()
+    await world.ring.load()
+    world.ring.while_valid(ID, lambda: ended.append("stream"))
+    world.keys.faults.plan("all_keys", *[TransientFault("away")] * 99)
+    await running_for(RELOAD_S + 0.1, world.ring.keep_fresh())
+    assert ended == []
+    world.clock.now_s += STALE_S + 0.1
+    await running_for(RELOAD_S + 0.1, world.ring.keep_fresh())
+    assert set(ended) == {"stream"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"disabled_at": AT},
+        {"disabled_at": AT, "may_return": True, "reason": "x"},
+        {"expires_at": AT - timedelta(hours=2)},
+        {"tenant_disabled": True},
+        None,
+    ],
+)
+async def test_a_key_that_is_no_longer_valid_ends_its_streams_and_no_others(
+    change: dict[str, Any] | None,
+) -> None:
+    other = mint("live", 9, 10)
+    world, ended = World(row(), row(id=parse(other).id, hash=hash_key(OLD, other))), list[str]()
+    await world.ring.load()
+    forget = world.ring.while_valid(ID, lambda: ended.append("forgotten"))
+    forget()
+    world.ring.while_valid(ID, lambda: ended.append("ended"))
+    world.ring.while_valid(parse(other).id, lambda: ended.append("other"))
+    await world.ring.refresh([ID])
+    assert ended == []
+    if change is None:
+        del world.keys.rows[ID]
+    else:
+        world.keys.rows[ID] = row(**change)
+    await world.ring.refresh([ID])
+    assert ended == ["ended"]
+
+
+@in_no_time
+async def test_what_is_announced_is_read_alone_and_at_once() -> None:
+    world = World(row())
+    await world.ring.load()
+    world.keys.change(ID, disabled_at=AT)
+    world.ring.key_changed(ID)
+    await running_for(0.01, world.ring.keep_fresh())
+    with pytest.raises(ProblemError, match="was revoked"):
+        world.ring.authenticate(TOKEN)
+    assert (world.keys.faults.entered["some_keys"], world.keys.faults.entered["all_keys"]) == (1, 1)
+
+
+@in_no_time
+async def test_announcements_that_nobody_can_read_or_that_are_too_many_are_read_as_one() -> None:
+    world = World(row())
+    await world.ring.load()
+    for number in range(CHANGED_MAX * 3):
+        world.ring.key_changed(f"{number:016}")
+    for junk in ("", "x", "x" * 10_000):
+        world.ring.key_changed(junk)
+    await running_for(0.01, world.ring.keep_fresh())
+    assert (world.keys.faults.entered["some_keys"], world.keys.faults.entered["all_keys"]) == (0, 2)
+
+
+async def test_a_disabled_key_says_why() -> None:
+    world = World(row(disabled_at=AT, may_return=True, reason="the laptop was lost"))
+    await world.ring.load()
+    with pytest.raises(ProblemError, match="the laptop was lost") as refused:
+        world.ring.authenticate(TOKEN)
+    assert (refused.value.code, refused.value.status) == ("key_disabled", 401)
+
+
+async def test_one_row_that_nobody_understands_refuses_no_other_key() -> None:
+    other = mint("live", 9, 10)
+    spoilt = row(id=parse(other).id, hash=hash_key(OLD, other), allowed_addresses=["everywhere"])
+    world = World(spoilt, row())
+    await world.ring.load()
+    assert world.ring.authenticate(TOKEN).tenant == "acme"
+    with pytest.raises(ProblemError, match="not known"):
+        world.ring.authenticate(other)
+
+
+@in_no_time
+async def test_the_last_use_is_written_with_its_address_and_not_at_each_request() -> None:
+    world = World(row())
+    await world.ring.load()
+    for number in range(1000):
+        world.ring.authenticate(TOKEN, f"203.0.113.{number % 9}")
+    await world.upkeep()
+    assert world.keys.uses == [[KeyUse(ID, AT, f"203.0.113.{999 % 9}")]]
+    for _ in range(3):
+        world.ring.authenticate(TOKEN)
+        world.clock.now_s += USES_S / 4
+        await world.upkeep()
+    assert len(world.keys.uses) == 1
+
+
+async def test_long_lists_of_a_key_are_read_once_not_at_each_reload() -> None:
+    """A tenant may have a thousand keys with two hundred networks each; all are read every few seconds."""
+    many = [f"10.{n // 200}.{n % 200}.0/24" for n in range(100)]
+    world = World(row(allowed_addresses=many, denied_addresses=many[:1]))
+    await world.ring.load()
+    first = world.ring.authenticate(TOKEN, "10.0.5.1")
+    world.keys.rows[ID] = row(allowed_addresses=list(many), denied_addresses=many[:1])
+    await world.ring.load()
+    assert world.ring.authenticate(TOKEN, "10.0.5.1") is first
+    world.keys.rows[ID] = row(allowed_addresses=many[:5])
+    await world.ring.load()
+    with pytest.raises(ProblemError) as refused:
+        world.ring.authenticate(TOKEN, "10.0.5.1")
+    assert refused.value.code == "address_refused"

@@ -12,7 +12,7 @@ def test_operations_have_names_of_their_own_and_known_problems() -> None:
         assert set(operation.problems) <= set(KINDS), operation.name
 
 
-def test_only_probes_the_description_and_the_page_behind_a_link_need_no_key() -> None:
+def test_only_probes_the_description_leak_reports_and_the_page_behind_a_link_need_no_key() -> None:
     public = {operation.path for operation in operations() if operation.public}
     assert public == {
         "/livez",
@@ -21,6 +21,7 @@ def test_only_probes_the_description_and_the_page_behind_a_link_need_no_key() ->
         "/docs",
         "/approve/{token:str}",
         "/v1/hooks/in/{address:str}",
+        "/v1/keys/report-leak",
     }
     assert {operation.path for operation in operations() if operation.signed} == {
         "/v1/artifacts/{artifact:str}"

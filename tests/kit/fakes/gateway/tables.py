@@ -25,7 +25,7 @@ from visapi_gateway.workflows.service import NewWorkflow
 
 _CANCELLED = b'{"actor":"schedule","v":1}'
 TENANT = "default"
-WHO = Requester("a", TENANT, "live", frozenset([ALL]), "r1")
+WHO = Requester("a", TENANT, "live", frozenset([ALL]), request_id="r1")
 """A key that may do everything, and its request."""
 NOON = datetime.fromtimestamp(NOON_MS / 1000, UTC)
 

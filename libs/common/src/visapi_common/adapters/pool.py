@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal, Protocol, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
@@ -50,11 +51,19 @@ Urls = str | Callable[[], Sequence[str]]
 Pooler = Literal["none", "transaction"]
 """The pooler between a service and PostgreSQL, if any."""
 
+LIMITED_TO: ContextVar[Collection[str] | None] = ContextVar("visapi_limited_to", default=None)
+"""The workflows that the current task may see, as `namespace/name` or `namespace/*`; None: all. Policies of
+the ledger hide the others from its transactions.
+"""
+
 _log = logging.getLogger("visapi.pool")
 _QUERIES = load_queries("visapi_common.adapters", "sql/pool.sql")
 _driver: Any = asyncpg
 """asyncpg ships without types; the protocols below name what callers receive."""
 _TENANT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_WORKFLOW = re.compile(r"[a-z0-9-]{1,63}/([a-z0-9-]{1,63}|\*)")
+_NO_WORKFLOW = "-"
+"""No workflow has this name; an empty list would show all."""
 _COMMAND_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
 _IDLE_S = 300.0
@@ -198,6 +207,9 @@ async def tenant_transaction(
     fresh connection, or reports an unknown outcome.
     """
     begin = _QUERIES["begin_for_tenants"].replace("{tenants}", _tenant_list(tenants))
+    limited_to = LIMITED_TO.get()
+    if limited_to is not None:
+        begin = f"{begin}; {_QUERIES['and_workflows'].replace('{workflows}', _workflow_list(limited_to))}"
     if unknown_tenants:
         begin = f"{begin}; {_QUERIES['and_unknown_tenants']}"
     with pg_faults():
@@ -220,6 +232,12 @@ async def _roll_back(connection: Connection) -> None:
         await connection.execute(_QUERIES["rollback"])
     except (asyncpg.PostgresError, *_CONNECTION_BROKEN, OSError, TimeoutError):
         connection.terminate()
+
+
+def _workflow_list(workflows: Collection[str]) -> str:
+    for workflow in workflows:
+        assert _WORKFLOW.fullmatch(workflow), f"not a workflow: {workflow!r}"
+    return ",".join(sorted(workflows)) or _NO_WORKFLOW
 
 
 def _tenant_list(tenants: Collection[str]) -> str:

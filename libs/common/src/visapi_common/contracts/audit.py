@@ -42,6 +42,11 @@ class AuditAction(StrEnum):
     KEY_CREATE = "key.create"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"
+    KEY_CHANGE = "key.change"
+    KEY_DISABLE = "key.disable"
+    KEY_ENABLE = "key.enable"
+    KEY_LEAK = "key.leak"
+    """Somebody has shown the whole key, which was revoked; the actor is `leak-report`."""
     AUDIT_CUT = "audit.cut"
     """Rows were deleted for their age; the actor is `retention`."""
 

@@ -20,3 +20,24 @@ SCOPES = (
 _NEVER_BY_DEFAULT = ("keys:admin", "hooks:write", "secrets:write", "retention:write", "audit:read")
 DEFAULT_SCOPES = tuple(scope for scope in SCOPES if scope not in _NEVER_BY_DEFAULT)
 """The scopes of a key that is created without any."""
+
+_VIEWER = ("workflows:read", "runs:read", "artifacts:read", "dead-letters:read", "hooks:read")
+_OPERATOR = (*_VIEWER, "runs:write", "dead-letters:write")
+ROLES = {
+    "viewer": _VIEWER,
+    "operator": _OPERATOR,
+    "developer": (*_OPERATOR, "workflows:write", "events:write"),
+    "admin": SCOPES,
+}
+"""Names for sets of scopes. A key gets the scopes of its role when it is made, and keeps them."""
+
+LIMITED_SCOPES = (
+    "workflows:read",
+    "workflows:write",
+    "runs:read",
+    "runs:write",
+    "artifacts:read",
+)
+"""The scopes that mean something for a key that is limited to workflows. An event reaches whoever listens,
+and secrets, policies, dead letters, the audit and keys belong to the whole tenant.
+"""

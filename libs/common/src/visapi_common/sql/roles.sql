@@ -42,7 +42,7 @@ grant select, insert, update, delete on rates, rate_leases, quota_leases to visa
 -- How many open runs a tenant may have.
 grant select on rates to visapi_orchestrator;
 -- Keys that ended long ago are swept; their hashes are nobody's but the gateway's.
-grant select (id, expires_at, disabled_at), delete on api_keys to visapi_orchestrator;
+grant select (id, expires_at, disabled_at, may_return), delete on api_keys to visapi_orchestrator;
 grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_gateway;
 
 grant select on tenants, programs, workflows, idempotency to visapi_orchestrator;

@@ -78,3 +78,6 @@ class GatewayMetrics(ConventionalMetrics):
         "Requests refused because of their API key.",
         {"reason": "problem code"},
     )
+    keys_leaked = Counter(
+        "visapi_keys_leaked_total", "API keys that were revoked because somebody showed them."
+    )

@@ -16,7 +16,6 @@ from visapi_common.contracts.dead_letters import (
     ResolveDeadLetter,
 )
 from visapi_common.contracts.engine_messages import Decision
-from visapi_common.contracts.keys import KeyPage, MadeKey, NewKey
 from visapi_common.contracts.limits import LimitPage
 from visapi_common.contracts.retention import Retention, RetentionPage, SetRetention
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
@@ -290,26 +289,6 @@ def rerun_run(
         body=_repetition(body, version, reason),
         repeatable=idempotency_key is not None,
     )
-
-
-def create_key(name: str, kind: str, scopes: list[str] | None) -> Call[MadeKey]:
-    """Without scopes the key may do everything but manage keys."""
-    wanted = NewKey(name=name, kind=kind, scopes=scopes or None)
-    return Call(
-        method="POST",
-        path="/v1/keys",
-        answer=MadeKey,
-        headers={"Content-Type": JSON},
-        body=msgspec.json.encode(wanted),
-    )
-
-
-def list_keys() -> Call[KeyPage]:
-    return Call(method="GET", path="/v1/keys", answer=KeyPage, repeatable=True)
-
-
-def revoke_key(key: str) -> Call[Any]:
-    return Call(method="DELETE", path=f"/v1/keys/{_part(key)}", answer=Any, repeatable=True)
 
 
 def _command(run: str, verb: str, reason: str | None) -> Call[RunView]:

@@ -44,6 +44,7 @@ LIST = Operation(
     tag=_TAG,
     scope="runs:read",
     query=ApprovalsQuery,
+    limited_keys="narrowed",
 )
 READ = Operation(
     "GET",
@@ -54,6 +55,7 @@ READ = Operation(
     tag=_TAG,
     scope="runs:read",
     problems=("approval_not_found",),
+    limited_keys="narrowed",
 )
 DECIDE = Operation(
     "POST",
@@ -68,6 +70,7 @@ DECIDE = Operation(
     body=DecideApproval,
     body_required=True,
     problems=("approval_not_found", "approval_decided", "approval_over"),
+    limited_keys="narrowed",
 )
 PAGE = Operation(
     "GET",

@@ -38,6 +38,7 @@ READ = Operation(
     headers={"If-None-Match": "An ETag from an earlier response."},
     produces=(),
     problems=("artifact_not_found", "artifact_id_invalid", "link_invalid"),
+    limited_keys="open",
 )
 LINK = Operation(
     "POST",

@@ -16,14 +16,18 @@ select (select count(*) from (select from schedules where tenant = $1 limit $2::
 select count(*) from (select from secrets where tenant = $1 limit $2::bigint + 1) as few
 
 -- name: count_keys
--- Keys that may be used now or later; those that ended within the last hour, which each gateway still holds,
--- have a count of their own.
+-- Keys that may be used now or later, disabled ones included; those that ended within the last hour, which each
+-- gateway still holds, have a count of their own.
 select greatest(
     (select count(*) from (
         select from api_keys
         where tenant = $1 and coalesce(least(disabled_at, expires_at), 'infinity') > now()
         limit $2::bigint + 1
-    ) as open),
+    ) as open) + (select count(*) from (
+        select from api_keys
+        where tenant = $1 and may_return and coalesce(expires_at, 'infinity') > now()
+        limit $2::bigint + 1
+    ) as disabled),
     (select count(*) from (
         select from api_keys
         where tenant = $1 and coalesce(least(disabled_at, expires_at), 'infinity') <= now()

@@ -2,25 +2,43 @@
 
 from typing import Any
 
-from visapi_common.contracts.keys import KeyPage, KeyView, MadeKey, NewKey, RotateKey
+from visapi_common.contracts.keys import (
+    ChangeKey,
+    DisableKey,
+    KeyPage,
+    KeyView,
+    LeakReceived,
+    LeakReport,
+    MadeKey,
+    NewKey,
+    RotateKey,
+)
+from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.api.checks import read_json
+from visapi_gateway.kernel.api.etags import none_match
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, Header, json_response
+from visapi_gateway.keys.address_rates import AddressRates
+from visapi_gateway.keys.leaks import LeakReports
+from visapi_gateway.keys.rules import tag_of
 from visapi_gateway.keys.service import Keys
 
 _ADMIN: dict[str, Any] = {"tag": "keys", "scope": "keys:admin"}
+_PATH = "/v1/keys/{key:str}"
 _SHOWN_ONCE = (
     "Only the first answer shows the key: it is not stored, so a replay of the request has `key` null. Where "
     "the first answer was lost, rotate the key with `overlap_s` 0."
 )
+_IF_MATCH = {"If-Match": "An ETag from an earlier response: nothing is done where the key has changed since."}
+_ENDS: tuple[str, ...] = ("key_not_found", "key_ended", "precondition_failed")
 
 MAKE = Operation(
     "POST",
     "/v1/keys",
     "makeKey",
     "Make an API key",
-    {201: ResponseSpec("The key; it is shown only once.", MadeKey, headers=("Location",))},
+    {201: ResponseSpec("The key; it is shown only once.", MadeKey, headers=("Location", "ETag"))},
     description=_SHOWN_ONCE,
     once="makes one API key",
     body=NewKey,
@@ -42,34 +60,101 @@ CURRENT = Operation(
     "/v1/keys/current",
     "readCurrentKey",
     "Read the key of this request",
-    {200: ResponseSpec("The key behind this request.", KeyView)},
+    {200: ResponseSpec("The key behind this request.", KeyView, headers=("ETag",))},
     tag="keys",
+    limited_keys="open",
+)
+REPORT_LEAK = Operation(
+    "POST",
+    "/v1/keys/report-leak",
+    "reportLeakedKey",
+    "Revoke an API key by showing it",
+    {202: ResponseSpec("If the key is one of this installation, it is revoked now.", LeakReceived)},
+    description=(
+        "Needs no key: having the leaked one is proof enough. The answer is the same for keys that do not "
+        "exist. An address may send 10 reports at once, and 10 a minute."
+    ),
+    tag="keys",
+    public=True,
+    body=LeakReport,
+    body_required=True,
+    problems=("rate_limited",),
+)
+READ = Operation(
+    "GET",
+    _PATH,
+    "readKey",
+    "Read an API key",
+    {
+        200: ResponseSpec("The key, without its secret.", KeyView, headers=("ETag",)),
+        304: ResponseSpec("The key is unchanged.", headers=("ETag",)),
+    },
+    headers={"If-None-Match": "An ETag from an earlier response. Uses of the key do not change it."},
+    problems=("key_not_found",),
+    **_ADMIN,
+)
+CHANGE = Operation(
+    "PATCH",
+    _PATH,
+    "changeKey",
+    "Change what an API key may do",
+    {200: ResponseSpec("The key as it is now.", KeyView, headers=("ETag",))},
+    headers={"If-Match": "The ETag of the key as it was read, or `*`."},
+    body=ChangeKey,
+    body_required=True,
+    problems=(*_ENDS, "precondition_required"),
+    **_ADMIN,
 )
 REVOKE = Operation(
     "DELETE",
-    "/v1/keys/{key:str}",
+    _PATH,
     "revokeKey",
-    "Revoke an API key",
-    {204: ResponseSpec("The key is revoked: on this replica at once, on all within 10 seconds.")},
-    problems=("key_not_found",),
+    "Revoke an API key for good",
+    {204: ResponseSpec("The key is revoked: on this replica already, on all within 10 seconds.")},
+    headers=_IF_MATCH,
+    problems=("key_not_found", "precondition_failed"),
+    **_ADMIN,
+)
+DISABLE = Operation(
+    "POST",
+    f"{_PATH}/disable",
+    "disableKey",
+    "Disable an API key until it is enabled again",
+    {200: ResponseSpec("The key is refused from now on.", KeyView, headers=("ETag",))},
+    description="Requests with the key are answered `401` (`key_disabled`) with the reason.",
+    headers=_IF_MATCH,
+    body=DisableKey,
+    body_required=True,
+    problems=_ENDS,
+    **_ADMIN,
+)
+ENABLE = Operation(
+    "POST",
+    f"{_PATH}/enable",
+    "enableKey",
+    "Enable a disabled API key",
+    {200: ResponseSpec("The key as it is now.", KeyView, headers=("ETag",))},
+    headers=_IF_MATCH,
+    problems=_ENDS,
     **_ADMIN,
 )
 ROTATE = Operation(
     "POST",
-    "/v1/keys/{key:str}/rotate",
+    f"{_PATH}/rotate",
     "rotateKey",
     "Make a successor of an API key",
     {
         201: ResponseSpec(
             "The successor, shown only once; the old key ends after the overlap.",
             MadeKey,
-            headers=("Location",),
+            headers=("Location", "ETag"),
         )
     },
     description=_SHOWN_ONCE,
     once="makes one successor",
+    headers=_IF_MATCH,
     body=RotateKey,
-    problems=("key_not_found", "quota_exceeded"),
+    problems=(*_ENDS, "quota_exceeded"),
     **_ADMIN,
 )
 
@@ -77,16 +162,23 @@ ROTATE = Operation(
 class KeyRoutes:
     """The handlers of the operations above."""
 
-    def __init__(self, keys: Keys, cursors: Cursors) -> None:
+    def __init__(self, keys: Keys, cursors: Cursors, report: LeakReports, reports: AddressRates) -> None:
         self._keys = keys
         self._cursors = cursors
+        self._report = report
+        self._reports = reports
 
     def routes(self) -> list[Route]:
         return [
             Route(MAKE, self.make, self.made_before),
             Route(LIST, self.list),
             Route(CURRENT, self.current),
+            Route(REPORT_LEAK, self.report_leak),
+            Route(READ, self.read),
+            Route(CHANGE, self.change),
             Route(REVOKE, self.revoke),
+            Route(DISABLE, self.disable),
+            Route(ENABLE, self.enable),
             Route(ROTATE, self.rotate, self.made_before),
         ]
 
@@ -101,17 +193,54 @@ class KeyRoutes:
         return json_response(self._cursors.page(call, page))
 
     async def current(self, call: Call) -> AsgiResponse:
-        return json_response(await self._keys.view(call.principal.tenant, call.principal.key))
+        return _shown(await self._keys.view(call.principal.tenant, call.principal.key))
+
+    async def report_leak(self, call: Call) -> AsgiResponse:
+        self._reports.check(call.context.slot.peer)
+        report: LeakReport = await read_json(REPORT_LEAK, call)
+        return json_response(await self._report(report, call.context.request_id), 202)
+
+    async def read(self, call: Call) -> AsgiResponse:
+        key = await self._keys.view(call.principal.tenant, call.path["key"])
+        if none_match(call.header(b"if-none-match"), tag_of(key)):
+            return EmptyResponse(304, [(b"etag", tag_of(key).encode())])
+        return _shown(key)
+
+    async def change(self, call: Call) -> AsgiResponse:
+        change: ChangeKey = await read_json(CHANGE, call)
+        if (if_match := _if_match(call)) is None:
+            detail = "send the ETag of the key as you read it in If-Match, so that no other change is lost"
+            raise ProblemError("precondition_required", detail, status=428)
+        return _shown(await self._keys.change(call.requester, call.path["key"], change, if_match))
 
     async def revoke(self, call: Call) -> AsgiResponse:
-        await self._keys.revoke(call.requester, call.path["key"])
+        await self._keys.revoke(call.requester, call.path["key"], _if_match(call))
         return EmptyResponse(204)
+
+    async def disable(self, call: Call) -> AsgiResponse:
+        wanted: DisableKey = await read_json(DISABLE, call)
+        who, key = call.requester, call.path["key"]
+        return _shown(await self._keys.disable(who, key, wanted.reason, _if_match(call)))
+
+    async def enable(self, call: Call) -> AsgiResponse:
+        return _shown(await self._keys.enable(call.requester, call.path["key"], _if_match(call)))
 
     async def rotate(self, call: Call) -> AsgiResponse:
         wanted: RotateKey = await read_json(ROTATE, call)
         who, key = call.requester, call.path["key"]
-        return _made(await self._keys.rotate(who, key, wanted.overlap_s, call.claim))
+        return _made(await self._keys.rotate(who, key, wanted.overlap_s, _if_match(call), call.claim))
+
+
+def _if_match(call: Call) -> str | None:
+    return call.header(b"if-match")
+
+
+def _shown(key: KeyView) -> AsgiResponse:
+    headers: list[Header] = [(b"etag", tag_of(key).encode()), (b"cache-control", b"private, no-cache")]
+    return json_response(key, 200, headers)
 
 
 def _made(key: MadeKey) -> AsgiResponse:
-    return json_response(key, 201, [(b"location", f"/v1/keys/{key.id}".encode())])
+    view = KeyView(**{name: getattr(key, name) for name in KeyView.__struct_fields__})
+    place = f"/v1/keys/{key.id}".encode()
+    return json_response(key, 201, [(b"location", place), (b"etag", tag_of(view).encode())])

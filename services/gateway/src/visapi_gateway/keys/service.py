@@ -1,25 +1,31 @@
-"""Create, list, rotate and revoke API keys. A key's secret is shown once and never stored."""
+"""Create, change, rotate, disable and revoke API keys. A key's secret is shown once and never stored."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from visapi_common.contracts.audit import AuditAction, AuditEntry
-from visapi_common.contracts.keys import KeyPage, KeyView, MadeKey, NewKey
-from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.keys import ChangeKey, KeyPage, KeyView, MadeKey, NewKey
 from visapi_common.core import api_keys
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
 from visapi_gateway.audit.rules import entry
-from visapi_gateway.kernel.access.scopes import ALL, DEFAULT_SCOPES, SCOPES, Principal, Requester
+from visapi_gateway.kernel.access.scopes import Principal, Requester
+from visapi_gateway.kernel.api.etags import check_match
 from visapi_gateway.kernel.idempotency.rules import Claim
-
-NAME_LIMIT = 200
-_RANKS = {"test": 0, "live": 1, "admin": 2}
-OVERLAP_LIMIT_S = 7 * 86_400
+from visapi_gateway.keys.rules import (
+    changed_key,
+    check_grant,
+    check_overlap,
+    ended,
+    limits_of,
+    tag_of,
+    wanted_key,
+)
 
 
 class KeyRow(msgspec.Struct, frozen=True):
@@ -36,6 +42,29 @@ class KeyRow(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     pepper: str
     """The id of the pepper of the hash."""
+    workflows: list[str] | None = None
+    allowed_addresses: list[str] | None = None
+    denied_addresses: list[str] | None = None
+
+
+class LockedKey(Protocol):
+    """A key that nobody else changes until the transaction ends."""
+
+    @property
+    def view(self) -> KeyView: ...
+    async def end(self, *, may_return: bool, reason: str | None) -> None:
+        """Disable it, or revoke it. An end that it has already stays its end."""
+        ...
+
+    async def enable(self) -> None: ...
+    async def change(self, to: KeyView) -> None: ...
+    async def replace(self, new: KeyRow, ends_after_s: int) -> None:
+        """Store a successor, and let the key end."""
+        ...
+
+    async def record(self, audit: AuditEntry) -> None:
+        """The last thing of the transaction."""
+        ...
 
 
 class KeyStore(Protocol):
@@ -43,17 +72,16 @@ class KeyStore(Protocol):
         """The request's `Idempotency-Key` is held for the id of the key."""
         ...
 
-    async def replace(
-        self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry, claim: Claim | None
-    ) -> None:
-        """Store a successor and shorten the old key."""
+    def locked(
+        self, tenant: str, key: str, claim: Claim | None = None, answer: str = ""
+    ) -> AbstractAsyncContextManager[LockedKey | None]:
+        """A transaction about a key; None where the tenant has no such key. The request's `Idempotency-Key`
+        is held with the answer.
+        """
         ...
 
     async def one(self, tenant: str, key: str) -> KeyView | None: ...
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[KeyView]: ...
-    async def disable(self, key: str, audit: AuditEntry) -> bool:
-        """Disable a key; returns whether the key exists. A revoked key is not changed."""
-        ...
 
 
 class Mint(Protocol):
@@ -63,13 +91,13 @@ class Mint(Protocol):
 
 
 class AnnounceChange(Protocol):
-    def __call__(self, key: str) -> None:
-        """Tell every replica, this one included, that a key changed."""
+    async def __call__(self, key: str) -> None:
+        """Let every replica know that a key has changed; this one knows when the call returns."""
         ...
 
 
 class Keys:
-    """The keys of a tenant."""
+    """The keys of a tenant. `if_match` is the header of a request; None changes a key whatever its state."""
 
     def __init__(
         self, store: KeyStore, mint: Mint, announce: AnnounceChange, *, peppers: Keyring, clock: WallClock
@@ -81,15 +109,21 @@ class Keys:
         self._clock = clock
 
     async def make(self, who: Requester, wanted: NewKey, claim: Claim | None = None) -> MadeKey:
-        """Raises `ProblemError` 400 for a wrong request, 403 for scopes that the calling key may not
-        grant.
+        """Raises `ProblemError` 400 for a wrong request, 403 for a key that may do more than the calling
+        one.
         """
-        scopes = _scopes(who, wanted)
-        _check(wanted, scopes)
-        _check_grant(who, wanted.kind, scopes)
-        token, row = self._minted(who, wanted, scopes)
+        made = wanted_key(who, wanted)
+        token, row = self._minted(who, made)
         audit = entry(
-            who, AuditAction.KEY_CREATE, f"key:{row.id}", name=row.name, kind=row.kind, scopes=scopes
+            who,
+            AuditAction.KEY_CREATE,
+            f"key:{row.id}",
+            name=row.name,
+            kind=row.kind,
+            scopes=row.scopes,
+            workflows=row.workflows,
+            allowed_addresses=row.allowed_addresses,
+            denied_addresses=row.denied_addresses,
         )
         await self._store.put(row, audit, claim)
         return await self._made(token, row)
@@ -112,84 +146,118 @@ class Keys:
         rows = await self._store.page(tenant, after, limit + 1)
         return KeyPage(items=list(rows[:limit]), next=rows[limit - 1].id if len(rows) > limit else None)
 
-    async def revoke(self, who: Requester, key: str) -> None:
-        """Revoke a key: on this replica immediately, on others within a second. Any key may revoke itself.
-        Raises `ProblemError` 403 and 404.
-        """
-        if key != who.key:
-            old = await self.view(who.tenant, key)
-            _check_grant(who, old.kind, old.scopes)
-        if not await self._store.disable(key, entry(who, AuditAction.KEY_REVOKE, f"key:{key}")):
-            raise _no_such_key(key)
-        self._announce(key)
+    async def change(self, who: Requester, key: str, change: ChangeKey, if_match: str) -> KeyView:
+        """Change what a key may do. Raises `ProblemError` 400, 403, 404, 409 and 412."""
+        async with self._locked(who, key, if_match) as locked:
+            await locked.change(changed_key(who, locked.view, change))
+            given = msgspec.to_builtins(change)
+            await locked.record(entry(who, AuditAction.KEY_CHANGE, f"key:{key}", changes=given))
+        return await self._announced(who.tenant, key)
 
-    async def rotate(self, who: Requester, key: str, overlap_s: int, claim: Claim | None = None) -> MadeKey:
-        """Make a successor with the same name, scopes and expiry; the old key ends after `overlap_s`."""
-        if not 0 <= overlap_s <= OVERLAP_LIMIT_S:
-            raise _mistake("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
-        old = await self.view(who.tenant, key)
-        _check_grant(who, old.kind, old.scopes)
-        if old.disabled_at is not None:
-            raise ProblemError("key_not_found", f"key {key} was revoked; make a new one", status=404)
-        wanted = NewKey(name=old.name, kind=old.kind, not_before=old.not_before, expires_at=old.expires_at)
-        token, row = self._minted(who, wanted, old.scopes)
-        audit = entry(who, AuditAction.KEY_ROTATE, f"key:{key}", successor=row.id, overlap_s=overlap_s)
-        await self._store.replace(key, overlap_s, row, audit, claim)
-        self._announce(key)
+    async def revoke(self, who: Requester, key: str, if_match: str | None = None) -> None:
+        """Revoke a key: on this replica immediately, on others within a second. Any key may revoke itself. A
+        revoked key is not changed. Raises `ProblemError` 403, 404 and 412.
+        """
+        async with self._locked(who, key, if_match, itself=True) as locked:
+            if locked.view.status != "revoked":
+                await locked.end(may_return=False, reason=None)
+                await locked.record(entry(who, AuditAction.KEY_REVOKE, f"key:{key}"))
+        await self._announce(key)
+
+    async def disable(self, who: Requester, key: str, reason: str, if_match: str | None = None) -> KeyView:
+        """Let a key be refused until it is enabled. Raises `ProblemError` 403, 404, 409 and 412."""
+        async with self._locked(who, key, if_match) as locked:
+            _check_not_revoked(locked.view)
+            await locked.end(may_return=True, reason=reason)
+            await locked.record(entry(who, AuditAction.KEY_DISABLE, f"key:{key}", reason=reason))
+        return await self._announced(who.tenant, key)
+
+    async def enable(self, who: Requester, key: str, if_match: str | None = None) -> KeyView:
+        """Let a disabled key be used again. Raises `ProblemError` 403, 404, 409 and 412."""
+        async with self._locked(who, key, if_match) as locked:
+            _check_not_revoked(locked.view)
+            if locked.view.status == "disabled":
+                await locked.enable()
+                await locked.record(entry(who, AuditAction.KEY_ENABLE, f"key:{key}"))
+        return await self._announced(who.tenant, key)
+
+    async def rotate(
+        self,
+        who: Requester,
+        key: str,
+        overlap_s: int,
+        if_match: str | None = None,
+        claim: Claim | None = None,
+    ) -> MadeKey:
+        """Make a successor that may do the same; the old key ends after `overlap_s`. Raises `ProblemError`
+        400, 403, 404, 409 and 412.
+        """
+        check_overlap(overlap_s)
+        token = self._mint((await self.view(who.tenant, key)).kind)
+        held = (claim, api_keys.parse(token).id)
+        async with self._locked(who, key, if_match, held=held) as locked:
+            if locked.view.disabled_at is not None:
+                raise ended(locked.view)
+            row = self._row(who, token, locked.view)
+            await locked.replace(row, overlap_s)
+            audit = entry(who, AuditAction.KEY_ROTATE, f"key:{key}", successor=row.id, overlap_s=overlap_s)
+            await locked.record(audit)
+        await self._announce(key)
         return await self._made(token, row)
 
-    def _minted(self, who: Principal, wanted: NewKey, scopes: list[str]) -> tuple[str, KeyRow]:
-        token, pepper = self._mint(wanted.kind), self._peppers.at(self._clock.now())
-        return token, KeyRow(
+    @asynccontextmanager
+    async def _locked(
+        self,
+        who: Requester,
+        key: str,
+        if_match: str | None,
+        *,
+        itself: bool = False,
+        held: tuple[Claim | None, str] = (None, ""),
+    ) -> AsyncGenerator[LockedKey]:
+        """The key, once the caller may act on it in its present state. `itself`: any key may on itself."""
+        async with self._store.locked(who.tenant, key, *held) as locked:
+            if locked is None:
+                raise _no_such_key(key)
+            if not (itself and key == who.key):
+                check_grant(who, locked.view.kind, locked.view.scopes, limits_of(locked.view))
+            check_match(if_match, tag_of(locked.view), f"key {key}")
+            yield locked
+
+    def _minted(self, who: Principal, wanted: NewKey) -> tuple[str, KeyRow]:
+        token = self._mint(wanted.kind)
+        return token, self._row(who, token, wanted)
+
+    def _row(self, who: Principal, token: str, like: NewKey | KeyView) -> KeyRow:
+        pepper = self._peppers.at(self._clock.now())
+        return KeyRow(
             id=api_keys.parse(token).id,
             tenant=who.tenant,
-            kind=wanted.kind,
-            name=wanted.name,
+            kind=like.kind,
+            name=like.name,
             hash=api_keys.hash_key(pepper.secret, token),
-            scopes=scopes,
+            scopes=like.scopes or [],
             created_by=who.actor,
-            not_before=wanted.not_before,
-            expires_at=wanted.expires_at,
+            not_before=like.not_before,
+            expires_at=like.expires_at,
             pepper=pepper.id,
+            workflows=like.workflows,
+            allowed_addresses=like.allowed_addresses,
+            denied_addresses=like.denied_addresses,
         )
 
     async def _made(self, token: str, row: KeyRow) -> MadeKey:
-        self._announce(row.id)
-        view = await self.view(row.tenant, row.id)
+        view = await self._announced(row.tenant, row.id)
         return MadeKey(**msgspec.structs.asdict(view), key=token)
 
-
-def _scopes(who: Principal, wanted: NewKey) -> list[str]:
-    if wanted.kind == "admin":
-        return [ALL]
-    if wanted.scopes is not None:
-        return sorted(set(wanted.scopes))
-    return [scope for scope in DEFAULT_SCOPES if who.may(scope)]
+    async def _announced(self, tenant: str, key: str) -> KeyView:
+        await self._announce(key)
+        return await self.view(tenant, key)
 
 
-def _check(wanted: NewKey, scopes: list[str]) -> None:
-    if not wanted.name.strip() or len(wanted.name) > NAME_LIMIT:
-        raise _mistake("/name", f"must have 1 to {NAME_LIMIT} characters")
-    if wanted.kind not in api_keys.KINDS:
-        raise _mistake("/kind", f"must be one of {', '.join(api_keys.KINDS)}")
-    unknown = [scope for scope in scopes if scope not in SCOPES and scope != ALL]
-    if unknown:
-        raise _mistake("/scopes", f"unknown scopes {', '.join(unknown[:5])}; known: {', '.join(SCOPES)}")
-    for field in ("not_before", "expires_at"):
-        value = getattr(wanted, field)
-        if value is not None and value.tzinfo is None:
-            raise _mistake(f"/{field}", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
-
-
-def _check_grant(who: Principal, kind: str, scopes: list[str]) -> None:
-    if _RANKS[kind] > _RANKS[who.kind] or not who.may_grant(frozenset(scopes)):
-        detail = "a key creates, rotates and revokes only keys whose scopes it has itself; use another key"
-        raise ProblemError("forbidden", detail, status=403)
-
-
-def _mistake(pointer: str, detail: str) -> ProblemError:
-    text = f"{pointer}: {detail}"
-    return ProblemError("invalid_body", text, status=400, errors=[FieldError(pointer, detail)])
+def _check_not_revoked(key: KeyView) -> None:
+    if key.status == "revoked":
+        raise ended(key)
 
 
 def _no_such_key(key: str) -> ProblemError:

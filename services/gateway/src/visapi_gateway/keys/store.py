@@ -3,23 +3,23 @@ every other query names its tenant.
 """
 
 import secrets
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 
 from visapi_common.adapters.audit_log import record
-from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
+from visapi_common.adapters.pool import Connection, Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.keys import KeyView
 from visapi_common.core import api_keys
 from visapi_common.core.named_rows import values_of
-from visapi_gateway.kernel.access.authentication import NewHash, StoredKey
+from visapi_gateway.kernel.access.stored_keys import KeysAt, KeyUse, NewHash, StoredKey
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.quotas import Quotas
-from visapi_gateway.keys.service import KeyRow
+from visapi_gateway.keys.service import KeyRow, LockedKey
 from visapi_gateway.rates.transaction import inherit
 
 _SQL = load_queries("visapi_gateway.keys", "queries.sql")
@@ -31,14 +31,23 @@ class PgKeyStore:
         self._pool = pool
         self._quotas = quotas
 
-    async def all_keys(self) -> Sequence[StoredKey]:
-        with pg_faults():
-            rows = await self._pool.fetch(_SQL["all_keys"])
-        return [StoredKey(**row) for row in rows]
+    async def all_keys(self) -> KeysAt:
+        return await self._keys(_SQL["all_keys"])
 
-    async def note_use(self, used: dict[str, datetime]) -> None:
+    async def some_keys(self, keys: Sequence[str]) -> KeysAt:
+        return await self._keys(_SQL["some_keys"], list(keys))
+
+    async def _keys(self, query: str, *arguments: object) -> KeysAt:
         with pg_faults():
-            await self._pool.execute(_SQL["note_use"], list(used), list(used.values()))
+            async with self._pool.acquire() as connection:
+                at = await connection.fetchval(_SQL["clock"])
+                rows = await connection.fetch(query, *arguments)
+        return KeysAt(at, [StoredKey(**row) for row in rows])
+
+    async def note_use(self, used: Sequence[KeyUse]) -> None:
+        columns = list(zip(*map(msgspec.structs.astuple, used), strict=True))
+        with pg_faults():
+            await self._pool.execute(_SQL["note_use"], *columns)
 
     async def rehash(self, hashes: Sequence[NewHash]) -> None:
         columns = list(zip(*map(msgspec.structs.astuple, hashes), strict=True))
@@ -52,16 +61,15 @@ class PgKeyStore:
             await self._quotas.check(connection, key.tenant, "keys")
             await record(connection, audit)
 
-    async def replace(
-        self, old: str, ends_after_s: int, key: KeyRow, audit: AuditEntry, claim: Claim | None
-    ) -> None:
-        async with tenant_transaction(self._pool, [key.tenant]) as connection:
-            await hold_key(connection, claim, key.id)
-            await connection.execute(_PUT_KEY, *msgspec.structs.astuple(key))
-            await connection.execute(_SQL["shorten_key"], old, key.tenant, ends_after_s)
-            await inherit(connection, key.tenant, old, key.id)
-            await self._quotas.check(connection, key.tenant, "keys", "rates")
-            await record(connection, audit)
+    @asynccontextmanager
+    async def locked(
+        self, tenant: str, key: str, claim: Claim | None = None, answer: str = ""
+    ) -> AsyncGenerator[LockedKey | None]:
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            await hold_key(connection, claim, answer)
+            await connection.execute(_SQL["lock_key"], key, tenant)
+            row = await connection.fetchrow(_SQL["one_key"], key, tenant)
+            yield None if row is None else _PgLockedKey(connection, self._quotas, tenant, KeyView(**row))
 
     async def one(self, tenant: str, key: str) -> KeyView | None:
         with pg_faults():
@@ -73,12 +81,46 @@ class PgKeyStore:
             rows = await self._pool.fetch(_SQL["list_keys"], tenant, after, limit)
         return [KeyView(**row) for row in rows]
 
-    async def disable(self, key: str, audit: AuditEntry) -> bool:
-        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
-            fresh: bool | None = await connection.fetchval(_SQL["disable_key"], key, audit.tenant)
-            if fresh:
-                await record(connection, audit)
-        return fresh is not None
+
+class _PgLockedKey:
+    """See `keys.service.LockedKey`."""
+
+    def __init__(self, connection: Connection, quotas: Quotas, tenant: str, view: KeyView) -> None:
+        self.view = view
+        self._connection = connection
+        self._quotas = quotas
+        self._which = (view.id, tenant)
+        self._added = False
+
+    async def end(self, *, may_return: bool, reason: str | None) -> None:
+        await self._connection.execute(_SQL["end_key"], *self._which, may_return, reason)
+
+    async def enable(self) -> None:
+        await self._connection.execute(_SQL["enable_key"], *self._which)
+
+    async def change(self, to: KeyView) -> None:
+        await self._connection.execute(
+            _SQL["change_key"],
+            *self._which,
+            to.name,
+            to.scopes,
+            to.workflows,
+            to.allowed_addresses,
+            to.denied_addresses,
+            to.expires_at,
+        )
+
+    async def replace(self, new: KeyRow, ends_after_s: int) -> None:
+        await self._connection.execute(_PUT_KEY, *msgspec.structs.astuple(new))
+        await self._connection.execute(_SQL["shorten_key"], *self._which, ends_after_s)
+        key, tenant = self._which
+        await inherit(self._connection, tenant, key, new.id)
+        self._added = True
+
+    async def record(self, audit: AuditEntry) -> None:
+        if self._added:
+            await self._quotas.check(self._connection, self._which[1], "keys", "rates")
+        await record(self._connection, audit)
 
 
 def mint_key(kind: str) -> str:

@@ -59,6 +59,10 @@ def run_quotas(kernel: Kernel) -> RunQuotas:
     return RunQuotas(kernel.one(allowances))
 
 
+RATES_CHANGED = b"rates"
+"""The body of a message on the subject of keys that says so; other bodies are ids of keys."""
+
+
 def rate_book(kernel: Kernel) -> RateBook:
     """The rates that are set."""
     isolation = Isolation("rate-book", kernel.metrics)
@@ -69,7 +73,7 @@ def rate_book(kernel: Kernel) -> RateBook:
 def open_routes(kernel: Kernel) -> list[Route]:
     def changed() -> None:
         kernel.one(rate_book).reload_soon()
-        kernel.messages.publish(subjects.CONTROL_KEYS, b"rates")
+        kernel.messages.publish(subjects.CONTROL_KEYS, RATES_CHANGED)
 
     rates = Rates(PgRateStore(kernel.pool, kernel.quotas), changed)
     return RateRoutes(rates, kernel.one(allowances), kernel.cursors).routes()

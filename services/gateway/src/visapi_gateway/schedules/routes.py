@@ -13,7 +13,12 @@ from visapi_gateway.kernel.idempotency.rules import read_answer
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.schedules.service import Schedules
 
-_WRITE: dict[str, Any] = {"tag": "schedules", "scope": "workflows:write", "problems": ("schedule_not_found",)}
+_WRITE: dict[str, Any] = {
+    "tag": "schedules",
+    "scope": "workflows:write",
+    "problems": ("schedule_not_found",),
+    "limited_keys": "narrowed",
+}
 _START: dict[str, Any] = {**_WRITE, "problems": ("schedule_not_found", "too_many_open_runs")}
 _PATH = "/v1/schedules/{namespace:str}/{name:str}"
 
@@ -34,6 +39,7 @@ LIST = Operation(
     tag="schedules",
     scope="workflows:read",
     query=Listing,
+    limited_keys="narrowed",
 )
 READ = Operation(
     "GET",
@@ -44,6 +50,7 @@ READ = Operation(
     tag="schedules",
     scope="workflows:read",
     problems=("schedule_not_found",),
+    limited_keys="narrowed",
 )
 PAUSE = Operation(
     "POST", f"{_PATH}/pause", "pauseSchedule", "Pause a schedule",

@@ -47,6 +47,7 @@ CAPABILITIES = Operation(
     "The capabilities of this installation",
     {200: ResponseSpec("Versions, features and limits.", Capabilities)},
     tag="system",
+    limited_keys="open",
 )
 FUNCTIONS = Operation(
     "GET",

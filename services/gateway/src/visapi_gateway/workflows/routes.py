@@ -80,6 +80,7 @@ LIST = Operation(
     tag="workflows",
     scope="workflows:read",
     query=WorkflowsQuery,
+    limited_keys="narrowed",
 )
 READ = Operation(
     "GET",
@@ -91,6 +92,7 @@ READ = Operation(
     scope="workflows:read",
     produces=(JSON, YAML),
     problems=("workflow_not_found",),
+    limited_keys="narrowed",
 )
 VERSIONS = Operation(
     "GET",
@@ -102,6 +104,7 @@ VERSIONS = Operation(
     scope="workflows:read",
     query=Listing,
     problems=("workflow_not_found",),
+    limited_keys="narrowed",
 )
 VERSION = Operation(
     "GET",
@@ -113,6 +116,7 @@ VERSION = Operation(
     scope="workflows:read",
     produces=(JSON, YAML),
     problems=("workflow_not_found",),
+    limited_keys="narrowed",
 )
 
 

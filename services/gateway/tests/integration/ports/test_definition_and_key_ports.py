@@ -1,10 +1,10 @@
-"""`workflows.definitions.DefinitionSource` and `kernel.access.authentication.KeySource`."""
+"""`workflows.definitions.DefinitionSource` and `kernel.access.stored_keys.KeySource`."""
 
 from datetime import timedelta
 
 from kit.gateway_ports import GatewayGround
 from visapi_common.core.api_keys import hash_key, parse
-from visapi_gateway.kernel.access.authentication import NewHash, StoredKey
+from visapi_gateway.kernel.access.stored_keys import KeyUse, NewHash, StoredKey
 
 PEPPER = bytes(32)
 
@@ -28,7 +28,8 @@ async def test_the_highest_version_follows_semantic_versioning(ground: GatewayGr
 
 
 async def stored(ground: GatewayGround, token: str) -> StoredKey:
-    (row,) = [key for key in await ground.keys.all_keys() if key.id == parse(token).id]
+    (row,) = [key for key in (await ground.keys.all_keys()).keys if key.id == parse(token).id]
+    assert (await ground.keys.some_keys([parse(token).id, "none"])).keys == [row]
     return row
 
 
@@ -53,6 +54,13 @@ async def test_a_hash_is_replaced_only_where_it_is_still_the_one_before(ground: 
 async def test_the_uses_of_keys_are_stored_and_a_key_that_is_gone_disturbs_none(ground: GatewayGround):
     token = await ground.world.put_key(ground.tenant, PEPPER)
     now = ground.world.now()
-    for at in (now, now - timedelta(hours=1)):
-        await ground.keys.note_use({parse(token).id: at, "gone": at})
+    for at, address in ((now, "203.0.113.9"), (now - timedelta(hours=1), "::1")):
+        await ground.keys.note_use([KeyUse(parse(token).id, at, address), KeyUse("gone", at, address)])
     assert await ground.world.last_use(parse(token).id) == now
+    view = await ground.keys.one(ground.tenant, parse(token).id)
+    assert (view.last_used_at, view.last_used_from) == (now, "203.0.113.9")
+
+
+async def test_keys_come_with_the_time_of_the_database(ground: GatewayGround):
+    found = await ground.keys.all_keys()
+    assert abs(found.at - ground.world.now()) < timedelta(seconds=60)

@@ -1,6 +1,7 @@
 """`keys.service.KeyStore`."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from kit.gateway_world import key_row
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.keys import KeyView
 from visapi_common.core.api_keys import mint
+from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.service import AuditFilter
 from visapi_gateway.kernel.idempotency.rules import Claim, KeyTaken
 from visapi_gateway.keys.service import KeyRow
@@ -53,16 +55,86 @@ async def test_keys_are_listed_by_id_to_their_tenant(ground: GatewayGround):
     assert list(await ground.keys.page(ground.other, None, 2)) == []
 
 
-async def test_a_key_is_disabled_once(ground: GatewayGround):
-    key, revoke = new(ground), entry(ground, AuditAction.KEY_REVOKE)
+async def act(ground: GatewayGround, key: KeyRow, *acts: Any, action: AuditAction = AuditAction.KEY_REVOKE):
+    async with ground.keys.locked(ground.tenant, key.id) as locked:
+        for each in acts:
+            await each(locked)
+        await locked.record(entry(ground, action))
+
+
+def ends(may_return: bool, reason: str | None = None) -> Any:
+    return lambda locked: locked.end(may_return=may_return, reason=reason)
+
+
+async def test_a_key_of_another_tenant_is_not_there(ground: GatewayGround):
+    key = new(ground)
     await ground.keys.put(key, entry(ground), None)
-    assert await ground.keys.disable(key.id, revoke)
-    first = (await shown(ground, key)).disabled_at
-    assert first is not None
-    assert await ground.keys.disable(key.id, revoke)
-    assert (await shown(ground, key)).disabled_at == first
-    assert not await ground.keys.disable("none", revoke)
-    assert len(await ground.audit.page(ground.tenant, AuditFilter(action="key.revoke"), None, 10)) == 1
+    for tenant, which in ((ground.other, key.id), (ground.tenant, "none")):
+        async with ground.keys.locked(tenant, which) as locked:
+            assert locked is None
+
+
+async def test_a_key_is_disabled_enabled_and_revoked(ground: GatewayGround):
+    key = new(ground)
+    await ground.keys.put(key, entry(ground), None)
+    assert (await shown(ground, key)).status == "active"
+    await act(ground, key, ends(may_return=True, reason="lost"))
+    first = await shown(ground, key)
+    assert (first.status, first.reason) == ("disabled", "lost")
+    await act(ground, key, lambda locked: locked.enable())
+    assert (await shown(ground, key)).status == "active"
+    assert (await shown(ground, key)).reason is None
+    await act(ground, key, ends(may_return=True, reason="lost again"))
+    disabled = (await shown(ground, key)).disabled_at
+    await act(ground, key, ends(may_return=False))
+    last = await shown(ground, key)
+    assert (last.status, last.disabled_at, last.reason) == ("revoked", disabled, "lost again")
+    assert len(await ground.audit.page(ground.tenant, AuditFilter(action="key.revoke"), None, 10)) == 4
+
+
+async def test_a_disabled_key_is_held_for_ever_a_revoked_one_is_told_for_an_hour(ground: GatewayGround):
+    keys = [new(ground) for _ in range(2)]
+    for key, may_return in zip(keys, (True, False), strict=True):
+        await ground.keys.put(key, entry(ground), None)
+        await act(ground, key, ends(may_return=may_return))
+    held = {key.id: key.may_return for key in (await ground.keys.all_keys()).keys}
+    assert [held[key.id] for key in keys] == [True, False]
+
+
+async def test_what_fails_while_a_key_is_locked_changes_nothing(ground: GatewayGround):
+    key, claim = new(ground), Claim(ground.tenant, "k", b"hash")
+    await ground.keys.put(key, entry(ground), None)
+    with pytest.raises(ProblemError):
+        await _fails(ground, key, claim)
+    assert (await shown(ground, key)).status == "active"
+    async with ground.keys.locked(ground.tenant, key.id, claim, "it") as locked:
+        await locked.record(entry(ground))
+    with pytest.raises(KeyTaken):
+        await _fails(ground, key, claim)
+
+
+async def _fails(ground: GatewayGround, key: KeyRow, claim: Claim) -> None:
+    async with ground.keys.locked(ground.tenant, key.id, claim, "it") as locked:
+        await locked.end(may_return=False, reason=None)
+        raise ProblemError("forbidden", "no", status=403)
+
+
+async def test_a_key_is_changed(ground: GatewayGround):
+    key = new(ground)
+    await ground.keys.put(key, entry(ground), None)
+    ends_at = ground.world.now() + timedelta(days=1)
+    limits: dict[str, Any] = {
+        "scopes": ["runs:read"],
+        "workflows": ["a/b"],
+        "allowed_addresses": ["10.0.0.0/8"],
+        "denied_addresses": ["10.1.0.0/16"],
+        "expires_at": ends_at,
+    }
+    to = msgspec.structs.replace(await shown(ground, key), name="other", **limits)
+    await act(ground, key, lambda locked: locked.change(to))
+    assert await shown(ground, key) == to
+    [stored] = (await ground.keys.some_keys([key.id])).keys
+    assert {name: getattr(stored, name) for name in limits} == limits
 
 
 async def test_a_successor_shortens_the_old_key_and_never_prolongs_it(ground: GatewayGround):
@@ -71,7 +143,10 @@ async def test_a_successor_shortens_the_old_key_and_never_prolongs_it(ground: Ga
     ending = msgspec.structs.replace(ending, expires_at=soon)
     for key in (old, ending):
         await ground.keys.put(key, entry(ground), None)
-        await ground.keys.replace(key.id, 3600, new(ground), entry(ground, AuditAction.KEY_ROTATE), None)
+        successor = new(ground)
+        await act(
+            ground, key, lambda locked, to=successor: locked.replace(to, 3600), action=AuditAction.KEY_ROTATE
+        )
     end = (await shown(ground, old)).expires_at
     assert end is not None
     assert timedelta(minutes=59) < end - ground.world.now() <= timedelta(minutes=60)

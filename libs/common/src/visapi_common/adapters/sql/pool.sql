@@ -8,6 +8,10 @@ begin; set local visapi.tenants = '{tenants}'
 -- Dead letters whose tenant does not exist.
 set local visapi.unknown_tenants = 'on'
 
+-- name: and_workflows
+-- Only these workflows and what belongs to them, for a key that is limited to them.
+set local visapi.workflows = '{workflows}'
+
 -- name: commit
 commit
 

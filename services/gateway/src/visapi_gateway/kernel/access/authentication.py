@@ -1,70 +1,49 @@
 """API keys in memory, so that authentication needs no query.
 
-All keys are loaded at start, every `RELOAD_S`, and when NATS announces a change. A key ring that could not be
-reloaded for `STALE_S` refuses every key: a revoked key must not stay valid because a store is away.
+All keys are loaded at start and every `RELOAD_S`; those that NATS announces as changed are read at once. A
+key ring that could not be reloaded for `STALE_S` refuses every key: a revoked key must not stay valid because
+a store is away. Whether a key is valid yet or still is judged by the database's clock.
 
 A key is stored as a hash under a pepper. One that was checked under an earlier pepper is hashed anew under
 the pepper that is used now, so that the earlier one can be dropped.
 """
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
-
-import msgspec
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 from visapi_common.core import api_keys
 from visapi_common.core.clocks import Clock
-from visapi_common.core.errors import ProblemError, TransientFault
-from visapi_common.core.failures import failure_kind, failure_text
+from visapi_common.core.errors import TransientFault
+from visapi_common.core.failures import failure_text
 from visapi_common.core.keyrings import KEYS_MAX, Keyring, MissingKeyError
 from visapi_common.telemetry.logs import get_logger
-from visapi_gateway.kernel.access.scopes import ALL, Principal
+from visapi_gateway.kernel.access.key_upkeep import KeyUpkeep
+from visapi_gateway.kernel.access.scopes import Principal
+from visapi_gateway.kernel.access.stored_keys import (
+    NOBODY,
+    HeldKey,
+    KeysAt,
+    KeySource,
+    NewHash,
+    StoredKey,
+    address_refused,
+    refused,
+    unknown_key,
+)
 
-RELOAD_S = 5.0
-STALE_S = 30.0
+RELOAD_S = 4.0
+STALE_S = 10.0
+"""The longest time for which keys are believed without being read again."""
 REST = 4.0
 REST_MAX_S = 1.0
-"""After a reload the ring rests for this multiple of its duration, up to a limit: a tenant that keeps making
-keys must not keep every replica busy with the keys of all tenants.
+"""After a read the ring rests for this multiple of its duration, up to a limit: a tenant that keeps making
+keys must not keep every replica busy with them.
 """
-REHASH_MAX = 1000
-"""Keys that are hashed anew by one statement, after a reload."""
+CHANGED_MAX = 1000
+"""Where more keys have changed at once, all are read."""
 
-
-class StoredKey(msgspec.Struct, frozen=True):
-    id: str
-    tenant: str
-    kind: str
-    hash: bytes
-    scopes: list[str]
-    not_before: datetime | None
-    expires_at: datetime | None
-    disabled_at: datetime | None
-    tenant_disabled: bool = False
-    pepper: str | None = None
-    """The id of the pepper of the hash; None for a key from before ids."""
-
-
-class NewHash(msgspec.Struct, frozen=True):
-    """A key hashed under another pepper. `before` is the hash that it replaces."""
-
-    id: str
-    before: bytes
-    hash: bytes
-    pepper: str
-
-
-class KeySource(Protocol):
-    async def all_keys(self) -> Sequence[StoredKey]: ...
-    async def note_use(self, used: dict[str, datetime]) -> None: ...
-    async def rehash(self, hashes: Sequence[NewHash]) -> None: ...
-
-
-class _Held(msgspec.Struct, frozen=True):
-    stored: StoredKey
-    principal: Principal
+EndStream = Callable[[], None]
 
 
 class KeyRing:
@@ -74,81 +53,170 @@ class KeyRing:
         self._source = source
         self._peppers = peppers
         self._clock = clock
-        self._held: dict[str, _Held] = {}
-        self._used: dict[str, datetime] = {}
-        self._rehashed: dict[str, NewHash] = {}
+        self._held: dict[str, HeldKey] = {}
+        self._upkeep = KeyUpkeep(source)
         self._lacking = 0
         self._loaded_at: float | None = None
-        self._changed = asyncio.Event()
+        self._read_at = (datetime.min.replace(tzinfo=UTC), 0.0)
+        """A time of the database, and the monotonic time that it stands for."""
+        self._changed: set[str] = set()
+        self._all_changed = False
+        self._wake = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._streams: dict[str, set[EndStream]] = {}
         self._log = get_logger("keys")
 
     async def load(self) -> None:
         """Read all keys. Raises `TransientFault`."""
-        asked_at = self._clock.monotonic()
-        self._held = {key.id: _Held(key, _principal(key)) for key in await self._source.all_keys()}
-        self._loaded_at = asked_at
+        async with self._reading:
+            asked_at = self._clock.monotonic()
+            found = await self._source.all_keys()
+            self._held = self._holding(found, asked_at)
+            self._loaded_at = asked_at
         self._report_lacking()
+        self._end_streams()
+
+    async def refresh(self, keys: Sequence[str]) -> None:
+        """Read some keys anew. Raises `TransientFault`."""
+        async with self._reading:
+            asked_at = self._clock.monotonic()
+            held = self._holding(await self._source.some_keys(keys), asked_at)
+            for key in keys:
+                self._held.pop(key, None)
+            self._held |= held
+        self._end_streams()
 
     def reload_soon(self) -> None:
-        """Reload, because a key has changed somewhere."""
-        self._changed.set()
+        """Read all keys, because any may have changed."""
+        self._all_changed = True
+        self._wake.set()
+
+    def key_changed(self, key: str) -> None:
+        """Read a key, because it has changed somewhere."""
+        if len(self._changed) < CHANGED_MAX and len(key) == api_keys.ID_LENGTH:
+            self._changed.add(key)
+        else:
+            self._all_changed = True
+        self._wake.set()
 
     async def keep_fresh(self) -> None:
-        """Reload at each change and every `RELOAD_S`, and store the last uses of keys, until cancelled."""
+        """Read keys at each change and every `RELOAD_S`, and store their last uses, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(RELOAD_S):
-                    await self._changed.wait()
+                    await self._wake.wait()
             except TimeoutError:
-                pass
-            self._changed.clear()
+                self._all_changed = True
             began = self._clock.monotonic()
-            try:
-                await self.load()
-            except Exception as error:  # noqa: BLE001 (keys are reloaded soon; stale keys are refused)
-                self._log.warning("keys_not_read", detail=failure_text(error))
-                await asyncio.sleep(0.5)
-            used, self._used = self._used, {}
-            await self._store_use(list(used.items()))
-            await self._store_rehashed()
+            await self._read_changed(began)
+            await self._upkeep.store(began, self._time_of)
             await asyncio.sleep(min(REST_MAX_S, REST * (self._clock.monotonic() - began)))
 
-    def authenticate(self, token: str) -> Principal:
-        """The principal of a key. Raises `ProblemError` 401, the same for an unknown and for a wrong key, and
-        403 for a key of a disabled tenant; `TransientFault` when the pepper of the hash is missing here.
+    def authenticate(self, token: str, address: str = "") -> Principal:
+        """The principal of a key that is used from an address. Raises `ProblemError` 401, the same for an
+        unknown and for a wrong key, and 403 for a key of a disabled tenant or another address;
+        `TransientFault` when the pepper of the hash is missing here.
         """
+        now = self._clock.monotonic()
+        held = self._found(token, now)
+        held.check(now)
+        principal = held.principal
+        if principal.limits.by_address and not principal.limits.admit(address):
+            raise address_refused(address)
+        self._upkeep.used(principal.key, now, address)
+        return principal
+
+    def owner(self, token: str) -> StoredKey:
+        """The key that a token is, whether it is valid or not. Raises as `authenticate`."""
+        return self._found(token, self._clock.monotonic()).stored
+
+    def while_valid(self, key: str, end: EndStream) -> Callable[[], None]:
+        """Call `end` as soon as the key is no longer valid, unless the returned function was called
+        before.
+        """
+        ends = self._streams.setdefault(key, set())
+        ends.add(end)
+
+        def forget() -> None:
+            ends.discard(end)
+            if not ends and self._streams.get(key) is ends:
+                del self._streams[key]
+
+        return forget
+
+    def _found(self, token: str, now: float) -> HeldKey:
         try:
             parsed = api_keys.parse(token)
         except ValueError:
-            raise _refused("this is not a VisAPI key: its format or its checksum is wrong") from None
-        if self._loaded_at is None or self._clock.monotonic() - self._loaded_at > STALE_S:
+            raise refused("this is not a VisAPI key: its format or its checksum is wrong") from None
+        if self._is_stale(now):
             raise TransientFault("API keys cannot be checked now; try again", retry_after_s=2.0)
         held = self._held.get(parsed.id)
-        now = self._clock.now()
-        self._check_hash(held, token, now)
+        self._check_hash(NOBODY if held is None else held.stored, token)
         if held is None:
-            raise _refused(_UNKNOWN)
-        _check_times(held.stored, now)
-        if held.stored.tenant_disabled:
-            raise _tenant_disabled(held.stored.tenant)
-        self._used[parsed.id] = now
-        return held.principal
+            raise unknown_key()
+        return held
 
-    def _check_hash(self, held: _Held | None, token: str, now: datetime) -> None:
+    def _is_stale(self, now: float) -> bool:
+        return self._loaded_at is None or now - self._loaded_at > STALE_S
+
+    def _check_hash(self, stored: StoredKey, token: str) -> None:
         """Raises `ProblemError` where no pepper makes the stored hash of the token."""
-        stored = _NOBODY if held is None else held.stored
-        used = self._peppers.at(now)
+        used = self._peppers.at(self._clock.now())
         for pepper in self._peppers.to_try(stored.pepper):
             given = api_keys.hash_key(pepper.secret, token)
             if not api_keys.hash_matches(stored.hash, given):
                 continue
-            if (pepper is not used or stored.pepper != used.id) and stored.id not in self._rehashed:
+            if (pepper is not used or stored.pepper != used.id) and not self._upkeep.is_rehashed(stored.id):
                 fresh = api_keys.hash_key(used.secret, token)
-                self._rehashed[stored.id] = NewHash(stored.id, stored.hash, fresh, used.id)
+                self._upkeep.rehashed(NewHash(stored.id, stored.hash, fresh, used.id))
             return
         if self._peppers.lacks(stored.pepper):
             raise MissingKeyError(f"the pepper {stored.pepper} of the API key is not at this gateway")
-        raise _refused(_UNKNOWN)
+        raise unknown_key()
+
+    def _holding(self, found: KeysAt, asked_at: float) -> dict[str, HeldKey]:
+        """The keys that were read. One that cannot be understood is refused, and affects no other."""
+        self._read_at = (found.at, asked_at)
+        holding: dict[str, HeldKey] = {}
+        for key in found.keys:
+            try:
+                holding[key.id] = HeldKey(key, found.at, asked_at, self._held.get(key.id))
+            except ValueError as wrong:
+                self._log.error("key_not_understood", key=key.id, tenant=key.tenant, detail=str(wrong))
+        return holding
+
+    async def _read_changed(self, now: float) -> None:
+        """Read what has changed, or all keys when it is time. Never raises: it is tried again soon, and keys
+        that were read too long ago are refused.
+        """
+        self._wake.clear()
+        changed, self._changed = self._changed, set()
+        everything, self._all_changed = self._all_changed, False
+        try:
+            if everything or self._loaded_at is None or now - self._loaded_at >= RELOAD_S:
+                await self.load()
+            elif changed:
+                await self.refresh(sorted(changed))
+        except Exception as error:  # noqa: BLE001 (see above)
+            self._log.warning("keys_not_read", detail=failure_text(error))
+            self._end_streams()
+            self.reload_soon()
+            await asyncio.sleep(0.5)
+
+    def _end_streams(self) -> None:
+        """End the streams of keys that are no longer valid."""
+        now = self._clock.monotonic()
+        stale = self._is_stale(now)
+        for key, ends in list(self._streams.items()):
+            held = self._held.get(key)
+            if stale or held is None or not held.is_valid(now):
+                for end in list(ends):
+                    end()
+
+    def _time_of(self, moment: float) -> datetime:
+        at, asked_at = self._read_at
+        return at + timedelta(seconds=moment - asked_at)
 
     def _report_lacking(self) -> None:
         """Say once how many keys this gateway cannot check for want of their pepper."""
@@ -159,69 +227,3 @@ class KeyRing:
             detail = "put them back into VISAPI_KEY_PEPPER"
             self._log.error("peppers_missing", keys=count, peppers=lacking[:KEYS_MAX], detail=detail)
         self._lacking = count
-
-    async def _store_rehashed(self) -> None:
-        """Store the hashes under the current pepper. Never raises: a hash that is not stored is made again at
-        the next use of its key.
-        """
-        some, self._rehashed = list(self._rehashed.values())[:REHASH_MAX], {}
-        if not some:
-            return
-        try:
-            await self._source.rehash(some)
-        except Exception as error:  # noqa: BLE001 (see above)
-            self._log.warning("keys_not_rehashed", keys=len(some), detail=failure_text(error))
-
-    async def _store_use(self, used: Sequence[tuple[str, datetime]]) -> None:
-        """Store the last uses of keys. Never raises: a use that cannot be stored affects no other key, and
-        while the store is away uses wait for the next attempt.
-        """
-        if not used:
-            return
-        half = len(used) // 2
-        try:
-            await self._source.note_use(dict(used))
-        except Exception as error:  # noqa: BLE001 (see above)
-            self._log.warning("key_use_not_stored", keys=len(used), detail=failure_text(error))
-            if failure_kind(error) != "contents":
-                self._used = dict(used) | self._used
-            elif half:
-                await self._store_use(used[:half])
-                await self._store_use(used[half:])
-
-
-_UNKNOWN = "the API key is not known; check it, or create another one"
-_NOBODY = StoredKey("", "", "live", bytes(32), [], None, None, None)
-"""The row of a key that does not exist; no token has its hash."""
-
-
-def _principal(key: StoredKey) -> Principal:
-    scopes = frozenset([ALL]) if key.kind == "admin" else frozenset(key.scopes)
-    return Principal(key=key.id, tenant=key.tenant, kind=key.kind, scopes=scopes)
-
-
-def _check_times(key: StoredKey, now: datetime) -> None:
-    if key.disabled_at is not None and key.disabled_at <= now:
-        raise _refused("the API key was revoked; use another one", code="key_expired")
-    if key.expires_at is not None and key.expires_at <= now:
-        raise _refused("the API key has expired; use its successor", code="key_expired")
-    if key.not_before is not None and now < key.not_before:
-        raise _refused("the API key is not valid yet", code="key_expired")
-
-
-def _tenant_disabled(tenant: str) -> ProblemError:
-    detail = f"the tenant {tenant} is disabled; whoever operates VisAPI can enable it again"
-    return ProblemError("tenant_disabled", detail, status=403)
-
-
-def _refused(detail: str, *, code: str = "unauthenticated") -> ProblemError:
-    challenge = {"WWW-Authenticate": 'Bearer realm="visapi", error="invalid_token"'}
-    return ProblemError(code, detail, status=401, headers=challenge)
-
-
-def missing_key() -> ProblemError:
-    """The problem of a request without a key."""
-    detail = "send an API key as 'Authorization: Bearer visapi_…' or as 'X-API-Key: visapi_…'"
-    return ProblemError(
-        "unauthenticated", detail, status=401, headers={"WWW-Authenticate": 'Bearer realm="visapi"'}
-    )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from visapi_common.core.scopes import ALL, DEFAULT_SCOPES, SCOPES
+from visapi_gateway.kernel.access.restrictions import UNRESTRICTED, Restrictions
 
 __all__ = ["ALL", "DEFAULT_SCOPES", "SCOPES", "Principal", "Requester"]
 
@@ -15,6 +16,7 @@ class Principal:
     tenant: str
     kind: str
     scopes: frozenset[str]
+    limits: Restrictions = UNRESTRICTED
 
     @property
     def actor(self) -> str:
@@ -28,8 +30,12 @@ class Principal:
         """Whether the principal holds every scope that it wants to grant."""
         return ALL in self.scopes or scopes <= self.scopes
 
+    def sees(self, namespace: str, name: str) -> bool:
+        """Whether a workflow is among those that the key is limited to."""
+        return self.limits.sees(namespace, name)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requester(Principal):
     """A principal and its request id, as the audit records them."""
 

@@ -9,8 +9,8 @@ import msgspec
 
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.errors import ProblemError
-from visapi_gateway.kernel.access.authentication import missing_key
 from visapi_gateway.kernel.access.scopes import Principal
+from visapi_gateway.kernel.access.stored_keys import missing_key
 from visapi_gateway.kernel.api.headers import accepts, media_type_of
 from visapi_gateway.kernel.api.operation import Call, Operation
 from visapi_gateway.kernel.api.query import QueryError, read_query
@@ -45,6 +45,13 @@ def token_of(call: Call) -> str:
 def check_scope(operation: Operation, who: Principal) -> None:
     if operation.scope is not None and not who.may(operation.scope):
         detail = f"the key lacks the scope {operation.scope}; use a key that has it"
+        raise ProblemError("forbidden", detail, status=403)
+
+
+def check_limits(operation: Operation, who: Principal) -> None:
+    """A key that is limited to workflows does only what can be limited to them."""
+    if who.limits.workflows is not None and operation.limited_keys == "refused":
+        detail = "the key is limited to some workflows, and this concerns the whole tenant; use another key"
         raise ProblemError("forbidden", detail, status=403)
 
 

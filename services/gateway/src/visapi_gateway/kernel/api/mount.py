@@ -8,6 +8,7 @@ second time and double the fixed cost of a request.
 """
 
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any, cast
 
 from litestar import Litestar, Request
@@ -15,6 +16,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Response
 
+from visapi_common.adapters.pool import LIMITED_TO
 from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
@@ -22,6 +24,7 @@ from visapi_gateway.kernel.access.authentication import KeyRing
 from visapi_gateway.kernel.access.rates import Allowances
 from visapi_gateway.kernel.access.tenant import WHOSE
 from visapi_gateway.kernel.api.checks import (
+    check_limits,
     check_query,
     check_representation,
     check_scope,
@@ -62,19 +65,22 @@ class Gate:
         try:
             token = token_of(call)
             with self._key_check_seconds.time():
-                who = self._keys.authenticate(token)
+                who = self._keys.authenticate(token, context.address)
             context.key, context.tenant = who.key, who.tenant
             allowance = context.allowance = self._rates.of(who)
             context.starts_runs = operation.starts_runs
             has_token = allowance.take()
             check_scope(operation, who)
+            check_limits(operation, who)
         except ProblemError as refused:
             if refused.status != 429:
                 self._metrics.auth_failures.labels(refused.code).inc()
             raise
         context.slot.enter(who.tenant, who.key)
         WHOSE.set(who.tenant)
+        LIMITED_TO.set(who.limits.workflows)
         call.who = who
+        call.while_valid = partial(self._keys.while_valid, who.key)
         return None if has_token else allowance.wait()
 
 
@@ -139,8 +145,11 @@ async def _serve(
         if _needs_key(operation, scope["query_string"]):
             if (waiting := gate.admit(operation, call)) is not None:
                 await waiting
-        elif not operation.probe:
-            context.slot.enter()
+        else:
+            # A request may begin in the context of the one before it on its connection.
+            LIMITED_TO.set(None)
+            if not operation.probe:
+                context.slot.enter()
         call.media_type = check_representation(operation, call)
         call.query = check_query(operation, scope["query_string"])
         return await (once(route, call) if operation.once else route.handler(call))

@@ -231,7 +231,8 @@ def _problems(operation: Operation) -> dict[str, Any]:
 def _implied(operation: Operation) -> list[str]:
     codes = [*_EVERYWHERE, "invalid_query"]
     if not operation.public:
-        codes += ["unauthenticated", "key_expired", "forbidden", "tenant_disabled", "rate_limited"]
+        codes += ["unauthenticated", "key_expired", "key_disabled"]
+        codes += ["forbidden", "address_refused", "tenant_disabled", "rate_limited"]
     if not operation.probe:
         codes.append("too_many_open")
     if operation.body is not None:

@@ -6,7 +6,7 @@ list of paths.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -42,6 +42,11 @@ class Operation:
     tag: str = "runs"
     scope: str | None = None
     """The scope that the key needs; None means any valid key."""
+    limited_keys: Literal["refused", "narrowed", "open"] = "refused"
+    """What a key gets that is limited to workflows. `narrowed`: only what belongs to those; the policies of
+    the ledger see to that, and the handler where something is kept in memory. `open`: the answer tells
+    nothing of workflows.
+    """
     public: bool = False
     probe: bool = False
     """The operation takes no request slot, so that health probes are always answered."""
@@ -71,6 +76,16 @@ ReadJson = Callable[[str, bytes], Awaitable[Any]]
 """The value of a tenant's body. Raises `ProblemError`."""
 
 
+WhileValid = Callable[[Callable[[], None]], Callable[[], None]]
+"""Calls the given function as soon as the key of a request is no longer valid, unless the returned one was
+called before.
+"""
+
+
+def _always_valid(_: Callable[[], None]) -> Callable[[], None]:
+    return lambda: None
+
+
 class Call:
     """One call of an operation, after the checks that the operation declares."""
 
@@ -86,6 +101,7 @@ class Call:
         "path",
         "query",
         "scope",
+        "while_valid",
         "who",
     )
 
@@ -100,6 +116,7 @@ class Call:
         self.media_type = ""
         """The media type of the response, chosen from `produces`."""
         self.who: Principal | None = None
+        self.while_valid: WhileValid = _always_valid
         self.claim: Claim | None = None
         """The `Idempotency-Key`, for the transaction that does what the request asks."""
         self.flight: Flight | None = None
@@ -115,7 +132,9 @@ class Call:
     def requester(self) -> Requester:
         """The principal, for audited operations."""
         who = self.principal
-        return Requester(who.key, who.tenant, who.kind, who.scopes, self.context.request_id)
+        return Requester(
+            who.key, who.tenant, who.kind, who.scopes, who.limits, request_id=self.context.request_id
+        )
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

@@ -12,8 +12,21 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Network = IPv4Network | IPv6Network
 _ENTRIES_MAX = 32
 """The number of entries of the header that are read."""
+_MAPPED_BITS = 96
+"""The prefix of IPv4 addresses within IPv6."""
 _HOST_BITS = 64
 """An IPv6 customer has at least a /64, so all addresses of a /64 count as one."""
+
+
+def network(text: str) -> Network:
+    """Parse an address or a network. IPv4 within IPv6 (`::ffff:0:0/96`) becomes IPv4, as addresses do. Raises
+    `ValueError` for other text, and for a network with bits set beyond its prefix.
+    """
+    found = ip_network(text)
+    mapped = found.network_address.ipv4_mapped if isinstance(found, IPv6Network) else None
+    if mapped is None or found.prefixlen < _MAPPED_BITS:
+        return found
+    return IPv4Network((mapped, found.prefixlen - _MAPPED_BITS))
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -28,24 +41,30 @@ class ClientAddresses:
         self._trusted = tuple(trusted)
 
     def is_trusted(self, address: str) -> bool:
-        read = _read(address)
+        read = parsed(address)
         return read is not None and self._is_trusted(read)
 
     def of(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """The address that a request counts for; `peer` is the other end of its connection."""
+        return group(self.find(peer, headers)[0])
+
+    def find(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bool]:
+        """The address of the client, and whether it is known: not where a trusted proxy names something that
+        is no address, and its own stands for the client.
+        """
         if not self._trusted:
-            return group(peer)
-        found = _read(peer)
+            return peer, True
+        found = parsed(peer)
         if found is None or not self._is_trusted(found):
-            return group(peer)
+            return peer, True
         for entry in reversed(_entries(headers)):
-            earlier = _read(entry)
+            earlier = parsed(entry)
             if earlier is None:
-                break
+                return str(found), not entry
             found = earlier
             if not self._is_trusted(found):
                 break
-        return group(str(found))
+        return str(found), True
 
     def _is_trusted(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self._trusted)
@@ -55,7 +74,7 @@ def group(address: str) -> str:
     """The address that is counted: IPv4 in full, IPv6 by its /64."""
     if ":" not in address:
         return address
-    read = _read(address)
+    read = parsed(address)
     if isinstance(read, IPv6Address):
         return str(IPv6Network((read, 128 - _HOST_BITS), strict=False))
     return str(read) if read is not None else address
@@ -66,7 +85,7 @@ def _entries(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     return [entry.strip() for entry in joined.decode("latin-1").split(",")][-_ENTRIES_MAX:]
 
 
-def _read(text: str) -> IPv4Address | IPv6Address | None:
+def parsed(text: str) -> IPv4Address | IPv6Address | None:
     """An address with or without a port; an IPv4-mapped IPv6 address becomes IPv4."""
     bare = text.strip().partition("%")[0]
     if bare.startswith("["):

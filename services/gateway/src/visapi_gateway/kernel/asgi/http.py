@@ -33,6 +33,7 @@ class RequestContext:
     """The context of a request, beside its bytes."""
 
     __slots__ = (
+        "address",
         "allowance",
         "extra",
         "key",
@@ -59,6 +60,8 @@ class RequestContext:
         self.problem = ""
         self.key = ""
         self.tenant = ""
+        self.address = ""
+        """The address of the client, behind trusted proxies too; empty where it is not known."""
 
 
 class AsgiResponse(Protocol):

@@ -21,6 +21,7 @@ from visapi_gateway.kernel.asgi.bodies import (
     too_large,
 )
 from visapi_gateway.kernel.asgi.capacity import Capacity, RequestSlot
+from visapi_gateway.kernel.asgi.client_address import group
 from visapi_gateway.kernel.asgi.connection import CONNECTION
 from visapi_gateway.kernel.asgi.http import (
     REQUEST_CONTEXT,
@@ -76,8 +77,11 @@ class Shell:
         headers: list[Header] = scope["headers"]
         method: str = scope["method"]
         span = self._spans.open("http.request", kind="server", parent=_traceparent(headers))
-        slot = self._holding(scope, headers)
+        client: tuple[str, int] | None = scope.get("client")
+        address, known = self._capacity.addresses.find(client[0] if client else "", headers)
+        slot = RequestSlot(self._capacity, group(address), scope.get(CONNECTION))
         context = RequestContext(_request_id(headers) or self._new_id(), span.traceparent, slot)
+        context.address = address if known else ""
         scope[REQUEST_CONTEXT] = context
         path = scope["path"][:PATH_LIMIT]
         response = ResponseWriter(send, context, self._capacity, path=path, close=self._capacity.draining())
@@ -120,11 +124,6 @@ class Shell:
             await self._app(scope, body, response)
         finally:
             body.close()
-
-    def _holding(self, scope: Scope, headers: list[Header]) -> RequestSlot:
-        client: tuple[str, int] | None = scope.get("client")
-        peer = self._capacity.addresses.of(client[0] if client else "", headers)
-        return RequestSlot(self._capacity, peer, scope.get(CONNECTION))
 
     def _record(self, context: RequestContext, method: str, status: int, seconds: float) -> None:
         known = method if method in _METHODS else "_OTHER"

@@ -1,7 +1,7 @@
 """Streamed responses: server-sent events and files."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -18,11 +18,19 @@ class Gauge(Protocol):
 
 
 class EventStream:
-    """Server-sent events until the source ends or the client leaves."""
+    """Server-sent events until the source ends, the client leaves, or its key is no longer valid.
+    `while_valid` is that of the call.
+    """
 
-    def __init__(self, source: AsyncGenerator[bytes, None], followers: Gauge) -> None:
+    def __init__(
+        self,
+        source: AsyncGenerator[bytes, None],
+        followers: Gauge,
+        while_valid: Callable[[Callable[[], None]], Callable[[], None]],
+    ) -> None:
         self._source = source
         self._followers = followers
+        self._while_valid = while_valid
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: list[Header] = [
@@ -43,14 +51,23 @@ class EventStream:
     async def _until_gone(self, receive: Receive, send: Send) -> None:
         telling = asyncio.create_task(self._tell(send))
         leaving = asyncio.create_task(_gone(receive))
+
+        def end() -> None:
+            telling.cancel()
+
+        forget = self._while_valid(end)
         try:
             await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            ended_with_key = telling.cancelled()
         finally:
+            forget()
             telling.cancel()
             leaving.cancel()
             await asyncio.wait({telling, leaving})
         if not telling.cancelled():
             telling.result()
+        elif ended_with_key:
+            await send(_LAST)
 
     async def _tell(self, send: Send) -> None:
         try:

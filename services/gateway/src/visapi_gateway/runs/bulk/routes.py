@@ -46,6 +46,7 @@ COUNT = Operation(
     scope="runs:write",
     body=BulkWanted,
     body_required=True,
+    limited_keys="narrowed",
 )
 STEP = Operation(
     "POST",
@@ -64,6 +65,7 @@ STEP = Operation(
     body=BulkOrder,
     body_required=True,
     problems=("invalid_cursor", "outcome_unknown"),
+    limited_keys="narrowed",
 )
 
 

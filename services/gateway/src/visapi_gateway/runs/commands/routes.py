@@ -39,6 +39,7 @@ RETRY = Operation(
         "version_not_compatible",
         "retry_waits",
     ),
+    limited_keys="narrowed",
 )
 
 
@@ -53,6 +54,7 @@ def _command(kind: InboxKind, summary: str) -> Operation:
         once=_ONCE,
         body=RunCommand,
         problems=("run_not_found", "run_ended"),
+        limited_keys="narrowed",
     )
 
 

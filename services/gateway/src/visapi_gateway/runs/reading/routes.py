@@ -49,6 +49,7 @@ LIST = Operation(
     description=FINDING,
     scope="runs:read",
     query=RunsQuery,
+    limited_keys="narrowed",
 )
 READ = Operation(
     "GET",
@@ -62,6 +63,7 @@ READ = Operation(
     scope="runs:read",
     headers={"If-None-Match": "An ETag from an earlier response."},
     problems=("run_not_found",),
+    limited_keys="narrowed",
 )
 HISTORY = Operation(
     "GET",
@@ -83,6 +85,7 @@ HISTORY = Operation(
     headers={"Last-Event-ID": "Number of the last item seen; for streams."},
     produces=("application/json", EVENTS),
     problems=("run_not_found", "invalid_header"),
+    limited_keys="narrowed",
 )
 
 
@@ -121,7 +124,8 @@ class ReadRoutes:
             # Before anything else, so that many new followers do not use up request slots.
             call.context.slot.follow()
             await self._follow.head(tenant, run)
-            return EventStream(self._follow.stream(tenant, run, after), self._metrics.sse_followers)
+            events = self._follow.stream(tenant, run, after)
+            return EventStream(events, self._metrics.sse_followers, call.while_valid)
         position = self._cursors.position(call)
         after = int(position) if position is not None else query.after or 0
         items, more = await self._follow.page(tenant, run, after, query.limit)

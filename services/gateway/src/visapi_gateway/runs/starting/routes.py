@@ -51,6 +51,7 @@ START = Operation(
         "run_quota_exceeded",
         "outcome_unknown",
     ),
+    limited_keys="narrowed",
 )
 RERUN = Operation(
     "POST",
@@ -72,6 +73,7 @@ RERUN = Operation(
         "run_quota_exceeded",
         "outcome_unknown",
     ),
+    limited_keys="narrowed",
 )
 
 

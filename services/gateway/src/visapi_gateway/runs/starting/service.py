@@ -26,7 +26,7 @@ from visapi_gateway.runs.starting.commits import (
     Replayed,
     RequestKey,
 )
-from visapi_gateway.workflows.definitions import Definitions
+from visapi_gateway.workflows.definitions import Definitions, not_found
 from visapi_gateway.workflows.input_checks import InputChecks
 
 NULL = b"null"
@@ -100,6 +100,8 @@ class StartRun:
 
     async def __call__(self, who: Principal, start: Start) -> Started:
         """Commit the run. Raises `ProblemError` for the caller's mistakes, and the ledger's faults."""
+        if not who.sees(start.namespace, start.name):
+            raise not_found((who.tenant, start.namespace, start.name), start.version)
         raw = start.body or NULL
         try:
             new = await self._new_run(who, start, raw)

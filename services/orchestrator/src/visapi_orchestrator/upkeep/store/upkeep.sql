@@ -37,10 +37,11 @@ select (select incarnation from before) as before
 select body from programs where hash = decode($1, 'hex')
 
 -- name: sweep_keys
--- Those that were revoked or expired so many days ago, the oldest first.
+-- Those that were revoked or expired so many days ago, the oldest first. A disabled key may be enabled again.
 delete from api_keys where id in (
     select id from api_keys
     where coalesce(least(disabled_at, expires_at), 'infinity') < now() - make_interval(days => $1)
+        and (not may_return or expires_at < now() - make_interval(days => $1))
     order by coalesce(least(disabled_at, expires_at), 'infinity') limit $2
 )
 

@@ -1,0 +1,60 @@
+"""The requests about API keys; see `operations`."""
+
+from typing import Any
+
+import msgspec
+
+from visapi.client.call import Call
+from visapi.client.call import path_part as _part
+from visapi_common.contracts.keys import DisableKey, KeyPage, KeyView, MadeKey, NewKey, RotateKey
+
+JSON = "application/json"
+
+
+def create_key(wanted: NewKey) -> Call[MadeKey]:
+    """Make a key; only the answer shows it."""
+    return Call(
+        method="POST",
+        path="/v1/keys",
+        answer=MadeKey,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(wanted),
+    )
+
+
+def read_key(key: str) -> Call[KeyView]:
+    return Call(method="GET", path=f"/v1/keys/{_part(key)}", answer=KeyView, repeatable=True)
+
+
+def rotate_key(key: str, overlap_s: int) -> Call[MadeKey]:
+    """Make a successor; the key ends after the overlap."""
+    return Call(
+        method="POST",
+        path=f"/v1/keys/{_part(key)}/rotate",
+        answer=MadeKey,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(RotateKey(overlap_s)),
+    )
+
+
+def disable_key(key: str, reason: str) -> Call[KeyView]:
+    return Call(
+        method="POST",
+        path=f"/v1/keys/{_part(key)}/disable",
+        answer=KeyView,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(DisableKey(reason)),
+        repeatable=True,
+    )
+
+
+def enable_key(key: str) -> Call[KeyView]:
+    return Call(method="POST", path=f"/v1/keys/{_part(key)}/enable", answer=KeyView, repeatable=True)
+
+
+def list_keys() -> Call[KeyPage]:
+    return Call(method="GET", path="/v1/keys", answer=KeyPage, repeatable=True)
+
+
+def revoke_key(key: str) -> Call[Any]:
+    return Call(method="DELETE", path=f"/v1/keys/{_part(key)}", answer=Any, repeatable=True)

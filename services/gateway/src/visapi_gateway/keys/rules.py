@@ -1,0 +1,176 @@
+"""What a key may be made or changed to, and by whom. Pure."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from visapi_common.contracts.keys import ChangeKey, KeyView, NewKey
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core import api_keys
+from visapi_common.core.errors import ProblemError
+from visapi_common.core.scopes import ALL, DEFAULT_SCOPES, LIMITED_SCOPES, ROLES, SCOPES
+from visapi_gateway.kernel.access.restrictions import (
+    Restrictions,
+    normal,
+    wrong_networks,
+    wrong_workflows,
+)
+from visapi_gateway.kernel.access.scopes import Principal
+from visapi_gateway.kernel.api.etags import etag_of
+
+NAME_LIMIT = 200
+OVERLAP_LIMIT_S = 7 * 86_400
+_RANKS = {"test": 0, "live": 1, "admin": 2}
+_SHOWN = 5
+"""The most wrong entries that a problem names."""
+
+
+def tag_of(key: KeyView) -> str:
+    """The ETag of a key: its uses do not change it."""
+    still = msgspec.structs.replace(key, last_used_at=None, last_used_from=None)
+    return etag_of(msgspec.json.encode(still))
+
+
+def wanted_key(who: Principal, wanted: NewKey) -> NewKey:
+    """The key to make, with its scopes and its addresses in one spelling. Raises `ProblemError` 400, and 403
+    for a key that may do more than the calling one.
+    """
+    _check_name(wanted.name)
+    if wanted.kind not in api_keys.KINDS:
+        raise mistake("/kind", f"must be one of {', '.join(api_keys.KINDS)}")
+    if wanted.scopes is not None and wanted.role is not None:
+        raise mistake("/role", "stands for scopes; give a role or scopes, not both")
+    if wanted.kind == "admin" and (wanted.workflows is not None or wanted.role is not None):
+        raise mistake("/kind", "a key of kind admin may do everything; it takes neither role nor workflows")
+    made = msgspec.structs.replace(
+        wanted,
+        scopes=_scopes(who, wanted),
+        role=None,
+        allowed_addresses=_addresses("/allowed_addresses", wanted.allowed_addresses, who.limits.allowed),
+        denied_addresses=_addresses("/denied_addresses", wanted.denied_addresses, who.limits.denied),
+    )
+    assert made.scopes is not None, "set above"
+    _check_scopes(made.scopes)
+    _check_workflows(made.workflows, made.scopes)
+    for field in ("not_before", "expires_at"):
+        value = getattr(wanted, field)
+        if value is not None and value.tzinfo is None:
+            raise mistake(f"/{field}", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
+    limits = Restrictions.read(made.workflows, made.allowed_addresses, made.denied_addresses)
+    check_grant(who, made.kind, made.scopes, limits)
+    return made
+
+
+def changed_key(who: Principal, key: KeyView, change: ChangeKey) -> KeyView:
+    """The key with its changes. Raises `ProblemError` 400, 403, and 409 for a key that has ended."""
+    if key.kind == "admin" and (change.scopes is not msgspec.UNSET or change.workflows is not msgspec.UNSET):
+        raise mistake("/scopes", "a key of kind admin may do everything; it takes no scopes or workflows")
+    given = {
+        name: value for name, value in msgspec.structs.asdict(change).items() if value is not msgspec.UNSET
+    }
+    for name in ("allowed_addresses", "denied_addresses"):
+        if name in given:
+            given[name] = _addresses(f"/{name}", given[name], ())
+    changed = msgspec.structs.replace(key, **given)
+    _check_name(changed.name)
+    _check_scopes(changed.scopes)
+    _check_workflows(changed.workflows, changed.scopes)
+    if changed.expires_at is not None and changed.expires_at.tzinfo is None:
+        raise mistake("/expires_at", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
+    for each in (key, changed):
+        check_grant(who, each.kind, each.scopes, limits_of(each))
+    if key.disabled_at is not None:
+        raise ended(key)
+    return changed
+
+
+def check_grant(who: Principal, kind: str, scopes: Sequence[str], limits: Restrictions) -> None:
+    """Raises `ProblemError` 403 for a key that may do more than the calling one."""
+    if (
+        _RANKS[kind] > _RANKS[who.kind]
+        or not who.may_grant(frozenset(scopes))
+        or not limits.within(who.limits)
+    ):
+        detail = (
+            "a key creates, changes, rotates and revokes only keys that may do no more than itself; "
+            "use another key"
+        )
+        raise ProblemError("forbidden", detail, status=403)
+
+
+def check_overlap(seconds: int) -> None:
+    if not 0 <= seconds <= OVERLAP_LIMIT_S:
+        raise mistake("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
+
+
+def limits_of(key: KeyView) -> Restrictions:
+    return Restrictions.read(key.workflows, key.allowed_addresses, key.denied_addresses)
+
+
+def ended(key: KeyView) -> ProblemError:
+    """The problem of a key that cannot be changed any more."""
+    how = "enable it first" if key.status == "disabled" else "make a new one"
+    why = f" ({key.reason})" if key.reason else ""
+    return ProblemError("key_ended", f"key {key.id} is {key.status}{why}; {how}", status=409)
+
+
+def mistake(pointer: str, detail: str) -> ProblemError:
+    text = f"{pointer}: {detail}"
+    return ProblemError("invalid_body", text, status=400, errors=[FieldError(pointer, detail)])
+
+
+def _scopes(who: Principal, wanted: NewKey) -> list[str]:
+    if wanted.kind == "admin":
+        return [ALL]
+    if wanted.role is not None:
+        scopes = ROLES[wanted.role]
+    elif wanted.scopes is not None:
+        scopes = wanted.scopes
+    else:
+        scopes = [scope for scope in DEFAULT_SCOPES if who.may(scope)]
+    if wanted.workflows is not None and wanted.scopes is None:
+        scopes = [scope for scope in scopes if scope in LIMITED_SCOPES]
+    return sorted(set(scopes))
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > NAME_LIMIT:
+        raise mistake("/name", f"must have 1 to {NAME_LIMIT} characters")
+
+
+def _check_scopes(scopes: Sequence[str]) -> None:
+    unknown = [scope for scope in scopes if scope not in SCOPES and scope != ALL]
+    if unknown:
+        raise mistake("/scopes", f"unknown scopes {', '.join(unknown[:_SHOWN])}; known: {', '.join(SCOPES)}")
+
+
+def _check_workflows(workflows: Sequence[str] | None, scopes: Sequence[str]) -> None:
+    if workflows is None:
+        return
+    if not workflows:
+        raise mistake(
+            "/workflows", "is empty, so that the key would see nothing; name workflows, or leave it out"
+        )
+    if wrong := wrong_workflows(workflows):
+        shown = ", ".join(map(repr, wrong[:_SHOWN]))
+        raise mistake("/workflows", f"{shown}: write namespace/name, or namespace/* for all of a namespace")
+    if wide := [scope for scope in scopes if scope not in LIMITED_SCOPES]:
+        detail = (
+            f"{', '.join(wide[:_SHOWN])} concern the whole tenant; a key that is limited to workflows takes "
+            f"{', '.join(LIMITED_SCOPES)}"
+        )
+        raise mistake("/scopes", detail)
+
+
+def _addresses(pointer: str, given: Sequence[str] | None, own: Sequence[object]) -> list[str] | None:
+    """Addresses in one spelling. A key that is made by one with addresses has them too, unless it names
+    some.
+    """
+    if given is None:
+        return [str(each) for each in own] or None
+    if not given:
+        return None
+    if wrong := wrong_networks(given):
+        shown = ", ".join(map(repr, wrong[:_SHOWN]))
+        raise mistake(pointer, f"{shown}: write addresses, or networks such as 203.0.113.0/24")
+    return normal(given)
