@@ -78,6 +78,8 @@ class Running:
         self.base = f"http://127.0.0.1:{gateway.port}"
         self.key_stored: Callable[[], None] = lambda: None
         """Tells the gateway that a key was stored behind its back."""
+        self.authenticate: Callable[[str], object] = lambda _: None
+        """Checks a key as each request does."""
         self.lifecycle = lifecycle
         self.db = db
         self.admin = admin
@@ -167,6 +169,7 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
             gateway, lifecycle, db, admin, rows=GatewayRows(world), orchestrator=OrchestratorRows(pool)
         )
         run.stopped, run.key_stored = serving, gateway.keys.reload_soon
+        run.authenticate = gateway.keys.authenticate
 
         async def ready() -> bool:
             if serving.done():
