@@ -1,6 +1,8 @@
 """The ring of API keys: while keys change without end, and while their pepper is rotated."""
 
+import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,6 +11,7 @@ import pytest
 from kit.fakes.clocks import FakeClock, in_no_time, running_for
 from kit.fakes.gateway.keys import FakeKeys
 from kit.fakes.gateway.tables import NOON, GatewayTables
+from kit.waiting import eventually
 from visapi_common.core.api_keys import hash_key, mint, parse
 from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.keyrings import Keyring, MissingKeyError
@@ -126,6 +129,33 @@ async def test_keys_that_could_not_be_read_for_long_are_refused_until_they_are_r
         world.ring.authenticate(TOKEN)
     await world.upkeep()
     assert world.ring.authenticate(TOKEN).tenant == "acme"
+
+
+async def test_a_key_that_changed_and_was_not_read_since_is_refused_until_it_is_read() -> None:
+    other = mint("live", 9, 10)
+    world = World(row(), row(id=parse(other).id, hash=hash_key(OLD, other)))
+    for read in (world.ring.load, partial(world.ring.refresh, [ID])):
+        await world.ring.load()
+        world.ring.doubt(ID)
+        await world.ring.refresh([parse(other).id])
+        with pytest.raises(TransientFault, match="cannot be checked now"):
+            world.ring.authenticate(TOKEN)
+        assert world.ring.authenticate(other).tenant == "acme"
+        await read()
+        assert world.ring.authenticate(TOKEN).tenant == "acme"
+
+
+async def test_a_read_that_began_before_a_key_changed_does_not_count() -> None:
+    world = World(row())
+    await world.ring.load()
+    world.keys.faults.hold("all_keys")
+    reading = asyncio.create_task(world.ring.load())
+    await eventually(lambda: world.keys.faults.entered["all_keys"] == 2)
+    world.ring.doubt(ID)
+    world.keys.faults.let_go("all_keys")
+    await reading
+    with pytest.raises(TransientFault, match="cannot be checked now"):
+        world.ring.authenticate(TOKEN)
 
 
 async def test_a_key_whose_pepper_is_not_here_is_not_called_unknown() -> None:

@@ -423,7 +423,7 @@ alter table hooks force row level security;
 create policy gateway_tenants on hooks to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
 create policy notifier_all on hooks to visapi_notifier using (true);
 create policy orchestrator_all on hooks to visapi_orchestrator using (true);
-create policy owner_finds on hooks to visapi_owner using (true);
+create policy owner_finds on hooks for select to visapi_owner using (true);
 grant insert, select on hooks to visapi_gateway;
 grant delete, select on hooks to visapi_orchestrator;
 grant update (settings, enabled, updated_at, updated_by, deleted_at) on hooks to visapi_gateway;
@@ -674,7 +674,7 @@ create policy gateway_tenants on runs to visapi_gateway using ((tenant = ANY (st
 create policy limited_keys on runs as restrictive for select to visapi_gateway using (((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (((namespace || '/'::text) || name) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((namespace || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))));
 create policy notifier_all on runs to visapi_notifier using (true);
 create policy orchestrator_all on runs to visapi_orchestrator using (true);
-create policy owner_counts on runs to visapi_owner using (true);
+create policy owner_counts on runs for select to visapi_owner using (true);
 grant insert, select on runs to visapi_gateway;
 grant delete, insert, select, update on runs to visapi_orchestrator;
 grant select (id, fire_at, root) on runs to visapi_notifier;

@@ -19,7 +19,7 @@ from visapi_gateway.rates.rules.gcra import Limit
 LEAK_REPORTS = Limit(per_s=1 / 6, burst=10)
 """Of one address."""
 KNOWN_S = 1.0
-"""How long an answer waits until this replica knows of a change; else the replica reads the key soon."""
+"""How long an answer waits until this replica has read a changed key; until then the key is refused (503)."""
 
 
 def keyring(kernel: Kernel) -> KeyRing:
@@ -36,7 +36,7 @@ def open_routes(kernel: Kernel) -> list[Route]:
             async with asyncio.timeout(KNOWN_S):
                 await ring.refresh([key])
         except (Fault, TimeoutError):
-            ring.key_changed(key)
+            ring.doubt(key)
 
     store, peppers = PgKeyStore(kernel.pool, kernel.quotas), kernel.settings.key_pepper
     keys = Keys(store, mint_key, key_changed, peppers=peppers, clock=kernel.clock)

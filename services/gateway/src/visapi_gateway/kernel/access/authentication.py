@@ -36,9 +36,10 @@ RELOAD_S = 4.0
 STALE_S = 10.0
 """The longest time for which keys are believed without being read again."""
 REST = 4.0
+REST_OF_SOME = 1.0
 REST_MAX_S = 1.0
-"""After a read the ring rests for this multiple of its duration, up to a limit: a tenant that keeps making
-keys must not keep every replica busy with them.
+"""After a read of all keys, or of some, the ring rests for this multiple of its duration, up to a limit: a
+tenant that keeps making keys must not keep every replica busy with them.
 """
 CHANGED_MAX = 1000
 """Where more keys have changed at once, all are read."""
@@ -61,6 +62,8 @@ class KeyRing:
         """A time of the database, and the monotonic time that it stands for."""
         self._changed: set[str] = set()
         self._all_changed = False
+        self._doubted: set[str] = set()
+        """Keys that have changed for certain, and were not read since."""
         self._wake = asyncio.Event()
         self._reading = asyncio.Lock()
         self._streams: dict[str, set[EndStream]] = {}
@@ -69,21 +72,23 @@ class KeyRing:
     async def load(self) -> None:
         """Read all keys. Raises `TransientFault`."""
         async with self._reading:
-            asked_at = self._clock.monotonic()
+            asked_at, doubted = self._clock.monotonic(), set(self._doubted)
             found = await self._source.all_keys()
             self._held = self._holding(found, asked_at)
             self._loaded_at = asked_at
+            self._doubted -= doubted
         self._report_lacking()
         self._end_streams()
 
     async def refresh(self, keys: Sequence[str]) -> None:
         """Read some keys anew. Raises `TransientFault`."""
         async with self._reading:
-            asked_at = self._clock.monotonic()
+            asked_at, doubted = self._clock.monotonic(), self._doubted.intersection(keys)
             held = self._holding(await self._source.some_keys(keys), asked_at)
             for key in keys:
                 self._held.pop(key, None)
             self._held |= held
+            self._doubted -= doubted
         self._end_streams()
 
     def reload_soon(self) -> None:
@@ -99,6 +104,11 @@ class KeyRing:
             self._all_changed = True
         self._wake.set()
 
+    def doubt(self, key: str) -> None:
+        """Refuse a key with 503 until it is read, because it has changed and could not be read."""
+        self._doubted.add(key)
+        self.key_changed(key)
+
     async def keep_fresh(self) -> None:
         """Read keys at each change and every `RELOAD_S`, and store their last uses, until cancelled."""
         while True:
@@ -108,9 +118,9 @@ class KeyRing:
             except TimeoutError:
                 self._all_changed = True
             began = self._clock.monotonic()
-            await self._read_changed(began)
+            rest = await self._read_changed(began)
             await self._upkeep.store(began, self._time_of)
-            await asyncio.sleep(min(REST_MAX_S, REST * (self._clock.monotonic() - began)))
+            await asyncio.sleep(min(REST_MAX_S, rest * (self._clock.monotonic() - began)))
 
     def authenticate(self, token: str, address: str = "") -> Principal:
         """The principal of a key that is used from an address. Raises `ProblemError` 401, the same for an
@@ -149,7 +159,7 @@ class KeyRing:
             parsed = api_keys.parse(token)
         except ValueError:
             raise refused("this is not a VisAPI key: its format or its checksum is wrong") from None
-        if self._is_stale(now):
+        if self._is_stale(now) or parsed.id in self._doubted:
             raise TransientFault("API keys cannot be checked now; try again", retry_after_s=2.0)
         held = self._held.get(parsed.id)
         self._check_hash(NOBODY if held is None else held.stored, token)
@@ -186,9 +196,9 @@ class KeyRing:
                 self._log.error("key_not_understood", key=key.id, tenant=key.tenant, detail=str(wrong))
         return holding
 
-    async def _read_changed(self, now: float) -> None:
-        """Read what has changed, or all keys when it is time. Never raises: it is tried again soon, and keys
-        that were read too long ago are refused.
+    async def _read_changed(self, now: float) -> float:
+        """Read what has changed, or all keys when it is time; returns for how long to rest, in durations of
+        the read. Never raises: it is tried again soon, and keys that were read too long ago are refused.
         """
         self._wake.clear()
         changed, self._changed = self._changed, set()
@@ -196,13 +206,15 @@ class KeyRing:
         try:
             if everything or self._loaded_at is None or now - self._loaded_at >= RELOAD_S:
                 await self.load()
-            elif changed:
+                return REST
+            if changed:
                 await self.refresh(sorted(changed))
         except Exception as error:  # noqa: BLE001 (see above)
             self._log.warning("keys_not_read", detail=failure_text(error))
             self._end_streams()
             self.reload_soon()
             await asyncio.sleep(0.5)
+        return REST_OF_SOME
 
     def _end_streams(self) -> None:
         """End the streams of keys that are no longer valid."""
