@@ -38,7 +38,8 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
     user = unprivileged(settings.chromium_user)
     proxy = EgressProxy(policy_from(settings.egress_allow, settings.egress_origins))
     with private_folder() as folder:
-        browsers = Browsers(browser_settings(settings, user, folder), await proxy.start(), lifecycle.metrics)
+        port = await proxy.start()
+        browsers = Browsers(browser_settings(settings, user, folder), proxy, port, lifecycle.metrics)
         bus = await Bus.connect(settings.nats_urls, "pdf-worker", access=settings.nats_access("pdf-worker"))
         closing = AsyncExitStack()
         worker = Worker("pdf-worker")

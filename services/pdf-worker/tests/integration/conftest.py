@@ -106,7 +106,7 @@ def settings(folder: Path) -> BrowserSettings:
 async def rig(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     """A fresh browser for the test; an indirect parameter lists what the guard allows."""
     proxy = EgressProxy(policy_from(getattr(request, "param", ())))
-    browsers = Browsers(settings(tmp_path / "browser"), await proxy.start(), open_metrics())
+    browsers = Browsers(settings(tmp_path / "browser"), proxy, await proxy.start(), open_metrics())
     await browsers.start()
     rig = Rig(tmp_path, browsers, proxy)
     yield rig

@@ -74,7 +74,9 @@ async def crashed(page: GuardedPage) -> None:
 
 async def test_a_document_that_crashes_is_not_charged_with_what_its_neighbour_was_killed_for(rig):
     async with rig.browsers.use() as running:
-        pages = [await GuardedPage.open(running.targets, running.kill, javascript=True) for _ in range(2)]
+        pages = [
+            await GuardedPage.open(running.targets, running.kill, "one", javascript=True) for _ in range(2)
+        ]
         works = [page.guarded(asyncio.Event().wait(), "rendering the document") for page in pages]
         first_one, second = (asyncio.create_task(running.guarded(work)) for work in works)
         await eventually(lambda: len(running._begun) == 2)
@@ -160,7 +162,7 @@ async def test_while_there_is_no_browser_documents_wait_and_then_arrive(rig, wat
 async def test_of_a_dead_driver_the_log_says_no_more_than_that_it_died(rig):
     loop, reported = asyncio.get_running_loop(), list[str]()
     loop.set_exception_handler(lambda _loop, context: reported.append(context["message"]))
-    browsers = Browsers(rig.browsers._settings, 1, open_metrics())
+    browsers = Browsers(rig.browsers._settings, rig.proxy, 1, open_metrics())
     await browsers.start()
     async with browsers.use() as running:
         part(running, "driver").kill()

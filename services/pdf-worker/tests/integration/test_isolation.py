@@ -12,7 +12,7 @@ import pytest
 from visapi_common.core.errors import PermanentFault, ProblemError
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker import TaskFault
-from visapi_pdf_worker.browser import chromium
+from visapi_pdf_worker.browser import chromium, targets
 from visapi_pdf_worker.browser.browsers import Browsers
 
 
@@ -90,15 +90,16 @@ async def test_no_document_reaches_loopback_link_local_or_files(rig, receiver, j
     assert rig.proxy.refused > 0
 
 
-async def test_without_the_bypass_flag_chromium_would_reach_loopback(rig, receiver, tmp_path, monkeypatch):
-    """The test above can fail: this is the flag it depends on."""
+async def test_without_the_bypass_list_chromium_would_reach_loopback(rig, receiver, tmp_path, monkeypatch):
+    """The test above can fail: this is the list it depends on, of the browser and of each page."""
+    monkeypatch.setattr(targets, "LOOPBACK_TOO", "")
     whole = chromium.flags
     monkeypatch.setattr(
         chromium,
         "flags",
         lambda port: [flag for flag in whole(port) if "bypass" not in flag and "resolver" not in flag],
     )
-    open_browsers = Browsers(rig.browsers._settings, 1, open_metrics())
+    open_browsers = Browsers(rig.browsers._settings, rig.proxy, 1, open_metrics())
     rig.browsers, guarded = open_browsers, rig.browsers
     rig.limit()
     await rig.render(html=f'<img src="http://127.0.0.1:{receiver.port}/img">')

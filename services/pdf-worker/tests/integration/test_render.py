@@ -8,6 +8,7 @@ from uuid import UUID
 import pikepdf
 import pytest
 
+from kit.waiting import eventually
 from visapi_common.core.errors import ProblemError
 from visapi_common.worker import TaskFault
 
@@ -94,6 +95,24 @@ async def test_an_expression_is_waited_for(rig, expression):
 async def test_a_document_of_megabytes_is_printed_to_its_end(rig, javascript):
     html = f"<!--{'x' * 7_000_000}--><p>the end"
     assert "the end" in await rig.text(html=html, options={"javascript": javascript})
+
+
+async def test_a_document_that_loads_itself_again_while_it_is_waited_for_is_refused(rig):
+    html = "<p>now</p><script>setTimeout(() => location.reload(), 300)</script>"
+    with pytest.raises(ProblemError, match="loaded itself again"):
+        await rig.render(html=html, options={"javascript": True, "wait": {"delay_ms": 1500}})
+
+
+async def test_the_ports_of_pages_are_closed_with_them(rig):
+    async with rig.browsers.use() as running:
+        before = len(rig.proxy._ports)
+        await rig.render(html="<p>one", options={"javascript": True})
+        assert len(rig.proxy._ports) == before
+        await rig.render(html="<p>two")
+        assert len(rig.proxy._ports) == before + 1, "the page of a tenant stays"
+        running.kill()
+    await rig.render(html="<p>three", options={"javascript": True})
+    await eventually(lambda: len(rig.proxy._ports) == 2, what="the ports of the dead browser closed")
 
 
 async def test_images_and_fonts_given_inline_are_there_when_it_prints(rig):

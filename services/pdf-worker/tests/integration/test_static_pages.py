@@ -62,7 +62,7 @@ async def cancelled_at(running, command: int) -> bool:
         if left == 0:
             asyncio.get_running_loop().call_soon(task.cancel)
 
-    running.targets._browser = Watched(running._session, cancel)
+    running.targets.session = Watched(running._session, cancel)
     task = asyncio.ensure_future(printing(running, f"t{command}", "<p>cut"))
     await asyncio.wait({task})
     return task.cancelled()
@@ -85,7 +85,7 @@ async def test_a_renderer_that_dies_while_a_page_opens_is_noticed_at_once_and_le
             if "Page.navigate" in words:
                 await crash(running.targets.open_pages[-1])
 
-        running.targets._browser = Watched(running._session, crash_it)
+        running.targets.session = Watched(running._session, crash_it)
         with pytest.raises(BrowserGone):
             async with asyncio.timeout(20):
                 await printing(running, "t", "<p>never")

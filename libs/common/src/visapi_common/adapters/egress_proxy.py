@@ -3,21 +3,38 @@
 One request per connection: a plain request is forwarded with exactly its declared body, and the response is
 marked `Connection: close`. So a browser cannot send a request for another host over a connection that was
 checked for the first host.
+
+Each document has a port of its own: one that asks without end is answered more slowly, and delays neither the
+event loop nor the documents of others.
 """
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from visapi_common.adapters.egress_dial import EgressDialer, Resolver
+from visapi_common.adapters.on_behalf import TENANT
 from visapi_common.core.egress_policy import EgressPolicy, EgressRefused, Target, parse_url, target_of
 from visapi_common.core.errors import PermanentFault, TransientFault
+from visapi_common.core.pacing import Bucket
 
 HEAD_MAX_BYTES = 32 * 1024
 HEAD_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 30.0
 _CHUNK = 64 * 1024
+CONNECTIONS_MAX = 320
+"""Of all ports, with two file descriptors each."""
+CONNECTIONS_OF_PORT = 32
+"""As many as Chromium opens to one proxy for the requests of a context; WebSockets beyond them wait."""
+CONNECTIONS_AT_ONCE = 500
+CONNECTIONS_PER_S = 100
+"""A connection takes 0.7 ms of the event loop, and as long of the browser's one network process."""
+CHUNKS_AT_ONCE = 4000
+CHUNKS_PER_S = 1000
+"""64 MB each second; of a tunnel whose other end sends small pieces the loop has as many, too."""
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -44,57 +61,100 @@ class _Head:
         return ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode("latin-1")
 
 
-class EgressProxy:
-    """Listens on its own loopback port and counts refusals."""
+class ProxyPort:
+    """A port on 127.0.0.1 for the documents of a page. `number` is known once it listens."""
 
-    def __init__(
-        self, policy: EgressPolicy, resolver: Resolver | None = None, *, connections_max: int = 256
-    ) -> None:
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
+        self.number = 0
+        self.places = asyncio.Semaphore(CONNECTIONS_OF_PORT)
+        self.connections = Bucket(CONNECTIONS_PER_S, CONNECTIONS_AT_ONCE, time.monotonic)
+        self.chunks = Bucket(CHUNKS_PER_S, CHUNKS_AT_ONCE, time.monotonic)
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.number}"
+
+
+class EgressProxy:
+    """Listens on loopback ports and counts refusals."""
+
+    def __init__(self, policy: EgressPolicy, resolver: Resolver | None = None) -> None:
         self._policy = policy
         self._dialer = EgressDialer(policy, resolver)
-        self._places = asyncio.Semaphore(connections_max)
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._ports: set[ProxyPort] = set()
         self.refused = 0
 
     async def start(self) -> int:
-        """Start listening; returns the port on 127.0.0.1."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=HEAD_MAX_BYTES)
-        return int(self._server.sockets[0].getsockname()[1])
+        """Listen for what has no port of its own; returns the port's number."""
+        return (await self.open_port("")).number
+
+    async def open_port(self, tenant: str) -> ProxyPort:
+        """Listen on a port for a document, or several, of one tenant."""
+        port = ProxyPort(tenant)
+        accept = partial(self._accept, port)
+        port.server = await asyncio.start_server(
+            accept, "127.0.0.1", 0, limit=HEAD_MAX_BYTES, start_serving=False
+        )
+        port.number = int(port.server.sockets[0].getsockname()[1])
+        self._ports.add(port)
+        try:
+            await port.server.start_serving()
+        except BaseException:
+            # Stop listening on cancellation too: there is no other reference to the port.
+            await self.close_port(port)
+            raise
+        return port
+
+    async def close_port(self, port: ProxyPort) -> None:
+        """Stop listening on the port and end its connections."""
+        self._ports.discard(port)
+        if port.server is not None:
+            port.server.close()
+        tasks = list(port.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def stop(self) -> None:
         """Stop listening and end every connection."""
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(self.close_port(port) for port in list(self._ports)))
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(
+        self, port: ProxyPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
+        port.tasks.add(task)
+        TENANT.set(port.tenant)
         try:
-            async with self._places:
-                await self._serve(reader, writer)
+            async with port.places:
+                await asyncio.sleep(port.connections.take())
+                async with self._places:
+                    await self._serve(port, reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # either side went away; there is nobody left to tell
         except asyncio.CancelledError:
-            if self._server is not None and self._server.is_serving():
+            if port in self._ports:
                 raise
         finally:
-            self._tasks.discard(task)
+            port.tasks.discard(task)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, port: ProxyPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
             async with asyncio.timeout(HEAD_TIMEOUT_S):
                 head = await _read_head(reader)
             method, uri, _ = head.start.split(" ", 2)
             if method == "CONNECT":
-                await self._tunnel(uri, reader, writer)
+                await self._tunnel(port, uri, reader, writer)
             else:
-                await self._forward(method, uri, head, reader, writer)
+                await self._forward(port, uri, head, reader, writer)
         except EgressRefused as refused:
             self.refused += 1
             await _answer(writer, "403 Forbidden", str(refused))
@@ -113,7 +173,7 @@ class EgressProxy:
         return await self._dialer.open_connection(target.host, target.port, trusted=route.mapped)
 
     async def _tunnel(
-        self, authority: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, port: ProxyPort, authority: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         parts = urlsplit(f"//{authority}")
         if "@" in authority or parts.hostname is None or parts.port is None:
@@ -122,16 +182,22 @@ class EgressProxy:
         try:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             async with asyncio.TaskGroup() as group:
-                group.create_task(_pipe(reader, up_writer))
-                group.create_task(_pipe(up_reader, writer))
+                group.create_task(_pipe(port, reader, up_writer))
+                group.create_task(_pipe(port, up_reader, writer))
         except* (OSError, TimeoutError):
             pass  # a reset tunnel is an ended tunnel
         finally:
             up_writer.close()
 
     async def _forward(
-        self, method: str, uri: str, head: _Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        port: ProxyPort,
+        uri: str,
+        head: _Head,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
+        method = head.start.split(" ", 1)[0]
         if head.get("transfer-encoding"):
             raise PermanentFault("a request with a streamed body is not forwarded; send Content-Length")
         length = int(head.get("content-length") or 0)
@@ -148,8 +214,8 @@ class EgressProxy:
         try:
             up_writer.write(head.encoded(f"{method} {path} HTTP/1.1"))
             async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, up_writer, length))
-                group.create_task(_answer_from(up_reader, writer, bodiless=method == "HEAD"))
+                group.create_task(_copy(port, reader, up_writer, length))
+                group.create_task(_answer_from(port, up_reader, writer, bodiless=method == "HEAD"))
         except* (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # one side went away in the middle
         finally:
@@ -170,7 +236,9 @@ async def _read_head(reader: asyncio.StreamReader) -> _Head:
     return _Head(start, headers)
 
 
-async def _answer_from(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, bodiless: bool) -> None:
+async def _answer_from(
+    port: ProxyPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, bodiless: bool
+) -> None:
     while True:
         async with asyncio.timeout(IDLE_TIMEOUT_S):
             head = await _read_head(reader)
@@ -182,28 +250,32 @@ async def _answer_from(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         return
     length = head.get("content-length")
     if length is not None and not head.get("transfer-encoding"):
-        await _copy(reader, writer, int(length))
+        await _copy(port, reader, writer, int(length))
     else:
-        await _pipe(reader, writer)
+        await _pipe(port, reader, writer)
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int) -> None:
+async def _copy(
+    port: ProxyPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int
+) -> None:
     while count > 0:
         async with asyncio.timeout(IDLE_TIMEOUT_S):
             chunk = await reader.read(min(count, _CHUNK))
         if not chunk:
             raise asyncio.IncompleteReadError(b"", count)
         count -= len(chunk)
+        await asyncio.sleep(port.chunks.take())
         writer.write(chunk)
         await writer.drain()
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pipe(port: ProxyPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while True:
         async with asyncio.timeout(IDLE_TIMEOUT_S):
             chunk = await reader.read(_CHUNK)
         if not chunk:
             break
+        await asyncio.sleep(port.chunks.take())
         writer.write(chunk)
         await writer.drain()
     with contextlib.suppress(OSError):

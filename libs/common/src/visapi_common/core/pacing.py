@@ -1,8 +1,9 @@
 """Limits each tenant's share of a shared event loop by delaying its work. Pure.
 
-Each tenant has a virtual schedule (like GCRA, but of time instead of requests): work that takes `t` advances
-the schedule by `t / SHARE`, and work that is scheduled more than `AHEAD_S` ahead waits. The duration is known
-only afterwards, so it is estimated from the tenant's recent work and corrected at the end.
+In `TenantPacer` each tenant has a virtual schedule (like GCRA, but of time instead of requests): work that
+takes `t` advances the schedule by `t / SHARE`, and work that is scheduled more than `AHEAD_S` ahead waits.
+The duration is known only afterwards, so it is estimated from the tenant's recent work and corrected at the
+end. Where each piece of work costs about the same, a `Bucket` counts pieces.
 """
 
 from collections.abc import Callable
@@ -42,3 +43,19 @@ class TenantPacer:
         now = self._now()
         self._due[tenant] = max(self._due.get(tenant, now) + (took_s - expected_s) / SHARE, now)
         self._dear_s[tenant] = (self._dear_s.get(tenant, took_s) + took_s) / 2
+
+
+class Bucket:
+    """Lets `burst` pieces of work through at once, and `per_s` in each second (GCRA)."""
+
+    def __init__(self, per_s: float, burst: int, now: Callable[[], float]) -> None:
+        self._each_s = 1 / per_s
+        self._ahead_s = burst / per_s
+        self._now = now
+        self._due = now()
+
+    def take(self) -> float:
+        """Schedule one piece; how long it has to wait."""
+        now = self._now()
+        self._due = max(self._due, now) + self._each_s
+        return max(0.0, self._due - now - self._ahead_s)

@@ -1,6 +1,6 @@
 """Work of a tenant beyond its share of the event loop waits; nobody else's does."""
 
-from visapi_common.core.pacing import AHEAD_S, SHARE, TenantPacer
+from visapi_common.core.pacing import AHEAD_S, SHARE, Bucket, TenantPacer
 
 
 class Loop:
@@ -53,3 +53,11 @@ def test_schedules_that_are_over_are_forgotten() -> None:
         loop.work(f"t{n}", 0.001)
         loop.now += 1.0
     assert len(loop.pace._due) < 1100
+
+
+def test_a_bucket_lets_a_burst_through_and_then_its_rate():
+    loop = Loop()
+    bucket = Bucket(10, 5, lambda: loop.now)
+    assert [round(bucket.take(), 3) for _ in range(8)] == [0, 0, 0, 0, 0, 0.1, 0.2, 0.3]
+    loop.now += 0.8
+    assert [round(bucket.take(), 3) for _ in range(6)] == [0, 0, 0, 0, 0, 0.1]

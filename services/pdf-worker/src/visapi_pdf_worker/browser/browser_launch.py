@@ -3,10 +3,12 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from playwright.async_api import Playwright, async_playwright
 
+from visapi_common.adapters.egress_proxy import EgressProxy
 from visapi_common.core.errors import Fault, TransientFault
 from visapi_pdf_worker.browser import chromium, launcher
 from visapi_pdf_worker.browser.browser_faults import browser_faults
@@ -14,6 +16,7 @@ from visapi_pdf_worker.browser.cdp import cdp
 from visapi_pdf_worker.browser.process_tree import ProcessTree, children_named
 from visapi_pdf_worker.browser.rules.memory import MemoryLimit, limit_of
 from visapi_pdf_worker.browser.running_browser import RunningBrowser
+from visapi_pdf_worker.browser.targets import Targets
 from visapi_pdf_worker.settings import PdfWorkerSettings
 
 _LAUNCH_S = 30.0
@@ -48,13 +51,16 @@ def browser_settings(settings: PdfWorkerSettings, user: str, folder: Path) -> Br
     )
 
 
+class LaunchPlan(NamedTuple):
+    """What all browsers of a worker are started with."""
+
+    settings: BrowserSettings
+    flags: list[str]
+    proxy: EgressProxy
+
+
 async def launch(
-    settings: BrowserSettings,
-    flags: list[str],
-    one_driver_at_a_time: asyncio.Lock,
-    *,
-    shared: bool,
-    nice: int = 0,
+    plan: LaunchPlan, one_driver_at_a_time: asyncio.Lock, *, shared: bool, nice: int = 0
 ) -> RunningBrowser:
     """A warm browser, `shared` by documents or for one alone. Raises a `Fault` when this machine cannot run
     one, or not in time.
@@ -65,11 +71,11 @@ async def launch(
         async with asyncio.timeout(_LAUNCH_S):
             async with one_driver_at_a_time:
                 playwright, driver = await _start_driver(nice)
-            return await _launch(settings, flags, playwright, driver, shared=shared, nice=nice)
+            return await _launch(plan, playwright, driver, shared=shared, nice=nice)
     except TimeoutError as error:
         raise TransientFault(f"Chromium did not start within {_LAUNCH_S:.0f} s") from error
     except Fault as error:
-        raise (_explained(error) if settings.sandbox else error) from error
+        raise (_explained(error) if plan.settings.sandbox else error) from error
     except Exception as error:
         # Playwright raises various exceptions when its driver dies at its start.
         raise TransientFault(f"Chromium could not be started: {error!r}") from error
@@ -92,14 +98,9 @@ async def _start_driver(nice: int) -> tuple[Playwright, int]:
 
 
 async def _launch(
-    settings: BrowserSettings,
-    flags: list[str],
-    playwright: Playwright,
-    driver: int,
-    *,
-    shared: bool,
-    nice: int,
+    plan: LaunchPlan, playwright: Playwright, driver: int, *, shared: bool, nice: int
 ) -> RunningBrowser:
+    settings = plan.settings
     try:
         way = chromium.prepare(
             settings.folder,
@@ -112,7 +113,7 @@ async def _launch(
             browser = await playwright.chromium.launch(
                 executable_path=way.program,
                 chromium_sandbox=way.sandbox,
-                args=flags,
+                args=plan.flags,
                 ignore_default_args=[*chromium.UNWANTED],
                 env={**way.environment, launcher.NICE: str(nice)},
                 timeout=_LAUNCH_S * 1000,
@@ -122,7 +123,8 @@ async def _launch(
             )
             session = await browser.new_browser_cdp_session()
         tree = ProcessTree(driver)
-        running = RunningBrowser(playwright, browser, cdp(session), tree, limit=settings.limit, shared=shared)
+        targets = Targets(cdp(session), plan.proxy)
+        running = RunningBrowser(playwright, browser, targets, tree, limit=settings.limit, shared=shared)
         await running.static.print("warm-up", _WARM_UP, {"printBackground": True}, _WARM_UP_BYTES)
     except BaseException:
         # Also on cancellation and timeout: no process of an unused browser may remain.

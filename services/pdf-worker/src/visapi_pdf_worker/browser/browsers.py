@@ -10,11 +10,17 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from visapi_common.adapters.egress_proxy import EgressProxy
 from visapi_common.core.errors import Fault, TransientFault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_pdf_worker.browser import chromium
-from visapi_pdf_worker.browser.browser_launch import BrowserSettings, browser_settings, launch
+from visapi_pdf_worker.browser.browser_launch import (
+    BrowserSettings,
+    LaunchPlan,
+    browser_settings,
+    launch,
+)
 from visapi_pdf_worker.browser.driver_noise import quieten
 from visapi_pdf_worker.browser.running_browser import RunningBrowser
 
@@ -32,9 +38,13 @@ _CLOSE_WAIT_S = 15.0
 class Browsers:
     """Hands out the current browser. Start it with `start`, end it with `stop`."""
 
-    def __init__(self, settings: BrowserSettings, proxy_port: int, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: BrowserSettings, proxy: EgressProxy, proxy_port: int, metrics: Metrics
+    ) -> None:
+        """`proxy_port` is for what no page asks for."""
         self._settings = settings
         self._flags = chromium.flags(proxy_port)
+        self._proxy = proxy
         self._restarts = metrics.browser_restarts
         self._current: RunningBrowser | None = None
         self._launching = asyncio.Lock()
@@ -45,6 +55,10 @@ class Browsers:
         self._alone_places = asyncio.Semaphore(_ALONE_MAX)
         self._giving_way_places = asyncio.Semaphore(_GIVING_WAY_MAX)
         self._log = get_logger("browser")
+
+    @property
+    def _plan(self) -> LaunchPlan:
+        return LaunchPlan(self._settings, self._flags, self._proxy)
 
     async def start(self) -> None:
         """Launch the first browser. Raises a `Fault` when this machine cannot run one."""
@@ -86,8 +100,7 @@ class Browsers:
         await self._usable()
         async with self._giving_way_places if gives_way else self._alone_places:
             running = await launch(
-                self._settings,
-                self._flags,
+                self._plan,
                 self._one_driver_at_a_time,
                 shared=False,
                 nice=_GIVING_WAY_NICE if gives_way else 0,
@@ -168,7 +181,7 @@ class Browsers:
     async def _launched(self) -> RunningBrowser:
         for left in reversed(range(_LAUNCHES)):
             try:
-                running = await launch(self._settings, self._flags, self._one_driver_at_a_time, shared=True)
+                running = await launch(self._plan, self._one_driver_at_a_time, shared=True)
             except TransientFault as fault:
                 if not left:
                     raise

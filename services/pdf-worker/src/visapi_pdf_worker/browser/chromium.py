@@ -30,13 +30,17 @@ class Chromium(msgspec.Struct, frozen=True):
     sandbox: bool
 
 
+LOOPBACK_TOO = "<-loopback>"
+"""Of a list of what bypasses the proxy: nothing does, not even loopback and link-local addresses."""
+
+
 def flags(proxy_port: int) -> list[str]:
     """All traffic goes through the egress proxy, loopback and link-local included; nothing resolves
     names itself; nothing speaks UDP.
     """
     return [
         f"--proxy-server=http://127.0.0.1:{proxy_port}",
-        "--proxy-bypass-list=<-loopback>",
+        f"--proxy-bypass-list={LOOPBACK_TOO}",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--disable-quic",
         "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",

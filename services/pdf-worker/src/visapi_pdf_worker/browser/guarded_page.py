@@ -23,10 +23,12 @@ class GuardedPage:
         self._stuck = stuck
 
     @classmethod
-    async def open(cls, targets: Targets, stuck: Callable[[], None], *, javascript: bool) -> "GuardedPage":
+    async def open(
+        cls, targets: Targets, stuck: Callable[[], None], tenant: str, *, javascript: bool
+    ) -> "GuardedPage":
         """Open an empty page. `stuck` is called when it cannot be closed in time."""
         with browser_faults("opening a page"):
-            return cls(await targets.open(javascript=javascript), stuck)
+            return cls(await targets.open(tenant, javascript=javascript), stuck)
 
     @property
     def alive(self) -> bool:

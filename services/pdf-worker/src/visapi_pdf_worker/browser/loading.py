@@ -23,6 +23,7 @@ _MOVED = (
     "cannot find context",
     "cannot find default execution context",
 )
+_ERROR_PAGE = "chrome-error:"
 _AGAIN_S = (0.002, 0.005, 0.01, 0.02, 0.05)
 _SERVED_MAX = 3
 """A document that loads itself again, or into its frames, is served so many times."""
@@ -92,3 +93,8 @@ async def settled(target: Target) -> str:
             if at and at != _BLANK:
                 return str(at)
         await asyncio.sleep(next(waits, _AGAIN_S[-1]))
+
+
+async def is_error_page(target: Target) -> bool:
+    """Whether the page shows the browser's own page about a place that it cannot load."""
+    return str(await target.evaluate("location.href")).startswith(_ERROR_PAGE)

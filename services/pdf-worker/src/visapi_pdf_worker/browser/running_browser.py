@@ -62,21 +62,21 @@ class RunningBrowser:
         self,
         playwright: Playwright,
         browser: Browser,
-        session: Cdp,
+        targets: Targets,
         tree: ProcessTree,
         *,
         limit: MemoryLimit,
         shared: bool,
     ) -> None:
         self.browser = browser
-        self.targets = Targets(session)
+        self.targets = targets
         self.static = StaticPages(self.targets, self.kill)
         self.tree = tree
         self.jobs = 0
         self.in_flight = 0
         self.retired: str | None = None
         self._playwright = playwright
-        self._session = session
+        self._session = targets.session
         self._limit = limit
         self._shared = shared
         self._begun: dict[object, float] = {}
@@ -193,6 +193,7 @@ class RunningBrowser:
         if not self._gone.done():
             await self._bounded(self.browser.close)
         self.kill()
+        await self.targets.close_ports()
         # The driver is dead by now: this closes its pipes.
         await self._bounded(self._playwright.stop)
         if self._profile is not None:

@@ -165,7 +165,7 @@ class StaticPages:
 
     async def _open(self, tenant: str) -> StaticPage:
         origin = origin_of(tenant)
-        guarded = await GuardedPage.open(self._targets, self._stuck, javascript=False)
+        guarded = await GuardedPage.open(self._targets, self._stuck, tenant, javascript=False)
         try:
             at = await guarded.guarded(_opened(guarded.target, origin), "opening a page")
             if at != origin:

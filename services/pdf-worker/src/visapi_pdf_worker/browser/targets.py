@@ -3,18 +3,23 @@
 Playwright subscribes to everything that a page of its own does: requests, messages of the console, frames,
 errors. A document that makes these without end would keep the driver busy that documents of others need. So
 pages are opened by the DevTools protocol, through Playwright's session with the browser: a page tells only
-what was subscribed to, and of that only a bounded number.
+what was subscribed to, and of that only a bounded number. Each page has a port of its own at the egress
+proxy, where its requests are counted.
 """
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from playwright.async_api import Error
 
+from visapi_common.adapters.egress_proxy import EgressProxy, ProxyPort
 from visapi_pdf_worker.browser.browser_faults import BrowserGone
 from visapi_pdf_worker.browser.cdp import Cdp
+from visapi_pdf_worker.browser.chromium import LOOPBACK_TOO
 
 EVENTS_MAX = 2000
 """Events of one page. An ordinary page of some dozen frames has a few hundred, where it is watched at all."""
@@ -31,10 +36,14 @@ class TooNoisy(BrowserGone):
 class Target:
     """One page in a context of its own, and the session with it."""
 
-    def __init__(self, browser: Cdp, context: str, page: str, session: str) -> None:
+    def __init__(
+        self, browser: Cdp, page: str, context: str, session: str, dispose: Callable[[], Awaitable[None]]
+    ) -> None:
         self.page = page
-        self.session = session
         self.context = context
+        self.session = session
+        self.dispose = dispose
+        """Closes the page, its context and its port."""
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._browser = browser
         self._sent: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -81,10 +90,6 @@ class Target:
         response = await self._browser.send("Target.getTargetInfo", {"targetId": self.page})
         return response["targetInfo"]["url"]
 
-    async def dispose(self) -> None:
-        """Close the page and its context."""
-        await self._browser.send("Target.disposeBrowserContext", {"browserContextId": self.context})
-
     def receive(self, message: str) -> None:
         """An answer or an event of the page."""
         if self.gone.done():
@@ -123,8 +128,10 @@ class Target:
 class Targets:
     """The pages of one browser, opened through a `session` with it."""
 
-    def __init__(self, session: Cdp) -> None:
-        self._browser = session
+    def __init__(self, session: Cdp, proxy: EgressProxy) -> None:
+        self.session = session
+        self._proxy = proxy
+        self._ports: set[ProxyPort] = set()
         self._open: dict[str, Target] = {}
         self._late: set[asyncio.Task[None]] = set()
         session.on("Target.receivedMessageFromTarget", self._on_message)
@@ -134,15 +141,21 @@ class Targets:
     def open_pages(self) -> list[Target]:
         return list(self._open.values())
 
-    async def open(self, *, javascript: bool) -> Target:
+    async def open(self, tenant: str, *, javascript: bool) -> Target:
         """An empty page in a new context, to be disposed of by the caller."""
-        context = await self._context()
+        port = await self._proxy.open_port(tenant)
+        self._ports.add(port)
         try:
-            target = await self._opened(context)
+            context = await self._context(port.url)
+        except BaseException:
+            await asyncio.shield(self._close_port(port))
+            raise
+        try:
+            target = await self._opened(context, port)
             first = [
                 target.send("Inspector.enable"),
                 target.send("Emulation.setEmulatedMedia", {"media": "print"}),
-                self._browser.send(
+                self.session.send(
                     "Browser.setDownloadBehavior", {"behavior": "deny", "browserContextId": context}
                 ),
             ]
@@ -150,15 +163,19 @@ class Targets:
                 first.append(target.send("Emulation.setScriptExecutionDisabled", {"value": True}))
             await asyncio.gather(*first)
         except BaseException:
-            await asyncio.shield(self._dispose(context))
+            await asyncio.shield(self._dispose_after_failure(context, port))
             raise
         return target
 
-    async def _context(self) -> str:
+    async def close_ports(self) -> None:
+        """The browser is no more, and its pages with it."""
+        for port in list(self._ports):
+            await self._close_port(port)
+
+    async def _context(self, proxy_url: str) -> str:
         """A new context. One that comes after its caller was cancelled is disposed of."""
-        made = asyncio.ensure_future(
-            self._browser.send("Target.createBrowserContext", {"disposeOnDetach": True})
-        )
+        wanted = {"disposeOnDetach": True, "proxyServer": proxy_url, "proxyBypassList": LOOPBACK_TOO}
+        made = asyncio.ensure_future(self.session.send("Target.createBrowserContext", wanted))
         try:
             return (await asyncio.shield(made))["browserContextId"]
         except asyncio.CancelledError:
@@ -172,22 +189,35 @@ class Targets:
             context = (await made)["browserContextId"]
         except Exception:  # noqa: BLE001 (the library raises bare ones when its driver is gone)
             return  # there is no context
-        await self._dispose(context)
+        with suppress(Error):
+            await self._dispose_of(context)
 
-    async def _opened(self, context: str) -> Target:
+    async def _opened(self, context: str, port: ProxyPort) -> Target:
         size = {"width": _WIDTH, "height": _HEIGHT}
         blank = {"url": "about:blank", "browserContextId": context, **size}
-        page: str = (await self._browser.send("Target.createTarget", blank))["targetId"]
-        attached = await self._browser.send("Target.attachToTarget", {"targetId": page, "flatten": False})
+        page: str = (await self.session.send("Target.createTarget", blank))["targetId"]
+        attached = await self.session.send("Target.attachToTarget", {"targetId": page, "flatten": False})
         session: str = attached["sessionId"]
-        target = self._open[session] = Target(self._browser, context, page, session)
+        dispose = partial(self._dispose, context, port)
+        target = self._open[session] = Target(self.session, page, context, session, dispose)
         return target
 
-    async def _dispose(self, context: str) -> None:
+    async def _dispose(self, context: str, port: ProxyPort) -> None:
         try:
-            await self._browser.send("Target.disposeBrowserContext", {"browserContextId": context})
-        except Error:
-            return
+            await self._dispose_of(context)
+        finally:
+            await self._close_port(port)
+
+    async def _dispose_after_failure(self, context: str, port: ProxyPort) -> None:
+        with suppress(Error):
+            await self._dispose(context, port)
+
+    async def _dispose_of(self, context: str) -> None:
+        await self.session.send("Target.disposeBrowserContext", {"browserContextId": context})
+
+    async def _close_port(self, port: ProxyPort) -> None:
+        self._ports.discard(port)
+        await self._proxy.close_port(port)
 
     def _on_message(self, event: dict[str, Any]) -> None:
         target = self._open.get(event["sessionId"])

@@ -10,16 +10,17 @@ import msgspec
 from playwright.async_api import Error
 
 from visapi_common.contracts.problems import standard_error
-from visapi_common.core.errors import TransientFault
+from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.worker import TaskFault
 from visapi_pdf_worker.browser.guarded_page import GuardedPage
-from visapi_pdf_worker.browser.loading import Served, go_to, origin_of, settled
+from visapi_pdf_worker.browser.loading import Served, go_to, is_error_page, origin_of, settled
 from visapi_pdf_worker.browser.targets import Target, Targets
 from visapi_pdf_worker.functions.render.rules.document import Document, Wait
 
 _STATUS = "+performance.getEntriesByType('navigation')[0]?.responseStatus || 0"
 """A number, whatever the page has made of `performance`."""
 _LOOK_EVERY_S = 0.05
+_LEFT = "the document went to a page that cannot be loaded, or loaded itself again, while it was waited for"
 _VISIBLE = """(element => element !== null && element.checkVisibility({visibilityProperty: true})
   && element.getClientRects().length > 0)"""
 
@@ -41,7 +42,7 @@ async def print_scripted(targets: Targets, job: Printing, stuck: Callable[[], No
     be loaded. The time limit is the caller's.
     """
     document, html = job.document, job.html
-    page = await GuardedPage.open(targets, stuck, javascript=document.options.javascript)
+    page = await GuardedPage.open(targets, stuck, job.tenant, javascript=document.options.javascript)
     try:
         address = document.url if html is None else origin_of(job.tenant)
         return await page.guarded(_print(page, address or "", job), "rendering the document")
@@ -61,7 +62,12 @@ async def _print(guarded: GuardedPage, address: str, job: Printing) -> bytes:
     if isinstance(status, int | float) and status >= 400:
         _refuse(address, int(status))
     if wait is not None:
+        # From here on the document's requests do not pass through the browser's main thread, which documents
+        # of others need; nor is it served again.
+        await target.send("Fetch.disable")
         await _wait(target, wait, idle)
+        if await is_error_page(target):
+            raise ProblemError("document_navigated", _LEFT)
     return await guarded.print(job.parameters, job.bytes_max, streamed=True)
 
 
