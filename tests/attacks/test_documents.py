@@ -1,4 +1,4 @@
-"""Documents that ask without end: the PDFs of another tenant wait for none of them."""
+"""Documents that are large or ask without end: the PDFs of another tenant wait for none of them."""
 
 import asyncio
 import time
@@ -16,9 +16,18 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)
 
 STACK_SETTINGS = {"VISAPI_PDF_TIMEOUT_S": "10"}
 SECONDS = 8.0
+_LARGE = 7 * 1024 * 1024
 _P99_MS = 20_000
 """The bound of test_browser.py: both cores are at the disposal of the attack."""
 
+_FETCHED = """
+document: {dsl: '1.0.3', namespace: attack, name: NAME, version: '1.0.0'}
+do:
+  - fetch: {call: http, with: {method: get, endpoint: '${ .url }'}}
+  - print:
+      call: pdf.render
+      with: {html: '${ . }', options: {javascript: SCRIPTED}}
+"""
 _PRINT = """
 document: {dsl: '1.0.3', namespace: attack, name: NAME, version: '1.0.0'}
 do:
@@ -47,6 +56,24 @@ async def _again_and_again(attacker: Tenant, target: str, body: Any, seen: Count
     ends = time.monotonic() + SECONDS
     while time.monotonic() < ends:
         seen[await attacker.ended(target, body, within_s=120)] += 1
+
+
+@pytest.mark.parametrize("mode", variants(["static", "scripted"], short=["static"]))
+async def test_documents_of_seven_megabytes(
+    stack: AttackStack, attacker: Tenant, bystander: Bystander, mode: str
+) -> None:
+    document = _FETCHED.replace("NAME", mode).replace("SCRIPTED", "true" if mode == "scripted" else "false")
+    target, seen = await attacker.deploy(document), Counter[str]()
+    page = b"<!--" + b"x" * _LARGE + b"--><p>the end"
+    attack = f"{mode} documents of 7 MB"
+    async with (
+        raw_server(saying(answer(page, "content-type: text/html"))) as server,
+        bystander.at_work("pdf", attack=attack, p99_ms=_P99_MS),
+    ):
+        body = {"url": server.url}
+        await asyncio.gather(*(_again_and_again(attacker, target, body, seen) for _ in range(3)))
+    print(f"\n{attack}: {dict(seen)}")
+    assert seen["completed"] > 2
 
 
 @pytest.mark.parametrize("kind", variants(FLOODS, short=["requests"]))

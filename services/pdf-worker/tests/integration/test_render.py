@@ -11,6 +11,9 @@ import pytest
 from kit.waiting import eventually
 from visapi_common.core.errors import ProblemError
 from visapi_common.worker import TaskFault
+from visapi_pdf_worker.browser import loading, static_pages
+from visapi_pdf_worker.browser.loading import PIECE_CHARS
+from visapi_pdf_worker.functions.render import scripted_page
 
 CERTIFICATE = {
     "reference": "VA-1",
@@ -95,6 +98,66 @@ async def test_an_expression_is_waited_for(rig, expression):
 async def test_a_document_of_megabytes_is_printed_to_its_end(rig, javascript):
     html = f"<!--{'x' * 7_000_000}--><p>the end"
     assert "the end" in await rig.text(html=html, options={"javascript": javascript})
+
+
+@pytest.mark.parametrize("javascript", [False, True])
+async def test_a_document_of_megabytes_passes_through_the_driver_in_pieces(rig, monkeypatch, javascript):
+    """One message of megabytes would keep those of other documents waiting."""
+    longest = 0
+    async with rig.browsers.use() as running:
+        send = running.targets.session.send
+
+        def sending(method, params=None):
+            nonlocal longest
+            longest = max(longest, len(str(params)))
+            return send(method, params)
+
+        monkeypatch.setattr(running.targets.session, "send", sending)
+        html = f"<!--{'x' * 7_000_000}--><p>the end"
+        assert "the end" in await rig.text(html=html, options={"javascript": javascript})
+    assert PIECE_CHARS < longest < 2 * PIECE_CHARS
+
+
+WRITTEN = {
+    "text of all kinds": ("<p>naïve 漢字 \U0001f600 \u2028 \\ ' \" ` ${x} end", {}, "naïve"),
+    "a style": ("<!doctype html><style>p::before { content: 'styled ' }</style><p>text", {}, "styled"),
+    "a table": ("<table>" + "<tr><td>cell" * 500 + "</table><p>after the table", {}, "after the table"),
+    "a script": ("<p id=a>before</p><script>a.textContent = 'by script'</script>", {}, "by script"),
+    "a script that writes": ("<script>document.write('<p>written ' + 6 * 7)</script>", {}, "written 42"),
+    "a module": ("<p id=a>-</p><script type=module>a.textContent = 'by module'</script>", {}, "by module"),
+    "what comes with the load": ("<p id=a>-</p><script>onload = () => { a.textContent = 'at load' }</script>", {}, "at load"),
+    "what is waited for": (
+        "<p id=a>-</p><script>setTimeout(() => { a.textContent = 'later'; a.className = 'done' }, 50)</script>",
+        {"wait": {"selector": ".done"}},
+        "later",
+    ),
+    "its address": ("<p id=a>-</p><script>a.textContent = location.hostname</script>", {}, "default.documents.visapi"),
+    "its mode": ("<p id=a>-</p><script>a.textContent = document.compatMode</script>", {}, "BackCompat"),
+    "where it goes": ("<p>first</p><script>location.href = 'data:text/html,second'</script>", {}, "first"),
+    "itself again": (
+        "<p id=a>-</p><script>a.textContent = sessionStorage.n ? 'again' : 'once'; if (!sessionStorage.n) { sessionStorage.n = 1; location.reload() }</script>",
+        {},
+        "again",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+async def test_a_document_that_is_written_in_pieces_prints_as_one_that_is_not(rig, monkeypatch, kind):
+    html, more, expected = WRITTEN[kind]
+    options = {"javascript": True, **more}
+    whole = await rig.text(html=html, options=options)
+    monkeypatch.setattr(scripted_page, "_WHOLE_CHARS", 0)
+    monkeypatch.setattr(loading, "PIECE_CHARS", 7)
+    assert await rig.text(html=html, options=options) == whole
+    assert expected in whole
+
+
+async def test_a_static_document_that_is_written_in_pieces_prints_as_one_that_is_not(rig, monkeypatch):
+    texts = [await rig.text(html=html) for html, _, _ in WRITTEN.values()]
+    for module in (loading, static_pages):
+        monkeypatch.setattr(module, "PIECE_CHARS", 7)
+    assert [await rig.text(html=html) for html, _, _ in WRITTEN.values()] == texts
 
 
 async def test_a_document_that_loads_itself_again_while_it_is_waited_for_is_refused(rig):

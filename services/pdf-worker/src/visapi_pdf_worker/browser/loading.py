@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from typing import Any
 
 from playwright.async_api import Error
@@ -16,6 +17,7 @@ _SETTLED = """(async () => {
   return location.href;
 })()"""
 """Where scripts are off no event calls back, so the page is asked until its document is complete."""
+EMPTY = "<!doctype html><html></html>"
 _BLANK = "about:blank"
 _MOVED = (
     "navigated",
@@ -23,6 +25,19 @@ _MOVED = (
     "cannot find context",
     "cannot find default execution context",
 )
+PIECE_CHARS = 64 * 1024
+"""Of a document, in one message to the browser: its driver passes on one message after the other, and 7 MB in
+one keep the messages of other documents waiting for half a second.
+"""
+_PUT = "(globalThis.pieces ??= []).push({piece}), 0"
+_WRITE = """(() => {
+  const html = pieces.join('');
+  delete globalThis.pieces;
+  document.open();
+  document.write(html);
+  document.close();
+})()"""
+_WORLD = "visapi"
 _ERROR_PAGE = "chrome-error:"
 _AGAIN_S = (0.002, 0.005, 0.01, 0.02, 0.05)
 _SERVED_MAX = 3
@@ -34,17 +49,34 @@ def origin_of(tenant: str) -> str:
     return f"https://{tenant}.documents.visapi.invalid/"
 
 
-class Served:
-    """Serves `html` for one address of a page; other requests take their way."""
+async def write(target: Target, html: str) -> None:
+    """Replace the page's document by `html`, piece by piece, as its own scripts would write it. They see
+    nothing of the pieces: these lie in a world of their own (CDP, `Page.createIsolatedWorld`).
+    """
+    world = await target.send("Page.createIsolatedWorld", {"frameId": target.page, "worldName": _WORLD})
+    context = world["executionContextId"]
+    for at in range(0, len(html), PIECE_CHARS):
+        piece = json.dumps(html[at : at + PIECE_CHARS])
+        await target.evaluate(_PUT.replace("{piece}", piece), context)
+    try:
+        await target.evaluate(_WRITE, context)
+    except Error as error:
+        # A document that goes elsewhere at once is met where it is then.
+        if not _has_moved(error):
+            raise
 
-    def __init__(self, target: Target, address: str, html: str, headers: dict[str, str]) -> None:
+
+class Served:
+    """Serves `html` for one address of a page, or `first` the first time; other requests take their way."""
+
+    def __init__(
+        self, target: Target, address: str, html: str, headers: dict[str, str], first: str | None = None
+    ) -> None:
         self._target = target
         self._address = address
-        self._answer = {
-            "responseCode": 200,
-            "responseHeaders": [{"name": name, "value": value} for name, value in headers.items()],
-            "body": base64.b64encode(html.encode()).decode(),
-        }
+        self._html = html
+        self._first = html if first is None else first
+        self._headers = [{"name": name, "value": value} for name, value in headers.items()]
         self._left = _SERVED_MAX
         self._answering: set[asyncio.Task[None]] = set()
 
@@ -55,7 +87,10 @@ class Served:
     def _on_request(self, event: dict[str, Any]) -> None:
         self._left -= 1
         if self._left >= 0:
-            answer = self._send("Fetch.fulfillRequest", {"requestId": event["requestId"], **self._answer})
+            html = self._first if self._left == _SERVED_MAX - 1 else self._html
+            answer = self._send(
+                "Fetch.fulfillRequest", {"requestId": event["requestId"], **self._answer(html)}
+            )
         elif self._left == -1:
             answer = self._send("Fetch.disable", {})
         else:
@@ -63,6 +98,10 @@ class Served:
         task = asyncio.get_running_loop().create_task(answer)
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
+
+    def _answer(self, html: str) -> dict[str, Any]:
+        body = base64.b64encode(html.encode()).decode()
+        return {"responseCode": 200, "responseHeaders": self._headers, "body": body}
 
     async def _send(self, method: str, parameters: dict[str, Any]) -> None:
         try:
@@ -87,7 +126,7 @@ async def settled(target: Target) -> str:
         try:
             at = await target.evaluate(_SETTLED)
         except Error as error:
-            if not any(word in error.message.lower() for word in _MOVED):
+            if not _has_moved(error):
                 raise
         else:
             if at and at != _BLANK:
@@ -98,3 +137,7 @@ async def settled(target: Target) -> str:
 async def is_error_page(target: Target) -> bool:
     """Whether the page shows the browser's own page about a place that it cannot load."""
     return str(await target.evaluate("location.href")).startswith(_ERROR_PAGE)
+
+
+def _has_moved(error: Error) -> bool:
+    return any(word in error.message.lower() for word in _MOVED)

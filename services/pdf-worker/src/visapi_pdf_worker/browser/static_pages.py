@@ -15,11 +15,10 @@ from playwright.async_api import Error
 from visapi_common.core.errors import Fault, ProblemError
 from visapi_pdf_worker.browser.browser_faults import BrowserGone
 from visapi_pdf_worker.browser.guarded_page import GuardedPage
-from visapi_pdf_worker.browser.loading import Served, go_to, origin_of, settled
+from visapi_pdf_worker.browser.loading import EMPTY, PIECE_CHARS, Served, go_to, origin_of, settled, write
 from visapi_pdf_worker.browser.targets import Target, Targets
 
 _CSP = "script-src 'none'; object-src 'none'; worker-src 'none'; form-action 'none'"
-_EMPTY = "<!doctype html><html></html>"
 _NAVIGATED = "navigated or closed"
 _IDLE_PAGES_MAX = 16
 _USES_MAX = 500
@@ -67,7 +66,10 @@ class StaticPage:
 
     async def _show(self, html: str) -> str:
         target = self.guarded.target
-        await target.send("Page.setDocumentContent", {"frameId": target.page, "html": html})
+        if len(html) > PIECE_CHARS:
+            await write(target, html)
+        else:
+            await target.send("Page.setDocumentContent", {"frameId": target.page, "html": html})
         return await settled(target)
 
     async def wipe(self) -> bool:
@@ -180,7 +182,7 @@ class StaticPages:
 async def _opened(target: Target, origin: str) -> str:
     """Load the empty document of a tenant; where the page is then."""
     headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": _CSP}
-    await Served(target, origin, _EMPTY, headers).start()
+    await Served(target, origin, EMPTY, headers).start()
     await go_to(target, origin)
     at = await settled(target)
     await target.send("Fetch.disable")

@@ -75,9 +75,13 @@ class Target:
             raise Error(f"{method}: {response['error'].get('message', '')}")
         return response["result"]
 
-    async def evaluate(self, expression: str) -> Any:
-        """The value of an expression in the page, awaited. Raises `Error` for what it throws."""
-        parameters = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+    async def evaluate(self, expression: str, context: int | None = None) -> Any:
+        """The value of an expression in the page, awaited, or in another context of it. Raises `Error` for
+        what it throws.
+        """
+        parameters: dict[str, Any] = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        if context is not None:
+            parameters["contextId"] = context
         response = await self.send("Runtime.evaluate", parameters)
         if "exceptionDetails" in response:
             thrown = response["exceptionDetails"]

@@ -13,13 +13,15 @@ from visapi_common.contracts.problems import standard_error
 from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.worker import TaskFault
 from visapi_pdf_worker.browser.guarded_page import GuardedPage
-from visapi_pdf_worker.browser.loading import Served, go_to, is_error_page, origin_of, settled
+from visapi_pdf_worker.browser.loading import EMPTY, Served, go_to, is_error_page, origin_of, settled, write
 from visapi_pdf_worker.browser.targets import Target, Targets
 from visapi_pdf_worker.functions.render.rules.document import Document, Wait
 
 _STATUS = "+performance.getEntriesByType('navigation')[0]?.responseStatus || 0"
 """A number, whatever the page has made of `performance`."""
 _LOOK_EVERY_S = 0.05
+_WHOLE_CHARS = 512 * 1024
+"""Of a document that is served in one message; such a message delays others by 40 ms."""
 _LEFT = "the document went to a page that cannot be loaded, or loaded itself again, while it was waited for"
 _VISIBLE = """(element => element !== null && element.checkVisibility({visibilityProperty: true})
   && element.getClientRects().length > 0)"""
@@ -53,11 +55,11 @@ async def print_scripted(targets: Targets, job: Printing, stuck: Callable[[], No
 async def _print(guarded: GuardedPage, address: str, job: Printing) -> bytes:
     target, wait = guarded.target, job.document.options.wait
     idle = await _network_idle(target) if wait is not None and wait.network_idle else None
-    if job.html is not None:
-        headers = {"content-type": "text/html; charset=utf-8"}
-        await Served(target, address, job.html, headers).start()
-    await go_to(target, address)
-    await settled(target)
+    if job.html is None:
+        await go_to(target, address)
+        await settled(target)
+    else:
+        await _load(target, address, job.html, whole=idle is not None)
     status = await target.evaluate(_STATUS)
     if isinstance(status, int | float) and status >= 400:
         _refuse(address, int(status))
@@ -69,6 +71,20 @@ async def _print(guarded: GuardedPage, address: str, job: Printing) -> bytes:
         if await is_error_page(target):
             raise ProblemError("document_navigated", _LEFT)
     return await guarded.print(job.parameters, job.bytes_max, streamed=True)
+
+
+async def _load(target: Target, address: str, html: str, *, whole: bool) -> None:
+    """Load `html` at the address. A large document is written into an empty one there, unless it must come
+    `whole`, because only then the browser tells when its requests have ended.
+    """
+    written = len(html) > _WHOLE_CHARS and not whole
+    headers = {"content-type": "text/html; charset=utf-8"}
+    await Served(target, address, html, headers, first=EMPTY if written else None).start()
+    await go_to(target, address)
+    await settled(target)
+    if written:
+        await write(target, html)
+        await settled(target)
 
 
 def _refuse(address: str, status: int) -> None:
