@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from kit.fakes.clocks import FakeClock
 from visapi_orchestrator.kernel.rules.messages import RunMessages
+from visapi_orchestrator.kernel.rules.usage import Usage
 from visapi_orchestrator.transitions.slow_runs import SlowRuns
 
 
@@ -13,6 +15,7 @@ class FakeLanes:
 
     def __init__(self) -> None:
         self.slow_runs = SlowRuns()
+        self.usage = Usage(FakeClock().monotonic)
         self.batches: list[list[RunMessages]] = []
         self.apart: list[bool] = []
         self.frees: list[Callable[[Sequence[RunMessages]], None]] = []

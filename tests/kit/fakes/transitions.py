@@ -22,6 +22,7 @@ from visapi_common.telemetry.spans import Spans
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.rules.messages import RunMessages
+from visapi_orchestrator.kernel.rules.usage import Usage
 from visapi_orchestrator.tasks.outbox import Outbox
 from visapi_orchestrator.transitions.dependencies import Bounds, RunKeys, TransitionDependencies
 from visapi_orchestrator.transitions.large_values import LargeValues
@@ -49,6 +50,7 @@ class TransitionWorld:
         self.metrics = open_metrics()
         self.ids = CountingIds()
         self.slow_runs = SlowRuns()
+        self.usage = Usage(FakeClock().monotonic)
         self.heard: list[tuple[str, object]] = []
         self.held: set[str] = set()
         """Functions whose tasks may not be sent at once."""
@@ -78,6 +80,7 @@ class TransitionWorld:
                 history_written=lambda: self.heard.append(("history", None)),
                 set_aside=self._set_aside,
                 slow_runs=self.slow_runs,
+                usage=self.usage,
             ),
             keys=keys,
             record_inputs=self._record,

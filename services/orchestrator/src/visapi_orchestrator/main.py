@@ -25,7 +25,7 @@ async def serve(lifecycle: Lifecycle, settings: OrchestratorSettings) -> None:
     """Open everything, orchestrate until stopped, close everything."""
     pool = await open_metered_pool(
         settings.postgres_urls,
-        size=settings.postgres_connections or settings.lanes + 4,
+        size=settings.postgres_connections or settings.lanes + 5,
         application=NAME,
         session=SESSION,
         metrics=lifecycle.metrics,

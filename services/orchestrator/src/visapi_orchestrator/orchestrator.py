@@ -29,6 +29,7 @@ from visapi_orchestrator.events.set_aside_messages import LetterCounts, SetAside
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
 from visapi_orchestrator.kernel.ports import Publisher
 from visapi_orchestrator.kernel.rules.messages import RunMessages
+from visapi_orchestrator.kernel.rules.usage import Usage
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.tasks.claims import ClaimedTasks, Claims, WorkerRequest
 from visapi_orchestrator.tasks.heartbeats import Heartbeats, HeartbeatTasks
@@ -199,6 +200,7 @@ class Orchestrator:
             history_written=lambda: self._relay.hint(),  # noqa: PLW0108 (likewise)
             set_aside=self._quarantine.set_aside,
             slow_runs=SlowRuns(),
+            usage=Usage(dependencies.monotonic.monotonic),
         )
         transitions = Transitions(
             for_transitions,

@@ -56,7 +56,7 @@ class OrchestratorSettings(LedgerSettings, frozen=True, kw_only=True):
     schedule_correlation_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
     """How long the events of a correlation wait for the others; then they become dead letters."""
     postgres_connections: Annotated[int, msgspec.Meta(ge=4, le=100)] | None = None
-    """Size of the connection pool; unset: four more than `VISAPI_LANES`."""
+    """Size of the connection pool; unset: five more than `VISAPI_LANES`."""
     stream_replicas: StreamReplicas | None = None
     """How many NATS servers hold each stream: 1, or 3 in a cluster. Unset: 1 for a stream that is made, and
     what an operator changes stays."""

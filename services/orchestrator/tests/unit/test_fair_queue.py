@@ -26,6 +26,16 @@ def test_who_comes_later_waits_for_one_turn_only() -> None:
     assert "b0" in queue.take(2)
 
 
+def test_those_of_whom_few_wait_are_taken_before_their_turn() -> None:
+    queue = FairQueue[str]()
+    for item in ("a1", "a2", "a3", "b1", "c1", "c2", "d1"):
+        queue.put(item[0], item)
+    assert queue.take_of(4, lambda tenant, waiting: waiting < 3 and tenant != "d") == ["b1", "c1", "c2"]
+    assert queue.take_of(1, lambda _tenant, _waiting: True) == ["a1"]
+    assert queue.take(9) == ["a2", "d1", "a3"]
+    assert len(queue) == 0
+
+
 def test_what_is_too_much_is_dropped_of_who_has_most_and_came_last() -> None:
     queue = FairQueue[str]()
     for item in ("a1", "a2", "a3", "b1"):

@@ -217,3 +217,41 @@ async def test_a_stopped_pump_ends_its_lanes_after_what_they_hold_and_hands_the_
     await pumping.end()
     pumping.pump.hand_back()
     assert (len(pumping.lanes.batches), unseen.fate) == (1, ["nak"])
+
+
+@in_no_time
+async def test_beside_a_backlog_a_tenant_without_one_has_a_small_batch_of_its_own(pumping):
+    pumping.lanes.closed = True
+    pumping.lanes.usage.note(["big"] * 100)
+    pumping.results.arrive(*(hint(uuid4()) for _ in range(4 * BATCH_MAX)))
+    pumping.triggers.arrive(*(trigger("big") for _ in range(20)))
+    pumping.begin(2)
+    await pumping.idle()
+    assert [len(batch) for batch in pumping.lanes.batches] == [BATCH_MAX, BATCH_MAX]
+    small = trigger("small")
+    pumping.triggers.arrive(small)
+    await pumping.idle()
+    (messages,) = pumping.lanes.batches[2]
+    assert messages.trigger is not None
+    assert messages.trigger.tenant == "small"
+    for number in range(3):
+        pumping.lanes.let_go(number)
+    pumping.lanes.closed = False
+    await pumping.end()
+
+
+@in_no_time
+async def test_without_a_backlog_everybody_goes_in_the_usual_batches(pumping):
+    pumping.lanes.closed = True
+    pumping.lanes.usage.note(["big"] * 100)
+    pumping.results.arrive(*(hint(uuid4()) for _ in range(BATCH_MAX + 5)))
+    pumping.begin(1)
+    await pumping.idle()
+    pumping.triggers.arrive(trigger("small"))
+    await pumping.idle()
+    assert len(pumping.lanes.batches) == 1
+    pumping.lanes.let_go(0)
+    await pumping.idle()
+    assert len(pumping.lanes.batches[1]) == 6
+    pumping.lanes.let_go(1)
+    await pumping.end()

@@ -5,6 +5,10 @@ lanes are busy, and at rest a batch has one message. A run is in one batch at a 
 it meanwhile join its next batch. Results go before triggers, so that started runs end first; rows that a
 sweep claimed go with the results. Triggers are taken round-robin over tenants. Slow runs have a lane of their
 own, which serves tenants round-robin too.
+
+A batch of a backlog takes a tenth of a second on two cores, and who comes meanwhile would wait for the end of
+one and then pass through the next. So while more waits than one batch takes, one lane takes small batches
+only: of tenants of which few runs wait and who have used little lately.
 """
 
 import asyncio
@@ -19,12 +23,17 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.batches.triggers import PulledMessages, Triggers
 from visapi_orchestrator.kernel.rules.messages import RunMessages
+from visapi_orchestrator.kernel.rules.usage import Usage
 from visapi_orchestrator.transitions.slow_runs import SlowRuns
 
 _PAUSE_FIRST_S = 0.1
 _PAUSE_MAX_S = 2.0
 _FOR_TRIGGERS = 16
 """A sixteenth of each batch is for triggers."""
+_SMALL = 16
+"""Runs in a batch of the lane for tenants without a backlog."""
+_SMALL_EVERY_S = 0.005
+"""How often that lane looks at most: while others have a backlog, messages arrive all the time."""
 
 
 class AnnouncedMessages(PulledMessages, Protocol):
@@ -34,9 +43,12 @@ class AnnouncedMessages(PulledMessages, Protocol):
 
 
 class Advancer(Protocol):
-    """`Transitions`, as far as lanes are concerned; `slow_runs` holds the runs that they put off."""
+    """`Transitions`, as far as lanes are concerned; `slow_runs` holds the runs that they put off, `usage`
+    says whose runs they have advanced.
+    """
 
     slow_runs: SlowRuns
+    usage: Usage
 
     async def advance(
         self, batch: list[RunMessages], free: Callable[[Sequence[RunMessages]], None], *, apart: bool = False
@@ -67,6 +79,7 @@ class Pump:
         self._busy: set[UUID] = set()
         self._aside: dict[UUID, RunMessages] = {}
         self._slow_runs = transitions.slow_runs
+        self._usage = transitions.usage
         self._stopped = False
         self._log = get_logger("pump")
         results.on_arrival(self._wake)
@@ -122,9 +135,12 @@ class Pump:
         self._aside.clear()
 
     def lanes(self, number: int) -> list[Callable[[], Awaitable[None]]]:
-        """`number` loops that advance batch after batch until stopped, and one loop for slow runs."""
+        """`number` loops that advance batch after batch until stopped, one for tenants without a backlog, and
+        one for slow runs.
+        """
         usual = partial(self._run, self._next_batch, apart=False)
-        return [*[usual] * number, partial(self._run, self._next_apart, apart=True)]
+        small = partial(self._run, self._next_small, apart=False)
+        return [*[usual] * number, small, partial(self._run, self._next_apart, apart=True)]
 
     async def _run(self, following: Callable[[], Awaitable[list[RunMessages]]], *, apart: bool) -> None:
         pause_s = _PAUSE_FIRST_S
@@ -157,6 +173,16 @@ class Pump:
             await self._wake.wait()
         return []
 
+    async def _next_small(self) -> list[RunMessages]:
+        while not self._stopped:
+            self._wake.clear()
+            batch = self._gather_small()
+            if batch:
+                return batch
+            await asyncio.sleep(_SMALL_EVERY_S)
+            await self._wake.wait()
+        return []
+
     async def _next_apart(self) -> list[RunMessages]:
         while not self._stopped:
             self._slow_runs.wake.clear()
@@ -177,6 +203,13 @@ class Pump:
         room -= self._join(claimed, taken)
         if room + kept > 0:
             self._join(self._triggers.take(room + kept), taken)
+        self._busy.update(taken)
+        return list(taken.values())
+
+    def _gather_small(self) -> list[RunMessages]:
+        taken: dict[UUID, RunMessages] = {}
+        if self.backlog > self._batch_max:
+            self._join(self._triggers.take_few(_SMALL, self._usage), taken)
         self._busy.update(taken)
         return list(taken.values())
 

@@ -7,7 +7,7 @@ queue is full, triggers of the tenant with the most are deferred: the sweep clai
 room again, tenant by tenant (`claim_runs`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -17,9 +17,12 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_orchestrator.batches.reading import Incoming, Intake
 from visapi_orchestrator.kernel.rules.fair_queue import FairQueue
 from visapi_orchestrator.kernel.rules.messages import RunMessages
+from visapi_orchestrator.kernel.rules.usage import Usage
 
 READ_AHEAD: Final = 2048
 QUEUE_MAX: Final = 2048
+FEW: Final = 8
+"""A tenant of which so many wait has no backlog."""
 _INPUT_MAX: Final = 4096
 """A trigger with a longer input is queued without it; the run is read later."""
 
@@ -55,10 +58,21 @@ class Triggers:
 
     def take(self, limit: int) -> list[RunMessages]:
         """At most `limit` runs, round-robin over tenants."""
+        return self._taken(lambda: self._queue.take(limit))
+
+    def take_few(self, limit: int, usage: Usage) -> list[RunMessages]:
+        """At most `limit` runs of tenants of which few wait and who have used little lately."""
+        return self._taken(
+            lambda: self._queue.take_of(
+                limit, lambda tenant, waiting: waiting <= FEW and usage.is_little(tenant)
+            )
+        )
+
+    def _taken(self, take: Callable[[], list[RunMessages]]) -> list[RunMessages]:
         new = self._intake.read(self._source.take_nowait(READ_AHEAD))
         for messages in new:
             self._queue.put("" if messages.trigger is None else messages.trigger.tenant, messages)
-        taken = self._queue.take(limit)
+        taken = take()
         if len(self._queue):
             at_once = {id(messages) for messages in taken}
             for messages in new:

@@ -10,6 +10,7 @@ from visapi_common.telemetry.spans import Spans
 from visapi_engine.machine.collections import COUNT_MAX
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
+from visapi_orchestrator.kernel.rules.usage import Usage
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.transitions.large_values import LargeValues
 from visapi_orchestrator.transitions.ports import Engine, Ledger, Outbox
@@ -23,7 +24,8 @@ class TransitionDependencies:
     """The dependencies of transitions. `sends_at_once` says whether tasks of a function are sent after their
     commit. After a commit `timer_set` is called with the earliest timer that the batch has set, `emitted`
     when it emitted events, `history_written` when it wrote history, and `woken` with the runs that may begin.
-    `set_aside` keeps a run that cannot be ended. Runs that take long go to `slow_runs`.
+    `set_aside` keeps a run that cannot be ended. Runs that take long go to `slow_runs`; `usage` is
+    told whose runs are advanced.
     """
 
     ledger: Ledger
@@ -41,6 +43,7 @@ class TransitionDependencies:
     history_written: Callable[[], None]
     set_aside: Callable[[DeadLetterEntry], Awaitable[None]]
     slow_runs: SlowRuns
+    usage: Usage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,8 @@ from uuid import UUID
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 
 PATIENCE_S = 0.05
+_AT_ONCE = 16
+"""Items that are settled before others have their turn in the event loop."""
 
 T = TypeVar("T")
 
@@ -49,6 +51,14 @@ async def portions(
         if not reading.done():
             reading.cancel()
             await asyncio.wait([reading])
+
+
+async def with_pauses(items: Sequence[T]) -> AsyncGenerator[T, None]:
+    """The items; between them others have their turn, because to settle a batch takes milliseconds."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 class PendingRuns:

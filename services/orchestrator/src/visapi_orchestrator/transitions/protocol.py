@@ -14,9 +14,8 @@ The order of the steps is the delivery protocol (docs/explanation/delivery-proto
    reading: a revision one higher with our very state means that our commit happened.
 
 A fault (PostgreSQL, NATS, the artifact store) hands messages back and leaves rows to be claimed again; it
-never acknowledges. A batch that PostgreSQL refuses, or that fails in any other way because of its contents,
-is halved until the run that causes the failure is found: that run faults, or is set aside. A failure that the
-operator has to mend faults no run.
+never acknowledges. A batch that PostgreSQL refuses, or that fails because of its contents, is halved until
+the run that causes it is found: that run faults, or is set aside. What the operator has to mend faults none.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -41,7 +40,7 @@ from visapi_orchestrator.transitions.broken_runs import BrokenRuns
 from visapi_orchestrator.transitions.collecting import CollectingEngine
 from visapi_orchestrator.transitions.counting import count_steps
 from visapi_orchestrator.transitions.dependencies import Bounds, RunKeys, TransitionDependencies
-from visapi_orchestrator.transitions.portions import PendingRuns, portions
+from visapi_orchestrator.transitions.portions import PendingRuns, portions, with_pauses
 from visapi_orchestrator.transitions.related_writes import RelatedWritesBuilder
 from visapi_orchestrator.transitions.rules.child_limits import lineage_of
 from visapi_orchestrator.transitions.rules.flow import rejection
@@ -88,6 +87,7 @@ class Transitions:
         self._spans = dependencies.spans
         self._dependencies = dependencies
         self.slow_runs = dependencies.slow_runs
+        self.usage = dependencies.usage
         self._broken = BrokenRuns(dependencies, self._end)
         self._keys = keys
         self._record = record_inputs
@@ -143,6 +143,7 @@ class Transitions:
     async def _round(self, batch: Batch, unsettled: PendingRuns, *, apart: bool, unread_yet: bool) -> Batch:
         """Advance once; commit finished runs before slow ones; return the runs to advance again."""
         known = await self._snapshots.load(batch, unread_yet=unread_yet)
+        self.usage.note(snapshot.tenant for snapshot in known.values())
         absent = [messages for messages in batch if messages.run not in known]
         if absent:
             await self._dismiss(absent)
@@ -283,7 +284,7 @@ class Transitions:
         announce_commit(self._dependencies, rows, written.verdict)
         report_skipped_children(self._metrics, steps, written.child_verdict)
         again: Batch = []
-        for step in steps:
+        async for step in with_pauses(steps):
             age_s = written.done.get(step.snapshot.run)
             if age_s is not None:
                 self._recent.written(step)

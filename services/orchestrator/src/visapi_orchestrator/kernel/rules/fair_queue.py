@@ -1,6 +1,7 @@
 """Fair scheduling among tenants: a tenant with much work does not delay others. Pure."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -50,6 +51,25 @@ class FairQueue(Generic[T]):
                 self._order.append(tenant)
             else:
                 del self._queues[tenant]
+        self._length -= len(taken)
+        return taken
+
+    def take_of(self, limit: int, wanted: Callable[[str, int], bool]) -> list[T]:
+        """At most `limit` items of some tenants, all of each while there is room; `wanted` is asked with a
+        tenant and the number of its items.
+        """
+        taken: list[T] = []
+        for tenant in list(self._order):
+            if len(taken) == limit:
+                break
+            queue = self._queues[tenant]
+            if not wanted(tenant, len(queue)):
+                continue
+            while queue and len(taken) < limit:
+                taken.append(queue.popleft())
+            if not queue:
+                del self._queues[tenant]
+                self._order.remove(tenant)
         self._length -= len(taken)
         return taken
 
