@@ -17,6 +17,7 @@ OVERRIDDEN = {
     "_process_msg": "(self, sid: 'int', subject: 'bytes', reply: 'bytes', data: 'bytes', headers: 'bytes') -> 'None'",
     "_process_op_err": "(self, e: 'Exception') -> 'None'",
     "_select_next_server": "(self) -> 'None'",
+    "_send_ping": "(self, future: 'Optional[asyncio.Future]' = None) -> 'None'",
 }
 CALLED = {"_connect_to_server": "(self, s: 'Srv') -> 'None'"}
 HELD = {

@@ -109,6 +109,15 @@ class WireClient(Client):
         if PERMISSIONS_ERR not in err_msg:
             self._failed.set()
 
+    async def _send_ping(self, future: "asyncio.Future[bool] | None" = None) -> None:
+        """What was sent before it is written first: nats-py writes the ping at once, so that a `flush` could
+        end before the server had read what it was to confirm.
+        """
+        if self._pending and self._transport is not None:
+            self._transport.writelines(self._pending)
+            self.forget_backlog()
+        await super()._send_ping(future)  # pyright: ignore[reportUnknownMemberType]
+
     async def add_sink(self, subject: str, queue: str, sink: Sink) -> int:
         """Subscribe and return the subscription's number; replayed by nats-py after a reconnect."""
         self._sid += 1

@@ -27,6 +27,8 @@ class Proxy:
         self.cut_after: int | None = None
         """Bytes from the server after which connections break off."""
         self.accepted = 0
+        self.heard = bytearray()
+        """Bytes from the client."""
         self.port = 0
 
     async def start(self) -> None:
@@ -76,16 +78,23 @@ class Proxy:
         port = self._upstream.port
         assert port is not None
         from_server, to_server = await asyncio.open_connection("127.0.0.1", port)
-        up = asyncio.create_task(_copy(reader, to_server, None))
+        up = asyncio.create_task(_copy(reader, to_server, None, self.heard))
         self._tasks.add(up)
         await _copy(from_server, writer, self.cut_after)
         up.cancel()
         to_server.close()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None) -> None:
+async def _copy(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    most: int | None,
+    heard: bytearray | None = None,
+) -> None:
     try:
         while data := await reader.read(65536 if most is None else min(65536, most)):
+            if heard is not None:
+                heard += data
             writer.write(data)
             await writer.drain()
             if most is not None and (most := most - len(data)) <= 0:
@@ -122,6 +131,15 @@ async def _serve_double(bus: Bus) -> None:
 
     await bus.subscribe("double", double)
     assert await eventually(lambda: _answers(bus))
+
+
+async def test_what_is_flushed_reaches_the_server_before_the_ping_that_confirms_it(bus: Bus, proxy: Proxy):
+    """Else a request that follows the flush of a subscription may find that nobody serves it."""
+    await bus.flush()
+    proxy.heard.clear()
+    await bus.subscribe("asked", lambda message: message.respond(b""))
+    await bus.flush()
+    assert 0 <= proxy.heard.find(b"SUB asked") < proxy.heard.find(b"PING")
 
 
 GREETINGS = {
