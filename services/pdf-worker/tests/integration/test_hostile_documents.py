@@ -103,12 +103,16 @@ async def test_a_document_that_works_long_gives_way_with_all_its_threads_and_oth
 
 
 async def test_a_document_that_navigates_without_end_holds_up_no_other(rig):
-    rig.limit(render_s=10.0)
-    flood = "<script>for (let n = 0; n < 1e6; n++) history.pushState(n, '', '#' + n)</script>"
-    async with asyncio.TaskGroup() as group:
-        hostile = group.create_task(rig.render(tenant="hostile", html=flood, options={"javascript": True}))
-        while not hostile.done():
-            assert "honest" in await rig.text(tenant="honest", html="<p>honest")
+    # It gives way to everything else, so beside other work it takes many times as long as alone.
+    rig.limit(render_s=120.0)
+    flood = "<script>for (let n = 0; n < 1e6; n++) history.pushState(n, '', '#' + n)</script><p>arrived"
+    hostile = asyncio.create_task(rig.text(tenant="hostile", html=flood, options={"javascript": True}))
+    printed = 0
+    while not hostile.done():
+        assert "honest" in await rig.text(tenant="honest", html="<p>honest")
+        printed += 1
+    assert "arrived" in await hostile
+    assert printed > 1
 
 
 FLOODS = {
