@@ -94,10 +94,11 @@ def admin_settings() -> Iterator[str]:
 
 def problems() -> Iterator[str]:
     catalogue = importlib.import_module("visapi_gateway.kernel.problems")
-    yield "| status | `code` | title | type |"
+    told = importlib.import_module("visapi_gateway.kernel.problem_guidance")
+    yield "| status | `code` | title | what to do |"
     yield "|---|---|---|---|"
     for code, kind in sorted(catalogue.KINDS.items(), key=lambda item: (item[1].status, item[0])):
-        yield f"| {kind.status} | `{code}` | {kind.title} | `{catalogue.type_of(code)}` |"
+        yield f"| {kind.status} | `{code}` | {kind.title} | {told.guidance(code)} |"
 
 
 def operations() -> Iterator[str]:

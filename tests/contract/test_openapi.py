@@ -53,6 +53,8 @@ def test_every_operation_needs_a_key_and_a_scope_unless_it_says_otherwise():
         "POST /approve/{token:str}",
         "POST /v1/keys/report-leak",
         "GET /docs",
+        "GET /problems",
+        "GET /problems/{problem:str}",
         "GET /v1/hooks/in/{address:str}",
         "POST /v1/hooks/in/{address:str}",
     }

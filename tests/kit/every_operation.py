@@ -87,7 +87,7 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     hook, delivery, address = await webhooks.plant(client, HIDDEN)
     things = {
         "hook": hook.rpartition("/")[2], "delivery": delivery.rpartition("/")[2], "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
-        "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "token": "nobodys",
+        "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "problem": "not-found", "token": "nobodys",
     }  # fmt: skip
     return Victim(client, things, link)
 
@@ -206,5 +206,5 @@ def nowhere(things: dict[str, str]) -> dict[str, str]:
 def ids_in(path: str) -> bool:
     """Whether a path names a thing that only its owner has; a secret or policy of one's own may have any name."""
     return "{" in path and not path.startswith(
-        ("/v1/secrets/", "/v1/retention/", "/v1/rates/", "/v1/workflows/{namespace}/{name}")
+        ("/v1/secrets/", "/v1/retention/", "/v1/rates/", "/v1/workflows/{namespace}/{name}", "/problems/")
     )

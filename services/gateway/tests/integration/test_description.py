@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
 
 import openapi_spec_validator
 import pytest
@@ -41,6 +43,20 @@ async def test_the_docs_load_nothing_from_elsewhere(gateway: Any) -> None:
     assert "http://" not in page
     assert 'src="' not in page
     assert "startRun" in page
+
+
+async def test_the_type_of_a_problem_leads_to_its_page(gateway: Any) -> None:
+    refused = (await gateway.http.get(f"/v1/runs/{UUID(int=7)}")).json()
+    async with gateway.client(None) as nobody:
+        page = await nobody.get(urlsplit(refused["type"]).path)
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert page.headers["content-security-policy"].startswith("default-src 'none'")
+        assert refused["title"] in page.text
+        assert "readRun" in page.text
+        assert "/problems/run-not-found" in (await nobody.get("/problems")).text
+        for path in ("/problems/nothing", "/problems/run_not_found", "/problems/%3Cscript%3E"):
+            unknown = await nobody.get(path)
+            assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
 
 
 async def test_capabilities_and_functions_are_told(gateway: Any) -> None:

@@ -38,6 +38,8 @@ async def test_every_route_that_is_not_public_asks_for_a_key(gateway: Any) -> No
         "/readyz",
         "/openapi.json",
         "/docs",
+        "/problems",
+        "/problems/{problem:str}",
         "/approve/{token:str}",
         "/v1/hooks/in/{address:str}",
         "/v1/keys/report-leak",

@@ -19,6 +19,8 @@ def test_only_probes_the_description_leak_reports_and_the_page_behind_a_link_nee
         "/readyz",
         "/openapi.json",
         "/docs",
+        "/problems",
+        "/problems/{problem:str}",
         "/approve/{token:str}",
         "/v1/hooks/in/{address:str}",
         "/v1/keys/report-leak",

@@ -1,12 +1,13 @@
 """Every problem the API can answer with: its stable code, its status and its constant title.
 
-The type URI of a problem is `TYPE_BASE` plus its code with dashes. `detail` describes the occurrence; the
-title never changes.
+The type URI of a problem is `TYPE_BASE` plus its code with dashes; every gateway serves its page at the same
+path. `detail` describes the occurrence; the title never changes.
 """
 
 from typing import NamedTuple
 
-TYPE_BASE = "https://visapi.dev/problems/"
+PAGES = "/problems"
+TYPE_BASE = f"https://visapi.dev{PAGES}/"
 
 
 class Kind(NamedTuple):
@@ -91,6 +92,11 @@ _BY_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 4
 
 def type_of(code: str) -> str:
     return TYPE_BASE + code.replace("_", "-")
+
+
+def path_of(code: str) -> str:
+    """The path of the problem's page."""
+    return f"{PAGES}/{code.replace('_', '-')}"
 
 
 def code_for(status: int) -> str:

@@ -1,12 +1,15 @@
 """The installation: health, capabilities, functions, and the API description."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 
 from visapi_common.contracts.gateway_bodies import Capabilities, FunctionPage, HealthView
+from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, Response, json_response
+from visapi_gateway.kernel.problems import PAGES
 from visapi_gateway.system.service import System
 
 
@@ -77,7 +80,29 @@ DOCS = Operation(
     public=True,
     produces=(HTML,),
 )
+PROBLEMS = Operation(
+    "GET",
+    PAGES,
+    "listProblems",
+    "All problems that the API answers with, as a page",
+    {200: ResponseSpec("A page.", None, (HTML,))},
+    tag="system",
+    public=True,
+    produces=(HTML,),
+)
+PROBLEM = Operation(
+    "GET",
+    f"{PAGES}/{{problem:str}}",
+    "readProblem",
+    "The page of a problem",
+    {200: ResponseSpec("What the problem means and what to do.", None, (HTML,))},
+    description="The `type` of a problem ends in the path of its page.",
+    tag="system",
+    public=True,
+    produces=(HTML,),
+)
 
+_MAY_BE_STORED: Header = (b"cache-control", b"public, max-age=60")
 _PAGE_POLICY: Header = (
     b"content-security-policy",
     b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -87,10 +112,11 @@ _PAGE_POLICY: Header = (
 class SystemRoutes:
     """The handlers of the operations above."""
 
-    def __init__(self, system: System, openapi: bytes, docs: bytes) -> None:
+    def __init__(self, system: System, openapi: bytes, pages: Mapping[str, bytes]) -> None:
         self._system = system
         self._openapi = openapi
-        self._docs = docs
+        self._pages = pages
+        """Pages in HTML by their paths."""
 
     def routes(self) -> list[Route]:
         return [
@@ -99,7 +125,9 @@ class SystemRoutes:
             Route(CAPABILITIES, self.capabilities),
             Route(FUNCTIONS, self.functions),
             Route(OPENAPI, self.openapi),
-            Route(DOCS, self.docs),
+            Route(DOCS, self.page),
+            Route(PROBLEMS, self.page),
+            Route(PROBLEM, self.page),
         ]
 
     async def live(self, _: Call) -> AsgiResponse:
@@ -117,7 +145,11 @@ class SystemRoutes:
         return json_response(FunctionPage(list(await self._system.functions(call.principal.tenant)), None))
 
     async def openapi(self, _: Call) -> AsgiResponse:
-        return Response(200, self._openapi, [(b"cache-control", b"public, max-age=60")])
+        return Response(200, self._openapi, [_MAY_BE_STORED])
 
-    async def docs(self, _: Call) -> AsgiResponse:
-        return Response(200, self._docs, [_PAGE_POLICY], b"text/html; charset=utf-8")
+    async def page(self, call: Call) -> AsgiResponse:
+        page = self._pages.get(call.scope["path"])
+        if page is None:
+            detail = f"there is no such problem; GET {PAGES} lists all of them"
+            raise ProblemError("not_found", detail, status=404)
+        return Response(200, page, [_PAGE_POLICY, _MAY_BE_STORED], b"text/html; charset=utf-8")

@@ -7,11 +7,12 @@ from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_gateway.kernel.api.docs_page import build_docs
 from visapi_gateway.kernel.api.openapi import build_openapi
 from visapi_gateway.kernel.api.operation import Route
+from visapi_gateway.kernel.api.problem_pages import build_problem_pages
 from visapi_gateway.kernel.asgi.bodies import BODY_LIMIT
 from visapi_gateway.kernel.asgi.http import encode
 from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
 from visapi_gateway.system import routes
-from visapi_gateway.system.routes import SystemRoutes
+from visapi_gateway.system.routes import DOCS, SystemRoutes
 from visapi_gateway.system.service import System
 from visapi_gateway.system.store import PgSystemStore
 
@@ -35,7 +36,8 @@ def system(kernel: Kernel) -> System:
 def open_routes(kernel: Kernel) -> list[Route]:
     release = version("visapi-gateway")
     openapi = encode(build_openapi(kernel.operations, release))
-    return SystemRoutes(kernel.one(system), openapi, build_docs(kernel.operations, release)).routes()
+    pages = {DOCS.path: build_docs(kernel.operations, release), **build_problem_pages(kernel.operations)}
+    return SystemRoutes(kernel.one(system), openapi, pages).routes()
 
 
 def upkeep(kernel: Kernel) -> Sequence[Upkeep]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from visapi_gateway.kernel.api.operation import Operation
-from visapi_gateway.kernel.problems import KINDS, type_of
+from visapi_gateway.kernel.problems import KINDS, path_of
 
 _STYLE = (
     ":root{color-scheme:light dark}"
@@ -19,15 +19,38 @@ def build_docs(operations: Sequence[Operation], version: str) -> bytes:
     """The page, in UTF-8."""
     tags = list(dict.fromkeys(operation.tag for operation in operations))
     parts = [f"<h2>{escape(tag)}</h2>{_tag(operations, tag)}" for tag in tags]
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>VisAPI</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body><h1>VisAPI {escape(version)}</h1>"
+    return html_page(
+        "VisAPI",
+        f"<h1>VisAPI {escape(version)}</h1>"
         "<p>Send an API key as <code>Authorization: Bearer visapi_…</code>. The exact description is "
         '<a href="/openapi.json">/openapi.json</a>.</p>'
-        f"{''.join(parts)}<h2>problems</h2>{_problems()}</body></html>"
+        f"{''.join(parts)}<h2>problems</h2>{problem_table()}",
+    )
+
+
+def html_page(title: str, body: str) -> bytes:
+    """A whole page in UTF-8. `body` is HTML."""
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_STYLE}</style></head><body>{body}</body></html>"
     )
     return page.encode()
+
+
+def shown_path(operation: Operation) -> str:
+    """The path without the types of its parameters."""
+    return operation.path.replace(":str}", "}").replace(":uuid}", "}")
+
+
+def problem_table() -> str:
+    """Every problem with a link to its page, as HTML."""
+    rows = "".join(
+        f'<tr id="{code}"><td>{kind.status}</td><td><a href="{path_of(code)}"><code>{code}</code></a></td>'
+        f"<td>{escape(kind.title)}</td></tr>"
+        for code, kind in KINDS.items()
+    )
+    return f"<table><tr><th>status</th><th>code</th><th>title</th></tr>{rows}</table>"
 
 
 def _tag(operations: Sequence[Operation], tag: str) -> str:
@@ -42,19 +65,6 @@ def _operation(operation: Operation) -> str:
     needs = "no key needed" if operation.public else f"scope {operation.scope or 'any'}"
     return (
         f'<section id="{operation.name}"><h3>{escape(operation.summary)}</h3>'
-        f'<p><code><span class="method">{operation.method}</span> {escape(_shown(operation.path))}</code>'
+        f'<p><code><span class="method">{operation.method}</span> {escape(shown_path(operation))}</code>'
         f" · {escape(needs)}</p><p>{escape(operation.description)}</p><table>{rows}</table></section>"
     )
-
-
-def _shown(path: str) -> str:
-    return path.replace(":str}", "}").replace(":uuid}", "}")
-
-
-def _problems() -> str:
-    rows = "".join(
-        f'<tr id="{code}"><td>{kind.status}</td><td><code>{code}</code></td><td>{escape(kind.title)}</td>'
-        f"<td><code>{type_of(code)}</code></td></tr>"
-        for code, kind in KINDS.items()
-    )
-    return f"<table><tr><th>status</th><th>code</th><th>title</th><th>type</th></tr>{rows}</table>"

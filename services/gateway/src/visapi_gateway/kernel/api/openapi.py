@@ -207,7 +207,7 @@ def _header(meaning: str) -> dict[str, Any]:
 def _problems(operation: Operation) -> dict[str, Any]:
     """The problems of the operation, by status."""
     by_status: dict[int, list[str]] = {}
-    for code in dict.fromkeys((*_implied(operation), *operation.problems)):
+    for code in problem_codes(operation):
         by_status.setdefault(KINDS[code].status, []).append(code)
     return {
         str(status): {
@@ -226,6 +226,11 @@ def _problems(operation: Operation) -> dict[str, Any]:
         for status, codes in sorted(by_status.items())
         if status not in operation.responses
     }
+
+
+def problem_codes(operation: Operation) -> list[str]:
+    """Every problem that the operation can answer with, each once."""
+    return list(dict.fromkeys((*_implied(operation), *operation.problems)))
 
 
 def _implied(operation: Operation) -> list[str]:
