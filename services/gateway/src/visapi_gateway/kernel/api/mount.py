@@ -30,6 +30,7 @@ from visapi_gateway.kernel.api.checks import (
     check_scope,
     token_of,
 )
+from visapi_gateway.kernel.api.conditional import tagged
 from visapi_gateway.kernel.api.idempotent_calls import IdempotentCalls
 from visapi_gateway.kernel.api.operation import Call, Operation, ReadJson, Route
 from visapi_gateway.kernel.asgi.http import (
@@ -152,7 +153,8 @@ async def _serve(
                 context.slot.enter()
         call.media_type = check_representation(operation, call)
         call.query = check_query(operation, scope["query_string"])
-        return await (once(route, call) if operation.once else route.handler(call))
+        response = await (once(route, call) if operation.once else route.handler(call))
+        return tagged(call, response) if operation.tagged else response
     except ProblemError as problem:
         return problem_response(problem, context, scope["path"])
     except Fault as fault:

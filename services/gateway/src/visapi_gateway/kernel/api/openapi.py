@@ -23,6 +23,7 @@ _ANSWER_HEADERS = {
     "what it made, as that is now.",
     "Content-Disposition": "Whether a browser shows or saves the file.",
 }
+_UNCHANGED = ResponseSpec("Unchanged since the answer with this ETag.", headers=("ETag",))
 _HEADER_REF = "#/components/headers/{name}"
 _SHARED_HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {"description": "The id of the request in logs.", "schema": {"type": "string"}},
@@ -167,6 +168,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:
     headers = dict(operation.headers)
+    if operation.tagged:
+        headers.setdefault("If-None-Match", "An ETag from an earlier response.")
     if operation.once:
         headers["Idempotency-Key"] = f"The same key with the same request {operation.once}, for 7 days."
     return [
@@ -178,13 +181,17 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
 def _answers(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     shared = _shared(*(_COMMON if operation.public else _OF_KEYS))
     if operation.once:
-        shared["Idempotent-Replayed"] = _header(_ANSWER_HEADERS["Idempotent-Replayed"])
-    return {str(status): _answer(answer, schemas, shared) for status, answer in operation.responses.items()}
+        shared |= _header_of("Idempotent-Replayed")
+    found = {str(status): _answer(answer, schemas, shared) for status, answer in operation.responses.items()}
+    if operation.tagged:
+        found["200"]["headers"] |= _header_of("ETag")
+        found.setdefault("304", _answer(_UNCHANGED, schemas, shared))
+    return found
 
 
 def _answer(answer: ResponseSpec, schemas: _Schemas, shared: dict[str, Any]) -> dict[str, Any]:
-    headers = {name: _header(_ANSWER_HEADERS[name]) for name in answer.headers}
-    document: dict[str, Any] = {"description": answer.meaning, "headers": {**shared, **headers}}
+    headers = {**shared, **_header_of(*answer.headers)}
+    document: dict[str, Any] = {"description": answer.meaning, "headers": headers}
     content: dict[str, Any] = {}
     for media_type in answer.media_types:
         if answer.body is not None and media_type == "application/json":
@@ -198,6 +205,10 @@ def _answer(answer: ResponseSpec, schemas: _Schemas, shared: dict[str, Any]) -> 
 
 def _shared(*names: str) -> dict[str, Any]:
     return {name: {"$ref": _HEADER_REF.format(name=name)} for name in names}
+
+
+def _header_of(*names: str) -> dict[str, Any]:
+    return {name: _header(_ANSWER_HEADERS[name]) for name in names}
 
 
 def _header(meaning: str) -> dict[str, Any]:

@@ -71,6 +71,14 @@ class Operation:
     that creates something has one.
     """
 
+    @property
+    def tagged(self) -> bool:
+        """Whether its answers have ETags: all JSON that a key reads, and the public pages that declare it."""
+        answer = self.responses.get(200)
+        if self.method != "GET" or self.probe or answer is None:
+            return False
+        return "ETag" in answer.headers or (not self.public and JSON_TYPES[0] in answer.media_types)
+
 
 ReadJson = Callable[[str, bytes], Awaitable[Any]]
 """The value of a tenant's body. Raises `ProblemError`."""
