@@ -15,15 +15,15 @@ from rich.console import Console
 
 from bench.limits.machine import Limits, measure_limits
 from bench.parts import (
-    EXPRESSION_ROWS,
     LIMIT_ROWS,
     PARTS,
+    PROCESSOR_ROWS,
     ROWS,
     Bench,
     Part,
     chosen,
-    expression_rows,
     is_named,
+    processor_rows,
 )
 from bench.report import Row, save, show
 from bench.sizes import SHORT, Sizes
@@ -59,7 +59,7 @@ def measure(words: Sequence[str], sizes: Sizes) -> list[Row]:
             Path(folder).chmod(0o711)
             with BenchStack(Path(folder)) as stack:
                 measured += asyncio.run(measure_product(parts, stack, sizes, limits))
-    return measured + (expression_rows() if _are_chosen(EXPRESSION_ROWS, words) else [])
+    return measured + (processor_rows() if _are_chosen(PROCESSOR_ROWS, words) else [])
 
 
 def _are_chosen(names: Sequence[str], words: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from bench import expressions, large, listeners, neighbours, rows
+from bench import expressions, keys, large, listeners, neighbours, rows
 from bench.limits.machine import Limits
 from bench.report import Row, row
 from bench.sizes import Sizes
@@ -112,14 +112,17 @@ async def _hostile(bench: Bench) -> list[Row]:
     ]
 
 
-def expression_rows() -> list[Row]:
+def processor_rows() -> list[Row]:
+    """What needs no stack: expressions, and the checks of a key."""
     return [
         row("native expression", expressions.native_us(), "µs", expressions.python_us()),
         row("jq expression", expressions.jq_us(), "µs", expressions.bare_jq_us()),
+        row("key check", keys.key_check_us(), "µs"),
+        row("key check with rates", keys.rated_check_us(), "µs"),
     ]
 
 
-EXPRESSION_ROWS = ("native expression", "jq expression")
+PROCESSOR_ROWS = ("native expression", "jq expression", "key check", "key check with rates")
 
 PARTS = (
     Part(("idle memory",), _idle_memory),
@@ -139,4 +142,4 @@ PARTS = (
 )
 """The parts that need a stack."""
 
-ROWS = (*LIMIT_ROWS, *(name for part in PARTS for name in part.rows), *EXPRESSION_ROWS)
+ROWS = (*LIMIT_ROWS, *(name for part in PARTS for name in part.rows), *PROCESSOR_ROWS)

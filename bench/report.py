@@ -50,6 +50,8 @@ GOALS = {
     "scripted PDFs": Goal(floor=12),
     "native expression": Goal(ceiling=5),
     "jq expression": Goal(ceiling=150),
+    "key check": Goal(ceiling=15),
+    "key check with rates": Goal(ceiling=20),
     "hostile jq to its fault, slowest": Goal(ceiling=500),
     "idle memory": Goal(ceiling=400),
 }

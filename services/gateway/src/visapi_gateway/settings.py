@@ -23,11 +23,11 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     """The port of the API."""
     postgres_connections: Annotated[int, msgspec.Meta(ge=3, le=100)] = 8
     """Size of the connection pool; two connections are reserved for accepting runs."""
-    key_rate_per_s: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 200.0
+    key_rate_per_s: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)] = 200.0
     """Requests per second of one key, at all replicas together, where the key has no rate of its own."""
     key_burst: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 1_000
     """Requests of one key at once."""
-    tenant_rate_per_s: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 500.0
+    tenant_rate_per_s: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)] = 500.0
     """Requests per second of all keys of one tenant, at all replicas together, where the operator has set no
     other.
     """

@@ -98,6 +98,22 @@ async def test_a_key_of_another_tenant_stands_under_no_name(gateway: Any) -> Non
         assert (await gateway.http.get(f"/v1/keys/{theirs}/rate")).status_code == 404
 
 
+async def test_no_key_slows_down_one_that_may_do_more(gateway: Any) -> None:
+    async with gateway.client(await gateway.key(scopes=("keys:admin", "runs:read"))) as some:
+        await known(gateway, some)
+        own = (await some.get("/v1/keys/current")).json()["id"]
+        admin = (await gateway.http.get("/v1/keys/current")).json()["id"]
+        more = (await gateway.http.post("/v1/keys", json={"name": "m", "scopes": ["runs:write"]})).json()["id"]
+        less = (await gateway.http.post("/v1/keys", json={"name": "l", "scopes": ["runs:read"]})).json()["id"]
+        for key, status in ((admin, 403), (more, 403), (less, 200), (own, 200)):
+            body = {"per_s": 0.001, "burst": 1000}
+            assert (await some.put(f"/v1/keys/{key}/rate", json=body)).status_code == status, key
+            named = await some.put("/v1/rates/slow", json={**body, "keys": [less, key]})
+            assert named.status_code == status, key
+        assert (await gateway.http.put(f"/v1/keys/{admin}/rate", json={"per_s": 900})).status_code == 200
+        assert (await some.delete(f"/v1/keys/{admin}/rate")).status_code == 403
+
+
 async def test_a_key_stands_under_four_names_whoever_sets_them_at_once(gateway: Any) -> None:
     key = (await gateway.http.post("/v1/keys", json={"name": "k"})).json()["id"]
     answers = await asyncio.gather(

@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from visapi_common.contracts.gateway_bodies import Reason
+
 PerSecond = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000, description="Requests per second.")]
 Burst = Annotated[int, msgspec.Meta(ge=1, le=10_000_000, description="Requests at once.")]
 Runs = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000, description="Runs in a period of UTC.")]
 
-RATE_KEYS_MAX = 1_000
+RATE_KEYS_MAX = 100
 """Keys under one name."""
 NAMES_OF_A_KEY_MAX = 4
 """Names under which one key may stand: each costs every request of the key a little."""
@@ -22,7 +24,7 @@ class SetRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     burst: Burst | None = None
     runs_per_day: Runs | None = None
     runs_per_month: Runs | None = None
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 class SetNamedRate(SetRate, frozen=True, forbid_unknown_fields=True, kw_only=True):

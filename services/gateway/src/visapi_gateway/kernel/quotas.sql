@@ -46,4 +46,9 @@ select count(*) from (select from hooks where tenant = $1 and deleted_at is null
 select count(*) from (select from rates where tenant = $1 and subject <> 'tenant' limit $2::bigint + 1) as few
 
 -- name: near_tenants
+-- Tenants with at least half of their limit of open runs, and those with a limit of their own but without counted runs.
 select tenant, open, open_max, counted_at from open_runs where open >= open_max / 2
+union all
+select r.tenant, 0, r.open_runs_max, r.updated_at from rates r
+where r.subject = 'tenant' and r.open_runs_max is not null
+    and not exists (select from open_runs o where o.tenant = r.tenant)

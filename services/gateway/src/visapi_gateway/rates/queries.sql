@@ -129,11 +129,9 @@ returning updated_at, xmax = 0 as fresh
 -- name: remove_rate
 delete from rates where tenant = $1 and subject = $2 returning subject
 
--- name: missing_keys
--- Those of the keys that the tenant does not have.
-select k.id from unnest($2::text[]) with ordinality as k (id, n)
-where not exists (select from api_keys a where a.id = k.id and a.tenant = $1)
-order by k.n limit 1
+-- name: privileges
+-- What those of the keys may do that the tenant has.
+select id, kind, scopes from api_keys where tenant = $1 and id = any ($2::text[])
 
 -- name: crowded_key
 -- A key that stands under more names than $2.

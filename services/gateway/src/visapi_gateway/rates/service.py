@@ -35,10 +35,16 @@ class RateRow(msgspec.Struct, frozen=True):
     updated_by: str
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a rate was not stored. `key` does not exist, or stands under too many names."""
+class KeyPrivileges(msgspec.Struct, frozen=True):
+    """What a key may do."""
 
-    reason: str
+    kind: str
+    scopes: frozenset[str]
+
+
+class CrowdedKey(msgspec.Struct, frozen=True):
+    """A rate was not stored, because this key stands under too many names."""
+
     key: str
 
 
@@ -47,14 +53,16 @@ class RateStore(Protocol):
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[RateRow]: ...
     async def put(
         self, subject: str, wanted: SetRate, keys: list[str], audit: AuditEntry
-    ) -> datetime | Refusal:
+    ) -> datetime | CrowdedKey:
         """Store the rate; since when it applies. Raises `ProblemError` 409 beyond the tenant's number of
         rates.
         """
         ...
 
     async def remove(self, subject: str, audit: AuditEntry) -> bool: ...
-    async def has_key(self, tenant: str, key: str) -> bool: ...
+    async def privileges(self, tenant: str, keys: Sequence[str]) -> dict[str, KeyPrivileges]:
+        """Of those of the keys that the tenant has."""
+        ...
 
 
 class Rates:
@@ -72,7 +80,8 @@ class Rates:
 
     async def of_key(self, tenant: str, key: str) -> Rate:
         """The rate of a key. Raises `ProblemError` 404."""
-        await self._check_key(tenant, key)
+        if key not in await self._store.privileges(tenant, [key]):
+            raise _no_such_key(key)
         row = await self._store.one(tenant, key_subject(key))
         if row is not None:
             return _view(tenant, row)
@@ -82,12 +91,12 @@ class Rates:
         return Rate(of="key", id=key, keys=[], **nothing)
 
     async def set_of_key(self, who: Requester, key: str, wanted: SetRate) -> Rate:
-        """Raises `ProblemError` 404."""
-        await self._check_key(who.tenant, key)
+        """Raises `ProblemError` 403 and 404."""
+        await self._check_key(who, key)
         return await self._set(who, key_subject(key), wanted, [])
 
     async def set_named(self, who: Requester, name: str, wanted: SetNamedRate) -> Rate:
-        """Raises `ProblemError` 400."""
+        """Raises `ProblemError` 400 and 403."""
         _check_name(name)
         limits = (wanted.per_s, wanted.runs_per_day, wanted.runs_per_month)
         if limits == (None, None, None):
@@ -96,11 +105,18 @@ class Rates:
             )
         if wanted.burst is not None and wanted.per_s is None:
             raise _mistake("/burst", "needs per_s beside it")
-        return await self._set(who, name_subject(name), wanted, list(dict.fromkeys(wanted.keys)))
+        keys = list(dict.fromkeys(wanted.keys))
+        privileges = await self._store.privileges(who.tenant, keys)
+        for position, key in enumerate(keys):
+            if key not in privileges:
+                detail = f"{key}: the tenant has no such key; list keys with GET /v1/keys"
+                raise _mistake(f"/keys/{position}", detail)
+            _check_manages(who, privileges[key])
+        return await self._set(who, name_subject(name), wanted, keys)
 
     async def reset_of_key(self, who: Requester, key: str) -> None:
-        """The defaults apply to the key. Raises `ProblemError` 404."""
-        await self._check_key(who.tenant, key)
+        """The defaults apply to the key. Raises `ProblemError` 403 and 404."""
+        await self._check_key(who, key)
         await self._remove(who, key_subject(key), f"the key {key} has no rate of its own")
 
     async def remove_named(self, who: Requester, name: str) -> None:
@@ -119,9 +135,9 @@ class Rates:
         more = {"keys": keys} if keys else {}
         audit = entry(who, AuditAction.RATE_SET, target, reason=wanted.reason, **limits, **more)
         since = await self._store.put(subject, wanted, keys, audit)
-        if isinstance(since, Refusal):
+        if isinstance(since, CrowdedKey):
             position = keys.index(since.key) if since.key in keys else 0
-            raise _mistake(f"/keys/{position}", f"{since.key[:64]}: {since.reason}")
+            raise _mistake(f"/keys/{position}", f"{since.key}: {_CROWDED}")
         self._changed()
         return _view(
             who.tenant,
@@ -142,14 +158,26 @@ class Rates:
             raise ProblemError("rate_not_found", missing, status=404)
         self._changed()
 
-    async def _check_key(self, tenant: str, key: str) -> None:
-        if not await self._store.has_key(tenant, key):
-            detail = f"there is no key {key[:32]}; list keys with GET /v1/keys"
-            raise ProblemError("key_not_found", detail, status=404)
+    async def _check_key(self, who: Requester, key: str) -> None:
+        privileges = await self._store.privileges(who.tenant, [key])
+        if key not in privileges:
+            raise _no_such_key(key)
+        _check_manages(who, privileges[key])
 
 
-UNKNOWN_KEY = "the tenant has no such key; list keys with GET /v1/keys"
-CROWDED_KEY = f"a key stands under at most {NAMES_OF_A_KEY_MAX} names; take the key from another rate first"
+_CROWDED = f"a key stands under at most {NAMES_OF_A_KEY_MAX} names; take the key from another rate first"
+
+
+def _no_such_key(key: str) -> ProblemError:
+    detail = f"there is no key {key[:32]}; list keys with GET /v1/keys"
+    return ProblemError("key_not_found", detail, status=404)
+
+
+def _check_manages(who: Requester, other: KeyPrivileges) -> None:
+    """A key must not slow down one that may do more: it could lock out whoever would mend that."""
+    if (other.kind == "admin" and who.kind != "admin") or not who.may_grant(other.scopes):
+        detail = "a key sets the rates only of keys whose scopes it has itself; use another key"
+        raise ProblemError("forbidden", detail, status=403)
 
 
 def _check_name(name: str) -> None:

@@ -14,7 +14,7 @@ from visapi_gateway.rates.buckets import QuotaLease
 from visapi_gateway.rates.lending import QuotaAsked, QuotaReturn, RateAsked
 from visapi_gateway.rates.rules.gcra import Lease
 from visapi_gateway.rates.rules.policies import StoredRate
-from visapi_gateway.rates.service import CROWDED_KEY, UNKNOWN_KEY, RateRow, Refusal
+from visapi_gateway.rates.service import CrowdedKey, KeyPrivileges, RateRow
 
 _SQL = load_queries("visapi_gateway.rates", "queries.sql")
 RATES_S = 1.0
@@ -83,21 +83,18 @@ class PgRateStore:
 
     async def put(
         self, subject: str, wanted: SetRate, keys: list[str], audit: AuditEntry
-    ) -> datetime | Refusal:
+    ) -> datetime | CrowdedKey:
         """A refusal is rolled back by an exception that does not leave this method."""
         try:
             async with tenant_transaction(self._pool, [audit.tenant]) as connection:
                 return await self._put(connection, subject, wanted, keys, audit)
-        except _RefusedError as refused:
-            return refused.refusal
+        except _CrowdedError as refused:
+            return refused.crowded
 
     async def _put(
         self, connection: Connection, subject: str, wanted: SetRate, keys: list[str], audit: AuditEntry
     ) -> datetime:
         tenant = audit.tenant
-        missing = await connection.fetchval(_SQL["missing_keys"], tenant, keys)
-        if missing is not None:
-            raise _RefusedError(Refusal(UNKNOWN_KEY, missing))
         limits = (wanted.per_s, wanted.burst, wanted.runs_per_day, wanted.runs_per_month)
         written = await connection.fetchrow(_SQL["put_rate"], tenant, subject, *limits, keys, audit.actor)
         assert written is not None, "an insert or an update gives its row"
@@ -105,7 +102,7 @@ class PgRateStore:
         await self._quotas.check(connection, tenant, "rates")
         crowded = await connection.fetchval(_SQL["crowded_key"], tenant, NAMES_OF_A_KEY_MAX)
         if crowded is not None:
-            raise _RefusedError(Refusal(CROWDED_KEY, crowded))
+            raise _CrowdedError(CrowdedKey(crowded))
         await record(connection, audit)
         return written["updated_at"]
 
@@ -116,12 +113,13 @@ class PgRateStore:
                 await record(connection, audit)
         return gone is not None
 
-    async def has_key(self, tenant: str, key: str) -> bool:
+    async def privileges(self, tenant: str, keys: Sequence[str]) -> dict[str, KeyPrivileges]:
         with pg_faults():
-            return await self._pool.fetchval(_SQL["missing_keys"], tenant, [key]) is None
+            rows = await self._pool.fetch(_SQL["privileges"], tenant, list(keys))
+        return {row["id"]: KeyPrivileges(row["kind"], frozenset(row["scopes"])) for row in rows}
 
 
-class _RefusedError(Exception):
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.reason)
-        self.refusal = refusal
+class _CrowdedError(Exception):
+    def __init__(self, crowded: CrowdedKey) -> None:
+        super().__init__(crowded.key)
+        self.crowded = crowded
