@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import cycle
 
 from visapi_common.adapters.clock import SystemClock
@@ -11,7 +11,8 @@ from visapi_common.core.api_keys import hash_key, mint, parse
 from visapi_common.core.keyrings import Keyring
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.setup import open_metrics
-from visapi_gateway.kernel.access.authentication import KeyRing, NewHash, StoredKey
+from visapi_gateway.kernel.access.authentication import KeyRing
+from visapi_gateway.kernel.access.stored_keys import KeysAt, KeyUse, NewHash, StoredKey
 from visapi_gateway.rates.allowances import KeyAllowances, Parts
 from visapi_gateway.rates.buckets import Bucket
 from visapi_gateway.rates.leases import Leases
@@ -22,6 +23,7 @@ KEYS = 1000
 _SECONDS = 0.5
 _PEPPER = bytes(range(32))
 _NEVER_USED_UP = 1 << 40
+_ADDRESS = "198.51.100.7"
 
 
 class _Stored:
@@ -30,24 +32,34 @@ class _Stored:
     def __init__(self) -> None:
         self.tokens = [mint("live", number, number) for number in range(1, KEYS + 1)]
 
-    async def all_keys(self) -> Sequence[StoredKey]:
-        pepper = Keyring.of(_PEPPER).keys[0].id
-        return [
-            StoredKey(
-                parse(token).id, f"tenant-{number % 100}", "live", hash_key(_PEPPER, token), ["*"],
-                None, None, None, pepper=pepper,
-            )
-            for number, token in enumerate(self.tokens)
-        ]  # fmt: skip
+    async def all_keys(self) -> KeysAt:
+        return KeysAt(datetime.now(UTC), [_stored(token, n % 100) for n, token in enumerate(self.tokens)])
 
-    async def note_use(self, used: dict[str, datetime]) -> None: ...
+    async def some_keys(self, keys: Sequence[str]) -> KeysAt:
+        raise NotImplementedError
+
+    async def note_use(self, used: Sequence[KeyUse]) -> None: ...
     async def rehash(self, hashes: Sequence[NewHash]) -> None: ...
+
+
+def _stored(token: str, tenant: int) -> StoredKey:
+    return StoredKey(
+        parse(token).id,
+        f"tenant-{tenant}",
+        "live",
+        hash_key(_PEPPER, token),
+        ["*"],
+        not_before=None,
+        expires_at=None,
+        disabled_at=None,
+        pepper=Keyring.of(_PEPPER).keys[0].id,
+    )
 
 
 def key_check_us() -> float:
     """Microseconds to authenticate a key."""
     ring, tokens = _ring()
-    return _mean_us(lambda: ring.authenticate(next(tokens)))
+    return _mean_us(lambda: ring.authenticate(next(tokens), _ADDRESS))
 
 
 def rated_check_us() -> float:
@@ -56,7 +68,7 @@ def rated_check_us() -> float:
     allowances = _allowances()
 
     def check() -> None:
-        allowance = allowances.of(ring.authenticate(next(tokens)))
+        allowance = allowances.of(ring.authenticate(next(tokens), _ADDRESS))
         if not allowance.take():
             for bucket in allowance.requests.buckets:
                 bucket.tokens = _NEVER_USED_UP

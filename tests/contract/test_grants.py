@@ -61,6 +61,8 @@ MATRIX = {
     "tasks": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "tenants": {GATEWAY: "r", ORCHESTRATOR: "r", NOTIFIER: ""},
     "timers": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "usage_days": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "usage_deltas": {GATEWAY: "ri", ORCHESTRATOR: "rid", NOTIFIER: "i"},
     "workflows": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
 }
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from faults.checker import EffectSeen, Observation, RunSeen, judge
+from kit.usage_rows import drift
 
 _HISTORY = [(1, "workflow.started"), (2, "task.completed"), (3, "workflow.completed")]
 
@@ -61,3 +62,25 @@ def test_a_held_run_without_its_mail_is_accounted_for() -> None:
 def test_a_planted_defect_is_found(defect, sentence: str) -> None:
     violations = judge(defect(_healthy())).violations
     assert sentence in " ".join(violations)
+
+
+COUNTS = {"accepted": 5, "retried": 1, "completed": 3, "faulted": 1, "cancelled": 1}
+RUNS = {"open": 1, "ended": 4}
+
+
+def test_counts_of_usage_that_agree_have_no_drift() -> None:
+    assert drift(COUNTS, RUNS) == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "runs", "sentence"),
+    [
+        ({"accepted": 6}, {}, "6 runs are counted as accepted, 5 are there"),
+        ({}, {"open": 2}, "5 runs are counted as accepted, 6 are there"),
+        ({"completed": 4}, {}, "5 runs are counted as ended, 4 have ended"),
+        ({"retried": 0}, {}, "5 runs are counted as ended, 4 have ended"),
+        ({"cancelled": 0}, {}, "3 runs are counted as ended, 4 have ended"),
+    ],
+)
+def test_a_drift_of_usage_is_found(counts: dict[str, int], runs: dict[str, int], sentence: str) -> None:
+    assert sentence in drift(COUNTS | counts, RUNS | runs)

@@ -15,6 +15,7 @@ import pytest_asyncio
 from faults.checker import judge
 from faults.harness import FaultStack, fault_stack
 from faults.load import Load
+from faults.usage_checker import usage_drift
 from kit.forms import variants
 from visapi.stack.standins.faults import Fault, FaultKind
 
@@ -49,6 +50,7 @@ async def _survives(
         await load.start_runs(RUNS, seconds=LOAD_S, at=faults, cancel_every=cancel_every)
         await load.settle(timeout_s=SETTLE_S)
         verdict = judge(await load.observe())
+        drifted = await usage_drift(stack.ledger_url)
         told = {
             **verdict.counts,
             "faults": len(stack.faults),
@@ -58,6 +60,7 @@ async def _survives(
         }
     print(f"\n{name}: {json.dumps(told)}")
     assert verdict.violations == []
+    assert drifted == []
 
 
 @pytest.mark.parametrize("name", ALL)

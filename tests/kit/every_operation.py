@@ -30,7 +30,7 @@ do: [{a: {set: {n: 1}}}]
 """
 TABLES = (
     "api_keys", "workflows", "runs", "runs_done", "history", "inbox", "idempotency", "dead_letters", "events_in",
-    "rates", "run_attributes", "secrets", "schedules", "schedule_fires", "approvals", "audit", "retention_policies", "families",
+    "rates", "usage_deltas", "run_attributes", "secrets", "schedules", "schedule_fires", "approvals", "audit", "retention_policies", "families",
     "hooks", "hook_secrets", "hook_deliveries", "hook_bodies", "hook_usage",
 )  # fmt: skip
 FORGED = "AAAAAAAAAAAwMTkwMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDA"
@@ -126,7 +126,7 @@ def query_value(operation: str, name: str, things: dict[str, str]) -> str | None
         "tenant": "victim", "version": "1.0.0", "state": None, "limit": None, "cursor": None, "status": None,
         "created_after": None, "created_before": None, "attribute": None, "action": None, "since": None, "until": None,
         "resolved": None, "kind": None, "expires": None, "signature": None, "dry_run": None, "after": None,
-        "verbose": None, "name": "theirs", "delivery": None, "hub.mode": None, "hub.verify_token": None,
+        "verbose": None, "from": None, "to": None, "by": None, "name": "theirs", "delivery": None, "hub.mode": None, "hub.verify_token": None,
         "hub.challenge": None,
     }[name]  # fmt: skip
 

@@ -101,6 +101,22 @@ async def test_a_tenant_that_is_full_is_refused_before_acceptance_until_there_is
     await gateway.until(accepted)
 
 
+async def test_a_tenant_that_may_have_no_open_run_is_refused_its_first(gateway: Any) -> None:
+    """Nothing of it was counted yet, so the limit alone tells."""
+    await gateway.deploy()
+    await plant(
+        gateway.db, "rates", tenant="default", subject="tenant", open_runs_max=0, updated_by="operator"
+    )
+
+    async def refused() -> Any:
+        answer = await gateway.start(1)
+        return answer if answer.status_code == 429 else None
+
+    answer = await gateway.until(refused)
+    assert answer.json()["code"] == "too_many_open_runs"
+    assert "has 0 open runs" in answer.json()["detail"]
+
+
 async def test_an_event_of_somebody_else_names_no_root(gateway: Any) -> None:
     event = {
         "specversion": "1.0",

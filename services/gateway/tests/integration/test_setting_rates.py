@@ -103,7 +103,9 @@ async def test_no_key_slows_down_one_that_may_do_more(gateway: Any) -> None:
         await known(gateway, some)
         own = (await some.get("/v1/keys/current")).json()["id"]
         admin = (await gateway.http.get("/v1/keys/current")).json()["id"]
-        more = (await gateway.http.post("/v1/keys", json={"name": "m", "scopes": ["runs:write"]})).json()["id"]
+        more = (await gateway.http.post("/v1/keys", json={"name": "m", "scopes": ["runs:write"]})).json()[
+            "id"
+        ]
         less = (await gateway.http.post("/v1/keys", json={"name": "l", "scopes": ["runs:read"]})).json()["id"]
         for key, status in ((admin, 403), (more, 403), (less, 200), (own, 200)):
             body = {"per_s": 0.001, "burst": 1000}

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from kit.servers import Database
+from kit.usage_rows import counted
 from kit.waiting import eventually
 from visapi_common.core.errors import ContentFault, OperatorFault
 from visapi_notifier.delivery.rules import DeliveryState, LeaseGranted, Start
@@ -56,6 +57,26 @@ async def test_an_end_that_cannot_be_stored_fails_alone(replica: Any, make_task:
     assert ends == [None] * 19
     states = await replica.pool.fetch("select state, count(*) from deliveries group by state order by state")
     assert [tuple(row) for row in states] == [("sent", 19), ("started", 1)]
+
+
+async def test_what_was_sent_counts_as_used_once_and_what_failed_does_not(
+    replica: Any, make_task: Any, postgres_db: Database
+) -> None:
+    ledger: PostgresLedger = replica.ledger
+    wanted = starts(make_task, 9, 9)
+    await together(*(ledger.start(start) for start in wanted))
+    ends = [DeliveryState.SENT] * 6 + [DeliveryState.FAILED, DeliveryState.UNCERTAIN, DeliveryState.FAILED]
+    for _ in range(2):
+        again = (ledger.finish(start, end, b"{}") for start, end in zip(wanted, ends, strict=True))
+        assert await together(*again) == [None] * 9
+    # Somebody says that the uncertain one has happened after all.
+    assert await together(ledger.finish(wanted[7], DeliveryState.SENT, b"{}")) == [None]
+    owner = await asyncpg.connect(postgres_db.superuser)
+    try:
+        sums = await counted(owner, wanted[0].message.tenant)
+    finally:
+        await owner.close()
+    assert {name: number for name, number in sums.items() if number} == {"deliveries": 7}
 
 
 async def test_a_missing_grant_is_told_to_all_and_mended_by_the_operator(

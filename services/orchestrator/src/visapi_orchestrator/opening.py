@@ -28,6 +28,7 @@ from visapi_orchestrator.upkeep.store.hooks import PostgresHookRows
 from visapi_orchestrator.upkeep.store.levels import PostgresLevels
 from visapi_orchestrator.upkeep.store.retention import PostgresRetention
 from visapi_orchestrator.upkeep.store.upkeep import PostgresEndedKeys, PostgresUpkeep
+from visapi_orchestrator.upkeep.store.usage import PostgresUsage
 
 
 def dependencies_of(
@@ -35,6 +36,7 @@ def dependencies_of(
 ) -> Dependencies:
     """All adapters on one pool and one connection; tests may pass another `ledger`."""
     window = settings.batch_max * 2
+    usage = PostgresUsage(pool, settings.usage_days)
     return Dependencies(
         ledger=ledger or PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max),
         due=PostgresDue(pool),
@@ -44,6 +46,7 @@ def dependencies_of(
         aging={
             "ended_keys": PostgresEndedKeys(pool, settings.ended_keys_days),
             "hooks": PostgresHookRows(pool, settings.hook_deliveries_days),
+            "usage": usage,
         },
         retention=PostgresRetention(pool),
         streams=JetStreams(Topology(bus, settings.streams), bus),
@@ -61,6 +64,7 @@ def dependencies_of(
         flow=PostgresFlow(pool),
         families=PostgresFamilies(pool),
         collected=PostgresCollections(pool, RandomIds(), settings.schedule_correlation_days),
+        usage=usage,
         engine=engine,
         payloads=PayloadStore.open(settings.artifacts_url, settings.s3),
         monotonic=SystemClock(),

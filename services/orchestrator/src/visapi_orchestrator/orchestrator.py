@@ -52,6 +52,7 @@ from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_cancelling,
 from visapi_orchestrator.upkeep.levels import CountedTasks, LedgerLevels, StreamLevels, report_levels
 from visapi_orchestrator.upkeep.retention import Retention, RetentionRows
 from visapi_orchestrator.upkeep.tidying import AgingRows, Sweepable, keep_tidy
+from visapi_orchestrator.upkeep.usage import UsageRows, keep_adding_up
 
 _HEALTH_EVERY_S = 1.0
 _START_RETRY_S = 0.5
@@ -127,6 +128,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     flow: FlowRows
     families: FamilyRows
     collected: CollectedRows
+    usage: UsageRows
     engine: Engine
     payloads: Payloads
     monotonic: MonotonicClock
@@ -311,6 +313,7 @@ class Orchestrator:
             "collected": CollectedSweep(
                 dependencies.collected, self._quarantine, self._runs_woken, metrics
             ).run,
+            "usage": partial(keep_adding_up, dependencies.usage, Isolation("usage", metrics)),
             "health": self._watch_health,
             "upkeep": partial(
                 keep_tidy,

@@ -38,6 +38,8 @@ class OrchestratorSettings(LedgerSettings, frozen=True, kw_only=True):
     """How long ended runs are kept, with their history, in namespaces without a policy of their own."""
     ended_keys_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 90
     """How long API keys are kept after they were revoked or expired. What they did stays in the audit."""
+    usage_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 400
+    """How long is known what tenants used, by day and workflow."""
     hook_deliveries_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
     """How long the deliveries of hooks are remembered, with their events: so long a repeated delivery is
     known, and can be replayed."""

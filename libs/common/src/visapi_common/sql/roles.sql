@@ -68,6 +68,13 @@ grant select, insert, update, delete on deliveries to visapi_notifier;
 grant select on restores to visapi_orchestrator, visapi_notifier;
 grant select (id, root, fire_at) on runs to visapi_notifier;
 
+-- Whoever writes a fact counts it; the orchestrator adds up, and the gateway shows.
+grant insert on usage_deltas to visapi_gateway, visapi_orchestrator, visapi_notifier;
+grant select on usage_deltas, usage_days to visapi_gateway, visapi_orchestrator;
+grant delete on usage_deltas to visapi_orchestrator;
+grant insert, update, delete on usage_days to visapi_orchestrator;
+grant select (namespace, name) on runs to visapi_notifier;
+
 -- Families are made by the orchestrator; who cancels a root says so at once.
 grant select, insert on families to visapi_gateway;
 grant update (touched_at, cancelled_at, settled_at) on families to visapi_gateway;
@@ -94,7 +101,7 @@ begin
         'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners',
         'flow_slots', 'flow_waiting', 'approvals', 'audit', 'retention_policies',
         'families', 'hooks', 'hook_secrets', 'hook_deliveries', 'hook_bodies', 'hook_usage', 'hook_refusals',
-        'hook_refused_requests']
+        'hook_refused_requests', 'usage_days', 'usage_deltas']
     loop
         continue when t = any (secured);
         execute format('alter table %I enable row level security', t);

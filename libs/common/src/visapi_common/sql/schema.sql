@@ -677,7 +677,7 @@ create policy orchestrator_all on runs to visapi_orchestrator using (true);
 create policy owner_counts on runs for select to visapi_owner using (true);
 grant insert, select on runs to visapi_gateway;
 grant delete, insert, select, update on runs to visapi_orchestrator;
-grant select (id, fire_at, root) on runs to visapi_notifier;
+grant select (id, namespace, name, fire_at, root) on runs to visapi_notifier;
 
 create table runs_done (
     id uuid not null,
@@ -883,6 +883,55 @@ create table timers (
 );
 CREATE INDEX timers_due ON timers USING btree (due_at);
 grant delete, insert, select, update on timers to visapi_orchestrator;
+
+create table usage_days (
+    tenant text not null,
+    day date not null,
+    namespace text not null,
+    name text not null,
+    accepted bigint not null,
+    retried bigint not null,
+    completed bigint not null,
+    faulted bigint not null,
+    cancelled bigint not null,
+    tasks bigint not null,
+    deliveries bigint not null,
+    artifact_bytes bigint not null,
+    PRIMARY KEY (tenant, day, namespace, name)
+) with (fillfactor=80);
+CREATE INDEX usage_days_age ON usage_days USING btree (day);
+alter table usage_days enable row level security;
+alter table usage_days force row level security;
+create policy gateway_tenants on usage_days to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on usage_days to visapi_notifier using (true);
+create policy orchestrator_all on usage_days to visapi_orchestrator using (true);
+grant select on usage_days to visapi_gateway;
+grant delete, insert, select, update on usage_days to visapi_orchestrator;
+
+create table usage_deltas (
+    tenant text not null,
+    id bigint generated always as identity not null,
+    day date default ((now() AT TIME ZONE 'utc'::text))::date not null,
+    namespace text not null,
+    name text not null,
+    accepted bigint default 0 not null,
+    retried bigint default 0 not null,
+    completed bigint default 0 not null,
+    faulted bigint default 0 not null,
+    cancelled bigint default 0 not null,
+    tasks bigint default 0 not null,
+    deliveries bigint default 0 not null,
+    artifact_bytes bigint default 0 not null,
+    PRIMARY KEY (tenant, id)
+) with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=20000);
+alter table usage_deltas enable row level security;
+alter table usage_deltas force row level security;
+create policy gateway_tenants on usage_deltas to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on usage_deltas to visapi_notifier using (true);
+create policy orchestrator_all on usage_deltas to visapi_orchestrator using (true);
+grant insert, select on usage_deltas to visapi_gateway;
+grant insert on usage_deltas to visapi_notifier;
+grant delete, insert, select on usage_deltas to visapi_orchestrator;
 
 create table workflows (
     tenant text not null,

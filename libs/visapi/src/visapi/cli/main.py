@@ -27,6 +27,7 @@ class _Commands(CommandsOnDemand):
         "key": "visapi.cli.key_commands:keys",
         "hook": "visapi.cli.hook_commands:hooks",
         "rate": "visapi.cli.rate_commands:rates",
+        "usage": "visapi.cli.usage_command:usage",
         "audit": "visapi.cli.audit_commands:audit",
         "dead-letter": "visapi.cli.dead_letter_commands:dead_letters",
         "retention": "visapi.cli.retention_commands:retention",

@@ -81,6 +81,7 @@ FORWARDED: dict[str, tuple[str, ...]] = {
         "VISAPI_LIFECYCLE_EVENTS",
         "VISAPI_RETENTION_DAYS",
         "VISAPI_ENDED_KEYS_DAYS",
+        "VISAPI_USAGE_DAYS",
         "VISAPI_HOOK_DELIVERIES_DAYS",
         "VISAPI_BATCH_MAX",
         "VISAPI_FAMILY_DEPTH_MAX",

@@ -75,16 +75,21 @@ with wanted as (
     select $1, w.fire_at, $2, 'backfilled', w.run from wanted w
     on conflict do nothing
     returning fire_at, run
+), started as (
+    insert into runs (
+        id, tenant, namespace, name, version, program, partition, retention, input, started_by, schedule, fire_at
+    )
+    select
+        f.run, s.tenant, s.namespace, s.name, s.version, s.program, w.partition, coalesce(p.class, 'standard'),
+        $6, $7, s.id, f.fire_at
+    from fresh f join wanted w using (fire_at) join schedules s on s.id = $1 and s.tenant = $2
+    left join retention_policies p on p.tenant = s.tenant and p.namespace = s.namespace
+    returning id, tenant, namespace, name
+), counted as (
+    insert into usage_deltas (tenant, namespace, name, accepted)
+    select tenant, namespace, name, count(*) from started group by tenant, namespace, name
 )
-insert into runs (
-    id, tenant, namespace, name, version, program, partition, retention, input, started_by, schedule, fire_at
-)
-select
-    f.run, s.tenant, s.namespace, s.name, s.version, s.program, w.partition, coalesce(p.class, 'standard'),
-    $6, $7, s.id, f.fire_at
-from fresh f join wanted w using (fire_at) join schedules s on s.id = $1 and s.tenant = $2
-left join retention_policies p on p.tenant = s.tenant and p.namespace = s.namespace
-returning id
+select id from started
 
 -- name: known_fires
 select fire_at from schedule_fires where schedule = $1 and tenant = $2 and fire_at = any($3::timestamptz[])

@@ -78,10 +78,22 @@ left join lapsed l on l.effect_key = a.effect_key
 left join deliveries d on d.effect_key = a.effect_key;
 
 -- name: finish
-update deliveries d
-set state = a.state, outcome = a.outcome, lease_until = null, updated_at = now()
-from unnest($1::text [], $2::text [], $3::text [], $4::bytea []) as a (effect_key, owner, state, outcome)
-where d.effect_key = a.effect_key and d.lease_owner = a.owner and d.state in ('started', 'uncertain');
+-- What was sent counts as used, once: nothing leaves the state `sent`. A run that has ended meanwhile has no workflow
+-- here.
+with finished as (
+    update deliveries d
+    set state = a.state, outcome = a.outcome, lease_until = null, updated_at = now()
+    from unnest($1::text [], $2::text [], $3::text [], $4::bytea []) as a (effect_key, owner, state, outcome)
+    where d.effect_key = a.effect_key and d.lease_owner = a.owner and d.state in ('started', 'uncertain')
+    returning d.tenant, d.run, d.state
+)
+
+insert into usage_deltas (tenant, namespace, name, deliveries)
+select f.tenant, coalesce(r.namespace, ''), coalesce(r.name, ''), count(*)
+from finished f
+left join runs r on r.id = f.run
+where f.state = 'sent'
+group by 1, 2, 3;
 
 -- name: renew
 update deliveries d

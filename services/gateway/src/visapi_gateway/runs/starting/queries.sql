@@ -12,18 +12,25 @@ with scope as materialized (
     select tenant, key, id, body_hash from wanted where key is not null order by tenant, key
     on conflict do nothing
     returning run
+), started as (
+    insert into runs (
+        id, tenant, namespace, name, version, program, partition, retention, trace, input, started_by, created_at,
+        rerun_of
+    )
+    select
+        w.id, w.tenant, w.namespace, w.name, w.version, w.program, w.partition, coalesce(p.class, 'standard'),
+        w.trace, w.input, w.started_by, w.created_at, w.rerun_of
+    from wanted w
+    left join retention_policies p on p.tenant = w.tenant and p.namespace = w.namespace
+    where w.key is null or w.id in (select run from keyed)
+    returning id
+), counted as (
+    insert into usage_deltas (tenant, namespace, name, accepted, artifact_bytes)
+    select w.tenant, w.namespace, w.name, count(*), sum(w.stored_bytes)
+    from started s join wanted w on w.id = s.id
+    group by w.tenant, w.namespace, w.name
 )
-insert into runs (
-    id, tenant, namespace, name, version, program, partition, retention, trace, input, started_by, created_at,
-    rerun_of
-)
-select
-    w.id, w.tenant, w.namespace, w.name, w.version, w.program, w.partition, coalesce(p.class, 'standard'),
-    w.trace, w.input, w.started_by, w.created_at, w.rerun_of
-from wanted w
-left join retention_policies p on p.tenant = w.tenant and p.namespace = w.namespace
-where w.key is null or w.id in (select run from keyed)
-returning id
+select id from started
 
 -- name: taken_keys
 select i.tenant, i.key, i.run, i.body_hash

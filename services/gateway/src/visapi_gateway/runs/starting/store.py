@@ -11,7 +11,7 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
-from visapi_common.core.named_rows import SmallInt, Statement
+from visapi_common.core.named_rows import BigInt, SmallInt, Statement
 from visapi_gateway.runs.starting.commits import Holder, NewRun, RequestKey
 
 _encode = msgspec.json.Encoder().encode
@@ -35,6 +35,8 @@ class _NewRow(msgspec.Struct, frozen=True):
     key: str | None
     body_hash: bytes | None
     rerun_of: UUID | None
+    stored_bytes: BigInt
+    """Of an input that lies in the artifact store."""
 
 
 class _Batch(NamedTuple):
@@ -108,4 +110,5 @@ def _row(run: NewRun) -> _NewRow:
         key=run.key,
         body_hash=run.body_hash,
         rerun_of=run.rerun_of,
+        stored_bytes=run.input.size or 0,
     )

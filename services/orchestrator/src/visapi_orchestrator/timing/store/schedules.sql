@@ -60,7 +60,7 @@ with decided as (
         as m (id, last_fire, buffered, next_at, next_fire)
     left join last l on l.schedule = m.id
     where s.id = m.id
-)
+), started as (
 insert into runs (
     id, tenant, namespace, name, version, program, partition, retention, input, started_by, schedule, fire_at
 )
@@ -73,7 +73,12 @@ join schedules s on s.id = f.schedule
 left join retention_policies p on p.tenant = s.tenant and p.namespace = s.namespace
 order by f.schedule, f.fire_at
 on conflict do nothing
-returning id
+returning id, tenant, namespace, name
+), counted as (
+    insert into usage_deltas (tenant, namespace, name, accepted)
+    select tenant, namespace, name, count(*) from started group by tenant, namespace, name
+)
+select id from started
 
 -- name: sweep_fires
 delete from schedule_fires where ctid in (

@@ -12,6 +12,11 @@ children_started as (
     join done d on d.id = c.run
     left join retention_policies p on p.tenant = c.tenant and p.namespace = c.namespace
     on conflict do nothing
+    returning tenant, namespace, name
+),
+children_counted as (
+    insert into usage_deltas (tenant, namespace, name, accepted)
+    select tenant, namespace, name, count(*) from children_started group by tenant, namespace, name
 )
 
 -- name: definition

@@ -10,7 +10,7 @@ live as (
         started_at = coalesce(r.started_at, now())
     from live_in i
     where r.id = i.run and r.revision = i.revision
-    returning r.id, r.tenant, r.retention, r.priority, r.created_at
+    returning r.id, r.tenant, r.namespace, r.name, r.retention, r.priority, r.created_at, r.quiet
 ),
 ended as (
     delete from runs r using ended_in i
@@ -18,9 +18,9 @@ ended as (
     returning r.*, i.status as end_status, i.seq as end_seq, i.output, i.error, i.resume
 ),
 done as (
-    select id, tenant, retention, priority, created_at from live
+    select id, tenant, namespace, name, retention, priority, created_at, quiet from live
     union all
-    select id, tenant, retention, priority, created_at from ended
+    select id, tenant, namespace, name, retention, priority, created_at, quiet from ended
 ),
 moved as (
     insert into runs_done (

@@ -17,6 +17,7 @@ tasks_put as (
         token = excluded.token, message = excluded.message, ready_at = excluded.ready_at,
         state = 'queued', claimed_by = null, heartbeat_at = null, sweep_at = excluded.sweep_at, sweeps = 0,
         created_at = now(), sent_at = excluded.sent_at
+    returning run, attempt
 ),
 tasks_removed as (
     delete from tasks t using {removed_tasks} as g, live d

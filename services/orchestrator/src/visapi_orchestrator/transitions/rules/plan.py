@@ -16,6 +16,7 @@ from visapi_orchestrator.transitions.relations import (
     subscriptions,
     tasks,
     timers,
+    usage,
 )
 from visapi_orchestrator.transitions.rules.flow import slot_release_of, slot_request_of
 from visapi_orchestrator.transitions.rules.related_writes import RelatedWrites
@@ -33,6 +34,7 @@ def plan(steps: Iterable[Step], *, record: bool) -> WriteSet:
         else:
             _plan_live(rows, step)
         rows.history += history.history_rows(step)
+        rows.stored_bytes += usage.stored_bytes(step)
         rows.attributes += attributes.attributes_rows(step)
         rows.dead_letters += dead_letters.new_dead_letters(step)
         if step.snapshot.inbox:

@@ -27,6 +27,7 @@ from visapi_orchestrator.transitions.relations.runs import EndedRun, LiveRun
 from visapi_orchestrator.transitions.relations.subscriptions import SubscriptionKey, SubscriptionRow
 from visapi_orchestrator.transitions.relations.tasks import NewTask, TaskKey
 from visapi_orchestrator.transitions.relations.timers import NewTimer, TimerKey
+from visapi_orchestrator.transitions.relations.usage import StoredBytes
 from visapi_orchestrator.transitions.rules.flow import SlotRelease, SlotRequest
 
 
@@ -35,6 +36,7 @@ class WriteSet:
     live: list[LiveRun] = field(default_factory=list[LiveRun])
     ended: list[EndedRun] = field(default_factory=list[EndedRun])
     history: list[HistoryRow] = field(default_factory=list[HistoryRow])
+    stored_bytes: list[StoredBytes] = field(default_factory=list[StoredBytes])
     new_tasks: list[NewTask] = field(default_factory=list[NewTask])
     removed_tasks: list[TaskKey] = field(default_factory=list[TaskKey])
     cancelled_tasks: list[TaskKey] = field(default_factory=list[TaskKey])

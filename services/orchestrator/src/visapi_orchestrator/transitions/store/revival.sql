@@ -42,6 +42,10 @@ in_vain as (
                 and d.resume is not null and not d.quiet
                 and not exists (select from families f where f.root = d.root and f.cancelled_at is not null)
         )
+),
+counted as (
+    insert into usage_deltas (tenant, namespace, name, retried)
+    select tenant, namespace, name, count(*) from back where not quiet group by tenant, namespace, name
 )
 insert into runs (
     id, tenant, namespace, name, version, program, status, revision, seq, priority, partition, retention,

@@ -33,6 +33,7 @@ WRITE_BATCH = _joined(
         _sql("tasks", "write"),
         _sql("timers", "write"),
         _sql("inbox", "remove_ended"),
+        _sql("usage", "write"),
     ],
     _sql("runs", "written"),
 )
