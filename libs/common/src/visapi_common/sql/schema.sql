@@ -59,7 +59,11 @@ CREATE INDEX approvals_open ON approvals USING btree (tenant, id DESC) WHERE (st
 alter table approvals enable row level security;
 alter table approvals force row level security;
 create policy gateway_tenants on approvals to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
-create policy limited_keys on approvals as restrictive for select to visapi_gateway using (((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (split_part(workflow, ':'::text, 1) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((split_part(workflow, '/'::text, 1) || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))));
+create policy limited_keys on approvals as restrictive for select to visapi_gateway using ((
+CASE
+    WHEN ((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (split_part(workflow, ':'::text, 1) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((split_part(workflow, '/'::text, 1) || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))) THEN true
+    ELSE NULL::boolean
+END IS NOT NULL));
 create policy notifier_all on approvals to visapi_notifier using (true);
 create policy orchestrator_all on approvals to visapi_orchestrator using (true);
 grant select on approvals to visapi_gateway;
@@ -671,7 +675,11 @@ CREATE INDEX runs_suspended ON runs USING btree (tenant, id DESC) WHERE (status 
 alter table runs enable row level security;
 alter table runs force row level security;
 create policy gateway_tenants on runs to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
-create policy limited_keys on runs as restrictive for select to visapi_gateway using (((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (((namespace || '/'::text) || name) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((namespace || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))));
+create policy limited_keys on runs as restrictive for select to visapi_gateway using ((
+CASE
+    WHEN ((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (((namespace || '/'::text) || name) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((namespace || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))) THEN true
+    ELSE NULL::boolean
+END IS NOT NULL));
 create policy notifier_all on runs to visapi_notifier using (true);
 create policy orchestrator_all on runs to visapi_orchestrator using (true);
 create policy owner_counts on runs for select to visapi_owner using (true);
@@ -720,7 +728,11 @@ CREATE INDEX runs_done_not_completed ON ONLY runs_done USING btree (tenant, id D
 alter table runs_done enable row level security;
 alter table runs_done force row level security;
 create policy gateway_tenants on runs_done to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
-create policy limited_keys on runs_done as restrictive for select to visapi_gateway using (((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (((namespace || '/'::text) || name) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((namespace || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))));
+create policy limited_keys on runs_done as restrictive for select to visapi_gateway using ((
+CASE
+    WHEN ((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (((namespace || '/'::text) || name) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((namespace || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))) THEN true
+    ELSE NULL::boolean
+END IS NOT NULL));
 create policy notifier_all on runs_done to visapi_notifier using (true);
 create policy orchestrator_all on runs_done to visapi_orchestrator using (true);
 grant select on runs_done to visapi_gateway;
@@ -784,7 +796,11 @@ CREATE INDEX schedules_due ON schedules USING btree (next_at) WHERE ((NOT paused
 alter table schedules enable row level security;
 alter table schedules force row level security;
 create policy gateway_tenants on schedules to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
-create policy limited_keys on schedules as restrictive for select to visapi_gateway using (((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (((namespace || '/'::text) || name) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((namespace || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))));
+create policy limited_keys on schedules as restrictive for select to visapi_gateway using ((
+CASE
+    WHEN ((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (((namespace || '/'::text) || name) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((namespace || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))) THEN true
+    ELSE NULL::boolean
+END IS NOT NULL));
 create policy notifier_all on schedules to visapi_notifier using (true);
 create policy orchestrator_all on schedules to visapi_orchestrator using (true);
 grant delete, insert, select, update on schedules to visapi_gateway;
@@ -952,7 +968,11 @@ CREATE INDEX workflows_highest ON workflows USING btree (tenant, namespace, name
 alter table workflows enable row level security;
 alter table workflows force row level security;
 create policy gateway_tenants on workflows to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
-create policy limited_keys on workflows as restrictive for select to visapi_gateway using (((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (((namespace || '/'::text) || name) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((namespace || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))));
+create policy limited_keys on workflows as restrictive for select to visapi_gateway using ((
+CASE
+    WHEN ((COALESCE(current_setting('visapi.workflows'::text, true), ''::text) = ''::text) OR (((namespace || '/'::text) || name) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text))) OR ((namespace || '/*'::text) = ANY (string_to_array(current_setting('visapi.workflows'::text, true), ','::text)))) THEN true
+    ELSE NULL::boolean
+END IS NOT NULL));
 create policy notifier_all on workflows to visapi_notifier using (true);
 create policy orchestrator_all on workflows to visapi_orchestrator using (true);
 grant insert, select on workflows to visapi_gateway;
