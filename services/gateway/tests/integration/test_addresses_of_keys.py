@@ -48,7 +48,9 @@ CASES = [
     (None, ["203.0.113.0/24"], "unknown", False),
     # The proxies' own network, where whoever stands there is the client.
     (["10.0.0.0/8"], None, "10.1.1.1", True),
-    (["127.0.0.1"], None, None, True),
+    # A proxy that names nobody is not the client.
+    (["127.0.0.1"], None, None, False),
+    (["127.0.0.1"], None, "", False),
     (["203.0.113.0/24"], None, None, False),
 ]
 

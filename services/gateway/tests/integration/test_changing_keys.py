@@ -80,6 +80,23 @@ async def test_disabled_keys_count_as_keys_of_the_tenant(serve: Any, shared_nats
         assert (answer.status_code, answer.json()["code"]) == (409, "quota_exceeded")
 
 
+async def test_expired_keys_make_room_and_never_come_back(serve: Any, shared_nats: NatsServer) -> None:
+    async with serve(shared_nats, tenant_keys_max=3) as gateway:
+        star, past = {"If-Match": "*"}, {"expires_at": "2020-01-01T00:00:00Z"}
+        for _ in range(5):
+            made = await make(gateway)
+            path = f"/v1/keys/{made['id']}"
+            ended = await gateway.http.patch(path, json=past, headers=star)
+            assert (ended.status_code, ended.json()["status"]) == (200, "expired")
+            for answer in (
+                await gateway.http.patch(path, json={"expires_at": None}, headers=star),
+                await gateway.http.post(f"{path}/rotate", json={}),
+            ):
+                assert (answer.status_code, answer.json()["code"]) == (409, "key_ended")
+        answer = await gateway.http.post("/v1/keys", json={"name": "ci", **past})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/expires_at")
+
+
 async def test_a_change_needs_the_state_that_was_read(gateway: Any) -> None:
     made = await make(gateway, scopes=["runs:read"])
     path = f"/v1/keys/{made['id']}"

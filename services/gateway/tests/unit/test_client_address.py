@@ -33,6 +33,27 @@ def test_only_what_trusted_proxies_wrote_is_believed(peer: str, forwarded: list[
     assert PROXIES.of(peer, headers) == address
 
 
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "known"),
+    [
+        ("10.1.1.1", ["203.0.113.9"], True),
+        ("10.1.1.1", ["10.2.2.2"], True),
+        ("10.1.1.1", [], False),
+        ("10.1.1.1", [""], False),
+        ("10.1.1.1", [" , "], False),
+        ("10.1.1.1", ["unknown"], False),
+        ("10.1.1.1", ["203.0.113.9, unknown, 10.2.2.2"], False),
+        ("10.1.1.1", ["203.0.113.9,"], False),
+        ("203.0.113.1", [], True),
+    ],
+)
+def test_the_address_is_unknown_where_a_trusted_proxy_names_no_client(
+    peer: str, forwarded: list[str], known: bool
+) -> None:
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    assert PROXIES.find(peer, headers)[1] is known
+
+
 def test_without_trusted_proxies_no_header_is_believed() -> None:
     assert ClientAddresses().of("10.1.1.1", [(b"x-forwarded-for", b"6.6.6.6")]) == "10.1.1.1"
 

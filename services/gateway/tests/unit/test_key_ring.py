@@ -212,7 +212,7 @@ async def test_a_key_expires_between_two_reads() -> None:
 async def test_the_streams_of_keys_that_were_read_too_long_ago_end() -> None:
     world, ended = World(row()), list[str]()
     await world.ring.load()
-    world.ring.while_valid(ID, lambda: ended.append("stream"))
+    world.ring.while_valid(world.ring.authenticate(TOKEN), lambda: ended.append("stream"))
     world.keys.faults.plan("all_keys", *[TransientFault("away")] * 99)
     await running_for(RELOAD_S + 0.1, world.ring.keep_fresh())
     assert ended == []
@@ -228,21 +228,27 @@ async def test_the_streams_of_keys_that_were_read_too_long_ago_end() -> None:
         {"disabled_at": AT, "may_return": True, "reason": "x"},
         {"expires_at": AT - timedelta(hours=2)},
         {"tenant_disabled": True},
+        {"scopes": ["runs:read"]},
+        {"workflows": ["demo/hello"]},
+        {"allowed_addresses": ["203.0.113.0/24"]},
+        {"denied_addresses": ["203.0.113.0/24"]},
         None,
     ],
 )
-async def test_a_key_that_is_no_longer_valid_ends_its_streams_and_no_others(
+async def test_a_key_that_ends_or_may_do_something_else_ends_its_streams_and_no_others(
     change: dict[str, Any] | None,
 ) -> None:
     other = mint("live", 9, 10)
     world, ended = World(row(), row(id=parse(other).id, hash=hash_key(OLD, other))), list[str]()
     await world.ring.load()
-    forget = world.ring.while_valid(ID, lambda: ended.append("forgotten"))
+    who = world.ring.authenticate(TOKEN)
+    forget = world.ring.while_valid(who, lambda: ended.append("forgotten"))
     forget()
-    world.ring.while_valid(ID, lambda: ended.append("ended"))
-    world.ring.while_valid(parse(other).id, lambda: ended.append("other"))
+    world.ring.while_valid(who, lambda: ended.append("ended"))
+    world.ring.while_valid(world.ring.authenticate(other), lambda: ended.append("other"))
+    world.keys.rows[ID] = row(NEW, USED_AFTER, expires_at=AT + timedelta(days=1))
     await world.ring.refresh([ID])
-    assert ended == []
+    assert ended == [], "it may do the same"
     if change is None:
         del world.keys.rows[ID]
     else:
@@ -273,6 +279,23 @@ async def test_announcements_that_nobody_can_read_or_that_are_too_many_are_read_
         world.ring.key_changed(junk)
     await running_for(0.01, world.ring.keep_fresh())
     assert (world.keys.faults.entered["some_keys"], world.keys.faults.entered["all_keys"]) == (0, 2)
+
+
+@in_no_time
+async def test_writes_that_hang_delay_no_reading_of_keys_and_uses_are_written_later() -> None:
+    world = World(row())
+    await world.ring.load()
+    world.ring.authenticate(TOKEN)
+    for write in ("rehash", "note_use"):
+        world.keys.faults.hold(write)
+    await world.upkeep()
+    assert world.keys.faults.entered["all_keys"] >= 3
+    assert await world.last_use() is None
+    for write in ("rehash", "note_use"):
+        world.keys.faults.let_go(write)
+    world.clock.now_s += USES_S
+    await world.upkeep()
+    assert await world.last_use() is not None
 
 
 async def test_a_disabled_key_says_why() -> None:

@@ -1,5 +1,6 @@
 """Keys are made, rotated and revoked only by keys that have their scopes, and every replica hears of it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from kit.fakes.clocks import FakeClock
 from kit.fakes.gateway.keys import FakeKeys
 from kit.fakes.gateway.tables import TENANT, WHO, GatewayTables
-from visapi_common.contracts.keys import NewKey
+from visapi_common.contracts.keys import ChangeKey, NewKey
 from visapi_common.core.api_keys import hash_key, mint, parse
 from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.keyrings import Keyring
@@ -108,3 +109,29 @@ async def test_a_revoked_key_and_a_long_overlap_are_refused():
     with pytest.raises(ProblemError, match="is revoked"):
         await world.keys.rotate(WHO, old.id, 60)
     assert len(world.store.rows) == 1
+
+
+async def test_an_expired_key_is_neither_prolonged_nor_rotated():
+    world = World()
+    end = world.tables.now + timedelta(hours=1)
+    old = await world.keys.make(WHO, NewKey("ci", expires_at=end))
+    world.tables.now = end
+    for change in (ChangeKey(expires_at=None), ChangeKey(expires_at=end + timedelta(days=1)), ChangeKey("x")):
+        with pytest.raises(ProblemError, match="is expired; make a new one") as refused:
+            await world.keys.change(WHO, old.id, change, "*")
+        assert (refused.value.code, refused.value.status) == ("key_ended", 409)
+    with pytest.raises(ProblemError, match="is expired; make a new one"):
+        await world.keys.rotate(WHO, old.id, 60)
+    assert (len(world.store.rows), world.store.rows[old.id].expires_at) == (1, end)
+
+
+async def test_no_key_begins_expired_and_one_that_is_ended_by_its_end_stays_so():
+    world = World()
+    past = world.tables.now - timedelta(seconds=1)
+    for end in (past, world.tables.now):
+        with pytest.raises(ProblemError, match="/expires_at: is in the past"):
+            await world.keys.make(WHO, NewKey("ci", expires_at=end))
+    made = await world.keys.make(WHO, NewKey("ci"))
+    assert (await world.keys.change(WHO, made.id, ChangeKey(expires_at=past), "*")).status == "expired"
+    with pytest.raises(ProblemError, match="is expired"):
+        await world.keys.change(WHO, made.id, ChangeKey(expires_at=None), "*")

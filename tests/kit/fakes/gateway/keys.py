@@ -23,6 +23,7 @@ class FakeKeys:
         self.faults = Planned()
         self.rows = {key.id: key for key in stored}
         self.views = {key.id: _view(key, tables.now) for key in stored}
+        self._locked: set[str] = set()
         self.uses: list[Sequence[KeyUse]] = []
         """The uses that each statement stored."""
 
@@ -44,14 +45,18 @@ class FakeKeys:
         self.uses.append(used)
         for use in used:
             view = self.views.get(use.id)
-            if view is not None and (view.last_used_at is None or view.last_used_at < use.at):
+            if (
+                use.id not in self._locked
+                and view is not None
+                and (view.last_used_at is None or view.last_used_at < use.at)
+            ):
                 self._change(use.id, last_used_at=use.at, last_used_from=use.address)
 
     async def rehash(self, hashes: Sequence[NewHash]) -> None:
         await self.faults.enter("rehash")
         for one in hashes:
             row = self.rows.get(one.id)
-            if row is not None and row.hash == one.before:
+            if one.id not in self._locked and row is not None and row.hash == one.before:
                 self.rows[one.id] = msgspec.structs.replace(row, hash=one.hash, pepper=one.pepper)
 
     async def put(self, key: KeyRow, audit: AuditEntry, claim: Claim | None) -> None:
@@ -69,6 +74,7 @@ class FakeKeys:
         before = (dict(self.rows), dict(self.views))
         view = await self.one(tenant, key)
         self._tables.hold_key(claim, answer)
+        self._locked.add(key)
         try:
             yield None if view is None else _FakeLockedKey(self, self._tables, view)
         except BaseException:
@@ -76,6 +82,8 @@ class FakeKeys:
             if claim is not None:
                 del self._tables.used_keys[claim.tenant, claim.key]
             raise
+        finally:
+            self._locked.discard(key)
 
     async def one(self, tenant: str, key: str) -> KeyView | None:
         if key not in self.rows or self.rows[key].tenant != tenant:

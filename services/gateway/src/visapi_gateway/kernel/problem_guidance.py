@@ -93,7 +93,7 @@ _OF_CODE = {
     "artifact_kept": "The file proves what was cut from the audit, so the API does not remove it.",
     "hook_exists": "Choose another name, or change the existing hook with `PATCH /v1/hooks/{hook}`.",
     "quota_exceeded": "Remove what is no longer needed, or ask the operator for a higher limit.",
-    "key_ended": "A key that was revoked or has expired does not come back. Make another one.",
+    "key_ended": "Enable a disabled key first. A revoked or expired one never comes back: make another one.",
     "run_not_kept": (
         "The time for which ended runs are kept has passed. `PUT /v1/retention/{namespace}` changes it "
         "for runs to come."

@@ -63,7 +63,7 @@ KINDS: dict[str, Kind] = {
     "dead_letter_not_replayable": Kind(409, "The dead letter cannot be replayed"),
     "hook_exists": Kind(409, "Another hook has the name"),
     "quota_exceeded": Kind(409, "The tenant has as many of these as it may have"),
-    "key_ended": Kind(409, "The API key is disabled or revoked"),
+    "key_ended": Kind(409, "The API key is disabled, revoked or expired"),
     "run_not_kept": Kind(410, "The run is no longer kept"),
     "hook_delivery_not_kept": Kind(410, "The event of the delivery is no longer kept"),
     "precondition_failed": Kind(412, "The resource has changed since it was read"),

@@ -77,13 +77,25 @@ update api_keys set expires_at = least(coalesce(expires_at, 'infinity'), now() +
 where id = $1 and tenant = $2 and disabled_at is null
 
 -- name: note_use
+-- A key that another transaction holds is left out, because the reading of keys waits for this: its next use is noted.
 update api_keys k
 set last_used_at = u.used_at, last_used_from = u.address
-from unnest($1::text[], $2::timestamptz[], $3::text[]) as u (id, used_at, address)
-where k.id = u.id and coalesce(k.last_used_at, '-infinity') < u.used_at
+from (
+    select l.id, u.used_at, u.address
+    from unnest($1::text[], $2::timestamptz[], $3::text[]) as u (id, used_at, address)
+    join api_keys l on l.id = u.id
+    where coalesce(l.last_used_at, '-infinity') < u.used_at
+    for no key update of l skip locked
+) as u
+where k.id = u.id
 
 -- name: rehash
--- A key whose hash another replica has replaced meanwhile is left alone.
+-- A key whose hash another replica has replaced meanwhile is left alone, and so is one that another transaction holds.
 update api_keys k set hash = u.hash, pepper = u.pepper
-from unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[]) as u (id, before, hash, pepper)
-where k.id = u.id and k.hash = u.before
+from (
+    select l.id, u.hash, u.pepper
+    from unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[]) as u (id, before, hash, pepper)
+    join api_keys l on l.id = u.id and l.hash = u.before
+    for no key update of l skip locked
+) as u
+where k.id = u.id

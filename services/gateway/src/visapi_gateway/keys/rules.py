@@ -1,6 +1,7 @@
 """What a key may be made or changed to, and by whom. Pure."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -23,6 +24,7 @@ OVERLAP_LIMIT_S = 7 * 86_400
 _RANKS = {"test": 0, "live": 1, "admin": 2}
 _SHOWN = 5
 """The most wrong entries that a problem names."""
+_ENDED = ("disabled", "revoked", "expired")
 
 
 def tag_of(key: KeyView) -> str:
@@ -31,7 +33,7 @@ def tag_of(key: KeyView) -> str:
     return etag_of(msgspec.json.encode(still))
 
 
-def wanted_key(who: Principal, wanted: NewKey) -> NewKey:
+def wanted_key(who: Principal, wanted: NewKey, now: datetime) -> NewKey:
     """The key to make, with its scopes and its addresses in one spelling. Raises `ProblemError` 400, and 403
     for a key that may do more than the calling one.
     """
@@ -56,6 +58,8 @@ def wanted_key(who: Principal, wanted: NewKey) -> NewKey:
         value = getattr(wanted, field)
         if value is not None and value.tzinfo is None:
             raise mistake(f"/{field}", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
+    if wanted.expires_at is not None and wanted.expires_at <= now:
+        raise mistake("/expires_at", "is in the past; give a time to come, or leave it out")
     limits = Restrictions.read(made.workflows, made.allowed_addresses, made.denied_addresses)
     check_grant(who, made.kind, made.scopes, limits)
     return made
@@ -79,8 +83,7 @@ def changed_key(who: Principal, key: KeyView, change: ChangeKey) -> KeyView:
         raise mistake("/expires_at", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
     for each in (key, changed):
         check_grant(who, each.kind, each.scopes, limits_of(each))
-    if key.disabled_at is not None:
-        raise ended(key)
+    check_open(key)
     return changed
 
 
@@ -105,6 +108,14 @@ def check_overlap(seconds: int) -> None:
 
 def limits_of(key: KeyView) -> Restrictions:
     return Restrictions.read(key.workflows, key.allowed_addresses, key.denied_addresses)
+
+
+def check_open(key: KeyView) -> None:
+    """Raises `ProblemError` 409 for a key that is disabled, revoked or expired. An expired key counts no more
+    among those that a tenant may have, so it never comes back.
+    """
+    if key.status in _ENDED:
+        raise ended(key)
 
 
 def ended(key: KeyView) -> ProblemError:

@@ -20,6 +20,7 @@ from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.keys.rules import (
     changed_key,
     check_grant,
+    check_open,
     check_overlap,
     ended,
     limits_of,
@@ -112,7 +113,7 @@ class Keys:
         """Raises `ProblemError` 400 for a wrong request, 403 for a key that may do more than the calling
         one.
         """
-        made = wanted_key(who, wanted)
+        made = wanted_key(who, wanted, self._clock.now())
         token, row = self._minted(who, made)
         audit = entry(
             who,
@@ -196,8 +197,7 @@ class Keys:
         token = self._mint((await self.view(who.tenant, key)).kind)
         held = (claim, api_keys.parse(token).id)
         async with self._locked(who, key, if_match, held=held) as locked:
-            if locked.view.disabled_at is not None:
-                raise ended(locked.view)
+            check_open(locked.view)
             row = self._row(who, token, locked.view)
             await locked.replace(row, overlap_s)
             audit = entry(who, AuditAction.KEY_ROTATE, f"key:{key}", successor=row.id, overlap_s=overlap_s)

@@ -1,5 +1,6 @@
 """`keys.service.KeyStore`."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from visapi_common.contracts.keys import KeyView
 from visapi_common.core.api_keys import mint
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.service import AuditFilter
+from visapi_gateway.kernel.access.stored_keys import KeyUse, NewHash
 from visapi_gateway.kernel.idempotency.rules import Claim, KeyTaken
 from visapi_gateway.keys.service import KeyRow
 
@@ -152,3 +154,19 @@ async def test_a_successor_shortens_the_old_key_and_never_prolongs_it(ground: Ga
     assert timedelta(minutes=59) < end - ground.world.now() <= timedelta(minutes=60)
     assert (await shown(ground, ending)).expires_at == soon
     assert len(await ground.keys.page(ground.tenant, None, 10)) == 4
+
+
+async def test_uses_and_hashes_wait_for_no_key_that_is_being_changed(ground: GatewayGround):
+    held, free = new(ground), new(ground)
+    for key in (held, free):
+        await ground.keys.put(key, entry(ground), None)
+    at = ground.world.now()
+    async with asyncio.timeout(10), ground.keys.locked(ground.tenant, held.id) as locked:
+        await ground.keys.note_use([KeyUse(key.id, at, "::1") for key in (held, free)])
+        await ground.keys.rehash([NewHash(key.id, key.hash, b"n" * 32, "new") for key in (held, free)])
+        await locked.record(entry(ground))
+    assert [(await shown(ground, key)).last_used_at for key in (held, free)] == [None, at]
+    stored = {key.id: key.pepper for key in (await ground.keys.some_keys([held.id, free.id])).keys}
+    assert (stored[held.id], stored[free.id]) == (held.pepper, "new")
+    await ground.keys.note_use([KeyUse(free.id, at - timedelta(seconds=1), "::2")])
+    assert (await shown(ground, free)).last_used_from == "::1", "an earlier use replaces no later one"

@@ -66,7 +66,7 @@ class KeyRing:
         """Keys that have changed for certain, and were not read since."""
         self._wake = asyncio.Event()
         self._reading = asyncio.Lock()
-        self._streams: dict[str, set[EndStream]] = {}
+        self._streams: dict[str, dict[EndStream, Principal]] = {}
         self._log = get_logger("keys")
 
     async def load(self) -> None:
@@ -140,17 +140,17 @@ class KeyRing:
         """The key that a token is, whether it is valid or not. Raises as `authenticate`."""
         return self._found(token, self._clock.monotonic()).stored
 
-    def while_valid(self, key: str, end: EndStream) -> Callable[[], None]:
-        """Call `end` as soon as the key is no longer valid, unless the returned function was called
-        before.
+    def while_valid(self, who: Principal, end: EndStream) -> Callable[[], None]:
+        """Call `end` as soon as the key is no longer valid, or may do something else than `who`, unless the
+        returned function was called before.
         """
-        ends = self._streams.setdefault(key, set())
-        ends.add(end)
+        ends = self._streams.setdefault(who.key, {})
+        ends[end] = who
 
         def forget() -> None:
-            ends.discard(end)
-            if not ends and self._streams.get(key) is ends:
-                del self._streams[key]
+            ends.pop(end, None)
+            if not ends and self._streams.get(who.key) is ends:
+                del self._streams[who.key]
 
         return forget
 
@@ -217,13 +217,14 @@ class KeyRing:
         return REST_OF_SOME
 
     def _end_streams(self) -> None:
-        """End the streams of keys that are no longer valid."""
+        """End the streams of keys that are no longer valid, or that have other scopes or limits now."""
         now = self._clock.monotonic()
         stale = self._is_stale(now)
         for key, ends in list(self._streams.items()):
             held = self._held.get(key)
-            if stale or held is None or not held.is_valid(now):
-                for end in list(ends):
+            valid = not stale and held is not None and held.is_valid(now)
+            for end, who in list(ends.items()):
+                if not valid or (held is not None and held.principal != who):
                     end()
 
     def _time_of(self, moment: float) -> datetime:

@@ -1,5 +1,6 @@
 """What a gateway writes about keys, many at a time: their last uses, and hashes under another pepper."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -11,6 +12,8 @@ USES_S = 10.0
 """Seconds between two writes of last uses."""
 REHASH_MAX = 1000
 """Keys that are hashed anew by one statement."""
+STORE_S = 1.0
+"""The longest time that the reading of keys waits for this."""
 
 _Use = tuple[str, tuple[float, str]]
 """A key, and when and from where it was used."""
@@ -37,13 +40,21 @@ class KeyUpkeep:
         return key in self._rehashed
 
     async def store(self, now: float, time_of: Callable[[float], datetime]) -> None:
-        """Store what was noted; `time_of` is the database's time of a monotonic one. Never raises."""
-        await self._store_rehashed()
-        if now - self._stored_at < USES_S or not self._used:
-            return
-        self._stored_at = now
-        used, self._used = self._used, {}
-        await self._store_uses(list(used.items()), time_of)
+        """Store what was noted; `time_of` is the database's time of a monotonic one. Never raises. What is
+        not stored within `STORE_S` waits for the next attempt.
+        """
+        used: dict[str, tuple[float, str]] = {}
+        try:
+            async with asyncio.timeout(STORE_S):
+                await self._store_rehashed()
+                if now - self._stored_at < USES_S or not self._used:
+                    return
+                self._stored_at = now
+                used, self._used = self._used, {}
+                await self._store_uses(list(used.items()), time_of)
+        except TimeoutError:
+            self._log.warning("keys_stored_late", detail=f"not stored within {STORE_S:g} s")
+            self._used = used | self._used
 
     async def _store_rehashed(self) -> None:
         some, self._rehashed = list(self._rehashed.values())[:REHASH_MAX], {}

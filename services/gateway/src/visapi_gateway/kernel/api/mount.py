@@ -81,7 +81,7 @@ class Gate:
         WHOSE.set(who.tenant)
         LIMITED_TO.set(who.limits.workflows)
         call.who = who
-        call.while_valid = partial(self._keys.while_valid, who.key)
+        call.while_valid = partial(self._keys.while_valid, who)
         return None if has_token else allowance.wait()
 
 

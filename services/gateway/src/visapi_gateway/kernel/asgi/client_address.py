@@ -49,19 +49,20 @@ class ClientAddresses:
         return group(self.find(peer, headers)[0])
 
     def find(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bool]:
-        """The address of the client, and whether it is known: not where a trusted proxy names something that
-        is no address, and its own stands for the client.
+        """The address of the client, and whether it is known: not where a trusted proxy names no client, or
+        something that is no address, and its own stands for the client.
         """
         if not self._trusted:
             return peer, True
         found = parsed(peer)
         if found is None or not self._is_trusted(found):
             return peer, True
+        named = False
         for entry in reversed(_entries(headers)):
             earlier = parsed(entry)
             if earlier is None:
-                return str(found), not entry
-            found = earlier
+                return str(found), named and not entry
+            found, named = earlier, True
             if not self._is_trusted(found):
                 break
         return str(found), True
