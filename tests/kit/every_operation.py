@@ -31,7 +31,8 @@ do: [{a: {set: {n: 1}}}]
 TABLES = (
     "api_keys", "workflows", "runs", "runs_done", "history", "inbox", "idempotency", "dead_letters", "events_in",
     "rates", "usage_deltas", "run_attributes", "secrets", "schedules", "schedule_fires", "approvals", "audit", "retention_policies", "families",
-    "hooks", "hook_secrets", "hook_deliveries", "hook_bodies", "hook_usage",
+    "hooks", "hook_secrets", "hook_deliveries", "hook_bodies", "hook_usage", "endpoints", "endpoint_secrets", "endpoint_news",
+    "endpoint_messages",
 )  # fmt: skip
 FORGED = "AAAAAAAAAAAwMTkwMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDA"
 """A cursor that nobody has signed."""
@@ -84,8 +85,9 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     store = ArtifactStore.open((folder / "artifacts").as_uri())
     artifact = (await store.put("victim", HIDDEN.encode(), "txt", "text/plain")).id
     link = (await sent("POST", f"/v1/artifacts/{artifact}/links", json={"expires_in_s": 600}))["url"]
-    hook, delivery, address = await webhooks.plant(client, HIDDEN)
+    hook, delivery, address, endpoint, message = await webhooks.plant(client, HIDDEN)
     things = {
+        "endpoint": endpoint.rpartition("/")[2], "message": message.rpartition("/")[2],
         "hook": hook.rpartition("/")[2], "delivery": delivery.rpartition("/")[2], "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
         "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "problem": "not-found", "token": "nobodys",
     }  # fmt: skip
@@ -140,7 +142,8 @@ def body_of(schema: str | None, operation: str, things: dict[str, str], token: s
         "Retry": {}, "SetRate": {"per_s": 5}, "SetNamedRate": {"keys": [], "per_s": 5}, "SetRetention": {"days": 30}, "BulkWanted": wanted, "BulkOrder": {**wanted, "token": token},
         "Backfill": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"},
         "ChangeKey": {"name": "mine"}, "DisableKey": {"reason": "x"}, "SimulateWorkflow": {"workflow": OWN}, "UpdateHook": {"enabled": False}, "RotateHook": {}, "ReplayHookDelivery": {},
-        "NewHook": {"name": "theirs", "provider": "none"},
+        "NewHook": {"name": "theirs", "provider": "none"}, "UpdateEndpoint": {"enabled": False}, "RotateEndpoint": {},
+        "ReplayMessage": {}, "NewEndpoint": {"name": "theirs", "url": "https://example.com/", "types": ["*"]},
     }  # fmt: skip
     free: dict[str, Any] = {
         "startRun": {"n": 1}, "putSecret": "a value of the attacker's", "deployWorkflow": OWN,
@@ -194,7 +197,10 @@ def likeness(answer: httpx.Response, things: dict[str, str]) -> tuple[int, str]:
 
 def nowhere(things: dict[str, str]) -> dict[str, str]:
     """The same, of what does not exist; names as long as the others."""
-    other = {name: str(uuid4()) for name in ("run", "ended", "approval", "letter", "hook", "delivery")}
+    other = {
+        name: str(uuid4())
+        for name in ("run", "ended", "approval", "letter", "hook", "delivery", "endpoint", "message")
+    }
     turned = things["artifact"].translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
     kept = (
         turned.rpartition(".")[0] + "." + things["artifact"].rpartition(".")[2] if "." in turned else turned

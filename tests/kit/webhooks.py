@@ -103,20 +103,33 @@ def basic(credentials: str) -> Headers:
     return {"Content-Type": JSON, "Authorization": "Basic " + b64encode(credentials.encode()).decode()}
 
 
-async def plant(client: httpx.AsyncClient, hidden: str) -> tuple[str, str, str]:
-    """A hook with a delivery that says `hidden`: its path, the delivery's, and its address."""
+async def plant(client: httpx.AsyncClient, hidden: str) -> tuple[str, str, str, str, str]:
+    """A hook with a delivery that says `hidden`: its path, the delivery's, and its address. And an endpoint with a
+    message: their paths.
+    """
     secret = hidden * 2
     wanted = {"name": "theirs", "provider": "github", "secret": secret}
     made = (await client.post("/v1/hooks", json=wanted)).raise_for_status().json()
     body = json.dumps({"text": hidden}).encode()
     (await client.post(made["path"], content=body, headers=github(secret, body))).raise_for_status()
     page = (await client.get(made["links"]["deliveries"])).raise_for_status().json()
-    return made["links"]["self"], page["items"][0]["links"]["self"], made["path"].rpartition("/")[2]
+    wanted = {"name": "theirs", "url": f"https://example.com/{hidden}", "types": ["run.*"]}
+    endpoint = (await client.post("/v1/endpoints", json=wanted)).raise_for_status().json()["links"]
+    ping = (await client.post(endpoint["ping"])).raise_for_status().json()["links"]["self"]
+    delivery = page["items"][0]["links"]["self"]
+    return made["links"]["self"], delivery, made["path"].rpartition("/")[2], endpoint["self"], ping
 
 
-def asks(hook: str, delivery: str) -> dict[str, tuple[str, Any, str, Any]]:
+def asks(
+    hook: str, delivery: str, _: str, endpoint: str, message: str
+) -> dict[str, tuple[str, Any, str, Any]]:
     """A request of each operation that makes something, and another one: paths and bodies."""
+    new = {"name": "new", "url": "https://example.com/", "types": ["*"]}
     return {
+        "makeEndpoint": ("/v1/endpoints", new, "/v1/endpoints", {**new, "ordered": True}),
+        "rotateEndpointSecret": (f"{endpoint}/rotate", {}, f"{endpoint}/rotate", {"overlap_s": 5}),
+        "pingEndpoint": (f"{endpoint}/ping", None, f"{endpoint}/ping", {}),
+        "replayEndpointMessage": (f"{message}/replay", {}, f"{message}/replay", {"reason": "x"}),
         "makeHook": (
             "/v1/hooks",
             {"name": "new", "provider": "github"},

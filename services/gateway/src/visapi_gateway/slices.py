@@ -4,6 +4,8 @@ from visapi_gateway.approvals.slice import SLICE as APPROVALS
 from visapi_gateway.artifacts.slice import SLICE as ARTIFACTS
 from visapi_gateway.audit.slice import SLICE as AUDIT
 from visapi_gateway.dead_letters.slice import SLICE as DEAD_LETTERS
+from visapi_gateway.endpoints.managing.slice import SLICE as ENDPOINTS
+from visapi_gateway.endpoints.messages.slice import SLICE as ENDPOINT_MESSAGES
 from visapi_gateway.events.slice import SLICE as EVENTS
 from visapi_gateway.flow_limits.slice import SLICE as FLOW_LIMITS
 from visapi_gateway.hooks.deliveries.slice import SLICE as HOOK_DELIVERIES
@@ -33,6 +35,8 @@ SLICES = (
     HOOKS,
     RECEIVING,
     HOOK_DELIVERIES,
+    ENDPOINTS,
+    ENDPOINT_MESSAGES,
     SCHEDULES,
     ARTIFACTS,
     APPROVALS,

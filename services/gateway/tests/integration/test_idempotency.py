@@ -61,7 +61,7 @@ class Things(NamedTuple):
     held: str
     key: str
     token: str
-    hook: tuple[str, str, str]
+    hook: tuple[str, str, str, str, str]
 
 
 def asks(at: Things) -> dict[str, Ask]:
@@ -84,7 +84,7 @@ def asks(at: Things) -> dict[str, Ask]:
         ),
         "triggerSchedule": Ask(f"{schedules}/trigger", None, f"{schedules}/trigger", {}),
         "backfillSchedule": Ask(f"{schedules}/backfill", span, f"{schedules}/backfill", {**span, "dry_run": False}),
-        **{name: Ask(*ask) for name, ask in webhooks.asks(*at.hook[:2]).items()},
+        **{name: Ask(*ask) for name, ask in webhooks.asks(*at.hook).items()},
         "makeKey": Ask("/v1/keys", {"name": "ci"}, "/v1/keys", {"name": "cd"}),
         "rotateKey": Ask(f"/v1/keys/{at.key}/rotate", {}, f"/v1/keys/{at.key}/rotate", {"overlap_s": 5}),
         "resolveDeadLetter": Ask(f"{letters}/{at.held}/resolve", {"decision": "fault"}, f"{letters}/{at.held}/resolve", {"decision": "retry"}),
@@ -137,7 +137,7 @@ def test_every_post_honours_the_key_or_says_why_it_need_not() -> None:
     posts = {operation.name: operation for operation in operations() if operation.method == "POST"}
     unsaid = {name for name, operation in posts.items() if not operation.once} ^ REPEATABLE.keys()
     assert unsaid == set(), "declare `once`, or say in REPEATABLE why the operation needs no Idempotency-Key"
-    sample = Things(*"abcdefg", hook=("h", "d", "a"))
+    sample = Things(*"abcdefg", hook=("h", "d", "a", "e", "m"))
     assert asks(sample).keys() == posts.keys() - REPEATABLE.keys()
     assert not any(operation.public or operation.signed for operation in posts.values() if operation.once)
 

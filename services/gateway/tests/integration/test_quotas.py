@@ -19,7 +19,7 @@ YAML = {"Content-Type": "application/yaml"}
 @pytest.fixture
 async def full(serve: Any, shared_nats: NatsServer) -> AsyncIterator[Any]:
     """A gateway whose tenants may have four of everything."""
-    kinds = ("versions", "schedules", "secrets", "keys", "retentions", "hooks")
+    kinds = ("versions", "schedules", "secrets", "keys", "retentions", "hooks", "endpoints")
     async with serve(shared_nats, **{f"tenant_{kind}_max": MOST for kind in kinds}) as run:
         yield run
 

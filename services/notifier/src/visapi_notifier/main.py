@@ -50,6 +50,9 @@ async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle
     opened.register(worker, lifecycle.metrics, ledger, leases, rows)
     async with asyncio.TaskGroup() as group:
         upkeep = [group.create_task(ledger.run()), group.create_task(leases.run())]
+        if settings.sealing_key:
+            sender = opened.sender(pool, settings.sealing_key, lifecycle.metrics)
+            group.create_task(sender.run(lifecycle.stopping))
         await worker.serve(
             bus,
             tenant=BUILTIN,

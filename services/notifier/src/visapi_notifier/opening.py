@@ -13,7 +13,9 @@ from visapi_common.adapters.egress import open_client
 from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.adapters.egress_fetch import exchange
 from visapi_common.adapters.egress_tls import tls_context
+from visapi_common.adapters.pool import Pool
 from visapi_common.core.egress_policy import EgressPolicy, policy_from
+from visapi_common.core.keyrings import Keyring
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses, JobQueueLimits, PoolLimits
 from visapi_common.telemetry.catalogue import Metrics
@@ -27,6 +29,8 @@ from visapi_notifier.channel_service import Dependencies, Jobs, Service
 from visapi_notifier.delivery.deliver import Deliverer, Ledger
 from visapi_notifier.delivery.leases import LeaseKeeper
 from visapi_notifier.delivery.serving import served
+from visapi_notifier.endpoints.sending import Sender
+from visapi_notifier.endpoints.store import PostgresEndpoints
 from visapi_notifier.outbound.bounded import MIB, READING_S
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.preparing import bounded as preparing
@@ -63,6 +67,7 @@ class Opened:
         )
         self._pools: list[BoundedProcesses] = []
         self._exchange = EgressClient(self._policy)
+        self._webhooks = EgressClient(self._policy)
 
     def register(
         self, worker: Worker, metrics: Metrics, ledger: Ledger, leases: LeaseKeeper, rows: SecretRows | None
@@ -100,6 +105,11 @@ class Opened:
                 shape=channel.input,
             )(served(self._services[name].handler(dependencies), own))
 
+    def sender(self, pool: Pool, keys: Keyring, metrics: Metrics) -> Sender:
+        """Sends webhooks to endpoints, over connections of its own: slow endpoints hold up no channel."""
+        rows = PostgresEndpoints(pool, keys, secrets.token_hex(16))
+        return Sender(rows, self._webhooks, SystemClock(), metrics, random.random)
+
     async def close(self) -> None:
         """End the processes and close every connection."""
         for pool in self._pools:
@@ -107,6 +117,7 @@ class Opened:
         for service in self._services.values():
             await service.close()
         await self._exchange.close()
+        await self._webhooks.close()
 
 
 class EgressClient:

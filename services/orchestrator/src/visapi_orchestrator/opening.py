@@ -11,6 +11,10 @@ from visapi_common.contracts import subjects
 from visapi_engine.process.pool import EnginePool
 from visapi_orchestrator.batches.triggers import READ_AHEAD
 from visapi_orchestrator.dead_letters.store import PostgresQuarantine
+from visapi_orchestrator.endpoints.fan_out import MESSAGES_KEPT
+from visapi_orchestrator.endpoints.store.fan_out import PostgresFanOut
+from visapi_orchestrator.endpoints.store.history import PostgresEndpointHistory
+from visapi_orchestrator.endpoints.work import EndpointRows
 from visapi_orchestrator.events.store.events import PostgresEvents
 from visapi_orchestrator.events.store.lifecycle import PostgresLifecycle
 from visapi_orchestrator.orchestrator import Dependencies
@@ -24,6 +28,7 @@ from visapi_orchestrator.transitions.store.families import PostgresFamilies
 from visapi_orchestrator.transitions.store.flow import PostgresFlow
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
 from visapi_orchestrator.upkeep.store.collections import PostgresCollections
+from visapi_orchestrator.upkeep.store.endpoints import PostgresEndpointRows
 from visapi_orchestrator.upkeep.store.hooks import PostgresHookRows
 from visapi_orchestrator.upkeep.store.levels import PostgresLevels
 from visapi_orchestrator.upkeep.store.retention import PostgresRetention
@@ -47,7 +52,12 @@ def dependencies_of(
             "ended_keys": PostgresEndedKeys(pool, settings.ended_keys_days),
             "hooks": PostgresHookRows(pool, settings.hook_deliveries_days),
             "usage": usage,
+            "endpoints": PostgresEndpointRows(pool, settings.endpoint_messages_days),
         },
+        endpoints=EndpointRows(
+            history=PostgresEndpointHistory(pool),
+            fan_out=PostgresFanOut(pool, pending_max=settings.endpoint_pending_max, kept=MESSAGES_KEPT),
+        ),
         retention=PostgresRetention(pool),
         streams=JetStreams(Topology(bus, settings.streams), bus),
         bus=bus,

@@ -21,6 +21,7 @@ from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.batches.unreadable import UnreadableMessages
 from visapi_orchestrator.dead_letters.quarantine import DeadLetterRows, Quarantine
 from visapi_orchestrator.dead_letters.replays import ReplayedRows, Replays
+from visapi_orchestrator.endpoints.work import EndpointRows, work
 from visapi_orchestrator.events.dispatch import Acknowledged, EventDispatch, EventRows
 from visapi_orchestrator.events.intake import EventIntake, EventSource, IntakeRows
 from visapi_orchestrator.events.lifecycle_relay import History, LifecycleRelay, LifecycleStream
@@ -112,6 +113,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     upkeep: UpkeepRows
     levels: LedgerLevels
     aging: Mapping[str, Sweepable]
+    endpoints: EndpointRows
     retention: RetentionRows
     streams: JetStreams
     bus: NatsBus
@@ -242,15 +244,14 @@ class Orchestrator:
     async def run(self) -> None:
         """Orchestrate until the lifecycle stops."""
         dependencies, lifecycle = self._dependencies, self._lifecycle
+        bus = dependencies.bus
         await self._hear_the_time()
-        dependencies.bus.on_reconnect(self._registry.heal_soon)
-        await dependencies.bus.subscribe(
-            subjects.CONTROL_REGISTER_ALL, self._registry.receive, "orchestrator"
-        )
-        await dependencies.bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claims.receive, "orchestrator")
-        await dependencies.bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
-        await dependencies.bus.subscribe(subjects.CONTROL_EVENTS, lambda _: self._dispatch.hint())
-        await dependencies.bus.subscribe(subjects.CONTROL_REPLAYS, lambda _: self._replays.hint())
+        bus.on_reconnect(self._registry.heal_soon)
+        await bus.subscribe(subjects.CONTROL_REGISTER_ALL, self._registry.receive, "orchestrator")
+        await bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claims.receive, "orchestrator")
+        await bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
+        await bus.subscribe(subjects.CONTROL_EVENTS, lambda _: self._dispatch.hint())
+        await bus.subscribe(subjects.CONTROL_REPLAYS, lambda _: self._replays.hint())
         async with asyncio.TaskGroup() as group:
 
             def begun(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
@@ -276,7 +277,7 @@ class Orchestrator:
     def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """The loops beside the lanes; an error in one ends no other."""
         dependencies, metrics = self._dependencies, self._lifecycle.metrics
-        clock = dependencies.monotonic.monotonic
+        clock, woken = dependencies.monotonic.monotonic, self._runs_woken
         return {
             "topology": self._registry.keep_healed,
             "registry": self._registry.serve,
@@ -303,16 +304,13 @@ class Orchestrator:
                 dependencies.produced, dependencies.event_rows, self._set_aside.filling, metrics
             ).run,
             "lifecycle": self._relay.run,
+            **work(dependencies.endpoints, metrics),
             "schedules": self._schedules.run,
             "replays": self._replays.run,
-            "flow": partial(keep_admitting, dependencies.flow, self._runs_woken, Isolation("flow", metrics)),
-            "descendants": partial(
-                keep_cancelling, dependencies.families, self._runs_woken, lambda: self._pump.started
-            ),
+            "flow": partial(keep_admitting, dependencies.flow, woken, Isolation("flow", metrics)),
+            "descendants": partial(keep_cancelling, dependencies.families, woken, lambda: self._pump.started),
             "open-runs": partial(keep_counting, dependencies.families, self._open_runs_max, clock),
-            "collected": CollectedSweep(
-                dependencies.collected, self._quarantine, self._runs_woken, metrics
-            ).run,
+            "collected": CollectedSweep(dependencies.collected, self._quarantine, woken, metrics).run,
             "usage": partial(keep_adding_up, dependencies.usage, Isolation("usage", metrics)),
             "health": self._watch_health,
             "upkeep": partial(

@@ -43,6 +43,10 @@ class OrchestratorSettings(LedgerSettings, frozen=True, kw_only=True):
     hook_deliveries_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
     """How long the deliveries of hooks are remembered, with their events: so long a repeated delivery is
     known, and can be replayed."""
+    endpoint_messages_days: Annotated[int, msgspec.Meta(ge=4, le=365)] = 7
+    """How long webhooks to endpoints are kept, with their attempts: so long one can be sent again."""
+    endpoint_pending_max: Annotated[int, msgspec.Meta(ge=1_000, le=10_000_000)] = 100_000
+    """How many webhooks may wait for one endpoint; beyond them the endpoint is disabled."""
     family_depth_max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 32
     """How deep runs may be nested: by `run: workflow`, by maps, or through events that start workflows."""
     family_open_max: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000

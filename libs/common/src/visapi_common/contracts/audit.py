@@ -27,6 +27,12 @@ class AuditAction(StrEnum):
     SCHEDULE_BACKFILL = "schedule.backfill"
     SECRET_PUT = "secret.put"  # noqa: S105 (the name of an action)
     SECRET_REMOVE = "secret.remove"  # noqa: S105 (the name of an action)
+    ENDPOINT_CREATE = "endpoint.create"
+    ENDPOINT_UPDATE = "endpoint.update"
+    ENDPOINT_ROTATE = "endpoint.rotate"
+    ENDPOINT_REMOVE = "endpoint.remove"
+    ENDPOINT_PING = "endpoint.ping"
+    ENDPOINT_REPLAY = "endpoint.replay"
     HOOK_CREATE = "hook.create"
     HOOK_UPDATE = "hook.update"
     HOOK_ROTATE = "hook.rotate"

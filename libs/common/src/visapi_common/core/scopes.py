@@ -10,6 +10,8 @@ SCOPES = (
     "artifacts:read",
     "dead-letters:read",
     "dead-letters:write",
+    "endpoints:read",
+    "endpoints:write",
     "hooks:read",
     "hooks:write",
     "secrets:write",
@@ -17,11 +19,25 @@ SCOPES = (
     "audit:read",
     "keys:admin",
 )
-_NEVER_BY_DEFAULT = ("keys:admin", "hooks:write", "secrets:write", "retention:write", "audit:read")
+_NEVER_BY_DEFAULT = (
+    "keys:admin",
+    "endpoints:write",
+    "hooks:write",
+    "secrets:write",
+    "retention:write",
+    "audit:read",
+)
 DEFAULT_SCOPES = tuple(scope for scope in SCOPES if scope not in _NEVER_BY_DEFAULT)
 """The scopes of a key that is created without any."""
 
-_VIEWER = ("workflows:read", "runs:read", "artifacts:read", "dead-letters:read", "hooks:read")
+_VIEWER = (
+    "workflows:read",
+    "runs:read",
+    "artifacts:read",
+    "dead-letters:read",
+    "endpoints:read",
+    "hooks:read",
+)
 _OPERATOR = (*_VIEWER, "runs:write", "dead-letters:write")
 ROLES = {
     "viewer": _VIEWER,

@@ -53,5 +53,10 @@ def name_of_hook_secret(hook: UUID, secret: UUID) -> str:
     return f"hook/{hook}/{secret}"
 
 
+def name_of_endpoint_secret(endpoint: UUID, secret: UUID) -> str:
+    """As `name_of_hook_secret`, of a secret that signs webhooks to an endpoint."""
+    return f"endpoint/{endpoint}/{secret}"
+
+
 def _place(tenant: str, name: str) -> bytes:
     return f"{tenant}\0{name}".encode()

@@ -34,6 +34,27 @@ grant update (replays, replayed_at) on hook_deliveries to visapi_gateway;
 grant select, insert, update on hook_usage to visapi_gateway;
 grant select, insert, update on hook_refusals to visapi_gateway;
 grant select, insert, delete on hook_refused_requests to visapi_gateway;
+-- Endpoints: made by people, sent to by the notifier, which disables one that fails. The orchestrator writes what there
+-- is to know, and who is sent it.
+grant select, insert on endpoints to visapi_gateway;
+grant update (url, types, wants, workflows, sources, ordered, enabled, disabled_reason, disabled_at, noticed_at,
+    failing_since, updated_at, updated_by, deleted_at) on endpoints to visapi_gateway;
+grant insert, delete on endpoint_secrets to visapi_gateway;
+grant select (tenant, endpoint, id, created_at, created_by, expires_at) on endpoint_secrets to visapi_gateway;
+grant update (expires_at) on endpoint_secrets to visapi_gateway;
+grant select, insert on endpoint_news, endpoint_messages to visapi_gateway;
+grant update (state, attempts_left, next_at, lease_owner, ended_at) on endpoint_messages to visapi_gateway;
+grant select on endpoint_attempts to visapi_gateway;
+grant select, delete on endpoints, endpoint_attempts to visapi_orchestrator;
+grant select, insert, delete on endpoint_news, endpoint_messages to visapi_orchestrator;
+grant update (waiting) on endpoint_news to visapi_orchestrator;
+grant update (enabled, disabled_reason, disabled_at, noticed_at) on endpoints to visapi_orchestrator;
+grant select on endpoint_relay to visapi_orchestrator;
+grant update (xid) on endpoint_relay to visapi_orchestrator;
+grant select on endpoints, endpoint_secrets, endpoint_news, endpoint_messages to visapi_notifier;
+grant update (enabled, disabled_reason, disabled_at, failing_since) on endpoints to visapi_notifier;
+grant update (state, attempts, attempts_left, next_at, lease_owner, ended_at) on endpoint_messages to visapi_notifier;
+grant insert on endpoint_attempts to visapi_notifier;
 -- Old deliveries are swept, and hooks that were removed.
 grant select, delete on hooks, hook_deliveries, hook_bodies to visapi_orchestrator;
 grant select, update on hook_usage to visapi_orchestrator;
@@ -101,7 +122,8 @@ begin
         'events_in', 'run_attributes', 'secrets', 'schedules', 'schedule_fires', 'schedule_listeners',
         'flow_slots', 'flow_waiting', 'approvals', 'audit', 'retention_policies',
         'families', 'hooks', 'hook_secrets', 'hook_deliveries', 'hook_bodies', 'hook_usage', 'hook_refusals',
-        'hook_refused_requests', 'usage_days', 'usage_deltas']
+        'hook_refused_requests', 'usage_days', 'usage_deltas', 'endpoints', 'endpoint_secrets',
+        'endpoint_news', 'endpoint_messages', 'endpoint_attempts']
     loop
         continue when t = any (secured);
         execute format('alter table %I enable row level security', t);

@@ -176,6 +176,156 @@ create table deliveries (
 CREATE INDEX deliveries_age ON deliveries USING btree (created_at);
 grant delete, insert, select, update on deliveries to visapi_notifier;
 
+create table endpoint_attempts (
+    message uuid not null,
+    number integer not null,
+    tenant text not null,
+    at timestamp with time zone default now() not null,
+    took_ms integer not null,
+    status smallint,
+    error text,
+    response bytea,
+    PRIMARY KEY (message, number)
+);
+CREATE INDEX endpoint_attempts_age ON endpoint_attempts USING btree (at);
+alter table endpoint_attempts enable row level security;
+alter table endpoint_attempts force row level security;
+create policy gateway_tenants on endpoint_attempts to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on endpoint_attempts to visapi_notifier using (true);
+create policy orchestrator_all on endpoint_attempts to visapi_orchestrator using (true);
+grant select on endpoint_attempts to visapi_gateway;
+grant insert on endpoint_attempts to visapi_notifier;
+grant delete, select on endpoint_attempts to visapi_orchestrator;
+
+create table endpoint_messages (
+    tenant text not null,
+    endpoint uuid not null,
+    seq bigint generated always as identity not null,
+    id uuid default gen_random_uuid() not null,
+    news bigint not null,
+    type text not null,
+    size integer not null,
+    created_at timestamp with time zone default now() not null,
+    state text default 'pending'::text not null,
+    attempts integer default 0 not null,
+    attempts_left smallint default 10 not null,
+    next_at timestamp with time zone default now() not null,
+    lease_owner text,
+    ended_at timestamp with time zone,
+    PRIMARY KEY (tenant, endpoint, seq),
+    CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'failed'::text])))
+) with (fillfactor=80);
+CREATE INDEX endpoint_messages_age ON endpoint_messages USING btree (created_at);
+CREATE UNIQUE INDEX endpoint_messages_by_id ON endpoint_messages USING btree (id);
+CREATE INDEX endpoint_messages_due ON endpoint_messages USING btree (tenant, endpoint, next_at) WHERE (state = 'pending'::text);
+CREATE INDEX endpoint_messages_ended ON endpoint_messages USING btree (tenant, endpoint, seq) WHERE (state <> 'pending'::text);
+CREATE INDEX endpoint_messages_pending ON endpoint_messages USING btree (tenant, endpoint, seq) WHERE (state = 'pending'::text);
+alter table endpoint_messages enable row level security;
+alter table endpoint_messages force row level security;
+create policy gateway_tenants on endpoint_messages to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on endpoint_messages to visapi_notifier using (true);
+create policy orchestrator_all on endpoint_messages to visapi_orchestrator using (true);
+grant insert, select on endpoint_messages to visapi_gateway;
+grant select on endpoint_messages to visapi_notifier;
+grant delete, insert, select on endpoint_messages to visapi_orchestrator;
+grant update (state, attempts_left, next_at, lease_owner, ended_at) on endpoint_messages to visapi_gateway;
+grant update (state, attempts, attempts_left, next_at, lease_owner, ended_at) on endpoint_messages to visapi_notifier;
+
+create table endpoint_news (
+    tenant text not null,
+    seq bigint generated always as identity not null,
+    type text not null,
+    about text not null,
+    at timestamp with time zone not null,
+    data bytea not null,
+    created_at timestamp with time zone default now() not null,
+    waiting boolean default true not null,
+    PRIMARY KEY (tenant, seq)
+);
+CREATE INDEX endpoint_news_age ON endpoint_news USING btree (created_at);
+CREATE INDEX endpoint_news_waiting ON endpoint_news USING btree (tenant, seq) WHERE waiting;
+alter table endpoint_news enable row level security;
+alter table endpoint_news force row level security;
+create policy gateway_tenants on endpoint_news to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on endpoint_news to visapi_notifier using (true);
+create policy orchestrator_all on endpoint_news to visapi_orchestrator using (true);
+grant insert, select on endpoint_news to visapi_gateway;
+grant select on endpoint_news to visapi_notifier;
+grant delete, insert, select on endpoint_news to visapi_orchestrator;
+grant update (waiting) on endpoint_news to visapi_orchestrator;
+
+create table endpoint_relay (
+    one boolean default true not null,
+    xid xid8 not null,
+    PRIMARY KEY (one),
+    CHECK (one)
+);
+grant select on endpoint_relay to visapi_orchestrator;
+grant update (xid) on endpoint_relay to visapi_orchestrator;
+
+create table endpoint_secrets (
+    tenant text not null,
+    endpoint uuid not null,
+    id uuid not null,
+    sealed bytea not null,
+    sealed_with text not null,
+    created_at timestamp with time zone default now() not null,
+    created_by text not null,
+    expires_at timestamp with time zone,
+    PRIMARY KEY (tenant, endpoint, id),
+    FOREIGN KEY (tenant, endpoint) REFERENCES endpoints(tenant, id) ON DELETE CASCADE
+);
+alter table endpoint_secrets enable row level security;
+alter table endpoint_secrets force row level security;
+create policy gateway_tenants on endpoint_secrets to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on endpoint_secrets to visapi_notifier using (true);
+create policy orchestrator_all on endpoint_secrets to visapi_orchestrator using (true);
+create policy owner_reseals on endpoint_secrets to visapi_owner using (true);
+grant delete, insert on endpoint_secrets to visapi_gateway;
+grant select on endpoint_secrets to visapi_notifier;
+grant select (tenant, endpoint, id, created_at, created_by, expires_at) on endpoint_secrets to visapi_gateway;
+grant update (expires_at) on endpoint_secrets to visapi_gateway;
+
+create table endpoints (
+    tenant text not null,
+    id uuid not null,
+    name text not null,
+    url text not null,
+    types text[] not null,
+    wants smallint not null,
+    workflows text[],
+    sources text[],
+    ordered boolean default false not null,
+    enabled boolean default true not null,
+    disabled_reason text,
+    disabled_at timestamp with time zone,
+    noticed_at timestamp with time zone,
+    failing_since timestamp with time zone,
+    created_at timestamp with time zone default now() not null,
+    created_by text not null,
+    updated_at timestamp with time zone default now() not null,
+    updated_by text not null,
+    deleted_at timestamp with time zone,
+    PRIMARY KEY (tenant, id),
+    CHECK ((disabled_reason = ANY (ARRAY['key'::text, 'gone'::text, 'failing'::text, 'full'::text]))),
+    FOREIGN KEY (tenant) REFERENCES tenants(id)
+);
+CREATE UNIQUE INDEX endpoints_by_name ON endpoints USING btree (tenant, name) WHERE (deleted_at IS NULL);
+CREATE INDEX endpoints_deleted ON endpoints USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+CREATE INDEX endpoints_to_announce ON endpoints USING btree (disabled_at) WHERE ((disabled_at IS NOT NULL) AND (noticed_at IS NULL));
+CREATE INDEX endpoints_wanting ON endpoints USING btree (tenant, wants) WHERE (enabled AND (deleted_at IS NULL));
+alter table endpoints enable row level security;
+alter table endpoints force row level security;
+create policy gateway_tenants on endpoints to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on endpoints to visapi_notifier using (true);
+create policy orchestrator_all on endpoints to visapi_orchestrator using (true);
+grant insert, select on endpoints to visapi_gateway;
+grant select on endpoints to visapi_notifier;
+grant delete, select on endpoints to visapi_orchestrator;
+grant update (url, types, wants, workflows, sources, ordered, enabled, disabled_reason, disabled_at, noticed_at, failing_since, updated_at, updated_by, deleted_at) on endpoints to visapi_gateway;
+grant update (enabled, disabled_reason, disabled_at, failing_since) on endpoints to visapi_notifier;
+grant update (enabled, disabled_reason, disabled_at, noticed_at) on endpoints to visapi_orchestrator;
+
 create table events_in (
     tenant text not null,
     source text not null,

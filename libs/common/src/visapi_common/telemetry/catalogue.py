@@ -35,9 +35,7 @@ class Metrics(GatewayMetrics):
         "visapi_engine_batch_messages", "Messages folded in one transaction.", buckets=SIZES
     )
     transitions = Counter(
-        "visapi_transitions_total",
-        "Committed transitions of runs.",
-        {"status": "the run's status after it"},
+        "visapi_transitions_total", "Committed transitions of runs.", {"status": "the run's status after it"}
     )
     transition_seconds = Histogram(
         "visapi_transition_seconds", "Time from taking a batch to its commit, per batch."
@@ -142,6 +140,9 @@ class Metrics(GatewayMetrics):
         "visapi_lifecycle_lag_seconds",
         "How long the oldest lifecycle event has been waiting to be published; 0 when none waits.",
     )
+    endpoint_messages = Counter(
+        "visapi_endpoint_messages_total", "Webhooks to endpoints, written to be sent."
+    )
     engine_restarts = Counter(
         "visapi_engine_restarts_total",
         "Engine processes that were replaced.",
@@ -202,6 +203,11 @@ class Metrics(GatewayMetrics):
         "Time of one attempt at an outbound effect.",
         {"channel": "short name of the channel, such as email"},
     )
+    endpoint_attempts = Counter(
+        "visapi_endpoint_attempts_total",
+        "Attempts to send webhooks to endpoints.",
+        {"outcome": "delivered, refused (by the receiver), unreachable, or unopened (the secrets)"},
+    )
     uncertain_held = Counter(
         "visapi_uncertain_held_total",
         "Effects held because their outcome is unknown.",
@@ -220,9 +226,7 @@ class Metrics(GatewayMetrics):
         {"mode": "static or scripted", "outcome": "completed, faulted or timeout"},
     )
     pdf_render_seconds = Histogram(
-        "visapi_pdf_render_seconds",
-        "Time of one rendering, without storing.",
-        {"mode": "static or scripted"},
+        "visapi_pdf_render_seconds", "Time of one rendering, without storing.", {"mode": "static or scripted"}
     )
     pdf_pages = Histogram("visapi_pdf_pages", "Pages per document.", buckets=SIZES)
     pdf_bytes = Histogram("visapi_pdf_bytes", "Bytes per document.", buckets=BYTES)

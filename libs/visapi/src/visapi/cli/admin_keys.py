@@ -36,8 +36,8 @@ def create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="May be repeated; else all but keys:admin, hooks:write, secrets:write, retention:write and "
-            "audit:read."
+            help="May be repeated; else all but keys:admin, endpoints:write, hooks:write, secrets:write, "
+            "retention:write and audit:read."
         ),
     ] = None,
     file: Annotated[

@@ -26,6 +26,7 @@ class _Commands(CommandsOnDemand):
         "inbox": "visapi.cli.inbox_commands:inbox",
         "key": "visapi.cli.key_commands:keys",
         "hook": "visapi.cli.hook_commands:hooks",
+        "endpoint": "visapi.cli.endpoint_commands:endpoints",
         "rate": "visapi.cli.rate_commands:rates",
         "usage": "visapi.cli.usage_command:usage",
         "audit": "visapi.cli.audit_commands:audit",

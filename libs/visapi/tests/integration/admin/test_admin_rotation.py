@@ -25,7 +25,7 @@ from kit.waiting import eventually
 from visapi.admin.rotation import examine_rings
 from visapi_common.adapters.pool import open_pool
 from visapi_common.core.keyrings import Key, Keyring
-from visapi_common.core.sealing import name_of_hook_secret, seal, unseal
+from visapi_common.core.sealing import name_of_endpoint_secret, name_of_hook_secret, seal, unseal
 from visapi_notifier.accounts.store import PostgresSecrets
 
 USAGE, STILL_NEEDED = 2, 3
@@ -270,4 +270,30 @@ async def test_secrets_of_hooks_are_sealed_anew_too_and_only_under_their_own_nam
     assert [(row["id"], row["sealed_with"]) for row in rows] == [(good, NEW.id), (moved, OLD.id)]
     name = name_of_hook_secret(hook, good)
     assert unseal(NEW.secret, rows[0]["sealed"], tenant="default", name=name) == b"a secret"
+    await owner.close()
+
+
+async def test_secrets_of_endpoints_are_sealed_anew_too_and_only_under_their_own_names(postgres_db: Database):
+    owner = await asyncpg.connect(postgres_db.superuser)
+    endpoint, other, good, moved = (UUID(int=number) for number in range(1, 5))
+    made: dict[str, object] = {"types": ["*"], "wants": 7, "created_by": "t", "updated_by": "t"}
+    for ident in (endpoint, other):
+        where = {"name": f"e{ident.int}", "url": "https://example.com/"}
+        await plant(owner, "endpoints", tenant="default", id=ident, **where, **made)
+    for secret, under in ((good, endpoint), (moved, other)):
+        # The second one was copied from another endpoint.
+        name = name_of_endpoint_secret(endpoint, secret)
+        sealed = seal(OLD.secret, b"whsec_x", tenant="default", name=name, nonce=secrets.token_bytes(12))
+        kept: dict[str, object] = {"sealed": sealed, "sealed_with": OLD.id, "created_by": "t"}
+        await plant(owner, "endpoint_secrets", tenant="default", endpoint=under, id=secret, **kept)
+    found = await examine_rings(postgres_db.owner, {"sealing-key": BOTH}, datetime.now(UTC))
+    assert [each.detail[:36] for each in found] == ["2 secrets depend on earlier keys: de"]
+    process = resealing(postgres_db)
+    _, told = await asyncio.to_thread(process.communicate)
+    assert "sealed 1 secrets" in told
+    assert f"1 secrets cannot be opened with these keys: default/endpoint/{other}/{moved}" in told
+    rows = await owner.fetch("select id, sealed, sealed_with from visapi.endpoint_secrets order by id")
+    assert [(row["id"], row["sealed_with"]) for row in rows] == [(good, NEW.id), (moved, OLD.id)]
+    name = name_of_endpoint_secret(endpoint, good)
+    assert unseal(NEW.secret, rows[0]["sealed"], tenant="default", name=name) == b"whsec_x"
     await owner.close()

@@ -92,6 +92,12 @@ _OF_CODE = {
     ),
     "artifact_kept": "The file proves what was cut from the audit, so the API does not remove it.",
     "hook_exists": "Choose another name, or change the existing hook with `PATCH /v1/hooks/{hook}`.",
+    "endpoint_exists": (
+        "Choose another name, or change the existing endpoint with `PATCH /v1/endpoints/{endpoint}`."
+    ),
+    "endpoint_disabled": (
+        "Read the endpoint to see why it is disabled, and enable it with `PATCH /v1/endpoints/{endpoint}`."
+    ),
     "quota_exceeded": "Remove what is no longer needed, or ask the operator for a higher limit.",
     "key_ended": "Enable a disabled key first. A revoked or expired one never comes back: make another one.",
     "run_not_kept": (

@@ -11,13 +11,14 @@ from visapi_gateway.kernel.full_tenants import OpenCount
 from visapi_gateway.settings import GatewaySettings
 
 _SQL = load_queries("visapi_gateway.kernel", "quotas.sql")
-Kind = Literal["versions", "schedules", "secrets", "keys", "retentions", "hooks", "rates"]
+Kind = Literal["versions", "schedules", "secrets", "keys", "retentions", "hooks", "rates", "endpoints"]
 
 _NAMES: dict[Kind, tuple[str, str]] = {
     "versions": ("deployed versions of workflows", "deploy to another tenant"),
     "schedules": ("workflows with a schedule", "deploy a version without a schedule where one is not needed"),
     "secrets": ("secrets", "remove some with DELETE /v1/secrets/{name}"),
     "keys": ("API keys that can be used, or that ended within the last hour", "revoke keys"),
+    "endpoints": ("endpoints", "remove some with DELETE /v1/endpoints/{endpoint}"),
     "hooks": ("hooks", "remove some with DELETE /v1/hooks/{hook}"),
     "rates": ("rates of keys and of names", "reset some with DELETE /v1/keys/{key}/rate or /v1/rates/{rate}"),
     "retentions": ("namespaces with a policy", "remove some with DELETE /v1/retention/{namespace}"),
@@ -34,6 +35,7 @@ class Quotas(msgspec.Struct, frozen=True):
     retentions: int = 1_000
     hooks: int = 1_000
     rates: int = 1_000
+    endpoints: int = 50
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "Quotas":
@@ -46,6 +48,7 @@ class Quotas(msgspec.Struct, frozen=True):
             retentions=settings.tenant_retentions_max,
             hooks=settings.tenant_hooks_max,
             rates=settings.tenant_rates_max,
+            endpoints=settings.tenant_endpoints_max,
         )
 
     async def check(self, connection: Connection, tenant: str, *kinds: Kind) -> None:

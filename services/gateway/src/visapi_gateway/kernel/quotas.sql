@@ -42,6 +42,9 @@ select count(*) from (select from retention_policies where tenant = $1 limit $2:
 -- name: count_hooks
 select count(*) from (select from hooks where tenant = $1 and deleted_at is null limit $2::bigint + 1) as few
 
+-- name: count_endpoints
+select count(*) from (select from endpoints where tenant = $1 and deleted_at is null limit $2::bigint + 1) as few
+
 -- name: count_rates
 select count(*) from (select from rates where tenant = $1 and subject <> 'tenant' limit $2::bigint + 1) as few
 

@@ -1,10 +1,5 @@
 """`notify.webhook`: a signed POST as Standard Webhooks 1.0 specifies. Keyed by its `webhook-id`."""
 
-import base64
-import binascii
-import hashlib
-import hmac
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +12,7 @@ from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.outbound.rules.http_headers import checked_headers
 from visapi_notifier.outbound.rules.masking import NOTHING, Mask
 from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication
+from visapi_notifier.outbound.rules.standard_webhooks import key_of, signature
 
 BYTES_MAX = 1024 * 1024
 TIMEOUT_S = 30.0
@@ -25,9 +21,6 @@ SECRETS_MAX = 10
 ANSWER_MAX_BYTES = 64 * 1024
 SHOWN_CHARACTERS = 1024
 """The part of a refusal's body that the workflow sees."""
-PREFIX = "whsec_"
-_SECRET_MAX = 1000
-_ADVICE = "/secret: a webhook secret is whsec_ and the base64 of 24 to 64 random bytes"
 
 
 class WebhookInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,23 +87,3 @@ def read_response(inbound: Inbound, *, effect_key: str, now: datetime, mask: Mas
     if advice is not None:
         data["retry_after_s"] = advice
     return Refused(communication(inbound.status, title, detail, data), advice)
-
-
-def signature(secrets: Sequence[str], identifier: str, timestamp_s: int, body: bytes) -> str:
-    """The `webhook-signature` header: one `v1` (HMAC-SHA-256) for each secret, for rotation."""
-    signed = b".".join((identifier.encode(), str(timestamp_s).encode(), body))
-    digests = (hmac.new(key_of(secret), signed, hashlib.sha256).digest() for secret in secrets)
-    return " ".join("v1," + base64.b64encode(digest).decode() for digest in digests)
-
-
-def key_of(secret: str) -> bytes:
-    """The bytes of a `whsec_…` secret. Raises `ProblemError` when it is not base64."""
-    if len(secret) > _SECRET_MAX:
-        raise ProblemError("invalid_secret", _ADVICE)
-    try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ProblemError("invalid_secret", _ADVICE) from error
-    if not key:
-        raise ProblemError("invalid_secret", _ADVICE)
-    return key

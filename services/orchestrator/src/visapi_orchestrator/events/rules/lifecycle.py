@@ -20,7 +20,7 @@ PREFIX = "io.serverlessworkflow."
 OUTPUT_BYTES_MAX = 64 * 1024
 """A larger output is left out of its event; the run has it."""
 
-_EVENT_BYTES_MAX = 512 * 1024
+EVENT_BYTES_MAX = 512 * 1024
 """An event that is larger all the same has its required members only; NATS refuses messages over 1 MiB."""
 
 _WHEN = {
@@ -73,7 +73,9 @@ class _Data(msgspec.Struct, frozen=True):
     correlationKeys: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # noqa: N815 (the specification's word)
 
 
-class _Item(msgspec.Struct, frozen=True):
+class HistoryItem(msgspec.Struct, frozen=True):
+    """One item of a history, as events tell it."""
+
     seq: int
     type: str
     time: str
@@ -93,7 +95,7 @@ class _Event(msgspec.Struct, frozen=True, omit_defaults=True):
     traceparent: str | None = None
 
 
-_items = msgspec.json.Decoder(list[_Item]).decode
+_items = msgspec.json.Decoder(list[HistoryItem]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -109,7 +111,7 @@ def events_of(
         origin = origins.get(row.run)
         if origin is None:
             continue
-        for item in _read(row.items):
+        for item in items_of(row.items):
             of, _, happened = item.type.partition(".")
             if happened in _WHEN and (tasks or of == "workflow"):
                 event = _event(row, origin, item, happened)
@@ -119,11 +121,11 @@ def events_of(
 
 def first_time_of(row: HistoryRow) -> str | None:
     """When the first item of a row happened, in RFC 3339."""
-    items = _read(row.items)
+    items = items_of(row.items)
     return items[0].time if items else None
 
 
-def _read(stored: bytes) -> list[_Item]:
+def items_of(stored: bytes) -> list[HistoryItem]:
     """The items, without outputs that lie partly in the artifact store: these are too large for an event."""
     envelope = opened(stored)
     if envelope is None:
@@ -137,7 +139,7 @@ def _read(stored: bytes) -> list[_Item]:
     return items
 
 
-def _event(row: HistoryRow, origin: EventOrigin, item: _Item, happened: str) -> ArrivedEvent:
+def _event(row: HistoryRow, origin: EventOrigin, item: HistoryItem, happened: str) -> ArrivedEvent:
     workflow = origin.workflow
     source = f"/workflows/{workflow.namespace}/{workflow.name}"
     event = _Event(
@@ -152,12 +154,12 @@ def _event(row: HistoryRow, origin: EventOrigin, item: _Item, happened: str) -> 
         traceparent=origin.trace,
     )
     body = _encode(event)
-    if len(body) > _EVENT_BYTES_MAX:
-        body = _encode(msgspec.structs.replace(event, data=_least(event.data)))
+    if len(body) > EVENT_BYTES_MAX:
+        body = _encode(msgspec.structs.replace(event, data=least(event.data)))
     return ArrivedEvent(row.tenant, source, event.id, body, event.type)
 
 
-def _data(run: UUID, workflow: WorkflowRef, item: _Item, happened: str) -> dict[str, Any]:
+def _data(run: UUID, workflow: WorkflowRef, item: HistoryItem, happened: str) -> dict[str, Any]:
     name = f"{workflow.name}-{run}.{workflow.namespace}"
     if item.task is not None:
         data: dict[str, Any] = {"workflow": name, "task": item.task.pointer}
@@ -172,7 +174,7 @@ def _data(run: UUID, workflow: WorkflowRef, item: _Item, happened: str) -> dict[
     data[_WHEN[happened]] = item.time
     details = item.data
     if details is not None:
-        if happened == "completed" and details.output is not msgspec.UNSET and _is_small(details.output):
+        if happened == "completed" and details.output is not msgspec.UNSET and is_small(details.output):
             data["output"] = details.output
         if happened == "faulted" and details.error is not msgspec.UNSET:
             data["error"] = details.error
@@ -181,7 +183,8 @@ def _data(run: UUID, workflow: WorkflowRef, item: _Item, happened: str) -> dict[
     return data
 
 
-def _least(data: dict[str, Any]) -> dict[str, Any]:
+def least(data: dict[str, Any]) -> dict[str, Any]:
+    """Data that is too large, without what may be large."""
     kept = {name: value for name, value in data.items() if name not in ("output", "correlationKeys")}
     if "error" in kept:
         error = msgspec.json.decode(kept["error"], type=dict[str, Any])
@@ -189,5 +192,6 @@ def _least(data: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _is_small(value: msgspec.Raw) -> bool:
+def is_small(value: msgspec.Raw) -> bool:
+    """Whether an output is told."""
     return len(memoryview(value)) <= OUTPUT_BYTES_MAX

@@ -59,9 +59,19 @@ where before < $2
 order by received_at
 
 -- name: mark_matched
-update events_in e set matched_at = now()
-from unnest($1::text[], $2::text[], $3::text[]) as m (tenant, source, id)
-where e.tenant = m.tenant and e.source = m.source and e.id = m.id
+-- With it, and once, come the news for endpoints, where one of the tenant wants to know of events.
+with matched as (
+    update events_in e set matched_at = now()
+    from unnest($1::text[], $2::text[], $3::text[]) with ordinality as m (tenant, source, id, place)
+    where e.tenant = m.tenant and e.source = m.source and e.id = m.id
+    returning e.tenant, e.source, e.type, e.body, e.received_at, m.place
+)
+insert into endpoint_news (tenant, type, about, at, data)
+select m.tenant, 'event.' || m.type, m.source, m.received_at, m.body from matched m
+where exists (
+    select from endpoints w where w.tenant = m.tenant and w.enabled and w.deleted_at is null and w.wants & 4 > 0
+)
+order by m.place
 
 -- name: unpublished
 select tenant, source, id, type, body, received_at from events_in

@@ -1,0 +1,252 @@
+"""`visapi endpoint create|list|show|change|enable|disable|rotate|remove|ping|messages|message|replay`.
+
+Endpoints are named as they were made.
+"""
+
+import secrets
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.endpoint_views import described, show_endpoints, show_facts, show_made, show_messages
+from visapi.cli.output import USAGE, as_json, done, fail, say
+from visapi.client import Client
+from visapi.client import endpoint_operations as operations
+from visapi_common.contracts.endpoints import (
+    EndpointView,
+    MessageDetails,
+    MessageState,
+    NewEndpoint,
+    RotateEndpoint,
+    UpdateEndpoint,
+)
+
+endpoints = typer.Typer(no_args_is_help=True, help="Send webhooks about runs, tasks and events.")
+Name = Annotated[str, typer.Argument(help="The endpoint's name.")]
+Message = Annotated[str, typer.Argument(help="The `webhook-id`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="Such as run.completed, task.*, event.order.paid or *; may be repeated."),
+]
+Workflows = Annotated[
+    list[str] | None,
+    typer.Option("--workflow", help="Only runs and tasks of these: NAMESPACE/NAME, or NAMESPACE/*."),
+]
+Sources = Annotated[list[str] | None, typer.Option("--source", help="Only events of these sources.")]
+PING_S = 20.0
+
+
+@endpoints.command()
+def create(  # noqa: PLR0913 (each is an option of the command)
+    *,
+    name: Name,
+    to: Annotated[str, typer.Argument(metavar="URL", help="Where webhooks are sent.")],
+    types: Types = None,
+    workflows: Workflows = None,
+    sources: Sources = None,
+    ordered: Annotated[
+        bool, typer.Option("--ordered", help="One webhook at a time; one that fails holds up the others.")
+    ] = False,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Json = False,
+) -> None:
+    """Make an endpoint, and print its secret, once.
+
+    Example: visapi endpoint create shop https://shop.example/webhooks --type 'run.*'
+    """
+    given = {"name": name, "url": to, "types": types or [], "ordered": ordered}
+    wanted = _read(NewEndpoint, given | _filter(workflows, sources))
+    with connected(url, data_dir) as client:
+        made = client.send(operations.make_endpoint(wanted))
+    if json:
+        as_json(made)
+        return
+    show_made(made)
+
+
+@endpoints.command(name="list")
+def list_(url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False) -> None:
+    """List the first 200 endpoints, by name."""
+    with connected(url, data_dir) as client:
+        page = client.send(operations.list_endpoints())
+    if json:
+        as_json(page.items)
+        return
+    show_endpoints(page.items)
+
+
+@endpoints.command()
+def show(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False) -> None:
+    """Show an endpoint, without its secrets."""
+    with connected(url, data_dir) as client:
+        endpoint = _named(client, name)
+    if json:
+        as_json(endpoint)
+        return
+    show_facts(endpoint)
+
+
+@endpoints.command()
+def change(  # noqa: PLR0913 (each is an option of the command)
+    *,
+    name: Name,
+    to: Annotated[str | None, typer.Option("--to", metavar="URL", help="The new URL.")] = None,
+    types: Types = None,
+    workflows: Workflows = None,
+    sources: Sources = None,
+    ordered: Annotated[bool | None, typer.Option("--ordered/--unordered", help="The order.")] = None,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Change an endpoint. Types are replaced as a whole, and so are both filters."""
+    given = {"url": to, "types": types, "ordered": ordered}
+    changes = {key: value for key, value in given.items() if value is not None}
+    wanted = _read(UpdateEndpoint, changes | _filter(workflows, sources))
+    _update(name, wanted, url, data_dir)
+    done(f"{name} is changed")
+
+
+@endpoints.command()
+def enable(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Send again, what waits first."""
+    _update(name, UpdateEndpoint(enabled=True), url, data_dir)
+    done(f"{name} is sent webhooks")
+
+
+@endpoints.command()
+def disable(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Send nothing more, until the endpoint is enabled again."""
+    _update(name, UpdateEndpoint(enabled=False), url, data_dir)
+    done(f"{name} is sent nothing")
+
+
+@endpoints.command()
+def rotate(
+    *,
+    name: Name,
+    overlap: Annotated[
+        float, typer.Option(min=0, max=168, metavar="HOURS", help="How long earlier secrets sign too.")
+    ] = 24.0,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Json = False,
+) -> None:
+    """Give an endpoint a new secret, and print it, once."""
+    wanted = RotateEndpoint(overlap_s=round(overlap * 3600))
+    with connected(url, data_dir) as client:
+        made = client.send(operations.rotate_endpoint(str(_named(client, name).id), wanted))
+    if json:
+        as_json(made)
+        return
+    show_made(made)
+
+
+@endpoints.command()
+def remove(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Remove an endpoint, its secrets, and the webhooks that wait for it."""
+    with connected(url, data_dir) as client:
+        client.send(operations.remove_endpoint(str(_named(client, name).id)))
+    done(f"removed {name}")
+
+
+@endpoints.command()
+def ping(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Send an endpoint a webhook that tells of nothing, and say what its receiver answers."""
+    with connected(url, data_dir) as client:
+        endpoint = str(_named(client, name).id)
+        call = operations.ping_endpoint(endpoint, idempotency_key=secrets.token_hex(16))
+        sent = _tried(client, endpoint, client.send(call))
+    if not sent.log:
+        fail(f"nothing was sent within {PING_S:g} s; the webhook waits", hint="Does the notifier run?")
+    if sent.state != "delivered":
+        fail(described(sent.log[0]), hint=f"`visapi endpoint message {name} {sent.id}` shows the attempts.")
+    done(f"{described(sent.log[0])} ({sent.id})")
+
+
+@endpoints.command()
+def messages(
+    *,
+    name: Name,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only those: pending, delivered or failed.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-L", min=1, max=200)] = 50,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Json = False,
+) -> None:
+    """List the webhooks to an endpoint, newest first."""
+    wanted = _read(MessageState | None, state)
+    with connected(url, data_dir) as client:
+        endpoint = str(_named(client, name).id)
+        page = client.send(operations.list_messages(endpoint, state=wanted, limit=limit))
+    if json:
+        as_json(page.items)
+        return
+    show_messages(page.items)
+
+
+@endpoints.command()
+def message(name: Name, message: Message, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Print a webhook and its attempts; what is secret or personal is masked."""
+    with connected(url, data_dir) as client:
+        as_json(client.send(operations.get_message(str(_named(client, name).id), message)))
+
+
+@endpoints.command()
+def replay(
+    name: Name,
+    message: Message,
+    reason: Annotated[str | None, typer.Option(help="The reason, for the audit.")] = None,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Send a webhook again, under the same id, up to ten times."""
+    with connected(url, data_dir) as client:
+        key = secrets.token_hex(16)
+        endpoint = str(_named(client, name).id)
+        client.send(operations.replay_message(endpoint, message, reason=reason, idempotency_key=key))
+    done(f"{message} is sent again")
+
+
+def _named(client: Client, name: str) -> EndpointView:
+    found = client.send(operations.list_endpoints(name=name)).items
+    if not found:
+        fail(f"there is no endpoint {name!r}", hint="`visapi endpoint list` names them.")
+    return found[0]
+
+
+def _tried(client: Client, endpoint: str, message: MessageDetails) -> MessageDetails:
+    """The message once it was tried, or when there is no more time to wait."""
+    ends = time.monotonic() + PING_S
+    while not message.log and time.monotonic() < ends:
+        time.sleep(0.1)
+        message = client.send(operations.get_message(endpoint, str(message.id)))
+    if not message.log:
+        say("nobody has sent it so far")
+    return message
+
+
+def _update(name: str, wanted: UpdateEndpoint, url: str | None, data_dir: Path) -> None:
+    with connected(url, data_dir) as client:
+        client.send(operations.update_endpoint(str(_named(client, name).id), wanted))
+
+
+def _filter(workflows: list[str] | None, sources: list[str] | None) -> dict[str, Any]:
+    given = {"workflows": workflows, "sources": sources}
+    chosen = {key: value for key, value in given.items() if value}
+    return {"filter": chosen} if chosen else {}
+
+
+def _read(kind: Any, given: Any) -> Any:
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as wrong:
+        say(str(wrong))
+        raise typer.Exit(USAGE) from None

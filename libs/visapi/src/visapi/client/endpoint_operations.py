@@ -1,0 +1,124 @@
+"""The operations of endpoints as values; see `client.operations`. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from visapi.client.call import Call
+from visapi.client.call import path_part as _part
+from visapi_common.contracts.endpoints import (
+    EndpointPage,
+    EndpointView,
+    MadeEndpoint,
+    MessageDetails,
+    MessagePage,
+    MessageState,
+    NewEndpoint,
+    ReplayMessage,
+    RotateEndpoint,
+    UpdateEndpoint,
+)
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def make_endpoint(wanted: NewEndpoint, *, idempotency_key: str | None = None) -> Call[MadeEndpoint]:
+    """Make an endpoint; 409 where another one has its name. Only the first answer shows the secret."""
+    return Call(
+        method="POST",
+        path="/v1/endpoints",
+        answer=MadeEndpoint,
+        headers=_headers(idempotency_key),
+        body=msgspec.json.encode(wanted),
+        repeatable=idempotency_key is not None,
+    )
+
+
+def list_endpoints(
+    *, name: str | None = None, limit: int = 200, cursor: str | None = None
+) -> Call[EndpointPage]:
+    """Endpoints, by name."""
+    params = _params(limit, name=name, cursor=cursor)
+    return Call(method="GET", path="/v1/endpoints", answer=EndpointPage, params=params, repeatable=True)
+
+
+def get_endpoint(endpoint: str) -> Call[EndpointView]:
+    return Call(method="GET", path=_path(endpoint), answer=EndpointView, repeatable=True)
+
+
+def update_endpoint(endpoint: str, wanted: UpdateEndpoint) -> Call[EndpointView]:
+    """Enable, disable or change an endpoint."""
+    body = msgspec.json.encode(wanted)
+    return Call(
+        method="PATCH", path=_path(endpoint), answer=EndpointView, headers=_JSON, body=body, repeatable=True
+    )
+
+
+def rotate_endpoint(
+    endpoint: str, wanted: RotateEndpoint, *, idempotency_key: str | None = None
+) -> Call[MadeEndpoint]:
+    """Give an endpoint a new secret; earlier ones sign beside it for a while."""
+    return Call(
+        method="POST",
+        path=f"{_path(endpoint)}/rotate",
+        answer=MadeEndpoint,
+        headers=_headers(idempotency_key),
+        body=msgspec.json.encode(wanted),
+        repeatable=idempotency_key is not None,
+    )
+
+
+def remove_endpoint(endpoint: str) -> Call[Any]:
+    return Call(method="DELETE", path=_path(endpoint), answer=Any)
+
+
+def ping_endpoint(endpoint: str, *, idempotency_key: str | None = None) -> Call[MessageDetails]:
+    """Send an endpoint a webhook that tells of nothing."""
+    return Call(
+        method="POST",
+        path=f"{_path(endpoint)}/ping",
+        answer=MessageDetails,
+        headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
+        repeatable=idempotency_key is not None,
+    )
+
+
+def list_messages(
+    endpoint: str, *, state: MessageState | None = None, limit: int = 50, cursor: str | None = None
+) -> Call[MessagePage]:
+    """The webhooks to an endpoint, newest first."""
+    params = _params(limit, state=state, cursor=cursor)
+    path = f"{_path(endpoint)}/messages"
+    return Call(method="GET", path=path, answer=MessagePage, params=params, repeatable=True)
+
+
+def get_message(endpoint: str, message: str) -> Call[MessageDetails]:
+    """A webhook with its body and its attempts, with what is secret or personal masked."""
+    path = f"{_path(endpoint)}/messages/{_part(message)}"
+    return Call(method="GET", path=path, answer=MessageDetails, repeatable=True)
+
+
+def replay_message(
+    endpoint: str, message: str, *, reason: str | None = None, idempotency_key: str | None = None
+) -> Call[MessageDetails]:
+    """Send a webhook again, under the same id."""
+    return Call(
+        method="POST",
+        path=f"{_path(endpoint)}/messages/{_part(message)}/replay",
+        answer=MessageDetails,
+        headers=_headers(idempotency_key),
+        body=msgspec.json.encode(ReplayMessage(reason)),
+        repeatable=idempotency_key is not None,
+    )
+
+
+def _params(limit: int, **given: str | None) -> dict[str, str | list[str]]:
+    return {"limit": str(limit), **{name: value for name, value in given.items() if value is not None}}
+
+
+def _headers(idempotency_key: str | None) -> dict[str, str]:
+    return _JSON if idempotency_key is None else {**_JSON, "Idempotency-Key": idempotency_key}
+
+
+def _path(endpoint: str) -> str:
+    return f"/v1/endpoints/{_part(endpoint)}"

@@ -1,0 +1,1 @@
+"""Endpoints: where VisAPI sends webhooks."""

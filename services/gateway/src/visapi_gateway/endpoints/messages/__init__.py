@@ -1,0 +1,1 @@
+"""What was sent to endpoints: read, tried and replayed."""

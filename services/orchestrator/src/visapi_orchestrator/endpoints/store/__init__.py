@@ -1,0 +1,1 @@
+"""What webhooks out keep in PostgreSQL."""

@@ -1,0 +1,58 @@
+-- History, read for endpoints in the order of its transactions, up to the oldest that is under way.
+
+-- name: take_lease
+-- One replica at a time, until the transaction ends; `5647220` is an arbitrary constant.
+select pg_try_advisory_xact_lock(5647220)
+
+-- name: wanted
+-- Tenants with endpoints that want to know of runs or of tasks.
+select tenant, bit_or(wants) as wants from endpoints
+where enabled and deleted_at is null and wants & 3 > 0
+group by tenant
+
+-- name: read_history
+-- Of at most $1 rows, and of whole transactions, those of tenants in $2, where tasks do or a workflow does; of tenants
+-- in $3 all. What is read is bounded, whomever it belongs to. One row without a run when there is none.
+with mark as (
+    select r.xid as since, pg_snapshot_xmin(pg_current_snapshot()) as upto from endpoint_relay r
+), passed as materialized (
+    select h.xid, h.run, h.tenant, h.retention, h.items
+    from mark m
+    cross join lateral (
+        select xid, run, tenant, retention, items from history
+        where xid >= m.since and xid < m.upto
+        order by xid
+        fetch first $1 rows with ties
+    ) as h
+), counted as (
+    select count(*) as rows, max(xid::text::numeric) as last from passed
+)
+select m.since::text as since, m.upto::text as upto, c.rows, c.last::text as last, p.run, p.tenant, p.retention, p.items
+from mark m
+cross join counted c
+left join passed p on p.tenant = any($3::text[])
+    or (p.tenant = any($2::text[]) and position('"type":"workflow.'::bytea in p.items) > 0)
+order by p.xid
+
+-- name: origins
+-- The runs of history rows, live or ended; not the system's own, which listen for schedules.
+with asked as (select * from unnest($1::uuid[], $2::text[]) as a (id, retention))
+select r.id, r.namespace, r.name, r.version, r.parent from asked a join runs r on r.id = a.id where not r.quiet
+union all
+select d.id, d.namespace, d.name, d.version, d.parent
+from asked a join runs_done d on d.retention = a.retention and d.id = a.id
+where not d.quiet
+
+-- name: add_news
+insert into endpoint_news (tenant, type, about, at, data)
+select n.tenant, n.type, n.about, n.at, n.data
+from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[])
+    with ordinality as n (tenant, type, about, at, data, place)
+order by n.place
+
+-- name: move_on
+update endpoint_relay set xid = $1::text::xid8 where xid < $1::text::xid8
+
+-- name: skip
+update endpoint_relay set xid = pg_snapshot_xmin(pg_current_snapshot())
+where xid < pg_snapshot_xmin(pg_current_snapshot())
