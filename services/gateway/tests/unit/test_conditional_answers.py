@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from visapi_gateway.kernel.api.conditional import tagged
-from visapi_gateway.kernel.api.etags import etag_of
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.api.checks import check_precondition
+from visapi_gateway.kernel.api.conditional import changed, tagged
+from visapi_gateway.kernel.api.etags import check_match, etag_of
+from visapi_gateway.kernel.api.openapi import problem_codes
+from visapi_gateway.kernel.api.operation import Operation, ResponseSpec
 from visapi_gateway.kernel.asgi.http import EmptyResponse, Response
 from visapi_gateway.kernel.asgi.streams import FileStream
 from visapi_gateway.slices import operations
@@ -60,6 +64,51 @@ def test_only_what_was_read_is_tagged(answer: Response) -> None:
     before = list(answer.headers)
     assert tagged(call("*"), answer) is answer
     assert answer.headers == before
+
+
+def test_the_answer_to_a_change_carries_the_tag_for_the_next_change() -> None:
+    answer: Any = changed(Response(200, BODY))
+    assert dict(answer.headers)[b"etag"] == TAG.encode()
+    assert b"cache-control" not in dict(answer.headers)
+    assert changed(gone := EmptyResponse(204)) is gone
+    assert gone.headers == []
+
+
+@pytest.mark.parametrize("given", [None, "*", TAG, f'"x", {TAG}'])
+def test_a_change_of_the_state_that_was_read_is_made(given: str | None) -> None:
+    check_match(given, TAG, "it")
+
+
+@pytest.mark.parametrize("given", ["", '"x"', f"W/{TAG}", TAG.strip('"'), "**", f"{TAG}{TAG}"])
+def test_a_change_of_any_other_state_is_refused(given: str) -> None:
+    with pytest.raises(ProblemError) as refused:
+        check_match(given, TAG, "it")
+    assert (refused.value.status, refused.value.code) == (412, "precondition_failed")
+
+
+@pytest.mark.parametrize(("declared", "given", "code"), [
+    ("required", None, "precondition_required"), ("required", "*", None), ("required", "", None),
+    ("optional", None, None), ("ignored", None, None),
+])  # fmt: skip
+def test_a_declared_precondition_has_to_be_stated(declared: Any, given: str | None, code: str | None) -> None:
+    operation = Operation(
+        "PUT", "/v1/x", "putX", "Put", {200: ResponseSpec("It.", dict[str, Any])}, if_match=declared
+    )
+    refusal = None
+    try:
+        check_precondition(operation, SimpleNamespace(header={b"if-match": given}.get))  # pyright: ignore[reportArgumentType]
+    except ProblemError as refused:
+        refusal = refused.code
+    assert refusal == code
+    codes = set(problem_codes(operation)) & {"precondition_required", "precondition_failed"}
+    assert (
+        codes
+        == {
+            "required": {"precondition_required", "precondition_failed"},
+            "optional": {"precondition_failed"},
+            "ignored": set(),
+        }[declared]
+    )
 
 
 def test_streams_cost_nothing() -> None:

@@ -6,6 +6,8 @@ from kit.fakes.gateway.retention import FakeRetention
 from kit.fakes.gateway.tables import TENANT, WHO, GatewayTables
 from visapi_common.contracts.retention import SetRetention
 from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.api.etags import etag_of
+from visapi_gateway.kernel.asgi.http import encode
 from visapi_gateway.retention.service import Retentions
 
 
@@ -38,3 +40,18 @@ class TestRetentions:
         assert ([one.namespace for one in first.items], first.next) == (["a", "b"], "b")
         second = await self.retentions.page(TENANT, "b", 2)
         assert ([one.namespace for one in second.items], second.next) == (["c"], None)
+
+    async def test_a_change_of_another_state_than_the_one_read_is_refused(self):
+        tag = etag_of(encode(await self.retentions.read(TENANT, "sales")))
+        made = await self.retentions.set(WHO, "sales", SetRetention(7), tag)
+        for stale in (tag, '"x"', ""):
+            with pytest.raises(ProblemError) as refused:
+                await self.retentions.set(WHO, "sales", SetRetention(14), stale)
+            assert refused.value.code == "precondition_failed"
+            with pytest.raises(ProblemError):
+                await self.retentions.reset(WHO, "sales", stale)
+        assert await self.retentions.read(TENANT, "sales") == made
+        await self.retentions.set(WHO, "sales", SetRetention(14), "*")
+        await self.retentions.reset(
+            WHO, "sales", etag_of(encode(await self.retentions.read(TENANT, "sales")))
+        )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from kit.fakes.gateway.tables import GatewayTables
 from visapi_common.contracts.audit import AuditEntry
-from visapi_gateway.retention.service import Policy
+from visapi_gateway.retention.service import Check, Policy, accept_any
 
 
 class FakeRetention:
@@ -25,13 +25,15 @@ class FakeRetention:
         mine = sorted(place for place in self._policies if place[0] == tenant and place[1] > (after or ""))
         return [self._policies[place] for place in mine[:limit]]
 
-    async def set(self, namespace: str, days: int, audit: AuditEntry) -> datetime:
+    async def set(self, namespace: str, days: int, audit: AuditEntry, check: Check = accept_any) -> datetime:
+        check(self._policies.get((audit.tenant, namespace)))
         now = self._tables.now
         self._policies[audit.tenant, namespace] = Policy(namespace, days, now, audit.actor)
         self._tables.record(audit)
         return now
 
-    async def reset(self, namespace: str, audit: AuditEntry) -> bool:
+    async def reset(self, namespace: str, audit: AuditEntry, check: Check = accept_any) -> bool:
+        check(self._policies.get((audit.tenant, namespace)))
         if self._policies.pop((audit.tenant, namespace), None) is None:
             return False
         self._tables.record(audit)

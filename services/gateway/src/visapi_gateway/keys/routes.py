@@ -13,7 +13,6 @@ from visapi_common.contracts.keys import (
     NewKey,
     RotateKey,
 )
-from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.etags import none_match
 from visapi_gateway.kernel.api.lists import Cursors, Listing
@@ -30,8 +29,7 @@ _SHOWN_ONCE = (
     "Only the first answer shows the key: it is not stored, so a replay of the request has `key` null. Where "
     "the first answer was lost, rotate the key with `overlap_s` 0."
 )
-_IF_MATCH = {"If-Match": "An ETag from an earlier response: nothing is done where the key has changed since."}
-_ENDS: tuple[str, ...] = ("key_not_found", "key_ended", "precondition_failed")
+_ENDS: tuple[str, ...] = ("key_not_found", "key_ended")
 
 MAKE = Operation(
     "POST",
@@ -99,10 +97,10 @@ CHANGE = Operation(
     "changeKey",
     "Change what an API key may do",
     {200: ResponseSpec("The key as it is now.", KeyView, headers=("ETag",))},
-    headers={"If-Match": "The ETag of the key as it was read, or `*`."},
+    if_match="required",
     body=ChangeKey,
     body_required=True,
-    problems=(*_ENDS, "precondition_required"),
+    problems=_ENDS,
     **_ADMIN,
 )
 REVOKE = Operation(
@@ -111,8 +109,8 @@ REVOKE = Operation(
     "revokeKey",
     "Revoke an API key for good",
     {204: ResponseSpec("The key is revoked: on this replica already, on all within 10 seconds.")},
-    headers=_IF_MATCH,
-    problems=("key_not_found", "precondition_failed"),
+    if_match="optional",
+    problems=("key_not_found",),
     **_ADMIN,
 )
 DISABLE = Operation(
@@ -122,7 +120,7 @@ DISABLE = Operation(
     "Disable an API key until it is enabled again",
     {200: ResponseSpec("The key is refused from now on.", KeyView, headers=("ETag",))},
     description="Requests with the key are answered `401` (`key_disabled`) with the reason.",
-    headers=_IF_MATCH,
+    if_match="optional",
     body=DisableKey,
     body_required=True,
     problems=_ENDS,
@@ -134,7 +132,7 @@ ENABLE = Operation(
     "enableKey",
     "Enable a disabled API key",
     {200: ResponseSpec("The key as it is now.", KeyView, headers=("ETag",))},
-    headers=_IF_MATCH,
+    if_match="optional",
     problems=_ENDS,
     **_ADMIN,
 )
@@ -152,7 +150,7 @@ ROTATE = Operation(
     },
     description=_SHOWN_ONCE,
     once="makes one successor",
-    headers=_IF_MATCH,
+    if_match="optional",
     body=RotateKey,
     problems=(*_ENDS, "quota_exceeded"),
     **_ADMIN,
@@ -208,31 +206,26 @@ class KeyRoutes:
 
     async def change(self, call: Call) -> AsgiResponse:
         change: ChangeKey = await read_json(CHANGE, call)
-        if (if_match := _if_match(call)) is None:
-            detail = "send the ETag of the key as you read it in If-Match, so that no other change is lost"
-            raise ProblemError("precondition_required", detail, status=428)
+        if_match = call.if_match
+        assert if_match is not None, "the operation requires it"
         return _shown(await self._keys.change(call.requester, call.path["key"], change, if_match))
 
     async def revoke(self, call: Call) -> AsgiResponse:
-        await self._keys.revoke(call.requester, call.path["key"], _if_match(call))
+        await self._keys.revoke(call.requester, call.path["key"], call.if_match)
         return EmptyResponse(204)
 
     async def disable(self, call: Call) -> AsgiResponse:
         wanted: DisableKey = await read_json(DISABLE, call)
         who, key = call.requester, call.path["key"]
-        return _shown(await self._keys.disable(who, key, wanted.reason, _if_match(call)))
+        return _shown(await self._keys.disable(who, key, wanted.reason, call.if_match))
 
     async def enable(self, call: Call) -> AsgiResponse:
-        return _shown(await self._keys.enable(call.requester, call.path["key"], _if_match(call)))
+        return _shown(await self._keys.enable(call.requester, call.path["key"], call.if_match))
 
     async def rotate(self, call: Call) -> AsgiResponse:
         wanted: RotateKey = await read_json(ROTATE, call)
         who, key = call.requester, call.path["key"]
-        return _made(await self._keys.rotate(who, key, wanted.overlap_s, _if_match(call), call.claim))
-
-
-def _if_match(call: Call) -> str | None:
-    return call.header(b"if-match")
+        return _made(await self._keys.rotate(who, key, wanted.overlap_s, call.if_match, call.claim))
 
 
 def _shown(key: KeyView) -> AsgiResponse:

@@ -5,6 +5,10 @@ select namespace, c.days, p.updated_at, p.updated_by
 from retention_policies p join retention_classes c on c.name = p.class
 where p.tenant = $1 and p.namespace = $2
 
+-- name: lock_policy
+-- Also where there is no row yet.
+select pg_advisory_xact_lock(hashtextextended('visapi.retention/' || $1::text || '/' || $2::text, 0))
+
 -- name: policies
 select namespace, c.days, p.updated_at, p.updated_by
 from retention_policies p join retention_classes c on c.name = p.class

@@ -44,6 +44,7 @@ SET = Operation(
     body=SetRetention,
     body_required=True,
     problems=("quota_exceeded",),
+    if_match="optional",
 )
 RESET = Operation(
     "DELETE",
@@ -54,6 +55,7 @@ RESET = Operation(
     tag="retention",
     scope="retention:write",
     problems=("retention_not_found",),
+    if_match="optional",
 )
 
 
@@ -82,8 +84,9 @@ class RetentionRoutes:
 
     async def set(self, call: Call) -> AsgiResponse:
         wanted: SetRetention = await read_json(SET, call)
-        return json_response(await self._retentions.set(call.requester, call.path["namespace"], wanted))
+        namespace = call.path["namespace"]
+        return json_response(await self._retentions.set(call.requester, namespace, wanted, call.if_match))
 
     async def reset(self, call: Call) -> AsgiResponse:
-        await self._retentions.reset(call.requester, call.path["namespace"])
+        await self._retentions.reset(call.requester, call.path["namespace"], call.if_match)
         return EmptyResponse(204)

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Final
 
 from visapi_common.adapters.audit_log import record
-from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
+from visapi_common.adapters.pool import Connection, Pool, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_gateway.kernel.quotas import Quotas
-from visapi_gateway.retention.service import Policy
+from visapi_gateway.retention.service import Check, Policy, accept_any
 
 _SQL = load_queries("visapi_gateway.retention", "queries.sql")
 _TABLES: Final = ("runs_done", "history", "run_attributes")
@@ -36,7 +36,7 @@ class PgRetentionStore:
             rows = await connection.fetch(_SQL["policies"], tenant, after, limit)
         return [Policy(**row) for row in rows]
 
-    async def set(self, namespace: str, days: int, audit: AuditEntry) -> datetime:
+    async def set(self, namespace: str, days: int, audit: AuditEntry, check: Check = accept_any) -> datetime:
         """The partitions for the runs are created before a run can refer to them.
 
         Each partition is created in its own transaction, which locks one table.
@@ -46,6 +46,7 @@ class PgRetentionStore:
             for base in _TABLES:
                 await self._pool.execute(_SQL["make_table"], base, retention)
         async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            check(await _locked(connection, audit.tenant, namespace))
             written = await connection.fetchrow(
                 _SQL["set_policy"], audit.tenant, namespace, retention, audit.actor
             )
@@ -55,9 +56,17 @@ class PgRetentionStore:
             await record(connection, audit)
         return written["updated_at"]
 
-    async def reset(self, namespace: str, audit: AuditEntry) -> bool:
+    async def reset(self, namespace: str, audit: AuditEntry, check: Check = accept_any) -> bool:
         async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            check(await _locked(connection, audit.tenant, namespace))
             gone = await connection.fetchval(_SQL["reset_policy"], audit.tenant, namespace)
             if gone is not None:
                 await record(connection, audit)
         return gone is not None
+
+
+async def _locked(connection: Connection, tenant: str, namespace: str) -> Policy | None:
+    """The policy, which nobody else changes until the transaction ends."""
+    await connection.execute(_SQL["lock_policy"], tenant, namespace)
+    row = await connection.fetchrow(_SQL["policy"], tenant, namespace)
+    return None if row is None else Policy(**row)

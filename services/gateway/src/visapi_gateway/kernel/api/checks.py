@@ -1,5 +1,5 @@
 """The checks that every operation's declaration implies, made in this order: key, rate, scope,
-representation, query, body's media type.
+representation, query, precondition, body's media type.
 """
 
 import re
@@ -75,6 +75,12 @@ def check_query(operation: Operation, raw: bytes) -> Any:
         return read_query(raw, operation.query)
     except QueryError as wrong:
         raise ProblemError("invalid_query", str(wrong), status=400) from None
+
+
+def check_precondition(operation: Operation, call: Call) -> None:
+    if operation.if_match == "required" and call.header(b"if-match") is None:
+        detail = "send the ETag of the resource as you read it in If-Match, so that no other change is lost"
+        raise ProblemError("precondition_required", detail, status=428)
 
 
 def check_media_type(operation: Operation, call: Call, body: bytes) -> str:

@@ -13,16 +13,32 @@ _OF_THE_BODY = frozenset({b"content-type", b"content-length"})
 
 
 def tagged(call: Call, response: AsgiResponse) -> AsgiResponse:
-    """The answer with its ETag, or 304 where the client has it. Streams and failures are as they were."""
-    if not isinstance(response, Response) or response.status != 200:
-        return response
-    known = dict(response.headers)
-    tag = known.get(b"etag")
+    """The answer to a GET with its ETag, or 304 where the client has it. Streams and failures are as they
+    were.
+    """
+    tag = _add_tag(response)
     if tag is None:
-        tag = etag_of(response.body).encode()
-        response.headers.append((b"etag", tag))
-    if b"cache-control" not in known:
+        return response
+    assert isinstance(response, Response), "it has a tag"
+    if all(name != b"cache-control" for name, _ in response.headers):
         response.headers.append(_REVALIDATED)
-    if none_match(call.header(b"if-none-match"), tag.decode()):
+    if none_match(call.header(b"if-none-match"), tag):
         return EmptyResponse(304, [each for each in response.headers if each[0] not in _OF_THE_BODY])
     return response
+
+
+def changed(response: AsgiResponse) -> AsgiResponse:
+    """The answer to a change that shows the resource as it is now, with the ETag for the next change."""
+    _add_tag(response)
+    return response
+
+
+def _add_tag(response: AsgiResponse) -> str | None:
+    if not isinstance(response, Response) or response.status != 200:
+        return None
+    for name, value in response.headers:
+        if name == b"etag":
+            return value.decode()
+    tag = etag_of(response.body)
+    response.headers.append((b"etag", tag.encode()))
+    return tag

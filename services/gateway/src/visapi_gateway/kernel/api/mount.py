@@ -25,12 +25,13 @@ from visapi_gateway.kernel.access.rates import Allowances
 from visapi_gateway.kernel.access.tenant import WHOSE
 from visapi_gateway.kernel.api.checks import (
     check_limits,
+    check_precondition,
     check_query,
     check_representation,
     check_scope,
     token_of,
 )
-from visapi_gateway.kernel.api.conditional import tagged
+from visapi_gateway.kernel.api.conditional import changed, tagged
 from visapi_gateway.kernel.api.idempotent_calls import IdempotentCalls
 from visapi_gateway.kernel.api.operation import Call, Operation, ReadJson, Route
 from visapi_gateway.kernel.asgi.http import (
@@ -153,8 +154,11 @@ async def _serve(
                 context.slot.enter()
         call.media_type = check_representation(operation, call)
         call.query = check_query(operation, scope["query_string"])
+        check_precondition(operation, call)
         response = await (once(route, call) if operation.once else route.handler(call))
-        return tagged(call, response) if operation.tagged else response
+        if operation.tagged:
+            return tagged(call, response)
+        return response if operation.if_match == "ignored" else changed(response)
     except ProblemError as problem:
         return problem_response(problem, context, scope["path"])
     except Fault as fault:

@@ -24,6 +24,10 @@ _ANSWER_HEADERS = {
     "Content-Disposition": "Whether a browser shows or saves the file.",
 }
 _UNCHANGED = ResponseSpec("Unchanged since the answer with this ETag.", headers=("ETag",))
+_IF_MATCH = {
+    "optional": "An ETag from an earlier response: nothing is done where the resource has changed since.",
+    "required": "The ETag of the resource as it was read, or `*`.",
+}
 _HEADER_REF = "#/components/headers/{name}"
 _SHARED_HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {"description": "The id of the request in logs.", "schema": {"type": "string"}},
@@ -170,10 +174,18 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
     headers = dict(operation.headers)
     if operation.tagged:
         headers.setdefault("If-None-Match", "An ETag from an earlier response.")
+    if operation.if_match != "ignored":
+        headers.setdefault("If-Match", _IF_MATCH[operation.if_match])
     if operation.once:
         headers["Idempotency-Key"] = f"The same key with the same request {operation.once}, for 7 days."
     return [
-        {"name": name, "in": "header", "description": meaning, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "header",
+            "description": meaning,
+            "schema": {"type": "string"},
+            **({"required": True} if (name, operation.if_match) == ("If-Match", "required") else {}),
+        }
         for name, meaning in headers.items()
     ]
 
@@ -183,8 +195,9 @@ def _answers(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     if operation.once:
         shared |= _header_of("Idempotent-Replayed")
     found = {str(status): _answer(answer, schemas, shared) for status, answer in operation.responses.items()}
-    if operation.tagged:
+    if "200" in found and (operation.tagged or operation.if_match != "ignored"):
         found["200"]["headers"] |= _header_of("ETag")
+    if operation.tagged:
         found.setdefault("304", _answer(_UNCHANGED, schemas, shared))
     return found
 
@@ -261,6 +274,10 @@ def _implied(operation: Operation) -> list[str]:
         ]
     if operation.query is not None and "cursor" in operation.query.__struct_fields__:
         codes.append("invalid_cursor")
+    if operation.if_match != "ignored":
+        codes.append("precondition_failed")
+    if operation.if_match == "required":
+        codes.append("precondition_required")
     if "{" in operation.path:
         codes.append("not_found")
     if operation.once:

@@ -66,6 +66,10 @@ class Operation:
     """Media types that `Accept` chooses from; empty where the resource determines the type."""
     problems: tuple[str, ...] = ()
     """Problem codes beyond those that the other properties imply."""
+    if_match: Literal["ignored", "optional", "required"] = "ignored"
+    """Whether a change says which state of the resource it changes. The handler compares `If-Match` with the
+    resource in the transaction of the change; a 200 shows the resource with its ETag.
+    """
     once: str = ""
     """For operations with an `Idempotency-Key`, the meaning of the same key with the same request. Every POST
     that creates something has one.
@@ -147,6 +151,11 @@ class Call:
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    @property
+    def if_match(self) -> str | None:
+        """The state of the resource that the request changes, as `check_match` takes it."""
+        return self.header(b"if-match")
 
     async def check_json(self, raw: bytes) -> None:
         """Raises `ProblemError` for a body that is not strict JSON."""
