@@ -66,5 +66,5 @@ def _operation(operation: Operation) -> str:
     return (
         f'<section id="{operation.name}"><h3>{escape(operation.summary)}</h3>'
         f'<p><code><span class="method">{operation.method}</span> {escape(shown_path(operation))}</code>'
-        f" · {escape(needs)}</p><p>{escape(operation.description)}</p><table>{rows}</table></section>"
+        f" · {escape(needs)}</p><p>{escape(operation.full_description)}</p><table>{rows}</table></section>"
     )

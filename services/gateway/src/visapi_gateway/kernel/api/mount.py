@@ -142,6 +142,8 @@ async def _serve(
     operation = route.operation
     context: RequestContext = scope[REQUEST_CONTEXT]
     context.route = operation.path
+    if operation.deprecated is not None:
+        context.extra += operation.deprecated.headers()
     call = Call(scope, receive, context, gate.read_json)
     try:
         if _needs_key(operation, scope["query_string"]):

@@ -21,6 +21,9 @@ _ANSWER_HEADERS = {
     "Preference-Applied": "The `wait` that was honoured.",
     "Idempotent-Replayed": "`true` when an earlier request with this key was carried out; the answer shows "
     "what it made, as that is now.",
+    "Deprecation": "Since when the operation is deprecated (RFC 9745).",
+    "Sunset": "From when the operation may no longer answer (RFC 8594).",
+    "Link": "A page about the deprecation.",
     "Content-Disposition": "Whether a browser shows or saves the file.",
 }
 _UNCHANGED = ResponseSpec("Unchanged since the answer with this ETag.", headers=("ETag",))
@@ -120,10 +123,12 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         "summary": operation.summary,
         "tags": [operation.tag],
         "parameters": [*_path(operation), *_query(operation, schemas), *_headers(operation)],
-        "responses": {**_answers(operation, schemas), **_problems(operation)},
+        "responses": _responses(operation, schemas),
     }
-    if operation.description:
-        document["description"] = operation.description
+    if operation.deprecated is not None:
+        document["deprecated"] = True
+    if description := operation.full_description:
+        document["description"] = description
     if operation.scope:
         document["x-required-scope"] = operation.scope
     if operation.public:
@@ -134,6 +139,14 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         content = {media_type: {"schema": schemas.of(operation.body)} for media_type in operation.body_types}
         document["requestBody"] = {"required": operation.body_required, "content": content}
     return document
+
+
+def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    found = {**_answers(operation, schemas), **_problems(operation)}
+    if operation.deprecated is not None:
+        for response in found.values():
+            response["headers"] |= _header_of("Deprecation", "Sunset", "Link")
+    return found
 
 
 def _path(operation: Operation) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import msgspec
 
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Principal, Requester
+from visapi_gateway.kernel.api.deprecation import Deprecation
 from visapi_gateway.kernel.asgi.http import AsgiResponse, Receive, RequestContext, Scope
 from visapi_gateway.kernel.idempotency.rules import Claim, Flight
 
@@ -66,6 +67,8 @@ class Operation:
     """Media types that `Accept` chooses from; empty where the resource determines the type."""
     problems: tuple[str, ...] = ()
     """Problem codes beyond those that the other properties imply."""
+    deprecated: Deprecation | None = None
+    """Set when the operation is to end; every answer and the documentation then say so."""
     if_match: Literal["ignored", "optional", "required"] = "ignored"
     """Whether a change says which state of the resource it changes. The handler compares `If-Match` with the
     resource in the transaction of the change; a 200 shows the resource with its ETag.
@@ -74,6 +77,12 @@ class Operation:
     """For operations with an `Idempotency-Key`, the meaning of the same key with the same request. Every POST
     that creates something has one.
     """
+
+    @property
+    def full_description(self) -> str:
+        """The description, with the end of the operation where one is announced."""
+        end = "" if self.deprecated is None else self.deprecated.text()
+        return f"{end} {self.description}".strip()
 
     @property
     def tagged(self) -> bool:
