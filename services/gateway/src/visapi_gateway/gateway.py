@@ -18,6 +18,7 @@ from visapi_gateway.kernel.api.idempotent_calls import IdempotentCalls
 from visapi_gateway.kernel.api.mount import Gate, build_app
 from visapi_gateway.kernel.asgi.access_log import AccessLog, NoAccessLog
 from visapi_gateway.kernel.asgi.capacity import Capacity, open_capacity
+from visapi_gateway.kernel.asgi.cors import CrossOrigin
 from visapi_gateway.kernel.asgi.http import Asgi
 from visapi_gateway.kernel.asgi.paths import Paths
 from visapi_gateway.kernel.asgi.server import HttpServer
@@ -123,7 +124,7 @@ def build_api(kernel: Kernel, capacity: Capacity) -> Asgi:
     routes = [route for each in SLICES for route in each.routes(kernel)]
     assert {id(route.operation) for route in routes} == {id(each) for each in kernel.operations}
     gate = Gate(kernel.one(keyring), kernel.one(allowances), kernel.metrics, kernel.jobs.read_json)
-    return Shell(
+    shell = Shell(
         build_app(routes, gate, IdempotentCalls(kernel.used_keys.answer)),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
         paths=Paths((operation.method, operation.path) for operation in kernel.operations),
         spans=kernel.spans,
@@ -131,6 +132,7 @@ def build_api(kernel: Kernel, capacity: Capacity) -> Asgi:
         capacity=capacity,
         new_id=lambda: str(kernel.ids.uuid7()),
     )
+    return CrossOrigin(shell, settings.cors_origins) if settings.cors_origins else shell
 
 
 @asynccontextmanager

@@ -7,6 +7,12 @@ import msgspec
 from visapi_common.runtime.connections import LedgerSettings
 from visapi_common.runtime.settings import Network, Port, SealingKeys, Seconds, StrongKeys
 
+Origin = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$"),
+]
+"""An origin as browsers write it: without a path, and without the port that the scheme implies."""
+
 
 class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     artifacts_url: str
@@ -97,5 +103,9 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     deleted, and the audit records that."""
     trusted_proxies: tuple[Network, ...] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For` is trusted, separated by commas."""
+    cors_origins: tuple[Origin, ...] = ()
+    """Origins whose pages may call the API in a browser, such as `https://app.example.com`, separated by
+    commas; each exactly as browsers send it. Empty: none may.
+    """
     access_log: bool = True
     """Write one line per request."""
