@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from kit.fakes.faults import Planned
 from visapi_common.adapters.artifacts import media_type_of
+from visapi_common.adapters.object_store import Span
 from visapi_common.contracts.runs import ArtifactRef
 from visapi_common.core.errors import ProblemError
 
@@ -35,7 +36,8 @@ class FakeArtifacts:
     def media_type(self, artifact: str) -> str:
         return media_type_of(artifact)
 
-    async def stream(self, tenant: str, artifact: str) -> AsyncIterator[bytes]:
+    async def stream(self, tenant: str, artifact: str, span: Span | None = None) -> AsyncIterator[bytes]:
         if (tenant, artifact) not in self.objects:
             raise ProblemError("artifact_not_found", f"there is no artifact {artifact}", status=404)
-        yield self.objects[tenant, artifact]
+        first, end = span or (0, None)
+        yield self.objects[tenant, artifact][first:end]

@@ -63,3 +63,56 @@ async def test_another_tenant_and_other_paths_find_nothing(gateway: Any, artifac
         assert (await other.post(f"/v1/artifacts/{artifact}/links")).status_code == 404
     for name in ("..%2f..%2fetc%2fpasswd", "x", artifact.upper(), artifact + ".pdf"):
         assert (await gateway.http.get(f"/v1/artifacts/{name}")).status_code in {400, 404}
+
+
+async def test_a_part_of_an_artifact_is_read(gateway: Any, artifact: str) -> None:
+    path = f"/v1/artifacts/{artifact}"
+    whole = await gateway.http.get(path)
+    assert whole.headers["accept-ranges"] == "bytes"
+    for asked, part in (("bytes=0-3", PDF[:4]), ("bytes=5-", PDF[5:]), ("bytes=-4", PDF[-4:]), ("bytes=0-999", PDF)):
+        answer = await gateway.http.get(path, headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (206, part), asked
+        first = PDF.index(part)
+        assert answer.headers["content-range"] == f"bytes {first}-{first + len(part) - 1}/{len(PDF)}"
+        assert answer.headers["content-length"] == str(len(part))
+        assert answer.headers["etag"] == whole.headers["etag"]
+
+
+async def test_a_range_outside_of_the_file_is_refused_with_its_length(gateway: Any, artifact: str) -> None:
+    for asked in (f"bytes={len(PDF)}-", "bytes=999-1000", "bytes=-0"):
+        answer = await gateway.http.get(f"/v1/artifacts/{artifact}", headers={"Range": asked})
+        assert (answer.status_code, answer.json()["code"]) == (416, "range_not_satisfiable"), asked
+        assert answer.headers["content-range"] == f"bytes */{len(PDF)}"
+
+
+async def test_other_ranges_get_the_whole_file(gateway: Any, artifact: str) -> None:
+    path = f"/v1/artifacts/{artifact}"
+    tag = (await gateway.http.get(path)).headers["etag"]
+    for headers in (
+        {"Range": "bytes=0-1,3-4"},
+        {"Range": "bytes=4-1"},
+        {"Range": "lines=0-1"},
+        {"Range": "bytes=-"},
+        {"Range": "bytes=" + "9" * 400 + "-"},
+        {"Range": "bytes=0-1", "If-Range": '"another"'},
+        {"Range": "bytes=0-1", "If-Range": f"W/{tag}"},
+        {"Range": "bytes=0-1", "If-Range": "Tue, 24 Nov 2026 00:00:00 GMT"},
+    ):
+        answer = await gateway.http.get(path, headers=headers)
+        assert (answer.status_code, answer.content) == (200, PDF), headers
+    same = await gateway.http.get(path, headers={"Range": "bytes=0-1", "If-Range": tag})
+    assert (same.status_code, same.content) == (206, PDF[:2])
+    known = await gateway.http.get(path, headers={"Range": "bytes=0-1", "If-None-Match": f"W/{tag}"})
+    assert known.status_code == 304
+    head = await gateway.http.head(path, headers={"Range": "bytes=0-1"})
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(PDF)))
+
+
+async def test_a_signed_link_serves_parts_and_a_range_opens_nothing(gateway: Any, artifact: str) -> None:
+    link = (await gateway.http.post(f"/v1/artifacts/{artifact}/links")).json()["url"]
+    async with gateway.client(None) as nobody:
+        part = await nobody.get(link, headers={"Range": "bytes=1-2"})
+        assert (part.status_code, part.content) == (206, PDF[1:3])
+        spoiled = link[:-1] + ("0" if link[-1] != "0" else "1")
+        assert (await nobody.get(spoiled, headers={"Range": "bytes=0-1"})).status_code == 403
+        assert (await nobody.get(urlsplit(link).path, headers={"Range": "bytes=0-1"})).status_code == 401

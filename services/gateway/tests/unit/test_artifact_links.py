@@ -27,7 +27,8 @@ class TestArtifacts:
         until, signature = int(link["expires"]), link["signature"]
         opened = await self.artifacts.open_link(link["tenant"], artifact, until, signature)
         assert (opened.size, opened.media_type) == (4, "application/pdf")
-        assert [chunk async for chunk in opened.chunks] == [b"%PDF"]
+        assert [chunk async for chunk in opened.chunks(None)] == [b"%PDF"]
+        assert [chunk async for chunk in opened.chunks((1, 3))] == [b"PD"]
         self.clock.now_s += 60
         with pytest.raises(ProblemError, match="has expired"):
             await self.artifacts.open_link(link["tenant"], artifact, until, signature)

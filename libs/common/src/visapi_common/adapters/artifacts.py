@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from visapi_common.adapters.object_store import ObjectStore
+from visapi_common.adapters.object_store import ObjectStore, Span
 from visapi_common.adapters.s3 import S3Access
 from visapi_common.contracts.payloads import INLINE_LIMIT, PAYLOAD_LIMIT, Payload, inline
 from visapi_common.contracts.runs import ArtifactRef
@@ -77,9 +77,9 @@ class ArtifactStore:
         await _check(data, artifact_id[:64], what=f"artifact {artifact_id}")
         return data
 
-    def stream(self, tenant: str, artifact_id: str) -> AsyncIterator[bytes]:
+    def stream(self, tenant: str, artifact_id: str, span: Span | None = None) -> AsyncIterator[bytes]:
         """The bytes in chunks, unchecked. Raises `ProblemError` (404) at the first chunk."""
-        return self._objects.stream(_artifact_path(tenant, artifact_id))
+        return self._objects.stream(_artifact_path(tenant, artifact_id), span)
 
     async def size(self, tenant: str, artifact_id: str) -> int | None:
         """Bytes of the artifact, `None` when there is none (an id that cannot exist included)."""

@@ -26,6 +26,8 @@ from obstore.store import LocalStore, S3Store
 from visapi_common.adapters.s3 import S3Access, open_bucket
 from visapi_common.core.errors import OperatorFault, PermanentFault, ProblemError, TransientFault
 
+Span = tuple[int, int]
+"""The bytes of an object from the first to before the second number."""
 CHUNK_BYTES = 256 * 1024
 _MODE = 0o750
 _NO_BUCKET = "NoSuchBucket"
@@ -85,10 +87,12 @@ class ObjectStore:
         with _faults(path):
             return bytes(await (await obstore.get_async(self._store, path)).bytes_async())
 
-    async def stream(self, path: str) -> AsyncIterator[bytes]:
-        """The object in chunks. Raises `ProblemError` (404) at the first one when it is not there."""
+    async def stream(self, path: str, span: Span | None = None) -> AsyncIterator[bytes]:
+        """The object, or a span of it, in chunks. Raises `ProblemError` (404) at the first one when it is not
+        there.
+        """
         with _faults(path):
-            found = await obstore.get_async(self._store, path)
+            found = await obstore.get_async(self._store, path, options=None if span is None else {"range": span})
             async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(chunk)
 

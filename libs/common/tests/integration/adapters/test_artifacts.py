@@ -21,7 +21,7 @@ DIGEST = hashlib.sha256(PDF).hexdigest()
 
 
 class Bucket(BaseHTTPRequestHandler):
-    """A stand-in for S3: PUT with If-None-Match (AWS, conditional writes), GET, HEAD."""
+    """A stand-in for S3: PUT with If-None-Match (AWS, conditional writes), GET of an object or a range, HEAD."""
 
     protocol_version = "HTTP/1.1"
     objects: ClassVar[dict[str, tuple[bytes, str]]] = {}
@@ -36,13 +36,22 @@ class Bucket(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         found = self.objects.get(self.path)
-        self.reply(200, found[0]) if found else self.reply(404)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
+        if not found:
+            self.reply(404)
+        elif asked:
+            first, last = int(asked[1]), int(asked[2])
+            self.reply(206, found[0][first : last + 1], f"bytes {first}-{last}/{len(found[0])}")
+        else:
+            self.reply(200, found[0])
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
-    def reply(self, status: int, body: bytes = b"") -> None:
+    def reply(self, status: int, body: bytes = b"", part: str | None = None) -> None:
         self.send_response(status)
+        if part is not None:
+            self.send_header("content-range", part)
         self.send_header("content-length", str(len(body)))
         self.send_header("etag", f'"{hashlib.md5(body).hexdigest()}"')
         self.send_header("last-modified", "Tue, 24 Nov 2026 00:00:00 GMT")
@@ -91,6 +100,13 @@ async def test_what_was_put_is_read_back_whole_and_in_chunks(url):
     assert await store.get("default", ref.id) == PDF
     assert b"".join([chunk async for chunk in store.stream("default", ref.id)]) == PDF
     assert await store.size("default", ref.id) == len(PDF)
+
+
+@pytest.mark.parametrize("span", [(0, 1), (0, len(PDF)), (5, 8), (len(PDF) - 1, len(PDF))])
+async def test_a_span_is_read_alone(url: str, span: tuple[int, int]):
+    store = ArtifactStore.open(url)
+    ref = await store.put("default", PDF, "pdf", "application/pdf")
+    assert b"".join([chunk async for chunk in store.stream("default", ref.id, span)]) == PDF[slice(*span)]
 
 
 async def test_putting_the_same_bytes_again_is_the_same_artifact(url):

@@ -8,7 +8,9 @@ from visapi_common.contracts.gateway_bodies import ArtifactLink, NewLink
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.artifacts.service import ArtifactFile, Artifacts
 from visapi_gateway.kernel.api.checks import read_json
+from visapi_gateway.kernel.api.etags import none_match
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
+from visapi_gateway.kernel.api.ranges import Span, content_range, wanted_range
 from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, Header, json_response
 from visapi_gateway.kernel.asgi.streams import FileStream
 
@@ -27,7 +29,13 @@ READ = Operation(
     "readArtifact",
     "Read an artifact",
     {
-        200: ResponseSpec("The file.", None, (ANY,), headers=("ETag", "Content-Disposition")),
+        200: ResponseSpec("The file.", None, (ANY,), headers=("ETag", "Accept-Ranges", "Content-Disposition")),
+        206: ResponseSpec(
+            "The part of the file that `Range` names.",
+            None,
+            (ANY,),
+            headers=("ETag", "Accept-Ranges", "Content-Range", "Content-Disposition"),
+        ),
         304: ResponseSpec("The file is unchanged; artifacts never change.", headers=("ETag",)),
     },
     description="Needs an API key or a signed link (`tenant`, `expires`, `signature`).",
@@ -35,9 +43,13 @@ READ = Operation(
     signed=True,
     scope="artifacts:read",
     query=LinkQuery,
-    headers={"If-None-Match": "An ETag from an earlier response."},
+    headers={
+        "If-None-Match": "An ETag from an earlier response.",
+        "Range": "One range of bytes, such as `bytes=0-1023`; several are answered by the whole file.",
+        "If-Range": "An ETag: `Range` means this state of the file, else the whole is sent.",
+    },
     produces=(),
-    problems=("artifact_not_found", "artifact_id_invalid", "link_invalid"),
+    problems=("artifact_not_found", "artifact_id_invalid", "link_invalid", "range_not_satisfiable"),
     limited_keys="open",
 )
 LINK = Operation(
@@ -70,9 +82,13 @@ class ArtifactRoutes:
         found = await (self._by_link(call, artifact) if call.who is None else self._by_key(call, artifact))
         tag = f'"{artifact.partition(".")[0]}"'
         headers = _headers(found, tag)
-        if call.header(b"if-none-match") == tag:
+        if none_match(call.header(b"if-none-match"), tag):
             return EmptyResponse(304, headers)
-        return FileStream(found.chunks, found.size, headers)
+        part = _part(call, tag, found.size)
+        if part is None:
+            return FileStream(found.chunks(None), found.size, headers)
+        headers.append((b"content-range", content_range(part, found.size)))
+        return FileStream(found.chunks(part), part[1] - part[0], headers, 206)
 
     async def link(self, call: Call) -> AsgiResponse:
         wanted: NewLink = await read_json(LINK, call)
@@ -90,11 +106,18 @@ class ArtifactRoutes:
         return await self._artifacts.open_link(query.tenant, artifact, query.expires, query.signature)
 
 
+def _part(call: Call, tag: str, size: int) -> Span | None:
+    if call.scope["method"] != "GET":
+        return None
+    return wanted_range(call.header(b"range"), call.header(b"if-range"), tag, size)
+
+
 def _headers(found: ArtifactFile, tag: str) -> list[Header]:
     disposition = "inline" if found.media_type.startswith(_SHOWN) else "attachment"
     return [
         (b"content-type", found.media_type.encode()),
         (b"etag", tag.encode()),
+        (b"accept-ranges", b"bytes"),
         (b"content-disposition", f'{disposition}; filename="{found.id}"'.encode()),
         (b"cache-control", b"private, max-age=31536000, immutable"),
         (

@@ -1,7 +1,8 @@
 """Artifacts: read with a key of their tenant, or by a signed link without one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -12,23 +13,24 @@ from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
 from visapi_gateway.artifacts.rules import link_holds, sign_link
+from visapi_gateway.kernel.api.ranges import Span
 
 LINK_LIMIT_S = 7 * 86_400
 
 
 class ArtifactFile(msgspec.Struct, frozen=True):
-    """An artifact as a stream of chunks."""
+    """An artifact that can be read, whole or in part."""
 
     id: str
     size: int
     media_type: str
-    chunks: AsyncIterator[bytes]
+    chunks: Callable[[Span | None], AsyncIterator[bytes]]
 
 
 class ArtifactSource(Protocol):
     async def size(self, tenant: str, artifact: str) -> int | None: ...
     def media_type(self, artifact: str) -> str: ...
-    def stream(self, tenant: str, artifact: str) -> AsyncIterator[bytes]: ...
+    def stream(self, tenant: str, artifact: str, span: Span | None = None) -> AsyncIterator[bytes]: ...
 
 
 class Artifacts:
@@ -44,7 +46,7 @@ class Artifacts:
         size = await self._source.size(tenant, artifact)
         if size is None:
             raise _no_such_artifact(artifact)
-        chunks = self._source.stream(tenant, artifact)
+        chunks = partial(self._source.stream, tenant, artifact)
         return ArtifactFile(artifact, size, self._source.media_type(artifact), chunks)
 
     async def link(self, tenant: str, artifact: str, seconds: int) -> ArtifactLink:

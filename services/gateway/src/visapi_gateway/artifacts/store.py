@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from visapi_common.adapters.artifacts import ArtifactStore, media_type_of
+from visapi_gateway.kernel.api.ranges import Span
 
 
 class ArtifactSource:
@@ -15,5 +16,5 @@ class ArtifactSource:
     def media_type(self, artifact: str) -> str:
         return media_type_of(artifact)
 
-    def stream(self, tenant: str, artifact: str) -> AsyncIterator[bytes]:
-        return self._store.stream(tenant, artifact)
+    def stream(self, tenant: str, artifact: str, span: Span | None = None) -> AsyncIterator[bytes]:
+        return self._store.stream(tenant, artifact, span)

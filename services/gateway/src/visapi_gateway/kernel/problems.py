@@ -74,6 +74,7 @@ KINDS: dict[str, Kind] = {
     "payload_too_large": Kind(413, "The body is too large"),
     "uri_too_long": Kind(414, "The URL is too long"),
     "unsupported_media_type": Kind(415, "The media type or encoding of the body is not supported"),
+    "range_not_satisfiable": Kind(416, "The range lies outside of the file"),
     "idempotency_conflict": Kind(422, "The Idempotency-Key was used for another request"),
     "definition_invalid": Kind(422, "The workflow definition is not valid"),
     "input_invalid": Kind(422, "The input does not fit the workflow's schema"),

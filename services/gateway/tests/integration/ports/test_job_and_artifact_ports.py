@@ -80,6 +80,8 @@ class TestArtifacts:
         assert await source.size("mine", ref.id) == 4000
         chunks = [bytes(chunk) async for chunk in source.stream("mine", ref.id)]
         assert b"".join(chunks) == b"a,b\n" * 1000
+        part = [bytes(chunk) async for chunk in source.stream("mine", ref.id, (1, 6))]
+        assert b"".join(part) == b",b\na,"
         assert source.media_type(ref.id) == "application/pdf"
         assert await source.size("other", ref.id) is None
         with pytest.raises(ProblemError):

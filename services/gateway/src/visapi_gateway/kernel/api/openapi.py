@@ -24,6 +24,8 @@ _ANSWER_HEADERS = {
     "Deprecation": "Since when the operation is deprecated (RFC 9745).",
     "Sunset": "From when the operation may no longer answer (RFC 8594).",
     "Link": "A page about the deprecation.",
+    "Accept-Ranges": "`bytes`: a part can be read with `Range`.",
+    "Content-Range": "Which bytes of how many the part has.",
     "Content-Disposition": "Whether a browser shows or saves the file.",
 }
 _UNCHANGED = ResponseSpec("Unchanged since the answer with this ETag.", headers=("ETag",))
@@ -302,6 +304,8 @@ def _problem_headers(status: int, codes: Sequence[str]) -> dict[str, Any]:
     match status:
         case 401:
             return {"WWW-Authenticate": _header("The authentication challenge.")}
+        case 416:
+            return _header_of("Content-Range")
         case 405:
             return {"Allow": _header("The allowed methods of the path.")}
         case 429 | 503:

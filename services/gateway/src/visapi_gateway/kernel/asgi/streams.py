@@ -81,16 +81,19 @@ class EventStream:
 
 
 class FileStream:
-    """A file of known size, in chunks."""
+    """A file of known size, or a part of it, in chunks."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], size: int, headers: list[Header]) -> None:
+    def __init__(
+        self, chunks: AsyncIterator[bytes], size: int, headers: list[Header], status: int = 200
+    ) -> None:
         self._chunks = chunks
         self._size = size
         self._headers = headers
+        self._status = status
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         headers = [(b"content-length", str(self._size).encode()), *self._headers]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
         if scope["method"] != "HEAD":
             async for chunk in self._chunks:
                 await send(_part(chunk))
