@@ -41,3 +41,7 @@ class FakeArtifacts:
             raise ProblemError("artifact_not_found", f"there is no artifact {artifact}", status=404)
         first, end = span or (0, None)
         yield self.objects[tenant, artifact][first:end]
+
+    async def remove(self, tenant: str, artifact: str) -> None:
+        self.faults.meet("remove")
+        self.objects.pop((tenant, artifact), None)

@@ -69,7 +69,12 @@ async def test_a_part_of_an_artifact_is_read(gateway: Any, artifact: str) -> Non
     path = f"/v1/artifacts/{artifact}"
     whole = await gateway.http.get(path)
     assert whole.headers["accept-ranges"] == "bytes"
-    for asked, part in (("bytes=0-3", PDF[:4]), ("bytes=5-", PDF[5:]), ("bytes=-4", PDF[-4:]), ("bytes=0-999", PDF)):
+    for asked, part in (
+        ("bytes=0-3", PDF[:4]),
+        ("bytes=5-", PDF[5:]),
+        ("bytes=-4", PDF[-4:]),
+        ("bytes=0-999", PDF),
+    ):
         answer = await gateway.http.get(path, headers={"Range": asked})
         assert (answer.status_code, answer.content) == (206, part), asked
         first = PDF.index(part)
@@ -116,3 +121,52 @@ async def test_a_signed_link_serves_parts_and_a_range_opens_nothing(gateway: Any
         spoiled = link[:-1] + ("0" if link[-1] != "0" else "1")
         assert (await nobody.get(spoiled, headers={"Range": "bytes=0-1"})).status_code == 403
         assert (await nobody.get(urlsplit(link).path, headers={"Range": "bytes=0-1"})).status_code == 401
+
+
+async def test_a_removed_artifact_opens_for_nobody_and_the_audit_says_who(
+    gateway: Any, artifact: str
+) -> None:
+    path = f"/v1/artifacts/{artifact}"
+    link = (await gateway.http.post(f"{path}/links")).json()["url"]
+    assert (await gateway.http.delete(path)).status_code == 204
+    async with gateway.client(None) as nobody:
+        assert (await nobody.get(link)).status_code == 404
+    for answer in (await gateway.http.get(path), await gateway.http.delete(path)):
+        assert (answer.status_code, answer.json()["code"]) == (404, "artifact_not_found")
+    rows = (await gateway.http.get("/v1/audit", params={"target": f"artifact:{artifact}"})).json()["items"]
+    assert [(row["action"], row["details"]) for row in rows] == [("artifact.remove", {"size": len(PDF)})]
+
+
+async def test_nobody_else_removes_an_artifact(gateway: Any, artifact: str) -> None:
+    path = f"/v1/artifacts/{artifact}"
+    link = (await gateway.http.post(f"{path}/links")).json()["url"]
+    keys = {"other": await gateway.key("other"), "reader": await gateway.key(scopes=("artifacts:read",))}
+    for name, key in keys.items():
+        async with gateway.client(key) as client:
+
+            async def let_in(client: Any = client) -> bool:
+                return (await client.get("/v1/keys/current")).status_code == 200
+
+            await gateway.until(let_in)
+            answer = await client.delete(path)
+            assert answer.status_code == {"other": 404, "reader": 403}[name]
+    async with gateway.client(None) as nobody:
+        for url in (path, link):
+            assert (await nobody.delete(url)).status_code in {400, 401}
+    for odd in ("..%2f..%2fetc%2fpasswd", "x", artifact.upper()):
+        assert (await gateway.http.delete(f"/v1/artifacts/{odd}")).status_code in {400, 404}
+    assert (await gateway.http.get(path)).content == PDF
+
+
+async def test_what_was_cut_from_the_audit_is_kept(gateway: Any, tmp_path: Path) -> None:
+    store = ArtifactStore.open((tmp_path / "artifacts").as_uri())
+    export = (await store.put("default", b"{}", "ndjson", "application/x-ndjson")).id
+    answer = await gateway.http.delete(f"/v1/artifacts/{export}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "artifact_kept")
+    assert await store.exists("default", export)
+
+
+async def test_no_key_may_remove_artifacts_by_default(gateway: Any) -> None:
+    made = (await gateway.http.post("/v1/keys", json={"name": "usual", "kind": "live"})).json()
+    assert "artifacts:read" in made["scopes"]
+    assert "artifacts:write" not in made["scopes"]

@@ -1,4 +1,4 @@
-"""Signed links to artifacts."""
+"""Signed links to artifacts, and their removal."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -6,16 +6,24 @@ import pytest
 
 from kit.fakes.artifacts import FakeArtifacts
 from kit.fakes.clocks import FakeClock
-from kit.fakes.gateway.tables import TENANT
-from visapi_common.core.errors import ProblemError
+from kit.fakes.gateway.tables import TENANT, WHO, GatewayTables
+from visapi_common.contracts.audit import AuditEntry
+from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.keyrings import Keyring
 from visapi_gateway.artifacts.service import LINK_LIMIT_S, Artifacts
 
 
 class TestArtifacts:
     def setup_method(self) -> None:
+        self.unrecorded = False
         self.store, self.clock = FakeArtifacts(), FakeClock()
-        self.artifacts = Artifacts(self.store, Keyring.of(b"k" * 32), self.clock)
+        self.tables = GatewayTables()
+        self.artifacts = Artifacts(self.store, self.record, Keyring.of(b"k" * 32), self.clock)
+
+    async def record(self, audit: AuditEntry) -> None:
+        if self.unrecorded:
+            raise TransientFault("away")
+        self.tables.record(audit)
 
     async def linked(self, seconds: int) -> tuple[str, dict[str, str]]:
         ref = await self.store.put(TENANT, b"%PDF", "pdf", "application/pdf")
@@ -50,3 +58,29 @@ class TestArtifacts:
         for seconds in (0, LINK_LIMIT_S + 1):
             with pytest.raises(ProblemError, match="/expires_in_s"):
                 await self.linked(seconds)
+
+    async def test_a_removed_artifact_is_gone_and_recorded(self):
+        artifact, link = await self.linked(60)
+        await self.artifacts.remove(WHO, artifact)
+        with pytest.raises(ProblemError, match="there is no artifact"):
+            await self.artifacts.open(TENANT, artifact)
+        with pytest.raises(ProblemError, match="there is no artifact"):
+            await self.artifacts.open_link(TENANT, artifact, int(link["expires"]), link["signature"])
+        with pytest.raises(ProblemError, match="there is no artifact"):
+            await self.artifacts.remove(WHO, artifact)
+        (row,) = self.tables.audit[TENANT]
+        assert (row.action, row.target, row.actor) == ("artifact.remove", f"artifact:{artifact}", "key:a")
+
+    async def test_nothing_is_removed_that_the_audit_does_not_record(self):
+        artifact, _ = await self.linked(60)
+        self.unrecorded = True
+        with pytest.raises(TransientFault):
+            await self.artifacts.remove(WHO, artifact)
+        assert (await self.artifacts.open(TENANT, artifact)).size == 4
+
+    async def test_exports_of_the_audit_are_kept(self):
+        export = (await self.store.put(TENANT, b"{}", "ndjson", "application/x-ndjson")).id
+        with pytest.raises(ProblemError) as refused:
+            await self.artifacts.remove(WHO, export)
+        assert refused.value.code == "artifact_kept"
+        assert await self.store.size(TENANT, export) == 2

@@ -92,6 +92,10 @@ class ArtifactStore:
     async def exists(self, tenant: str, artifact_id: str) -> bool:
         return await self.size(tenant, artifact_id) is not None
 
+    async def remove(self, tenant: str, artifact_id: str) -> None:
+        """Remove the artifact; it may be gone already. The same bytes can be put again."""
+        await self._objects.remove(_artifact_path(tenant, artifact_id))
+
 
 class PayloadStore:
     """Values on the wire and in rows: inline up to `INLINE_LIMIT` bytes, by reference above it."""

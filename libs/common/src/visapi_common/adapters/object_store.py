@@ -75,9 +75,10 @@ class ObjectStore:
             try:
                 await obstore.put_async(self._store, path, data, mode="create", attributes=attributes)
             except AlreadyExistsError:
-                if (await obstore.head_async(self._store, path))["size"] == len(data):
+                if await self._stored_size(path) == len(data):
                     return
-                # After a power cut a file can be shorter than the data that was written to it.
+                # After a power cut a file can be shorter than the data that was written to it; or somebody
+                # has removed it since.
                 await obstore.put_async(self._store, path, data, attributes=attributes)
         if self._folder is not None:
             await asyncio.to_thread(_flush, self._folder, path)
@@ -92,7 +93,9 @@ class ObjectStore:
         there.
         """
         with _faults(path):
-            found = await obstore.get_async(self._store, path, options=None if span is None else {"range": span})
+            found = await obstore.get_async(
+                self._store, path, options=None if span is None else {"range": span}
+            )
             async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(chunk)
 
@@ -102,6 +105,23 @@ class ObjectStore:
             with _faults(path):
                 return (await obstore.head_async(self._store, path))["size"]
         except ProblemError:
+            return None
+
+    async def remove(self, path: str) -> None:
+        """Remove the object; it may be gone already. On return it does not come back after a power cut."""
+        with _faults(path):
+            try:
+                await obstore.delete_async(self._store, path)
+            except FileNotFoundError as error:
+                if _NO_BUCKET in str(error):
+                    raise
+        if self._folder is not None:
+            await asyncio.to_thread(_flush_folder, (self._folder / path).parent)
+
+    async def _stored_size(self, path: str) -> int | None:
+        try:
+            return (await obstore.head_async(self._store, path))["size"]
+        except FileNotFoundError:
             return None
 
     async def paths(self, prefix: str) -> AsyncIterator[str]:
@@ -116,12 +136,22 @@ class ObjectStore:
 def _flush(folder: Path, path: str) -> None:
     """The store renames a finished file into place, but leaves it in the page cache."""
     target = folder / path
-    for name in (target, target.parent):
-        descriptor = os.open(name, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    _sync(target)
+    _sync(target.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """A tenant without artifacts has no folder."""
+    if folder.is_dir():
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

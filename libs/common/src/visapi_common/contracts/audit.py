@@ -38,6 +38,7 @@ class AuditAction(StrEnum):
     HOOK_ROTATE = "hook.rotate"
     HOOK_REMOVE = "hook.remove"
     HOOK_REPLAY = "hook.replay"
+    ARTIFACT_REMOVE = "artifact.remove"
     RETENTION_SET = "retention.set"
     RETENTION_RESET = "retention.reset"
     RATE_SET = "rate.set"

@@ -8,6 +8,7 @@ SCOPES = (
     "runs:write",
     "events:write",
     "artifacts:read",
+    "artifacts:write",
     "dead-letters:read",
     "dead-letters:write",
     "endpoints:read",
@@ -25,6 +26,7 @@ _NEVER_BY_DEFAULT = (
     "hooks:write",
     "secrets:write",
     "retention:write",
+    "artifacts:write",
     "audit:read",
 )
 DEFAULT_SCOPES = tuple(scope for scope in SCOPES if scope not in _NEVER_BY_DEFAULT)

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import obstore
 import pytest
 
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, media_type_of
@@ -21,7 +22,7 @@ DIGEST = hashlib.sha256(PDF).hexdigest()
 
 
 class Bucket(BaseHTTPRequestHandler):
-    """A stand-in for S3: PUT with If-None-Match (AWS, conditional writes), GET of an object or a range, HEAD."""
+    """A stand-in for S3: PUT with If-None-Match (AWS, conditional writes), GET of an object or a range, HEAD, DeleteObjects."""
 
     protocol_version = "HTTP/1.1"
     objects: ClassVar[dict[str, tuple[bytes, str]]] = {}
@@ -44,6 +45,15 @@ class Bucket(BaseHTTPRequestHandler):
             self.reply(206, found[0][first : last + 1], f"bytes {first}-{last}/{len(found[0])}")
         else:
             self.reply(200, found[0])
+
+    def do_POST(self) -> None:
+        """DeleteObjects; an object that is not there counts as deleted."""
+        order = self.rfile.read(int(self.headers["content-length"])).decode()
+        keys = re.findall("<Key>(.*?)</Key>", order)
+        for key in keys:
+            self.objects.pop(f"{self.path.partition('?')[0].rstrip('/')}/{key}", None)
+        deleted = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
+        self.reply(200, f"<DeleteResult>{deleted}</DeleteResult>".encode())
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -113,6 +123,33 @@ async def test_putting_the_same_bytes_again_is_the_same_artifact(url):
     store = ArtifactStore.open(url)
     first = await store.put("default", PDF, "pdf", "application/pdf")
     assert await store.put("default", PDF, "pdf", "application/pdf") == first
+
+
+async def test_a_removed_artifact_is_gone_and_may_come_back(url: str):
+    store = ArtifactStore.open(url)
+    ref = await store.put("default", PDF, "pdf", "application/pdf")
+    for _ in range(2):
+        await store.remove("default", ref.id)
+        assert not await store.exists("default", ref.id)
+    await store.remove("nobody", ref.id)
+    assert await store.put("default", PDF, "pdf", "application/pdf") == ref
+    assert await store.get("default", ref.id) == PDF
+
+
+async def test_an_artifact_that_goes_while_it_is_put_is_put(url: str, monkeypatch: pytest.MonkeyPatch):
+    """Whoever puts the same bytes finds the object, which is removed before its size is read."""
+    store = ArtifactStore.open(url)
+    ref = await store.put("default", PDF, "pdf", "application/pdf")
+    head = obstore.head_async
+
+    async def removed_first(*given: Any) -> Any:
+        monkeypatch.setattr(obstore, "head_async", head)
+        await store.remove("default", ref.id)
+        return await head(*given)
+
+    monkeypatch.setattr(obstore, "head_async", removed_first)
+    assert await store.put("default", PDF, "pdf", "application/pdf") == ref
+    assert await store.get("default", ref.id) == PDF
 
 
 async def test_an_artifact_belongs_to_its_tenant(url):

@@ -37,7 +37,7 @@ def create(
         list[str] | None,
         typer.Option(
             help="May be repeated; else all but keys:admin, endpoints:write, hooks:write, secrets:write, "
-            "retention:write and audit:read."
+            "retention:write, artifacts:write and audit:read."
         ),
     ] = None,
     file: Annotated[

@@ -38,7 +38,7 @@ def create(  # noqa: PLR0913 (each is an option of the command)
         list[str] | None,
         typer.Option(
             help="May be repeated; else all but keys:admin, endpoints:write, hooks:write, secrets:write, "
-            "retention:write, audit:read."
+            "retention:write, artifacts:write and audit:read."
         ),
     ] = None,
     role: Annotated[RoleName | None, typer.Option(help="The scopes of a role, in place of --scope.")] = None,

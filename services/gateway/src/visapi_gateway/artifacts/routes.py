@@ -1,4 +1,4 @@
-"""Artifacts, by key or by signed link."""
+"""Artifacts: read by key or by signed link, linked, removed."""
 
 from typing import Annotated
 
@@ -29,7 +29,9 @@ READ = Operation(
     "readArtifact",
     "Read an artifact",
     {
-        200: ResponseSpec("The file.", None, (ANY,), headers=("ETag", "Accept-Ranges", "Content-Disposition")),
+        200: ResponseSpec(
+            "The file.", None, (ANY,), headers=("ETag", "Accept-Ranges", "Content-Disposition")
+        ),
         206: ResponseSpec(
             "The part of the file that `Range` names.",
             None,
@@ -63,6 +65,20 @@ LINK = Operation(
     body=NewLink,
     problems=("artifact_not_found", "artifact_id_invalid"),
 )
+REMOVE = Operation(
+    "DELETE",
+    "/v1/artifacts/{artifact:str}",
+    "removeArtifact",
+    "Remove an artifact for good",
+    {204: ResponseSpec("The file is removed, for every run that names it; copies elsewhere remain.")},
+    description=(
+        "Links to the artifact open nothing any more. A task that makes the same bytes again stores them "
+        "anew. Exports of the audit are kept."
+    ),
+    tag="artifacts",
+    scope="artifacts:write",
+    problems=("artifact_not_found", "artifact_kept"),
+)
 
 _SHOWN = ("application/pdf", "image/", "text/plain")
 """Media types that a browser may show. Other types are downloaded, because a page could carry scripts."""
@@ -75,7 +91,7 @@ class ArtifactRoutes:
         self._artifacts = artifacts
 
     def routes(self) -> list[Route]:
-        return [Route(READ, self.read), Route(LINK, self.link)]
+        return [Route(READ, self.read), Route(LINK, self.link), Route(REMOVE, self.remove)]
 
     async def read(self, call: Call) -> AsgiResponse:
         artifact: str = call.path["artifact"]
@@ -94,6 +110,10 @@ class ArtifactRoutes:
         wanted: NewLink = await read_json(LINK, call)
         tenant, artifact = call.principal.tenant, call.path["artifact"]
         return json_response(await self._artifacts.link(tenant, artifact, wanted.expires_in_s), 201)
+
+    async def remove(self, call: Call) -> AsgiResponse:
+        await self._artifacts.remove(call.requester, call.path["artifact"])
+        return EmptyResponse(204)
 
     async def _by_key(self, call: Call, artifact: str) -> ArtifactFile:
         return await self._artifacts.open(call.principal.tenant, artifact)

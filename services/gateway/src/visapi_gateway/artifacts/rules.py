@@ -1,4 +1,6 @@
-"""Signed links to artifacts: the holder of a link may read one artifact until the link expires."""
+"""Signed links to artifacts: the holder of a link may read one artifact until the link expires. And which
+artifacts are kept.
+"""
 
 import hashlib
 import hmac
@@ -23,3 +25,10 @@ def link_holds(
         for key in keys.keys
     )
     return right and now < expires
+
+
+def is_kept(artifact: str) -> bool:
+    """Whether nobody may remove the artifact over the API: exports of the audit, which are the only files of
+    this type, prove what was cut from it.
+    """
+    return artifact.endswith(".ndjson")

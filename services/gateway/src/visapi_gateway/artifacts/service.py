@@ -1,4 +1,4 @@
-"""Artifacts: read with a key of their tenant, or by a signed link without one."""
+"""Artifacts: read with a key of their tenant, or by a signed link without one, and removed."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -7,12 +7,15 @@ from typing import Protocol
 
 import msgspec
 
+from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.gateway_bodies import ArtifactLink
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
-from visapi_gateway.artifacts.rules import link_holds, sign_link
+from visapi_gateway.artifacts.rules import is_kept, link_holds, sign_link
+from visapi_gateway.audit.rules import entry
+from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.api.ranges import Span
 
 LINK_LIMIT_S = 7 * 86_400
@@ -31,13 +34,21 @@ class ArtifactSource(Protocol):
     async def size(self, tenant: str, artifact: str) -> int | None: ...
     def media_type(self, artifact: str) -> str: ...
     def stream(self, tenant: str, artifact: str, span: Span | None = None) -> AsyncIterator[bytes]: ...
+    async def remove(self, tenant: str, artifact: str) -> None: ...
+
+
+class Record(Protocol):
+    async def __call__(self, audit: AuditEntry) -> None:
+        """Append to the audit, and commit."""
+        ...
 
 
 class Artifacts:
     """The artifacts of a tenant."""
 
-    def __init__(self, source: ArtifactSource, keys: Keyring, clock: WallClock) -> None:
+    def __init__(self, source: ArtifactSource, record: Record, keys: Keyring, clock: WallClock) -> None:
         self._source = source
+        self._record = record
         self._keys = keys
         self._clock = clock
 
@@ -71,6 +82,21 @@ class Artifacts:
             detail = "the link is invalid or has expired; make a new one with POST /v1/artifacts/{id}/links"
             raise ProblemError("link_invalid", detail, status=403)
         return await self.open(tenant, artifact)
+
+    async def remove(self, who: Requester, artifact: str) -> None:
+        """Remove an artifact for good. The audit says so first: nothing is removed unrecorded. Raises
+        `ProblemError` 404, and 409 for an export of the audit.
+        """
+        size = await self._source.size(who.tenant, artifact)
+        if size is None:
+            raise _no_such_artifact(artifact)
+        if is_kept(artifact):
+            detail = (
+                "this file holds rows that were cut from the audit, and is kept; the operator may move it"
+            )
+            raise ProblemError("artifact_kept", detail, status=409)
+        await self._record(entry(who, AuditAction.ARTIFACT_REMOVE, f"artifact:{artifact}", size=size))
+        await self._source.remove(who.tenant, artifact)
 
 
 def _no_such_artifact(artifact: str) -> ProblemError:

@@ -1,8 +1,11 @@
-"""The artifact store behind `artifacts.service`."""
+"""The artifact store and the audit behind `artifacts.service`."""
 
 from collections.abc import AsyncIterator
 
 from visapi_common.adapters.artifacts import ArtifactStore, media_type_of
+from visapi_common.adapters.audit_log import record
+from visapi_common.adapters.pool import Pool, tenant_transaction
+from visapi_common.contracts.audit import AuditEntry
 from visapi_gateway.kernel.api.ranges import Span
 
 
@@ -18,3 +21,12 @@ class ArtifactSource:
 
     def stream(self, tenant: str, artifact: str, span: Span | None = None) -> AsyncIterator[bytes]:
         return self._store.stream(tenant, artifact, span)
+
+    async def remove(self, tenant: str, artifact: str) -> None:
+        await self._store.remove(tenant, artifact)
+
+
+async def record_alone(pool: Pool, audit: AuditEntry) -> None:
+    """Append to the audit in a transaction of its own."""
+    async with tenant_transaction(pool, [audit.tenant]) as connection:
+        await record(connection, audit)

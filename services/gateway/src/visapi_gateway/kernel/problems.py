@@ -63,6 +63,7 @@ KINDS: dict[str, Kind] = {
     "approval_over": Kind(409, "Nobody can decide this any more"),
     "dead_letter_resolved": Kind(409, "The dead letter was resolved before"),
     "dead_letter_not_replayable": Kind(409, "The dead letter cannot be replayed"),
+    "artifact_kept": Kind(409, "The artifact is kept"),
     "endpoint_exists": Kind(409, "Another endpoint has the name"),
     "endpoint_disabled": Kind(409, "The endpoint is disabled"),
     "hook_exists": Kind(409, "Another hook has the name"),

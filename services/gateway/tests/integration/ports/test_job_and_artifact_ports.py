@@ -93,5 +93,16 @@ class TestArtifacts:
             "mine", b"1", "json", "application/json"
         )
 
+    async def test_a_removed_artifact_can_be_put_again(self, artifacts: tuple[Any, Any]):
+        exports, source = artifacts
+        ref = await exports.put("mine", b"1", "pdf", "application/pdf")
+        await exports.put("other", b"1", "pdf", "application/pdf")
+        for _ in range(2):
+            await source.remove("mine", ref.id)
+            assert await source.size("mine", ref.id) is None
+        assert await source.size("other", ref.id) == 1
+        assert await exports.put("mine", b"1", "pdf", "application/pdf") == ref
+        assert await source.size("mine", ref.id) == 1
+
     async def test_what_is_no_id_has_no_size(self, artifacts: tuple[Any, Any]):
         assert await artifacts[1].size("mine", "../../etc/passwd") is None
