@@ -1,6 +1,6 @@
 """Each port twice: as a fake in memory, and as the real adapter on PostgreSQL and NATS."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -92,6 +92,18 @@ class Ground:
         )
         assert set(written.done) == {run}
         return run
+
+    async def sent(self, function: str) -> Mapping[str, int]:
+        """The sent tasks of each tenant, as a release of the function's held tasks counts them."""
+        counts: list[Mapping[str, int]] = []
+
+        def give_none(_held: Mapping[str, int], sent: Mapping[str, int]) -> Mapping[str, int]:
+            counts.append(sent)
+            return {}
+
+        assert await self.tasks.release_alone(function, 10, give_none) == []
+        (counted,) = counts
+        return counted
 
 
 def fake_ground() -> Ground:

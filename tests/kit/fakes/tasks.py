@@ -65,12 +65,6 @@ class FakeTasks:
         held = Counter(row.tenant for _, row in self._some(_is_held) if row.function == function)
         return {tenant: min(most, number) for tenant, number in held.items()}
 
-    async def sent_tenants(self, function: str) -> dict[str, int]:
-        if subjects.family_of(function) not in subjects.BUILTIN_FAMILIES:
-            return {}
-        sent = self._some(lambda row: row.sent_ms is not None and row.state != "uncertain")
-        return dict(Counter(row.tenant for _, row in sent if row.function == function))
-
     async def release(self, function: str, shares: Mapping[str, int]) -> list[StoredTask]:
         self.faults.meet("release")
         released: list[StoredTask] = []
@@ -90,7 +84,7 @@ class FakeTasks:
         if self.others_release:
             return None
         held = await self.held_tenants(function, most)
-        shares = decide(held, await self.sent_tenants(function)) if held else {}
+        shares = decide(held, self._sent(function)) if held else {}
         return await self.release(function, shares) if shares else []
 
     async def beat(self, attempts: Collection[Attempt]) -> None:
@@ -113,6 +107,12 @@ class FakeTasks:
             held_by = row.claimed_by if row.state == "started" else None
             holders[owner, (claim.run, claim.path, claim.attempt)] = held_by or ""
         return holders
+
+    def _sent(self, function: str) -> dict[str, int]:
+        if subjects.family_of(function) not in subjects.BUILTIN_FAMILIES:
+            return {}
+        sent = self._some(lambda row: row.sent_ms is not None and row.state != "uncertain")
+        return dict(Counter(row.tenant for _, row in sent if row.function == function))
 
     def _is_overdue(self, row: TaskRow) -> bool:
         silent = row.heartbeat_ms is None or row.heartbeat_ms < self._rows.now_ms - 10_000

@@ -90,11 +90,10 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class PubAck(msgspec.Struct, frozen=True):
-    """JetStream's publish acknowledgement. `duplicate`: the message id was stored before."""
+    """JetStream's publish acknowledgement. A repeated message id has the `seq` of the first message."""
 
     stream: str = ""
     seq: int = 0
-    duplicate: bool = False
     error: _Refusal | None = None
 
 

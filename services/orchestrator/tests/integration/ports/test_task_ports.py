@@ -110,13 +110,14 @@ class TestReleases:
         released = await ground.tasks.release(PDF, {"big": 1, "small": 5})
         assert runs_of(released) == {first, small}
         assert {task.send for task in released} == {0}
-        assert await ground.tasks.sent_tenants(PDF) == {"big": 1, "small": 1}
+        assert await ground.sent(PDF) == {"big": 1, "small": 1}
         assert await ground.tasks.held_tenants(PDF, 10) == {"big": 1}
         assert second not in runs_of(released)
 
     async def test_tasks_of_a_tenants_own_function_take_no_shared_slots(self, ground: Ground):
         await ground.task()
-        assert await ground.tasks.sent_tenants("acme.a") == {}
+        await ground.task(held=True)
+        assert await ground.sent("acme.a") == {}
 
     async def test_a_released_task_is_swept_from_then_on(self, ground: Ground):
         await ground.task(function=PDF, held=True)

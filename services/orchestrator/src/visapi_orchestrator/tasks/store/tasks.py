@@ -51,12 +51,6 @@ class PostgresTasks:
             rows = await self._pool.fetch(_SQL["held_tenants"], function, most)
         return {row["tenant"]: row["waiting"] for row in rows}
 
-    async def sent_tenants(self, function: str) -> dict[str, int]:
-        """How many tasks of a shared function were sent for each tenant and have no result yet."""
-        with pg_faults():
-            rows = await self._pool.fetch(_SQL["sent_tenants"], function)
-        return {row["tenant"]: row["sent"] for row in rows}
-
     async def open_tasks(self, functions: Sequence[str], most: int) -> dict[str, int]:
         """How many tasks of each shared function have no result yet, held and sent ones up to `most` each."""
         with pg_faults():
