@@ -31,7 +31,7 @@ from visapi_gateway.runs.commands.transaction import put_inbox
 from visapi_gateway.runs.starting.commits import NewRun
 from visapi_gateway.runs.starting.store import PgRunLedger
 from visapi_gateway.schedules.transaction import put_listener, put_schedule, stop_listener
-from visapi_gateway.workflows.service import NewWorkflow, Scheduled
+from visapi_gateway.workflows.rules.versions import NewWorkflow, Scheduled
 from visapi_gateway.workflows.store import PgWorkflowStore
 
 ACTOR = "tester"

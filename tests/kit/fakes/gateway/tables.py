@@ -21,7 +21,7 @@ from visapi_gateway.runs.reading.rules.history_items import StoredItem
 from visapi_gateway.runs.reading.service import RunRow
 from visapi_gateway.runs.starting.commits import Holder, RequestKey
 from visapi_gateway.schedules.service import ScheduleRow
-from visapi_gateway.workflows.service import NewWorkflow
+from visapi_gateway.workflows.rules.versions import NewWorkflow
 
 _CANCELLED = b'{"actor":"schedule","v":1}'
 TENANT = "default"

@@ -12,7 +12,7 @@ from visapi_engine.checks.versions import version_order
 from visapi_engine.compile.compiler import Compiled, compile_definition
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.names import WorkflowName
-from visapi_gateway.workflows.service import NewWorkflow, WorkflowRow
+from visapi_gateway.workflows.rules.versions import NewWorkflow, WorkflowRow
 from visapi_gateway.workflows.store import PAGE_BYTES
 
 

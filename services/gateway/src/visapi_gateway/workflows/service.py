@@ -2,10 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from itertools import takewhile
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Protocol
 
 import msgspec
 
@@ -17,67 +14,19 @@ from visapi_common.contracts.workflows import Deployed, WorkflowPage, WorkflowVi
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
-from visapi_engine.checks.versions import version_order
 from visapi_engine.model.listeners import listener_of
 from visapi_engine.model.program import Program, encode_program
-from visapi_engine.model.program_face import decode_face
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.kernel.idempotency.rules import Claim, answer_text, read_answer
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.workflows.compiling import Compiling
 from visapi_gateway.workflows.definitions import Definitions, not_found
+from visapi_gateway.workflows.rules.versions import NewWorkflow, Scheduled, WorkflowRow, row_of, sorting_key
+from visapi_gateway.workflows.rules.views import deployed_of, page_of, view_of
 
 WARNINGS_HELD = 100
 """The most warnings that a replay of a deployment shows."""
-
-
-class Scheduled(msgspec.Struct, frozen=True):
-    """The schedule of a version: its times, or the run that listens for its events.
-
-    `id` is the id of the schedule or of the listener's run.
-    """
-
-    id: UUID
-    spec: bytes | None = None
-    paused: bool = False
-    listener: Trigger | None = None
-    listener_body: bytes = b""
-
-
-class NewWorkflow(msgspec.Struct, frozen=True):
-    """A version to store. Hashes in bytes."""
-
-    name: WorkflowName
-    version: str
-    order: str
-    source_hash: bytes
-    source: bytes
-    media_type: str
-    program: bytes
-    body: bytes
-    created_by: str
-    created_at: datetime
-    schedule: Scheduled | None = None
-    """The schedule or listener, if any."""
-    parts: Sequence[bytes] = ()
-    """Further programs that the version's program names by hash."""
-
-
-class WorkflowRow(msgspec.Struct, frozen=True):
-    """A stored version. `body` is the compiled program; None where the page had no room for it."""
-
-    namespace: str
-    name: str
-    version: str
-    program: bytes
-    body: bytes | None
-    created_by: str
-    created_at: datetime
-    source_hash: bytes = b""
-    source: bytes = b""
-    media_type: str = ""
-    version_order: str = ""
 
 
 class WorkflowStore(Protocol):
@@ -145,16 +94,16 @@ class Workflows:
         kept = None if created else await self._refuse_other_content(new)
         if not created and not dry_run:
             await self._store.hold(claim, _held(new, warnings, created=False))
-        return _deployed(_view(kept or _row(new)), warnings, dry_run=dry_run), created
+        return deployed_of(view_of(kept or row_of(new)), warnings, dry_run=dry_run), created
 
     async def deployed_before(self, tenant: str, answer: str) -> tuple[Deployed, bool]:
         """The description of the version that an earlier request deployed, and whether it was new then."""
         held = read_answer(answer, Deployment)
         view = await self.describe(tenant, held.namespace, held.name, held.version)
-        return _deployed(view, held.warnings, dry_run=False), held.created
+        return deployed_of(view, held.warnings, dry_run=False), held.created
 
     async def describe(self, tenant: str, namespace: str, name: str, version: str | None) -> WorkflowView:
-        return _view(await self.row(tenant, namespace, name, version))
+        return view_of(await self.row(tenant, namespace, name, version))
 
     async def row(self, tenant: str, namespace: str, name: str, version: str | None) -> WorkflowRow:
         """A version, or the highest. Raises `ProblemError` 404."""
@@ -170,18 +119,18 @@ class Workflows:
         rows = await self._store.versions(name, below, limit + 1)
         if not rows and below is None:
             raise not_found(name, None)
-        shown = _shown(rows, limit)
+        shown = page_of(rows, limit)
         more = shown[-1].version_order if len(rows) > len(shown) else None
-        return WorkflowPage(items=[_view(row) for row in shown], next=more)
+        return WorkflowPage(items=[view_of(row) for row in shown], next=more)
 
     async def page(
         self, tenant: str, namespace: str | None, after: tuple[str, str] | None, limit: int
     ) -> WorkflowPage:
         """By name, each as its highest version. `next` is the name to continue from."""
         rows = await self._store.workflows(tenant, namespace, after, limit + 1)
-        shown = _shown(rows, limit)
+        shown = page_of(rows, limit)
         more = f"{shown[-1].namespace}/{shown[-1].name}" if len(rows) > len(shown) else None
-        return WorkflowPage(items=[_view(row) for row in shown], next=more)
+        return WorkflowPage(items=[view_of(row) for row in shown], next=more)
 
     async def _prepare(
         self, who: Principal, source: bytes, media_type: str
@@ -191,7 +140,7 @@ class Workflows:
         new = NewWorkflow(
             name=(who.tenant, program.namespace, program.name),
             version=program.version,
-            order=_order(program.version),
+            order=sorting_key(program.version),
             source_hash=bytes.fromhex(compiled.source_hash),
             source=source,
             media_type=media_type,
@@ -233,10 +182,6 @@ class Workflows:
         raise ProblemError("workflow_version_exists", detail, status=409)
 
 
-def _deployed(view: WorkflowView, warnings: list[FieldError], *, dry_run: bool) -> Deployed:
-    return Deployed(**msgspec.structs.asdict(view), warnings=warnings, dry_run=dry_run)
-
-
 def _held(new: NewWorkflow, warnings: list[FieldError], *, created: bool) -> str:
     _, namespace, name = new.name
     held = Deployment(namespace, name, new.version, created, warnings[:WARNINGS_HELD])
@@ -246,56 +191,3 @@ def _held(new: NewWorkflow, warnings: list[FieldError], *, created: bool) -> str
 def _audited(who: Requester, new: NewWorkflow) -> AuditEntry:
     target = f"workflow:{new.name[1]}/{new.name[2]}"
     return entry(who, AuditAction.WORKFLOW_DEPLOY, target, version=new.version, program=new.program.hex())
-
-
-def _order(version: str) -> str:
-    try:
-        return version_order(version)
-    except ValueError as wrong:
-        mistake = FieldError("/document/version", str(wrong))
-        raise ProblemError("definition_invalid", str(wrong), status=422, errors=[mistake]) from None
-
-
-def _row(new: NewWorkflow) -> WorkflowRow:
-    _, namespace, name = new.name
-    return WorkflowRow(
-        namespace=namespace,
-        name=name,
-        version=new.version,
-        program=new.program,
-        body=new.body,
-        created_by=new.created_by,
-        created_at=new.created_at,
-    )
-
-
-def _shown(rows: Sequence[WorkflowRow], limit: int) -> list[WorkflowRow]:
-    """The rows of a page: at most `limit`, and as many programs as fit."""
-    return list(takewhile(lambda row: row.body is not None, rows[:limit]))
-
-
-def _view(row: WorkflowRow) -> WorkflowView:
-    assert row.body is not None, "a row without its program is not shown"
-    program = decode_face(row.body)
-    here = f"/v1/workflows/{row.namespace}/{row.name}"
-    schema = program.input_schema
-    return WorkflowView(
-        namespace=row.namespace,
-        name=row.name,
-        version=row.version,
-        title=_text(program.document.get("title")),
-        summary=_text(program.document.get("summary")),
-        input_schema=None if schema is None else schema.schema,
-        program=row.program.hex(),
-        created_at=row.created_at,
-        created_by=row.created_by,
-        links={
-            "self": f"{here}/versions/{row.version}",
-            "versions": f"{here}/versions",
-            "runs": f"{here}/runs?version={row.version}",
-        },
-    )
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

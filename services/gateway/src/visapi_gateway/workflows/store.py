@@ -21,7 +21,7 @@ from visapi_gateway.schedules.transaction import (
     remove_schedule,
     stop_listener,
 )
-from visapi_gateway.workflows.service import NewWorkflow, WorkflowRow
+from visapi_gateway.workflows.rules.versions import NewWorkflow, WorkflowRow
 
 _SQL = load_queries("visapi_gateway.workflows", "queries.sql")
 PAGE_BYTES = 4 * 1024 * 1024

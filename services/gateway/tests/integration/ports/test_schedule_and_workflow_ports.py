@@ -20,7 +20,7 @@ from visapi_gateway.kernel.idempotency.rules import Claim, KeyTaken
 from visapi_gateway.kernel.names import WorkflowName
 from visapi_gateway.runs.reading.rules.filters import RunFilter
 from visapi_gateway.schedules.service import NewRuns, ScheduleRow
-from visapi_gateway.workflows.service import NewWorkflow, Scheduled
+from visapi_gateway.workflows.rules.versions import NewWorkflow, Scheduled
 
 HOURLY = "schedule: {every: {hours: 1}}"
 ON_PAID = "schedule: {on: {one: {with: {type: paid}}}}"

@@ -23,7 +23,7 @@ from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.runs.commands.known_plans import KnownPlans
 from visapi_gateway.runs.commands.service import Command, CommandOutcome, Hint, InboxRow, committed
 from visapi_gateway.runs.reading.service import RunRow, RunViews
-from visapi_gateway.workflows.service import WorkflowRow
+from visapi_gateway.workflows.rules.versions import WorkflowRow
 
 TAKEN_UP_S = 2.0
 """How long a response waits for the run to be live again, so that the next read does not show it as
