@@ -17,7 +17,7 @@ from visapi_engine.machine.events import (
     TimerFired,
 )
 from visapi_orchestrator.kernel.rules.messages import DueTimer
-from visapi_orchestrator.tasks.registry import refusal_of
+from visapi_orchestrator.tasks.rules.announced import refusal_of
 from visapi_orchestrator.transitions.rules.machine_events import inbox_event, result_event, timer_event
 from visapi_orchestrator.transitions.rules.snapshot import InboxRow
 

@@ -18,7 +18,8 @@ from visapi_common.contracts.task_messages import FunctionSpec, Registered, Regi
 from visapi_common.core.errors import ContentFault, OperatorFault, TransientFault
 from visapi_common.telemetry.setup import open_metrics
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
-from visapi_orchestrator.tasks.registry import Registry, refusal_of
+from visapi_orchestrator.tasks.registry import Registry
+from visapi_orchestrator.tasks.rules.announced import refusal_of
 
 ECHO = FunctionSpec("acme.echo")
 

@@ -12,7 +12,6 @@ the sweep sends its open tasks again.
 """
 
 import asyncio
-import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
@@ -26,27 +25,21 @@ from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.task_messages import FunctionSpec, Registered, Registration
 from visapi_common.core.errors import ContentFault, Fault
 from visapi_common.core.failures import failure_text
-from visapi_common.core.wire_text import function_name_flaw
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
-from visapi_engine.model.catalog import ENGINE_FUNCTIONS
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.tasks.announcements import Announcements
 from visapi_orchestrator.tasks.claims import WorkerRequest
+from visapi_orchestrator.tasks.rules.announced import refusal_of, refusal_of_names
 from visapi_orchestrator.transitions.rules.open_tasks import Announced
 
 _RETRY_S = 0.5
 _CHECK_S = 30.0
 _OUTSIDE = frozenset({subjects.STREAM_EVENTS})
 
-_TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_VERSION: Final = re.compile(r"[A-Za-z0-9.+_-]{1,64}")
 _NAME_MAX: Final = 100
-_FUNCTIONS_MAX: Final = 256
-_NAMES_MAX: Final = 1000
-_CONCURRENCY_MAX: Final = 10_000
 
 _read = Reader(Registration, newest=NEWEST.messages)
 _read_spec = Reader(FunctionSpec)
@@ -225,38 +218,4 @@ class Registry:
     async def _refusal_of_tenant(self, owner: str, functions: Sequence[FunctionSpec]) -> str | None:
         if not await self._rows.is_tenant(owner):
             return f"there is no tenant {owner!r}"
-        names = await self._rows.names(owner) | {function.name for function in functions}
-        if len(names) > _NAMES_MAX:
-            return f"{owner} would have {len(names)} functions; a tenant has at most {_NAMES_MAX}"
-        return None
-
-
-def refusal_of(owner: str, functions: Sequence[FunctionSpec]) -> str | None:
-    """Why functions of an owner are refused; None when they are not. Names are those of NATS subjects."""
-    if owner != subjects.BUILTIN and not _TENANT.fullmatch(owner):
-        return f"{owner!r} is no tenant"
-    if len(functions) > _FUNCTIONS_MAX:
-        return f"{len(functions)} functions at once; at most {_FUNCTIONS_MAX} may be announced together"
-    for function in functions:
-        if function.name in ENGINE_FUNCTIONS:
-            return f"{function.name} is carried out by the engine itself; no worker may announce it"
-        flaw = _foreign(owner, function.name) or function_name_flaw(function.name)
-        if flaw is not None:
-            return flaw
-        if not _VERSION.fullmatch(function.version):
-            return f"{function.name}: {function.version[:_NAME_MAX]!r} is no version"
-        if not 1 <= function.concurrency <= _CONCURRENCY_MAX:
-            return (
-                f"{function.name}: concurrency is {function.concurrency}, it must be 1 to {_CONCURRENCY_MAX}"
-            )
-    return None
-
-
-def _foreign(owner: str, name: str) -> str | None:
-    """Why the name is reserved for another owner; None when it is not."""
-    family = subjects.family_of(name)
-    if owner == subjects.BUILTIN and family not in subjects.BUILTIN_FAMILIES:
-        return f"{name} is no function of VisAPI's own; {owner} may not announce it"
-    if owner != subjects.BUILTIN and family in subjects.RESERVED_FAMILIES:
-        return f"{name}: names that begin with {family}. are VisAPI's own; choose another"
-    return None
+        return refusal_of_names(owner, await self._rows.names(owner), functions)
