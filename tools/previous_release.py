@@ -6,6 +6,7 @@ Without a commit: the newest release tag (`v*`) before HEAD, or, before the firs
 `make upgrade-test` runs what is laid out beside this checkout. A second run takes what is there.
 """
 
+import hashlib
 import io
 import os
 import shutil
@@ -19,6 +20,8 @@ PLACE = ROOT / ".upgrade"
 FIRST = "d01152daf3e0e6dd55fd313b99a76930968303cc"
 """The last commit that did not know `VISAPI_WRITES`."""
 
+MIGRATIONS = "libs/common/src/visapi_common/sql/migrations"
+BASELINE = "0001_baseline.sql"
 _OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
@@ -29,8 +32,10 @@ class PreviousError(Exception):
 def main() -> int:
     given = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
+        commit = commit_of(given or newest_tag() or FIRST)
+        check_baseline(commit)
         check_balancer()
-        print(lay_out(commit_of(given or newest_tag() or FIRST)))
+        print(lay_out(commit))
     except PreviousError as error:
         sys.stderr.write(f"upgrade-test: {error}\n")
         return 1
@@ -57,6 +62,17 @@ def commit_of(name: str) -> str:
             "another one: make upgrade-test FROM=<commit or tag>"
         )
     return done.stdout.decode().strip()
+
+
+def check_baseline(commit: str) -> None:
+    """Its ledger can be brought up to date: it begins as that of the first release does."""
+    released = (ROOT / MIGRATIONS / "released.sha256").read_text(encoding="utf-8")
+    found = git("show", f"{commit}:{MIGRATIONS}/{BASELINE}")
+    if found.returncode != 0 or f"{hashlib.sha256(found.stdout).hexdigest()}  {BASELINE}" not in released:
+        raise PreviousError(
+            f"the ledger of {commit[:12]} is from before VisAPI's first release, and no release "
+            f"can run beside it; name a commit since {FIRST[:12]}, or a tag"
+        )
 
 
 def lay_out(commit: str) -> Path:
