@@ -1,9 +1,11 @@
 """Rates: shared by gateways, told in headers, set by people."""
 
 import asyncio
+import os
+import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import date, timedelta
 from random import Random
@@ -15,6 +17,7 @@ import pytest
 from kit.ledger_rows import move_back, overwrite, plant
 from kit.servers import Database, NatsServer
 from visapi_common.adapters.pool import Pool, open_pool
+from visapi_common.core.errors import TransientFault
 from visapi_gateway.rates.lending import QuotaAsked, QuotaReturn, RateAsked
 from visapi_gateway.rates.rules.gcra import Limit, lend
 from visapi_gateway.rates.store import PgLedgerOfLeases
@@ -148,6 +151,35 @@ async def test_what_a_dead_gateway_held_comes_back_with_time_and_with_the_next_p
     before = (await ledger.lease_quotas([quota]))[of]
     await ledger.return_quotas([QuotaReturn(*of, before.began.replace(year=2020), 3)])
     assert (await ledger.lease_quotas([quota]))[of].granted == 0, "the period of what is returned is over"
+
+
+@pytest.mark.parametrize(
+    "lease",
+    [
+        lambda ledger: ledger.lease_rates([RateAsked("acme", "tenant", 1, 1.0, 5)]),
+        lambda ledger: ledger.lease_quotas([QuotaAsked("acme", "tenant", "day", 1, 5)]),
+    ],
+    ids=["rates", "quotas"],
+)
+async def test_a_lease_that_postgresql_does_not_answer_is_given_up_in_time(
+    postgres_db: Database, lease: Callable[[PgLedgerOfLeases], Awaitable[object]]
+) -> None:
+    """Not even the request to cancel it is answered; the only connection of the pool is replaced."""
+    pool = await open_pool(postgres_db.gateway, size=1, application="gateway")
+    ledger = PgLedgerOfLeases(pool, rates_s=0.5, quotas_s=0.5)
+    backend = await pool.fetchval("select pg_backend_pid()")
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        async with asyncio.timeout(8):
+            with pytest.raises(TransientFault):
+                await lease(ledger)
+        assert time.monotonic() - began < 0.5 + 0.5
+        async with asyncio.timeout(8):
+            await lease(PgLedgerOfLeases(pool, rates_s=5, quotas_s=5))
+    finally:
+        os.kill(backend, signal.SIGCONT)
+        pool.terminate()
 
 
 async def test_an_answer_tells_of_the_rates_whatever_it_is(serve: Any, shared_nats: NatsServer) -> None:

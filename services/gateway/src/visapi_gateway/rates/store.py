@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from visapi_common.adapters.audit_log import record
-from visapi_common.adapters.pool import Connection, Pool, pg_faults, tenant_transaction
+from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.rates import NAMES_OF_A_KEY_MAX, SetRate
@@ -37,16 +38,11 @@ class PgLedgerOfLeases:
         return [StoredRate(**row) for row in rows]
 
     async def lease_rates(self, asked: Sequence[RateAsked]) -> dict[tuple[str, str], Lease]:
-        # The time of the statement would not count what a connection and its cancellation take.
-        with pg_faults():
-            async with asyncio.timeout(self._rates_s):
-                rows = await self._pool.fetch(_SQL["lease_rates"], *zip(*asked, strict=True))
+        rows = await self._lease("lease_rates", asked, self._rates_s)
         return {(row["tenant"], row["subject"]): Lease(row["granted"], row["used"]) for row in rows}
 
     async def lease_quotas(self, asked: Sequence[QuotaAsked]) -> dict[tuple[str, str, str], QuotaLease]:
-        with pg_faults():
-            async with asyncio.timeout(self._quotas_s):
-                rows = await self._pool.fetch(_SQL["lease_quotas"], *zip(*asked, strict=True))
+        rows = await self._lease("lease_quotas", asked, self._quotas_s)
         return {
             (row["tenant"], row["subject"], row["period"]): QuotaLease(
                 row["granted"], row["left"], row["began"], row["ends_in_s"]
@@ -57,6 +53,18 @@ class PgLedgerOfLeases:
     async def return_quotas(self, returned: Sequence[QuotaReturn]) -> None:
         with pg_faults(effect=True):
             await self._pool.execute(_SQL["return_quotas"], *zip(*returned, strict=True))
+
+    async def _lease(self, name: str, asked: Sequence[tuple[Any, ...]], seconds: float) -> list[Row]:
+        """The rows of a statement within so many seconds, including the time to get a connection. If the
+        statement is not answered in time, its connection is closed: cancelling the statement may take longer.
+        """
+        with pg_faults():
+            async with asyncio.timeout(seconds), self._pool.acquire() as connection:
+                try:
+                    return await connection.fetch(_SQL[name], *zip(*asked, strict=True))
+                except asyncio.CancelledError:
+                    connection.terminate()
+                    raise
 
     async def sweep(self, limit: int) -> None:
         with pg_faults():
