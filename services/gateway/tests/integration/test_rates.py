@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -260,6 +260,24 @@ async def test_while_nothing_can_be_leased_a_gateway_admits_its_share_and_never_
             return sample("visapi_rate_leases_total", {"of": "rate", "outcome": "granted"}) > before
 
         await gateway.until(leased)
+
+
+async def test_a_gateway_reads_the_rates_of_the_keys_that_it_holds(pool: Pool, gateway: Any) -> None:
+    made = [(await gateway.http.post("/v1/keys", json={"name": f"k{n}"})).json()["id"] for n in range(5)]
+    valid, revoked, disabled, ended, expired = made
+    for key in made:
+        assert (await gateway.http.put(f"/v1/keys/{key}/rate", json={"per_s": 1})).status_code == 200
+    shared = {"per_s": 1, "keys": [valid, ended]}
+    assert (await gateway.http.put("/v1/rates/partners", json=shared)).status_code == 200
+    for key in (revoked, ended):
+        assert (await gateway.http.delete(f"/v1/keys/{key}")).status_code == 204
+    answer = await gateway.http.post(f"/v1/keys/{disabled}/disable", json={"reason": "for a while"})
+    assert answer.status_code == 200, answer.text
+    await move_back(gateway.db, "api_keys", timedelta(hours=2), "disabled_at", id=[ended, disabled])
+    two_hours_ago = datetime.now(UTC) - timedelta(hours=2)
+    await overwrite(gateway.db, "api_keys", {"id": expired}, expires_at=two_hours_ago)
+    read = [rate.subject for rate in await PgLedgerOfLeases(pool).all_rates()]
+    assert sorted(read) == sorted([*(f"key:{key}" for key in (valid, revoked, disabled)), "name:partners"])
 
 
 async def test_what_nobody_needs_is_deleted(pool: Pool, gateway: Any) -> None:

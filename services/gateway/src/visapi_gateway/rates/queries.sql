@@ -2,7 +2,16 @@
 -- keys of all tenants, and every query that is asked for a tenant names the tenant.
 
 -- name: all_rates
-select tenant, subject, per_s, burst, runs_per_day, runs_per_month, keys from rates order by tenant, subject
+-- Without those of keys that gateways no longer hold (`all_keys`).
+select tenant, subject, per_s, burst, runs_per_day, runs_per_month, keys
+from rates r
+where r.subject not like 'key:%' or exists (
+    select from api_keys k
+    where k.id = substr(r.subject, 5)
+        and coalesce(k.expires_at, 'infinity') > now() - interval '1 hour'
+        and (k.may_return or coalesce(k.disabled_at, 'infinity') > now() - interval '1 hour')
+)
+order by tenant, subject
 
 -- name: lease_rates
 -- Grants tokens of many rates, in one order, so that two gateways never wait for each other in a circle. `granted` of
