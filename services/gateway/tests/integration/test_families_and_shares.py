@@ -4,6 +4,10 @@ import uuid
 from typing import Any
 
 from kit.ledger_rows import lose, overwrite, plant
+from kit.servers import Database
+from kit.tenants import add_tenants
+from visapi_common.adapters.pool import open_pool
+from visapi_gateway.kernel.quotas import read_full_tenants
 
 HOURLY = """
 document: {dsl: '1.0.3', namespace: demo, name: hourly, version: '1.0.0'}
@@ -115,6 +119,21 @@ async def test_a_tenant_that_may_have_no_open_run_is_refused_its_first(gateway: 
     answer = await gateway.until(refused)
     assert answer.json()["code"] == "too_many_open_runs"
     assert "has 0 open runs" in answer.json()["detail"]
+
+
+async def test_the_limit_that_the_operator_has_set_applies_whatever_was_counted_against(
+    gateway: Any, postgres_db: Database
+) -> None:
+    """An orchestrator of the release before counts against the default, in turns with one of this release."""
+    await add_tenants(gateway.db, "lowered", "raised")
+    for tenant, default, own in (("lowered", 10_000, 5), ("raised", 5, 10_000)):
+        await plant(gateway.db, "open_runs", tenant=tenant, open=6, open_max=default)
+        limit = {"open_runs_max": own, "updated_by": "operator"}
+        await plant(gateway.db, "rates", tenant=tenant, subject="tenant", **limit)
+    pool = await open_pool(postgres_db.gateway, size=1, application="gateway")
+    near = await read_full_tenants(pool)
+    await pool.close()
+    assert {tenant: (count.open, count.most) for tenant, count in near.items()} == {"lowered": (6, 5)}
 
 
 async def test_an_event_of_somebody_else_names_no_root(gateway: Any) -> None:

@@ -50,7 +50,12 @@ select count(*) from (select from rates where tenant = $1 and subject <> 'tenant
 
 -- name: near_tenants
 -- Tenants with at least half of their limit of open runs, and those with a limit of their own but without counted runs.
-select tenant, open, open_max, counted_at from open_runs where open >= open_max / 2
+-- A limit of the tenant's own is read from `rates`: an orchestrator of the release before counts against the default.
+select o.tenant, o.open, m.open_max, o.counted_at
+from open_runs o
+left join rates r on r.tenant = o.tenant and r.subject = 'tenant'
+cross join lateral (select coalesce(r.open_runs_max, o.open_max) as open_max) as m
+where o.open >= m.open_max / 2
 union all
 select r.tenant, 0, r.open_runs_max, r.updated_at from rates r
 where r.subject = 'tenant' and r.open_runs_max is not null
