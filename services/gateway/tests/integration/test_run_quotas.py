@@ -70,6 +70,35 @@ async def test_what_starts_nothing_new_takes_nothing_of_a_quota(serve: Any, shar
         assert await counted(gateway) == 2, "of three, one has ended"
 
 
+HOURLY = """
+document: {dsl: '1.0.3', namespace: demo, name: hourly, version: '1.0.0'}
+schedule: {cron: '0 * * * *'}
+do: [{a: {set: {n: 1}}}]
+"""
+
+
+async def test_runs_that_a_person_starts_by_a_schedule_take_from_the_quota(
+    serve: Any, shared_nats: NatsServer
+) -> None:
+    async with serve(shared_nats, tenant_runs_per_day=4) as gateway:
+        await gateway.deploy(HOURLY)
+        path = "/v1/schedules/demo/hourly"
+        triggered = await gateway.http.post(f"{path}/trigger")
+        assert (triggered.status_code, '"tenant-day";r=3;' in triggered.headers["ratelimit"]) == (202, True)
+        hours = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T03:00:00Z"}
+        refused = await gateway.http.post(f"{path}/backfill", json=hours)
+        assert (refused.status_code, refused.json()["code"]) == (429, "run_quota_exceeded")
+        assert await counted(gateway) == 1, "all of a backfill, or none"
+        fewer = {**hours, "to": "2026-01-01T02:00:00Z"}
+        backfilled = await gateway.http.post(f"{path}/backfill", json=fewer)
+        assert (backfilled.status_code, backfilled.json()["started"]) == (202, 3)
+        again = await gateway.http.post(f"{path}/backfill", json=fewer)
+        assert (again.status_code, again.json()["started"]) == (202, 0)
+        assert (await gateway.http.post(f"{path}/trigger")).json()["code"] == "run_quota_exceeded"
+        assert (await gateway.start(1)).status_code in {404, 429}
+        assert await counted(gateway) == 4
+
+
 async def test_a_quota_of_a_key_bounds_this_key_alone(gateway: Any) -> None:
     await gateway.deploy()
     made = (await gateway.http.post("/v1/keys", json={"name": "trial"})).json()

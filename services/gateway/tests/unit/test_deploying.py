@@ -7,6 +7,7 @@ import pytest
 
 from kit.fakes.clocks import CountingIds, FakeClock
 from kit.fakes.gateway.jobs import InlineJobs
+from kit.fakes.gateway.rates import no_quotas
 from kit.fakes.gateway.schedules import FakeSchedules
 from kit.fakes.gateway.system import FakeSystem
 from kit.fakes.gateway.tables import TENANT, WHO
@@ -52,7 +53,14 @@ class World(FakeWorld):
             announce=self.announced.append,
         )
         self.store = FakeSchedules(self.tables)
-        self.schedules = Schedules(self.store, self.clock, lambda: 1, self.hint, self.refuse_full)
+        self.schedules = Schedules(
+            self.store,
+            self.clock,
+            lambda: 1,
+            hint=self.hint,
+            refuse_full=self.refuse_full,
+            take_runs=no_quotas().take_all,
+        )
 
     def hint(self, run: UUID) -> None:
         self.hinted.append(run)

@@ -2,6 +2,7 @@
 not.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date
 
@@ -41,3 +42,16 @@ class RunQuotas:
         if not draw.take():
             await draw.wait()
         return RunTokens(draw.buckets)
+
+    async def take_all(self, tenant: str, started_by: str, runs: int) -> Sequence[RunTokens]:
+        """Take the tokens of several runs together, or of none. Raises as `take`."""
+        taking = [asyncio.ensure_future(self.take(tenant, started_by)) for _ in range(runs)]
+        try:
+            return await asyncio.gather(*taking)
+        except BaseException:
+            for one in taking:
+                one.cancel()
+            for outcome in await asyncio.gather(*taking, return_exceptions=True):
+                if isinstance(outcome, RunTokens):
+                    outcome.give_back()
+            raise

@@ -19,7 +19,11 @@ _WRITE: dict[str, Any] = {
     "problems": ("schedule_not_found",),
     "limited_keys": "narrowed",
 }
-_START: dict[str, Any] = {**_WRITE, "problems": ("schedule_not_found", "too_many_open_runs")}
+_START: dict[str, Any] = {
+    **_WRITE,
+    "problems": ("schedule_not_found", "too_many_open_runs", "run_quota_exceeded"),
+    "starts_runs": True,
+}
 _PATH = "/v1/schedules/{namespace:str}/{name:str}"
 
 

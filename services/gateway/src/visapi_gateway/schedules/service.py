@@ -11,7 +11,7 @@ import msgspec
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.schedules import Backfill, Backfilled, FireView, SchedulePage, ScheduleView
 from visapi_common.core.clocks import WallClock
-from visapi_common.core.errors import ProblemError
+from visapi_common.core.errors import ProblemError, UnknownFault
 from visapi_common.core.ids import uuid7_from
 from visapi_engine.schedule.decisions import Schedule, fires_after, within
 from visapi_gateway.audit.rules import entry
@@ -65,18 +65,37 @@ class ScheduleStore(Protocol):
         ...
 
 
+class TakenTokens(Protocol):
+    def give_back(self) -> None:
+        """The run was not started."""
+        ...
+
+
+class TakeRuns(Protocol):
+    async def __call__(self, tenant: str, started_by: str, runs: int, /) -> Sequence[TakenTokens]:
+        """The tokens of each run, or of none. Raises `ProblemError` 429 when a quota has too few left, and
+        `TransientFault`.
+        """
+        ...
+
+
 class Schedules:
-    """`hint` tells the orchestrator of a started run; `refuse_full` raises for a full tenant."""
+    """`hint` tells the orchestrator of a started run, `refuse_full` raises for a full tenant, and `take_runs`
+    takes from the quotas of runs.
+    """
 
     def __init__(
         self,
         store: ScheduleStore,
         clock: WallClock,
         bits: Callable[[], int],
+        *,
         hint: Callable[[UUID], None],
         refuse_full: Callable[[str], None],
+        take_runs: TakeRuns,
     ) -> None:
         self._refuse_full = refuse_full
+        self._take_runs = take_runs
         self._store = store
         self._clock = clock
         self._bits = bits
@@ -148,13 +167,25 @@ class Schedules:
         audit: AuditEntry,
         claim: Claim | None,
     ) -> Backfilled:
+        taken: Sequence[TakenTokens] = ()
         if fresh:
             self._refuse_full(audit.tenant)
+            taken = await self._take_runs(audit.tenant, audit.actor, len(fresh))
         spec = _decode(row.spec)
         now_ms = int(self._clock.now().timestamp() * 1000)
         runs = [(fire, uuid7_from(now_ms, self._bits())) for fire in fresh]
         value = b'{"inline":%b}' % msgspec.json.encode(spec.input)
-        done = await self._store.backfill(NewRuns(row.id, runs, value, fires), audit, claim)
+        try:
+            done = await self._store.backfill(NewRuns(row.id, runs, value, fires), audit, claim)
+        except UnknownFault:
+            # Perhaps the runs were committed: then they count.
+            raise
+        except Exception:
+            for tokens in taken:
+                tokens.give_back()
+            raise
+        for tokens in taken[len(done.runs) :]:
+            tokens.give_back()
         for run in done.runs:
             self._hint(run)
         return done

@@ -5,6 +5,7 @@ from secrets import randbits
 
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice
+from visapi_gateway.rates.slice import run_quotas
 from visapi_gateway.schedules import routes
 from visapi_gateway.schedules.routes import ScheduleRoutes
 from visapi_gateway.schedules.service import Schedules
@@ -16,8 +17,9 @@ def open_routes(kernel: Kernel) -> list[Route]:
         PgScheduleStore(kernel.pool),
         kernel.clock,
         partial(randbits, 80),
-        kernel.messages.hint,
-        kernel.full_tenants.refuse,
+        hint=kernel.messages.hint,
+        refuse_full=kernel.full_tenants.refuse,
+        take_runs=kernel.one(run_quotas).take_all,
     )
     return ScheduleRoutes(schedules, kernel.cursors).routes()
 
