@@ -33,14 +33,26 @@ async def test_gateways_accept_as_many_runs_as_the_quota_has_and_not_one_more(
         assert await counted(one) == 90
         refused = next(answer for answer in answers if answer.status_code == 429)
         assert refused.json()["code"] == "run_quota_exceeded"
-        assert "the tenant may start 90 runs per day (UTC)" in refused.json()["detail"]
+        assert int(refused.headers["retry-after"]) <= 11, (
+            "the other gateway may hold runs that it does not use"
+        )
+
+
+async def test_a_refused_run_is_told_which_quota_is_used_up_and_until_when(
+    serve: Any, shared_nats: NatsServer
+) -> None:
+    async with serve(shared_nats, tenant_runs_per_day=2) as gateway:
+        await gateway.deploy()
+        refused = [await gateway.start(1) for _ in range(3)][-1]
+        assert (refused.status_code, refused.json()["code"]) == (429, "run_quota_exceeded")
+        assert "the tenant may start 2 runs per day (UTC)" in refused.json()["detail"]
         now = datetime.now(UTC)
         midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
         wait_s = int(refused.headers["retry-after"])
         assert abs(wait_s - (midnight - now).total_seconds()) < 30
         assert refused.headers["ratelimit"] == f'"tenant-day";r=0;t={wait_s}'
-        assert '"tenant-day";q=90;w=86400;qu="runs"' in refused.headers["ratelimit-policy"]
-        read = await one.http.get("/v1/runs")
+        assert '"tenant-day";q=2;w=86400;qu="runs"' in refused.headers["ratelimit-policy"]
+        read = await gateway.http.get("/v1/runs")
         assert (read.status_code, "tenant-day" in read.headers["ratelimit-policy"]) == (200, False)
 
 

@@ -14,7 +14,7 @@ from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.logs import LogTap
 from visapi_common.telemetry.setup import TelemetryOptions, open_telemetry
 from visapi_gateway.rates.allowances import KeyAllowances, Parts
-from visapi_gateway.rates.buckets import Bucket
+from visapi_gateway.rates.buckets import RETURN_S, Bucket
 from visapi_gateway.rates.leases import BUCKETS_MAX, Leases
 from visapi_gateway.rates.lending import Lender
 from visapi_gateway.rates.rules.gcra import Limit
@@ -250,6 +250,31 @@ async def test_a_quota_is_never_exceeded_and_what_nobody_starts_is_returned() ->
     assert sum(ledger.used.values()) == 1000
     for gateway in gateways:
         gateway.close()
+
+
+@in_no_time
+async def test_what_a_busy_gateway_does_not_use_comes_back_within_the_time_that_a_refusal_names() -> None:
+    ledger = Ledger()
+    busy, other = [Gateway(ledger, WIDE, WIDE, per_day=640) for _ in range(2)]
+    assert [await busy.run() for _ in range(2)] == [True, True]
+    assert await admitted(other.run, 640) == 640 - 2 - 9, "the first has leased nine ahead"
+
+    async def wait_s() -> int:
+        with pytest.raises(ProblemError) as refused:
+            await other.runs.take("acme", "key:k")
+        return int(refused.value.headers["Retry-After"])
+
+    soon = await wait_s()
+    assert 2 * RETURN_S <= soon <= 2 * RETURN_S + 1
+    for _ in range(2):
+        assert await busy.run()
+        await asyncio.sleep(RETURN_S)
+        await busy.lender.give_back(busy.allowances.quota_buckets(), idle_only=True)
+    await asyncio.sleep(1)
+    assert await admitted(other.run, 9) == 6, "of seven, the first keeps one, as it starts one in that time"
+    assert await wait_s() > 3600, "nobody holds runs that it does not use"
+    busy.close()
+    other.close()
 
 
 @in_no_time

@@ -15,6 +15,10 @@ AGAIN_S = 0.02
 """The shortest time until an empty rate is asked for again: a flood is refused from memory meanwhile."""
 QUOTA_AGAIN_S = 5.0
 """Likewise for a quota, to which another gateway may return unused runs."""
+RETURN_S = 5.0
+"""The time between two returns of unused runs."""
+_SETTLED_S = 2 * RETURN_S + 1.0
+"""A quota that has been short for so long is used up: no gateway holds runs of it that it does not use."""
 
 
 class Bucket:
@@ -172,15 +176,17 @@ class QuotaLease(NamedTuple):
 class QuotaBucket(Bucket):
     """The tokens of a quota of runs. They lapse with their period."""
 
-    __slots__ = ("began", "ends_at", "left", "most", "period", "seen")
+    __slots__ = ("_had", "_short_since", "began", "ends_at", "left", "most", "period")
 
     def __init__(self, tenant: str, subject: str, name: str, period: Period, most: int) -> None:
         super().__init__(tenant, subject, f"{name}-{period}")
         self.period: Period = period
         self.began: date | None = None
         self.ends_at = 0.0
-        self.seen: int = 0
-        """Tokens at the latest look for idle ones."""
+        self._had = 0
+        """Tokens that were held after the latest return, and those that were leased since."""
+        self._short_since: float | None = None
+        """Since then every lease granted less than was wanted."""
         self.change(most)
 
     def change(self, most: int) -> None:
@@ -192,38 +198,58 @@ class QuotaBucket(Bucket):
     def granted(self, lease: QuotaLease, wanted: int, asked_at: float) -> None:
         """Add a lease; times count from before the query, so that no token outlives its period."""
         if lease.began != self.began:
-            self.tokens = 0
+            self.tokens = self._had = 0
         self.tokens += lease.granted
+        self._had += lease.granted
         self.began, self.left = lease.began, lease.left
         self.ends_at = self.lapses_at = asked_at + lease.ends_in_s
         self.ahead = quota_slice(lease.left)
         self.low = self.ahead // 2
-        if lease.granted < wanted:
-            self.empty_until = min(self.ends_at, asked_at + QUOTA_AGAIN_S)
+        if lease.granted == wanted:
+            self._short_since = None
+            return
+        self.empty_until = min(self.ends_at, asked_at + QUOTA_AGAIN_S)
+        if self._short_since is None:
+            self._short_since = asked_at
 
     def lapse(self, now: float) -> None:
         if now >= self.lapses_at:
             self.ahead = self.low = 0
             self.left = self.most
             # What is given back for the period that is over counts for none.
-            self.began = None
+            self.began = self._short_since = None
+            self._had = 0
         super().lapse(now)
 
     def take_idle(self, now: float) -> int:
-        """Remove and return the tokens that were not taken since the previous look."""
+        """Remove and return the tokens beyond as many as were taken since the previous return. Until the next
+        lease tells what is left, no more than that is leased ahead.
+        """
         self.lapse(now)
-        held = self.tokens
-        if self.waiting or held != self.seen:
-            self.seen = held
-            return 0
-        self.tokens = self.seen = 0
-        return held
+        taken = max(0, self._had - self.tokens)
+        idle = 0 if self.waiting else max(0, self.tokens - taken)
+        self.tokens -= idle
+        self._had = self.tokens
+        if idle:
+            self.ahead = min(self.ahead, taken)
+            self.low = self.ahead // 2
+        return idle
 
     def take_all(self, now: float) -> int:
         """All tokens, out of the bucket."""
         self.lapse(now)
         held, self.tokens = self.tokens, 0
         return held
+
+    def next_in_s(self, now: float) -> int:
+        """Seconds until another run may be admitted: first until other gateways have returned the runs that
+        they do not use, then until the period ends.
+        """
+        ends_in_s = max(1, ceil(self.ends_at - now))
+        if self._short_since is None or not quota_slice(self.most):
+            return ends_in_s
+        settled_in_s = ceil(self._short_since + _SETTLED_S - now)
+        return min(ends_in_s, settled_in_s) if settled_in_s > 0 else ends_in_s
 
     def sort(self) -> tuple[str, str]:
         return "quota", kind_and_id(self.subject)[0]

@@ -100,7 +100,7 @@ def refusal(empty: Sequence[Bucket], now: float) -> ProblemError:
             details.append(_rate(bucket))
         elif isinstance(bucket, QuotaBucket):
             quota = True
-            states.append(StateItem(bucket.name, 0, bucket.state(now).reset_s))
+            states.append(StateItem(bucket.name, 0, bucket.next_in_s(now)))
             details.append(_quota(bucket))
     wait_s = max(state.reset_s for state in states)
     headers = {"Retry-After": str(wait_s), STATE: state_field(states)}

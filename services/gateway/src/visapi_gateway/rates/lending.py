@@ -95,7 +95,7 @@ class Lender:
         self._leases.labels(of, "short" if short else "granted").inc()
 
     async def give_back(self, buckets: Sequence[QuotaBucket], *, idle_only: bool) -> None:
-        """Return the runs that were not taken since the previous look, or all held runs. Raises a `Fault`:
+        """Return the runs that this gateway does not use, or all held runs. Raises a `Fault`:
         after an `UnknownFault` the runs are lost until their period ends, after other faults they stay held.
         """
         now = self._monotonic()

@@ -7,6 +7,7 @@ from typing import Protocol
 from visapi_common.core.errors import Fault
 from visapi_common.runtime.isolation import Isolation
 from visapi_gateway.rates.allowances import KeyAllowances
+from visapi_gateway.rates.buckets import RETURN_S
 from visapi_gateway.rates.lending import Lender
 from visapi_gateway.rates.rules.policies import Book, StoredRate
 
@@ -17,7 +18,7 @@ _REST_MAX_S = 1.0
 rates must not keep every replica busy with the rates of all tenants.
 """
 _TIDY_S = 600.0
-_RETURN_S = 1.0
+_LAST_RETURN_S = 1.0
 """The end of the process waits at most so long for the return of runs."""
 _LIMIT = 5000
 
@@ -92,11 +93,11 @@ class RateUpkeep:
         """Until cancelled; then everything is returned, once."""
         try:
             while True:
-                await asyncio.sleep(RELOAD_S)
+                await asyncio.sleep(RETURN_S)
                 await self._give_back(idle_only=True)
         finally:
             try:
-                async with asyncio.timeout(_RETURN_S):
+                async with asyncio.timeout(_LAST_RETURN_S):
                     await self._give_back(idle_only=False)
             except TimeoutError:
                 pass
