@@ -25,6 +25,7 @@ from visapi_gateway.kernel.asgi.server import HttpServer
 from visapi_gateway.kernel.asgi.shell import Shell
 from visapi_gateway.kernel.bounded_jobs import BoundedJobs
 from visapi_gateway.kernel.fair_pool import FairPool
+from visapi_gateway.kernel.idempotency.hashes import RequestHashes
 from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.kernel.slice import Kernel
 from visapi_gateway.keys.slice import keyring
@@ -124,8 +125,9 @@ def build_api(kernel: Kernel, capacity: Capacity) -> Asgi:
     routes = [route for each in SLICES for route in each.routes(kernel)]
     assert {id(route.operation) for route in routes} == {id(each) for each in kernel.operations}
     gate = Gate(kernel.one(keyring), kernel.one(allowances), kernel.metrics, kernel.jobs.read_json)
+    once = IdempotentCalls(kernel.used_keys.answer, RequestHashes(settings.link_secret, kernel.clock))
     shell = Shell(
-        build_app(routes, gate, IdempotentCalls(kernel.used_keys.answer)),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
+        build_app(routes, gate, once),  # pyright: ignore[reportArgumentType] (Litestar's ASGI types are narrower)
         paths=Paths((operation.method, operation.path) for operation in kernel.operations),
         spans=kernel.spans,
         log=AccessLog(kernel.clock.now) if settings.access_log else NoAccessLog(),

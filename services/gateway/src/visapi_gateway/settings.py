@@ -20,7 +20,7 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     key_pepper: StrongKeys
     """The keys of the hashes of API keys; each at least 16 bytes in hex."""
     link_secret: StrongKeys
-    """Sign links and cursors; each at least 16 bytes in hex."""
+    """Sign links and cursors, and hash requests; each at least 16 bytes in hex."""
     sealing_key: SealingKeys | None = None
     """Seal secrets (32 bytes in hex each); the notifier has the same. Unset: secrets cannot be stored."""
     http_host: str = "127.0.0.1"

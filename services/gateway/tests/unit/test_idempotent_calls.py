@@ -5,9 +5,14 @@ from typing import Any
 
 import pytest
 
+from kit.fakes.clocks import FakeClock
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.keyrings import Keyring
 from visapi_gateway.kernel.api.idempotent_calls import REPLAYED, IdempotentCalls
+from visapi_gateway.kernel.idempotency.hashes import RequestHashes
 from visapi_gateway.kernel.idempotency.rules import Claim
+
+HASHES = RequestHashes(Keyring.of(bytes(32)), FakeClock())
 
 
 class Ledger:
@@ -43,7 +48,7 @@ def asked(ledger: Ledger) -> tuple[Any, Any]:
 async def test_what_another_replica_did_meanwhile_under_the_key_is_the_answer():
     ledger = Ledger("run-1")
     route, call = asked(ledger)
-    assert await IdempotentCalls(ledger.answer)(route, call) == "replayed run-1"
+    assert await IdempotentCalls(ledger.answer, HASHES)(route, call) == "replayed run-1"
     assert call.context.extra == [REPLAYED]
 
 
@@ -51,5 +56,5 @@ async def test_a_problem_stays_one_where_nobody_holds_the_key():
     ledger = Ledger(None)
     route, call = asked(ledger)
     with pytest.raises(ProblemError) as refused:
-        await IdempotentCalls(ledger.answer)(route, call)
+        await IdempotentCalls(ledger.answer, HASHES)(route, call)
     assert (refused.value.code, call.context.extra) == ("run_not_faulted", [])

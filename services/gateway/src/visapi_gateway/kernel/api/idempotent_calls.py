@@ -6,6 +6,7 @@ from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_gateway.kernel.api.headers import idempotency_key
 from visapi_gateway.kernel.api.operation import Call, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse
+from visapi_gateway.kernel.idempotency.hashes import RequestHashes
 from visapi_gateway.kernel.idempotency.rules import AnswerOf, Claim, InFlight, KeyTaken
 
 REPLAYED = (b"idempotent-replayed", b"true")
@@ -14,8 +15,9 @@ REPLAYED = (b"idempotent-replayed", b"true")
 class IdempotentCalls:
     """See the module's docstring."""
 
-    def __init__(self, answer_of: AnswerOf) -> None:
+    def __init__(self, answer_of: AnswerOf, hashes: RequestHashes) -> None:
         self._answer_of = answer_of
+        self._hashes = hashes
         self._in_flight = InFlight()
 
     async def __call__(self, route: Route, call: Call) -> AsgiResponse:
@@ -29,8 +31,10 @@ class IdempotentCalls:
         with self._in_flight.of(tenant, key) as call.flight:
             if route.replay is None:
                 return await route.handler(call)
-            asked = await (request_hash if route.hash_of is None else route.hash_of)(call)
-            call.claim = Claim(tenant, key, asked)
+            if route.hash_of is None:
+                call.claim = self._hashes.claim(tenant, key, await request_hash(call))
+            else:
+                call.claim = Claim(tenant, key, await route.hash_of(call))
             return await self._once(route, call, call.claim)
 
     async def _once(self, route: Route, call: Call, claim: Claim) -> AsgiResponse:

@@ -20,11 +20,14 @@ IN_FLIGHT_S = 1
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """The `Idempotency-Key` of a request, and the hash of the request."""
+    """The `Idempotency-Key` of a request, and the hash of the request. `former` are hashes that the same
+    request may have got earlier.
+    """
 
     tenant: str
     key: str
     request_hash: bytes
+    former: tuple[bytes, ...] = ()
 
 
 class KeyTaken(Exception):

@@ -2,6 +2,7 @@
 
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_gateway.kernel.idempotency.hashes import is_same
 from visapi_gateway.kernel.idempotency.rules import Claim, key_reused
 from visapi_gateway.kernel.idempotency.transaction import hold_key
 
@@ -22,7 +23,7 @@ class UsedKeys:
             holder = await connection.fetchrow(_SQL["key_holder"], claim.tenant, claim.key)
         if holder is None:
             return None
-        if holder["body_hash"] != claim.request_hash:
+        if not is_same(claim, holder["body_hash"]):
             raise key_reused()
         return holder["answer"] or ""
 
