@@ -7,6 +7,7 @@ import msgspec
 
 from kit.fakes.faults import Planned
 from kit.fakes.gateway.tables import GatewayTables
+from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.dead_letters import DeadLetterView
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.dead_letters.service import DeadLetterFilter, LetterScope, Resolution
@@ -54,6 +55,10 @@ class FakeDeadLetterStore:
             self._tables.put_inbox(resolution.inbox_row)
         self._tables.record(resolution.audit)
         return True
+
+    async def note_read(self, audit: AuditEntry) -> None:
+        await self.faults.enter("note_read")
+        self._tables.record(audit)
 
     def _sees(self, scope: LetterScope, letter: DeadLetterView) -> bool:
         unknown = letter.tenant not in self._tables.tenants

@@ -20,6 +20,8 @@ class AuditAction(StrEnum):
     APPROVAL_DECIDE = "approval.decide"
     DEAD_LETTER_RESOLVE = "dead-letter.resolve"
     DEAD_LETTER_REPLAY = "dead-letter.replay"
+    DEAD_LETTER_READ = "dead-letter.read"
+    """A key of kind `admin` read dead letters that are not its tenant's. Other reads are not audited."""
     WORKFLOW_DEPLOY = "workflow.deploy"
     SCHEDULE_PAUSE = "schedule.pause"
     SCHEDULE_RESUME = "schedule.resume"

@@ -114,11 +114,11 @@ class DeadLetterRoutes:
         position = self._cursors.position(call)
         before = None if position is None else UUID(position)
         wanted = DeadLetterFilter(query.resolved, query.kind)
-        page = await self._letters.page(call.principal, wanted, before, query.limit)
+        page = await self._letters.page(call.requester, wanted, before, query.limit)
         return json_response(self._cursors.page(call, page))
 
     async def read(self, call: Call) -> AsgiResponse:
-        return json_response(await self._letters.one(call.principal, call.path["letter"]))
+        return json_response(await self._letters.read(call.requester, call.path["letter"]))
 
     async def resolve(self, call: Call) -> AsgiResponse:
         decision: ResolveDeadLetter = await read_json(RESOLVE, call)

@@ -67,6 +67,10 @@ class DeadLetterStore(Protocol):
         """
         ...
 
+    async def note_read(self, audit: AuditEntry) -> None:
+        """Commit that somebody read what is not their tenant's."""
+        ...
+
 
 def letter_scope_of(who: Principal) -> LetterScope:
     """Keys of kind `admin` also see dead letters of unknown tenants."""
@@ -101,13 +105,35 @@ class DeadLetters:
             raise ProblemError("dead_letter_not_found", f"there is no dead letter {letter}", status=404)
         return found
 
+    async def read(self, who: Requester, letter: UUID) -> DeadLetterView:
+        """Raises `ProblemError` 404."""
+        found = await self.one(who, letter)
+        await self._note_foreign(who, [found])
+        return found
+
     async def page(
-        self, who: Principal, wanted: DeadLetterFilter, before: UUID | None, limit: int
+        self, who: Requester, wanted: DeadLetterFilter, before: UUID | None, limit: int
     ) -> DeadLetterPage:
         """Newest first. `next` is the id to continue from."""
         rows = await self._store.page(letter_scope_of(who), wanted, before, limit + 1)
         more = str(rows[limit - 1].id) if len(rows) > limit else None
+        await self._note_foreign(who, rows[:limit])
         return DeadLetterPage(items=list(rows[:limit]), next=more)
+
+    async def _note_foreign(self, who: Requester, seen: Sequence[DeadLetterView]) -> None:
+        """Nothing that is not the caller's tenant's is shown before it is committed that it was read."""
+        foreign = [letter for letter in seen if letter.tenant != who.tenant]
+        if foreign:
+            target = f"dead-letter:{foreign[0].id}" if len(seen) == 1 else "dead-letters"
+            tenants = sorted({letter.tenant for letter in foreign})
+            audit = entry(
+                who,
+                AuditAction.DEAD_LETTER_READ,
+                target,
+                letters=[str(letter.id) for letter in foreign],
+                tenants=tenants,
+            )
+            await self._store.note_read(audit)
 
     async def resolve(
         self, who: Requester, letter: UUID, decision: ResolveDeadLetter, claim: Claim | None = None

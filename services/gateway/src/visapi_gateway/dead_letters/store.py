@@ -7,6 +7,7 @@ from uuid import UUID
 from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, UNREADABLE, DeadLetterView
 from visapi_gateway.dead_letters.rules.bytes_as_text import as_text
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
@@ -55,6 +56,10 @@ class PgDeadLetterStore:
         except _NotOpen:
             return False
         return True
+
+    async def note_read(self, audit: AuditEntry) -> None:
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            await record(connection, audit)
 
     async def _resolved(self, scope: LetterScope, resolution: Resolution, claim: Claim | None) -> None:
         async with tenant_transaction(
