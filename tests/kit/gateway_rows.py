@@ -98,6 +98,7 @@ class GatewayRows:
             trace=cast("str", trigger.trace),
             started_by=ACTOR,
             created_at=trigger.created_at,
+            test=trigger.test,
         )
         assert await self._runs.accept([run]) == {trigger.run}
 

@@ -112,6 +112,7 @@ class OrchestratorRows:
             root=parent,
             depth=1,
             created_ms=int(datetime.now(UTC).timestamp() * 1000),
+            test=before.test,
             by_listener=False,
         )
         await self._transition(parent, WriteSet(children=[row]))

@@ -70,7 +70,9 @@ class _RelayLease:
         self._faults.meet("origins")
         found = {row.run: self._rows.runs.get(row.run) or self._rows.done.get(row.run) for row in rows}
         return {
-            run: EventOrigin(row.snapshot.workflow, row.snapshot.trace, row.snapshot.parent)
+            run: EventOrigin(
+                row.snapshot.workflow, row.snapshot.trace, row.snapshot.parent, test=row.snapshot.test
+            )
             for run, row in found.items()
             if row is not None
         }
@@ -87,7 +89,8 @@ class _RelayLease:
             about = by_id[probe.event.id]
             for one in self._rows.subscriptions:
                 heard = (one.tenant, one.shape, one.key) == (probe.event.tenant, probe.shape, probe.key)
-                if heard and one.run not in (about.run, about.origin.parent):
+                meant = self._rows.runs[one.run].snapshot.test or not probe.event.test
+                if heard and meant and one.run not in (about.run, about.origin.parent):
                     key, body = probe.event.inbox_key, probe.event.body
                     self._rows.put_inbox(one.run, key, one.tenant, "event", body)
                     notified.append(one.run)

@@ -247,4 +247,5 @@ def _snapshot_of(child: ChildRow, rows: FakeRows) -> RunSnapshot:
         parent_path=child.parent_path,
         root=child.root,
         depth=child.depth,
+        test=child.test,
     )

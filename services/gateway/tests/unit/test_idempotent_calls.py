@@ -38,7 +38,7 @@ def asked(ledger: Ledger) -> tuple[Any, Any]:
         return f"replayed {answer}"
 
     call = SimpleNamespace(
-        header=lambda _: "k",
+        idempotency_key="k",
         principal=SimpleNamespace(tenant="t"),
         context=SimpleNamespace(extra=[]),
     )

@@ -35,7 +35,7 @@ def test_the_shapes_others_rely_on_are_in_the_document() -> None:
     run = set(schemas["RunView"]["properties"])
     assert run == {
         "id", "workflow", "status", "input", "output", "error", "created_at", "started_at", "ended_at", "links",
-        "attributes",
+        "attributes", "test",
     }  # fmt: skip
     assert {"items", "next"} == set(schemas["HistoryPage"]["properties"])
 

@@ -10,7 +10,14 @@ import pytest
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import ClientCertificate, Inbound
-from visapi_notifier.channels.http.rules import Effect, HttpInput, build_request, effect_of, read_response
+from visapi_notifier.channels.http.rules import (
+    Effect,
+    HttpInput,
+    build_request,
+    effect_of,
+    read_response,
+    unsent_output,
+)
 from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,6 +51,19 @@ def test_the_effect_class_follows_from_method_and_key(
     method: str, headers: dict[str, str], effect: Effect
 ) -> None:
     assert effect == effect_of(wanted(method=method, headers=headers))
+
+
+def test_an_unsent_request_is_answered_in_the_asked_form() -> None:
+    for form, output in (("content", {"test": True}), ("raw", "")):
+        request = wanted(method="post", output=form)
+        assert unsent_output(request, build_request(request)) == output
+    request = wanted(method="post", output="response", headers={"Authorization": "x", "X-Shop": "1"})
+    assert unsent_output(request, build_request(request)) == {
+        "request": {"method": "POST", "uri": URL, "headers": {"X-Shop": "1"}},
+        "statusCode": 200,
+        "headers": {},
+        "content": {"test": True},
+    }
 
 
 def test_a_request_of_class_once_takes_a_fresh_connection() -> None:

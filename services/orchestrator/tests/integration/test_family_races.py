@@ -69,6 +69,7 @@ class Family:
             root=self.root,
             depth=2,
             created_ms=1,
+            test=False,
             by_listener=False,
         )
         return WriteSet(live=[LiveRun(self.parent, 0, "running", 0, b"{}")], children=[child])

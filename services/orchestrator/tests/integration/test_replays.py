@@ -10,6 +10,7 @@ import pytest
 from kit.ledger_rows import overwrite
 from kit.orchestration import TENANT, Stack, eventually
 from visapi_common.adapters.clock import RandomIds
+from visapi_common.core.cloudevents import TEST_IDS
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import PostgresQuarantine
 
@@ -62,6 +63,16 @@ async def test_two_processes_that_see_one_request_put_the_letter_back_once(stack
     assert await overwrite(pool, "events_in", {}, matched_at=datetime.now(UTC)) == 1
     await second.replay(seen[1])
     assert await pool.fetchval("select count(*) from events_in where matched_at is null") == 0
+
+
+async def test_an_event_of_a_test_run_stays_one_when_its_row_is_gone(stack: Stack):
+    pool = stack.gateway.pool
+    rows = PostgresQuarantine(pool, RandomIds())
+    for name in ("1", f"{TEST_IDS}1"):
+        await ask(stack, await kept(stack, rows, letter("event", "/shop", name, "paid")))
+    await rows.replay(await rows.to_replay(10))
+    found = await pool.fetch("select id, test from events_in order by id")
+    assert [(row["id"], row["test"]) for row in found] == [("1", False), (f"{TEST_IDS}1", True)]
 
 
 async def test_a_letter_that_fails_again_beside_its_like_is_tried_no_more(stack: Stack):

@@ -26,6 +26,7 @@ def children(*wanted: tuple[int, UUID | None, bool]) -> list[ChildRow]:
             root=root,
             depth=1,
             created_ms=1,
+            test=False,
             by_listener=by_listener,
         )
         for number, (parent, root, by_listener) in enumerate(wanted)

@@ -36,7 +36,9 @@ class FakeApprovals:
             return None
         holders = dict(zip(stored.keys, stored.row.approvers, strict=True))
         holder = None if digest is None else holders.get(digest)
-        return msgspec.structs.replace(self._seen(stored), holder=holder)
+        asking = self._tables.runs.get(stored.row.run)
+        test = asking is not None and not asking.row.ended and asking.row.test
+        return msgspec.structs.replace(self._seen(stored), holder=holder, test=test)
 
     async def decide(self, verdict: Verdict) -> bool:
         self.faults.meet("decide")

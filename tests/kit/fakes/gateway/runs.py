@@ -74,6 +74,7 @@ def _matches(stored: StoredRun, wanted: RunFilter) -> bool:
             wanted.name in (None, row.name),
             wanted.version in (None, row.version),
             wanted.parent in (None, stored.parent),
+            wanted.test in (None, row.test),
             wanted.schedule in (None, stored.schedule),
             not wanted.top or stored.parent is None,
             earliest is None or row.id >= first_id_at(earliest),

@@ -54,7 +54,8 @@ class FakeRunLedger:
             if self._tables.used_keys.setdefault(place, holder) is not holder:
                 return False
         name = (run.tenant, run.namespace, run.name)
-        self._tables.accept(run.id, name, run.version, msgspec.json.encode(run.input), at=run.created_at)
+        value = msgspec.json.encode(run.input)
+        self._tables.accept(run.id, name, run.version, value, at=run.created_at, test=run.test)
         if run.audit is not None:
             self._tables.record(run.audit)
         return True

@@ -80,7 +80,14 @@ class GatewayTables:
         self.now += timedelta(seconds=seconds)
 
     def accept(
-        self, run: UUID, name: WorkflowName, version: str, value: bytes, *, at: datetime | None = None
+        self,
+        run: UUID,
+        name: WorkflowName,
+        version: str,
+        value: bytes,
+        *,
+        at: datetime | None = None,
+        test: bool = False,
     ) -> StoredRun:
         """A run that nobody has advanced; `value` is its input as it is stored."""
         row = RunRow(
@@ -98,6 +105,7 @@ class GatewayTables:
             started_at=None,
             ended_at=None,
             attributes=None,
+            test=test,
         )
         return self.runs.setdefault(run, StoredRun(name[0], row))
 

@@ -51,6 +51,8 @@ class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run from which this one descends."""
     depth: int = 0
     """How many runs lie between the root and this one, plus one; 0 for a root."""
+    test: bool = False
+    """A key of kind `test` started the run, or the run from which it descends."""
     v: int = msgspec.field(default_factory=written_version)
 
 

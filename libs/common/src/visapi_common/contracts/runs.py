@@ -66,6 +66,8 @@ class RunView(msgspec.Struct, frozen=True):
     links: dict[str, str]
     attributes: dict[str, AttributeValue] = {}
     """Search attributes (`document.metadata.visapi.attributes`)."""
+    test: bool = False
+    """A key of kind `test` started it: its effects outside are not carried out."""
 
 
 class RunPage(msgspec.Struct, frozen=True):

@@ -63,6 +63,8 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     trace: str | None = None
     handle_key: str | None = None
     """The id of the key of the run's secret handles; None: the oldest key."""
+    test: bool = False
+    """The task of a test run: nobody outside may hear of it."""
     v: int = msgspec.field(default_factory=written_version)
 
 

@@ -28,6 +28,9 @@ HOOK_ATTRIBUTE = "visapihook"
 workflow can tell an event whose sender was verified from one that somebody posted."""
 HOOK_SOURCES = "/hooks/"
 """What the sources of events begin with that came in through hooks; no other event may have such a source."""
+TEST_IDS = "visapi-test:"
+"""What the ids of the rows of test keys' and test runs' events begin with, so that no live event with the
+same source and id is taken for a repetition of one."""
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _TEXTS = (*_REQUIRED, "subject", "time", "datacontenttype", "dataschema")

@@ -336,6 +336,7 @@ create table events_in (
     matched_at timestamp with time zone,
     publish boolean default false not null,
     published_at timestamp with time zone,
+    test boolean default false not null,
     PRIMARY KEY (tenant, source, id)
 );
 CREATE INDEX events_in_age ON events_in USING btree (received_at);
@@ -812,6 +813,7 @@ create table runs (
     quiet boolean default false not null,
     root uuid,
     depth smallint default 0 not null,
+    test boolean default false not null,
     PRIMARY KEY (id),
     CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'waiting'::text, 'suspended'::text, 'cancelled'::text, 'faulted'::text, 'completed'::text])))
 ) with (fillfactor=60);
@@ -867,6 +869,7 @@ create table runs_done (
     resume bytea,
     root uuid,
     depth smallint default 0 not null,
+    test boolean default false not null,
     PRIMARY KEY (retention, id),
     CHECK ((status = ANY (ARRAY['cancelled'::text, 'faulted'::text, 'completed'::text])))
 ) partition by LIST (retention);

@@ -195,7 +195,7 @@ class Metrics(GatewayMetrics):
         "Attempts at outbound effects.",
         {
             "channel": "short name of the channel, such as email",
-            "outcome": "sent, failed, postponed, replayed or uncertain",
+            "outcome": "sent, sunk (of a test run), failed, postponed, replayed or uncertain",
         },
     )
     delivery_seconds = Histogram(

@@ -30,6 +30,11 @@ class TaskContext(msgspec.Struct, frozen=True):
         return self.message.effect_key
 
     @property
+    def test(self) -> bool:
+        """Whether the task belongs to a test run: nobody outside may hear of it."""
+        return self.message.test
+
+    @property
     def tenant(self) -> str:
         return self.message.tenant
 

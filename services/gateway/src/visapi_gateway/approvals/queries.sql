@@ -13,7 +13,8 @@ order by id desc limit $5
 -- Whose link it is stands in `holder`; null where there is no such link ($3: the hash of its key).
 select id, state, run, path, workflow, task, shown, approvers, asked_at, expires_at, decision, comment, decided_by,
     closed_at, coalesce(expires_at <= clock_timestamp(), false) as late,
-    approvers[array_position(keys, $3::bytea)] as holder
+    approvers[array_position(keys, $3::bytea)] as holder,
+    coalesce((select r.test from runs r where r.id = approvals.run), false) as test
 from approvals where tenant = $1 and id = $2
 
 -- name: decide

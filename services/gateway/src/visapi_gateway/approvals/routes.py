@@ -71,6 +71,7 @@ DECIDE = Operation(
     body_required=True,
     problems=("approval_not_found", "approval_decided", "approval_over"),
     limited_keys="narrowed",
+    test_keys="runs",
 )
 PAGE = Operation(
     "GET",

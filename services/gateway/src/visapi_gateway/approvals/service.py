@@ -44,6 +44,8 @@ class ApprovalRow(msgspec.Struct, frozen=True):
     late: bool
     holder: str | None = None
     """The approver of the link: a name, empty for a link without a name, or None without a valid link."""
+    test: bool = False
+    """A test run asks."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -109,7 +111,9 @@ class Approvals:
 
     async def decide(self, who: Requester, approval: UUID, wanted: DecideApproval) -> ApprovalView:
         """Raises `ProblemError` 400, 404 and 409."""
-        view = view_of(await self._row(who.tenant, approval))
+        row = await self._row(who.tenant, approval)
+        who.check_may_command(f"approval {approval}", test=row.test)
+        view = view_of(row)
         if wanted.decision not in view.choices:
             detail = f"must be one of {', '.join(view.choices)}"
             wrong = [FieldError("/decision", detail)]

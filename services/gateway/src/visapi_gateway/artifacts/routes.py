@@ -64,6 +64,7 @@ LINK = Operation(
     scope="artifacts:read",
     body=NewLink,
     problems=("artifact_not_found", "artifact_id_invalid"),
+    test_keys="open",
 )
 REMOVE = Operation(
     "DELETE",

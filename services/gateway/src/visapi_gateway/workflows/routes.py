@@ -54,6 +54,7 @@ DEPLOY = Operation(
     body_required=True,
     body_types=(YAML, JSON),
     problems=("workflow_version_exists", "definition_invalid", "quota_exceeded"),
+    test_keys="open",
 )
 SIMULATE = Operation(
     "POST",
@@ -70,6 +71,7 @@ SIMULATE = Operation(
     body=SimulateWorkflow,
     body_required=True,
     problems=("definition_invalid", "simulation_ended"),
+    test_keys="open",
 )
 LIST = Operation(
     "GET",
@@ -144,6 +146,8 @@ class WorkflowRoutes:
         if not source.strip():
             raise ProblemError("bad_request", "the body is empty; send a workflow definition", status=400)
         dry_run: bool = call.query.dry_run
+        # What is deployed is what live runs start with.
+        call.principal.check_may_command("what is deployed", test=dry_run)
         deployed, created = await self._workflows.deploy(
             call.requester, source, media_type, dry_run=dry_run, claim=call.claim
         )

@@ -8,6 +8,7 @@ from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.payloads import NULL
 from visapi_gateway.audit.service import AuditFilter
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.runs.reading.rules.filters import RunFilter
 from visapi_gateway.runs.starting.commits import Holder, NewRun
 
 
@@ -35,6 +36,16 @@ async def test_a_batch_is_committed_for_all_of_its_tenants(ground: GatewayGround
     for run in runs:
         row = await ground.runs.run(run.tenant, run.id)
         assert (row.status, row.created_at, row.input) == ("pending", run.created_at, b'{"inline":null}')
+
+
+async def test_a_test_run_is_marked(ground: GatewayGround):
+    live, trial = new(ground), new(ground, test=True)
+    await ground.ledger.accept([live, trial])
+    rows = [await ground.runs.run(ground.tenant, run.id) for run in (live, trial)]
+    assert [row.test for row in rows] == [False, True]
+    for wanted, run in ((False, live), (True, trial)):
+        found = await ground.runs.runs(ground.tenant, RunFilter(test=wanted), None, 9)
+        assert [row.id for row in found] == [run.id]
 
 
 async def test_a_key_starts_one_run_for_each_tenant(ground: GatewayGround):

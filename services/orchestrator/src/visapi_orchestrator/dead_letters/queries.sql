@@ -76,8 +76,8 @@ from (
 where l.id = $1 and l.resolution = 'replay' and l.replayed_at is null
 
 -- name: replay_event
--- The event may be deleted by now; the dead letter has all of it.
-insert into events_in (tenant, source, id, type, body) values ($1, $2, $3, $4, $5)
+-- The event may be deleted by now; the dead letter has all of it. $6: what the ids of events of test runs begin with.
+insert into events_in (tenant, source, id, type, body, test) values ($1, $2, $3, $4, $5, starts_with($3, $6))
 on conflict (tenant, source, id) do update set matched_at = null
 
 -- name: replay_emit

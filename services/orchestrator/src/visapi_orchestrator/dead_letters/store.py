@@ -7,6 +7,7 @@ from uuid import UUID
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.foreign import Reader, Unreadable
+from visapi_common.core.cloudevents import TEST_IDS
 from visapi_common.core.errors import ContentFault
 from visapi_common.core.ids import Ids
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry, Replay
@@ -123,9 +124,12 @@ async def _put_back(connection: Connection, dead_letter: Replay) -> None:
             columns = ([event.tenant], [event.source], [event.id], [event.type], [event.body])
             if await connection.fetch(_EVENTS["take_in"], *columns):
                 raise TenantDisabled(event.tenant)
-        case "event" | "emit":
+        case "event":
+            more = (dead_letter.item[2], dead_letter.body, TEST_IDS)
+            await connection.execute(_SQL["replay_event"], *_key(dead_letter), *more)
+        case "emit":
             more = (dead_letter.item[2], dead_letter.body)
-            await connection.execute(_SQL[f"replay_{dead_letter.kind}"], *_key(dead_letter), *more)
+            await connection.execute(_SQL["replay_emit"], *_key(dead_letter), *more)
         case "inbox":
             await connection.execute(
                 _SQL["replay_inbox"], *_key(dead_letter), dead_letter.item[1], dead_letter.body

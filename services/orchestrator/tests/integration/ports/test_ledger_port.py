@@ -164,6 +164,7 @@ async def test_a_child_run_begins_as_its_parent_wants_it(ground: Ground):
         root=parent,
         depth=1,
         created_ms=1_790_000_000_123,
+        test=True,
         by_listener=False,
     )
     await ground.ledger.write(WriteSet(live=[live(parent)], children=[row]))

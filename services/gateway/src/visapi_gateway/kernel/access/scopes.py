@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from visapi_common.core.errors import ProblemError
 from visapi_common.core.scopes import ALL, DEFAULT_SCOPES, SCOPES
 from visapi_gateway.kernel.access.restrictions import UNRESTRICTED, Restrictions
 
@@ -22,6 +23,17 @@ class Principal:
     def actor(self) -> str:
         """The actor as rows name it."""
         return f"key:{self.key}"
+
+    @property
+    def is_test(self) -> bool:
+        """Whether what the key starts are test runs, and what it commands too."""
+        return self.kind == "test"
+
+    def check_may_command(self, what: str, *, test: bool) -> None:
+        """Raises `ProblemError` 403 where a test key would command something live."""
+        if self.is_test and not test:
+            detail = f"{what} is live, and a key of kind test commands test runs only; use a live key"
+            raise ProblemError("forbidden", detail, status=403)
 
     def may(self, scope: str) -> bool:
         return ALL in self.scopes or scope in self.scopes

@@ -55,6 +55,13 @@ def check_limits(operation: Operation, who: Principal) -> None:
         raise ProblemError("forbidden", detail, status=403)
 
 
+def check_test_key(operation: Operation, who: Principal) -> None:
+    """A test key changes nothing on which live runs depend."""
+    if who.is_test and operation.test_keys == "refused" and operation.method != "GET":
+        detail = "a key of kind test starts and commands test runs, and changes nothing else; use a live key"
+        raise ProblemError("forbidden", detail, status=403)
+
+
 def check_representation(operation: Operation, call: Call) -> str:
     if not operation.produces:
         return ""

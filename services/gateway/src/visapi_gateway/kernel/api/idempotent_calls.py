@@ -3,7 +3,6 @@
 import hashlib
 
 from visapi_common.core.errors import ProblemError, TransientFault
-from visapi_gateway.kernel.api.headers import idempotency_key
 from visapi_gateway.kernel.api.operation import Call, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse
 from visapi_gateway.kernel.idempotency.hashes import RequestHashes
@@ -24,7 +23,7 @@ class IdempotentCalls:
         """The answer to a call of an operation that honours the key. Raises `ProblemError` 400, 409 and
         422.
         """
-        key = idempotency_key(call.header(b"idempotency-key"))
+        key = call.idempotency_key
         if key is None:
             return await route.handler(call)
         tenant = call.principal.tenant

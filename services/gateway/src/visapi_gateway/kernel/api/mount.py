@@ -29,6 +29,7 @@ from visapi_gateway.kernel.api.checks import (
     check_query,
     check_representation,
     check_scope,
+    check_test_key,
     token_of,
 )
 from visapi_gateway.kernel.api.conditional import changed, tagged
@@ -74,6 +75,7 @@ class Gate:
             has_token = allowance.take()
             check_scope(operation, who)
             check_limits(operation, who)
+            check_test_key(operation, who)
         except ProblemError as refused:
             if refused.status != 429:
                 self._metrics.auth_failures.labels(refused.code).inc()

@@ -13,6 +13,7 @@ import msgspec
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.kernel.api.deprecation import Deprecation
+from visapi_gateway.kernel.api.headers import idempotency_key
 from visapi_gateway.kernel.asgi.http import AsgiResponse, Receive, RequestContext, Scope
 from visapi_gateway.kernel.idempotency.rules import Claim, Flight
 
@@ -47,6 +48,10 @@ class Operation:
     """What a key gets that is limited to workflows. `narrowed`: only what belongs to those; the policies of
     the ledger see to that, and the handler where something is kept in memory. `open`: the answer tells
     nothing of workflows.
+    """
+    test_keys: Literal["refused", "runs", "open"] = "refused"
+    """What a key of kind `test` gets of an operation that changes something. `runs`: it starts test runs, or
+    acts on those, which the handler sees to. `open`: what is changed is no matter to live runs.
     """
     public: bool = False
     probe: bool = False
@@ -92,6 +97,9 @@ class Operation:
             return False
         return "ETag" in answer.headers or (not self.public and JSON_TYPES[0] in answer.media_types)
 
+
+_OF_TEST_KEYS = "test\x1f"
+"""No header holds this character."""
 
 ReadJson = Callable[[str, bytes], Awaitable[Any]]
 """The value of a tenant's body. Raises `ProblemError`."""
@@ -156,6 +164,14 @@ class Call:
         return Requester(
             who.key, who.tenant, who.kind, who.scopes, who.limits, request_id=self.context.request_id
         )
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The `Idempotency-Key` as it is stored. Those of test keys are apart, so that none of theirs is
+        taken from a live key. Raises `ProblemError` 400.
+        """
+        key = idempotency_key(self.header(b"idempotency-key"))
+        return f"{_OF_TEST_KEYS}{key}" if key is not None and self.principal.is_test else key
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

@@ -47,6 +47,7 @@ COUNT = Operation(
     body=BulkWanted,
     body_required=True,
     limited_keys="narrowed",
+    test_keys="runs",
 )
 STEP = Operation(
     "POST",
@@ -66,6 +67,7 @@ STEP = Operation(
     body_required=True,
     problems=("invalid_cursor", "outcome_unknown"),
     limited_keys="narrowed",
+    test_keys="runs",
 )
 
 
@@ -83,12 +85,12 @@ class BulkRoutes:
 
     async def count(self, call: Call) -> AsgiResponse:
         wanted: BulkWanted = await read_json(COUNT, call)
-        token = await self._bulk.count(call.requester, _meant(wanted))
+        token = await self._bulk.count(call.requester, _meant(call, wanted))
         return json_response(BulkCount(token.count, self._token(call, wanted, token)))
 
     async def step(self, call: Call) -> AsgiResponse:
         wanted: BulkOrder = await read_json(STEP, call)
-        runs = _meant(wanted)
+        runs = _meant(call, wanted)
         token = decode_token(self._cursors.open(_listing(call, wanted), wanted.token))
         request = BulkRequest(wanted.action, wanted.version, wanted.reason, call.context.traceparent)
         step = await self._bulk.step(call.requester, runs, request, token)
@@ -113,6 +115,11 @@ def _listing(call: Call, wanted: BulkWanted) -> str:
     return f"{call.principal.tenant} bulk {asked}"
 
 
-def _meant(wanted: BulkWanted) -> RunFilter:
+def _meant(call: Call, wanted: BulkWanted) -> RunFilter:
+    """Which runs are meant; a test key means test runs."""
     check_version(wanted.action, wanted.version)
-    return meant(wanted.action, filter_of(wanted.filter))
+    runs = meant(wanted.action, filter_of(wanted.filter))
+    if not call.principal.is_test:
+        return runs
+    call.principal.check_may_command("what the filter asks for", test=runs.test is not False)
+    return msgspec.structs.replace(runs, test=True)

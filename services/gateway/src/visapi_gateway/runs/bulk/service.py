@@ -81,7 +81,7 @@ class BulkRerun:
             body=bytes(view.input),
             key=f"bulk:{token.id}:{row.id}",
             trace=request.trace,
-            rerun=Repeated(row.id, who, request.reason, bulk=str(token.id)),
+            rerun=Repeated(row.id, who, request.reason, bulk=str(token.id), test=row.test),
         )
         return not (await self._start(who, start)).replayed
 

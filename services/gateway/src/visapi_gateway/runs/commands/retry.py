@@ -75,6 +75,7 @@ class Retries:
         Raises `ProblemError` 404, 409 and 429.
         """
         row = await self._runs.row(who.tenant, run)
+        who.check_may_command(f"run {run}", test=row.test)
         fresh = await committed(self._store, await self.command(who, row, wanted), claim)
         self._hint(run)
         return await self._taken_up(who, row), fresh

@@ -40,6 +40,7 @@ RETRY = Operation(
         "retry_waits",
     ),
     limited_keys="narrowed",
+    test_keys="runs",
 )
 
 
@@ -55,6 +56,7 @@ def _command(kind: InboxKind, summary: str) -> Operation:
         body=RunCommand,
         problems=("run_not_found", "run_ended"),
         limited_keys="narrowed",
+        test_keys="runs",
     )
 
 

@@ -134,6 +134,7 @@ class Commands:
         Raises `ProblemError` 404, 409 and 429.
         """
         row = await self._runs.row(who.tenant, run)
+        who.check_may_command(f"run {run}", test=row.test)
         if row.ended:
             command = command_of(who, run, InboxKind.CANCEL, reason, ident=str(self._ids.uuid7()))
             if kind is InboxKind.CANCEL and (

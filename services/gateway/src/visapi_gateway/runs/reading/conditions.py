@@ -61,6 +61,7 @@ def add_filter(into: RunConditions, wanted: RunFilter, workflows: list[str]) -> 
         ("name", wanted.name),
         ("version", wanted.version),
         ("parent", wanted.parent),
+        ("test", wanted.test),
     ):
         if value is not None:
             into.add(condition, value)

@@ -39,6 +39,9 @@ and r.version = {0}::text
 -- name: parent
 and r.parent = {0}::uuid
 
+-- name: test
+and r.test = {0}::boolean
+
 -- name: top
 and r.parent is null
 

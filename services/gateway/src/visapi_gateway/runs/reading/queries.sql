@@ -2,11 +2,11 @@
 
 -- name: run
 select id, namespace, name, version, status, revision, seq, input, null::bytea as output, null::bytea as error,
-    created_at, started_at, null::timestamptz as ended_at, attributes
+    created_at, started_at, null::timestamptz as ended_at, attributes, test
 from runs where id = $1 and tenant = $2
 union all
 select id, namespace, name, version, status, revision, seq, input, output, error,
-    created_at, started_at, ended_at, attributes
+    created_at, started_at, ended_at, attributes, test
 from runs_done where id = $1 and tenant = $2
 
 -- name: run_head
@@ -23,14 +23,14 @@ from runs_done d where d.id = $1 and d.tenant = $2
 -- in the state that is asked for. Both halves are read newest first and cut to the page before they are merged.
 select * from (
     (select id, namespace, name, version, status, revision, seq, input, null::bytea as output,
-        null::bytea as error, created_at, started_at, null::timestamptz as ended_at, attributes
+        null::bytea as error, created_at, started_at, null::timestamptz as ended_at, attributes, test
     from runs r
     where r.tenant = $1 and not r.quiet
     {conditions} {live}
     order by id desc limit $2)
     union all
     (select id, namespace, name, version, status, revision, seq, input, output, error,
-        created_at, started_at, ended_at, attributes
+        created_at, started_at, ended_at, attributes, test
     from runs_done r
     where r.tenant = $1 and not r.quiet
     {conditions} {done}

@@ -74,6 +74,7 @@ class RunsFilterQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | None
     ) = None
     parent: Annotated[UUID, msgspec.Meta(description="Only children of this run.")] | None = None
+    test: Annotated[bool, msgspec.Meta(description="Only test runs, or only others.")] | None = None
     schedule: (
         Annotated[
             str,
@@ -106,5 +107,6 @@ def filter_of(query: RunsFilterQuery) -> RunFilter:
         attributes=read_attributes(query.attribute or ()),
         text=query.q,
         parent=query.parent,
+        test=query.test,
         schedule=None if scheduled is None else (scheduled[0], scheduled[2]),
     )

@@ -35,6 +35,7 @@ class RunRow(msgspec.Struct, frozen=True):
     ended_at: datetime | None
     attributes: str | None
     """Search attributes as a JSON object."""
+    test: bool = False
 
     @property
     def ended(self) -> bool:
@@ -122,4 +123,5 @@ def _view(row: RunRow, given: msgspec.Raw, output: msgspec.Raw) -> RunView:
         ended_at=row.ended_at,
         attributes={} if row.attributes is None else _attributes(row.attributes),
         links=links_of(row.id),
+        test=row.test,
     )

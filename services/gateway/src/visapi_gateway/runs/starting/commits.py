@@ -45,6 +45,7 @@ class NewRun(msgspec.Struct, frozen=True):
     former_hash: bytes | None = None
     """The hash of the same request as the release before this one stored it, where that differs."""
     rerun_of: UUID | None = None
+    test: bool = False
     audit: AuditEntry | None = None
     """Written in the transaction that inserts the run; plain starts are not audited."""
 
@@ -58,6 +59,7 @@ class NewRun(msgspec.Struct, frozen=True):
             input=self.input,
             created_at=self.created_at,
             trace=self.trace or None,
+            test=self.test,
         )
 
 

@@ -15,11 +15,11 @@ with scope as materialized (
 ), started as (
     insert into runs (
         id, tenant, namespace, name, version, program, partition, retention, trace, input, started_by, created_at,
-        rerun_of
+        rerun_of, test
     )
     select
         w.id, w.tenant, w.namespace, w.name, w.version, w.program, w.partition, coalesce(p.class, 'standard'),
-        w.trace, w.input, w.started_by, w.created_at, w.rerun_of
+        w.trace, w.input, w.started_by, w.created_at, w.rerun_of, w.test
     from wanted w
     left join retention_policies p on p.tenant = w.tenant and p.namespace = w.namespace
     where w.key is null or w.id in (select run from keyed)

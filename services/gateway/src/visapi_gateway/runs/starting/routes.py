@@ -10,7 +10,7 @@ from visapi_common.contracts.runs import RunView
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_gateway.kernel.api.checks import check_media_type, read_json
-from visapi_gateway.kernel.api.headers import idempotency_key, preferred_wait_s
+from visapi_gateway.kernel.api.headers import preferred_wait_s
 from visapi_gateway.kernel.api.idempotent_calls import REPLAYED
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response
@@ -52,6 +52,7 @@ START = Operation(
         "outcome_unknown",
     ),
     limited_keys="narrowed",
+    test_keys="runs",
 )
 RERUN = Operation(
     "POST",
@@ -74,6 +75,7 @@ RERUN = Operation(
         "outcome_unknown",
     ),
     limited_keys="narrowed",
+    test_keys="runs",
 )
 
 
@@ -98,7 +100,7 @@ class StartRoutes:
             name=call.path["name"],
             version=call.query.version,
             body=body,
-            key=idempotency_key(call.header(b"idempotency-key")),
+            key=call.idempotency_key,
             trace=call.context.traceparent,
         )
         started, headers = await self._committed(call, wanted)
@@ -118,9 +120,9 @@ class StartRoutes:
             name=row.name,
             version=wanted.version or row.version,
             body=bytes(value),
-            key=idempotency_key(call.header(b"idempotency-key")),
+            key=call.idempotency_key,
             trace=call.context.traceparent,
-            rerun=Repeated(row.id, call.requester, wanted.reason),
+            rerun=Repeated(row.id, call.requester, wanted.reason, test=row.test),
         )
         started, headers = await self._committed(call, start)
         return json_response(started.view or await self._view(call, started.id), 202, headers)

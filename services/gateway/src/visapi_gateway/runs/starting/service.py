@@ -54,6 +54,8 @@ class Repeated(msgspec.Struct, frozen=True):
     by: Requester
     reason: str | None
     bulk: str | None = None
+    test: bool = False
+    """The original is a test run, and so is what repeats it."""
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -135,6 +137,7 @@ class StartRun:
             body_hash=None if start.key is None else _hash(start),
             former_hash=None if start.key is None else _former_hash(start),
             rerun_of=None if start.rerun is None else start.rerun.run,
+            test=who.is_test or (start.rerun is not None and start.rerun.test),
         )
         if start.rerun is None:
             return new
@@ -195,4 +198,5 @@ def _pending(run: NewRun, raw: bytes) -> RunView:
         started_at=None,
         ended_at=None,
         links=links_of(run.id),
+        test=run.test,
     )

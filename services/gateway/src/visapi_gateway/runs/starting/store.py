@@ -37,6 +37,7 @@ class _NewRow(msgspec.Struct, frozen=True):
     rerun_of: UUID | None
     stored_bytes: BigInt
     """Of an input that lies in the artifact store."""
+    test: bool
 
 
 class _Batch(NamedTuple):
@@ -111,4 +112,5 @@ def _row(run: NewRun) -> _NewRow:
         body_hash=run.body_hash,
         rerun_of=run.rerun_of,
         stored_bytes=run.input.size or 0,
+        test=run.test,
     )

@@ -58,7 +58,15 @@ class EmailService(Service):
             files = await _files(dependencies, wanted, task.tenant)
             order = MailRequest(wanted, self._sender, files, task.effect_key, dependencies.clock.now())
             mail = await mails.make(task.tenant, order)
-            effect = Effect("email", _attempt(relay, mail), timeout_s=rules.TIMEOUT_S, mask=mask)
+            unsent = {
+                "message_id": mail.message_id,
+                "accepted": list(mail.recipients),
+                "relay": "not sent",
+                "test": True,
+            }
+            effect = Effect(
+                "email", _attempt(relay, mail), unsent=unsent, timeout_s=rules.TIMEOUT_S, mask=mask
+            )
             return await dependencies.deliverer.deliver(task.message, effect)
 
         return send

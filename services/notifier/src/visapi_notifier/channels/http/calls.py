@@ -52,6 +52,7 @@ class HttpCalls:
             attempt,
             keyed=call.effect is not rules.Effect.ONCE,
             recorded=call.effect is not rules.Effect.NONE,
+            unsent=rules.unsent_output(call.wanted, outbound),
             timeout_s=rules.TIMEOUT_S,
             mask=mask,
         )

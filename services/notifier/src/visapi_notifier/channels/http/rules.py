@@ -162,11 +162,15 @@ def read_response(
     return Sent(content if wanted.output == "content" else _response(outbound, inbound, content))
 
 
+def unsent_output(wanted: HttpInput, outbound: Outbound) -> Any:
+    """The output of a request with an effect in a test run, in the asked form; the request is not sent."""
+    if wanted.output == "raw":
+        return ""
+    content = {"test": True}
+    return content if wanted.output == "content" else _exchange(outbound, 200, {}, content)
+
+
 def _response(outbound: Outbound, inbound: Inbound, content: Any) -> dict[str, Any]:
-    """The specification's HTTP Response; request headers that may carry a credential are left out."""
-    shown = {
-        name: value for name, value in outbound.headers if not any(word in name.lower() for word in _PRIVATE)
-    }
     headers: dict[str, Any] = {}
     for name, value in inbound.headers:
         key = name.lower()
@@ -174,9 +178,17 @@ def _response(outbound: Outbound, inbound: Inbound, content: Any) -> dict[str, A
             headers.setdefault(key, []).append(value)
         else:
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return _exchange(outbound, inbound.status, headers, content)
+
+
+def _exchange(outbound: Outbound, status: int, headers: dict[str, Any], content: Any) -> dict[str, Any]:
+    """The specification's HTTP Response; request headers that may carry a credential are left out."""
+    shown = {
+        name: value for name, value in outbound.headers if not any(word in name.lower() for word in _PRIVATE)
+    }
     return {
         "request": {"method": outbound.method, "uri": outbound.url, "headers": shown},
-        "statusCode": inbound.status,
+        "statusCode": status,
         "headers": headers,
         "content": content,
     }

@@ -40,7 +40,8 @@ class SlackService(Service):
             inbound = await at.exchange(replace(outbound, timeout_s=time.limit_s))
             return read_response(wanted, inbound, now=at.clock.now(), mask=mask)
 
-        effect = Effect("slack", attempt, timeout_s=TIMEOUT_S, mask=mask)
+        unsent = {"via": "not sent", "channel": wanted.channel, "test": True}
+        effect = Effect("slack", attempt, unsent=unsent, timeout_s=TIMEOUT_S, mask=mask)
         return await at.deliverer.deliver(task.message, effect)
 
 

@@ -33,7 +33,8 @@ class WebhookService(Service):
             inbound = await at.exchange(replace(outbound, timeout_s=time.limit_s))
             return read_response(inbound, effect_key=key, now=at.clock.now(), mask=mask)
 
-        effect = Effect("webhook", attempt, keyed=True, timeout_s=TIMEOUT_S, mask=mask)
+        unsent = {"id": key, "status": None, "test": True}
+        effect = Effect("webhook", attempt, keyed=True, unsent=unsent, timeout_s=TIMEOUT_S, mask=mask)
         return await at.deliverer.deliver(task.message, effect)
 
 

@@ -35,13 +35,14 @@ left join passed p on p.tenant = any($3::text[])
 order by p.xid
 
 -- name: origins
--- The runs of history rows, live or ended; not the system's own, which listen for schedules.
+-- The runs of history rows, live or ended; not the system's own, which listen for schedules, and no test runs.
 with asked as (select * from unnest($1::uuid[], $2::text[]) as a (id, retention))
-select r.id, r.namespace, r.name, r.version, r.parent from asked a join runs r on r.id = a.id where not r.quiet
+select r.id, r.namespace, r.name, r.version, r.parent from asked a join runs r on r.id = a.id
+where not r.quiet and not r.test
 union all
 select d.id, d.namespace, d.name, d.version, d.parent
 from asked a join runs_done d on d.retention = a.retention and d.id = a.id
-where not d.quiet
+where not d.quiet and not d.test
 
 -- name: add_news
 insert into endpoint_news (tenant, type, about, at, data)

@@ -54,6 +54,7 @@ class EventOrigin(msgspec.Struct, frozen=True):
     trace: str | None = None
     parent: UUID | None = None
     by_event: bool = False
+    test: bool = False
 
 
 class LifecycleEvent(msgspec.Struct, frozen=True):
@@ -93,6 +94,8 @@ class _Event(msgspec.Struct, frozen=True, omit_defaults=True):
     datacontenttype: str
     data: dict[str, Any]
     traceparent: str | None = None
+    visapitest: bool = False
+    """An extension attribute: the event of a test run."""
 
 
 _items = msgspec.json.Decoder(list[HistoryItem]).decode
@@ -152,11 +155,12 @@ def _event(row: HistoryRow, origin: EventOrigin, item: HistoryItem, happened: st
         datacontenttype="application/json",
         data=_data(row.run, workflow, item, happened),
         traceparent=origin.trace,
+        visapitest=origin.test,
     )
     body = _encode(event)
     if len(body) > EVENT_BYTES_MAX:
         body = _encode(msgspec.structs.replace(event, data=least(event.data)))
-    return ArrivedEvent(row.tenant, source, event.id, body, event.type)
+    return ArrivedEvent(row.tenant, source, event.id, body, event.type, test=origin.test)
 
 
 def _data(run: UUID, workflow: WorkflowRef, item: HistoryItem, happened: str) -> dict[str, Any]:

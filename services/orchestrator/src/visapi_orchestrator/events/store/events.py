@@ -112,7 +112,13 @@ class PostgresMatchLease:
 
 def _arrived(row: Row) -> ArrivedEvent:
     return ArrivedEvent(
-        row["tenant"], row["source"], row["id"], row["body"], row["type"], came_at=row["received_at"]
+        row["tenant"],
+        row["source"],
+        row["id"],
+        row["body"],
+        row["type"],
+        came_at=row["received_at"],
+        test=row["test"],
     )
 
 

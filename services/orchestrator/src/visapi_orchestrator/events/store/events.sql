@@ -46,12 +46,12 @@ where t.id = any($1::text[]) and t.disabled_at is not null and (held.number >= $
 -- The rows stay locked until the transaction that matches them ends, so two replicas share the work. Of large events
 -- only so many as have $2 bytes together, and one at least. None of the tenants $3.
 with claimed as materialized (
-    select tenant, source, id, type, body, received_at from events_in
+    select tenant, source, id, type, body, received_at, test from events_in
     where matched_at is null and tenant <> all($3::text[])
     order by received_at limit $1
     for update skip locked
 )
-select tenant, source, id, type, body, received_at from (
+select tenant, source, id, type, body, received_at, test from (
     select c.*, sum(octet_length(body)) over (order by received_at rows unbounded preceding) - octet_length(body) as before
     from claimed c
 ) as counted
@@ -59,22 +59,22 @@ where before < $2
 order by received_at
 
 -- name: mark_matched
--- With it, and once, come the news for endpoints, where one of the tenant wants to know of events.
+-- With it, and once, come the news for endpoints, where one of the tenant wants to know of events; not of test runs'.
 with matched as (
     update events_in e set matched_at = now()
     from unnest($1::text[], $2::text[], $3::text[]) with ordinality as m (tenant, source, id, place)
     where e.tenant = m.tenant and e.source = m.source and e.id = m.id
-    returning e.tenant, e.source, e.type, e.body, e.received_at, m.place
+    returning e.tenant, e.source, e.type, e.body, e.received_at, e.test, m.place
 )
 insert into endpoint_news (tenant, type, about, at, data)
 select m.tenant, 'event.' || m.type, m.source, m.received_at, m.body from matched m
-where exists (
+where not m.test and exists (
     select from endpoints w where w.tenant = m.tenant and w.enabled and w.deleted_at is null and w.wants & 4 > 0
 )
 order by m.place
 
 -- name: unpublished
-select tenant, source, id, type, body, received_at from events_in
+select tenant, source, id, type, body, received_at, test from events_in
 where publish and published_at is null
 order by received_at limit $1 offset $2
 

@@ -87,4 +87,5 @@ def _origin(row: Row) -> EventOrigin:
         trace=row["trace"],
         parent=row["parent"],
         by_event=row["by_event"],
+        test=row["test"],
     )

@@ -26,10 +26,10 @@ order by h.xid
 -- The runs of the history rows, live or ended. `by_event`: it was started by the quiet run that listens for its schedule.
 with asked as (select * from unnest($1::uuid[], $2::text[]) as a (id, retention)),
 found as (
-    select r.id, r.namespace, r.name, r.version, r.trace, r.parent
+    select r.id, r.namespace, r.name, r.version, r.trace, r.parent, r.test
     from asked a join runs r on r.id = a.id
     union all
-    select d.id, d.namespace, d.name, d.version, d.trace, d.parent
+    select d.id, d.namespace, d.name, d.version, d.trace, d.parent, d.test
     from asked a join runs_done d on d.retention = a.retention and d.id = a.id
 )
 select

@@ -66,5 +66,6 @@ async def notify(
         [probe.shape for probe in found],
         [probe.key for probe in found],
         beginning,
+        [event.test for event in events],
     )
     return list(dict.fromkeys(row["run"] for row in notified))

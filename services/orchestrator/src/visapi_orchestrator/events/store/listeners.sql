@@ -44,15 +44,15 @@ where l.tenant = any($1::text[]) and r.revision = 0
 -- name: tell_listeners
 -- $1 to $4: an event's tenant, inbox key, body and time of arrival; $5 and $6: the run of a lifecycle event, which
 -- never receives it, and that run's parent, which does not either. $7 to $9: an event's place, and a shape and key of it. $10: listeners that had not
--- subscribed.
+-- subscribed. $11: whether an event is of a test run or a test key, and reaches test runs only.
 -- One row per run and event; a run reads them in the order in which the events came.
 -- Quiet runs listen for schedules. Of those only the listener of the highest version receives events, so an event
 -- starts a workflow once. A listener that had not subscribed receives every event of its tenant; it consumes
 -- those that its schedule names.
 -- Since a tenant is disabled its events reach runs that wait for them, and start no workflow.
 with events as materialized (
-    select * from unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[], $5::uuid[], $6::uuid[])
-        with ordinality as e (tenant, inbox_key, body, came_at, about, parent, place)
+    select * from unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[], $5::uuid[], $6::uuid[], $11::boolean[])
+        with ordinality as e (tenant, inbox_key, body, came_at, about, parent, test, place)
 ), meant as (
     select p.place, s.run
     from unnest($7::bigint[], $8::text[], $9::bytea[]) as p (place, shape, key)
@@ -67,7 +67,7 @@ with events as materialized (
     from meant m
     join events e on e.place = m.place
     join runs r on r.id = m.run
-    where m.run is distinct from e.about and m.run is distinct from e.parent
+    where m.run is distinct from e.about and m.run is distinct from e.parent and (r.test or not e.test)
         and (
             not r.quiet
             or (

@@ -26,6 +26,8 @@ class ArrivedEvent(msgspec.Struct, frozen=True):
     type: str = ""
     came_at: datetime | None = None
     """When the event was taken in."""
+    test: bool = False
+    """Of a test key or a test run: it reaches test runs only."""
 
     @property
     def name(self) -> tuple[str, str, str]:

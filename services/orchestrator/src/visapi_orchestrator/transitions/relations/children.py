@@ -28,6 +28,7 @@ class ChildRow(Row, frozen=True, kw_only=True):
     root: UUID | None
     depth: SmallInt
     created_ms: BigInt
+    test: bool
     by_listener: bool
     """Whether the listener of a schedule starts the run."""
 
@@ -52,5 +53,6 @@ def _child_row(snapshot: RunSnapshot, child: Child) -> ChildRow:
         root=child.root,
         depth=child.depth,
         created_ms=child.created_ms,
+        test=snapshot.test,
         by_listener=child.heard,
     )

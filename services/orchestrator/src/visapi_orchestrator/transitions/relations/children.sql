@@ -2,12 +2,12 @@
 children_started as (
     insert into runs (
         id, tenant, namespace, name, version, program, partition, retention, trace, input, started_by,
-        priority, parent, parent_path, root, depth, created_at
+        priority, parent, parent_path, root, depth, created_at, test
     )
     select
         c.id, c.tenant, c.namespace, c.name, c.version, decode(c.program, 'hex'),
         get_byte(uuid_send(c.id), 15) & 63, coalesce(p.class, 'standard'), c.trace, c.input, 'run:' || c.run,
-        c.priority, c.run, c.parent_path, c.root, c.depth, to_timestamp(c.created_ms / 1000.0)
+        c.priority, c.run, c.parent_path, c.root, c.depth, to_timestamp(c.created_ms / 1000.0), c.test
     from {children} as c
     join done d on d.id = c.run
     left join retention_policies p on p.tenant = c.tenant and p.namespace = c.namespace

@@ -26,12 +26,12 @@ moved as (
     insert into runs_done (
         id, tenant, namespace, name, version, program, status, revision, seq, priority, retention,
         trace, input, output, error, started_by, created_at, started_at, ended_at,
-        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume, root, depth
+        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume, root, depth, test
     )
     select
         id, tenant, namespace, name, version, program, end_status, revision + 1, end_seq, priority,
         retention, trace, input, output, error, started_by, created_at, coalesce(started_at, now()), now(),
-        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume, root, depth
+        parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, resume, root, depth, test
     from ended
 )
 

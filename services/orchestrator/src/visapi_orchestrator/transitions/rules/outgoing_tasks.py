@@ -68,6 +68,7 @@ def task_of(
         own_deadline=_moment(call.own_deadline_ms),
         trace=trace,
         handle_key=keys.handle(snapshot).id,
+        test=snapshot.test,
     )
     return Outgoing(
         path=call.path,

@@ -77,6 +77,7 @@ class Child(msgspec.Struct, frozen=True):
             parent_path=self.parent_path,
             root=self.root,
             depth=self.depth,
+            test=parent.test,
         )
 
 

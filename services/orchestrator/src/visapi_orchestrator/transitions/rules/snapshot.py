@@ -76,6 +76,8 @@ class RunSnapshot(msgspec.Struct, frozen=True):
     depth: int = 0
     quiet: bool = False
     """The system's own run, which listens for a schedule's events."""
+    test: bool = False
+    """A test run: what it calls reaches nobody outside, and its descendants are test runs too."""
     trusted: bool = True
     unreadable: UnreadableState | None = None
     """Set when `state` lacks large values that cannot be read."""
@@ -100,5 +102,6 @@ def snapshot_of(trigger: Trigger) -> RunSnapshot:
         parent_path=trigger.parent_path,
         root=trigger.root,
         depth=trigger.depth,
+        test=trigger.test,
         trusted=False,
     )

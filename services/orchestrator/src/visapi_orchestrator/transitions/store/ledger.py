@@ -237,6 +237,7 @@ def _snapshot(row: Row) -> RunSnapshot:
         root=row["root"],
         depth=row["depth"],
         quiet=row["quiet"],
+        test=row["test"],
         inbox=readable_rows(row["inbox"] or ()),
     )
 

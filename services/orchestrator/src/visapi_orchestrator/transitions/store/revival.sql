@@ -50,12 +50,12 @@ counted as (
 insert into runs (
     id, tenant, namespace, name, version, program, status, revision, seq, priority, partition, retention,
     trace, input, state, started_by, created_at, started_at,
-    parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, root, depth
+    parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, root, depth, test
 )
 select
     id, tenant, namespace, name, coalesce(new_version, version), coalesce(new_program, program), 'running',
     revision, seq, priority, get_byte(uuid_send(id), 15) & 63, retention, trace, input, resume, started_by,
-    created_at, started_at, parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, root, depth
+    created_at, started_at, parent, parent_path, schedule, fire_at, rerun_of, attributes, quiet, root, depth, test
 from back
 returning id
 

@@ -6,7 +6,7 @@
 select
     r.id, r.tenant, r.namespace, r.name, r.version, encode(r.program, 'hex') as program,
     r.status, r.revision, r.seq, r.priority, r.trace, r.state, r.created_at, r.parent, r.parent_path, r.root,
-    r.depth, r.quiet,
+    r.depth, r.quiet, r.test,
     case when r.revision = 0 then r.input end as input,
     (
         select array_agg(row(i.key, i.kind, i.body) order by i.seq)

@@ -38,6 +38,7 @@ class RunFilter(msgspec.Struct, frozen=True):
     parent: UUID | None = None
     schedule: tuple[str, str] | None = None
     """Namespace and name of the workflow whose schedule started the run."""
+    test: bool | None = None
     top: bool = False
     """Only runs that no other run started."""
 
