@@ -91,6 +91,9 @@ async def test_networks_are_stored_in_one_spelling_each_once(gateway: Any) -> No
     given = ["203.0.113.9", "203.0.113.9/32", "2001:0DB8::/32", "::ffff:198.51.100.0/120"]
     made = (await make(gateway, allowed_addresses=given)).json()
     assert made["allowed_addresses"] == ["198.51.100.0/24", "2001:db8::/32", "203.0.113.9/32"]
+    within = ["10.0.0.0/8", "10.1.0.0/16", "203.0.113.0/25", "203.0.113.128/25", "::1"]
+    made = (await make(gateway, denied_addresses=within)).json()
+    assert made["denied_addresses"] == ["10.0.0.0/8", "203.0.113.0/24", "::1/128"]
     assert (await make(gateway, allowed_addresses=["203.0.113.9"] * 101)).status_code == 400
 
 

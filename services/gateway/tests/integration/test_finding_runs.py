@@ -141,6 +141,43 @@ async def test_another_tenant_finds_its_own_alone(gateway: Any, runs: dict[str, 
             assert [item["id"] for item in items] == [runs["foreign"]], query
 
 
+LIMITS = [
+    ["sales/order"],
+    ["sales/order", "sales/nightly"],
+    ["sales/order", "sales/part", "none/*"],
+    ["sales/*"],
+    ["none/of", "none/*"],
+]
+
+
+@pytest.mark.parametrize("workflows", LIMITS, ids=str)
+async def test_a_limited_key_finds_what_it_sees_of_what_fits(
+    gateway: Any, runs: dict[str, str], workflows: list[str]
+):
+    """Whichever way the statement takes."""
+    wanted = {"name": "limited", "scopes": ["runs:read"], "workflows": workflows}
+    made = (await gateway.http.post("/v1/keys", json=wanted)).json()
+    async with gateway.client(made["key"]) as client:
+        for query, _ in CASES:
+            items = (await gateway.http.get("/v1/runs", params=query)).json()["items"]
+            seen = [item["id"] for item in items if _sees(workflows, item["workflow"])]
+            found = (await client.get("/v1/runs", params=query)).json()["items"]
+            assert [item["id"] for item in found] == seen, query
+        pages: list[str] = []
+        page = {"items": [], "next": ""}
+        while page["next"] is not None:
+            cursor = {"cursor": page["next"]} if page["next"] else {}
+            page = (await client.get("/v1/runs", params={"limit": "2", **cursor})).json()
+            pages += [item["id"] for item in page["items"]]
+    everything = (await gateway.http.get("/v1/runs")).json()["items"]
+    assert pages == [item["id"] for item in everything if _sees(workflows, item["workflow"])]
+
+
+def _sees(workflows: list[str], workflow: dict[str, str]) -> bool:
+    namespace, name = workflow["namespace"], workflow["name"]
+    return bool({f"{namespace}/{name}", f"{namespace}/*"} & set(workflows))
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [

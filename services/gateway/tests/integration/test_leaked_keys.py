@@ -84,12 +84,36 @@ async def test_an_address_reports_only_so_much(gateway: Any) -> None:
     assert (await gateway.http.get("/v1/keys/current")).status_code == 200, "requests with a key go on"
 
 
+async def test_junk_from_an_address_keeps_no_key_from_being_revoked(gateway: Any) -> None:
+    made = (await gateway.http.post("/v1/keys", json={"name": "ci"})).json()
+    shared = (mint("live", 1, 1), "x" * 90)
+    answers = [await report(gateway, shared[n % 2]) for n in range(14)]
+    assert {answer.status_code for answer in answers} == {202, 400, 429}
+    assert (await report(gateway, made["key"])).status_code == 202
+    assert (await gateway.http.get(f"/v1/keys/{made['id']}")).json()["status"] == "revoked"
+    again = [(await report(gateway, made["key"])).status_code for _ in range(3)]
+    assert 429 in again, "it is revoked already"
+
+
+async def test_a_place_that_no_text_column_holds_is_refused(gateway: Any) -> None:
+    made = (await gateway.http.post("/v1/keys", json={"name": "ci"})).json()
+    for text in (r"a\u0000b", r"\ud800"):
+        body = f'{{"key": "{made["key"]}", "found_at": "{text}"}}'
+        async with gateway.client(None) as nobody:
+            headers = {"Content-Type": "application/json"}
+            answer = await nobody.post(REPORT, content=body, headers=headers)
+        assert answer.status_code == 400, answer.text
+
+
 async def test_a_stream_ends_with_its_key_on_each_gateway(serve: Any, nats_server: NatsServer) -> None:
     async with serve(nats_server) as one, serve(nats_server) as two:
         await one.deploy()
         run = (await one.start(1)).json()["id"]
         ways = {
             "revoked": lambda key: one.http.delete(f"/v1/keys/{key['id']}"),
+            "narrowed": lambda key: one.http.patch(
+                f"/v1/keys/{key['id']}", json={"scopes": ["runs:write"]}, headers={"If-Match": "*"}
+            ),
             "disabled": lambda key: one.http.post(f"/v1/keys/{key['id']}/disable", json={"reason": "x"}),
             "leaked": lambda key: report(one, key["key"]),
         }

@@ -1,5 +1,6 @@
 """Keys are made, rotated and revoked only by keys that have their scopes, and every replica hears of it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,11 @@ from visapi_common.contracts.keys import ChangeKey, NewKey
 from visapi_common.core.api_keys import hash_key, mint, parse
 from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.keyrings import Keyring
+from visapi_gateway.kernel.access.authentication import KeyRing
 from visapi_gateway.kernel.access.scopes import DEFAULT_SCOPES, Requester
+from visapi_gateway.kernel.access.stored_keys import KeysAt
+from visapi_gateway.kernel.access.tenant import WHOSE
+from visapi_gateway.keys.announcing import ChangedKeys
 from visapi_gateway.keys.rules import OVERLAP_LIMIT_S
 from visapi_gateway.keys.service import Keys
 
@@ -135,3 +140,36 @@ async def test_no_key_begins_expired_and_one_that_is_ended_by_its_end_stays_so()
     assert (await world.keys.change(WHO, made.id, ChangeKey(expires_at=past), "*")).status == "expired"
     with pytest.raises(ProblemError, match="is expired"):
         await world.keys.change(WHO, made.id, ChangeKey(expires_at=None), "*")
+
+
+class KeysThatTellWhoAsks(FakeKeys):
+    """The tenants in whose turn keys were read."""
+
+    def __init__(self) -> None:
+        super().__init__(GatewayTables())
+        self.readers: list[str] = []
+
+    async def some_keys(self, keys: Sequence[str]) -> KeysAt:
+        self.readers.append(WHOSE.get())
+        return await super().some_keys(keys)
+
+
+async def test_a_changed_key_is_read_in_the_gateways_own_turn_not_in_that_of_the_tenant():
+    source, published = KeysThatTellWhoAsks(), list[str]()
+    changed = ChangedKeys(KeyRing(source, Keyring.of(PEPPER), FakeClock()), published.append)
+    whose = WHOSE.set(TENANT)
+    try:
+        await changed("one")
+        source.faults.plan("some_keys", TransientFault("away"))
+        await changed("two")
+        assert WHOSE.get() == TENANT
+    finally:
+        WHOSE.reset(whose)
+    assert (source.readers, published) == (["", ""], ["one", "two"])
+
+
+async def test_a_key_that_has_changed_meanwhile_is_not_compared():
+    world = World()
+    strong = await world.keys.make(WHO, NewKey("strong", scopes=["*"]))
+    with pytest.raises(ProblemError, match="has changed since it was read"):
+        await world.keys.disable(READER, strong.id, "x", '"other"')

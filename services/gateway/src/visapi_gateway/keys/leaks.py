@@ -25,6 +25,12 @@ class Count(Protocol):
     def __call__(self) -> None: ...
 
 
+class Charge(Protocol):
+    def __call__(self) -> None:
+        """Count a report that revokes nothing. Raises `ProblemError` 429."""
+        ...
+
+
 class LeakReports:
     """The use case. `count` counts the keys that were revoked."""
 
@@ -35,24 +41,27 @@ class LeakReports:
         self._count = count
         self._log = get_logger("keys")
 
-    async def __call__(self, report: LeakReport, request_id: str) -> LeakReceived:
+    async def __call__(self, report: LeakReport, request_id: str, charge: Charge) -> LeakReceived:
         """Revoke the key of a report. The answer does not tell whether there is such a key. Raises
-        `ProblemError` 400 for a text that is no key, and the faults of the store.
+        `ProblemError` 400 for a text that is no key, what `charge` raises, and the faults of the store.
         """
         token = report.key.strip()
-        try:
-            api_keys.parse(token)
-        except ValueError:
-            raise mistake("/key", "this is not a VisAPI key: its format or its checksum is wrong") from None
-        try:
-            owner = self._owner(token)
-        except ProblemError:
+        owner = self._owner_of(token)
+        if owner is None or (owner.disabled_at is not None and not owner.may_return):
+            charge()
+            _check_format(token)
             return _RECEIVED
         reason = f"reported as leaked: {report.found_at}" if report.found_at else "reported as leaked"
         if await self._revoke(owner, reason, request_id):
             self._count()
             self._log.error("key_leaked", key=owner.id, tenant=owner.tenant)
         return _RECEIVED
+
+    def _owner_of(self, token: str) -> StoredKey | None:
+        try:
+            return self._owner(token)
+        except ProblemError:
+            return None
 
     async def _revoke(self, owner: StoredKey, reason: str, request_id: str) -> bool:
         """Returns whether the key was not revoked before."""
@@ -65,3 +74,10 @@ class LeakReports:
             await locked.record(audit)
         await self._announce(owner.id)
         return True
+
+
+def _check_format(token: str) -> None:
+    try:
+        api_keys.parse(token)
+    except ValueError:
+        raise mistake("/key", "this is not a VisAPI key: its format or its checksum is wrong") from None

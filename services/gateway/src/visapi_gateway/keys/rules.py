@@ -11,6 +11,7 @@ from visapi_common.core import api_keys
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.scopes import ALL, DEFAULT_SCOPES, LIMITED_SCOPES, ROLES, SCOPES
 from visapi_gateway.kernel.access.restrictions import (
+    UNRESTRICTED,
     Restrictions,
     normal,
     wrong_networks,
@@ -60,8 +61,7 @@ def wanted_key(who: Principal, wanted: NewKey, now: datetime) -> NewKey:
             raise mistake(f"/{field}", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise mistake("/expires_at", "is in the past; give a time to come, or leave it out")
-    limits = Restrictions.read(made.workflows, made.allowed_addresses, made.denied_addresses)
-    check_grant(who, made.kind, made.scopes, limits)
+    check_grant(who, made)
     return made
 
 
@@ -82,17 +82,17 @@ def changed_key(who: Principal, key: KeyView, change: ChangeKey) -> KeyView:
     if changed.expires_at is not None and changed.expires_at.tzinfo is None:
         raise mistake("/expires_at", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
     for each in (key, changed):
-        check_grant(who, each.kind, each.scopes, limits_of(each))
+        check_grant(who, each)
     check_open(key)
     return changed
 
 
-def check_grant(who: Principal, kind: str, scopes: Sequence[str], limits: Restrictions) -> None:
+def check_grant(who: Principal, key: KeyView | NewKey) -> None:
     """Raises `ProblemError` 403 for a key that may do more than the calling one."""
     if (
-        _RANKS[kind] > _RANKS[who.kind]
-        or not who.may_grant(frozenset(scopes))
-        or not limits.within(who.limits)
+        _RANKS[key.kind] > _RANKS[who.kind]
+        or not who.may_grant(frozenset(key.scopes or ()))
+        or not _is_within(key, who.limits)
     ):
         detail = (
             "a key creates, changes, rotates and revokes only keys that may do no more than itself; "
@@ -106,8 +106,10 @@ def check_overlap(seconds: int) -> None:
         raise mistake("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
 
 
-def limits_of(key: KeyView) -> Restrictions:
-    return Restrictions.read(key.workflows, key.allowed_addresses, key.denied_addresses)
+def _is_within(key: KeyView | NewKey, limits: Restrictions) -> bool:
+    if limits == UNRESTRICTED:
+        return True
+    return Restrictions.read(key.workflows, key.allowed_addresses, key.denied_addresses).within(limits)
 
 
 def check_open(key: KeyView) -> None:

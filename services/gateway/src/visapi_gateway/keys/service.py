@@ -23,7 +23,6 @@ from visapi_gateway.keys.rules import (
     check_open,
     check_overlap,
     ended,
-    limits_of,
     tag_of,
     wanted_key,
 )
@@ -219,9 +218,9 @@ class Keys:
         async with self._store.locked(who.tenant, key, *held) as locked:
             if locked is None:
                 raise _no_such_key(key)
-            if not (itself and key == who.key):
-                check_grant(who, locked.view.kind, locked.view.scopes, limits_of(locked.view))
             check_match(if_match, tag_of(locked.view), f"key {key}")
+            if not (itself and key == who.key):
+                check_grant(who, locked.view)
             yield locked
 
     def _minted(self, who: Principal, wanted: NewKey) -> tuple[str, KeyRow]:

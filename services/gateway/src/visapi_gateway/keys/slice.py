@@ -1,15 +1,14 @@
 """API keys."""
 
-import asyncio
 from collections.abc import Sequence
 
 from visapi_common.contracts import subjects
-from visapi_common.core.errors import Fault
 from visapi_gateway.kernel.access.authentication import KeyRing
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice, Upkeep
 from visapi_gateway.keys import routes
 from visapi_gateway.keys.address_rates import AddressRates
+from visapi_gateway.keys.announcing import ChangedKeys
 from visapi_gateway.keys.leaks import LeakReports
 from visapi_gateway.keys.routes import KeyRoutes
 from visapi_gateway.keys.service import Keys
@@ -18,8 +17,6 @@ from visapi_gateway.rates.rules.gcra import Limit
 
 LEAK_REPORTS = Limit(per_s=1 / 6, burst=10)
 """Of one address."""
-KNOWN_S = 1.0
-"""How long an answer waits until this replica has read a changed key; until then the key is refused (503)."""
 
 
 def keyring(kernel: Kernel) -> KeyRing:
@@ -30,14 +27,10 @@ def keyring(kernel: Kernel) -> KeyRing:
 def open_routes(kernel: Kernel) -> list[Route]:
     ring = kernel.one(keyring)
 
-    async def key_changed(key: str) -> None:
+    def publish(key: str) -> None:
         kernel.messages.publish(subjects.CONTROL_KEYS, key.encode())
-        try:
-            async with asyncio.timeout(KNOWN_S):
-                await ring.refresh([key])
-        except (Fault, TimeoutError):
-            ring.doubt(key)
 
+    key_changed = ChangedKeys(ring, publish)
     store, peppers = PgKeyStore(kernel.pool, kernel.quotas), kernel.settings.key_pepper
     keys = Keys(store, mint_key, key_changed, peppers=peppers, clock=kernel.clock)
     leaks = LeakReports(store, ring.owner, key_changed, kernel.metrics.keys_leaked.inc)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Any
 
 import msgspec
@@ -68,8 +69,11 @@ def wrong_networks(texts: Iterable[str]) -> list[str]:
 
 
 def normal(texts: Iterable[str]) -> list[str]:
-    """Networks in one spelling, each once."""
-    return sorted({str(network(text)) for text in texts})
+    """Networks in one spelling, without those that lie in others."""
+    read = [network(text) for text in texts]
+    four = collapse_addresses(each for each in read if isinstance(each, IPv4Network))
+    six = collapse_addresses(each for each in read if isinstance(each, IPv6Network))
+    return sorted(map(str, [*four, *six]))
 
 
 def _is_network(text: str) -> bool:

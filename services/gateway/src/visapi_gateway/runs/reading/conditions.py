@@ -45,6 +45,13 @@ def complete(query: str, conditions: RunConditions, wanted: RunFilter) -> str:
     )
 
 
+def among(query: str) -> str:
+    """The statement for the runs of the workflows in the arguments 3 and 4."""
+    for half, table in (("{live}", "runs"), ("{done}", "runs_done")):
+        query = query.replace(half, f"{_SQL['newest_of'].replace('{table}', table)}\n{half}")
+    return query
+
+
 async def workflows_named(connection: Connection, tenant: str, text: str | None) -> list[str]:
     """The workflows whose name contains the free text."""
     if text is None:

@@ -15,6 +15,21 @@ select distinct namespace || '/' || name as workflow from workflows
 where tenant = $1 and strpos(lower(namespace || '/' || name), lower($2)) > 0
 limit 200
 
+-- name: newest_of
+-- The newest runs of each of some workflows, for a key that is limited to them: without this a page would read all runs
+-- of the tenant and hide those of other workflows. Within, `r` is the run of the inner statement.
+and r.id in (
+    select newest.id
+    from unnest($3::text[], $4::text[]) as own (namespace, name)
+    cross join lateral (
+        select r.id from {table} r
+        where r.tenant = $1 and not r.quiet and r.namespace = own.namespace and r.name = own.name
+        {conditions}
+        order by r.id desc limit $2
+    ) as newest
+    order by newest.id desc limit $2
+)
+
 -- name: before_id
 and r.id < {0}::uuid
 

@@ -54,6 +54,32 @@ select least($2, (
     ) as done
 )) as count, now() as counted_at
 
+-- name: count_runs_among
+-- As `count_runs`, among some workflows.
+select least($2, (
+    select count(*) from (
+        select 1 from unnest($3::text[], $4::text[]) as own (namespace, name)
+        cross join lateral (
+            select 1 from runs r
+            where r.tenant = $1 and not r.quiet and r.namespace = own.namespace and r.name = own.name
+            {conditions} {live}
+            limit $2
+        ) as each
+        limit $2
+    ) as live
+) + (
+    select count(*) from (
+        select 1 from unnest($3::text[], $4::text[]) as own (namespace, name)
+        cross join lateral (
+            select 1 from runs_done r
+            where r.tenant = $1 and not r.quiet and r.namespace = own.namespace and r.name = own.name
+            {conditions} {done}
+            limit $2
+        ) as each
+        limit $2
+    ) as done
+)) as count, now() as counted_at
+
 -- name: history
 -- Rows lie by the retention class of their run.
 select first_seq, last_seq, items

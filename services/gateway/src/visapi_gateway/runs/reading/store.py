@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from visapi_common.adapters.pool import Pool, Row, tenant_transaction
+from visapi_common.adapters.pool import LIMITED_TO, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_gateway.runs.reading.conditions import (
     PLAN_ANEW,
-    RunConditions,
     add_filter,
+    among,
     complete,
     workflows_named,
 )
 from visapi_gateway.runs.reading.follow import Head
+from visapi_gateway.runs.reading.limited import conditions_for, workflows_of
 from visapi_gateway.runs.reading.rules.filters import RunFilter
 from visapi_gateway.runs.reading.rules.history_items import StoredItem, numbered
 from visapi_gateway.runs.reading.service import RunRow
@@ -21,6 +22,10 @@ from visapi_gateway.runs.reading.service import RunRow
 _SQL = load_queries("visapi_gateway.runs.reading", "queries.sql")
 LIST_RUNS = _SQL["list_runs"]
 COUNT_RUNS = _SQL["count_runs"]
+LIST_AMONG = among(LIST_RUNS)
+COUNT_AMONG = _SQL["count_runs_among"]
+"""For keys that are limited to several workflows."""
+_AMONG = {LIST_RUNS: LIST_AMONG, COUNT_RUNS: COUNT_AMONG}
 
 
 class PgRunStore:
@@ -45,11 +50,14 @@ class PgRunStore:
     ) -> Sequence[Row]:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             await connection.execute(PLAN_ANEW)
-            conditions = RunConditions(tenant, limit)
+            workflows = workflows_of(wanted, LIMITED_TO.get())
+            conditions, is_among = conditions_for(tenant, limit, wanted, workflows)
             if before is not None:
                 conditions.add("before_id", before)
             add_filter(conditions, wanted, await workflows_named(connection, tenant, wanted.text))
-            return await connection.fetch(complete(query, conditions, wanted), *conditions.arguments)
+            return await connection.fetch(
+                complete(_AMONG[query] if is_among else query, conditions, wanted), *conditions.arguments
+            )
 
     async def head(self, tenant: str, run: UUID) -> Head | None:
         rows = await self._read(tenant, _SQL["run_head"], run, tenant)

@@ -1,0 +1,53 @@
+"""A key that is limited to workflows reads no runs of others, so that what it sees costs what it sees. Asked of a real
+PostgreSQL with many rows, under the policies and as the role of the gateway.
+"""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from kit.big_tables import DONE, PAGES_MAX, RUNS, Big, explained, pages, whole_tables
+from visapi_gateway.gateway import SESSION as GATEWAY
+from visapi_gateway.runs.reading import conditions as run_filters
+from visapi_gateway.runs.reading import limited as run_limits
+from visapi_gateway.runs.reading import store as run_store
+from visapi_gateway.runs.reading.rules.filters import RunFilter
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+PAGES_OF_EACH = 150
+"""Above a page of runs of a workflow, each of which lies in a page of its own."""
+LIMITED = {
+    "one with few": ["rare"],
+    "few and none": ["rare", "none"],
+    "many and few": ["w7", "rare"],
+    "a hundred": [*(f"w{n}" for n in range(99)), "rare"],
+}
+
+
+@pytest.mark.parametrize("states", [(), ("completed",), ("faulted", "cancelled")], ids=str)
+@pytest.mark.parametrize("name", LIMITED)
+async def test_a_key_that_is_limited_to_workflows_reads_no_runs_of_others(
+    big: Big, name: str, states: tuple[Any, ...]
+):
+    await big.fill(RUNS, "runs")
+    await big.fill(DONE, "runs_done")
+    workflows = [("sales", own) for own in LIMITED[name]]
+    entries = ",".join(f"{namespace}/{own}" for namespace, own in workflows)
+    before = (
+        f"select set_config('visapi.tenants', 'default', true), "
+        f"set_config('visapi.workflows', '{entries}', true); {run_filters.PLAN_ANEW}"
+    )
+    wanted = RunFilter(statuses=states)
+    for plain, several in (
+        (run_store.LIST_RUNS, run_store.LIST_AMONG),
+        (run_store.COUNT_RUNS, run_store.COUNT_AMONG),
+    ):
+        conditions, is_among = run_limits.conditions_for("default", 51, wanted, workflows)
+        run_filters.add_filter(conditions, wanted, [])
+        query = run_filters.complete(several if is_among else plain, conditions, wanted)
+        plan = await explained(big.database.gateway, GATEWAY, query, *conditions.arguments, before=before)
+        told = msgspec.json.format(msgspec.json.encode(plan)).decode()
+        assert pages(plan) < PAGES_MAX + PAGES_OF_EACH * len(workflows), told
+        assert not whole_tables(plan), told
