@@ -229,6 +229,19 @@ async def test_a_key_that_may_not_read_runs_has_nobody_sent_their_outputs(gatewa
         assert (await client.patch(events.json()["links"]["self"], json={"url": URL})).status_code == 200
 
 
+async def test_a_key_that_may_not_read_runs_sees_no_body_about_them(gateway: Any):
+    made = await make(gateway)
+    links = (await gateway.http.post(made["links"]["ping"])).json()["links"]
+    for table in ("endpoint_messages", "endpoint_news"):
+        await overwrite(gateway.db, table, {}, type="run.completed")
+    wanted = {"name": "board", "scopes": ["endpoints:read", "endpoints:write"]}
+    key = (await gateway.http.post("/v1/keys", json=wanted)).json()["key"]
+    async with gateway.client(key) as client:
+        assert (await client.get(links["self"])).json()["body"] is None
+        assert (await client.post(links["replay"], json={})).json()["body"] is None
+    assert (await gateway.http.get(links["self"])).json()["body"]["type"] == "run.completed"
+
+
 async def test_messages_are_listed_newest_first_and_a_disabled_endpoint_is_not_pinged(gateway: Any):
     made = await make(gateway)
     pings = [(await gateway.http.post(made["links"]["ping"])).json()["id"] for _ in range(3)]

@@ -4,119 +4,30 @@ other.
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from kit.endpoint_receiver import EndpointReceiver, endpoint_receiver
-from kit.endpoint_rows import add_messages
-from kit.ledger_rows import overwrite, plant
+from kit.endpoint_world import KEYS, Exchange, World, endpoint_world
+from kit.ledger_rows import overwrite
 from kit.servers import Database
-from kit.tenants import add_tenants
 from kit.waiting import eventually
-from visapi_common.adapters.clock import RandomIds, SystemClock
-from visapi_common.adapters.pool import Pool, open_pool
-from visapi_common.core.egress_policy import policy_from
 from visapi_common.core.errors import TransientFault
-from visapi_common.core.keyrings import Keyring
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_common.core.sealing import NONCE_BYTES, name_of_endpoint_secret, seal
-from visapi_common.telemetry.setup import open_metrics
 from visapi_notifier.endpoints.rules import after_failure
-from visapi_notifier.endpoints.sending import Sender
 from visapi_notifier.endpoints.shares import Place
 from visapi_notifier.endpoints.store import PostgresEndpoints
 from visapi_notifier.opening import EgressClient
 
-KEYS = Keyring.of(b"s" * 32)
-SECRET = "whsec_" + "QUJD" * 8
-IDS = RandomIds()
-Exchange = Callable[[Outbound], Awaitable[Inbound]]
-
-
-class World:
-    """A ledger with endpoints, and notifiers that send."""
-
-    def __init__(self, db: Pool, pool: Pool, receiver: EndpointReceiver, client: EgressClient) -> None:
-        self.db = db
-        self.pool = pool
-        self.receiver = receiver
-        self.client = client
-        self.metrics = open_metrics()
-
-    async def endpoint(self, name: str, *, tenant: str = "default", url: str = "", **more: Any) -> UUID:
-        ident, secret = IDS.uuid7(), IDS.uuid7()
-        path = f"/{name}"
-        self.receiver.secrets[path] = SECRET
-        fields: dict[str, Any] = {
-            "types": ["*"],
-            "wants": 7,
-            "created_by": "test",
-            "updated_by": "test",
-            **more,
-        }
-        where = url or self.receiver.url(path)
-        await plant(self.db, "endpoints", tenant=tenant, id=ident, name=name, url=where, **fields)
-        key, under = KEYS.keys[0], name_of_endpoint_secret(ident, secret)
-        sealed = seal(key.secret, SECRET.encode(), tenant=tenant, name=under, nonce=b"n" * NONCE_BYTES)
-        kept = {"sealed": sealed, "sealed_with": key.id, "created_by": "test"}
-        await plant(self.db, "endpoint_secrets", tenant=tenant, endpoint=ident, id=secret, **kept)
-        return ident
-
-    async def write(self, endpoint: UUID, number: int = 1, *, tenant: str = "default") -> None:
-        await add_messages(self.db, endpoint, number, tenant=tenant)
-
-    @asynccontextmanager
-    async def sending(self, exchange: Exchange | None = None, owner: str = "one") -> AsyncIterator[Sender]:
-        rows = PostgresEndpoints(self.pool, KEYS, owner)
-        sender = Sender(rows, exchange or self.client, SystemClock(), self.metrics, lambda: 0.5)
-        stopping = asyncio.Event()
-        task = asyncio.create_task(sender.run(stopping))
-        try:
-            yield sender
-        finally:
-            stopping.set()
-            await task
-
-    async def states(self, endpoint: UUID) -> Counter[str]:
-        rows = await self.db.fetch("select state from visapi.endpoint_messages where endpoint = $1", endpoint)
-        return Counter(row["state"] for row in rows)
-
-    async def delivered(self, endpoint: UUID, number: int, *, within_s: float = 20) -> None:
-        async def all_of_them() -> bool:
-            return (await self.states(endpoint))["delivered"] == number
-
-        await eventually(all_of_them, within_s=within_s)
-
-    async def hurry(self, endpoint: UUID) -> None:
-        """What waits for its next attempt is due."""
-        await overwrite(
-            self.db, "endpoint_messages", {"endpoint": endpoint, "state": "pending"}, next_at=await self.now()
-        )
-
-    async def now(self) -> Any:
-        return await self.db.fetchval("select now()")
-
-    async def row(self, endpoint: UUID) -> Any:
-        return await self.db.fetchrow("select * from visapi.endpoints where id = $1", endpoint)
+BYTES = 10_000_000
 
 
 @pytest.fixture
 async def world(postgres_db: Database) -> AsyncIterator[World]:
-    db = await open_pool(postgres_db.superuser, size=2, application="test")
-    pool = await open_pool(postgres_db.notifier, size=4, application="notifier")
-    await add_tenants(db, "default", "other")
-    client = EgressClient(policy_from(["127.0.0.0/8"], {}))
-    async with endpoint_receiver() as receiver:
-        yield World(db, pool, receiver, client)
-    await client.close()
-    await pool.close()
-    await db.close()
+    async with endpoint_world(postgres_db) as opened:
+        yield opened
 
 
 async def test_two_notifiers_send_each_message_once(world: World):
@@ -260,7 +171,7 @@ async def test_a_message_whose_notifier_was_killed_is_sent_by_another(world: Wor
     await world.write(one)
     rows = PostgresEndpoints(world.pool, KEYS, "killed")
     [due] = await rows.due()
-    [claimed] = await rows.claim([Place(due.tenant, due.endpoint, 5, False)], 1)
+    [claimed] = await rows.claim([Place(due.tenant, due.endpoint, 5, False)], 1, BYTES)
     assert await rows.due() == []
     async with world.sending(owner="two"):
         await asyncio.sleep(1)
@@ -282,7 +193,7 @@ async def test_a_message_that_was_replayed_amid_an_attempt_is_sent_again_whateve
     await world.write(one)
     await overwrite(world.db, "endpoint_messages", {}, attempts=9, attempts_left=1)
     rows = PostgresEndpoints(world.pool, KEYS, "one")
-    [last] = await rows.claim([Place("default", one, 5, False)], 1)
+    [last] = await rows.claim([Place("default", one, 5, False)], 1, BYTES)
     assert (last.number, last.left) == (10, 0)
     await overwrite(world.db, "endpoint_messages", {}, attempts_left=10, lease_owner=None)
     await rows.finish([(last, after_failure(last, "away", draw=0.5), 0.1)])
@@ -318,10 +229,16 @@ async def test_a_secret_that_cannot_be_opened_and_a_forbidden_address_are_said_i
     assert [(await world.row(each))["failing_since"] is None for each in (sealed, inside)] == [True, False]
 
 
-async def test_a_large_message_is_claimed_alone_and_others_within_their_bytes(world: World):
-    one = await world.endpoint("one")
-    await world.write(one, 5)
-    await overwrite(world.db, "endpoint_messages", {}, size=700_000)
-    rows = PostgresEndpoints(world.pool, KEYS, "one")
-    assert len(await rows.claim([Place("default", one, 5, False)], 1)) == 1
-    assert len(await rows.claim([Place("default", one, 5, False)], 1_500_000)) == 3
+async def test_hung_endpoints_with_large_messages_delay_no_other(world: World):
+    """What they are sent fills no more than half of the bytes that are sent at once."""
+    hanging = [(f"hang{n}", tenant) for n in range(6) for tenant in ("default", "third")]
+    for name, tenant in hanging:
+        one = await world.endpoint(name, tenant=tenant)
+        world.receiver.delays[f"/{name}"] = 30.0
+        await world.write(one, 8, tenant=tenant)
+    await overwrite(world.db, "endpoint_messages", {}, size=6_000_000)
+    others = await world.endpoint("others", tenant="other")
+    async with world.sending():
+        await asyncio.sleep(1)
+        await world.write(others, 40, tenant="other")
+        await world.delivered(others, 40, within_s=5)

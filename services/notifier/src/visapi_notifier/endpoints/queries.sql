@@ -33,7 +33,8 @@ order by w.tenant, w.endpoint
 
 -- name: claim
 -- $1 to $4: tenants, endpoints, how many messages of each, and whether only the first that waits. $5: all of them have
--- at most so many bytes, but one that is larger comes alone. A claim is an attempt, whoever hears of its end.
+-- at most so many bytes, but one that is larger comes alone; the first of each tenant comes before any tenant's next, and
+-- a tenant that was given $8 bytes is given nothing more. A claim is an attempt, whoever hears of its end.
 with places as (
     select * from unnest($1::text[], $2::uuid[], $3::bigint[], $4::boolean[]) as p (tenant, endpoint, most, ordered)
 ), due as materialized (
@@ -55,8 +56,15 @@ with places as (
         for update skip locked
     ) as m
 ), counted as (
-    select a.*, sum(a.size) over (order by a.next_at, a.endpoint, a.seq rows unbounded preceding) - a.size as before
-    from (select * from due union all select * from first) as a
+    select a.*,
+        sum(a.size) over (order by a.of_tenant, a.next_at, a.endpoint, a.seq rows unbounded preceding) - a.size as before
+    from (
+        select b.*, sum(b.size) over (
+            partition by b.tenant order by b.next_at, b.endpoint, b.seq rows unbounded preceding
+        ) - b.size as of_tenant
+        from (select * from due union all select * from first) as b
+    ) as a
+    where a.of_tenant < $8
 ), claimed as (
     update endpoint_messages m
     set attempts = m.attempts + 1, attempts_left = greatest(m.attempts_left - 1, 0),

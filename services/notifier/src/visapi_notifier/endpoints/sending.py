@@ -5,6 +5,7 @@ when that time is over, and sends it again under the same id.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
@@ -35,6 +36,10 @@ from visapi_notifier.endpoints.shares import Place, places
 
 BYTES_AT_ONCE = 32 * 1024 * 1024
 """Of the messages being sent."""
+POOR_BYTES_AT_ONCE = BYTES_AT_ONCE // 2
+"""Of those to endpoints that fail or are slow."""
+TENANT_BYTES_AT_ONCE = BYTES_AT_ONCE // 8
+"""A tenant with so many bytes being sent begins to send nothing more."""
 _EVERY_S = 0.5
 _SOON_S = 0.02
 _REST = 1.0
@@ -52,8 +57,10 @@ class EndpointRows(Protocol):
         """Endpoints with messages to send now. Raises `Fault`."""
         ...
 
-    async def claim(self, places: Sequence[Place], bytes_max: int) -> Sequence[ClaimedMessage]:
-        """Claim messages of these endpoints, of so many bytes together, but one at least."""
+    async def claim(
+        self, places: Sequence[Place], bytes_max: int, tenant_bytes_max: int
+    ) -> Sequence[ClaimedMessage]:
+        """Claim messages of these endpoints, of so many bytes together and of a tenant, but one at least."""
         ...
 
     async def finish(self, ended: Sequence[Ended]) -> None:
@@ -130,16 +137,31 @@ class Sender:
         still = self._failing.intersection(endpoint for _, endpoint in busy)
         self._failing = still.union(one.endpoint for one in due if one.failing)
         poor = self._failing | self._slow
-        room = BYTES_AT_ONCE - sum(message.size for message in self._busy.values())
-        wanted = places(due, busy, poor) if room > 0 else []
-        if not wanted:
+        sent = self._bytes_by_tenant()
+        wanted = places([one for one in due if sent[one.tenant] < TENANT_BYTES_AT_ONCE], busy, poor)
+        begun = await self._begin([place for place in wanted if place.endpoint not in poor], BYTES_AT_ONCE)
+        poor_bytes = sum(message.size for message in self._busy.values() if message.endpoint in poor)
+        within = min(BYTES_AT_ONCE, self._bytes_by_tenant().total() + POOR_BYTES_AT_ONCE - poor_bytes)
+        return await self._begin([place for place in wanted if place.endpoint in poor], within) or begun
+
+    async def _begin(self, wanted: Sequence[Place], within: int) -> bool:
+        """Begin to send to these endpoints until `within` bytes are being sent. Whether there was room."""
+        room = within - self._bytes_by_tenant().total()
+        if not wanted or room <= 0:
             return False
         claimed_at = self._clock.monotonic()
-        for message in await self._rows.claim(wanted, room):
+        for message in await self._rows.claim(wanted, room, TENANT_BYTES_AT_ONCE):
             task = asyncio.create_task(self._send(message, claimed_at))
             self._busy[task] = message
             task.add_done_callback(self._free)
         return True
+
+    def _bytes_by_tenant(self) -> Counter[str]:
+        """Of the messages being sent."""
+        sent = Counter[str]()
+        for message in self._busy.values():
+            sent[message.tenant] += message.size
+        return sent
 
     def _free(self, task: asyncio.Task[None]) -> None:
         del self._busy[task]

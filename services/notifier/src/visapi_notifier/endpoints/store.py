@@ -44,7 +44,9 @@ class PostgresEndpoints:
                 return found
             after = (rows[-1]["tenant"], rows[-1]["endpoint"])
 
-    async def claim(self, places: Sequence[Place], bytes_max: int) -> Sequence[ClaimedMessage]:
+    async def claim(
+        self, places: Sequence[Place], bytes_max: int, tenant_bytes_max: int
+    ) -> Sequence[ClaimedMessage]:
         with pg_faults():
             rows = await self._pool.fetch(
                 _SQL["claim"],
@@ -55,6 +57,7 @@ class PostgresEndpoints:
                 bytes_max,
                 LEASE_S,
                 self._owner,
+                tenant_bytes_max,
             )
             secrets = await self._secrets({(row["tenant"], row["endpoint"]) for row in rows})
         return [_claimed(row, secrets) for row in rows]
@@ -80,12 +83,14 @@ class PostgresEndpoints:
                 for message, attempt, _ in ended
                 if attempt.outcome != "unopened"
             }
+            # An endpoint that is gone stays gone, whatever was heard of it beside.
+            gone = {(message.tenant, message.endpoint) for message, attempt, _ in ended if attempt.gone}
             await self._pool.execute(
                 _SQL["note_health"],
                 [tenant for tenant, _ in last],
                 [endpoint for _, endpoint in last],
-                [attempt.outcome == "delivered" for attempt in last.values()],
-                [attempt.gone for attempt in last.values()],
+                [attempt.outcome == "delivered" and of not in gone for of, attempt in last.items()],
+                [of in gone for of in last],
                 FAILING_S,
             )
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.endpoints import MessageDetails, MessagePage, MessageState, ReplayMessage
+from visapi_common.core.endpoint_types import RUN, TASK
 from visapi_gateway.endpoints.messages.service import Messages
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
@@ -54,6 +55,7 @@ READ = Operation(
             "The webhook with its latest 50 attempts; what is secret or personal is masked.", MessageDetails
         )
     },
+    description="A key without `runs:read` sees no body of a webhook about a run or a task.",
     problems=("endpoint_not_found", "message_not_found"),
     **_READ,
 )
@@ -111,16 +113,23 @@ class MessageRoutes:
     async def replay(self, call: Call) -> AsgiResponse:
         asked: ReplayMessage = await read_json(REPLAY, call)
         who, path = call.requester, call.path
-        return _accepted(
-            await self._messages.replay(who, path["endpoint"], path["message"], asked, call.claim)
-        )
+        replayed = await self._messages.replay(who, path["endpoint"], path["message"], asked, call.claim)
+        return _accepted(_seen_by(call, replayed))
 
     async def replayed(self, call: Call, _: str) -> AsgiResponse:
         return _accepted(await self._one(call))
 
     async def _one(self, call: Call) -> MessageDetails:
         path = call.path
-        return await self._messages.one(call.principal.tenant, path["endpoint"], path["message"])
+        return _seen_by(
+            call, await self._messages.one(call.principal.tenant, path["endpoint"], path["message"])
+        )
+
+
+def _seen_by(call: Call, message: MessageDetails) -> MessageDetails:
+    """Bodies about runs and tasks hold outputs of runs."""
+    hidden = message.type.startswith((RUN, TASK)) and not call.principal.may("runs:read")
+    return msgspec.structs.replace(message, body=None) if hidden else message
 
 
 def _accepted(message: MessageDetails) -> AsgiResponse:
