@@ -94,7 +94,7 @@ async def blocked(pool: Pool) -> None:
 
 
 async def cancel_as_gateway(database: Database, root: UUID) -> None:
-    connection = await asyncpg.connect(database.gateway)
+    connection = await asyncpg.connect(database.gateway, server_settings={"search_path": "visapi"})
     try:
         async with connection.transaction():
             await connection.execute("select set_config('visapi.tenants', $1, true)", TENANT)
