@@ -74,7 +74,7 @@ async def test_the_notifier_reads_few_pages(big: Big):
         (SENDING["due_endpoints"], ("", UUID(int=0), 500)),
         (
             SENDING["claim"],
-            (["many"] * 2, [LARGE, FEW], [8, 8], [False, True], 32 << 20, 30.0, "me"),
+            (["many"] * 2, [LARGE, FEW], [8, 8], [False, True], 32 << 20, 30.0, "me", 4 << 20),
         ),
         (SENDING["secrets"], (["many"], [LARGE])),
         (SENDING["note_health"], (["many"], [LARGE], [False], [False], 3.0)),

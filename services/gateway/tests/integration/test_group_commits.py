@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -56,6 +57,12 @@ async def new_run(gateway: Any) -> NewRun:
     )
 
 
+class NoPayload(msgspec.Struct):
+    """Can be stored, and not be announced."""
+
+    size: int = 1
+
+
 def audit(details: Any) -> AuditEntry:
     return AuditEntry("default", "key:x", AuditAction.RUN_RERUN, "run:x", None, "request", details)
 
@@ -91,7 +98,7 @@ async def test_a_run_that_cannot_be_announced_is_accepted_and_so_are_its_neighbo
     await gateway.deploy()
     run = await new_run(gateway)
     runs = [replace(run, id=RandomIds().uuid7()) for _ in range(3)]
-    runs[1] = replace(runs[1], input=b"no payload")
+    runs[1] = replace(runs[1], input=NoPayload())
     async with asyncio.timeout(20):
         answers = await asyncio.gather(*map(run_commits.accept, runs), return_exceptions=True)
     assert answers == [Accepted()] * 3
