@@ -11,20 +11,17 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 
-from build_images import run_quietly, suit_old_machines, works
+from build_images import suit_old_machines
+from compose_engine import Compose, DemoError
 from compose_load import Load, LostError
 
-ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "visapi-demo"
 ONCE = ("secrets", "bootstrap")
 IN_ORDER = (("secrets",), ("postgres", "nats"), ("bootstrap",),
@@ -38,64 +35,6 @@ DOWN_S = 1.0
 BETWEEN_S = 4.0
 
 
-class DemoError(Exception):
-    """The demo cannot go on; the message says why."""
-
-
-class Compose:
-    """One project of docker compose or podman-compose."""
-
-    def __init__(self, environ: dict[str, str]) -> None:
-        self.engine, self._command = _engine()
-        self._environ = environ
-
-    def do(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [*self._command, "-p", PROJECT, "--profile", "demo", "--profile", "tools", *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self._environ, check=False, capture_output=True, text=True, timeout=300
-        )
-        if check and done.returncode != 0:
-            raise DemoError(
-                f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-            )
-        return done
-
-    def on(self, service: str, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Something the engine does with a service's container."""
-        return subprocess.run([self.engine, *verb.split(), *arguments, self.container(service)], check=False,
-                              capture_output=True, text=True, timeout=120)  # fmt: skip
-
-    def container(self, service: str) -> str:
-        pattern = f"^{PROJECT}[-_]{service}[-_]1$"
-        listed = subprocess.run([self.engine, "ps", "--all", "--format", "{{.Names}}"], check=True,
-                                capture_output=True, text=True)  # fmt: skip
-        found = [name for name in listed.stdout.split() if re.match(pattern, name)]
-        if not found:
-            raise DemoError(f"{service} has no container")
-        return found[0]
-
-    def healthy(self, service: str) -> bool:
-        if self.engine == "podman":
-            return self.on(service, "healthcheck run").returncode == 0
-        state = self.on(service, "inspect", "--format", "{{.State.Health.Status}}")
-        return state.stdout.strip() == "healthy"
-
-    def has_health(self, service: str) -> bool:
-        return service not in ("partner", "slack")
-
-
-def _engine() -> tuple[str, list[str]]:
-    if works("docker") and run_quietly(["docker", "compose", "version"]):
-        return "docker", ["docker", "compose"]
-    ours = ROOT / ".tools/bin/podman-compose"
-    found = os.environ.get("VISAPI_PODMAN_COMPOSE") or (
-        str(ours) if ours.exists() else shutil.which("podman-compose")
-    )
-    if works("podman") and found:
-        return "podman", [found, "--no-ansi"]
-    raise DemoError("needs docker with compose, or podman with podman-compose (PyPI)")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Play the demo on docker-compose.yml.")
     parser.add_argument("--keep", action="store_true", help="leave it running")
@@ -106,7 +45,7 @@ def main() -> int:
         port = probe.getsockname()[1]
     environ = {**os.environ, "VISAPI_PORT": str(port), **_world()}
     try:
-        compose = Compose(environ)
+        compose = Compose(environ, PROJECT)
         with taken_down(compose, keep=asked.keep):
             play(compose, f"http://127.0.0.1:{port}")
     except (DemoError, LostError) as error:

@@ -1,6 +1,7 @@
 """hadolint and the schema of compose files find nothing in ours, and find something in worse ones."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,24 @@ def compose_findings(path: Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def test_the_compose_file_obeys_the_specification():
-    assert compose_findings(ROOT / "docker-compose.yml") == ""
+@pytest.mark.parametrize("name", ["docker-compose.yml", "deploy/compose/backup.yml"])
+def test_a_compose_file_obeys_the_specification(name: str):
+    assert compose_findings(ROOT / name) == ""
+
+
+@pytest.mark.parametrize("name", ["deploy/compose/restore.sh"])
+def test_a_script_is_one_that_a_shell_without_extensions_reads(name: str):
+    assert subprocess.run(["sh", "-n", ROOT / name], check=False).returncode == 0
+
+
+def test_what_backs_up_has_no_network_no_capability_and_a_read_only_root():
+    backup = yaml.safe_load((ROOT / "deploy/compose/backup.yml").read_text())
+    for name in ("backup-log", "backup-copy", "restore"):
+        service = backup["services"][name]
+        assert service["network_mode"] == "none"
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"] is True
+        assert service["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_the_pdf_worker_may_execute_what_it_writes_to_tmp():
