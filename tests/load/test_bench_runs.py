@@ -17,13 +17,15 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=_ROOT, env=environment, check=False, capture_output=True, text=True)
 
 
-def test_rows_are_chosen_by_parts_of_their_names(tmp_path: Path) -> None:
+def test_rows_are_chosen_by_parts_of_their_names_and_come_with_those_measured_beside(tmp_path: Path) -> None:
     out = tmp_path / "rows.json"
     done = bench("--rows", "Native; jq expression", "--out", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     assert [row["name"] for row in msgspec.json.decode(out.read_bytes())] == [
         "native expression",
         "jq expression",
+        "key check",
+        "key check with rates",
     ]
 
 
