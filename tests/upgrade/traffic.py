@@ -120,13 +120,16 @@ class Traffic(Watched):
         await running
 
     async def follow(self, count: int, *, ticks: int) -> None:
-        """Start `count` runs of about `ticks` seconds and follow them."""
+        """Start `count` runs of about `ticks` seconds, and follow them; each has a stream when this returns."""
         for _ in range(count):
             answer = await self._asked("follow", "POST", self._long, json={"ticks": ticks})
             assert answer is not None, self.failed
             follower = Follower(answer.json()["id"])
             self.followers.append(follower)
             self._following.append(asyncio.create_task(follower.follow(self._client)))
+        async with asyncio.timeout(_LIMIT_S):
+            while not all(follower.seen for follower in self.followers):
+                await asyncio.sleep(_RECONNECT_S)
 
     async def followed(self, *, timeout_s: float) -> None:
         """Until every follower has seen the end of its run."""
