@@ -247,3 +247,20 @@ async def test_webhooks_go_with_their_age_and_with_their_endpoint(pool: Pool, db
     await move_back(db, "endpoint_news", timedelta(days=9), "created_at")
     await rows.sweep(5_000)
     assert await db.fetchval("select count(*) from visapi.endpoint_news") == 0
+
+
+async def test_the_mark_moves_past_all_history_only_while_no_endpoint_wants_it(stack: Stack):
+    """A replica that looked before an endpoint was made skips nothing of what the endpoint wants."""
+    pool = stack.gateway.pool
+    history = PostgresEndpointHistory(pool)
+
+    async def mark() -> int:
+        return int(await pool.fetchval("select xid::text from visapi.endpoint_relay"))
+
+    began = await mark()
+    await history.skip()
+    skipped = await mark()
+    assert skipped > began
+    await endpoint(pool, "runs", "run.*")
+    await history.skip()
+    assert await mark() == skipped

@@ -98,9 +98,11 @@ class FanOut:
         async with self._rows.lease(tenant) as lease:
             if lease is None:
                 return False
+            # Endpoints are read after the news, so that none is missed that was made before the news.
+            found = await lease.waiting(MESSAGES_AT_ONCE + 1)
             subscriptions = await lease.subscriptions()
             limit = MESSAGES_AT_ONCE // max(1, len(subscriptions)) + 1
-            waiting = await lease.waiting(limit)
+            waiting = found[:limit]
             messages = messages_of(subscriptions, waiting)
             wanted = {message.news for message in messages}
             await lease.write(messages, [news.seq for news in waiting if news.seq not in wanted])

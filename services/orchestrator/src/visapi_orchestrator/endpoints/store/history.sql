@@ -55,5 +55,7 @@ order by n.place
 update endpoint_relay set xid = $1::text::xid8 where xid < $1::text::xid8
 
 -- name: skip
+-- Not where an endpoint was made since the look for endpoints: what follows that is for it.
 update endpoint_relay set xid = pg_snapshot_xmin(pg_current_snapshot())
 where xid < pg_snapshot_xmin(pg_current_snapshot())
+    and not exists (select from endpoints where enabled and deleted_at is null and wants & 3 > 0)
