@@ -2,7 +2,10 @@
 
 import sys
 
-from visapi_notifier.main import main
+from visapi_common.runtime.lean_imports import leave_out_optional_imports
 
 if __name__ == "__main__":
+    leave_out_optional_imports()
+    from visapi_notifier.main import main
+
     sys.exit(main())

@@ -2,6 +2,10 @@
 
 import sys
 
-from visapi_pdf_worker.main import main
+from visapi_common.runtime.lean_imports import leave_out_optional_imports
 
-sys.exit(main())
+if __name__ == "__main__":
+    leave_out_optional_imports()
+    from visapi_pdf_worker.main import main
+
+    sys.exit(main())
