@@ -59,9 +59,9 @@ async def test_the_orchestrator_reads_few_pages(big: Big):
     await bounded(big, FAN_OUT["tenants"], "", 100)
     await bounded(big, FAN_OUT["waiting"], "many", 100)
     await bounded(big, FAN_OUT["disable_full"], "many", LARGE, 100)
-    await bounded(big, HISTORY["read_history"], 512, ["many"], ["quiet"])
+    await bounded(big, HISTORY["read_history"], 512, ["many"], ["quiet"], "1000000")
     await bounded(big, SWEEPS["sweep_attempts"], 7, 100)
-    await bounded(big, SWEEPS["sweep_messages"], 7, 100, most=3000)
+    await bounded(big, SWEEPS["sweep_messages"], 7, 100, 4, most=3000)
     await bounded(big, SWEEPS["sweep_news"], 7, 100)
     await bounded(big, SWEEPS["sweep_removed"], 100)
     await bounded(big, SWEEPS["drop_removed"])
@@ -71,7 +71,8 @@ async def test_the_notifier_reads_few_pages(big: Big):
     """A hundred endpoints have messages that wait."""
     user, session = big.database.notifier, {"search_path": "visapi"}
     asked: list[tuple[str, tuple[object, ...]]] = [
-        (SENDING["due_endpoints"], ("", UUID(int=0), 500)),
+        (SENDING["due_endpoints"], ("", UUID(int=0), 500, 30.0)),
+        (SENDING["hold_ordered"], (["many"], [FEW])),
         (
             SENDING["claim"],
             (["many"] * 2, [LARGE, FEW], [8, 8], [False, True], 32 << 20, 30.0, "me", 4 << 20),

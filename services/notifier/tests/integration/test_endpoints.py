@@ -14,14 +14,16 @@ from kit.endpoint_world import KEYS, Exchange, World, endpoint_world
 from kit.ledger_rows import overwrite
 from kit.servers import Database
 from kit.waiting import eventually
+from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import TransientFault
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_notifier.endpoints.rules import after_failure
+from visapi_notifier.endpoints.rules import Attempt, after_failure
 from visapi_notifier.endpoints.shares import Place
 from visapi_notifier.endpoints.store import PostgresEndpoints
 from visapi_notifier.opening import EgressClient
 
 BYTES = 10_000_000
+SQL = load_queries("visapi_notifier.endpoints", "queries.sql")
 
 
 @pytest.fixture
@@ -203,6 +205,25 @@ async def test_a_message_that_was_replayed_amid_an_attempt_is_sent_again_whateve
         await world.delivered(one, 1)
     numbers = await world.db.fetch("select number from visapi.endpoint_attempts order by number")
     assert [row["number"] for row in numbers] == [10, 11]
+
+
+async def test_an_ordered_endpoint_is_sent_no_replayed_message_while_a_later_one_is_under_way(world: World):
+    ordered = await world.endpoint("ordered", ordered=True)
+    await world.write(ordered, 2)
+    one, two = PostgresEndpoints(world.pool, KEYS, "one"), PostgresEndpoints(world.pool, KEYS, "two")
+    place = Place("default", ordered, 1, True)
+    [first] = await one.claim([place], BYTES, BYTES)
+    await one.finish([(first, Attempt("delivered"), 0.1)])
+    [second] = await one.claim([place], BYTES, BYTES)
+    now = await world.now()
+    await overwrite(world.db, "endpoint_messages", {"id": first.id}, state="pending", next_at=now)
+    assert (await two.due(), await two.claim([place], BYTES, BYTES)) == ([], [])
+    await one.finish([(second, Attempt("delivered"), 0.1)])
+    async with world.db.acquire() as held, held.transaction():
+        # While another notifier claims for the endpoint, nobody else does.
+        await held.fetch(SQL["hold_ordered"], ["default"], [ordered])
+        assert await two.claim([place], BYTES, BYTES) == []
+    assert [again.id for again in await two.claim([place], BYTES, BYTES)] == [first.id]
 
 
 async def test_a_secret_that_cannot_be_opened_and_a_forbidden_address_are_said_in_the_log(world: World):

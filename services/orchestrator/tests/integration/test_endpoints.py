@@ -232,7 +232,7 @@ async def test_webhooks_go_with_their_age_and_with_their_endpoint(pool: Pool, db
     for one in (old, removed, kept):
         for row in await messages(db, one):
             await plant(db, "endpoint_attempts", message=row["id"], number=1, tenant=TENANT, took_ms=1)
-    await move_back(db, "endpoint_messages", timedelta(days=8), "created_at", endpoint=old)
+    await move_back(db, "endpoint_messages", timedelta(days=8), "created_at", "next_at", endpoint=old)
     await move_back(db, "endpoint_attempts", timedelta(days=8), "at")
     await overwrite(db, "endpoints", {"id": removed}, enabled=False)
     gone_at = datetime.now(UTC) - timedelta(minutes=2)
@@ -244,7 +244,50 @@ async def test_webhooks_go_with_their_age_and_with_their_endpoint(pool: Pool, db
     assert await db.fetchval("select count(*) from visapi.endpoint_news") == 2
     names = await db.fetch("select name from visapi.endpoints order by name")
     assert [row["name"] for row in names] == ["kept", "old"]
+    await overwrite(db, "endpoint_messages", {"endpoint": kept}, state="delivered")
     await move_back(db, "endpoint_news", timedelta(days=9), "created_at")
+    await rows.sweep(5_000)
+    assert await db.fetchval("select count(*) from visapi.endpoint_news") == 0
+
+
+class LookedBefore(PostgresEndpointHistory):
+    """Has looked for endpoints before the latest one was made."""
+
+    looked: Any = None
+
+    async def wanted(self) -> Any:
+        looked, self.looked = self.looked, None
+        return looked or await super().wanted()
+
+
+async def test_a_tenants_first_endpoint_misses_nothing_while_history_is_read_for_another_tenant(stack: Stack):
+    pool = stack.gateway.pool
+    await add_tenants(pool, OTHER)
+    await stack.gateway.deploy("quick", QUICK)
+    await endpoint(pool, "theirs", "run.*", tenant=OTHER)
+    history = LookedBefore(pool)
+    history.looked = await history.wanted()
+    mine = await endpoint(pool, "mine", "run.*")
+    async with history.lease(), stack.orchestrator():
+        await stack.gateway.ended(await stack.gateway.start("quick"))
+    for _ in range(2):
+        await EndpointNews(history, open_metrics()).once()
+    await fan_out(pool).round()
+    assert len(await messages(pool, mine)) == 2
+
+
+async def test_a_message_that_is_being_tried_outlives_its_age_with_what_it_tells(pool: Pool, db: Pool):
+    tried, left = [await endpoint(db, name, "event.*") for name in ("tried", "left")]
+    await news(db, 1)
+    await fan_out(pool).round()
+    await move_back(db, "endpoint_messages", timedelta(days=30), "created_at")
+    await move_back(db, "endpoint_news", timedelta(days=30), "created_at")
+    await move_back(db, "endpoint_messages", timedelta(days=3), "next_at", endpoint=tried)
+    await move_back(db, "endpoint_messages", timedelta(days=5), "next_at", endpoint=left)
+    rows = PostgresEndpointRows(pool, 1)
+    await rows.sweep(5_000)
+    assert [len(await messages(db, one)) for one in (tried, left)] == [1, 0]
+    await overwrite(db, "endpoint_messages", {"endpoint": tried}, state="delivered")
     await rows.sweep(5_000)
     assert await db.fetchval("select count(*) from visapi.endpoint_news") == 0
 

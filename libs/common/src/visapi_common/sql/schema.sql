@@ -219,6 +219,7 @@ CREATE INDEX endpoint_messages_age ON endpoint_messages USING btree (created_at)
 CREATE UNIQUE INDEX endpoint_messages_by_id ON endpoint_messages USING btree (id);
 CREATE INDEX endpoint_messages_due ON endpoint_messages USING btree (tenant, endpoint, next_at) WHERE (state = 'pending'::text);
 CREATE INDEX endpoint_messages_ended ON endpoint_messages USING btree (tenant, endpoint, seq) WHERE (state <> 'pending'::text);
+CREATE INDEX endpoint_messages_news ON endpoint_messages USING btree (tenant, news) WHERE (state = 'pending'::text);
 CREATE INDEX endpoint_messages_pending ON endpoint_messages USING btree (tenant, endpoint, seq) WHERE (state = 'pending'::text);
 alter table endpoint_messages enable row level security;
 alter table endpoint_messages force row level security;

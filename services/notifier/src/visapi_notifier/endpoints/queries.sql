@@ -2,7 +2,8 @@
 
 -- name: due_endpoints
 -- Endpoints with due messages, after ($1, $2): one probe of endpoint_messages_pending for each endpoint for which messages
--- wait (a loose index scan), however many there are, and one for what is due of them. $3 endpoints are looked at.
+-- wait (a loose index scan), however many there are, and one for what is due of them. $3 endpoints are looked at. Of an
+-- ordered endpoint nothing is due while another message may be under way: one whose lease of $4 seconds has not ended.
 with recursive waiting as (
     (
         select tenant, endpoint, 1 as place from endpoint_messages
@@ -22,7 +23,12 @@ with recursive waiting as (
 select w.tenant, w.endpoint, coalesce(e.ordered, false) as ordered, e.failing_since is not null as failing,
     e.id is not null and case when e.ordered then (
         select m.next_at from endpoint_messages m
-        where m.tenant = w.tenant and m.endpoint = w.endpoint and m.state = 'pending' order by m.seq limit 1
+        where m.tenant = w.tenant and m.endpoint = w.endpoint and m.state = 'pending' and not exists (
+            select from endpoint_messages s
+            where s.tenant = w.tenant and s.endpoint = w.endpoint and s.state = 'pending'
+                and s.lease_owner is not null and s.next_at > now() and s.next_at <= now() + make_interval(secs => $4)
+        )
+        order by m.seq limit 1
     ) else (
         select m.next_at from endpoint_messages m
         where m.tenant = w.tenant and m.endpoint = w.endpoint and m.state = 'pending' order by m.next_at limit 1
@@ -30,6 +36,12 @@ select w.tenant, w.endpoint, coalesce(e.ordered, false) as ordered, e.failing_si
 from waiting w
 left join endpoints e on e.tenant = w.tenant and e.id = w.endpoint and e.enabled and e.deleted_at is null
 order by w.tenant, w.endpoint
+
+-- name: hold_ordered
+-- Of these ordered endpoints, those for which nobody else claims now: what is claimed next sees what others have claimed.
+select tenant, endpoint
+from unnest($1::text[], $2::uuid[]) as o (tenant, endpoint)
+where pg_try_advisory_xact_lock(hashtextextended('visapi.ordered/' || o.tenant || '/' || o.endpoint, 0))
 
 -- name: claim
 -- $1 to $4: tenants, endpoints, how many messages of each, and whether only the first that waits. $5: all of them have
@@ -52,6 +64,12 @@ with places as (
                 select f.seq from endpoint_messages f
                 where f.tenant = p.tenant and f.endpoint = p.endpoint and f.state = 'pending'
                 order by f.seq limit 1
+            )
+            -- After a replay an older message may come first while a later one is under way.
+            and not exists (
+                select from endpoint_messages s
+                where s.tenant = p.tenant and s.endpoint = p.endpoint and s.state = 'pending'
+                    and s.lease_owner is not null and s.next_at > now() and s.next_at <= now() + make_interval(secs => $6)
             )
         for update skip locked
     ) as m

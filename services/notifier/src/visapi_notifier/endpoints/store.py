@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from visapi_common.adapters.pool import Pool, Row, pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.keyrings import Keyring, MissingKeyError
 from visapi_common.core.sealing import UnsealError, name_of_endpoint_secret, unseal_with
@@ -34,7 +34,7 @@ class PostgresEndpoints:
         after: tuple[str, UUID] = ("", UUID(int=0))
         while True:
             with pg_faults():
-                rows = await self._pool.fetch(_SQL["due_endpoints"], *after, _LOOKED_AT)
+                rows = await self._pool.fetch(_SQL["due_endpoints"], *after, _LOOKED_AT, LEASE_S)
             found.extend(
                 DueEndpoint(row["tenant"], row["endpoint"], row["ordered"], row["failing"])
                 for row in rows
@@ -48,17 +48,19 @@ class PostgresEndpoints:
         self, places: Sequence[Place], bytes_max: int, tenant_bytes_max: int
     ) -> Sequence[ClaimedMessage]:
         with pg_faults():
-            rows = await self._pool.fetch(
-                _SQL["claim"],
-                [place.tenant for place in places],
-                [place.endpoint for place in places],
-                [place.most for place in places],
-                [place.ordered for place in places],
-                bytes_max,
-                LEASE_S,
-                self._owner,
-                tenant_bytes_max,
-            )
+            async with self._pool.acquire() as connection, connection.transaction():
+                mine = await _without_held(connection, places)
+                rows = await connection.fetch(
+                    _SQL["claim"],
+                    [place.tenant for place in mine],
+                    [place.endpoint for place in mine],
+                    [place.most for place in mine],
+                    [place.ordered for place in mine],
+                    bytes_max,
+                    LEASE_S,
+                    self._owner,
+                    tenant_bytes_max,
+                )
             secrets = await self._secrets({(row["tenant"], row["endpoint"]) for row in rows})
         return [_claimed(row, secrets) for row in rows]
 
@@ -119,6 +121,20 @@ class PostgresEndpoints:
             self._log.error("endpoint_secret_unopened", endpoint=str(row["endpoint"]), detail=str(wrong))
             return None
         return sealed.decode()
+
+
+async def _without_held(connection: Connection, places: Sequence[Place]) -> Sequence[Place]:
+    """The places without ordered endpoints for which another notifier claims at this moment. The others are
+    held until the transaction ends.
+    """
+    ordered = [place for place in places if place.ordered]
+    if not ordered:
+        return places
+    held = await connection.fetch(
+        _SQL["hold_ordered"], [place.tenant for place in ordered], [place.endpoint for place in ordered]
+    )
+    mine = {(row["tenant"], row["endpoint"]) for row in held}
+    return [place for place in places if not place.ordered or (place.tenant, place.endpoint) in mine]
 
 
 def _claimed(row: Row, secrets: Mapping[UUID, list[str] | None]) -> ClaimedMessage:

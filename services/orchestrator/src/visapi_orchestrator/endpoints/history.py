@@ -15,7 +15,7 @@ from visapi_common.core.endpoint_types import Wants
 from visapi_common.core.errors import Fault
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.catalogue import Metrics
-from visapi_orchestrator.endpoints.rules.news import News, RunOrigin, news_of
+from visapi_orchestrator.endpoints.rules.news import News, RunOrigin, Wanted, news_of
 from visapi_orchestrator.events.rules.lifecycle import HistoryRow
 
 LIMIT = 512
@@ -28,8 +28,10 @@ _SKIP_EVERY_S = 30.0
 class HistoryLease(Protocol):
     """The operations of the replica that holds the lease."""
 
-    async def read(self, limit: int, wanted: Mapping[str, Wants]) -> tuple[Sequence[HistoryRow], bool]:
-        """Of `limit` rows after the mark those of these tenants, in order; whether more rows wait."""
+    async def read(self, limit: int, wanted: Wanted) -> tuple[Sequence[HistoryRow], bool]:
+        """Of `limit` rows after the mark, and before `wanted.upto`, those of these tenants, in order; whether
+        more rows wait.
+        """
         ...
 
     async def origins(self, rows: Sequence[HistoryRow]) -> Mapping[UUID, RunOrigin]: ...
@@ -40,8 +42,8 @@ class HistoryLease(Protocol):
 
 
 class EndpointHistory(Protocol):
-    async def wanted(self) -> Mapping[str, Wants]:
-        """By tenant what its enabled endpoints want to know of runs and tasks."""
+    async def wanted(self) -> Wanted:
+        """Who wants to know of runs and tasks, and of which part of history that holds. Raises `Fault`."""
         ...
 
     def lease(self) -> AbstractAsyncContextManager[HistoryLease | None]:
@@ -77,7 +79,7 @@ class EndpointNews:
     async def once(self) -> bool:
         """One batch. Whether more rows wait."""
         wanted = await self._history.wanted()
-        if not wanted:
+        if not wanted.tenants:
             await self._skip()
             return False
         async with self._history.lease() as lease:
@@ -85,7 +87,7 @@ class EndpointNews:
                 return False
             rows, more = await lease.read(LIMIT, wanted)
             if rows:
-                await self._write(lease, rows, wanted)
+                await self._write(lease, rows, wanted.tenants)
             await lease.move_on()
         return more
 

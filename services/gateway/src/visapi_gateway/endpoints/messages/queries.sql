@@ -41,9 +41,11 @@ returning id
 
 -- name: replay_message
 -- Ten attempts more, beginning now, or when the attempt that is under way must have ended. Its sender no longer holds
--- the message, so its end changes nothing. The message keeps its id. None beyond $4 attempts.
+-- the message, so its end changes nothing; yet an ordered endpoint is sent nothing else meanwhile. The message keeps its
+-- id. None beyond $4 attempts.
 update endpoint_messages
-set state = 'pending', attempts_left = 10, ended_at = null, lease_owner = null,
+set state = 'pending', attempts_left = 10, ended_at = null,
+    lease_owner = case when state = 'pending' and lease_owner is not null then 'replayed' end,
     next_at = case when state = 'pending' and (lease_owner is not null or attempts_left = 10) then next_at else now() end
 where id = $3 and tenant = $1 and endpoint = $2 and attempts < $4
 returning id

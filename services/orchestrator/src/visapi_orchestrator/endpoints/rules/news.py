@@ -32,6 +32,15 @@ class News(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """By tenant what its enabled endpoints want to know of runs and tasks. `upto`: the transaction before
+    which history is complete; endpoints that this does not name were made later.
+    """
+
+    tenants: Mapping[str, Wants]
+    upto: str
+
+
 class RunOrigin(msgspec.Struct, frozen=True):
     """The workflow of a run, and the run that started it."""
 

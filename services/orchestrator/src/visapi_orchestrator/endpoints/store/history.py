@@ -8,7 +8,7 @@ from visapi_common.adapters.pool import Connection, Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.core.endpoint_types import Wants
-from visapi_orchestrator.endpoints.rules.news import News, RunOrigin
+from visapi_orchestrator.endpoints.rules.news import News, RunOrigin, Wanted
 from visapi_orchestrator.events.rules.lifecycle import HistoryRow
 
 _SQL = load_queries("visapi_orchestrator.endpoints.store", "history.sql")
@@ -22,10 +22,11 @@ class PostgresEndpointHistory:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def wanted(self) -> Mapping[str, Wants]:
+    async def wanted(self) -> Wanted:
         with pg_faults():
             rows = await self._pool.fetch(_SQL["wanted"])
-        return {row["tenant"]: Wants(row["wants"]) for row in rows}
+        tenants = {row["tenant"]: Wants(row["wants"]) for row in rows if row["tenant"] is not None}
+        return Wanted(tenants, rows[0]["upto"])
 
     @asynccontextmanager
     async def lease(self) -> AsyncGenerator["PostgresHistoryLease | None"]:
@@ -47,10 +48,10 @@ class PostgresHistoryLease:
         self._mark = ""
         self._worth_it = False
 
-    async def read(self, limit: int, wanted: Mapping[str, Wants]) -> tuple[Sequence[HistoryRow], bool]:
-        tasks = [tenant for tenant, wants in wanted.items() if Wants.TASKS in wants]
-        runs = [tenant for tenant in wanted if tenant not in tasks]
-        found = await self._connection.fetch(_SQL["read_history"], limit, runs, tasks)
+    async def read(self, limit: int, wanted: Wanted) -> tuple[Sequence[HistoryRow], bool]:
+        tasks = [tenant for tenant, wants in wanted.tenants.items() if Wants.TASKS in wants]
+        runs = [tenant for tenant in wanted.tenants if tenant not in tasks]
+        found = await self._connection.fetch(_SQL["read_history"], limit, runs, tasks, wanted.upto)
         passed, upto = found[0]["rows"], int(found[0]["upto"])
         more = passed >= limit
         self._mark = str(int(found[0]["last"]) + 1 if more else upto)

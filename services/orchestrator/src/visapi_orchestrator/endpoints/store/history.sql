@@ -5,16 +5,22 @@
 select pg_try_advisory_xact_lock(5647220)
 
 -- name: wanted
--- Tenants with endpoints that want to know of runs or of tasks.
-select tenant, bit_or(wants) as wants from endpoints
-where enabled and deleted_at is null and wants & 3 > 0
-group by tenant
+-- Tenants with endpoints that want to know of runs or of tasks; one row without a tenant when there is none. An endpoint
+-- that this look does not see was committed after everything that has a transaction below `upto`.
+with wanting as (
+    select tenant, bit_or(wants) as wants from endpoints
+    where enabled and deleted_at is null and wants & 3 > 0
+    group by tenant
+)
+select pg_snapshot_xmin(pg_current_snapshot())::text as upto, w.tenant, w.wants
+from (select) as one left join wanting w on true
 
 -- name: read_history
 -- Of at most $1 rows, and of whole transactions, those of tenants in $2, where tasks do or a workflow does; of tenants
--- in $3 all. What is read is bounded, whomever it belongs to. One row without a run when there is none.
+-- in $3 all. What is read is bounded, whomever it belongs to, and ends where the look for endpoints ended ($4): of later
+-- history nobody knows yet who wants it. One row without a run when there is none.
 with mark as (
-    select r.xid as since, pg_snapshot_xmin(pg_current_snapshot()) as upto from endpoint_relay r
+    select r.xid as since, greatest(r.xid, $4::text::xid8) as upto from endpoint_relay r
 ), passed as materialized (
     select h.xid, h.run, h.tenant, h.retention, h.items
     from mark m

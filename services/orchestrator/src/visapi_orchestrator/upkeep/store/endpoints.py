@@ -3,6 +3,8 @@
 from visapi_common.adapters.pool import Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 
+UNTRIED_DAYS = 4
+"""A message that waits and was due so long ago is tried by nobody: longer than any wait between attempts."""
 _SQL = load_queries("visapi_orchestrator.upkeep.store", "endpoints.sql")
 
 
@@ -15,9 +17,12 @@ class PostgresEndpointRows:
 
     async def sweep(self, limit: int) -> int:
         """Delete at most `limit` rows of each table; return the largest of the numbers."""
-        aged = ("sweep_attempts", "sweep_messages", "sweep_news")
-        gone = [await self._delete(name, self._days, limit) for name in aged]
-        gone.append(await self._delete("sweep_removed", limit))
+        gone = [
+            await self._delete("sweep_attempts", self._days, limit),
+            await self._delete("sweep_messages", self._days, limit, UNTRIED_DAYS),
+            await self._delete("sweep_news", self._days, limit),
+            await self._delete("sweep_removed", limit),
+        ]
         await self._delete("drop_removed")
         return max(gone)
 

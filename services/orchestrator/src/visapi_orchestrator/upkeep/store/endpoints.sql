@@ -6,14 +6,22 @@ delete from endpoint_attempts where ctid = any(array(
 ))
 
 -- name: sweep_messages
+-- One that waits goes when nobody has tried it for $3 days since it was due, as those of an endpoint that is disabled.
 delete from endpoint_messages where ctid = any(array(
-    select ctid from endpoint_messages where created_at < now() - make_interval(days => $1) order by created_at limit $2
+    select ctid from endpoint_messages
+    where created_at < now() - make_interval(days => $1)
+        and (state <> 'pending' or next_at < now() - make_interval(days => $3))
+    order by created_at limit $2
 ))
 
 -- name: sweep_news
--- A day later than messages, which show it.
+-- A day later than messages, which show it, and not before a message that waits.
 delete from endpoint_news where ctid = any(array(
-    select ctid from endpoint_news where created_at < now() - make_interval(days => $1 + 1) order by created_at limit $2
+    select n.ctid from endpoint_news n
+    where n.created_at < now() - make_interval(days => $1 + 1) and not exists (
+        select from endpoint_messages m where m.tenant = n.tenant and m.news = n.seq and m.state = 'pending' offset 0
+    )
+    order by n.created_at limit $2
 ))
 
 -- name: sweep_removed
