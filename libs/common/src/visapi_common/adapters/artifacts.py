@@ -16,6 +16,7 @@ from visapi_common.adapters.s3 import S3Access
 from visapi_common.contracts.payloads import INLINE_LIMIT, PAYLOAD_LIMIT, Payload, inline
 from visapi_common.contracts.runs import ArtifactRef
 from visapi_common.core.errors import PermanentFault, ProblemError
+from visapi_common.core.stored_objects import StoredObject
 
 _TENANT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ARTIFACT_ID = re.compile(r"([0-9a-f]{64})\.([a-z0-9]{1,10})")
@@ -68,7 +69,7 @@ class ArtifactStore:
             raise ProblemError("artifact_invalid", f"not a file extension: {extension!r}; use e.g. 'pdf'")
         digest = await _hash_of(data)
         artifact_id = f"{digest}.{extension}"
-        await self._objects.put(_artifact_path(tenant, artifact_id), data, media_type)
+        await self._objects.put(_artifact_path(tenant, artifact_id), data, media_type, renewed=True)
         return ArtifactRef(id=artifact_id, sha256=digest, size=len(data), media_type=media_type, name=name)
 
     async def get(self, tenant: str, artifact_id: str) -> bytes:
@@ -83,18 +84,25 @@ class ArtifactStore:
 
     async def size(self, tenant: str, artifact_id: str) -> int | None:
         """Bytes of the artifact, `None` when there is none (an id that cannot exist included)."""
+        found = await self.find(tenant, artifact_id)
+        return None if found is None else found.size
+
+    async def find(self, tenant: str, artifact_id: str) -> StoredObject | None:
+        """The artifact without its bytes, `None` when there is none (an id that cannot exist included)."""
         try:
             path = _artifact_path(tenant, artifact_id)
         except ProblemError:
             return None
-        return await self._objects.size(path)
+        return await self._objects.find(path)
 
     async def exists(self, tenant: str, artifact_id: str) -> bool:
         return await self.size(tenant, artifact_id) is not None
 
-    async def remove(self, tenant: str, artifact_id: str) -> None:
-        """Remove the artifact; it may be gone already. The same bytes can be put again."""
-        await self._objects.remove(_artifact_path(tenant, artifact_id))
+    async def remove(self, tenant: str, artifact_id: str, seen: StoredObject | None = None) -> None:
+        """Remove the artifact; it may be gone already. The same bytes can be put again; where that was done
+        after the artifact was `seen`, it stays.
+        """
+        await self._objects.remove(_artifact_path(tenant, artifact_id), seen)
 
 
 class PayloadStore:

@@ -1,13 +1,15 @@
 """Immutable objects in a directory or a bucket, over obstore. Translates obstore's errors into faults.
 
-A stored object never changes, so putting the same bytes twice is harmless.
+The bytes of a stored object never change, so putting the same bytes twice is harmless.
 """
 
 import asyncio
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,11 +27,13 @@ from obstore.store import LocalStore, S3Store
 
 from visapi_common.adapters.s3 import S3Access, open_bucket
 from visapi_common.core.errors import OperatorFault, PermanentFault, ProblemError, TransientFault
+from visapi_common.core.stored_objects import StoredObject
 
 Span = tuple[int, int]
 """The bytes of an object from the first to before the second number."""
 CHUNK_BYTES = 256 * 1024
 _MODE = 0o750
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_BUCKET = "NoSuchBucket"
 _FOR_CREDENTIALS = re.compile(r"POST REDACTED|/latest/(api|meta-data)/|//169\.254\.")
 """Requests in obstore's messages that asked for credentials: of web identity, and of metadata services."""
@@ -68,20 +72,28 @@ class ObjectStore:
                 return cls(open_bucket(url, access or S3Access()), None)
         raise ValueError(f"not an artifact store: {url!r}; use file:///directory or s3://bucket/prefix")
 
-    async def put(self, path: str, data: bytes, media_type: str) -> None:
-        """Store `data` unless the object exists. On return the object survives a power cut."""
+    async def put(self, path: str, data: bytes, media_type: str, *, renewed: bool = False) -> None:
+        """Store `data` unless the object exists. On return the object survives a power cut. `renewed`:
+        one that exists counts as put now, so that whoever removes what was put before keeps it.
+        """
         attributes = None if self._folder else {"Content-Type": media_type}
         with _faults(path):
             try:
                 await obstore.put_async(self._store, path, data, mode="create", attributes=attributes)
             except AlreadyExistsError:
-                if await self._stored_size(path) == len(data):
+                if await self._stored_size(path) == len(data) and await self._settled(path, renewed=renewed):
                     return
                 # After a power cut a file can be shorter than the data that was written to it; or somebody
-                # has removed it since.
+                # has removed it since. A bucket renews an object when it is written again.
                 await obstore.put_async(self._store, path, data, attributes=attributes)
         if self._folder is not None:
             await asyncio.to_thread(_flush, self._folder, path)
+
+    async def _settled(self, path: str, *, renewed: bool) -> bool:
+        """Whether an object that exists need not be written again."""
+        if not renewed:
+            return True
+        return self._folder is not None and await asyncio.to_thread(_renew, self._folder / path)
 
     async def get(self, path: str) -> bytes:
         """The whole object. Raises `ProblemError` (404) when it is not there."""
@@ -101,22 +113,37 @@ class ObjectStore:
 
     async def size(self, path: str) -> int | None:
         """Bytes of the object, `None` when it is not there."""
+        found = await self.find(path)
+        return None if found is None else found.size
+
+    async def find(self, path: str) -> StoredObject | None:
+        """The object without its bytes, `None` when it is not there."""
         try:
             with _faults(path):
-                return (await obstore.head_async(self._store, path))["size"]
+                head = await obstore.head_async(self._store, path)
         except ProblemError:
             return None
+        return StoredObject(head["size"], head["last_modified"])
 
-    async def remove(self, path: str) -> None:
-        """Remove the object; it may be gone already. On return it does not come back after a power cut."""
+    async def remove(self, path: str, seen: StoredObject | None = None) -> None:
+        """Remove the object; it may be gone already. On return it does not come back after a power cut.
+        One that was renewed after it was `seen` stays. A bucket tells this by whole seconds, and cannot keep
+        an object that is renewed between the look and the removal.
+        """
+        if self._folder is not None:
+            with _faults(path):
+                await asyncio.to_thread(_remove, self._folder / path, seen)
+            return
+        if seen is not None:
+            found = await self.find(path)
+            if found is None or found.put_at > seen.put_at:
+                return
         with _faults(path):
             try:
                 await obstore.delete_async(self._store, path)
             except FileNotFoundError as error:
                 if _NO_BUCKET in str(error):
                     raise
-        if self._folder is not None:
-            await asyncio.to_thread(_flush_folder, (self._folder / path).parent)
 
     async def _stored_size(self, path: str) -> int | None:
         try:
@@ -131,6 +158,42 @@ class ObjectStore:
             async for some in objects:
                 for each in some:
                     yield each["path"]
+
+
+def _renew(path: Path) -> bool:
+    """Count a file as put now; False when it is gone."""
+    now_ns = time.time_ns()
+    try:
+        os.utime(path, ns=(now_ns, now_ns))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _remove(path: Path, seen: StoredObject | None) -> None:
+    """A file is taken away before it is judged: whoever renews it meanwhile finds it gone, and writes anew.
+    The store takes a name that ends in `#` and digits for none of its objects.
+    """
+    if seen is not None and _is_newer(path, seen):
+        return
+    taken = path.with_name(f"{path.name}#{time.time_ns()}")
+    try:
+        path.rename(taken)
+    except FileNotFoundError:
+        return
+    if seen is not None and _is_newer(taken, seen):
+        taken.rename(path)
+    else:
+        taken.unlink()
+    _flush_folder(path.parent)
+
+
+def _is_newer(path: Path, seen: StoredObject) -> bool:
+    try:
+        changed_us = path.stat().st_mtime_ns // 1_000
+    except FileNotFoundError:
+        return False
+    return changed_us > (seen.put_at - _EPOCH) // timedelta(microseconds=1)
 
 
 def _flush(folder: Path, path: str) -> None:

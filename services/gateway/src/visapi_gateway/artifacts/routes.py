@@ -73,8 +73,8 @@ REMOVE = Operation(
     "Remove an artifact for good",
     {204: ResponseSpec("The file is removed, for every run that names it; copies elsewhere remain.")},
     description=(
-        "Links to the artifact open nothing any more. A task that makes the same bytes again stores them "
-        "anew. Exports of the audit are kept."
+        "Links to the artifact open nothing any more. A task that makes the same bytes again, even while "
+        "they are being removed, stores them anew. Exports of the audit are kept."
     ),
     tag="artifacts",
     scope="artifacts:write",

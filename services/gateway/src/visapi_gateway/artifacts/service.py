@@ -13,6 +13,7 @@ from visapi_common.contracts.problems import FieldError
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
+from visapi_common.core.stored_objects import StoredObject
 from visapi_gateway.artifacts.rules import is_kept, link_holds, sign_link
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
@@ -34,7 +35,10 @@ class ArtifactSource(Protocol):
     async def size(self, tenant: str, artifact: str) -> int | None: ...
     def media_type(self, artifact: str) -> str: ...
     def stream(self, tenant: str, artifact: str, span: Span | None = None) -> AsyncIterator[bytes]: ...
-    async def remove(self, tenant: str, artifact: str) -> None: ...
+    async def find(self, tenant: str, artifact: str) -> StoredObject | None: ...
+    async def remove(self, tenant: str, artifact: str, seen: StoredObject) -> None:
+        """Remove the artifact, unless it was put again after it was `seen`."""
+        ...
 
 
 class Record(Protocol):
@@ -84,19 +88,20 @@ class Artifacts:
         return await self.open(tenant, artifact)
 
     async def remove(self, who: Requester, artifact: str) -> None:
-        """Remove an artifact for good. The audit says so first: nothing is removed unrecorded. Raises
-        `ProblemError` 404, and 409 for an export of the audit.
+        """Remove an artifact for good. The audit says so first: nothing is removed unrecorded. What is put
+        again meanwhile stays, because whoever put it was told that it is there. Raises `ProblemError` 404,
+        and 409 for an export of the audit.
         """
-        size = await self._source.size(who.tenant, artifact)
-        if size is None:
+        found = await self._source.find(who.tenant, artifact)
+        if found is None:
             raise _no_such_artifact(artifact)
         if is_kept(artifact):
             detail = (
                 "this file holds rows that were cut from the audit, and is kept; the operator may move it"
             )
             raise ProblemError("artifact_kept", detail, status=409)
-        await self._record(entry(who, AuditAction.ARTIFACT_REMOVE, f"artifact:{artifact}", size=size))
-        await self._source.remove(who.tenant, artifact)
+        await self._record(entry(who, AuditAction.ARTIFACT_REMOVE, f"artifact:{artifact}", size=found.size))
+        await self._source.remove(who.tenant, artifact, found)
 
 
 def _no_such_artifact(artifact: str) -> ProblemError:

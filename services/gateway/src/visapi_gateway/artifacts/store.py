@@ -6,6 +6,7 @@ from visapi_common.adapters.artifacts import ArtifactStore, media_type_of
 from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.contracts.audit import AuditEntry
+from visapi_common.core.stored_objects import StoredObject
 from visapi_gateway.kernel.api.ranges import Span
 
 
@@ -22,8 +23,11 @@ class ArtifactSource:
     def stream(self, tenant: str, artifact: str, span: Span | None = None) -> AsyncIterator[bytes]:
         return self._store.stream(tenant, artifact, span)
 
-    async def remove(self, tenant: str, artifact: str) -> None:
-        await self._store.remove(tenant, artifact)
+    async def find(self, tenant: str, artifact: str) -> StoredObject | None:
+        return await self._store.find(tenant, artifact)
+
+    async def remove(self, tenant: str, artifact: str, seen: StoredObject) -> None:
+        await self._store.remove(tenant, artifact, seen)
 
 
 async def record_alone(pool: Pool, audit: AuditEntry) -> None:

@@ -97,11 +97,20 @@ class TestArtifacts:
         exports, source = artifacts
         ref = await exports.put("mine", b"1", "pdf", "application/pdf")
         await exports.put("other", b"1", "pdf", "application/pdf")
+        seen = await source.find("mine", ref.id)
         for _ in range(2):
-            await source.remove("mine", ref.id)
+            await source.remove("mine", ref.id, seen)
             assert await source.size("mine", ref.id) is None
         assert await source.size("other", ref.id) == 1
         assert await exports.put("mine", b"1", "pdf", "application/pdf") == ref
+        assert await source.size("mine", ref.id) == 1
+
+    async def test_bytes_that_are_put_again_while_they_are_removed_stay(self, artifacts: tuple[Any, Any]):
+        exports, source = artifacts
+        ref = await exports.put("mine", b"1", "pdf", "application/pdf")
+        seen = await source.find("mine", ref.id)
+        await exports.put("mine", b"1", "pdf", "application/pdf")
+        await source.remove("mine", ref.id, seen)
         assert await source.size("mine", ref.id) == 1
 
     async def test_what_is_no_id_has_no_size(self, artifacts: tuple[Any, Any]):
