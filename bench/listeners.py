@@ -15,16 +15,16 @@ async def events_to_listeners(stack: BenchStack, *, listening: int, heard: int) 
     """Events per second, from the first `POST /v1/events` to the end of the last of `heard` runs, of which
     each listens for one, while `listening` runs listen in all. Leaves none behind: the others are told too.
     """
-    runs = await _listen(stack, listening)
+    runs = await listen(stack, listening)
     began = time.time()
-    await _tell(stack, runs[:heard])
+    await tell(stack, runs[:heard])
     ended = await _last_end(stack, runs[:heard])
-    await _tell(stack, runs[heard:])
+    await tell(stack, runs[heard:])
     drain(stack)
     return heard / (ended - began)
 
 
-async def _listen(stack: BenchStack, count: int) -> list[dict[str, Any]]:
+async def listen(stack: BenchStack, count: int) -> list[dict[str, Any]]:
     """Start the runs; as they were accepted, once all listen, each for the subject in its input."""
     load = await closed_loop(
         stack.url,
@@ -38,7 +38,7 @@ async def _listen(stack: BenchStack, count: int) -> list[dict[str, Any]]:
     return [msgspec.json.decode(body) for body in load.bodies]
 
 
-async def _tell(stack: BenchStack, runs: list[dict[str, Any]]) -> None:
+async def tell(stack: BenchStack, runs: list[dict[str, Any]]) -> None:
     """Post the event of each run."""
     headers = {"Authorization": f"Bearer {stack.key}", "Content-Type": "application/cloudevents+json"}
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from bench import expressions, keys, large, listeners, neighbours, rows
+from bench import expressions, followers, keys, large, listeners, neighbours, rows
 from bench.limits.machine import Limits
 from bench.report import Row, row
 from bench.sizes import Sizes
@@ -99,6 +99,12 @@ async def _events_heard(bench: Bench) -> list[Row]:
     return [row(f"events heard, {sizes.listening:,} listening", many, "/s", few)]
 
 
+async def _idle_followers(bench: Bench) -> list[Row]:
+    count = bench.sizes.followers
+    more_mb = await followers.idle_followers_mb(bench.stack, followers=count)
+    return [row(f"memory of {count:,} idle followers", more_mb, "MB PSS more")]
+
+
 async def _large_runs(bench: Bench) -> list[Row]:
     return await large.large_runs(bench.stack, tasks=bench.sizes.tasks, items=bench.sizes.items)
 
@@ -134,6 +140,7 @@ PARTS = (
     Part(("scripted PDFs",), _scripted_pdfs),
     Part(("another tenant beside a backlog",), _beside_backlog),
     Part(("events heard",), _events_heard),
+    Part(("idle followers",), _idle_followers),
     Part(("tasks of one run", "items of one map", "memory of large runs"), _large_runs),
     Part(
         ("hostile jq to its fault, slowest", "run beside hostile jq p50", "run beside hostile jq p99"),

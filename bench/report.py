@@ -54,6 +54,7 @@ GOALS = {
     "key check with rates": Goal(ceiling=20),
     "hostile jq to its fault, slowest": Goal(ceiling=500),
     "idle memory": Goal(ceiling=400),
+    "memory of 1,000 idle followers": Goal(ceiling=60),
 }
 """The budgets; a floor in absolute figures holds on a quiet machine, a ratio on any."""
 

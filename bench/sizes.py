@@ -16,6 +16,7 @@ class Sizes:
     flow: int = 5000
     listening: int = 10_000
     heard: int = 1000
+    followers: int = 1000
     backlog: int = 30_000
     tasks: int = 10_000
     items: int = 100_000
@@ -31,6 +32,7 @@ SHORT = Sizes(
     flow=200,
     listening=40,
     heard=20,
+    followers=20,
     backlog=100,
     tasks=50,
     items=1000,

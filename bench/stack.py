@@ -121,10 +121,12 @@ class BenchStack:
         state = DataDirectory(self._folder / "data").state()
         return {view.name: view.pid for view in state.processes if view.pid} if state else {}
 
-    def memory_mb(self) -> float:
-        """PSS of every process of the stack but Chromium and its driver."""
+    def memory_mb(self, process: str | None = None) -> float:
+        """PSS of a process and its children, or of all processes of the stack but Chromium and its driver."""
+        running = self.processes()
+        roots = [running[process]] if process else [*running.values(), self._up.pid if self._up else 0]
         counted: dict[int, float] = {}
-        for root in [*self.processes().values(), self._up.pid if self._up else 0]:
+        for root in roots:
             with contextlib.suppress(psutil.NoSuchProcess):
                 _count(psutil.Process(root), counted)
         return sum(counted.values()) / 1e6
