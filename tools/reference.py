@@ -136,6 +136,8 @@ def scopes() -> Iterator[str]:
     for scope in module.SCOPES:
         granted = "" if scope in module.DEFAULT_SCOPES else " (never by default)"
         yield f"- `{scope}`{granted}"
+    for scope in module.OPERATOR_SCOPES:
+        yield f"- `{scope}` (keys of kind `admin` only, and only when it is named: `*` does not include it)"
 
 
 def functions() -> Iterator[str]:

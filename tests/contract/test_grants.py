@@ -65,7 +65,7 @@ MATRIX = {
     "started_effects": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "streams": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "tasks": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
-    "tenants": {GATEWAY: "r", ORCHESTRATOR: "r", NOTIFIER: ""},
+    "tenants": {GATEWAY: "ric", ORCHESTRATOR: "r", NOTIFIER: ""},
     "timers": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "usage_days": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "usage_deltas": {GATEWAY: "ri", ORCHESTRATOR: "rid", NOTIFIER: "i"},

@@ -89,7 +89,7 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     things = {
         "endpoint": endpoint.rpartition("/")[2], "message": message.rpartition("/")[2],
         "hook": hook.rpartition("/")[2], "delivery": delivery.rpartition("/")[2], "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
-        "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "problem": "not-found", "token": "nobodys",
+        "tenant": "victim", "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "problem": "not-found", "token": "nobodys",
     }  # fmt: skip
     return Victim(client, things, link)
 
@@ -103,7 +103,8 @@ async def known(gateway: Any, client: httpx.AsyncClient) -> None:
 
 async def rows(gateway: Any) -> dict[str, list[str]]:
     """Everything that the victim has, as it stands."""
-    return {
+    itself = await gateway.db.fetch("select * from visapi.tenants where id = 'victim'")
+    return {"tenants": [str(dict(row)) for row in itself]} | {
         table: [
             str([(name, value) for name, value in row.items() if not name.startswith("last_used")])
             for row in await gateway.db.fetch(
@@ -143,7 +144,7 @@ def body_of(schema: str | None, operation: str, things: dict[str, str], token: s
         "Backfill": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"},
         "ChangeKey": {"name": "mine"}, "DisableKey": {"reason": "x"}, "SimulateWorkflow": {"workflow": OWN}, "UpdateHook": {"enabled": False}, "RotateHook": {}, "ReplayHookDelivery": {},
         "NewHook": {"name": "theirs", "provider": "none"}, "UpdateEndpoint": {"enabled": False}, "RotateEndpoint": {},
-        "ReplayMessage": {}, "NewEndpoint": {"name": "theirs", "url": "https://example.com/", "types": ["*"]},
+        "NewTenant": {"id": "victim"}, "SuspendTenant": {"reason": "x"}, "ResumeTenant": {}, "ReplayMessage": {}, "NewEndpoint": {"name": "theirs", "url": "https://example.com/", "types": ["*"]},
     }  # fmt: skip
     free: dict[str, Any] = {
         "startRun": {"n": 1}, "putSecret": "a value of the attacker's", "deployWorkflow": OWN,
@@ -206,7 +207,14 @@ def nowhere(things: dict[str, str]) -> dict[str, str]:
         turned.rpartition(".")[0] + "." + things["artifact"].rpartition(".")[2] if "." in turned else turned
     )
     other["address"] = things["address"][::-1]
-    return {**things, **other, "artifact": kept, "key": things["key"][::-1], "namespace": "nobody"}
+    return {
+        **things,
+        **other,
+        "artifact": kept,
+        "key": things["key"][::-1],
+        "tenant": "nobody",
+        "namespace": "nobody",
+    }
 
 
 def ids_in(path: str) -> bool:

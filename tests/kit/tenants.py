@@ -60,7 +60,7 @@ async def add_tenants(database: Any, *tenants: str) -> None:
 
 
 async def disable(database: Any, tenant: str) -> None:
-    await database.execute(_TENANTS["disable_tenant"], tenant)
+    await database.execute(_TENANTS["disable_tenant"], tenant, None)
 
 
 async def enable(database: Any, tenant: str) -> None:

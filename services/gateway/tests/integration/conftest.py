@@ -23,6 +23,7 @@ from visapi_common.adapters.pool import open_pool
 from visapi_common.contracts.engine_messages import Trigger, WorkflowRef
 from visapi_common.contracts.payloads import NULL
 from visapi_common.core.keyrings import Keyring
+from visapi_common.core.scopes import OPERATOR_SCOPES
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import LogTap
 from visapi_common.telemetry.setup import TelemetryOptions, open_telemetry
@@ -160,7 +161,7 @@ async def running(settings: GatewaySettings, database: Database) -> AsyncIterato
     """Serve until the block ends, then drain."""
     lifecycle = Lifecycle("gateway", open_telemetry("gateway", TelemetryOptions(), LogTap()))
     db = await asyncpg.connect(database.superuser)
-    admin = await store_key(db, "default", ("*",), "admin")
+    admin = await store_key(db, "default", ("*", *OPERATOR_SCOPES), "admin")
     pool = await open_pool(database.orchestrator, size=1, application="orchestrator", session=SESSION)
     world = await open_pool(database.superuser, size=1, application="test")
     async with open_gateway(settings, lifecycle) as gateway:

@@ -124,8 +124,8 @@ async def test_cursors_links_and_places_of_a_stream_open_nothing_of_another_tena
             "cursor",
             "limit",
         }
-        if not lists or "{" in path:
-            continue
+        if not lists or "{" in path or operation["tags"] == ["tenants"]:
+            continue  # No tenant's key lists tenants.
         first = await victim.client.request(method, path, params={"limit": 1})
         cursor = first.json()["next"] or FORGED
         answer = await attacker.get(path, params={"limit": 1, "cursor": cursor})

@@ -20,6 +20,10 @@ SCOPES = (
     "audit:read",
     "keys:admin",
 )
+OPERATOR_SCOPES = ("tenants:admin",)
+"""Scopes of keys of kind `admin` alone. `*` does not include them, so no key has one that was not given it by
+name: by `visapi admin key create --scope`, or by a key that has it.
+"""
 _NEVER_BY_DEFAULT = (
     "keys:admin",
     "endpoints:write",

@@ -7,6 +7,9 @@ grant usage on schema visapi to visapi_gateway, visapi_orchestrator, visapi_noti
 
 grant select on tenants, api_keys, programs, workflows, runs, runs_done, history, inbox, idempotency,
     dead_letters, functions, run_attributes to visapi_gateway;
+-- Tenants are made and suspended by keys of kind `admin` that have the scope for it.
+grant insert on tenants to visapi_gateway;
+grant update (disabled_at, disabled_reason) on tenants to visapi_gateway;
 grant insert on api_keys, programs, workflows, runs, inbox, idempotency, events_in to visapi_gateway;
 grant select on events_in to visapi_gateway;
 -- What was done is told once: nobody changes it, and it goes by `cut_audit` alone.

@@ -1038,11 +1038,14 @@ create table tenants (
     id text not null,
     created_at timestamp with time zone default now() not null,
     disabled_at timestamp with time zone,
+    created_by text,
+    disabled_reason text,
     PRIMARY KEY (id),
     CHECK ((id ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
 );
-grant select on tenants to visapi_gateway;
+grant insert, select on tenants to visapi_gateway;
 grant select on tenants to visapi_orchestrator;
+grant update (disabled_at, disabled_reason) on tenants to visapi_gateway;
 
 create table timers (
     run uuid not null,

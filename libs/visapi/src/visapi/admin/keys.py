@@ -49,9 +49,11 @@ class WantedKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_scopes(kind: str, wanted: Sequence[str]) -> list[str]:
-    """The scopes of a key; an admin key has all of them. Raises `ValueError`."""
+    """The scopes of a key; an admin key has all of them, but for those that only an operator gives. Raises
+    `ValueError`.
+    """
     if kind == "admin":
-        return [known_scopes.ALL]
+        return [known_scopes.ALL, *(scope for scope in known_scopes.OPERATOR_SCOPES if scope in wanted)]
     unknown = [scope for scope in wanted if scope not in (*known_scopes.SCOPES, known_scopes.ALL)]
     if unknown:
         raise ValueError(f"unknown scopes {', '.join(unknown)}; known: {', '.join(known_scopes.SCOPES)}")

@@ -72,7 +72,8 @@ async def _switch(owner_url: str, statement: str, entry: AuditEntry) -> bool:
             raise NoSuchTenantError(f"there is no tenant {entry.tenant}")
         changes = state["disabled"] is (entry.action is AuditAction.TENANT_ENABLE)
         if changes:
-            await owner.execute(_QUERIES[statement], entry.tenant)
+            given = (entry.reason,) if entry.action is AuditAction.TENANT_DISABLE else ()
+            await owner.execute(_QUERIES[statement], entry.tenant, *given)
             await record(owner, entry)
         return changes
 

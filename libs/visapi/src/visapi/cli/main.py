@@ -25,6 +25,7 @@ class _Commands(CommandsOnDemand):
         "artifact": "visapi.cli.artifact_commands:artifacts",
         "inbox": "visapi.cli.inbox_commands:inbox",
         "key": "visapi.cli.key_commands:keys",
+        "tenant": "visapi.cli.tenant_commands:tenants",
         "hook": "visapi.cli.hook_commands:hooks",
         "endpoint": "visapi.cli.endpoint_commands:endpoints",
         "rate": "visapi.cli.rate_commands:rates",

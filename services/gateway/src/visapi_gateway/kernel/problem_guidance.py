@@ -95,6 +95,11 @@ _OF_CODE = {
     "endpoint_exists": (
         "Choose another name, or change the existing endpoint with `PATCH /v1/endpoints/{endpoint}`."
     ),
+    "tenant_exists": "Choose another id, or read the tenant with `GET /v1/tenants/{tenant}`.",
+    "tenant_of_key": (
+        "Use a key of another tenant: whoever operates VisAPI would lock out the key that the request was "
+        "made with."
+    ),
     "endpoint_disabled": (
         "Read the endpoint to see why it is disabled, and enable it with `PATCH /v1/endpoints/{endpoint}`."
     ),

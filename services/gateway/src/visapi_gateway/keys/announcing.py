@@ -1,7 +1,7 @@
 """A key has changed: every replica is told, and this one reads it before the answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from visapi_common.core.errors import Fault
 from visapi_gateway.kernel.access.authentication import KeyRing
@@ -19,13 +19,19 @@ class ChangedKeys:
         self._publish = publish
 
     async def __call__(self, key: str) -> None:
-        self._publish(key)
+        await self.all_of([key])
+
+    async def all_of(self, keys: Sequence[str]) -> None:
+        """Several keys at once, such as those of a tenant."""
+        for key in keys:
+            self._publish(key)
         # The ring reads keys one after another, so it must not wait for the connections of one tenant.
         whose = WHOSE.set("")
         try:
             async with asyncio.timeout(KNOWN_S):
-                await self._ring.refresh([key])
+                await self._ring.refresh(keys)
         except (Fault, TimeoutError):
-            self._ring.doubt(key)
+            for key in keys:
+                self._ring.doubt(key)
         finally:
             WHOSE.reset(whose)

@@ -9,7 +9,14 @@ from visapi_common.contracts.keys import ChangeKey, KeyView, NewKey
 from visapi_common.contracts.problems import FieldError
 from visapi_common.core import api_keys
 from visapi_common.core.errors import ProblemError
-from visapi_common.core.scopes import ALL, DEFAULT_SCOPES, LIMITED_SCOPES, ROLES, SCOPES
+from visapi_common.core.scopes import (
+    ALL,
+    DEFAULT_SCOPES,
+    LIMITED_SCOPES,
+    OPERATOR_SCOPES,
+    ROLES,
+    SCOPES,
+)
 from visapi_gateway.kernel.access.restrictions import (
     UNRESTRICTED,
     Restrictions,
@@ -53,7 +60,7 @@ def wanted_key(who: Principal, wanted: NewKey, now: datetime) -> NewKey:
         denied_addresses=_addresses("/denied_addresses", wanted.denied_addresses, who.limits.denied),
     )
     assert made.scopes is not None, "set above"
-    _check_scopes(made.scopes)
+    _check_scopes(made.scopes, made.kind)
     _check_workflows(made.workflows, made.scopes)
     for field in ("not_before", "expires_at"):
         value = getattr(wanted, field)
@@ -77,7 +84,7 @@ def changed_key(who: Principal, key: KeyView, change: ChangeKey) -> KeyView:
             given[name] = _addresses(f"/{name}", given[name], ())
     changed = msgspec.structs.replace(key, **given)
     _check_name(changed.name)
-    _check_scopes(changed.scopes)
+    _check_scopes(changed.scopes, changed.kind)
     _check_workflows(changed.workflows, changed.scopes)
     if changed.expires_at is not None and changed.expires_at.tzinfo is None:
         raise mistake("/expires_at", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
@@ -134,7 +141,7 @@ def mistake(pointer: str, detail: str) -> ProblemError:
 
 def _scopes(who: Principal, wanted: NewKey) -> list[str]:
     if wanted.kind == "admin":
-        return [ALL]
+        return [ALL, *(scope for scope in OPERATOR_SCOPES if scope in (wanted.scopes or ()))]
     if wanted.role is not None:
         scopes = ROLES[wanted.role]
     elif wanted.scopes is not None:
@@ -151,8 +158,10 @@ def _check_name(name: str) -> None:
         raise mistake("/name", f"must have 1 to {NAME_LIMIT} characters")
 
 
-def _check_scopes(scopes: Sequence[str]) -> None:
-    unknown = [scope for scope in scopes if scope not in SCOPES and scope != ALL]
+def _check_scopes(scopes: Sequence[str], kind: str) -> None:
+    if kind != "admin" and (only := [scope for scope in scopes if scope in OPERATOR_SCOPES]):
+        raise mistake("/scopes", f"{', '.join(only)}: only a key of kind admin takes this scope")
+    unknown = [scope for scope in scopes if scope not in (*SCOPES, *OPERATOR_SCOPES, ALL)]
     if unknown:
         raise mistake("/scopes", f"unknown scopes {', '.join(unknown[:_SHOWN])}; known: {', '.join(SCOPES)}")
 

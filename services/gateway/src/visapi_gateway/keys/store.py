@@ -14,16 +14,15 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.keys import KeyView
 from visapi_common.core import api_keys
-from visapi_common.core.named_rows import values_of
 from visapi_gateway.kernel.access.stored_keys import KeysAt, KeyUse, NewHash, StoredKey
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.quotas import Quotas
 from visapi_gateway.keys.service import KeyRow, LockedKey
+from visapi_gateway.keys.transaction import add_key
 from visapi_gateway.rates.transaction import inherit
 
 _SQL = load_queries("visapi_gateway.keys", "queries.sql")
-_PUT_KEY = _SQL["put_key"].format(key=values_of(KeyRow))
 
 
 class PgKeyStore:
@@ -57,7 +56,7 @@ class PgKeyStore:
     async def put(self, key: KeyRow, audit: AuditEntry, claim: Claim | None) -> None:
         async with tenant_transaction(self._pool, [key.tenant]) as connection:
             await hold_key(connection, claim, key.id)
-            await connection.execute(_PUT_KEY, *msgspec.structs.astuple(key))
+            await add_key(connection, key)
             await self._quotas.check(connection, key.tenant, "keys")
             await record(connection, audit)
 
@@ -111,7 +110,7 @@ class _PgLockedKey:
         )
 
     async def replace(self, new: KeyRow, ends_after_s: int) -> None:
-        await self._connection.execute(_PUT_KEY, *msgspec.structs.astuple(new))
+        await add_key(self._connection, new)
         await self._connection.execute(_SQL["shorten_key"], *self._which, ends_after_s)
         key, tenant = self._which
         await inherit(self._connection, tenant, key, new.id)

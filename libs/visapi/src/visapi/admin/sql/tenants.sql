@@ -14,7 +14,7 @@ group by t.id order by t.id
 select disabled_at is not null as disabled from visapi.tenants where id = $1 for update
 
 -- name: disable_tenant
-update visapi.tenants set disabled_at = now() where id = $1
+update visapi.tenants set disabled_at = now(), disabled_reason = $2 where id = $1
 
 -- name: enable_tenant
-update visapi.tenants set disabled_at = null where id = $1
+update visapi.tenants set disabled_at = null, disabled_reason = null where id = $1

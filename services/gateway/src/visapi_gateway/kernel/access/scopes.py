@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from visapi_common.core.errors import ProblemError
-from visapi_common.core.scopes import ALL, DEFAULT_SCOPES, SCOPES
+from visapi_common.core.scopes import ALL, DEFAULT_SCOPES, OPERATOR_SCOPES, SCOPES
 from visapi_gateway.kernel.access.restrictions import UNRESTRICTED, Restrictions
 
-__all__ = ["ALL", "DEFAULT_SCOPES", "SCOPES", "Principal", "Requester"]
+__all__ = ["ALL", "DEFAULT_SCOPES", "OPERATOR_SCOPES", "SCOPES", "Principal", "Requester"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Principal:
             raise ProblemError("forbidden", detail, status=403)
 
     def may(self, scope: str) -> bool:
-        return ALL in self.scopes or scope in self.scopes
+        return scope in self.scopes or (ALL in self.scopes and scope not in OPERATOR_SCOPES)
 
     def may_grant(self, scopes: frozenset[str]) -> bool:
         """Whether the principal holds every scope that it wants to grant."""
-        return ALL in self.scopes or scopes <= self.scopes
+        return all(map(self.may, scopes))
 
     def sees(self, namespace: str, name: str) -> bool:
         """Whether a workflow is among those that the key is limited to."""

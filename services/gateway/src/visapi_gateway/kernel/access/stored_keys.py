@@ -9,7 +9,7 @@ import msgspec
 
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.restrictions import Restrictions
-from visapi_gateway.kernel.access.scopes import ALL, Principal
+from visapi_gateway.kernel.access.scopes import ALL, OPERATOR_SCOPES, Principal
 
 
 class StoredKey(msgspec.Struct, frozen=True):
@@ -137,6 +137,7 @@ def address_refused(address: str) -> ProblemError:
 
 
 def _principal(key: StoredKey) -> Principal:
-    scopes = frozenset([ALL]) if key.kind == "admin" else frozenset(key.scopes)
+    given, operators = frozenset(key.scopes), frozenset(OPERATOR_SCOPES)
+    scopes = (given & operators) | {ALL} if key.kind == "admin" else given - operators
     limits = Restrictions.read(key.workflows, key.allowed_addresses, key.denied_addresses)
     return Principal(key=key.id, tenant=key.tenant, kind=key.kind, scopes=scopes, limits=limits)

@@ -1,0 +1,93 @@
+"""`visapi tenant create|list|get|suspend|resume`: tenants, over HTTP, with a key that has `tenants:admin`."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.output import as_json, console, done, say
+from visapi.cli.tables import Table
+from visapi.client import tenant_operations as operations
+from visapi.client.synchronous import Client
+from visapi_common.contracts.tenants import NewTenant, TenantView
+
+tenants = typer.Typer(no_args_is_help=True, help="Create, list, suspend and resume tenants.")
+Id = Annotated[str, typer.Argument(help="1 to 63 lower-case letters, digits and dashes.")]
+
+
+@tenants.command()
+def create(
+    tenant: Id,
+    *,
+    key_name: Annotated[str, typer.Option(help="What the first key is for.")] = "first key",
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Make a tenant. Its first key is printed once and cannot be shown again."""
+    with connected(url, data_dir) as client:
+        made = client.send(operations.make_tenant(NewTenant(tenant, key_name)))
+    say(f"{tenant} was made. Keep its first key; it is not shown again.")
+    console().print(made.key)
+
+
+@tenants.command(name="list")
+def list_(
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List tenants with the number of their keys."""
+    with connected(url, data_dir) as client:
+        found = list(_all(client))
+    if json:
+        as_json(found)
+        return
+    shown = Table("tenant", "keys", "state", "created", "reason", elastic=("reason",))
+    for each in found:
+        shown.add_row(
+            each.id, str(each.keys), each.status, f"{each.created_at:%Y-%m-%d %H:%M}", each.reason or ""
+        )
+    shown.show()
+
+
+@tenants.command()
+def get(tenant: Id, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Print a tenant as JSON."""
+    with connected(url, data_dir) as client:
+        as_json(client.send(operations.read_tenant(tenant)))
+
+
+@tenants.command()
+def suspend(
+    tenant: Id,
+    reason: Annotated[str, typer.Option(help="Why, for the audit of the tenant.")],
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Refuse the keys of a tenant, and start nothing more for it. Its open runs go on."""
+    with connected(url, data_dir) as client:
+        client.send(operations.suspend_tenant(tenant, reason))
+    done(f"{tenant} is suspended")
+
+
+@tenants.command()
+def resume(
+    tenant: Id,
+    reason: Annotated[str | None, typer.Option(help="Why, for the audit of the tenant.")] = None,
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Take a suspended tenant up again."""
+    with connected(url, data_dir) as client:
+        client.send(operations.resume_tenant(tenant, reason))
+    done(f"{tenant} is active")
+
+
+def _all(client: Client) -> Iterator[TenantView]:
+    cursor = None
+    while True:
+        page = client.send(operations.list_tenants(cursor=cursor))
+        yield from page.items
+        if (cursor := page.next) is None:
+            return

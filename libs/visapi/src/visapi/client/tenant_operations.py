@@ -1,0 +1,60 @@
+"""The operations on tenants as values, as those of `operations.py`. Pure."""
+
+import msgspec
+
+from visapi.client.call import Call
+from visapi.client.call import path_part as _part
+from visapi.client.operations import JSON
+from visapi_common.contracts.tenants import (
+    MadeTenant,
+    NewTenant,
+    ResumeTenant,
+    SuspendTenant,
+    TenantPage,
+    TenantView,
+)
+
+
+def make_tenant(wanted: NewTenant, idempotency_key: str | None = None) -> Call[MadeTenant]:
+    """Make a tenant; only the first answer shows its key."""
+    headers = {"Content-Type": JSON}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
+    return Call(
+        method="POST",
+        path="/v1/tenants",
+        answer=MadeTenant,
+        headers=headers,
+        body=msgspec.json.encode(wanted),
+    )
+
+
+def list_tenants(*, limit: int = 200, cursor: str | None = None) -> Call[TenantPage]:
+    params: dict[str, str | list[str]] = {"limit": str(limit)}
+    if cursor is not None:
+        params["cursor"] = cursor
+    return Call(method="GET", path="/v1/tenants", answer=TenantPage, params=params, repeatable=True)
+
+
+def read_tenant(tenant: str) -> Call[TenantView]:
+    return Call(method="GET", path=f"/v1/tenants/{_part(tenant)}", answer=TenantView, repeatable=True)
+
+
+def suspend_tenant(tenant: str, reason: str) -> Call[TenantView]:
+    """Refuse the keys of a tenant, and start nothing more for it."""
+    return _switch(f"/v1/tenants/{_part(tenant)}/suspend", msgspec.json.encode(SuspendTenant(reason)))
+
+
+def resume_tenant(tenant: str, reason: str | None = None) -> Call[TenantView]:
+    return _switch(f"/v1/tenants/{_part(tenant)}/resume", msgspec.json.encode(ResumeTenant(reason)))
+
+
+def _switch(path: str, body: bytes) -> Call[TenantView]:
+    return Call(
+        method="POST",
+        path=path,
+        answer=TenantView,
+        headers={"Content-Type": JSON},
+        body=body,
+        repeatable=True,
+    )

@@ -1,0 +1,1 @@
+"""Tenants: made, listed, suspended and resumed by whoever operates VisAPI."""

@@ -1,0 +1,124 @@
+"""Tenants as a resource."""
+
+from typing import Any
+
+from visapi_common.contracts.tenants import (
+    MadeTenant,
+    NewTenant,
+    ResumeTenant,
+    SuspendTenant,
+    TenantPage,
+    TenantView,
+)
+from visapi_gateway.kernel.api.checks import read_json
+from visapi_gateway.kernel.api.lists import Cursors, Listing
+from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
+from visapi_gateway.tenants.service import Tenants
+
+_ADMIN: dict[str, Any] = {"tag": "tenants", "scope": "tenants:admin"}
+_PATH = "/v1/tenants/{tenant:str}"
+
+MAKE = Operation(
+    "POST",
+    "/v1/tenants",
+    "makeTenant",
+    "Make a tenant with its first key",
+    {201: ResponseSpec("The tenant; its key is shown only once.", MadeTenant, headers=("Location",))},
+    description=(
+        "The key is of kind `live` and may do everything of its own tenant. Only the first answer shows it: a"
+        " replay of the request has `key` null. Where that answer was lost, make another key with"
+        " `visapi admin key create --tenant`."
+    ),
+    once="makes one tenant",
+    body=NewTenant,
+    body_required=True,
+    problems=("tenant_exists",),
+    **_ADMIN,
+)
+LIST = Operation(
+    "GET",
+    "/v1/tenants",
+    "listTenants",
+    "List tenants, by id",
+    {200: ResponseSpec("A page.", TenantPage)},
+    query=Listing,
+    **_ADMIN,
+)
+READ = Operation(
+    "GET",
+    _PATH,
+    "readTenant",
+    "Read a tenant",
+    {200: ResponseSpec("The tenant.", TenantView)},
+    problems=("tenant_not_found",),
+    **_ADMIN,
+)
+SUSPEND = Operation(
+    "POST",
+    f"{_PATH}/suspend",
+    "suspendTenant",
+    "Suspend a tenant",
+    {200: ResponseSpec("The tenant as it is now.", TenantView)},
+    description=(
+        "Its keys are refused with `403` (`tenant_disabled`), on all replicas within 10 seconds; streams of"
+        " them end. Its schedules wait, and its hooks and events start nothing. Runs that are open go on."
+    ),
+    body=SuspendTenant,
+    body_required=True,
+    problems=("tenant_not_found", "tenant_of_key"),
+    **_ADMIN,
+)
+RESUME = Operation(
+    "POST",
+    f"{_PATH}/resume",
+    "resumeTenant",
+    "Resume a suspended tenant",
+    {200: ResponseSpec("The tenant as it is now.", TenantView)},
+    body=ResumeTenant,
+    problems=("tenant_not_found",),
+    **_ADMIN,
+)
+
+
+class TenantRoutes:
+    """The handlers of the operations above."""
+
+    def __init__(self, tenants: Tenants, cursors: Cursors) -> None:
+        self._tenants = tenants
+        self._cursors = cursors
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(MAKE, self.make, self.made_before),
+            Route(LIST, self.list),
+            Route(READ, self.read),
+            Route(SUSPEND, self.suspend),
+            Route(RESUME, self.resume),
+        ]
+
+    async def make(self, call: Call) -> AsgiResponse:
+        return _made(await self._tenants.make(call.requester, await read_json(MAKE, call), call.claim))
+
+    async def made_before(self, call: Call, answer: str) -> AsgiResponse:  # noqa: ARG002 (see `Replay`)
+        tenant, key = answer.split(" ")
+        return _made(await self._tenants.made_before(tenant, key))
+
+    async def list(self, call: Call) -> AsgiResponse:
+        page = await self._tenants.page(self._cursors.position(call), call.query.limit)
+        return json_response(self._cursors.page(call, page))
+
+    async def read(self, call: Call) -> AsgiResponse:
+        return json_response(await self._tenants.one(call.path["tenant"]))
+
+    async def suspend(self, call: Call) -> AsgiResponse:
+        wanted: SuspendTenant = await read_json(SUSPEND, call)
+        return json_response(await self._tenants.suspend(call.requester, call.path["tenant"], wanted.reason))
+
+    async def resume(self, call: Call) -> AsgiResponse:
+        wanted: ResumeTenant = await read_json(RESUME, call)
+        return json_response(await self._tenants.resume(call.requester, call.path["tenant"], wanted.reason))
+
+
+def _made(tenant: MadeTenant) -> AsgiResponse:
+    return json_response(tenant, 201, [(b"location", tenant.links["self"].encode())])

@@ -1,0 +1,54 @@
+"""Who may do what to a tenant, and what its first key is. Pure."""
+
+import re
+from datetime import datetime
+
+from visapi_common.contracts.tenants import NewTenant
+from visapi_common.core import api_keys
+from visapi_common.core.errors import ProblemError
+from visapi_common.core.keyrings import Keyring
+from visapi_common.core.scopes import ALL
+from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.keys.service import KeyRow
+
+_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def first_key(who: Requester, wanted: NewTenant, token: str, peppers: Keyring, now: datetime) -> KeyRow:
+    """The first key of a tenant: it may do everything of its own tenant, and nothing of others."""
+    pepper = peppers.at(now)
+    return KeyRow(
+        id=api_keys.parse(token).id,
+        tenant=wanted.id,
+        kind="live",
+        name=wanted.key_name,
+        hash=api_keys.hash_key(pepper.secret, token),
+        scopes=[ALL],
+        created_by=who.actor,
+        not_before=None,
+        expires_at=None,
+        pepper=pepper.id,
+    )
+
+
+def check_id(tenant: str) -> None:
+    """Raises `ProblemError` 404 for a text that is no tenant's id."""
+    if not _ID.fullmatch(tenant):
+        raise no_such_tenant(tenant)
+
+
+def check_other(who: Requester, tenant: str) -> None:
+    """Raises `ProblemError` 409 for the tenant of the calling key, which would lock itself out."""
+    if who.tenant == tenant:
+        detail = f"{tenant} is the tenant of the key of this request; use a key of another tenant"
+        raise ProblemError("tenant_of_key", detail, status=409)
+
+
+def no_such_tenant(tenant: str) -> ProblemError:
+    detail = f"there is no tenant {tenant[:63]}; list tenants with GET /v1/tenants"
+    return ProblemError("tenant_not_found", detail, status=404)
+
+
+def tenant_taken(tenant: str) -> ProblemError:
+    detail = f"there is a tenant {tenant} already; choose another id"
+    return ProblemError("tenant_exists", detail, status=409)
