@@ -46,7 +46,7 @@ faults: setup ## kill -9 everything while 200 workflows run, then count
 
 attacks: setup ## Attack a whole stack, class by class, beside a bystander whose latency is printed
 	@VISAPI_TEST_ATTACKS=full $(BIN)/pytest -q -s -m attacks tests/attacks
-	@VISAPI_TEST_ATTACKS=full $(BIN)/pytest -q -s services/gateway/tests/integration/test_revocations.py
+	@VISAPI_TEST_ATTACKS=full $(BIN)/pytest -q -s services/gateway/tests/integration/test_revocations.py services/gateway/tests/integration/test_description.py
 
 alerts: setup ## Inject real faults on a stack watched by Prometheus and Alertmanager, and print which alerts arrived when (about 40 minutes)
 	@$(MAKE) --no-print-directory deploy-tools SETS="prometheus"
