@@ -52,13 +52,13 @@ class Seen:
 
 
 class Bystander:
-    """See the module's docstring. Made by the fixture `bystander`."""
+    """See the module's docstring. Made by the fixture `bystander`. `alone`: what was seen before an attack."""
 
-    def __init__(self, stack: AttackStack, tenant: Tenant) -> None:
+    def __init__(self, stack: AttackStack, tenant: Tenant, alone: dict[Work, Seen]) -> None:
         self._stack = stack
         self._tenant = tenant
         self._targets: dict[Work, str] = {}
-        self._alone: dict[Work, Seen] = {}
+        self._alone = alone
 
     @contextlib.asynccontextmanager
     async def at_work(

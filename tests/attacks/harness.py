@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from kit.stack import OPEN_RATES, StackProcess
 from kit.tenants import make_tenant, owner_url
 from visapi.stack.data_directory import ReadyFile
+from visapi.stack.ports import LOOPBACK, any_free
 from visapi.stack.standins.smtp_sink import SmtpSink
 from visapi.stack.standins.webhook_receiver import WebhookReceiver
 
@@ -54,11 +55,47 @@ class Tenant:
         return run["status"]
 
 
-class AttackStack:
-    """The embedded stack under attack, and the receivers of its mails and webhooks."""
+class CommonStack:
+    """One stack for the files that ask for no settings, which are attacked one after the other. It outlives their event
+    loops; each file has tenants and receivers of its own.
+    """
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
+        self.smtp_port = any_free()
+        self._process: StackProcess | None = None
+
+    def started(self) -> StackProcess:
+        if self._process is None:
+            self._process = process_with(f"smtp://{LOOPBACK}:{self.smtp_port}", {})
+            self._process.start()
+        return self._process
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.close()
+
+
+def process_with(smtp_url: str, settings: Mapping[str, str]) -> StackProcess:
+    """A stack, not started yet, that sends mails to this server and may call this machine."""
+    own = {
+        "VISAPI_SMTP_URL": smtp_url,
+        "VISAPI_EGRESS_ALLOW": "127.0.0.0/8",
+        "VISAPI_LOG_LEVEL": "warning",
+    }
+    return StackProcess({**os.environ, **OPEN_RATES, **own, **settings})
+
+
+class AttackStack:
+    """The embedded stack under attack, and the receivers of its mails and webhooks. With a `common` stack the tenants'
+    names end with `mark`.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, str], common: CommonStack | None = None, mark: str = ""
+    ) -> None:
         self._settings = dict(settings)
+        self._common = common
+        self._mark = mark
         self._stack: StackProcess | None = None
         self._tenants: dict[str, Tenant] = {}
         self.hooks = WebhookReceiver()
@@ -67,19 +104,17 @@ class AttackStack:
 
     async def start(self) -> None:
         self.hook_url = await self.hooks.start() + "/hook"
-        smtp_url = await self.mails.start()
-        own = {
-            "VISAPI_SMTP_URL": smtp_url,
-            "VISAPI_EGRESS_ALLOW": "127.0.0.0/8",
-            "VISAPI_LOG_LEVEL": "warning",
-        }
-        self._stack = StackProcess({**os.environ, **OPEN_RATES, **own, **self._settings})
+        if self._common is not None:
+            await self.mails.start(self._common.smtp_port)
+            self._stack = await asyncio.to_thread(self._common.started)
+            return
+        self._stack = process_with(await self.mails.start(), self._settings)
         await asyncio.to_thread(self._stack.start)
 
     async def stop(self) -> None:
         for tenant in self._tenants.values():
             await tenant.client.aclose()
-        if self._stack is not None:
+        if self._stack is not None and self._common is None:
             await asyncio.to_thread(self._stack.close)
         await self.hooks.stop()
         await self.mails.stop()
@@ -113,6 +148,7 @@ class AttackStack:
 
     async def tenant(self, name: str) -> Tenant:
         """A tenant with a key that may do everything; made at the first call, usable when this returns."""
+        name += self._mark
         if name not in self._tenants:
             key = await asyncio.to_thread(make_tenant, self.data_dir, self.pid("gateway"), name)
             tenant = self._tenants[name] = Tenant(name, self.ready.gateway.rstrip("/"), key)
@@ -159,9 +195,11 @@ class AttackStack:
 
 
 @contextlib.asynccontextmanager
-async def attack_stack(settings: Mapping[str, str] | None = None) -> AsyncIterator[AttackStack]:
-    """A running stack, taken down at the end."""
-    stack = AttackStack(settings or {})
+async def attack_stack(
+    settings: Mapping[str, str] | None = None, common: CommonStack | None = None, mark: str = ""
+) -> AsyncIterator[AttackStack]:
+    """A running stack, taken down at the end; the `common` one goes on."""
+    stack = AttackStack(settings or {}, common, mark)
     try:
         await stack.start()
         yield stack

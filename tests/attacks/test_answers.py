@@ -14,6 +14,8 @@ from attacks.stalls import no_stalls
 from kit.raw_server import Script, answer, raw_server, saying
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+STACK_SETTINGS: dict[str, str] = {}
+"""It counts the answers that the notifier read."""
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n"
 JSON = "content-type: application/json"

@@ -19,6 +19,8 @@ from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.errors import Fault
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+STACK_SETTINGS: dict[str, str] = {}
+"""It sets hundreds of events aside."""
 
 _RUN = RandomIds().uuid7()
 _CALLS = """

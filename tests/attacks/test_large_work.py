@@ -14,6 +14,8 @@ from kit.raw_server import answer, raw_server, saying
 from visapi_common.adapters.artifacts import ArtifactStore
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+STACK_SETTINGS: dict[str, str] = {}
+"""It counts stalls of event loops."""
 
 MIB = 1024 * 1024
 JSON = "content-type: application/json"

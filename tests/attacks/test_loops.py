@@ -22,6 +22,8 @@ from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import Registered
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+STACK_SETTINGS: dict[str, str] = {}
+"""It counts dead letters, and starts the stack again."""
 
 _WITHIN_S = 60.0
 _WAITS_MS = 15_000.0

@@ -16,6 +16,8 @@ from kit.spellings import SPELLINGS
 from visapi.stack.standins.http_server import HttpServer, Request, Response
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+STACK_SETTINGS: dict[str, str] = {}
+"""It searches everything that the stack has written."""
 
 CANARY = 'Kept-c4nary&"<7/=Zq'
 HOST = "keptcanaryhost77"

@@ -15,6 +15,8 @@ from attacks.harness import AttackStack, Tenant
 from kit.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+STACK_SETTINGS: dict[str, str] = {}
+"""Its commands keep the orchestrator busy for long."""
 
 COMMANDS = 10_000
 RUNS = 200
