@@ -1,6 +1,6 @@
 """Every block of every page runs as written, in order, on a fresh stack, and prints what the page shows.
 
-Pages run two at a time; docs/README.md says what a block's first line means.
+A page that asks no stack has none. Pages run two at a time; docs/README.md says what a block's first line means.
 """
 
 import os
@@ -57,7 +57,7 @@ def _run(page: Page) -> list[str]:
     folder.chmod(0o711)
     stack = StackProcess(folder=folder, options=["--inbox"])
     try:
-        if not page.starts_a_stack:
+        if page.needs_a_stack and not page.starts_a_stack:
             stack.start()
         return _follow(page, folder)
     finally:

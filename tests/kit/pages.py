@@ -12,6 +12,8 @@ from textwrap import dedent
 
 _BLOCK = re.compile(r"^([ ]*)```([^\n`]*)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 _PICTURES = frozenset({"mermaid"})
+_ASKS = re.compile(r"\bcurl |\bvisapi (?!validate\b|simulate\b|admin (?:capacity|rotate|secrets)\b)")
+"""Commands that may ask a stack, other than those that read and write files."""
 ELLIPSIS = "…"
 
 
@@ -56,9 +58,19 @@ class Page:
 
     @property
     def runs(self) -> bool:
+        return any(block.language == "sh" for block in self._typed)
+
+    @property
+    def needs_a_stack(self) -> bool:
+        """Whether a block may ask one; without it, such a block would fail."""
         return any(
-            block.language == "sh" and block.excused is None and not block.for_faults for block in self.blocks
+            block.file is None and (block.language != "sh" or _ASKS.search(block.text) is not None)
+            for block in self._typed
         )
+
+    @property
+    def _typed(self) -> list[Block]:
+        return [block for block in self.blocks if block.excused is None and not block.for_faults]
 
 
 def read_page(source: str) -> Page:
