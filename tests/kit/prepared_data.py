@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from kit.servers import RunningProcess, run_async
+from visapi.admin.databases import OWNER
 from visapi.stack import postgres
 from visapi.stack.data_directory import DataDirectory
 from visapi.stack.first_start import ensure_first_key, prepare_schema
@@ -43,7 +44,7 @@ def _made() -> Path:
     server.start()
     try:
         run_async(prepare_schema(database))
-        run_async(ensure_first_key(data, database.url(postgres.OWNER), Keyring.read(secrets.key_pepper)))
+        run_async(ensure_first_key(data, database.url(OWNER), Keyring.read(secrets.key_pepper)))
     finally:
         server.stop()
     return data.root

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from kit import prepared_data
 from visapi.client import Client, operations
 from visapi.stack.data_directory import DataDirectory, ReadyFile
 from visapi.stack.processes import tail, wait_for
@@ -34,7 +35,9 @@ _STOP_S = 60.0
 
 
 class StackProcess:
-    """`visapi up` on a data directory of its own, in `folder` or a new one. Restartable; `close` removes the data."""
+    """`visapi up` on a data directory of its own, in `folder` or a new one, which had a start before (`kit.prepared_data`).
+    Restartable; `close` removes the data.
+    """
 
     def __init__(
         self,
@@ -76,6 +79,8 @@ class StackProcess:
 
     def start(self) -> ReadyFile:
         """Start it and wait until everything answers."""
+        if not self.data_dir.exists():
+            prepared_data.copy_to(self.data_dir)
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 [

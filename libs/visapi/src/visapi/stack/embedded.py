@@ -10,19 +10,18 @@ from pathlib import Path
 
 import msgspec
 
-from visapi.admin.databases import OWNER, SERVICE_ROLES, create_database, make_roles
+from visapi.admin.databases import OWNER
 from visapi.admin.private_files import write_private
 from visapi.stack import nats, postgres
 from visapi.stack.accounts import AccountMissingError
 from visapi.stack.data_directory import DataDirectory, ReadyFile, StackState
 from visapi.stack.environment import check
-from visapi.stack.first_key import ensure_first_key
+from visapi.stack.first_start import ensure_first_key, prepare_schema
 from visapi.stack.members import end_leftovers
 from visapi.stack.ports import LOOPBACK, Reservation, is_free
 from visapi.stack.processes import ProcessSpec
 from visapi.stack.services import SERVICES, USUAL_PORTS, Parts, metrics_urls, service_spec
 from visapi.stack.supervisor import Notice, ProcessView, StartFailedError, Supervisor
-from visapi_common.adapters.migrate import apply_migrations
 from visapi_common.core.errors import Fault
 from visapi_common.core.keyrings import Keyring
 
@@ -141,16 +140,12 @@ class EmbeddedStack:
 
     async def _prepare(self, database: postgres.Postgres, peppers: Keyring) -> str:
         """Roles, schema, first key."""
-        owner = database.url(OWNER)
         try:
-            superuser = database.url(postgres.SUPERUSER, "postgres")
-            await make_roles(superuser, {role: database.passwords[role] for role in (OWNER, *SERVICE_ROLES)})
-            await create_database(superuser, "visapi")
-            applied = await apply_migrations(owner)
+            applied = await prepare_schema(database)
             if applied:
                 self._notify(Notice("migrations", f"applied {', '.join(applied)}"))
             before = self.data.api_key()
-            key = await ensure_first_key(self.data, owner, peppers)
+            key = await ensure_first_key(self.data, database.url(OWNER), peppers)
             self.first_start = key != before
             return key
         except Fault as error:

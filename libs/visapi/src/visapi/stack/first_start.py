@@ -7,6 +7,7 @@ from visapi.stack import postgres
 from visapi.stack.data_directory import DataDirectory
 from visapi_common.adapters.migrate import apply_migrations
 from visapi_common.core.keyrings import Keyring
+from visapi_common.core.scopes import ALL, OPERATOR_SCOPES
 
 
 async def prepare_schema(database: postgres.Postgres) -> list[str]:
@@ -22,7 +23,8 @@ async def ensure_first_key(data: DataDirectory, owner_url: str, peppers: Keyring
     database does not know it, as when the database was removed.
     """
     name = "first key of the embedded stack"
-    first = WantedKey(name=name, made_by="visapi up", actor=actor(None))
+    scopes = (ALL, *OPERATOR_SCOPES)
+    first = WantedKey(name=name, made_by="visapi up", actor=actor(None), scopes=scopes)
     try:
         return await ensure_key(owner_url, peppers, first, kept=data.kept_api_key(), keep=data.keep_api_key)
     except KeptKeyError:

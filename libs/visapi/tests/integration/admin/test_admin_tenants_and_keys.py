@@ -15,7 +15,7 @@ from kit.ledger_rows import lose, overwrite
 from kit.managed_postgres import Cluster
 from visapi.admin.operators import actor
 from visapi.stack.data_directory import DataDirectory
-from visapi.stack.first_key import ensure_first_key
+from visapi.stack.first_start import ensure_first_key
 from visapi_common.contracts.audit import AuditRecord
 from visapi_common.core.api_keys import parse
 from visapi_common.core.audit_chain import ChainCheck
