@@ -1,7 +1,8 @@
 """A real Chromium behind a real egress proxy. Skipped only where no browser can be found."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from visapi_common.adapters.artifacts import ArtifactStore
 from visapi_common.adapters.egress_proxy import EgressProxy
@@ -102,14 +104,28 @@ def settings(folder: Path) -> BrowserSettings:
     )
 
 
-@pytest.fixture
-async def rig(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    """A fresh browser for the test; an indirect parameter lists what the guard allows."""
-    proxy = EgressProxy(policy_from(getattr(request, "param", ())))
-    browsers = Browsers(settings(tmp_path / "browser"), proxy, await proxy.start(), open_metrics())
+@asynccontextmanager
+async def open_rig(folder: Path, allowed: Sequence[str] = ()) -> AsyncIterator[Rig]:
+    """A PDF worker whose guard allows what is listed, with a fresh browser."""
+    proxy = EgressProxy(policy_from(allowed))
+    browsers = Browsers(settings(folder / "browser"), proxy, await proxy.start(), open_metrics())
     await browsers.start()
-    rig = Rig(tmp_path, browsers, proxy)
+    rig = Rig(folder, browsers, proxy)
     yield rig
     await browsers.stop()
     await rig.templates.stop()
     await proxy.stop()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """A fresh browser for the test; an indirect parameter lists what the guard allows."""
+    async with open_rig(tmp_path, getattr(request, "param", ())) as rig:
+        yield rig
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rig_of_file(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """One browser for the tests of a file that share an event loop, as documents of many tenants share one."""
+    async with open_rig(tmp_path_factory.mktemp("rig")) as rig:
+        yield rig

@@ -1,6 +1,5 @@
-"""Rendering with a real Chromium."""
+"""Rendering with a real Chromium, which serves all these documents one after the other."""
 
-import asyncio
 import io
 from datetime import UTC, datetime
 from uuid import UUID
@@ -8,13 +7,12 @@ from uuid import UUID
 import pikepdf
 import pytest
 
-from kit.waiting import eventually
 from visapi_common.core.errors import ProblemError
-from visapi_common.worker import TaskFault
 from visapi_pdf_worker.browser import loading, static_pages
 from visapi_pdf_worker.browser.loading import PIECE_CHARS
 from visapi_pdf_worker.functions.render import scripted_page
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 CERTIFICATE = {
     "reference": "VA-1",
     "applicant": {
@@ -33,6 +31,12 @@ CERTIFICATE = {
 }
 
 
+@pytest.fixture
+def rig(rig_of_file):
+    rig_of_file.limit()
+    return rig_of_file
+
+
 async def test_html_becomes_a_stored_pdf_and_the_answer_refers_to_it(rig):
     rendered = await rig.render(html="<h1>Hello</h1>", options={"name": "hello.pdf", "title": "Greeting"})
     pdf = await rig.pdf(rendered)
@@ -41,14 +45,6 @@ async def test_html_becomes_a_stored_pdf_and_the_answer_refers_to_it(rig):
     assert (rendered.artifact.name, rendered.artifact.pages) == ("hello.pdf", 1)
     with pikepdf.open(io.BytesIO(pdf)) as opened:
         assert str(opened.docinfo["/Title"]) == "Greeting"
-
-
-async def test_the_same_document_of_the_same_run_has_the_same_bytes_on_a_fresh_browser(rig):
-    first = await rig.render(template="visa-certificate", data=CERTIFICATE)
-    again = await rig.render(template="visa-certificate", data=CERTIFICATE)
-    await rig.browsers.stop()
-    fresh = await rig.render(template="visa-certificate", data=CERTIFICATE)
-    assert first.artifact.id == again.artifact.id == fresh.artifact.id
 
 
 async def test_the_dates_in_the_file_are_the_runs(rig):
@@ -166,18 +162,6 @@ async def test_a_document_that_loads_itself_again_while_it_is_waited_for_is_refu
         await rig.render(html=html, options={"javascript": True, "wait": {"delay_ms": 1500}})
 
 
-async def test_the_ports_of_pages_are_closed_with_them(rig):
-    async with rig.browsers.use() as running:
-        before = len(rig.proxy._ports)
-        await rig.render(html="<p>one", options={"javascript": True})
-        assert len(rig.proxy._ports) == before
-        await rig.render(html="<p>two")
-        assert len(rig.proxy._ports) == before + 1, "the page of a tenant stays"
-        running.kill()
-    await rig.render(html="<p>three", options={"javascript": True})
-    await eventually(lambda: len(rig.proxy._ports) == 2, what="the ports of the dead browser closed")
-
-
 async def test_images_and_fonts_given_inline_are_there_when_it_prints(rig):
     svg = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='99' height='9'><text y='9'>INLINE</text></svg>"
     assert "INLINE" in await rig.text(html=f'<img src="{svg}" width=200>')
@@ -204,24 +188,3 @@ async def test_too_many_pages_and_too_many_bytes_are_problems(rig):
     rig.limit(bytes_max=1000)
     with pytest.raises(ProblemError, match="limit is 1000"):
         await rig.render(html="x")
-
-
-async def test_a_document_that_never_ends_times_out_and_the_next_one_renders(rig):
-    rig.limit(render_s=1.0)
-    with pytest.raises(TaskFault, match="not rendered within 1 s"):
-        await rig.render(html="<script>for (;;) {}</script>", options={"javascript": True})
-    rig.limit(pages_max=3)
-    assert (await rig.render(html="next")).pages == 1
-
-
-async def test_a_browser_is_replaced_after_its_jobs_without_failing_one(rig):
-    import msgspec
-
-    rig.browsers._settings = msgspec.structs.replace(rig.browsers._settings, jobs_max=3)
-    texts = await asyncio.gather(*(rig.text(html=f"job {number}") for number in range(8)))
-    assert [f"job {number}" in text for number, text in enumerate(texts)] == [True] * 8
-
-
-async def pids_of(running, kind: str) -> set[int]:
-    answer = await running._session.send("SystemInfo.getProcessInfo")
-    return {int(process["id"]) for process in answer["processInfo"] if process["type"] == kind}
