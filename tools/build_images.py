@@ -146,7 +146,7 @@ def fetch_wheels(name: str, lock: Path) -> bool:
 def build(  # noqa: PLR0913 (what a build is made of)
     builder: str, name: str, image: dict[str, str], base: str, tag: str, *, offline: bool, cached: bool
 ) -> None:
-    flags = [*definition(image, base, offline=offline), "-t", reference(builder, f"visapi/{name}:{tag}")]
+    flags = [*definition(image, base, offline=offline), "-t", reference(f"visapi/{name}:{tag}")]
     if not cached:
         flags.append("--no-cache")
     if builder == "docker":
@@ -175,7 +175,7 @@ def definition(image: dict[str, str], base: str, *, offline: bool) -> list[str]:
 
 def describe(builder: str, image: str) -> tuple[int, list[str]]:
     """Size in bytes and digests of the layers."""
-    name = reference(builder, image)
+    name = reference(image)
     if builder == "buildah":
         found = json.loads(output(["buildah", "inspect", "--type", "image", name]))
         layers = found["OCIv1"]["rootfs"]["diff_ids"]
@@ -188,7 +188,7 @@ def describe(builder: str, image: str) -> tuple[int, list[str]]:
 
 def keep_bill(builder: str, name: str, tag: str) -> None:
     """Copy the image's bill of materials out of it."""
-    image, target = reference(builder, f"visapi/{name}:{tag}"), OUT / f"{name}.cdx.json"
+    image, target = reference(f"visapi/{name}:{tag}"), OUT / f"{name}.cdx.json"
     if builder == "buildah":
         container = output(["buildah", "from", "--pull-never", image]).strip()
         shutil.copyfile(Path(output(["buildah", "mount", container]).strip()) / BILL, target)
@@ -199,8 +199,11 @@ def keep_bill(builder: str, name: str, tag: str) -> None:
         output([builder, "rm", container])
 
 
-def reference(builder: str, image: str) -> str:
-    return image if builder == "docker" else f"localhost/{image}"
+def reference(image: str) -> str:
+    """The name under which docker-compose.yml and the pages look for it, whatever the builder: with docker
+    `visapi/gateway` would be an image of the public registry.
+    """
+    return f"localhost/{image}"
 
 
 def read_report() -> dict[str, object]:

@@ -29,7 +29,7 @@ IN_ORDER = (("secrets",), ("postgres", "nats"), ("bootstrap",),
 SERVICES = ("gateway", "orchestrator", "pdf-worker", "notifier")
 KILLED = ("gateway", "orchestrator", "pdf-worker", "notifier", "partner", "nats", "postgres")
 _RUN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-START_S = 120
+START_S = 300
 DOWN_S = 1.0
 """How long a killed container stays away."""
 BETWEEN_S = 4.0

@@ -5,10 +5,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from build_images import run_quietly, works
 
 ROOT = Path(__file__).resolve().parent.parent
+LIMIT_S = 600
+"""How long one command of compose or of the engine may take; on a busy machine they start slowly."""
 
 
 class DemoError(Exception):
@@ -30,16 +33,7 @@ class Compose:
         """A command of compose; `given` is what its program reads."""
         command = [*self._command, *self._files, "-p", self.project,
                    "--profile", "demo", "--profile", "tools", *arguments]  # fmt: skip
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=self._environ,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            input=given,
-        )
+        done = _ran(command, cwd=ROOT, env=self._environ, input=given)
         if check and done.returncode != 0:
             raise DemoError(
                 f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
@@ -48,19 +42,17 @@ class Compose:
 
     def on(self, service: str, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Something the engine does with a service's container."""
-        return subprocess.run([self.engine, *verb.split(), *arguments, self.container(service)], check=False,
-                              capture_output=True, text=True, timeout=120)  # fmt: skip
+        return _ran([self.engine, *verb.split(), *arguments, self.container(service)])
 
     def remove_volume(self, name: str) -> None:
         command = [self.engine, "volume", "rm", f"{self.project}_{name}"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+        done = _ran(command)
         if done.returncode != 0:
             raise DemoError(f"`{' '.join(command)}`: {done.stderr}")
 
     def container(self, service: str) -> str:
         pattern = f"^{self.project}[-_]{service}[-_]1$"
-        listed = subprocess.run([self.engine, "ps", "--all", "--format", "{{.Names}}"], check=True,
-                                capture_output=True, text=True)  # fmt: skip
+        listed = _ran([self.engine, "ps", "--all", "--format", "{{.Names}}"])
         found = [name for name in listed.stdout.split() if re.match(pattern, name)]
         if not found:
             raise DemoError(f"{service} has no container")
@@ -74,6 +66,15 @@ class Compose:
 
     def has_health(self, service: str) -> bool:
         return service not in ("partner", "slack")
+
+
+def _ran(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=LIMIT_S, **options
+        )
+    except subprocess.TimeoutExpired as late:
+        raise DemoError(f"`{' '.join(command)}` did not end within {LIMIT_S} s") from late
 
 
 def _engine() -> tuple[str, list[str]]:

@@ -79,7 +79,7 @@ def push(builder: str, name: str, reference: str, given: argparse.Namespace) -> 
                               "--output", output, "--provenance", "mode=max", "--sbom", "true",
                               "--metadata-file", str(digest_file), "."])  # fmt: skip
             return json.loads(digest_file.read_text(encoding="utf-8"))["containerimage.digest"]
-        local = build_images.reference(builder, f"visapi/{name}:{given.version}")
+        local = build_images.reference(f"visapi/{name}:{given.version}")
         target = f"{reference}:{given.version}"
         if target.startswith("oci:"):
             Path(target.removeprefix("oci:")).parent.mkdir(parents=True, exist_ok=True)

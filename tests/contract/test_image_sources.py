@@ -12,6 +12,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from kit.scripts import imported
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES: dict[str, Any] = json.loads((ROOT / "deploy/images/images.json").read_text())
 STANDINS: dict[str, Any] = json.loads((ROOT / "deploy/images/standins/images.json").read_text())
@@ -135,6 +137,13 @@ def test_images_of_others_have_a_version():
     foreign = {name: s["image"] for name, s in SERVICES.items() if "/visapi/" not in s["image"]}
     assert foreign
     assert {name: image for name, image in foreign.items() if not THIRD_PARTY.match(image)} == {}
+
+
+def test_compose_looks_for_our_images_where_every_builder_puts_them(monkeypatch: pytest.MonkeyPatch):
+    reference = imported("build_images", monkeypatch).reference
+    default = re.compile(r"\$\{\w+:-([^}]*)\}")
+    ours = {default.sub(r"\1", s["image"]) for s in SERVICES.values() if "/visapi/" in s["image"]}
+    assert ours == {reference(f"visapi/{name}:dev") for name in IMAGES}
 
 
 def test_the_pdf_worker_runs_under_the_profile_that_lets_chromium_have_its_sandbox():

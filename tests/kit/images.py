@@ -26,9 +26,7 @@ class Engine:
         self.tag = os.environ.get("VISAPI_VERSION", "dev")
 
     def image(self, name: str) -> str:
-        return (
-            f"visapi/{name}:{self.tag}" if self.program == "docker" else f"localhost/visapi/{name}:{self.tag}"
-        )
+        return f"localhost/visapi/{name}:{self.tag}"
 
     def do(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
