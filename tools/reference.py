@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/reference from the code.
+"""Writes the generated parts of docs/reference from the code, and the client's class for each problem.
 
     python tools/reference.py            write what changed
     python tools/reference.py --check    1 when a page is stale (a test and a hook run this)
@@ -28,10 +28,13 @@ from visapi_common.telemetry.instruments import declared_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
+ERRORS = ROOT / "libs" / "visapi" / "src" / "visapi" / "client" / "errors.py"
 OPENAPI = ROOT / "tests" / "contract" / "openapi.json"
 
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 
+GENERAL_CODES = ("bad_request", "unauthenticated", "forbidden", "not_found")
+"""What several problems of one status have in common."""
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 OWN_REFUSALS = {404, 409, 422}
 """Statuses that say something of one operation; the page's head lists those that any may answer."""
@@ -48,9 +51,12 @@ def main() -> int:
     """Write or check every page."""
     check = "--check" in sys.argv[1:]
     stale: list[str] = []
-    for page in sorted(PAGES.glob("*.md")):
+    for page in [*sorted(PAGES.glob("*.md")), ERRORS]:
         before = page.read_text()
-        after = BLOCK.sub(lambda found: f"{found[1]}{render(found[2])}\n{found[3]}", before)
+        if page == ERRORS:
+            after = "\n".join(error_classes())
+        else:
+            after = BLOCK.sub(lambda found: f"{found[1]}{render(found[2])}\n{found[3]}", before)
         if after != before:
             stale.append(page.relative_to(ROOT).as_posix())
             if not check:
@@ -101,6 +107,25 @@ def problems() -> Iterator[str]:
         yield f"| {kind.status} | `{code}` | {kind.title} | {told.guidance(code)} |"
 
 
+def error_classes() -> Iterator[str]:
+    """The module of the client with a class for each code; those of a status that has a general code are
+    subclasses of its class.
+    """
+    kinds: dict[str, Any] = importlib.import_module("visapi_gateway.kernel.problems").KINDS
+    general: dict[int, str] = {kinds[code].status: code for code in GENERAL_CODES}
+    yield '"""The class of each problem, by its code. Made by tools/reference.py."""\n'
+    yield "from visapi.client.failures import ApiError"
+    for code in sorted(kinds, key=lambda code: (code not in GENERAL_CODES, code)):
+        above = general.get(kinds[code].status, code)
+        parent = "ApiError" if above == code else _class_of(above)
+        yield f'\n\nclass {_class_of(code)}({parent}, code="{code}"): ...'
+    yield ""
+
+
+def _class_of(code: str) -> str:
+    return "".join(word.capitalize() for word in code.removesuffix("_error").split("_")) + "Error"
+
+
 def operations() -> Iterator[str]:
     document: dict[str, Any] = json.loads(OPENAPI.read_text())
     for path, item in sorted(document["paths"].items()):
@@ -129,6 +154,13 @@ def _answers(operation: Mapping[str, Any]) -> Iterator[str]:
     refused = [status for status in operation["responses"] if int(status) in OWN_REFUSALS]
     if refused:
         yield f"- also {', '.join(f'`{status}`' for status in refused)}"
+
+
+def exit_codes() -> Iterator[str]:
+    yield "| code | meaning |"
+    yield "|---|---|"
+    for code, meaning in importlib.import_module("visapi.cli.output").EXIT_CODES.items():
+        yield f"| {code} | {meaning} |"
 
 
 def scopes() -> Iterator[str]:
@@ -171,6 +203,7 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "admin-settings": admin_settings,
     "problems": problems,
     "operations": operations,
+    "exit-codes": exit_codes,
     "scopes": scopes,
     "functions": functions,
     "refused-names": refused_names,

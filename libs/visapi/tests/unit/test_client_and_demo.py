@@ -10,7 +10,7 @@ import msgspec
 import pikepdf
 import pytest
 
-from visapi.client import ApiError, operations
+from visapi.client import ApiError, errors, operations
 from visapi.client.event_stream import EventReader, RunEnd, history_events
 from visapi.client.failures import UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
@@ -74,13 +74,6 @@ def test_names_cannot_break_out_of_a_path():
     assert operations.get_run("../keys").path == "/v1/runs/..%2Fkeys"
 
 
-def test_a_start_is_repeatable_only_under_an_idempotency_key():
-    assert not operations.start_run("d", "w").repeatable
-    assert operations.start_run("d", "w", idempotency_key="k").repeatable
-    assert not operations.rerun_run("r").repeatable
-    assert operations.rerun_run("r", idempotency_key="k").repeatable
-
-
 def test_what_is_not_said_of_a_repetition_is_not_sent():
     assert operations.rerun_run("r").body == b"{}"
     assert (
@@ -88,10 +81,11 @@ def test_what_is_not_said_of_a_repetition_is_not_sent():
     )
 
 
-def test_a_refusal_is_an_error_with_the_problem():
-    body = b'{"type": "t", "title": "Not found", "status": 404, "detail": "no such run"}'
-    with pytest.raises(ApiError, match="no such run") as caught:
+def test_a_refusal_is_an_error_of_its_code_with_the_problem():
+    body = b'{"type": "t", "title": "Not found", "status": 404, "detail": "no such run", "code": "run_not_found"}'
+    with pytest.raises(errors.RunNotFoundError, match="no such run") as caught:
         read_answer(operations.get_run("x"), 404, body)
+    assert isinstance(caught.value, errors.NotFoundError)
     assert caught.value.status == 404
 
 

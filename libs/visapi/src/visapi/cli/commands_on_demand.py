@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
+from visapi.cli.common_options import with_common_options
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,4 +48,5 @@ def _command(name: str, place: str) -> Any:
         alone.command(name)(found)
         command = typer.main.get_command(alone)
     command.name = name
+    with_common_options(command)
     return command

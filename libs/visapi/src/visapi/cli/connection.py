@@ -1,17 +1,33 @@
-"""The gateway of a command: the given one, else the embedded stack of this directory."""
+"""The gateway of a command: the given one, else the embedded stack of this directory, else a saved one."""
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
-from visapi.cli.output import AUTHENTICATION, FAILURE, fail, mistakes
+from visapi.cli.common_options import asked_context, asks_for_curl
+from visapi.cli.contexts import Contexts, ContextsError, contexts_file, read_contexts
+from visapi.cli.curl import CurlClient
+from visapi.cli.output import (
+    AUTHENTICATION,
+    FAILURE,
+    NOT_FOUND,
+    TIMED_OUT,
+    UNREACHABLE,
+    USAGE,
+    fail,
+    mistakes,
+)
 from visapi.client import ApiError, Client, UnreachableError
+from visapi.client.call import Call
 from visapi.stack.data_directory import DataDamagedError, DataDirectory
 
+T = TypeVar("T")
+
+_CODES = {401: AUTHENTICATION, 403: AUTHENTICATION, 404: NOT_FOUND, 410: NOT_FOUND}
 DEFAULT_DATA_DIR = Path(".visapi")
 
 DataDir = Annotated[
@@ -22,45 +38,84 @@ DataDir = Annotated[
 ]
 Url = Annotated[
     str | None,
-    typer.Option(envvar="VISAPI_URL", help="The gateway; the default is the embedded stack that runs here."),
+    typer.Option(
+        envvar="VISAPI_URL",
+        help="The gateway; the default is the embedded stack that runs here, else the current context.",
+    ),
 ]
+
+
+class Gateway(NamedTuple):
+    """Where a command sends its requests, and its key; `origin` says how it was found."""
+
+    url: str
+    key: str | None
+    origin: str
 
 
 @contextlib.contextmanager
 def connected(url: str | None, data_dir: Path) -> Generator[Client]:
     """A client for the command; failures of the API end it with a message and a fitting code."""
-    address, key = _find(url, data_dir)
+    gateway = find_gateway(url, data_dir)
+    if not asks_for_curl() and gateway.key is None:
+        fail(f"no key for {gateway.url}", hint="Set VISAPI_API_KEY.", code=AUTHENTICATION)
+    kind = CurlClient if asks_for_curl() else Client
     try:
-        with Client(address, key) as client:
+        with kind(gateway.url, gateway.key or "") as client:
             yield client
     except UnreachableError as error:
-        fail(str(error), hint="Is the stack running? `visapi status` tells; `visapi up` starts it.")
+        hint = "Is the stack running? `visapi status` tells; `visapi up` starts it."
+        fail(str(error), hint=hint, code=UNREACHABLE)
+    except TimeoutError as error:
+        fail(str(error), code=TIMED_OUT)
     except ApiError as error:
         problem = error.problem
-        code = AUTHENTICATION if problem.status in {401, 403} else FAILURE
         if problem.errors:
             mistakes(problem.errors)
         identity = f" (request {problem.request_id})" if problem.request_id else ""
-        fail(f"{problem.title}: {problem.detail or problem.type}{identity}", code=code)
+        text = f"{problem.title}: {problem.detail or problem.type}{identity}"
+        fail(text, code=_CODES.get(problem.status, FAILURE))
 
 
-def _find(url: str | None, data_dir: Path) -> tuple[str, str]:
-    data = DataDirectory(data_dir)
+def id_named(client: Client, call: Call[Any], otherwise: str, hint: str) -> str:
+    """The id of the first item that a list by name has; without one, the command ends."""
+    if isinstance(client, CurlClient):
+        return client.look_up(call)
+    found = client.send(call).items
+    if not found:
+        fail(otherwise, hint=hint, code=NOT_FOUND)
+    return str(found[0].id)
+
+
+def find_gateway(url: str | None, data_dir: Path) -> Gateway:
+    """The context that the command names, the given URL, the stack that runs here, or the current context."""
+    name = asked_context()
+    if name is not None:
+        saved = _contexts(lambda contexts: contexts.named(name))
+        return Gateway(saved.url, saved.key, f"context {name}")
     key = os.environ.get("VISAPI_API_KEY")
-    if url and key:
-        return url, key
     if url:
-        fail(f"no key for {url}", hint="Set VISAPI_API_KEY.", code=AUTHENTICATION)
+        return Gateway(url, key, "VISAPI_URL or --url")
+    data = DataDirectory(data_dir)
     try:
         state = data.state()
     except DataDamagedError as error:
         fail(str(error))
-    if state is None:
-        fail(
-            f"no embedded stack runs on {data.root}",
-            hint="Start it with `visapi up`, or name a gateway with VISAPI_URL and VISAPI_API_KEY.",
-        )
-    key = key or data.api_key()
-    if key is None:
-        fail(f"{data.root} holds no API key yet", hint="Wait until `visapi up` says that it is ready.")
-    return state.gateway, key
+    if state is not None:
+        key = key or data.api_key()
+        if key is None:
+            fail(f"{data.root} holds no API key yet", hint="Wait until `visapi up` says that it is ready.")
+        return Gateway(state.gateway, key, f"the stack on {data.root}")
+    contexts = _contexts(lambda found: found)
+    if contexts.current is None:
+        remedy = "`visapi up`, or name a gateway: `visapi context add`, or VISAPI_URL and VISAPI_API_KEY."
+        fail(f"no embedded stack runs on {data.root}", hint=f"Start it with {remedy}")
+    saved = contexts.saved[contexts.current]
+    return Gateway(saved.url, saved.key, f"context {contexts.current}")
+
+
+def _contexts(read: Callable[[Contexts], T]) -> T:
+    try:
+        return read(read_contexts(contexts_file()))
+    except ContextsError as error:
+        fail(str(error), code=USAGE)

@@ -11,13 +11,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected, id_named
 from visapi.cli.endpoint_views import described, show_endpoints, show_facts, show_made, show_messages
 from visapi.cli.output import USAGE, as_json, done, fail, say
 from visapi.client import Client
 from visapi.client import endpoint_operations as operations
 from visapi_common.contracts.endpoints import (
-    EndpointView,
     MessageDetails,
     MessageState,
     NewEndpoint,
@@ -85,7 +84,7 @@ def list_(url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = Fa
 def show(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False) -> None:
     """Show an endpoint, without its secrets."""
     with connected(url, data_dir) as client:
-        endpoint = _named(client, name)
+        endpoint = client.send(operations.get_endpoint(_id(client, name)))
     if json:
         as_json(endpoint)
         return
@@ -140,7 +139,7 @@ def rotate(
     """Give an endpoint a new secret, and print it, once."""
     wanted = RotateEndpoint(overlap_s=round(overlap * 3600))
     with connected(url, data_dir) as client:
-        made = client.send(operations.rotate_endpoint(str(_named(client, name).id), wanted))
+        made = client.send(operations.rotate_endpoint(_id(client, name), wanted))
     if json:
         as_json(made)
         return
@@ -151,7 +150,7 @@ def rotate(
 def remove(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Remove an endpoint, its secrets, and the webhooks that wait for it."""
     with connected(url, data_dir) as client:
-        client.send(operations.remove_endpoint(str(_named(client, name).id)))
+        client.send(operations.remove_endpoint(_id(client, name)))
     done(f"removed {name}")
 
 
@@ -159,7 +158,7 @@ def remove(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) ->
 def ping(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Send an endpoint a webhook that tells of nothing, and say what its receiver answers."""
     with connected(url, data_dir) as client:
-        endpoint = str(_named(client, name).id)
+        endpoint = _id(client, name)
         call = operations.ping_endpoint(endpoint, idempotency_key=secrets.token_hex(16))
         sent = _tried(client, endpoint, client.send(call))
     if not sent.log:
@@ -184,7 +183,7 @@ def messages(
     """List the webhooks to an endpoint, newest first."""
     wanted = _read(MessageState | None, state)
     with connected(url, data_dir) as client:
-        endpoint = str(_named(client, name).id)
+        endpoint = _id(client, name)
         page = client.send(operations.list_messages(endpoint, state=wanted, limit=limit))
     if json:
         as_json(page.items)
@@ -196,7 +195,7 @@ def messages(
 def message(name: Name, message: Message, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Print a webhook and its attempts; what is secret or personal is masked."""
     with connected(url, data_dir) as client:
-        as_json(client.send(operations.get_message(str(_named(client, name).id), message)))
+        as_json(client.send(operations.get_message(_id(client, name), message)))
 
 
 @endpoints.command()
@@ -210,16 +209,18 @@ def replay(
     """Send a webhook again, under the same id, up to ten times."""
     with connected(url, data_dir) as client:
         key = secrets.token_hex(16)
-        endpoint = str(_named(client, name).id)
+        endpoint = _id(client, name)
         client.send(operations.replay_message(endpoint, message, reason=reason, idempotency_key=key))
     done(f"{message} is sent again")
 
 
-def _named(client: Client, name: str) -> EndpointView:
-    found = client.send(operations.list_endpoints(name=name)).items
-    if not found:
-        fail(f"there is no endpoint {name!r}", hint="`visapi endpoint list` names them.")
-    return found[0]
+def _id(client: Client, name: str) -> str:
+    return id_named(
+        client,
+        operations.list_endpoints(name=name),
+        f"there is no endpoint {name!r}",
+        "`visapi endpoint list` names them.",
+    )
 
 
 def _tried(client: Client, endpoint: str, message: MessageDetails) -> MessageDetails:
@@ -235,7 +236,7 @@ def _tried(client: Client, endpoint: str, message: MessageDetails) -> MessageDet
 
 def _update(name: str, wanted: UpdateEndpoint, url: str | None, data_dir: Path) -> None:
     with connected(url, data_dir) as client:
-        client.send(operations.update_endpoint(str(_named(client, name).id), wanted))
+        client.send(operations.update_endpoint(_id(client, name), wanted))
 
 
 def _filter(workflows: list[str] | None, sources: list[str] | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
+from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected, id_named
 from visapi.cli.hook_views import show_deliveries, show_facts, show_made, show_refusals
 from visapi.cli.output import USAGE, as_json, done, fail, say
 from visapi.cli.tables import Table
@@ -20,9 +20,7 @@ from visapi.client import Client
 from visapi.client import hook_operations as operations
 from visapi_common.contracts.foreign import Unreadable, read_as
 from visapi_common.contracts.hooks import (
-    HookDeliveryView,
     HookSettings,
-    HookView,
     NewHook,
     RotateHook,
     UpdateHook,
@@ -95,7 +93,7 @@ def list_(url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = Fa
 def show(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False) -> None:
     """Show a hook, without its secrets."""
     with connected(url, data_dir) as client:
-        hook, base = _named(client, name), client.url
+        hook, base = client.send(operations.get_hook(_id(client, name))), client.url
     if json:
         as_json(hook)
         return
@@ -146,7 +144,7 @@ def rotate(
     """Give a hook a new secret: one from a file, or one that is made here and printed once."""
     wanted = RotateHook(secret=_secret(secret), overlap_s=round(overlap * 3600))
     with connected(url, data_dir) as client:
-        made = client.send(operations.rotate_hook(str(_named(client, name).id), wanted))
+        made = client.send(operations.rotate_hook(_id(client, name), wanted))
         base = client.url
     if json:
         as_json(made)
@@ -158,7 +156,7 @@ def rotate(
 def remove(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Remove a hook, its secrets and what it remembers."""
     with connected(url, data_dir) as client:
-        client.send(operations.remove_hook(str(_named(client, name).id)))
+        client.send(operations.remove_hook(_id(client, name)))
     done(f"removed {name}")
 
 
@@ -172,7 +170,7 @@ def deliveries(
 ) -> None:
     """List what a hook accepted, newest first."""
     with connected(url, data_dir) as client:
-        page = client.send(operations.list_deliveries(str(_named(client, name).id), limit=limit))
+        page = client.send(operations.list_deliveries(_id(client, name), limit=limit))
     if json:
         as_json(page.items)
         return
@@ -184,7 +182,7 @@ def delivery(name: Name, delivery: Delivery, url: Url = None, data_dir: DataDir 
     """Print a delivery and its event; what is secret or personal is masked."""
     with connected(url, data_dir) as client:
         hook, found = _delivered(client, name, delivery)
-        as_json(client.send(operations.get_delivery(hook, str(found.id))))
+        as_json(client.send(operations.get_delivery(hook, found)))
 
 
 @hooks.command()
@@ -199,7 +197,7 @@ def replay(
     with connected(url, data_dir) as client:
         hook, found = _delivered(client, name, delivery)
         key = secrets.token_hex(16)
-        call = operations.replay_delivery(hook, str(found.id), reason=reason, idempotency_key=key)
+        call = operations.replay_delivery(hook, found, reason=reason, idempotency_key=key)
         view = client.send(call)
     done(f"replayed {view.delivery} as {view.delivery}/replay/{view.replays}")
 
@@ -208,32 +206,33 @@ def replay(
 def refusals(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False) -> None:
     """Say why a hook refused requests."""
     with connected(url, data_dir) as client:
-        found = client.send(operations.get_refusals(str(_named(client, name).id)))
+        found = client.send(operations.get_refusals(_id(client, name)))
     if json:
         as_json(found)
         return
     show_refusals(found)
 
 
-def _named(client: Client, name: str) -> HookView:
-    found = client.send(operations.list_hooks(name=name)).items
-    if not found:
-        fail(f"there is no hook {name!r}", hint="`visapi hook list` names them.")
-    return found[0]
+def _id(client: Client, name: str) -> str:
+    return id_named(
+        client,
+        operations.list_hooks(name=name),
+        f"there is no hook {name!r}",
+        "`visapi hook list` names them.",
+    )
 
 
-def _delivered(client: Client, name: str, delivery: str) -> tuple[str, HookDeliveryView]:
-    """The id of the hook, and the delivery."""
-    hook = str(_named(client, name).id)
-    found = client.send(operations.list_deliveries(hook, delivery=delivery)).items
-    if not found:
-        fail(f"{name} has no delivery {delivery!r}", hint=f"`visapi hook deliveries {name}` lists them.")
-    return hook, found[0]
+def _delivered(client: Client, name: str, delivery: str) -> tuple[str, str]:
+    """The ids of the hook and of the delivery."""
+    hook = _id(client, name)
+    call = operations.list_deliveries(hook, delivery=delivery)
+    hint = f"`visapi hook deliveries {name}` lists them."
+    return hook, id_named(client, call, f"{name} has no delivery {delivery!r}", hint)
 
 
 def _update(name: str, wanted: UpdateHook, url: str | None, data_dir: Path) -> None:
     with connected(url, data_dir) as client:
-        client.send(operations.update_hook(str(_named(client, name).id), wanted))
+        client.send(operations.update_hook(_id(client, name), wanted))
 
 
 def _secret(path: Path | None) -> str | None:

@@ -24,6 +24,7 @@ class _Commands(CommandsOnDemand):
         "approval": "visapi.cli.approval_commands:approvals",
         "artifact": "visapi.cli.artifact_commands:artifacts",
         "inbox": "visapi.cli.inbox_commands:inbox",
+        "context": "visapi.cli.context_commands:contexts",
         "key": "visapi.cli.key_commands:keys",
         "tenant": "visapi.cli.tenant_commands:tenants",
         "hook": "visapi.cli.hook_commands:hooks",

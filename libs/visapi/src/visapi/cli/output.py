@@ -1,19 +1,48 @@
 """How the command line speaks: results to stdout, everything else to stderr, colour only on terminals."""
 
 import sys
-from typing import Any, NoReturn
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Any, NoReturn, cast
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from visapi.client.failures import ANSWER_BYTES_MAX
+from visapi_common.contracts.foreign import STORED_DEPTH_MAX, read_as
 from visapi_common.contracts.problems import FieldError
 
 FAILURE = 1
 USAGE = 2
 AUTHENTICATION = 4
-"""Exit codes, as the `gh` command line uses them."""
+NOT_FOUND = 5
+UNREACHABLE = 6
+TIMED_OUT = 8
+EXIT_CODES = {
+    0: "It is done. Of a run that was followed: the run completed.",
+    FAILURE: "It failed, or was refused. Of a run that was followed: the run did not complete.",
+    USAGE: "The command line, a file or a setting is wrong; nothing was sent.",
+    AUTHENTICATION: "There is no key, or the key may not do this.",
+    NOT_FOUND: "What the command names is not there, or no longer.",
+    UNREACHABLE: "Nobody answered. Whether the request had an effect is not known.",
+    TIMED_OUT: "The time that was given to wait has passed.",
+    130: "Ctrl-C ended the command.",
+}
+"""Every code with which `visapi` ends, and its meaning."""
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    YAML = "yaml"
+
+
+_FORMAT: ContextVar[Format] = ContextVar("format", default=Format.TABLE)
 
 _STATUS_STYLE = {
     "completed": "green",
@@ -60,9 +89,44 @@ def mistakes(found: list[FieldError]) -> None:
         errors().print(Text.assemble("  ", (mistake.pointer or "/", "bold"), place, "  ", mistake.detail))
 
 
+def asked_format() -> Format:
+    """The format that the options of the running command ask for."""
+    return _FORMAT.get()
+
+
+def ask_format(wanted: Format) -> None:
+    """Results of the running command are printed in this format."""
+    _FORMAT.set(wanted)
+
+
 def as_json(value: Any) -> None:
-    """The machine's form of a result."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    """The machine's form of a result: JSON, unless `--output` asks for lines of JSON or for YAML."""
+    match asked_format():
+        case Format.JSONL:
+            for one in cast("list[Any]", value) if isinstance(value, list) else [value]:
+                as_item(one)
+        case Format.YAML:
+            sys.stdout.write(_yaml(value))
+        case _:
+            sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def as_item(value: Any) -> None:
+    """One of several results that are printed as they come: a line of JSON, or a YAML document."""
+    if asked_format() is Format.YAML:
+        sys.stdout.write("---\n" + _yaml(value))
+    else:
+        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _yaml(value: Any) -> str:
+    import yaml  # noqa: PLC0415 (most commands print none)
+
+    plain = read_as(
+        object, msgspec.json.encode(value), depth_max=STORED_DEPTH_MAX, bytes_max=ANSWER_BYTES_MAX
+    )
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def status_text(status: str) -> Text:

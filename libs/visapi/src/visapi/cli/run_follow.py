@@ -8,7 +8,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from visapi.cli.output import FAILURE, USAGE, console, fail, status_text
+from visapi.cli.output import FAILURE, USAGE, as_item, console, fail, status_text
 from visapi.cli.tables import Table
 from visapi.cli.waiting import Definition, OpenTask, definition_of
 from visapi.client import Client, operations
@@ -52,8 +52,7 @@ def follow(client: Client, run: str, *, json: bool) -> None:
         for item in client.follow(run, after=after):
             after = item.seq
             if json:
-                sys.stdout.write(msgspec.json.encode(item).decode() + "\n")
-                sys.stdout.flush()
+                as_item(item)
                 continue
             if definition is None and item.task is not None:
                 definition = definition_of(client, client.send(operations.get_run(run)))

@@ -1,12 +1,27 @@
-"""A small client of the HTTP API: operations are values, two clients send them.
+"""A client of the HTTP API, blocking and asynchronous.
 
-from visapi.client import Client, operations
+from visapi.client import Client
+
 with Client("http://127.0.0.1:8080", key) as client:
-    run = client.send(operations.start_run("default", "visa-approval", b'{"applicant": "Ada"}'))
+    run = client.runs.start("default/visa-approval", {"applicant": "Ada"})
+    print(client.wait(str(run.id)).status)
+
+Each operation is a function that makes a `Call`, a request as a value; `client.send` sends one.
 """
 
+from visapi.client import errors
 from visapi.client.asynchronous import AsyncClient
 from visapi.client.failures import ApiError, UnreachableError
 from visapi.client.synchronous import Client
+from visapi.client.webhooks import Webhook, WebhookError, verify
 
-__all__ = ["ApiError", "AsyncClient", "Client", "UnreachableError"]
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "Client",
+    "UnreachableError",
+    "Webhook",
+    "WebhookError",
+    "errors",
+    "verify",
+]

@@ -1,18 +1,22 @@
-"""The asyncio client; the same operations as the blocking one, each sent once."""
+"""The asyncio client; the same operations as the blocking one, with the same retries."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
+from tenacity import retry
 
+from visapi.client import operations
 from visapi.client.call import Call
 from visapi.client.event_stream import EventReader, RunEnd
 from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
-from visapi_common.contracts.runs import HistoryItem
+from visapi.client.resources import Page, Resources
+from visapi.client.retrying import PATIENCE, with_key
+from visapi_common.contracts.runs import ENDED, HistoryItem, RunView
 
 T = TypeVar("T")
 
@@ -20,10 +24,11 @@ _TIMEOUT_S = 30.0
 _SILENCE_S = 60.0
 
 
-class AsyncClient:
+class AsyncClient(Resources["AsyncClient"]):
     """Send operations to one gateway with one key. Use it as an asynchronous context manager."""
 
     def __init__(self, url: str, api_key: str) -> None:
+        super().__init__(self)
         self._url = url.rstrip("/")
         self._http = httpx.AsyncClient(
             base_url=self._url,
@@ -41,14 +46,45 @@ class AsyncClient:
         await self._http.aclose()
 
     async def send(self, call: Call[T]) -> T:
-        """Raises `ApiError` when refused, `UnreachableError` when nobody answered."""
+        """Raises `ApiError` when refused, `UnreachableError` when nobody answered. Repeatable operations are
+        tried a few times while the gateway is away.
+        """
+        return await (self._patient(with_key(call)) if call.repeatable else self._once(call))
+
+    @retry(**PATIENCE)
+    async def _patient(self, call: Call[T]) -> T:
+        return await self._once(call)
+
+    async def _once(self, call: Call[T]) -> T:
         try:
             answer = await self._http.request(
                 call.method, call.path, params=call.params, headers=call.headers, content=call.body or None
             )
         except httpx.TransportError as error:
             raise UnreachableError(f"{self._url} does not answer: {error}") from error
-        return read_answer(call, answer.status_code, answer.content)
+        return read_answer(call, answer.status_code, answer.content, answer.headers.get("Retry-After"))
+
+    async def each(self, page_at: Callable[[str | None], Call[Page[T]]]) -> AsyncGenerator[T]:
+        """The items of a list, page after page."""
+        cursor = None
+        while True:
+            page = await self.send(page_at(cursor))
+            for item in page.items:
+                yield item
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def wait(self, run: str, *, timeout_s: float | None = None) -> RunView:
+        """The run once it has ended. Raises `TimeoutError` after `timeout_s`."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                async with aclosing(self.follow(run)) as events:
+                    async for _ in events:
+                        pass
+                view = await self.send(operations.get_run(run))
+                if view.status in ENDED:
+                    return view
 
     async def follow(self, run: str, *, after: int = 0) -> AsyncGenerator[HistoryItem]:
         """The run's history from `after`, live, until the gateway says that the run has ended.

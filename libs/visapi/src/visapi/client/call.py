@@ -5,12 +5,14 @@ from urllib.parse import quote
 
 import msgspec
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """One request. `repeatable`: sending it twice is as good as once. `answer` is what the body is read as;
-    `bytes` leaves the body as it is.
+class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
+    """One request. `answer` is what the body is read as; `bytes` leaves the body as it is.
+
+    `repeatable`: sending it twice is as good as once. `keyed`: the operation takes an `Idempotency-Key`, and
+    clients give one where there is none. `private`: the body holds a secret.
     """
 
     method: str
@@ -20,7 +22,14 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     body: bytes = b""
     repeatable: bool = False
+    keyed: bool = False
+    private: bool = False
 
 
 def path_part(text: str) -> str:
     return quote(text, safe="")
+
+
+def query(limit: int, **given: str | None) -> dict[str, str | list[str]]:
+    """The parameters of a list; those that are None are not sent."""
+    return {"limit": str(limit), **{name: value for name, value in given.items() if value is not None}}

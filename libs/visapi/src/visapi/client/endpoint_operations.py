@@ -30,7 +30,8 @@ def make_endpoint(wanted: NewEndpoint, *, idempotency_key: str | None = None) ->
         answer=MadeEndpoint,
         headers=_headers(idempotency_key),
         body=msgspec.json.encode(wanted),
-        repeatable=idempotency_key is not None,
+        repeatable=True,
+        keyed=True,
     )
 
 
@@ -64,7 +65,8 @@ def rotate_endpoint(
         answer=MadeEndpoint,
         headers=_headers(idempotency_key),
         body=msgspec.json.encode(wanted),
-        repeatable=idempotency_key is not None,
+        repeatable=True,
+        keyed=True,
     )
 
 
@@ -79,7 +81,8 @@ def ping_endpoint(endpoint: str, *, idempotency_key: str | None = None) -> Call[
         path=f"{_path(endpoint)}/ping",
         answer=MessageDetails,
         headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
-        repeatable=idempotency_key is not None,
+        repeatable=True,
+        keyed=True,
     )
 
 
@@ -108,7 +111,8 @@ def replay_message(
         answer=MessageDetails,
         headers=_headers(idempotency_key),
         body=msgspec.json.encode(ReplayMessage(reason)),
-        repeatable=idempotency_key is not None,
+        repeatable=True,
+        keyed=True,
     )
 
 

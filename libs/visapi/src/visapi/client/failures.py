@@ -1,6 +1,6 @@
 """Failures of API calls, and decoding of responses. Pure."""
 
-from typing import TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from visapi.client.call import Call
 from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Unreadable, read_as
@@ -17,21 +17,33 @@ class UnreachableError(Exception):
 
 
 class ApiError(Exception):
-    """The API refused. `problem` is its own explanation (RFC 9457)."""
+    """The API refused. `problem` is its own explanation (RFC 9457); `retry_after_s` is the pause that it asks
+    for. Each code of a problem has a class in `client.errors`.
+    """
 
-    def __init__(self, problem: Problem) -> None:
+    of_code: ClassVar[dict[str, type["ApiError"]]] = {}
+
+    def __init__(self, problem: Problem, retry_after_s: float | None = None) -> None:
         super().__init__(problem.detail or problem.title)
         self.problem = problem
+        self.retry_after_s = retry_after_s
+
+    def __init_subclass__(cls, *, code: str) -> None:
+        ApiError.of_code[code] = cls
 
     @property
     def status(self) -> int:
         return self.problem.status
 
 
-def read_answer(call: Call[T], status: int, body: bytes) -> T:
-    """The decoded answer; raises `ApiError` for a refusal or an answer of another shape."""
+def read_answer(call: Call[T], status: int, body: bytes, retry_after: str | None = None) -> T:
+    """The decoded answer; raises `ApiError` for a refusal or an answer of another shape. `retry_after` is the
+    header of that name.
+    """
     if status >= 400:
-        raise ApiError(_problem(status, body))
+        problem = _problem(status, body)
+        seconds = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+        raise ApiError.of_code.get(problem.code or "", ApiError)(problem, seconds)
     if call.answer is bytes:
         return cast("T", body)
     if not body:

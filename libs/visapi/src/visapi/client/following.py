@@ -1,17 +1,7 @@
 """Reconnection of a run's follower after its stream breaks. Pure."""
 
 from visapi.client.failures import ApiError, UnreachableError
-
-ATTEMPTS = 4
-PAUSE_S = 0.25
-_MEND_THEMSELVES = frozenset({502, 503, 504})
-
-
-def mends_itself(error: BaseException) -> bool:
-    """Nobody answered, or a gateway that is about to be back."""
-    return isinstance(error, UnreachableError) or (
-        isinstance(error, ApiError) and error.status in _MEND_THEMSELVES
-    )
+from visapi.client.retrying import ATTEMPTS, PAUSE_S, mends_itself
 
 
 class Reconnects:

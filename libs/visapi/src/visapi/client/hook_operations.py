@@ -26,7 +26,9 @@ _JSON = {"Content-Type": "application/json"}
 def make_hook(wanted: NewHook) -> Call[MadeHook]:
     """Make a hook; 409 where another one has its name."""
     body = msgspec.json.encode(wanted)
-    return Call(method="POST", path="/v1/hooks", answer=MadeHook, headers=_JSON, body=body)
+    return Call(
+        method="POST", path="/v1/hooks", answer=MadeHook, headers=_JSON, body=body, private=_gives(wanted)
+    )
 
 
 def list_hooks(*, name: str | None = None, limit: int = 200, cursor: str | None = None) -> Call[HookPage]:
@@ -49,7 +51,8 @@ def update_hook(hook: str, wanted: UpdateHook) -> Call[HookView]:
 def rotate_hook(hook: str, wanted: RotateHook) -> Call[MadeHook]:
     """Give a hook a new secret; the earlier one stays valid for a while."""
     body = msgspec.json.encode(wanted)
-    return Call(method="POST", path=f"{_path(hook)}/rotate", answer=MadeHook, headers=_JSON, body=body)
+    path = f"{_path(hook)}/rotate"
+    return Call(method="POST", path=path, answer=MadeHook, headers=_JSON, body=body, private=_gives(wanted))
 
 
 def remove_hook(hook: str) -> Call[Any]:
@@ -83,12 +86,18 @@ def replay_delivery(
         answer=HookDeliveryView,
         headers=headers,
         body=msgspec.json.encode(ReplayHookDelivery(reason)),
-        repeatable=idempotency_key is not None,
+        repeatable=True,
+        keyed=True,
     )
 
 
 def get_refusals(hook: str) -> Call[Refusals]:
     return Call(method="GET", path=f"{_path(hook)}/refusals", answer=Refusals, repeatable=True)
+
+
+def _gives(wanted: NewHook | RotateHook) -> bool:
+    """Whether the body holds a secret."""
+    return wanted.secret is not None
 
 
 def _path(hook: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call
+from visapi.client.call import Call, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.keys import DisableKey, KeyPage, KeyView, MadeKey, NewKey, RotateKey
 
@@ -52,8 +52,14 @@ def enable_key(key: str) -> Call[KeyView]:
     return Call(method="POST", path=f"/v1/keys/{_part(key)}/enable", answer=KeyView, repeatable=True)
 
 
-def list_keys() -> Call[KeyPage]:
-    return Call(method="GET", path="/v1/keys", answer=KeyPage, repeatable=True)
+def current_key() -> Call[KeyView]:
+    """The key with which the client speaks."""
+    return Call(method="GET", path="/v1/keys/current", answer=KeyView, repeatable=True)
+
+
+def list_keys(*, limit: int = 200, cursor: str | None = None) -> Call[KeyPage]:
+    params = query(limit, cursor=cursor)
+    return Call(method="GET", path="/v1/keys", answer=KeyPage, params=params, repeatable=True)
 
 
 def revoke_key(key: str) -> Call[Any]:

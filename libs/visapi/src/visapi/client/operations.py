@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call
+from visapi.client.call import Call, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.contracts.audit import AuditPage
@@ -60,7 +60,8 @@ def start_run(
         params={"version": version} if version else {},
         headers=headers,
         body=body,
-        repeatable=idempotency_key is not None,
+        repeatable=True,
+        keyed=True,
     )
 
 
@@ -160,14 +161,9 @@ def step_bulk(bulk: Bulk, token: str, reason: str | None = None) -> Call[BulkSte
     )
 
 
-def list_approvals(*, state: str, limit: int) -> Call[ApprovalPage]:
-    return Call(
-        method="GET",
-        path="/v1/approvals",
-        answer=ApprovalPage,
-        params={"state": state, "limit": str(limit)},
-        repeatable=True,
-    )
+def list_approvals(*, state: str = "open", limit: int = 200, cursor: str | None = None) -> Call[ApprovalPage]:
+    params = query(limit, state=state, cursor=cursor)
+    return Call(method="GET", path="/v1/approvals", answer=ApprovalPage, params=params, repeatable=True)
 
 
 def decide_approval(approval: str, decision: str, comment: str | None) -> Call[ApprovalView]:
@@ -220,7 +216,8 @@ def replay_dead_letter(
         answer=DeadLetterView,
         headers=headers,
         body=msgspec.json.encode(ReplayDeadLetter(reason)),
-        repeatable=idempotency_key is not None,
+        repeatable=True,
+        keyed=True,
     )
 
 
@@ -287,7 +284,8 @@ def rerun_run(
         answer=RunView,
         headers=headers,
         body=_repetition(body, version, reason),
-        repeatable=idempotency_key is not None,
+        repeatable=True,
+        keyed=True,
     )
 
 

@@ -1,18 +1,21 @@
 """The blocking client: one connection pool, deadlines on everything, retries only where safe."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity import retry
 
+from visapi.client import operations
 from visapi.client.call import Call
 from visapi.client.event_stream import EventReader, RunEnd, history_events
 from visapi.client.failures import ApiError, UnreachableError, read_answer
-from visapi.client.following import ATTEMPTS, PAUSE_S, Reconnects, ended_early, mends_itself
-from visapi_common.contracts.runs import HistoryItem
+from visapi.client.following import Reconnects, ended_early
+from visapi.client.resources import Page, Resources
+from visapi.client.retrying import PATIENCE, with_key
+from visapi_common.contracts.runs import ENDED, HistoryItem, RunView
 
 T = TypeVar("T")
 
@@ -21,10 +24,11 @@ _SILENCE_S = 60.0
 """A stream that says nothing for so long, heartbeats included, is dead."""
 
 
-class Client:
+class Client(Resources["Client"]):
     """Send operations to one gateway with one key. Use it as a context manager."""
 
     def __init__(self, url: str, api_key: str) -> None:
+        super().__init__(self)
         self.url = url.rstrip("/")
         self._http = httpx.Client(
             base_url=self.url,
@@ -45,14 +49,9 @@ class Client:
         """Raises `ApiError` when refused, `UnreachableError` without an answer. Repeatable operations
         are tried a few times while the gateway is away.
         """
-        return self._patient(call) if call.repeatable else self._once(call)
+        return self._patient(with_key(call)) if call.repeatable else self._once(call)
 
-    @retry(
-        retry=retry_if_exception(mends_itself),
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential(PAUSE_S),
-        reraise=True,
-    )
+    @retry(**PATIENCE)
     def _patient(self, call: Call[T]) -> T:
         return self._once(call)
 
@@ -63,17 +62,42 @@ class Client:
             )
         except httpx.TransportError as error:
             raise UnreachableError(f"{self.url} does not answer: {error}") from error
-        return read_answer(call, answer.status_code, answer.content)
+        return read_answer(call, answer.status_code, answer.content, answer.headers.get("Retry-After"))
+
+    def each(self, page_at: Callable[[str | None], Call[Page[T]]]) -> Iterator[T]:
+        """The items of a list, page after page."""
+        cursor = None
+        while True:
+            page = self.send(page_at(cursor))
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def wait(self, run: str, *, timeout_s: float | None = None) -> RunView:
+        """The run once it has ended. Raises `TimeoutError` after `timeout_s`, give or take the 15 seconds
+        between two lines of the stream.
+        """
+        ends = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            for _ in self._followed(run, 0, ends):
+                pass
+            view = self.send(operations.get_run(run))
+            if view.status in ENDED:
+                return view
 
     def follow(self, run: str, *, after: int = 0) -> Iterator[HistoryItem]:
         """The run's history from `after`, live, until the gateway says that the run has ended.
 
         Survives lost connections. A run that was retried goes on after its `workflow.faulted`.
         """
+        return self._followed(run, after, None)
+
+    def _followed(self, run: str, after: int, ends: float | None) -> Iterator[HistoryItem]:
         reconnects = Reconnects()
         while True:
             try:
-                for event in self._stream(run, after):
+                for event in self._stream(run, after, ends):
                     if isinstance(event, RunEnd):
                         return
                     after = event.seq
@@ -83,17 +107,30 @@ class Client:
             except (UnreachableError, ApiError) as error:
                 time.sleep(reconnects.pause_s(error))
 
-    def _stream(self, run: str, after: int) -> Iterator[HistoryItem | RunEnd]:
+    def _stream(self, run: str, after: int, ends: float | None) -> Iterator[HistoryItem | RunEnd]:
         headers = {"Accept": "text/event-stream"}
         if after:
             headers["Last-Event-ID"] = str(after)
-        timeout = httpx.Timeout(_TIMEOUT_S, read=_SILENCE_S)
+        silence_s = _SILENCE_S if ends is None else max(0.1, min(_SILENCE_S, ends - time.monotonic()))
+        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
         path = f"/v1/runs/{run}/history"
         try:
             with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
                 if answer.status_code >= 400:
                     call: Call[None] = Call(method="GET", path=path, answer=None)
                     read_answer(call, answer.status_code, answer.read())
-                yield from history_events(EventReader(), answer.iter_lines())
+                yield from history_events(EventReader(), _until(ends, answer.iter_lines()))
         except httpx.TransportError as error:
+            _check(ends)
             raise UnreachableError(f"{self.url} broke the stream: {error}") from error
+
+
+def _until(ends: float | None, lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        _check(ends)
+        yield line
+
+
+def _check(ends: float | None) -> None:
+    if ends is not None and time.monotonic() >= ends:
+        raise TimeoutError("the run did not end in time")
