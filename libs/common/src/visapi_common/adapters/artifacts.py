@@ -98,6 +98,12 @@ class ArtifactStore:
     async def exists(self, tenant: str, artifact_id: str) -> bool:
         return await self.size(tenant, artifact_id) is not None
 
+    async def names(self, tenant: str) -> AsyncIterator[str]:
+        """The ids of all artifacts of a tenant, in no order."""
+        async for path in self._objects.paths(f"artifacts/{_checked(tenant)}/"):
+            if _ARTIFACT_ID.fullmatch(path.rpartition("/")[2]):
+                yield path.rpartition("/")[2]
+
     async def remove(self, tenant: str, artifact_id: str, seen: StoredObject | None = None) -> None:
         """Remove the artifact; it may be gone already. The same bytes can be put again; where that was done
         after the artifact was `seen`, it stays.
@@ -127,6 +133,16 @@ class PayloadStore:
         ref = f"payloads/{_checked(tenant)}/{digest}.json"
         await self._objects.put(ref, raw, "application/json")
         return Payload(ref=ref, size=len(raw), sha256=digest)
+
+    async def names(self, tenant: str) -> AsyncIterator[str]:
+        """The names of all large values of a tenant, in no order."""
+        async for path in self._objects.paths(f"payloads/{_checked(tenant)}/"):
+            if _PAYLOAD_REF.fullmatch(path):
+                yield path.rpartition("/")[2]
+
+    def stream(self, tenant: str, name: str) -> AsyncIterator[bytes]:
+        """A large value in chunks, unchecked. Raises `ProblemError` (404) at the first chunk."""
+        return self._objects.stream(f"payloads/{_checked(tenant)}/{name}")
 
     async def unpack(self, tenant: str, payload: Payload) -> bytes:
         """The encoded JSON. Raises `PermanentFault` for a reference that is not this tenant's or damaged."""

@@ -48,6 +48,7 @@ class AuditAction(StrEnum):
     TENANT_CREATE = "tenant.create"
     TENANT_DISABLE = "tenant.disable"
     TENANT_ENABLE = "tenant.enable"
+    TENANT_EXPORT = "tenant.export"
     KEY_CREATE = "key.create"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"

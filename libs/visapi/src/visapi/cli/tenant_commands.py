@@ -1,18 +1,23 @@
-"""`visapi tenant create|list|get|suspend|resume`: tenants, over HTTP, with a key that has `tenants:admin`."""
+"""`visapi tenant create|list|get|suspend|resume|export`: tenants, with a key that has `tenants:admin`."""
 
+import hashlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import as_json, console, done, say
+from visapi.cli.output import as_json, console, done, fail, say
 from visapi.cli.tables import Table
 from visapi.client import tenant_operations as operations
 from visapi.client.synchronous import Client
+from visapi_common.contracts.foreign import Unreadable, read_as
 from visapi_common.contracts.tenants import NewTenant, TenantView
 
-tenants = typer.Typer(no_args_is_help=True, help="Create, list, suspend and resume tenants.")
+tenants = typer.Typer(no_args_is_help=True, help="Create, list, suspend, resume and export tenants.")
 Id = Annotated[str, typer.Argument(help="1 to 63 lower-case letters, digits and dashes.")]
 
 
@@ -82,6 +87,42 @@ def resume(
     with connected(url, data_dir) as client:
         client.send(operations.resume_tenant(tenant, reason))
     done(f"{tenant} is active")
+
+
+@tenants.command()
+def export(
+    tenant: Id,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Save everything that a tenant owns, without values of secrets, as lines of JSON."""
+    digest, number, last = hashlib.sha256(), 0, b""
+    part = output.with_name(f"{output.name}.part")
+    private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(private, "wb") as file, connected(url, data_dir) as client:
+        for line in client.lines(operations.export_tenant(tenant)):
+            digest.update(last)
+            file.write(line)
+            number, last = number + 1, line
+    if not _is_end(last, digest.hexdigest()):
+        fail(f"the export is not whole; what came is in {part}")
+    part.replace(output)
+    done(f"saved {output}: {number} lines")
+
+
+class _End(msgspec.Struct):
+    sha256: str
+
+
+class _Last(msgspec.Struct):
+    end: _End
+
+
+def _is_end(line: bytes, digest: str) -> bool:
+    """Whether the line is the last of an export with this digest of all lines before."""
+    last = read_as(_Last, line)
+    return not isinstance(last, Unreadable) and last.end.sha256 == digest
 
 
 def _all(client: Client) -> Iterator[TenantView]:

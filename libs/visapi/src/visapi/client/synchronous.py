@@ -86,6 +86,23 @@ class Client(Resources["Client"]):
             if view.status in ENDED:
                 return view
 
+    def lines(self, call: Call[None]) -> Iterator[bytes]:
+        """The lines of an answer of any length, as they come. Raises `ApiError` when refused, and
+        `UnreachableError` where the connection breaks.
+        """
+        try:
+            with self._http.stream(call.method, call.path) as answer:
+                if answer.status_code >= 400:
+                    read_answer(call, answer.status_code, answer.read())
+                rest = b""
+                for chunk in answer.iter_bytes():
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    yield from (line + b"\n" for line in whole)
+                if rest:
+                    yield rest
+        except httpx.TransportError as error:
+            raise UnreachableError(f"{self.url} broke the answer: {error}") from error
+
     def follow(self, run: str, *, after: int = 0) -> Iterator[HistoryItem]:
         """The run's history from `after`, live, until the gateway says that the run has ended.
 

@@ -49,6 +49,11 @@ def resume_tenant(tenant: str, reason: str | None = None) -> Call[TenantView]:
     return _switch(f"/v1/tenants/{_part(tenant)}/resume", msgspec.json.encode(ResumeTenant(reason)))
 
 
+def export_tenant(tenant: str) -> Call[None]:
+    """Everything that a tenant owns, as lines of JSON: for `Client.lines`."""
+    return Call(method="GET", path=f"/v1/tenants/{_part(tenant)}/export", answer=None)
+
+
 def _switch(path: str, body: bytes) -> Call[TenantView]:
     return Call(
         method="POST",

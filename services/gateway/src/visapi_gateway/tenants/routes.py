@@ -13,10 +13,12 @@ from visapi_common.contracts.tenants import (
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response
+from visapi_gateway.kernel.asgi.streams import LineStream
 from visapi_gateway.tenants.service import Tenants
 
 _ADMIN: dict[str, Any] = {"tag": "tenants", "scope": "tenants:admin"}
+NDJSON = "application/x-ndjson"
 _PATH = "/v1/tenants/{tenant:str}"
 
 MAKE = Operation(
@@ -79,6 +81,23 @@ RESUME = Operation(
     problems=("tenant_not_found",),
     **_ADMIN,
 )
+EXPORT = Operation(
+    "GET",
+    f"{_PATH}/export",
+    "exportTenant",
+    "Export everything that a tenant owns",
+    {200: ResponseSpec("Lines of JSON.", None, (NDJSON,))},
+    description=(
+        "The first line is the manifest: the sections, and what is left out, such as the values of secrets."
+        " Then each line is a row of a section, or a piece of an artifact or of a large value. The last line"
+        " counts the lines of each section and has the SHA-256 of all lines before it: without it the export"
+        " is not whole. Rows are read in pages, so what changes meanwhile may be in it or not; export a"
+        " suspended tenant for a picture that stands still. The audit of the tenant records each export."
+    ),
+    produces=(),
+    problems=("tenant_not_found",),
+    **_ADMIN,
+)
 
 
 class TenantRoutes:
@@ -95,6 +114,7 @@ class TenantRoutes:
             Route(READ, self.read),
             Route(SUSPEND, self.suspend),
             Route(RESUME, self.resume),
+            Route(EXPORT, self.export),
         ]
 
     async def make(self, call: Call) -> AsgiResponse:
@@ -118,6 +138,16 @@ class TenantRoutes:
     async def resume(self, call: Call) -> AsgiResponse:
         wanted: ResumeTenant = await read_json(RESUME, call)
         return json_response(await self._tenants.resume(call.requester, call.path["tenant"], wanted.reason))
+
+    async def export(self, call: Call) -> AsgiResponse:
+        tenant: str = call.path["tenant"]
+        headers: list[Header] = [
+            (b"content-type", NDJSON.encode()),
+            (b"content-disposition", f'attachment; filename="{tenant}.ndjson"'.encode()),
+            (b"cache-control", b"no-store"),
+        ]
+        lines = await self._tenants.export(call.requester, tenant)
+        return LineStream(lines, headers, call.while_valid)
 
 
 def _made(tenant: MadeTenant) -> AsgiResponse:

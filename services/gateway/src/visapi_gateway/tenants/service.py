@@ -1,6 +1,6 @@
 """Make, list, suspend and resume tenants. Each change is a row of the audit of its own tenant."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -13,6 +13,7 @@ from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.keys.service import KeyRow, Mint
+from visapi_gateway.tenants.exporting import Exports
 from visapi_gateway.tenants.rules import check_id, check_other, first_key, no_such_tenant, tenant_taken
 
 
@@ -51,9 +52,17 @@ class Tenants:
     """See the module's docstring."""
 
     def __init__(
-        self, store: TenantStore, mint: Mint, announce: AnnounceKeys, *, peppers: Keyring, clock: WallClock
+        self,
+        store: TenantStore,
+        mint: Mint,
+        announce: AnnounceKeys,
+        *,
+        exports: Exports,
+        peppers: Keyring,
+        clock: WallClock,
     ) -> None:
         self._store = store
+        self._exports = exports
         self._mint = mint
         self._announce = announce
         self._peppers = peppers
@@ -105,6 +114,11 @@ class Tenants:
         check_id(tenant)
         audit = _about(who, AuditAction.TENANT_ENABLE, tenant, reason)
         return await self._switched(tenant, await self._store.resume(audit))
+
+    async def export(self, who: Requester, tenant: str) -> AsyncIterator[bytes]:
+        """Everything that a tenant owns, as lines of JSON. Raises `ProblemError` 404."""
+        await self.one(tenant)
+        return self._exports.lines(tenant, _about(who, AuditAction.TENANT_EXPORT, tenant))
 
     async def _switched(self, tenant: str, switched: Switched | None) -> TenantView:
         if switched is None:

@@ -1,5 +1,6 @@
 """Tenants."""
 
+from visapi_common.adapters.artifacts import ArtifactStore
 from visapi_common.contracts import subjects
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice
@@ -7,9 +8,11 @@ from visapi_gateway.keys.announcing import ChangedKeys
 from visapi_gateway.keys.slice import keyring
 from visapi_gateway.keys.store import mint_key
 from visapi_gateway.tenants import routes
+from visapi_gateway.tenants.exporting import Exports
 from visapi_gateway.tenants.routes import TenantRoutes
 from visapi_gateway.tenants.service import Tenants
-from visapi_gateway.tenants.store import PgTenantStore
+from visapi_gateway.tenants.store.exports import PgExportRows, StoredObjects
+from visapi_gateway.tenants.store.tenants import PgTenantStore
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
@@ -17,8 +20,16 @@ def open_routes(kernel: Kernel) -> list[Route]:
         kernel.messages.publish(subjects.CONTROL_KEYS, key.encode())
 
     changed = ChangedKeys(kernel.one(keyring), publish)
-    peppers = kernel.settings.key_pepper
-    tenants = Tenants(PgTenantStore(kernel.pool), mint_key, changed, peppers=peppers, clock=kernel.clock)
+    settings = kernel.settings
+    objects = StoredObjects(ArtifactStore.open(settings.artifacts_url, settings.s3), kernel.payloads)
+    tenants = Tenants(
+        PgTenantStore(kernel.pool),
+        mint_key,
+        changed,
+        exports=Exports(PgExportRows(kernel.pool), objects, kernel.clock),
+        peppers=settings.key_pepper,
+        clock=kernel.clock,
+    )
     return TenantRoutes(tenants, kernel.cursors).routes()
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
-from visapi_common.core.errors import Fault, ProblemError
+from visapi_common.core.errors import Fault, ProblemError, TransientFault
 from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.kernel.asgi.http import Header, Message, Receive, Scope, Send
 
@@ -98,6 +98,39 @@ class FileStream:
             async for chunk in self._chunks:
                 await send(_part(chunk))
         await send(_LAST)
+
+
+class LineStream:
+    """Lines of unknown number. A failure breaks the connection, so that nobody takes a part for the whole,
+    and so does the end of the caller's key. `while_valid` is that of the call.
+    """
+
+    def __init__(
+        self,
+        lines: AsyncIterator[bytes],
+        headers: list[Header],
+        while_valid: Callable[[Callable[[], None]], Callable[[], None]],
+    ) -> None:
+        self._lines = lines
+        self._headers = headers
+        self._while_valid = while_valid
+        self._ended = False
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        if scope["method"] != "HEAD":
+            forget = self._while_valid(self._end)
+            try:
+                async for text in self._lines:
+                    if self._ended:
+                        raise TransientFault("the key of the request has ended")
+                    await send(_part(text))
+            finally:
+                forget()
+        await send(_LAST)
+
+    def _end(self) -> None:
+        self._ended = True
 
 
 _LAST: Message = {"type": "http.response.body", "body": b""}

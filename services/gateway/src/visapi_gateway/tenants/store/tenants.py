@@ -13,7 +13,7 @@ from visapi_gateway.keys.service import KeyRow
 from visapi_gateway.keys.transaction import add_key
 from visapi_gateway.tenants.service import Switched
 
-_SQL = load_queries("visapi_gateway.tenants", "queries.sql")
+_SQL = load_queries("visapi_gateway.tenants.store", "tenants.sql")
 
 
 class PgTenantStore:
@@ -80,5 +80,5 @@ class _IdTaken(Exception):
 
 def _view(row: Row) -> TenantView:
     path = f"/v1/tenants/{row['id']}"
-    links = {"self": path, **{name: f"{path}/{name}" for name in ("suspend", "resume")}}
+    links = {"self": path, **{name: f"{path}/{name}" for name in ("suspend", "resume", "export")}}
     return TenantView(**row, links=links)

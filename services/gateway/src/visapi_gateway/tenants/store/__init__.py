@@ -1,0 +1,1 @@
+"""Tenants in PostgreSQL, and what they own, in the artifact store too."""
