@@ -21,6 +21,8 @@ MATRIX = {
     "collections": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "dead_letters": {GATEWAY: "rc", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "deliveries": {GATEWAY: "", ORCHESTRATOR: "", NOTIFIER: "riud"},
+    "account_versions": {GATEWAY: "id", ORCHESTRATOR: "", NOTIFIER: "r"},
+    "accounts": {GATEWAY: "ridc", ORCHESTRATOR: "", NOTIFIER: "r"},
     "endpoint_attempts": {GATEWAY: "r", ORCHESTRATOR: "rd", NOTIFIER: "i"},
     "endpoint_messages": {GATEWAY: "ric", ORCHESTRATOR: "rid", NOTIFIER: "rc"},
     "endpoint_news": {GATEWAY: "ri", ORCHESTRATOR: "ridc", NOTIFIER: "r"},

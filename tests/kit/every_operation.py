@@ -32,7 +32,7 @@ TABLES = (
     "api_keys", "workflows", "runs", "runs_done", "history", "inbox", "idempotency", "dead_letters", "events_in",
     "rates", "usage_deltas", "run_attributes", "secrets", "schedules", "schedule_fires", "approvals", "audit", "retention_policies", "families",
     "hooks", "hook_secrets", "hook_deliveries", "hook_bodies", "hook_usage", "endpoints", "endpoint_secrets", "endpoint_news",
-    "endpoint_messages",
+    "endpoint_messages", "accounts", "account_versions",
 )  # fmt: skip
 FORGED = "AAAAAAAAAAAwMTkwMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDA"
 """A cursor that nobody has signed."""
@@ -89,7 +89,7 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     things = {
         "endpoint": endpoint.rpartition("/")[2], "message": message.rpartition("/")[2],
         "hook": hook.rpartition("/")[2], "delivery": delivery.rpartition("/")[2], "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
-        "tenant": "victim", "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "problem": "not-found", "token": "nobodys",
+        "account": "theirs", "tenant": "victim", "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "problem": "not-found", "token": "nobodys",
     }  # fmt: skip
     return Victim(client, things, link)
 
@@ -144,6 +144,8 @@ def body_of(schema: str | None, operation: str, things: dict[str, str], token: s
         "Backfill": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"},
         "ChangeKey": {"name": "mine"}, "DisableKey": {"reason": "x"}, "SimulateWorkflow": {"workflow": OWN}, "UpdateHook": {"enabled": False}, "RotateHook": {}, "ReplayHookDelivery": {},
         "NewHook": {"name": "theirs", "provider": "none"}, "UpdateEndpoint": {"enabled": False}, "RotateEndpoint": {},
+        "PutAccount": {"kind": "slack", "credentials": {"token": "xoxb-attackers"}}, "RollBackAccount": {},
+        "RotateAccount": {"credentials": {"token": "xoxb-attackers"}},
         "NewTenant": {"id": "victim"}, "SuspendTenant": {"reason": "x"}, "ResumeTenant": {}, "ReplayMessage": {}, "NewEndpoint": {"name": "theirs", "url": "https://example.com/", "types": ["*"]},
     }  # fmt: skip
     free: dict[str, Any] = {
@@ -214,11 +216,19 @@ def nowhere(things: dict[str, str]) -> dict[str, str]:
         "key": things["key"][::-1],
         "tenant": "nobody",
         "namespace": "nobody",
+        "account": "nobody",
     }
 
 
 def ids_in(path: str) -> bool:
     """Whether a path names a thing that only its owner has; a secret or policy of one's own may have any name."""
     return "{" in path and not path.startswith(
-        ("/v1/secrets/", "/v1/retention/", "/v1/rates/", "/v1/workflows/{namespace}/{name}", "/problems/")
+        (
+            "/v1/secrets/",
+            "/v1/accounts/",
+            "/v1/retention/",
+            "/v1/rates/",
+            "/v1/workflows/{namespace}/{name}",
+            "/problems/",
+        )
     )

@@ -105,7 +105,7 @@ def basic(credentials: str) -> Headers:
 
 async def plant(client: httpx.AsyncClient, hidden: str) -> tuple[str, str, str, str, str]:
     """A hook with a delivery that says `hidden`: its path, the delivery's, and its address. And an endpoint with a
-    message: their paths.
+    message: their paths. And the account `theirs`, in its second version.
     """
     secret = hidden * 2
     wanted = {"name": "theirs", "provider": "github", "secret": secret}
@@ -113,6 +113,13 @@ async def plant(client: httpx.AsyncClient, hidden: str) -> tuple[str, str, str, 
     body = json.dumps({"text": hidden}).encode()
     (await client.post(made["path"], content=body, headers=github(secret, body))).raise_for_status()
     page = (await client.get(made["links"]["deliveries"])).raise_for_status().json()
+    account = {
+        "kind": "smtp",
+        "settings": {"host": "mail.example.com", "from": f"{hidden}@example.com"},
+        "credentials": {"username": hidden, "password": secret},
+    }
+    for _ in "12":
+        (await client.put("/v1/accounts/theirs", json=account)).raise_for_status()
     wanted = {"name": "theirs", "url": f"https://example.com/{hidden}", "types": ["run.*"]}
     endpoint = (await client.post("/v1/endpoints", json=wanted)).raise_for_status().json()["links"]
     ping = (await client.post(endpoint["ping"])).raise_for_status().json()["links"]["self"]
@@ -125,7 +132,16 @@ def asks(
 ) -> dict[str, tuple[str, Any, str, Any]]:
     """A request of each operation that makes something, and another one: paths and bodies."""
     new = {"name": "new", "url": "https://example.com/", "types": ["*"]}
+    account, credentials = "/v1/accounts/theirs", {"username": "u", "password": "long-enough"}
     return {
+        "rotateAccount": (
+            f"{account}/rotate",
+            {"credentials": credentials},
+            f"{account}/rotate",
+            {"credentials": credentials, "overlap_s": 5},
+        ),
+        "confirmAccount": (f"{account}/confirm", None, f"{account}/confirm", {}),
+        "rollBackAccount": (f"{account}/rollback", {}, f"{account}/rollback", {"version": 2}),
         "makeEndpoint": ("/v1/endpoints", new, "/v1/endpoints", {**new, "ordered": True}),
         "rotateEndpointSecret": (f"{endpoint}/rotate", {}, f"{endpoint}/rotate", {"overlap_s": 5}),
         "pingEndpoint": (f"{endpoint}/ping", None, f"{endpoint}/ping", {}),

@@ -1,5 +1,6 @@
 """The slices of the gateway, in the order of the documentation. A new slice is a folder and a line here."""
 
+from visapi_gateway.accounts.slice import SLICE as ACCOUNTS
 from visapi_gateway.approvals.slice import SLICE as APPROVALS
 from visapi_gateway.artifacts.slice import SLICE as ARTIFACTS
 from visapi_gateway.audit.slice import SLICE as AUDIT
@@ -45,6 +46,7 @@ SLICES = (
     FLOW_LIMITS,
     RETENTION,
     SECRETS,
+    ACCOUNTS,
     KEYS,
     RATES,
     TENANTS,

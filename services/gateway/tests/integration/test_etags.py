@@ -11,7 +11,7 @@ from visapi_gateway.slices import operations
 STEADY = (
     "/v1/runs", "/v1/workflows", "/v1/workflows/demo/hello", "/v1/workflows/demo/hello/versions",
     "/v1/workflows/demo/hello/versions/1.0.0", "/v1/schedules", "/v1/secrets", "/v1/retention", "/v1/retention/demo",
-    "/v1/rates", "/v1/approvals", "/v1/dead-letters", "/v1/hooks", "/v1/endpoints", "/v1/audit", "/v1/limits", "/v1/functions",
+    "/v1/rates", "/v1/approvals", "/v1/dead-letters", "/v1/hooks", "/v1/endpoints", "/v1/accounts", "/v1/audit", "/v1/limits", "/v1/functions",
     "/v1/capabilities", "/openapi.json", "/docs", "/problems", "/problems/not-found",
 )  # fmt: skip
 """Resources that a request does not change by reading them."""

@@ -9,8 +9,8 @@ from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.core.clocks import Clock
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Job
-from visapi_notifier.accounts.authentication import Authenticator
-from visapi_notifier.accounts.inputs import Inputs
+from visapi_notifier.credentials.authentication import Authenticator
+from visapi_notifier.credentials.inputs import Inputs
 from visapi_notifier.delivery.deliver import Deliverer
 from visapi_notifier.delivery.serving import Handler
 from visapi_notifier.settings import NotifierSettings

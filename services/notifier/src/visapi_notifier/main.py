@@ -14,7 +14,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
 from visapi_common.worker.worker import Worker
-from visapi_notifier.accounts.store import PostgresSecrets
+from visapi_notifier.credentials.store import PostgresSecrets
 from visapi_notifier.delivery.leases import LeaseKeeper
 from visapi_notifier.delivery.store import PostgresLedger
 from visapi_notifier.opening import Opened

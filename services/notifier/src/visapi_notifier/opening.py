@@ -22,10 +22,10 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.templates.renderer import PATIENCE
 from visapi_common.worker.worker import Worker
 from visapi_notifier import channels
-from visapi_notifier.accounts.authentication import Authenticator
-from visapi_notifier.accounts.inputs import Inputs
-from visapi_notifier.accounts.secrets import SecretRows, Secrets
 from visapi_notifier.channel_service import Dependencies, Jobs, Service
+from visapi_notifier.credentials.authentication import Authenticator
+from visapi_notifier.credentials.inputs import Inputs
+from visapi_notifier.credentials.secrets import SecretRows, Secrets
 from visapi_notifier.delivery.deliver import Deliverer, Ledger
 from visapi_notifier.delivery.leases import LeaseKeeper
 from visapi_notifier.delivery.serving import served

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from visapi_common.core.outbound import Inbound
-from visapi_notifier.accounts.rules.digest_auth import answer, read_challenge
-from visapi_notifier.accounts.rules.oauth import (
+from visapi_notifier.credentials.rules.digest_auth import answer, read_challenge
+from visapi_notifier.credentials.rules.oauth import (
     Client,
     Endpoints,
     Policy,

@@ -8,8 +8,8 @@ import pytest
 from visapi_common.contracts import subjects
 from visapi_common.core.errors import ProblemError
 from visapi_notifier import channels
-from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.channel_service import Service
+from visapi_notifier.credentials.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.outbound.rules.channel import Channel
 from visapi_notifier.preparing.jobs import encode, prepare_input, read_prepared
 

@@ -15,9 +15,9 @@ from visapi_common.core.secret_handles import run_key
 from visapi_common.runtime.bounded_processes import BoundedProcesses
 from visapi_common.telemetry.setup import open_metrics
 from visapi_common.worker.faults import TaskFault
-from visapi_notifier.accounts.inputs import Inputs
-from visapi_notifier.accounts.secrets import Secrets
 from visapi_notifier.channels.email.rules.message import EmailCall
+from visapi_notifier.credentials.inputs import Inputs
+from visapi_notifier.credentials.secrets import Secrets
 from visapi_notifier.delivery.serving import hidden
 from visapi_notifier.outbound.rules.masking import HIDDEN, Mask
 from visapi_notifier.preparing.bounded import PREPARE, BoundedInputs

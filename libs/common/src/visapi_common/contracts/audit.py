@@ -29,6 +29,11 @@ class AuditAction(StrEnum):
     SCHEDULE_BACKFILL = "schedule.backfill"
     SECRET_PUT = "secret.put"  # noqa: S105 (the name of an action)
     SECRET_REMOVE = "secret.remove"  # noqa: S105 (the name of an action)
+    ACCOUNT_PUT = "account.put"
+    ACCOUNT_ROTATE = "account.rotate"
+    ACCOUNT_CONFIRM = "account.confirm"
+    ACCOUNT_ROLL_BACK = "account.roll-back"
+    ACCOUNT_REMOVE = "account.remove"
     ENDPOINT_CREATE = "endpoint.create"
     ENDPOINT_UPDATE = "endpoint.update"
     ENDPOINT_ROTATE = "endpoint.rotate"

@@ -16,9 +16,9 @@ Entries = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key to create. Neither scopes nor a role means all scopes but `keys:admin`, `endpoints:write`,
-    `hooks:write`, `secrets:write`, `retention:write`, `artifacts:write` and `audit:read`, limited to the
-    scopes of the calling key.
+    """A key to create. Neither scopes nor a role means all scopes but `keys:admin`, `accounts:write`,
+    `endpoints:write`, `hooks:write`, `secrets:write`, `retention:write`, `artifacts:write` and `audit:read`,
+    limited to the scopes of the calling key.
     """
 
     name: str

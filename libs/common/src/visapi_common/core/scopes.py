@@ -15,6 +15,8 @@ SCOPES = (
     "endpoints:write",
     "hooks:read",
     "hooks:write",
+    "accounts:read",
+    "accounts:write",
     "secrets:write",
     "retention:write",
     "audit:read",
@@ -28,6 +30,7 @@ _NEVER_BY_DEFAULT = (
     "keys:admin",
     "endpoints:write",
     "hooks:write",
+    "accounts:write",
     "secrets:write",
     "retention:write",
     "artifacts:write",
@@ -43,6 +46,7 @@ _VIEWER = (
     "dead-letters:read",
     "endpoints:read",
     "hooks:read",
+    "accounts:read",
 )
 _OPERATOR = (*_VIEWER, "runs:write", "dead-letters:write")
 ROLES = {
@@ -61,5 +65,5 @@ LIMITED_SCOPES = (
     "artifacts:read",
 )
 """The scopes that mean something for a key that is limited to workflows. An event reaches whoever listens,
-and secrets, policies, dead letters, the audit and keys belong to the whole tenant.
+and accounts, secrets, policies, dead letters, the audit and keys belong to the whole tenant.
 """

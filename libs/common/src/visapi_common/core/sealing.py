@@ -58,5 +58,10 @@ def name_of_endpoint_secret(endpoint: UUID, secret: UUID) -> str:
     return f"endpoint/{endpoint}/{secret}"
 
 
+def name_of_account_version(account: str, version: UUID) -> str:
+    """As `name_of_hook_secret`, of the credentials of one version of an account."""
+    return f"account/{account}/{version}"
+
+
 def _place(tenant: str, name: str) -> bytes:
     return f"{tenant}\0{name}".encode()

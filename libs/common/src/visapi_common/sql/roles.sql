@@ -26,6 +26,13 @@ grant insert, delete on secrets to visapi_gateway;
 grant update (sealed, sealed_with, hosts, updated_at, updated_by) on secrets to visapi_gateway;
 grant select (tenant, name, hosts, updated_at, updated_by) on secrets to visapi_gateway;
 grant select on secrets to visapi_notifier;
+-- Accounts at providers: the gateway seals the credentials of each version and never reads them back.
+grant select, insert, delete on accounts to visapi_gateway;
+grant update (is_default, version, latest, overlap_version, overlap_until, updated_at, updated_by)
+    on accounts to visapi_gateway;
+grant insert, delete on account_versions to visapi_gateway;
+grant select (tenant, name, version, settings, shown, created_at, created_by) on account_versions to visapi_gateway;
+grant select on accounts, account_versions to visapi_notifier;
 -- Secrets of hooks are read by the function `hooks_at` alone, which wants the address of a hook.
 grant select, insert on hooks to visapi_gateway;
 grant update (settings, enabled, updated_at, updated_by, deleted_at) on hooks to visapi_gateway;
@@ -126,7 +133,7 @@ begin
         'flow_slots', 'flow_waiting', 'approvals', 'audit', 'retention_policies',
         'families', 'hooks', 'hook_secrets', 'hook_deliveries', 'hook_bodies', 'hook_usage', 'hook_refusals',
         'hook_refused_requests', 'usage_days', 'usage_deltas', 'endpoints', 'endpoint_secrets',
-        'endpoint_news', 'endpoint_messages', 'endpoint_attempts']
+        'endpoint_news', 'endpoint_messages', 'endpoint_attempts', 'accounts', 'account_versions']
     loop
         continue when t = any (secured);
         execute format('alter table %I enable row level security', t);

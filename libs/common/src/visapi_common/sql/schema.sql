@@ -1,6 +1,56 @@
 -- What the migrations and `roles.sql` make, for the reader: generated, nobody applies this file. Partitions by day are
 -- left out. `VISAPI_TEST_FREEZE=1 .venv/bin/pytest tests/contract/test_schema.py` writes the file anew.
 
+create table account_versions (
+    tenant text not null,
+    name text not null,
+    version integer not null,
+    id uuid not null,
+    settings bytea not null,
+    shown bytea not null,
+    sealed bytea not null,
+    sealed_with text not null,
+    created_at timestamp with time zone default now() not null,
+    created_by text not null,
+    PRIMARY KEY (tenant, name, version),
+    FOREIGN KEY (tenant, name) REFERENCES accounts(tenant, name) ON DELETE CASCADE
+);
+alter table account_versions enable row level security;
+alter table account_versions force row level security;
+create policy gateway_tenants on account_versions to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on account_versions to visapi_notifier using (true);
+create policy orchestrator_all on account_versions to visapi_orchestrator using (true);
+create policy owner_reseals on account_versions to visapi_owner using (true);
+grant delete, insert on account_versions to visapi_gateway;
+grant select on account_versions to visapi_notifier;
+grant select (tenant, name, version, settings, shown, created_at, created_by) on account_versions to visapi_gateway;
+
+create table accounts (
+    tenant text not null,
+    name text not null,
+    kind text not null,
+    is_default boolean default false not null,
+    version integer default 1 not null,
+    latest integer default 1 not null,
+    overlap_version integer,
+    overlap_until timestamp with time zone,
+    created_at timestamp with time zone default now() not null,
+    created_by text not null,
+    updated_at timestamp with time zone default now() not null,
+    updated_by text not null,
+    PRIMARY KEY (tenant, name),
+    FOREIGN KEY (tenant) REFERENCES tenants(id)
+);
+CREATE UNIQUE INDEX accounts_by_default ON accounts USING btree (tenant, kind) WHERE is_default;
+alter table accounts enable row level security;
+alter table accounts force row level security;
+create policy gateway_tenants on accounts to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on accounts to visapi_notifier using (true);
+create policy orchestrator_all on accounts to visapi_orchestrator using (true);
+grant delete, insert, select on accounts to visapi_gateway;
+grant select on accounts to visapi_notifier;
+grant update (is_default, version, latest, overlap_version, overlap_until, updated_at, updated_by) on accounts to visapi_gateway;
+
 create table api_keys (
     id text not null,
     tenant text not null,

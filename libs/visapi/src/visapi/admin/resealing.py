@@ -1,4 +1,4 @@
-"""Seals secrets of workflows and hooks again, in batches, under the key that is used now.
+"""Seals secrets of workflows, hooks, endpoints and accounts again, in batches, under the key of now.
 
 Each batch is one statement that replaces only values that have not changed since they were read, so a secret
 is always sealed under the key that its row names. An interrupted command can be repeated; it seals the

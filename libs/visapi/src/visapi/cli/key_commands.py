@@ -37,8 +37,8 @@ def create(  # noqa: PLR0913 (each is an option of the command)
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="May be repeated; else all but keys:admin, endpoints:write, hooks:write, secrets:write, "
-            "retention:write, artifacts:write and audit:read."
+            help="May be repeated; else all but keys:admin, accounts:write, endpoints:write, hooks:write, "
+            "secrets:write, retention:write, artifacts:write and audit:read."
         ),
     ] = None,
     role: Annotated[RoleName | None, typer.Option(help="The scopes of a role, in place of --scope.")] = None,

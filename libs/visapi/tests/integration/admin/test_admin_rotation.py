@@ -26,7 +26,7 @@ from visapi.admin.rotation import examine_rings
 from visapi_common.adapters.pool import open_pool
 from visapi_common.core.keyrings import Key, Keyring
 from visapi_common.core.sealing import name_of_endpoint_secret, name_of_hook_secret, seal, unseal
-from visapi_notifier.accounts.store import PostgresSecrets
+from visapi_notifier.credentials.store import PostgresSecrets
 
 USAGE, STILL_NEEDED = 2, 3
 FAR = 32_503_680_000_000

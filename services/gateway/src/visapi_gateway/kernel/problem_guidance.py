@@ -92,6 +92,7 @@ _OF_CODE = {
     ),
     "artifact_kept": "The file proves what was cut from the audit, so the API does not remove it.",
     "hook_exists": "Choose another name, or change the existing hook with `PATCH /v1/hooks/{hook}`.",
+    "account_kind_differs": "Choose another name, or remove the account and store it again.",
     "endpoint_exists": (
         "Choose another name, or change the existing endpoint with `PATCH /v1/endpoints/{endpoint}`."
     ),

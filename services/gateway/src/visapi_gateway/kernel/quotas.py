@@ -11,9 +11,12 @@ from visapi_gateway.kernel.full_tenants import OpenCount
 from visapi_gateway.settings import GatewaySettings
 
 _SQL = load_queries("visapi_gateway.kernel", "quotas.sql")
-Kind = Literal["versions", "schedules", "secrets", "keys", "retentions", "hooks", "rates", "endpoints"]
+Kind = Literal[
+    "versions", "schedules", "secrets", "keys", "retentions", "hooks", "rates", "endpoints", "accounts"
+]
 
 _NAMES: dict[Kind, tuple[str, str]] = {
+    "accounts": ("accounts", "remove some with DELETE /v1/accounts/{account}"),
     "versions": ("deployed versions of workflows", "deploy to another tenant"),
     "schedules": ("workflows with a schedule", "deploy a version without a schedule where one is not needed"),
     "secrets": ("secrets", "remove some with DELETE /v1/secrets/{name}"),
@@ -36,6 +39,7 @@ class Quotas(msgspec.Struct, frozen=True):
     hooks: int = 1_000
     rates: int = 1_000
     endpoints: int = 50
+    accounts: int = 50
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "Quotas":
@@ -49,6 +53,7 @@ class Quotas(msgspec.Struct, frozen=True):
             hooks=settings.tenant_hooks_max,
             rates=settings.tenant_rates_max,
             endpoints=settings.tenant_endpoints_max,
+            accounts=settings.tenant_accounts_max,
         )
 
     async def check(self, connection: Connection, tenant: str, *kinds: Kind) -> None:

@@ -45,6 +45,9 @@ select count(*) from (select from hooks where tenant = $1 and deleted_at is null
 -- name: count_endpoints
 select count(*) from (select from endpoints where tenant = $1 and deleted_at is null limit $2::bigint + 1) as few
 
+-- name: count_accounts
+select count(*) from (select from accounts where tenant = $1 limit $2::bigint + 1) as few
+
 -- name: count_rates
 select count(*) from (select from rates where tenant = $1 and subject <> 'tenant' limit $2::bigint + 1) as few
 

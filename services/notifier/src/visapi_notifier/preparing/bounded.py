@@ -4,8 +4,8 @@ from typing import Any
 
 from visapi_common.contracts.payloads import PAYLOAD_LIMIT
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Bounds, Job
-from visapi_notifier.accounts.rules.inputs import PrepareRequest
 from visapi_notifier.channels import declared
+from visapi_notifier.credentials.rules.inputs import PrepareRequest
 from visapi_notifier.outbound.bounded import MIB, run_on_input
 from visapi_notifier.preparing.jobs import encode, read_prepared
 from visapi_notifier.preparing.rules import is_expensive, prepare
@@ -26,7 +26,7 @@ WARM_UP = "visapi_notifier.preparing.jobs:warm_up"
 
 
 class BoundedInputs:
-    """See `accounts.inputs.Preparing`."""
+    """See `credentials.inputs.Preparing`."""
 
     def __init__(self, processes: BoundedProcesses) -> None:
         self._processes = processes

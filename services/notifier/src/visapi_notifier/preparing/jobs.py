@@ -7,8 +7,8 @@ import msgspec
 
 from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import ProblemError
-from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.channels import declared
+from visapi_notifier.credentials.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.outbound.rules.job_answers import Problem, Refusal, failure_of, failure_struct
 from visapi_notifier.preparing.rules import prepare
 

@@ -12,8 +12,8 @@ from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Reader, Unreadable
 from visapi_common.contracts.payloads import PAYLOAD_LIMIT
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.secret_handles import HANDLE_MARK
-from visapi_notifier.accounts.rules import revealing
-from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
+from visapi_notifier.credentials.rules import revealing
+from visapi_notifier.credentials.rules.inputs import PrepareRequest, SecretsNeeded
 from visapi_notifier.outbound.rules.channel import Channel
 
 _read = Reader(Any, depth_max=STORED_DEPTH_MAX, bytes_max=PAYLOAD_LIMIT, nul=True)

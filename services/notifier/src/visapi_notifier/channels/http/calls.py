@@ -9,13 +9,13 @@ from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.outbound import Outbound
 from visapi_common.worker.context import ReadOnly
 from visapi_common.worker.faults import TaskFault
-from visapi_notifier.accounts.rules.oauth import TokenRefused
-from visapi_notifier.accounts.rules.revealing import Destinations, NotAllowed
 from visapi_notifier.channel_service import Dependencies
 from visapi_notifier.channels.http import rules
 from visapi_notifier.channels.http.bounded import BoundedAnswers
 from visapi_notifier.channels.http.received_response import ReceivedResponse
 from visapi_notifier.channels.http.rules import HttpCall
+from visapi_notifier.credentials.rules.oauth import TokenRefused
+from visapi_notifier.credentials.rules.revealing import Destinations, NotAllowed
 from visapi_notifier.delivery.deliver import Effect, Time
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.outbound.rules.reading import Reading, Refused

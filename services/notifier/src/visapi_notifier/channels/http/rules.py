@@ -16,7 +16,7 @@ from visapi_common.core.backoff import retry_after_s
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import ClientCertificate, Inbound, Outbound
-from visapi_notifier.accounts.rules.policies import Authentication, check_policy
+from visapi_notifier.credentials.rules.policies import Authentication, check_policy
 from visapi_notifier.outbound.rules.content import Unusable, content_of, shown_body
 from visapi_notifier.outbound.rules.http_headers import checked_headers
 from visapi_notifier.outbound.rules.masking import NOTHING, Mask

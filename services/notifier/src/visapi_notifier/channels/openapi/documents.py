@@ -7,13 +7,13 @@ from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.outbound import Inbound
 from visapi_common.worker.faults import TaskFault
-from visapi_notifier.accounts.rules.oauth import TokenRefused
-from visapi_notifier.accounts.rules.revealing import Destinations
 from visapi_notifier.channel_service import Dependencies
 from visapi_notifier.channels.http import rules as http
 from visapi_notifier.channels.http.calls import check_destination, no_token
 from visapi_notifier.channels.http.rules import Endpoint, HttpInput
 from visapi_notifier.channels.openapi.bounded import BoundedDocuments
+from visapi_notifier.credentials.rules.oauth import TokenRefused
+from visapi_notifier.credentials.rules.revealing import Destinations
 from visapi_notifier.delivery.deliver import Effect, Time
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication

@@ -14,8 +14,8 @@ import msgspec
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.spelling import near_names
-from visapi_notifier.accounts.rules.policies import Authentication, check_policy
 from visapi_notifier.channels.http.rules import Endpoint, HttpInput
+from visapi_notifier.credentials.rules.policies import Authentication, check_policy
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 _WITH_BODY = ("put", "post", "patch", "delete")

@@ -3,7 +3,7 @@
 import msgspec
 
 from visapi_common.core.errors import ProblemError
-from visapi_notifier.accounts.rules.oauth import Policy
+from visapi_notifier.credentials.rules.oauth import Policy
 
 POLICY_MAX_BYTES = 128 * 1024
 """The largest credentials are chains of certificates."""

@@ -10,8 +10,8 @@ from visapi_common.core.approvals import link_named, revealed_links
 from visapi_common.core.keyrings import Keyring, MissingKeyError
 from visapi_common.core.secret_handles import Path, run_key
 from visapi_common.worker.faults import TaskFault
-from visapi_notifier.accounts.rules import revealing
-from visapi_notifier.accounts.rules.revealing import Destinations, NotAllowed, Opened
+from visapi_notifier.credentials.rules import revealing
+from visapi_notifier.credentials.rules.revealing import Destinations, NotAllowed, Opened
 from visapi_notifier.outbound.rules.masking import Mask
 
 

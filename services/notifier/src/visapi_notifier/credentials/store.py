@@ -9,13 +9,13 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import PermanentFault
 from visapi_common.core.keyrings import Keyring
 from visapi_common.core.sealing import UnsealError, unseal_with
-from visapi_notifier.accounts.rules.revealing import Opened
+from visapi_notifier.credentials.rules.revealing import Opened
 
-_SQL = load_queries("visapi_notifier.accounts", "queries.sql")
+_SQL = load_queries("visapi_notifier.credentials", "queries.sql")
 
 
 class PostgresSecrets:
-    """See `accounts.secrets.SecretRows`."""
+    """See `credentials.secrets.SecretRows`."""
 
     def __init__(self, pool: Pool, keys: Keyring) -> None:
         self._pool = pool

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from visapi_common.core.clocks import Clock
 from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.core.outbound import Inbound, Outbound
-from visapi_notifier.accounts.rules import digest_auth, oauth
-from visapi_notifier.accounts.rules.oauth import Policy, Token
-from visapi_notifier.accounts.rules.policies import Authentication, Basic
+from visapi_notifier.credentials.rules import digest_auth, oauth
+from visapi_notifier.credentials.rules.oauth import Policy, Token
+from visapi_notifier.credentials.rules.policies import Authentication, Basic
 from visapi_notifier.outbound.rules.masking import Mask
 
 TOKENS_MAX = 1000

@@ -9,9 +9,9 @@ from visapi_common.core.keyrings import MissingKeyError
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.worker.faults import Postponed
-from visapi_notifier.accounts.rules.inputs import PrepareRequest, SecretsNeeded
-from visapi_notifier.accounts.rules.revealing import Destinations
-from visapi_notifier.accounts.secrets import Secrets
+from visapi_notifier.credentials.rules.inputs import PrepareRequest, SecretsNeeded
+from visapi_notifier.credentials.rules.revealing import Destinations
+from visapi_notifier.credentials.secrets import Secrets
 from visapi_notifier.outbound.rules.masking import Mask
 
 C = TypeVar("C")

@@ -1,0 +1,93 @@
+"""The public shapes of accounts at providers; no response contains a credential."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from visapi_common.contracts.account_kinds import Kind
+
+AccountName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+OVERLAP_MAX_S = 30 * 86_400
+VERSIONS_MAX = 10
+"""Versions of one account that are kept, with their credentials."""
+
+
+class PutAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An account as it is from now on. The kind says which `settings` and `credentials` there are. `default`:
+    calls that name no account use this one of its kind.
+    """
+
+    kind: Kind
+    credentials: dict[str, Any]
+    settings: dict[str, Any] = {}
+    default: bool = False
+
+
+class RotateAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """New credentials; the settings stay. `overlap_s`: how many seconds those of before are tried where the
+    provider refuses the new ones: 0 to 30 days.
+    """
+
+    credentials: dict[str, Any]
+    overlap_s: Annotated[int, msgspec.Meta(ge=0, le=OVERLAP_MAX_S)] = 86_400
+
+
+class RollBackAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which version to use again; without one, the version before the current one."""
+
+    version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class CredentialView(msgspec.Struct, frozen=True):
+    """A credential that is set. `ends_with`: its last four characters, of a long random one."""
+
+    name: str
+    ends_with: str | None = None
+
+
+class AccountOverlap(msgspec.Struct, frozen=True):
+    """The version whose credentials are tried too, and until when."""
+
+    version: int
+    until: datetime
+
+
+class AccountView(msgspec.Struct, frozen=True):
+    """An account with the settings of its current `version`."""
+
+    name: str
+    kind: str
+    default: bool
+    version: int
+    settings: dict[str, Any]
+    credentials: list[CredentialView]
+    overlap: AccountOverlap | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    links: dict[str, str]
+
+
+class AccountPage(msgspec.Struct, frozen=True):
+    items: list[AccountView]
+    next: str | None
+
+
+class AccountVersionView(msgspec.Struct, frozen=True):
+    """A version. `overlapping`: its credentials are tried where the provider refuses those of `current`."""
+
+    version: int
+    state: Literal["current", "overlapping", "kept"]
+    settings: dict[str, Any]
+    credentials: list[CredentialView]
+    created_at: datetime
+    created_by: str
+
+
+class AccountVersionPage(msgspec.Struct, frozen=True):
+    """All versions that are kept, the newest first; `next` is always null."""
+
+    items: list[AccountVersionView]
+    next: str | None = None

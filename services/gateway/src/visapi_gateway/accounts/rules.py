@@ -1,0 +1,54 @@
+"""What a key writes about an account: checked against the shape of its kind. Pure."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from visapi_common.contracts.account_kinds import KINDS, Kind
+from visapi_common.contracts.accounts import CredentialView
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.egress_policy import MalformedUrl, normalise_host
+from visapi_common.core.errors import ProblemError
+
+_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_ENDS = 4
+_encode = msgspec.json.Encoder().encode
+
+
+def checked_settings(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
+    """The settings with their defaults. Raises `ProblemError` 400."""
+    found: dict[str, Any] = msgspec.to_builtins(_converted(given, KINDS[kind].settings, "settings"))
+    if "host" in found:
+        try:
+            found["host"] = normalise_host(found["host"])
+        except MalformedUrl as wrong:
+            raise _mistake("/settings/host", str(wrong)) from None
+    return found
+
+
+def checked_credentials(kind: Kind, given: dict[str, Any]) -> bytes:
+    """The credentials as they are sealed. Raises `ProblemError` 400, which shows no part of one."""
+    return _encode(_converted(given, KINDS[kind].credentials, "credentials"))
+
+
+def shown_credentials(kind: Kind, given: dict[str, Any]) -> list[CredentialView]:
+    """What answers may show of credentials that were checked."""
+    ends = KINDS[kind].ends_shown
+    return [CredentialView(name, given[name][-_ENDS:] if name in ends else None) for name in sorted(given)]
+
+
+def _converted(given: dict[str, Any], shape: type[msgspec.Struct], part: str) -> msgspec.Struct:
+    try:
+        return msgspec.convert(given, shape)
+    except msgspec.ValidationError as wrong:
+        text = str(wrong)
+        at = _AT.search(text)
+        path = re.sub(r"\[(\d+)\]", r"/\1", at["path"].replace(".", "/")) if at else ""
+        pointer = f"/{part}/{path}".rstrip("/")
+        raise _mistake(pointer, text[: at.start()] if at else text) from None
+
+
+def _mistake(pointer: str, detail: str) -> ProblemError:
+    mistakes = [FieldError(pointer, detail)]
+    return ProblemError("invalid_body", f"{pointer}: {detail}", status=400, errors=mistakes)

@@ -1,0 +1,19 @@
+"""Accounts at providers."""
+
+from secrets import token_bytes
+
+from visapi_gateway.accounts import routes
+from visapi_gateway.accounts.routes import AccountRoutes
+from visapi_gateway.accounts.service import Accounts
+from visapi_gateway.accounts.store import PgAccountStore
+from visapi_gateway.kernel.api.operation import Route
+from visapi_gateway.kernel.slice import Kernel, Slice
+
+
+def open_routes(kernel: Kernel) -> list[Route]:
+    store, keys = PgAccountStore(kernel.pool, kernel.quotas), kernel.settings.sealing_key
+    accounts = Accounts(store, keys, random=token_bytes, ids=kernel.ids, clock=kernel.clock)
+    return AccountRoutes(accounts, kernel.cursors).routes()
+
+
+SLICE = Slice([routes], open_routes)
