@@ -9,6 +9,7 @@ from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.core.clocks import Clock
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Job
+from visapi_notifier.accounts.service import Accounts
 from visapi_notifier.credentials.authentication import Authenticator
 from visapi_notifier.credentials.inputs import Inputs
 from visapi_notifier.delivery.deliver import Deliverer
@@ -22,6 +23,7 @@ class Dependencies:
 
     deliverer: Deliverer
     inputs: Inputs
+    accounts: Accounts
     clock: Clock
     authenticator: Authenticator
     exchange: Callable[[Outbound], Awaitable[Inbound]]

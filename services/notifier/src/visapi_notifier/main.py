@@ -14,10 +14,11 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
 from visapi_common.worker.worker import Worker
+from visapi_notifier.accounts.store import PostgresAccounts
 from visapi_notifier.credentials.store import PostgresSecrets
 from visapi_notifier.delivery.leases import LeaseKeeper
 from visapi_notifier.delivery.store import PostgresLedger
-from visapi_notifier.opening import Opened
+from visapi_notifier.opening import Opened, Stored
 from visapi_notifier.settings import NotifierSettings
 
 
@@ -45,9 +46,10 @@ async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle
     bus = await Bus.connect(settings.nats_urls, "notifier", access=settings.nats_access("notifier"))
     ledger = PostgresLedger(pool, payloads, keep_days=settings.deliveries_keep_days)
     leases = LeaseKeeper(ledger, SystemClock())
-    rows = PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None
+    secrets = PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None
+    stored = Stored(secrets, PostgresAccounts(pool))
     worker = Worker("notifier")
-    opened.register(worker, lifecycle.metrics, ledger, leases, rows)
+    opened.register(worker, lifecycle.metrics, ledger, leases, stored)
     async with asyncio.TaskGroup() as group:
         upkeep = [group.create_task(ledger.run()), group.create_task(leases.run())]
         if settings.sealing_key:

@@ -5,6 +5,7 @@ import os
 import random
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from visapi_common.adapters.artifacts import ArtifactStore
@@ -22,6 +23,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.templates.renderer import PATIENCE
 from visapi_common.worker.worker import Worker
 from visapi_notifier import channels
+from visapi_notifier.accounts.service import AccountRows, Accounts
 from visapi_notifier.channel_service import Dependencies, Jobs, Service
 from visapi_notifier.credentials.authentication import Authenticator
 from visapi_notifier.credentials.inputs import Inputs
@@ -50,6 +52,14 @@ PRIVATE_LIMITS = PoolLimits(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What tenants have stored. `secrets` is None where secrets cannot be opened."""
+
+    secrets: SecretRows | None
+    accounts: AccountRows
+
+
 class Opened:
     """Opens everything from the settings; connections are made on demand.
 
@@ -70,18 +80,18 @@ class Opened:
         self._webhooks = EgressClient(self._policy)
 
     def register(
-        self, worker: Worker, metrics: Metrics, ledger: Ledger, leases: LeaseKeeper, rows: SecretRows | None
+        self, worker: Worker, metrics: Metrics, ledger: Ledger, leases: LeaseKeeper, stored: Stored
     ) -> None:
         """Serve every channel. Deliveries have a ledger here, so the orchestrator's claim is not used."""
         settings, clock = self._settings, SystemClock()
+        opener = Secrets(stored.secrets, settings.handle_secret, settings.public_url)
         programs, private = self._pools = [open_programs(metrics), open_private(metrics)]
         dependencies = Dependencies(
             deliverer=Deliverer(
                 ledger, leases, clock, metrics, new_owner=partial(secrets.token_hex, 16), draw=random.random
             ),
-            inputs=Inputs(
-                BoundedInputs(private), Secrets(rows, settings.handle_secret, settings.public_url), metrics
-            ),
+            inputs=Inputs(BoundedInputs(private), opener, metrics),
+            accounts=Accounts(stored.accounts, settings.sealing_key, clock, metrics),
             clock=clock,
             authenticator=Authenticator(self._exchange, clock, partial(secrets.token_hex, 16)),
             exchange=self._exchange,

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kit.account_rows import AccountRows
 from kit.servers import Database, NatsServer
 from kit.waiting import eventually
 from visapi.stack.standins.faults import Fault, FaultKind
@@ -23,13 +24,17 @@ from visapi.stack.standins.webhook_receiver import WebhookReceiver
 from visapi_common.adapters.artifacts import ArtifactStore
 from visapi_common.adapters.bus import Bus, Message
 from visapi_common.adapters.clock import RandomIds
+from visapi_common.adapters.pool import open_pool
 from visapi_common.adapters.pull_loop import PullLoop
 from visapi_common.adapters.topology import FunctionConsumer, Topology
 from visapi_common.contracts import subjects
 from visapi_common.contracts.engine_messages import Outcome, TaskResult, WorkflowRef
 from visapi_common.contracts.payloads import inline
 from visapi_common.contracts.task_messages import Registered, Registration, TaskMessage
+from visapi_common.core.keyrings import Key, Keyring
 
+KEYS = Keyring((Key(b"s" * 32),))
+TOKEN = "xoxb-the-operators"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -128,6 +133,14 @@ async def mails(tmp_path: Path) -> AsyncIterator[SmtpSink]:
 
 
 @pytest.fixture
+async def own_relay() -> AsyncIterator[SmtpSink]:
+    sink = SmtpSink(user="acme", password="acme-password")
+    await sink.start()
+    yield sink
+    await sink.stop()
+
+
+@pytest.fixture
 async def hooks(tmp_path: Path) -> AsyncIterator[WebhookReceiver]:
     receiver = WebhookReceiver([SECRET], tmp_path / "hooks.jsonl")
     await receiver.start()
@@ -137,7 +150,7 @@ async def hooks(tmp_path: Path) -> AsyncIterator[WebhookReceiver]:
 
 @pytest.fixture
 async def slack() -> AsyncIterator[Slack]:
-    standin = Slack("xoxb-test")
+    standin = Slack(TOKEN)
     await standin.start()
     yield standin
     await standin.stop()
@@ -162,6 +175,7 @@ async def notifier(
     mails: SmtpSink,
     hooks: WebhookReceiver,
     slack: Slack,
+    own_relay: SmtpSink,
 ) -> AsyncIterator[Notifier]:
     origins = {
         "https://partner.example": hooks.url,
@@ -175,7 +189,9 @@ async def notifier(
             "VISAPI_ARTIFACTS_URL": f"file://{tmp_path}/artifacts",
             "VISAPI_SMTP_URL": mails.url,
             "VISAPI_MAIL_FROM": "VisAPI <visa@visa.example>",
-            "VISAPI_SLACK_TOKEN": "xoxb-test",
+            "VISAPI_SLACK_TOKEN": TOKEN,
+            "VISAPI_SEALING_KEY": KEYS.keys[0].secret.hex(),
+            "VISAPI_EGRESS_ALLOW": own_relay.url.removeprefix("smtp://"),
             "VISAPI_EGRESS_ORIGINS": msgspec.json.encode(origins).decode(),
         }
     )
@@ -224,6 +240,49 @@ async def test_every_function_reaches_the_world_once(
     assert hook["id"] == f"{'notify.webhook':x<64}"
     assert [record["message"]["text"] for record in slack.received] == ["Approved", "raw"]
     assert await notifier.end(signal.SIGTERM) == 0
+
+
+async def test_mails_and_messages_leave_through_the_accounts_of_their_tenant(
+    notifier: Notifier, desk: Desk, postgres_db: Database, mails: SmtpSink, own_relay: SmtpSink, slack: Slack
+) -> None:
+    pool = await open_pool(postgres_db.gateway, size=1, application="test")
+    rows = AccountRows(pool, KEYS)
+    port = int(own_relay.url.rpartition(":")[2])
+    settings = {"host": "127.0.0.1", "port": port, "tls": "off", "from": "Acme <a@acme.example>"}
+    credentials = {"username": "acme", "password": "acme-password"}
+    await rows.put("mail", kind="smtp", settings=settings, credentials=credentials, default=True)
+    await rows.put(
+        "bad", kind="smtp", settings=settings, credentials={**credentials, "password": "not-this-one"}
+    )
+    await rows.put("board", kind="slack", credentials={"token": TOKEN})
+    await rows.rotate("board", token="xoxb-not-at-slack-yet")
+    await rows.put("nobody", kind="slack", credentials={"token": "xoxb-of-nobody-1234"})
+    to, posted = {"to": "ada@example.com", "text": "x"}, {"channel": "C1", "text": "x"}
+    for number, (function, value) in enumerate(
+        [
+            ("notify.email", to),
+            ("notify.email", {**to, "account": "mail"}),
+            ("notify.slack", {**posted, "account": "board"}),
+        ]
+    ):
+        sent = await desk.call(function, value, f"{number:064d}")
+        assert sent.outcome is Outcome.COMPLETED, sent.error
+    assert [mail.sender for mail in own_relay.received] == ["a@acme.example"] * 2
+    assert (len(mails.received), len(slack.received)) == (0, 1)
+    refused = {
+        ("notify.email", "bad"): "password",
+        ("notify.email", "absent"): "there is no account 'absent'",
+        ("notify.slack", "nobody"): "invalid_auth",
+        ("notify.slack", "mail"): "is of kind smtp",
+    }
+    for number, ((function, account), told) in enumerate(refused.items()):
+        value = {**(to if function == "notify.email" else posted), "account": account}
+        result = await desk.call(function, value, f"f{number:063d}")
+        assert result.outcome is Outcome.FAULTED, account
+        assert result.error is not None
+        assert told in (result.error.detail or ""), result.error
+    assert (len(own_relay.received), len(slack.received)) == (2, 1)
+    await pool.close()
 
 
 async def test_failures_are_answered_as_the_specification_says(

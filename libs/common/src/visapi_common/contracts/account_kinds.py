@@ -61,15 +61,16 @@ class SlackCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class KindShape(NamedTuple):
     """What a kind takes. `ends_shown`: credentials that are random and long, whose last four characters
-    answers may show.
+    answers may show. `plain`: credentials that name their owner, and are masked nowhere.
     """
 
     settings: type[msgspec.Struct]
     credentials: type[msgspec.Struct]
     ends_shown: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
 
 
 KINDS: Mapping[Kind, KindShape] = {
-    "smtp": KindShape(SmtpSettings, SmtpCredentials),
-    "slack": KindShape(SlackSettings, SlackCredentials, frozenset({"token"})),
+    "smtp": KindShape(SmtpSettings, SmtpCredentials, plain=frozenset({"username"})),
+    "slack": KindShape(SlackSettings, SlackCredentials, ends_shown=frozenset({"token"})),
 }

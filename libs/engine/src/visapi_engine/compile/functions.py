@@ -53,13 +53,13 @@ BUILTINS: Mapping[str, Arguments] = {
         ("html", "url", "template", "data", "options"), one_of=(("html", "url", "template"),)
     ),
     "notify.email": Arguments(
-        ("to", "cc", "subject", "text", "html", "template", "data", "attachments"),
+        ("to", "cc", "subject", "text", "html", "template", "data", "attachments", "account", "from"),
         required=("to",),
         some_of=(("text", "html", "template"), ("subject", "template")),
     ),
     "notify.webhook": Arguments(("url", "payload", "headers", "secret"), required=("url",)),
     "notify.slack": Arguments(
-        ("channel", "webhook", "text", "blocks"),
+        ("channel", "webhook", "text", "blocks", "account"),
         one_of=(("channel", "webhook"),),
         some_of=(("text", "blocks"),),
     ),
@@ -148,6 +148,8 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "headers": (_OBJECT,),
     "secret": (_TEXT, _LIST),
     "channel": (_TEXT,),
+    "account": (_TEXT,),
+    "from": (_TEXT,),
     "webhook": (_TEXT,),
     "blocks": (_LIST,),
 }

@@ -37,8 +37,8 @@ def create(
         list[str] | None,
         typer.Option(
             help="May be repeated; else all but keys:admin, accounts:write, endpoints:write, hooks:write, "
-            "secrets:write, retention:write, artifacts:write and audit:read. A key of kind admin has all of them; "
-            "tenants:admin only when it is named."
+            "secrets:write, retention:write, artifacts:write and audit:read. A key of kind admin has all of "
+            "them; tenants:admin only when it is named."
         ),
     ] = None,
     file: Annotated[

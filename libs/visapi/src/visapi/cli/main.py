@@ -29,6 +29,7 @@ class _Commands(CommandsOnDemand):
         "tenant": "visapi.cli.tenant_commands:tenants",
         "hook": "visapi.cli.hook_commands:hooks",
         "endpoint": "visapi.cli.endpoint_commands:endpoints",
+        "account": "visapi.cli.account_commands:accounts",
         "rate": "visapi.cli.rate_commands:rates",
         "usage": "visapi.cli.usage_command:usage",
         "audit": "visapi.cli.audit_commands:audit",

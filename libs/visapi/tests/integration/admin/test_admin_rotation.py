@@ -25,7 +25,13 @@ from kit.waiting import eventually
 from visapi.admin.rotation import examine_rings
 from visapi_common.adapters.pool import open_pool
 from visapi_common.core.keyrings import Key, Keyring
-from visapi_common.core.sealing import name_of_endpoint_secret, name_of_hook_secret, seal, unseal
+from visapi_common.core.sealing import (
+    name_of_account_version,
+    name_of_endpoint_secret,
+    name_of_hook_secret,
+    seal,
+    unseal,
+)
 from visapi_notifier.credentials.store import PostgresSecrets
 
 USAGE, STILL_NEEDED = 2, 3
@@ -296,4 +302,29 @@ async def test_secrets_of_endpoints_are_sealed_anew_too_and_only_under_their_own
     assert [(row["id"], row["sealed_with"]) for row in rows] == [(good, NEW.id), (moved, OLD.id)]
     name = name_of_endpoint_secret(endpoint, good)
     assert unseal(NEW.secret, rows[0]["sealed"], tenant="default", name=name) == b"whsec_x"
+    await owner.close()
+
+
+async def test_versions_of_accounts_are_sealed_anew_too_and_only_under_their_own_names(postgres_db: Database):
+    owner = await asyncpg.connect(postgres_db.superuser)
+    good, moved = UUID(int=1), UUID(int=2)
+    made: dict[str, object] = {"kind": "slack", "created_by": "t", "updated_by": "t"}
+    for number, (name, version) in enumerate((("mine", good), ("other", moved)), 1):
+        # The second one was copied from another account.
+        place = name_of_account_version("mine", version)
+        sealed = seal(OLD.secret, b"{}", tenant="default", name=place, nonce=secrets.token_bytes(12))
+        kept: dict[str, object] = {"sealed": sealed, "sealed_with": OLD.id, "created_by": "t"}
+        await plant(owner, "accounts", tenant="default", name=name, version=number, **made)
+        row: dict[str, object] = {"version": number, "settings": b"{}", "shown": b"[]", "id": version}
+        await plant(owner, "account_versions", tenant="default", name=name, **row, **kept)
+    found = await examine_rings(postgres_db.owner, {"sealing-key": BOTH}, datetime.now(UTC))
+    assert [each.detail[:36] for each in found] == ["2 secrets depend on earlier keys: de"]
+    process = resealing(postgres_db)
+    _, told = await asyncio.to_thread(process.communicate)
+    assert "sealed 1 secrets" in told
+    assert f"1 secrets cannot be opened with these keys: default/account/other/{moved}" in told
+    rows = await owner.fetch("select id, sealed, sealed_with from visapi.account_versions order by id")
+    assert [(row["id"], row["sealed_with"]) for row in rows] == [(good, NEW.id), (moved, OLD.id)]
+    place = name_of_account_version("mine", good)
+    assert unseal(NEW.secret, rows[0]["sealed"], tenant="default", name=place) == b"{}"
     await owner.close()

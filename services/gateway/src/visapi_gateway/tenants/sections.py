@@ -15,6 +15,7 @@ SECTIONS: Mapping[str, list[str]] = {
     "workflows": ["", "", ""],
     "schedules": ["", ""],
     "secrets": [""],
+    "accounts": ["", "-1"],
     "hooks": [_NIL],
     "hook_deliveries": [_NIL, ""],
     "endpoints": [_NIL],
@@ -37,6 +38,7 @@ FIRST_HISTORY = ["-1"]
 OBJECTS = ("artifacts", "payloads")
 LEFT_OUT = {
     "secrets": "names only: values are sealed, and no service but the notifier reads them",
+    "accounts": "without credentials, which are sealed as secrets are",
     "keys": "without hashes",
     "open work": "tasks, timers and states of open runs are means of the engine",
 }

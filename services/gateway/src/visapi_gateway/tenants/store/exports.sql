@@ -31,6 +31,14 @@ where tenant = $1 and (namespace, name) > (($2::text[])[1], ($2::text[])[2]) ord
 select array[name] as at, name, hosts, updated_at, updated_by
 from secrets where tenant = $1 and name > ($2::text[])[1] order by name limit $3
 
+-- name: accounts
+-- Every version, without what is sealed.
+select array[v.name, v.version::text] as at, v.name, a.kind, a.is_default, v.version, v.version = a.version as current,
+    v.settings, v.shown, v.created_at, v.created_by
+from account_versions v join accounts a on a.tenant = v.tenant and a.name = v.name
+where v.tenant = $1 and (v.name, v.version) > (($2::text[])[1], ($2::text[])[2]::integer)
+order by v.name, v.version limit $3
+
 -- name: hooks
 select array[id::text] as at, id, name, provider, settings, enabled, created_at, created_by, updated_at, updated_by
 from hooks

@@ -10,5 +10,6 @@ CHANNEL = Channel(
     input=EmailInput,
     call=EmailCall,
     prepare=call_of,
+    account="smtp",
     samples=({"to": "Ä <a@ä.example>", "html": "<p>&auml;"}, 1),
 )

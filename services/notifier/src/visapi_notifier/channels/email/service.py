@@ -17,6 +17,7 @@ from visapi_notifier.channels.email.rules import message as rules
 from visapi_notifier.channels.email.rules.addresses import mailbox
 from visapi_notifier.channels.email.rules.message import EmailCall, EmailInput, File, Mail
 from visapi_notifier.channels.email.rules.relay import relay_of
+from visapi_notifier.channels.email.senders import Route, Senders
 from visapi_notifier.channels.email.smtp_relay import SmtpRelay
 from visapi_notifier.channels.email.templates import TemplateProcess
 from visapi_notifier.delivery.deliver import Effect, Time
@@ -27,7 +28,7 @@ from visapi_notifier.settings import NotifierSettings
 
 
 class EmailService(Service):
-    """Keeps the connections to the operator's relay."""
+    """Keeps the connections to the operator's relay, and to those of accounts."""
 
     programs = Jobs((TEMPLATE,), (WARM_UP,))
     private = Jobs((bounded.MAIL,), (bounded.WARM_UP,))
@@ -36,7 +37,7 @@ class EmailService(Service):
         super().__init__(settings)
         self._sender = mailbox(settings.mail_from, "VISAPI_MAIL_FROM")
         self._address = relay_of(settings.smtp_url) if settings.smtp_url else None
-        self._relay: SmtpRelay | None = None
+        self._senders: Senders | None = None
 
     @property
     def credentials(self) -> Sequence[str]:
@@ -45,18 +46,15 @@ class EmailService(Service):
 
     def handler(self, dependencies: Dependencies) -> Handler:
         """See `Service.handler`."""
-        if self._address is not None:
-            self._relay = SmtpRelay(self._address, dependencies.dialer, ident=self._sender.domain)
+        senders = self._senders = self._open(dependencies)
         templates, mails = TemplateProcess(dependencies.programs), BoundedMails(dependencies.private)
 
         async def send(given: msgspec.Raw, task: TaskContext, mask: Mask) -> Any:
             call, _ = await dependencies.inputs.read(EmailCall, given, task.message, mask)
-            relay = self._relay
-            if relay is None:
-                raise PermanentFault("no mail relay is configured; set VISAPI_SMTP_URL for the notifier")
+            route = await senders.route(call.wanted, task.message, mask)
             wanted = await _rendered(templates, call, task.tenant)
             files = await _files(dependencies, wanted, task.tenant)
-            order = MailRequest(wanted, self._sender, files, task.effect_key, dependencies.clock.now())
+            order = MailRequest(wanted, route.sender, files, task.effect_key, dependencies.clock.now())
             mail = await mails.make(task.tenant, order)
             unsent = {
                 "message_id": mail.message_id,
@@ -65,21 +63,27 @@ class EmailService(Service):
                 "test": True,
             }
             effect = Effect(
-                "email", _attempt(relay, mail), unsent=unsent, timeout_s=rules.TIMEOUT_S, mask=mask
+                "email", _attempt(route, mail), unsent=unsent, timeout_s=rules.TIMEOUT_S, mask=mask
             )
             return await dependencies.deliverer.deliver(task.message, effect)
 
         return send
 
+    def _open(self, dependencies: Dependencies) -> Senders:
+        dialer, address, operator = dependencies.dialer, self._address, None
+        if address is not None:
+            operator = SmtpRelay(address, dialer, ident=self._sender.domain)
+        return Senders(dependencies.accounts, dialer, self._sender, operator)
+
     async def close(self) -> None:
         """Close the kept connections."""
-        if self._relay is not None:
-            await self._relay.close()
+        if self._senders is not None:
+            await self._senders.close()
 
 
-def _attempt(relay: SmtpRelay, mail: Mail) -> Any:
+def _attempt(route: Route, mail: Mail) -> Any:
     async def attempt(time: Time) -> Reading:
-        answer = await relay.send(mail, time.limit_s, chosen=time.chosen)
+        answer = await route.send(mail, time)
         return Sent({"message_id": mail.message_id, "accepted": list(mail.recipients), "relay": answer})
 
     return attempt

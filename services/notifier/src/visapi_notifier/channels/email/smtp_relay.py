@@ -24,23 +24,42 @@ from visapi_notifier.channels.email.rules.relay import Relay
 TURNS = JobQueueLimits(at_once=8, per_tenant=4, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
 """Connections: slow mails of a tenant delay only that tenant's mails."""
 KEEP_MAX = 4
-_FINAL_ANSWER_S = 120.0
+FINAL_ANSWER_S = 120.0
 """Relays scan a message before they answer; an early timeout would make the outcome unknown without need."""
+_PERMANENT = 500
 _ADDRESS = re.compile(r"[!-;=?-~]+@[A-Za-z0-9.-]+")
 
 
-class SmtpRelay:
-    """A relay named by the operator; it is dialled through the egress guard as a trusted host."""
+class PasswordRefused(PermanentFault):
+    """The relay knows no such user and password: nothing was sent."""
 
-    def __init__(self, relay: Relay, dialer: EgressDialer, *, ident: str, timeout_s: float = 30.0) -> None:
+
+class SmtpRelay:
+    """A relay, dialled through the egress guard. `trusted`: the operator named it. Relays that are given the
+    same `slots` share their connections fairly.
+    """
+
+    def __init__(  # noqa: PLR0913 (its connection, and how many there may be)
+        self,
+        relay: Relay,
+        dialer: EgressDialer,
+        *,
+        ident: str,
+        timeout_s: float = 30.0,
+        trusted: bool = True,
+        slots: FairSemaphore | None = None,
+        keep_max: int = KEEP_MAX,
+    ) -> None:
         self._relay = relay
         self._dialer = dialer
         self._ident = ident
         self._timeout_s = timeout_s
-        self._slots = FairSemaphore(TURNS, what="the mail", wait_s=_FINAL_ANSWER_S)
+        self._trusted = trusted
+        self._slots = slots or FairSemaphore(TURNS, what="the mail", wait_s=FINAL_ANSWER_S)
+        self._keep_max = keep_max
         self._idle: list[aiosmtplib.SMTP] = []
 
-    async def send(self, mail: Mail, limit_s: float = _FINAL_ANSWER_S, *, chosen: bool = False) -> str:
+    async def send(self, mail: Mail, limit_s: float = FINAL_ANSWER_S, *, chosen: bool = False) -> str:
         """Send one message within `limit_s`; returns the relay's answer. Raises the three faults.
 
         Unless the time was `chosen`, the commands before the message have a shorter limit.
@@ -63,6 +82,13 @@ class SmtpRelay:
         finally:
             self._slots.release(tenant)
 
+    def drop(self) -> None:
+        """Close every kept connection at once, and keep none from now on."""
+        self._keep_max = 0
+        idle, self._idle = self._idle, []
+        for client in idle:
+            client.close()
+
     async def close(self) -> None:
         """Close every kept connection."""
         idle, self._idle = self._idle, []
@@ -82,14 +108,14 @@ class SmtpRelay:
             healthy = True
             return answer
         finally:
-            if healthy and len(self._idle) < KEEP_MAX:
+            if healthy and len(self._idle) < self._keep_max:
                 self._idle.append(client)
             else:
                 client.close()
 
     async def _connect(self) -> aiosmtplib.SMTP:
         relay = self._relay
-        sock = await self._dialer.dial(relay.host, relay.port, trusted=True)
+        sock = await self._dialer.dial(relay.host, relay.port, trusted=self._trusted)
         client = aiosmtplib.SMTP(
             hostname=relay.host,
             sock=sock,
@@ -192,7 +218,9 @@ async def _definite() -> AsyncGenerator[None]:
     try:
         yield
     except aiosmtplib.SMTPAuthenticationError as error:
-        raise PermanentFault(f"{where} refused our password: {error.code} {error.message}") from error
+        if error.code < _PERMANENT:
+            raise _refused(error.code, error.message) from error
+        raise PasswordRefused(f"{where} refused our password: {error.code} {error.message}") from error
     except aiosmtplib.SMTPResponseException as error:
         raise _refused(error.code, error.message) from error
     except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:

@@ -10,5 +10,6 @@ CHANNEL = Channel(
     input=SlackInput,
     call=SlackInput,
     prepare=checked,
+    account="slack",
     samples=({"channel": "C1", "text": "a"}, {"webhook": "https://a.example/", "text": "a"}),
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from visapi_common.contracts.accounts import AccountName
 from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
 from visapi_common.core.backoff import retry_after_s
 from visapi_common.core.egress_policy import parse_url
@@ -49,12 +50,15 @@ _STATUS_BY_ERROR = {
 
 
 class SlackInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Either a channel (posted with the workspace's token) or the URL of an incoming webhook."""
+    """Either a channel (posted with the token of `account`, of the tenant's default account, or of the
+    operator) or the URL of an incoming webhook.
+    """
 
     channel: str | None = None
     webhook: str | None = None
     text: str | None = None
     blocks: list[dict[str, Any]] | None = None
+    account: AccountName | None = None
 
 
 def build_request(wanted: SlackInput, *, base_url: str, token: str | None) -> Outbound:
@@ -73,7 +77,8 @@ def build_request(wanted: SlackInput, *, base_url: str, token: str | None) -> Ou
         )
     if token is None:
         raise ProblemError(
-            "slack_not_configured", "no Slack token is configured; set VISAPI_SLACK_TOKEN or use a webhook"
+            "slack_not_configured",
+            "no Slack token: store an account of kind slack, set VISAPI_SLACK_TOKEN, or use a webhook",
         )
     headers.append(("authorization", f"Bearer {token}"))
     url = base_url.rstrip("/") + "/chat.postMessage"
@@ -95,6 +100,11 @@ def read_response(wanted: SlackInput, inbound: Inbound, *, now: datetime, mask: 
         word = mask.cut(inbound.body.decode("utf-8", "replace"), WORD_MAX)
         return Refused(_error(word, inbound.status))
     return _read_web_api(inbound, mask)
+
+
+def is_token_refused(reading: Reading) -> bool:
+    """Whether Slack refused the token, so that nothing was posted."""
+    return isinstance(reading, Refused) and reading.error.status == _STATUS_BY_ERROR["invalid_auth"]
 
 
 def _read_web_api(inbound: Inbound, mask: Mask) -> Reading:
@@ -130,6 +140,8 @@ def checked(wanted: SlackInput) -> SlackInput:
     """The input itself, once it is known to be of a size that Slack takes. Raises `ProblemError`."""
     if (wanted.channel is None) == (wanted.webhook is None):
         raise ProblemError("invalid_input", "give either /channel or /webhook, and not both")
+    if wanted.account is not None and wanted.webhook is not None:
+        raise ProblemError("invalid_input", "a /webhook needs no /account; give a /channel instead")
     if not wanted.text and not wanted.blocks:
         raise ProblemError("invalid_input", "/text or /blocks is needed; a message must say something")
     if len(wanted.blocks or ()) > BLOCKS_MAX:

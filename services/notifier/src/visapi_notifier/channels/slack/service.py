@@ -9,7 +9,13 @@ import msgspec
 
 from visapi_common.worker.context import TaskContext
 from visapi_notifier.channel_service import Dependencies, Service
-from visapi_notifier.channels.slack.rules import TIMEOUT_S, SlackInput, build_request, read_response
+from visapi_notifier.channels.slack.rules import (
+    TIMEOUT_S,
+    SlackInput,
+    build_request,
+    is_token_refused,
+    read_response,
+)
 from visapi_notifier.delivery.deliver import Effect, Time
 from visapi_notifier.delivery.refusals import refused_early
 from visapi_notifier.delivery.serving import Handler
@@ -18,7 +24,7 @@ from visapi_notifier.outbound.rules.reading import Reading
 
 
 class SlackService(Service):
-    """Posts with the operator's token, or to the webhook of the input."""
+    """Posts with the token of an account or of the operator, or to the webhook of the input."""
 
     @property
     def credentials(self) -> Sequence[str]:
@@ -34,15 +40,36 @@ class SlackService(Service):
         settings = self._settings
         with refused_early(at.deliverer):
             wanted, _ = await at.inputs.read(SlackInput, given, task.message, mask)
-            outbound = build_request(wanted, base_url=settings.slack_base_url, token=settings.slack_token)
+            tokens = await self._tokens(at, wanted, task, mask)
+            outbounds = [
+                build_request(wanted, base_url=settings.slack_base_url, token=token) for token in tokens
+            ]
 
         async def attempt(time: Time) -> Reading:
-            inbound = await at.exchange(replace(outbound, timeout_s=time.limit_s))
-            return read_response(wanted, inbound, now=at.clock.now(), mask=mask)
+            ends = at.clock.monotonic() + time.limit_s
+            reading: Reading | None = None
+            for outbound in outbounds:
+                inbound = await at.exchange(replace(outbound, timeout_s=ends - at.clock.monotonic()))
+                reading = read_response(wanted, inbound, now=at.clock.now(), mask=mask)
+                if not is_token_refused(reading):
+                    break
+            assert reading is not None, "there is a request"
+            return reading
 
         unsent = {"via": "not sent", "channel": wanted.channel, "test": True}
         effect = Effect("slack", attempt, unsent=unsent, timeout_s=TIMEOUT_S, mask=mask)
         return await at.deliverer.deliver(task.message, effect)
+
+    async def _tokens(
+        self, at: Dependencies, wanted: SlackInput, task: TaskContext, mask: Mask
+    ) -> Sequence[str | None]:
+        """The token to post with; the next one is tried where Slack refuses the first."""
+        if wanted.webhook is not None:
+            return [None]
+        account = await at.accounts.find("slack", wanted.account, task.message, mask)
+        if account is None:
+            return [self._settings.slack_token]
+        return [version.credentials.token for version in account.versions]
 
 
 SERVICE = SlackService

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
+from visapi_common.contracts.account_kinds import Kind
+
 I = TypeVar("I")  # noqa: E741 (input)
 C = TypeVar("C")
 
@@ -23,6 +25,8 @@ class Channel(Generic[I, C]):
     """The shape of what `prepare` returns; a process hands it back as MessagePack."""
     prepare: Callable[[I], C]
     """From the input, its secrets opened, to the call. Raises `ProblemError` and `EgressRefused`."""
+    account: Kind | None = None
+    """The kind of account that a call may name (`contracts/account_kinds.py`)."""
     samples: Sequence[Any] = ()
     """Inputs with which a new process imports what `prepare` needs: later it may open few files."""
     timeout_s: float = 86_400.0

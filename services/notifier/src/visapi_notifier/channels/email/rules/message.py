@@ -14,9 +14,16 @@ from typing import Any
 
 import msgspec
 
+from visapi_common.contracts.accounts import AccountName
 from visapi_common.contracts.runs import ArtifactRef
 from visapi_common.core.errors import ProblemError
-from visapi_notifier.channels.email.rules.addresses import RECIPIENTS_MAX, Mailbox, mailboxes, one_line
+from visapi_notifier.channels.email.rules.addresses import (
+    RECIPIENTS_MAX,
+    Mailbox,
+    mailbox,
+    mailboxes,
+    one_line,
+)
 from visapi_notifier.channels.email.rules.html_text import html_of, text_of
 
 BYTES_MAX = 25 * 1024 * 1024
@@ -47,7 +54,9 @@ class MailTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EmailInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The mail to send. A `template` that is a text is the HTML source."""
+    """The mail to send. A `template` that is a text is the HTML source. `account` names the account that
+    sends the mail; `from` is one of its senders.
+    """
 
     to: str | list[str]
     cc: str | list[str] = []
@@ -57,6 +66,8 @@ class EmailInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     template: str | MailTemplate | None = None
     data: Any = None
     attachments: list[Attachment] = []
+    account: AccountName | None = None
+    from_: str | None = msgspec.field(default=None, name="from")
 
     @property
     def sources(self) -> dict[str, str]:
@@ -77,6 +88,8 @@ def call_of(wanted: EmailInput) -> EmailCall:
     """Raises `ProblemError` for mistakes that do not depend on the template."""
     _recipients(wanted)
     checked_attachments(wanted)
+    if wanted.from_ is not None:
+        mailbox(wanted.from_, "/from")
     data = msgspec.msgpack.encode(wanted.data) if wanted.sources else None
     return EmailCall(msgspec.structs.replace(wanted, data=None), data)
 

@@ -1,0 +1,84 @@
+"""The operations of accounts at providers as values; see `client.operations`. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from visapi.client.call import Call
+from visapi.client.call import path_part as _part
+from visapi_common.contracts.accounts import (
+    AccountPage,
+    AccountVersionPage,
+    AccountView,
+    PutAccount,
+    RollBackAccount,
+    RotateAccount,
+)
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def put_account(name: str, wanted: PutAccount) -> Call[AccountView]:
+    """Store an account, or its next version."""
+    body = msgspec.json.encode(wanted)
+    return Call(method="PUT", path=_path(name), answer=AccountView, headers=_JSON, body=body)
+
+
+def list_accounts(*, limit: int = 200, cursor: str | None = None) -> Call[AccountPage]:
+    """Accounts, by name, without their credentials."""
+    params: dict[str, str | list[str]] = {"limit": str(limit)}
+    if cursor is not None:
+        params["cursor"] = cursor
+    return Call(method="GET", path="/v1/accounts", answer=AccountPage, params=params, repeatable=True)
+
+
+def get_account(name: str) -> Call[AccountView]:
+    return Call(method="GET", path=_path(name), answer=AccountView, repeatable=True)
+
+
+def list_account_versions(name: str) -> Call[AccountVersionPage]:
+    """The versions that are kept, the newest first."""
+    return Call(method="GET", path=f"{_path(name)}/versions", answer=AccountVersionPage, repeatable=True)
+
+
+def rotate_account(
+    name: str, wanted: RotateAccount, *, idempotency_key: str | None = None
+) -> Call[AccountView]:
+    """Give an account new credentials; those of before are tried for a while where the provider refuses the
+    new ones.
+    """
+    return _post(name, "rotate", msgspec.json.encode(wanted), idempotency_key)
+
+
+def confirm_account(name: str, *, idempotency_key: str | None = None) -> Call[AccountView]:
+    """End the overlap of a rotation."""
+    return _post(name, "confirm", b"", idempotency_key)
+
+
+def roll_back_account(
+    name: str, *, version: int | None = None, idempotency_key: str | None = None
+) -> Call[AccountView]:
+    """Use an earlier version again; without a number the one before the current one."""
+    return _post(name, "rollback", msgspec.json.encode(RollBackAccount(version)), idempotency_key)
+
+
+def remove_account(name: str) -> Call[Any]:
+    return Call(method="DELETE", path=_path(name), answer=Any)
+
+
+def _post(name: str, command: str, body: bytes, idempotency_key: str | None) -> Call[AccountView]:
+    headers = dict(_JSON) if body else {}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
+    return Call(
+        method="POST",
+        path=f"{_path(name)}/{command}",
+        answer=AccountView,
+        headers=headers,
+        body=body,
+        repeatable=idempotency_key is not None,
+    )
+
+
+def _path(name: str) -> str:
+    return f"/v1/accounts/{_part(name)}"

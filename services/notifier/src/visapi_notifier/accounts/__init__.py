@@ -1,0 +1,1 @@
+"""Accounts of tenants at providers: read, cached for some seconds, opened."""

@@ -1,0 +1,99 @@
+"""Finds the account that a call uses: the one that it names, else the tenant's default of the kind."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from visapi_common.contracts.account_kinds import Kind
+from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.core.clocks import MonotonicClock
+from visapi_common.core.errors import PermanentFault
+from visapi_common.core.keyrings import Keyring, MissingKeyError
+from visapi_common.core.sealing import UnsealError, name_of_account_version, unseal_with
+from visapi_common.telemetry.catalogue import Metrics
+from visapi_common.telemetry.logs import get_logger
+from visapi_common.worker.faults import Postponed, TaskFault
+from visapi_notifier.accounts.rules import (
+    Account,
+    OpenedVersion,
+    SealedAccount,
+    no_such_account,
+    opened,
+    other_kind,
+    secrets_of,
+)
+from visapi_notifier.outbound.rules.masking import Mask
+
+KEPT_S = 5.0
+"""How long an account, or that there is none, is used without reading it again."""
+KEPT_MAX = 2048
+KEY_RETRY_S = 5.0
+
+AccountRows = Callable[[str, Kind, str | None], Awaitable[SealedAccount | None]]
+"""Reads the account of a tenant by its name; without a name, the default of the kind. Raises `Fault`."""
+_Place = tuple[str, str, str | None]
+
+
+class Accounts:
+    """Shared by all channels of the process. Rows are kept sealed and opened for each task, so an account
+    that cannot be opened fails its own tasks alone.
+    """
+
+    def __init__(
+        self, rows: AccountRows, keys: Keyring | None, clock: MonotonicClock, metrics: Metrics
+    ) -> None:
+        self._rows = rows
+        self._keys = keys
+        self._clock = clock
+        self._metrics = metrics
+        self._kept: OrderedDict[_Place, tuple[float, SealedAccount | None]] = OrderedDict()
+        self._log = get_logger("accounts")
+
+    async def find(self, kind: Kind, name: str | None, message: TaskMessage, mask: Mask) -> Account | None:
+        """The account; None where the call names none and the tenant has no default. Its secrets are
+        added to `mask` first.
+
+        Raises `TaskFault` for an account that is not there, `PermanentFault` for one that cannot be opened,
+        and `Postponed` while a key of the operator's is missing. Nothing has happened yet.
+        """
+        account = await self._row(message.tenant, kind, name)
+        if account is None:
+            if name is None:
+                return None
+            raise TaskFault(no_such_account(name))
+        if account.kind != kind:
+            raise TaskFault(other_kind(account, kind))
+        try:
+            return self._opened(message.tenant, kind, account, mask)
+        except MissingKeyError as fault:
+            self._metrics.operator_faults.labels("accounts", fault.sort).inc()
+            self._log.error("key_missing", run=str(message.run), detail=str(fault))
+            raise Postponed(KEY_RETRY_S) from fault
+
+    async def _row(self, tenant: str, kind: Kind, name: str | None) -> SealedAccount | None:
+        place, now = (tenant, kind, name), self._clock.monotonic()
+        until, account = self._kept.get(place, (now, None))
+        if until <= now:
+            account = await self._rows(tenant, kind, name)
+            self._kept[place] = (now + KEPT_S, account)
+            self._kept.move_to_end(place)
+            while len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)
+        return account
+
+    def _opened(self, tenant: str, kind: Kind, account: SealedAccount, mask: Mask) -> Account:
+        if self._keys is None:
+            raise PermanentFault("accounts cannot be opened here; the notifier needs VISAPI_SEALING_KEY")
+        found: list[OpenedVersion] = []
+        for version in account.versions:
+            place = name_of_account_version(account.name, version.id)
+            try:
+                credentials = unseal_with(
+                    self._keys, version.sealed, key_id=version.sealed_with, tenant=tenant, name=place
+                )
+            except UnsealError as wrong:
+                detail = f"the credentials of the account {account.name!r} cannot be opened; rotate them"
+                raise PermanentFault(detail) from wrong
+            one = opened(kind, version, credentials)
+            mask.add(secrets_of(kind, one))
+            found.append(one)
+        return Account(account.name, tuple(found))
