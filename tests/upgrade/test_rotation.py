@@ -23,9 +23,9 @@ from upgrade.cluster import Cluster, cluster
 from upgrade.judging import PER_SECOND, judged
 from upgrade.releases import current
 from upgrade.traffic import Traffic
-from visapi.admin.doctor import Level
 from visapi.admin.resealing import reseal
 from visapi.admin.rotation import examine_rings, with_next, without_earlier
+from visapi.findings import Level
 from visapi.stack.data_directory import DataDirectory
 from visapi.stack.services import SERVICES
 from visapi.stack.standins.http_server import HttpServer, Request, Response

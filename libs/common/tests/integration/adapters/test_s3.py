@@ -10,7 +10,8 @@ import pytest
 from kit.certificates import Authority
 from kit.seaweed import BUCKET, Credentials, Seaweed, served
 from kit.waiting import eventually
-from visapi.admin.doctor import Level, examine_artifacts
+from visapi.admin.doctor import examine_artifacts
+from visapi.findings import Level
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
 from visapi_common.adapters.object_store import ObjectStore
 from visapi_common.adapters.s3 import S3Access

@@ -3,12 +3,10 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
-import msgspec
-
 from visapi.admin.databases import SERVICE_ROLES, connection
+from visapi.findings import Finding, Level
 from visapi_common.adapters.bus import Bus, Urls
 from visapi_common.adapters.migrate import schema_state
 from visapi_common.adapters.nats_access import NatsAccess
@@ -25,18 +23,6 @@ POSTGRES_MIN = 15
 SKEW_MAX_S = 2.0
 PAYLOAD_MIN = 1024 * 1024
 _PROBE = "doctor/probe.txt"
-
-
-class Level(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    level: Level
-    what: str
-    detail: str
 
 
 async def examine_postgres(owner_url: str) -> list[Finding]:

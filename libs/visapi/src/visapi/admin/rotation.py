@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from visapi.admin.databases import connection
-from visapi.admin.doctor import Finding, Level
+from visapi.findings import Finding, Level
 from visapi_common.adapters.pool import Connection
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import Fault

@@ -6,18 +6,16 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.text import Text
 
 from visapi.admin import doctor as admin
 from visapi.admin import settings as admin_settings
-from visapi.admin.doctor import Finding, Level
 from visapi.admin.rotation import examine_rings
 from visapi.cli.admin_work import run, settings, usage_errors
-from visapi.cli.output import FAILURE, as_json, console, fail
+from visapi.cli.finding_views import show
+from visapi.cli.output import FAILURE, fail
+from visapi.findings import Finding, Level
 from visapi_common.runtime.connections import ArtifactSettings, NatsSettings
 from visapi_common.runtime.settings import PREFIX, StreamReplicas, load, names_of
-
-_STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
 class DoctorSettings(NatsSettings, frozen=True, kw_only=True):
@@ -65,14 +63,3 @@ def _known(kind: type[msgspec.Struct]) -> dict[str, str]:
 
 def _given(name: str) -> bool:
     return any(os.environ.get(f"{PREFIX}{name}{end}") for end in ("", "_FILE"))
-
-
-def show(found: list[Finding], *, json: bool) -> None:
-    """Print the findings, one line for each check."""
-    if json:
-        as_json(found)
-        return
-    width = max(len(each.what) for each in found)
-    for each in found:
-        level = (f"{each.level.value:4} ", _STYLE[each.level])
-        console().print(Text.assemble(level, f" {each.what:{width}}  {each.detail}"))

@@ -9,14 +9,14 @@ import typer
 
 from visapi.admin import rotation as rules
 from visapi.admin import settings as admin_settings
-from visapi.admin.doctor import Finding, Level
 from visapi.admin.private_files import write_private
 from visapi.admin.resealing import Resealed
 from visapi.admin.resealing import reseal as reseal_all
 from visapi.admin.secret_files import make_password
-from visapi.cli.admin_doctor import show
 from visapi.cli.admin_work import run, settings, usage_errors
+from visapi.cli.finding_views import show
 from visapi.cli.output import FAILURE, done, fail, say
+from visapi.findings import Finding, Level
 from visapi_common.core.keyrings import Keyring
 
 STILL_NEEDED = 3

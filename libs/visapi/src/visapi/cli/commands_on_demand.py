@@ -48,5 +48,5 @@ def _command(name: str, place: str) -> Any:
         alone.command(name)(found)
         command = typer.main.get_command(alone)
     command.name = name
-    with_common_options(command)
+    with_common_options(command, (name,))
     return command

@@ -11,16 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
+from visapi.cli.examples import examples_of
 from visapi.cli.output import Format, ask_format, asked_format
 
 _CONTEXT: ContextVar[str | None] = ContextVar("context", default=None)
 _CURL: ContextVar[bool] = ContextVar("curl", default=False)
 
 
-def with_common_options(command: Any) -> None:
-    """Give a command, or each command of a group, its common options."""
-    for one in getattr(command, "commands", {}).values():
-        with_common_options(one)
+def with_common_options(command: Any, path: tuple[str, ...]) -> None:
+    """Give a command, or each command of a group, its common options and its examples. `path` are the words
+    after `visapi`.
+    """
+    for name, one in getattr(command, "commands", {}).items():
+        with_common_options(one, (*path, name))
+    command.epilog = "\n\n".join(f"Example: {line}" for line in examples_of(path)) or None
     names = {param.name: param for param in command.params}
     extra = _declared()
     if "json" in names:

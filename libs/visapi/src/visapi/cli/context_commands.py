@@ -35,8 +35,6 @@ def add(
     """Save a gateway and its key under a name; the first one becomes the current context.
 
     The key is kept in a file that only you may read.
-
-    Example: visapi context add production https://visapi.example.com --key key.txt
     """
     if not gateway.startswith(("https://", "http://")):
         fail(f"{gateway!r} is no URL; write https://…", code=USAGE)
@@ -50,10 +48,7 @@ def use(
     name: Annotated[str | None, typer.Argument(help="The context's name.")] = None,
     none: Annotated[bool, typer.Option("--none", help="Use no context unless a command names one.")] = False,
 ) -> None:
-    """Choose the context of commands that name no gateway, where no embedded stack runs.
-
-    Example: visapi context use production
-    """
+    """Choose the context of commands that name no gateway, where no embedded stack runs."""
     if (name is None) != none:
         fail("give a name, or --none", code=USAGE)
     _change(lambda found: found.using(name))
@@ -62,10 +57,7 @@ def use(
 
 @contexts.command(name="list")
 def list_(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List contexts, without their keys.
-
-    Example: visapi context list
-    """
+    """List contexts, without their keys."""
     found = _read()
     if json:
         items = sorted(found.saved.items())
@@ -82,10 +74,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = Fa
 
 @contexts.command()
 def remove(name: Name) -> None:
-    """Forget a gateway and its key. The key stays valid; `visapi key revoke` ends it.
-
-    Example: visapi context remove production
-    """
+    """Forget a gateway and its key. The key stays valid; `visapi key revoke` ends it."""
     _change(lambda found: found.without(name))
     done(f"removed {name}")
 

@@ -55,10 +55,7 @@ def create(  # noqa: PLR0913 (each is an option of the command)
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Json = False,
 ) -> None:
-    """Make an endpoint, and print its secret, once.
-
-    Example: visapi endpoint create shop https://shop.example/webhooks --type 'run.*'
-    """
+    """Make an endpoint, and print its secret, once."""
     given = {"name": name, "url": to, "types": types or [], "ordered": ordered}
     wanted = _read(NewEndpoint, given | _filter(workflows, sources))
     with connected(url, data_dir) as client:

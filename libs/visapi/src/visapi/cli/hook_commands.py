@@ -59,10 +59,7 @@ def create(  # noqa: PLR0913 (each is an option of the command)
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Json = False,
 ) -> None:
-    """Make a hook, and print where its provider has to send. A secret that is made here is printed once.
-
-    Example: visapi hook create code --provider github
-    """
+    """Make a hook, and print where its provider has to send. A secret that is made here is printed once."""
     given = {"name": name, "provider": provider, "secret": _secret(secret), "settings": _settings(settings)}
     wanted = _read(NewHook, {key: value for key, value in given.items() if value is not None})
     with connected(url, data_dir) as client:

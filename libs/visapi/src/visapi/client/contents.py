@@ -2,7 +2,7 @@
 
 from visapi.client.call import Call
 from visapi.client.call import path_part as _part
-from visapi_common.contracts.gateway_bodies import FunctionPage
+from visapi_common.contracts.gateway_bodies import Capabilities, FunctionPage
 
 
 def get_source(namespace: str, name: str, version: str) -> Call[bytes]:
@@ -24,3 +24,8 @@ def get_artifact(artifact: str) -> Call[bytes]:
 def list_functions() -> Call[FunctionPage]:
     """The functions that a workflow of the key's tenant may call."""
     return Call(method="GET", path="/v1/functions", answer=FunctionPage, repeatable=True)
+
+
+def read_capabilities() -> Call[Capabilities]:
+    """The version of the installation, and what it can do."""
+    return Call(method="GET", path="/v1/capabilities", answer=Capabilities, repeatable=True)

@@ -6,6 +6,7 @@ webhook = verify(request.body, request.headers, [os.environ["WEBHOOK_SECRET"]])
 import base64
 import binascii
 import hmac
+import secrets as random
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,6 +58,11 @@ def verify(
     if isinstance(content, Unreadable):
         raise WebhookError(f"the body is no webhook: {content.reason}")
     return Webhook(identity, content.type, content.timestamp, content.data)
+
+
+def new_secret() -> str:
+    """A secret of 24 random bytes."""
+    return _PREFIX + base64.b64encode(random.token_bytes(24)).decode()
 
 
 def sign(body: bytes, identity: str, moment: int, secret: str) -> str:
