@@ -146,7 +146,7 @@ def body_of(schema: str | None, operation: str, things: dict[str, str], token: s
         "NewHook": {"name": "theirs", "provider": "none"}, "UpdateEndpoint": {"enabled": False}, "RotateEndpoint": {},
         "PutAccount": {"kind": "slack", "credentials": {"token": "xoxb-attackers"}}, "RollBackAccount": {},
         "RotateAccount": {"credentials": {"token": "xoxb-attackers"}},
-        "NewTenant": {"id": "victim"}, "SuspendTenant": {"reason": "x"}, "ResumeTenant": {}, "ReplayMessage": {}, "NewEndpoint": {"name": "theirs", "url": "https://example.com/", "types": ["*"]},
+        "NewTenant": {"id": "victim"}, "SuspendTenant": {"reason": "x"}, "ResumeTenant": {}, "EraseTenant": {"tenant": things["tenant"], "reason": "x"}, "ReplayMessage": {}, "NewEndpoint": {"name": "theirs", "url": "https://example.com/", "types": ["*"]},
     }  # fmt: skip
     free: dict[str, Any] = {
         "startRun": {"n": 1}, "putSecret": "a value of the attacker's", "deployWorkflow": OWN,

@@ -28,7 +28,7 @@ REPEATABLE = {
     "disableKey": "sets a state",
     "enableKey": "sets a state",
     "reportLeakedKey": "revokes, once",
-    **dict.fromkeys(("suspendTenant", "resumeTenant"), "sets a state"),
+    **dict.fromkeys(("suspendTenant", "resumeTenant", "eraseTenant"), "sets a state"),
     "pauseSchedule": "sets a state",
     "resumeSchedule": "sets a state",
     "decideApproval": "the first decision counts, and is answered again to whoever made it",

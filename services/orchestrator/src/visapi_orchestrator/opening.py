@@ -1,6 +1,6 @@
 """PostgreSQL, NATS and the artifact store, as the orchestrator sees them."""
 
-from visapi_common.adapters.artifacts import PayloadStore
+from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import RandomIds, SystemClock
 from visapi_common.adapters.event_stream import EventStream
@@ -27,8 +27,10 @@ from visapi_orchestrator.transitions.ports import Ledger
 from visapi_orchestrator.transitions.store.families import PostgresFamilies
 from visapi_orchestrator.transitions.store.flow import PostgresFlow
 from visapi_orchestrator.transitions.store.ledger import PostgresLedger
+from visapi_orchestrator.upkeep.erasing import Erasing
 from visapi_orchestrator.upkeep.store.collections import PostgresCollections
 from visapi_orchestrator.upkeep.store.endpoints import PostgresEndpointRows
+from visapi_orchestrator.upkeep.store.erasures import ErasedObjects, PostgresErasures
 from visapi_orchestrator.upkeep.store.hooks import PostgresHookRows
 from visapi_orchestrator.upkeep.store.levels import PostgresLevels
 from visapi_orchestrator.upkeep.store.retention import PostgresRetention
@@ -42,6 +44,8 @@ def dependencies_of(
     """All adapters on one pool and one connection; tests may pass another `ledger`."""
     window = settings.batch_max * 2
     usage = PostgresUsage(pool, settings.usage_days)
+    payloads = PayloadStore.open(settings.artifacts_url, settings.s3)
+    files = ErasedObjects(ArtifactStore.open(settings.artifacts_url, settings.s3), payloads)
     return Dependencies(
         ledger=ledger or PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max),
         due=PostgresDue(pool),
@@ -75,7 +79,8 @@ def dependencies_of(
         families=PostgresFamilies(pool),
         collected=PostgresCollections(pool, RandomIds(), settings.schedule_correlation_days),
         usage=usage,
+        erasing=Erasing(PostgresErasures(pool), files),
         engine=engine,
-        payloads=PayloadStore.open(settings.artifacts_url, settings.s3),
+        payloads=payloads,
         monotonic=SystemClock(),
     )

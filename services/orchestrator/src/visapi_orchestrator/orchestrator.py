@@ -49,11 +49,12 @@ from visapi_orchestrator.transitions.protocol import Transitions
 from visapi_orchestrator.transitions.slow_runs import SlowRuns
 from visapi_orchestrator.transitions.values import ValueReader
 from visapi_orchestrator.upkeep.collected import CollectedRows, CollectedSweep
+from visapi_orchestrator.upkeep.erasing import Erasing, upkeep_work
 from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_cancelling, keep_counting
 from visapi_orchestrator.upkeep.levels import CountedTasks, LedgerLevels, StreamLevels, report_levels
 from visapi_orchestrator.upkeep.retention import Retention, RetentionRows
 from visapi_orchestrator.upkeep.tidying import AgingRows, Sweepable, keep_tidy
-from visapi_orchestrator.upkeep.usage import UsageRows, keep_adding_up
+from visapi_orchestrator.upkeep.usage import UsageRows
 
 _HEALTH_EVERY_S = 1.0
 _START_RETRY_S = 0.5
@@ -131,6 +132,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     families: FamilyRows
     collected: CollectedRows
     usage: UsageRows
+    erasing: Erasing
     engine: Engine
     payloads: Payloads
     monotonic: MonotonicClock
@@ -311,7 +313,7 @@ class Orchestrator:
             "descendants": partial(keep_cancelling, dependencies.families, woken, lambda: self._pump.started),
             "open-runs": partial(keep_counting, dependencies.families, self._open_runs_max, clock),
             "collected": CollectedSweep(dependencies.collected, self._quarantine, woken, metrics).run,
-            "usage": partial(keep_adding_up, dependencies.usage, Isolation("usage", metrics)),
+            **upkeep_work(dependencies.usage, dependencies.erasing, metrics),
             "health": self._watch_health,
             "upkeep": partial(
                 keep_tidy,

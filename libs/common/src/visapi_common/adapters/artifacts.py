@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import msgspec
 
@@ -104,6 +105,10 @@ class ArtifactStore:
             if _ARTIFACT_ID.fullmatch(path.rpartition("/")[2]):
                 yield path.rpartition("/")[2]
 
+    async def remove_some(self, tenant: str, limit: int) -> int:
+        """Remove at most `limit` files of a tenant, whatever their names; return the number."""
+        return await _remove_some(self._objects, f"artifacts/{_checked(tenant)}/", limit)
+
     async def remove(self, tenant: str, artifact_id: str, seen: StoredObject | None = None) -> None:
         """Remove the artifact; it may be gone already. The same bytes can be put again; where that was done
         after the artifact was `seen`, it stays.
@@ -144,6 +149,10 @@ class PayloadStore:
         """A large value in chunks, unchecked. Raises `ProblemError` (404) at the first chunk."""
         return self._objects.stream(f"payloads/{_checked(tenant)}/{name}")
 
+    async def remove_some(self, tenant: str, limit: int) -> int:
+        """Remove at most `limit` large values of a tenant; return the number."""
+        return await _remove_some(self._objects, f"payloads/{_checked(tenant)}/", limit)
+
     async def unpack(self, tenant: str, payload: Payload) -> bytes:
         """The encoded JSON. Raises `PermanentFault` for a reference that is not this tenant's or damaged."""
         if payload.inline is not msgspec.UNSET:
@@ -154,6 +163,17 @@ class PayloadStore:
         data = await self._objects.get(match[0])
         await _check(data, match[2], what=match[0])
         return data
+
+
+async def _remove_some(objects: ObjectStore, folder: str, limit: int) -> int:
+    gone = 0
+    async with aclosing(objects.paths(folder)) as paths:
+        async for path in paths:
+            await objects.remove(path)
+            gone += 1
+            if gone == limit:
+                break
+    return gone
 
 
 def _artifact_path(tenant: str, artifact_id: str) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,7 +151,7 @@ class ObjectStore:
         except FileNotFoundError:
             return None
 
-    async def paths(self, prefix: str) -> AsyncIterator[str]:
+    async def paths(self, prefix: str) -> AsyncGenerator[str]:
         """The paths of all objects under `prefix`, which ends in `/`."""
         with _faults(prefix):
             objects: Any = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType] (no types)

@@ -53,6 +53,8 @@ class AuditAction(StrEnum):
     TENANT_CREATE = "tenant.create"
     TENANT_DISABLE = "tenant.disable"
     TENANT_ENABLE = "tenant.enable"
+    TENANT_ERASE = "tenant.erase"
+    """Somebody has asked for it; what was done then stands in the tenant itself."""
     TENANT_EXPORT = "tenant.export"
     KEY_CREATE = "key.create"
     KEY_ROTATE = "key.rotate"

@@ -9,7 +9,7 @@ from visapi_common.contracts.gateway_bodies import REASON_CHARS_MAX, Reason
 
 TenantId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 """1 to 63 lower-case letters, digits and dashes, no dash at either end."""
-TenantStatus = Literal["active", "suspended"]
+TenantStatus = Literal["active", "suspended", "erasing", "erased"]
 GivenReason = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARS_MAX)]
 
 
@@ -32,6 +32,28 @@ class ResumeTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason | None = None
 
 
+class EraseTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The id of the tenant, once more, and why the tenant is erased."""
+
+    tenant: TenantId
+    reason: GivenReason
+
+
+class ErasureView(msgspec.Struct, frozen=True):
+    """How far a tenant is erased; when `erased_at` is set, this is all that is left of what it owned."""
+
+    requested_at: datetime
+    requested_by: str
+    reason: str
+    step: str
+    """The table, or the sort of object, that is being emptied. All are looked at until nothing is found."""
+    gone: int
+    """Rows and objects that are deleted."""
+    failure: str | None
+    """Why the last piece failed; it is tried again."""
+    erased_at: datetime | None
+
+
 class TenantView(msgspec.Struct, frozen=True):
     id: str
     status: TenantStatus
@@ -42,6 +64,7 @@ class TenantView(msgspec.Struct, frozen=True):
     suspended_at: datetime | None
     reason: str | None
     """Why it is suspended."""
+    erasure: ErasureView | None
     keys: int
     """Keys that can be used, whether or not the tenant is suspended."""
     links: dict[str, str]

@@ -10,6 +10,20 @@ grant select on tenants, api_keys, programs, workflows, runs, runs_done, history
 -- Tenants are made and suspended by keys of kind `admin` that have the scope for it.
 grant insert on tenants to visapi_gateway;
 grant update (disabled_at, disabled_reason) on tenants to visapi_gateway;
+-- A tenant is erased by the orchestrator, when the gateway has written that it may be. What it deletes here beyond its
+-- own tables it does not read, but for the names of the rows.
+grant select, insert on tenant_erasures to visapi_gateway;
+grant select on tenant_erasures to visapi_orchestrator;
+grant update (step, position, found, gone, next_at, failure, erased_at) on tenant_erasures to visapi_orchestrator;
+grant delete on schedules, workflows, retention_policies, hook_usage to visapi_orchestrator;
+grant select, delete on hook_refusals, hook_refused_requests, rates, rate_leases, quota_leases to visapi_orchestrator;
+grant select (tenant, name), delete on secrets to visapi_orchestrator;
+grant select (tenant, endpoint, id), delete on endpoint_secrets to visapi_orchestrator;
+grant select (tenant, hook, id), delete on hook_secrets to visapi_orchestrator;
+grant select (tenant), delete on api_keys to visapi_orchestrator;
+grant select (tenant, name), delete on accounts to visapi_orchestrator;
+grant select (tenant, name, version), delete on account_versions to visapi_orchestrator;
+grant select (tenant, effect_key), delete on deliveries to visapi_orchestrator;
 grant insert on api_keys, programs, workflows, runs, inbox, idempotency, events_in to visapi_gateway;
 grant select on events_in to visapi_gateway;
 -- What was done is told once: nobody changes it, and it goes by `cut_audit` alone.

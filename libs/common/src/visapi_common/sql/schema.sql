@@ -23,7 +23,9 @@ create policy orchestrator_all on account_versions to visapi_orchestrator using 
 create policy owner_reseals on account_versions to visapi_owner using (true);
 grant delete, insert on account_versions to visapi_gateway;
 grant select on account_versions to visapi_notifier;
+grant delete on account_versions to visapi_orchestrator;
 grant select (tenant, name, version, settings, shown, created_at, created_by) on account_versions to visapi_gateway;
+grant select (tenant, name, version) on account_versions to visapi_orchestrator;
 
 create table accounts (
     tenant text not null,
@@ -49,7 +51,9 @@ create policy notifier_all on accounts to visapi_notifier using (true);
 create policy orchestrator_all on accounts to visapi_orchestrator using (true);
 grant delete, insert, select on accounts to visapi_gateway;
 grant select on accounts to visapi_notifier;
+grant delete on accounts to visapi_orchestrator;
 grant update (is_default, version, latest, overlap_version, overlap_until, updated_at, updated_by) on accounts to visapi_gateway;
+grant select (tenant, name) on accounts to visapi_orchestrator;
 
 create table api_keys (
     id text not null,
@@ -81,7 +85,7 @@ CREATE INDEX api_keys_of_tenant ON api_keys USING btree (tenant, id);
 CREATE INDEX api_keys_of_tenant_by_end ON api_keys USING btree (tenant, COALESCE(LEAST(disabled_at, expires_at), 'infinity'::timestamp with time zone));
 grant insert, select, update on api_keys to visapi_gateway;
 grant delete on api_keys to visapi_orchestrator;
-grant select (id, expires_at, disabled_at, may_return) on api_keys to visapi_orchestrator;
+grant select (id, tenant, expires_at, disabled_at, may_return) on api_keys to visapi_orchestrator;
 
 create table approvals (
     tenant text not null,
@@ -225,6 +229,8 @@ create table deliveries (
 );
 CREATE INDEX deliveries_age ON deliveries USING btree (created_at);
 grant delete, insert, select, update on deliveries to visapi_notifier;
+grant delete on deliveries to visapi_orchestrator;
+grant select (effect_key, tenant) on deliveries to visapi_orchestrator;
 
 create table endpoint_attempts (
     message uuid not null,
@@ -334,8 +340,10 @@ create policy orchestrator_all on endpoint_secrets to visapi_orchestrator using 
 create policy owner_reseals on endpoint_secrets to visapi_owner using (true);
 grant delete, insert on endpoint_secrets to visapi_gateway;
 grant select on endpoint_secrets to visapi_notifier;
+grant delete on endpoint_secrets to visapi_orchestrator;
 grant select (tenant, endpoint, id, created_at, created_by, expires_at) on endpoint_secrets to visapi_gateway;
 grant update (expires_at) on endpoint_secrets to visapi_gateway;
+grant select (tenant, endpoint, id) on endpoint_secrets to visapi_orchestrator;
 
 create table endpoints (
     tenant text not null,
@@ -547,6 +555,7 @@ create policy gateway_tenants on hook_refusals to visapi_gateway using ((tenant 
 create policy notifier_all on hook_refusals to visapi_notifier using (true);
 create policy orchestrator_all on hook_refusals to visapi_orchestrator using (true);
 grant insert, select, update on hook_refusals to visapi_gateway;
+grant delete, select on hook_refusals to visapi_orchestrator;
 
 create table hook_refused_requests (
     tenant text not null,
@@ -565,6 +574,7 @@ create policy gateway_tenants on hook_refused_requests to visapi_gateway using (
 create policy notifier_all on hook_refused_requests to visapi_notifier using (true);
 create policy orchestrator_all on hook_refused_requests to visapi_orchestrator using (true);
 grant delete, insert, select on hook_refused_requests to visapi_gateway;
+grant delete, select on hook_refused_requests to visapi_orchestrator;
 
 create table hook_secrets (
     tenant text not null,
@@ -587,8 +597,10 @@ create policy notifier_all on hook_secrets to visapi_notifier using (true);
 create policy orchestrator_all on hook_secrets to visapi_orchestrator using (true);
 create policy owner_reseals on hook_secrets to visapi_owner using (true);
 grant delete, insert on hook_secrets to visapi_gateway;
+grant delete on hook_secrets to visapi_orchestrator;
 grant select (tenant, hook, id, purpose, created_at, created_by, expires_at) on hook_secrets to visapi_gateway;
 grant update (expires_at) on hook_secrets to visapi_gateway;
+grant select (tenant, hook, id) on hook_secrets to visapi_orchestrator;
 
 create table hook_usage (
     tenant text not null,
@@ -602,7 +614,7 @@ create policy gateway_tenants on hook_usage to visapi_gateway using ((tenant = A
 create policy notifier_all on hook_usage to visapi_notifier using (true);
 create policy orchestrator_all on hook_usage to visapi_orchestrator using (true);
 grant insert, select, update on hook_usage to visapi_gateway;
-grant select, update on hook_usage to visapi_orchestrator;
+grant delete, select, update on hook_usage to visapi_orchestrator;
 
 create table hooks (
     tenant text not null,
@@ -719,6 +731,7 @@ create table quota_leases (
     CHECK ((period = ANY (ARRAY['day'::text, 'month'::text])))
 ) with (fillfactor=50);
 grant delete, insert, select, update on quota_leases to visapi_gateway;
+grant delete, select on quota_leases to visapi_orchestrator;
 
 create table rate_leases (
     tenant text not null,
@@ -731,6 +744,7 @@ create table rate_leases (
     PRIMARY KEY (tenant, subject)
 ) with (fillfactor=50);
 grant delete, insert, select, update on rate_leases to visapi_gateway;
+grant delete, select on rate_leases to visapi_orchestrator;
 
 create table rate_reservations (
     run uuid not null,
@@ -765,7 +779,7 @@ create table rates (
     FOREIGN KEY (tenant) REFERENCES tenants(id)
 );
 grant delete, insert, select, update on rates to visapi_gateway;
-grant select on rates to visapi_orchestrator;
+grant delete, select on rates to visapi_orchestrator;
 
 create table recorded_inputs (
     run uuid not null,
@@ -810,7 +824,7 @@ create policy gateway_tenants on retention_policies to visapi_gateway using ((te
 create policy notifier_all on retention_policies to visapi_notifier using (true);
 create policy orchestrator_all on retention_policies to visapi_orchestrator using (true);
 grant delete, insert, select, update on retention_policies to visapi_gateway;
-grant select on retention_policies to visapi_orchestrator;
+grant delete, select on retention_policies to visapi_orchestrator;
 
 create table run_attributes (
     retention text not null,
@@ -1008,7 +1022,7 @@ END IS NOT NULL));
 create policy notifier_all on schedules to visapi_notifier using (true);
 create policy orchestrator_all on schedules to visapi_orchestrator using (true);
 grant delete, insert, select, update on schedules to visapi_gateway;
-grant select, update on schedules to visapi_orchestrator;
+grant delete, select, update on schedules to visapi_orchestrator;
 
 create table secrets (
     tenant text not null,
@@ -1028,8 +1042,10 @@ create policy orchestrator_all on secrets to visapi_orchestrator using (true);
 create policy owner_reseals on secrets to visapi_owner using (true);
 grant delete, insert on secrets to visapi_gateway;
 grant select on secrets to visapi_notifier;
+grant delete on secrets to visapi_orchestrator;
 grant select (tenant, name, hosts, updated_at, updated_by) on secrets to visapi_gateway;
 grant update (sealed, hosts, updated_at, updated_by, sealed_with) on secrets to visapi_gateway;
+grant select (tenant, name) on secrets to visapi_orchestrator;
 
 create table started_effects (
     run uuid not null,
@@ -1083,6 +1099,25 @@ CREATE INDEX tasks_held ON tasks USING btree (function, tenant, ready_at) WHERE 
 CREATE INDEX tasks_overdue ON tasks USING btree (tenant, function, sweep_at) WHERE ((sent_at IS NOT NULL) AND (state = ANY (ARRAY['queued'::text, 'started'::text])));
 CREATE INDEX tasks_sent ON tasks USING btree (function, tenant) WHERE ((sent_at IS NOT NULL) AND (state <> 'uncertain'::text) AND (split_part(function, '.'::text, 1) = ANY (ARRAY['http'::text, 'notify'::text, 'openapi'::text, 'pdf'::text])));
 grant delete, insert, select, update on tasks to visapi_orchestrator;
+
+create table tenant_erasures (
+    tenant text not null,
+    requested_at timestamp with time zone default now() not null,
+    requested_by text not null,
+    reason text not null,
+    step text default 'schedule_listeners'::text not null,
+    "position" text default ''::text not null,
+    found boolean default false not null,
+    gone bigint default 0 not null,
+    next_at timestamp with time zone default now() not null,
+    failure text,
+    erased_at timestamp with time zone,
+    PRIMARY KEY (tenant),
+    FOREIGN KEY (tenant) REFERENCES tenants(id)
+);
+grant insert, select on tenant_erasures to visapi_gateway;
+grant select on tenant_erasures to visapi_orchestrator;
+grant update (step, position, found, gone, next_at, failure, erased_at) on tenant_erasures to visapi_orchestrator;
 
 create table tenants (
     id text not null,
@@ -1183,7 +1218,7 @@ END IS NOT NULL));
 create policy notifier_all on workflows to visapi_notifier using (true);
 create policy orchestrator_all on workflows to visapi_orchestrator using (true);
 grant insert, select on workflows to visapi_gateway;
-grant select on workflows to visapi_orchestrator;
+grant delete, select on workflows to visapi_orchestrator;
 
 create table history_standard partition of history FOR VALUES IN ('standard') partition by RANGE (run);
 create table history_standard_rest partition of history_standard DEFAULT;

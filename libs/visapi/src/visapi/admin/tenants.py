@@ -71,6 +71,8 @@ async def _switch(owner_url: str, statement: str, entry: AuditEntry) -> bool:
         if state is None:
             raise NoSuchTenantError(f"there is no tenant {entry.tenant}")
         changes = state["disabled"] is (entry.action is AuditAction.TENANT_ENABLE)
+        if changes and await owner.fetchval(_QUERIES["is_erased"], entry.tenant):
+            raise NoSuchTenantError(f"the tenant {entry.tenant} is erased, or is being erased")
         if changes:
             given = (entry.reason,) if entry.action is AuditAction.TENANT_DISABLE else ()
             await owner.execute(_QUERIES[statement], entry.tenant, *given)

@@ -1,4 +1,4 @@
-"""`visapi tenant create|list|get|suspend|resume|export`: tenants, with a key that has `tenants:admin`."""
+"""`visapi tenant create|list|get|suspend|resume|export|erase`, with a key that has `tenants:admin`."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from visapi.client.synchronous import Client
 from visapi_common.contracts.foreign import Unreadable, read_as
 from visapi_common.contracts.tenants import NewTenant, TenantView
 
-tenants = typer.Typer(no_args_is_help=True, help="Create, list, suspend, resume and export tenants.")
+tenants = typer.Typer(no_args_is_help=True, help="Create, list, suspend, resume, export and erase tenants.")
 Id = Annotated[str, typer.Argument(help="1 to 63 lower-case letters, digits and dashes.")]
 
 
@@ -123,6 +123,21 @@ def _is_end(line: bytes, digest: str) -> bool:
     """Whether the line is the last of an export with this digest of all lines before."""
     last = read_as(_Last, line)
     return not isinstance(last, Unreadable) and last.end.sha256 == digest
+
+
+@tenants.command()
+def erase(
+    tenant: Id,
+    *,
+    confirm: Annotated[str, typer.Option(help="The id of the tenant, once more.")],
+    reason: Annotated[str, typer.Option(help="Why, for its audit.")],
+    url: Url = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Erase a suspended tenant with all that it owns. Nobody takes that back; `get` says how far it is."""
+    with connected(url, data_dir) as client:
+        client.send(operations.erase_tenant(tenant, confirm, reason))
+    done(f"{tenant} is being erased")
 
 
 def _all(client: Client) -> Iterator[TenantView]:

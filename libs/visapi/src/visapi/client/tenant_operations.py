@@ -6,6 +6,7 @@ from visapi.client.call import Call
 from visapi.client.call import path_part as _part
 from visapi.client.operations import JSON
 from visapi_common.contracts.tenants import (
+    EraseTenant,
     MadeTenant,
     NewTenant,
     ResumeTenant,
@@ -52,6 +53,11 @@ def resume_tenant(tenant: str, reason: str | None = None) -> Call[TenantView]:
 def export_tenant(tenant: str) -> Call[None]:
     """Everything that a tenant owns, as lines of JSON: for `Client.lines`."""
     return Call(method="GET", path=f"/v1/tenants/{_part(tenant)}/export", answer=None)
+
+
+def erase_tenant(tenant: str, confirmed: str, reason: str) -> Call[TenantView]:
+    """Let a suspended tenant be erased, whose id is `confirmed`."""
+    return _switch(f"/v1/tenants/{_part(tenant)}/erase", msgspec.json.encode(EraseTenant(confirmed, reason)))
 
 
 def _switch(path: str, body: bytes) -> Call[TenantView]:

@@ -97,6 +97,10 @@ _OF_CODE = {
         "Choose another name, or change the existing endpoint with `PATCH /v1/endpoints/{endpoint}`."
     ),
     "tenant_exists": "Choose another id, or read the tenant with `GET /v1/tenants/{tenant}`.",
+    "tenant_not_suspended": (
+        "Suspend the tenant with `POST /v1/tenants/{tenant}/suspend`, look at what stops, then ask again."
+    ),
+    "tenant_erased": "An erasure that was asked for is not taken back, and the id is never given again.",
     "tenant_of_key": (
         "Use a key of another tenant: whoever operates VisAPI would lock out the key that the request was "
         "made with."

@@ -71,6 +71,8 @@ KINDS: dict[str, Kind] = {
     "endpoint_exists": Kind(409, "Another endpoint has the name"),
     "endpoint_disabled": Kind(409, "The endpoint is disabled"),
     "tenant_exists": Kind(409, "The tenant exists"),
+    "tenant_not_suspended": Kind(409, "The tenant is not suspended"),
+    "tenant_erased": Kind(409, "The tenant is erased"),
     "tenant_of_key": Kind(409, "The tenant is that of the API key"),
     "hook_exists": Kind(409, "Another hook has the name"),
     "quota_exceeded": Kind(409, "The tenant has as many of these as it may have"),

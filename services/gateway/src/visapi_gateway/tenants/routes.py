@@ -3,6 +3,7 @@
 from typing import Any
 
 from visapi_common.contracts.tenants import (
+    EraseTenant,
     MadeTenant,
     NewTenant,
     ResumeTenant,
@@ -78,7 +79,23 @@ RESUME = Operation(
     "Resume a suspended tenant",
     {200: ResponseSpec("The tenant as it is now.", TenantView)},
     body=ResumeTenant,
-    problems=("tenant_not_found",),
+    problems=("tenant_not_found", "tenant_erased"),
+    **_ADMIN,
+)
+ERASE = Operation(
+    "POST",
+    f"{_PATH}/erase",
+    "eraseTenant",
+    "Erase a suspended tenant for good",
+    {202: ResponseSpec("The tenant; `erasure` says how far it is erased.", TenantView)},
+    description=(
+        "Its runs, open ones too, and all else that it owns are deleted in small pieces, with its artifacts."
+        " What stays: its id, which is never given again, this erasure, and its audit, for as long as audits"
+        " are kept. Nobody takes it back."
+    ),
+    body=EraseTenant,
+    body_required=True,
+    problems=("tenant_not_found", "tenant_of_key", "tenant_not_suspended"),
     **_ADMIN,
 )
 EXPORT = Operation(
@@ -95,7 +112,7 @@ EXPORT = Operation(
         " suspended tenant for a picture that stands still. The audit of the tenant records each export."
     ),
     produces=(),
-    problems=("tenant_not_found",),
+    problems=("tenant_not_found", "tenant_erased"),
     **_ADMIN,
 )
 
@@ -114,6 +131,7 @@ class TenantRoutes:
             Route(READ, self.read),
             Route(SUSPEND, self.suspend),
             Route(RESUME, self.resume),
+            Route(ERASE, self.erase),
             Route(EXPORT, self.export),
         ]
 
@@ -138,6 +156,10 @@ class TenantRoutes:
     async def resume(self, call: Call) -> AsgiResponse:
         wanted: ResumeTenant = await read_json(RESUME, call)
         return json_response(await self._tenants.resume(call.requester, call.path["tenant"], wanted.reason))
+
+    async def erase(self, call: Call) -> AsgiResponse:
+        wanted: EraseTenant = await read_json(ERASE, call)
+        return json_response(await self._tenants.erase(call.requester, call.path["tenant"], wanted), 202)
 
     async def export(self, call: Call) -> AsgiResponse:
         tenant: str = call.path["tenant"]

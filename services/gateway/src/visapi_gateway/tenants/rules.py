@@ -3,12 +3,13 @@
 import re
 from datetime import datetime
 
-from visapi_common.contracts.tenants import NewTenant
+from visapi_common.contracts.tenants import EraseTenant, NewTenant
 from visapi_common.core import api_keys
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
 from visapi_common.core.scopes import ALL
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.keys.rules import mistake
 from visapi_gateway.keys.service import KeyRow
 
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -47,6 +48,22 @@ def check_other(who: Requester, tenant: str) -> None:
 def no_such_tenant(tenant: str) -> ProblemError:
     detail = f"there is no tenant {tenant[:63]}; list tenants with GET /v1/tenants"
     return ProblemError("tenant_not_found", detail, status=404)
+
+
+def check_repeated(tenant: str, wanted: EraseTenant) -> None:
+    """Raises `ProblemError` 400 where the body names another tenant than the path."""
+    if wanted.tenant != tenant:
+        raise mistake("/tenant", f"must be the id of the tenant that is erased, {tenant}")
+
+
+def not_suspended(tenant: str) -> ProblemError:
+    detail = f"the tenant {tenant} is not suspended; suspend it first, and see that nobody misses it"
+    return ProblemError("tenant_not_suspended", detail, status=409)
+
+
+def is_erased(tenant: str) -> ProblemError:
+    detail = f"the tenant {tenant} is erased, or is being erased; nobody takes that back"
+    return ProblemError("tenant_erased", detail, status=409)
 
 
 def tenant_taken(tenant: str) -> ProblemError:

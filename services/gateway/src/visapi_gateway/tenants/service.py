@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.contracts.audit import AuditAction, AuditEntry
-from visapi_common.contracts.tenants import MadeTenant, NewTenant, TenantPage, TenantView
+from visapi_common.contracts.tenants import EraseTenant, MadeTenant, NewTenant, TenantPage, TenantView
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.keyrings import Keyring
 from visapi_gateway.audit.rules import entry
@@ -14,7 +14,15 @@ from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.keys.service import KeyRow, Mint
 from visapi_gateway.tenants.exporting import Exports
-from visapi_gateway.tenants.rules import check_id, check_other, first_key, no_such_tenant, tenant_taken
+from visapi_gateway.tenants.rules import (
+    check_id,
+    check_other,
+    check_repeated,
+    first_key,
+    is_erased,
+    no_such_tenant,
+    tenant_taken,
+)
 
 
 class Switched(msgspec.Struct, frozen=True):
@@ -39,6 +47,12 @@ class TenantStore(Protocol):
 
     async def resume(self, audit: AuditEntry) -> Switched | None:
         """As `suspend`."""
+        ...
+
+    async def erase(self, audit: AuditEntry) -> bool:
+        """Let the tenant be erased; False where there is none. Asked again, nothing changes. Raises
+        `ProblemError` 409 for one that is not suspended.
+        """
         ...
 
 
@@ -115,9 +129,21 @@ class Tenants:
         audit = _about(who, AuditAction.TENANT_ENABLE, tenant, reason)
         return await self._switched(tenant, await self._store.resume(audit))
 
+    async def erase(self, who: Requester, tenant: str, wanted: EraseTenant) -> TenantView:
+        """Let everything of a suspended tenant be erased, which nobody takes back. Raises `ProblemError` 400,
+        404 and 409.
+        """
+        check_id(tenant)
+        check_other(who, tenant)
+        check_repeated(tenant, wanted)
+        if not await self._store.erase(_about(who, AuditAction.TENANT_ERASE, tenant, wanted.reason)):
+            raise no_such_tenant(tenant)
+        return await self.one(tenant)
+
     async def export(self, who: Requester, tenant: str) -> AsyncIterator[bytes]:
-        """Everything that a tenant owns, as lines of JSON. Raises `ProblemError` 404."""
-        await self.one(tenant)
+        """Everything that a tenant owns, as lines of JSON. Raises `ProblemError` 404 and 409."""
+        if (await self.one(tenant)).erasure is not None:
+            raise is_erased(tenant)
         return self._exports.lines(tenant, _about(who, AuditAction.TENANT_EXPORT, tenant))
 
     async def _switched(self, tenant: str, switched: Switched | None) -> TenantView:

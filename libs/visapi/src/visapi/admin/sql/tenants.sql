@@ -13,6 +13,9 @@ group by t.id order by t.id
 -- Whether it is disabled; no row: there is none. Who changes it next waits.
 select disabled_at is not null as disabled from visapi.tenants where id = $1 for update
 
+-- name: is_erased
+select exists (select from visapi.tenant_erasures where tenant = $1)
+
 -- name: disable_tenant
 update visapi.tenants set disabled_at = now(), disabled_reason = $2 where id = $1
 

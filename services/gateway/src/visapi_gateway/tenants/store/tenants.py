@@ -1,19 +1,23 @@
 """Tenants in PostgreSQL."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, Row, pg_faults, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
-from visapi_common.contracts.tenants import TenantView
+from visapi_common.contracts.tenants import ErasureView, TenantView
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.keys.service import KeyRow
 from visapi_gateway.keys.transaction import add_key
+from visapi_gateway.tenants.rules import is_erased, not_suspended
 from visapi_gateway.tenants.service import Switched
 
 _SQL = load_queries("visapi_gateway.tenants.store", "tenants.sql")
+
+_ERASURE = ("requested_at", "requested_by", "erased_for", "step", "gone", "failure", "erased_at")
 
 
 class PgTenantStore:
@@ -58,6 +62,20 @@ class PgTenantStore:
     async def resume(self, audit: AuditEntry) -> Switched | None:
         return await self._switch("resume_tenant", audit, suspended=False)
 
+    async def erase(self, audit: AuditEntry) -> bool:
+        tenant = audit.tenant
+        async with tenant_transaction(self._pool, [tenant]) as connection:
+            state = await connection.fetchrow(_SQL["lock_tenant"], tenant)
+            if state is None:
+                return False
+            if await connection.fetchval(_SQL["is_erased"], tenant):
+                return True
+            if not state["suspended"]:
+                raise not_suspended(tenant)
+            await connection.execute(_SQL["erase_tenant"], tenant, audit.actor, audit.reason)
+            await record(connection, audit)
+        return True
+
     async def _switch(
         self, statement: str, audit: AuditEntry, *more: object, suspended: bool
     ) -> Switched | None:
@@ -66,6 +84,8 @@ class PgTenantStore:
             state = await connection.fetchrow(_SQL["lock_tenant"], tenant)
             if state is None:
                 return None
+            if not suspended and await connection.fetchval(_SQL["is_erased"], tenant):
+                raise is_erased(tenant)
             if state["suspended"] is suspended:
                 return Switched(changed=False)
             await connection.execute(_SQL[statement], tenant, *more)
@@ -80,5 +100,9 @@ class _IdTaken(Exception):
 
 def _view(row: Row) -> TenantView:
     path = f"/v1/tenants/{row['id']}"
-    links = {"self": path, **{name: f"{path}/{name}" for name in ("suspend", "resume", "export")}}
-    return TenantView(**row, links=links)
+    links = {"self": path, **{name: f"{path}/{name}" for name in ("suspend", "resume", "export", "erase")}}
+    fields: dict[str, Any] = dict(row)
+    erasure = {name: fields.pop(name) for name in _ERASURE}
+    erasure["reason"] = erasure.pop("erased_for")
+    known = None if erasure["requested_at"] is None else ErasureView(**erasure)
+    return TenantView(**fields, erasure=known, links=links)
