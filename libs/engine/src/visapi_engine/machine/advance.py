@@ -23,8 +23,9 @@ from visapi_engine.machine.draft import Draft
 from visapi_engine.machine.events import EngineFailed, Event, RetryRequested, Started
 from visapi_engine.machine.faults import read_error
 from visapi_engine.machine.lineage import Kinship
+from visapi_engine.machine.opening import retry, start
 from visapi_engine.machine.plan import ROOT, Plan
-from visapi_engine.machine.reactions import react, retry, start
+from visapi_engine.machine.reactions import react
 from visapi_engine.machine.result import Advance
 from visapi_engine.machine.resumption import restored
 from visapi_engine.machine.state import State

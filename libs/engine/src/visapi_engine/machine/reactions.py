@@ -1,13 +1,11 @@
 """The reaction of an open run to each kind of event: None, or the reason why the event changed nothing."""
 
-from typing import Any, assert_never
+from typing import assert_never
 
 from visapi_common.contracts.runs import ENDED, RunStatus
-from visapi_engine.machine import arrivals, dispatch, failures, history, resumption
-from visapi_engine.machine.admission import admission_of
-from visapi_engine.machine.commands import DropRun, DropTask, DropTimer, SetTimer
+from visapi_engine.machine import arrivals, dispatch, failures, history
+from visapi_engine.machine.commands import DropRun, DropTask, DropTimer
 from visapi_engine.machine.draft import Draft
-from visapi_engine.machine.evaluation import checked, evaluate, span
 from visapi_engine.machine.events import (
     CancelRequested,
     ChildEnded,
@@ -26,57 +24,16 @@ from visapi_engine.machine.events import (
     TimerFired,
     Told,
 )
-from visapi_engine.machine.faults import TaskFault, runtime_fault, timeout_fault
+from visapi_engine.machine.faults import TaskFault, timeout_fault
 from visapi_engine.machine.frames import Task
-from visapi_engine.machine.lifecycle import cancel_workflow, finish, run_agenda, settle
+from visapi_engine.machine.lifecycle import cancel_workflow, run_agenda, settle
 from visapi_engine.machine.nodes import approve, call, run_
 from visapi_engine.machine.outcomes import Faulted, Outcome
 from visapi_engine.machine.paths import CONTINUE, TIMEOUT, split_timer_id
 from visapi_engine.machine.plan import ROOT
-from visapi_engine.machine.state import ApproveFrame, CallFrame, ChildFrame, Frame, ListenFrame, ResumePoint
-from visapi_engine.machine.values import UnreadableValue, read_json
+from visapi_engine.machine.staleness import why_stale, why_stale_while_suspended
+from visapi_engine.machine.state import ApproveFrame, CallFrame, ChildFrame
 from visapi_engine.model.program import ApproveNode, CallNode, RunNode
-
-_OF_TASKS = (TaskCompleted, TaskFaulted, TaskUncertain, Resolved)
-
-
-def start(draft: Draft, event: Started) -> None:
-    """Begin a run: validate and transform its input, open the workflow, enter its first task."""
-    root = Task(draft.plan.nodes[ROOT], ROOT, ROOT, None, None, draft.now_ms)
-    draft.note(history.WORKFLOW_STARTED)
-    try:
-        raw = read_json(event.input)
-        outcome = _open_workflow(draft, root, raw)
-    except UnreadableValue as wrong:
-        outcome = Faulted(runtime_fault(ROOT, "Unreadable input", f"the input is no JSON: {wrong}").error)
-    except TaskFault as fault:
-        outcome = Faulted(fault.error)
-    settle(draft, root, outcome)
-    run_agenda(draft)
-
-
-def _open_workflow(draft: Draft, root: Task, raw: Any) -> Outcome:
-    program = draft.plan.program
-    if draft.plan.uses_workflow or draft.plan.attributes:
-        draft.workflow_input = raw
-    checked(draft, program.input_schema, root, raw)
-    if program.settings is not None:
-        draft.admission = admission_of(draft, root, program.settings, raw)
-    value = raw if program.input_from is None else evaluate(draft, program.input_from, root, raw)
-    if draft.plan.uses_context:
-        draft.context = value
-    root = root._replace(raw=raw, input=value)
-    limit = None if program.timeout is None else draft.now_ms + span(draft, program.timeout, root)
-    return dispatch.begin(draft, root._replace(timeout_at=limit))
-
-
-def retry(draft: Draft, point: ResumePoint, event: RetryRequested) -> None:
-    """Resume a faulted run at the task that failed."""
-    resumption.take_up(draft, point, event)
-    if point.failed.how == failures.FINISH:
-        finish(draft, point.failed.path, point.failed.output)
-    else:
-        run_agenda(draft)
 
 
 def react(draft: Draft, event: Event) -> str | None:
@@ -119,7 +76,7 @@ def _asked_to_go_on(draft: Draft, event: RetryRequested) -> str | None:
 
 
 def _act(draft: Draft, event: Told) -> str | None:
-    stale = _stale(draft, event)
+    stale = why_stale(draft, event)
     if stale is not None:
         return stale
     if isinstance(event, EventArrived):
@@ -133,55 +90,6 @@ def _act(draft: Draft, event: Told) -> str | None:
             outcome = Faulted(fault.error)
         settle(draft, task, outcome)
     run_agenda(draft)
-    return None
-
-
-def _stale(draft: Draft, event: Told) -> str | None:
-    """Why an event concerns no open task."""
-    if isinstance(event, TimerFired):
-        return _stale_timer(draft, event)
-    if isinstance(event, EventArrived):
-        return None
-    frame = draft.frames.get(event.path)
-    match event, frame:
-        case ChildEnded(child=child), ChildFrame() if frame.child == child:
-            current = event.resume_count == frame.resume_count
-            return None if current else f"the run {child} was resumed since"
-        case ChildEnded(child=child), _:
-            return f"nothing waits for the run {child} at {event.path}"
-        case Decided(approval=approval, decision=decision), ApproveFrame() if frame.approval == approval:
-            return None if decision in frame.choices else f"{decision!r} is none of the choices"
-        case Decided(), _:
-            return f"no approval is open at {event.path}"
-        case _:
-            return _stale_answer(draft, event, frame)
-
-
-def _stale_answer(
-    draft: Draft, event: TaskCompleted | TaskFaulted | TaskUncertain | Resolved, frame: Frame | None
-) -> str | None:
-    if not isinstance(frame, CallFrame):
-        return f"no task is open at {event.path}"
-    if isinstance(event, Resolved):
-        return None if frame.held else f"{event.path} is not uncertain"
-    if event.attempt != frame.attempt:
-        return f"attempt {event.attempt} of {event.path} is over, attempt {frame.attempt} is open"
-    if isinstance(event, TaskUncertain) and frame.held:
-        return f"{event.path} is known to be uncertain"
-    if isinstance(event, TaskFaulted | TaskUncertain) and call.left_to_timer(draft, event):
-        return f"the time of {event.path} is over: its timer says so"
-    return None
-
-
-def _stale_timer(draft: Draft, event: TimerFired) -> str | None:
-    due = draft.due_at(event.id)
-    if due is None:
-        draft.commands.append(DropTimer(event.id))
-        return f"nothing waits for the timer {event.id}"
-    if draft.now_ms < due:
-        # The sender of the early event has deleted the timer's row.
-        draft.commands.append(SetTimer(event.id, due))
-        return f"the timer {event.id} is due in {due - draft.now_ms} ms"
     return None
 
 
@@ -250,7 +158,7 @@ def _resume(draft: Draft, event: ResumeRequested) -> str | None:
 
 def _defer(draft: Draft, event: Told) -> str | None:
     """Defer an event of a suspended run: its row is consumed now, its consequences follow the resumption."""
-    stale = _stale_while_suspended(draft, event)
+    stale = why_stale_while_suspended(draft, event)
     if stale is not None:
         return stale
     draft.deferred = [*draft.deferred, event]
@@ -268,27 +176,3 @@ def _defer(draft: Draft, event: Told) -> str | None:
         case Resolved() | EventArrived() | Decided():
             pass
     return None
-
-
-def _stale_while_suspended(draft: Draft, event: Told) -> str | None:
-    """As `_stale`, but a deferred event counts as if the run had acted on it."""
-    if isinstance(event, EventArrived):
-        listening = any(isinstance(frame, ListenFrame) for frame in draft.frames.values())
-        return None if listening else "nothing listens"
-    if isinstance(event, ChildEnded):
-        known = any(isinstance(kept, ChildEnded) and kept.path == event.path for kept in draft.deferred)
-        return f"the end of {event.child} is recorded already" if known else _stale(draft, event)
-    if isinstance(event, TimerFired):
-        known = any(isinstance(kept, TimerFired) and kept.id == event.id for kept in draft.deferred)
-        return f"the timer {event.id} is recorded already" if known else _stale_timer(draft, event)
-    if isinstance(event, Decided):
-        known = any(isinstance(kept, Decided) and kept.path == event.path for kept in draft.deferred)
-        return f"the decision on {event.path} is recorded already" if known else _stale(draft, event)
-    kept = [kept for kept in draft.deferred if isinstance(kept, _OF_TASKS) and kept.path == event.path]
-    if any(not isinstance(earlier, TaskUncertain) for earlier in kept):
-        return f"the outcome of {event.path} is recorded already"
-    if isinstance(event, Resolved) and kept:
-        return None
-    if isinstance(event, TaskUncertain) and kept:
-        return f"{event.path} is known to be uncertain"
-    return _stale(draft, event)
