@@ -5,10 +5,12 @@ Where a test needs a row as a service writes it, the store of that service write
 and hours pass that no test can wait for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 from uuid import uuid4
+
+import msgspec
 
 from visapi_orchestrator.events.set_aside_messages import BYTES_MAX
 
@@ -24,6 +26,16 @@ async def plant(database: Executor, table: str, **columns: object) -> None:
     places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
     statement = f"insert into visapi.{table} ({', '.join(columns)}) values ({places})"
     await database.execute(statement, *columns.values())
+
+
+async def plant_all(database: Executor, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """As `plant`, for many rows with the same columns, in one statement."""
+    columns = ", ".join(rows[0])
+    statement = (
+        f"insert into visapi.{table} ({columns})"
+        f" select {columns} from json_populate_recordset(null::visapi.{table}, $1)"
+    )
+    await database.execute(statement, msgspec.json.encode([_readable(row) for row in rows]).decode())
 
 
 def full_of_messages(tenant: str, *, room: int = 0) -> dict[str, object]:
@@ -67,6 +79,13 @@ def _condition(where: Mapping[str, Any], *, after: int) -> str:
         for n, (column, value) in enumerate(where.items(), after + 1)
     ]
     return f" where {' and '.join(tests)}" if tests else ""
+
+
+def _readable(row: Mapping[str, object]) -> dict[str, object]:
+    """A row as PostgreSQL reads it from JSON: bytes are written in hex."""
+    return {
+        column: f"\\x{value.hex()}" if isinstance(value, bytes) else value for column, value in row.items()
+    }
 
 
 def _number(status: str) -> int:

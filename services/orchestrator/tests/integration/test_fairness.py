@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import msgspec
 
-from kit.ledger_rows import move_back, overwrite
+from kit.ledger_rows import move_back, overwrite, plant_all
 from kit.mini_worker import register
 from kit.orchestration import Stack, completed, eventually
 from kit.tenants import add_tenants
@@ -197,14 +198,11 @@ async def test_releases_at_the_same_time_never_add_up_to_more_than_a_share(stack
         released = [await rows.release_alone("pdf.render", 100, half) for _ in range(5)]
         return sum(len(some) for some in released if some is not None)
 
+    task = {"path": "/do/0/a", "attempt": 1, "tenant": BIG, "function": "pdf.render", "partition": 0}
+    message = {"effect_key": "", "token": "", "message": b"", "sent_at": None}
+    await plant_all(pool, "tasks", [{"run": uuid4(), **task, **message} for _ in range(100)])
     for _ in range(20):
-        await pool.execute("truncate tasks")
-        await pool.execute(
-            "insert into tasks (run, path, attempt, tenant, function, effect_key, token, message, partition,"
-            " sent_at) select gen_random_uuid(), '/do/0/a', 1, $1, 'pdf.render', '', '', '', 0, null"
-            " from generate_series(1, 100)",
-            BIG,
-        )
+        assert await overwrite(pool, "tasks", {}, sent_at=None) == 100
         released = await asyncio.gather(*(releasing(PostgresTasks(pool)) for _ in range(4)))
         assert (sum(released), await pool.fetchval(most)) == (8, 8)
 

@@ -1,5 +1,6 @@
 """What families ask of PostgreSQL stays cheap under a plan that was made while the tables were empty."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -7,6 +8,7 @@ import asyncpg
 import msgspec
 
 from kit.big_tables import pages
+from kit.ledger_rows import plant, plant_all
 from kit.servers import Database
 from visapi_common.adapters.queries import load_queries
 from visapi_orchestrator.transitions.store.ledger import SESSION
@@ -16,17 +18,17 @@ TOLD = 4_000
 LIMIT = 256
 PAGES_PER_ROW = 16
 """Told or to be told, of each a few pages of the indexes."""
-FAMILY = """
-with family as (
-    insert into families (root, tenant, cancelled_at) values ($1, 'default', now())
-), descendants as (
-    insert into runs (id, tenant, namespace, name, version, program, status, partition, input, started_by, root)
-    select gen_random_uuid(), 'default', 'sales', 'w', '1.0.0', '\\x00', 'waiting', 0, '{}', 'test', $1
-    from generate_series(1, $2::int) returning id
-)
-insert into inbox (run, key, tenant, kind, body)
-select id, 'family', 'default', 'cancel', '{}' from descendants limit $3::int
-"""
+
+
+async def cancelled_family(own: asyncpg.Connection) -> None:
+    """A cancelled family, of which most descendants have the command in their inboxes."""
+    root, descendants = uuid4(), [uuid4() for _ in range(TOLD + LIMIT)]
+    await plant(own, "families", root=root, tenant="default", cancelled_at=datetime.now(UTC))
+    flow = {"tenant": "default", "namespace": "sales", "name": "w", "version": "1.0.0", "program": b"\0"}
+    run = {**flow, "status": "waiting", "partition": 0, "input": b"{}", "started_by": "test", "root": root}
+    await plant_all(own, "runs", [{"id": id_, **run} for id_ in descendants])
+    row = {"key": "family", "tenant": "default", "kind": "cancel", "body": b"{}"}
+    await plant_all(own, "inbox", [{"run": id_, **row} for id_ in descendants[:TOLD]])
 
 
 async def test_a_family_that_was_told_for_the_most_part_is_looked_through_run_by_run(postgres_db: Database):
@@ -37,7 +39,7 @@ async def test_a_family_that_was_told_for_the_most_part_is_looked_through_run_by
     try:
         await service.execute(f"prepare obey (bigint, bytea) as {OBEY}")
         await service.execute("execute obey (1, '')")
-        await own.execute(FAMILY, uuid4(), TOLD + LIMIT, TOLD)
+        await cancelled_family(own)
         plan = await service.fetchval(
             f"explain (analyze, buffers, format json) execute obey ({LIMIT}, '{{}}')", timeout=60
         )

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from kit.fakes.nats import FakeLifecycleStream
-from kit.ledger_rows import overwrite
+from kit.ledger_rows import overwrite, plant_all
 from kit.orchestration import TENANT, Stack, eventually, output_of
 from kit.tenants import add_tenants
 from visapi_common.adapters.clock import RandomIds
@@ -304,13 +304,10 @@ async def test_the_next_rows_are_found_by_an_index_however_much_history_there_is
     async with stack.orchestrator():
         await told_of(stack, await stack.gateway.start("quick"))
     pool, ids = stack.gateway.pool, RandomIds()
-    await pool.execute(
-        "insert into history (run, first_seq, last_seq, tenant, items)"
-        " select u, 1, 1, $2, '[]'::bytea from unnest($1::uuid[]) u",
-        [ids.uuid7() for _ in range(5000)],
-        TENANT,
-    )
-    await pool.execute("update lifecycle_relay set xid = pg_snapshot_xmin(pg_current_snapshot())")
+    item = {"first_seq": 1, "last_seq": 1, "tenant": TENANT, "items": b"[]"}
+    await plant_all(pool, "history", [{"run": ids.uuid7(), **item} for _ in range(5000)])
+    told = await pool.fetchval("select pg_snapshot_xmin(pg_current_snapshot())")
+    await overwrite(pool, "lifecycle_relay", {}, xid=told)
     await pool.execute("analyze history")
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("set local plan_cache_mode = force_generic_plan")

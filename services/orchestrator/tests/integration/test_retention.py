@@ -24,6 +24,30 @@ NOW = datetime.now(UTC)
 
 OF_CHILD = "select retention, tableoid::regclass::text as table from runs_done where parent = $1"
 
+OLD = {
+    "tenant": "default",
+    "namespace": "test",
+    "name": "old",
+    "version": "1.0.0",
+    "program": b"\0",
+    "input": b"{}",
+    "started_by": "test",
+}
+
+
+def belongings(run: UUID, retention: str) -> dict[str, dict[str, object]]:
+    """A row of each table that is forgotten with a run, by table."""
+    letter = {"id": run, "tenant": "default", "service": "test", "reason": "dead", "detail": "d", "run": run}
+    attribute = {"tenant": "default", "name": "a", "value": "x", "folded": "x"}
+    history = {"first_seq": 1, "last_seq": 1, "tenant": "default", "items": b"[]"}
+    return {
+        "history": {"run": run, "retention": retention, **history},
+        "run_attributes": {"run": run, "retention": retention, **attribute},
+        "dead_letters": letter,
+        "recorded_inputs": {"run": run, "revision": 1, "events": b"[]"},
+        "started_effects": {"run": run, "effect_key": "key"},
+    }
+
 
 class Shelf:
     """The tables, seen by their superuser; and the orchestrator that keeps them."""
@@ -48,43 +72,14 @@ class Shelf:
         """A run made so many days ago, with all that belongs to a run."""
         made = NOW - timedelta(days=created)
         run = uuid7_from(int(made.timestamp() * 1000), secrets.randbits(80))
-        common = "id, tenant, namespace, name, version, program, input, started_by, created_at, retention"
-        values = "$1, 'default', 'test', 'old', '1.0.0', '\\x00', '{}', 'test', $2, $3"
+        row = {**OLD, "id": run, "created_at": made, "retention": retention}
         if ended is None:
-            await self.pool.execute(
-                f"insert into runs ({common}, partition) values ({values}, 0)", run, made, retention
-            )
+            await plant(self.pool, "runs", **row, partition=0)
         else:
-            await self.pool.execute(
-                f"insert into runs_done ({common}, status, revision, seq, priority, ended_at)"
-                f" values ({values}, $4, 1, 1, 5, $5)",
-                run,
-                made,
-                retention,
-                status,
-                NOW - timedelta(days=ended),
-            )
-        for table, columns, values in (
-            (
-                "history",
-                "run, first_seq, last_seq, tenant, retention, items",
-                "$1, 1, 1, 'default', $2, '[]'",
-            ),
-            (
-                "run_attributes",
-                "retention, run, tenant, name, value, folded",
-                "$2, $1, 'default', 'a', 'x', 'x'",
-            ),
-            (
-                "dead_letters",
-                "id, tenant, service, reason, detail, run",
-                "$1, 'default', 'test', 'dead', $2, $1",
-            ),
-            ("recorded_inputs", "run, revision, events", "$1, 1, convert_to($2, 'utf8')"),
-            ("started_effects", "run, effect_key", "$1, $2"),
-        ):
-            put = f"insert into {table} ({columns}) values ({values})"
-            await self.pool.execute(put, run, retention)
+            end = {"status": status, "ended_at": NOW - timedelta(days=ended)}
+            await plant(self.pool, "runs_done", **row, **end, revision=1, seq=1, priority=5)
+        for table, columns in belongings(run, retention).items():
+            await plant(self.pool, table, **columns)
         return run
 
     async def known(self, run: UUID) -> set[str]:
