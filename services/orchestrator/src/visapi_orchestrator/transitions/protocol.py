@@ -18,43 +18,32 @@ never acknowledges. A batch that PostgreSQL refuses, or that fails because of it
 the run that causes it is found: that run faults, or is set aside. What the operator has to mend faults none.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from uuid import UUID
 
-import msgspec
-
 from visapi_common.contracts.problems import WorkflowError, standard_error
-from visapi_common.core.errors import ContentFault, PermanentFault, ProblemError, UnknownFault
+from visapi_common.core.errors import ContentFault, PermanentFault, UnknownFault
 from visapi_common.core.failures import failure_kind, failure_text
-from visapi_common.core.secret_handles import run_key
 from visapi_common.telemetry.instruments import exemplar_of
 from visapi_common.telemetry.logs import get_logger
-from visapi_engine.machine.commands import CallTask
-from visapi_engine.machine.events import EngineFailed, Event
-from visapi_engine.process.protocol import Work
+from visapi_engine.machine.events import EngineFailed
 from visapi_orchestrator.kernel.receipts import acknowledge, hand_back
-from visapi_orchestrator.kernel.rules.messages import ChildLimit, RunMessages
+from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.transitions.after_commit import announce_commit, report_skipped_children
 from visapi_orchestrator.transitions.broken_runs import BrokenRuns
-from visapi_orchestrator.transitions.collecting import CollectingEngine
 from visapi_orchestrator.transitions.counting import count_steps
 from visapi_orchestrator.transitions.dependencies import Bounds, RunKeys, TransitionDependencies
+from visapi_orchestrator.transitions.folding import Folding
 from visapi_orchestrator.transitions.portions import PendingRuns, portions, with_pauses
-from visapi_orchestrator.transitions.related_writes import RelatedWritesBuilder
-from visapi_orchestrator.transitions.rules.child_limits import lineage_of
 from visapi_orchestrator.transitions.rules.flow import rejection
-from visapi_orchestrator.transitions.rules.growth import overgrown
-from visapi_orchestrator.transitions.rules.machine_events import events_of
-from visapi_orchestrator.transitions.rules.outgoing_tasks import task_of
 from visapi_orchestrator.transitions.rules.plan import plan
 from visapi_orchestrator.transitions.rules.recent import RecentRuns
 from visapi_orchestrator.transitions.rules.snapshot import RunSnapshot
-from visapi_orchestrator.transitions.rules.step import Step, unchanged
+from visapi_orchestrator.transitions.rules.step import Step
 from visapi_orchestrator.transitions.snapshots import Snapshots
 
 ROUNDS = 5
-_encode = msgspec.json.Encoder().encode
 
 Batch = list[RunMessages]
 
@@ -75,26 +64,20 @@ class Transitions:
         bounds: Bounds,
     ) -> None:
         self._ledger = dependencies.ledger
-        self._engine = CollectingEngine(dependencies.engine, dependencies.ledger, bounds.collections_max)
-        self._values = dependencies.values
         self._large = dependencies.large
         self._outbox = dependencies.outbox
-        self._sends_at_once = dependencies.sends_at_once
-        self._clock = dependencies.clock
         self._metrics = dependencies.metrics
         # Named here, so that the page of metrics shows 0 before the first conflict.
         self._conflicts = dependencies.metrics.cas_conflicts
-        self._spans = dependencies.spans
         self._dependencies = dependencies
         self.slow_runs = dependencies.slow_runs
         self.usage = dependencies.usage
+        self._folding = Folding(dependencies, keys, bounds)
         self._broken = BrokenRuns(dependencies, self._end)
-        self._keys = keys
         self._record = record_inputs
-        self._bounds = bounds
+        self._history_max = bounds.history_max
         self._recent = RecentRuns()
         self._snapshots = Snapshots(dependencies, self._recent, keys, self._broken.note)
-        self._related = RelatedWritesBuilder(dependencies.ledger, dependencies.values)
         self._log = get_logger("transitions")
 
     async def advance(
@@ -151,7 +134,7 @@ class Transitions:
         unsettled.settle(await self._snapshots.leave_others(batch, known), [])
         again: Batch = []
         put_off: dict[UUID, tuple[str, RunMessages]] = {}
-        folded = self._fold(
+        folded = self._folding.steps(
             [messages for messages in batch if messages.run in known], known, put_off, apart=apart
         )
         async with aclosing(portions(folded, alone=len(known) == 1)) as parts:
@@ -181,81 +164,6 @@ class Transitions:
             await self._ledger.forget(claimed)
         self._metrics.messages_stale.labels("ended").inc(sum(messages.count for messages in absent))
         acknowledge(absent)
-
-    async def _fold(
-        self,
-        batch: Batch,
-        known: dict[UUID, RunSnapshot],
-        put_off: dict[UUID, tuple[str, RunMessages]],
-        *,
-        apart: bool,
-    ) -> AsyncGenerator[Step, None]:
-        """The steps of runs that are answered; the others are `put_off`."""
-        works: dict[UUID, tuple[RunMessages, RunSnapshot, list[Event]]] = {}
-        now_ms = self._clock.now_ms()
-        for messages in batch:
-            snapshot = known[messages.run]
-            works[snapshot.run] = (messages, snapshot, await self._events(messages, snapshot, now_ms))
-        asked = [
-            self._work(snapshot, events, messages.child_limit)
-            for messages, snapshot, events in works.values()
-            if events
-        ]
-        for work in works.values():
-            if not work[2]:
-                yield unchanged(*work)
-        put_off.update((work.run, (work.tenant, works[work.run][0])) for work in asked)
-        with self._metrics.advance_seconds.time():
-            async for answer in self._engine.advance(asked, apart=apart):
-                put_off.pop(answer.run)
-                yield await self._prepare(Step(*works[answer.run], answer))
-
-    def _work(
-        self, snapshot: RunSnapshot, events: list[Event], child_limit: ChildLimit | None = None
-    ) -> Work:
-        return Work(
-            run=snapshot.run,
-            tenant=snapshot.tenant,
-            program=snapshot.program,
-            seq=snapshot.seq,
-            events=events,
-            state=snapshot.state,
-            handle_key=run_key(self._keys.handle(snapshot).secret, snapshot.run),
-            lineage=lineage_of(snapshot, self._bounds.depth_max, child_limit),
-        )
-
-    async def _events(self, messages: RunMessages, snapshot: RunSnapshot, now_ms: int) -> list[Event]:
-        values = (
-            snapshot.unreadable.error
-            if snapshot.unreadable
-            else overgrown(snapshot, self._bounds.history_max)
-        )
-        values = values or await self._values.resolve(messages, snapshot)
-        if isinstance(values, WorkflowError):
-            return [EngineFailed(now_ms=now_ms, run=str(snapshot.run), error=_encode(values))]
-        return events_of(messages, snapshot, values, now_ms)
-
-    async def _prepare(self, step: Step) -> Step:
-        """Make the payload columns and the tasks' messages, under the span of this transition."""
-        snapshot, answer = step.snapshot, step.answer
-        span = self._spans.open("transition", kind="consumer", parent=snapshot.trace)
-        span.set("visapi.run", snapshot.run)
-        span.set("visapi.status", answer.status)
-        step.trace = span.traceparent if snapshot.trace is not None else None
-        try:
-            step.output = await self._values.column(answer.output, snapshot)
-            for command in answer.commands:
-                if isinstance(command, CallTask):
-                    arguments = await self._values.travelling(command.arguments, snapshot)
-                    task = task_of(command, arguments, snapshot, self._keys, step.trace)
-                    held = not self._sends_at_once(task.function)
-                    step.tasks.append(msgspec.structs.replace(task, held=held) if held else task)
-            step.related = await self._related.build(step)
-        except ProblemError as problem:
-            step.refused = problem.detail
-        finally:
-            span.end()
-        return step
 
     async def _store(self, steps: list[Step]) -> Batch:
         """Store large values, then write; return the runs to advance again."""
@@ -303,7 +211,7 @@ class Transitions:
                 self._conflicts.inc()
                 again.append(step.messages)
         done = (step for step in steps if step.snapshot.run in written.done)
-        count_steps(self._metrics, done, history_max=self._bounds.history_max)
+        count_steps(self._metrics, done, history_max=self._history_max)
         return again
 
     async def _settle_unknown(self, steps: list[Step], fault: UnknownFault) -> Batch:
@@ -330,10 +238,9 @@ class Transitions:
 
     async def _end_with(self, messages: RunMessages, snapshot: RunSnapshot, error: WorkflowError) -> Batch:
         """Fault a run with an error of the orchestrator instead of the engine's answer."""
-        event = EngineFailed(now_ms=self._clock.now_ms(), run=str(snapshot.run), error=_encode(error))
         again: Batch = []
-        async for answer in self._engine.advance([self._work(snapshot, [event])], apart=True):
-            again += await self._store([await self._prepare(Step(messages, snapshot, [event], answer))])
+        for step in await self._folding.ended(messages, snapshot, error):
+            again += await self._store([step])
         return again
 
     def _settle(self, step: Step, age_s: float) -> None:
