@@ -3,16 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from itertools import cycle
 
+from kit.fakes.gateway.keys import FakeKeys
+from kit.fakes.gateway.tables import GatewayTables
 from visapi_common.adapters.clock import SystemClock
 from visapi_common.core.api_keys import hash_key, mint, parse
 from visapi_common.core.keyrings import Keyring
 from visapi_common.runtime.isolation import Isolation
 from visapi_common.telemetry.setup import open_metrics
 from visapi_gateway.kernel.access.authentication import KeyRing
-from visapi_gateway.kernel.access.stored_keys import KeysAt, KeyUse, NewHash, StoredKey
+from visapi_gateway.kernel.access.stored_keys import StoredKey
 from visapi_gateway.rates.allowances import KeyAllowances, Parts
 from visapi_gateway.rates.buckets import Bucket
 from visapi_gateway.rates.leases import Leases
@@ -24,22 +25,6 @@ _SECONDS = 0.5
 _PEPPER = bytes(range(32))
 _NEVER_USED_UP = 1 << 40
 _ADDRESS = "198.51.100.7"
-
-
-class _Stored:
-    """A thousand keys of a hundred tenants."""
-
-    def __init__(self) -> None:
-        self.tokens = [mint("live", number, number) for number in range(1, KEYS + 1)]
-
-    async def all_keys(self) -> KeysAt:
-        return KeysAt(datetime.now(UTC), [_stored(token, n % 100) for n, token in enumerate(self.tokens)])
-
-    async def some_keys(self, keys: Sequence[str]) -> KeysAt:
-        raise NotImplementedError
-
-    async def note_use(self, used: Sequence[KeyUse]) -> None: ...
-    async def rehash(self, hashes: Sequence[NewHash]) -> None: ...
 
 
 def _stored(token: str, tenant: int) -> StoredKey:
@@ -79,10 +64,12 @@ def rated_check_us() -> float:
 
 
 def _ring() -> tuple[KeyRing, "cycle[str]"]:
-    stored = _Stored()
+    """A thousand keys of a hundred tenants."""
+    tokens = [mint("live", number, number) for number in range(1, KEYS + 1)]
+    stored = FakeKeys(GatewayTables(), *(_stored(token, n % 100) for n, token in enumerate(tokens)))
     ring = KeyRing(stored, Keyring.of(_PEPPER), SystemClock())
     asyncio.run(ring.load())
-    return ring, cycle(stored.tokens)
+    return ring, cycle(tokens)
 
 
 def _allowances() -> KeyAllowances:
