@@ -180,6 +180,19 @@ async def test_bodies_are_shown_without_what_is_secret_or_personal(gateway: Any)
     assert "1e999" in (await gateway.http.get(message)).json()["body"]
 
 
+async def test_a_large_body_is_read_and_masked_outside_of_the_event_loop(gateway: Any):
+    made = await make(gateway)
+    message = (await gateway.http.post(made["links"]["ping"])).json()["links"]["self"]
+    text = b"word " * 20_000
+    hidden = b'{"password":"correct horse","to":"ada@example.com","n":1,"text":"%b"}' % text
+    await overwrite(gateway.db, "endpoint_news", {}, data=hidden)
+    shown = (await gateway.http.get(message)).text
+    assert '"n":1' in shown
+    assert len(shown) < len(text) / 2
+    assert not any(one in shown for one in ("correct horse", "ada@"))
+    assert gateway.lifecycle.metrics.bounded_jobs.labels(job="mask", outcome="done")._value.get() == 1
+
+
 async def test_a_replay_waits_for_the_attempt_that_is_under_way(gateway: Any):
     made = await make(gateway)
     links = (await gateway.http.post(made["links"]["ping"])).json()["links"]

@@ -168,6 +168,24 @@ async def test_deliveries_are_listed_and_read_without_what_is_secret(gateway: An
     assert "ada@" not in str(whole)
 
 
+async def test_a_large_delivery_is_read_and_masked_outside_of_the_event_loop(gateway: Any):
+    made = await make(gateway)
+    body = msgspec.json.encode({"ref": "main", "password": "hunter2", "text": "word " * 20_000})
+    assert await push(gateway, made, "large", body) == 202
+    [item] = (await gateway.http.get(made["links"]["deliveries"])).json()["items"]
+    text = (await gateway.http.get(item["links"]["self"])).text
+    assert '"ref":"main"' in text
+    assert len(text) < len(body) / 2
+    assert "hunter2" not in text
+    assert gateway.lifecycle.metrics.bounded_jobs.labels(job="mask", outcome="done")._value.get() == 1
+    assert (await gateway.http.post(item["links"]["replay"], json={})).status_code == 202
+    bodies = [
+        msgspec.json.decode(row["body"])
+        for row in await gateway.db.fetch("select body from visapi.events_in")
+    ]
+    assert bodies[0]["data"] == bodies[1]["data"] == msgspec.json.decode(body)
+
+
 async def test_a_replay_is_an_event_of_its_own_and_one_for_each_idempotency_key(gateway: Any):
     made = await make(gateway)
     assert await push(gateway, made, "d-1") == 202

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.endpoints import (
+    AttemptView,
     MessageDetails,
     MessagePage,
     MessageState,
@@ -37,6 +38,14 @@ class MessageRow(msgspec.Struct, frozen=True):
     view: MessageView
 
 
+class KeptMessage(msgspec.Struct, frozen=True):
+    """A message, the bytes of its body, and the latest of its attempts."""
+
+    view: MessageView
+    body: bytes
+    log: list[AttemptView]
+
+
 class Ping(msgspec.Struct, frozen=True):
     """A message that tells of nothing."""
 
@@ -55,7 +64,7 @@ class MessageStore(Protocol):
     async def page(
         self, tenant: str, endpoint: UUID, state: MessageState | None, below: int | None, limit: int
     ) -> Sequence[MessageRow]: ...
-    async def one(self, tenant: str, endpoint: UUID, message: UUID) -> MessageDetails | None: ...
+    async def one(self, tenant: str, endpoint: UUID, message: UUID) -> KeptMessage | None: ...
     async def ping(self, ping: Ping, claim: Claim | None) -> bool:
         """False where the newest `PINGS_MAX` messages are pings of the last hour."""
         ...
@@ -65,11 +74,18 @@ class MessageStore(Protocol):
         ...
 
 
+class Masks(Protocol):
+    async def masked(self, tenant: str, raw: bytes) -> Any:
+        """Stored JSON without what is secret or personal."""
+        ...
+
+
 class Messages:
     """The use cases."""
 
-    def __init__(self, store: MessageStore, ids: Ids, clock: WallClock) -> None:
+    def __init__(self, store: MessageStore, masks: Masks, ids: Ids, clock: WallClock) -> None:
         self._store = store
+        self._masks = masks
         self._ids = ids
         self._clock = clock
 
@@ -88,7 +104,8 @@ class Messages:
         found = await self._store.one(tenant, endpoint, message)
         if found is None:
             raise _no_such_message(message)
-        return found
+        body = await self._masks.masked(tenant, found.body)
+        return MessageDetails(**msgspec.structs.asdict(found.view), body=body, log=found.log)
 
     async def ping(self, who: Requester, endpoint: UUID, claim: Claim | None) -> MessageDetails:
         """Send a webhook that tells of nothing. Raises `ProblemError` 404 and 409."""

@@ -9,7 +9,8 @@ from visapi_gateway.kernel.slice import Kernel, Slice
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
-    return MessageRoutes(Messages(PgMessages(kernel.pool), kernel.ids, kernel.clock), kernel.cursors).routes()
+    messages = Messages(PgMessages(kernel.pool), kernel.jobs, kernel.ids, kernel.clock)
+    return MessageRoutes(messages, kernel.cursors).routes()
 
 
 SLICE = Slice([routes], open_routes)

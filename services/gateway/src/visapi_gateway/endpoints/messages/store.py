@@ -8,11 +8,15 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
-from visapi_common.contracts.endpoints import AttemptView, MessageDetails, MessageState, MessageView
-from visapi_common.contracts.foreign import Unreadable, read_as
+from visapi_common.contracts.endpoints import AttemptView, MessageState, MessageView
 from visapi_common.core.endpoint_types import PING, webhook_body
-from visapi_common.core.redact import redact, redact_text
-from visapi_gateway.endpoints.messages.service import ATTEMPTS_MAX, PINGS_MAX, MessageRow, Ping
+from visapi_gateway.endpoints.messages.service import (
+    ATTEMPTS_MAX,
+    PINGS_MAX,
+    KeptMessage,
+    MessageRow,
+    Ping,
+)
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.idempotency.transaction import hold_key
 
@@ -39,14 +43,14 @@ class PgMessages:
             rows = await connection.fetch(query, tenant, endpoint, below, limit, *wanted)
         return [MessageRow(row["seq"], MessageView(**_fields(endpoint, row))) for row in rows]
 
-    async def one(self, tenant: str, endpoint: UUID, message: UUID) -> MessageDetails | None:
+    async def one(self, tenant: str, endpoint: UUID, message: UUID) -> KeptMessage | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             row = await connection.fetchrow(_SQL["one_message"], tenant, endpoint, message)
             if row is None:
                 return None
             tried = await connection.fetch(_SQL["attempts_of"], message, tenant, ATTEMPTS_SHOWN)
-        body = _shown(webhook_body(row["type"], row["at"], row["data"]))
-        return MessageDetails(**_fields(endpoint, row), body=body, log=[_attempt(one) for one in tried])
+        body = webhook_body(row["type"], row["at"], row["data"])
+        return KeptMessage(MessageView(**_fields(endpoint, row)), body, [_attempt(one) for one in tried])
 
     async def ping(self, ping: Ping, claim: Claim | None) -> bool:
         tenant = ping.audit.tenant
@@ -77,12 +81,6 @@ def _fields(endpoint: UUID, row: Row) -> dict[str, Any]:
         "next_attempt_at": row["next_at"] if waits else None,
         "links": {"self": path, "endpoint": f"/v1/endpoints/{endpoint}", "replay": f"{path}/replay"},
     }
-
-
-def _shown(body: bytes) -> Any:
-    """A body with what is secret or personal masked."""
-    read = read_as(dict[str, Any], body)
-    return redact_text(body.decode("utf-8", "replace")) if isinstance(read, Unreadable) else redact(read)
 
 
 def _attempt(row: Row) -> AttemptView:

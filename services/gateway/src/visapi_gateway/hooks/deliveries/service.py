@@ -16,30 +16,28 @@ from visapi_common.contracts.hooks import (
 )
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
-from visapi_common.core.redact import redact
+from visapi_common.core.redact import MASK
 from visapi_gateway.audit.rules import entry
-from visapi_gateway.hooks.rules.events import replayed
+from visapi_gateway.hooks.rules.events import Replayed, replayed
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
 
 REFUSED_SHOWN = 20
-Event = dict[str, Any]
 
 
 class KeptDelivery(msgspec.Struct, frozen=True):
-    """A delivery and its event; None once the event is no longer kept."""
+    """A delivery and the bytes of its event; None once the event is no longer kept."""
 
     view: HookDeliveryView
-    event: Event | None
+    event: bytes | None
 
 
 class Replay(msgspec.Struct, frozen=True):
     """A replay to commit."""
 
-    id: UUID
     hook: UUID
     delivery: UUID
-    event: Event
+    event: Replayed
     audit: AuditEntry
 
 
@@ -66,11 +64,18 @@ class DeliveryStore(Protocol):
     async def refusals(self, tenant: str, hook: UUID, limit: int) -> Refusals: ...
 
 
+class Masks(Protocol):
+    async def masked(self, tenant: str, raw: bytes) -> Any:
+        """Stored JSON without what is secret or personal."""
+        ...
+
+
 class Deliveries:
     """The use cases. `hint` tells the orchestrator that events wait."""
 
-    def __init__(self, store: DeliveryStore, hint: Callable[[], None], ids: Ids) -> None:
+    def __init__(self, store: DeliveryStore, masks: Masks, hint: Callable[[], None], ids: Ids) -> None:
         self._store = store
+        self._masks = masks
         self._ids = ids
         self._hint = hint
 
@@ -88,7 +93,10 @@ class Deliveries:
     async def one(self, tenant: str, hook: UUID, delivery: UUID) -> HookDeliveryDetails:
         """With the event, masked. Raises `ProblemError` 404."""
         found = await self._kept(tenant, hook, delivery)
-        content = None if found.event is None else redact(found.event)
+        content: dict[str, Any] | None = None
+        if found.event is not None:
+            shown = await self._masks.masked(tenant, found.event)
+            content = {MASK: shown} if isinstance(shown, str) else shown
         return HookDeliveryDetails(**msgspec.structs.asdict(found.view), content=content)
 
     async def view(self, tenant: str, hook: UUID, delivery: UUID) -> HookDeliveryView:
@@ -119,7 +127,7 @@ class Deliveries:
             delivery=str(delivery),
             provider_id=found.view.delivery,
         )
-        replay = Replay(self._ids.uuid7(), hook, delivery, found.event, audit)
+        replay = Replay(hook, delivery, replayed(found.event, self._ids.uuid7()), audit)
         if not await self._store.replay(who.tenant, replay, claim):
             raise no_such_delivery(delivery)
         self._hint()
@@ -141,11 +149,6 @@ class Deliveries:
         if not await self._store.has_hook(tenant, hook):
             detail = f"there is no hook {hook}; list hooks with GET /v1/hooks"
             raise ProblemError("hook_not_found", detail, status=404)
-
-
-def replay_event(replay: Replay) -> tuple[str, bytes]:
-    """The id and the bytes of a replay's event."""
-    return replayed(replay.event, replay.id)
 
 
 def no_such_delivery(delivery: UUID) -> ProblemError:

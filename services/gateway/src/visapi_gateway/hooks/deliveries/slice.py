@@ -9,7 +9,8 @@ from visapi_gateway.kernel.slice import Kernel, Slice
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
-    deliveries = Deliveries(PgHookDeliveries(kernel.pool), kernel.messages.events_arrived, kernel.ids)
+    store, hint = PgHookDeliveries(kernel.pool), kernel.messages.events_arrived
+    deliveries = Deliveries(store, kernel.jobs, hint, kernel.ids)
     return DeliveryRoutes(deliveries, kernel.cursors).routes()
 
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
@@ -13,12 +11,11 @@ from visapi_common.contracts.hooks import HookDeliveryView, RefusalCount, Refusa
 from visapi_common.core.errors import TransientFault
 from visapi_gateway.events.service import NewEvent
 from visapi_gateway.events.transaction import put_events
-from visapi_gateway.hooks.deliveries.service import Event, KeptDelivery, Replay, replay_event
+from visapi_gateway.hooks.deliveries.service import KeptDelivery, Replay
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.idempotency.transaction import hold_key
 
 _SQL = load_queries("visapi_gateway.hooks.deliveries", "queries.sql")
-_decode = msgspec.json.Decoder(Event).decode
 
 
 class PgHookDeliveries:
@@ -51,10 +48,7 @@ class PgHookDeliveries:
     async def one(self, tenant: str, hook: UUID, delivery: UUID) -> KeptDelivery | None:
         async with tenant_transaction(self._pool, [tenant]) as connection:
             row = await connection.fetchrow(_SQL["one_delivery"], tenant, hook, delivery)
-        if row is None:
-            return None
-        event = None if row["event"] is None else _decode(row["event"])
-        return KeptDelivery(_view(hook, row), event)
+        return None if row is None else KeptDelivery(_view(hook, row), row["event"])
 
     async def replay(self, tenant: str, replay: Replay, claim: Claim | None) -> bool:
         async with tenant_transaction(self._pool, [tenant]) as connection:
@@ -62,8 +56,8 @@ class PgHookDeliveries:
             if counted is None:
                 return False
             await hold_key(connection, claim)
-            ident, body = replay_event(replay)
-            event = NewEvent(replay.event["source"], ident, replay.event["type"], body)
+            again = replay.event
+            event = NewEvent(again.source, again.id, again.type, again.event)
             if not await put_events(connection, tenant, [event]):
                 detail = "the event of the replay was not committed; send the request again"
                 raise TransientFault(detail, retry_after_s=1.0)

@@ -23,6 +23,27 @@ _SECRET_HEADERS = re.compile(
 )
 _ID_BYTES_MAX = 900
 _encode = msgspec.json.Encoder().encode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What says which event it is."""
+
+    id: str
+    source: str
+    type: str
+
+
+_head = msgspec.json.Decoder(Head).decode
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """An event to commit, as structured JSON."""
+
+    id: str
+    source: str
+    type: str
+    event: bytes
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -112,7 +133,9 @@ def kept_headers(request: HookRequest, settings: HookSettings) -> dict[str, str]
     return found
 
 
-def replayed(event: dict[str, Any], replay: UUID) -> tuple[str, bytes]:
-    """The id and the event of a replay, which is an event of its own."""
-    ident = f"{event['id']}/replay/{replay}"
-    return ident, _encode({**event, "id": ident})
+def replayed(event: bytes, replay: UUID) -> Replayed:
+    """The event of a replay, which is an event of its own. Its members stay the bytes that they were."""
+    members = _members(event)
+    head = _head(event)
+    ident = f"{head.id}/replay/{replay}"
+    return Replayed(ident, head.source, head.type, _encode({**members, "id": ident}))
