@@ -1,13 +1,15 @@
-"""A key that is limited to workflows reads no runs of others, so that what it sees costs what it sees. Asked of a real
+"""A key that is limited to workflows reads no runs and no approvals of others, so that what it sees costs what it sees. Asked of a real
 PostgreSQL with many rows, under the policies and as the role of the gateway.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from kit.big_tables import DONE, PAGES_MAX, RUNS, Big, explained, pages, whole_tables
+from kit.big_tables import APPROVALS, DONE, PAGES_MAX, RUNS, Big, explained, pages, whole_tables
+from visapi_gateway.approvals.store import LIST_LIMITED, spans
 from visapi_gateway.gateway import SESSION as GATEWAY
 from visapi_gateway.runs.reading import conditions as run_filters
 from visapi_gateway.runs.reading import limited as run_limits
@@ -34,11 +36,7 @@ async def test_a_key_that_is_limited_to_workflows_reads_no_runs_of_others(
     await big.fill(RUNS, "runs")
     await big.fill(DONE, "runs_done")
     workflows = [("sales", own) for own in LIMITED[name]]
-    entries = ",".join(f"{namespace}/{own}" for namespace, own in workflows)
-    before = (
-        f"select set_config('visapi.tenants', 'default', true), "
-        f"set_config('visapi.workflows', '{entries}', true); {run_filters.PLAN_ANEW}"
-    )
+    before = f"{_seen_by(LIMITED[name])}; {run_filters.PLAN_ANEW}"
     wanted = RunFilter(statuses=states)
     for plain, several in (
         (run_store.LIST_RUNS, run_store.LIST_AMONG),
@@ -51,3 +49,27 @@ async def test_a_key_that_is_limited_to_workflows_reads_no_runs_of_others(
         told = msgspec.json.format(msgspec.json.encode(plan)).decode()
         assert pages(plan) < PAGES_MAX + PAGES_OF_EACH * len(workflows), told
         assert not whole_tables(plan), told
+
+
+@pytest.mark.parametrize("state", [None, "open"])
+@pytest.mark.parametrize("name", [*LIMITED, "none in a namespace"])
+async def test_a_key_that_is_limited_to_workflows_reads_no_approvals_of_others(
+    big: Big, name: str, state: str | None
+):
+    await big.fill(APPROVALS, "approvals")
+    own = LIMITED.get(name, [])
+    entries = [f"sales/{one}" for one in own] or ["support/*"]
+    arguments = ("default", None, state, *spans(entries), 51)
+    plan = await explained(big.database.gateway, GATEWAY, LIST_LIMITED, *arguments, before=_seen_by(own))
+    told = msgspec.json.format(msgspec.json.encode(plan)).decode()
+    assert pages(plan) < PAGES_MAX + PAGES_OF_EACH * len(own), told
+    assert not whole_tables(plan), told
+
+
+def _seen_by(names: Sequence[str]) -> str:
+    """The settings of a transaction of the key."""
+    entries = ",".join(f"sales/{own}" for own in names) or "support/*"
+    return (
+        "select set_config('visapi.tenants', 'default', true), "
+        f"set_config('visapi.workflows', '{entries}', true)"
+    )

@@ -49,6 +49,13 @@ select {ID}, {_COMMON},
     case when n % 50000 = 3 then '{PARENT}'::uuid end, case when n % 50000 = 9 then '{SCHEDULE}'::uuid end
 from generate_series(1, {ROWS}) as n
 """
+APPROVALS = f"""
+insert into approvals (tenant, id, run, path, workflow, task, shown, approvers, keys, state, asked_at, closed_at)
+select case when n % 10 = 0 then 'other' else 'default' end, {ID}, {ID}, '/do/0/ask',
+    'sales/' || case when n = 7 then 'rare' else 'w' || n % 50 end || ':1.0.0', 'ask', '{{}}', '{{}}', '{{}}',
+    case when n % 3 = 0 then 'open' else 'decided' end, now(), case when n % 3 > 0 then now() end
+from generate_series(1, {ROWS // 2}) as n
+"""
 
 _FEW = 1000
 _SESSION = "set search_path to visapi; set synchronous_commit to off; set maintenance_work_mem to '256MB'"

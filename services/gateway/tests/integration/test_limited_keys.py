@@ -144,7 +144,10 @@ async def test_lists_hold_the_runs_of_its_workflows_alone(gateway: Any, tenant: 
     for path in ("/v1/workflows", "/v1/schedules"):
         names = [item["namespace"] for item in (await client.get(path)).json()["items"]]
         assert names == ["ours"], path
-    assert (await client.get("/v1/approvals", params={"state": "all"})).json()["items"] == []
+    for which, seen in (("ours/*", []), ("theirs/flow", [tenant.things["approval"]])):
+        client = await limited(gateway, tenant, which)
+        items = (await client.get("/v1/approvals", params={"state": "all"})).json()["items"]
+        assert [item["id"] for item in items] == seen
 
 
 async def test_an_idempotency_key_of_another_opens_no_run_of_another_workflow(

@@ -109,6 +109,7 @@ create table approvals (
 );
 CREATE INDEX approvals_age ON approvals USING btree (closed_at) WHERE (state <> 'open'::text);
 CREATE INDEX approvals_by_run ON approvals USING btree (run);
+CREATE INDEX approvals_by_workflow ON approvals USING btree (tenant, workflow COLLATE "C", id) INCLUDE (state);
 CREATE INDEX approvals_open ON approvals USING btree (tenant, id DESC) WHERE (state = 'open'::text);
 alter table approvals enable row level security;
 alter table approvals force row level security;
