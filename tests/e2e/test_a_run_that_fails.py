@@ -1,8 +1,7 @@
 """What a client sees of a run whose error nobody caught, and how it is taken up again."""
 
-from pathlib import Path
-
-from kit.running_stack import running_stack
+from kit.running_stack import view_of
+from kit.stack import StackProcess
 
 WORKFLOW = """
 document: { dsl: "1.0.3", namespace: e2e, name: failing, version: "1.0.0" }
@@ -13,8 +12,8 @@ do:
 """
 
 
-async def test_a_faulted_run_is_read_with_its_error_and_its_history_ends_with_it(tmp_path: Path):
-    async with running_stack(tmp_path, {}) as stack, stack.client() as client:
+async def test_a_faulted_run_is_read_with_its_error_and_its_history_ends_with_it(stack: StackProcess):
+    async with view_of(stack).client() as client:
         deployed = await client.post(
             "/v1/workflows", content=WORKFLOW, headers={"Content-Type": "application/yaml"}
         )
@@ -47,8 +46,8 @@ do:
 _YAML = {"Content-Type": "application/yaml"}
 
 
-async def test_a_faulted_run_is_taken_up_with_another_input_under_a_newer_version(tmp_path: Path):
-    async with running_stack(tmp_path, {}) as stack, stack.client() as client:
+async def test_a_faulted_run_is_taken_up_with_another_input_under_a_newer_version(stack: StackProcess):
+    async with view_of(stack).client() as client:
         for version, text in (("1.0.0", "old"), ("1.1.0", "new")):
             source = RECKON.replace("VERSION", version).replace("TEXT", text)
             assert (await client.post("/v1/workflows", content=source, headers=_YAML)).status_code == 201

@@ -5,12 +5,12 @@ import contextlib
 import os
 import signal
 import time
-from pathlib import Path
 
 import httpx
 import psutil
 
-from kit.running_stack import RunningStack, running_stack
+from kit.running_stack import RunningStack, view_of
+from kit.stack import StackProcess
 from visapi.client import ApiError, Client, UnreachableError, operations
 from visapi_common.contracts.audit import AuditRecord
 from visapi_common.contracts.bulk import BulkAction, BulkStep
@@ -94,16 +94,19 @@ def all_are(client: Client, name: str, status: str, number: int) -> None:
         time.sleep(0.2)
 
 
-async def test_a_gateway_killed_while_many_runs_are_cancelled_loses_none_and_tells_none_twice(tmp_path: Path):
-    async with running_stack(tmp_path, {}) as stack, stack.client() as http:
+async def test_a_gateway_killed_while_many_runs_are_cancelled_loses_none_and_tells_none_twice(
+    stack: StackProcess,
+):
+    running = view_of(stack)
+    async with running.client() as http:
         assert (await http.post("/v1/workflows", content=WAITING, headers=_YAML)).status_code == 201
         runs = await start(http, "waiting", RUNS)
         bulk = operations.Bulk(action=BulkAction.CANCEL, filters=operations.Filters(workflow="e2e/waiting"))
-        with Client(stack.gateway, stack.api_key) as client:
+        with Client(running.gateway, running.api_key) as client:
             counted = client.send(operations.count_bulk(bulk))
             assert counted.count == RUNS
 
-            process = gateway_of(stack)
+            process = gateway_of(running)
 
             async def kill() -> None:
                 await asyncio.sleep(0.02)
@@ -126,8 +129,9 @@ async def test_a_gateway_killed_while_many_runs_are_cancelled_loses_none_and_tel
             assert [item["type"] for item in items].count("workflow.cancelled") == 1
 
 
-async def test_all_faulted_runs_go_on_under_the_version_that_mends_them(tmp_path: Path):
-    async with running_stack(tmp_path, {}) as stack, stack.client() as http:
+async def test_all_faulted_runs_go_on_under_the_version_that_mends_them(stack: StackProcess):
+    running = view_of(stack)
+    async with running.client() as http:
         for version, fix in (("1.0.0", ""), ("1.1.0", "| tonumber")):
             source = RECKON.replace("VERSION", version).replace("FIX", fix)
             deployed = await http.post("/v1/workflows", content=source, headers=_YAML)
@@ -138,7 +142,7 @@ async def test_all_faulted_runs_go_on_under_the_version_that_mends_them(tmp_path
         bulk = operations.Bulk(
             action=BulkAction.RETRY, filters=operations.Filters(workflow="e2e/reckon"), version="1.1.0"
         )
-        with Client(stack.gateway, stack.api_key) as client:
+        with Client(running.gateway, running.api_key) as client:
             all_are(client, "reckon", "faulted", 13)
             counted = client.send(operations.count_bulk(bulk))
             assert counted.count == 13

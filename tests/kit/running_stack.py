@@ -37,12 +37,17 @@ async def database(data: Path, role: str | None = None) -> asyncpg.Connection:
     )
 
 
+def view_of(process: StackProcess) -> RunningStack:
+    """A stack that was started."""
+    return msgspec.json.decode(process.ready_file.read_bytes(), type=RunningStack)
+
+
 @asynccontextmanager
 async def running_stack(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[RunningStack]:
     """Start the stack with `settings` beside the plain environment; stop it with SIGTERM. The data stays."""
     process = StackProcess(settings, folder=folder)
     try:
         await asyncio.to_thread(process.start)
-        yield msgspec.json.decode(process.ready_file.read_bytes(), type=RunningStack)
+        yield view_of(process)
     finally:
         await asyncio.to_thread(process.stop)
