@@ -11,13 +11,13 @@ from visapi_common.contracts import subjects
 from visapi_engine.process.pool import EnginePool
 from visapi_orchestrator.batches.triggers import READ_AHEAD
 from visapi_orchestrator.dead_letters.store import PostgresQuarantine
+from visapi_orchestrator.dependencies import Dependencies
 from visapi_orchestrator.endpoints.fan_out import MESSAGES_KEPT
 from visapi_orchestrator.endpoints.store.fan_out import PostgresFanOut
 from visapi_orchestrator.endpoints.store.history import PostgresEndpointHistory
 from visapi_orchestrator.endpoints.work import EndpointRows
 from visapi_orchestrator.events.store.events import PostgresEvents
 from visapi_orchestrator.events.store.lifecycle import PostgresLifecycle
-from visapi_orchestrator.orchestrator import Dependencies
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.tasks.store.tasks import PostgresTasks
 from visapi_orchestrator.tasks.streams import JetStreamEvents, JetStreamLifecycle, JetStreams

@@ -1,141 +1,59 @@
 """All parts of the orchestrator, started in order and stopped in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol
 from uuid import UUID
-
-import msgspec
 
 from visapi_common.contracts import subjects
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import WorkerSlots
-from visapi_common.core.clocks import MonotonicClock
 from visapi_common.core.errors import Fault
 from visapi_common.runtime.isolation import Isolation, kept_alive
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import get_logger
-from visapi_orchestrator.batches.pump import AnnouncedMessages, Pump
+from visapi_orchestrator.batches.pump import Pump
 from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.batches.unreadable import UnreadableMessages
-from visapi_orchestrator.dead_letters.quarantine import DeadLetterRows, Quarantine
-from visapi_orchestrator.dead_letters.replays import ReplayedRows, Replays
-from visapi_orchestrator.endpoints.work import EndpointRows, work
-from visapi_orchestrator.events.dispatch import Acknowledged, EventDispatch, EventRows
-from visapi_orchestrator.events.intake import EventIntake, EventSource, IntakeRows
-from visapi_orchestrator.events.lifecycle_relay import History, LifecycleRelay, LifecycleStream
-from visapi_orchestrator.events.producers import ProducedEvents, ProducerShares, TenantRows
-from visapi_orchestrator.events.set_aside_messages import LetterCounts, SetAsideMessages
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.dead_letters.replays import Replays
+from visapi_orchestrator.dependencies import Dependencies
+from visapi_orchestrator.endpoints.work import work
+from visapi_orchestrator.events.dispatch import EventDispatch
+from visapi_orchestrator.events.intake import EventIntake
+from visapi_orchestrator.events.lifecycle_relay import LifecycleRelay
+from visapi_orchestrator.events.producers import ProducerShares
+from visapi_orchestrator.events.set_aside_messages import SetAsideMessages
 from visapi_orchestrator.kernel.database_clock import DatabaseClock
-from visapi_orchestrator.kernel.ports import Publisher
 from visapi_orchestrator.kernel.rules.messages import RunMessages
 from visapi_orchestrator.kernel.rules.usage import Usage
 from visapi_orchestrator.settings import OrchestratorSettings
-from visapi_orchestrator.tasks.claims import ClaimedTasks, Claims, WorkerRequest
-from visapi_orchestrator.tasks.heartbeats import Heartbeats, HeartbeatTasks
+from visapi_orchestrator.tasks.claims import Claims, WorkerRequest
+from visapi_orchestrator.tasks.heartbeats import Heartbeats
 from visapi_orchestrator.tasks.outbox import Outbox
-from visapi_orchestrator.tasks.registry import FunctionRows, Registry, Streams
-from visapi_orchestrator.tasks.releases import HeldTasks, QueuedTasks, Releases
-from visapi_orchestrator.tasks.sweep import OpenTasks, TaskStream, TaskSweep
-from visapi_orchestrator.timing.due_work import DueRows, DueWork
-from visapi_orchestrator.timing.flow_sweep import FlowRows, keep_admitting
-from visapi_orchestrator.timing.schedule_clock import ScheduleClock, ScheduleRows
+from visapi_orchestrator.tasks.registry import Registry
+from visapi_orchestrator.tasks.releases import Releases
+from visapi_orchestrator.tasks.sweep import TaskSweep
+from visapi_orchestrator.timing.due_work import DueWork
+from visapi_orchestrator.timing.flow_sweep import keep_admitting
+from visapi_orchestrator.timing.schedule_clock import ScheduleClock
 from visapi_orchestrator.transitions.dependencies import Bounds, RunKeys, TransitionDependencies
 from visapi_orchestrator.transitions.known_payloads import KnownPayloads
 from visapi_orchestrator.transitions.large_values import LargeValues
-from visapi_orchestrator.transitions.ports import Engine, Ledger, Payloads
 from visapi_orchestrator.transitions.protocol import Transitions
 from visapi_orchestrator.transitions.slow_runs import SlowRuns
 from visapi_orchestrator.transitions.values import ValueReader
-from visapi_orchestrator.upkeep.collected import CollectedRows, CollectedSweep
-from visapi_orchestrator.upkeep.erasing import Erasing, upkeep_work
-from visapi_orchestrator.upkeep.family_sweep import FamilyRows, keep_cancelling, keep_counting
-from visapi_orchestrator.upkeep.levels import CountedTasks, LedgerLevels, StreamLevels, report_levels
-from visapi_orchestrator.upkeep.retention import Retention, RetentionRows
-from visapi_orchestrator.upkeep.tidying import AgingRows, Sweepable, keep_tidy
-from visapi_orchestrator.upkeep.usage import UsageRows
+from visapi_orchestrator.upkeep.collected import CollectedSweep
+from visapi_orchestrator.upkeep.erasing import upkeep_work
+from visapi_orchestrator.upkeep.family_sweep import keep_cancelling, keep_counting
+from visapi_orchestrator.upkeep.levels import report_levels
+from visapi_orchestrator.upkeep.retention import Retention
+from visapi_orchestrator.upkeep.tidying import keep_tidy
 
 _HEALTH_EVERY_S = 1.0
 _START_RETRY_S = 0.5
 
 _slots = Reader(WorkerSlots)
-
-
-class NatsBus(Publisher, Protocol):
-    """The connection, as far as wiring needs it."""
-
-    @property
-    def connected(self) -> bool: ...
-    async def subscribe(
-        self, subject: str, handler: Callable[[WorkerRequest], None], queue: str | None = None
-    ) -> object: ...
-    def on_reconnect(self, callback: Callable[[], Awaitable[None] | None]) -> None: ...
-    def on_handler_failure(self, callback: Callable[[], object]) -> None: ...
-
-
-class PulledSource(AnnouncedMessages, Protocol):
-    """A consumer's deliveries."""
-
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-
-
-class TaskRows(OpenTasks, HeldTasks, CountedTasks, HeartbeatTasks, ClaimedTasks, Protocol):
-    """Everything about open tasks."""
-
-
-class UpkeepRows(FunctionRows, AgingRows, Protocol):
-    """Functions, and rows that grow old."""
-
-
-class AllEventRows(EventRows, IntakeRows, TenantRows, LetterCounts, Protocol):
-    """Everything about events."""
-
-
-class JetStreams(Streams, TaskStream, QueuedTasks, StreamLevels, Protocol):
-    """Streams, as the registry, the sweep, the releases and the reported levels see them."""
-
-
-class SweptSchedules(ScheduleRows, Sweepable, Protocol):
-    """Schedules and their fires."""
-
-
-class AllDeadLetters(DeadLetterRows, ReplayedRows, Sweepable, Protocol):
-    """Dead letters, and their replays."""
-
-
-class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
-    """The adapters that the orchestrator runs on."""
-
-    ledger: Ledger
-    due: DueRows
-    tasks: TaskRows
-    upkeep: UpkeepRows
-    levels: LedgerLevels
-    aging: Mapping[str, Sweepable]
-    endpoints: EndpointRows
-    retention: RetentionRows
-    streams: JetStreams
-    bus: NatsBus
-    results: PulledSource
-    triggers: PulledSource
-    events: EventSource
-    produced: ProducedEvents
-    event_rows: AllEventRows
-    event_publisher: Acknowledged
-    history: History
-    lifecycle: LifecycleStream
-    schedules: SweptSchedules
-    dead_letters: AllDeadLetters
-    flow: FlowRows
-    families: FamilyRows
-    collected: CollectedRows
-    usage: UsageRows
-    erasing: Erasing
-    engine: Engine
-    payloads: Payloads
-    monotonic: MonotonicClock
 
 
 class Orchestrator:
