@@ -52,7 +52,7 @@ MATRIX = {
     "open_runs": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "programs": {GATEWAY: "ri", ORCHESTRATOR: "r", NOTIFIER: ""},
     "recorded_inputs": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
-    "restores": {GATEWAY: "", ORCHESTRATOR: "r", NOTIFIER: "r"},
+    "restores": {GATEWAY: "r", ORCHESTRATOR: "r", NOTIFIER: "r"},
     "retention_classes": {GATEWAY: "r", ORCHESTRATOR: "rc", NOTIFIER: ""},
     "retention_policies": {GATEWAY: "riud", ORCHESTRATOR: "rd", NOTIFIER: ""},
     "run_attributes": {GATEWAY: "r", ORCHESTRATOR: "riud", NOTIFIER: ""},
@@ -77,11 +77,12 @@ MATRIX = {
 
 UNSEEN_BY_GATEWAY = {
     "api_keys", "tenants", "tenant_erasures", "programs", "functions", "retention_classes", "open_runs", "rates", "rate_leases", "quota_leases",
+    "restores",
 }  # fmt: skip
 """Tables the gateway reads across tenants: keys are found before a tenant is known, programs are
 shared by content, functions belong to workers, a retention class is a number of days, and the open runs of
 all tenants are numbers, read together. The rates of all keys are known before a key comes, and one statement
-leases for the keys of many tenants."""
+leases for the keys of many tenants. A restore concerns the whole database."""
 
 ARCHITECTURE = (Path(__file__).resolve().parents[2] / "ARCHITECTURE.md").read_text()
 

@@ -128,7 +128,7 @@ def query_value(operation: str, name: str, things: dict[str, str]) -> str | None
         "namespace": "theirs", "q": things["run"][:18], "target": f"run:{things['run']}", "actor": f"key:{things['key']}",
         "tenant": "victim", "version": "1.0.0", "state": None, "limit": None, "cursor": None, "status": None,
         "created_after": None, "created_before": None, "attribute": None, "action": None, "since": None, "until": None,
-        "resolved": None, "test": None, "kind": None, "expires": None, "signature": None, "dry_run": None, "after": None,
+        "resolved": None, "test": None, "type": None, "kind": None, "expires": None, "signature": None, "dry_run": None, "after": None,
         "verbose": None, "from": None, "to": None, "by": None, "name": "theirs", "delivery": None, "hub.mode": None, "hub.verify_token": None,
         "hub.challenge": None,
     }[name]  # fmt: skip

@@ -22,7 +22,7 @@ from kit.fakes.gateway.starting import FakeRunLedger
 from kit.fakes.gateway.workflows import definition
 from kit.fakes.gateway.world import FakeWorld
 from kit.gateway_rows import GatewayRows
-from kit.gateway_world import NO_PROGRAM, SHOWN, GatewayWorld, history
+from kit.gateway_world import NO_PROGRAM, SHOWN, GatewayWorld, history, lifecycle
 from kit.ledger_rows import move_back
 from kit.orchestrator_rows import OrchestratorRows
 from kit.tenants import put_key
@@ -49,6 +49,8 @@ from visapi_gateway.rates.lending import LedgerOfLeases
 from visapi_gateway.rates.store import PgLedgerOfLeases
 from visapi_gateway.retention.service import RetentionStore
 from visapi_gateway.retention.store import PgRetentionStore
+from visapi_gateway.runs.changes.source import ChangeSource
+from visapi_gateway.runs.changes.store import PgChanges
 from visapi_gateway.runs.commands.store import PgCommandStore
 from visapi_gateway.runs.reading.store import PgRunStore
 from visapi_gateway.runs.starting.store import PgRunLedger
@@ -90,6 +92,7 @@ class GatewayGround:
     letters: DeadLetterStore
     leases: LedgerOfLeases
     schedules: ScheduleStore
+    changes: ChangeSource
 
 
 class RealWorld(GatewayWorld):
@@ -116,6 +119,10 @@ class RealWorld(GatewayWorld):
         seq = await self._orchestrator.seq(run)
         written = history(seq + 1, items)
         await self._orchestrator.write(run, written, items, status=status, attributes=attributes)
+
+    async def change(self, run: UUID, *types: str, status: str = "running") -> None:
+        written = lifecycle(await self._orchestrator.seq(run) + 1, *types)
+        await self._orchestrator.write(run, written, len(types), status=status)
 
     async def fault(self, run: UUID, state: bytes | None, program: Compiled) -> None:
         written = history(await self._orchestrator.seq(run) + 1, 1)
@@ -213,6 +220,7 @@ def fake_ground(tenant: str, other: str) -> GatewayGround:
         letters=FakeDeadLetterStore(tables),
         leases=FakeLeases(),
         schedules=FakeSchedules(tables),
+        changes=world.changes,
     )
 
 
@@ -239,4 +247,5 @@ def real_ground(world: GatewayWorld, pool: Pool, tenant: str, other: str) -> Gat
         letters=PgDeadLetterStore(pool),
         leases=PgLedgerOfLeases(pool, rates_s=20, quotas_s=20),
         schedules=PgScheduleStore(pool),
+        changes=PgChanges(pool),
     )

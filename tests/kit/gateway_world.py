@@ -34,6 +34,10 @@ class GatewayWorld(Protocol):
         """A transition with so many history items."""
         ...
 
+    async def change(self, run: UUID, *types: str, status: str = "running") -> None:
+        """A transition with history items of these types."""
+        ...
+
     async def fault(self, run: UUID, state: bytes | None, program: Compiled) -> None:
         """A run of this program ends with a fault; with a state it can be retried."""
         ...
@@ -90,6 +94,14 @@ def history(first: int, count: int) -> bytes:
     """Items as a transition stores them."""
     numbers = range(first, first + count)
     return msgspec.json.encode([{"seq": seq, "type": "task.created"} for seq in numbers])
+
+
+def lifecycle(first: int, *types: str) -> bytes:
+    """Items of these types as a transition stores them."""
+    items = [
+        {"seq": seq, "type": kind, "time": "2026-01-01T00:00:00Z"} for seq, kind in enumerate(types, first)
+    ]
+    return msgspec.json.encode(items)
 
 
 def key_row(token: str, tenant: str, pepper: bytes) -> KeyRow:

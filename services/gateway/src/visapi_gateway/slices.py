@@ -17,6 +17,7 @@ from visapi_gateway.keys.slice import SLICE as KEYS
 from visapi_gateway.rates.slice import SLICE as RATES
 from visapi_gateway.retention.slice import SLICE as RETENTION
 from visapi_gateway.runs.bulk.slice import SLICE as BULK
+from visapi_gateway.runs.changes.slice import SLICE as CHANGES
 from visapi_gateway.runs.commands.slice import SLICE as COMMANDS
 from visapi_gateway.runs.reading.slice import SLICE as READING
 from visapi_gateway.runs.starting.slice import SLICE as STARTING
@@ -30,6 +31,7 @@ from visapi_gateway.workflows.slice import SLICE as WORKFLOWS
 SLICES = (
     WORKFLOWS,
     STARTING,
+    CHANGES,
     READING,
     COMMANDS,
     BULK,

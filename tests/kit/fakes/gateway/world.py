@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from kit.fakes.clocks import CountingIds
+from kit.fakes.gateway.changes import FakeChanges
 from kit.fakes.gateway.flow_limits import FakeLimits
 from kit.fakes.gateway.keys import FakeKeys
 from kit.fakes.gateway.system import FakeSystem
@@ -16,6 +17,7 @@ from kit.fakes.gateway.workflows import FakeWorkflows, definition
 from kit.gateway_world import NO_PROGRAM, SHOWN, GatewayWorld, history, key_row
 from visapi_common.contracts.audit import AuditRecord
 from visapi_common.contracts.dead_letters import DeadLetterView
+from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.runs import ENDED
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.core.api_keys import mint
@@ -37,6 +39,7 @@ class FakeWorld(GatewayWorld):
         self.system = FakeSystem()
         self.workflows = FakeWorkflows(self.tables)
         self.keys = FakeKeys(self.tables)
+        self.changes = FakeChanges()
 
     async def run(self, tenant: str, name: str = "flow", program: str = NO_PROGRAM) -> UUID:
         run = self.ids.uuid7()
@@ -48,6 +51,12 @@ class FakeWorld(GatewayWorld):
         stored = self.tables.runs[child]
         stored.parent = stored.root = parent
         return child
+
+    async def change(self, run: UUID, *types: str, status: str = "running") -> None:
+        row = self.tables.runs[run].row
+        await self.advance(run, len(types), status=status)
+        workflow = WorkflowRef(row.namespace, row.name, row.version)
+        self.changes.put(self.tables.runs[run].tenant, run, *types, first_seq=row.seq + 1, workflow=workflow)
 
     async def fault(self, run: UUID, state: bytes | None, program: Compiled) -> None:
         await self.advance(run, 1, status="faulted")

@@ -75,6 +75,36 @@ class RunPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class RunChangeType(StrEnum):
+    """What happened to a run as a whole: the specification's lifecycle words."""
+
+    STARTED = "workflow.started"
+    SUSPENDED = "workflow.suspended"
+    RESUMED = "workflow.resumed"
+    COMPLETED = "workflow.completed"
+    FAULTED = "workflow.faulted"
+    CANCELLED = "workflow.cancelled"
+
+
+class RunChange(msgspec.Struct, frozen=True):
+    """A change of a run: the item `seq` of its history, without its data."""
+
+    run: UUID
+    workflow: WorkflowRef
+    seq: int
+    type: str
+    time: datetime
+    test: bool = False
+
+
+class RunChangePage(msgspec.Struct, frozen=True):
+    """`next` continues, also after the last change. `reset`: changes before it were missed."""
+
+    items: list[RunChange]
+    next: str
+    reset: bool
+
+
 class ArtifactRef(msgspec.Struct, frozen=True, omit_defaults=True):
     """A reference that a worker returns in place of bytes. `id` is `<sha256>.<extension>`."""
 

@@ -110,7 +110,7 @@ grant update (xid) on lifecycle_relay to visapi_orchestrator;
 grant select, insert, update, delete on deliveries to visapi_notifier;
 
 -- After a restore: which runs have effects that nobody knows about.
-grant select on restores to visapi_orchestrator, visapi_notifier;
+grant select on restores to visapi_gateway, visapi_orchestrator, visapi_notifier;
 grant select (id, root, fire_at) on runs to visapi_notifier;
 
 -- Whoever writes a fact counts it; the orchestrator adds up, and the gateway shows.

@@ -795,6 +795,7 @@ create table restores (
     before uuid not null,
     PRIMARY KEY (at)
 );
+grant select on restores to visapi_gateway;
 grant select on restores to visapi_notifier;
 grant select on restores to visapi_orchestrator;
 

@@ -35,6 +35,10 @@ class Cursors:
     def next(self, call: Call, position: str | None) -> str | None:
         return None if position is None else self.seal(_listing(call), position)
 
+    def listing(self, call: Call) -> str:
+        """The name of a call's list with its filters, which its cursors are bound to."""
+        return _listing(call)
+
     def open(self, listing: str, cursor: str) -> str:
         """The position in a cursor of `listing`. Raises `ProblemError` 400."""
         return open_cursor(self._keys, listing, cursor)

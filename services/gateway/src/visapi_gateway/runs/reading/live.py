@@ -6,7 +6,7 @@ away.
 """
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -20,6 +20,8 @@ POLL_S = 0.5
 """The interval at which waiters poll while NATS is away."""
 CHECK_S = 5.0
 """The interval at which waiters poll while NATS is connected, because live messages are not acknowledged."""
+_NO_RUN = ""
+"""No subject ends in it."""
 
 
 class RunWaiter:
@@ -37,15 +39,16 @@ class RunWaiter:
     def ring(self) -> None:
         self._event.set()
 
-    async def wait(self, limit_s: float) -> None:
-        """Return at a change, after `limit_s`, or when it is time to poll."""
+    async def wait(self, limit_s: float) -> bool:
+        """Return at a change, after `limit_s`, or when it is time to poll. Whether it rang."""
         patience = min(limit_s, CHECK_S if self._hub.connected else POLL_S)
         try:
             async with asyncio.timeout(max(0.0, patience)):
                 await self._event.wait()
         except TimeoutError:
-            return
+            return False
         self._event.clear()
+        return True
 
 
 class LiveHub:
@@ -53,6 +56,7 @@ class LiveHub:
 
     def __init__(self, connected: Callable[[], bool]) -> None:
         self._bells: dict[str, set[RunWaiter]] = {}
+        self._watching: dict[RunWaiter, Container[str]] = {}
         self._connected = connected
         self.closing = False
 
@@ -64,7 +68,27 @@ class LiveHub:
     @contextmanager
     def listen(self, run: UUID, *, end_only: bool = False) -> Generator[RunWaiter]:
         """Wait for every change that the run commits from now on, or only for its end."""
-        key, bell = str(run), RunWaiter(self, end_only=end_only)
+        with self._listen_by(str(run), RunWaiter(self, end_only=end_only)) as bell:
+            yield bell
+
+    @contextmanager
+    def listen_to(self, tenants: Container[str]) -> Generator[RunWaiter]:
+        """Wait for every change of a run of these tenants, as they are when it is announced."""
+        with self.attend() as bell:
+            self._watching[bell] = tenants
+            try:
+                yield bell
+            finally:
+                del self._watching[bell]
+
+    @contextmanager
+    def attend(self) -> Generator[RunWaiter]:
+        """A waiter that its owner rings; it wakes when the hub is closing, too."""
+        with self._listen_by(_NO_RUN, RunWaiter(self, end_only=False)) as bell:
+            yield bell
+
+    @contextmanager
+    def _listen_by(self, key: str, bell: RunWaiter) -> Generator[RunWaiter]:
         self._bells.setdefault(key, set()).add(bell)
         try:
             yield bell
@@ -75,7 +99,12 @@ class LiveHub:
                 del self._bells[key]
 
     def receive(self, subject: str, body: bytes) -> None:
-        """Handle a live message; its subject ends in the run's id."""
+        """Handle a live message; its subject ends in the tenant and the run's id."""
+        if self._watching:
+            tenant = subject[:-37].rpartition(".")[2]
+            for bell, tenants in self._watching.items():
+                if tenant in tenants:
+                    bell.ring()
         bells = self._bells.get(subject[-36:])
         if not bells:
             return

@@ -1,0 +1,1 @@
+"""Changes of runs, and positions among them. Pure."""
