@@ -75,6 +75,8 @@ LEVELS: tuple[tuple[str, str, float, dict[str, str]], ...] = (
     (GATEWAY, "visapi_nats_connected", 1, {}),
     (ORCHESTRATOR, "visapi_stream_bytes", 100, {"stream": "LIFECYCLE"}),
     (ORCHESTRATOR, "visapi_ledger_waiting", 1, {"queue": "dead_letters"}),
+    (ORCHESTRATOR, "visapi_dead_letters_open", 1, {"kind": "uncertain"}),
+    (ORCHESTRATOR, "visapi_dead_letters_oldest_seconds", 0.1, {"kind": "uncertain"}),
     (ORCHESTRATOR, "visapi_ledger_oldest_seconds", 1, {"queue": "dead_letters"}),
     (NOTIFIER, "visapi_worker_slots", 1, {"function": MAIL}),
 )

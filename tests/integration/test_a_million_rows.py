@@ -254,7 +254,7 @@ async def test_an_admins_dead_letters_are_found_without_those_of_other_tenants(
         big.database.gateway,
         GATEWAY,
         DEAD["list_with_unknown_tenants"],
-        *(own, None, *wanted, 51, 4096),
+        *(own, None, *wanted, 51, 4096, *[None] * 5),
         before=before,
     )
     told = msgspec.json.format(msgspec.json.encode(plan)).decode()
@@ -291,7 +291,7 @@ async def test_a_tenants_dead_letters_of_a_rare_kind_are_found_without_the_other
             big.database.gateway,
             GATEWAY,
             DEAD[query],
-            *("many", None, resolved, "run", 51, 4096),
+            *("many", None, resolved, "run", 51, 4096, *[None] * 5),
             before=before,
         )
         told = msgspec.json.format(msgspec.json.encode(plan)).decode()

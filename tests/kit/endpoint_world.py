@@ -20,6 +20,7 @@ from visapi_common.core.keyrings import Keyring
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.core.sealing import NONCE_BYTES, name_of_endpoint_secret, seal
 from visapi_common.telemetry.setup import open_metrics
+from visapi_notifier.endpoints.rules import GivenUp
 from visapi_notifier.endpoints.sending import Sender
 from visapi_notifier.endpoints.store import PostgresEndpoints
 from visapi_notifier.opening import EgressClient
@@ -39,6 +40,8 @@ class World:
         self.receiver = receiver
         self.client = client
         self.metrics = open_metrics()
+        self.given_up: list[GivenUp] = []
+        """The dead letters that were announced."""
 
     async def endpoint(self, name: str, *, tenant: str = "default", url: str = "", **more: Any) -> UUID:
         ident, secret = IDS.uuid7(), IDS.uuid7()
@@ -65,7 +68,9 @@ class World:
     @asynccontextmanager
     async def sending(self, exchange: Exchange | None = None, owner: str = "one") -> AsyncIterator[Sender]:
         rows = PostgresEndpoints(self.pool, KEYS, owner)
-        sender = Sender(rows, exchange or self.client, SystemClock(), self.metrics, lambda: 0.5)
+        clock, announce = SystemClock(), self.given_up.append
+        client = exchange or self.client
+        sender = Sender(rows, client, clock, self.metrics, draw=lambda: 0.5, announce=announce)
         stopping = asyncio.Event()
         task = asyncio.create_task(sender.run(stopping))
         try:

@@ -29,7 +29,7 @@ document: {dsl: '1.0.3', namespace: ours, name: flow, version: '1.0.0'}
 do: [{a: {set: {n: 1}}}]
 """
 TABLES = (
-    "api_keys", "workflows", "runs", "runs_done", "history", "inbox", "idempotency", "dead_letters", "events_in",
+    "api_keys", "workflows", "runs", "runs_done", "history", "inbox", "idempotency", "dead_letters", "dead_letter_replays", "events_in",
     "rates", "usage_deltas", "run_attributes", "secrets", "schedules", "schedule_fires", "approvals", "audit", "retention_policies", "families",
     "hooks", "hook_secrets", "hook_deliveries", "hook_bodies", "hook_usage", "endpoints", "endpoint_secrets", "endpoint_news",
     "endpoint_messages", "accounts", "account_versions",
@@ -82,12 +82,14 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
             body=HIDDEN.encode(),
         )
     )
+    many = {"filter": {"reason": HIDDEN[:100]}, "reason": HIDDEN}
+    replay = (await sent("POST", "/v1/dead-letters/replays", json=many))["id"]
     store = ArtifactStore.open((folder / "artifacts").as_uri())
     artifact = (await store.put("victim", HIDDEN.encode(), "txt", "text/plain")).id
     link = (await sent("POST", f"/v1/artifacts/{artifact}/links", json={"expires_in_s": 600}))["url"]
     hook, delivery, address, endpoint, message = await webhooks.plant(client, HIDDEN)
     things = {
-        "endpoint": endpoint.rpartition("/")[2], "message": message.rpartition("/")[2],
+        "replay": replay, "endpoint": endpoint.rpartition("/")[2], "message": message.rpartition("/")[2],
         "hook": hook.rpartition("/")[2], "delivery": delivery.rpartition("/")[2], "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
         "account": "theirs", "tenant": "victim", "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "problem": "not-found", "token": "nobodys",
     }  # fmt: skip
@@ -130,7 +132,7 @@ def query_value(operation: str, name: str, things: dict[str, str]) -> str | None
         "created_after": None, "created_before": None, "attribute": None, "action": None, "since": None, "until": None,
         "resolved": None, "test": None, "type": None, "kind": None, "expires": None, "signature": None, "dry_run": None, "after": None,
         "verbose": None, "from": None, "to": None, "by": None, "name": "theirs", "delivery": None, "hub.mode": None, "hub.verify_token": None,
-        "hub.challenge": None,
+        "hub.challenge": None, "reason": None, "function": None,
     }[name]  # fmt: skip
 
 
@@ -138,7 +140,9 @@ def body_of(schema: str | None, operation: str, things: dict[str, str], token: s
     """The least body of each operation, with something of the victim's where one can stand."""
     wanted = {"action": "cancel", "filter": {"parent": things["run"]}}
     bodies: dict[str, Any] = {
-        "DecideApproval": {"decision": "approve"}, "NewLink": {}, "ReplayDeadLetter": {}, "RunCommand": {},
+        "DecideApproval": {"decision": "approve"}, "NewLink": {}, "ReplayDeadLetter": {}, "CountReplay": {"filter": {"workflow": "theirs/flow"}},
+        "StartReplay": {"filter": {"workflow": "theirs/flow"}}, "EditDeadLetter": {"event": {"specversion": "1.0", "type": "theirs", "source": "/theirs", "id": "1"}},
+        "RunCommand": {},
         "ResolveDeadLetter": {"decision": "fault"}, "NewKey": {"name": "mine"}, "RotateKey": {}, "Rerun": {},
         "Retry": {}, "SetRate": {"per_s": 5}, "SetNamedRate": {"keys": [], "per_s": 5}, "SetRetention": {"days": 30}, "BulkWanted": wanted, "BulkOrder": {**wanted, "token": token},
         "Backfill": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"},
@@ -202,7 +206,17 @@ def nowhere(things: dict[str, str]) -> dict[str, str]:
     """The same, of what does not exist; names as long as the others."""
     other = {
         name: str(uuid4())
-        for name in ("run", "ended", "approval", "letter", "hook", "delivery", "endpoint", "message")
+        for name in (
+            "run",
+            "ended",
+            "approval",
+            "letter",
+            "hook",
+            "delivery",
+            "endpoint",
+            "message",
+            "replay",
+        )
     }
     turned = things["artifact"].translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
     kept = (

@@ -4,6 +4,7 @@ from visapi_gateway.accounts.slice import SLICE as ACCOUNTS
 from visapi_gateway.approvals.slice import SLICE as APPROVALS
 from visapi_gateway.artifacts.slice import SLICE as ARTIFACTS
 from visapi_gateway.audit.slice import SLICE as AUDIT
+from visapi_gateway.dead_letters.replays.slice import SLICE as REPLAYS
 from visapi_gateway.dead_letters.slice import SLICE as DEAD_LETTERS
 from visapi_gateway.endpoints.managing.slice import SLICE as ENDPOINTS
 from visapi_gateway.endpoints.messages.slice import SLICE as ENDPOINT_MESSAGES
@@ -45,6 +46,7 @@ SLICES = (
     ARTIFACTS,
     APPROVALS,
     DEAD_LETTERS,
+    REPLAYS,
     FLOW_LIMITS,
     RETENTION,
     SECRETS,

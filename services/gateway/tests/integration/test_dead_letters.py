@@ -10,7 +10,7 @@ from kit.servers import NatsServer
 from visapi_common.adapters.bus import Bus
 from visapi_common.contracts import subjects
 
-REPLAYABLE = ("message", "event", "emit", "schedule", "function", "timer", "inbox", "run")
+REPLAYABLE = ("message", "event", "emit", "schedule", "function", "timer", "inbox", "run", "webhook")
 
 EVENT = b'{"specversion": "1.0", "id": "1", "source": "/shop", "type": "paid", "data": {"total": 5}}'
 

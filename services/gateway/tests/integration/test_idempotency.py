@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from kit import webhooks
+from kit.dead_letter_asks import dead_letter_asks, kept_replay
 from kit.servers import NatsServer
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.state import DoFrame, Failed, ResumePoint, State, encode_state
@@ -22,6 +23,7 @@ from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 REPEATABLE = {
     "simulateWorkflow": "stores nothing",
     "countBulk": "stores nothing",
+    "countReplay": "stores nothing",
     "linkArtifact": "signs a link, stores nothing; each answer stands alone",
     "receiveWebhook": "the id of a delivery is its key, for as long as the delivery is remembered",
     "postEvents": "`source` and `id` of each event are its key, for as long",
@@ -42,7 +44,7 @@ schedule: {cron: '0 3 * * *'}
 do: [{a: {set: {n: 1}}}]
 """
 YAML = {"Content-Type": "application/yaml"}
-TABLES = ("runs", "inbox", "api_keys", "workflows", "schedule_fires", "audit", "idempotency", "dead_letters")
+TABLES = ("runs", "inbox", "api_keys", "workflows", "schedule_fires", "audit", "idempotency", "dead_letters", "dead_letter_replays")  # fmt: skip
 
 
 class Ask(NamedTuple):
@@ -62,16 +64,16 @@ class Things(NamedTuple):
     held: str
     key: str
     token: str
+    replay: str
     hook: tuple[str, str, str, str, str]
 
 
 def asks(at: Things) -> dict[str, Ask]:
     """A request of each operation, and how it is changed: its body, or its target."""
-    runs, letters, schedules = "/v1/runs", "/v1/dead-letters", "/v1/schedules/demo/nightly"
+    runs, schedules, started = "/v1/runs", "/v1/schedules/demo/nightly", "/v1/workflows/demo/hello/runs"
     yesterday = datetime.now(UTC) - timedelta(days=1)
     span = {"from": (yesterday - timedelta(days=2)).isoformat(), "to": yesterday.isoformat()}
     bulk = {"action": "suspend", "filter": {"workflow": "demo/hello"}, "token": at.token}
-    started = "/v1/workflows/demo/hello/runs"
     return {
         "startRun": Ask(started, {"n": 1}, started, {"n": 2}),
         "rerunRun": Ask(f"{runs}/{at.run}/rerun", {}, f"{runs}/{at.other}/rerun", {}),
@@ -80,17 +82,14 @@ def asks(at: Things) -> dict[str, Ask]:
         "suspendRun": Ask(f"{runs}/{at.run}/suspend", {}, f"{runs}/{at.run}/suspend", {"reason": "x"}),
         "resumeRun": Ask(f"{runs}/{at.run}/resume", {}, f"{runs}/{at.other}/resume", {}),
         "stepBulk": Ask("/v1/runs/bulk", bulk, "/v1/runs/bulk", {**bulk, "reason": "x"}),
-        "deployWorkflow": Ask(
-            "/v1/workflows", NIGHTLY.replace("1.0.0", "2.0.0"), "/v1/workflows", NIGHTLY.replace("1.0.0", "3.0.0")
-        ),
+        "deployWorkflow": Ask("/v1/workflows", NIGHTLY.replace("1.0.0", "2.0.0"), "/v1/workflows", NIGHTLY.replace("1.0.0", "3.0.0")),
         "triggerSchedule": Ask(f"{schedules}/trigger", None, f"{schedules}/trigger", {}),
         "backfillSchedule": Ask(f"{schedules}/backfill", span, f"{schedules}/backfill", {**span, "dry_run": False}),
         **{name: Ask(*ask) for name, ask in webhooks.asks(*at.hook).items()},
         "makeTenant": Ask("/v1/tenants", {"id": "acme"}, "/v1/tenants", {"id": "other"}),
         "makeKey": Ask("/v1/keys", {"name": "ci"}, "/v1/keys", {"name": "cd"}),
         "rotateKey": Ask(f"/v1/keys/{at.key}/rotate", {}, f"/v1/keys/{at.key}/rotate", {"overlap_s": 5}),
-        "resolveDeadLetter": Ask(f"{letters}/{at.held}/resolve", {"decision": "fault"}, f"{letters}/{at.held}/resolve", {"decision": "retry"}),
-        "replayDeadLetter": Ask(f"{letters}/{at.letter}/replay", {}, f"{letters}/{at.letter}/replay", {"reason": "x"}),
+        **{name: Ask(*ask) for name, ask in dead_letter_asks(at.letter, at.held, at.replay).items()},
     }  # fmt: skip
 
 
@@ -119,8 +118,9 @@ async def plant(gateway: Any) -> Things:
     key = (await gateway.http.post("/v1/keys", json={"name": "old"})).json()["id"]
     wanted = {"action": "suspend", "filter": {"workflow": "demo/hello"}}
     token = (await gateway.http.post("/v1/runs/bulk/count", json=wanted)).json()["token"]
+    replay = await kept_replay(gateway.http)
     return Things(
-        run, failed, other, letter, waiting, key, token, await webhooks.plant(gateway.http, "a" * 9)
+        run, failed, other, letter, waiting, key, token, replay, await webhooks.plant(gateway.http, "a" * 9)
     )
 
 
@@ -139,7 +139,7 @@ def test_every_post_honours_the_key_or_says_why_it_need_not() -> None:
     posts = {operation.name: operation for operation in operations() if operation.method == "POST"}
     unsaid = {name for name, operation in posts.items() if not operation.once} ^ REPEATABLE.keys()
     assert unsaid == set(), "declare `once`, or say in REPEATABLE why the operation needs no Idempotency-Key"
-    sample = Things(*"abcdefg", hook=("h", "d", "a", "e", "m"))
+    sample = Things(*"abcdefgr", hook=("h", "d", "a", "e", "m"))
     assert asks(sample).keys() == posts.keys() - REPEATABLE.keys()
     assert not any(operation.public or operation.signed for operation in posts.values() if operation.once)
 

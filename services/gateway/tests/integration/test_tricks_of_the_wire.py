@@ -73,7 +73,7 @@ async def test_each_path_of_the_document_answers_every_method(gateway: Any) -> N
     document = (await gateway.http.get("/openapi.json")).json()
     for path, methods in document["paths"].items():
         filled = re.sub(
-            r"{(run|approval|letter|hook|delivery|endpoint|message)}",
+            r"{(run|approval|letter|hook|delivery|endpoint|message|replay)}",
             "01900000-0000-7000-8000-000000000000",
             path,
         )

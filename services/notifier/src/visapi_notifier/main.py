@@ -53,7 +53,7 @@ async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle
     async with asyncio.TaskGroup() as group:
         upkeep = [group.create_task(ledger.run()), group.create_task(leases.run())]
         if settings.sealing_key:
-            sender = opened.sender(pool, settings.sealing_key, lifecycle.metrics)
+            sender = opened.sender(pool, settings.sealing_key, lifecycle.metrics, bus)
             group.create_task(sender.run(lifecycle.stopping))
         await worker.serve(
             bus,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from visapi_common.adapters.artifacts import ArtifactStore
+from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import SystemClock
 from visapi_common.adapters.egress import open_client
 from visapi_common.adapters.egress_dial import EgressDialer
@@ -31,6 +32,7 @@ from visapi_notifier.credentials.secrets import SecretRows, Secrets
 from visapi_notifier.delivery.deliver import Deliverer, Ledger
 from visapi_notifier.delivery.leases import LeaseKeeper
 from visapi_notifier.delivery.serving import served
+from visapi_notifier.endpoints.announcements import Announcements
 from visapi_notifier.endpoints.sending import Sender
 from visapi_notifier.endpoints.store import PostgresEndpoints
 from visapi_notifier.outbound.bounded import MIB, READING_S
@@ -115,10 +117,11 @@ class Opened:
                 shape=channel.input,
             )(served(self._services[name].handler(dependencies), own))
 
-    def sender(self, pool: Pool, keys: Keyring, metrics: Metrics) -> Sender:
+    def sender(self, pool: Pool, keys: Keyring, metrics: Metrics, bus: Bus) -> Sender:
         """Sends webhooks to endpoints, over connections of its own: slow endpoints hold up no channel."""
         rows = PostgresEndpoints(pool, keys, secrets.token_hex(16))
-        return Sender(rows, self._webhooks, SystemClock(), metrics, random.random)
+        announce = Announcements(bus.publish_quietly)
+        return Sender(rows, self._webhooks, SystemClock(), metrics, draw=random.random, announce=announce)
 
     async def close(self) -> None:
         """End the processes and close every connection."""

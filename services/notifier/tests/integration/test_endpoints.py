@@ -85,11 +85,26 @@ async def test_a_message_is_given_up_after_ten_attempts_and_its_log_shows_each(w
             await eventually(logged)
             await world.hurry(weak)
         assert await world.states(weak) == {"failed": 1}
-        await asyncio.sleep(1)
+        await eventually(lambda: world.given_up)
     assert len(world.receiver.received) == 10
     assert len({one.id for one in world.receiver.received}) == 1
     row = await world.row(weak)
     assert (row["enabled"], row["failing_since"] is None) == (True, False)
+    [letter] = await world.db.fetch("select * from visapi.dead_letters")
+    shown = (letter["kind"], letter["reason"], letter["service"], letter["workflow"], letter["item"])
+    assert shown == (
+        "webhook",
+        "webhook-failed",
+        "notifier",
+        "a/b",
+        [str(weak), world.receiver.received[0].id],
+    )
+    assert letter["detail"] == "the webhook was given up after 10 attempts: the endpoint answered 503"
+    assert [one.letter for one in world.given_up] == [letter["id"]]
+    counted = world.metrics.registry.get_sample_value(
+        "visapi_dead_letters_total", {"reason": "webhook-failed"}
+    )
+    assert counted == 1
 
 
 async def test_an_endpoint_to_which_nothing_was_delivered_for_three_days_is_disabled(world: World):

@@ -7,6 +7,7 @@ import msgspec
 
 from visapi_common.core.clocks import MonotonicClock
 from visapi_orchestrator.batches.pump import AnnouncedMessages
+from visapi_orchestrator.dead_letters.many_replays import ManyReplayRows
 from visapi_orchestrator.dead_letters.quarantine import DeadLetterRows
 from visapi_orchestrator.dead_letters.replays import ReplayedRows
 from visapi_orchestrator.endpoints.work import EndpointRows
@@ -73,7 +74,7 @@ class SweptSchedules(ScheduleRows, Sweepable, Protocol):
     """Schedules and their fires."""
 
 
-class AllDeadLetters(DeadLetterRows, ReplayedRows, Sweepable, Protocol):
+class AllDeadLetters(DeadLetterRows, ReplayedRows, ManyReplayRows, Sweepable, Protocol):
     """Dead letters, and their replays."""
 
 

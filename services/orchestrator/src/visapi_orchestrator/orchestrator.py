@@ -15,6 +15,7 @@ from visapi_common.telemetry.logs import get_logger
 from visapi_orchestrator.batches.pump import Pump
 from visapi_orchestrator.batches.reading import Intake
 from visapi_orchestrator.batches.unreadable import UnreadableMessages
+from visapi_orchestrator.dead_letters.many_replays import keep_asking
 from visapi_orchestrator.dead_letters.quarantine import Quarantine
 from visapi_orchestrator.dead_letters.replays import Replays
 from visapi_orchestrator.dependencies import Dependencies
@@ -227,6 +228,7 @@ class Orchestrator:
             **work(dependencies.endpoints, metrics),
             "schedules": self._schedules.run,
             "replays": self._replays.run,
+            "many-replays": partial(keep_asking, dependencies.dead_letters, self._replays.hint, metrics),
             "flow": partial(keep_admitting, dependencies.flow, woken, Isolation("flow", metrics)),
             "descendants": partial(keep_cancelling, dependencies.families, woken, lambda: self._pump.started),
             "open-runs": partial(keep_counting, dependencies.families, self._open_runs_max, clock),

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from kit.ledger_rows import overwrite
+from kit.ledger_rows import overwrite, plant
 from kit.orchestration import TENANT, Stack, eventually
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.core.cloudevents import TEST_IDS
@@ -114,3 +114,66 @@ async def test_one_letter_that_fails_again_keeps_no_other_from_being_put_back(st
 
 async def _count(stack: Stack, where: str, wanted: int) -> bool:
     return await stack.gateway.pool.fetchval(f"select count(*) from dead_letters where {where}") == wanted
+
+
+async def test_a_replay_of_many_goes_on_after_a_kill_and_one_hostile_letter_stops_no_other(stack: Stack):
+    """Two letters a second: the first process dies after its first step, and its step is not taken twice."""
+    pool = stack.gateway.pool
+    rows = PostgresQuarantine(pool, RandomIds())
+    await pool.execute("alter table events_in add constraint refuses check (id <> '2')")
+    for number in range(5):
+        await kept(stack, rows, letter("event", "/shop", str(number), "paid"))
+    await kept(stack, rows, letter("emit", "/shop", "9", "paid"))
+    many = RandomIds().uuid7()
+    columns = {"kind": "event", "rate_per_s": 2, "counted": 5, "created_by": "key:a"}
+    await plant(pool, "dead_letter_replays", id=many, tenant=TENANT, **columns)
+    killed = PostgresQuarantine(pool, RandomIds())
+    assert (await killed.due(10), await killed.step(many), await killed.step(many)) == ([many], 2, 0)
+    async with stack.orchestrator():
+
+        async def done() -> bool:
+            [row] = await pool.fetch("select * from dead_letter_replays")
+            return (row["state"], row["asked"], row["replayed"], row["failed"]) == ("done", 5, 4, 1)
+
+        await eventually(done)
+    assert await pool.fetchval("select count(*) from events_in") == 4
+    left = await pool.fetch("select kind, item, bulk from dead_letters where resolved_at is null order by id")
+    assert [(row["kind"], row["item"][1], row["bulk"]) for row in left] == [
+        ("event", "2", None),
+        ("emit", "9", None),
+    ]
+
+
+async def test_an_edited_event_counts_instead_of_its_row(stack: Stack):
+    pool = stack.gateway.pool
+    rows = PostgresQuarantine(pool, RandomIds())
+    for edited in (False, True):
+        ident = "edited" if edited else "as it was"
+        await plant(pool, "events_in", tenant=TENANT, source="/shop", id=ident, type="paid", body=b"the row")
+        one = await kept(stack, rows, letter("event", "/shop", ident, "paid", body=b"the letter"))
+        if edited:
+            await overwrite(pool, "dead_letters", {"id": one}, edited_at=datetime.now(UTC))
+        await ask(stack, one)
+    await rows.replay(await rows.to_replay(10))
+    found = {row["id"]: row["body"] for row in await pool.fetch("select id, body from events_in")}
+    assert found == {"as it was": b"the row", "edited": b"the letter"}
+
+
+async def test_a_webhook_that_was_given_up_is_sent_again_by_a_replay(stack: Stack):
+    pool, ids = stack.gateway.pool, RandomIds()
+    rows = PostgresQuarantine(pool, ids)
+    endpoint, gone, message = ids.uuid7(), ids.uuid7(), ids.uuid7()
+    about = {"types": ["*"], "wants": 7, "url": "https://example.com/", "created_by": "t", "updated_by": "t"}
+    await plant(pool, "endpoints", tenant=TENANT, id=endpoint, name="one", **about)
+    failed = {"state": "failed", "attempts": 10, "attempts_left": 0, "ended_at": datetime.now(UTC)}
+    webhook = {"news": 1, "type": "run.completed", "size": 2, **failed}
+    await plant(pool, "endpoint_messages", tenant=TENANT, endpoint=endpoint, id=message, **webhook)
+    there = await kept(stack, rows, letter("webhook", str(endpoint), str(message), body=b""))
+    away = await kept(stack, rows, letter("webhook", str(endpoint), str(gone), body=b""))
+    await ask(stack, there, away)
+    async with stack.orchestrator():
+        await eventually(lambda: _count(stack, "replayed_at is not null", 1))
+        await eventually(lambda: _count(stack, "resolved_at is null and detail like '%webhook is gone%'", 1))
+    row = await pool.fetchrow("select * from endpoint_messages")
+    assert row is not None
+    assert (row["state"], row["attempts_left"], row["ended_at"]) == ("pending", 10, None)

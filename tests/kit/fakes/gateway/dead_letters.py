@@ -1,6 +1,7 @@
 """Dead letters in memory, as one tenant or an admin key sees them."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from uuid import UUID
 
 import msgspec
@@ -9,6 +10,7 @@ from kit.fakes.faults import Planned
 from kit.fakes.gateway.tables import GatewayTables
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.dead_letters import DeadLetterView
+from visapi_gateway.dead_letters.editing import Edit
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.dead_letters.service import DeadLetterFilter, LetterScope, Resolution
 from visapi_gateway.kernel.idempotency.rules import Claim
@@ -35,6 +37,11 @@ class FakeDeadLetterStore:
             and (before is None or one.id < before)
             and wanted.resolved in (None, one.resolved_at is not None)
             and wanted.kind in (None, one.kind)
+            and wanted.reason in (None, one.reason)
+            and wanted.function in (None, one.function)
+            and wanted.workflow in (None, one.workflow)
+            and (wanted.created_after is None or one.created_at >= wanted.created_after)
+            and (wanted.created_before is None or one.created_at < wanted.created_before)
         ]
         return sorted(found, key=lambda one: one.id, reverse=True)[:limit]
 
@@ -54,6 +61,25 @@ class FakeDeadLetterStore:
         if resolution.inbox_row is not None:
             self._tables.put_inbox(resolution.inbox_row)
         self._tables.record(resolution.audit)
+        return True
+
+    async def hashes(self, scope: LetterScope, letter: UUID, body: bytes) -> tuple[str, str]:
+        message = await self.message(scope, letter)
+        kept = b"" if message is None else message.body
+        return sha256(kept).hexdigest(), sha256(body).hexdigest()
+
+    async def edit(self, scope: LetterScope, edit: Edit, claim: Claim | None) -> bool:
+        found = await self.one(scope, edit.id)
+        before, _ = await self.hashes(scope, edit.id, b"")
+        if found is None or found.resolved_at is not None or before != edit.before:
+            return False
+        self._tables.hold_key(claim, str(edit.id))
+        message = self._tables.messages[edit.id]
+        self._tables.messages[edit.id] = msgspec.structs.replace(message, body=edit.body, headers=b"{}")
+        self._tables.letters[edit.id] = msgspec.structs.replace(
+            found, edited_at=self._tables.now, edited_by=edit.by, size=len(edit.body), text=edit.body.decode()
+        )
+        self._tables.record(edit.audit)
         return True
 
     async def note_read(self, audit: AuditEntry) -> None:

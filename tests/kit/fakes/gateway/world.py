@@ -77,8 +77,10 @@ class FakeWorld(GatewayWorld):
 
     def _put_letter(self, tenant: str, kind: str, reason: str, detail: str, **more: Any) -> UUID:
         letter = self.ids.uuid7()
-        none = dict.fromkeys(("run", "path", "attempt", "function", "text"))
-        never = dict.fromkeys(("resolved_at", "resolved_by", "resolution", "replayed_at"))
+        none = dict.fromkeys(("run", "path", "attempt", "function", "text", "workflow"))
+        never = dict.fromkeys(
+            ("resolved_at", "resolved_by", "resolution", "replayed_at", "edited_at", "edited_by")
+        )
         fields: dict[str, Any] = {**none, **never, "item": [], "size": 0, "links": {}, **more}
         self.tables.letters[letter] = DeadLetterView(
             id=letter,

@@ -88,7 +88,13 @@ grant select, insert, update, delete on rates, rate_leases, quota_leases to visa
 grant select on rates to visapi_orchestrator;
 -- Keys that ended long ago are swept; their hashes are nobody's but the gateway's.
 grant select (id, expires_at, disabled_at, may_return), delete on api_keys to visapi_orchestrator;
-grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_gateway;
+grant update (resolved_at, resolved_by, resolution, body, headers, edited_at, edited_by) on dead_letters to visapi_gateway;
+grant select, insert on dead_letter_replays to visapi_gateway;
+grant update (state, ended_at, ended_by) on dead_letter_replays to visapi_gateway;
+grant select, update, delete on dead_letter_replays to visapi_orchestrator;
+-- A webhook that is given up becomes a dead letter, once; the orchestrator has it sent again.
+grant select (id, tenant, kind, reason, digest, resolved_at), insert on dead_letters to visapi_notifier;
+grant update (state, attempts_left, next_at, lease_owner, ended_at) on endpoint_messages to visapi_orchestrator;
 
 grant select on tenants, programs, workflows, idempotency to visapi_orchestrator;
 grant delete on idempotency to visapi_orchestrator;
@@ -147,7 +153,8 @@ begin
         'flow_slots', 'flow_waiting', 'approvals', 'audit', 'retention_policies',
         'families', 'hooks', 'hook_secrets', 'hook_deliveries', 'hook_bodies', 'hook_usage', 'hook_refusals',
         'hook_refused_requests', 'usage_days', 'usage_deltas', 'endpoints', 'endpoint_secrets',
-        'endpoint_news', 'endpoint_messages', 'endpoint_attempts', 'accounts', 'account_versions']
+        'endpoint_news', 'endpoint_messages', 'endpoint_attempts', 'accounts', 'account_versions',
+        'dead_letter_replays']
     loop
         continue when t = any (secured);
         execute format('alter table %I enable row level security', t);

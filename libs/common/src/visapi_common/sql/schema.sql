@@ -165,6 +165,43 @@ CREATE INDEX collections_age ON collections USING btree (began_at);
 CREATE INDEX collections_size ON collections USING btree (run) INCLUDE (size);
 grant delete, insert, select, update on collections to visapi_orchestrator;
 
+create table dead_letter_replays (
+    id uuid not null,
+    tenant text not null,
+    kind text,
+    reason text,
+    function text,
+    workflow text,
+    created_after timestamp with time zone,
+    created_before timestamp with time zone,
+    rate_per_s integer not null,
+    state text default 'running'::text not null,
+    counted integer not null,
+    asked integer default 0 not null,
+    replayed integer default 0 not null,
+    failed integer default 0 not null,
+    last uuid,
+    next_at timestamp with time zone default now() not null,
+    created_at timestamp with time zone default now() not null,
+    created_by text not null,
+    ended_at timestamp with time zone,
+    ended_by text,
+    PRIMARY KEY (id),
+    CHECK ((rate_per_s > 0)),
+    CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'aborted'::text])))
+);
+CREATE INDEX dead_letter_replays_age ON dead_letter_replays USING btree (created_at);
+CREATE INDEX dead_letter_replays_of_tenant ON dead_letter_replays USING btree (tenant, id DESC);
+CREATE INDEX dead_letter_replays_running ON dead_letter_replays USING btree (next_at) WHERE (state = 'running'::text);
+alter table dead_letter_replays enable row level security;
+alter table dead_letter_replays force row level security;
+create policy gateway_tenants on dead_letter_replays to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on dead_letter_replays to visapi_notifier using (true);
+create policy orchestrator_all on dead_letter_replays to visapi_orchestrator using (true);
+grant insert, select on dead_letter_replays to visapi_gateway;
+grant delete, select, update on dead_letter_replays to visapi_orchestrator;
+grant update (state, ended_at, ended_by) on dead_letter_replays to visapi_gateway;
+
 create table dead_letters (
     id uuid not null,
     tenant text not null,
@@ -185,8 +222,12 @@ create table dead_letters (
     headers bytea,
     digest bytea,
     replayed_at timestamp with time zone,
+    workflow text,
+    edited_at timestamp with time zone,
+    edited_by text,
+    bulk uuid,
     PRIMARY KEY (id),
-    CHECK ((kind = ANY (ARRAY['message'::text, 'event'::text, 'emit'::text, 'schedule'::text, 'function'::text, 'timer'::text, 'inbox'::text, 'run'::text, 'lifecycle'::text])))
+    CHECK ((kind = ANY (ARRAY['message'::text, 'event'::text, 'emit'::text, 'schedule'::text, 'function'::text, 'timer'::text, 'inbox'::text, 'run'::text, 'lifecycle'::text, 'webhook'::text])))
 );
 CREATE INDEX dead_letters_age ON dead_letters USING btree (created_at) WHERE (kind IS NOT NULL);
 CREATE UNIQUE INDEX dead_letters_item_once ON dead_letters USING btree (digest) WHERE (resolved_at IS NULL);
@@ -198,6 +239,11 @@ END), id DESC);
 CREATE INDEX dead_letters_of_tenant ON dead_letters USING btree (tenant, id DESC);
 CREATE UNIQUE INDEX dead_letters_once ON dead_letters USING btree (run, path, attempt, reason);
 CREATE INDEX dead_letters_open ON dead_letters USING btree (tenant, id DESC) WHERE (resolved_at IS NULL);
+CREATE INDEX dead_letters_open_by_kind ON dead_letters USING btree ((
+CASE
+    WHEN (kind IS NULL) THEN reason
+    ELSE kind
+END), created_at) WHERE (resolved_at IS NULL);
 CREATE INDEX dead_letters_to_replay ON dead_letters USING btree (resolved_at) WHERE ((resolution = 'replay'::text) AND (replayed_at IS NULL));
 CREATE INDEX dead_letters_without_run ON dead_letters USING btree (created_at) WHERE (run IS NULL);
 alter table dead_letters enable row level security;
@@ -209,8 +255,10 @@ create policy gateway_unknown_tenants on dead_letters to visapi_gateway using ((
 create policy notifier_all on dead_letters to visapi_notifier using (true);
 create policy orchestrator_all on dead_letters to visapi_orchestrator using (true);
 grant select on dead_letters to visapi_gateway;
+grant insert on dead_letters to visapi_notifier;
 grant delete, insert, select, update on dead_letters to visapi_orchestrator;
-grant update (resolved_at, resolved_by, resolution) on dead_letters to visapi_gateway;
+grant update (body, resolved_at, resolved_by, resolution, headers, edited_at, edited_by) on dead_letters to visapi_gateway;
+grant select (id, tenant, reason, resolved_at, kind, digest) on dead_letters to visapi_notifier;
 
 create table deliveries (
     effect_key text not null,
@@ -288,6 +336,7 @@ grant select on endpoint_messages to visapi_notifier;
 grant delete, insert, select on endpoint_messages to visapi_orchestrator;
 grant update (state, attempts_left, next_at, lease_owner, ended_at) on endpoint_messages to visapi_gateway;
 grant update (state, attempts, attempts_left, next_at, lease_owner, ended_at) on endpoint_messages to visapi_notifier;
+grant update (state, attempts_left, next_at, lease_owner, ended_at) on endpoint_messages to visapi_orchestrator;
 
 create table endpoint_news (
     tenant text not null,

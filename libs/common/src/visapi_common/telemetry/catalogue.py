@@ -16,9 +16,13 @@ from visapi_common.telemetry.instruments import (
 )
 
 _FUNCTION = "name of the function"
+_LETTERS = (
+    "uncertain, poison, engine-killed, webhook, message, event, emit, schedule, function, timer, inbox, run "
+    "or lifecycle"
+)
 _QUEUES = (
     "pending_runs, inbox, held_tasks, due_timers, due_schedules, events_to_match, events_to_publish or "
-    "dead_letters (open ones)"
+    "dead_letters (open ones, webhooks left out)"
 )
 
 
@@ -150,6 +154,14 @@ class Metrics(GatewayMetrics):
     )
     dead_letters = Counter(
         "visapi_dead_letters_total", "Dead letters recorded.", {"reason": "stable reason of the dead letter"}
+    )
+    dead_letters_open = Gauge(
+        "visapi_dead_letters_open", "Open dead letters, counted up to 20,000 of a kind.", {"kind": _LETTERS}
+    )
+    dead_letters_oldest_seconds = Gauge(
+        "visapi_dead_letters_oldest_seconds",
+        "How long the oldest open dead letter of a kind is open; 0 when none is.",
+        {"kind": _LETTERS},
     )
 
     audit_rows_cut = Counter(

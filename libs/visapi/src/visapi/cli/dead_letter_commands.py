@@ -19,11 +19,14 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 
 @dead_letters.command(name="list")
-def list_(
+def list_(  # noqa: PLR0913 (each is an option of the command)
     *,
     kind: Annotated[
         str | None, typer.Option(help="Only letters about this, such as event, message or task.")
     ] = None,
+    reason: Annotated[str | None, typer.Option(help="Only with this reason.")] = None,
+    function: Annotated[str | None, typer.Option(help="Only of tasks that call this function.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only about this workflow, namespace/name.")] = None,
     state: Annotated[str, typer.Option(help="open, resolved or all.")] = "open",
     limit: Annotated[int, typer.Option("--limit", "-L", min=1, max=200)] = 50,
     url: Url = None,
@@ -34,7 +37,10 @@ def list_(
     if state not in _STATES:
         fail(f"there is no state {state!r}", hint="Use open, resolved or all.", code=USAGE)
     with connected(url, data_dir) as client:
-        page = client.send(operations.list_dead_letters(kind=kind, resolved=_STATES[state], limit=limit))
+        only = {"reason": reason, "function": function, "workflow": workflow}
+        page = client.send(
+            operations.list_dead_letters(kind=kind, resolved=_STATES[state], limit=limit, only=only)
+        )
     if json:
         as_json(page.items)
         return
@@ -65,6 +71,7 @@ def show(
         "dead letter": str(view.id),
         "tenant": view.tenant,
         "kind": view.kind,
+        "workflow": view.workflow,
         "item": " ".join(view.item),
         "run": None if view.run is None else str(view.run),
         "reason": view.reason,

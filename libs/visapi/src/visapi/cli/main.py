@@ -39,7 +39,7 @@ class _Commands(CommandsOnDemand):
         "rate": "visapi.cli.rate_commands:rates",
         "usage": "visapi.cli.usage_command:usage",
         "audit": "visapi.cli.audit_commands:audit",
-        "dead-letter": "visapi.cli.dead_letter_commands:dead_letters",
+        "dead-letter": "visapi.cli.dead_letter_replays:dead_letters",
         "retention": "visapi.cli.retention_commands:retention",
         "backup": "visapi.cli.backup_commands:backup",
         "admin": "visapi.cli.admin_commands:admin",

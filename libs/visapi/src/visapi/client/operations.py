@@ -1,5 +1,6 @@
 """The operations of the HTTP API as values: requests and response types. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -178,12 +179,17 @@ def decide_approval(approval: str, decision: str, comment: str | None) -> Call[A
 
 
 def list_dead_letters(
-    *, kind: str | None = None, resolved: bool | None = None, limit: int = 50, cursor: str | None = None
+    *,
+    kind: str | None = None,
+    resolved: bool | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+    only: Mapping[str, str | None] | None = None,
 ) -> Call[DeadLetterPage]:
-    """Dead letters, newest first; without `resolved` the open and the resolved ones."""
+    """Dead letters, newest first; without `resolved` open and resolved ones. `only`: other filters."""
     params: dict[str, str | list[str]] = {"limit": str(limit)}
     said = None if resolved is None else str(resolved).lower()
-    given = {"kind": kind, "resolved": said, "cursor": cursor}
+    given = {"kind": kind, "resolved": said, "cursor": cursor, **(only or {})}
     params |= {name: value for name, value in given.items() if value is not None}
     return Call(method="GET", path="/v1/dead-letters", answer=DeadLetterPage, params=params, repeatable=True)
 

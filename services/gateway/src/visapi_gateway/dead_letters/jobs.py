@@ -1,7 +1,8 @@
-"""Check quarantined messages in bounded processes, because anybody may have sent their bytes."""
+"""Check quarantined messages, and what replaces them, in bounded processes: anybody may have sent them."""
 
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.runtime.bounded_processes import Bounds, Job
+from visapi_gateway.dead_letters.rules.edits import CheckedEvent, WantedEvent, read_checked
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.kernel.bounded_jobs import FILES, BoundedJobs
 
@@ -12,8 +13,15 @@ MESSAGE = Job(
 )
 
 
+EDIT = Job(
+    "edit",
+    "visapi_gateway.dead_letters.rules.edits:check_edit",
+    Bounds(cpu_ms=2_000, wall_ms=5_000, files=FILES),
+)
+
+
 class MessageJobs:
-    """The job above, with its values instead of bytes."""
+    """The jobs above, with their values instead of bytes."""
 
     def __init__(self, bounded: BoundedJobs) -> None:
         self._bounded = bounded
@@ -24,3 +32,10 @@ class MessageJobs:
             return (await self._bounded.run(tenant, MESSAGE, message.encoded())).decode()
         except BoundExceeded as over:
             return over.detail
+
+    async def checked_edit(self, tenant: str, wanted: WantedEvent) -> CheckedEvent:
+        """The event that replaces what was set aside, or its flaw."""
+        try:
+            return read_checked(await self._bounded.run(tenant, EDIT, wanted.encoded()))
+        except BoundExceeded as over:
+            return CheckedEvent(b"", over.detail)

@@ -2,13 +2,16 @@
 
 -- name: list_dead_letters
 -- The kind is compared as the index spells it: under a policy `coalesce` is no condition of an index.
-select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, item,
+select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, workflow, item,
     coalesce(octet_length(body), 0) as size, substring(body for $6) as start, created_at,
-    resolved_at, resolved_by, resolution, replayed_at
+    resolved_at, resolved_by, resolution, replayed_at, edited_at, edited_by
 from dead_letters
 where tenant = $1 and ($2::uuid is null or id < $2)
     and ($3::boolean is null or (resolved_at is not null) = $3)
     and ($4::text is null or case when kind is null then 'task' else kind end = $4)
+    and ($7::text is null or reason = $7) and ($8::text is null or function = $8)
+    and ($9::text is null or workflow = $9)
+    and ($10::timestamptz is null or created_at >= $10) and ($11::timestamptz is null or created_at < $11)
 order by id desc limit $5
 
 -- name: list_with_unknown_tenants
@@ -38,22 +41,25 @@ whose as (
     select tenant from names where tenant is not null
 )
 select d.* from whose w cross join lateral (
-    select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, item,
+    select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, workflow, item,
         coalesce(octet_length(body), 0) as size, substring(body for $6) as start, created_at,
-        resolved_at, resolved_by, resolution, replayed_at
+        resolved_at, resolved_by, resolution, replayed_at, edited_at, edited_by
     from dead_letters
     where tenant = w.tenant and ($2::uuid is null or id < $2)
         and ($3::boolean is null or (resolved_at is not null) = $3)
         and ($4::text is null or case when kind is null then 'task' else kind end = $4)
+        and ($7::text is null or reason = $7) and ($8::text is null or function = $8)
+        and ($9::text is null or workflow = $9)
+        and ($10::timestamptz is null or created_at >= $10) and ($11::timestamptz is null or created_at < $11)
     order by id desc limit $5
 ) as d
 order by d.id desc limit $5
 
 -- name: dead_letter
 -- Of a tenant that the policies of the transaction show, as for the statements below.
-select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, item,
+select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, workflow, item,
     coalesce(octet_length(body), 0) as size, substring(body for $2) as start, created_at,
-    resolved_at, resolved_by, resolution, replayed_at
+    resolved_at, resolved_by, resolution, replayed_at, edited_at, edited_by
 from dead_letters where id = $1
 
 -- name: message_of
@@ -64,4 +70,14 @@ from dead_letters l where l.id = $1 and l.kind = 'message'
 -- name: resolve_dead_letter
 update dead_letters set resolved_at = now(), resolved_by = $2, resolution = $3
 where id = $1 and resolved_at is null
+returning id
+
+-- name: hashes
+select encode(sha256(coalesce(body, '')), 'hex') as before, encode(sha256($2::bytea), 'hex') as after
+from dead_letters where id = $1
+
+-- name: edit
+-- The event is structured from now on: headers of the message said how to read the bytes that were there.
+update dead_letters set body = $2, headers = null, edited_at = now(), edited_by = $3
+where id = $1 and resolved_at is null and encode(sha256(coalesce(body, '')), 'hex') = $4
 returning id

@@ -1,6 +1,7 @@
 """Dead letters: work that waits for a decision."""
 
 import hashlib
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,10 +10,12 @@ import msgspec
 from visapi_common.contracts.dead_letters import (
     DeadLetterPage,
     DeadLetterView,
+    EditDeadLetter,
     LetterKind,
     ReplayDeadLetter,
     ResolveDeadLetter,
 )
+from visapi_gateway.dead_letters.editing import Edits
 from visapi_gateway.dead_letters.service import DeadLetterFilter, DeadLetters
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
@@ -23,6 +26,23 @@ from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
 class DeadLettersQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resolved: Annotated[bool, msgspec.Meta(description="Only resolved, or only open ones.")] | None = None
     kind: Annotated[LetterKind, msgspec.Meta(description="Only dead letters of this kind.")] | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=128, description="Only with this reason.")] | None = None
+    function: (
+        Annotated[str, msgspec.Meta(max_length=128, description="Only of tasks that call this function.")]
+        | None
+    ) = None
+    workflow: (
+        Annotated[
+            str, msgspec.Meta(max_length=256, description="Only about this workflow, `namespace/name`.")
+        ]
+        | None
+    ) = None
+    created_after: (
+        Annotated[datetime, msgspec.Meta(tz=True, description="Only set aside at this time or later.")] | None
+    ) = None
+    created_before: (
+        Annotated[datetime, msgspec.Meta(tz=True, description="Only set aside earlier.")] | None
+    ) = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -94,11 +114,32 @@ REPLAY = Operation(
 )
 
 
+EDIT = Operation(
+    "POST",
+    "/v1/dead-letters/{letter:uuid}/edit",
+    "editDeadLetter",
+    "Replace the event of a dead letter before its replay",
+    {200: ResponseSpec("The event is replaced; the dead letter stays open.", DeadLetterView)},
+    description=(
+        "For events that were not stored, matched or published (`message`, `event`, `emit`): nothing of them "
+        "has left or happened. `event` is a CloudEvent in structured JSON; one that was stored keeps its "
+        "source, id and type. The audit keeps the SHA-256 of the body before and after."
+    ),
+    tag="dead letters",
+    scope="dead-letters:write",
+    once="is one edit",
+    body=EditDeadLetter,
+    body_required=True,
+    problems=("dead_letter_not_found", "dead_letter_resolved", "dead_letter_not_editable"),
+)
+
+
 class DeadLetterRoutes:
     """The handlers of the operations above."""
 
-    def __init__(self, letters: DeadLetters, cursors: Cursors) -> None:
+    def __init__(self, letters: DeadLetters, edits: Edits, cursors: Cursors) -> None:
         self._letters = letters
+        self._edits = edits
         self._cursors = cursors
 
     def routes(self) -> list[Route]:
@@ -107,13 +148,22 @@ class DeadLetterRoutes:
             Route(READ, self.read),
             Route(RESOLVE, self.resolve, self.resolved),
             Route(REPLAY, self.replay, self.replayed, _hash_of_replay),
+            Route(EDIT, self.edit, self.resolved),
         ]
 
     async def list(self, call: Call) -> AsgiResponse:
         query: DeadLettersQuery = call.query
         position = self._cursors.position(call)
         before = None if position is None else UUID(position)
-        wanted = DeadLetterFilter(query.resolved, query.kind)
+        wanted = DeadLetterFilter(
+            query.resolved,
+            query.kind,
+            query.reason,
+            query.function,
+            query.workflow,
+            query.created_after,
+            query.created_before,
+        )
         page = await self._letters.page(call.requester, wanted, before, query.limit)
         return json_response(self._cursors.page(call, page))
 
@@ -131,6 +181,11 @@ class DeadLetterRoutes:
     async def replay(self, call: Call) -> AsgiResponse:
         asked: ReplayDeadLetter = await read_json(REPLAY, call)
         return _accepted(await self._letters.replay(call.requester, call.path["letter"], asked, call.claim))
+
+    async def edit(self, call: Call) -> AsgiResponse:
+        wanted: EditDeadLetter = await read_json(EDIT, call)
+        letter = await self._edits.edit(call.requester, call.path["letter"], wanted, call.claim)
+        return json_response(letter)
 
     async def replayed(self, call: Call, _: str) -> AsgiResponse:
         return _accepted(await self._letters.one(call.principal, call.path["letter"]))

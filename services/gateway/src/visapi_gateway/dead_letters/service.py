@@ -1,6 +1,7 @@
 """Dead letters: reading, resolving, and replaying them once their reason is fixed."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -38,8 +39,15 @@ class LetterScope(msgspec.Struct, frozen=True):
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True):
-    resolved: bool | None
-    kind: LetterKind | None
+    """Which dead letters are meant; None means any."""
+
+    resolved: bool | None = None
+    kind: LetterKind | None = None
+    reason: str | None = None
+    function: str | None = None
+    workflow: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -154,7 +162,7 @@ class DeadLetters:
         if found.resolved_at is not None or not await self._store.resolve(
             letter_scope_of(who), resolution, claim
         ):
-            raise _resolved(letter)
+            raise resolved_before(letter)
         if inbox_row is not None:
             self._hint(inbox_row.run)
         return await self.one(who, letter)
@@ -175,7 +183,7 @@ class DeadLetters:
         )
         wanted = Resolution(letter, who.actor, REPLAY, audit)
         if not await self._store.resolve(letter_scope_of(who), wanted, claim):
-            raise _resolved(letter)
+            raise resolved_before(letter)
         self._replay_asked()
         return await self.one(who, letter)
 
@@ -233,7 +241,8 @@ def _in_vain(letter: DeadLetterView, why: str) -> ProblemError:
     return ProblemError("dead_letter_not_replayable", f"dead letter {letter.id}: {why}", status=409)
 
 
-def _resolved(letter: UUID) -> ProblemError:
+def resolved_before(letter: UUID) -> ProblemError:
+    """A dead letter that is no longer open."""
     detail = f"dead letter {letter} was resolved before; read it to see by whom and how"
     return ProblemError("dead_letter_resolved", detail, status=409)
 

@@ -1,5 +1,6 @@
 """Dead letters in PostgreSQL, as one tenant or an admin key sees them."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,9 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
-from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, UNREADABLE, DeadLetterView
+from visapi_common.contracts.dead_letters import EDITABLE, REPLAYABLE, TEXT_BYTES, UNREADABLE, DeadLetterView
+from visapi_common.core.redact import redact_text
+from visapi_gateway.dead_letters.editing import Edit
 from visapi_gateway.dead_letters.rules.bytes_as_text import as_text
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.dead_letters.service import DeadLetterFilter, LetterScope, Resolution
@@ -37,11 +40,19 @@ class PgDeadLetterStore:
     ) -> Sequence[DeadLetterView]:
         query = _SQL["list_with_unknown_tenants" if scope.unknown_tenants else "list_dead_letters"]
         conditions = (before, wanted.resolved, wanted.kind, limit, TEXT_BYTES)
+        more = (
+            wanted.reason,
+            wanted.function,
+            wanted.workflow,
+            wanted.created_after,
+            wanted.created_before,
+        )
         async with tenant_transaction(
             self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
         ) as connection:
-            rows = await connection.fetch(query, scope.tenant, *conditions)
-        return [_view(row) for row in rows]
+            rows = await connection.fetch(query, scope.tenant, *conditions, *more)
+        # A page holds up to 800 KiB of text to be masked.
+        return await asyncio.to_thread(lambda: [_view(row) for row in rows])
 
     async def message(self, scope: LetterScope, letter: UUID) -> SetAsideMessage | None:
         async with tenant_transaction(
@@ -53,6 +64,26 @@ class PgDeadLetterStore:
     async def resolve(self, scope: LetterScope, resolution: Resolution, claim: Claim | None) -> bool:
         try:
             await self._resolved(scope, resolution, claim)
+        except _NotOpen:
+            return False
+        return True
+
+    async def hashes(self, scope: LetterScope, letter: UUID, body: bytes) -> tuple[str, str]:
+        async with tenant_transaction(
+            self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
+        ) as connection:
+            row = await connection.fetchrow(_SQL["hashes"], letter, body)
+        return ("", "") if row is None else (row["before"], row["after"])
+
+    async def edit(self, scope: LetterScope, edit: Edit, claim: Claim | None) -> bool:
+        try:
+            async with tenant_transaction(
+                self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
+            ) as connection:
+                await hold_key(connection, claim)
+                if await connection.fetchval(_SQL["edit"], edit.id, edit.body, edit.by, edit.before) is None:
+                    raise _NotOpen
+                await record(connection, edit.audit)
         except _NotOpen:
             return False
         return True
@@ -87,7 +118,12 @@ def _view(row: Row) -> DeadLetterView:
     links = {"self": path, "resolve": f"{path}/resolve"}
     if row["kind"] in REPLAYABLE and row["reason"] != UNREADABLE:
         links["replay"] = f"{path}/replay"
+    if row["kind"] in EDITABLE and row["reason"] != UNREADABLE:
+        links["edit"] = f"{path}/edit"
     if row["run"] is not None:
         links["run"] = f"/v1/runs/{row['run']}"
-    text = None if start is None else as_text(start, cut=row["size"] > TEXT_BYTES)
+    if row["kind"] == "webhook":
+        links["webhook"] = "/v1/endpoints/{}/messages/{}".format(*row["item"])
+    text = None if start is None else redact_text(as_text(start, cut=row["size"] > TEXT_BYTES))
+    fields["detail"] = redact_text(row["detail"])
     return DeadLetterView(**fields, text=text, links=links)

@@ -87,6 +87,11 @@ _OF_CODE = {
     "approval_decided": "Read the approval to see who decided, when and how.",
     "approval_over": "The deadline passed or the run ended. Read the run to see how it went on.",
     "dead_letter_resolved": "Read the dead letter to see who resolved it and how.",
+    "replay_ended": "Read the replay to see how it ended.",
+    "dead_letter_not_editable": (
+        "Have the sender send a correct message, then resolve the dead letter; `detail` says why it cannot "
+        "be edited."
+    ),
     "dead_letter_not_replayable": (
         "Resolve the dead letter instead; `detail` says why it cannot be replayed."
     ),

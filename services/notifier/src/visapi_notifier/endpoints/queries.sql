@@ -104,7 +104,8 @@ where s.expires_at is null or s.expires_at > now()
 order by s.id desc
 
 -- name: finish
--- A message that was claimed or replayed since stays as it is; its attempt is logged all the same.
+-- A message that was claimed or replayed since stays as it is; its attempt is logged all the same. One that is given up
+-- becomes a dead letter ($12 its id, $14 its detail); the new ones are returned.
 with ended as (
     select * from unnest($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::float8[], $6::integer[], $7::smallint[],
         $8::text[], $9::bytea[], $11::integer[])
@@ -116,11 +117,42 @@ with ended as (
         ended_at = case when e.state = 'pending' then null else now() end
     from ended e
     where m.id = e.message and m.state = 'pending' and m.attempts = e.number and m.lease_owner = $10
+    returning m.tenant, m.endpoint, m.id, m.type, m.news, m.state, m.attempts
+), logged as (
+    insert into endpoint_attempts (message, number, tenant, at, took_ms, status, error, response)
+    select message, number, tenant, now() - make_interval(secs => took_ms / 1000.0), took_ms, status, error, response
+    from ended
+    on conflict do nothing
+), given_up as (
+    -- A ping tells of nothing, and is no loss. A tenant has at most $13 open dead letters of webhooks.
+    select s.*, e.letter, e.detail
+    from settled s
+    join (
+        select * from unnest($2::uuid[], $12::uuid[], $14::text[]) as e (message, letter, detail)
+    ) as e on e.message = s.id
+    where s.state = 'failed' and s.type <> 'endpoint.ping'
+), crowded as (
+    select t.tenant from (select distinct tenant from given_up) as t
+    where (
+        select count(*) from (
+            select from dead_letters l
+            where l.tenant = t.tenant and case when l.kind is null then 'task' else l.kind end = 'webhook'
+                and l.resolved_at is null
+            limit $13
+        ) as few
+    ) >= $13
 )
-insert into endpoint_attempts (message, number, tenant, at, took_ms, status, error, response)
-select message, number, tenant, now() - make_interval(secs => took_ms / 1000.0), took_ms, status, error, response
-from ended
-on conflict do nothing
+insert into dead_letters (id, tenant, service, reason, detail, kind, item, workflow, digest)
+select g.letter, g.tenant, 'notifier', 'webhook-failed', g.detail, 'webhook', array[g.endpoint::text, g.id::text],
+    (
+        select n.about from endpoint_news n
+        where n.tenant = g.tenant and n.seq = g.news and (n.type like 'run.%' or n.type like 'task.%')
+    ),
+    sha256(convert_to('webhook/' || g.id::text, 'UTF8'))
+from given_up g
+where g.tenant not in (select tenant from crowded)
+on conflict (digest) where resolved_at is null do nothing
+returning id, tenant
 
 -- name: note_health
 -- Of each endpoint its last outcome: $3 delivered, $4 wants nothing any more. One to which nothing was delivered since

@@ -28,6 +28,9 @@ _READ_BYTES_MAX = 64 * 1024
 SLOW_S = 3.0
 _ERROR_MAX = 500
 
+WEBHOOK_FAILED = "webhook-failed"
+"""The reason of the dead letter of a webhook that was given up."""
+
 Outcome = Literal["delivered", "refused", "unreachable", "unopened"]
 
 
@@ -68,6 +71,19 @@ class Attempt(msgspec.Struct, frozen=True):
     response: bytes | None = None
     gone: bool = False
     """The receiver wants nothing more, ever."""
+
+
+class GivenUp(msgspec.Struct, frozen=True):
+    """A webhook that was given up became this dead letter."""
+
+    letter: UUID
+    tenant: str
+
+
+def given_up_detail(message: ClaimedMessage, attempt: Attempt) -> str:
+    """What a dead letter says of the last attempt."""
+    said = f"the endpoint answered {attempt.status}" if attempt.status is not None else attempt.error
+    return f"the webhook was given up after {message.number} attempts: {said}"
 
 
 def request_of(message: ClaimedMessage, now: datetime) -> Outbound:

@@ -24,9 +24,11 @@ from visapi_notifier.endpoints.rules import (
     LEASE_S,
     SLOW_S,
     TIMEOUT_S,
+    WEBHOOK_FAILED,
     Attempt,
     ClaimedMessage,
     DueEndpoint,
+    GivenUp,
     after_failure,
     after_response,
     request_of,
@@ -63,8 +65,8 @@ class EndpointRows(Protocol):
         """Claim messages of these endpoints, of so many bytes together and of a tenant, but one at least."""
         ...
 
-    async def finish(self, ended: Sequence[Ended]) -> None:
-        """Write down how attempts ended, and what is known of their endpoints."""
+    async def finish(self, ended: Sequence[Ended]) -> Sequence[GivenUp]:
+        """Write down how attempts ended, and what is known of their endpoints. The new dead letters."""
         ...
 
 
@@ -77,13 +79,16 @@ class Sender:
         exchange: Callable[[Outbound], Awaitable[Inbound]],
         clock: Clock,
         metrics: Metrics,
+        *,
         draw: Callable[[], float],
+        announce: Callable[[GivenUp], None],
     ) -> None:
         self._rows = rows
         self._exchange = exchange
         self._clock = clock
         self._metrics = metrics
         self._draw = draw
+        self._announce = announce
         self._ends = GroupCommit(self._write)
         self._isolation = Isolation("endpoints", metrics)
         self._busy: dict[asyncio.Task[None], ClaimedMessage] = {}
@@ -204,5 +209,7 @@ class Sender:
             self._slow.add(endpoint)
 
     async def _write(self, ended: Mapping[UUID, Ended]) -> Mapping[UUID, None]:
-        await self._rows.finish(list(ended.values()))
+        for given_up in await self._rows.finish(list(ended.values())):
+            self._metrics.dead_letters.labels(WEBHOOK_FAILED).inc()
+            self._announce(given_up)
         return dict.fromkeys(ended)

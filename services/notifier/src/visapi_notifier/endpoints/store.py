@@ -3,16 +3,26 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from visapi_common.adapters.clock import RandomIds
 from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.keyrings import Keyring, MissingKeyError
 from visapi_common.core.sealing import UnsealError, name_of_endpoint_secret, unseal_with
 from visapi_common.telemetry.logs import get_logger
-from visapi_notifier.endpoints.rules import LEASE_S, Attempt, ClaimedMessage, DueEndpoint
+from visapi_notifier.endpoints.rules import (
+    LEASE_S,
+    Attempt,
+    ClaimedMessage,
+    DueEndpoint,
+    GivenUp,
+    given_up_detail,
+)
 from visapi_notifier.endpoints.shares import Place
 
 _SQL = load_queries("visapi_notifier.endpoints", "queries.sql")
 _LOOKED_AT = 500
+LETTERS_MAX = 10_000
+"""Open dead letters of webhooks of a tenant."""
 FAILING_S = 3 * 86_400.0
 """So long nothing was delivered: then an endpoint is disabled."""
 
@@ -27,6 +37,7 @@ class PostgresEndpoints:
         self._pool = pool
         self._keys = keys
         self._owner = owner
+        self._ids = RandomIds()
         self._log = get_logger("endpoints")
 
     async def due(self) -> Sequence[DueEndpoint]:
@@ -64,9 +75,9 @@ class PostgresEndpoints:
             secrets = await self._secrets({(row["tenant"], row["endpoint"]) for row in rows})
         return [_claimed(row, secrets) for row in rows]
 
-    async def finish(self, ended: Sequence[Ended]) -> None:
+    async def finish(self, ended: Sequence[Ended]) -> Sequence[GivenUp]:
         with pg_faults():
-            await self._pool.execute(
+            letters = await self._pool.fetch(
                 _SQL["finish"],
                 [message.tenant for message, _, _ in ended],
                 [message.id for message, _, _ in ended],
@@ -79,6 +90,9 @@ class PostgresEndpoints:
                 [attempt.response for _, attempt, _ in ended],
                 self._owner,
                 [int(attempt.outcome == "unopened") for _, attempt, _ in ended],
+                [self._ids.uuid7() for _ in ended],
+                LETTERS_MAX,
+                [given_up_detail(message, attempt) for message, attempt, _ in ended],
             )
             last = {
                 (message.tenant, message.endpoint): attempt
@@ -95,6 +109,7 @@ class PostgresEndpoints:
                 [of in gone for of in last],
                 FAILING_S,
             )
+        return [GivenUp(row["id"], row["tenant"]) for row in letters]
 
     async def _secrets(self, of: set[tuple[str, UUID]]) -> Mapping[UUID, list[str] | None]:
         """The valid secrets by endpoint, opened; None where one of them cannot be."""

@@ -2,8 +2,13 @@
 
 -- name: bury
 -- No row when the same dead letter exists already.
-insert into dead_letters (id, tenant, service, reason, detail, run, kind, item, headers, body, digest)
-values ($1, $2, 'orchestrator', $3, $4, $5, $6, $7, $8, $9, $10)
+insert into dead_letters (id, tenant, service, reason, detail, run, kind, item, headers, body, digest, workflow)
+values ($1, $2, 'orchestrator', $3, $4, $5, $6, $7, $8, $9, $10, (
+    select namespace || '/' || name from runs where id = $5
+    union all
+    select namespace || '/' || name from schedules where id = case when $6::text = 'schedule' then ($7::text[])[1]::uuid end
+    limit 1
+))
 on conflict (digest) where resolved_at is null do nothing
 returning id
 
@@ -45,7 +50,7 @@ with timers_later as (
 update runs set sweep_at = now() + interval '1 day' where id = $1
 
 -- name: to_replay
-select id, kind, tenant, item, body, headers, run from dead_letters
+select id, kind, tenant, item, body, headers, run, edited_at from dead_letters
 where resolution = 'replay' and replayed_at is null and kind is not null
 order by resolved_at limit $1
 
@@ -56,13 +61,24 @@ where id = any($1::uuid[]) and resolution = 'replay' and replayed_at is null
 order by id for update
 
 -- name: replayed
-update dead_letters set replayed_at = now() where id = any($1::uuid[])
+with put_back as (
+    update dead_letters set replayed_at = now() where id = any($1::uuid[]) returning bulk
+)
+update dead_letter_replays r set replayed = r.replayed + b.number
+from (select bulk, count(*) as number from put_back where bulk is not null group by bulk) as b
+where r.id = b.bulk
 
 -- name: reopen
 -- The replay failed: the dead letter is open again, unless an equal one was stored meanwhile; then the
 -- newer one stands for both, and this one is closed.
+with counted as (
+    update dead_letter_replays r set failed = r.failed + 1
+    from dead_letters l
+    where l.id = $1 and l.resolution = 'replay' and l.replayed_at is null and r.id = l.bulk
+)
 update dead_letters l
 set
+    bulk = null,
     resolved_at = case when o.again then l.resolved_at end,
     resolved_by = case when o.again then l.resolved_by end,
     resolution = case when o.again then 'set-aside-again' end,
@@ -75,15 +91,72 @@ from (
 ) as o
 where l.id = $1 and l.resolution = 'replay' and l.replayed_at is null
 
+-- name: due_many
+select id from dead_letter_replays where state = 'running' and next_at <= now() order by next_at limit $1
+
+-- name: hold_many
+-- Nothing while another process takes the step.
+select id, tenant, kind, reason, function, workflow, created_after, created_before, rate_per_s, last, created_by
+from dead_letter_replays
+where id = $1 and state = 'running' and next_at <= now()
+for update skip locked
+
+-- name: ask_for_many
+-- The next $12 open letters of a tenant, after $2 and below the id of the replay. The last of them, and their number.
+with next as (
+    select id from dead_letters
+    where tenant = $1 and resolved_at is null and id < $3 and ($2::uuid is null or id > $2) and kind = any($4::text[])
+        and ($5::text is null or kind = $5) and ($6::text is null or reason = $6)
+        and ($7::text is null or function = $7) and ($8::text is null or workflow = $8)
+        and ($9::timestamptz is null or created_at >= $9) and ($10::timestamptz is null or created_at < $10)
+    order by id limit $12
+    for update
+), asked as (
+    update dead_letters l set resolved_at = now(), resolved_by = $11, resolution = 'replay', bulk = $3
+    from next n where l.id = n.id
+    returning l.id
+)
+select id from asked order by id desc
+
+-- name: move_many_on
+-- $2 letters were asked for, the last of them $3; the next step is a second later. Without any the replay is done.
+update dead_letter_replays
+set asked = asked + $2, last = coalesce($3, last), next_at = now() + interval '1 second',
+    state = case when $2 = 0 then 'done' else state end,
+    ended_at = case when $2 = 0 then now() end
+where id = $1
+
+-- name: sweep_many
+delete from dead_letter_replays where ctid = any(array(
+    select ctid from dead_letter_replays where created_at < now() - interval '30 days' order by created_at limit $1
+))
+
 -- name: replay_event
--- The event may be deleted by now; the dead letter has all of it. $6: what the ids of events of test runs begin with.
+-- The event may be deleted by now; the dead letter has all of it. $6: what the ids of events of test runs begin with. $7:
+-- the event was edited, and counts instead of the row.
 insert into events_in (tenant, source, id, type, body, test) values ($1, $2, $3, $4, $5, starts_with($3, $6))
-on conflict (tenant, source, id) do update set matched_at = null
+on conflict (tenant, source, id) do update
+set matched_at = null, body = case when $7 then excluded.body else events_in.body end
 
 -- name: replay_emit
 insert into events_in (tenant, source, id, type, body, matched_at, publish)
 values ($1, $2, $3, $4, $5, now(), true)
-on conflict (tenant, source, id) do update set published_at = null, publish = true
+on conflict (tenant, source, id) do update
+set published_at = null, publish = true, body = case when $6 then excluded.body else events_in.body end
+
+-- name: replay_webhook
+-- Ten attempts more, beginning now. False where the webhook is gone, or was tried too often. One that waits or was
+-- delivered meanwhile stays as it is.
+with again as (
+    update endpoint_messages
+    set state = 'pending', attempts_left = 10, ended_at = null, lease_owner = null, next_at = now()
+    where tenant = $1 and endpoint = $2 and id = $3 and state = 'failed' and attempts < $4
+)
+select exists (
+    select from endpoint_messages m
+    join endpoints e on e.tenant = m.tenant and e.id = m.endpoint and e.deleted_at is null
+    where m.tenant = $1 and m.endpoint = $2 and m.id = $3 and (m.state <> 'failed' or m.attempts < $4)
+)
 
 -- name: replay_schedule
 update schedules set quarantined_at = null, next_at = now() where id = $1

@@ -19,6 +19,13 @@ from visapi_engine.compile.functions import WORKER_FUNCTIONS
 
 COUNTED_MAX: Final = 50_000
 """Rows of a queue are counted up to here, held back and sent tasks of a function each."""
+LETTERS: Final = (
+    "uncertain", "poison", "engine-killed", "webhook",
+    "message", "event", "emit", "schedule", "function", "timer", "inbox", "run", "lifecycle",
+)  # fmt: skip
+"""What open dead letters are about: the reason of one about a task, else its kind."""
+LETTERS_COUNTED_MAX: Final = 20_000
+"""Open dead letters of a kind are counted up to here."""
 _EVERY_S: Final = 5.0
 _COUNT_SHARE: Final = 50
 """Counting takes at most this part of the time."""
@@ -47,6 +54,7 @@ class LedgerLevels(Protocol):
     """The rows that wait."""
 
     async def queues(self, most: int) -> Sequence[QueueLevel]: ...
+    async def dead_letters(self, kinds: Sequence[str], most: int) -> Sequence[QueueLevel]: ...
     async def store(self) -> StoreLevel: ...
 
 
@@ -98,6 +106,9 @@ async def _report_ledger(ledger: LedgerLevels, metrics: Metrics) -> None:
     for level in await ledger.queues(COUNTED_MAX):
         metrics.ledger_waiting.labels(level.queue).set(level.waiting)
         metrics.ledger_oldest_seconds.labels(level.queue).set(level.oldest_s)
+    for level in await ledger.dead_letters(LETTERS, LETTERS_COUNTED_MAX):
+        metrics.dead_letters_open.labels(level.queue).set(level.waiting)
+        metrics.dead_letters_oldest_seconds.labels(level.queue).set(level.oldest_s)
     store = await ledger.store()
     metrics.database_bytes.set(store.database_bytes)
     metrics.wal_position_bytes.set(store.wal_bytes)

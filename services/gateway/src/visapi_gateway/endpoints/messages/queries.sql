@@ -49,3 +49,8 @@ set state = 'pending', attempts_left = 10, ended_at = null,
     next_at = case when state = 'pending' and (lease_owner is not null or attempts_left = 10) then next_at else now() end
 where id = $3 and tenant = $1 and endpoint = $2 and attempts < $4
 returning id
+
+-- name: close_letter
+-- The dead letter of a webhook that is sent again; the notifier gives it this digest.
+update dead_letters set resolved_at = now(), resolved_by = $3, resolution = $4
+where digest = sha256(convert_to('webhook/' || $1::uuid::text, 'UTF8')) and tenant = $2 and resolved_at is null

@@ -8,6 +8,7 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
+from visapi_common.contracts.dead_letters import SENT_AGAIN
 from visapi_common.contracts.endpoints import AttemptView, MessageState, MessageView
 from visapi_common.core.endpoint_types import PING, webhook_body
 from visapi_gateway.endpoints.messages.service import (
@@ -67,6 +68,7 @@ class PgMessages:
             place = (audit.tenant, endpoint, message)
             if await connection.fetchval(_SQL["replay_message"], *place, ATTEMPTS_MAX) is None:
                 return False
+            await connection.execute(_SQL["close_letter"], message, audit.tenant, audit.actor, SENT_AGAIN)
             await hold_key(connection, claim)
             await record(connection, audit)
         return True

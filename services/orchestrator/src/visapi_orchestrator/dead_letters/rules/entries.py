@@ -8,9 +8,11 @@ import msgspec
 
 from visapi_common.core.failures import storable
 
-Kind = Literal["message", "event", "emit", "schedule", "function", "timer", "inbox", "run", "lifecycle"]
+Kind = Literal[
+    "message", "event", "emit", "schedule", "function", "timer", "inbox", "run", "lifecycle", "webhook"
+]
 """The item of the dead letter: a message on `EVENTS`, an event that cannot be matched (`event`) or published
-(`emit`), or a row of the table of that name.
+(`emit`), a row of the table of that name, or a webhook that the notifier gave up.
 """
 
 SERVICE = "orchestrator"
@@ -53,3 +55,5 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     headers: bytes | None
     run: UUID | None
+    edited: bool = False
+    """Somebody has replaced the event, which counts instead of its row."""

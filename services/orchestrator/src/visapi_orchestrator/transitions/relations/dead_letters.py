@@ -25,6 +25,8 @@ class NewDeadLetter(Row, frozen=True, kw_only=True):
     path: str
     attempt: int
     function: str
+    workflow: str | None = None
+    """`namespace/name`"""
     reason: str
     detail: str
     held: bool
@@ -62,12 +64,14 @@ def resolved_dead_letters(step: Step) -> list[ResolvedDeadLetter]:
 
 def _dead_letter(step: Step, task: tuple[str, int, str], reason: str, detail: str) -> NewDeadLetter:
     path, attempt, function = task
+    workflow = step.snapshot.workflow
     return NewDeadLetter(
         run=step.snapshot.run,
         tenant=step.snapshot.tenant,
         path=path,
         attempt=attempt,
         function=function,
+        workflow=f"{workflow.namespace}/{workflow.name}",
         reason=reason,
         detail=storable(detail, _DETAIL_MAX),
         held=reason == UNCERTAIN,

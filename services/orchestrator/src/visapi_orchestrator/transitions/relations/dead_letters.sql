@@ -5,10 +5,10 @@ dead_letters_in as (
     join done d on d.id = l.run
 ),
 dead_letters_written as (
-    insert into dead_letters (id, tenant, service, reason, detail, run, path, attempt, function, body)
+    insert into dead_letters (id, tenant, service, reason, detail, run, path, attempt, function, workflow, body)
     select
         l.id, l.tenant, 'orchestrator', l.reason, l.detail, l.run, l.path, l.attempt,
-        coalesce(nullif(l.function, ''), t.function), t.message
+        coalesce(nullif(l.function, ''), t.function), l.workflow, t.message
     from dead_letters_in l left join tasks t on t.run = l.run and t.path = l.path
     on conflict (run, path, attempt, reason) do nothing
     returning run, path, attempt, reason

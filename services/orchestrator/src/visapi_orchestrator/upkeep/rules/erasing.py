@@ -24,6 +24,7 @@ STEPS: Final = (
     "flow_slots",
     "flow_waiting",
     "approvals",
+    "dead_letter_replays",
     "dead_letters",
     "events_in",
     "idempotency",

@@ -128,6 +128,10 @@ delete from approvals where ctid = any(array(select ctid from approvals where te
 -- name: dead_letters
 delete from dead_letters where ctid = any(array(select ctid from dead_letters where tenant = $1 limit $2))
 
+-- name: dead_letter_replays
+delete from dead_letter_replays
+where ctid = any(array(select ctid from dead_letter_replays where tenant = $1 limit $2))
+
 -- name: events_in
 delete from events_in where ctid = any(array(select ctid from events_in where tenant = $1 limit $2))
 

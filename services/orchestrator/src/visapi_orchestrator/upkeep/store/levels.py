@@ -1,5 +1,7 @@
 """The levels of the ledger's queues, and the size of the database."""
 
+from collections.abc import Sequence
+
 from visapi_common.adapters.pool import Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_orchestrator.upkeep.levels import QueueLevel, StoreLevel
@@ -18,6 +20,12 @@ class PostgresLevels:
         with pg_faults():
             rows = await self._pool.fetch(_SQL["queue_levels"], most)
         return [QueueLevel(row["queue"], row["waiting"], row["oldest_s"]) for row in rows]
+
+    async def dead_letters(self, kinds: Sequence[str], most: int) -> list[QueueLevel]:
+        """Open dead letters of each of these kinds, counted up to `most`."""
+        with pg_faults():
+            rows = await self._pool.fetch(_SQL["letter_levels"], most, list(kinds))
+        return [QueueLevel(row["kind"], row["waiting"], row["oldest_s"]) for row in rows]
 
     async def store(self) -> StoreLevel:
         with pg_faults():

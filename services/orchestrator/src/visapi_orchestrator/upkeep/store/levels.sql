@@ -1,6 +1,7 @@
 -- name: queue_levels
 -- What waits in each queue of the ledger, counted up to $1, and the seconds that its first row has waited. Each part
--- reads from one partial index. Runs that wait for their own concurrency or rate, and schedules of disabled tenants, do not wait for VisAPI.
+-- reads from one partial index. Runs that wait for their own concurrency or rate, and schedules of disabled tenants, do not wait for VisAPI; webhooks that
+-- were given up wait for their receivers.
 select queue, waiting, coalesce(greatest(0, extract(epoch from clock_timestamp() - since)), 0)::float8 as oldest_s
 from (
     select 'pending_runs' as queue, count(*) as waiting, min(created_at) as since
@@ -35,8 +36,23 @@ from (
     ) as rows
     union all
     select 'dead_letters', count(*), min(created_at)
-    from (select created_at from dead_letters where resolved_at is null limit $1) as rows
+    from (
+        select created_at from dead_letters where resolved_at is null and kind is distinct from 'webhook' limit $1
+    ) as rows
 ) as levels
+
+-- name: letter_levels
+-- Open dead letters by what they are about ($2), each counted up to $1, and the seconds that the oldest of each is open. One
+-- probe of dead_letters_open_by_kind for each: a flood of one hides no other.
+select k.kind, count(l.created_at) as waiting,
+    coalesce(greatest(0, extract(epoch from clock_timestamp() - min(l.created_at))), 0)::float8 as oldest_s
+from unnest($2::text[]) as k (kind)
+left join lateral (
+    select created_at from dead_letters
+    where resolved_at is null and case when kind is null then reason else kind end = k.kind
+    order by created_at limit $1
+) as l on true
+group by k.kind
 
 -- name: store_level
 -- The position in the write-ahead log is the sum of everything that was written; only a primary has one.

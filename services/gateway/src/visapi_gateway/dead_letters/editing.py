@@ -1,0 +1,87 @@
+"""Replaces the event of a dead letter before its replay, where nothing of it has left or happened."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from visapi_common.contracts.audit import AuditAction, AuditEntry
+from visapi_common.contracts.dead_letters import EDITABLE, UNREADABLE, DeadLetterView, EditDeadLetter
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.errors import ProblemError
+from visapi_gateway.audit.rules import entry
+from visapi_gateway.dead_letters.rules.edits import CheckedEvent, WantedEvent
+from visapi_gateway.dead_letters.service import DeadLetters, LetterScope, letter_scope_of, resolved_before
+from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.idempotency.rules import Claim
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """The new body of a dead letter; the letter's own has the hash `before`."""
+
+    id: UUID
+    by: str
+    body: bytes
+    before: str
+    audit: AuditEntry
+
+
+class EditStore(Protocol):
+    async def hashes(self, scope: LetterScope, letter: UUID, body: bytes) -> tuple[str, str]:
+        """The SHA-256 of the letter's body and of `body`, in hexadecimal digits."""
+        ...
+
+    async def edit(self, scope: LetterScope, edit: Edit, claim: Claim | None) -> bool:
+        """Commit the body, the audit entry and the request's key. False where the letter is no longer open,
+        or has another body by now.
+        """
+        ...
+
+
+CheckEdit = Callable[[str, WantedEvent], Awaitable[CheckedEvent]]
+"""Checks an event on behalf of a tenant."""
+
+
+class Edits:
+    """The use case."""
+
+    def __init__(self, store: EditStore, letters: DeadLetters, check: CheckEdit) -> None:
+        self._store = store
+        self._letters = letters
+        self._check = check
+
+    async def edit(
+        self, who: Requester, letter: UUID, wanted: EditDeadLetter, claim: Claim | None
+    ) -> DeadLetterView:
+        """Raises `ProblemError` 404, 409 where the letter cannot be edited, and 400 for what is no event."""
+        found = await self._letters.one(who, letter)
+        if found.kind not in EDITABLE or found.reason == UNREADABLE:
+            raise _not_editable(found)
+        names = [] if found.kind == "message" else found.item
+        checked = await self._check(who.tenant, WantedEvent(bytes(wanted.event), names))
+        if checked.flaw:
+            wrong = [FieldError("/event", checked.flaw)]
+            raise ProblemError("invalid_body", f"/event: {checked.flaw}", status=400, errors=wrong)
+        scope = letter_scope_of(who)
+        before, after = await self._store.hashes(scope, letter, checked.body)
+        audit = entry(
+            who,
+            AuditAction.DEAD_LETTER_EDIT,
+            f"dead-letter:{letter}",
+            reason=wanted.reason,
+            kind=found.kind,
+            before=before,
+            after=after,
+        )
+        if not await self._store.edit(scope, Edit(letter, who.actor, checked.body, before, audit), claim):
+            raise resolved_before(letter)
+        return await self._letters.one(who, letter)
+
+
+def _not_editable(letter: DeadLetterView) -> ProblemError:
+    detail = (
+        f"dead letter {letter.id} is of kind {letter.kind!r} and reason {letter.reason!r}; only events that "
+        "were not stored, matched or published are edited, because nothing of them has left or happened"
+    )
+    return ProblemError("dead_letter_not_editable", detail, status=409)
