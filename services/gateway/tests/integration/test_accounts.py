@@ -58,6 +58,8 @@ async def test_an_account_is_stored_rotated_rolled_back_and_removed(gateway: Any
     for body in ({}, {"version": 9}):
         none = await gateway.http.post(f"{PATH}/rollback", json=body)
         assert (none.status_code, none.json()["code"]) == (404, "account_version_not_found")
+    huge = await gateway.http.post(f"{PATH}/rollback", json={"version": 2**31})
+    assert (huge.status_code, huge.json()["code"]) == (400, "invalid_body")
     assert (await put(gateway, account()))["version"] == 5, "a number is used once"
 
     other = await gateway.http.put(PATH, json=slack())

@@ -36,7 +36,7 @@ class RotateAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RollBackAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which version to use again; without one, the version before the current one."""
 
-    version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    version: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
 
 
 class CredentialView(msgspec.Struct, frozen=True):
