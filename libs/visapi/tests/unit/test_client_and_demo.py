@@ -179,8 +179,8 @@ def test_the_sample_input_is_what_the_sample_asks_for():
     assert {"reference", "applicant", "visa"} <= set(request)
 
 
-def test_a_decision_about_an_uncertain_effect_is_one_request_that_is_not_repeated_by_itself() -> None:
+def test_a_decision_about_an_uncertain_effect_is_repeated_under_one_key_only() -> None:
     call = operations.resolve_dead_letter("0192f0c1/..", Decision.RETRY, reason="not in the outbox")
     assert (call.method, call.path) == ("POST", "/v1/dead-letters/0192f0c1%2F../resolve")
     assert msgspec.json.decode(call.body or b"") == {"decision": "retry", "reason": "not in the outbox"}
-    assert not call.repeatable
+    assert call.keyed

@@ -169,3 +169,20 @@ def test_workflows_are_listed_page_after_page(gateway: ScriptedGateway):
     listed = run("workflow", "list", "-o", "jsonl")
     assert [json.loads(line)["name"] for line in listed.stdout.splitlines()] == ["a", "b"]
     assert gateway.asked[1].path.endswith("cursor=c")
+
+
+def test_a_command_that_only_says_what_it_did_prints_the_answer_in_the_asked_format(gateway: ScriptedGateway):
+    made = {**KEY, "key": "visapi_live_made"}
+    gateway.answers = [
+        (200, {}, KEY),
+        (200, {}, KEY),
+        (201, {}, made),
+        (201, {}, {**KEY, "key": None}),
+        (204, {}, None),
+    ]
+    assert json.loads(run("key", "enable", "3fK9vTq2", "-o", "jsonl").stdout)["name"] == "reports"
+    assert run("key", "enable", "3fK9vTq2").stdout == ""
+    assert json.loads(run("key", "create", "reports", "-o", "json").stdout)["key"] == "visapi_live_made"
+    lost = run("key", "create", "reports")
+    assert (lost.exit_code, "visapi key revoke 3fK9vTq2" in lost.stderr) == (FAILURE, True)
+    assert run("secret", "remove", "partner", "-o", "json").stdout == ""

@@ -49,6 +49,7 @@ def verify(
     ] = None,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Verify the whole chain; print its head, or the first row that was changed.
 
@@ -71,7 +72,11 @@ def verify(
         say(f"rows 1 to {check.cut.last} were deleted for their age: visapi audit list --action audit.cut")
     if check.unproven:
         say("the expected row is one of them: compare it with the artifact that the cut names")
-    console().print(f"{check.head.seq}:{check.head.hash}")
+    head = f"{check.head.seq}:{check.head.hash}"
+    if json:
+        as_json({"rows": check.rows, "head": head})
+    else:
+        console().print(head)
 
 
 def read_chain(check: ChainCheck, page_of: Callable[[str | None], AuditPage]) -> None:

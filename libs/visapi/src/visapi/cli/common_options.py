@@ -2,7 +2,8 @@
 
 A command with a parameter `json` prints results for machines where it is true: it gets `--output`, and `json`
 says whether anything but a table is asked for. A command with a parameter `url` talks to a gateway: it gets
-`--context` and `--curl`, which `cli.connection` reads.
+`--context` and `--curl`, which `cli.connection` reads; and `--output`, with which a command that only says
+what it did prints the last answer of the gateway.
 """
 
 from collections.abc import Callable
@@ -30,7 +31,8 @@ def with_common_options(command: Any, path: tuple[str, ...]) -> None:
     if "json" in names:
         names["json"].help = "Short for --output json."
         names["json"].callback = _machine
-        _add(command, extra["output"], lambda value: ask_format(Format(value)))
+    if ("json" in names or "url" in names) and not any("--output" in param.opts for param in command.params):
+        _add(command, extra["output"], lambda value: ask_format(Format(value), answer="json" not in names))
     if "url" in names:
         _add(command, extra["context"], _CONTEXT.set)
         _add(command, extra["curl"], _CURL.set)

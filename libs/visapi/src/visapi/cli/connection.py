@@ -18,7 +18,9 @@ from visapi.cli.output import (
     TIMED_OUT,
     UNREACHABLE,
     USAGE,
+    as_json,
     fail,
+    lacks_result,
     mistakes,
 )
 from visapi.client import ApiError, Client, UnreachableError
@@ -59,10 +61,12 @@ def connected(url: str | None, data_dir: Path) -> Generator[Client]:
     gateway = find_gateway(url, data_dir)
     if not asks_for_curl() and gateway.key is None:
         fail(f"no key for {gateway.url}", hint="Set VISAPI_API_KEY.", code=AUTHENTICATION)
-    kind = CurlClient if asks_for_curl() else Client
+    kind = CurlClient if asks_for_curl() else _Remembering
     try:
         with kind(gateway.url, gateway.key or "") as client:
             yield client
+        if isinstance(client, _Remembering) and lacks_result() and client.answer is not None:
+            as_json(client.answer)
     except UnreachableError as error:
         hint = "Is the stack running? `visapi status` tells; `visapi up` starts it."
         fail(str(error), hint=hint, code=UNREACHABLE)
@@ -75,6 +79,18 @@ def connected(url: str | None, data_dir: Path) -> Generator[Client]:
         identity = f" (request {problem.request_id})" if problem.request_id else ""
         text = f"{problem.title}: {problem.detail or problem.type}{identity}"
         fail(text, code=_CODES.get(problem.status, FAILURE))
+
+
+class _Remembering(Client):
+    """Keeps the last answer."""
+
+    answer: Any = None
+
+    def send(self, call: Call[T]) -> T:
+        """As any client."""
+        answer = super().send(call)
+        self.answer = answer
+        return answer
 
 
 def id_named(client: Client, call: Call[Any], otherwise: str, hint: str) -> str:

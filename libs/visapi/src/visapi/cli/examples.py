@@ -58,6 +58,7 @@ visapi tenant get acme
 visapi tenant suspend acme --reason 'unpaid'
 visapi tenant resume acme
 visapi tenant export acme --output acme.jsonl
+visapi tenant erase acme --confirm acme --reason 'left us'
 visapi account put relay --kind smtp --credentials relay.json --set host=mail.example.com
 visapi account list
 visapi account get relay

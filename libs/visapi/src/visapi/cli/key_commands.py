@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import as_json, console, done, say
+from visapi.cli.output import as_json, console, done, fail, say
 from visapi.cli.tables import Table
 from visapi.client import key_operations as operations
 from visapi_common.contracts.keys import MadeKey, NewKey
@@ -57,6 +57,7 @@ def create(  # noqa: PLR0913 (each is an option of the command)
     days: Annotated[int | None, typer.Option(min=1, help="The key expires after so many days.")] = None,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a key. It is printed once and cannot be shown again."""
     wanted = NewKey(
@@ -70,7 +71,7 @@ def create(  # noqa: PLR0913 (each is an option of the command)
         expires_at=None if days is None else datetime.now(UTC) + timedelta(days=days),
     )
     with connected(url, data_dir) as client:
-        _show_once(client.send(operations.create_key(wanted)))
+        _show_once(client.send(operations.create_key(wanted)), json=json)
 
 
 @keys.command(name="list")
@@ -107,10 +108,11 @@ def rotate(
     ] = 86_400,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a successor that may do the same. It is printed once and cannot be shown again."""
     with connected(url, data_dir) as client:
-        _show_once(client.send(operations.rotate_key(key, overlap_s)))
+        _show_once(client.send(operations.rotate_key(key, overlap_s)), json=json)
 
 
 @keys.command()
@@ -142,6 +144,12 @@ def revoke(key: Id, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> No
     done(f"revoked {key}")
 
 
-def _show_once(made: MadeKey) -> None:
+def _show_once(made: MadeKey, *, json: bool) -> None:
+    if made.key is None:
+        hint = f"Revoke it and make another: visapi key revoke {made.id}"
+        fail(f"{made.id} was made, but the answer that showed the key was lost", hint=hint)
+    if json:
+        as_json(made)
+        return
     say("Keep this key; it is not shown again.")
     console().print(made.key)

@@ -43,6 +43,7 @@ class Format(StrEnum):
 
 
 _FORMAT: ContextVar[Format] = ContextVar("format", default=Format.TABLE)
+_LACKS_RESULT: ContextVar[bool] = ContextVar("lacks_result", default=False)
 
 _STATUS_STYLE = {
     "completed": "green",
@@ -94,13 +95,22 @@ def asked_format() -> Format:
     return _FORMAT.get()
 
 
-def ask_format(wanted: Format) -> None:
-    """Results of the running command are printed in this format."""
+def ask_format(wanted: Format, *, answer: bool = False) -> None:
+    """Results of the running command are printed in this format. `answer`: the command only says what it did,
+    so the last answer of the gateway is its result.
+    """
     _FORMAT.set(wanted)
+    _LACKS_RESULT.set(answer)
+
+
+def lacks_result() -> bool:
+    """Whether a result for machines is asked for and the running command has printed none itself."""
+    return asked_format() is not Format.TABLE and _LACKS_RESULT.get()
 
 
 def as_json(value: Any) -> None:
     """The machine's form of a result: JSON, unless `--output` asks for lines of JSON or for YAML."""
+    _LACKS_RESULT.set(False)
     match asked_format():
         case Format.JSONL:
             for one in cast("list[Any]", value) if isinstance(value, list) else [value]:
@@ -113,6 +123,7 @@ def as_json(value: Any) -> None:
 
 def as_item(value: Any) -> None:
     """One of several results that are printed as they come: a line of JSON, or a YAML document."""
+    _LACKS_RESULT.set(False)
     if asked_format() is Format.YAML:
         sys.stdout.write("---\n" + _yaml(value))
     else:

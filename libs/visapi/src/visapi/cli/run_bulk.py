@@ -7,7 +7,7 @@ import typer
 
 from visapi.cli import run_filters
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import FAILURE, USAGE, console, done, fail, say
+from visapi.cli.output import FAILURE, USAGE, as_item, console, done, fail, say
 from visapi.client import Client, operations
 from visapi_common.contracts.bulk import BulkAction
 
@@ -31,6 +31,7 @@ def bulk(  # noqa: PLR0913 (each is an option of the command)
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Cancel, suspend, resume, retry or rerun all runs that match the filters, after showing their number.
 
@@ -61,7 +62,7 @@ def bulk(  # noqa: PLR0913 (each is an option of the command)
             return
         if not yes:
             _confirm(f"{action} {counted.count:,} runs?")
-        refused = _carry_out(client, wanted, counted.token, reason)
+        refused = _carry_out(client, wanted, counted.token, reason, json=json)
     if refused:
         raise typer.Exit(FAILURE)
 
@@ -73,7 +74,7 @@ def _confirm(question: str) -> None:
         fail("nothing was done")
 
 
-def _carry_out(client: Client, wanted: operations.Bulk, token: str, reason: str | None) -> int:
+def _carry_out(client: Client, wanted: operations.Bulk, token: str, reason: str | None, *, json: bool) -> int:
     """Run all steps: refusals to standard output, progress to standard error. Returns the refusals."""
     accepted = unchanged = refused = 0
     following: str | None = token
@@ -83,7 +84,10 @@ def _carry_out(client: Client, wanted: operations.Bulk, token: str, reason: str 
         unchanged += step.unchanged
         refused += len(step.refused)
         for one in step.refused:
-            console().print(f"{one.run}  {one.code}  {one.detail}", markup=False)
+            if json:
+                as_item(one)
+            else:
+                console().print(f"{one.run}  {one.code}  {one.detail}", markup=False)
         say(f"{step.handled:,} of {step.count:,}")
         following = step.next
     verb = "started" if wanted.action is BulkAction.RERUN else "accepted"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
-from visapi.cli.output import console, done
+from visapi.cli.output import as_json, console, done
 from visapi.cli.run_follow import follow, read_input
 from visapi.client import operations
 
@@ -48,14 +48,17 @@ def retry(  # noqa: PLR0913 (each is an option of the command)
     watch: Watch = False,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Retry a faulted run from its failed task; completed tasks stay completed."""
     given = None if body is None else read_input(body)
     with connected(url, data_dir) as client:
-        client.send(operations.retry_run(run, body=given, version=version, reason=reason))
+        view = client.send(operations.retry_run(run, body=given, version=version, reason=reason))
         done(f"took {run} up again")
         if watch:
-            follow(client, run, json=False)
+            follow(client, run, json=json)
+        elif json:
+            as_json(view)
 
 
 def rerun(  # noqa: PLR0913 (each is an option of the command)
@@ -73,6 +76,7 @@ def rerun(  # noqa: PLR0913 (each is an option of the command)
     watch: Watch = False,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Start a new run like this one, from the beginning; prints its id."""
     given = None if body is None else read_input(body)
@@ -83,6 +87,8 @@ def rerun(  # noqa: PLR0913 (each is an option of the command)
             )
         )
         if watch:
-            follow(client, str(new.id), json=False)
+            follow(client, str(new.id), json=json)
+        elif json:
+            as_json(new)
         else:
             console().print(str(new.id))

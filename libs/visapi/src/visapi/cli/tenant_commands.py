@@ -28,10 +28,14 @@ def create(
     key_name: Annotated[str, typer.Option(help="What the first key is for.")] = "first key",
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a tenant. Its first key is printed once and cannot be shown again."""
     with connected(url, data_dir) as client:
         made = client.send(operations.make_tenant(NewTenant(tenant, key_name)))
+    if json:
+        as_json(made)
+        return
     say(f"{tenant} was made. Keep its first key; it is not shown again.")
     console().print(made.key)
 

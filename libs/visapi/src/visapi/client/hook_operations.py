@@ -27,7 +27,14 @@ def make_hook(wanted: NewHook) -> Call[MadeHook]:
     """Make a hook; 409 where another one has its name."""
     body = msgspec.json.encode(wanted)
     return Call(
-        method="POST", path="/v1/hooks", answer=MadeHook, headers=_JSON, body=body, private=_gives(wanted)
+        method="POST",
+        path="/v1/hooks",
+        answer=MadeHook,
+        headers=_JSON,
+        body=body,
+        repeatable=True,
+        keyed=True,
+        private=_gives(wanted),
     )
 
 
@@ -52,7 +59,16 @@ def rotate_hook(hook: str, wanted: RotateHook) -> Call[MadeHook]:
     """Give a hook a new secret; the earlier one stays valid for a while."""
     body = msgspec.json.encode(wanted)
     path = f"{_path(hook)}/rotate"
-    return Call(method="POST", path=path, answer=MadeHook, headers=_JSON, body=body, private=_gives(wanted))
+    return Call(
+        method="POST",
+        path=path,
+        answer=MadeHook,
+        headers=_JSON,
+        body=body,
+        repeatable=True,
+        keyed=True,
+        private=_gives(wanted),
+    )
 
 
 def remove_hook(hook: str) -> Call[Any]:

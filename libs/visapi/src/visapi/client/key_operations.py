@@ -19,6 +19,8 @@ def create_key(wanted: NewKey) -> Call[MadeKey]:
         answer=MadeKey,
         headers={"Content-Type": JSON},
         body=msgspec.json.encode(wanted),
+        repeatable=True,
+        keyed=True,
     )
 
 
@@ -34,6 +36,8 @@ def rotate_key(key: str, overlap_s: int) -> Call[MadeKey]:
         answer=MadeKey,
         headers={"Content-Type": JSON},
         body=msgspec.json.encode(RotateKey(overlap_s)),
+        repeatable=True,
+        keyed=True,
     )
 
 

@@ -206,7 +206,15 @@ def resolve_dead_letter(
     """Resolve an uncertain effect; 409 when it was resolved before."""
     path = f"/v1/dead-letters/{_part(letter)}/resolve"
     body = msgspec.json.encode(ResolveDeadLetter(decision, reason))
-    return Call(method="POST", path=path, answer=DeadLetterView, headers={"Content-Type": JSON}, body=body)
+    return Call(
+        method="POST",
+        path=path,
+        answer=DeadLetterView,
+        headers={"Content-Type": JSON},
+        body=body,
+        repeatable=True,
+        keyed=True,
+    )
 
 
 def replay_dead_letter(

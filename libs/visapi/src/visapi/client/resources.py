@@ -63,7 +63,7 @@ class Operation(Generic[P, T]):
     """One request."""
 
     def __init__(self, make: Callable[P, Call[T]]) -> None:
-        self._make = make
+        self.make = make
         self.__doc__ = make.__doc__
 
     @overload
@@ -72,7 +72,7 @@ class Operation(Generic[P, T]):
     def __get__(self, owner: Resource[Asynchronous], kind: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, owner: Resource[Any], kind: type) -> Any:
         def sent(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return owner.client.send(self._make(*args, **kwargs))
+            return owner.client.send(self.make(*args, **kwargs))
 
         sent.__doc__ = self.__doc__
         return sent
@@ -82,7 +82,7 @@ class Listing(Generic[P, T]):
     """A list: requests for one page after the other, as the items are asked for."""
 
     def __init__(self, make: Callable[P, Call[Page[T]]]) -> None:
-        self._make = make
+        self.make = make
         self.__doc__ = make.__doc__
 
     @overload
@@ -90,7 +90,7 @@ class Listing(Generic[P, T]):
     @overload
     def __get__(self, owner: Resource[Asynchronous], kind: type) -> Callable[P, AsyncIterator[T]]: ...
     def __get__(self, owner: Resource[Any], kind: type) -> Any:
-        make: Any = self._make
+        make: Any = self.make
 
         def listed(*args: P.args, **kwargs: P.kwargs) -> Any:
             def page_at(cursor: str | None) -> Call[Page[T]]:

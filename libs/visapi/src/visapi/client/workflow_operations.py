@@ -20,9 +20,11 @@ def start(
     wait_s: int | None = None,
 ) -> Call[RunView]:
     """Start a run of `namespace/name`; `input` is anything that JSON holds. With `wait_s` (at most 60) the
-    answer may be the ended run.
+    answer may be the ended run. Raises `ValueError` for a workflow that is no `namespace/name`.
     """
     namespace, _, name = workflow.partition("/")
+    if not namespace or not name:
+        raise ValueError(f"{workflow!r} names no workflow; write namespace/name")
     body = msgspec.json.encode(input)
     return operations.start_run(
         namespace, name, body, version=version, idempotency_key=idempotency_key, wait_s=wait_s
