@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STORES = {"ArtifactStore", "PayloadStore", "ObjectStore"}
+STORES = {"ArtifactStore", "PayloadStore", "TemplateStore", "ObjectStore"}
 
 
 def opened(path: Path) -> list[ast.Call]:

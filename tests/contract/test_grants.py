@@ -67,6 +67,8 @@ MATRIX = {
     "secrets": {GATEWAY: "idc", ORCHESTRATOR: "d", NOTIFIER: "r"},
     "started_effects": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "streams": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
+    "template_versions": {GATEWAY: "ri", ORCHESTRATOR: "rd", NOTIFIER: ""},
+    "templates": {GATEWAY: "ric", ORCHESTRATOR: "rd", NOTIFIER: ""},
     "tasks": {GATEWAY: "", ORCHESTRATOR: "riud", NOTIFIER: ""},
     "tenant_erasures": {GATEWAY: "ri", ORCHESTRATOR: "rc", NOTIFIER: ""},
     "tenants": {GATEWAY: "ric", ORCHESTRATOR: "r", NOTIFIER: ""},

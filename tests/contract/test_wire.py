@@ -15,6 +15,7 @@ import pytest
 
 from visapi_common.contracts import engine_messages as engine
 from visapi_common.contracts import task_messages as tasks
+from visapi_common.contracts import templates
 from visapi_common.contracts.payloads import Payload, inline
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.contracts.runs import ArtifactRef
@@ -115,6 +116,15 @@ MESSAGES: dict[str, msgspec.Struct] = {
     "slots": tasks.WorkerSlots("pdf-worker-1f2e", {"pdf.render": 16}),
     "claim": tasks.Claim(RUN, PATH, 2, TOKEN, "acme-1"),
     "claim_answer": tasks.ClaimAnswer(tasks.ClaimVerdict.GRANTED),
+    "resolve_template": templates.ResolveTemplate(RUN, PATH, 2, TOKEN, "welcome", version=3),
+    "template": templates.Manifest(
+        kind="email",
+        default_locale="en",
+        locales={"en": templates.TemplateParts(subject="Hi", html="<p>{{ name }}</p>")},
+        assets={"logo.png": templates.StoredAsset("cd" * 32, 812, "image/png")},
+        test_data={"name": "Ada"},
+    ),
+    "resolved_template": templates.ResolvedTemplate(4, 3, "ab" * 32),
     "dead_letter": tasks.DeadLetter(
         "notifier", "redelivered", "delivered six times", tenant="default", run=RUN, path=PATH, attempt=2
     ),
@@ -154,7 +164,7 @@ def test_a_field_of_a_later_version_is_ignored(name: str):
 def test_every_message_that_carries_a_version_is_frozen():
     versioned = {
         kind
-        for module in (engine, tasks)
+        for module in (engine, tasks, templates)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and "v" in kind.__struct_fields__
     }

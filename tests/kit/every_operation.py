@@ -32,7 +32,7 @@ TABLES = (
     "api_keys", "workflows", "runs", "runs_done", "history", "inbox", "idempotency", "dead_letters", "dead_letter_replays", "events_in",
     "rates", "usage_deltas", "run_attributes", "secrets", "schedules", "schedule_fires", "approvals", "audit", "retention_policies", "families",
     "hooks", "hook_secrets", "hook_deliveries", "hook_bodies", "hook_usage", "endpoints", "endpoint_secrets", "endpoint_news",
-    "endpoint_messages", "accounts", "account_versions",
+    "endpoint_messages", "accounts", "account_versions", "templates", "template_versions",
 )  # fmt: skip
 FORGED = "AAAAAAAAAAAwMTkwMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDA"
 """A cursor that nobody has signed."""
@@ -64,6 +64,8 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
     )
     await sent("PUT", "/v1/secrets/their-secret", json=HIDDEN)
     await sent("PUT", "/v1/retention/theirs", json={"days": 30})
+    template = {"kind": "email", "locales": {"en": {"text": HIDDEN}}, "description": HIDDEN}
+    await sent("PUT", "/v1/templates/their-template", json=template)
     key = (await sent("POST", "/v1/keys", json={"name": HIDDEN}))["id"]
     await sent("PUT", "/v1/rates/theirs", json={"keys": [key], "per_s": 9, "reason": HIDDEN})
     await sent("PUT", f"/v1/keys/{key}/rate", json={"per_s": 9})
@@ -92,6 +94,7 @@ async def plant(gateway: Any, client: httpx.AsyncClient, folder: Path) -> Victim
         "replay": replay, "endpoint": endpoint.rpartition("/")[2], "message": message.rpartition("/")[2],
         "hook": hook.rpartition("/")[2], "delivery": delivery.rpartition("/")[2], "address": address, "run": run, "approval": str(approval), "letter": str(letter), "artifact": artifact, "key": key,
         "account": "theirs", "tenant": "victim", "rate": "theirs", "namespace": "theirs", "version": "1.0.0", "ended": ended, "problem": "not-found", "token": "nobodys",
+        "template": "their-template", "number": "1",
     }  # fmt: skip
     return Victim(client, things, link)
 
@@ -150,7 +153,8 @@ def body_of(schema: str | None, operation: str, things: dict[str, str], token: s
         "NewHook": {"name": "theirs", "provider": "none"}, "UpdateEndpoint": {"enabled": False}, "RotateEndpoint": {},
         "PutAccount": {"kind": "slack", "credentials": {"token": "xoxb-attackers"}}, "RollBackAccount": {},
         "RotateAccount": {"credentials": {"token": "xoxb-attackers"}},
-        "NewTenant": {"id": "victim"}, "SuspendTenant": {"reason": "x"}, "ResumeTenant": {}, "EraseTenant": {"tenant": things["tenant"], "reason": "x"}, "ReplayMessage": {}, "NewEndpoint": {"name": "theirs", "url": "https://example.com/", "types": ["*"]},
+        "NewTenant": {"id": "victim"}, "SuspendTenant": {"reason": "x"}, "ResumeTenant": {}, "EraseTenant": {"tenant": things["tenant"], "reason": "x"}, "ReplayMessage": {}, "PreviewTemplate": {}, "NewTemplate": {"kind": "email", "locales": {"en": {"text": "of the attacker"}}},
+        "NewEndpoint": {"name": "theirs", "url": "https://example.com/", "types": ["*"]},
     }  # fmt: skip
     free: dict[str, Any] = {
         "startRun": {"n": 1}, "putSecret": "a value of the attacker's", "deployWorkflow": OWN,
@@ -242,6 +246,7 @@ def ids_in(path: str) -> bool:
             "/v1/accounts/",
             "/v1/retention/",
             "/v1/rates/",
+            "/v1/templates/",
             "/v1/workflows/{namespace}/{name}",
             "/problems/",
         )

@@ -31,6 +31,8 @@ from visapi_gateway.runs.commands.transaction import put_inbox
 from visapi_gateway.runs.starting.commits import NewRun
 from visapi_gateway.runs.starting.store import PgRunLedger
 from visapi_gateway.schedules.transaction import put_listener, put_schedule, stop_listener
+from visapi_gateway.templates.service import NewVersion
+from visapi_gateway.templates.store import PgTemplateRows
 from visapi_gateway.workflows.rules.versions import NewWorkflow, Scheduled
 from visapi_gateway.workflows.store import PgWorkflowStore
 
@@ -56,6 +58,7 @@ class GatewayRows:
         self._letters = PgDeadLetterStore(pool)
         self._approvals = PgApprovalStore(pool)
         self._retention = PgRetentionStore(pool, Quotas())
+        self._templates = PgTemplateRows(pool, Quotas())
 
     async def deploy(
         self,
@@ -155,6 +158,15 @@ class GatewayRows:
         """Keep the ended runs of a namespace for so long."""
         audit = _audit(tenant, AuditAction.RETENTION_SET, f"namespace:{namespace}")
         await self._retention.set(namespace, days, audit)
+
+    async def put_template(self, new: NewVersion) -> None:
+        """Add a version of a template."""
+        audit = _audit(new.tenant, AuditAction.TEMPLATE_PUT, f"template:{new.name}")
+        await self._templates.put(new, lambda _: None, lambda _: audit)
+
+    async def retire_template(self, tenant: str, name: str) -> None:
+        audit = _audit(tenant, AuditAction.TEMPLATE_REMOVE, f"template:{name}")
+        await self._templates.retire(name, lambda _: None, audit)
 
     async def replay(self, letter: UUID, tenant: str) -> None:
         """Ask for a dead letter to be put back; of a tenant that does not exist, as the operator does."""

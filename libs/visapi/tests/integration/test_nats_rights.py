@@ -40,6 +40,7 @@ PUBLISHES = {
     subjects.claim("default"): {"worker"},
     subjects.claim("another"): set[str](),
     "visapi.control.claim": set[str](),
+    subjects.CONTROL_TEMPLATES: BUILTIN_WORKERS,
     subjects.CONTROL_CANCELLED: {"orchestrator"},
     subjects.task("default", "pdf.render"): {"orchestrator"},
     subjects.task("default", "acme.score"): {"orchestrator"},

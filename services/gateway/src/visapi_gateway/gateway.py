@@ -13,6 +13,7 @@ from visapi_common.core.errors import TransientFault
 from visapi_common.runtime.isolation import kept_alive
 from visapi_common.runtime.service import Lifecycle
 from visapi_common.telemetry.logs import get_logger
+from visapi_common.templates import renderer
 from visapi_engine.process import jobs as engine_jobs
 from visapi_gateway.kernel.api.idempotent_calls import IdempotentCalls
 from visapi_gateway.kernel.api.mount import Gate, build_app
@@ -55,7 +56,7 @@ class Gateway:
             lifecycle,
             pool=pool,
             messages=Messages(bus),
-            jobs=BoundedJobs(jobs, lifecycle.metrics, [engine_jobs.WARM_UP]),
+            jobs=BoundedJobs(jobs, lifecycle.metrics, [engine_jobs.WARM_UP, renderer.WARM_UP]),
             operations=operations(),
         )
         self.keys, self._rates = kernel.one(keyring), kernel.one(rate_book)

@@ -100,6 +100,8 @@ class GatewaySettings(LedgerSettings, frozen=True, kw_only=True):
     """Endpoints of one tenant, to each of which its webhooks are sent."""
     tenant_accounts_max: Annotated[int, msgspec.Meta(ge=1)] = 50
     """Accounts of one tenant at providers."""
+    tenant_templates_max: Annotated[int, msgspec.Meta(ge=1)] = 5_000
+    """Versions of templates of one tenant."""
     audit_keep_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 400
     """How long entries of the audit are kept; 0: for ever. Older ones are exported to the artifact store and
     deleted, and the audit records that."""

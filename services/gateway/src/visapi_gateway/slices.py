@@ -25,6 +25,7 @@ from visapi_gateway.runs.starting.slice import SLICE as STARTING
 from visapi_gateway.schedules.slice import SLICE as SCHEDULES
 from visapi_gateway.secrets.slice import SLICE as SECRETS
 from visapi_gateway.system.slice import SLICE as SYSTEM
+from visapi_gateway.templates.slice import SLICE as TEMPLATES
 from visapi_gateway.tenants.slice import SLICE as TENANTS
 from visapi_gateway.usage.slice import SLICE as USAGE
 from visapi_gateway.workflows.slice import SLICE as WORKFLOWS
@@ -44,6 +45,7 @@ SLICES = (
     ENDPOINT_MESSAGES,
     SCHEDULES,
     ARTIFACTS,
+    TEMPLATES,
     APPROVALS,
     DEAD_LETTERS,
     REPLAYS,

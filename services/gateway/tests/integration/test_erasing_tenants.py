@@ -12,7 +12,7 @@ from kit.ledger_rows import move_back, overwrite
 from kit.orchestration import Stack
 from kit.orchestrator_process import orchestrator_process
 from kit.servers import Database, NatsServer
-from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
+from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, TemplateStore
 from visapi_common.adapters.pool import open_pool
 from visapi_common.runtime.isolation import Isolation
 from visapi_orchestrator.transitions.store.ledger import SESSION
@@ -36,7 +36,8 @@ async def erasing(postgres_db: Database, tmp_path: Path) -> AsyncIterator[Any]:
     url = (tmp_path / "artifacts").as_uri()
 
     def process() -> Erasing:
-        return Erasing(PostgresErasures(pool), ErasedObjects(ArtifactStore.open(url), PayloadStore.open(url)))
+        files = ErasedObjects(ArtifactStore.open(url), PayloadStore.open(url), TemplateStore.open(url))
+        return Erasing(PostgresErasures(pool), files)
 
     yield process
     pool.terminate()

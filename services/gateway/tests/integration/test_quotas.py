@@ -19,7 +19,7 @@ YAML = {"Content-Type": "application/yaml"}
 @pytest.fixture
 async def full(serve: Any, shared_nats: NatsServer) -> AsyncIterator[Any]:
     """A gateway whose tenants may have four of everything."""
-    kinds = ("versions", "schedules", "secrets", "keys", "retentions", "hooks", "endpoints")
+    kinds = ("versions", "schedules", "secrets", "keys", "retentions", "hooks", "endpoints", "templates")
     async with serve(shared_nats, **{f"tenant_{kind}_max": MOST for kind in kinds}) as run:
         yield run
 
@@ -175,3 +175,15 @@ async def test_the_bound_of_one_tenant_is_not_anothers(full: Any) -> None:
         await full.until(known)
         answer = await other.post("/v1/workflows", content=version(0), headers=YAML)
         assert answer.status_code == 201, answer.text
+
+
+async def test_versions_of_templates_are_bounded_also_where_their_names_are_retired(full: Any) -> None:
+    def body(n: int) -> dict[str, Any]:
+        return {"kind": "email", "locales": {"en": {"text": f"{n}"}}}
+
+    for n in range(MOST):
+        assert (await full.http.put(f"/v1/templates/t{n % 2}", json=body(n))).status_code == 201
+    assert (await full.http.delete("/v1/templates/t0")).status_code == 204
+    refused = await full.http.put("/v1/templates/t1", json=body(9))
+    assert is_full(refused, "VISAPI_TENANT_TEMPLATES_MAX")
+    assert (await full.http.put("/v1/templates/t1", json=body(3))).status_code == 200

@@ -9,6 +9,7 @@ from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.core.clocks import Clock
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Job
+from visapi_common.templates.stored import StoredTemplates
 from visapi_notifier.accounts.service import Accounts
 from visapi_notifier.credentials.authentication import Authenticator
 from visapi_notifier.credentials.inputs import Inputs
@@ -30,6 +31,8 @@ class Dependencies:
     """One HTTP exchange through the egress guard."""
     dialer: EgressDialer
     artifacts: ArtifactStore | None
+    """None without a configured artifact store."""
+    templates: StoredTemplates | None
     """None without a configured artifact store."""
     programs: BoundedProcesses
     """Processes that run templates and read documents. They never get an opened secret."""

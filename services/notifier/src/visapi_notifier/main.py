@@ -5,7 +5,7 @@ import os
 import sys
 from functools import partial
 
-from visapi_common.adapters.artifacts import PayloadStore
+from visapi_common.adapters.artifacts import PayloadStore, TemplateStore
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import SystemClock
 from visapi_common.adapters.pool_meter import open_metered_pool
@@ -13,6 +13,7 @@ from visapi_common.contracts.subjects import BUILTIN
 from visapi_common.core.errors import ProblemError
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
+from visapi_common.templates.stored import StoredTemplates
 from visapi_common.worker.worker import Worker
 from visapi_notifier.accounts.store import PostgresAccounts
 from visapi_notifier.credentials.store import PostgresSecrets
@@ -47,7 +48,9 @@ async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle
     ledger = PostgresLedger(pool, payloads, keep_days=settings.deliveries_keep_days)
     leases = LeaseKeeper(ledger, SystemClock())
     secrets = PostgresSecrets(pool, settings.sealing_key) if settings.sealing_key else None
-    stored = Stored(secrets, PostgresAccounts(pool))
+    contents = TemplateStore.open(settings.artifacts_url, settings.s3) if settings.artifacts_url else None
+    templates = StoredTemplates(bus, contents, SystemClock().monotonic) if contents else None
+    stored = Stored(secrets, PostgresAccounts(pool), templates)
     worker = Worker("notifier")
     opened.register(worker, lifecycle.metrics, ledger, leases, stored)
     async with asyncio.TaskGroup() as group:

@@ -22,6 +22,7 @@ from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses, JobQueueLimits, PoolLimits
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.templates.renderer import PATIENCE
+from visapi_common.templates.stored import StoredTemplates
 from visapi_common.worker.worker import Worker
 from visapi_notifier import channels
 from visapi_notifier.accounts.service import AccountRows, Accounts
@@ -60,6 +61,8 @@ class Stored:
 
     secrets: SecretRows | None
     accounts: AccountRows
+    templates: StoredTemplates | None = None
+    """None without a configured artifact store."""
 
 
 class Opened:
@@ -99,6 +102,7 @@ class Opened:
             exchange=self._exchange,
             dialer=EgressDialer(self._policy),
             artifacts=self._artifacts,
+            templates=stored.templates,
             programs=programs,
             private=private,
         )

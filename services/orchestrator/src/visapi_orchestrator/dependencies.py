@@ -22,6 +22,7 @@ from visapi_orchestrator.tasks.heartbeats import HeartbeatTasks
 from visapi_orchestrator.tasks.registry import FunctionRows, Streams
 from visapi_orchestrator.tasks.releases import HeldTasks, QueuedTasks
 from visapi_orchestrator.tasks.sweep import OpenTasks, TaskStream
+from visapi_orchestrator.tasks.templates import TemplateRows
 from visapi_orchestrator.timing.due_work import DueRows
 from visapi_orchestrator.timing.flow_sweep import FlowRows
 from visapi_orchestrator.timing.schedule_clock import ScheduleRows
@@ -84,6 +85,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger
     due: DueRows
     tasks: TaskRows
+    templates: TemplateRows
     upkeep: UpkeepRows
     levels: LedgerLevels
     aging: Mapping[str, Sweepable]

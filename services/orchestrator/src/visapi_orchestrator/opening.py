@@ -1,6 +1,6 @@
 """PostgreSQL, NATS and the artifact store, as the orchestrator sees them."""
 
-from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
+from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, TemplateStore
 from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import RandomIds, SystemClock
 from visapi_common.adapters.event_stream import EventStream
@@ -20,6 +20,7 @@ from visapi_orchestrator.events.store.events import PostgresEvents
 from visapi_orchestrator.events.store.lifecycle import PostgresLifecycle
 from visapi_orchestrator.settings import OrchestratorSettings
 from visapi_orchestrator.tasks.store.tasks import PostgresTasks
+from visapi_orchestrator.tasks.store.templates import PostgresTemplates
 from visapi_orchestrator.tasks.streams import JetStreamEvents, JetStreamLifecycle, JetStreams
 from visapi_orchestrator.timing.store.due import PostgresDue
 from visapi_orchestrator.timing.store.schedules import PostgresSchedules
@@ -45,11 +46,13 @@ def dependencies_of(
     window = settings.batch_max * 2
     usage = PostgresUsage(pool, settings.usage_days)
     payloads = PayloadStore.open(settings.artifacts_url, settings.s3)
-    files = ErasedObjects(ArtifactStore.open(settings.artifacts_url, settings.s3), payloads)
+    artifacts = ArtifactStore.open(settings.artifacts_url, settings.s3)
+    files = ErasedObjects(artifacts, payloads, TemplateStore.open(settings.artifacts_url, settings.s3))
     return Dependencies(
         ledger=ledger or PostgresLedger(pool, RandomIds(), family_open_max=settings.family_open_max),
         due=PostgresDue(pool),
         tasks=PostgresTasks(pool),
+        templates=PostgresTemplates(pool),
         upkeep=PostgresUpkeep(pool),
         levels=PostgresLevels(pool),
         aging={

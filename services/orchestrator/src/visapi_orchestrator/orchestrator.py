@@ -35,6 +35,7 @@ from visapi_orchestrator.tasks.outbox import Outbox
 from visapi_orchestrator.tasks.registry import Registry
 from visapi_orchestrator.tasks.releases import Releases
 from visapi_orchestrator.tasks.sweep import TaskSweep
+from visapi_orchestrator.tasks.templates import Templates
 from visapi_orchestrator.timing.due_work import DueWork
 from visapi_orchestrator.timing.flow_sweep import keep_admitting
 from visapi_orchestrator.timing.schedule_clock import ScheduleClock
@@ -73,6 +74,7 @@ class Orchestrator:
         self._unreadable = UnreadableMessages(self._quarantine, clock, Isolation("unreadable", metrics))
         self._heartbeats = Heartbeats(dependencies.tasks, metrics)
         self._claims = Claims(dependencies.tasks, keys, metrics)
+        self._templates = Templates(dependencies.templates, keys, metrics)
         self._registry = Registry(dependencies.upkeep, dependencies.streams, self._quarantine, metrics)
         self._retention = Retention(dependencies.retention, tuning.retention_days)
         self._releases = Releases(dependencies.tasks, dependencies.streams, dependencies.bus, clock, metrics)
@@ -170,6 +172,7 @@ class Orchestrator:
         bus.on_reconnect(self._registry.heal_soon)
         await bus.subscribe(subjects.CONTROL_REGISTER_ALL, self._registry.receive, "orchestrator")
         await bus.subscribe(subjects.CONTROL_CLAIM_ALL, self._claims.receive, "orchestrator")
+        await bus.subscribe(subjects.CONTROL_TEMPLATES, self._templates.receive, "orchestrator")
         await bus.subscribe(subjects.CONTROL_SLOTS, self._hear_of_slots)
         await bus.subscribe(subjects.CONTROL_EVENTS, lambda _: self._dispatch.hint())
         await bus.subscribe(subjects.CONTROL_REPLAYS, lambda _: self._replays.hint())
@@ -203,6 +206,7 @@ class Orchestrator:
             "topology": self._registry.keep_healed,
             "registry": self._registry.serve,
             "claims": self._claims.run,
+            "templates": self._templates.run,
             "heartbeats": self._heartbeats.run,
             "unreadable": self._unreadable.run,
             "task-sweep": self._sweep.run,

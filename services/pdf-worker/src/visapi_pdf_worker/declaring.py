@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:  # the command line reads declarations, and needs neither a browser nor a worker
     from visapi_common.adapters.artifacts import ArtifactStore
     from visapi_common.telemetry.catalogue import Metrics
+    from visapi_common.templates.stored import StoredTemplates
     from visapi_pdf_worker.browser.browsers import Browsers
     from visapi_pdf_worker.settings import PdfWorkerSettings
 
@@ -34,6 +35,7 @@ class Dependencies:
     settings: "PdfWorkerSettings"
     browsers: "Browsers"
     artifacts: "ArtifactStore"
+    templates: "StoredTemplates"
     metrics: "Metrics"
     user: str
     """Whom processes that run templates become; empty for nobody else."""

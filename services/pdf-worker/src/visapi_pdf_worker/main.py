@@ -5,13 +5,15 @@ import os
 import sys
 from contextlib import AsyncExitStack
 
-from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
+from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, TemplateStore
 from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.clock import SystemClock
 from visapi_common.adapters.egress_proxy import EgressProxy
 from visapi_common.contracts import subjects
 from visapi_common.core.egress_policy import policy_from
 from visapi_common.runtime.service import Lifecycle, run_service
 from visapi_common.runtime.settings import SettingsError, load
+from visapi_common.templates.stored import StoredTemplates
 from visapi_common.worker.worker import Worker
 from visapi_pdf_worker.browser.browsers import Browsers, browser_settings
 from visapi_pdf_worker.browser.chromium import unprivileged
@@ -44,7 +46,12 @@ async def _serve(lifecycle: Lifecycle, settings: PdfWorkerSettings) -> None:
         closing = AsyncExitStack()
         worker = Worker("pdf-worker")
         artifacts = ArtifactStore.open(settings.artifacts_url, settings.s3)
-        register(worker, Dependencies(settings, browsers, artifacts, lifecycle.metrics, user, closing))
+        templates = StoredTemplates(
+            bus, TemplateStore.open(settings.artifacts_url, settings.s3), SystemClock().monotonic
+        )
+        register(
+            worker, Dependencies(settings, browsers, artifacts, templates, lifecycle.metrics, user, closing)
+        )
         try:
             await first(browsers.start)
             async with asyncio.TaskGroup() as group:

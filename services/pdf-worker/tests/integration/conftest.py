@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from kit.template_shelf import TemplateShelf
 from visapi_common.adapters.artifacts import ArtifactStore
 from visapi_common.adapters.egress_proxy import EgressProxy
 from visapi_common.contracts.engine_messages import WorkflowRef
@@ -40,7 +41,9 @@ class Rig:
         self.proxy = proxy
         self.metrics = open_metrics()
         self.artifacts = ArtifactStore.open(f"file://{folder}/artifacts")
-        self.templates = TemplateProcess(chromium.unprivileged(""), self.metrics)
+        self.shelf = TemplateShelf(folder / "artifacts")
+        user = chromium.unprivileged("")
+        self.templates = TemplateProcess(user, self.metrics, self.shelf.templates)
         self.limit()
 
     def limit(self, *, render_s: float = 20.0, pages_max: int = 200, bytes_max: int = 20_000_000) -> None:
@@ -66,7 +69,7 @@ class Rig:
             pointer="/do/0/render",
             input=NULL,
             effect_key="",
-            token="",
+            token="ab" * 32,
             reply="",
         )
         return await self.renderer.render(

@@ -1,7 +1,8 @@
-"""Artifacts (files that workers make) and large payloads, both named by the hash of their content.
+"""Artifacts (files that workers make), large payloads and templates, named by the hash of their content.
 
-`artifacts/<tenant>/<sha256>.<extension>` and `payloads/<tenant>/<sha256>.json`: a repeated put of
-the same bytes is the same object, and no name that a caller sends can leave its tenant's folder.
+`artifacts/<tenant>/<sha256>.<extension>`, `payloads/<tenant>/<sha256>.json` and
+`templates/<tenant>/<sha256>`: a repeated put of the same bytes is the same object, and no name that a caller
+sends can leave its tenant's folder.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from visapi_common.core.stored_objects import StoredObject
 _TENANT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ARTIFACT_ID = re.compile(r"([0-9a-f]{64})\.([a-z0-9]{1,10})")
 _EXTENSION = re.compile(r"[a-z0-9]{1,10}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PAYLOAD_REF = re.compile(r"payloads/([a-z0-9-]{1,63})/([0-9a-f]{64})\.json")
 
 _HASHED_IN_LOOP_BYTES = 1024 * 1024
@@ -174,6 +176,50 @@ async def _remove_some(objects: ObjectStore, folder: str, limit: int) -> int:
             if gone == limit:
                 break
     return gone
+
+
+class TemplateStore:
+    """The manifests and assets of templates. No operation on artifacts reads or removes them."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    @classmethod
+    def open(cls, url: str, access: S3Access | None = None) -> "TemplateStore":
+        """Open the same URL as the artifact store's."""
+        return cls(ObjectStore.open(url, access))
+
+    async def put(self, tenant: str, data: bytes) -> str:
+        """Store `data`; returns the hash that names it."""
+        digest = await _hash_of(data)
+        await self._objects.put(_template_path(tenant, digest), data, "application/octet-stream")
+        return digest
+
+    async def get(self, tenant: str, digest: str) -> bytes:
+        """The bytes, checked against their hash. Raises `ProblemError` 404, `PermanentFault` if damaged."""
+        path = _template_path(tenant, digest)
+        data = await self._objects.get(path)
+        await _check(data, digest, what=path)
+        return data
+
+    async def remove_some(self, tenant: str, limit: int) -> int:
+        """Remove at most `limit` manifests and assets of a tenant; return the number."""
+        return await _remove_some(self._objects, f"templates/{_checked(tenant)}/", limit)
+
+    async def names(self, tenant: str) -> AsyncIterator[str]:
+        """The hashes of all manifests and assets of a tenant, in no order."""
+        async for path in self._objects.paths(f"templates/{_checked(tenant)}/"):
+            if _SHA256.fullmatch(path.rpartition("/")[2]):
+                yield path.rpartition("/")[2]
+
+    def stream(self, tenant: str, digest: str) -> AsyncIterator[bytes]:
+        """The bytes in chunks, unchecked. Raises `ProblemError` (404) at the first chunk."""
+        return self._objects.stream(_template_path(tenant, digest))
+
+
+def _template_path(tenant: str, digest: str) -> str:
+    assert _SHA256.fullmatch(digest), f"not a SHA-256: {digest[:100]!r}"
+    return f"templates/{_checked(tenant)}/{digest}"
 
 
 def _artifact_path(tenant: str, artifact_id: str) -> str:

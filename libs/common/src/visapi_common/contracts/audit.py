@@ -38,6 +38,8 @@ class AuditAction(StrEnum):
     ACCOUNT_CONFIRM = "account.confirm"
     ACCOUNT_ROLL_BACK = "account.roll-back"
     ACCOUNT_REMOVE = "account.remove"
+    TEMPLATE_PUT = "template.put"
+    TEMPLATE_REMOVE = "template.remove"
     ENDPOINT_CREATE = "endpoint.create"
     ENDPOINT_UPDATE = "endpoint.update"
     ENDPOINT_ROTATE = "endpoint.rotate"

@@ -16,6 +16,7 @@ grant select, insert on tenant_erasures to visapi_gateway;
 grant select on tenant_erasures to visapi_orchestrator;
 grant update (step, position, found, gone, next_at, failure, erased_at) on tenant_erasures to visapi_orchestrator;
 grant delete on schedules, workflows, retention_policies, hook_usage to visapi_orchestrator;
+grant delete on templates, template_versions to visapi_orchestrator;
 grant select, delete on hook_refusals, hook_refused_requests, rates, rate_leases, quota_leases to visapi_orchestrator;
 grant select (tenant, name), delete on secrets to visapi_orchestrator;
 grant select (tenant, endpoint, id), delete on endpoint_secrets to visapi_orchestrator;
@@ -79,6 +80,10 @@ grant select on endpoints, endpoint_secrets, endpoint_news, endpoint_messages to
 grant update (enabled, disabled_reason, disabled_at, failing_since) on endpoints to visapi_notifier;
 grant update (state, attempts, attempts_left, next_at, lease_owner, ended_at) on endpoint_messages to visapi_notifier;
 grant insert on endpoint_attempts to visapi_notifier;
+-- Templates: versions are added and never changed. The orchestrator tells workers which version a name means.
+grant select, insert on templates, template_versions to visapi_gateway;
+grant update (latest, retired_at) on templates to visapi_gateway;
+grant select on templates, template_versions to visapi_orchestrator;
 -- Old deliveries are swept, and hooks that were removed.
 grant select, delete on hooks, hook_deliveries, hook_bodies to visapi_orchestrator;
 grant select, update on hook_usage to visapi_orchestrator;
@@ -154,7 +159,7 @@ begin
         'families', 'hooks', 'hook_secrets', 'hook_deliveries', 'hook_bodies', 'hook_usage', 'hook_refusals',
         'hook_refused_requests', 'usage_days', 'usage_deltas', 'endpoints', 'endpoint_secrets',
         'endpoint_news', 'endpoint_messages', 'endpoint_attempts', 'accounts', 'account_versions',
-        'dead_letter_replays']
+        'dead_letter_replays', 'templates', 'template_versions']
     loop
         continue when t = any (secured);
         execute format('alter table %I enable row level security', t);

@@ -1151,6 +1151,48 @@ CREATE INDEX tasks_overdue ON tasks USING btree (tenant, function, sweep_at) WHE
 CREATE INDEX tasks_sent ON tasks USING btree (function, tenant) WHERE ((sent_at IS NOT NULL) AND (state <> 'uncertain'::text) AND (split_part(function, '.'::text, 1) = ANY (ARRAY['http'::text, 'notify'::text, 'openapi'::text, 'pdf'::text])));
 grant delete, insert, select, update on tasks to visapi_orchestrator;
 
+create table template_versions (
+    tenant text not null,
+    name text not null,
+    version integer not null,
+    sha256 bytea not null,
+    size integer not null,
+    default_locale text not null,
+    locales text[] not null,
+    description text not null,
+    created_at timestamp with time zone default now() not null,
+    created_by text not null,
+    PRIMARY KEY (tenant, name, version),
+    FOREIGN KEY (tenant, name) REFERENCES templates(tenant, name)
+);
+alter table template_versions enable row level security;
+alter table template_versions force row level security;
+create policy gateway_tenants on template_versions to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on template_versions to visapi_notifier using (true);
+create policy orchestrator_all on template_versions to visapi_orchestrator using (true);
+grant insert, select on template_versions to visapi_gateway;
+grant delete, select on template_versions to visapi_orchestrator;
+
+create table templates (
+    tenant text not null,
+    name text not null,
+    kind text not null,
+    latest integer default 0 not null,
+    created_at timestamp with time zone default now() not null,
+    retired_at timestamp with time zone,
+    PRIMARY KEY (tenant, name),
+    CHECK ((kind = ANY (ARRAY['pdf'::text, 'email'::text]))),
+    FOREIGN KEY (tenant) REFERENCES tenants(id)
+);
+alter table templates enable row level security;
+alter table templates force row level security;
+create policy gateway_tenants on templates to visapi_gateway using ((tenant = ANY (string_to_array(current_setting('visapi.tenants'::text, true), ','::text))));
+create policy notifier_all on templates to visapi_notifier using (true);
+create policy orchestrator_all on templates to visapi_orchestrator using (true);
+grant insert, select on templates to visapi_gateway;
+grant delete, select on templates to visapi_orchestrator;
+grant update (latest, retired_at) on templates to visapi_gateway;
+
 create table tenant_erasures (
     tenant text not null,
     requested_at timestamp with time zone default now() not null,

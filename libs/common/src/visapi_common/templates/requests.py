@@ -17,6 +17,8 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The HTML parts, in which data is escaped."""
     trim: bool = False
     """Whether a line with only a block tag is removed."""
+    assets: dict[str, str] = {}
+    """The address of each asset by name: what `asset(name)` gives."""
     output_max: int
     """The most characters of all parts together."""
 
@@ -34,3 +36,10 @@ class Rendered(msgspec.Struct, frozen=True, omit_defaults=True):
 
     parts: dict[str, str] = {}
     mistake: Mistake | None = None
+
+
+class Flaw(msgspec.Struct, frozen=True):
+    """A mistake in a source that was not rendered. `place` is whatever names the source."""
+
+    place: str
+    detail: str

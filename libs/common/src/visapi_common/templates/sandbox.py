@@ -4,16 +4,18 @@ Jinja2's immutable sandbox: no attribute that begins with `_`, no loader, undefi
 limits the cost of a template; each job has its own process, so templates cannot affect each other.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import jinja2
 import msgspec
 import segno
+from jinja2 import nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from visapi_common.templates.requests import Mistake, Rendered, RenderRequest
+from visapi_common.templates.requests import Flaw, Mistake, Rendered, RenderRequest
 
 _DETAIL_MAX = 2000
 _LATE_IMPORTS = (
@@ -21,7 +23,10 @@ _LATE_IMPORTS = (
     "{{ 1|filesizeformat }}{{ {'a': 1}|xmlattr }}{{ 'a'|urlencode }}{{ [1, 2]|random }}"
 )
 """What Jinja2 and MarkupSafe import when it is first used."""
+_NO_ASSETS: dict[str, str] = {}
+_OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _read_request = msgspec.msgpack.Decoder(RenderRequest).decode
+_read_sources = msgspec.msgpack.Decoder(dict[str, str]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -39,7 +44,8 @@ def rendered(request: RenderRequest) -> Rendered:
     parts: dict[str, str] = {}
     left = request.output_max
     for part, source in request.sources.items():
-        made = _part(environment(escaped=part in request.escaped, trim=request.trim), source, variables, left)
+        sandbox = environment(escaped=part in request.escaped, trim=request.trim, assets=request.assets)
+        made = _part(sandbox, source, variables, left)
         if not isinstance(made, str):
             return Rendered(mistake=Mistake(part, *made))
         left -= len(made)
@@ -47,12 +53,20 @@ def rendered(request: RenderRequest) -> Rendered:
     return Rendered(parts)
 
 
-def environment(*, escaped: bool, trim: bool) -> jinja2.Environment:
+def check(payload: bytes) -> bytes:
+    """A job: takes sources by place and returns their flaws, without rendering any."""
+    found = {place: _flaw(source) for place, source in _read_sources(payload).items()}
+    return _encode([Flaw(place, detail) for place, detail in found.items() if detail])
+
+
+def environment(*, escaped: bool, trim: bool, assets: Mapping[str, str] = _NO_ASSETS) -> jinja2.Environment:
     """The sandbox, with the filters and functions that VisAPI adds to Jinja2."""
     sandbox = ImmutableSandboxedEnvironment(
         autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=trim, lstrip_blocks=trim
     )
-    cast("dict[str, Any]", sandbox.globals)["qr"] = qr  # pyright: ignore[reportUnknownMemberType]
+    named = cast("dict[str, Any]", sandbox.globals)  # pyright: ignore[reportUnknownMemberType]
+    named["qr"] = qr
+    named["asset"] = _asset_of(assets)
     cast("dict[str, Any]", sandbox.filters)["mrz"] = mrz  # pyright: ignore[reportUnknownMemberType]
     return sandbox
 
@@ -71,6 +85,17 @@ def mrz(text: object, width: int = 30) -> str:
     return spelled[:width].ljust(width, "<")
 
 
+def _asset_of(assets: Mapping[str, str]) -> Callable[[object], str]:
+    def asset(name: object) -> str:
+        """The address of an asset. Raises `LookupError`, which the template's author sees."""
+        found = assets.get(str(name))
+        if found is None:
+            raise LookupError(f"the template has no asset {str(name)[:100]!r}")
+        return found
+
+    return asset
+
+
 def warm_up() -> None:
     """Import and build everything that the first template needs, because a job may open no file."""
     for source in (
@@ -79,7 +104,26 @@ def warm_up() -> None:
         _LATE_IMPORTS,
     ):
         rendered(RenderRequest(sources={"html": source}, data={}, escaped=["html"], output_max=10_000))
+    check(_encode({"a": "{% include 'b' %}", "c": "{{ 1|nothing }}"}))
     rendered(RenderRequest(sources={"text": "{{ nobody.name }}{{ 1|tojson }}"}, data=None, output_max=10_000))
+
+
+def _flaw(source: str) -> str | None:
+    """What keeps a source from being rendered, whatever its data are."""
+    sandbox = environment(escaped=True, trim=False)
+    try:
+        parsed = sandbox.parse(source)
+        other = next(parsed.find_all(_OTHER_FILES), None)
+        if other is not None:
+            return f"line {other.lineno}: a template names no other template; copy the contents"
+        sandbox.compile(parsed)
+    except jinja2.TemplateSyntaxError as error:
+        return f"line {error.lineno}: {error.message}"[:_DETAIL_MAX]
+    except MemoryError:
+        return "the source needs more memory than it may have"
+    except Exception as error:  # noqa: BLE001 (the source is a program; compiling it may raise anything)
+        return f"{type(error).__name__}: {error}"[:_DETAIL_MAX]
+    return None
 
 
 def _part(

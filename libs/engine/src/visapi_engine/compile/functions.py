@@ -50,10 +50,22 @@ class Arguments(msgspec.Struct, frozen=True):
 
 BUILTINS: Mapping[str, Arguments] = {
     "pdf.render": Arguments(
-        ("html", "url", "template", "data", "options"), one_of=(("html", "url", "template"),)
+        ("html", "url", "template", "data", "locale", "options"), one_of=(("html", "url", "template"),)
     ),
     "notify.email": Arguments(
-        ("to", "cc", "subject", "text", "html", "template", "data", "attachments", "account", "from"),
+        (
+            "to",
+            "cc",
+            "subject",
+            "text",
+            "html",
+            "template",
+            "data",
+            "locale",
+            "attachments",
+            "account",
+            "from",
+        ),
         required=("to",),
         some_of=(("text", "html", "template"), ("subject", "template")),
     ),

@@ -107,6 +107,7 @@ def _orchestrator() -> Rights:
         subscribe=(
             subjects.CONTROL_REGISTER_ALL,
             subjects.CONTROL_CLAIM_ALL,
+            subjects.CONTROL_TEMPLATES,
             subjects.CONTROL_SLOTS,
             subjects.CONTROL_EVENTS,
             subjects.CONTROL_REPLAYS,
@@ -123,6 +124,7 @@ def _builtin_worker(user: str, functions: tuple[str, ...]) -> Rights:
         publish=(
             *_answers(user, subjects.BUILTIN),
             subjects.CONTROL_SLOTS,
+            subjects.CONTROL_TEMPLATES,
             *(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}" for consumer in consumers),
             *(f"$JS.ACK.{stream}.{consumer}.>" for consumer in consumers),
         ),

@@ -66,6 +66,12 @@ visapi account rotate relay --credentials relay.json --overlap 48
 visapi account confirm relay
 visapi account rollback relay --version 1
 visapi account delete relay
+visapi template put welcome templates/welcome
+visapi template list
+visapi template get welcome@3
+visapi template versions welcome
+visapi template preview welcome --locale de-AT
+visapi template delete welcome
 visapi hook create code --provider github
 visapi hook list
 visapi hook show code

@@ -36,6 +36,7 @@ class _Commands(CommandsOnDemand):
         "hook": "visapi.cli.hook_commands:hooks",
         "endpoint": "visapi.cli.endpoint_commands:endpoints",
         "account": "visapi.cli.account_commands:accounts",
+        "template": "visapi.cli.template_commands:templates",
         "rate": "visapi.cli.rate_commands:rates",
         "usage": "visapi.cli.usage_command:usage",
         "audit": "visapi.cli.audit_commands:audit",

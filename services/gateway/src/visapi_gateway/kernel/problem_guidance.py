@@ -113,6 +113,13 @@ _OF_CODE = {
     "endpoint_disabled": (
         "Read the endpoint to see why it is disabled, and enable it with `PATCH /v1/endpoints/{endpoint}`."
     ),
+    "template_exists": "Store the template under another name; `detail` says to whom this one belongs.",
+    "template_invalid": (
+        "Nothing was stored. `errors` lists every mistake in sources and assets with its JSON pointer."
+    ),
+    "template_failed": (
+        "`detail` names the part and the line or variable. Send other `data`, or store a corrected version."
+    ),
     "quota_exceeded": "Remove what is no longer needed, or ask the operator for a higher limit.",
     "key_ended": "Enable a disabled key first. A revoked or expired one never comes back: make another one.",
     "run_not_kept": (

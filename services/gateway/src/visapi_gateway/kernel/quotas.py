@@ -12,7 +12,16 @@ from visapi_gateway.settings import GatewaySettings
 
 _SQL = load_queries("visapi_gateway.kernel", "quotas.sql")
 Kind = Literal[
-    "versions", "schedules", "secrets", "keys", "retentions", "hooks", "rates", "endpoints", "accounts"
+    "versions",
+    "schedules",
+    "secrets",
+    "keys",
+    "retentions",
+    "hooks",
+    "rates",
+    "endpoints",
+    "accounts",
+    "templates",
 ]
 
 _NAMES: dict[Kind, tuple[str, str]] = {
@@ -24,6 +33,7 @@ _NAMES: dict[Kind, tuple[str, str]] = {
     "endpoints": ("endpoints", "remove some with DELETE /v1/endpoints/{endpoint}"),
     "hooks": ("hooks", "remove some with DELETE /v1/hooks/{hook}"),
     "rates": ("rates of keys and of names", "reset some with DELETE /v1/keys/{key}/rate or /v1/rates/{rate}"),
+    "templates": ("versions of templates", "store templates in another tenant"),
     "retentions": ("namespaces with a policy", "remove some with DELETE /v1/retention/{namespace}"),
 }
 
@@ -40,6 +50,7 @@ class Quotas(msgspec.Struct, frozen=True):
     rates: int = 1_000
     endpoints: int = 50
     accounts: int = 50
+    templates: int = 5_000
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "Quotas":
@@ -54,6 +65,7 @@ class Quotas(msgspec.Struct, frozen=True):
             rates=settings.tenant_rates_max,
             endpoints=settings.tenant_endpoints_max,
             accounts=settings.tenant_accounts_max,
+            templates=settings.tenant_templates_max,
         )
 
     async def check(self, connection: Connection, tenant: str, *kinds: Kind) -> None:

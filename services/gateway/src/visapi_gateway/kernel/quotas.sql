@@ -48,6 +48,9 @@ select count(*) from (select from endpoints where tenant = $1 and deleted_at is 
 -- name: count_accounts
 select count(*) from (select from accounts where tenant = $1 limit $2::bigint + 1) as few
 
+-- name: count_templates
+select count(*) from (select from template_versions where tenant = $1 limit $2::bigint + 1) as few
+
 -- name: count_rates
 select count(*) from (select from rates where tenant = $1 and subject <> 'tenant' limit $2::bigint + 1) as few
 

@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, list[str]] = {
     "endpoint_news": ["-1"],
     "endpoint_messages": [_NIL, "-1"],
     "endpoint_attempts": [_NIL, "-1", "-1"],
+    "templates": ["", "0"],
     "functions": ["", ""],
     "runs": [_NIL],
     "runs_done": [_NIL],
@@ -35,7 +36,7 @@ SECTIONS: Mapping[str, list[str]] = {
 OF_RUNS = ("runs", "runs_done")
 HISTORY = "history"
 FIRST_HISTORY = ["-1"]
-OBJECTS = ("artifacts", "payloads")
+OBJECTS = ("artifacts", "payloads", "template_contents")
 LEFT_OUT = {
     "secrets": "names only: values are sealed, and no service but the notifier reads them",
     "accounts": "without credentials, which are sealed as secrets are",

@@ -1,6 +1,6 @@
 """Tenants."""
 
-from visapi_common.adapters.artifacts import ArtifactStore
+from visapi_common.adapters.artifacts import ArtifactStore, TemplateStore
 from visapi_common.contracts import subjects
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice
@@ -21,7 +21,9 @@ def open_routes(kernel: Kernel) -> list[Route]:
 
     changed = ChangedKeys(kernel.one(keyring), publish)
     settings = kernel.settings
-    objects = StoredObjects(ArtifactStore.open(settings.artifacts_url, settings.s3), kernel.payloads)
+    artifacts = ArtifactStore.open(settings.artifacts_url, settings.s3)
+    contents = TemplateStore.open(settings.artifacts_url, settings.s3)
+    objects = StoredObjects(artifacts, kernel.payloads, contents)
     tenants = Tenants(
         PgTenantStore(kernel.pool),
         mint_key,

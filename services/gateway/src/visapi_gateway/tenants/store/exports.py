@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
+from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, TemplateStore
 from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
@@ -32,8 +32,8 @@ class PgExportRows:
 class StoredObjects:
     """See `tenants.exporting.ExportObjects`."""
 
-    def __init__(self, artifacts: ArtifactStore, payloads: PayloadStore) -> None:
-        self._stores = {"artifacts": artifacts, "payloads": payloads}
+    def __init__(self, artifacts: ArtifactStore, payloads: PayloadStore, templates: TemplateStore) -> None:
+        self._stores = {"artifacts": artifacts, "payloads": payloads, "template_contents": templates}
 
     def names(self, section: str, tenant: str) -> AsyncIterator[str]:
         return self._stores[section].names(tenant)

@@ -57,6 +57,14 @@ select array[id::text] as at, id, name, url, types, workflows, sources, ordered,
 from endpoints
 where tenant = $1 and deleted_at is null and id > ($2::text[])[1]::uuid order by id limit $3
 
+-- name: templates
+-- Each version; its contents have the name `sha256`.
+select array[v.name, v.version::text] as at, v.name, t.kind, v.version, encode(v.sha256, 'hex') as sha256, v.size,
+    v.default_locale, v.locales, v.description, v.created_at, v.created_by, t.retired_at
+from template_versions v join templates t on t.tenant = v.tenant and t.name = v.name
+where v.tenant = $1 and (v.name, v.version) > (($2::text[])[1], ($2::text[])[2]::integer)
+order by v.name, v.version limit $3
+
 -- name: endpoint_news
 select array[seq::text] as at, seq, type, about, "at" as time, data
 from endpoint_news where tenant = $1 and seq > ($2::text[])[1]::bigint order by seq limit $3

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from visapi_common.adapters.artifacts import media_type_of
+from visapi_common.contracts.templates import UsedTemplate
 from visapi_common.core.errors import PermanentFault
 from visapi_common.templates.renderer import TEMPLATE, WARM_UP
 from visapi_common.worker.context import TaskContext
@@ -13,6 +14,7 @@ from visapi_notifier.channel_service import Dependencies, Jobs, Service
 from visapi_notifier.channels.email import bounded
 from visapi_notifier.channels.email.bounded import BoundedMails
 from visapi_notifier.channels.email.jobs import MailRequest
+from visapi_notifier.channels.email.rendering import Rendering
 from visapi_notifier.channels.email.rules import message as rules
 from visapi_notifier.channels.email.rules.addresses import mailbox
 from visapi_notifier.channels.email.rules.message import EmailCall, EmailInput, File, Mail
@@ -47,24 +49,21 @@ class EmailService(Service):
     def handler(self, dependencies: Dependencies) -> Handler:
         """See `Service.handler`."""
         senders = self._senders = self._open(dependencies)
-        templates, mails = TemplateProcess(dependencies.programs), BoundedMails(dependencies.private)
+        rendering = Rendering(TemplateProcess(dependencies.programs), dependencies.templates)
+        mails = BoundedMails(dependencies.private)
 
         async def send(given: msgspec.Raw, task: TaskContext, mask: Mask) -> Any:
             call, _ = await dependencies.inputs.read(EmailCall, given, task.message, mask)
             route = await senders.route(call.wanted, task.message, mask)
-            wanted = await _rendered(templates, call, task.tenant)
-            files = await _files(dependencies, wanted, task.tenant)
+            made = await rendering.render(call, task.message)
+            wanted = made.wanted
+            files = [*made.shown, *await _files(dependencies, wanted, task.tenant)]
             order = MailRequest(wanted, route.sender, files, task.effect_key, dependencies.clock.now())
             mail = await mails.make(task.tenant, order)
-            unsent = {
-                "message_id": mail.message_id,
-                "accepted": list(mail.recipients),
-                "relay": "not sent",
-                "test": True,
-            }
-            effect = Effect(
-                "email", _attempt(route, mail), unsent=unsent, timeout_s=rules.TIMEOUT_S, mask=mask
-            )
+            about = _about(mail, made.used)
+            unsent = {**about, "relay": "not sent", "test": True}
+            attempt = _attempt(route, mail, about)
+            effect = Effect("email", attempt, unsent=unsent, timeout_s=rules.TIMEOUT_S, mask=mask)
             return await dependencies.deliverer.deliver(task.message, effect)
 
         return send
@@ -81,20 +80,18 @@ class EmailService(Service):
             await self._senders.close()
 
 
-def _attempt(route: Route, mail: Mail) -> Any:
+def _about(mail: Mail, used: UsedTemplate | None) -> dict[str, Any]:
+    """What the output says of a mail, whether it is sent or not."""
+    about = {"message_id": mail.message_id, "accepted": list(mail.recipients)}
+    return about if used is None else {**about, "template": msgspec.to_builtins(used)}
+
+
+def _attempt(route: Route, mail: Mail, about: dict[str, Any]) -> Any:
     async def attempt(time: Time) -> Reading:
         answer = await route.send(mail, time)
-        return Sent({"message_id": mail.message_id, "accepted": list(mail.recipients), "relay": answer})
+        return Sent({**about, "relay": answer})
 
     return attempt
-
-
-async def _rendered(templates: TemplateProcess, call: EmailCall, tenant: str) -> EmailInput:
-    wanted = call.wanted
-    if not wanted.sources:
-        return wanted
-    parts = await templates.render(tenant, wanted.sources, call.data)
-    return msgspec.structs.replace(wanted, template=None, **parts)
 
 
 async def _files(at: Dependencies, wanted: EmailInput, tenant: str) -> list[File]:

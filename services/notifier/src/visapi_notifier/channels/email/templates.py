@@ -17,7 +17,9 @@ class TemplateProcess:
     def __init__(self, processes: BoundedProcesses) -> None:
         self._renderer = TemplateRenderer(processes)
 
-    async def render(self, tenant: str, sources: dict[str, str], data: bytes | None) -> dict[str, str]:
+    async def render(
+        self, tenant: str, sources: dict[str, str], data: bytes | None, assets: dict[str, str] | None = None
+    ) -> dict[str, str]:
         """Each part rendered with `data`, which is MessagePack.
 
         Raises `ProblemError` that names the part and the mistake.
@@ -31,6 +33,7 @@ class TemplateProcess:
             sources=sources,
             data=None if data is None else msgspec.Raw(data),
             escaped=["html"],
+            assets=assets or {},
             output_max=OUTPUT_MAX_CHARS,
         )
         try:

@@ -13,7 +13,7 @@ OF_OPEN_RUNS: Final = "runs"
 OF_ENDED_RUNS: Final = "runs_done"
 WALKED: Final = ("families", "deliveries")
 """Tables without an index by tenant: all their rows are looked at, in the order of their keys."""
-OBJECTS: Final = ("artifacts", "payloads")
+OBJECTS: Final = ("artifacts", "payloads", "template_contents")
 STEPS: Final = (
     "schedule_listeners",
     "schedule_fires",
@@ -43,6 +43,8 @@ STEPS: Final = (
     "secrets",
     "account_versions",
     "accounts",
+    "template_versions",
+    "templates",
     "retention_policies",
     "quota_leases",
     "rate_leases",

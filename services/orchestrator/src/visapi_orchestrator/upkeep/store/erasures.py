@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore
+from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, TemplateStore
 from visapi_common.adapters.pool import Connection, Pool, pg_faults
 from visapi_common.adapters.queries import load_queries
 from visapi_orchestrator.upkeep.erasing import Erasure
@@ -89,10 +89,11 @@ class PostgresErasures:
 class ErasedObjects:
     """See `upkeep.erasing.ErasedObjects`."""
 
-    def __init__(self, artifacts: ArtifactStore, payloads: PayloadStore) -> None:
-        self._stores: Mapping[str, ArtifactStore | PayloadStore] = {
+    def __init__(self, artifacts: ArtifactStore, payloads: PayloadStore, templates: TemplateStore) -> None:
+        self._stores: Mapping[str, ArtifactStore | PayloadStore | TemplateStore] = {
             "artifacts": artifacts,
             "payloads": payloads,
+            "template_contents": templates,
         }
 
     async def remove_some(self, kind: str, tenant: str) -> Piece:

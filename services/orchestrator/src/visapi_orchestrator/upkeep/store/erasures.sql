@@ -224,6 +224,12 @@ where tenant = $1 and (name, version) in (select name, version from account_vers
 -- name: accounts
 delete from accounts where tenant = $1 and name in (select name from accounts where tenant = $1 limit $2)
 
+-- name: template_versions
+delete from template_versions where ctid = any(array(select ctid from template_versions where tenant = $1 limit $2))
+
+-- name: templates
+delete from templates where ctid = any(array(select ctid from templates where tenant = $1 limit $2))
+
 -- name: api_keys
 delete from api_keys where id in (select id from api_keys where tenant = $1 limit $2)
 

@@ -14,7 +14,7 @@ from visapi_pdf_worker.functions.render.templates import TemplateProcess
 def open_handler(dependencies: Dependencies) -> Callable[[Document, TaskContext], Awaitable[Rendered]]:
     """What carries out a task."""
     settings = dependencies.settings
-    templates = TemplateProcess(dependencies.user, dependencies.metrics)
+    templates = TemplateProcess(dependencies.user, dependencies.metrics, dependencies.templates)
     dependencies.closing.push_async_callback(templates.stop)
     return Renderer(
         printer=ChromiumPrinter(

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import msgspec
 
 from visapi_common.contracts.runs import ArtifactRef
+from visapi_common.contracts.task_messages import TaskMessage
+from visapi_common.contracts.templates import UsedTemplate
 from visapi_common.core.errors import Fault, ProblemError
 from visapi_common.core.ids import time_ms_of
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.worker import TaskContext, TaskFault
 from visapi_pdf_worker.functions.render.rules.document import (
     Document,
-    InlineTemplate,
     Key,
     Rendered,
     check,
@@ -59,7 +60,7 @@ class Printer(Protocol):
 
 
 class Templates(Protocol):
-    async def render(self, tenant: str, template: str | InlineTemplate, data: Any) -> str: ...
+    async def html_of(self, task: TaskMessage, document: Document) -> tuple[str, UsedTemplate | None]: ...
 
 
 class Artifacts(Protocol):
@@ -107,16 +108,16 @@ class Renderer:
         parameters = print_parameters(document.options, pages_max=self._limits.pages_max)
         mode = "scripted" if document.scripted else "static"
         with self._measured(mode):
-            html = document.html
+            html, used = document.html, None
             if document.template is not None:
-                html = await self._templates.render(task.tenant, document.template, document.data)
+                html, used = await self._templates.html_of(task.message, document)
             # Templates, finishing and storing overlap with the printing of other documents.
             data = await self._printed(task.tenant, document, html, parameters)
             pdf, pages = await self._finished(data, document, task)
         ref = await self._store(task.tenant, pdf, document)
         self._metrics.pdf_pages.observe(pages)
         self._metrics.pdf_bytes.observe(len(pdf))
-        return Rendered(msgspec.structs.replace(ref, pages=pages), pages, len(pdf))
+        return Rendered(msgspec.structs.replace(ref, pages=pages), pages, len(pdf), used)
 
     async def _printed(
         self, tenant: str, document: Document, html: str | None, parameters: dict[str, Any]

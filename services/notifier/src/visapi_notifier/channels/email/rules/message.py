@@ -16,7 +16,9 @@ import msgspec
 
 from visapi_common.contracts.accounts import AccountName
 from visapi_common.contracts.runs import ArtifactRef
+from visapi_common.contracts.templates import LocaleName
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.template_names import read_reference
 from visapi_notifier.channels.email.rules.addresses import (
     RECIPIENTS_MAX,
     Mailbox,
@@ -54,8 +56,9 @@ class MailTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EmailInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The mail to send. A `template` that is a text is the HTML source. `account` names the account that
-    sends the mail; `from` is one of its senders.
+    """The mail to send. A `template` that is a text names a stored one, as `welcome` or `welcome@3`; any
+    other text is an HTML source. `account` names the account that sends the mail; `from` is one of its
+    senders.
     """
 
     to: str | list[str]
@@ -65,13 +68,23 @@ class EmailInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     html: str | None = None
     template: str | MailTemplate | None = None
     data: Any = None
+    locale: LocaleName | None = None
+    """Of a stored template: `de-AT` means `de` where there is no other, else the template's default."""
     attachments: list[Attachment] = []
     account: AccountName | None = None
     from_: str | None = msgspec.field(default=None, name="from")
 
     @property
+    def reference(self) -> str | None:
+        """The name of a stored template."""
+        template = self.template
+        return template if isinstance(template, str) and read_reference(template) else None
+
+    @property
     def sources(self) -> dict[str, str]:
-        """The template's sources by part."""
+        """The sources by part that come with the input."""
+        if self.reference is not None:
+            return {}
         template = MailTemplate(html=self.template) if isinstance(self.template, str) else self.template
         parts = msgspec.structs.asdict(template) if template else {}
         return {name: source for name, source in parts.items() if source is not None}
@@ -90,17 +103,20 @@ def call_of(wanted: EmailInput) -> EmailCall:
     checked_attachments(wanted)
     if wanted.from_ is not None:
         mailbox(wanted.from_, "/from")
-    data = msgspec.msgpack.encode(wanted.data) if wanted.sources else None
+    templated = wanted.sources or wanted.reference
+    data = msgspec.msgpack.encode(wanted.data) if templated else None
     return EmailCall(msgspec.structs.replace(wanted, data=None), data)
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An attachment, loaded."""
+    """An attachment, or a file that the HTML shows (`cid`), loaded."""
 
     name: str
     media_type: str
     content: bytes
+    cid: str = ""
+    """The address of the file in the HTML, after `cid:`; empty for an attachment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +146,7 @@ def build_request(
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
     _add_bodies(message, wanted)
-    for file in files:
-        main, _, sub = file.media_type.split(";", 1)[0].partition("/")
-        message.add_attachment(file.content, maintype=main, subtype=sub or "octet-stream", filename=file.name)
+    _add_files(message, files)
     _fix_boundaries(message, effect_key)
     encoded = message.as_bytes()
     check_size(len(encoded))
@@ -196,6 +210,21 @@ def _add_bodies(message: EmailMessage, wanted: EmailInput) -> None:
     markup = wanted.html if wanted.html is not None else html_of(text)
     message.set_content(_lines(text), cte="quoted-printable")
     message.add_alternative(_lines(markup), subtype="html", cte="quoted-printable")
+
+
+def _add_files(message: EmailMessage, files: Sequence[File]) -> None:
+    """Files that the HTML shows stand beside it (RFC 2387); the others are attached."""
+    markup = message.get_body(("html",))
+    assert isinstance(markup, EmailMessage), "each mail has HTML"
+    for file in files:
+        main, _, sub = file.media_type.split(";", 1)[0].partition("/")
+        sub = sub or "octet-stream"
+        if file.cid:
+            markup.add_related(
+                file.content, maintype=main, subtype=sub, filename=file.name, cid=f"<{file.cid}>"
+            )
+        else:
+            message.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name)
 
 
 def _lines(text: str) -> str:

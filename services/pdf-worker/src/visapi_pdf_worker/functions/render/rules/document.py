@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from visapi_common.contracts.runs import ArtifactRef
+from visapi_common.contracts.templates import LocaleName, UsedTemplate
 from visapi_common.core.egress_policy import parse_url
 from visapi_common.core.errors import ProblemError
+from visapi_common.core.template_names import REFERENCE
 from visapi_pdf_worker.functions.render.rules.lengths import inches, paper_size
 
 HTML_MAX = 8 * 1024 * 1024
@@ -17,6 +19,9 @@ Key = Literal["author", "subject", "keywords", "creator"]
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
 Length = Annotated[str, msgspec.Meta(max_length=20)]
 Furniture = Annotated[str, msgspec.Meta(max_length=100_000)]
+
+
+TemplateReference = Annotated[str, msgspec.Meta(pattern=f"^{REFERENCE}$", max_length=111)]
 
 
 class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,9 +82,12 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     html: Annotated[str, msgspec.Meta(max_length=HTML_MAX)] | None = None
     url: Annotated[str, msgspec.Meta(max_length=8192)] | None = None
-    template: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")] | InlineTemplate | None = None
+    template: TemplateReference | InlineTemplate | None = None
+    """The name of a stored template, as `welcome` or `welcome@3`, or a source."""
     data: Any = None
     """What the template is given."""
+    locale: LocaleName | None = None
+    """Of a stored template: `de-AT` means `de` where there is no other, else the template's default."""
     options: Options = msgspec.field(default_factory=Options)
 
     @property
@@ -88,12 +96,14 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.options.javascript or self.url is not None
 
 
-class Rendered(msgspec.Struct, frozen=True):
+class Rendered(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer: a reference, never the bytes."""
 
     artifact: ArtifactRef
     pages: int
     size: int
+    template: UsedTemplate | None = None
+    """The stored template that was rendered."""
 
 
 def check(document: Document) -> None:

@@ -1,0 +1,128 @@
+"""What a template may consist of, and how one version of it is named and shown."""
+
+import msgspec
+
+from visapi_common.contracts.problems import FieldError
+from visapi_common.contracts.templates import (
+    Manifest,
+    NewTemplate,
+    StoredAsset,
+    TemplateDetail,
+    TemplateParts,
+    TemplateView,
+)
+from visapi_gateway.kernel.api.etags import etag_of
+
+ASSET_BYTES_MAX = 1024 * 1024
+ASSETS_BYTES_MAX = 2 * 1024 * 1024
+VERSION_MAX = 2**31 - 1
+MEDIA_TYPES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "svg": "image/svg+xml",
+    "woff": "font/woff",
+    "woff2": "font/woff2",
+    "ttf": "font/ttf",
+    "otf": "font/otf",
+    "css": "text/css",
+}
+"""What assets may be, by the extension of their names."""
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def flaws_of(wanted: NewTemplate) -> list[FieldError]:
+    """What the types cannot express."""
+    flaws: list[FieldError] = []
+    if wanted.default_locale not in wanted.locales:
+        flaws.append(FieldError("/default_locale", f"{wanted.default_locale!r} is not among the locales"))
+    for locale, parts in wanted.locales.items():
+        flaws += _flaws_of_parts(wanted, parts, f"/locales/{locale}")
+    for name, asset in wanted.assets.items():
+        pointer = f"/assets/{name}"
+        if (asset.artifact is None) == (asset.base64 is None):
+            flaws.append(FieldError(pointer, "give exactly one of `artifact` and `base64`"))
+        if media_type_of(name) is None:
+            flaws.append(FieldError(pointer, f"the name must end in one of .{', .'.join(MEDIA_TYPES)}"))
+    return flaws
+
+
+def _flaws_of_parts(wanted: NewTemplate, parts: TemplateParts, pointer: str) -> list[FieldError]:
+    if wanted.kind == "email":
+        if parts.html is None and parts.text is None:
+            return [FieldError(pointer, "a mail needs `html` or `text`")]
+        return []
+    flaws = [
+        FieldError(f"{pointer}/{part}", "a template of kind pdf has `html` only")
+        for part in ("subject", "text")
+        if getattr(parts, part) is not None
+    ]
+    if parts.html is None:
+        flaws.append(FieldError(pointer, "a document needs `html`"))
+    return flaws
+
+
+def media_type_of(asset: str) -> str | None:
+    return MEDIA_TYPES.get(asset.rpartition(".")[2].lower())
+
+
+def sources_of(wanted: NewTemplate) -> dict[str, str]:
+    """The sources by JSON pointer."""
+    return {
+        f"/locales/{locale}/{part}": source
+        for locale, parts in wanted.locales.items()
+        for part, source in given_parts(parts).items()
+    }
+
+
+def given_parts(parts: TemplateParts) -> dict[str, str]:
+    """The sources of one locale by part."""
+    return {name: text for name in ("html", "subject", "text") if (text := getattr(parts, name)) is not None}
+
+
+def manifest_of(wanted: NewTemplate, assets: dict[str, StoredAsset]) -> tuple[bytes, int]:
+    """The bytes of a version, the same for the same contents, and the bytes that it takes with its assets."""
+    manifest = Manifest(
+        kind=wanted.kind,
+        default_locale=wanted.default_locale,
+        locales={name: TemplateParts(**given_parts(parts)) for name, parts in wanted.locales.items()},
+        assets=assets,
+        test_data=wanted.test_data,
+        description=wanted.description,
+    )
+    raw = _encode(manifest)
+    return raw, len(raw) + sum(asset.size for asset in assets.values())
+
+
+def tag_of(template: TemplateView) -> str:
+    """The ETag of a template: its newest version."""
+    return etag_of(f"{template.version} {template.sha256}".encode())
+
+
+def number_of(text: str) -> int:
+    """The number of a version in a path; 0, which no version has, for anything else."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 0
+    return number if number <= VERSION_MAX else 0
+
+
+def with_links(template: TemplateView) -> TemplateView:
+    path = f"/v1/templates/{template.name}"
+    links = {
+        "self": f"{path}/versions/{template.version}",
+        "template": path,
+        "versions": f"{path}/versions",
+        "preview": f"{path}/preview",
+    }
+    return msgspec.structs.replace(template, links=links)
+
+
+def detail_of(template: TemplateView, manifest: Manifest) -> TemplateDetail:
+    return TemplateDetail(
+        **{name: getattr(template, name) for name in TemplateView.__struct_fields__},
+        sources=manifest.locales,
+        assets=manifest.assets,
+        test_data=manifest.test_data,
+    )
