@@ -7,6 +7,7 @@ import pytest
 
 from attacks.bystander import Bystander
 from attacks.harness import AttackStack, Tenant
+from kit.forms import FULL
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -27,6 +28,8 @@ HOSTILE = {
     "sort": "[range(5e7)] | sort_by(-.)",
     "paths": "[range(3e6)] | [paths]",
 }
+SHORT = ("endless-recursion", "endless-range", "large-text", "doubling", "regular-expression")
+"""Those that end in different ways. The engine's test_hostile.py tries each kind in real engine processes."""
 TASKS_AT_ONCE = 4
 
 
@@ -54,7 +57,7 @@ async def test_each_is_caught_by_a_try_and_costs_nobody_else_anything(
     stack: AttackStack, attacker: Tenant, bystander: Bystander
 ) -> None:
     async with bystander.at_work("set", "hook", attack="hostile expressions of every kind"):
-        for name in HOSTILE:
+        for name in HOSTILE if FULL else SHORT:
             run = await caught(attacker, name)
             assert run["status"] == "completed", (name, run)
             assert "caught" in run["output"], (name, run)
