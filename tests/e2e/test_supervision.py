@@ -2,16 +2,20 @@
 
 import os
 import signal
+import threading
 
 import httpx
 import psutil
 import pytest
 
 from kit.stack import StackProcess
+from visapi.client import Client, operations
+from visapi.client.all_runs import AllRuns
 from visapi.stack.data_directory import DataDirectory
 from visapi.stack.members import marked
 from visapi.stack.processes import wait_for
 from visapi.stack.supervisor import ProcessState
+from visapi_common.contracts.runs import RunChange, RunStatus
 
 
 def freeze(stack: StackProcess, name: str) -> int:
@@ -53,6 +57,42 @@ def test_services_that_lost_nats_are_told_and_not_restarted(stack: StackProcess)
     assert stack.echo("after-nats") == {"said": "after-nats"}
     now = {name: view.restarts for name, view in stack.processes().items()}
     assert now == {**restarts, "nats": restarts["nats"] + 1}
+
+
+def test_a_follower_of_all_runs_misses_nothing_over_a_killed_gateway(stack: StackProcess):
+    told: list[tuple[str, int]] = []
+    following = AllRuns("tests/echo")
+
+    def follow() -> None:
+        with Client(stack.ready.gateway, stack.ready.api_key) as client:
+            for change in client.follow_all(following):
+                assert isinstance(change, RunChange), "nothing is reset"
+                told.append((str(change.run), change.seq))
+
+    stack.echo("deployed")
+    threading.Thread(target=follow, daemon=True).start()
+    wait_for(lambda: following.position is not None, timeout_s=30, what="the begin of the stream")
+    with Client(stack.ready.gateway, stack.ready.api_key) as client:
+
+        def start() -> str:
+            return str(client.send(operations.start_run("tests", "echo", b'{"word":"x"}')).id)
+
+        runs = [start() for _ in range(5)]
+        view = stack.processes()["gateway"]
+        assert view.pid is not None
+        os.kill(view.pid, signal.SIGKILL)
+        stack.wait_restarted("gateway", view.restarts + 1, timeout_s=90)
+        runs += [start() for _ in range(5)]
+        wait_for(lambda: {run for run, _ in told} >= set(runs), timeout_s=60, what="news of each run")
+        ends = [client.wait(run, timeout_s=60) for run in runs]
+        seqs = {
+            run: [item.seq for item in client.follow(run) if item.type.startswith("workflow.")]
+            for run in runs
+        }
+        expected = sorted((run, seq) for run in runs for seq in seqs[run])
+        wait_for(lambda: len(told) >= len(expected), timeout_s=60, what="each change")
+    assert {run.status for run in ends} == {RunStatus.COMPLETED}
+    assert sorted(told) == expected
 
 
 def test_the_state_agrees_with_readyz(stack: StackProcess):

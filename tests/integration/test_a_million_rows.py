@@ -13,6 +13,7 @@ import pytest
 
 from kit.big_tables import (
     DONE,
+    HISTORY,
     ID,
     NONE,
     PAGES_MAX,
@@ -29,6 +30,7 @@ from kit.big_tables import (
 )
 from visapi_common.adapters.queries import load_queries
 from visapi_gateway.gateway import SESSION as GATEWAY
+from visapi_gateway.runs.changes.store import CHANGES
 from visapi_gateway.runs.reading import conditions as run_filters
 from visapi_gateway.runs.reading import store as run_store
 from visapi_gateway.runs.reading.rules.filters import AttributeFilter, RunFilter
@@ -316,3 +318,17 @@ async def test_the_open_runs_of_a_tenant_are_counted_to_the_bound(big: Big):
     await big.fill(RUNS, "runs")
     # How many pages an index-only scan looks up in the table depends on what vacuum has come to.
     await bounded(big, FAMILY["tally"], 10_000, most=20_000)
+
+
+async def test_changes_of_runs_are_read_from_their_place_on(big: Big):
+    """A page passes over rows of other tenants between two of its own, and looks up the runs of its own."""
+    await big.fill(RUNS, "runs")
+    await big.fill(HISTORY, "history")
+    for tenants in (["default"], ["other"], ["default", "other"]):
+        before = f"select set_config('visapi.tenants', '{','.join(tenants)}', true)"
+        arguments = (tenants, "300", NONE, 0, "5300", 200, 1024 * 1024)
+        plan = await explained(big.database.gateway, GATEWAY, CHANGES, *arguments, before=before)
+        shown = msgspec.json.format(msgspec.json.encode(plan)).decode()
+        assert plan["Actual Rows"] == 200, shown
+        assert pages(plan) < 2 * PAGES_MAX, shown
+        assert not whole_tables(plan), shown

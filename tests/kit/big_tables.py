@@ -57,6 +57,13 @@ select case when n % 10 = 0 then 'other' else 'default' end, {ID}, {ID}, '/do/0/
 from generate_series(1, {ROWS // 2}) as n
 """
 
+HISTORY = f"""
+insert into history (run, first_seq, last_seq, tenant, retention, items, xid)
+select {ID}, 1, 1, case when n % 10 = 0 then 'other' else 'default' end, 'standard',
+    '[{{"seq":1,"type":"workflow.started","time":"2026-01-01T00:00:00Z"}}]', (100 + n / 400)::text::xid8
+from generate_series(1, {ROWS}) as n
+"""
+
 _FEW = 1000
 _SESSION = "set search_path to visapi; set synchronous_commit to off; set maintenance_work_mem to '256MB'"
 # All of a table, save the keys that other tables refer to. That of a partitioned table is made on each partition.

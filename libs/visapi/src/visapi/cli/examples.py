@@ -19,6 +19,7 @@ visapi workflow source shop/order --version 1.0.0
 visapi run start shop/order --input order.json --watch
 visapi run get 0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d
 visapi run watch 0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d --output jsonl
+visapi run follow shop/order --type workflow.faulted
 visapi run list --status faulted --workflow shop/order
 visapi run cancel 0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d --reason 'ordered twice'
 visapi run suspend 0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d

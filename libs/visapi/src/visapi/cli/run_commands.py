@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from visapi.cli import run_control
+from visapi.cli import run_changes, run_control
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import USAGE, as_json, console, fail
 from visapi.cli.run_bulk import bulk
@@ -72,6 +72,7 @@ def watch(run: Run, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json:
 
 
 runs.command(name="list")(list_runs)
+runs.command(name="follow")(run_changes.follow)
 for _command in (
     run_control.cancel,
     run_control.suspend,

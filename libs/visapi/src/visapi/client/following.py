@@ -3,11 +3,14 @@
 from visapi.client.failures import ApiError, UnreachableError
 from visapi.client.retrying import ATTEMPTS, PAUSE_S, mends_itself
 
+_PAUSE_MAX_S = 4.0
+
 
 class Reconnects:
     """Counts broken streams in a row: the caller pauses and connects again, until there were too many."""
 
-    def __init__(self) -> None:
+    def __init__(self, attempts: int = ATTEMPTS) -> None:
+        self._attempts = attempts
         self._failures = 0
 
     def progressed(self) -> None:
@@ -19,9 +22,9 @@ class Reconnects:
         if not mends_itself(error):
             raise error
         self._failures += 1
-        if self._failures >= ATTEMPTS:
+        if self._failures >= self._attempts:
             raise error
-        return PAUSE_S * 2.0**self._failures
+        return min(_PAUSE_MAX_S, PAUSE_S * 2.0**self._failures)
 
 
 def ended_early(url: str) -> UnreachableError:

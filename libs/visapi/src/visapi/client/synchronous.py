@@ -9,13 +9,14 @@ import httpx
 from tenacity import retry
 
 from visapi.client import operations
+from visapi.client.all_runs import ATTEMPTS, AllRuns, Missed
 from visapi.client.call import Call
 from visapi.client.event_stream import EventReader, RunEnd, history_events
 from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
 from visapi.client.resources import Page, Resources
 from visapi.client.retrying import PATIENCE, with_key
-from visapi_common.contracts.runs import ENDED, HistoryItem, RunView
+from visapi_common.contracts.runs import ENDED, HistoryItem, RunChange, RunView
 
 T = TypeVar("T")
 
@@ -109,6 +110,34 @@ class Client(Resources["Client"]):
         Survives lost connections. A run that was retried goes on after its `workflow.faulted`.
         """
         return self._followed(run, after, None)
+
+    def follow_all(self, following: AllRuns) -> Iterator[RunChange | Missed]:
+        """The changes of all runs that are followed, live and without end. Survives lost connections, and
+        gateways that stop for some minutes.
+        """
+        reconnects = Reconnects(ATTEMPTS)
+        while True:
+            try:
+                for line in self._event_lines(following.call(), _SILENCE_S):
+                    change = following.read(line)
+                    reconnects.progressed()
+                    if change is not None:
+                        yield change
+                raise ended_early(self.url)
+            except (UnreachableError, ApiError) as error:
+                time.sleep(reconnects.pause_s(error))
+
+    def _event_lines(self, call: Call[None], silence_s: float) -> Iterator[str]:
+        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
+        try:
+            with self._http.stream(
+                "GET", call.path, params=call.params, headers=call.headers, timeout=timeout
+            ) as answer:
+                if answer.status_code >= 400:
+                    read_answer(call, answer.status_code, answer.read())
+                yield from answer.iter_lines()
+        except httpx.TransportError as error:
+            raise UnreachableError(f"{self.url} broke the stream: {error}") from error
 
     def _followed(self, run: str, after: int, ends: float | None) -> Iterator[HistoryItem]:
         reconnects = Reconnects()

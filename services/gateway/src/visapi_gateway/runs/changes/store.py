@@ -11,6 +11,7 @@ from visapi_gateway.runs.changes.rules.positions import Key, before_transaction
 from visapi_gateway.runs.changes.source import ChangePage
 
 _SQL = load_queries("visapi_gateway.runs.changes", "queries.sql")
+CHANGES = _SQL["changes"]
 ROWS = 200
 BYTES = 1024 * 1024
 TRANSACTIONS = 5_000
@@ -38,7 +39,7 @@ class PgChanges:
         async with tenant_transaction(self._pool, tenants) as connection:
             await connection.execute(_SQL["in_time"])
             found = await connection.fetch(
-                _SQL["changes"], sorted(tenants), str(xid), UUID(run), seq, until, ROWS, BYTES
+                CHANGES, sorted(tenants), str(xid), UUID(run), seq, until, ROWS, BYTES
             )
         return _page(found, after)
 
