@@ -73,6 +73,12 @@ visapi template get welcome@3
 visapi template versions welcome
 visapi template preview welcome --locale de-AT
 visapi template delete welcome
+visapi template put welcome templates/welcome
+visapi template list
+visapi template get welcome@3
+visapi template versions welcome
+visapi template preview welcome --locale de-AT
+visapi template delete welcome
 visapi hook create code --provider github
 visapi hook list
 visapi hook show code
@@ -109,6 +115,10 @@ visapi dead-letter list --kind task
 visapi dead-letter show 0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d
 visapi dead-letter resolve 0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d retry --reason 'not in the outbox'
 visapi dead-letter replay 0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d
+visapi dead-letter edit 0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d event.json --reason 'wrong type'
+visapi dead-letter replay-many --kind event --dry-run
+visapi dead-letter replays
+visapi dead-letter abort 0192f0c1-7b6e-7cc3-98a1-2f0c9a1b2c3d
 visapi retention show
 visapi retention set shop 90
 visapi retention reset shop
