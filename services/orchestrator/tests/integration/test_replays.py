@@ -1,18 +1,20 @@
 """Replays: once, whoever asks and however many processes look, and never of what has no place to go back to."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from kit.ledger_rows import overwrite, plant
+from kit.ledger_rows import move_back, overwrite, plant
 from kit.orchestration import TENANT, Stack, eventually
 from visapi_common.adapters.clock import RandomIds
 from visapi_common.core.cloudevents import TEST_IDS
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 from visapi_orchestrator.dead_letters.store import PostgresQuarantine
+from visapi_orchestrator.upkeep.levels import LETTERS
+from visapi_orchestrator.upkeep.store.levels import PostgresLevels
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "paid"}
 
@@ -177,3 +179,18 @@ async def test_a_webhook_that_was_given_up_is_sent_again_by_a_replay(stack: Stac
     row = await pool.fetchrow("select * from endpoint_messages")
     assert row is not None
     assert (row["state"], row["attempts_left"], row["ended_at"]) == ("pending", 10, None)
+
+
+async def test_open_letters_are_counted_by_what_they_are_about_with_the_age_of_the_oldest(stack: Stack):
+    pool = stack.gateway.pool
+    rows, levels = PostgresQuarantine(pool, RandomIds()), PostgresLevels(pool)
+    await kept(stack, rows, letter("event", "/shop", "1", "paid"))
+    old = await kept(stack, rows, letter("webhook", "endpoint", "message"))
+    await move_back(pool, "dead_letters", timedelta(hours=1), "created_at", id=old)
+    found = {one.queue: one for one in await levels.dead_letters(LETTERS, 10)}
+    assert found.keys() == set(LETTERS)
+    assert {kind: one.waiting for kind, one in found.items() if one.waiting} == {"event": 1, "webhook": 1}
+    assert found["webhook"].oldest_s >= 3_600 > found["event"].oldest_s
+    # Webhooks wait for their receivers, and are in no alert.
+    [waiting] = [one.waiting for one in await levels.queues(10) if one.queue == "dead_letters"]
+    assert waiting == 1
