@@ -125,5 +125,5 @@ def test_streams_cost_nothing() -> None:
 
 def test_everything_that_a_key_reads_has_a_tag() -> None:
     untagged = {each.name for each in operations() if each.method == "GET" and not each.tagged}
-    assert untagged == {"isAlive", "isReady", "readApprovalPage", "verifyWebhook"}
+    assert untagged == {"exportTenant", "isAlive", "isReady", "readApprovalPage", "verifyWebhook"}
     assert not [each.name for each in operations() if each.method != "GET" and each.tagged]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import pytest
 
 from kit.orchestration import TENANT, Stack, eventually
 from kit.tenants import add_tenants
@@ -48,7 +49,7 @@ class Asking:
         return read.latest, read.version, read.sha256
 
 
-async def test_a_name_means_a_version_of_the_tasks_own_tenant(stack: Stack):
+async def test_a_name_means_a_version_of_the_tenant_whose_task_is_under_way(stack: Stack):
     rows = stack.gateway.rows
     await add_tenants(stack.gateway.pool, "rival")
     for digit in "ab":
@@ -71,10 +72,10 @@ async def test_a_name_means_a_version_of_the_tasks_own_tenant(stack: Stack):
         assert await worker.ask("old") == (None, None, None)
         assert await worker.ask("old", 1) == (None, 1, "c" * 64), "a pinned version outlives its name"
         assert await worker.ask("secret") == (None, None, None)
-        try:
+        with pytest.raises(UnknownFault):
             await worker.ask("welcome", token="e" * 64)
-        except UnknownFault:
-            pass
-        else:
-            raise AssertionError("a token that proves no task was answered")
         assert await worker.ask("welcome") == (2, 2, "b" * 64)
+        await stack.gateway.tell(run, "cancel")
+        await stack.gateway.ended(run)
+        with pytest.raises(UnknownFault):
+            await worker.ask("welcome")

@@ -175,6 +175,8 @@ async def _remove_some(objects: ObjectStore, folder: str, limit: int) -> int:
             gone += 1
             if gone == limit:
                 break
+    if not gone:
+        await objects.remove_folder(folder)
     return gone
 
 

@@ -6,6 +6,7 @@ The bytes of a stored object never change, so putting the same bytes twice is ha
 import asyncio
 import os
 import re
+import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import contextmanager
@@ -150,6 +151,14 @@ class ObjectStore:
             return (await obstore.head_async(self._store, path))["size"]
         except FileNotFoundError:
             return None
+
+    async def remove_folder(self, prefix: str) -> None:
+        """Remove a folder of which no objects are left, with the parts of files that a killed process left
+        there, which no listing shows. A bucket has neither.
+        """
+        if self._folder is not None:
+            with _faults(prefix):
+                await asyncio.to_thread(shutil.rmtree, self._folder / prefix, ignore_errors=True)
 
     async def paths(self, prefix: str) -> AsyncGenerator[str]:
         """The paths of all objects under `prefix`, which ends in `/`."""

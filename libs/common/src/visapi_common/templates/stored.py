@@ -116,6 +116,8 @@ class StoredTemplates:
             return known[1]
         asked_at = self._monotonic()
         found = await self._ask(task, name, version)
+        if found.version is None:
+            return found
         self._names[key] = asked_at + _NAMES_S, found
         self._names.move_to_end(key)
         if len(self._names) > _NAMES_MAX:

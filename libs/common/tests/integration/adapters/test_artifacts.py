@@ -236,3 +236,14 @@ async def test_a_payload_above_the_limit_is_a_problem(tmp_path):
 def test_the_media_type_follows_from_the_extension_alone():
     assert media_type_of(f"{DIGEST}.pdf") == "application/pdf"
     assert media_type_of(f"{DIGEST}.svg") == "application/octet-stream"
+
+
+async def test_removing_all_of_a_tenant_takes_parts_that_a_killed_process_left(tmp_path: Path):
+    store = ArtifactStore.open(f"file://{tmp_path}")
+    ref = await store.put("mine", b"kept once", "pdf", "application/pdf")
+    await store.put("other", b"another's", "pdf", "application/pdf")
+    whole = tmp_path / "artifacts" / "mine" / ref.id
+    whole.with_name(f"{ref.id}#123456").write_bytes(b"a removal that was killed")
+    assert [await store.remove_some("mine", 100) for _ in range(2)] == [1, 0]
+    assert not whole.parent.exists()
+    assert [each.name for each in (tmp_path / "artifacts").iterdir()] == ["other"]

@@ -65,6 +65,13 @@ async def test_what_a_tenant_does_not_have_is_the_definitions_mistake(
         await place.open("other")
 
 
+async def test_that_there_is_no_template_is_asked_again_by_the_next_task(place: Place):
+    with pytest.raises(ProblemError):
+        await place.open("welcome@2")
+    await place.pages(2, en="second")
+    assert (await place.open("welcome@2")).parts.html == "second"
+
+
 @pytest.mark.parametrize("failure", [TransientFault("nobody serves it"), UnknownFault("no answer")])
 async def test_an_orchestrator_that_does_not_answer_is_asked_by_a_later_attempt(
     place: Place, failure: Exception

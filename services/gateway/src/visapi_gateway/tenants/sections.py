@@ -41,7 +41,10 @@ LEFT_OUT = {
     "secrets": "names only: values are sealed, and no service but the notifier reads them",
     "accounts": "without credentials, which are sealed as secrets are",
     "keys": "without hashes",
-    "open work": "tasks, timers and states of open runs are means of the engine",
+    "open work": "tasks, timers, states and commands of open runs are means of the engine",
+    "deliveries": "what workers note of effects under way; the history of each run has their outcomes",
+    "requests": "idempotency keys, refused requests of hooks, and replays of many dead letters",
+    "removed things": "hooks and endpoints that were removed",
 }
 _encode = msgspec.json.Encoder().encode
 
@@ -67,6 +70,7 @@ def piece_line(section: str, name: str, offset: int, piece: bytes) -> bytes:
 
 def _value(value: bytes) -> Any:
     try:
+        value.decode()  # msgspec passes over texts that are no UTF-8
         return msgspec.Raw(msgspec.json.format(value, indent=-1))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {"base64": b64encode(value).decode()}

@@ -24,7 +24,6 @@ from visapi_orchestrator.tasks.claims import WorkerRequest
 _BATCH = 256
 _BOUND = 10_000
 _BYTES_MAX = 64 * 1024
-_UNKNOWN = ResolvedTemplate(None, None, None)
 
 _read = Reader(ResolveTemplate, bytes_max=_BYTES_MAX, newest=NEWEST.messages)
 _encode = msgspec.json.Encoder().encode
@@ -32,7 +31,9 @@ _encode = msgspec.json.Encoder().encode
 
 class TemplateRows(Protocol):
     async def resolve(self, wanted: Sequence[ResolveTemplate]) -> Mapping[int, ResolvedTemplate]:
-        """The answers by index. Questions of attempts that are over are absent."""
+        """The answers by index. Questions of attempts that are over are absent: nobody waits for an answer,
+        and the worker would take "there is none" for one about the template.
+        """
         ...
 
 
@@ -76,7 +77,8 @@ class Templates:
     async def _answer(self, batch: Sequence[_Waiting]) -> None:
         answers = await self._rows.resolve([one.wanted for one in batch])
         for index, one in enumerate(batch):
-            one.asked.respond(_encode(answers.get(index, _UNKNOWN)))
+            if (found := answers.get(index)) is not None:
+                one.asked.respond(_encode(found))
 
     async def _pass_over(self, one: _Waiting, error: Exception) -> None:
         self._log.error("question_passed_over", run=str(one.wanted.run), detail=failure_text(error))

@@ -14,7 +14,7 @@ _SQL = load_queries("visapi_gateway.runs.changes", "queries.sql")
 CHANGES = _SQL["changes"]
 ROWS = 200
 BYTES = 1024 * 1024
-TRANSACTIONS = 5_000
+TRANSACTIONS = 500
 """Of these at most a page passes over the rows, whomever they belong to."""
 
 
