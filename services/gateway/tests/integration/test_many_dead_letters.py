@@ -18,7 +18,7 @@ async def put(gateway: Any, kind: str = "event", **more: Any) -> str:
     endpoint = [str(uuid.uuid4()), str(uuid.uuid4())]
     items = {"webhook": endpoint, "message": ["visapi.events.default.paid"]}
     fields = {"tenant": "default", "reason": "bad-event", "detail": "refused", "body": b"{}", **more}
-    item = items.get(kind, ["/shop", "1", "paid"])
+    item = fields.pop("item", items.get(kind, ["/shop", "1", "paid"]))
     await plant(
         gateway.db,
         "dead_letters",
@@ -88,6 +88,29 @@ async def test_an_event_is_edited_until_its_replay_and_the_audit_has_both_hashes
     before, after = [hashlib.sha256(one).hexdigest() for one in (b"{}", body)]
     details = row["details"] if isinstance(row["details"], dict) else json.loads(row["details"])
     assert (row["reason"], details["before"], details["after"]) == ("a typo", before, after)
+
+
+async def test_an_event_that_is_matched_and_published_apart_is_not_edited(gateway: Any) -> None:
+    """One of both may have happened with the event as it is."""
+    for ident, publish in (("emitted", True), ("posted", False)):
+        row = {"source": "/shop", "id": ident, "type": "paid", "body": b"{}", "publish": publish}
+        await plant(gateway.db, "events_in", tenant="default", **row)
+    emit, emitted, posted = [
+        await put(gateway, kind, item=["/shop", ident, "paid"])
+        for kind, ident in (("emit", "emitted"), ("event", "emitted"), ("event", "posted"))
+    ]
+    assert "edit" not in (await gateway.http.get(f"/v1/dead-letters/{emit}")).json()["links"]
+    for letter, ident, said in ((emit, "emitted", "kind 'emit'"), (emitted, "emitted", "also published")):
+        refused = await gateway.http.post(
+            f"/v1/dead-letters/{letter}/edit", json={"event": {**EVENT, "id": ident}}
+        )
+        assert (refused.status_code, refused.json()["code"]) == (409, "dead_letter_not_editable")
+        assert said in refused.json()["detail"]
+        assert (await gateway.http.get(f"/v1/dead-letters/{letter}")).json()["edited_at"] is None
+    edited = await gateway.http.post(
+        f"/v1/dead-letters/{posted}/edit", json={"event": {**EVENT, "id": "posted"}}
+    )
+    assert edited.status_code == 200, edited.text
 
 
 async def test_a_message_that_holds_no_event_is_mended_by_an_edit(gateway: Any) -> None:

@@ -10,7 +10,7 @@ from kit.fakes.faults import Planned
 from kit.fakes.gateway.tables import GatewayTables
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.dead_letters import DeadLetterView
-from visapi_gateway.dead_letters.editing import Edit
+from visapi_gateway.dead_letters.editing import Edit, Hashes
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.dead_letters.service import DeadLetterFilter, LetterScope, Resolution
 from visapi_gateway.kernel.idempotency.rules import Claim
@@ -63,14 +63,14 @@ class FakeDeadLetterStore:
         self._tables.record(resolution.audit)
         return True
 
-    async def hashes(self, scope: LetterScope, letter: UUID, body: bytes) -> tuple[str, str]:
+    async def hashes(self, scope: LetterScope, letter: UUID, body: bytes) -> Hashes:
         message = await self.message(scope, letter)
         kept = b"" if message is None else message.body
-        return sha256(kept).hexdigest(), sha256(body).hexdigest()
+        return Hashes(sha256(kept).hexdigest(), sha256(body).hexdigest())
 
     async def edit(self, scope: LetterScope, edit: Edit, claim: Claim | None) -> bool:
         found = await self.one(scope, edit.id)
-        before, _ = await self.hashes(scope, edit.id, b"")
+        before = (await self.hashes(scope, edit.id, b"")).before
         if found is None or found.resolved_at is not None or before != edit.before:
             return False
         self._tables.hold_key(claim, str(edit.id))

@@ -35,8 +35,10 @@ REPLAYABLE = frozenset(
 """Kinds that can be replayed. A task is resolved instead; a lifecycle event cannot be replayed."""
 SENT_AGAIN = "sent-again"
 """The resolution of a webhook that somebody sent again through its endpoint."""
-EDITABLE = frozenset({"message", "event", "emit"})
-"""Kinds whose event can be replaced before a replay: nothing was started, matched or published for it."""
+EDITABLE = frozenset({"message", "event"})
+"""Kinds whose event can be replaced before a replay, unless the event is published too. What a run emits is
+matched and published apart: an event that cannot be published (`emit`) may have started runs as it is.
+"""
 UNREADABLE = "unreadable"
 """The reason of an unreadable message between services, which cannot be replayed."""
 TEXT_BYTES = 4096

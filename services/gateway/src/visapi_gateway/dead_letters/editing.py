@@ -27,14 +27,22 @@ class Edit(msgspec.Struct, frozen=True):
     audit: AuditEntry
 
 
+class Hashes(msgspec.Struct, frozen=True):
+    """The SHA-256 of a letter's body and of another body, in hexadecimal digits. `published`: the letter is
+    about an event that is also published, so the event may have left.
+    """
+
+    before: str
+    after: str
+    published: bool = False
+
+
 class EditStore(Protocol):
-    async def hashes(self, scope: LetterScope, letter: UUID, body: bytes) -> tuple[str, str]:
-        """The SHA-256 of the letter's body and of `body`, in hexadecimal digits."""
-        ...
+    async def hashes(self, scope: LetterScope, letter: UUID, body: bytes) -> Hashes: ...
 
     async def edit(self, scope: LetterScope, edit: Edit, claim: Claim | None) -> bool:
         """Commit the body, the audit entry and the request's key. False where the letter is no longer open,
-        or has another body by now.
+        has another body by now, or is about an event that is also published.
         """
         ...
 
@@ -64,17 +72,20 @@ class Edits:
             wrong = [FieldError("/event", checked.flaw)]
             raise ProblemError("invalid_body", f"/event: {checked.flaw}", status=400, errors=wrong)
         scope = letter_scope_of(who)
-        before, after = await self._store.hashes(scope, letter, checked.body)
+        hashes = await self._store.hashes(scope, letter, checked.body)
+        if hashes.published:
+            raise _published(found)
         audit = entry(
             who,
             AuditAction.DEAD_LETTER_EDIT,
             f"dead-letter:{letter}",
             reason=wanted.reason,
             kind=found.kind,
-            before=before,
-            after=after,
+            before=hashes.before,
+            after=hashes.after,
         )
-        if not await self._store.edit(scope, Edit(letter, who.actor, checked.body, before, audit), claim):
+        edit = Edit(letter, who.actor, checked.body, hashes.before, audit)
+        if not await self._store.edit(scope, edit, claim):
             raise resolved_before(letter)
         return await self._letters.one(who, letter)
 
@@ -82,6 +93,14 @@ class Edits:
 def _not_editable(letter: DeadLetterView) -> ProblemError:
     detail = (
         f"dead letter {letter.id} is of kind {letter.kind!r} and reason {letter.reason!r}; only events that "
-        "were not stored, matched or published are edited, because nothing of them has left or happened"
+        "were not stored or not matched are edited, because nothing of them has left or happened"
+    )
+    return ProblemError("dead_letter_not_editable", detail, status=409)
+
+
+def _published(letter: DeadLetterView) -> ProblemError:
+    detail = (
+        f"the event of dead letter {letter.id} is also published, so others may have received the event as "
+        "it was; replay the dead letter as it is, or have the sender send another event"
     )
     return ProblemError("dead_letter_not_editable", detail, status=409)

@@ -11,7 +11,7 @@ from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.dead_letters import EDITABLE, REPLAYABLE, TEXT_BYTES, UNREADABLE, DeadLetterView
 from visapi_common.core.redact import redact_text
-from visapi_gateway.dead_letters.editing import Edit
+from visapi_gateway.dead_letters.editing import Edit, Hashes
 from visapi_gateway.dead_letters.rules.bytes_as_text import as_text
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.dead_letters.service import DeadLetterFilter, LetterScope, Resolution
@@ -68,12 +68,12 @@ class PgDeadLetterStore:
             return False
         return True
 
-    async def hashes(self, scope: LetterScope, letter: UUID, body: bytes) -> tuple[str, str]:
+    async def hashes(self, scope: LetterScope, letter: UUID, body: bytes) -> Hashes:
         async with tenant_transaction(
             self._pool, [scope.tenant], unknown_tenants=scope.unknown_tenants
         ) as connection:
             row = await connection.fetchrow(_SQL["hashes"], letter, body)
-        return ("", "") if row is None else (row["before"], row["after"])
+        return Hashes("", "") if row is None else Hashes(**row)
 
     async def edit(self, scope: LetterScope, edit: Edit, claim: Claim | None) -> bool:
         try:
