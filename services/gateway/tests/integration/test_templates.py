@@ -2,7 +2,10 @@
 
 import asyncio
 import base64
+from pathlib import Path
 from typing import Any
+
+from kit.servers import NatsServer
 
 HERE = "/v1/templates/welcome"
 PNG = base64.b64encode(b"\x89PNG not really").decode()
@@ -84,6 +87,34 @@ async def test_every_mistake_is_named_before_anything_is_stored(gateway: Any) ->
     other_kind = await gateway.http.put(HERE, json={"kind": "pdf", "locales": {"en": {"html": "x"}}})
     builtin = await gateway.http.put("/v1/templates/visa-certificate", json=mail())
     assert {each.json()["code"] for each in (other_kind, builtin)} == {"template_exists"}
+
+
+async def test_a_template_that_is_refused_leaves_no_file(
+    serve: Any, shared_nats: NatsServer, tmp_path: Path
+) -> None:
+    def files() -> set[Path]:
+        return {path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()}
+
+    async with serve(shared_nats, tenant_templates_max=1) as gateway:
+        big = mail("other", assets={"logo.png": {"base64": PNG}})
+        absent = await gateway.http.put(HERE, json=big, headers={"If-Match": '"other"'})
+        assert (absent.status_code, files()) == (412, set())
+        first = await gateway.http.put(HERE, json=mail())
+        kept = files()
+        assert (first.status_code, len(kept)) == (201, 1), first.text
+
+        wrong = await gateway.http.put(HERE, json=big, headers={"If-Match": '"other"'})
+        document = {"kind": "pdf", "locales": {"en": {"html": "x"}}, "assets": big["assets"]}
+        for refused, status, code in (
+            (wrong, 412, "precondition_failed"),
+            (await gateway.http.put(HERE, json=document), 409, "template_exists"),
+            (await gateway.http.put(HERE, json=big), 409, "quota_exceeded"),
+            (await gateway.http.put("/v1/templates/second", json=big), 409, "quota_exceeded"),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (status, code), refused.text
+        assert files() == kept
+        assert (await gateway.http.get("/v1/templates/second")).status_code == 404
+        assert (await gateway.http.put(HERE, json=mail())).status_code == 200, "it is no new version"
 
 
 async def test_a_preview_shows_the_fitting_locale_with_assets(gateway: Any) -> None:

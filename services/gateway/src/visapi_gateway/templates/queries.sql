@@ -3,6 +3,9 @@
 -- name: add_template
 insert into templates (tenant, name, kind) values ($1, $2, $3) on conflict do nothing
 
+-- name: template_kind
+select kind from templates where tenant = $1 and name = $2
+
 -- name: lock_template
 select kind, latest, retired_at is not null as retired from templates where tenant = $1 and name = $2 for update
 

@@ -1,5 +1,8 @@
 """What a template may consist of, and how one version of it is named and shown."""
 
+from hashlib import sha256
+from typing import NamedTuple
+
 import msgspec
 
 from visapi_common.contracts.problems import FieldError
@@ -83,18 +86,33 @@ def given_parts(parts: TemplateParts) -> dict[str, str]:
     return {name: text for name in ("html", "subject", "text") if (text := getattr(parts, name)) is not None}
 
 
-def manifest_of(wanted: NewTemplate, assets: dict[str, StoredAsset]) -> tuple[bytes, int]:
-    """The bytes of a version, the same for the same contents, and the bytes that it takes with its assets."""
+class Manifested(NamedTuple):
+    """The manifest of a version, its SHA-256, and the bytes that the version takes with its assets."""
+
+    raw: bytes
+    sha256: str
+    size: int
+
+
+def manifest_of(wanted: NewTemplate, assets: dict[str, bytes]) -> Manifested:
+    """The same for the same contents. It hashes the assets, so call it in a thread."""
     manifest = Manifest(
         kind=wanted.kind,
         default_locale=wanted.default_locale,
         locales={name: TemplateParts(**given_parts(parts)) for name, parts in wanted.locales.items()},
-        assets=assets,
+        assets={name: _stored_asset(name, data) for name, data in assets.items()},
         test_data=wanted.test_data,
         description=wanted.description,
     )
     raw = _encode(manifest)
-    return raw, len(raw) + sum(asset.size for asset in assets.values())
+    return Manifested(raw, sha256(raw).hexdigest(), len(raw) + sum(map(len, assets.values())))
+
+
+def _stored_asset(name: str, data: bytes) -> StoredAsset:
+    """An asset as the manifest names it; `name` was checked."""
+    media_type = media_type_of(name)
+    assert media_type is not None, "its name was checked"
+    return StoredAsset(sha256(data).hexdigest(), len(data), media_type)
 
 
 def tag_of(template: TemplateView) -> str:

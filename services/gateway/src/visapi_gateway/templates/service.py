@@ -1,5 +1,6 @@
 """Store, read and retire templates. A version never changes; its contents lie in the artifact store."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +15,6 @@ from visapi_common.contracts.templates import (
     Manifest,
     NewAsset,
     NewTemplate,
-    StoredAsset,
     TemplateDetail,
     TemplateKind,
     TemplatePage,
@@ -51,6 +51,12 @@ AuditOf = Callable[[TemplateView], AuditEntry]
 
 
 class TemplateRows(Protocol):
+    async def refuse(self, new: NewVersion, check: Check) -> None:
+        """Raises the `ProblemError` 409 or 412 with which `put` would refuse the version by now; changes
+        nothing.
+        """
+        ...
+
     async def put(self, new: NewVersion, check: Check, audit: AuditOf) -> tuple[TemplateView, bool]:
         """The version with these contents, and whether it is new. `check` sees the newest version."""
         ...
@@ -69,7 +75,10 @@ class TemplateRows(Protocol):
 class Contents(Protocol):
     """Manifests and assets by their hash."""
 
-    async def put(self, tenant: str, data: bytes) -> str: ...
+    async def put(self, tenant: str, data: bytes) -> str:
+        """Returns the SHA-256, in hexadecimal digits."""
+        ...
+
     async def get(self, tenant: str, digest: str) -> bytes: ...
 
 
@@ -97,20 +106,21 @@ class Templates:
         self, who: Requester, name: str, wanted: NewTemplate, if_match: str | None
     ) -> tuple[TemplateView, bool]:
         """The version with these contents, and whether it is new. Its contents are stored before its row is
-        committed. Raises `ProblemError` 400, 409, 412, 413 and 422.
+        committed, and after everything is checked that can refuse the version: nothing counts or removes
+        contents without a row. Raises `ProblemError` 400, 409, 412, 413 and 422.
         """
         _check_name(name)
         flaws = rules.flaws_of(wanted) or await self._find_flaws(who.tenant, rules.sources_of(wanted))
         if flaws:
             raise _invalid(flaws)
-        assets = await self._stored_assets(who.tenant, wanted)
-        raw, size = rules.manifest_of(wanted, assets)
+        assets = await self._assets(who.tenant, wanted)
+        manifest = await asyncio.to_thread(rules.manifest_of, wanted, assets)
         new = NewVersion(
             tenant=who.tenant,
             name=name,
             kind=wanted.kind,
-            sha256=await self._contents.put(who.tenant, raw),
-            size=size,
+            sha256=manifest.sha256,
+            size=manifest.size,
             default_locale=wanted.default_locale,
             locales=sorted(wanted.locales),
             description=wanted.description,
@@ -121,7 +131,11 @@ class Templates:
             target = f"template:{name}"
             return entry(who, AuditAction.TEMPLATE_PUT, target, version=made.version, sha256=made.sha256)
 
-        template, created = await self._rows.put(new, _check_of(name, if_match), audit)
+        check = _check_of(name, if_match)
+        await self._rows.refuse(new, check)
+        for content in (*assets.values(), manifest.raw):
+            await self._contents.put(who.tenant, content)
+        template, created = await self._rows.put(new, check, audit)
         return rules.with_links(template), created
 
     async def read(self, tenant: str, name: str, version: int | None = None) -> TemplateDetail:
@@ -158,9 +172,9 @@ class Templates:
         if not await self._rows.retire(name, _check_of(name, if_match), audit):
             raise no_such_template(name, None)
 
-    async def _stored_assets(self, tenant: str, wanted: NewTemplate) -> dict[str, StoredAsset]:
-        """Raises `ProblemError` 422."""
-        stored: dict[str, StoredAsset] = {}
+    async def _assets(self, tenant: str, wanted: NewTemplate) -> dict[str, bytes]:
+        """The bytes of each asset, by name. Raises `ProblemError` 422."""
+        found: dict[str, bytes] = {}
         left = rules.ASSETS_BYTES_MAX
         for name, asset in sorted(wanted.assets.items()):
             data = await self._bytes_of(tenant, name, asset)
@@ -168,11 +182,8 @@ class Templates:
             if left < 0:
                 detail = f"the assets together have at most {rules.ASSETS_BYTES_MAX} bytes"
                 raise _invalid([FieldError("/assets", detail)])
-            media_type = rules.media_type_of(name)
-            assert media_type is not None, "its name was checked"
-            digest = await self._contents.put(tenant, data)
-            stored[name] = StoredAsset(digest, len(data), media_type)
-        return stored
+            found[name] = data
+        return found
 
     async def _bytes_of(self, tenant: str, name: str, asset: NewAsset) -> bytes:
         pointer, most = f"/assets/{name}", rules.ASSET_BYTES_MAX

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from visapi_common.adapters.audit_log import record
-from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
+from visapi_common.adapters.pool import Connection, Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.templates import TemplateView
@@ -21,6 +21,15 @@ class PgTemplateRows:
         self._pool = pool
         self._quotas = quotas
 
+    async def refuse(self, new: NewVersion, check: Check) -> None:
+        place = (new.tenant, new.name)
+        async with tenant_transaction(self._pool, [new.tenant]) as connection:
+            newest = await _newest(connection, *place)
+            check(newest)
+            _refuse_other_kind(new, await connection.fetchval(_SQL["template_kind"], *place) or new.kind)
+            if newest is None or newest.sha256 != new.sha256:
+                await self._quotas.refuse_full(connection, new.tenant, "templates", more=1)
+
     async def put(self, new: NewVersion, check: Check, audit: AuditOf) -> tuple[TemplateView, bool]:
         place = (new.tenant, new.name)
         async with tenant_transaction(self._pool, [new.tenant]) as connection:
@@ -29,7 +38,7 @@ class PgTemplateRows:
             assert row is not None, "the transaction has added it, or found it"
             newest = await _newest(connection, *place)
             check(newest)
-            _refuse_other_kind(new, row)
+            _refuse_other_kind(new, row["kind"])
             if newest is not None and newest.sha256 == new.sha256:
                 return newest, False
             await self._quotas.refuse_full(connection, new.tenant, "templates", more=1)
@@ -79,7 +88,7 @@ async def _newest(connection: Connection, tenant: str, name: str) -> TemplateVie
     return None if row is None else TemplateView(**row)
 
 
-def _refuse_other_kind(new: NewVersion, row: Row) -> None:
-    if row["kind"] != new.kind:
-        detail = f"{new.name!r} is a template of kind {row['kind']}; choose another name"
+def _refuse_other_kind(new: NewVersion, kind: str) -> None:
+    if kind != new.kind:
+        detail = f"{new.name!r} is a template of kind {kind}; choose another name"
         raise ProblemError("template_exists", detail, status=409)
