@@ -32,6 +32,9 @@ def test_settings_get_their_defaults_and_hosts_one_spelling() -> None:
         ({"tls": "maybe"}, "/settings/tls"),
         ({"from": "a@b.example\r\nBcc: c@d.example"}, "/settings/from"),
         ({"from": "Acme"}, "/settings/from"),
+        ({"from": "a@b.example\n"}, "/settings/from"),
+        ({"from": "Acme <a@b.example>\n"}, "/settings/from"),
+        ({"senders": ["*@b.example\n"]}, "/settings/senders/0"),
         ({"senders": ["a@b.example", "*"]}, "/settings/senders/1"),
         ({"passwort": "x"}, "/settings"),
     ],
@@ -49,8 +52,11 @@ def test_settings_that_cannot_be_used_are_refused_with_their_place(
     [
         ("smtp", {"username": "u", "password": "shorter"}),
         ("smtp", {"username": "u", "password": "hunter22-secret\nx"}),
+        ("smtp", {"username": "u", "password": "hunter22-secret\n"}),
+        ("smtp", {"username": "u\n", "password": "hunter22-secret"}),
         ("smtp", {"password": "hunter22-secret"}),
         ("slack", {"token": "hunter22-secret"}),
+        ("slack", {"token": "xoxb-12345678-hunter22\n"}),
         ("slack", {"token": TOKEN, "more": "hunter22-secret"}),
     ],
 )

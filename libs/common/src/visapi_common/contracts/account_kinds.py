@@ -1,7 +1,8 @@
-"""The kinds of accounts at providers: the settings, which anybody may read, and the credentials of each.
+r"""The kinds of accounts at providers: the settings, which anybody may read, and the credentials of each.
 
 The gateway checks and seals what a key writes; the channel that declares a kind reads it. Stored settings and
-credentials that a later release wrote may have members that this one does not know.
+credentials that a later release wrote may have members that this one does not know. Patterns end with `\Z`,
+because `$` also matches before a newline at the end; no JSON Schema shows them.
 """
 
 from collections.abc import Mapping
@@ -17,16 +18,16 @@ _DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 Sender = Annotated[
     str,
     msgspec.Meta(
-        pattern=rf"^(?:{_LOCAL}@{_DOMAIN}|[^<>@\x00-\x1f\x7f]{{0,200}}<{_LOCAL}@{_DOMAIN}>)$", max_length=600
+        pattern=rf"^(?:{_LOCAL}@{_DOMAIN}|[^<>@\x00-\x1f\x7f]{{0,200}}<{_LOCAL}@{_DOMAIN}>)\Z", max_length=600
     ),
 ]
 """`ada@example.com` or `Ada Lovelace <ada@example.com>`."""
-SenderPattern = Annotated[str, msgspec.Meta(pattern=rf"^(?:\*|{_LOCAL})@{_DOMAIN}$", max_length=320)]
+SenderPattern = Annotated[str, msgspec.Meta(pattern=rf"^(?:\*|{_LOCAL})@{_DOMAIN}\Z", max_length=320)]
 """An address; `*@example.com` is every address of the domain."""
-Line = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]*$", min_length=1, max_length=320)]
-Password = Annotated[str, msgspec.Meta(pattern=r"^[^\x00\r\n]*$", min_length=8, max_length=1024)]
+Line = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]*\Z", min_length=1, max_length=320)]
+Password = Annotated[str, msgspec.Meta(pattern=r"^[^\x00\r\n]*\Z", min_length=8, max_length=1024)]
 """At least 8 characters, so that it can be masked in answers."""
-SlackToken = Annotated[str, msgspec.Meta(pattern=r"^xox[a-z.]{1,12}-[A-Za-z0-9-]{8,1000}$")]
+SlackToken = Annotated[str, msgspec.Meta(pattern=r"^xox[a-z.]{1,12}-[A-Za-z0-9-]{8,1000}\Z")]
 Tls = Literal["starttls", "implicit", "off"]
 
 
