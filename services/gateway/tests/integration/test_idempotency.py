@@ -23,6 +23,7 @@ from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 REPEATABLE = {
     "simulateWorkflow": "stores nothing",
     "countBulk": "stores nothing",
+    "previewTemplate": "stores nothing",
     "countReplay": "stores nothing",
     "linkArtifact": "signs a link, stores nothing; each answer stands alone",
     "receiveWebhook": "the id of a delivery is its key, for as long as the delivery is remembered",
