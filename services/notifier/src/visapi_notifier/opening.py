@@ -91,10 +91,11 @@ class Opened:
         settings, clock = self._settings, SystemClock()
         opener = Secrets(stored.secrets, settings.handle_secret, settings.public_url)
         programs, private = self._pools = [open_programs(metrics), open_private(metrics)]
+        deliverer = Deliverer(
+            ledger, leases, clock, metrics, new_owner=partial(secrets.token_hex, 16), draw=random.random
+        )
         dependencies = Dependencies(
-            deliverer=Deliverer(
-                ledger, leases, clock, metrics, new_owner=partial(secrets.token_hex, 16), draw=random.random
-            ),
+            deliverer=deliverer,
             inputs=Inputs(BoundedInputs(private), opener, metrics),
             accounts=Accounts(stored.accounts, settings.sealing_key, clock, metrics),
             clock=clock,
@@ -109,6 +110,7 @@ class Opened:
         own = Mask()
         own.add([text for service in self._services.values() for text in service.credentials])
         for name, channel in channels.declared().items():
+            ask = partial(deliverer.known, channel=channel.label, repeatable=channel.may_repeat)
             worker.function(
                 name,
                 effect=channel.effect,
@@ -119,7 +121,7 @@ class Opened:
                 claims=False,
                 ledger=True,
                 shape=channel.input,
-            )(served(self._services[name].handler(dependencies), own))
+            )(served(self._services[name].handler(dependencies), own, ask))
 
     def sender(self, pool: Pool, keys: Keyring, metrics: Metrics, bus: Bus) -> Sender:
         """Sends webhooks to endpoints, over connections of its own: slow endpoints hold up no channel."""

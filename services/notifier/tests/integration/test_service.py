@@ -269,6 +269,9 @@ async def test_mails_and_messages_leave_through_the_accounts_of_their_tenant(
         assert sent.outcome is Outcome.COMPLETED, sent.error
     assert [mail.sender for mail in own_relay.received] == ["a@acme.example"] * 2
     assert (len(mails.received), len(slack.received)) == (0, 1)
+    for key, function, value in ((1, "notify.email", to), (2, "notify.slack", posted)):
+        gone = await desk.call(function, {**value, "account": "deleted meanwhile"}, f"{key:064d}")
+        assert gone.outcome is Outcome.COMPLETED, gone.error
     refused = {
         ("notify.email", "bad"): "password",
         ("notify.email", "absent"): "there is no account 'absent'",
@@ -331,6 +334,8 @@ async def test_killed_between_effect_and_record_a_mail_is_held_and_a_webhook_rep
     mails.faults.append(SmtpFault.DROP_AFTER_DATA)
     held = await desk.call("notify.email", {"to": "ada@example.com", "text": "x"}, "b2" * 32)
     assert held.outcome is Outcome.UNCERTAIN
-    again = await desk.send("notify.email", {"to": "ada@example.com", "text": "x"}, "b2" * 32, attempt=2)
-    assert (await desk.result(again)).outcome is Outcome.UNCERTAIN
+    for more in ({}, {"account": "deleted meanwhile"}):
+        value = {"to": "ada@example.com", "text": "x", **more}
+        again = await desk.send("notify.email", value, "b2" * 32, attempt=2)
+        assert (await desk.result(again)).outcome is Outcome.UNCERTAIN
     assert len(mails.received) == 1

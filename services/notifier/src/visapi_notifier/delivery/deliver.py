@@ -35,7 +35,7 @@ from visapi_notifier.delivery.rules import (
     Start,
     Verdict,
 )
-from visapi_notifier.delivery.serving import HiddenFault
+from visapi_notifier.delivery.serving import HiddenFault, Known
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.outbound.rules.reading import (
     Reading,
@@ -62,6 +62,10 @@ class Ledger(Protocol):
 
     async def start(self, start: Start) -> Verdict:
         """Record `started`, or return why it cannot start. Raises `TransientFault` or `UnknownFault`."""
+        ...
+
+    async def known(self, start: Start) -> Verdict:
+        """What `start` would answer; records nothing. Raises `TransientFault`."""
         ...
 
     async def finish(self, start: Start, state: DeliveryState, record: bytes) -> None:
@@ -154,18 +158,38 @@ class Deliverer:
                     ended = await self._tries(message, effect, lease=lease, repeatable=repeatable)
                     if ended is None:
                         self._unused[message.effect_key] = owner
-                        self._count(effect, "postponed")
+                        self._count(effect.channel, "postponed")
                         raise Postponed(LEDGER_RETRY_S)
                     await self._record(start, ended)
                 return self._answer(message, effect, ended)
+            case _:
+                return await self._earlier(message, effect.channel, verdict)
+
+    async def known(self, message: TaskMessage, channel: str, *, repeatable: bool) -> Known | None:
+        """What an earlier delivery did; `None` where nothing was sent, or where a repetition is safe.
+
+        For a task that fails before `deliver`. Starts nothing. Raises what `deliver` raises.
+        """
+        repeatable = repeatable or message.on_uncertain is OnUncertain.RETRY
+        start = Start(message, repeatable, self._unused.get(message.effect_key, ""))
+        try:
+            verdict = await self._ledger.known(start)
+        except (TransientFault, UnknownFault) as fault:
+            raise Postponed(LEDGER_RETRY_S) from fault
+        if isinstance(verdict, LeaseGranted):
+            return None
+        return Known(await self._earlier(message, channel, verdict))
+
+    async def _earlier(self, message: TaskMessage, channel: str, verdict: Recorded | Busy | Held) -> Any:
+        match verdict:
             case Recorded():
-                self._count(effect, "replayed")
+                self._count(channel, "replayed")
                 return await self._replay(message, verdict)
             case Busy(delay_s):
-                self._count(effect, "postponed")
+                self._count(channel, "postponed")
                 raise Postponed(delay_s)
             case Held():
-                raise self._held(effect, message, "it was started before and its outcome is unknown")
+                raise self._held(channel, message, "it was started before and its outcome is unknown")
 
     async def read(self, message: TaskMessage, effect: Effect) -> Ended:
         """The outcome of a request without an effect, which is never unknown."""
@@ -288,24 +312,22 @@ class Deliverer:
 
     def _answer(self, message: TaskMessage, effect: Effect, ended: Ended) -> Any:
         if ended.state is DeliveryState.SENT:
-            self._count(effect, effect.delivered_as)
+            self._count(effect.channel, effect.delivered_as)
             return ended.output
         assert ended.error is not None
         if ended.state is DeliveryState.UNCERTAIN and not ended.out_of_time:
-            raise self._held(effect, message, ended.error.detail or "")
-        self._count(effect, "uncertain" if ended.state is DeliveryState.UNCERTAIN else "failed")
+            raise self._held(effect.channel, message, ended.error.detail or "")
+        self._count(effect.channel, "uncertain" if ended.state is DeliveryState.UNCERTAIN else "failed")
         raise HiddenFault(ended.error)
 
-    def _held(self, effect: Effect, message: TaskMessage, detail: str) -> UnknownFault:
-        self._count(effect, "uncertain")
+    def _held(self, channel: str, message: TaskMessage, detail: str) -> UnknownFault:
+        self._count(channel, "uncertain")
         self._metrics.uncertain_held.labels(function=message.function).inc()
-        self._log.warning("held", channel=effect.channel, attempt=message.attempt, detail=detail)
-        return UnknownFault(
-            f"{effect.channel}: {detail}; decide whether it happened (`visapi dead-letter resolve`)"
-        )
+        self._log.warning("held", channel=channel, attempt=message.attempt, detail=detail)
+        return UnknownFault(f"{channel}: {detail}; decide whether it happened (`visapi dead-letter resolve`)")
 
-    def _count(self, effect: Effect, outcome: str) -> None:
-        self._metrics.deliveries.labels(channel=effect.channel, outcome=outcome).inc()
+    def _count(self, channel: str, outcome: str) -> None:
+        self._metrics.deliveries.labels(channel=channel, outcome=outcome).inc()
 
 
 def _sunk(effect: Effect) -> Effect:

@@ -77,6 +77,48 @@ left join started s on s.effect_key = a.effect_key
 left join lapsed l on l.effect_key = a.effect_key
 left join deliveries d on d.effect_key = a.effect_key;
 
+-- name: known
+-- What `start` would answer, without a start: for tasks that fail before. $5: whether repeating is safe.
+with asked as (
+    select
+        a.*,
+        not a.repeatable and exists (
+            select from restores s
+            join runs r on r.id = a.run
+            where coalesce(r.root, r.id) < s.before or r.fire_at < s.at
+        ) as doubtful
+    from unnest($1::text [], $2::uuid [], $3::smallint [], $4::text [], $5::boolean [])
+        as a (effect_key, run, attempt, owner, repeatable)
+),
+
+found as (
+    select
+        a.*,
+        d.state,
+        d.outcome,
+        d.lease_owner = a.owner as ours,
+        d.state = 'started' and d.lease_until < now() and d.lease_owner <> a.owner as over,
+        extract(epoch from d.lease_until - now()) as left_s,
+        d.state is null
+        or (d.state = 'failed' and d.attempts < a.attempt)
+        or (d.state = 'started' and d.lease_owner = a.owner)
+        or (a.repeatable and (d.state = 'uncertain' or (d.state = 'started' and d.lease_until < now()))) as startable,
+        a.doubtful
+        and not coalesce(d.state = 'failed' and d.updated_at > (select max(at) from restores), false) as unsure
+    from asked a
+    left join deliveries d on d.effect_key = a.effect_key
+)
+
+select
+    effect_key,
+    state,
+    outcome,
+    ours,
+    greatest(0, left_s)::float8 as lease_s,
+    coalesce(startable and not unsure, false) as granted,
+    coalesce((startable and unsure) or (over and not repeatable), false) as lapsed
+from found;
+
 -- name: finish
 -- What was sent counts as used, once: nothing leaves the state `sent`. A run that has ended meanwhile has no workflow
 -- here.

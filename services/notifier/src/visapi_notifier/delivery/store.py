@@ -44,6 +44,7 @@ class PostgresLedger:
         self._keep = timedelta(days=keep_days)
         self._starts = GroupCommit(self._write_starts)
         self._ends = GroupCommit(self._write_ends)
+        self._asked = GroupCommit(self._read_known)
         self._log = get_logger("ledger")
 
     async def run(self) -> None:
@@ -51,10 +52,14 @@ class PostgresLedger:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._starts.run())
             group.create_task(self._ends.run())
+            group.create_task(self._asked.run())
             group.create_task(self._forget())
 
     async def start(self, start: Start) -> Verdict:
         return await self._starts.submit(start.message.effect_key, start)
+
+    async def known(self, start: Start) -> Verdict:
+        return await self._asked.submit(start.message.effect_key, start)
 
     async def finish(self, start: Start, state: DeliveryState, record: bytes) -> None:
         payload = msgspec.json.encode(await self._pack(start.message.tenant, record))
@@ -94,6 +99,18 @@ class PostgresLedger:
                 [start.owner for start in starts.values()],
                 _LEASE,
                 [key for key, start in starts.items() if start.repeatable],
+            )
+        return {row["effect_key"]: _verdict(row) for row in rows}
+
+    async def _read_known(self, starts: Mapping[str, Start]) -> Mapping[str, Verdict]:
+        with pg_faults():
+            rows = await self._pool.fetch(
+                _QUERIES["known"],
+                list(starts),
+                [start.message.run for start in starts.values()],
+                [min(start.message.attempt, _ATTEMPT_MAX) for start in starts.values()],
+                [start.owner for start in starts.values()],
+                [start.repeatable for start in starts.values()],
             )
         return {row["effect_key"]: _verdict(row) for row in rows}
 

@@ -7,6 +7,7 @@ CHANNEL = Channel(
     name="http.request",
     description="Make an HTTP request.",
     effect="once",
+    varies=True,
     input=HttpInput,
     call=HttpCall,
     prepare=call_of,

@@ -7,6 +7,7 @@ CHANNEL = Channel(
     name="openapi.request",
     description="Call an operation that an OpenAPI document describes.",
     effect="once",
+    varies=True,
     input=OpenApiInput,
     call=OpenApiCall,
     prepare=openapi_call,

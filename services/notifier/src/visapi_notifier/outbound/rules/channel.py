@@ -19,6 +19,8 @@ class Channel(Generic[I, C]):
     description: str
     effect: Literal["keyed", "once"]
     """*keyed* when the receiver honours the effect key, else *once*."""
+    varies: bool = False
+    """Whether each request decides how repeatable its effect is; `effect` is the least repeatable."""
     input: type[I]
     """The shape of the input, announced with the function."""
     call: type[C]
@@ -35,3 +37,13 @@ class Channel(Generic[I, C]):
     """Tasks in work over all replicas."""
     local: int = 256
     """Tasks in work in one process. One tenant alone gets half; the others stay free for later tenants."""
+
+    @property
+    def label(self) -> str:
+        """The channel's name in metrics and messages."""
+        return self.name.removeprefix("notify.").removesuffix(".request")
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a request that cannot be read may be one that is safe to repeat."""
+        return self.effect == "keyed" or self.varies
