@@ -13,11 +13,16 @@ from kit.orchestration import Stack
 from kit.orchestrator_process import orchestrator_process
 from kit.servers import Database, NatsServer
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, TemplateStore
-from visapi_common.adapters.pool import open_pool
+from visapi_common.adapters.clock import RandomIds
+from visapi_common.adapters.pool import Pool, open_pool
+from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_common.runtime.isolation import Isolation
+from visapi_orchestrator.events.store.events import PostgresEvents
 from visapi_orchestrator.transitions.store.ledger import SESSION
 from visapi_orchestrator.upkeep.erasing import Erasing
-from visapi_orchestrator.upkeep.store.erasures import ErasedObjects, PostgresErasures
+from visapi_orchestrator.upkeep.rules.erasing import Piece
+from visapi_orchestrator.upkeep.store.erasures import TASKS_END_S, ErasedObjects, PostgresErasures
+from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
 
 OWNED = """
 select c.relname as name, a.attname as owner
@@ -30,17 +35,23 @@ ASKED = {"reason": "they asked"}
 
 
 @pytest.fixture
-async def erasing(postgres_db: Database, tmp_path: Path) -> AsyncIterator[Any]:
-    """Makes what an orchestrator runs; each one stands for a process."""
+async def pool(postgres_db: Database) -> AsyncIterator[Pool]:
+    """As an orchestrator has it."""
     pool = await open_pool(postgres_db.orchestrator, size=2, application="orchestrator", session=SESSION)
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture
+def erasing(pool: Pool, tmp_path: Path) -> Any:
+    """Makes what an orchestrator runs; each one stands for a process."""
     url = (tmp_path / "artifacts").as_uri()
 
-    def process() -> Erasing:
+    def process(**settings: float) -> Erasing:
         files = ErasedObjects(ArtifactStore.open(url), PayloadStore.open(url), TemplateStore.open(url))
-        return Erasing(PostgresErasures(pool), files)
+        return Erasing(PostgresErasures(pool, **{"tasks_end_s": 0.0, **settings}), files)
 
-    yield process
-    pool.terminate()
+    return process
 
 
 async def owned(gateway: Any, tenant: str) -> dict[str, int]:
@@ -133,3 +144,52 @@ async def test_a_tenant_that_cannot_be_erased_keeps_no_other_waiting(gateway: An
     }
     assert [each["status"] for each in seen.values()] == ["erasing", "erased"]
     assert "no such table" in seen["broken"]["erasure"]["failure"]
+
+
+async def test_a_task_that_writes_while_a_tenant_is_erased_leaves_nothing(
+    gateway: Any, erasing: Any, pool: Pool
+) -> None:
+    """A function that is announced late stands for all that a task under way may write within the hour."""
+    assert (await gateway.http.post("/v1/tenants", json={"id": "late"})).status_code == 201
+    await asked(gateway, "late")
+    process, isolation = erasing(tasks_end_s=TASKS_END_S), Isolation("erasures", gateway.lifecycle.metrics)
+
+    async def passes() -> str:
+        while await process.round(isolation):
+            pass
+        return (await gateway.http.get("/v1/tenants/late")).json()["status"]
+
+    assert (await passes(), set(await owned(gateway, "late"))) == ("erasing", KEPT)
+    await PostgresUpkeep(pool).register("late", [FunctionSpec("late.printed")])
+    assert "functions" in await owned(gateway, "late")
+    assert await passes() == "erasing", "a pass that found nothing is followed by the next a minute later"
+    await move_back(gateway.db, "tenant_erasures", timedelta(minutes=2), "next_at", tenant="late")
+    assert (await passes(), set(await owned(gateway, "late"))) == ("erasing", KEPT)
+    await move_back(
+        gateway.db, "tenant_erasures", timedelta(hours=1), "next_at", "requested_at", tenant="late"
+    )
+    assert await passes() == "erased"
+
+
+async def test_a_tenant_that_is_being_erased_is_no_tenant_to_workers_and_producers(
+    gateway: Any, pool: Pool
+) -> None:
+    for tenant in ("leaving", "staying"):
+        assert (await gateway.http.post("/v1/tenants", json={"id": tenant})).status_code == 201
+    upkeep, events = PostgresUpkeep(pool), PostgresEvents(pool, RandomIds())
+    assert await upkeep.is_tenant("leaving")
+    await asked(gateway, "leaving")
+    assert [await upkeep.is_tenant(name) for name in ("leaving", "staying", "nobody")] == [False, True, False]
+    assert await events.erased(["leaving", "staying", "nobody"]) == {"leaving"}
+
+
+async def test_tenants_that_are_erased_take_turns_however_many_they_are(gateway: Any, pool: Pool) -> None:
+    for tenant in ("first", "second", "third"):
+        assert (await gateway.http.post("/v1/tenants", json={"id": tenant})).status_code == 201
+        await asked(gateway, tenant)
+    rows, turns = PostgresErasures(pool), []
+    for _ in range(4):
+        (erasure,) = await rows.due(1)
+        await rows.go_on(erasure, Piece(1, more=True))
+        turns.append(erasure.tenant)
+    assert turns == ["first", "second", "third", "first"]

@@ -1,12 +1,24 @@
-"""A tenant is erased in passes over all tables: none is forgotten, and the last pass finds nothing."""
+"""A tenant is erased in passes over all tables: none is forgotten, and the last pass finds nothing. What its producers go
+on publishing is not kept.
+"""
 
 import re
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.fakes.clocks import FakeClock
+from kit.fakes.dead_letters import FakeDeadLetters
+from kit.fakes.nats import FakeNats
+from kit.fakes.rows import FakeRows
 from visapi_common.adapters.queries import load_queries
+from visapi_common.contracts import subjects
+from visapi_common.telemetry.setup import open_metrics
+from visapi_orchestrator.dead_letters.quarantine import Quarantine
+from visapi_orchestrator.events.set_aside_messages import RefusedMessage, SetAsideMessages
+from visapi_orchestrator.kernel.rules.arriving_events import BadEvent, TenantDisabled
 from visapi_orchestrator.upkeep.rules.erasing import OBJECTS, STEPS, Piece, Place, place_after
 
 SCHEMA = resources.files("visapi_common").joinpath("sql/schema.sql").read_text()
@@ -38,3 +50,51 @@ def test_the_last_pass_finds_nothing_and_every_step_was_looked_at_in_it(gone: li
         place = place_after(place, Piece(number, more=number == 3))
     assert [step for step, _ in seen[-len(STEPS) :]] == list(STEPS)
     assert {number for _, number in seen[-len(STEPS) :]} == {0}
+
+
+class Erased:
+    """See `events.set_aside_messages.LetterCounts`."""
+
+    def __init__(self, *tenants: str) -> None:
+        self._tenants = set(tenants)
+
+    async def messages_set_aside(self, tenant: str, number_max: int) -> tuple[int, int]:
+        return 0, 0
+
+    async def erased(self, tenants: Sequence[str]) -> set[str]:
+        return self._tenants.intersection(tenants)
+
+
+class Delivered:
+    """See `events.set_aside_messages.Message`."""
+
+    def __init__(self, tenant: str) -> None:
+        self.subject = subjects.event(tenant, "paid")
+        self.data = b"{private"
+        self.headers: Mapping[str, str] = {}
+        self.ends: list[str] = []
+
+    def nak(self, delay_s: float | None = None) -> None:
+        self.ends.append("nak")
+
+    def term(self, reason: str = "") -> None:
+        self.ends.append(reason)
+
+
+async def test_messages_of_an_erased_tenant_are_dropped_and_counted_and_those_of_others_are_kept() -> None:
+    rows, metrics = FakeRows(), open_metrics()
+    quarantine = Quarantine(FakeDeadLetters(rows), FakeNats(rows), metrics)
+    set_aside = SetAsideMessages(quarantine, Erased("gone"), FakeClock(), metrics)
+    disabled, unreadable, other = Delivered("gone"), Delivered("gone"), Delivered("acme")
+    await set_aside.bury(
+        [
+            RefusedMessage(disabled, TenantDisabled("gone")),
+            RefusedMessage(unreadable, BadEvent("no event")),
+            RefusedMessage(other, BadEvent("no event")),
+        ]
+    )
+    assert [letter.tenant for letter in rows.dead_letters] == ["acme"]
+    assert disabled.ends == unreadable.ends == ["dropped: the tenant is erased"]
+    assert other.ends == ["set aside as a dead letter"]
+    dropped = metrics.registry.get_sample_value("visapi_events_dropped_total", {"reason": "erased"})
+    assert dropped == 2

@@ -172,8 +172,9 @@ class Metrics(GatewayMetrics):
     )
     events_dropped = Counter(
         "visapi_events_dropped_total",
-        "Messages on EVENTS that were dropped: their tenant has 10,000 dead letters of messages, or 64 MiB.",
-        {"reason": "disabled (the tenant is) or unreadable (the message is no event)"},
+        "Messages on EVENTS that were dropped: their tenant has 10,000 dead letters of messages, or 64 MiB, "
+        "or is erased.",
+        {"reason": "disabled or erased (the tenant is), or unreadable (the message is no event)"},
     )
 
     # Workers

@@ -2,7 +2,8 @@
 
 A disabled tenant, or one whose producers send invalid events, would fill PostgreSQL with unresolved dead
 letters. Beyond the bound, messages are dropped, counted and logged. From half of the bound on, the producers
-of a disabled tenant are refused (`events.producers`).
+of a disabled tenant are refused (`events.producers`). Of a tenant that is erased, or is being erased, all
+messages are dropped, so that nothing of the tenant is stored again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,12 +53,25 @@ class LetterCounts(Protocol):
         """Number and bytes of the tenant's open dead letters of messages, counted up to a number."""
         ...
 
+    async def erased(self, tenants: Sequence[str]) -> set[str]:
+        """Of some tenants those that are erased, or are being erased."""
+        ...
+
 
 class RefusedMessage(NamedTuple):
     """A message that cannot be taken in, and why."""
 
     delivery: Message
     error: Exception
+
+    @property
+    def tenant(self) -> str:
+        """Named by the subject; possibly no tenant."""
+        return storable(subjects.event_tenant(self.delivery.subject), _TENANT_CHARS)
+
+
+class _TenantErasedError(Exception):
+    """Why a message of a tenant that is erased is dropped."""
 
 
 @dataclass
@@ -95,12 +109,22 @@ class SetAsideMessages:
 
     async def bury(self, refused: Sequence[RefusedMessage]) -> None:
         """Keep unchanged messages as dead letters, all in one statement; the tenant of each, named by its
-        subject, may replay it. Raises `Fault`; then nothing was kept, and none was terminated.
+        subject, may replay it. Messages of erased tenants are dropped. Raises `Fault`; then nothing was
+        kept, and none was terminated.
         """
+        erased = await self._counts.erased(sorted({one.tenant for one in refused}))
+        await self._keep([one for one in refused if one.tenant not in erased])
+        for one in refused:
+            if one.tenant in erased:
+                gone = _TenantErasedError(f"the tenant {one.tenant!r} is erased, or is being erased")
+                self._drop(one.tenant, self._known(one.tenant), gone)
+                one.delivery.term("dropped: the tenant is erased")
+
+    async def _keep(self, refused: Sequence[RefusedMessage]) -> None:
         kept: list[tuple[RefusedMessage, DeadLetterEntry, _Held]] = []
         dropped: list[tuple[RefusedMessage, str, _Held]] = []
         for one in refused:
-            tenant = storable(subjects.event_tenant(one.delivery.subject), _TENANT_CHARS)
+            tenant = one.tenant
             held, size = await self._read(tenant), len(one.delivery.data)
             if _fills(held.number, held.size + size, 1):
                 dropped.append((one, tenant, held))
@@ -120,26 +144,38 @@ class SetAsideMessages:
             self._drop(tenant, held, one.error)
             one.delivery.term("dropped: the tenant has as many dead letters of messages as it may have")
 
-    async def _read(self, tenant: str) -> _Held:
-        now, held = self._clock.monotonic(), self._held.get(tenant)
+    def _known(self, tenant: str) -> _Held:
+        held = self._held.get(tenant)
         if held is None:
             if len(self._held) >= _KNOWN_MAX:
                 self._held.clear()
             held = self._held[tenant] = _Held(0, 0, float("-inf"))
+        return held
+
+    async def _read(self, tenant: str) -> _Held:
+        now, held = self._clock.monotonic(), self._known(tenant)
         if now - held.read_at >= _FRESH_S:
             held.number, held.size = await self._counts.messages_set_aside(tenant, NUMBER_MAX)
             held.read_at = now
         return held
 
     def _drop(self, tenant: str, held: _Held, error: Exception) -> None:
-        self._metrics.events_dropped.labels(
-            "disabled" if isinstance(error, TenantDisabled) else "unreadable"
-        ).inc()
+        self._metrics.events_dropped.labels(_reason(error)).inc()
         held.dropped += 1
         now = self._clock.monotonic()
         if now - held.logged_at >= _LOG_EVERY_S:
             self._log.error("events_dropped", tenant=tenant, events=held.dropped, because=failure_text(error))
             held.dropped, held.logged_at = 0, now
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case _TenantErasedError():
+            return "erased"
+        case TenantDisabled():
+            return "disabled"
+        case _:
+            return "unreadable"
 
 
 def _fills(number: int, size: int, parts: int) -> bool:

@@ -42,6 +42,11 @@ class PostgresEvents:
             rows = await self._pool.fetch(_SQL["known_tenants"], list(tenants))
         return {row["id"] for row in rows}
 
+    async def erased(self, tenants: Sequence[str]) -> set[str]:
+        """See `events.set_aside_messages.LetterCounts`."""
+        with pg_faults():
+            return {row["tenant"] for row in await self._pool.fetch(_SQL["erased"], list(tenants))}
+
     async def tenants(self) -> list[str]:
         """All tenants; see `events.producers.TenantRows`."""
         with pg_faults():

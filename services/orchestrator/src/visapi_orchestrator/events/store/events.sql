@@ -22,6 +22,10 @@ where not exists (
 -- name: known_tenants
 select id from tenants where id = any($1::text[])
 
+-- name: erased
+-- Of some tenants those that are erased, or are being erased.
+select tenant from tenant_erasures where tenant = any($1::text[])
+
 -- name: tenants
 select id from tenants order by id
 

@@ -22,7 +22,10 @@ _RUNS = 50
 _LOOKED_AT = 5000
 """Rows that one piece of a walk looks at."""
 _OBJECTS = 100
-_SETTLE_S = 5.0
+TASKS_END_S = 3600.0
+"""Longer than any task that writes for a tenant: a document, a picture, a delivery."""
+_AGAIN_S = 60.0
+"""Between two passes that find nothing, as long as a tenant may not be erased yet."""
 
 
 class _RunTables(NamedTuple):
@@ -49,10 +52,13 @@ _RUN_TABLES = {
 
 
 class PostgresErasures:
-    """See `upkeep.erasing.ErasureRows`."""
+    """See `upkeep.erasing.ErasureRows`. A tenant is erased `tasks_end_s` seconds after the erasure was asked
+    for at the earliest.
+    """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, tasks_end_s: float = TASKS_END_S) -> None:
         self._pool = pool
+        self._tasks_end_s = tasks_end_s
 
     async def due(self, limit: int) -> Sequence[Erasure]:
         with pg_faults():
@@ -72,18 +78,28 @@ class PostgresErasures:
                 else:
                     gone = _number(await connection.execute(_SQL[place.step], tenant, limit))
                     piece = Piece(gone, more=gone == limit)
-                await _go_on(connection, erasure, piece)
+                await self._move(connection, erasure, piece)
 
     async def go_on(self, erasure: Erasure, piece: Piece) -> None:
         tenant, place = erasure.tenant, erasure.place
         with pg_faults():
             async with self._pool.acquire() as connection, connection.transaction():
                 if await connection.fetchval(_SQL["hold"], tenant, place.step, place.position):
-                    await _go_on(connection, erasure, piece)
+                    await self._move(connection, erasure, piece)
 
     async def put_off(self, tenant: str, seconds: float, why: str) -> None:
         with pg_faults():
             await self._pool.execute(_SQL["put_off"], tenant, seconds, why)
+
+    async def _move(self, connection: Connection, erasure: Erasure, piece: Piece) -> None:
+        tenant, after = erasure.tenant, place_after(erasure.place, piece)
+        if after is None and await connection.fetchval(_SQL["end"], tenant, self._tasks_end_s):
+            return
+        to = after or Place()
+        await connection.execute(_SQL["go_on"], tenant, to.step, to.position, to.found, piece.gone)
+        if after is None:
+            # Requests and tasks that were under way when the tenant was suspended may still write.
+            await connection.execute(_SQL["put_off"], tenant, _AGAIN_S, None)
 
 
 class ErasedObjects:
@@ -123,18 +139,6 @@ async def _walked(connection: Connection, place: Place, tenant: str) -> Piece:
     row = await connection.fetchrow(_SQL[place.step], tenant, place.position, _LOOKED_AT)
     assert row is not None, "a query that always gives a row"
     return Piece(row["gone"], more=row["looked"] == _LOOKED_AT, position=row["last"] or "")
-
-
-async def _go_on(connection: Connection, erasure: Erasure, piece: Piece) -> None:
-    after = place_after(erasure.place, piece)
-    if after is None and await connection.fetchval(_SQL["end"], erasure.tenant) is None:
-        # Requests that a gateway had let in when the tenant was suspended may still end.
-        await connection.execute(_SQL["put_off"], erasure.tenant, _SETTLE_S, None)
-        after = Place()
-    if after is not None:
-        await connection.execute(
-            _SQL["go_on"], erasure.tenant, after.step, after.position, after.found, piece.gone
-        )
 
 
 def _number(status: str) -> int:

@@ -3,7 +3,7 @@
 
 -- name: due
 select tenant, step, position, found from tenant_erasures
-where erased_at is null and next_at <= now() order by requested_at limit $1
+where erased_at is null and next_at <= now() order by next_at, requested_at limit $1
 
 -- name: hold
 -- Whoever else is at the tenant, or has gone on from the place, is left alone.
@@ -12,13 +12,18 @@ where tenant = $1 and step = $2 and position = $3 and erased_at is null
 for no key update skip locked
 
 -- name: go_on
-update tenant_erasures set step = $2, position = $3, found = $4, gone = gone + $5, failure = null where tenant = $1
+-- Behind all others that are due, so that each tenant has its turn.
+update tenant_erasures
+set step = $2, position = $3, found = $4, gone = gone + $5, failure = null, next_at = now()
+where tenant = $1
 
 -- name: end
--- A gateway that has not heard of the suspension may have let in requests for ten seconds.
+-- A gateway that has not heard of the suspension may have let in requests for ten seconds. Tasks that were under way when
+-- the erasure was asked for have ended after $2 seconds; until then they may write.
 update tenant_erasures e set erased_at = now(), failure = null
 from tenants t
 where e.tenant = $1 and t.id = e.tenant and t.disabled_at < now() - interval '20 seconds'
+    and e.requested_at <= now() - make_interval(secs => $2)
 returning true
 
 -- name: put_off

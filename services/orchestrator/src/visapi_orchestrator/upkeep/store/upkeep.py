@@ -61,7 +61,7 @@ class PostgresUpkeep:
 
     async def is_tenant(self, name: str) -> bool:
         with pg_faults():
-            return bool(await self._pool.fetch(_EVENTS["known_tenants"], [name]))
+            return bool(await self._pool.fetchval(_UPKEEP["is_tenant"], name))
 
     async def see_stream(self, name: str, incarnation: str) -> str | None:
         """Remember a stream's incarnation; the one before, None at first sight."""

@@ -19,6 +19,10 @@ where f.owner = $1 and f.name = n.name and f.version = n.version and n.nth > 20
 -- name: names
 select distinct name from functions where owner = $1
 
+-- name: is_tenant
+-- One that is erased, or is being erased, is none.
+select exists (select from tenants t where t.id = $1 and not exists (select from tenant_erasures e where e.tenant = t.id))
+
 -- name: list_functions
 select distinct on (owner, name) owner, name, version, spec from functions
 where quarantined_at is null
