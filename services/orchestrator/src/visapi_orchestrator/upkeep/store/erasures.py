@@ -23,7 +23,9 @@ _LOOKED_AT = 5000
 """Rows that one piece of a walk looks at."""
 _OBJECTS = 100
 TASKS_END_S = 3600.0
-"""Longer than any task that writes for a tenant: a document, a picture, a delivery."""
+"""Longer than tasks that write for a tenant (a document, a picture, a delivery), but for calls whose workflow
+gives them more time.
+"""
 _AGAIN_S = 60.0
 """Between two passes that find nothing, as long as a tenant may not be erased yet."""
 

@@ -19,7 +19,7 @@ where tenant = $1
 
 -- name: end
 -- A gateway that has not heard of the suspension may have let in requests for ten seconds. Tasks that were under way when
--- the erasure was asked for have ended after $2 seconds; until then they may write.
+-- the erasure was asked for may write for $2 seconds.
 update tenant_erasures e set erased_at = now(), failure = null
 from tenants t
 where e.tenant = $1 and t.id = e.tenant and t.disabled_at < now() - interval '20 seconds'
