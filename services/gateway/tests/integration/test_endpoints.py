@@ -202,7 +202,7 @@ async def test_a_replay_waits_for_the_attempt_that_is_under_way(gateway: Any):
     for _ in range(2):
         assert (await gateway.http.post(links["replay"], json={})).status_code == 202
         row = await gateway.db.fetchrow("select * from visapi.endpoint_messages")
-        assert (row["state"], row["attempts_left"], row["lease_owner"]) == ("pending", 10, None)
+        assert (row["state"], row["attempts_left"], row["lease_owner"]) == ("pending", 10, "replayed")
         assert row["next_at"] == ends
 
 

@@ -21,10 +21,7 @@ from visapi_gateway.slices import operations
 from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 
 REPEATABLE = {
-    "simulateWorkflow": "stores nothing",
-    "countBulk": "stores nothing",
-    "previewTemplate": "stores nothing",
-    "countReplay": "stores nothing",
+    **dict.fromkeys(("simulateWorkflow", "countBulk", "countReplay", "previewTemplate"), "stores nothing"),
     "linkArtifact": "signs a link, stores nothing; each answer stands alone",
     "receiveWebhook": "the id of a delivery is its key, for as long as the delivery is remembered",
     "postEvents": "`source` and `id` of each event are its key, for as long",
