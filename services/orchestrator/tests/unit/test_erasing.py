@@ -3,7 +3,7 @@ on publishing is not kept.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 
 from hypothesis import given
@@ -13,6 +13,7 @@ from kit.fakes.clocks import FakeClock
 from kit.fakes.dead_letters import FakeDeadLetters
 from kit.fakes.nats import FakeNats
 from kit.fakes.rows import FakeRows
+from kit.fakes.tenants import FakeTenants
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts import subjects
 from visapi_common.telemetry.setup import open_metrics
@@ -52,19 +53,6 @@ def test_the_last_pass_finds_nothing_and_every_step_was_looked_at_in_it(gone: li
     assert {number for _, number in seen[-len(STEPS) :]} == {0}
 
 
-class Erased:
-    """See `events.set_aside_messages.LetterCounts`."""
-
-    def __init__(self, *tenants: str) -> None:
-        self._tenants = set(tenants)
-
-    async def messages_set_aside(self, tenant: str, number_max: int) -> tuple[int, int]:
-        return 0, 0
-
-    async def erased(self, tenants: Sequence[str]) -> set[str]:
-        return self._tenants.intersection(tenants)
-
-
 class Delivered:
     """See `events.set_aside_messages.Message`."""
 
@@ -84,7 +72,9 @@ class Delivered:
 async def test_messages_of_an_erased_tenant_are_dropped_and_counted_and_those_of_others_are_kept() -> None:
     rows, metrics = FakeRows(), open_metrics()
     quarantine = Quarantine(FakeDeadLetters(rows), FakeNats(rows), metrics)
-    set_aside = SetAsideMessages(quarantine, Erased("gone"), FakeClock(), metrics)
+    tenants = FakeTenants("gone", "acme")
+    tenants.erasing = {"gone"}
+    set_aside = SetAsideMessages(quarantine, tenants, FakeClock(), metrics)
     disabled, unreadable, other = Delivered("gone"), Delivered("gone"), Delivered("acme")
     await set_aside.bury(
         [
