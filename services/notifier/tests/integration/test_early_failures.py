@@ -17,12 +17,12 @@ from visapi_common.adapters.pool import open_pool
 from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.errors import ProblemError, UnknownFault
 from visapi_common.worker.context import TaskContext
-from visapi_common.worker.faults import Postponed
+from visapi_common.worker.faults import Postponed, TaskFault
 from visapi_notifier.delivery.deliver import Effect, Time
 from visapi_notifier.delivery.rules import Busy, Held, LeaseGranted, Recorded, Start
 from visapi_notifier.delivery.serving import served
 from visapi_notifier.outbound.rules.masking import Mask
-from visapi_notifier.outbound.rules.reading import Reading, Sent
+from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication
 
 MakeTask = Callable[..., TaskMessage]
 
@@ -53,6 +53,22 @@ async def test_what_was_sent_is_answered_and_what_never_started_fails_and_leaves
     with pytest.raises(ProblemError):
         await redelivered(other_replica, other)
     assert await row(other.effect_key) is None
+
+
+async def test_what_was_refused_fails_as_it_did(
+    replica: Any, other_replica: Any, make_task: MakeTask
+) -> None:
+    async def attempt(_: Time) -> Reading:
+        return Refused(communication(550, "Refused", "no such mailbox"))
+
+    message = make_task()
+    for ask in (
+        replica.deliverer.deliver(message, Effect("email", attempt)),
+        redelivered(other_replica, message),
+    ):
+        with pytest.raises(TaskFault) as fault:
+            await ask
+        assert fault.value.error.status == 550
 
 
 async def test_what_was_started_is_postponed_under_its_lease_and_held_afterwards(
