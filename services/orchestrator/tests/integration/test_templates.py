@@ -49,7 +49,7 @@ class Asking:
         return read.latest, read.version, read.sha256
 
 
-async def test_a_name_means_a_version_of_the_tenant_whose_task_is_under_way(stack: Stack):
+async def test_a_name_means_a_version_of_the_tasks_own_tenant(stack: Stack):
     rows = stack.gateway.rows
     await add_tenants(stack.gateway.pool, "rival")
     for digit in "ab":
