@@ -54,6 +54,30 @@ def test_curl_is_printed_and_nothing_is_sent(words: tuple[str, ...], expected: s
     assert run(*words, "--curl") == (0, f"{expected}\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", "put", "mail", "--kind", "smtp", "--credentials", "-", "--set", "host=smtp.example.com"),
+        ("account", "rotate", "mail", "--credentials", "-"),
+    ],
+)
+def test_credentials_are_not_printed(words: tuple[str, ...]):
+    code, printed = run(*words, "--curl", stdin='{"username": "ada", "password": "correct horse"}')
+    assert (code, "--data-binary @-" in printed, "correct horse" in printed) == (0, True, False)
+
+
+def test_what_comes_in_lines_is_not_asked_for_either(tmp_path: Path):
+    kept = tmp_path / "acme.jsonl"
+    kept.write_text("from before")
+    code, printed = run("tenant", "export", "acme", "--output", str(kept), "--curl")
+    assert (code, printed) == (0, f"{CURL} http://127.0.0.1:1/v1/tenants/acme/export {AUTHORIZATION}\n")
+    assert [(each.name, each.read_text()) for each in tmp_path.glob("acme*")] == [
+        ("acme.jsonl", "from before")
+    ]
+    code, printed = run("run", "follow", "--curl")
+    assert (code, printed.startswith(f"{CURL} -N http://127.0.0.1:1/v1/runs/changes")) == (0, True)
+
+
 def test_the_printed_body_is_the_one_that_a_shell_gives_to_curl():
     body = '{"name": "Ada\'s $HOME `id` \\"quoted\\""}'
     code, printed = run("run", "start", "d/w", "--input", "-", "--curl", stdin=body)

@@ -58,6 +58,8 @@ async def test_what_is_secret_or_personal_is_masked_in_a_dead_letter(gateway: An
 
 async def test_an_event_is_edited_until_its_replay_and_the_audit_has_both_hashes(gateway: Any) -> None:
     letter, webhook, task = await put(gateway), await put(gateway, "webhook"), await put(gateway, "timer")
+    stored = {name: EVENT[name] for name in ("source", "id", "type")}
+    await plant(gateway.db, "events_in", tenant="default", body=b"{}", **stored)
     path = f"/v1/dead-letters/{letter}/edit"
     better = {**EVENT, "data": {"total": 6}, "visapihook": "forged"}
     for event, said in (
@@ -95,12 +97,21 @@ async def test_an_event_that_is_matched_and_published_apart_is_not_edited(gatewa
     for ident, publish in (("emitted", True), ("posted", False)):
         row = {"source": "/shop", "id": ident, "type": "paid", "body": b"{}", "publish": publish}
         await plant(gateway.db, "events_in", tenant="default", **row)
-    emit, emitted, posted = [
+    emit, emitted, posted, swept = [
         await put(gateway, kind, item=["/shop", ident, "paid"])
-        for kind, ident in (("emit", "emitted"), ("event", "emitted"), ("event", "posted"))
+        for kind, ident in (
+            ("emit", "emitted"),
+            ("event", "emitted"),
+            ("event", "posted"),
+            ("event", "swept"),
+        )
     ]
     assert "edit" not in (await gateway.http.get(f"/v1/dead-letters/{emit}")).json()["links"]
-    for letter, ident, said in ((emit, "emitted", "kind 'emit'"), (emitted, "emitted", "also published")):
+    for letter, ident, said in (
+        (emit, "emitted", "kind 'emit'"),
+        (emitted, "emitted", "also published"),
+        (swept, "swept", "too old to tell"),
+    ):
         refused = await gateway.http.post(
             f"/v1/dead-letters/{letter}/edit", json={"event": {**EVENT, "id": ident}}
         )

@@ -14,8 +14,9 @@ import typer
 
 from visapi.cli.output import USAGE, console, fail, say
 from visapi.client import Client
+from visapi.client.all_runs import AllRuns, Missed
 from visapi.client.call import Call
-from visapi_common.contracts.runs import HistoryItem
+from visapi_common.contracts.runs import HistoryItem, RunChange
 
 T = TypeVar("T")
 
@@ -47,6 +48,15 @@ class CurlClient(Client):
         live: Call[None] = Call(method="GET", path=path, answer=None, params=params, headers=headers)
         self.send(live)
         yield from ()
+
+    def follow_all(self, following: AllRuns) -> Iterator[RunChange | Missed]:
+        """Print the request for the changes of all runs."""
+        self.send(following.call())
+        yield from ()
+
+    def lines(self, call: Call[None]) -> Iterator[bytes]:
+        """Print the request."""
+        return self.send(call) or iter(())
 
     def look_up(self, call: Call[Any]) -> str:
         """Print how the shell finds the id of what has a name; returns the word for it in a later path."""

@@ -103,12 +103,14 @@ def export(
     """Save everything that a tenant owns, without values of secrets, as lines of JSON."""
     digest, number, last = hashlib.sha256(), 0, b""
     part = output.with_name(f"{output.name}.part")
-    private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(private, "wb") as file, connected(url, data_dir) as client:
-        for line in client.lines(operations.export_tenant(tenant)):
-            digest.update(last)
-            file.write(line)
-            number, last = number + 1, line
+    with connected(url, data_dir) as client:
+        lines = client.lines(operations.export_tenant(tenant))
+        private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(private, "wb") as file:
+            for line in lines:
+                digest.update(last)
+                file.write(line)
+                number, last = number + 1, line
     if not _is_end(last, digest.hexdigest()):
         fail(f"the export is not whole; what came is in {part}")
     part.replace(output)

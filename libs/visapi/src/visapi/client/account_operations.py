@@ -21,7 +21,7 @@ _JSON = {"Content-Type": "application/json"}
 def put_account(name: str, wanted: PutAccount) -> Call[AccountView]:
     """Store an account, or its next version."""
     body = msgspec.json.encode(wanted)
-    return Call(method="PUT", path=_path(name), answer=AccountView, headers=_JSON, body=body)
+    return Call(method="PUT", path=_path(name), answer=AccountView, headers=_JSON, body=body, private=True)
 
 
 def list_accounts(*, limit: int = 200, cursor: str | None = None) -> Call[AccountPage]:
@@ -47,7 +47,7 @@ def rotate_account(
     """Give an account new credentials; those of before are tried for a while where the provider refuses the
     new ones.
     """
-    return _post(name, "rotate", msgspec.json.encode(wanted), idempotency_key)
+    return _post(name, "rotate", msgspec.json.encode(wanted), idempotency_key, private=True)
 
 
 def confirm_account(name: str, *, idempotency_key: str | None = None) -> Call[AccountView]:
@@ -66,7 +66,9 @@ def remove_account(name: str) -> Call[Any]:
     return Call(method="DELETE", path=_path(name), answer=Any)
 
 
-def _post(name: str, command: str, body: bytes, idempotency_key: str | None) -> Call[AccountView]:
+def _post(
+    name: str, command: str, body: bytes, idempotency_key: str | None, *, private: bool = False
+) -> Call[AccountView]:
     headers = dict(_JSON) if body else {}
     if idempotency_key is not None:
         headers["Idempotency-Key"] = idempotency_key
@@ -77,6 +79,7 @@ def _post(name: str, command: str, body: bytes, idempotency_key: str | None) -> 
         headers=headers,
         body=body,
         repeatable=idempotency_key is not None,
+        private=private,
     )
 
 

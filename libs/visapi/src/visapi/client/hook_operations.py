@@ -113,7 +113,7 @@ def get_refusals(hook: str) -> Call[Refusals]:
 
 def _gives(wanted: NewHook | RotateHook) -> bool:
     """Whether the body holds a secret."""
-    return wanted.secret is not None
+    return wanted.secret is not None or (isinstance(wanted, NewHook) and wanted.verify_token is not None)
 
 
 def _path(hook: str) -> str:

@@ -100,7 +100,7 @@ def _not_editable(letter: DeadLetterView) -> ProblemError:
 
 def _published(letter: DeadLetterView) -> ProblemError:
     detail = (
-        f"the event of dead letter {letter.id} is also published, so others may have received the event as "
-        "it was; replay the dead letter as it is, or have the sender send another event"
+        f"the event of dead letter {letter.id} is also published, or too old to tell, so others may have "
+        "received the event as it was; replay the dead letter as it is, or have the sender send another event"
     )
     return ProblemError("dead_letter_not_editable", detail, status=409)

@@ -73,10 +73,11 @@ where id = $1 and resolved_at is null
 returning id
 
 -- name: hashes
--- An event that cannot be matched is published nevertheless where its row says `publish`.
+-- An event that cannot be matched is published nevertheless where its row says `publish`. The row goes before the
+-- letter does; then nobody knows.
 select encode(sha256(coalesce(l.body, '')), 'hex') as before, encode(sha256($2::bytea), 'hex') as after,
-    l.kind = 'event' and exists (
-        select from events_in e where e.tenant = l.tenant and e.source = l.item[1] and e.id = l.item[2] and e.publish
+    l.kind = 'event' and not exists (
+        select from events_in e where e.tenant = l.tenant and e.source = l.item[1] and e.id = l.item[2] and not e.publish
     ) as published
 from dead_letters l where l.id = $1
 
@@ -84,7 +85,7 @@ from dead_letters l where l.id = $1
 -- The event is structured from now on: headers of the message said how to read the bytes that were there.
 update dead_letters l set body = $2, headers = null, edited_at = now(), edited_by = $3
 where l.id = $1 and l.resolved_at is null and encode(sha256(coalesce(l.body, '')), 'hex') = $4
-    and (l.kind is distinct from 'event' or not exists (
-        select from events_in e where e.tenant = l.tenant and e.source = l.item[1] and e.id = l.item[2] and e.publish
+    and (l.kind is distinct from 'event' or exists (
+        select from events_in e where e.tenant = l.tenant and e.source = l.item[1] and e.id = l.item[2] and not e.publish
     ))
 returning l.id

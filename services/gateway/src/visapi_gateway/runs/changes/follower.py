@@ -18,7 +18,7 @@ AT_ONCE = 100
 """Changes that a follower takes before others have their turn."""
 _EARLY_S = 0.001
 """A timer may fire so much too early."""
-PAGES_MAX = 500
+PAGES_MAX = 5_000
 """Pages that a follower reads by itself in a row; then it has missed changes."""
 
 

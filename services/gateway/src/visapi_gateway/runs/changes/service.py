@@ -24,6 +24,9 @@ FOLLOWERS = 256
 FOLLOWERS_OF_TENANT = 32
 """Each follower looks at each change of its tenant."""
 
+LOOKS = 20
+"""Pages of history that one request reads."""
+
 
 class FollowRuns:
     """See the module's docstring."""
@@ -46,14 +49,19 @@ class FollowRuns:
         self._places.give_back(tenant)
 
     async def page(self, listing: Listing, after: Position | None) -> tuple[Sequence[Change], Position, bool]:
-        """Some changes after a position, the next position, and whether changes were missed. Raises
-        `Fault`.
+        """Some changes after a position, the next position, and whether changes were missed. Passes over
+        what others did until there is a change, `LOOKS` times at most. Raises `Fault`.
         """
         tenant = listing.wanted.tenant
         if after is not None and after.is_kept(self._now()):
-            page, changes, end = await self._reread.page(tenant, after)
-            if not is_gone(after, page.newest, page.restored):
-                return [each for each in changes if listing.wanted.admits(each)], end, False
+            for _ in range(LOOKS):
+                page, changes, end = await self._reread.page(tenant, after)
+                if is_gone(after, page.newest, page.restored):
+                    return [], await self._reread.here(tenant), True
+                after, wanted = end, [each for each in changes if listing.wanted.admits(each)]
+                if wanted or not page.more:
+                    return wanted, end, False
+            return [], after, False
         return [], await self._reread.here(tenant), after is not None
 
     async def stream(
