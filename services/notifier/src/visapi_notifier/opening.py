@@ -110,7 +110,8 @@ class Opened:
         own = Mask()
         own.add([text for service in self._services.values() for text in service.credentials])
         for name, channel in channels.declared().items():
-            ask = partial(deliverer.known, channel=channel.label, repeatable=channel.may_repeat)
+            keyed = channel.effect == "keyed"
+            ask = partial(deliverer.known, channel=channel.label, repeatable=keyed, varies=channel.varies)
             worker.function(
                 name,
                 effect=channel.effect,

@@ -31,9 +31,11 @@ async def template_is_gone(given: msgspec.Raw, task: TaskContext, mask: Mask) ->
     raise ProblemError("not_found", "there is no template news", status=404)
 
 
-async def redelivered(replica: Any, message: TaskMessage, *, repeatable: bool = False) -> Any:
+async def redelivered(
+    replica: Any, message: TaskMessage, *, repeatable: bool = False, varies: bool = False
+) -> Any:
     async def ask(asked: TaskMessage) -> Any:
-        return await replica.deliverer.known(asked, "email", repeatable=repeatable)
+        return await replica.deliverer.known(asked, "email", repeatable=repeatable, varies=varies)
 
     task = TaskContext(message, replica.clock.now())
     return await served(template_is_gone, Mask(), ask)(msgspec.Raw(b"{}"), task)
@@ -96,6 +98,31 @@ async def test_what_was_started_is_postponed_under_its_lease_and_held_afterwards
         await redelivered(other_replica, make_task(run=message.run, on_uncertain=OnUncertain.RETRY))
 
 
+async def restore(database: Any, run: UUID) -> None:
+    """The database was restored after the run began."""
+    await plant(database, "restores", before=UUID(int=2**128 - 1), at=datetime.now(UTC))
+    about = {"namespace": "a", "name": "b", "version": "1.0.0", "program": b"{}", "input": b"null"}
+    await plant(database, "runs", id=run, tenant="default", partition=0, started_by="x", **about)
+
+
+async def test_a_post_without_a_key_that_was_started_is_held_and_a_read_fails_after_a_restore_too(
+    replica: Any, make_task: MakeTask, lapse: Any, postgres_db: Database
+) -> None:
+    run = RandomIds().uuid7()
+    post, read = make_task(run=run), make_task("b2" * 32, run=run)
+    await replica.ledger.start(Start(post, repeatable=False, owner="died"))
+    await lapse()
+    database = await open_pool(postgres_db.superuser, size=1, application="test")
+    for restored in (False, True):
+        if restored:
+            await restore(database, run)
+        with pytest.raises(UnknownFault):
+            await redelivered(replica, post, varies=True)
+        with pytest.raises(ProblemError):
+            await redelivered(replica, read, varies=True)
+    await database.close()
+
+
 @pytest.mark.parametrize("restored", [False, True])
 async def test_asking_answers_what_a_start_would_answer(
     replica: Any, make_task: MakeTask, postgres_db: Database, restored: bool
@@ -104,9 +131,7 @@ async def test_asking_answers_what_a_start_would_answer(
     database = await open_pool(postgres_db.superuser, size=1, application="test")
     run = RandomIds().uuid7()
     if restored:
-        await plant(database, "restores", before=UUID(int=2**128 - 1), at=now)
-        about = {"namespace": "a", "name": "b", "version": "1.0.0", "program": b"{}", "input": b"null"}
-        await plant(database, "runs", id=run, tenant="default", partition=0, started_by="x", **about)
+        await restore(database, run)
     known: dict[str, Any] = {}
     states = ("sent", "failed", "uncertain", "started", None)
     cases = itertools.product(states, (-60, 60), (-60, 60), ("own", "other"), (1, 2), (False, True))

@@ -165,13 +165,15 @@ class Deliverer:
             case _:
                 return await self._earlier(message, effect.channel, verdict)
 
-    async def known(self, message: TaskMessage, channel: str, *, repeatable: bool) -> Known | None:
+    async def known(
+        self, message: TaskMessage, channel: str, *, repeatable: bool, varies: bool = False
+    ) -> Known | None:
         """What an earlier delivery did; `None` where nothing was sent, or where a repetition is safe.
 
         For a task that fails before `deliver`. Starts nothing. Raises what `deliver` raises.
         """
         repeatable = repeatable or message.on_uncertain is OnUncertain.RETRY
-        start = Start(message, repeatable, self._unused.get(message.effect_key, ""))
+        start = Start(message, repeatable, self._unused.get(message.effect_key, ""), varies)
         try:
             verdict = await self._ledger.known(start)
         except (TransientFault, UnknownFault) as fault:

@@ -79,16 +79,18 @@ left join deliveries d on d.effect_key = a.effect_key;
 
 -- name: known
 -- What `start` would answer, without a start: for tasks that fail before. $5: whether repeating is safe.
+-- $6: whether the request, which cannot be read, decides about that, or has no effect. Such a request without a row may
+-- be a read. A request with a row is none: it counts as not repeatable.
 with asked as (
     select
         a.*,
-        not a.repeatable and exists (
+        not (a.repeatable or a.varies) and exists (
             select from restores s
             join runs r on r.id = a.run
             where coalesce(r.root, r.id) < s.before or r.fire_at < s.at
         ) as doubtful
-    from unnest($1::text [], $2::uuid [], $3::smallint [], $4::text [], $5::boolean [])
-        as a (effect_key, run, attempt, owner, repeatable)
+    from unnest($1::text [], $2::uuid [], $3::smallint [], $4::text [], $5::boolean [], $6::boolean [])
+        as a (effect_key, run, attempt, owner, repeatable, varies)
 ),
 
 found as (

@@ -29,11 +29,15 @@ BACKOFF_CAP_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A request to act under an effect key; `repeatable` when a repetition is harmless or was requested."""
+    """A request to act under an effect key; `repeatable` when a repetition is harmless or was requested.
+
+    `varies` when only the request, which cannot be read, decides about that, or has no effect at all.
+    """
 
     message: TaskMessage
     repeatable: bool
     owner: str
+    varies: bool = False
 
 
 class DeliveryState(StrEnum):

@@ -111,6 +111,7 @@ class PostgresLedger:
                 [min(start.message.attempt, _ATTEMPT_MAX) for start in starts.values()],
                 [start.owner for start in starts.values()],
                 [start.repeatable for start in starts.values()],
+                [start.varies for start in starts.values()],
             )
         return {row["effect_key"]: _verdict(row) for row in rows}
 

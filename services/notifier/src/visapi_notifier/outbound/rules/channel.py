@@ -42,8 +42,3 @@ class Channel(Generic[I, C]):
     def label(self) -> str:
         """The channel's name in metrics and messages."""
         return self.name.removeprefix("notify.").removesuffix(".request")
-
-    @property
-    def may_repeat(self) -> bool:
-        """Whether a request that cannot be read may be one that is safe to repeat."""
-        return self.effect == "keyed" or self.varies
