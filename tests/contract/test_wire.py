@@ -122,7 +122,7 @@ MESSAGES: dict[str, msgspec.Struct] = {
         default_locale="en",
         locales={"en": templates.TemplateParts(subject="Hi", html="<p>{{ name }}</p>")},
         assets={"logo.png": templates.StoredAsset("cd" * 32, 812, "image/png")},
-        test_data={"name": "Ada"},
+        test_data=msgspec.Raw(b'{"name":"Ada"}'),
     ),
     "resolved_template": templates.ResolvedTemplate(4, 3, "ab" * 32),
     "dead_letter": tasks.DeadLetter(

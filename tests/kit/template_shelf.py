@@ -35,6 +35,8 @@ class TemplateShelf:
         self.failure: Exception | None = None
         self.asked: list[ResolveTemplate] = []
         self.now = 0.0
+        self.test_data = b"null"
+        """JSON, of versions that are stored from now on."""
         self.templates = StoredTemplates(self, self.contents, lambda: self.now)
         self._tenant = tenant
         self._kind: TemplateKind = kind
@@ -59,5 +61,6 @@ class TemplateShelf:
             default_locale="en",
             locales=locales,
             assets={"logo.png": StoredAsset(digest, len(PNG), "image/png")},
+            test_data=msgspec.Raw(self.test_data),
         )
         self.versions[version] = await self.contents.put(self._tenant, msgspec.json.encode(manifest))

@@ -34,6 +34,7 @@ async def test_other_contents_make_a_version_and_the_same_contents_none(gateway:
     assert (newest.json()["version"], newest.headers["etag"]) == (3, back.headers["etag"])
     kept = (await gateway.http.get(f"{HERE}/versions/2")).json()
     assert kept["sources"]["en"] == {"subject": "Welcome", "text": "Dear {{ name }}"}
+    assert kept["test_data"] == {"name": "Ada"}
     listed = (await gateway.http.get(f"{HERE}/versions", params={"limit": 2})).json()
     assert [item["version"] for item in listed["items"]] == [3, 2]
     rest = (await gateway.http.get(f"{HERE}/versions", params={"limit": 2, "cursor": listed["next"]})).json()
@@ -119,7 +120,7 @@ async def test_a_template_that_is_refused_leaves_no_file(
 
 async def test_a_preview_shows_the_fitting_locale_with_assets(gateway: Any) -> None:
     html = "<p>{{ name }}</p><img src=\"{{ asset('logo.png') }}\">"
-    locales = {"en": {"html": "en"}, "de": {"html": html, "subject": "{{ name }}"}}
+    locales = {"en": {"html": "en {{ name }}"}, "de": {"html": html, "subject": "{{ name }}"}}
     body = mail(locales=locales, assets={"logo.png": {"base64": PNG}})
     assert (await gateway.http.put(HERE, json=body)).status_code == 201
     shown = await gateway.http.post(f"{HERE}/preview", json={"locale": "de-AT", "data": {"name": "<Ada>"}})
@@ -130,7 +131,7 @@ async def test_a_preview_shows_the_fitting_locale_with_assets(gateway: Any) -> N
         "subject": "<Ada>",
         "text": None,
     }
-    assert (await gateway.http.post(f"{HERE}/preview")).json()["html"] == "en"
+    assert (await gateway.http.post(f"{HERE}/preview")).json()["html"] == "en Ada"
     failed = await gateway.http.post(f"{HERE}/preview", json={"locale": "de", "data": {}})
     assert (failed.status_code, failed.json()["code"]) == (422, "template_failed")
     assert "name" in failed.json()["detail"]

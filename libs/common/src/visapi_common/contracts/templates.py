@@ -64,14 +64,20 @@ class StoredAsset(msgspec.Struct, frozen=True):
     media_type: str
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a template as it is stored. The hash of its bytes names it, and covers its assets."""
+class TemplateContents(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task needs of a manifest."""
 
     kind: TemplateKind
     default_locale: str
     locales: dict[str, TemplateParts]
     assets: dict[str, StoredAsset] = {}
-    test_data: Any = None
+
+
+class Manifest(TemplateContents, frozen=True, kw_only=True):
+    """One version of a template as it is stored. The hash of its bytes names it, and covers its assets."""
+
+    test_data: msgspec.Raw = msgspec.Raw(b"null")
+    """JSON, because its objects take many times its bytes; only the process of a preview decodes it."""
     description: str = ""
     v: int = 1
 

@@ -50,10 +50,11 @@ class TemplateRenderer:
 
     async def render(self, tenant: str, request: RenderRequest) -> dict[str, str]:
         """The parts. Raises `TemplateMistake`, and `TransientFault` when too many wait."""
+        payload, part = _encode(request), next(iter(request.sources), "")
+        del request  # only the payload waits for a turn
         try:
-            result = await self._processes.run(tenant, TEMPLATE, _encode(request))
+            result = await self._processes.run(tenant, TEMPLATE, payload)
         except BoundExceeded as over:
-            part = next(iter(request.sources), "")
             detail = f"stopped: {over.detail}; the template does too much"
             raise TemplateMistake(Mistake(part, "template_limits", detail)) from None
         done = _read(result)

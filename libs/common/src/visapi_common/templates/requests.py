@@ -12,7 +12,9 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     sources: dict[str, str]
-    data: Any
+    data: Any = None
+    data_json: bytes = b""
+    """JSON in place of `data`, which only the bounded process decodes."""
     escaped: list[str] = []
     """The HTML parts, in which data is escaped."""
     trim: bool = False

@@ -15,9 +15,11 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Reader, Unreadable
 from visapi_common.templates.requests import Flaw, Mistake, Rendered, RenderRequest
 
 _DETAIL_MAX = 2000
+_DATA_BYTES_MAX = 16 * 1024 * 1024
 _LATE_IMPORTS = (
     "{{ '<b>'|striptags }}{{ 'a'|wordwrap }}{{ [1]|pprint }}{{ 'a.com'|urlize }}{{ lipsum(n=1) }}"
     "{{ 1|filesizeformat }}{{ {'a': 1}|xmlattr }}{{ 'a'|urlencode }}{{ [1, 2]|random }}"
@@ -26,6 +28,7 @@ _LATE_IMPORTS = (
 _NO_ASSETS: dict[str, str] = {}
 _OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _read_request = msgspec.msgpack.Decoder(RenderRequest).decode
+_read_data = Reader(Any, depth_max=STORED_DEPTH_MAX, bytes_max=_DATA_BYTES_MAX)
 _read_sources = msgspec.msgpack.Decoder(dict[str, str]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -37,7 +40,9 @@ def render(payload: bytes) -> bytes:
 
 def rendered(request: RenderRequest) -> Rendered:
     """Render every part; any failure of a template is a `Mistake`."""
-    given = request.data
+    given = _read_data(request.data_json) if request.data_json else request.data
+    if isinstance(given, Unreadable):
+        return Rendered(mistake=Mistake("data", "template_failed", given.reason))
     variables: dict[str, Any] = {"data": given}
     if isinstance(given, dict):
         variables |= cast("dict[str, Any]", given)

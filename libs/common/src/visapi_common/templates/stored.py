@@ -2,9 +2,12 @@
 contents of the version from the artifact store.
 
 A name is asked for again after 5 seconds. Contents never change, so they are kept by their hash, within a
-number of bytes.
+number of bytes of memory; tasks that need the same contents at the same time read them once. Test data is
+for previews, and is not kept.
 """
 
+import asyncio
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -16,24 +19,28 @@ from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.formats import NEWEST
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.contracts.templates import (
-    Manifest,
     ResolvedTemplate,
     ResolveTemplate,
+    TemplateContents,
     TemplateKind,
     TemplateParts,
     UsedTemplate,
 )
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.core.template_names import fitting_locale, read_reference
-from visapi_common.templates.manifests import read_manifest
+from visapi_common.templates.manifests import read_contents
 
 _TIMEOUT_S = 3.0
 _NAMES_S = 5.0
 _NAMES_MAX = 4096
 _BYTES_MAX = 32 * 1024 * 1024
+_OBJECTS_BYTES = 1024
+"""At least what the objects around a template, a locale or an asset take."""
 
 _read = Reader(ResolvedTemplate, newest=NEWEST.messages)
 _Name = tuple[str, str, int | None]
+_Key = tuple[str, str]
+"""A tenant and the hash of a manifest."""
 
 
 class Answer(Protocol):
@@ -70,9 +77,10 @@ class StoredTemplate(msgspec.Struct, frozen=True):
 
 
 class _Loaded(msgspec.Struct, frozen=True):
-    manifest: Manifest
+    contents: TemplateContents
     assets: dict[str, Asset]
     size: int
+    """Bytes of memory."""
 
 
 class StoredTemplates:
@@ -83,7 +91,8 @@ class StoredTemplates:
         self._contents = contents
         self._monotonic = monotonic
         self._names: OrderedDict[_Name, tuple[float, ResolvedTemplate]] = OrderedDict()
-        self._loaded: OrderedDict[tuple[str, str], _Loaded] = OrderedDict()
+        self._loaded: OrderedDict[_Key, _Loaded] = OrderedDict()
+        self._loading: dict[_Key, asyncio.Task[_Loaded]] = {}
         self._bytes = 0
 
     async def open(
@@ -102,12 +111,12 @@ class StoredTemplates:
         if found.version is None or found.sha256 is None:
             raise _unknown(_why(name, version, found.latest))
         loaded = await self._load(task.tenant, found.sha256)
-        manifest = loaded.manifest
-        if manifest.kind != kind:
-            raise _unknown(f"the template {name!r} is of kind {manifest.kind}, and not {kind}")
-        chosen = fitting_locale(manifest.locales, manifest.default_locale, locale)
+        contents = loaded.contents
+        if contents.kind != kind:
+            raise _unknown(f"the template {name!r} is of kind {contents.kind}, and not {kind}")
+        chosen = fitting_locale(contents.locales, contents.default_locale, locale)
         used = UsedTemplate(name, found.version, chosen)
-        return StoredTemplate(used, manifest.locales[chosen], loaded.assets)
+        return StoredTemplate(used, contents.locales[chosen], loaded.assets)
 
     async def _resolved(self, task: TaskMessage, name: str, version: int | None) -> ResolvedTemplate:
         key = (task.tenant, name, version)
@@ -143,18 +152,31 @@ class StoredTemplates:
         if loaded is not None:
             self._loaded.move_to_end(key)
             return loaded
-        raw = await self._bytes_of(tenant, sha256)
-        manifest = read_manifest(raw)
+        loading = self._loading.get(key)
+        if loading is None:
+            loading = self._loading[key] = asyncio.create_task(self._read(key))
+            loading.add_done_callback(lambda done: self._forget(key, done))
+        # The reading goes on for the others when one of the tasks that wait for it is cancelled.
+        return await asyncio.shield(loading)
+
+    async def _read(self, key: _Key) -> _Loaded:
+        tenant, sha256 = key
+        contents = read_contents(await self._bytes_of(tenant, sha256))
         assets = {
             name: Asset(asset.media_type, asset.sha256, await self._bytes_of(tenant, asset.sha256))
-            for name, asset in manifest.assets.items()
+            for name, asset in contents.assets.items()
         }
-        loaded = _Loaded(manifest, assets, len(raw) + sum(len(each.data) for each in assets.values()))
-        if key not in self._loaded:
-            self._keep(key, loaded)
+        loaded = _Loaded(contents, assets, _size_of(contents, assets))
+        self._keep(key, loaded)
         return loaded
 
-    def _keep(self, key: tuple[str, str], loaded: _Loaded) -> None:
+    def _forget(self, key: _Key, done: asyncio.Task[_Loaded]) -> None:
+        """A failure is for those who waited; the next task reads again."""
+        del self._loading[key]
+        if not done.cancelled():
+            done.exception()  # counts as retrieved, where nobody waits any more
+
+    def _keep(self, key: _Key, loaded: _Loaded) -> None:
         self._loaded[key] = loaded
         self._bytes += loaded.size
         while self._bytes > _BYTES_MAX:
@@ -168,6 +190,16 @@ class StoredTemplates:
             raise PermanentFault(
                 f"the contents of a template are not in the artifact store: {gone.detail}; store it again"
             ) from gone
+
+
+def _size_of(contents: TemplateContents, assets: Mapping[str, Asset]) -> int:
+    objects = 1 + len(contents.locales) + len(assets)
+    sources = sum(
+        sys.getsizeof(source)
+        for parts in contents.locales.values()
+        for source in (parts.html, parts.subject, parts.text)
+    )
+    return objects * _OBJECTS_BYTES + sources + sum(len(asset.data) for asset in assets.values())
 
 
 def _unknown(detail: str) -> ProblemError:

@@ -1,5 +1,8 @@
 """Built-in workers resolve names of templates, keep contents by their hash, and say what is missing."""
 
+import asyncio
+import tracemalloc
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,6 +16,7 @@ from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.contracts.templates import TemplateParts
 from visapi_common.core.errors import PermanentFault, ProblemError, TransientFault, UnknownFault
 from visapi_common.core.template_names import fitting_locale, read_reference
+from visapi_common.templates.stored import StoredTemplates
 
 RUN = UUID("01930000-0000-7000-8000-000000000001")
 
@@ -92,6 +96,49 @@ async def test_lost_or_damaged_contents_are_never_rendered(place: Place, tmp_pat
     stored.unlink()
     with pytest.raises(PermanentFault, match="store it again"):
         await place.open("welcome")
+
+
+class CountedContents:
+    """The artifact store of a place: counts what is read, and fails the first `failures` times."""
+
+    def __init__(self, place: Place, failures: int = 0) -> None:
+        self.reads: Counter[str] = Counter()
+        self._failures = failures
+        self._contents = place.contents
+        place.templates = StoredTemplates(place, self, lambda: place.now)
+
+    async def get(self, tenant: str, digest: str) -> bytes:
+        self.reads[digest] += 1
+        if self.reads.total() <= self._failures:
+            raise TransientFault("the store is away")
+        return await self._contents.get(tenant, digest)
+
+
+async def test_many_tasks_at_once_read_the_contents_of_a_template_once(place: Place):
+    contents = CountedContents(place, failures=1)
+    failed = await asyncio.gather(*(place.open("welcome") for _ in range(9)), return_exceptions=True)
+    assert {type(each) for each in failed} == {TransientFault}
+    tasks = [asyncio.create_task(place.open("welcome")) for _ in range(50)]
+    while contents.reads[place.versions[1]] < 2:
+        await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.wait(tasks)
+    assert tasks[0].cancelled()
+    assert {task.result().parts.html for task in tasks[1:]} == {"first"}
+    assert sorted(contents.reads.values()) == [1, 2], "the asset once, the manifest once more after a failure"
+
+
+async def test_a_template_with_much_test_data_is_kept_without_the_test_data(place: Place):
+    place.test_data = b"[" + b"{}," * 1_000_000 + b"{}]"
+    await place.pages(2, en="second")
+    tracemalloc.start()
+    try:
+        opened = await place.open("welcome")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert opened.parts.html == "second"
+    assert kept < len(place.test_data) // 10
 
 
 @pytest.mark.parametrize(

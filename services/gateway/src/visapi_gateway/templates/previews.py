@@ -1,7 +1,10 @@
-"""Previews: a version rendered with test data, in bounded processes."""
+"""Previews: a version rendered with test data, in bounded processes.
+
+Objects of JSON take many times its bytes, so data is held as JSON. While a preview waits for a turn, only its
+payload is held.
+"""
 
 import base64
-from typing import Any
 
 import msgspec
 
@@ -10,7 +13,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.core.template_names import fitting_locale
 from visapi_common.templates.renderer import TemplateMistake, TemplateRenderer
 from visapi_common.templates.requests import RenderRequest
-from visapi_gateway.templates.rules import given_parts
+from visapi_gateway.templates.rules import encode, given_parts
 from visapi_gateway.templates.service import Contents, Templates
 
 OUTPUT_MAX = 4 * 1024 * 1024
@@ -29,22 +32,31 @@ class Previews:
         """The parts as a task would render them. Raises `ProblemError` 404, 422 and 429, and
         `TransientFault`.
         """
-        template, manifest = await self._templates.open(tenant, name, wanted.version)
-        locale = fitting_locale(manifest.locales, manifest.default_locale, wanted.locale)
-        data: Any = manifest.test_data if wanted.data is msgspec.UNSET else wanted.data
-        request = RenderRequest(
+        data = None if wanted.data is msgspec.UNSET else encode(wanted.data)
+        version, locale = wanted.version, wanted.locale
+        del wanted
+        template, manifest = await self._templates.open(tenant, name, version)
+        chosen = fitting_locale(manifest.locales, manifest.default_locale, locale)
+        rendering = self._renderer.render(tenant, await self._request(tenant, manifest, chosen, data))
+        del manifest, data
+        try:
+            parts = await rendering
+        except TemplateMistake as wrong:
+            raise ProblemError("template_failed", str(wrong), status=422) from None
+        return TemplatePreview(version=template.version, locale=chosen, **parts)
+
+    async def _request(
+        self, tenant: str, manifest: Manifest, locale: str, data: bytes | None
+    ) -> RenderRequest:
+        """The rendering of one locale with `data`, which is JSON, or with the test data."""
+        return RenderRequest(
             sources=given_parts(manifest.locales[locale]),
-            data=data,
+            data_json=bytes(manifest.test_data) if data is None else data,
             escaped=["html"],
             trim=manifest.kind == "pdf",
             assets=await self._addresses(tenant, manifest),
             output_max=OUTPUT_MAX,
         )
-        try:
-            parts = await self._renderer.render(tenant, request)
-        except TemplateMistake as wrong:
-            raise ProblemError("template_failed", str(wrong), status=422) from None
-        return TemplatePreview(version=template.version, locale=locale, **parts)
 
     async def _addresses(self, tenant: str, manifest: Manifest) -> dict[str, str]:
         """The assets as `data:` addresses."""

@@ -129,9 +129,11 @@ class TemplateRoutes:
         ]
 
     async def put(self, call: Call) -> AsgiResponse:
-        wanted: NewTemplate = await read_json(PUT, call)
+        # No variable here holds the decoded body, which may be large, while the templates wait.
         name: str = call.path["template"]
-        template, created = await self._templates.put(call.requester, name, wanted, call.if_match)
+        template, created = await self._templates.put(
+            call.requester, name, await read_json(PUT, call), call.if_match
+        )
         headers: list[Header] = [(b"etag", tag_of(template).encode())]
         if created:
             headers.append((b"location", template.links["self"].encode()))
@@ -156,9 +158,8 @@ class TemplateRoutes:
         return json_response(await self._templates.read(call.principal.tenant, name, number))
 
     async def preview(self, call: Call) -> AsgiResponse:
-        wanted: PreviewTemplate = await read_json(PREVIEW, call)
         tenant, name = call.principal.tenant, call.path["template"]
-        return json_response(await self._previews.render(tenant, name, wanted))
+        return json_response(await self._previews.render(tenant, name, await read_json(PREVIEW, call)))
 
     async def retire(self, call: Call) -> AsgiResponse:
         await self._templates.retire(call.requester, call.path["template"], call.if_match)

@@ -110,6 +110,7 @@ class Templates:
         contents without a row. Raises `ProblemError` 400, 409, 412, 413 and 422.
         """
         _check_name(name)
+        wanted = await asyncio.to_thread(rules.with_encoded_data, wanted)
         flaws = rules.flaws_of(wanted) or await self._find_flaws(who.tenant, rules.sources_of(wanted))
         if flaws:
             raise _invalid(flaws)
