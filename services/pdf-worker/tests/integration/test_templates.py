@@ -94,8 +94,6 @@ async def test_mistakes_are_told_with_their_line(templates):
         await templates.render("a", InlineTemplate("ok\n{% if %}"), {})
     with pytest.raises(ProblemError, match="'nobody' is undefined"):
         await templates.render("a", InlineTemplate("{{ nobody.name }}"), {})
-    with pytest.raises(ProblemError, match="no template"):
-        await templates.render("a", "unheard-of", {})
 
 
 async def test_many_at_once_get_their_own_answers(templates):
