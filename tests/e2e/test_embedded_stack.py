@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,11 +17,23 @@ import psutil
 import pytest
 
 from kit.stack import StackProcess
+from visapi.cli.output import NOT_FOUND
 from visapi.client import Client, operations
 from visapi.stack.processes import wait_for
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = {"postgres", "nats", "orchestrator", "gateway", "pdf-worker", "notifier"}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[StackProcess]:
+    """A stack whose first start is the first one of its data."""
+    made = StackProcess(prepared=False)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -107,7 +120,7 @@ def test_a_retry_is_watched_to_the_end_of_the_run_and_not_to_its_old_fault(
 
 def test_an_unknown_run_is_one_clear_line(stack: StackProcess):
     answer = stack.command("run", "get", "01932f4e-7c00-7000-8000-000000000001")
-    assert answer.returncode == 1
+    assert answer.returncode == NOT_FOUND
     assert answer.stderr.startswith("error: ")
     assert "Traceback" not in answer.stderr
 

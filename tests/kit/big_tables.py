@@ -106,6 +106,14 @@ class Big:
             await connection.close()
         self._full.add(statement)
 
+    async def count(self, query: str, *arguments: object) -> int:
+        """What a statement that counts says."""
+        connection = await asyncpg.connect(self.database.superuser, server_settings={"search_path": "visapi"})
+        try:
+            return await connection.fetchval(query, *arguments)
+        finally:
+            await connection.close()
+
 
 def pages(plan: dict[str, Any]) -> int:
     """Pages that the statement touched, whether they were in memory or not."""
@@ -142,6 +150,17 @@ async def bounded(
     shown = msgspec.json.format(msgspec.json.encode(plan)).decode()
     assert pages(plan) < most, shown
     assert not whole_tables(plan), shown
+
+
+def rows_read(plan: dict[str, Any], index: str) -> int:
+    """Rows that the statement read from an index. Unlike pages, their number does not depend on how much of the
+    table VACUUM has marked as visible to all.
+    """
+    below = sum(rows_read(each, index) for each in plan.get("Plans", ()))
+    if plan.get("Index Name") != index:
+        return below
+    each = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return below + round(each * plan["Actual Loops"])
 
 
 def whole_tables(plan: dict[str, Any]) -> set[str]:

@@ -45,8 +45,11 @@ class StackProcess:
         *,
         folder: Path | None = None,
         options: Sequence[str] = (),
+        prepared: bool = True,
     ) -> None:
+        """Without `prepared` data the first start makes the cluster, and shows the first key."""
         self._options = options
+        self._prepared = prepared
         self.folder = folder or Path(tempfile.mkdtemp(prefix="visapi-test-stack-"))
         if folder is None:
             self.folder.chmod(0o711)
@@ -79,7 +82,7 @@ class StackProcess:
 
     def start(self) -> ReadyFile:
         """Start it and wait until everything answers."""
-        if not self.data_dir.exists():
+        if self._prepared and not self.data_dir.exists():
             prepared_data.copy_to(self.data_dir)
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(

@@ -60,7 +60,7 @@ async def test_an_empty_database_gets_everything_by_its_first_step(cluster: Clus
     assert cluster.command("roles", visapi_owner_url=cluster.master, **PASSWORDS).returncode == 0
     everything = [
         *packaged(),
-        Migration("9001_less.contract.sql", "alter table tenants drop column disabled_at"),
+        Migration("9001_less.contract.sql", "alter table tenants drop column created_by"),
     ]
     assert await apply_migrations(cluster.master, Step.EXPAND, migrations=everything) == [
         each.name for each in everything
