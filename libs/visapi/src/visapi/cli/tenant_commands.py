@@ -140,7 +140,7 @@ def erase(
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Erase a suspended tenant with all that it owns. Nobody takes that back; `get` says how far it is."""
+    """Erase a suspended tenant with all that it owns. This cannot be undone; `get` says how far it is."""
     with connected(url, data_dir) as client:
         client.send(operations.erase_tenant(tenant, confirm, reason))
     done(f"{tenant} is being erased")

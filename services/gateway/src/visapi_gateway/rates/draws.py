@@ -57,6 +57,7 @@ class Draw(Generic[AnyBucket]):
                 now = self._monotonic()
                 await _leased([one for one in self.buckets if one.is_short(now)], max(0.0, until - now))
         except BaseException:
+            # Also when the request is cancelled: no bucket keeps more than it has a use for.
             for bucket in self.buckets:
                 bucket.trim()
             raise

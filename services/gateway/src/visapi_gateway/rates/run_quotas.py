@@ -49,6 +49,7 @@ class RunQuotas:
         try:
             return await asyncio.gather(*taking)
         except BaseException:
+            # Also when the request is cancelled: tokens that some of the tasks have taken are given back.
             for one in taking:
                 one.cancel()
             for outcome in await asyncio.gather(*taking, return_exceptions=True):

@@ -57,12 +57,12 @@ def check_repeated(tenant: str, wanted: EraseTenant) -> None:
 
 
 def not_suspended(tenant: str) -> ProblemError:
-    detail = f"the tenant {tenant} is not suspended; suspend it first, and see that nobody misses it"
+    detail = f"the tenant {tenant} is not suspended; suspend the tenant before you erase it"
     return ProblemError("tenant_not_suspended", detail, status=409)
 
 
 def is_erased(tenant: str) -> ProblemError:
-    detail = f"the tenant {tenant} is erased, or is being erased; nobody takes that back"
+    detail = f"the tenant {tenant} is erased, or is being erased; an erasure cannot be undone"
     return ProblemError("tenant_erased", detail, status=409)
 
 

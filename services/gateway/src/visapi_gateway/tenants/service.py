@@ -130,7 +130,7 @@ class Tenants:
         return await self._switched(tenant, await self._store.resume(audit))
 
     async def erase(self, who: Requester, tenant: str, wanted: EraseTenant) -> TenantView:
-        """Let everything of a suspended tenant be erased, which nobody takes back. Raises `ProblemError` 400,
+        """Let everything of a suspended tenant be erased, which cannot be undone. Raises `ProblemError` 400,
         404 and 409.
         """
         check_id(tenant)
