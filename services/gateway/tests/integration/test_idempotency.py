@@ -9,8 +9,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from kit import webhooks
-from kit.dead_letter_asks import dead_letter_asks, kept_replay
+from kit import ledger_rows, webhooks
+from kit.dead_letter_asks import EVENT, dead_letter_asks, kept_replay
 from kit.servers import NatsServer
 from visapi_common.contracts.runs import RunStatus
 from visapi_engine.machine.state import DoFrame, Failed, ResumePoint, State, encode_state
@@ -112,6 +112,8 @@ async def plant(gateway: Any) -> Things:
         kind="event", tenant="default", reason="bad-event", detail="x", item=("/theirs", "1"), body=b"{}"
     )
     letter = str(await gateway.orchestrator.set_aside(refused))
+    stored = {name: EVENT[name] for name in ("source", "id", "type")}
+    await ledger_rows.plant(gateway.db, "events_in", tenant="default", body=b"{}", **stored)
     waiting = str(await gateway.orchestrator.hold(UUID(held)))
     key = (await gateway.http.post("/v1/keys", json={"name": "old"})).json()["id"]
     wanted = {"action": "suspend", "filter": {"workflow": "demo/hello"}}
