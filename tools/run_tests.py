@@ -7,8 +7,8 @@ cores can delay a test for seconds. A test that passes only alone is named at th
 wrong and has to be mended; the run passes. Both parts run whatever the other did. The closing lines of
 pytest are repeated at the end, a failed one last; the exit code is 0 only if every test passed.
 
-Temporary files lie in memory where the machine has enough: a test's database is 800 files, and ext4 takes half
-a second of a processor to make so many anew right after others were removed.
+Temporary files lie in memory where the machine has enough: a test has a database of 800 files, and ext4 takes
+half a second of a processor to make so many anew right after others were removed.
 """
 
 import argparse
