@@ -13,23 +13,18 @@ import tempfile
 import time
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
-from alerts.ground import Ground
-from alerts.monitoring import Monitoring
 from alerts.opening import opened
-from kit.deploy_tools import run
 from observe.boards import BOARDS, Panel, answered, confused, read
+from observe.findings import wrong_pages, wrong_rules
 from observe.happenings import happen
 from observe.pictures import page, picture
 from visapi_pdf_worker.browser import chromium
 
 SCRAPES_S = 45.0
 """Until what happened last was scraped and several rates are known."""
-CONVENTIONAL = ("db_client_connection_count ",)
-"""Names of OpenTelemetry's semantic conventions, which promtool would have otherwise."""
 
 
 def main() -> int:
@@ -45,8 +40,8 @@ def main() -> int:
         time.sleep(SCRAPES_S)
         now = time.time()
         boards = {path.stem: list(answered(place.watching.near.url, path, now)) for path in BOARDS}
-        rules = _wrong_rules(place.watching)
-        pages = _wrong_pages(place.ground)
+        rules = wrong_rules(place.watching)
+        pages = wrong_pages(place.ground)
         _draw(boards, now, pictures, console)
     panels = [panel for board in boards.values() for panel in board]
     _show(panels, console)
@@ -73,29 +68,6 @@ def _show(panels: list[Panel], console: Console) -> None:
             ", ".join(confused(panel)),
         )
     console.print(table)
-
-
-def _wrong_rules(watching: Monitoring) -> list[str]:
-    """Rules that Prometheus did not load, or could not evaluate."""
-    answer = httpx.get(f"{watching.near.url}/api/v1/rules", trust_env=False, timeout=20).json()
-    rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
-    assert rules, "Prometheus has loaded no rules"
-    return [
-        f"rule {rule['name']}: {rule.get('lastError') or rule['health']}"
-        for rule in rules
-        if rule["health"] != "ok"
-    ]
-
-
-def _wrong_pages(ground: Ground) -> list[str]:
-    """What promtool says of the page of each service."""
-    found: list[str] = []
-    for service, url in ground.stack.ready.metrics.items():
-        text = httpx.get(f"{url}/metrics", trust_env=False, timeout=20).text
-        done = run("promtool", "check", "metrics", stdin=text)
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        found += [f"metrics of {service}: {line}" for line in lines if not line.startswith(CONVENTIONAL)]
-    return found
 
 
 def _draw(boards: dict[str, list[Panel]], now: float, folder: Path, console: Console) -> None:
