@@ -21,6 +21,9 @@ _CONTENTS: Final = frozenset({"0A", "21", "22", "23", "2F", "38", "39", "54", "P
 XX000 for values too large for memory and for conversions without a code of their own.
 """
 
+OPERATOR_FAULT_KINDS: Final = ("42", "53", "57", "58", "nats", "artifacts", "keys", "memory", "os")
+"""The metric labels of operator failures to expect. PostgreSQL may report further classes."""
+
 
 def kind_of_sqlstate(state: str) -> FailureKind:
     """The kind of a PostgreSQL error. An unknown class is an operator failure, so that no run faults because

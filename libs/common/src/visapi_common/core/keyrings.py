@@ -31,8 +31,10 @@ _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 class MissingKeyError(OperatorFault):
     """Something was made with a key that this process does not have."""
 
+    SORT = "keys"
+
     def __init__(self, detail: str) -> None:
-        super().__init__(detail, sort="keys")
+        super().__init__(detail, sort=self.SORT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from visapi_common.core.errors import OperatorFault
-from visapi_common.core.failures import failure_kind, failure_text, operator_fault_kind
+from visapi_common.core.failures import OPERATOR_FAULT_KINDS, failure_kind, failure_text, operator_fault_kind
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 
@@ -44,6 +44,8 @@ class Isolation:
         self._loop = loop
         self._metrics = metrics
         self._log = get_logger(loop)
+        metrics.quarantined.labels(loop)
+        begin_counting(loop, OPERATOR_FAULT_KINDS, metrics)
 
     async def each(self, items: Sequence[T], work: Work[T], quarantine: Quarantine[T]) -> BatchOutcome[T]:
         """Process `items`. Raises nothing but `CancelledError`."""
@@ -107,12 +109,21 @@ class Isolation:
         result.left.extend(items)
 
 
+def begin_counting(loop: str, sorts: Sequence[str], metrics: Metrics) -> None:
+    """Let the counters of operator failures exist at 0: Prometheus sees no increase in a series that begins
+    with its first failure.
+    """
+    for sort in sorts:
+        metrics.operator_faults.labels(loop, sort)
+
+
 async def kept_alive(loop: str, begin: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
     """Run a background loop; restart it after a growing pause when an error ends it."""
     pause_s = _AGAIN_FIRST_S
     clock = asyncio.get_running_loop()
-    # The series begins at 0: an increase counts the first restart, too.
+    # The series begin at 0: an increase counts the first restart, too.
     restarts = metrics.loop_restarts.labels(loop)
+    begin_counting(loop, OPERATOR_FAULT_KINDS, metrics)
     while True:
         began = clock.time()
         try:

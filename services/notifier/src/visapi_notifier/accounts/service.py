@@ -9,6 +9,7 @@ from visapi_common.core.clocks import MonotonicClock
 from visapi_common.core.errors import PermanentFault
 from visapi_common.core.keyrings import Keyring, MissingKeyError
 from visapi_common.core.sealing import UnsealError, name_of_account_version, unseal_with
+from visapi_common.runtime.isolation import begin_counting
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.worker.faults import Postponed, TaskFault
@@ -47,6 +48,7 @@ class Accounts:
         self._metrics = metrics
         self._kept: OrderedDict[_Place, tuple[float, SealedAccount | None]] = OrderedDict()
         self._log = get_logger("accounts")
+        begin_counting("accounts", [MissingKeyError.SORT], metrics)
 
     async def find(self, kind: Kind, name: str | None, message: TaskMessage, mask: Mask) -> Account | None:
         """The account; None where the call names none and the tenant has no default. Its secrets are

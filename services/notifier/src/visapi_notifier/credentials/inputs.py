@@ -6,6 +6,7 @@ import msgspec
 
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.keyrings import MissingKeyError
+from visapi_common.runtime.isolation import begin_counting
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_common.worker.faults import Postponed
@@ -32,6 +33,7 @@ class Inputs:
         self._secrets = secrets
         self._metrics = metrics
         self._log = get_logger("inputs")
+        begin_counting("inputs", [MissingKeyError.SORT], metrics)
 
     async def read(
         self, kind: type[C], given: msgspec.Raw, message: TaskMessage, mask: Mask
