@@ -69,7 +69,7 @@ def _show(demand: Demand, needed: Need, known: Costs) -> None:
     ]
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
-        console().print(f"{name:{width}}  {text}", markup=False, highlight=False)
+        console().print(f"{name:{width}}  {text}")
     if demand.input_kb > INPUT_KB_MAX:
         say(f"inputs above {INPUT_KB_MAX:g} KiB lie in the artifact store, and cost the ledger no more")
     say(f"costs of one run: {known.source}")

@@ -37,7 +37,7 @@ def secrets(
     made = make_secrets(folder, wanted)
     say(f"made {len(made)} secrets in {folder}" if made else f"all secrets are in {folder}")
     for name, path in variables(folder, wanted).items():
-        console().print(f"export {name}={shlex.quote(str(path))}", markup=False)
+        console().print(f"export {name}={shlex.quote(str(path))}")
 
 
 for _command in (roles, migrate, doctor, restored, capacity, rotate, reseal, rotation):

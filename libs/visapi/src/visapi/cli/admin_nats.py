@@ -12,6 +12,7 @@ from visapi.admin.nats_users import User
 from visapi.admin.private_files import write_private
 from visapi.cli.admin_work import usage_errors
 from visapi.cli.output import done
+from visapi.cli.terminal import write_content
 from visapi_common.runtime.secret_lines import newest
 from visapi_common.runtime.settings import FILE, SettingsError, secret_of
 
@@ -58,7 +59,7 @@ def nats_config(
         else nats_users.render_account(account, users, passwords)
     )
     if output is None:
-        typer.echo(text, nl=False)
+        write_content(text.encode())
         return
     write_private(output.absolute(), text.encode())
     done(f"wrote {len(users)} users to {output}")

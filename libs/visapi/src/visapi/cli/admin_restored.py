@@ -125,6 +125,6 @@ def _show(ledger: Ledger, asked: int, artifacts: Artifacts | None) -> None:
 
 def _list(lines: list[str]) -> None:
     for line in lines[:_LISTED]:
-        console().print(f"  {line}", markup=False)
+        console().print(f"  {line}")
     if len(lines) > _LISTED:
         console().print(f"  and {len(lines) - _LISTED} more; --json prints all")

@@ -1,6 +1,5 @@
 """`visapi artifact get`: files that workflows made."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import USAGE, done, fail
+from visapi.cli.terminal import write_content
 from visapi.client import contents
 
 artifacts = typer.Typer(no_args_is_help=True, help="Fetch artifacts: files that runs produced.")
@@ -32,7 +32,7 @@ def get(
     with connected(url, data_dir) as client:
         content = client.send(contents.get_artifact(artifact))
     if str(output) == "-":
-        sys.stdout.buffer.write(content)
+        write_content(content)
         return
     path = output or Path(Path(artifact).name)
     try:

@@ -60,7 +60,7 @@ def send(  # noqa: PLR0913 (each is an option of the command)
         return
     for one in receipts.items:
         known = "  was known" if one.duplicate else ""
-        console().print(f"{one.source} {one.id}{known}", markup=False)
+        console().print(f"{one.source} {one.id}{known}")
 
 
 def _read(path: Path) -> Any:

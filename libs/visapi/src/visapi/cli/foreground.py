@@ -109,7 +109,7 @@ def _greet(out: Console, stack: EmbeddedStack, ready: ReadyFile, took_s: float) 
     for name, value in (
         ("Gateway", ready.gateway),
         ("API reference", f"{ready.gateway}/docs"),
-        ("API key", shown(ready.api_key) if known else ready.api_key),
+        ("API key", without_secret(ready.api_key) if known else ready.api_key),
         ("NATS for workers", without_password(ready.nats) if known else ready.nats),
         ("Logs", str(stack.data.root / "logs")),
     ):
@@ -126,7 +126,7 @@ def _greet(out: Console, stack: EmbeddedStack, ready: ReadyFile, took_s: float) 
     out.print()
 
 
-def shown(key: str) -> str:
+def without_secret(key: str) -> str:
     """A key of which its kind and id can be read and its secret cannot."""
     return f"{key.rpartition('_')[0]}_…"
 

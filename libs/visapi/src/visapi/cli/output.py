@@ -1,15 +1,14 @@
 """How the command line speaks: results to stdout, everything else to stderr, colour only on terminals."""
 
-import sys
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, NoReturn, cast
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from visapi.cli.terminal import Terminal, shown, write
 from visapi.client.failures import ANSWER_BYTES_MAX
 from visapi_common.contracts.foreign import STORED_DEPTH_MAX, read_as
 from visapi_common.contracts.problems import FieldError
@@ -58,12 +57,12 @@ _STATUS_STYLE = {
 }
 
 
-def console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+def console() -> Terminal:
+    return Terminal()
 
 
-def errors() -> Console:
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+def errors() -> Terminal:
+    return Terminal(stderr=True)
 
 
 def say(text: str) -> None:
@@ -116,28 +115,29 @@ def as_json(value: Any) -> None:
             for one in cast("list[Any]", value) if isinstance(value, list) else [value]:
                 as_item(one)
         case Format.YAML:
-            sys.stdout.write(_yaml(value))
+            write(_yaml(value))
         case _:
-            sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+            write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
 
 def as_item(value: Any) -> None:
     """One of several results that are printed as they come: a line of JSON, or a YAML document."""
     _LACKS_RESULT.set(False)
     if asked_format() is Format.YAML:
-        sys.stdout.write("---\n" + _yaml(value))
+        write("---\n" + _yaml(value))
     else:
-        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    sys.stdout.flush()
+        write(msgspec.json.encode(value).decode() + "\n")
 
 
 def _yaml(value: Any) -> str:
+    """Where a terminal would obey a character, YAML of ASCII, in which each is an escape of YAML."""
     import yaml  # noqa: PLC0415 (most commands print none)
 
     plain = read_as(
         object, msgspec.json.encode(value), depth_max=STORED_DEPTH_MAX, bytes_max=ANSWER_BYTES_MAX
     )
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    return text if shown(text) == text else yaml.safe_dump(plain, sort_keys=False)
 
 
 def status_text(status: str) -> Text:

@@ -87,7 +87,7 @@ def _carry_out(client: Client, wanted: operations.Bulk, token: str, reason: str 
             if json:
                 as_item(one)
             else:
-                console().print(f"{one.run}  {one.code}  {one.detail}", markup=False)
+                console().print(f"{one.run}  {one.code}  {one.detail}")
         say(f"{step.handled:,} of {step.count:,}")
         following = step.next
     verb = "started" if wanted.action is BulkAction.RERUN else "accepted"

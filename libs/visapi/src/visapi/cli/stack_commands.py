@@ -86,7 +86,7 @@ def env(
         settings["VISAPI_OWNER_URL"] = _owner_url(data, state)
         settings["VISAPI_KEY_PEPPER"] = data.secrets().key_pepper
     for name, value in settings.items():
-        console().print(f"export {name}={shlex.quote(value)}", markup=False)
+        console().print(f"export {name}={shlex.quote(value)}")
 
 
 def _owner_url(data: DataDirectory, state: StackState) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from visapi.cli.output import console
+from visapi.cli.terminal import shown
 
 _GAP = 2
 _NARROWEST = 8
@@ -50,7 +51,7 @@ class Table:
 
 def _one_line(cell: str | Text) -> Text:
     if isinstance(cell, str):
-        return Text(" ".join(cell.splitlines()))
+        return Text(shown(" ".join(cell.splitlines())))
     return cell
 
 

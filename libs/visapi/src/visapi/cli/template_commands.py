@@ -10,6 +10,7 @@ from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import as_json, done, fail
 from visapi.cli.tables import Table
 from visapi.cli.template_folder import read_folder, read_json
+from visapi.cli.terminal import write
 from visapi.client import template_operations as operations
 from visapi_common.contracts.templates import PreviewTemplate, TemplatePage
 from visapi_common.core.template_names import read_reference
@@ -79,7 +80,7 @@ def preview(
     for part in ("subject", "text", "html"):
         rendered = getattr(made, part)
         if rendered is not None:
-            typer.echo(rendered)
+            write(f"{rendered}\n")
 
 
 @templates.command()

@@ -1,6 +1,5 @@
 """`visapi workflow list|versions|show|source`: what is deployed; `visapi deploy` deploys."""
 
-import sys
 from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import USAGE, as_json, fail, say
 from visapi.cli.tables import Table
+from visapi.cli.terminal import write_content
 from visapi.client import contents
 from visapi.client import workflow_operations as operations
 from visapi_common.contracts.workflows import WorkflowView
@@ -80,7 +80,7 @@ def source(
         if version is None:
             version = client.send(operations.get_workflow(namespace, name)).version
         text = client.send(contents.get_source(namespace, name, version))
-    sys.stdout.buffer.write(text)
+    write_content(text)
 
 
 def name_of(workflow: str) -> tuple[str, str]:
