@@ -7,9 +7,8 @@ import msgspec
 
 from visapi_common.contracts.account_kinds import KINDS, Kind
 from visapi_common.contracts.accounts import CredentialView
-from visapi_common.contracts.problems import FieldError
 from visapi_common.core.egress_policy import MalformedUrl, normalise_host
-from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.problems import invalid_field
 
 _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _ENDS = 4
@@ -23,7 +22,7 @@ def checked_settings(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
         try:
             found["host"] = normalise_host(found["host"])
         except MalformedUrl as wrong:
-            raise _mistake("/settings/host", str(wrong)) from None
+            raise invalid_field("/settings/host", str(wrong)) from None
     return found
 
 
@@ -46,9 +45,4 @@ def _converted(given: dict[str, Any], shape: type[msgspec.Struct], part: str) ->
         at = _AT.search(text)
         path = re.sub(r"\[(\d+)\]", r"/\1", at["path"].replace(".", "/")) if at else ""
         pointer = f"/{part}/{path}".rstrip("/")
-        raise _mistake(pointer, text[: at.start()] if at else text) from None
-
-
-def _mistake(pointer: str, detail: str) -> ProblemError:
-    mistakes = [FieldError(pointer, detail)]
-    return ProblemError("invalid_body", f"{pointer}: {detail}", status=400, errors=mistakes)
+        raise invalid_field(pointer, text[: at.start()] if at else text) from None

@@ -14,10 +14,10 @@ import msgspec
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.engine_messages import ApprovalDecided, InboxKind
-from visapi_common.contracts.problems import FieldError
 from visapi_common.core.approvals import ANYBODY, Token, decision_key, link_digest
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.problems import invalid_field
 from visapi_gateway.runs.commands.service import Hint, InboxRow
 
 OPEN, EXPIRED = "open", "expired"
@@ -116,8 +116,7 @@ class Approvals:
         view = view_of(row)
         if wanted.decision not in view.choices:
             detail = f"must be one of {', '.join(view.choices)}"
-            wrong = [FieldError("/decision", detail)]
-            raise ProblemError("invalid_body", f"/decision: {detail}", status=400, errors=wrong)
+            raise invalid_field("/decision", detail)
         counted = view.state == OPEN and await self._record(
             view, wanted, Decider(who.tenant, who.actor, who.request_id)
         )

@@ -9,7 +9,6 @@ import msgspec
 
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.gateway_bodies import ArtifactLink
-from visapi_common.contracts.problems import FieldError
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
@@ -18,6 +17,7 @@ from visapi_gateway.artifacts.rules import is_kept, link_holds, sign_link
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.api.ranges import Span
+from visapi_gateway.kernel.problems import invalid_field
 
 LINK_LIMIT_S = 7 * 86_400
 
@@ -67,9 +67,7 @@ class Artifacts:
     async def link(self, tenant: str, artifact: str, seconds: int) -> ArtifactLink:
         """A link that needs no key. Raises `ProblemError` 400 and 404."""
         if not 1 <= seconds <= LINK_LIMIT_S:
-            detail = f"must lie between 1 and {LINK_LIMIT_S} seconds"
-            wrong = [FieldError("/expires_in_s", detail)]
-            raise ProblemError("invalid_body", f"/expires_in_s: {detail}", status=400, errors=wrong)
+            raise invalid_field("/expires_in_s", f"must lie between 1 and {LINK_LIMIT_S} seconds")
         if await self._source.size(tenant, artifact) is None:
             raise _no_such_artifact(artifact)
         now = self._clock.now()

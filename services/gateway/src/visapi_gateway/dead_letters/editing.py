@@ -8,13 +8,13 @@ import msgspec
 
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.dead_letters import EDITABLE, UNREADABLE, DeadLetterView, EditDeadLetter
-from visapi_common.contracts.problems import FieldError
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.dead_letters.rules.edits import CheckedEvent, WantedEvent
 from visapi_gateway.dead_letters.service import DeadLetters, LetterScope, letter_scope_of, resolved_before
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.problems import invalid_field
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -69,8 +69,7 @@ class Edits:
         names = [] if found.kind == "message" else found.item
         checked = await self._check(who.tenant, WantedEvent(bytes(wanted.event), names))
         if checked.flaw:
-            wrong = [FieldError("/event", checked.flaw)]
-            raise ProblemError("invalid_body", f"/event: {checked.flaw}", status=400, errors=wrong)
+            raise invalid_field("/event", checked.flaw)
         scope = letter_scope_of(who)
         hashes = await self._store.hashes(scope, letter, checked.body)
         if hashes.published:

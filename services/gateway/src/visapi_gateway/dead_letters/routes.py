@@ -20,7 +20,7 @@ from visapi_gateway.dead_letters.service import DeadLetterFilter, DeadLetters
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response, located
 
 
 class DeadLettersQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,7 +182,9 @@ class DeadLetterRoutes:
 
     async def replay(self, call: Call) -> AsgiResponse:
         asked: ReplayDeadLetter = await read_json(REPLAY, call)
-        return _accepted(await self._letters.replay(call.requester, call.path["letter"], asked, call.claim))
+        return located(
+            await self._letters.replay(call.requester, call.path["letter"], asked, call.claim), 202
+        )
 
     async def edit(self, call: Call) -> AsgiResponse:
         wanted: EditDeadLetter = await read_json(EDIT, call)
@@ -190,11 +192,7 @@ class DeadLetterRoutes:
         return json_response(letter)
 
     async def replayed(self, call: Call, _: str) -> AsgiResponse:
-        return _accepted(await self._letters.one(call.principal, call.path["letter"]))
-
-
-def _accepted(letter: DeadLetterView) -> AsgiResponse:
-    return json_response(letter, 202, [(b"location", letter.links["self"].encode())])
+        return located(await self._letters.one(call.principal, call.path["letter"]), 202)
 
 
 async def _hash_of_replay(call: Call) -> bytes:

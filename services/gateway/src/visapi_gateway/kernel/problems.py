@@ -6,6 +6,9 @@ path. `detail` describes the occurrence; the title never changes.
 
 from typing import NamedTuple
 
+from visapi_common.contracts.problems import FieldError
+from visapi_common.core.errors import ProblemError
+
 PAGES = "/problems"
 TYPE_BASE = f"https://visapi.dev{PAGES}/"
 
@@ -125,3 +128,9 @@ def code_for(status: int) -> str:
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return "bad_request" if 400 <= status < 500 else "internal_error"
+
+
+def invalid_field(pointer: str, detail: str) -> ProblemError:
+    """The problem 400 of a body with one wrong field."""
+    errors = [FieldError(pointer, detail)]
+    return ProblemError("invalid_body", f"{pointer}: {detail}", status=400, errors=errors)

@@ -8,7 +8,7 @@ from visapi_common.core import api_keys
 from visapi_common.core.errors import ProblemError
 from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.kernel.access.stored_keys import StoredKey
-from visapi_gateway.keys.rules import mistake
+from visapi_gateway.kernel.problems import invalid_field
 from visapi_gateway.keys.service import AnnounceChange, KeyStore
 
 ACTOR = "leak-report"
@@ -80,4 +80,4 @@ def _check_format(token: str) -> None:
     try:
         api_keys.parse(token)
     except ValueError:
-        raise mistake("/key", "this is not a VisAPI key: its format or its checksum is wrong") from None
+        raise invalid_field("/key", "this is not a VisAPI key: its format or its checksum is wrong") from None

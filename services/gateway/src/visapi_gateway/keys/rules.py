@@ -6,7 +6,6 @@ from datetime import datetime
 import msgspec
 
 from visapi_common.contracts.keys import ChangeKey, KeyView, NewKey
-from visapi_common.contracts.problems import FieldError
 from visapi_common.core import api_keys
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.scopes import (
@@ -26,6 +25,7 @@ from visapi_gateway.kernel.access.restrictions import (
 )
 from visapi_gateway.kernel.access.scopes import Principal
 from visapi_gateway.kernel.api.etags import etag_of
+from visapi_gateway.kernel.problems import invalid_field
 
 NAME_LIMIT = 200
 OVERLAP_LIMIT_S = 7 * 86_400
@@ -47,11 +47,13 @@ def wanted_key(who: Principal, wanted: NewKey, now: datetime) -> NewKey:
     """
     _check_name(wanted.name)
     if wanted.kind not in api_keys.KINDS:
-        raise mistake("/kind", f"must be one of {', '.join(api_keys.KINDS)}")
+        raise invalid_field("/kind", f"must be one of {', '.join(api_keys.KINDS)}")
     if wanted.scopes is not None and wanted.role is not None:
-        raise mistake("/role", "stands for scopes; give a role or scopes, not both")
+        raise invalid_field("/role", "stands for scopes; give a role or scopes, not both")
     if wanted.kind == "admin" and (wanted.workflows is not None or wanted.role is not None):
-        raise mistake("/kind", "a key of kind admin may do everything; it takes neither role nor workflows")
+        raise invalid_field(
+            "/kind", "a key of kind admin may do everything; it takes neither role nor workflows"
+        )
     made = msgspec.structs.replace(
         wanted,
         scopes=_scopes(who, wanted),
@@ -65,9 +67,9 @@ def wanted_key(who: Principal, wanted: NewKey, now: datetime) -> NewKey:
     for field in ("not_before", "expires_at"):
         value = getattr(wanted, field)
         if value is not None and value.tzinfo is None:
-            raise mistake(f"/{field}", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
+            raise invalid_field(f"/{field}", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
     if wanted.expires_at is not None and wanted.expires_at <= now:
-        raise mistake("/expires_at", "is in the past; give a time to come, or leave it out")
+        raise invalid_field("/expires_at", "is in the past; give a time to come, or leave it out")
     check_grant(who, made)
     return made
 
@@ -75,7 +77,9 @@ def wanted_key(who: Principal, wanted: NewKey, now: datetime) -> NewKey:
 def changed_key(who: Principal, key: KeyView, change: ChangeKey) -> KeyView:
     """The key with its changes. Raises `ProblemError` 400, 403, and 409 for a key that has ended."""
     if key.kind == "admin" and (change.scopes is not msgspec.UNSET or change.workflows is not msgspec.UNSET):
-        raise mistake("/scopes", "a key of kind admin may do everything; it takes no scopes or workflows")
+        raise invalid_field(
+            "/scopes", "a key of kind admin may do everything; it takes no scopes or workflows"
+        )
     given = {
         name: value for name, value in msgspec.structs.asdict(change).items() if value is not msgspec.UNSET
     }
@@ -87,7 +91,7 @@ def changed_key(who: Principal, key: KeyView, change: ChangeKey) -> KeyView:
     _check_scopes(changed.scopes, changed.kind)
     _check_workflows(changed.workflows, changed.scopes)
     if changed.expires_at is not None and changed.expires_at.tzinfo is None:
-        raise mistake("/expires_at", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
+        raise invalid_field("/expires_at", "needs a time zone, e.g. 2027-01-31T12:00:00Z")
     for each in (key, changed):
         check_grant(who, each)
     check_open(key)
@@ -110,7 +114,7 @@ def check_grant(who: Principal, key: KeyView | NewKey) -> None:
 
 def check_overlap(seconds: int) -> None:
     if not 0 <= seconds <= OVERLAP_LIMIT_S:
-        raise mistake("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
+        raise invalid_field("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
 
 
 def _is_within(key: KeyView | NewKey, limits: Restrictions) -> bool:
@@ -134,11 +138,6 @@ def ended(key: KeyView) -> ProblemError:
     return ProblemError("key_ended", f"key {key.id} is {key.status}{why}; {how}", status=409)
 
 
-def mistake(pointer: str, detail: str) -> ProblemError:
-    text = f"{pointer}: {detail}"
-    return ProblemError("invalid_body", text, status=400, errors=[FieldError(pointer, detail)])
-
-
 def _scopes(who: Principal, wanted: NewKey) -> list[str]:
     if wanted.kind == "admin":
         return [ALL, *(scope for scope in OPERATOR_SCOPES if scope in (wanted.scopes or ()))]
@@ -155,33 +154,37 @@ def _scopes(who: Principal, wanted: NewKey) -> list[str]:
 
 def _check_name(name: str) -> None:
     if not name.strip() or len(name) > NAME_LIMIT:
-        raise mistake("/name", f"must have 1 to {NAME_LIMIT} characters")
+        raise invalid_field("/name", f"must have 1 to {NAME_LIMIT} characters")
 
 
 def _check_scopes(scopes: Sequence[str], kind: str) -> None:
     if kind != "admin" and (only := [scope for scope in scopes if scope in OPERATOR_SCOPES]):
-        raise mistake("/scopes", f"{', '.join(only)}: only a key of kind admin takes this scope")
+        raise invalid_field("/scopes", f"{', '.join(only)}: only a key of kind admin takes this scope")
     unknown = [scope for scope in scopes if scope not in (*SCOPES, *OPERATOR_SCOPES, ALL)]
     if unknown:
-        raise mistake("/scopes", f"unknown scopes {', '.join(unknown[:_SHOWN])}; known: {', '.join(SCOPES)}")
+        raise invalid_field(
+            "/scopes", f"unknown scopes {', '.join(unknown[:_SHOWN])}; known: {', '.join(SCOPES)}"
+        )
 
 
 def _check_workflows(workflows: Sequence[str] | None, scopes: Sequence[str]) -> None:
     if workflows is None:
         return
     if not workflows:
-        raise mistake(
+        raise invalid_field(
             "/workflows", "is empty, so that the key would see nothing; name workflows, or leave it out"
         )
     if wrong := wrong_workflows(workflows):
         shown = ", ".join(map(repr, wrong[:_SHOWN]))
-        raise mistake("/workflows", f"{shown}: write namespace/name, or namespace/* for all of a namespace")
+        raise invalid_field(
+            "/workflows", f"{shown}: write namespace/name, or namespace/* for all of a namespace"
+        )
     if wide := [scope for scope in scopes if scope not in LIMITED_SCOPES]:
         detail = (
             f"{', '.join(wide[:_SHOWN])} concern the whole tenant; a key that is limited to workflows takes "
             f"{', '.join(LIMITED_SCOPES)}"
         )
-        raise mistake("/scopes", detail)
+        raise invalid_field("/scopes", detail)
 
 
 def _addresses(pointer: str, given: Sequence[str] | None, own: Sequence[object]) -> list[str] | None:
@@ -194,5 +197,5 @@ def _addresses(pointer: str, given: Sequence[str] | None, own: Sequence[object])
         return None
     if wrong := wrong_networks(given):
         shown = ", ".join(map(repr, wrong[:_SHOWN]))
-        raise mistake(pointer, f"{shown}: write addresses, or networks such as 203.0.113.0/24")
+        raise invalid_field(pointer, f"{shown}: write addresses, or networks such as 203.0.113.0/24")
     return normal(given)

@@ -10,11 +10,11 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.contracts.audit import AuditAction, AuditEntry
-from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.rates import NAMES_OF_A_KEY_MAX, Rate, RatePage, SetNamedRate, SetRate
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.problems import invalid_field
 from visapi_gateway.rates.rules.policies import TENANT, key_subject, kind_and_id, name_subject
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
@@ -100,17 +100,17 @@ class Rates:
         _check_name(name)
         limits = (wanted.per_s, wanted.runs_per_day, wanted.runs_per_month)
         if limits == (None, None, None):
-            raise _mistake(
+            raise invalid_field(
                 "/per_s", "give per_s, runs_per_day or runs_per_month; without any, nothing is limited"
             )
         if wanted.burst is not None and wanted.per_s is None:
-            raise _mistake("/burst", "needs per_s beside it")
+            raise invalid_field("/burst", "needs per_s beside it")
         keys = list(dict.fromkeys(wanted.keys))
         privileges = await self._store.privileges(who.tenant, keys)
         for position, key in enumerate(keys):
             if key not in privileges:
                 detail = f"{key}: the tenant has no such key; list keys with GET /v1/keys"
-                raise _mistake(f"/keys/{position}", detail)
+                raise invalid_field(f"/keys/{position}", detail)
             _check_manages(who, privileges[key])
         return await self._set(who, name_subject(name), wanted, keys)
 
@@ -137,7 +137,7 @@ class Rates:
         since = await self._store.put(subject, wanted, keys, audit)
         if isinstance(since, CrowdedKey):
             position = keys.index(since.key) if since.key in keys else 0
-            raise _mistake(f"/keys/{position}", f"{since.key}: {_CROWDED}")
+            raise invalid_field(f"/keys/{position}", f"{since.key}: {_CROWDED}")
         self._changed()
         return _view(
             who.tenant,
@@ -201,8 +201,3 @@ def _view(tenant: str, row: RateRow) -> Rate:
 def _target(subject: str) -> str:
     kind, ident = kind_and_id(subject)
     return f"key:{ident}" if kind == "key" else f"rate:{ident}"
-
-
-def _mistake(pointer: str, detail: str) -> ProblemError:
-    text = f"{pointer}: {detail}"
-    return ProblemError("invalid_body", text, status=400, errors=[FieldError(pointer, detail)])

@@ -14,7 +14,7 @@ from visapi_common.contracts.tenants import (
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, Header, json_response, located
 from visapi_gateway.kernel.asgi.streams import LineStream
 from visapi_gateway.tenants.service import Tenants
 
@@ -136,11 +136,11 @@ class TenantRoutes:
         ]
 
     async def make(self, call: Call) -> AsgiResponse:
-        return _made(await self._tenants.make(call.requester, await read_json(MAKE, call), call.claim))
+        return located(await self._tenants.make(call.requester, await read_json(MAKE, call), call.claim), 201)
 
     async def made_before(self, call: Call, answer: str) -> AsgiResponse:  # noqa: ARG002 (see `Replay`)
         tenant, key = answer.split(" ")
-        return _made(await self._tenants.made_before(tenant, key))
+        return located(await self._tenants.made_before(tenant, key), 201)
 
     async def list(self, call: Call) -> AsgiResponse:
         page = await self._tenants.page(self._cursors.position(call), call.query.limit)
@@ -170,7 +170,3 @@ class TenantRoutes:
         ]
         lines = await self._tenants.export(call.requester, tenant)
         return LineStream(lines, headers, call.while_valid)
-
-
-def _made(tenant: MadeTenant) -> AsgiResponse:
-    return json_response(tenant, 201, [(b"location", tenant.links["self"].encode())])

@@ -9,7 +9,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
 from visapi_common.core.scopes import ALL
 from visapi_gateway.kernel.access.scopes import Requester
-from visapi_gateway.keys.rules import mistake
+from visapi_gateway.kernel.problems import invalid_field
 from visapi_gateway.keys.service import KeyRow
 
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -53,7 +53,7 @@ def no_such_tenant(tenant: str) -> ProblemError:
 def check_repeated(tenant: str, wanted: EraseTenant) -> None:
     """Raises `ProblemError` 400 where the body names another tenant than the path."""
     if wanted.tenant != tenant:
-        raise mistake("/tenant", f"must be the id of the tenant that is erased, {tenant}")
+        raise invalid_field("/tenant", f"must be the id of the tenant that is erased, {tenant}")
 
 
 def not_suspended(tenant: str) -> ProblemError:

@@ -10,7 +10,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.api.checks import check_media_type, read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, Response, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, Response, json_response, located
 from visapi_gateway.workflows.service import Workflows
 from visapi_gateway.workflows.simulating import Simulations
 
@@ -184,5 +184,4 @@ class WorkflowRoutes:
 
 
 def _deployed(deployed: Deployed, *, new: bool) -> AsgiResponse:
-    location = (b"location", deployed.links["self"].encode())
-    return json_response(deployed, 201 if new else 200, [location] if new else [])
+    return located(deployed, 201) if new else json_response(deployed)

@@ -15,7 +15,7 @@ from visapi_gateway.dead_letters.replays.service import ManyReplays
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response, located
 
 _REPLAYS = "/v1/dead-letters/replays"
 _READ: dict[str, Any] = {"tag": "dead letters", "scope": "dead-letters:read"}
@@ -104,10 +104,10 @@ class ReplayRoutes:
 
     async def start(self, call: Call) -> AsgiResponse:
         wanted: StartReplay = await read_json(START, call)
-        return _accepted(await self._replays.start(call.requester, wanted, call.claim))
+        return located(await self._replays.start(call.requester, wanted, call.claim), 202)
 
     async def started(self, call: Call, answer: str) -> AsgiResponse:
-        return _accepted(await self._replays.one(call.principal.tenant, UUID(answer)))
+        return located(await self._replays.one(call.principal.tenant, UUID(answer)), 202)
 
     async def list(self, call: Call) -> AsgiResponse:
         query: Listing = call.query
@@ -126,7 +126,3 @@ class ReplayRoutes:
 
     async def aborted(self, call: Call, _: str) -> AsgiResponse:
         return await self.read(call)
-
-
-def _accepted(replay: ReplayView) -> AsgiResponse:
-    return json_response(replay, 202, [(b"location", replay.links["self"].encode())])

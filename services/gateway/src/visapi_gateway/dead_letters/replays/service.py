@@ -18,12 +18,12 @@ from visapi_common.contracts.dead_letters import (
     ReplayView,
     StartReplay,
 )
-from visapi_common.contracts.problems import FieldError
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.problems import invalid_field
 
 COUNT_MAX = 100_000
 """The most dead letters of one replay."""
@@ -115,16 +115,12 @@ class ManyReplays:
 
     async def _counted(self, tenant: str, wanted: ReplayFilter, upto: UUID) -> int:
         if wanted == ReplayFilter():
-            raise _wrong("/filter", "it is empty and would select every letter; give at least one condition")
+            raise invalid_field(
+                "/filter", "it is empty and would select every letter; give at least one condition"
+            )
         if wanted.kind is not None and wanted.kind not in REPLAYABLE:
-            raise _wrong("/filter/kind", f"{wanted.kind} cannot be replayed")
+            raise invalid_field("/filter/kind", f"{wanted.kind} cannot be replayed")
         found = await self._store.count(tenant, wanted, upto, COUNT_MAX + 1)
         if found > COUNT_MAX:
-            raise _wrong("/filter", f"more than {COUNT_MAX:,} dead letters match; narrow the filter")
+            raise invalid_field("/filter", f"more than {COUNT_MAX:,} dead letters match; narrow the filter")
         return found
-
-
-def _wrong(pointer: str, detail: str) -> ProblemError:
-    return ProblemError(
-        "invalid_body", f"{pointer}: {detail}", status=400, errors=[FieldError(pointer, detail)]
-    )

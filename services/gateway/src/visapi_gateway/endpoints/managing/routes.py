@@ -18,7 +18,7 @@ from visapi_gateway.endpoints.managing.service import Endpoints
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response, located
 
 _READ: dict[str, Any] = {"tag": "endpoints", "scope": "endpoints:read"}
 _WRITE: dict[str, Any] = {"tag": "endpoints", "scope": "endpoints:write"}
@@ -125,10 +125,12 @@ class EndpointRoutes:
         ]
 
     async def make(self, call: Call) -> AsgiResponse:
-        return _made(await self._endpoints.make(call.requester, await read_json(MAKE, call), call.claim))
+        return located(
+            await self._endpoints.make(call.requester, await read_json(MAKE, call), call.claim), 201
+        )
 
     async def made_before(self, call: Call, answer: str) -> AsgiResponse:
-        return _made(await self._endpoints.made_before(call.principal.tenant, UUID(answer)))
+        return located(await self._endpoints.made_before(call.principal.tenant, UUID(answer)), 201)
 
     async def list(self, call: Call) -> AsgiResponse:
         query: EndpointsQuery = call.query
@@ -154,7 +156,3 @@ class EndpointRoutes:
     async def remove(self, call: Call) -> AsgiResponse:
         await self._endpoints.remove(call.requester, call.path["endpoint"])
         return EmptyResponse(204)
-
-
-def _made(endpoint: MadeEndpoint) -> AsgiResponse:
-    return json_response(endpoint, 201, [(b"location", endpoint.links["self"].encode())])

@@ -11,7 +11,7 @@ from visapi_gateway.endpoints.messages.service import Messages
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response, located
 
 _MESSAGES = "/v1/endpoints/{endpoint:uuid}/messages"
 _READ: dict[str, Any] = {"tag": "endpoints", "scope": "endpoints:read"}
@@ -93,11 +93,11 @@ class MessageRoutes:
         ]
 
     async def ping(self, call: Call) -> AsgiResponse:
-        return _accepted(await self._messages.ping(call.requester, call.path["endpoint"], call.claim))
+        return located(await self._messages.ping(call.requester, call.path["endpoint"], call.claim), 202)
 
     async def pinged(self, call: Call, answer: str) -> AsgiResponse:
         tenant, endpoint = call.principal.tenant, call.path["endpoint"]
-        return _accepted(await self._messages.one(tenant, endpoint, UUID(answer)))
+        return located(await self._messages.one(tenant, endpoint, UUID(answer)), 202)
 
     async def list(self, call: Call) -> AsgiResponse:
         query: MessagesQuery = call.query
@@ -114,10 +114,10 @@ class MessageRoutes:
         asked: ReplayMessage = await read_json(REPLAY, call)
         who, path = call.requester, call.path
         replayed = await self._messages.replay(who, path["endpoint"], path["message"], asked, call.claim)
-        return _accepted(_seen_by(call, replayed))
+        return located(_seen_by(call, replayed), 202)
 
     async def replayed(self, call: Call, _: str) -> AsgiResponse:
-        return _accepted(await self._one(call))
+        return located(await self._one(call), 202)
 
     async def _one(self, call: Call) -> MessageDetails:
         path = call.path
@@ -130,7 +130,3 @@ def _seen_by(call: Call, message: MessageDetails) -> MessageDetails:
     """Bodies about runs and tasks hold outputs of runs."""
     hidden = message.type.startswith((RUN, TASK)) and not call.principal.may("runs:read")
     return msgspec.structs.replace(message, body=None) if hidden else message
-
-
-def _accepted(message: MessageDetails) -> AsgiResponse:
-    return json_response(message, 202, [(b"location", message.links["self"].encode())])

@@ -16,7 +16,7 @@ from visapi_gateway.hooks.deliveries.service import Deliveries
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, json_response, located
 
 _DELIVERIES = "/v1/hooks/{hook:uuid}/deliveries"
 _READ: dict[str, Any] = {"tag": "hooks", "scope": "hooks:read"}
@@ -116,15 +116,13 @@ class DeliveryRoutes:
         asked: ReplayHookDelivery = await read_json(REPLAY, call)
         who, path = call.requester, call.path
         view = await self._deliveries.replay(who, path["hook"], path["delivery"], asked, call.claim)
-        return _accepted(view)
+        return located(view, 202)
 
     async def replayed(self, call: Call, _: str) -> AsgiResponse:
         path = call.path
-        return _accepted(await self._deliveries.view(call.principal.tenant, path["hook"], path["delivery"]))
+        return located(
+            await self._deliveries.view(call.principal.tenant, path["hook"], path["delivery"]), 202
+        )
 
     async def refusals(self, call: Call) -> AsgiResponse:
         return json_response(await self._deliveries.refusals(call.principal.tenant, call.path["hook"]))
-
-
-def _accepted(view: HookDeliveryView) -> AsgiResponse:
-    return json_response(view, 202, [(b"location", view.links["self"].encode())])

@@ -18,7 +18,7 @@ from visapi_gateway.hooks.managing.service import Hooks
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
-from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response
+from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response, located
 
 _READ: dict[str, Any] = {"tag": "hooks", "scope": "hooks:read"}
 _WRITE: dict[str, Any] = {"tag": "hooks", "scope": "hooks:write"}
@@ -123,10 +123,10 @@ class HookRoutes:
         ]
 
     async def make(self, call: Call) -> AsgiResponse:
-        return _made(await self._hooks.make(call.requester, await read_json(MAKE, call), call.claim))
+        return located(await self._hooks.make(call.requester, await read_json(MAKE, call), call.claim), 201)
 
     async def made_before(self, call: Call, answer: str) -> AsgiResponse:
-        return _made(await self._hooks.made_before(call.principal.tenant, UUID(answer)))
+        return located(await self._hooks.made_before(call.principal.tenant, UUID(answer)), 201)
 
     async def list(self, call: Call) -> AsgiResponse:
         query: HooksQuery = call.query
@@ -151,7 +151,3 @@ class HookRoutes:
     async def remove(self, call: Call) -> AsgiResponse:
         await self._hooks.remove(call.requester, call.path["hook"])
         return EmptyResponse(204)
-
-
-def _made(hook: MadeHook) -> AsgiResponse:
-    return json_response(hook, 201, [(b"location", hook.links["self"].encode())])

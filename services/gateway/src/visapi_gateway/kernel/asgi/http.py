@@ -103,6 +103,16 @@ def json_response(value: Any, status: int = 200, headers: Iterable[Header] = ())
     return Response(status, encode(value), headers)
 
 
+class Linked(Protocol):
+    @property
+    def links(self) -> dict[str, str]: ...
+
+
+def located(resource: Linked, status: int) -> Response:
+    """The resource, with the path in its link `self` as `Location`."""
+    return json_response(resource, status, [(b"location", resource.links["self"].encode())])
+
+
 def problem_response(problem: ProblemError, context: RequestContext, instance: str) -> Response:
     """The problem details (RFC 9457) of an error."""
     code = problem.code.replace("-", "_")
