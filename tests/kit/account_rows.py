@@ -1,6 +1,6 @@
 """Accounts at providers, written by the gateway's own use cases."""
 
-import secrets
+from secrets import token_bytes
 from typing import Any
 
 from visapi_common.adapters.clock import RandomIds, SystemClock
@@ -11,16 +11,15 @@ from visapi_gateway.accounts.service import Accounts
 from visapi_gateway.accounts.store import PgAccountStore
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.quotas import Quotas
+from visapi_gateway.kernel.sealing import SealingKeys
 
 
 class AccountRows:
     """The accounts of one tenant, on a pool of the gateway."""
 
     def __init__(self, pool: Pool, keys: Keyring, tenant: str = "default") -> None:
-        store = PgAccountStore(pool, Quotas())
-        self._accounts = Accounts(
-            store, keys, random=secrets.token_bytes, ids=RandomIds(), clock=SystemClock()
-        )
+        sealing = SealingKeys(keys, "credentials of accounts", random=token_bytes, clock=SystemClock())
+        self._accounts = Accounts(PgAccountStore(pool, Quotas()), sealing, RandomIds())
         self._who = Requester("a", tenant, "live", frozenset("*"), request_id="r1")
 
     async def put(self, name: str, **wanted: Any) -> None:

@@ -10,6 +10,7 @@ from kit.fakes.gateway.tables import TENANT, WHO, GatewayTables
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
 from visapi_common.core.sealing import unseal
+from visapi_gateway.kernel.sealing import SealingKeys
 from visapi_gateway.secrets.service import Secrets
 
 
@@ -18,7 +19,10 @@ class TestSecrets:
         self.store, self.clock = FakeSecrets(GatewayTables()), FakeClock()
         since = self.clock.now() + timedelta(hours=1)
         self.keys = Keyring.read(f"{b'n'.hex() * 32}@{since:%Y-%m-%dT%H:%M:%SZ},{b'o'.hex() * 32}")
-        self.secrets = Secrets(self.store, self.keys, lambda: bytes(12), self.clock)
+        self.secrets = Secrets(self.store, self.sealing(self.keys))
+
+    def sealing(self, keys: Keyring | None) -> SealingKeys:
+        return SealingKeys(keys, "secrets", random=bytes, clock=self.clock)
 
     async def test_a_value_is_sealed_with_the_key_of_the_time(self):
         for hours, key in ((0, self.keys.keys[1]), (1, self.keys.keys[0])):
@@ -36,5 +40,5 @@ class TestSecrets:
 
     async def test_without_a_sealing_key_no_secret_is_taken(self):
         with pytest.raises(ProblemError, match="VISAPI_SEALING_KEY") as refused:
-            await Secrets(self.store, None, lambda: b"", self.clock).put(WHO, "t", b'"long-enough"')
+            await Secrets(self.store, self.sealing(None)).put(WHO, "t", b'"long-enough"')
         assert (refused.value.status, self.store.sealed) == (503, {})

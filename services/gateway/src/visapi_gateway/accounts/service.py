@@ -3,7 +3,7 @@ arrival, and the gateway never reads them back.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -20,15 +20,15 @@ from visapi_common.contracts.accounts import (
     RotateAccount,
 )
 from visapi_common.contracts.audit import AuditAction, AuditEntry
-from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
-from visapi_common.core.keyrings import Keyring
-from visapi_common.core.sealing import NONCE_BYTES, name_of_account_version, seal
+from visapi_common.core.sealing import name_of_account_version
 from visapi_gateway.accounts.rules import checked_credentials, checked_settings, shown_credentials
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.pages import one_page
+from visapi_gateway.kernel.sealing import SealingKeys
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _encode = msgspec.json.Encoder().encode
@@ -74,22 +74,12 @@ class AccountStore(Protocol):
 
 
 class Accounts:
-    """The accounts of a tenant. `random` makes nonces."""
+    """The accounts of a tenant."""
 
-    def __init__(
-        self,
-        store: AccountStore,
-        keys: Keyring | None,
-        *,
-        random: Callable[[int], bytes],
-        ids: Ids,
-        clock: WallClock,
-    ) -> None:
+    def __init__(self, store: AccountStore, keys: SealingKeys, ids: Ids) -> None:
         self._store = store
         self._keys = keys
-        self._random = random
         self._ids = ids
-        self._clock = clock
 
     async def put(self, who: Requester, name: str, wanted: PutAccount) -> tuple[AccountView, bool]:
         """The account as it is now, and whether it is new. Raises `ProblemError` 400, 409 and 503."""
@@ -120,8 +110,7 @@ class Accounts:
     async def page(self, tenant: str, after: str | None, limit: int) -> AccountPage:
         """By name. `next` is the name to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
-        more = rows[limit - 1].name if len(rows) > limit else None
-        return AccountPage(items=list(rows[:limit]), next=more)
+        return AccountPage(*one_page(rows, limit, lambda row: row.name))
 
     async def versions(self, tenant: str, name: str) -> AccountVersionPage:
         """Raises `ProblemError` 404."""
@@ -169,14 +158,11 @@ class Accounts:
     def _sealed(
         self, who: Requester, name: str, kind: Kind, wanted: PutAccount | RotateAccount
     ) -> SealedVersion:
-        if self._keys is None:
-            detail = "credentials of accounts are not configured; set VISAPI_SEALING_KEY"
-            raise ProblemError("unavailable", detail, status=503)
+        key, version = self._keys.current(), self._ids.uuid7()
         credentials = checked_credentials(kind, wanted.credentials)
         shown = _encode(shown_credentials(kind, wanted.credentials))
-        key, version, nonce = self._keys.at(self._clock.now()), self._ids.uuid7(), self._random(NONCE_BYTES)
         place = name_of_account_version(name, version)
-        sealed = seal(key.secret, credentials, tenant=who.tenant, name=place, nonce=nonce)
+        sealed = key.seal(credentials, tenant=who.tenant, name=place)
         return SealedVersion(who.tenant, name, kind, version, shown, sealed, key.id, who.actor)
 
 

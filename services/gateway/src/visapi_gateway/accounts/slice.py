@@ -1,7 +1,5 @@
 """Accounts at providers."""
 
-from secrets import token_bytes
-
 from visapi_gateway.accounts import routes
 from visapi_gateway.accounts.routes import AccountRoutes
 from visapi_gateway.accounts.service import Accounts
@@ -11,9 +9,8 @@ from visapi_gateway.kernel.slice import Kernel, Slice
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
-    store, keys = PgAccountStore(kernel.pool, kernel.quotas), kernel.settings.sealing_key
-    accounts = Accounts(store, keys, random=token_bytes, ids=kernel.ids, clock=kernel.clock)
-    return AccountRoutes(accounts, kernel.cursors).routes()
+    store, keys = PgAccountStore(kernel.pool, kernel.quotas), kernel.sealing_keys("credentials of accounts")
+    return AccountRoutes(Accounts(store, keys, kernel.ids), kernel.cursors).routes()
 
 
 SLICE = Slice([routes], open_routes)

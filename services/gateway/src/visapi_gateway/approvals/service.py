@@ -17,6 +17,7 @@ from visapi_common.contracts.engine_messages import ApprovalDecided, InboxKind
 from visapi_common.core.approvals import ANYBODY, Token, decision_key, link_digest
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.kernel.problems import invalid_field
 from visapi_gateway.runs.commands.service import Hint, InboxRow
 
@@ -102,8 +103,8 @@ class Approvals:
     ) -> ApprovalPage:
         """Approvals of the newest runs first. `next` is the id to continue from."""
         rows = await self._store.approvals(tenant, state, run, before, limit + 1)
-        more = str(rows[limit - 1].id) if len(rows) > limit else None
-        return ApprovalPage(items=[view_of(row) for row in rows[:limit]], next=more)
+        shown, more = one_page(rows, limit, lambda row: str(row.id))
+        return ApprovalPage([view_of(row) for row in shown], more)
 
     async def read(self, tenant: str, approval: UUID) -> ApprovalView:
         """Raises `ProblemError` 404."""

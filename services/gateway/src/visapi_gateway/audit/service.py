@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.contracts.audit import AuditPage, AuditRecord
+from visapi_gateway.kernel.pages import one_page
 
 
 class AuditFilter(msgspec.Struct, frozen=True):
@@ -34,5 +35,4 @@ class Audit:
     async def page(self, tenant: str, wanted: AuditFilter, below: int | None, limit: int) -> AuditPage:
         """Entries, newest first. `next` is the number to continue below."""
         rows = await self._source.page(tenant, wanted, below, limit + 1)
-        more = str(rows[limit - 1].seq) if len(rows) > limit else None
-        return AuditPage(items=list(rows[:limit]), next=more)
+        return AuditPage(*one_page(rows, limit, lambda row: str(row.seq)))

@@ -22,6 +22,7 @@ from visapi_gateway.audit.rules import entry
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.runs.commands.service import Hint, InboxRow
 from visapi_gateway.runs.reading.service import RunViews
 
@@ -124,9 +125,9 @@ class DeadLetters:
     ) -> DeadLetterPage:
         """Newest first. `next` is the id to continue from."""
         rows = await self._store.page(letter_scope_of(who), wanted, before, limit + 1)
-        more = str(rows[limit - 1].id) if len(rows) > limit else None
-        await self._note_foreign(who, rows[:limit])
-        return DeadLetterPage(items=list(rows[:limit]), next=more)
+        letters, more = one_page(rows, limit, lambda row: str(row.id))
+        await self._note_foreign(who, letters)
+        return DeadLetterPage(letters, more)
 
     async def _note_foreign(self, who: Requester, seen: Sequence[DeadLetterView]) -> None:
         """Nothing that is not the caller's tenant's is shown before it is committed that it was read."""

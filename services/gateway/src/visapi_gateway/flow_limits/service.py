@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.contracts.limits import LimitPage, LimitView
+from visapi_gateway.kernel.pages import one_page
 
 
 class LimitRow(msgspec.Struct, frozen=True):
@@ -39,9 +40,8 @@ class ReadLimits:
         """Limits, ordered by workflow and key. `next` is the position to continue from."""
         after = None if position is None else msgspec.json.decode(position, type=tuple[str, str])
         rows = await self._store.page(tenant, workflow, after, limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        more = None if last is None else msgspec.json.encode((last.scope, last.key)).decode()
-        return LimitPage([_view(row) for row in rows[:limit]], more)
+        shown, more = one_page(rows, limit, lambda row: msgspec.json.encode((row.scope, row.key)).decode())
+        return LimitPage([_view(row) for row in shown], more)
 
 
 def _view(row: LimitRow) -> LimitView:

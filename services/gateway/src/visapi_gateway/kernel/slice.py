@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from secrets import token_bytes
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
@@ -18,6 +19,7 @@ from visapi_gateway.kernel.full_tenants import FullTenants
 from visapi_gateway.kernel.idempotency.store import UsedKeys
 from visapi_gateway.kernel.messages import Messages
 from visapi_gateway.kernel.quotas import Quotas, read_full_tenants
+from visapi_gateway.kernel.sealing import SealingKeys
 from visapi_gateway.settings import GatewaySettings
 
 _Part = TypeVar("_Part")
@@ -55,6 +57,10 @@ class Kernel:
         self.cursors = Cursors(settings.link_secret, self.clock)
         self.payloads = PayloadStore.open(settings.artifacts_url, settings.s3)
         self._parts: dict[Callable[[Kernel], Any], Any] = {}
+
+    def sealing_keys(self, sealed: str) -> SealingKeys:
+        """The keys of the installation for values that a slice seals, named in the plural."""
+        return SealingKeys(self.settings.sealing_key, sealed, random=token_bytes, clock=self.clock)
 
     def one(self, build: Callable[["Kernel"], _Part]) -> _Part:
         """The part that `build` makes, one per process; slices share a part by sharing its builder."""

@@ -17,6 +17,7 @@ from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Principal, Requester
 from visapi_gateway.kernel.api.etags import check_match
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.keys.rules import (
     changed_key,
     check_grant,
@@ -144,7 +145,7 @@ class Keys:
     async def page(self, tenant: str, after: str | None, limit: int) -> KeyPage:
         """Keys by id. `next` is the id to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
-        return KeyPage(items=list(rows[:limit]), next=rows[limit - 1].id if len(rows) > limit else None)
+        return KeyPage(*one_page(rows, limit, lambda row: row.id))
 
     async def change(self, who: Requester, key: str, change: ChangeKey, if_match: str) -> KeyView:
         """Change what a key may do. Raises `ProblemError` 400, 403, 404, 409 and 412."""

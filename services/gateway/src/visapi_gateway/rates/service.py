@@ -14,6 +14,7 @@ from visapi_common.contracts.rates import NAMES_OF_A_KEY_MAX, Rate, RatePage, Se
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.kernel.problems import invalid_field
 from visapi_gateway.rates.rules.policies import TENANT, key_subject, kind_and_id, name_subject
 
@@ -75,8 +76,8 @@ class Rates:
     async def page(self, tenant: str, after: str | None, limit: int) -> RatePage:
         """The stored rates of the tenant, by kind and id. `next` is the position to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
-        more = rows[limit - 1].subject if len(rows) > limit else None
-        return RatePage([_view(tenant, row) for row in rows[:limit]], more)
+        shown, more = one_page(rows, limit, lambda row: row.subject)
+        return RatePage([_view(tenant, row) for row in shown], more)
 
     async def of_key(self, tenant: str, key: str) -> Rate:
         """The rate of a key. Raises `ProblemError` 404."""

@@ -14,6 +14,7 @@ from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.api.etags import check_match, etag_of
+from visapi_gateway.kernel.pages import one_page
 
 _NAMESPACE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
@@ -67,9 +68,8 @@ class Retentions:
     async def page(self, tenant: str, after: str | None, limit: int) -> RetentionPage:
         """Policies by namespace. `next` is the namespace to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
-        more = rows[limit - 1].namespace if len(rows) > limit else None
-        days = await self._store.default_days()
-        return RetentionPage([_view(row) for row in rows[:limit]], days, more)
+        shown, more = one_page(rows, limit, lambda row: row.namespace)
+        return RetentionPage([_view(row) for row in shown], await self._store.default_days(), more)
 
     async def set(
         self, who: Requester, namespace: str, wanted: SetRetention, if_match: str | None = None

@@ -18,6 +18,7 @@ from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.names import WorkflowName
+from visapi_gateway.kernel.pages import one_page
 
 NEXT_SHOWN = 10
 FIRES_SHOWN = 50
@@ -104,9 +105,8 @@ class Schedules:
     async def page(self, tenant: str, after: tuple[str, str] | None, limit: int) -> SchedulePage:
         """By name. `next` is the name to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        more = None if last is None else f"{last.namespace}/{last.name}"
-        return SchedulePage(items=[self._view(row, []) for row in rows[:limit]], next=more)
+        shown, more = one_page(rows, limit, lambda row: f"{row.namespace}/{row.name}")
+        return SchedulePage([self._view(row, []) for row in shown], more)
 
     async def view(self, name: WorkflowName) -> ScheduleView:
         """Raises `ProblemError` 404."""

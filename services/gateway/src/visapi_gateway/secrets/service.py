@@ -1,7 +1,7 @@
 """Secrets: sealed on arrival; the gateway never reads their values back."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -9,13 +9,12 @@ import msgspec
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.secrets import SecretPage, SecretView
-from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
-from visapi_common.core.keyrings import Keyring
-from visapi_common.core.sealing import seal
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.json_input import check_json
+from visapi_gateway.kernel.pages import one_page
+from visapi_gateway.kernel.sealing import SealingKeys
 
 VALUE_MAX = 64 * 1024
 SHORT = 8
@@ -51,22 +50,15 @@ class SecretStore(Protocol):
 class Secrets:
     """The use cases."""
 
-    def __init__(
-        self, store: SecretStore, keys: Keyring | None, nonce: Callable[[], bytes], clock: WallClock
-    ) -> None:
+    def __init__(self, store: SecretStore, keys: SealingKeys) -> None:
         self._store = store
         self._keys = keys
-        self._nonce = nonce
-        self._clock = clock
 
     async def put(self, who: Requester, name: str, body: bytes) -> bool:
         """Store a secret: any JSON, or `{"value": …, "hosts": […], "short": true}`. Returns whether it is
         new.
         """
-        if self._keys is None:
-            raise ProblemError(
-                "unavailable", "secrets are not configured; set VISAPI_SEALING_KEY", status=503
-            )
+        key = self._keys.current()
         if not _NAME.fullmatch(name):
             detail = f"{name!r} cannot name a secret: 1 to 128 letters, digits and inner _ . -"
             raise ProblemError("invalid_body", detail, status=400)
@@ -74,16 +66,14 @@ class Secrets:
             raise ProblemError("payload_too_large", f"a secret has at most {VALUE_MAX} bytes", status=413)
         value, hosts, short = _read(check_json(body))
         check_length(value, short=short)
-        key = self._keys.at(self._clock.now())
-        sealed = seal(key.secret, _encode(value), tenant=who.tenant, name=name, nonce=self._nonce())
+        sealed = key.seal(_encode(value), tenant=who.tenant, name=name)
         audit = entry(who, AuditAction.SECRET_PUT, f"secret:{name}", hosts=hosts)
         return await self._store.put(NewSecret(who.tenant, name, sealed, key.id, hosts, who.actor), audit)
 
     async def page(self, tenant: str, after: str | None, limit: int) -> SecretPage:
         """By name. `next` is the name to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
-        more = rows[limit - 1].name if len(rows) > limit else None
-        return SecretPage(items=list(rows[:limit]), next=more)
+        return SecretPage(*one_page(rows, limit, lambda row: row.name))
 
     async def remove(self, who: Requester, name: str) -> None:
         """Raises `ProblemError` 404."""

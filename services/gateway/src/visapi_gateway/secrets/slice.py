@@ -1,9 +1,5 @@
 """Secrets."""
 
-from functools import partial
-from secrets import token_bytes
-
-from visapi_common.core.sealing import NONCE_BYTES
 from visapi_gateway.kernel.api.operation import Route
 from visapi_gateway.kernel.slice import Kernel, Slice
 from visapi_gateway.secrets import routes
@@ -13,9 +9,8 @@ from visapi_gateway.secrets.store import PgSecretStore
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
-    store, keys = PgSecretStore(kernel.pool, kernel.quotas), kernel.settings.sealing_key
-    secrets = Secrets(store, keys, partial(token_bytes, NONCE_BYTES), kernel.clock)
-    return SecretRoutes(secrets, kernel.cursors).routes()
+    store, keys = PgSecretStore(kernel.pool, kernel.quotas), kernel.sealing_keys("secrets")
+    return SecretRoutes(Secrets(store, keys), kernel.cursors).routes()
 
 
 SLICE = Slice([routes], open_routes)

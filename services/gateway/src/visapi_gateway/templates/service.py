@@ -26,6 +26,7 @@ from visapi_common.templates.manifests import read_manifest
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.api.etags import check_match
+from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.templates import rules
 
 NAME_MAX = 100
@@ -154,16 +155,16 @@ class Templates:
     async def page(self, tenant: str, after: str | None, limit: int) -> TemplatePage:
         """By name. `next` is the name to continue from."""
         rows = await self._rows.page(tenant, after, limit + 1)
-        more = rows[limit - 1].name if len(rows) > limit else None
-        return TemplatePage([rules.with_links(row) for row in rows[:limit]], more)
+        shown, more = one_page(rows, limit, lambda row: row.name)
+        return TemplatePage([rules.with_links(row) for row in shown], more)
 
     async def versions(self, tenant: str, name: str, below: str | None, limit: int) -> TemplatePage:
         """Newest first; of retired templates too. Raises `ProblemError` 404."""
         rows = await self._rows.versions(tenant, name, None if below is None else int(below), limit + 1)
         if not rows and below is None:
             raise no_such_template(name, None)
-        more = str(rows[limit - 1].version) if len(rows) > limit else None
-        return TemplatePage([rules.with_links(row) for row in rows[:limit]], more)
+        shown, more = one_page(rows, limit, lambda row: str(row.version))
+        return TemplatePage([rules.with_links(row) for row in shown], more)
 
     async def retire(self, who: Requester, name: str, if_match: str | None) -> None:
         """The name is unknown from now on; versions that definitions pin can still be rendered. Raises

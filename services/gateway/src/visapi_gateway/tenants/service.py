@@ -12,6 +12,7 @@ from visapi_common.core.keyrings import Keyring
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.keys.service import KeyRow, Mint
 from visapi_gateway.tenants.exporting import Exports
 from visapi_gateway.tenants.rules import (
@@ -112,7 +113,7 @@ class Tenants:
     async def page(self, after: str | None, limit: int) -> TenantPage:
         """By id. `next` is the id to continue from."""
         rows = await self._store.page(after, limit + 1)
-        return TenantPage(items=list(rows[:limit]), next=rows[limit - 1].id if len(rows) > limit else None)
+        return TenantPage(*one_page(rows, limit, lambda row: row.id))
 
     async def suspend(self, who: Requester, tenant: str, reason: str) -> TenantView:
         """Refuse the keys of a tenant: on this replica at once, on others within a second; and start nothing

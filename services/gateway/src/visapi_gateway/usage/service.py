@@ -9,6 +9,7 @@ import msgspec
 from visapi_common.contracts.usage import UsagePage, UsageView
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.pages import one_page
 
 DAYS_MAX = 366
 By = Literal["day", "workflow"]
@@ -53,11 +54,11 @@ class ReadUsage:
         _check(wanted, self._clock.now().date())
         after = None if position is None else msgspec.json.decode(position, type=Position)
         rows = await self._store.page(tenant, wanted, after, limit + 1)
-        more: str | None = None
-        if len(rows) > limit:
-            last = rows[limit - 1]
-            more = msgspec.json.encode(Position(last.day, last.namespace, last.name)).decode()
-        return UsagePage(list(rows[:limit]), more)
+        return UsagePage(*one_page(rows, limit, _position_of))
+
+
+def _position_of(row: UsageView) -> str:
+    return msgspec.json.encode(Position(row.day, row.namespace, row.name)).decode()
 
 
 def _check(wanted: UsageRequest, today: date) -> None:

@@ -23,6 +23,7 @@ from visapi_common.core.ids import Ids
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.kernel.problems import invalid_field
 
 COUNT_MAX = 100_000
@@ -99,8 +100,7 @@ class ManyReplays:
     async def page(self, tenant: str, before: UUID | None, limit: int) -> ReplayPage:
         """Newest first. `next` is the id to continue from."""
         rows = await self._store.page(tenant, before, limit + 1)
-        more = str(rows[limit - 1].id) if len(rows) > limit else None
-        return ReplayPage(items=list(rows[:limit]), next=more)
+        return ReplayPage(*one_page(rows, limit, lambda row: str(row.id)))
 
     async def abort(
         self, who: Requester, replay: UUID, reason: str | None, claim: Claim | None

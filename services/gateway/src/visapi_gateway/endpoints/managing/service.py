@@ -18,16 +18,16 @@ from visapi_common.contracts.endpoints import (
     UpdateEndpoint,
 )
 from visapi_common.contracts.problems import FieldError
-from visapi_common.core.clocks import WallClock
 from visapi_common.core.egress_policy import EgressRefused, parse_url
 from visapi_common.core.endpoint_types import Wants, mistake_in_type, wants_of
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
-from visapi_common.core.keyrings import Keyring
-from visapi_common.core.sealing import NONCE_BYTES, name_of_endpoint_secret, seal
+from visapi_common.core.sealing import name_of_endpoint_secret
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.pages import one_page
+from visapi_gateway.kernel.sealing import SealingKeys
 
 SECRETS_MAX = 4
 """Valid secrets of one endpoint: each signs every webhook."""
@@ -96,22 +96,20 @@ class EndpointStore(Protocol):
 
 
 class Endpoints:
-    """The endpoints of a tenant. `random` makes secrets and nonces."""
+    """The endpoints of a tenant. `random` makes secrets."""
 
     def __init__(
         self,
         store: EndpointStore,
-        keys: Keyring | None,
+        keys: SealingKeys,
         *,
         random: Callable[[int], bytes],
         ids: Ids,
-        clock: WallClock,
     ) -> None:
         self._store = store
         self._keys = keys
         self._random = random
         self._ids = ids
-        self._clock = clock
 
     async def make(self, who: Requester, wanted: NewEndpoint, claim: Claim | None) -> MadeEndpoint:
         """Raises `ProblemError` 400, 403 and 409."""
@@ -156,8 +154,7 @@ class Endpoints:
     async def page(self, tenant: str, name: str | None, after: str | None, limit: int) -> EndpointPage:
         """By name. `next` is the name to continue from."""
         rows = await self._store.page(tenant, name, after, limit + 1)
-        more = rows[limit - 1].name if len(rows) > limit else None
-        return EndpointPage(items=list(rows[:limit]), next=more)
+        return EndpointPage(*one_page(rows, limit, lambda row: row.name))
 
     async def update(self, who: Requester, endpoint: UUID, wanted: UpdateEndpoint) -> EndpointView:
         """Raises `ProblemError` 400, 403 and 404."""
@@ -201,13 +198,10 @@ class Endpoints:
 
     def _secret(self, who: Requester, endpoint: UUID) -> tuple[str, EndpointSecretRow]:
         """A new secret, and how it is stored."""
-        if self._keys is None:
-            detail = "secrets of endpoints are not configured; set VISAPI_SEALING_KEY"
-            raise ProblemError("unavailable", detail, status=503)
+        key, secret = self._keys.current(), self._ids.uuid7()
         text = f"whsec_{b64encode(self._random(_SECRET_BYTES)).decode()}"
-        key, secret = self._keys.at(self._clock.now()), self._ids.uuid7()
-        name, nonce = name_of_endpoint_secret(endpoint, secret), self._random(NONCE_BYTES)
-        sealed = seal(key.secret, text.encode(), tenant=who.tenant, name=name, nonce=nonce)
+        name = name_of_endpoint_secret(endpoint, secret)
+        sealed = key.seal(text.encode(), tenant=who.tenant, name=name)
         return text, EndpointSecretRow(who.tenant, endpoint, secret, sealed, key.id, who.actor)
 
 

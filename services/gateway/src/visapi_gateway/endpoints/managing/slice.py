@@ -11,8 +11,8 @@ from visapi_gateway.kernel.slice import Kernel, Slice
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
-    store, keys = PgEndpointStore(kernel.pool, kernel.quotas), kernel.settings.sealing_key
-    endpoints = Endpoints(store, keys, random=token_bytes, ids=kernel.ids, clock=kernel.clock)
+    store, keys = PgEndpointStore(kernel.pool, kernel.quotas), kernel.sealing_keys("secrets of endpoints")
+    endpoints = Endpoints(store, keys, random=token_bytes, ids=kernel.ids)
     return EndpointRoutes(endpoints, kernel.cursors).routes()
 
 

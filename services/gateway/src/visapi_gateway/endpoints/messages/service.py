@@ -23,6 +23,7 @@ from visapi_gateway.audit.rules import entry
 from visapi_gateway.endpoints.managing.service import no_such_endpoint
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.pages import one_page
 
 PINGS_MAX = 100
 """Pings of an endpoint in an hour, with nothing else sent between them."""
@@ -95,8 +96,8 @@ class Messages:
         """Newest first. `next` is the place to continue below. Raises `ProblemError` 404."""
         await self._need(tenant, endpoint)
         rows = await self._store.page(tenant, endpoint, state, below, limit + 1)
-        more = str(rows[limit - 1].seq) if len(rows) > limit else None
-        return MessagePage(items=[row.view for row in rows[:limit]], next=more)
+        shown, more = one_page(rows, limit, lambda row: str(row.seq))
+        return MessagePage([row.view for row in shown], more)
 
     async def one(self, tenant: str, endpoint: UUID, message: UUID) -> MessageDetails:
         """Raises `ProblemError` 404."""

@@ -21,6 +21,7 @@ from visapi_gateway.audit.rules import entry
 from visapi_gateway.hooks.rules.events import Replayed, replayed
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.pages import one_page
 
 REFUSED_SHOWN = 20
 
@@ -87,8 +88,7 @@ class Deliveries:
         if delivery is not None:
             return HookDeliveryPage(items=list(await self._store.named(tenant, hook, delivery)), next=None)
         rows = await self._store.page(tenant, hook, before, limit + 1)
-        more = str(rows[limit - 1].id) if len(rows) > limit else None
-        return HookDeliveryPage(items=list(rows[:limit]), next=more)
+        return HookDeliveryPage(*one_page(rows, limit, lambda row: str(row.id)))
 
     async def one(self, tenant: str, hook: UUID, delivery: UUID) -> HookDeliveryDetails:
         """With the event, masked. Raises `ProblemError` 404."""

@@ -20,11 +20,9 @@ from visapi_common.contracts.hooks import (
     UpdateHook,
 )
 from visapi_common.contracts.problems import FieldError
-from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.ids import Ids
-from visapi_common.core.keyrings import Keyring
-from visapi_common.core.sealing import NONCE_BYTES, name_of_hook_secret, seal
+from visapi_common.core.sealing import name_of_hook_secret
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.hooks.managing.rules import (
     check_new,
@@ -39,6 +37,8 @@ from visapi_gateway.hooks.rules.providers import PROVIDERS
 from visapi_gateway.hooks.rules.stored_settings import write_settings
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
+from visapi_gateway.kernel.pages import one_page
+from visapi_gateway.kernel.sealing import SealingKeys
 
 _SECRET_BYTES = 32
 _ADDRESS_BYTES = 20
@@ -92,22 +92,20 @@ class HookStore(Protocol):
 
 
 class Hooks:
-    """The hooks of a tenant. `random` makes secrets, addresses and nonces."""
+    """The hooks of a tenant. `random` makes secrets and addresses."""
 
     def __init__(
         self,
         store: HookStore,
-        keys: Keyring | None,
+        keys: SealingKeys,
         *,
         random: Callable[[int], bytes],
         ids: Ids,
-        clock: WallClock,
     ) -> None:
         self._store = store
         self._keys = keys
         self._random = random
         self._ids = ids
-        self._clock = clock
 
     async def make(self, who: Requester, wanted: NewHook, claim: Claim | None) -> MadeHook:
         """Raises `ProblemError` 400 and 409."""
@@ -149,7 +147,7 @@ class Hooks:
     async def page(self, tenant: str, name: str | None, after: str | None, limit: int) -> HookPage:
         """By name. `next` is the name to continue from."""
         rows = await self._store.page(tenant, name, after, limit + 1)
-        return HookPage(items=list(rows[:limit]), next=rows[limit - 1].name if len(rows) > limit else None)
+        return HookPage(*one_page(rows, limit, lambda row: row.name))
 
     async def update(self, who: Requester, hook: UUID, wanted: UpdateHook) -> HookView:
         """Raises `ProblemError` 400 and 404."""
@@ -215,12 +213,8 @@ class Hooks:
         return self._random(_SECRET_BYTES // 2).hex()
 
     def _sealed(self, who: Requester, hook: UUID, purpose: Purpose, text: str) -> SecretRow:
-        if self._keys is None:
-            detail = "secrets of hooks are not configured; set VISAPI_SEALING_KEY"
-            raise ProblemError("unavailable", detail, status=503)
-        key, secret = self._keys.at(self._clock.now()), self._ids.uuid7()
-        name, nonce = name_of_hook_secret(hook, secret), self._random(NONCE_BYTES)
-        sealed = seal(key.secret, text.encode(), tenant=who.tenant, name=name, nonce=nonce)
+        key, secret = self._keys.current(), self._ids.uuid7()
+        sealed = key.seal(text.encode(), tenant=who.tenant, name=name_of_hook_secret(hook, secret))
         return SecretRow(who.tenant, hook, secret, purpose, sealed, key.id, who.actor)
 
 

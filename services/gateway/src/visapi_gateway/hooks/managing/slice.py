@@ -11,8 +11,8 @@ from visapi_gateway.kernel.slice import Kernel, Slice
 
 
 def open_routes(kernel: Kernel) -> list[Route]:
-    store, keys = PgHookStore(kernel.pool, kernel.quotas), kernel.settings.sealing_key
-    hooks = Hooks(store, keys, random=token_bytes, ids=kernel.ids, clock=kernel.clock)
+    store, keys = PgHookStore(kernel.pool, kernel.quotas), kernel.sealing_keys("secrets of hooks")
+    hooks = Hooks(store, keys, random=token_bytes, ids=kernel.ids)
     return HookRoutes(hooks, kernel.cursors).routes()
 
 

@@ -12,6 +12,7 @@ from visapi_common.contracts.payloads import Payload
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import ENDED, AttributeValue, RunPage, RunStatus, RunView
 from visapi_common.core.errors import ProblemError
+from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.runs.reading.rules.filters import RunFilter
 
 NULL = msgspec.Raw(b"null")
@@ -74,8 +75,8 @@ class RunViews:
     async def page(self, tenant: str, wanted: RunFilter, before: UUID | None, limit: int) -> RunPage:
         """Newest first. `next` is the id to continue from. Values in the artifact store are left out."""
         rows = await self._source.runs(tenant, wanted, before, limit + 1)
-        items = [_view(row, _inline(row.input), _inline(row.output)) for row in rows[:limit]]
-        return RunPage(items=items, next=str(items[-1].id) if len(rows) > limit else None)
+        shown, more = one_page(rows, limit, lambda row: str(row.id))
+        return RunPage([_view(row, _inline(row.input), _inline(row.output)) for row in shown], more)
 
     async def _value(self, tenant: str, stored: bytes | None) -> msgspec.Raw:
         if stored is None:
