@@ -8,9 +8,10 @@ from kit.fakes.artifacts import FakeArtifacts
 from kit.fakes.clocks import FakeClock
 from kit.fakes.gateway.tables import TENANT, WHO, GatewayTables
 from visapi_common.contracts.audit import AuditEntry
+from visapi_common.contracts.gateway_bodies import LINK_MAX_S
 from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.keyrings import Keyring
-from visapi_gateway.artifacts.service import LINK_LIMIT_S, Artifacts
+from visapi_gateway.artifacts.service import Artifacts
 
 
 class TestArtifacts:
@@ -55,7 +56,7 @@ class TestArtifacts:
     async def test_no_link_is_made_for_what_is_not_there_or_for_too_long(self):
         with pytest.raises(ProblemError, match="there is no artifact"):
             await self.artifacts.link(TENANT, f"{'0' * 64}.pdf", 60)
-        for seconds in (0, LINK_LIMIT_S + 1):
+        for seconds in (0, LINK_MAX_S + 1):
             with pytest.raises(ProblemError, match="/expires_in_s"):
                 await self.linked(seconds)
 

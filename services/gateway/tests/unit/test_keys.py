@@ -9,7 +9,7 @@ import pytest
 from kit.fakes.clocks import FakeClock
 from kit.fakes.gateway.keys import FakeKeys
 from kit.fakes.gateway.tables import TENANT, WHO, GatewayTables
-from visapi_common.contracts.keys import ChangeKey, NewKey
+from visapi_common.contracts.keys import KEY_OVERLAP_MAX_S, ChangeKey, NewKey
 from visapi_common.core.api_keys import hash_key, mint, parse
 from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.keyrings import Keyring
@@ -18,7 +18,6 @@ from visapi_gateway.kernel.access.scopes import DEFAULT_SCOPES, Requester
 from visapi_gateway.kernel.access.stored_keys import KeysAt
 from visapi_gateway.kernel.access.tenant import WHOSE
 from visapi_gateway.keys.announcing import ChangedKeys
-from visapi_gateway.keys.rules import OVERLAP_LIMIT_S
 from visapi_gateway.keys.service import Keys
 
 PEPPER = bytes(32)
@@ -107,7 +106,7 @@ async def test_a_successor_has_the_same_scopes_and_the_old_key_ends_after_the_ov
 async def test_a_revoked_key_and_a_long_overlap_are_refused():
     world = World()
     old = await world.keys.make(WHO, NewKey("ci"))
-    for seconds in (-1, OVERLAP_LIMIT_S + 1):
+    for seconds in (-1, KEY_OVERLAP_MAX_S + 1):
         with pytest.raises(ProblemError, match="/overlap_s"):
             await world.keys.rotate(WHO, old.id, seconds)
     await world.keys.revoke(WHO, old.id)

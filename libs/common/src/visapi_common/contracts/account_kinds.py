@@ -27,7 +27,7 @@ SenderPattern = Annotated[str, msgspec.Meta(pattern=rf"^(?:\*|{_LOCAL})@{_DOMAIN
 Line = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]*\Z", min_length=1, max_length=320)]
 Password = Annotated[str, msgspec.Meta(pattern=r"^[^\x00\r\n]*\Z", min_length=8, max_length=1024)]
 """At least 8 characters, so that it can be masked in answers."""
-SlackToken = Annotated[str, msgspec.Meta(pattern=r"^xox[a-z.]{1,12}-[A-Za-z0-9-]{8,1000}\Z")]
+SlackToken = Annotated[str, msgspec.Meta(pattern=r"^xox[a-z.]{1,12}-[A-Za-z0-9-]{8,1000}\Z", max_length=1020)]
 Tls = Literal["starttls", "implicit", "off"]
 
 

@@ -45,5 +45,5 @@ class ApprovalPage(msgspec.Struct, frozen=True):
 class DecideApproval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The decision: one of the question's choices, and why."""
 
-    decision: str
+    decision: Annotated[str, msgspec.Meta(max_length=COMMENT_MAX)]
     comment: Comment | None = None

@@ -12,6 +12,11 @@ Reason = Annotated[str, msgspec.Meta(max_length=REASON_CHARS_MAX)]
 """The reason of a command; the run and the audit keep it."""
 
 
+Version = Annotated[str, msgspec.Meta(max_length=256)]
+"""The version of a workflow."""
+LINK_MAX_S = 7 * 86_400
+
+
 class RunCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of cancel, suspend and resume: the reason, for the audit."""
 
@@ -22,7 +27,7 @@ class Rerun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of a rerun: the original input and version unless others are given."""
 
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    version: str | None = None
+    version: Version | None = None
     reason: Reason | None = None
 
 
@@ -32,14 +37,14 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    version: str | None = None
+    version: Version | None = None
     reason: Reason | None = None
 
 
 class NewLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The life of a signed link in seconds: 1 second to 7 days."""
 
-    expires_in_s: int = 3600
+    expires_in_s: Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": LINK_MAX_S})] = 3600
 
 
 class ArtifactLink(msgspec.Struct, frozen=True):

@@ -12,6 +12,11 @@ KeyStatus = Literal["active", "pending", "disabled", "revoked", "expired"]
 
 
 Role = Literal["viewer", "operator", "developer", "admin"]
+KEY_NAME_MAX = 200
+"""Characters of the name of a key."""
+KEY_OVERLAP_MAX_S = 7 * 86_400
+KeyName = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": KEY_NAME_MAX})]
+ScopeNames = Annotated[list[Annotated[str, msgspec.Meta(max_length=100)]], msgspec.Meta(max_length=100)]
 Entries = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=100)]
 
 
@@ -21,9 +26,9 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limited to the scopes of the calling key.
     """
 
-    name: str
-    kind: str = "live"
-    scopes: list[str] | None = None
+    name: KeyName
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["live", "test", "admin"]})] = "live"
+    scopes: ScopeNames | None = None
     role: Role | None = None
     """In place of `scopes`: the scopes of the role."""
     workflows: Entries | None = None
@@ -39,8 +44,8 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ChangeKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is given replaces what the key has; null takes a limit away."""
 
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    scopes: list[str] | msgspec.UnsetType = msgspec.UNSET
+    name: KeyName | msgspec.UnsetType = msgspec.UNSET
+    scopes: ScopeNames | msgspec.UnsetType = msgspec.UNSET
     workflows: Entries | msgspec.UnsetType | None = msgspec.UNSET
     allowed_addresses: Entries | msgspec.UnsetType | None = msgspec.UNSET
     denied_addresses: Entries | msgspec.UnsetType | None = msgspec.UNSET
@@ -50,7 +55,9 @@ class ChangeKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RotateKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many seconds the old key stays valid beside the new one: 0 to 7 days."""
 
-    overlap_s: int = 86_400
+    overlap_s: Annotated[
+        int, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": KEY_OVERLAP_MAX_S})
+    ] = 86_400
 
 
 class DisableKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

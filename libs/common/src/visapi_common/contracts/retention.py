@@ -1,9 +1,11 @@
 """The public shapes of retention policies: how long ended runs of a namespace are kept."""
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+
+from visapi_common.contracts.gateway_bodies import Reason
 
 DAYS: Final = (1, 3, 7, 14, 30, 60, 90, 180, 365, 730, 1095, 1825, 2555, 3650)
 """The possible values. They are few, because each has its own partitions."""
@@ -30,5 +32,5 @@ class RetentionPage(msgspec.Struct, frozen=True):
 class SetRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Runs that start from now on are kept for `days` after their end."""
 
-    days: int
-    reason: str | None = None
+    days: Annotated[int, msgspec.Meta(extra_json_schema={"enum": DAYS, "minimum": DAYS[0], "maximum": DAYS[-1]})]
+    reason: Reason | None = None

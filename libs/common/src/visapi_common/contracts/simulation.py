@@ -15,7 +15,7 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     output: Any = msgspec.UNSET
     error: WorkflowError | msgspec.UnsetType = msgspec.UNSET
     uncertain: bool = False
-    after: str | None = None
+    after: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
 
 class SimulateWorkflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,7 +29,7 @@ class SimulateWorkflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     workflow: Any
     input: Any = None
-    given: dict[str, Given | list[Given]] = {}
+    given: dict[str, Given | Annotated[list[Given], msgspec.Meta(max_length=1000)]] = {}
     events: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=1000)] = []
     now: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 

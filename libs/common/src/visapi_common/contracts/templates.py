@@ -13,6 +13,8 @@ NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 SOURCE_MAX = 256 * 1024
 LOCALES_MAX = 50
 ASSETS_MAX = 50
+ASSET_BYTES_MAX = 1024 * 1024
+BASE64_MAX = (ASSET_BYTES_MAX + 2) // 3 * 4
 BUILTIN_TEMPLATES = ("visa-certificate",)
 """Names that the PDF worker brings along; no tenant stores a template of such a name."""
 
@@ -40,7 +42,9 @@ class NewAsset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file that sources name by `asset(…)`: an artifact, whose bytes are copied, or its bytes in base64."""
 
     artifact: Annotated[str, msgspec.Meta(max_length=80)] | None = None
-    base64: str | None = None
+    base64: (
+        Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": ASSET_BYTES_MAX * 4 // 3 + 4})] | None
+    ) = None
 
 
 class NewTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from visapi_common.contracts.audit import AuditAction, AuditEntry
-from visapi_common.contracts.gateway_bodies import ArtifactLink
+from visapi_common.contracts.gateway_bodies import LINK_MAX_S, ArtifactLink
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.keyrings import Keyring
@@ -18,8 +18,6 @@ from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.api.ranges import Span
 from visapi_gateway.kernel.problems import invalid_field
-
-LINK_LIMIT_S = 7 * 86_400
 
 
 class ArtifactFile(msgspec.Struct, frozen=True):
@@ -66,8 +64,8 @@ class Artifacts:
 
     async def link(self, tenant: str, artifact: str, seconds: int) -> ArtifactLink:
         """A link that needs no key. Raises `ProblemError` 400 and 404."""
-        if not 1 <= seconds <= LINK_LIMIT_S:
-            raise invalid_field("/expires_in_s", f"must lie between 1 and {LINK_LIMIT_S} seconds")
+        if not 1 <= seconds <= LINK_MAX_S:
+            raise invalid_field("/expires_in_s", f"must lie between 1 and {LINK_MAX_S} seconds")
         if await self._source.size(tenant, artifact) is None:
             raise _no_such_artifact(artifact)
         now = self._clock.now()

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from visapi_common.contracts.keys import ChangeKey, KeyView, NewKey
+from visapi_common.contracts.keys import KEY_NAME_MAX, KEY_OVERLAP_MAX_S, ChangeKey, KeyView, NewKey
 from visapi_common.core import api_keys
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.scopes import (
@@ -27,8 +27,6 @@ from visapi_gateway.kernel.access.scopes import Principal
 from visapi_gateway.kernel.api.etags import etag_of
 from visapi_gateway.kernel.problems import invalid_field
 
-NAME_LIMIT = 200
-OVERLAP_LIMIT_S = 7 * 86_400
 _RANKS = {"test": 0, "live": 1, "admin": 2}
 _SHOWN = 5
 """The most wrong entries that a problem names."""
@@ -113,8 +111,8 @@ def check_grant(who: Principal, key: KeyView | NewKey) -> None:
 
 
 def check_overlap(seconds: int) -> None:
-    if not 0 <= seconds <= OVERLAP_LIMIT_S:
-        raise invalid_field("/overlap_s", f"must lie between 0 and {OVERLAP_LIMIT_S} seconds")
+    if not 0 <= seconds <= KEY_OVERLAP_MAX_S:
+        raise invalid_field("/overlap_s", f"must lie between 0 and {KEY_OVERLAP_MAX_S} seconds")
 
 
 def _is_within(key: KeyView | NewKey, limits: Restrictions) -> bool:
@@ -153,8 +151,8 @@ def _scopes(who: Principal, wanted: NewKey) -> list[str]:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > NAME_LIMIT:
-        raise invalid_field("/name", f"must have 1 to {NAME_LIMIT} characters")
+    if not name.strip() or len(name) > KEY_NAME_MAX:
+        raise invalid_field("/name", f"must have 1 to {KEY_NAME_MAX} characters")
 
 
 def _check_scopes(scopes: Sequence[str], kind: str) -> None:

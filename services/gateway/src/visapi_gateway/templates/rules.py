@@ -16,7 +16,6 @@ from visapi_common.contracts.templates import (
 )
 from visapi_gateway.kernel.api.etags import etag_of
 
-ASSET_BYTES_MAX = 1024 * 1024
 ASSETS_BYTES_MAX = 2 * 1024 * 1024
 VERSION_MAX = 2**31 - 1
 MEDIA_TYPES = {

@@ -11,6 +11,7 @@ import msgspec
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.problems import FieldError
 from visapi_common.contracts.templates import (
+    ASSET_BYTES_MAX,
     BUILTIN_TEMPLATES,
     Manifest,
     NewAsset,
@@ -188,7 +189,7 @@ class Templates:
         return found
 
     async def _bytes_of(self, tenant: str, name: str, asset: NewAsset) -> bytes:
-        pointer, most = f"/assets/{name}", rules.ASSET_BYTES_MAX
+        pointer, most = f"/assets/{name}", ASSET_BYTES_MAX
         if asset.base64 is not None:
             try:
                 data = base64.b64decode(asset.base64, validate=True)

@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
-from visapi_common.contracts.problems import Problem
+from visapi_gateway.kernel.api.checks import QUERY_LIMIT
 from visapi_gateway.kernel.api.operation import Operation, ResponseSpec
 from visapi_gateway.kernel.api.rate_headers import POLICY, STATE
+from visapi_gateway.kernel.api.schemas import Schemas, bounded
+from visapi_gateway.kernel.asgi.cors import CROSS_ORIGIN_PATHS
+from visapi_gateway.kernel.asgi.shell import HEADERS_LIMIT, PATH_LIMIT
 from visapi_gateway.kernel.problems import KINDS, type_of
 
-REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+):(\w+)\}")
 _EVERYWHERE = ("bad_request", "method_not_allowed", "not_acceptable", "headers_too_large", "uri_too_long",
                "internal_error", "unavailable")  # fmt: skip
@@ -28,6 +28,28 @@ _ANSWER_HEADERS = {
     "Content-Range": "Which bytes of how many the part has.",
     "Content-Disposition": "Whether a browser shows or saves the file.",
 }
+TAGS = {
+    "accounts": "Sealed credentials of providers, such as a tenant's own mail relay, in versions.",
+    "approvals": "Questions of workflows to people, and their decisions.",
+    "artifacts": "Files that runs made, such as PDFs.",
+    "audit": "Who changed what, and when.",
+    "dead letters": "Work that VisAPI has given up or cannot judge: read, edit, resolve, replay.",
+    "endpoints": "URLs that receive webhooks about runs, tasks and events.",
+    "events": "CloudEvents that start runs or continue them.",
+    "hooks": "Addresses that receive webhooks of providers such as GitHub and Stripe.",
+    "keys": "API keys: scopes, limits, rotation, revocation.",
+    "rates": "How many requests a key and a tenant may send.",
+    "retention": "How long runs are kept after their end.",
+    "runs": "Start, read, follow and command runs.",
+    "schedules": "Runs at given times.",
+    "secrets": "Values that workflows use and nobody reads.",
+    "system": "Health, capabilities and documentation.",
+    "templates": "Sources of PDFs and mails, in versions and locales.",
+    "tenants": "Customers of the installation: create, suspend, export, erase.",
+    "usage": "Runs, tasks and bytes by tenant, day and workflow.",
+    "workflows": "Definitions: validate, simulate, deploy, read.",
+}
+"""What the operations of each tag are about."""
 _UNCHANGED = ResponseSpec("Unchanged since the answer with this ETag.", headers=("ETag",))
 _IF_MATCH = {
     "optional": "An ETag from an earlier response: nothing is done where the resource has changed since.",
@@ -48,16 +70,20 @@ _SHARED_HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "example": '"key";r=998;t=1, "tenant";r=1987;t=1, "tenant-day";r=48211;t=40000',
     },
+    "Access-Control-Allow-Origin": {
+        "description": "The origin of the page that asks, where the operator admits that origin "
+        "(`VISAPI_CORS_ORIGINS`).",
+        "schema": {"type": "string"},
+    },
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
 }
-_COMMON = ("X-Request-Id",)
-_OF_KEYS = (*_COMMON, POLICY, STATE)
+_OF_KEYS = (POLICY, STATE)
 """Of the responses of an operation that needs a key, once the key is known."""
 
 
 def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     """The document as plain data. `version` is the service's."""
-    schemas = _Schemas(operations)
+    schemas = Schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         path = _PARAMETER.sub(r"{\1}", operation.path)
@@ -72,8 +98,8 @@ def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, An
             "description": "Errors are problem details (RFC 9457); `type` and `code` are stable.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in tags],
+        "servers": [{"url": "/", "x-internal": False}],
+        "tags": [{"name": tag, "description": TAGS[tag]} for tag in tags],
         "security": [{"bearer": []}, {"key": []}],
         "paths": paths,
         "components": {
@@ -87,39 +113,7 @@ def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, An
     }
 
 
-class _Schemas:
-    """JSON Schemas of all bodies, and of the fields of all queries."""
-
-    def __init__(self, operations: Sequence[Operation]) -> None:
-        kinds: list[Any] = [Problem]
-        for operation in operations:
-            kinds += [answer.body for answer in operation.responses.values() if answer.body is not None]
-            kinds += [kind for kind in (operation.body, operation.query) if kind is not None]
-        self._kinds = list(dict.fromkeys(kinds))
-        schemas, self._components = msgspec.json.schema_components(
-            self._kinds, ref_template=REF, schema_hook=_raw
-        )
-        self._schemas = dict(zip(self._kinds, schemas, strict=True))
-
-    def of(self, kind: Any) -> dict[str, Any]:
-        return self._schemas[kind]
-
-    def fields(self, kind: type[msgspec.Struct]) -> dict[str, Any]:
-        return self._components[kind.__name__]["properties"]
-
-    def components(self) -> dict[str, Any]:
-        queries = {kind.__name__ for kind in self._kinds if kind.__name__.endswith(("Query", "Listing"))}
-        return {name: schema for name, schema in self._components.items() if name not in queries}
-
-
-def _raw(kind: type) -> dict[str, Any]:
-    """`msgspec.Raw` holds any JSON."""
-    if kind is msgspec.Raw:
-        return {"description": "Any JSON."}
-    raise NotImplementedError  # msgspec expects this exception from a schema hook for an unknown type
-
-
-def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     document: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
@@ -143,7 +137,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     return document
 
 
-def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     found = {**_answers(operation, schemas), **_problems(operation)}
     if operation.deprecated is not None:
         for response in found.values():
@@ -159,20 +153,20 @@ def _path(operation: Operation) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": f"Of the {name}.",
-            "schema": {"type": "string", "format": "uuid"}
+            "schema": bounded({"type": "string", "format": "uuid"})
             if kind == "uuid"
-            else {"type": "string", "minLength": 1},
+            else {"type": "string", "minLength": 1, "maxLength": PATH_LIMIT},
         }
         for name, kind in found
     ]
 
 
-def _query(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
+def _query(operation: Operation, schemas: Schemas) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
     parameters: list[dict[str, Any]] = []
     for name, schema in schemas.fields(operation.query).items():
-        shown = _without_null(schema)
+        shown = bounded(_without_null(schema), QUERY_LIMIT)
         description = shown.pop("description", name)
         parameters.append({"name": name, "in": "query", "description": description, "schema": shown})
     return parameters
@@ -198,15 +192,15 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
             "name": name,
             "in": "header",
             "description": meaning,
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "maxLength": HEADERS_LIMIT},
             **({"required": True} if (name, operation.if_match) == ("If-Match", "required") else {}),
         }
         for name, meaning in headers.items()
     ]
 
 
-def _answers(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    shared = _shared(*(_COMMON if operation.public else _OF_KEYS))
+def _answers(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    shared = _shared(*_common(operation), *(() if operation.public else _OF_KEYS))
     if operation.once:
         shared |= _header_of("Idempotent-Replayed")
     found = {str(status): _answer(answer, schemas, shared) for status, answer in operation.responses.items()}
@@ -217,7 +211,7 @@ def _answers(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     return found
 
 
-def _answer(answer: ResponseSpec, schemas: _Schemas, shared: dict[str, Any]) -> dict[str, Any]:
+def _answer(answer: ResponseSpec, schemas: Schemas, shared: dict[str, Any]) -> dict[str, Any]:
     headers = {**shared, **_header_of(*answer.headers)}
     document: dict[str, Any] = {"description": answer.meaning, "headers": headers}
     content: dict[str, Any] = {}
@@ -229,6 +223,12 @@ def _answer(answer: ResponseSpec, schemas: _Schemas, shared: dict[str, Any]) -> 
     if content:
         document["content"] = content
     return document
+
+
+def _common(operation: Operation) -> tuple[str, ...]:
+    """The headers of every response of the operation."""
+    crossing = ("Access-Control-Allow-Origin",) if operation.path.startswith(CROSS_ORIGIN_PATHS) else ()
+    return ("X-Request-Id", *crossing)
 
 
 def _shared(*names: str) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def _problems(operation: Operation) -> dict[str, Any]:
         str(status): {
             "description": "; ".join(f"{KINDS[code].title} (`{code}`)" for code in codes) + ".",
             "headers": {
-                **_shared(*(_COMMON if operation.public or status == 401 else _OF_KEYS)),
+                **_shared(*_common(operation), *(() if operation.public or status == 401 else _OF_KEYS)),
                 **_problem_headers(status, codes),
             },
             "content": {

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from visapi_gateway.kernel.asgi.http import Asgi, Header, Message, Receive, Scope, Send
 
-_OPEN = ("/v1/", "/openapi.json")
+CROSS_ORIGIN_PATHS = ("/v1/", "/openapi.json")
 """The paths that pages of other origins may read."""
 _VARY: Header = (b"vary", b"origin")
 _SHOWN = (
@@ -29,7 +29,7 @@ class CrossOrigin:
         self._origins = frozenset(origin.encode() for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not scope["path"].startswith(_OPEN):
+        if not scope["path"].startswith(CROSS_ORIGIN_PATHS):
             await self._app(scope, receive, send)
             return
         added = self.headers(scope["headers"])
