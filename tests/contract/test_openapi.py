@@ -38,6 +38,11 @@ def test_the_document_is_valid_openapi_3_1():
     validate(document())
 
 
+def test_a_schema_has_a_name_of_its_own_that_a_generator_can_use():
+    names = document()["components"]["schemas"]
+    assert [name for name in names if not name.isidentifier()] == []
+
+
 def test_every_operation_needs_a_key_and_a_scope_unless_it_says_otherwise():
     open_to_all = {f"{operation.method} {operation.path}" for operation in operations() if operation.public}
     unscoped = {

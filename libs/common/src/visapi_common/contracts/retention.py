@@ -32,5 +32,7 @@ class RetentionPage(msgspec.Struct, frozen=True):
 class SetRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Runs that start from now on are kept for `days` after their end."""
 
-    days: Annotated[int, msgspec.Meta(extra_json_schema={"enum": DAYS, "minimum": DAYS[0], "maximum": DAYS[-1]})]
+    days: Annotated[
+        int, msgspec.Meta(extra_json_schema={"enum": DAYS, "minimum": DAYS[0], "maximum": DAYS[-1]})
+    ]
     reason: Reason | None = None

@@ -34,7 +34,7 @@ class SimulateWorkflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     now: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
-class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     """A decision at a task: `seq` of its history item, and its time since the start.
 
     `what` is entered (its `if` holds), skipped, case, retried, caught, recalled, completed, faulted,
@@ -72,7 +72,7 @@ class Simulation(msgspec.Struct, frozen=True):
     error: WorkflowError | None
     elapsed_ms: int
     history: list[HistoryItem]
-    decisions: list[Decision]
+    decisions: list[TaskDecision]
     missing: list[MissingAnswer]
     emitted: list[dict[str, Any]]
     unused: list[str]

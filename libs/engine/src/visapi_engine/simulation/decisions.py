@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from visapi_common.contracts.simulation import Decision
+from visapi_common.contracts.simulation import TaskDecision
 from visapi_engine.machine import history
 from visapi_engine.machine.history import Entry
 from visapi_engine.model.program import ExtendNode, Node, Program, TryNode
@@ -18,20 +18,20 @@ _WORDS = {
 }
 
 
-def decisions_of(program: Program, entries: Sequence[Entry], began_ms: int) -> list[Decision]:
+def decisions_of(program: Program, entries: Sequence[Entry], began_ms: int) -> list[TaskDecision]:
     """The decisions that a history shows, in its order."""
-    found: list[Decision] = []
+    found: list[TaskDecision] = []
     for place, entry in enumerate(entries):
         if entry.task is None:
             continue
         seq, after_ms, task = place + 1, entry.time_ms - began_ms, entry.task
         said = _said(program, entry)
         if said is not None:
-            found.append(Decision(seq, after_ms, task.name, task.pointer, *said))
+            found.append(TaskDecision(seq, after_ms, task.name, task.pointer, *said))
         catcher = _catcher(program, entries, place)
         if catcher is not None:
             then = "its `catch.do` begins" if catcher.catch_children else "it goes on"
-            found.append(Decision(seq, after_ms, catcher.name, catcher.pointer, "caught", then))
+            found.append(TaskDecision(seq, after_ms, catcher.name, catcher.pointer, "caught", then))
     return found
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import ENDED, RunStatus
-from visapi_common.contracts.simulation import Decision, Given, MissingAnswer
+from visapi_common.contracts.simulation import Given, MissingAnswer, TaskDecision
 from visapi_engine.expressions.evaluate import Evaluator
 from visapi_engine.machine.advance import advance
 from visapi_engine.machine.commands import (
@@ -86,7 +86,7 @@ class Outcome(msgspec.Struct, frozen=True):
     error: WorkflowError | None
     elapsed_ms: int
     entries: list[Entry]
-    decisions: list[Decision]
+    decisions: list[TaskDecision]
     missing: list[MissingAnswer]
     emitted: list[dict[str, Any]]
     unused: list[str]

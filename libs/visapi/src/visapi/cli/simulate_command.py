@@ -14,7 +14,7 @@ from visapi.cli.output import FAILURE, USAGE, as_json, console, fail, mistakes, 
 from visapi.cli.tables import Table
 from visapi.cli.workflow_commands import File, compiled
 from visapi_common.contracts.runs import RunStatus
-from visapi_common.contracts.simulation import Decision, SimulateWorkflow, Simulation
+from visapi_common.contracts.simulation import SimulateWorkflow, Simulation, TaskDecision
 from visapi_common.core.errors import TransientFault
 from visapi_engine.process.protocol import Simulate
 from visapi_engine.process.simulator import SimulationLost, Simulator
@@ -121,7 +121,7 @@ def _show(done: Simulation) -> None:
         console().print(Text(f"output {_json(done.output)}"))
 
 
-def _row(decision: Decision) -> tuple[str, Text, Text, Text]:
+def _row(decision: TaskDecision) -> tuple[str, Text, Text, Text]:
     seconds = f"{decision.after_ms / 1000:.3f} s"
     word = Text(decision.what, style=_STYLE.get(decision.what, ""))
     return seconds, Text(decision.name), word, Text(decision.detail or "")

@@ -24,22 +24,30 @@ _CREDENTIALS = (b"authorization", b"x-api-key")
 
 
 def token_of(call: Call) -> str:
-    """The key in `Authorization: Bearer` or `X-API-Key`. Raises `ProblemError`: 401 without a key, 400 with
-    several, because a proxy may have read another one than the gateway does.
+    """The key in `Authorization: Bearer`, in `X-API-Key`, or in both, as some generated clients send it.
+
+    Raises `ProblemError`: 401 without a key; 400 with several keys or a repeated header, because a proxy may
+    have read another key than the gateway does.
     """
-    given = [(name, value.decode("latin-1")) for name, value in call.scope["headers"] if name in _CREDENTIALS]
+    given = [(name, value) for name, value in call.scope["headers"] if name in _CREDENTIALS]
     if not given:
         raise missing_key()
-    if len(given) > 1:
+    tokens = {_token(name, value.decode("latin-1")) for name, value in given}
+    if len(tokens) > 1 or len(given) > len({name for name, _ in given}):
         detail = "the request has several credentials; send one, as Authorization or as X-API-Key"
         raise ProblemError("invalid_header", detail, status=400)
-    [(name, value)] = given
+    token = tokens.pop()
+    if not token:
+        raise missing_key()
+    return token
+
+
+def _token(name: bytes, value: str) -> str:
+    """The key in a header; empty where the header holds another kind of credential."""
     if name == b"x-api-key":
         return value.strip()
     scheme, _, token = value.partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    raise missing_key()
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def check_scope(operation: Operation, who: Principal) -> None:
