@@ -2,6 +2,7 @@
 
 Runs in the generator's environment: `python_client.py URL KEY`, with the generated package on the path.
 """
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 import json
 import sys
