@@ -33,7 +33,7 @@ class TestSecrets:
             assert unseal(key.secret, kept.sealed, tenant=TENANT, name="token") == b'"s3cr3t-enough"'
 
     async def test_a_secret_is_new_once(self):
-        assert [await self.secrets.put(WHO, "t", b'"long-enough"') for _ in "12"] == [True, False]
+        assert [(await self.secrets.put(WHO, "t", b'"long-enough"')).new for _ in "12"] == [True, False]
         await self.secrets.remove(WHO, "t")
         with pytest.raises(ProblemError, match="there is no secret"):
             await self.secrets.remove(WHO, "t")

@@ -10,7 +10,7 @@ import httpx
 from tenacity import retry
 
 from visapi.client import operations
-from visapi.client.call import Call
+from visapi.client.call import Call, Tagged
 from visapi.client.event_stream import EventReader, RunEnd
 from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
@@ -49,20 +49,27 @@ class AsyncClient(Resources["AsyncClient"]):
         """Raises `ApiError` when refused, `UnreachableError` when nobody answered. Repeatable operations are
         tried a few times while the gateway is away.
         """
+        return (await self.tagged(call)).value
+
+    async def tagged(self, call: Call[T]) -> Tagged[T]:
+        """`send`, with the ETag of the answer: give the tag as `if_match` to a change, which is then refused
+        (`errors.PreconditionFailedError`) where somebody else was faster.
+        """
         return await (self._patient(with_key(call)) if call.repeatable else self._once(call))
 
     @retry(**PATIENCE)
-    async def _patient(self, call: Call[T]) -> T:
+    async def _patient(self, call: Call[T]) -> Tagged[T]:
         return await self._once(call)
 
-    async def _once(self, call: Call[T]) -> T:
+    async def _once(self, call: Call[T]) -> Tagged[T]:
         try:
             answer = await self._http.request(
                 call.method, call.path, params=call.params, headers=call.headers, content=call.body or None
             )
         except httpx.TransportError as error:
             raise UnreachableError(f"{self._url} does not answer: {error}") from error
-        return read_answer(call, answer.status_code, answer.content, answer.headers.get("Retry-After"))
+        value = read_answer(call, answer.status_code, answer.content, answer.headers.get("Retry-After"))
+        return Tagged(value, answer.headers.get("ETag"))
 
     async def each(self, page_at: Callable[[str | None], Call[Page[T]]]) -> AsyncGenerator[T]:
         """The items of a list, page after page."""

@@ -1,5 +1,6 @@
 """One request to the HTTP API as a value. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -24,6 +25,18 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     repeatable: bool = False
     keyed: bool = False
     private: bool = False
+
+
+class Tagged(msgspec.Struct, Generic[T_co], frozen=True):
+    """An answer with the ETag of what it shows: `if_match` of the next change."""
+
+    value: T_co
+    etag: str | None
+
+
+def conditional(if_match: str | None, headers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The headers of a change that is made only while the resource has the ETag `if_match`."""
+    return {**(headers or {}), **({} if if_match is None else {"If-Match": if_match})}
 
 
 def path_part(text: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call
+from visapi.client.call import Call, conditional
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.endpoints import (
     EndpointPage,
@@ -47,31 +47,41 @@ def get_endpoint(endpoint: str) -> Call[EndpointView]:
     return Call(method="GET", path=_path(endpoint), answer=EndpointView, repeatable=True)
 
 
-def update_endpoint(endpoint: str, wanted: UpdateEndpoint) -> Call[EndpointView]:
+def update_endpoint(
+    endpoint: str, wanted: UpdateEndpoint, *, if_match: str | None = None
+) -> Call[EndpointView]:
     """Enable, disable or change an endpoint."""
-    body = msgspec.json.encode(wanted)
     return Call(
-        method="PATCH", path=_path(endpoint), answer=EndpointView, headers=_JSON, body=body, repeatable=True
+        method="PATCH",
+        path=_path(endpoint),
+        answer=EndpointView,
+        headers=conditional(if_match, _JSON),
+        body=msgspec.json.encode(wanted),
+        repeatable=True,
     )
 
 
 def rotate_endpoint(
-    endpoint: str, wanted: RotateEndpoint, *, idempotency_key: str | None = None
+    endpoint: str,
+    wanted: RotateEndpoint,
+    *,
+    if_match: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Call[MadeEndpoint]:
     """Give an endpoint a new secret; earlier ones sign beside it for a while."""
     return Call(
         method="POST",
         path=f"{_path(endpoint)}/rotate",
         answer=MadeEndpoint,
-        headers=_headers(idempotency_key),
+        headers=conditional(if_match, _headers(idempotency_key)),
         body=msgspec.json.encode(wanted),
         repeatable=True,
         keyed=True,
     )
 
 
-def remove_endpoint(endpoint: str) -> Call[Any]:
-    return Call(method="DELETE", path=_path(endpoint), answer=Any)
+def remove_endpoint(endpoint: str, *, if_match: str | None = None) -> Call[Any]:
+    return Call(method="DELETE", path=_path(endpoint), answer=Any, headers=conditional(if_match))
 
 
 def ping_endpoint(endpoint: str, *, idempotency_key: str | None = None) -> Call[MessageDetails]:

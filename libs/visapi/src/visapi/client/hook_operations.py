@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call
+from visapi.client.call import Call, conditional
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.hooks import (
     HookDeliveryDetails,
@@ -49,13 +49,15 @@ def get_hook(hook: str) -> Call[HookView]:
     return Call(method="GET", path=_path(hook), answer=HookView, repeatable=True)
 
 
-def update_hook(hook: str, wanted: UpdateHook) -> Call[HookView]:
+def update_hook(hook: str, wanted: UpdateHook, *, if_match: str | None = None) -> Call[HookView]:
     """Enable, disable or configure a hook."""
-    body = msgspec.json.encode(wanted)
-    return Call(method="PATCH", path=_path(hook), answer=HookView, headers=_JSON, body=body, repeatable=True)
+    body, headers = msgspec.json.encode(wanted), conditional(if_match, _JSON)
+    return Call(
+        method="PATCH", path=_path(hook), answer=HookView, headers=headers, body=body, repeatable=True
+    )
 
 
-def rotate_hook(hook: str, wanted: RotateHook) -> Call[MadeHook]:
+def rotate_hook(hook: str, wanted: RotateHook, *, if_match: str | None = None) -> Call[MadeHook]:
     """Give a hook a new secret; the earlier one stays valid for a while."""
     body = msgspec.json.encode(wanted)
     path = f"{_path(hook)}/rotate"
@@ -63,7 +65,7 @@ def rotate_hook(hook: str, wanted: RotateHook) -> Call[MadeHook]:
         method="POST",
         path=path,
         answer=MadeHook,
-        headers=_JSON,
+        headers=conditional(if_match, _JSON),
         body=body,
         repeatable=True,
         keyed=True,
@@ -71,8 +73,8 @@ def rotate_hook(hook: str, wanted: RotateHook) -> Call[MadeHook]:
     )
 
 
-def remove_hook(hook: str) -> Call[Any]:
-    return Call(method="DELETE", path=_path(hook), answer=Any)
+def remove_hook(hook: str, *, if_match: str | None = None) -> Call[Any]:
+    return Call(method="DELETE", path=_path(hook), answer=Any, headers=conditional(if_match))
 
 
 def list_deliveries(

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call, query
+from visapi.client.call import Call, conditional, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.keys import DisableKey, KeyPage, KeyView, MadeKey, NewKey, RotateKey
 
@@ -28,32 +28,33 @@ def read_key(key: str) -> Call[KeyView]:
     return Call(method="GET", path=f"/v1/keys/{_part(key)}", answer=KeyView, repeatable=True)
 
 
-def rotate_key(key: str, overlap_s: int) -> Call[MadeKey]:
+def rotate_key(key: str, overlap_s: int, *, if_match: str | None = None) -> Call[MadeKey]:
     """Make a successor; the key ends after the overlap."""
     return Call(
         method="POST",
         path=f"/v1/keys/{_part(key)}/rotate",
         answer=MadeKey,
-        headers={"Content-Type": JSON},
+        headers=conditional(if_match, {"Content-Type": JSON}),
         body=msgspec.json.encode(RotateKey(overlap_s)),
         repeatable=True,
         keyed=True,
     )
 
 
-def disable_key(key: str, reason: str) -> Call[KeyView]:
+def disable_key(key: str, reason: str, *, if_match: str | None = None) -> Call[KeyView]:
     return Call(
         method="POST",
         path=f"/v1/keys/{_part(key)}/disable",
         answer=KeyView,
-        headers={"Content-Type": JSON},
+        headers=conditional(if_match, {"Content-Type": JSON}),
         body=msgspec.json.encode(DisableKey(reason)),
         repeatable=True,
     )
 
 
-def enable_key(key: str) -> Call[KeyView]:
-    return Call(method="POST", path=f"/v1/keys/{_part(key)}/enable", answer=KeyView, repeatable=True)
+def enable_key(key: str, *, if_match: str | None = None) -> Call[KeyView]:
+    path, headers = f"/v1/keys/{_part(key)}/enable", conditional(if_match)
+    return Call(method="POST", path=path, answer=KeyView, headers=headers, repeatable=True)
 
 
 def current_key() -> Call[KeyView]:
@@ -66,5 +67,6 @@ def list_keys(*, limit: int = 200, cursor: str | None = None) -> Call[KeyPage]:
     return Call(method="GET", path="/v1/keys", answer=KeyPage, params=params, repeatable=True)
 
 
-def revoke_key(key: str) -> Call[Any]:
-    return Call(method="DELETE", path=f"/v1/keys/{_part(key)}", answer=Any, repeatable=True)
+def revoke_key(key: str, *, if_match: str | None = None) -> Call[Any]:
+    path, headers = f"/v1/keys/{_part(key)}", conditional(if_match)
+    return Call(method="DELETE", path=path, answer=Any, headers=headers, repeatable=True)

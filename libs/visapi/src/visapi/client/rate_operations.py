@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call
+from visapi.client.call import Call, conditional
 from visapi.client.call import path_part as _part
 from visapi.client.operations import JSON
 from visapi_common.contracts.rates import CurrentRates, Rate, RatePage, SetNamedRate, SetRate
@@ -21,22 +21,32 @@ def list_rates() -> Call[RatePage]:
     return Call(method="GET", path="/v1/rates", answer=RatePage, params={"limit": "200"}, repeatable=True)
 
 
-def set_rate(name: str, wanted: SetNamedRate) -> Call[Rate]:
+def read_rate(name: str) -> Call[Rate]:
     """The limits that several keys share."""
-    return _set_rate(f"/v1/rates/{_part(name)}", wanted)
+    return Call(method="GET", path=_named(name), answer=Rate, repeatable=True)
 
 
-def remove_rate(name: str) -> Call[Any]:
-    return Call(method="DELETE", path=f"/v1/rates/{_part(name)}", answer=Any)
+def set_rate(name: str, wanted: SetNamedRate, *, if_match: str | None = None) -> Call[Rate]:
+    """The limits that several keys share."""
+    return _set_rate(_named(name), wanted, if_match)
 
 
-def set_rate_of_key(key: str, wanted: SetRate) -> Call[Rate]:
-    return _set_rate(f"/v1/keys/{_part(key)}/rate", wanted)
+def remove_rate(name: str, *, if_match: str | None = None) -> Call[Any]:
+    return Call(method="DELETE", path=_named(name), answer=Any, headers=conditional(if_match))
 
 
-def reset_rate_of_key(key: str) -> Call[Any]:
+def read_rate_of_key(key: str) -> Call[Rate]:
+    """What is set of a key; None is the operator's default."""
+    return Call(method="GET", path=_of_key(key), answer=Rate, repeatable=True)
+
+
+def set_rate_of_key(key: str, wanted: SetRate, *, if_match: str | None = None) -> Call[Rate]:
+    return _set_rate(_of_key(key), wanted, if_match)
+
+
+def reset_rate_of_key(key: str, *, if_match: str | None = None) -> Call[Any]:
     """The operator's defaults apply to the key again."""
-    return Call(method="DELETE", path=f"/v1/keys/{_part(key)}/rate", answer=Any)
+    return Call(method="DELETE", path=_of_key(key), answer=Any, headers=conditional(if_match))
 
 
 def list_usage(
@@ -55,10 +65,17 @@ def list_usage(
     return Call(method="GET", path="/v1/usage", answer=UsagePage, params=params, repeatable=True)
 
 
-def _set_rate(path: str, wanted: SetRate) -> Call[Rate]:
+def _named(name: str) -> str:
+    return f"/v1/rates/{_part(name)}"
+
+
+def _of_key(key: str) -> str:
+    return f"/v1/keys/{_part(key)}/rate"
+
+
+def _set_rate(path: str, wanted: SetRate, if_match: str | None) -> Call[Rate]:
     body = msgspec.json.encode(
         {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     )
-    return Call(
-        method="PUT", path=path, answer=Rate, headers={"Content-Type": JSON}, body=body, repeatable=True
-    )
+    headers = conditional(if_match, {"Content-Type": JSON})
+    return Call(method="PUT", path=path, answer=Rate, headers=headers, body=body, repeatable=True)

@@ -141,6 +141,7 @@ class Schedules(Resource[C_co]):
 
 class Secrets(Resource[C_co]):
     list = Listing(secret_operations.list_secrets)
+    get = Operation(secret_operations.get_secret)
     put = Operation(secret_operations.put_secret)
     remove = Operation(secret_operations.remove_secret)
 

@@ -10,7 +10,7 @@ from tenacity import retry
 
 from visapi.client import operations
 from visapi.client.all_runs import ATTEMPTS, AllRuns, Missed
-from visapi.client.call import Call
+from visapi.client.call import Call, Tagged
 from visapi.client.event_stream import EventReader, RunEnd, history_events
 from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
@@ -50,20 +50,27 @@ class Client(Resources["Client"]):
         """Raises `ApiError` when refused, `UnreachableError` without an answer. Repeatable operations
         are tried a few times while the gateway is away.
         """
+        return self.tagged(call).value
+
+    def tagged(self, call: Call[T]) -> Tagged[T]:
+        """`send`, with the ETag of the answer: give the tag as `if_match` to a change, which is then refused
+        (`errors.PreconditionFailedError`) where somebody else was faster.
+        """
         return self._patient(with_key(call)) if call.repeatable else self._once(call)
 
     @retry(**PATIENCE)
-    def _patient(self, call: Call[T]) -> T:
+    def _patient(self, call: Call[T]) -> Tagged[T]:
         return self._once(call)
 
-    def _once(self, call: Call[T]) -> T:
+    def _once(self, call: Call[T]) -> Tagged[T]:
         try:
             answer = self._http.request(
                 call.method, call.path, params=call.params, headers=call.headers, content=call.body or None
             )
         except httpx.TransportError as error:
             raise UnreachableError(f"{self.url} does not answer: {error}") from error
-        return read_answer(call, answer.status_code, answer.content, answer.headers.get("Retry-After"))
+        value = read_answer(call, answer.status_code, answer.content, answer.headers.get("Retry-After"))
+        return Tagged(value, answer.headers.get("ETag"))
 
     def each(self, page_at: Callable[[str | None], Call[Page[T]]]) -> Iterator[T]:
         """The items of a list, page after page."""

@@ -122,6 +122,15 @@ where r.ctid = any (array(
 select subject, per_s, burst, runs_per_day, runs_per_month, keys, updated_at, updated_by
 from rates where tenant = $1 and subject = $2
 
+-- name: lock_rate
+-- Also where there is no row yet.
+select pg_advisory_xact_lock(hashtextextended('visapi.rate/' || $1::text || '/' || $2::text, 0))
+
+-- name: locked_rate
+-- The row's own lock is for a rotation of a key, which adds the successor to the keys of the rate.
+select subject, per_s, burst, runs_per_day, runs_per_month, keys, updated_at, updated_by
+from rates where tenant = $1 and subject = $2 for no key update
+
 -- name: list_rates
 select subject, per_s, burst, runs_per_day, runs_per_month, keys, updated_at, updated_by
 from rates where tenant = $1 and ($2::text is null or subject > $2) order by subject limit $3

@@ -32,6 +32,15 @@ CURRENT = Operation(
     {200: ResponseSpec("All policies that apply to the key, and what remains of each.", CurrentRates)},
     tag="rates",
 )
+READ = Operation(
+    "GET",
+    _NAMED,
+    "readRate",
+    "Read a rate of several keys",
+    {200: ResponseSpec("The rate, with the keys that share it.", Rate)},
+    problems=("rate_not_found",),
+    **_ADMIN,
+)
 SET = Operation(
     "PUT",
     _NAMED,
@@ -42,6 +51,7 @@ SET = Operation(
     body=SetNamedRate,
     body_required=True,
     problems=("quota_exceeded",),
+    if_match="optional",
     **_ADMIN,
 )
 REMOVE = Operation(
@@ -51,6 +61,7 @@ REMOVE = Operation(
     "Remove a rate of several keys",
     {204: ResponseSpec("The keys no longer share it.")},
     problems=("rate_not_found",),
+    if_match="optional",
     **_ADMIN,
 )
 READ_OF_KEY = Operation(
@@ -72,6 +83,7 @@ SET_OF_KEY = Operation(
     body=SetRate,
     body_required=True,
     problems=("key_not_found", "quota_exceeded"),
+    if_match="optional",
     **_ADMIN,
 )
 RESET_OF_KEY = Operation(
@@ -81,6 +93,7 @@ RESET_OF_KEY = Operation(
     "Reset the rate of a key to the default",
     {204: ResponseSpec("The operator's defaults apply to the key.")},
     problems=("key_not_found", "rate_not_found"),
+    if_match="optional",
     **_ADMIN,
 )
 
@@ -97,6 +110,7 @@ class RateRoutes:
         return [
             Route(LIST, self.list),
             Route(CURRENT, self.current),
+            Route(READ, self.read),
             Route(SET, self.set),
             Route(REMOVE, self.remove),
             Route(READ_OF_KEY, self.read_of_key),
@@ -111,12 +125,16 @@ class RateRoutes:
     async def current(self, call: Call) -> AsgiResponse:
         return json_response(CurrentRates(self._allowances.of(call.principal).current()))
 
+    async def read(self, call: Call) -> AsgiResponse:
+        return json_response(await self._rates.named(call.principal.tenant, call.path["rate"]))
+
     async def set(self, call: Call) -> AsgiResponse:
         wanted: SetNamedRate = await read_json(SET, call)
-        return json_response(await self._rates.set_named(call.requester, call.path["rate"], wanted))
+        name = call.path["rate"]
+        return json_response(await self._rates.set_named(call.requester, name, wanted, call.if_match))
 
     async def remove(self, call: Call) -> AsgiResponse:
-        await self._rates.remove_named(call.requester, call.path["rate"])
+        await self._rates.remove_named(call.requester, call.path["rate"], call.if_match)
         return EmptyResponse(204)
 
     async def read_of_key(self, call: Call) -> AsgiResponse:
@@ -124,8 +142,9 @@ class RateRoutes:
 
     async def set_of_key(self, call: Call) -> AsgiResponse:
         wanted: SetRate = await read_json(SET_OF_KEY, call)
-        return json_response(await self._rates.set_of_key(call.requester, call.path["key"], wanted))
+        key = call.path["key"]
+        return json_response(await self._rates.set_of_key(call.requester, key, wanted, call.if_match))
 
     async def reset_of_key(self, call: Call) -> AsgiResponse:
-        await self._rates.reset_of_key(call.requester, call.path["key"])
+        await self._rates.reset_of_key(call.requester, call.path["key"], call.if_match)
         return EmptyResponse(204)

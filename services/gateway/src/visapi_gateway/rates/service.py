@@ -14,6 +14,7 @@ from visapi_common.contracts.rates import NAMES_OF_A_KEY_MAX, Rate, RatePage, Se
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.api.etags import match_check
 from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.kernel.problems import invalid_field
 from visapi_gateway.rates.rules.policies import TENANT, key_subject, kind_and_id, name_subject
@@ -49,25 +50,31 @@ class CrowdedKey(msgspec.Struct, frozen=True):
     key: str
 
 
+RowCheck = Callable[[RateRow | None], None]
+"""Refuses a change of a rate; called within the transaction of the change, which holds the rate."""
+
+
 class RateStore(Protocol):
     async def one(self, tenant: str, subject: str) -> RateRow | None: ...
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[RateRow]: ...
     async def put(
-        self, subject: str, wanted: SetRate, keys: list[str], audit: AuditEntry
+        self, subject: str, wanted: SetRate, keys: list[str], audit: AuditEntry, check: RowCheck
     ) -> datetime | CrowdedKey:
         """Store the rate; since when it applies. Raises `ProblemError` 409 beyond the tenant's number of
-        rates.
+        rates, and what `check` raises of the rate that stands.
         """
         ...
 
-    async def remove(self, subject: str, audit: AuditEntry) -> bool: ...
+    async def remove(self, subject: str, audit: AuditEntry, check: RowCheck) -> bool: ...
     async def privileges(self, tenant: str, keys: Sequence[str]) -> dict[str, KeyPrivileges]:
         """Of those of the keys that the tenant has."""
         ...
 
 
 class Rates:
-    """The use cases. `changed` notifies every gateway."""
+    """The use cases. `changed` notifies every gateway. `if_match` is the header of a request; None changes a
+    rate whatever its state.
+    """
 
     def __init__(self, store: RateStore, changed: Callable[[], None]) -> None:
         self._store = store
@@ -84,20 +91,26 @@ class Rates:
         if key not in await self._store.privileges(tenant, [key]):
             raise _no_such_key(key)
         row = await self._store.one(tenant, key_subject(key))
-        if row is not None:
-            return _view(tenant, row)
-        nothing = dict.fromkeys(
-            ("per_s", "burst", "runs_per_day", "runs_per_month", "updated_at", "updated_by")
-        )
-        return Rate(of="key", id=key, keys=[], **nothing)
+        return _defaults_of(key) if row is None else _view(tenant, row)
 
-    async def set_of_key(self, who: Requester, key: str, wanted: SetRate) -> Rate:
-        """Raises `ProblemError` 403 and 404."""
+    async def named(self, tenant: str, name: str) -> Rate:
+        """The rate that several keys share. Raises `ProblemError` 404."""
+        row = await self._store.one(tenant, name_subject(name))
+        if row is None:
+            raise ProblemError("rate_not_found", _missing(name), status=404)
+        return _view(tenant, row)
+
+    async def set_of_key(
+        self, who: Requester, key: str, wanted: SetRate, if_match: str | None = None
+    ) -> Rate:
+        """Raises `ProblemError` 403, 404 and 412."""
         await self._check_key(who, key)
-        return await self._set(who, key_subject(key), wanted, [])
+        return await self._set(who, key_subject(key), wanted, [], if_match)
 
-    async def set_named(self, who: Requester, name: str, wanted: SetNamedRate) -> Rate:
-        """Raises `ProblemError` 400 and 403."""
+    async def set_named(
+        self, who: Requester, name: str, wanted: SetNamedRate, if_match: str | None = None
+    ) -> Rate:
+        """Raises `ProblemError` 400, 403 and 412."""
         _check_name(name)
         limits = (wanted.per_s, wanted.runs_per_day, wanted.runs_per_month)
         if limits == (None, None, None):
@@ -113,20 +126,20 @@ class Rates:
                 detail = f"{key}: the tenant has no such key; list keys with GET /v1/keys"
                 raise invalid_field(f"/keys/{position}", detail)
             _check_manages(who, privileges[key])
-        return await self._set(who, name_subject(name), wanted, keys)
+        return await self._set(who, name_subject(name), wanted, keys, if_match)
 
-    async def reset_of_key(self, who: Requester, key: str) -> None:
-        """The defaults apply to the key. Raises `ProblemError` 403 and 404."""
+    async def reset_of_key(self, who: Requester, key: str, if_match: str | None = None) -> None:
+        """The defaults apply to the key. Raises `ProblemError` 403, 404 and 412."""
         await self._check_key(who, key)
-        await self._remove(who, key_subject(key), f"the key {key} has no rate of its own")
+        await self._remove(who, key_subject(key), f"the key {key} has no rate of its own", if_match)
 
-    async def remove_named(self, who: Requester, name: str) -> None:
-        """Raises `ProblemError` 404."""
-        await self._remove(
-            who, name_subject(name), f"there is no rate {name[:32]!r}; list them with GET /v1/rates"
-        )
+    async def remove_named(self, who: Requester, name: str, if_match: str | None = None) -> None:
+        """Raises `ProblemError` 404 and 412."""
+        await self._remove(who, name_subject(name), _missing(name), if_match)
 
-    async def _set(self, who: Requester, subject: str, wanted: SetRate, keys: list[str]) -> Rate:
+    async def _set(
+        self, who: Requester, subject: str, wanted: SetRate, keys: list[str], if_match: str | None
+    ) -> Rate:
         target = _target(subject)
         limits = {
             name: value
@@ -135,7 +148,7 @@ class Rates:
         }
         more = {"keys": keys} if keys else {}
         audit = entry(who, AuditAction.RATE_SET, target, reason=wanted.reason, **limits, **more)
-        since = await self._store.put(subject, wanted, keys, audit)
+        since = await self._store.put(subject, wanted, keys, audit, _check(who, subject, if_match))
         if isinstance(since, CrowdedKey):
             position = keys.index(since.key) if since.key in keys else 0
             raise invalid_field(f"/keys/{position}", f"{since.key}: {_CROWDED}")
@@ -154,8 +167,9 @@ class Rates:
             ),
         )
 
-    async def _remove(self, who: Requester, subject: str, missing: str) -> None:
-        if not await self._store.remove(subject, entry(who, AuditAction.RATE_RESET, _target(subject))):
+    async def _remove(self, who: Requester, subject: str, missing: str, if_match: str | None) -> None:
+        audit = entry(who, AuditAction.RATE_RESET, _target(subject))
+        if not await self._store.remove(subject, audit, _check(who, subject, if_match)):
             raise ProblemError("rate_not_found", missing, status=404)
         self._changed()
 
@@ -167,6 +181,28 @@ class Rates:
 
 
 _CROWDED = f"a key stands under at most {NAMES_OF_A_KEY_MAX} names; take the key from another rate first"
+
+
+def _check(who: Requester, subject: str, if_match: str | None) -> RowCheck:
+    """A key without a rate of its own is read with the defaults, so that an ETag of them is one to match."""
+    kind, ident = kind_and_id(subject)
+    what = f"rate of key {ident}" if kind == "key" else f"rate {ident!r}"
+    match = match_check(if_match, what)
+
+    def check(row: RateRow | None) -> None:
+        default = _defaults_of(ident) if kind == "key" else None
+        match(default if row is None else _view(who.tenant, row))
+
+    return check
+
+
+def _defaults_of(key: str) -> Rate:
+    nothing = dict.fromkeys(("per_s", "burst", "runs_per_day", "runs_per_month", "updated_at", "updated_by"))
+    return Rate(of="key", id=key, keys=[], **nothing)
+
+
+def _missing(name: str) -> str:
+    return f"there is no rate {name[:32]!r}; list them with GET /v1/rates"
 
 
 def _no_such_key(key: str) -> ProblemError:

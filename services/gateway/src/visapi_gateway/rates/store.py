@@ -15,7 +15,7 @@ from visapi_gateway.rates.buckets import QuotaLease
 from visapi_gateway.rates.lending import QuotaAsked, QuotaReturn, RateAsked
 from visapi_gateway.rates.rules.gcra import Lease
 from visapi_gateway.rates.rules.policies import StoredRate
-from visapi_gateway.rates.service import CrowdedKey, KeyPrivileges, RateRow
+from visapi_gateway.rates.service import CrowdedKey, KeyPrivileges, RateRow, RowCheck
 
 _SQL = load_queries("visapi_gateway.rates", "queries.sql")
 RATES_S = 1.0
@@ -90,11 +90,12 @@ class PgRateStore:
         return [RateRow(**row) for row in rows]
 
     async def put(
-        self, subject: str, wanted: SetRate, keys: list[str], audit: AuditEntry
+        self, subject: str, wanted: SetRate, keys: list[str], audit: AuditEntry, check: RowCheck
     ) -> datetime | CrowdedKey:
         """A refusal is rolled back by an exception that does not leave this method."""
         try:
             async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+                check(await _locked(connection, audit.tenant, subject))
                 return await self._put(connection, subject, wanted, keys, audit)
         except _CrowdedError as refused:
             return refused.crowded
@@ -114,8 +115,9 @@ class PgRateStore:
         await record(connection, audit)
         return written["updated_at"]
 
-    async def remove(self, subject: str, audit: AuditEntry) -> bool:
+    async def remove(self, subject: str, audit: AuditEntry, check: RowCheck) -> bool:
         async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            check(await _locked(connection, audit.tenant, subject))
             gone = await connection.fetchval(_SQL["remove_rate"], audit.tenant, subject)
             if gone is not None:
                 await record(connection, audit)
@@ -125,6 +127,13 @@ class PgRateStore:
         with pg_faults():
             rows = await self._pool.fetch(_SQL["privileges"], tenant, list(keys))
         return {row["id"]: KeyPrivileges(row["kind"], frozenset(row["scopes"])) for row in rows}
+
+
+async def _locked(connection: Connection, tenant: str, subject: str) -> RateRow | None:
+    """The rate, which nobody else changes until the transaction ends."""
+    await connection.execute(_SQL["lock_rate"], tenant, subject)
+    row = await connection.fetchrow(_SQL["locked_rate"], tenant, subject)
+    return None if row is None else RateRow(**row)
 
 
 class _CrowdedError(Exception):

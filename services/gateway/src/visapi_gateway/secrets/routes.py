@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from visapi_common.contracts.secrets import SecretPage
+from visapi_common.contracts.secrets import SecretPage, SecretView
 from visapi_gateway.kernel.api.checks import check_media_type
+from visapi_gateway.kernel.api.etags import shown_tag
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response
@@ -14,7 +15,10 @@ PUT = Operation(
     "/v1/secrets/{name:str}",
     "putSecret",
     "Store a secret",
-    {201: ResponseSpec("The secret is stored."), 204: ResponseSpec("The secret is replaced.")},
+    {
+        201: ResponseSpec("The secret is stored.", headers=("ETag",)),
+        204: ResponseSpec("The secret is replaced.", headers=("ETag",)),
+    },
     description=(
         'The body is the value, any JSON; or `{"value": …, "hosts": ["api.example.com"]}` to restrict '
         "where the secret may be sent. A workflow that lists the name under `use.secrets` may use the "
@@ -27,6 +31,7 @@ PUT = Operation(
     body=Any,
     body_required=True,
     problems=("quota_exceeded",),
+    if_match="optional",
 )
 LIST = Operation(
     "GET",
@@ -38,6 +43,16 @@ LIST = Operation(
     scope="secrets:write",
     query=Listing,
 )
+READ = Operation(
+    "GET",
+    "/v1/secrets/{name:str}",
+    "readSecret",
+    "Read when a secret was stored and where it may be sent, without its value",
+    {200: ResponseSpec("The secret, without its value.", SecretView)},
+    tag="secrets",
+    scope="secrets:write",
+    problems=("secret_not_found",),
+)
 REMOVE = Operation(
     "DELETE",
     "/v1/secrets/{name:str}",
@@ -47,6 +62,7 @@ REMOVE = Operation(
     tag="secrets",
     scope="secrets:write",
     problems=("secret_not_found",),
+    if_match="optional",
 )
 
 
@@ -58,18 +74,26 @@ class SecretRoutes:
         self._cursors = cursors
 
     def routes(self) -> list[Route]:
-        return [Route(PUT, self.put), Route(LIST, self.list), Route(REMOVE, self.remove)]
+        return [
+            Route(PUT, self.put),
+            Route(LIST, self.list),
+            Route(READ, self.read),
+            Route(REMOVE, self.remove),
+        ]
 
     async def put(self, call: Call) -> AsgiResponse:
         body = await call.read_body()
         check_media_type(PUT, call, body)
-        new = await self._secrets.put(call.requester, call.path["name"], body)
-        return EmptyResponse(201 if new else 204)
+        put = await self._secrets.put(call.requester, call.path["name"], body, call.if_match)
+        return EmptyResponse(201 if put.new else 204, [(b"etag", shown_tag(put.view).encode())])
 
     async def list(self, call: Call) -> AsgiResponse:
         page = await self._secrets.page(call.principal.tenant, self._cursors.position(call), call.query.limit)
         return json_response(self._cursors.page(call, page))
 
+    async def read(self, call: Call) -> AsgiResponse:
+        return json_response(await self._secrets.one(call.principal.tenant, call.path["name"]))
+
     async def remove(self, call: Call) -> AsgiResponse:
-        await self._secrets.remove(call.requester, call.path["name"])
+        await self._secrets.remove(call.requester, call.path["name"], call.if_match)
         return EmptyResponse(204)

@@ -12,6 +12,7 @@ from visapi_common.contracts.secrets import SecretPage, SecretView
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.api.etags import Check, match_check
 from visapi_gateway.kernel.json_input import check_json
 from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.kernel.sealing import SealingKeys
@@ -38,25 +39,36 @@ class NewSecret(msgspec.Struct, frozen=True):
     by: str
 
 
+class PutSecret(msgspec.Struct, frozen=True):
+    """A secret as it was stored, and whether it is new."""
+
+    view: SecretView
+    new: bool
+
+
 class SecretStore(Protocol):
-    async def put(self, secret: NewSecret, audit: AuditEntry) -> bool:
-        """Store the secret; returns whether it is new."""
+    async def put(self, secret: NewSecret, audit: AuditEntry, check: Check) -> PutSecret:
+        """Store the secret. Raises `ProblemError` 409 beyond the tenant's number of secrets, and what `check`
+        raises of the secret that stands.
+        """
         ...
 
+    async def one(self, tenant: str, name: str) -> SecretView | None: ...
+
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[SecretView]: ...
-    async def remove(self, name: str, audit: AuditEntry) -> bool: ...
+    async def remove(self, name: str, audit: AuditEntry, check: Check) -> bool: ...
 
 
 class Secrets:
-    """The use cases."""
+    """The use cases. `if_match` is the header of a request; None changes a secret whatever its state."""
 
     def __init__(self, store: SecretStore, keys: SealingKeys) -> None:
         self._store = store
         self._keys = keys
 
-    async def put(self, who: Requester, name: str, body: bytes) -> bool:
-        """Store a secret: any JSON, or `{"value": …, "hosts": […], "short": true}`. Returns whether it is
-        new.
+    async def put(self, who: Requester, name: str, body: bytes, if_match: str | None = None) -> PutSecret:
+        """Store a secret: any JSON, or `{"value": …, "hosts": […], "short": true}`. Raises `ProblemError`
+        400, 409, 412, 413 and 503.
         """
         key = self._keys.current()
         if not _NAME.fullmatch(name):
@@ -68,17 +80,34 @@ class Secrets:
         check_length(value, short=short)
         sealed = key.seal(_encode(value), tenant=who.tenant, name=name)
         audit = entry(who, AuditAction.SECRET_PUT, f"secret:{name}", hosts=hosts)
-        return await self._store.put(NewSecret(who.tenant, name, sealed, key.id, hosts, who.actor), audit)
+        new = NewSecret(who.tenant, name, sealed, key.id, hosts, who.actor)
+        return await self._store.put(new, audit, _check(name, if_match))
+
+    async def one(self, tenant: str, name: str) -> SecretView:
+        """The secret without its value. Raises `ProblemError` 404."""
+        found = await self._store.one(tenant, name)
+        if found is None:
+            raise _no_such_secret(name)
+        return found
 
     async def page(self, tenant: str, after: str | None, limit: int) -> SecretPage:
         """By name. `next` is the name to continue from."""
         rows = await self._store.page(tenant, after, limit + 1)
         return SecretPage(*one_page(rows, limit, lambda row: row.name))
 
-    async def remove(self, who: Requester, name: str) -> None:
-        """Raises `ProblemError` 404."""
-        if not await self._store.remove(name, entry(who, AuditAction.SECRET_REMOVE, f"secret:{name}")):
-            raise ProblemError("secret_not_found", f"there is no secret {name!r}", status=404)
+    async def remove(self, who: Requester, name: str, if_match: str | None = None) -> None:
+        """Raises `ProblemError` 404 and 412."""
+        audit = entry(who, AuditAction.SECRET_REMOVE, f"secret:{name}")
+        if not await self._store.remove(name, audit, _check(name, if_match)):
+            raise _no_such_secret(name)
+
+
+def _check(name: str, if_match: str | None) -> Check:
+    return match_check(if_match, f"secret {name!r}")
+
+
+def _no_such_secret(name: str) -> ProblemError:
+    return ProblemError("secret_not_found", f"there is no secret {name[:128]!r}", status=404)
 
 
 def _read(given: Any) -> tuple[Any, list[str] | None, bool]:

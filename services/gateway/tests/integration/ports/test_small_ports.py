@@ -2,12 +2,17 @@
 
 from uuid import uuid4
 
+import msgspec
+import pytest
+
 from kit.gateway_ports import GatewayGround
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.subjects import BUILTIN
 from visapi_common.contracts.task_messages import FunctionSpec
+from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.service import AuditFilter
 from visapi_gateway.events.service import NewEvent
+from visapi_gateway.kernel.api.etags import accept_any
 from visapi_gateway.secrets.service import NewSecret
 
 
@@ -50,14 +55,35 @@ class TestSecrets:
     async def test_a_secret_is_new_once_and_gone_once(self, ground: GatewayGround):
         for expected in (True, False):
             put = entry(ground, AuditAction.SECRET_PUT)
-            assert await ground.secrets.put(self.new(ground, "token"), put) is expected
+            stored = await ground.secrets.put(self.new(ground, "token"), put, accept_any)
+            assert (stored.new, stored.view) == (expected, await ground.secrets.one(ground.tenant, "token"))
+        assert await ground.secrets.one(ground.other, "token") is None
         for expected in (True, False):
-            assert await ground.secrets.remove("token", entry(ground, AuditAction.SECRET_REMOVE)) is expected
+            removed = entry(ground, AuditAction.SECRET_REMOVE)
+            assert await ground.secrets.remove("token", removed, accept_any) is expected
         assert await audited(ground) == ["secret.remove", "secret.put", "secret.put"]
+
+    async def test_a_refused_check_changes_no_secret(self, ground: GatewayGround):
+        def refuse(shown: msgspec.Struct | None) -> None:
+            raise ProblemError("precondition_failed", f"it is {shown}", status=412)
+
+        put = entry(ground, AuditAction.SECRET_PUT)
+        with pytest.raises(ProblemError, match="it is None"):
+            await ground.secrets.put(self.new(ground, "token"), put, refuse)
+        stored = await ground.secrets.put(self.new(ground, "token"), put, accept_any)
+        for change in (
+            ground.secrets.put(self.new(ground, "token"), put, refuse),
+            ground.secrets.remove("token", entry(ground, AuditAction.SECRET_REMOVE), refuse),
+        ):
+            with pytest.raises(ProblemError, match="it is SecretView"):
+                await change
+        assert await ground.secrets.one(ground.tenant, "token") == stored.view
+        assert await audited(ground) == ["secret.put"]
 
     async def test_secrets_are_listed_by_name_to_their_tenant(self, ground: GatewayGround):
         for name in ("b", "a", "c"):
-            await ground.secrets.put(self.new(ground, name), entry(ground, AuditAction.SECRET_PUT))
+            put = entry(ground, AuditAction.SECRET_PUT)
+            await ground.secrets.put(self.new(ground, name), put, accept_any)
         listed = await ground.secrets.page(ground.tenant, None, 2)
         assert [(one.name, one.hosts, one.updated_by) for one in listed] == [
             ("a", ["api.example.com"], "key:a"),

@@ -13,6 +13,11 @@ select id, name, url, types, workflows, sources, ordered, enabled, disabled_reas
     created_at, created_by, updated_at, updated_by
 from endpoints where tenant = $1 and id = $2 and deleted_at is null
 
+-- name: lock_endpoint
+select id, name, url, types, workflows, sources, ordered, enabled, disabled_reason, disabled_at, failing_since,
+    created_at, created_by, updated_at, updated_by
+from endpoints where tenant = $1 and id = $2 and deleted_at is null for no key update
+
 -- name: list_endpoints
 select id, name, url, types, workflows, sources, ordered, enabled, disabled_reason, disabled_at, failing_since,
     created_at, created_by, updated_at, updated_by
@@ -39,14 +44,10 @@ set url = coalesce($3::text, url), types = coalesce($4::text[], types), wants = 
     noticed_at = case when $7 is null then noticed_at when not $7 then now() end,
     failing_since = case when $7 then null else failing_since end,
     updated_at = now(), updated_by = $11
-where tenant = $1 and id = $2 and deleted_at is null
-returning id
+where tenant = $1 and id = $2
 
 -- name: touch_endpoint
--- Locks the endpoint, so that two rotations come one after the other.
-update endpoints set updated_at = now(), updated_by = $3
-where tenant = $1 and id = $2 and deleted_at is null
-returning id
+update endpoints set updated_at = now(), updated_by = $3 where tenant = $1 and id = $2
 
 -- name: drop_ended_secrets
 delete from endpoint_secrets where tenant = $1 and endpoint = $2 and expires_at <= now()
@@ -65,8 +66,7 @@ where tenant = $1 and endpoint = $2 and (expires_at is null or expires_at > cloc
 update endpoints
 set deleted_at = now(), enabled = false, disabled_reason = 'key', disabled_at = now(), noticed_at = now(),
     updated_at = now(), updated_by = $3
-where tenant = $1 and id = $2 and deleted_at is null
-returning id
+where tenant = $1 and id = $2
 
 -- name: drop_secrets
 delete from endpoint_secrets where tenant = $1 and endpoint = $2

@@ -16,6 +16,7 @@ from visapi_common.contracts.endpoints import (
 )
 from visapi_gateway.endpoints.managing.service import Endpoints
 from visapi_gateway.kernel.api.checks import read_json
+from visapi_gateway.kernel.api.etags import shown_tag
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response, located
@@ -82,6 +83,7 @@ UPDATE = Operation(
     body=UpdateEndpoint,
     body_required=True,
     problems=("endpoint_not_found",),
+    if_match="optional",
     **_WRITE,
 )
 ROTATE = Operation(
@@ -94,6 +96,7 @@ ROTATE = Operation(
     once="gives one secret",
     body=RotateEndpoint,
     problems=("endpoint_not_found", "quota_exceeded"),
+    if_match="optional",
     **_WRITE,
 )
 REMOVE = Operation(
@@ -103,6 +106,7 @@ REMOVE = Operation(
     "Remove an endpoint",
     {204: ResponseSpec("The endpoint and its secrets are removed; nothing more is sent.")},
     problems=("endpoint_not_found",),
+    if_match="optional",
     **_WRITE,
 )
 
@@ -143,16 +147,23 @@ class EndpointRoutes:
 
     async def update(self, call: Call) -> AsgiResponse:
         wanted: UpdateEndpoint = await read_json(UPDATE, call)
-        return json_response(await self._endpoints.update(call.requester, call.path["endpoint"], wanted))
+        who, endpoint = call.requester, call.path["endpoint"]
+        return json_response(await self._endpoints.update(who, endpoint, wanted, call.if_match))
 
     async def rotate(self, call: Call) -> AsgiResponse:
         wanted: RotateEndpoint = await read_json(ROTATE, call)
         who, endpoint = call.requester, call.path["endpoint"]
-        return json_response(await self._endpoints.rotate(who, endpoint, wanted, call.claim))
+        return _rotated(await self._endpoints.rotate(who, endpoint, wanted, call.if_match, call.claim))
 
     async def rotated_before(self, call: Call, answer: str) -> AsgiResponse:
-        return json_response(await self._endpoints.made_before(call.principal.tenant, UUID(answer)))
+        return _rotated(await self._endpoints.made_before(call.principal.tenant, UUID(answer)))
 
     async def remove(self, call: Call) -> AsgiResponse:
-        await self._endpoints.remove(call.requester, call.path["endpoint"])
+        await self._endpoints.remove(call.requester, call.path["endpoint"], call.if_match)
         return EmptyResponse(204)
+
+
+def _rotated(endpoint: MadeEndpoint) -> AsgiResponse:
+    """The secret is no part of the tag: the tag is the one that a read of the endpoint shows."""
+    view = EndpointView(**{name: getattr(endpoint, name) for name in EndpointView.__struct_fields__})
+    return json_response(endpoint, 200, [(b"etag", shown_tag(view).encode())])

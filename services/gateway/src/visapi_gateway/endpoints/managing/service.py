@@ -25,6 +25,7 @@ from visapi_common.core.ids import Ids
 from visapi_common.core.sealing import name_of_endpoint_secret
 from visapi_gateway.audit.rules import entry
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.api.etags import Check, match_check
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.kernel.sealing import SealingKeys
@@ -83,20 +84,25 @@ class EndpointStore(Protocol):
     async def page(
         self, tenant: str, name: str | None, after: str | None, limit: int
     ) -> Sequence[EndpointView]: ...
-    async def update(self, endpoint: UUID, change: EndpointChange, audit: AuditEntry) -> bool: ...
+    async def update(self, endpoint: UUID, change: EndpointChange, audit: AuditEntry, check: Check) -> bool:
+        """Change an endpoint; False where there is no such endpoint. Raises what `check` raises of it."""
+        ...
+
     async def rotate(
-        self, secret: EndpointSecretRow, overlap_s: int, audit: AuditEntry, claim: Claim | None
+        self, secret: EndpointSecretRow, overlap_s: int, audit: AuditEntry, check: Check, claim: Claim | None
     ) -> bool:
         """Store a secret, and let earlier ones end. False where there is no such endpoint. Raises
-        `ProblemError` 409 where too many stay valid.
+        `ProblemError` 409 where too many stay valid, and what `check` raises.
         """
         ...
 
-    async def remove(self, endpoint: UUID, audit: AuditEntry) -> bool: ...
+    async def remove(self, endpoint: UUID, audit: AuditEntry, check: Check) -> bool: ...
 
 
 class Endpoints:
-    """The endpoints of a tenant. `random` makes secrets."""
+    """The endpoints of a tenant. `random` makes secrets. `if_match` is the header of a request; None changes
+    an endpoint whatever its state.
+    """
 
     def __init__(
         self,
@@ -156,8 +162,10 @@ class Endpoints:
         rows = await self._store.page(tenant, name, after, limit + 1)
         return EndpointPage(*one_page(rows, limit, lambda row: row.name))
 
-    async def update(self, who: Requester, endpoint: UUID, wanted: UpdateEndpoint) -> EndpointView:
-        """Raises `ProblemError` 400, 403 and 404."""
+    async def update(
+        self, who: Requester, endpoint: UUID, wanted: UpdateEndpoint, if_match: str | None = None
+    ) -> EndpointView:
+        """Raises `ProblemError` 400, 403, 404 and 412."""
         given: dict[str, Any] = {
             name: value
             for name, value in msgspec.structs.asdict(wanted).items()
@@ -170,14 +178,19 @@ class Endpoints:
         change = EndpointChange(**given, wants=wants)
         shown = {name: msgspec.to_builtins(value) for name, value in given.items()}
         audit = entry(who, AuditAction.ENDPOINT_UPDATE, f"endpoint:{endpoint}", **shown)
-        if not await self._store.update(endpoint, change, audit):
+        if not await self._store.update(endpoint, change, audit, _check(endpoint, if_match)):
             raise no_such_endpoint(endpoint)
         return await self.one(who.tenant, endpoint)
 
     async def rotate(
-        self, who: Requester, endpoint: UUID, wanted: RotateEndpoint, claim: Claim | None
+        self,
+        who: Requester,
+        endpoint: UUID,
+        wanted: RotateEndpoint,
+        if_match: str | None,
+        claim: Claim | None,
     ) -> MadeEndpoint:
-        """Raises `ProblemError` 404 and 409."""
+        """Raises `ProblemError` 404, 409 and 412."""
         text, secret = self._secret(who, endpoint)
         audit = entry(
             who,
@@ -186,14 +199,15 @@ class Endpoints:
             secret=str(secret.id),
             overlap_s=wanted.overlap_s,
         )
-        if not await self._store.rotate(secret, wanted.overlap_s, audit, claim):
+        check = _check(endpoint, if_match)
+        if not await self._store.rotate(secret, wanted.overlap_s, audit, check, claim):
             raise no_such_endpoint(endpoint)
         return _made(await self.one(who.tenant, endpoint), text)
 
-    async def remove(self, who: Requester, endpoint: UUID) -> None:
-        """Raises `ProblemError` 404."""
+    async def remove(self, who: Requester, endpoint: UUID, if_match: str | None = None) -> None:
+        """Raises `ProblemError` 404 and 412."""
         audit = entry(who, AuditAction.ENDPOINT_REMOVE, f"endpoint:{endpoint}")
-        if not await self._store.remove(endpoint, audit):
+        if not await self._store.remove(endpoint, audit, _check(endpoint, if_match)):
             raise no_such_endpoint(endpoint)
 
     def _secret(self, who: Requester, endpoint: UUID) -> tuple[str, EndpointSecretRow]:
@@ -235,6 +249,10 @@ def check_reader(who: Requester, types: Sequence[str]) -> None:
 
 def _made(view: EndpointView, secret: str | None) -> MadeEndpoint:
     return MadeEndpoint(**msgspec.structs.asdict(view), secret=secret)
+
+
+def _check(endpoint: UUID, if_match: str | None) -> Check:
+    return match_check(if_match, f"endpoint {endpoint}")
 
 
 def no_such_endpoint(endpoint: UUID) -> ProblemError:

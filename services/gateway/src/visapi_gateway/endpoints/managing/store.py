@@ -18,6 +18,7 @@ from visapi_gateway.endpoints.managing.service import (
     EndpointRow,
     EndpointSecretRow,
 )
+from visapi_gateway.kernel.api.etags import Check
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.quotas import Quotas
@@ -65,13 +66,15 @@ class PgEndpointStore:
             rows = await connection.fetch(_SQL["list_endpoints"], tenant, name, after, limit)
             return await _views(connection, tenant, rows)
 
-    async def update(self, endpoint: UUID, change: EndpointChange, audit: AuditEntry) -> bool:
+    async def update(self, endpoint: UUID, change: EndpointChange, audit: AuditEntry, check: Check) -> bool:
         only = change.filter or EndpointFilter()
+        place = (audit.tenant, endpoint)
         async with tenant_transaction(self._pool, [audit.tenant]) as connection:
-            found = await connection.fetchval(
+            if not await _locked(connection, *place, check):
+                return False
+            await connection.execute(
                 _SQL["update_endpoint"],
-                audit.tenant,
-                endpoint,
+                *place,
                 change.url,
                 change.types,
                 change.wants,
@@ -82,18 +85,18 @@ class PgEndpointStore:
                 only.sources,
                 audit.actor,
             )
-            if found is not None:
-                await record(connection, audit)
-        return found is not None
+            await record(connection, audit)
+        return True
 
     async def rotate(
-        self, secret: EndpointSecretRow, overlap_s: int, audit: AuditEntry, claim: Claim | None
+        self, secret: EndpointSecretRow, overlap_s: int, audit: AuditEntry, check: Check, claim: Claim | None
     ) -> bool:
         place = (secret.tenant, secret.endpoint)
         async with tenant_transaction(self._pool, [secret.tenant]) as connection:
-            if await connection.fetchval(_SQL["touch_endpoint"], *place, audit.actor) is None:
+            if not await _locked(connection, *place, check):
                 return False
             await hold_key(connection, claim, str(secret.endpoint))
+            await connection.execute(_SQL["touch_endpoint"], *place, audit.actor)
             await connection.execute(_SQL["drop_ended_secrets"], *place)
             await connection.execute(_SQL["shorten_secrets"], *place, overlap_s)
             await connection.execute(_SQL["add_secret"], *msgspec.structs.astuple(secret))
@@ -102,11 +105,12 @@ class PgEndpointStore:
             await record(connection, audit)
         return True
 
-    async def remove(self, endpoint: UUID, audit: AuditEntry) -> bool:
+    async def remove(self, endpoint: UUID, audit: AuditEntry, check: Check) -> bool:
+        place = (audit.tenant, endpoint)
         async with tenant_transaction(self._pool, [audit.tenant]) as connection:
-            place = (audit.tenant, endpoint)
-            if await connection.fetchval(_SQL["remove_endpoint"], *place, audit.actor) is None:
+            if not await _locked(connection, *place, check):
                 return False
+            await connection.execute(_SQL["remove_endpoint"], *place, audit.actor)
             await connection.execute(_SQL["drop_secrets"], *place)
             await record(connection, audit)
         return True
@@ -114,6 +118,16 @@ class PgEndpointStore:
 
 class _NameTaken(Exception):
     """Another endpoint has the name: nothing is committed, not even the `Idempotency-Key`."""
+
+
+async def _locked(connection: Connection, tenant: str, endpoint: UUID, check: Check) -> bool:
+    """Whether there is the endpoint, which nobody else changes until the transaction ends. Raises what
+    `check` raises of the endpoint.
+    """
+    row = await connection.fetchrow(_SQL["lock_endpoint"], tenant, endpoint)
+    if row is not None:
+        check((await _views(connection, tenant, [row]))[0])
+    return row is not None
 
 
 async def _views(connection: Connection, tenant: str, rows: Sequence[Row]) -> list[EndpointView]:

@@ -13,6 +13,11 @@ values ($1, $2, $3, $4, $5, $6, $7)
 select id, name, provider, address, enabled, settings, created_at, created_by, updated_at, updated_by
 from hooks where tenant = $1 and id = $2 and deleted_at is null
 
+-- name: lock_hook
+-- Changes of a hook come one after the other; requests that it receives need no lock.
+select id, name, provider, address, enabled, settings, created_at, created_by, updated_at, updated_by
+from hooks where tenant = $1 and id = $2 and deleted_at is null for no key update
+
 -- name: list_hooks
 select id, name, provider, address, enabled, settings, created_at, created_by, updated_at, updated_by
 from hooks
@@ -28,14 +33,10 @@ order by hook, id
 -- name: update_hook
 update hooks
 set enabled = coalesce($3::boolean, enabled), settings = coalesce($4::bytea, settings), updated_at = now(), updated_by = $5
-where tenant = $1 and id = $2 and deleted_at is null
-returning id
+where tenant = $1 and id = $2
 
 -- name: touch_hook
--- Locks the hook, so that two rotations come one after the other.
-update hooks set updated_at = now(), updated_by = $3
-where tenant = $1 and id = $2 and deleted_at is null
-returning id
+update hooks set updated_at = now(), updated_by = $3 where tenant = $1 and id = $2
 
 -- name: drop_ended_secrets
 delete from hook_secrets where tenant = $1 and hook = $2 and expires_at <= now()
@@ -52,8 +53,7 @@ where tenant = $1 and hook = $2 and purpose = $3 and (expires_at is null or expi
 
 -- name: remove_hook
 update hooks set deleted_at = now(), enabled = false, updated_at = now(), updated_by = $3
-where tenant = $1 and id = $2 and deleted_at is null
-returning id
+where tenant = $1 and id = $2
 
 -- name: drop_secrets
 delete from hook_secrets where tenant = $1 and hook = $2

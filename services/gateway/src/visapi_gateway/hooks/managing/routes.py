@@ -16,6 +16,7 @@ from visapi_common.contracts.hooks import (
 )
 from visapi_gateway.hooks.managing.service import Hooks
 from visapi_gateway.kernel.api.checks import read_json
+from visapi_gateway.kernel.api.etags import shown_tag
 from visapi_gateway.kernel.api.lists import Cursor, Cursors, Limit
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
 from visapi_gateway.kernel.asgi.http import AsgiResponse, EmptyResponse, json_response, located
@@ -78,6 +79,7 @@ UPDATE = Operation(
     body=UpdateHook,
     body_required=True,
     problems=("hook_not_found",),
+    if_match="optional",
     **_WRITE,
 )
 ROTATE = Operation(
@@ -92,6 +94,7 @@ ROTATE = Operation(
     once="gives one secret",
     body=RotateHook,
     problems=("hook_not_found", "quota_exceeded"),
+    if_match="optional",
     **_WRITE,
 )
 REMOVE = Operation(
@@ -101,6 +104,7 @@ REMOVE = Operation(
     "Remove a hook",
     {204: ResponseSpec("The hook and its secrets are removed; its deliveries go within minutes.")},
     problems=("hook_not_found",),
+    if_match="optional",
     **_WRITE,
 )
 
@@ -139,15 +143,23 @@ class HookRoutes:
 
     async def update(self, call: Call) -> AsgiResponse:
         wanted: UpdateHook = await read_json(UPDATE, call)
-        return json_response(await self._hooks.update(call.requester, call.path["hook"], wanted))
+        hook = call.path["hook"]
+        return json_response(await self._hooks.update(call.requester, hook, wanted, call.if_match))
 
     async def rotate(self, call: Call) -> AsgiResponse:
         wanted: RotateHook = await read_json(ROTATE, call)
-        return json_response(await self._hooks.rotate(call.requester, call.path["hook"], wanted, call.claim))
+        who, hook = call.requester, call.path["hook"]
+        return _rotated(await self._hooks.rotate(who, hook, wanted, call.if_match, call.claim))
 
     async def rotated_before(self, call: Call, answer: str) -> AsgiResponse:
-        return json_response(await self._hooks.made_before(call.principal.tenant, UUID(answer)))
+        return _rotated(await self._hooks.made_before(call.principal.tenant, UUID(answer)))
 
     async def remove(self, call: Call) -> AsgiResponse:
-        await self._hooks.remove(call.requester, call.path["hook"])
+        await self._hooks.remove(call.requester, call.path["hook"], call.if_match)
         return EmptyResponse(204)
+
+
+def _rotated(hook: MadeHook) -> AsgiResponse:
+    """The secret is no part of the tag: the tag is the one that a read of the hook shows."""
+    view = HookView(**{name: getattr(hook, name) for name in HookView.__struct_fields__})
+    return json_response(hook, 200, [(b"etag", shown_tag(view).encode())])

@@ -36,6 +36,7 @@ from visapi_gateway.hooks.rules.addresses import address_of
 from visapi_gateway.hooks.rules.providers import PROVIDERS
 from visapi_gateway.hooks.rules.stored_settings import write_settings
 from visapi_gateway.kernel.access.scopes import Requester
+from visapi_gateway.kernel.api.etags import Check, match_check
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.kernel.sealing import SealingKeys
@@ -80,19 +81,26 @@ class HookStore(Protocol):
         self, tenant: str, name: str | None, after: str | None, limit: int
     ) -> Sequence[HookView]: ...
     async def update(
-        self, tenant: str, hook: UUID, enabled: bool | None, settings: bytes | None, audit: AuditEntry
-    ) -> bool: ...
-    async def rotate(self, secret: SecretRow, overlap_s: int, audit: AuditEntry, claim: Claim | None) -> bool:
+        self, hook: UUID, enabled: bool | None, settings: bytes | None, audit: AuditEntry, check: Check
+    ) -> bool:
+        """Change a hook; False where there is no such hook. Raises what `check` raises of the hook."""
+        ...
+
+    async def rotate(
+        self, secret: SecretRow, overlap_s: int, audit: AuditEntry, check: Check, claim: Claim | None
+    ) -> bool:
         """Store a secret, and let earlier ones of its purpose end, by the database's clock. False where there
-        is no such hook. Raises `ProblemError` 409 where too many stay valid.
+        is no such hook. Raises `ProblemError` 409 where too many stay valid, and what `check` raises.
         """
         ...
 
-    async def remove(self, tenant: str, hook: UUID, audit: AuditEntry) -> bool: ...
+    async def remove(self, hook: UUID, audit: AuditEntry, check: Check) -> bool: ...
 
 
 class Hooks:
-    """The hooks of a tenant. `random` makes secrets and addresses."""
+    """The hooks of a tenant. `random` makes secrets and addresses. `if_match` is the header of a request;
+    None changes a hook whatever its state.
+    """
 
     def __init__(
         self,
@@ -149,8 +157,10 @@ class Hooks:
         rows = await self._store.page(tenant, name, after, limit + 1)
         return HookPage(*one_page(rows, limit, lambda row: row.name))
 
-    async def update(self, who: Requester, hook: UUID, wanted: UpdateHook) -> HookView:
-        """Raises `ProblemError` 400 and 404."""
+    async def update(
+        self, who: Requester, hook: UUID, wanted: UpdateHook, if_match: str | None = None
+    ) -> HookView:
+        """Raises `ProblemError` 400, 404 and 412."""
         before = await self.one(who.tenant, hook)
         enabled = None if wanted.enabled is msgspec.UNSET else wanted.enabled
         settings: bytes | None = None
@@ -164,12 +174,14 @@ class Hooks:
             enabled=enabled,
             settings=settings and settings.decode(),
         )
-        if not await self._store.update(who.tenant, hook, enabled, settings, audit):
+        if not await self._store.update(hook, enabled, settings, audit, _check(hook, if_match)):
             raise no_such_hook(hook)
         return await self.one(who.tenant, hook)
 
-    async def rotate(self, who: Requester, hook: UUID, wanted: RotateHook, claim: Claim | None) -> MadeHook:
-        """Raises `ProblemError` 400, 404 and 409."""
+    async def rotate(
+        self, who: Requester, hook: UUID, wanted: RotateHook, if_match: str | None, claim: Claim | None
+    ) -> MadeHook:
+        """Raises `ProblemError` 400, 404, 409 and 412."""
         before = await self.one(who.tenant, hook)
         made, text = self._next_secret(before.provider, wanted)
         row = self._sealed(who, hook, wanted.purpose, text)
@@ -181,16 +193,16 @@ class Hooks:
             purpose=wanted.purpose,
             overlap_s=wanted.overlap_s,
         )
-        if not await self._store.rotate(row, wanted.overlap_s, audit, claim):
+        if not await self._store.rotate(row, wanted.overlap_s, audit, _check(hook, if_match), claim):
             raise no_such_hook(hook)
         after = await self.one(who.tenant, hook)
         signature = wanted.purpose == "signature"
         return _made(after, made if signature else None, None if signature else made)
 
-    async def remove(self, who: Requester, hook: UUID) -> None:
-        """Raises `ProblemError` 404."""
+    async def remove(self, who: Requester, hook: UUID, if_match: str | None = None) -> None:
+        """Raises `ProblemError` 404 and 412."""
         audit = entry(who, AuditAction.HOOK_REMOVE, f"hook:{hook}")
-        if not await self._store.remove(who.tenant, hook, audit):
+        if not await self._store.remove(hook, audit, _check(hook, if_match)):
             raise no_such_hook(hook)
 
     def _next_secret(self, provider: Provider, wanted: RotateHook) -> tuple[str | None, str]:
@@ -224,6 +236,10 @@ def _must_be_given(provider: Provider) -> FieldError:
 
 def _made(view: HookView, secret: str | None, token: str | None) -> MadeHook:
     return MadeHook(**msgspec.structs.asdict(view), secret=secret, verify_token=token)
+
+
+def _check(hook: UUID, if_match: str | None) -> Check:
+    return match_check(if_match, f"hook {hook}")
 
 
 def no_such_hook(hook: UUID) -> ProblemError:

@@ -17,6 +17,7 @@ from visapi_gateway.hooks.managing.service import HookRow, SecretRow
 from visapi_gateway.hooks.rules.addresses import path_of
 from visapi_gateway.hooks.rules.events import source_of
 from visapi_gateway.hooks.rules.stored_settings import read_settings
+from visapi_gateway.kernel.api.etags import Check
 from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.idempotency.transaction import hold_key
 from visapi_gateway.kernel.quotas import Quotas
@@ -64,21 +65,25 @@ class PgHookStore:
             return await _views(connection, tenant, rows)
 
     async def update(
-        self, tenant: str, hook: UUID, enabled: bool | None, settings: bytes | None, audit: AuditEntry
+        self, hook: UUID, enabled: bool | None, settings: bytes | None, audit: AuditEntry, check: Check
     ) -> bool:
-        async with tenant_transaction(self._pool, [tenant]) as connection:
-            query = _SQL["update_hook"]
-            found = await connection.fetchval(query, tenant, hook, enabled, settings, audit.actor)
-            if found is not None:
-                await record(connection, audit)
-        return found is not None
+        place = (audit.tenant, hook)
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            if not await _locked(connection, *place, check):
+                return False
+            await connection.execute(_SQL["update_hook"], *place, enabled, settings, audit.actor)
+            await record(connection, audit)
+        return True
 
-    async def rotate(self, secret: SecretRow, overlap_s: int, audit: AuditEntry, claim: Claim | None) -> bool:
+    async def rotate(
+        self, secret: SecretRow, overlap_s: int, audit: AuditEntry, check: Check, claim: Claim | None
+    ) -> bool:
         place = (secret.tenant, secret.hook)
         async with tenant_transaction(self._pool, [secret.tenant]) as connection:
-            if await connection.fetchval(_SQL["touch_hook"], *place, audit.actor) is None:
+            if not await _locked(connection, *place, check):
                 return False
             await hold_key(connection, claim, str(secret.hook))
+            await connection.execute(_SQL["touch_hook"], *place, audit.actor)
             await connection.execute(_SQL["drop_ended_secrets"], *place)
             await connection.execute(_SQL["shorten_secrets"], *place, secret.purpose, overlap_s)
             await connection.execute(_SQL["add_secret"], *msgspec.structs.astuple(secret))
@@ -88,17 +93,29 @@ class PgHookStore:
             await record(connection, audit)
         return True
 
-    async def remove(self, tenant: str, hook: UUID, audit: AuditEntry) -> bool:
-        async with tenant_transaction(self._pool, [tenant]) as connection:
-            if await connection.fetchval(_SQL["remove_hook"], tenant, hook, audit.actor) is None:
+    async def remove(self, hook: UUID, audit: AuditEntry, check: Check) -> bool:
+        place = (audit.tenant, hook)
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            if not await _locked(connection, *place, check):
                 return False
-            await connection.execute(_SQL["drop_secrets"], tenant, hook)
+            await connection.execute(_SQL["remove_hook"], *place, audit.actor)
+            await connection.execute(_SQL["drop_secrets"], *place)
             await record(connection, audit)
         return True
 
 
 class _NameTaken(Exception):
     """Another hook has the name: nothing is committed, not even the `Idempotency-Key`."""
+
+
+async def _locked(connection: Connection, tenant: str, hook: UUID, check: Check) -> bool:
+    """Whether there is the hook, which nobody else changes until the transaction ends. Raises what `check`
+    raises of the hook.
+    """
+    row = await connection.fetchrow(_SQL["lock_hook"], tenant, hook)
+    if row is not None:
+        check((await _views(connection, tenant, [row]))[0])
+    return row is not None
 
 
 async def _views(connection: Connection, tenant: str, rows: Sequence[Row]) -> list[HookView]:
