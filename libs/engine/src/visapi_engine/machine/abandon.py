@@ -6,11 +6,11 @@ Needs neither program nor expressions, so the caller needs neither.
 from visapi_common.contracts.problems import WorkflowError
 from visapi_common.contracts.runs import RunStatus, TaskRef
 from visapi_engine.machine import history
-from visapi_engine.machine.commands import Command, DropRun, DropTask, DropTimer, Unsubscribe
-from visapi_engine.machine.draft import closed
+from visapi_engine.machine.commands import CloseApproval, Command, DropRun, DropTask, DropTimer, Unsubscribe
 from visapi_engine.machine.faults import plain
+from visapi_engine.machine.frames import timers_of
 from visapi_engine.machine.history import Entry
-from visapi_engine.machine.paths import ATTEMPT, CONTINUE, DEADLINE, ESCALATE, RETRY, TIMEOUT, WAIT, timer_id
+from visapi_engine.machine.paths import CONTINUE, timer_id
 from visapi_engine.machine.plan import ROOT
 from visapi_engine.machine.result import Advance
 from visapi_engine.machine.state import (
@@ -21,8 +21,6 @@ from visapi_engine.machine.state import (
     Frame,
     ListenFrame,
     State,
-    TryFrame,
-    WaitFrame,
 )
 
 
@@ -54,14 +52,6 @@ def abandon(state: State | None, *, run: str, now_ms: int, error: WorkflowError)
 
 
 def _dropped(path: str, frame: Frame, now_ms: int) -> list[Command]:
-    timers: list[str] = []
-    if frame.timeout_at is not None:
-        timers.append(TIMEOUT)
-    if isinstance(frame, WaitFrame):
-        timers.append(WAIT)
-    if isinstance(frame, TryFrame):
-        timers += [RETRY] if frame.retry_at is not None else []
-        timers += [ATTEMPT] if frame.attempt_at is not None else []
     tasks: list[Command] = []
     if isinstance(frame, CallFrame):
         tasks.append(DropTask(path, cancelled=True))
@@ -70,10 +60,8 @@ def _dropped(path: str, frame: Frame, now_ms: int) -> list[Command]:
     if isinstance(frame, ListenFrame):
         tasks.append(Unsubscribe(path))
     if isinstance(frame, ApproveFrame):
-        timers += [DEADLINE] if frame.due is not None else []
-        timers += [ESCALATE] if frame.escalate_at is not None else []
-        tasks.append(closed(frame, now_ms))
-    return [*tasks, *(DropTimer(timer_id(path, kind)) for kind in timers)]
+        tasks.append(CloseApproval.of(frame, now_ms))
+    return [*tasks, *(DropTimer(timer_id(path, kind)) for kind in timers_of(frame))]
 
 
 def _task(path: str) -> TaskRef:

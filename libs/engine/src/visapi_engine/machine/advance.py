@@ -12,7 +12,7 @@ caller and asserts.
 """
 
 import copy
-from typing import TypedDict
+from functools import partial
 
 from visapi_common.contracts.runs import ENDED, RunStatus
 from visapi_engine.expressions.evaluate import Evaluator
@@ -29,14 +29,6 @@ from visapi_engine.machine.reactions import react
 from visapi_engine.machine.result import Advance
 from visapi_engine.machine.resumption import restored
 from visapi_engine.machine.state import State
-
-
-class _DraftInputs(TypedDict):
-    """What a draft is given beside its state."""
-
-    handle_key: bytes
-    kinship: Kinship | None
-    collections: Collections | None
 
 
 def advance(  # noqa: PLR0913 (the last three are given by the ledger alone, by name)
@@ -58,27 +50,33 @@ def advance(  # noqa: PLR0913 (the last three are given by the ledger alone, by 
     resumed = state is not None and state.resume is not None
     if isinstance(event, EngineFailed) and (state is None or resumed or state.status not in ENDED):
         return abandon(state, run=event.run, now_ms=event.now_ms, error=read_error(event.error, ROOT))
-    before = None if state is None else state.context
-    given = _DraftInputs(handle_key=handle_key, kinship=kinship, collections=collections)
+    draft_of = partial(
+        Draft,
+        plan,
+        evaluate,
+        now_ms=event.now_ms,
+        handle_key=handle_key,
+        kinship=kinship,
+        collections=collections,
+    )
     if state is None:
         assert isinstance(event, Started), f"{type(event).__name__} before Started"
-        begun = State(run=event.run, started=event.now_ms)
-        draft = Draft(plan, evaluate, begun, event.now_ms, **given)
+        draft = draft_of(State(run=event.run, started=event.now_ms))
         start(draft, event)
     elif isinstance(event, RetryRequested) and state.resume is not None:
-        draft = Draft(plan, evaluate, restored(state), event.now_ms, **given)
+        draft = draft_of(restored(state))
         retry(draft, copy.deepcopy(state.resume), event)
     elif state.status in ENDED:
         return Advance(state, [], [], noted=f"the run is {state.status}")
     else:
-        draft = Draft(plan, evaluate, state, event.now_ms, **given)
+        draft = draft_of(state)
         noted = react(draft, event)
         if noted is not None:
             return Advance(state, draft.commands, [], noted=noted)
     changed = bool(plan.attributes) and attributes.follow(
         draft,
         began=state is None,
-        context_before=before,
+        context_before=None if state is None else state.context,
         completed=draft.status is RunStatus.COMPLETED,
     )
     return Advance(

@@ -2,9 +2,11 @@
 commands alone, so the orchestrator applies commands without knowing the machine.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import msgspec
+
+from visapi_engine.machine.state import ApproveFrame, Closing
 
 
 class CallTask(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
@@ -181,6 +183,19 @@ class CloseApproval(msgspec.Struct, frozen=True, tag="unask", omit_defaults=True
     decision: str | None = None
     comment: str | None = None
     by: str | None = None
+
+    @classmethod
+    def of(cls, frame: ApproveFrame, now_ms: int) -> Self:
+        """The command that closes the approval of a task; cancelled, unless its frame says otherwise."""
+        ended = frame.closing or Closing("cancelled", now_ms)
+        return cls(
+            frame.approval,
+            ended.state,
+            ended.at,
+            decision=ended.decision,
+            comment=ended.comment,
+            by=ended.by,
+        )
 
 
 Command = (

@@ -21,7 +21,7 @@ from visapi_engine.machine.commands import (
     SetTimer,
     Unsubscribe,
 )
-from visapi_engine.machine.frames import Frames, Task
+from visapi_engine.machine.frames import Frames, Task, timers_of
 from visapi_engine.machine.history import Entry
 from visapi_engine.machine.lineage import Kinship
 from visapi_engine.machine.paths import child_path, split_timer_id, timer_id, vector_of
@@ -30,14 +30,12 @@ from visapi_engine.machine.state import (
     ApproveFrame,
     CallFrame,
     ChildFrame,
-    Closing,
     Frame,
     ListenFrame,
     Pending,
     ResumePoint,
     State,
     TryFrame,
-    WaitFrame,
 )
 from visapi_engine.model.program import ExtendNode, Node
 
@@ -160,22 +158,12 @@ class Draft:
         if path == ROOT and self.slices:
             self.slices = self.steps = 0
             self.drop_timer(ROOT, paths.CONTINUE)
-        if frame.timeout_at is not None:
-            self.drop_timer(path, paths.TIMEOUT)
-        if isinstance(frame, WaitFrame):
-            self.drop_timer(path, paths.WAIT)
-        if isinstance(frame, TryFrame):
-            self.stop_attempt(path, frame)
+        for kind in timers_of(frame):
+            self.drop_timer(path, kind)
         if isinstance(frame, ListenFrame):
             self.commands.append(Unsubscribe(path))
-        if isinstance(frame, ApproveFrame):
-            self._close_approval(path, frame)
-
-    def _close_approval(self, path: str, frame: ApproveFrame) -> None:
-        for kind, at in ((paths.DEADLINE, frame.due), (paths.ESCALATE, frame.escalate_at)):
-            if at is not None:
-                self.drop_timer(path, kind)
-        self.commands.append(closed(frame, self.now_ms))
+        elif isinstance(frame, ApproveFrame):
+            self.commands.append(CloseApproval.of(frame, self.now_ms))
 
     def stop_attempt(self, path: str, frame: TryFrame) -> None:
         """Drop the timers of a `try`'s current attempt."""
@@ -207,11 +195,3 @@ class Draft:
             self.commands.append(DropTask(path, cancelled=True))
         elif isinstance(frame, ChildFrame):
             self.commands.append(DropRun(path, frame.child, cancelled=True))
-
-
-def closed(frame: ApproveFrame, now_ms: int) -> CloseApproval:
-    """The command that closes an approval; cancelled, unless the frame says otherwise."""
-    ended = frame.closing or Closing("cancelled", now_ms)
-    return CloseApproval(
-        frame.approval, ended.state, ended.at, decision=ended.decision, comment=ended.comment, by=ended.by
-    )

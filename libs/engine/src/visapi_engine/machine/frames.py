@@ -120,6 +120,20 @@ class Frames(dict[str, Frame]):
         return known[1]
 
 
+def timers_of(frame: Frame) -> list[str]:
+    """The kinds of the timers that are set for an open task."""
+    kinds = [] if frame.timeout_at is None else [paths.TIMEOUT]
+    if isinstance(frame, WaitFrame):
+        kinds.append(paths.WAIT)
+    elif isinstance(frame, TryFrame):
+        kinds += [] if frame.retry_at is None else [paths.RETRY]
+        kinds += [] if frame.attempt_at is None else [paths.ATTEMPT]
+    elif isinstance(frame, ApproveFrame):
+        kinds += [] if frame.due is None else [paths.DEADLINE]
+        kinds += [] if frame.escalate_at is None else [paths.ESCALATE]
+    return kinds
+
+
 def _due(frame: Frame, kind: str) -> int | None:
     match kind, frame:
         case paths.TIMEOUT, _:
