@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from datetime import date
 from math import ceil, inf
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 from visapi_common.core.errors import Fault
 from visapi_gateway.kernel.api.rate_headers import PolicyItem, StateItem
@@ -22,7 +22,11 @@ _SETTLED_S = 2 * RETURN_S + 1.0
 
 
 class Bucket:
-    """`tokens` are held; `ahead` is the number to lease beyond those that requests wait for."""
+    """`tokens` are held; `ahead` is the number to lease beyond those that requests wait for. A subclass says
+    what its tokens are of (`tokens_of`).
+    """
+
+    tokens_of: ClassVar[Literal["rate", "quota"]]
 
     __slots__ = (
         "_waiters",
@@ -61,9 +65,9 @@ class Bucket:
         """Tokens to lease."""
         return max(1, self.waiting + self.ahead - self.tokens)
 
-    def sort(self) -> tuple[str, str]:
-        """The kind and the subject of the bucket, as labels of metrics."""
-        raise NotImplementedError
+    def labels(self) -> tuple[str, str]:
+        """The labels of the bucket's metrics: `rate` or `quota`, and the kind of its subject."""
+        return self.tokens_of, kind_and_id(self.subject)[0]
 
     def lapse(self, now: float) -> None:
         """Drop the tokens where their time is over."""
@@ -102,6 +106,7 @@ class RateBucket(Bucket):
     were lent without the database and are deducted from the next leases.
     """
 
+    tokens_of = "rate"
     __slots__ = ("_alone", "limit", "owed", "shared", "shared_at")
 
     def __init__(self, tenant: str, subject: str, name: str, limit: Limit) -> None:
@@ -149,9 +154,6 @@ class RateBucket(Bucket):
         if lease.granted < wanted:
             self.empty_until = now + max(AGAIN_S, lease.next_in_s(own))
 
-    def sort(self) -> tuple[str, str]:
-        return "rate", kind_and_id(self.subject)[0]
-
     def policy(self) -> PolicyItem:
         return PolicyItem(self.name, self.limit.burst, max(1, ceil(self.limit.window_s)))
 
@@ -176,6 +178,7 @@ class QuotaLease(NamedTuple):
 class QuotaBucket(Bucket):
     """The tokens of a quota of runs. They lapse with their period."""
 
+    tokens_of = "quota"
     __slots__ = ("_had", "_short_since", "began", "ends_at", "left", "most", "period")
 
     def __init__(self, tenant: str, subject: str, name: str, period: Period, most: int) -> None:
@@ -250,9 +253,6 @@ class QuotaBucket(Bucket):
             return ends_in_s
         settled_in_s = ceil(self._short_since + _SETTLED_S - now)
         return min(ends_in_s, settled_in_s) if settled_in_s > 0 else ends_in_s
-
-    def sort(self) -> tuple[str, str]:
-        return "quota", kind_and_id(self.subject)[0]
 
     def policy(self) -> PolicyItem:
         return PolicyItem(self.name, self.most, SECONDS[self.period], "runs")

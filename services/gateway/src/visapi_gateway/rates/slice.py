@@ -43,7 +43,7 @@ def allowances(kernel: Kernel) -> KeyAllowances:
     settings, parts = kernel.settings, kernel.one(lending)
 
     def refused(bucket: Bucket) -> None:
-        kernel.metrics.rate_refusals.labels(*bucket.sort()).inc()
+        kernel.metrics.rate_refusals.labels(*bucket.labels()).inc()
 
     defaults = Defaults(
         key=Limit(settings.key_rate_per_s, settings.key_burst),

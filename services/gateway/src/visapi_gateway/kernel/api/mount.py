@@ -15,6 +15,7 @@ from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Response
+from litestar.types import Method as HttpMethod
 
 from visapi_common.adapters.pool import LIMITED_TO
 from visapi_common.core.errors import Fault, ProblemError
@@ -124,14 +125,14 @@ class _Handler(HTTPRouteHandler):
 
 def _handler(route: Route) -> HTTPRouteHandler:
     operation = route.operation
-    methods = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
+    methods: list[HttpMethod] = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
 
     async def handle() -> None:
         raise AssertionError("the middleware has answered")
 
     return _Handler(
         operation.path,
-        http_method=methods,  # pyright: ignore[reportArgumentType]
+        http_method=methods,
         name=operation.name,
         status_code=200,
         opt={"route": route},

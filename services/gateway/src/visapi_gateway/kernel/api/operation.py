@@ -18,6 +18,7 @@ from visapi_gateway.kernel.asgi.http import AsgiResponse, Receive, RequestContex
 from visapi_gateway.kernel.idempotency.rules import Claim, Flight
 
 JSON_TYPES = ("application/json",)
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ResponseSpec:
 class Operation:
     """See the module's docstring. `path` is Litestar's form, such as `/v1/runs/{run:uuid}`."""
 
-    method: str
+    method: Method
     path: str
     name: str
     summary: str
