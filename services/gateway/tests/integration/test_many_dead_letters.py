@@ -5,6 +5,8 @@ import json
 import uuid
 from typing import Any
 
+import pytest
+
 from kit.ledger_rows import plant
 from visapi_common.adapters.clock import RandomIds
 
@@ -122,6 +124,46 @@ async def test_an_event_that_is_matched_and_published_apart_is_not_edited(gatewa
         f"/v1/dead-letters/{posted}/edit", json={"event": {**EVENT, "id": "posted"}}
     )
     assert edited.status_code == 200, edited.text
+
+
+@pytest.mark.parametrize(
+    ("source", "ident", "publish", "offered"),
+    [
+        ("/shop", "1", False, True),
+        ("/shop", "visapi-test:1", False, True),
+        ("/shop", "1", True, False),
+        ("/hooks/code", "1", False, False),
+        ("/hooks/code", "visapi-test:1", False, False),
+    ],
+)
+async def test_an_edit_is_offered_exactly_where_the_service_makes_it(
+    gateway: Any, source: str, ident: str, publish: bool, offered: bool
+) -> None:
+    row = {"source": source, "id": ident, "type": "paid", "body": b"{}", "publish": publish}
+    await plant(gateway.db, "events_in", tenant="default", **row)
+    letter = await put(gateway, item=[source, ident, "paid"])
+    path = f"/v1/dead-letters/{letter}"
+    listed = (await gateway.http.get("/v1/dead-letters", params={"kind": "event"})).json()["items"]
+    read = (await gateway.http.get(path)).json()
+    assert [("edit" in shown["links"]) for shown in (*listed, read)] == [offered, offered]
+    # A test run's event has the id that its run gave; the row's is marked.
+    event = {**EVENT, "source": source, "id": ident.removeprefix("visapi-test:")}
+    answer = await gateway.http.post(f"{path}/edit", json={"event": event})
+    assert answer.status_code == (200 if offered else 409), answer.text
+    if offered:
+        return
+    assert answer.json()["code"] == "dead_letter_not_editable"
+    assert ("hook" if source.startswith("/hooks/") else "also published") in answer.json()["detail"]
+
+
+async def test_an_edit_of_a_resolved_letter_is_neither_offered_nor_made(gateway: Any) -> None:
+    await plant(gateway.db, "events_in", tenant="default", source="/shop", id="1", type="paid", body=b"{}")
+    path = f"/v1/dead-letters/{await put(gateway)}"
+    assert "edit" in (await gateway.http.get(path)).json()["links"]
+    assert (await gateway.http.post(f"{path}/replay")).status_code == 202
+    assert "edit" not in (await gateway.http.get(path)).json()["links"]
+    late = await gateway.http.post(f"{path}/edit", json={"event": EVENT})
+    assert (late.status_code, late.json()["code"]) == (409, "dead_letter_resolved")
 
 
 async def test_a_message_that_holds_no_event_is_mended_by_an_edit(gateway: Any) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from kit.fakes.clocks import FakeClock
 from visapi_common.adapters.clock import RandomIds
@@ -52,7 +53,8 @@ class TestAccounts:
         self.rows: dict[str | None, SealedAccount] = {}
         self.reads: list[tuple[str, str | None]] = []
         self.clock = FakeClock()
-        self.accounts = Accounts(self.read, Keyring((KEY,)), self.clock, open_metrics())
+        self.metrics = open_metrics()
+        self.accounts = Accounts(self.read, Keyring((KEY,)), self.clock, self.metrics)
 
     async def read(self, tenant: str, kind: str, name: str | None) -> SealedAccount | None:
         self.reads.append((tenant, name))
@@ -97,6 +99,33 @@ class TestAccounts:
             with pytest.raises(kind, match=told):
                 await self.accounts.find("slack", name, task(), Mask())
             assert await self.accounts.find("slack", "good", task(), Mask())
+
+    @pytest.mark.parametrize("bad", ["key gone", "moved", "unreadable"])
+    @pytest.mark.parametrize("first", [True, False])
+    async def test_a_version_that_cannot_be_opened_fails_alone(self, bad: str, first: bool):
+        broken = {
+            "key gone": version("board", key=LOST),
+            "moved": version("another"),
+            "unreadable": version("board", token="short"),
+        }[bad]
+        both = (broken, version("board")) if first else (version("board"), broken)
+        self.put("board", *both)
+        mask = Mask()
+        with capture_logs() as logs:
+            found = await self.accounts.find("slack", "board", task(), mask)
+        assert found is not None
+        assert [one.credentials.token for one in found.versions] == [TOKEN]
+        assert mask.hide(TOKEN) == "***"
+        (told,) = logs
+        assert (told["tenant"], told["account"], told["version"]) == ("acme", "board", str(broken.id))
+        faults = self.metrics.registry.get_sample_value
+        gone = faults("visapi_operator_faults_total", {"loop": "accounts", "class": "keys"})
+        assert bool(gone) == (bad == "key gone")
+
+    async def test_an_account_waits_for_a_key_only_where_no_version_opens(self):
+        self.put("board", version("board", key=LOST), version("another"))
+        with pytest.raises(Postponed):
+            await self.accounts.find("slack", "board", task(), Mask())
 
     async def test_without_a_sealing_key_a_default_is_not_passed_by(self):
         without = Accounts(self.read, None, self.clock, open_metrics())

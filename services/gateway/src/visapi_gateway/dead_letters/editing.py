@@ -7,10 +7,10 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.contracts.audit import AuditAction, AuditEntry
-from visapi_common.contracts.dead_letters import EDITABLE, UNREADABLE, DeadLetterView, EditDeadLetter
+from visapi_common.contracts.dead_letters import DeadLetterView, EditDeadLetter
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.audit.rules import entry
-from visapi_gateway.dead_letters.rules.edits import CheckedEvent, WantedEvent
+from visapi_gateway.dead_letters.rules.edits import CheckedEvent, WantedEvent, names_kept, why_not_edited
 from visapi_gateway.dead_letters.service import DeadLetters, LetterScope, letter_scope_of, resolved_before
 from visapi_gateway.kernel.access.scopes import Requester
 from visapi_gateway.kernel.idempotency.rules import Claim
@@ -64,16 +64,16 @@ class Edits:
     ) -> DeadLetterView:
         """Raises `ProblemError` 404, 409 where the letter cannot be edited, and 400 for what is no event."""
         found = await self._letters.one(who, letter)
-        if found.kind not in EDITABLE or found.reason == UNREADABLE:
-            raise _not_editable(found)
-        names = [] if found.kind == "message" else found.item
+        if "edit" not in found.links:
+            raise _refusal(found)
+        names = names_kept(found.kind, found.item)
         checked = await self._check(who.tenant, WantedEvent(bytes(wanted.event), names))
         if checked.flaw:
             raise invalid_field("/event", checked.flaw)
         scope = letter_scope_of(who)
         hashes = await self._store.hashes(scope, letter, checked.body)
         if hashes.published:
-            raise _published(found)
+            raise _refusal(found)
         audit = entry(
             who,
             AuditAction.DEAD_LETTER_EDIT,
@@ -89,17 +89,9 @@ class Edits:
         return await self._letters.one(who, letter)
 
 
-def _not_editable(letter: DeadLetterView) -> ProblemError:
-    detail = (
-        f"dead letter {letter.id} is of kind {letter.kind!r} and reason {letter.reason!r}; only events that "
-        "were not stored or not matched are edited, because nothing of them has left or happened"
-    )
-    return ProblemError("dead_letter_not_editable", detail, status=409)
-
-
-def _published(letter: DeadLetterView) -> ProblemError:
-    detail = (
-        f"the event of dead letter {letter.id} is also published, or too old to tell, so others may have "
-        "received the event as it was; replay the dead letter as it is, or have the sender send another event"
-    )
-    return ProblemError("dead_letter_not_editable", detail, status=409)
+def _refusal(letter: DeadLetterView) -> ProblemError:
+    """Why a letter that offers no edit is not edited."""
+    if letter.resolved_at is not None:
+        return resolved_before(letter.id)
+    why = why_not_edited(letter.kind, letter.reason, letter.item, published=True)
+    return ProblemError("dead_letter_not_editable", f"dead letter {letter.id}: {why}", status=409)

@@ -4,7 +4,11 @@
 -- The kind is compared as the index spells it: under a policy `coalesce` is no condition of an index.
 select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, workflow, item,
     coalesce(octet_length(body), 0) as size, substring(body for $6) as start, created_at,
-    resolved_at, resolved_by, resolution, replayed_at, edited_at, edited_by
+    resolved_at, resolved_by, resolution, replayed_at, edited_at, edited_by,
+    coalesce(kind, 'task') = 'event' and not exists (
+        select from events_in e
+        where e.tenant = dead_letters.tenant and e.source = dead_letters.item[1] and e.id = dead_letters.item[2] and not e.publish
+    ) as published
 from dead_letters
 where tenant = $1 and ($2::uuid is null or id < $2)
     and ($3::boolean is null or (resolved_at is not null) = $3)
@@ -43,7 +47,12 @@ whose as (
 select d.* from whose w cross join lateral (
     select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, workflow, item,
         coalesce(octet_length(body), 0) as size, substring(body for $6) as start, created_at,
-        resolved_at, resolved_by, resolution, replayed_at, edited_at, edited_by
+        resolved_at, resolved_by, resolution, replayed_at, edited_at, edited_by,
+        coalesce(kind, 'task') = 'event' and not exists (
+            select from events_in e
+            where e.tenant = dead_letters.tenant and e.source = dead_letters.item[1] and e.id = dead_letters.item[2]
+                and not e.publish
+        ) as published
     from dead_letters
     where tenant = w.tenant and ($2::uuid is null or id < $2)
         and ($3::boolean is null or (resolved_at is not null) = $3)
@@ -59,7 +68,11 @@ order by d.id desc limit $5
 -- Of a tenant that the policies of the transaction show, as for the statements below.
 select id, tenant, service, coalesce(kind, 'task') as kind, reason, detail, run, path, attempt, function, workflow, item,
     coalesce(octet_length(body), 0) as size, substring(body for $2) as start, created_at,
-    resolved_at, resolved_by, resolution, replayed_at, edited_at, edited_by
+    resolved_at, resolved_by, resolution, replayed_at, edited_at, edited_by,
+    coalesce(kind, 'task') = 'event' and not exists (
+        select from events_in e
+        where e.tenant = dead_letters.tenant and e.source = dead_letters.item[1] and e.id = dead_letters.item[2] and not e.publish
+    ) as published
 from dead_letters where id = $1
 
 -- name: message_of

@@ -124,8 +124,10 @@ EDIT = Operation(
         "For events that were not stored (`message`) or not matched (`event`): nothing of them has left or "
         "happened. What a run emits is matched and published apart, so the event is not edited: a letter of "
         "kind `emit`, or of kind `event` whose event is also published or was stored more than a week ago, "
-        "is refused with `409`. `event` is a CloudEvent in structured JSON; one that was stored keeps its "
-        "source, id and type. The audit keeps the SHA-256 of the body before and after."
+        "is refused with `409`; so is one whose event came through a hook, which verified its sender. The "
+        "dead letters that can be edited have the link `edit`. `event` is a CloudEvent in structured JSON; "
+        "one that was stored keeps its source, id and type. The audit keeps the SHA-256 of the body before "
+        "and after."
     ),
     tag="dead letters",
     scope="dead-letters:write",

@@ -9,10 +9,11 @@ from visapi_common.adapters.audit_log import record
 from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
-from visapi_common.contracts.dead_letters import EDITABLE, REPLAYABLE, TEXT_BYTES, UNREADABLE, DeadLetterView
+from visapi_common.contracts.dead_letters import REPLAYABLE, TEXT_BYTES, UNREADABLE, DeadLetterView
 from visapi_common.core.redact import redact_text
 from visapi_gateway.dead_letters.editing import Edit, Hashes
 from visapi_gateway.dead_letters.rules.bytes_as_text import as_text
+from visapi_gateway.dead_letters.rules.edits import why_not_edited
 from visapi_gateway.dead_letters.rules.set_aside_messages import SetAsideMessage
 from visapi_gateway.dead_letters.service import DeadLetterFilter, LetterScope, Resolution
 from visapi_gateway.kernel.idempotency.rules import Claim
@@ -118,7 +119,9 @@ def _view(row: Row) -> DeadLetterView:
     links = {"self": path, "resolve": f"{path}/resolve"}
     if row["kind"] in REPLAYABLE and row["reason"] != UNREADABLE:
         links["replay"] = f"{path}/replay"
-    if row["kind"] in EDITABLE and row["reason"] != UNREADABLE:
+    published: bool = fields.pop("published")
+    refused = why_not_edited(row["kind"], row["reason"], row["item"], published=published)
+    if refused is None and row["resolved_at"] is None:
         links["edit"] = f"{path}/edit"
     if row["run"] is not None:
         links["run"] = f"/v1/runs/{row['run']}"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from visapi_common.contracts.account_kinds import Kind
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.clocks import MonotonicClock
-from visapi_common.core.errors import PermanentFault
+from visapi_common.core.errors import Fault, PermanentFault
 from visapi_common.core.keyrings import Keyring, MissingKeyError
 from visapi_common.core.sealing import UnsealError, name_of_account_version, unseal_with
 from visapi_common.runtime.isolation import begin_counting
@@ -17,6 +17,7 @@ from visapi_notifier.accounts.rules import (
     Account,
     OpenedVersion,
     SealedAccount,
+    SealedVersion,
     no_such_account,
     opened,
     other_kind,
@@ -54,8 +55,9 @@ class Accounts:
         """The account; None where the call names none and the tenant has no default. Its secrets are
         added to `mask` first.
 
-        Raises `TaskFault` for an account that is not there, `PermanentFault` for one that cannot be opened,
-        and `Postponed` while a key of the operator's is missing. Nothing has happened yet.
+        A version that cannot be opened is left out while the other one can. Raises `TaskFault` for an account
+        that is not there, `PermanentFault` for one of which no version can be opened, and `Postponed` where a
+        key of the operator's is missing for that. Nothing has happened yet.
         """
         account = await self._row(message.tenant, kind, name)
         if account is None:
@@ -67,8 +69,6 @@ class Accounts:
         try:
             return self._opened(message.tenant, kind, account, mask)
         except MissingKeyError as fault:
-            self._metrics.operator_faults.labels("accounts", fault.sort).inc()
-            self._log.error("key_missing", run=str(message.run), detail=str(fault))
             raise Postponed(KEY_RETRY_S) from fault
 
     async def _row(self, tenant: str, kind: Kind, name: str | None) -> SealedAccount | None:
@@ -86,16 +86,39 @@ class Accounts:
         if self._keys is None:
             raise PermanentFault("accounts cannot be opened here; the notifier needs VISAPI_SEALING_KEY")
         found: list[OpenedVersion] = []
+        failures: list[Fault] = []
         for version in account.versions:
-            place = name_of_account_version(account.name, version.id)
             try:
-                credentials = unseal_with(
-                    self._keys, version.sealed, key_id=version.sealed_with, tenant=tenant, name=place
-                )
-            except UnsealError as wrong:
-                detail = f"the credentials of the account {account.name!r} cannot be opened; rotate them"
-                raise PermanentFault(detail) from wrong
-            one = opened(kind, version, credentials)
+                one = open_version(self._keys, tenant, kind, account.name, version)
+            except (MissingKeyError, PermanentFault) as fault:
+                failures.append(fault)
+                self._tell(tenant, account.name, version, fault)
+                continue
             mask.add(secrets_of(kind, one))
             found.append(one)
+        if not found:
+            raise next((one for one in failures if isinstance(one, MissingKeyError)), failures[0])
         return Account(account.name, tuple(found))
+
+    def _tell(self, tenant: str, account: str, version: SealedVersion, fault: Fault) -> None:
+        """A version that cannot be opened is passed by, and told each time."""
+        if isinstance(fault, MissingKeyError):
+            self._metrics.operator_faults.labels("accounts", fault.sort).inc()
+        event = "key_missing" if isinstance(fault, MissingKeyError) else "version_unreadable"
+        self._log.error(event, tenant=tenant, account=account, version=str(version.id), detail=str(fault))
+
+
+def open_version(
+    keys: Keyring, tenant: str, kind: Kind, account: str, version: SealedVersion
+) -> OpenedVersion:
+    """Raises `MissingKeyError` where the operator's key is gone, and `PermanentFault` where the credentials
+    are damaged or of a shape that this release cannot read.
+    """
+    place = name_of_account_version(account, version.id)
+    try:
+        credentials = unseal_with(keys, version.sealed, key_id=version.sealed_with, tenant=tenant, name=place)
+    except UnsealError as wrong:
+        raise PermanentFault(
+            f"the credentials of the account {account!r} cannot be opened; rotate them"
+        ) from wrong
+    return opened(kind, version, credentials)

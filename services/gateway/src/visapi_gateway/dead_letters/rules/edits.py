@@ -1,9 +1,12 @@
-"""Events that replace what was set aside: valid, and still the same event. Pure."""
+"""Which dead letters are edited; the events that replace theirs are valid, and still the same event. Pure."""
+
+from collections.abc import Sequence
 
 import msgspec
 
+from visapi_common.contracts.dead_letters import EDITABLE, UNREADABLE
 from visapi_common.contracts.foreign import Unreadable
-from visapi_common.core.cloudevents import read_event
+from visapi_common.core.cloudevents import HOOK_SOURCES, TEST_IDS, read_event
 
 
 class WantedEvent(msgspec.Struct, frozen=True):
@@ -28,6 +31,40 @@ _encode = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
 _read = msgspec.msgpack.Decoder(WantedEvent).decode
 read_checked = msgspec.msgpack.Decoder(CheckedEvent).decode
+
+
+def why_not_edited(kind: str, reason: str, item: Sequence[str], *, published: bool) -> str | None:
+    """Why the event of an open dead letter is not replaced; None where it may be. `published`: the event is
+    published too, or nobody knows any more.
+    """
+    if kind not in EDITABLE or reason == UNREADABLE:
+        return (
+            f"it is of kind {kind!r} and reason {reason!r}; only events that were not stored or not matched "
+            "are edited, because nothing of them has left or happened"
+        )
+    if kind == "message":
+        return None
+    if item[0].startswith(HOOK_SOURCES):
+        return (
+            "its event came through a hook, which verified the sender of every byte; replay the dead letter "
+            "as it is, or have the provider send another webhook"
+        )
+    if published:
+        return (
+            "its event is also published, or too old to tell, so others may have received the event as it "
+            "was; replay the dead letter as it is, or have the sender send another event"
+        )
+    return None
+
+
+def names_kept(kind: str, item: Sequence[str]) -> list[str]:
+    """The source, id and type that the event keeps: as its sender gave them, without what marks the rows of
+    tests. Empty where the event may have any.
+    """
+    if kind == "message":
+        return []
+    source, ident, *rest = item
+    return [source, ident.removeprefix(TEST_IDS), *rest]
 
 
 def check_edit(payload: bytes) -> bytes:
