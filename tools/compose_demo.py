@@ -64,13 +64,28 @@ def _world() -> dict[str, str]:
 
 @contextmanager
 def taken_down(compose: Compose, *, keep: bool) -> Generator[None]:
+    """Begin without the project, and leave nothing of it unless `keep`.
+
+    An error of the block is what the caller gets, also when the project cannot be taken down after it, which
+    is printed. Raises `DemoError` when the block ended well and the project cannot be taken down.
+    """
     compose.do("down", "--volumes", check=False)
     try:
         yield
-    finally:
+    except BaseException:
         if not keep:
-            compose.do("down", "--volumes", check=False)
-            say("taken down, with its volumes")
+            try:
+                take_down(compose)
+            except DemoError as error:
+                say(f"could not be taken down: {error}")
+        raise
+    if not keep:
+        take_down(compose)
+
+
+def take_down(compose: Compose) -> None:
+    compose.do("down", "--volumes")
+    say("taken down, with its volumes")
 
 
 def play(compose: Compose, url: str) -> None:

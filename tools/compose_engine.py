@@ -75,6 +75,8 @@ def _ran(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]
         )
     except subprocess.TimeoutExpired as late:
         raise DemoError(f"`{' '.join(command)}` did not end within {LIMIT_S} s") from late
+    except OSError as error:
+        raise DemoError(f"{command[0]} cannot be run: {error.strerror}") from error
 
 
 def _engine() -> tuple[str, list[str]]:

@@ -34,6 +34,7 @@ def main() -> int:
     try:
         commit = commit_of(given or newest_tag() or FIRST)
         check_baseline(commit)
+        check_migrations(commit)
         check_balancer()
         print(lay_out(commit))
     except PreviousError as error:
@@ -72,6 +73,25 @@ def check_baseline(commit: str) -> None:
         raise PreviousError(
             f"the ledger of {commit[:12]} is from before VisAPI's first release, and no release "
             f"can run beside it; name a commit since {FIRST[:12]}, or a tag"
+        )
+
+
+def check_migrations(commit: str) -> None:
+    """Each of its migrations is one of this checkout, byte for byte, as `visapi admin migrate` asks."""
+    found = git("diff", "--no-renames", "--name-status", commit, "--", f":(glob){MIGRATIONS}/*.sql")
+    for line in found.stdout.decode().splitlines():
+        status, path = line.split("\t", 1)
+        if status == "A":
+            continue
+        name, present = Path(path).name, git("log", "-1", "--format=%h", "--", path).stdout.decode().strip()
+        what = (
+            f"has the migration {name}, which this checkout has not"
+            if status == "D"
+            else f"has another text of the migration {name}, which got its present one in {present}"
+        )
+        raise PreviousError(
+            f"the ledger of {commit[:12]} {what}: `visapi admin migrate` refuses such a database, so no "
+            "upgrade can be tried; name a tag, or a commit whose migrations are all unchanged here"
         )
 
 

@@ -1,0 +1,64 @@
+"""What the tools say that bring docker-compose.yml up, when podman-compose fails them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit.deploy_tools import ROOT
+
+PODMAN_COMPOSE = """#!/bin/sh
+case "$*" in
+*" up "*) {up}; echo "no space left on device" >&2; exit 125 ;;
+*" down "*) {down} ;;
+esac
+"""
+
+
+def played(folder: Path, *, up: str = ":", down: str = ":") -> tuple[str, str]:
+    """What `compose_demo.py` prints and complains of where podman-compose is a stand-in that fails at `up`."""
+    for name, text in {
+        "podman": "#!/bin/sh\nexit 0\n",
+        "docker": "#!/bin/sh\nexit 1\n",
+        "podman-compose": PODMAN_COMPOSE.format(up=up, down=down),
+    }.items():
+        (folder / name).write_text(text, encoding="ascii")
+        (folder / name).chmod(0o755)
+    environ = {
+        **os.environ,
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "VISAPI_PODMAN_COMPOSE": str(folder / "podman-compose"),
+    }
+    done = subprocess.run(
+        [sys.executable, "tools/compose_demo.py"],
+        cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    return done.stdout, done.stderr
+
+
+def test_the_first_error_is_told_where_the_project_was_taken_down(tmp_path: Path):
+    said, complaint = played(tmp_path)
+    assert "no space left on device" in complaint
+    assert "taken down, with its volumes" in said
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        ({"down": "echo volume is in use >&2; exit 1"}, "volume is in use"),
+        ({"up": 'rm "$0"'}, "podman-compose cannot be run: No such file or directory"),
+    ],
+    ids=["down ends with 1", "down cannot be run"],
+)
+def test_the_first_error_is_told_where_the_project_cannot_be_taken_down(
+    failure: dict[str, str], reason: str, tmp_path: Path
+):
+    said, complaint = played(tmp_path, **failure)
+    assert "no space left on device" in complaint
+    assert reason not in complaint
+    assert reason in said
+    assert "could not be taken down" in said
+    assert "taken down, with its volumes" not in said
