@@ -9,7 +9,7 @@ STAMP := $(VENV)/.visapi-setup
 PACKAGES := libs/common libs/engine libs/visapi services/gateway services/orchestrator services/pdf-worker services/notifier
 JOBS ?= 3
 
-.PHONY: help setup up demo test check bench faults attacks plans load capacity alerts observe gameday docs images compose-demo compose-backup upgrade-test rotation-test deploy-tools deploy-check terraform-providers terraform-apply-local clean
+.PHONY: help setup up demo test check bench faults attacks plans load capacity alerts observe gameday docs images compose-demo compose-backup compose-rotation upgrade-test rotation-test deploy-tools deploy-check terraform-providers terraform-apply-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ compose-demo: setup ## Bring docker-compose.yml up, play the demo, kill each con
 
 compose-backup: setup ## Back the database of docker-compose.yml up, lose it, restore it to a moment, look up every run
 	@$(BIN)/python tools/compose_backup.py $(COMPOSE_FLAGS)
+
+compose-rotation: setup ## Type every docker compose command of docs/how-to/rotate-every-secret.md, with runs in between
+	@$(BIN)/python tools/compose_rotation.py $(COMPOSE_FLAGS)
 
 upgrade-test: setup ## Run the release before (FROM=commit or tag) and this one on one ledger under load, forward and back
 	@from=$$($(BIN)/python tools/previous_release.py $(FROM)) && \

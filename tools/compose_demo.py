@@ -29,6 +29,11 @@ IN_ORDER = (("secrets",), ("postgres", "nats"), ("bootstrap",),
 SERVICES = ("gateway", "orchestrator", "pdf-worker", "notifier")
 KILLED = ("gateway", "orchestrator", "pdf-worker", "notifier", "partner", "nats", "postgres")
 _RUN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+WORLD = {
+    "VISAPI_EGRESS_ORIGINS": '{"https://partner.example.com": "http://partner:9911", '
+    '"https://hooks.slack.com": "http://slack:9912"}',
+}
+"""Leads the sample's addresses to the stand-ins."""
 START_S = 300
 DOWN_S = 1.0
 """How long a killed container stays away."""
@@ -43,7 +48,7 @@ def main() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environ = {**os.environ, "VISAPI_PORT": str(port), **_world()}
+    environ = {**os.environ, "VISAPI_PORT": str(port), **WORLD}
     try:
         compose = Compose(environ, PROJECT)
         with taken_down(compose, keep=asked.keep):
@@ -52,14 +57,6 @@ def main() -> int:
         sys.stderr.write(f"compose-demo: {error}\n")
         return 1
     return 0
-
-
-def _world() -> dict[str, str]:
-    """Lead the sample's addresses to the stand-ins."""
-    return {
-        "VISAPI_EGRESS_ORIGINS": '{"https://partner.example.com": "http://partner:9911", '
-        '"https://hooks.slack.com": "http://slack:9912"}',
-    }
 
 
 @contextmanager

@@ -1,13 +1,11 @@
 """What the tools say that bring docker-compose.yml up, when podman-compose fails them."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from kit.deploy_tools import ROOT
+from kit.scripts import run_tool
 
 PODMAN_COMPOSE = """#!/bin/sh
 case "$*" in
@@ -31,10 +29,7 @@ def played(folder: Path, *, up: str = ":", down: str = ":") -> tuple[str, str]:
         "PATH": f"{folder}:{os.environ['PATH']}",
         "VISAPI_PODMAN_COMPOSE": str(folder / "podman-compose"),
     }
-    done = subprocess.run(
-        [sys.executable, "tools/compose_demo.py"],
-        cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    done = run_tool("compose_demo", environ=environ)
     assert done.returncode == 1
     return done.stdout, done.stderr
 
