@@ -94,7 +94,7 @@ def find_builder() -> str:
         if works(name):
             return name
     raise ImagesError(
-        "needs docker with a daemon that runs, podman or buildah; on Debian: apt-get install buildah podman"
+        "needs docker with a daemon that runs, podman or buildah; on Debian: apt-get install podman runc"
     )
 
 

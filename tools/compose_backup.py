@@ -83,7 +83,7 @@ def main() -> int:
 
 def drill(compose: Compose, url: str) -> None:
     serve(compose)
-    client = Client(url, make_key(compose))
+    client = Client(url, make_key(compose, url))
     client.deploy()
     compose.do("up", "--detach", "--no-deps", *BACKUPS)
     before = client.completed(EACH)
@@ -93,7 +93,7 @@ def drill(compose: Compose, url: str) -> None:
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     time.sleep(1)
     later = client.completed(EACH)
-    say(f"{len(before)} runs before the copy, {len(since)} after it, {len(later)} after {moment}")
+    compose.say(f"{len(before)} runs before the copy, {len(since)} after it, {len(later)} after {moment}")
     # The log is synchronous within a second; then the database and the streams are lost.
     time.sleep(2)
     compose.do("down")
@@ -114,7 +114,7 @@ def restore(compose: Compose, moment: str, accepted: set[str], lost: set[str]) -
     began = time.monotonic()
     bring_up(compose, ("secrets",))
     print(compose.do("run", "--rm", "-T", "--no-deps", "restore", moment).stdout, flush=True)
-    say(f"restored in {time.monotonic() - began:.1f} s")
+    compose.say(f"restored in {time.monotonic() - began:.1f} s")
     bring_up(compose, ("postgres",))
     asked = ("run", "--rm", "-T", "--no-deps", "admin", "restored", "--accepted", "/dev/stdin")
     report = compose.do(*asked, given="\n".join(sorted(accepted))).stdout
@@ -127,11 +127,11 @@ def look(compose: Compose, client: Client, kept: set[str], lost: set[str]) -> No
     found = {run for run in kept | lost if client.status(run) == "completed"}
     if found != kept:
         raise DemoError(f"{len(kept - found)} runs of {len(kept)} are missing, {len(found & lost)} too many")
-    say(f"all {len(kept)} runs before the moment are there, none of the {len(lost)} after it")
+    compose.say(f"all {len(kept)} runs before the moment are there, none of the {len(lost)} after it")
     client.completed(EACH)
     compose.do("up", "--detach", "--no-deps", *BACKUPS)
     until(lambda: len(copies(compose)) == 1, "backups begin anew", lambda: logs(compose, "backup-copy"))
-    say(f"{EACH} new runs completed, and a new copy was made of the restored database")
+    compose.say(f"{EACH} new runs completed, and a new copy was made of the restored database")
 
 
 def copies(compose: Compose) -> list[str]:
@@ -145,10 +145,6 @@ def until(holds: Callable[[], bool], what: str, told: Callable[[], str] = str) -
         if time.monotonic() > deadline:
             raise DemoError(f"not within {LIMIT_S:.0f} s: {what}\n{told()}")
         time.sleep(0.5)
-
-
-def say(text: str) -> None:
-    print(f"compose-backup: {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from datetime import datetime
 from build_images import suit_old_machines
 from compose_engine import Compose, DemoError
 from compose_load import Load, LostError
+from smoke import SmokeError, await_key
 
 PROJECT = "visapi-demo"
 ONCE = ("secrets", "bootstrap")
@@ -74,7 +75,7 @@ def taken_down(compose: Compose, *, keep: bool) -> Generator[None]:
             try:
                 take_down(compose)
             except DemoError as error:
-                say(f"could not be taken down: {error}")
+                compose.say(f"could not be taken down: {error}")
         raise
     if not keep:
         take_down(compose)
@@ -82,22 +83,24 @@ def taken_down(compose: Compose, *, keep: bool) -> Generator[None]:
 
 def take_down(compose: Compose) -> None:
     compose.do("down", "--volumes")
-    say("taken down, with its volumes")
+    compose.say("taken down, with its volumes")
 
 
 def play(compose: Compose, url: str) -> None:
     began = time.monotonic()
     for services in IN_ORDER:
         bring_up(compose, services)
-    say(f"everything is healthy after {time.monotonic() - began:.0f} s")
+    compose.say(f"everything is healthy after {time.monotonic() - began:.0f} s")
     for service in SERVICES:
-        say(f"{service} was ready {ready_after_s(compose, service):.1f} s after its container had started")
-    key = make_key(compose)
+        compose.say(
+            f"{service} was ready {ready_after_s(compose, service):.1f} s after its container had started"
+        )
+    key = make_key(compose, url)
     demo = compose.do("run", "--rm", "-T", "-e", f"VISAPI_API_KEY={key}", "demo")
     print(demo.stdout, flush=True)
-    say("the demo ended well")
+    compose.say("the demo ended well")
     load = Load(url, key)
-    asyncio.run(load.run(lambda: kill_each(compose), say))
+    asyncio.run(load.run(lambda: kill_each(compose), compose.say))
     check_effects(compose, load.accepted)
 
 
@@ -106,7 +109,9 @@ def bring_up(compose: Compose, services: tuple[str, ...]) -> None:
     compose.do("up", "--detach", "--no-deps" if compose.engine == "podman" else "--no-recreate", *services)
     for service in services:
         wait_for(compose, service)
-        say(f"{service:<12} {'done' if service in ONCE else 'ready'} {time.monotonic() - began:5.1f} s")
+        compose.say(
+            f"{service:<12} {'done' if service in ONCE else 'ready'} {time.monotonic() - began:5.1f} s"
+        )
 
 
 def wait_for(compose: Compose, service: str) -> None:
@@ -149,11 +154,16 @@ def logs(compose: Compose, service: str) -> str:
     return done.stdout + done.stderr
 
 
-def make_key(compose: Compose) -> str:
+def make_key(compose: Compose, url: str) -> str:
+    """A key that the gateway knows. Raises `DemoError`."""
     made = compose.do("run", "--rm", "-T", "admin", "key", "create", "compose-demo", "--tenant", "default")
     found = re.search(r"visapi_\w+", made.stdout)
     if found is None:
         raise DemoError(f"no key was printed:\n{made.stdout}{made.stderr}")
+    try:
+        await_key(url, found.group())
+    except SmokeError as error:
+        raise DemoError(str(error)) from error
     return found.group()
 
 
@@ -166,7 +176,7 @@ async def kill_each(compose: Compose) -> None:
         began = time.monotonic()
         await asyncio.to_thread(compose.on, service, "start")
         await asyncio.to_thread(wait_for, compose, service)
-        say(f"killed {service:<12} ready again {time.monotonic() - began:5.1f} s after its start")
+        compose.say(f"killed {service:<12} ready again {time.monotonic() - began:5.1f} s after its start")
 
 
 def check_effects(compose: Compose, runs: frozenset[str]) -> None:
@@ -183,11 +193,7 @@ def check_effects(compose: Compose, runs: frozenset[str]) -> None:
         raise DemoError(f"the partner never heard of {len(untold)} runs: {sorted(untold)[:5]}")
     if doubled := [run for run, each in keys.items() if len(each) != 1]:
         raise DemoError(f"{len(doubled)} runs told the partner under several effect keys: {doubled[:5]}")
-    say(f"the partner heard of each of the {len(runs)} runs, under one effect key each")
-
-
-def say(text: str) -> None:
-    print(f"compose-demo: {text}", flush=True)
+    compose.say(f"the partner heard of each of the {len(runs)} runs, under one effect key each")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,13 @@ LIMIT_S = 600
 """How long one command of compose or of the engine may take; on a busy machine they start slowly."""
 
 
+HINTS = {
+    "netavark: No such file or directory": "podman's network calls a program that is missing; on Debian: "
+    "apt-get install iptables",
+}
+"""What mends an error of an engine that does not say so itself."""
+
+
 class DemoError(Exception):
     """The demo cannot go on; the message says why."""
 
@@ -35,14 +42,19 @@ class Compose:
                    "--profile", "demo", "--profile", "tools", *arguments]  # fmt: skip
         done = _ran(command, cwd=ROOT, env=self._environ, input=given)
         if check and done.returncode != 0:
+            hints = "\n".join(hint for sign, hint in HINTS.items() if sign in done.stderr)
             raise DemoError(
-                f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+                f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout}{done.stderr}{hints}"
             )
         return done
 
     def on(self, service: str, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Something the engine does with a service's container."""
         return _ran([self.engine, *verb.split(), *arguments, self.container(service)])
+
+    def say(self, text: str) -> None:
+        """Print a line of the tool that has the project: `visapi-demo` is that of compose-demo."""
+        print(f"compose-{self.project.removeprefix('visapi-')}: {text}", flush=True)
 
     def remove_volume(self, name: str) -> None:
         command = [self.engine, "volume", "rm", f"{self.project}_{name}"]
@@ -88,4 +100,7 @@ def _engine() -> tuple[str, list[str]]:
     )
     if works("podman") and found:
         return "podman", [found, "--no-ansi"]
-    raise DemoError("needs docker with compose, or podman with podman-compose (PyPI)")
+    raise DemoError(
+        "needs docker with compose, or podman with podman-compose; on Debian: apt-get install podman runc "
+        "netavark aardvark-dns iptables; make deploy-tools SETS=containers"
+    )

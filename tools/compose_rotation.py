@@ -100,7 +100,7 @@ def for_every_ring(line: str) -> list[str]:
 def rotate(compose: Compose, url: str) -> None:
     for services in IN_ORDER:
         bring_up(compose, services)
-    client = Client(url, make_key(compose))
+    client = Client(url, make_key(compose, url))
     client.deploy()
     client.check()
     token, used_from = scraped(compose), 0.0
@@ -120,7 +120,7 @@ def rotate(compose: Compose, url: str) -> None:
         client.check()
     if scraped(compose) == token:
         raise DemoError("the token of the metrics is the one from before")
-    say(f"every command of {PAGE.name} was typed; {client.completed} runs completed meanwhile")
+    compose.say(f"every command of {PAGE.name} was typed; {client.completed} runs completed meanwhile")
 
 
 def enter(compose: Compose, line: str) -> None:
@@ -137,7 +137,7 @@ def enter(compose: Compose, line: str) -> None:
         return done.returncode in ((0, STILL_NEEDED) if words[-1] == "rotation" else (0,))
 
     until(well, line, lambda: said[0])
-    say(f"{time.monotonic() - began:5.1f} s  {line}")
+    compose.say(f"{time.monotonic() - began:5.1f} s  {line}")
 
 
 def scraped(compose: Compose) -> str:
@@ -172,10 +172,6 @@ class Client:
 
     def _status(self, run: str) -> str:
         return str(self._http.get(f"/v1/runs/{run}").raise_for_status().json()["status"])
-
-
-def say(text: str) -> None:
-    print(f"compose-rotation: {text}", flush=True)
 
 
 if __name__ == "__main__":

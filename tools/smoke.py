@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
@@ -27,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFINITION = ROOT / "examples/smoke.yaml"
 NAMESPACE, NAME = "smoke", "release"
 PATIENCE_S = 60
+KEY_S = 15
+"""How long a key that was made in the database may be unknown: gateways read all keys every few seconds."""
 DEMO_TIMEOUT_S = 180
 
 
@@ -67,9 +70,10 @@ def main() -> int:
 def checks(url: str, key: str) -> Iterator[str]:
     """What was found true, one after the other. Raises `SmokeError` and what the client raises."""
     asked = httpx.get(f"{url.rstrip('/')}/v1/runs", timeout=PATIENCE_S)
-    if asked.status_code != 401:
+    if asked.status_code != HTTPStatus.UNAUTHORIZED:
         raise SmokeError(f"GET /v1/runs without a key is answered {asked.status_code} instead of 401")
     yield "a request without a key is refused"
+    await_key(url, key)
     with Client(url, key) as client:
         client.send(operations.deploy(DEFINITION.read_bytes(), operations.YAML))
         yield f"{NAMESPACE}/{NAME} is deployed"
@@ -89,6 +93,20 @@ def checks(url: str, key: str) -> Iterator[str]:
         if hashlib.sha256(content).hexdigest() != outcome.document.sha256 or not content.startswith(b"%PDF-"):
             raise SmokeError(f"artifact {outcome.document.id} is not the document that was rendered")
         yield f"the document has {len(content)} bytes, and they are those that were rendered"
+
+
+def await_key(url: str, key: str, patience_s: float = KEY_S) -> None:
+    """Until the gateway knows the key. Raises `SmokeError` where it is refused for `patience_s` seconds."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        asked = httpx.get(
+            f"{url.rstrip('/')}/v1/runs", headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_S
+        )
+        if asked.status_code != HTTPStatus.UNAUTHORIZED:
+            return
+        if time.monotonic() > deadline:
+            raise SmokeError(f"the key is still answered 401 after {patience_s:g} s: {asked.text}")
+        time.sleep(0.5)
 
 
 def start(client: Client, body: bytes, once: str) -> RunView:

@@ -9,18 +9,25 @@ from kit.scripts import run_tool
 
 PODMAN_COMPOSE = """#!/bin/sh
 case "$*" in
-*" up "*) {up}; echo "no space left on device" >&2; exit 125 ;;
+*" up "*) {up}; echo "{error}" >&2; exit 125 ;;
 *" down "*) {down} ;;
 esac
 """
 
 
-def played(folder: Path, *, up: str = ":", down: str = ":") -> tuple[str, str]:
-    """What `compose_demo.py` prints and complains of where podman-compose is a stand-in that fails at `up`."""
+def played(
+    folder: Path,
+    tool: str = "compose_demo",
+    *,
+    up: str = ":",
+    down: str = ":",
+    error: str = "no space left on device",
+) -> tuple[str, str]:
+    """What a tool prints and complains of where podman-compose is a stand-in that fails at `up`."""
     for name, text in {
         "podman": "#!/bin/sh\nexit 0\n",
         "docker": "#!/bin/sh\nexit 1\n",
-        "podman-compose": PODMAN_COMPOSE.format(up=up, down=down),
+        "podman-compose": PODMAN_COMPOSE.format(up=up, down=down, error=error),
     }.items():
         (folder / name).write_text(text, encoding="ascii")
         (folder / name).chmod(0o755)
@@ -29,15 +36,20 @@ def played(folder: Path, *, up: str = ":", down: str = ":") -> tuple[str, str]:
         "PATH": f"{folder}:{os.environ['PATH']}",
         "VISAPI_PODMAN_COMPOSE": str(folder / "podman-compose"),
     }
-    done = run_tool("compose_demo", environ=environ)
+    done = run_tool(tool, environ=environ)
     assert done.returncode == 1
     return done.stdout, done.stderr
 
 
-def test_the_first_error_is_told_where_the_project_was_taken_down(tmp_path: Path):
-    said, complaint = played(tmp_path)
+@pytest.mark.parametrize("tool", ["compose_demo", "compose_backup", "compose_rotation"])
+def test_the_first_error_is_told_under_the_name_of_the_tool_where_the_project_was_taken_down(
+    tool: str, tmp_path: Path
+):
+    said, complaint = played(tmp_path, tool)
+    name = tool.replace("_", "-")
+    assert complaint.startswith(f"{name}: ")
     assert "no space left on device" in complaint
-    assert "taken down, with its volumes" in said
+    assert said == f"{name}: taken down, with its volumes\n"
 
 
 @pytest.mark.parametrize(
@@ -57,3 +69,10 @@ def test_the_first_error_is_told_where_the_project_cannot_be_taken_down(
     assert reason in said
     assert "could not be taken down" in said
     assert "taken down, with its volumes" not in said
+
+
+def test_an_error_of_podman_that_names_no_program_is_told_with_the_package_that_mends_it(tmp_path: Path):
+    _, complaint = played(
+        tmp_path, error="unable to start container: netavark: No such file or directory (os error 2)"
+    )
+    assert "apt-get install iptables" in complaint

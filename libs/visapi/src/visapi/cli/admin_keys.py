@@ -76,7 +76,7 @@ def create(
         key = run(admin.create_key(url, peppers, wanted))
     except NoSuchTenantError as error:
         fail(str(error))
-    say("Keep this key; it is not shown again.")
+    say("Keep this key; it is not shown again. Gateways know it within 5 seconds.")
     console().print(key)
 
 
