@@ -13,9 +13,9 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from visapi_common.contracts import accounts, templates
 from visapi_common.contracts import engine_messages as engine
 from visapi_common.contracts import task_messages as tasks
-from visapi_common.contracts import templates
 from visapi_common.contracts.payloads import Payload, inline
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.contracts.runs import ArtifactRef
@@ -125,6 +125,10 @@ MESSAGES: dict[str, msgspec.Struct] = {
         test_data=msgspec.Raw(b'{"name":"Ada"}'),
     ),
     "resolved_template": templates.ResolvedTemplate(4, 3, "ab" * 32),
+    "try_account": accounts.TryAccount("acme", "relay"),
+    "account_tried": accounts.AccountTried(
+        [accounts.TriedVersion(2, "current", "accepted", "the mail relay accepted the password", 120)]
+    ),
     "dead_letter": tasks.DeadLetter(
         "notifier", "redelivered", "delivered six times", tenant="default", run=RUN, path=PATH, attempt=2
     ),
@@ -164,7 +168,7 @@ def test_a_field_of_a_later_version_is_ignored(name: str):
 def test_every_message_that_carries_a_version_is_frozen():
     versioned = {
         kind
-        for module in (engine, tasks, templates)
+        for module in (accounts, engine, tasks, templates)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and "v" in kind.__struct_fields__
     }

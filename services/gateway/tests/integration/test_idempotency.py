@@ -22,7 +22,7 @@ from visapi_orchestrator.dead_letters.rules.entries import DeadLetterEntry
 
 REPEATABLE = {
     **dict.fromkeys(("simulateWorkflow", "countBulk", "countReplay", "previewTemplate"), "stores nothing"),
-    "linkArtifact": "signs a link, stores nothing; each answer stands alone",
+    **dict.fromkeys(("linkArtifact", "verifyAccount"), "each answer stands alone"),
     "receiveWebhook": "the id of a delivery is its key, for as long as the delivery is remembered",
     "postEvents": "`source` and `id` of each event are its key, for as long",
     "disableKey": "sets a state",

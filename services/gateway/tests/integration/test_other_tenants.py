@@ -31,6 +31,8 @@ from kit.every_operation import (
     rows,
     send,
 )
+from kit.servers import NatsServer
+from kit.verifying_notifier import VerifyingNotifier, verifying_notifier
 from visapi_gateway.slices import operations as route_table
 
 ALIKE = {"readApprovalPage", "submitApprovalPage", "receiveWebhook", "verifyWebhook"}
@@ -44,6 +46,12 @@ async def victim(gateway: Any, tmp_path: Path) -> AsyncIterator[Victim]:
     async with gateway.client(await gateway.key("victim")) as client:
         await known(gateway, client)
         yield await plant(gateway, client, tmp_path)
+
+
+@pytest.fixture
+async def notifier(shared_nats: NatsServer) -> AsyncIterator[VerifyingNotifier]:
+    async with verifying_notifier(shared_nats) as standing:
+        yield standing
 
 
 @pytest.fixture
@@ -105,7 +113,7 @@ async def bulk_token(victim: Victim) -> str:
 
 
 async def test_no_operation_shows_or_changes_anything_of_another_tenant(
-    gateway: Any, victim: Victim, attacker: httpx.AsyncClient
+    gateway: Any, victim: Victim, attacker: httpx.AsyncClient, notifier: VerifyingNotifier
 ) -> None:
     token, before = await bulk_token(victim), await rows(gateway)
     assert all(
@@ -116,6 +124,9 @@ async def test_no_operation_shows_or_changes_anything_of_another_tenant(
     known_by_path = {each.name for each in route_table() if not each.public or "{" in each.path}
     assert set(found) == known_by_path, "the walk asks for every route"
     assert await rows(gateway) == before
+    assert {one.tenant for one in notifier.asked} == {"attacker"}, (
+        "accounts of its own are tried, and no others"
+    )
 
 
 async def test_the_walk_finds_what_a_key_of_the_same_tenant_sees_or_it_would_prove_nothing(

@@ -10,6 +10,7 @@ from visapi_common.core.clocks import Clock
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_common.runtime.bounded_processes import BoundedProcesses, Job
 from visapi_common.templates.stored import StoredTemplates
+from visapi_notifier.accounts.rules import Probe
 from visapi_notifier.accounts.service import Accounts
 from visapi_notifier.credentials.authentication import Authenticator
 from visapi_notifier.credentials.inputs import Inputs
@@ -41,6 +42,14 @@ class Dependencies:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """The ways out of the process, both through the egress guard."""
+
+    dialer: EgressDialer
+    exchange: Callable[[Outbound], Awaitable[Inbound]]
+
+
+@dataclass(frozen=True, slots=True)
 class Jobs:
     """Jobs of one pool of processes, and the functions that warm the pool up (`module:function`)."""
 
@@ -67,6 +76,12 @@ class Service(ABC):
     @abstractmethod
     def handler(self, dependencies: Dependencies) -> Handler:
         """The handler: reads the input, builds the request, delivers it under its effect key."""
+
+    def probe(self, outside: Outside) -> Probe | None:  # noqa: ARG002 (channels with accounts use it)
+        """How credentials of an account of the channel's kind are tried; None for a channel without
+        accounts.
+        """
+        return None
 
     async def close(self) -> None:  # noqa: B027 (most services have nothing to close)
         """Close the service's connections."""

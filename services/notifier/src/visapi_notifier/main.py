@@ -53,6 +53,7 @@ async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle
     stored = Stored(secrets, PostgresAccounts(pool), templates)
     worker = Worker("notifier")
     opened.register(worker, lifecycle.metrics, ledger, leases, stored)
+    await opened.answer(bus, lifecycle.metrics, stored)
     async with asyncio.TaskGroup() as group:
         upkeep = [group.create_task(ledger.run()), group.create_task(leases.run())]
         if settings.sealing_key:

@@ -16,6 +16,7 @@ from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.adapters.egress_fetch import exchange
 from visapi_common.adapters.egress_tls import tls_context
 from visapi_common.adapters.pool import Pool
+from visapi_common.contracts import subjects
 from visapi_common.core.egress_policy import EgressPolicy, policy_from
 from visapi_common.core.keyrings import Keyring
 from visapi_common.core.outbound import Inbound, Outbound
@@ -26,7 +27,8 @@ from visapi_common.templates.stored import StoredTemplates
 from visapi_common.worker.worker import Worker
 from visapi_notifier import channels
 from visapi_notifier.accounts.service import AccountRows, Accounts
-from visapi_notifier.channel_service import Dependencies, Jobs, Service
+from visapi_notifier.accounts.verifying import Verifier
+from visapi_notifier.channel_service import Dependencies, Jobs, Outside, Service
 from visapi_notifier.credentials.authentication import Authenticator
 from visapi_notifier.credentials.inputs import Inputs
 from visapi_notifier.credentials.secrets import SecretRows, Secrets
@@ -83,6 +85,7 @@ class Opened:
         self._pools: list[BoundedProcesses] = []
         self._exchange = EgressClient(self._policy)
         self._webhooks = EgressClient(self._policy)
+        self._verifier: Verifier | None = None
 
     def register(
         self, worker: Worker, metrics: Metrics, ledger: Ledger, leases: LeaseKeeper, stored: Stored
@@ -124,6 +127,19 @@ class Opened:
                 shape=channel.input,
             )(served(self._services[name].handler(dependencies), own, ask))
 
+    async def answer(self, bus: Bus, metrics: Metrics, stored: Stored) -> None:
+        """Try accounts when the gateway asks, over connections of their own: they hold up no mail."""
+        outside = Outside(EgressDialer(self._policy), self._exchange)
+        declared = channels.declared()
+        probes = {
+            kind: probe
+            for name, service in self._services.items()
+            if (kind := declared[name].account) and (probe := service.probe(outside))
+        }
+        keys = self._settings.sealing_key
+        self._verifier = Verifier(stored.accounts, keys, probes, SystemClock(), metrics)
+        await bus.subscribe(subjects.CONTROL_ACCOUNTS, self._verifier.receive, "notifier")
+
     def sender(self, pool: Pool, keys: Keyring, metrics: Metrics, bus: Bus) -> Sender:
         """Sends webhooks to endpoints, over connections of its own: slow endpoints hold up no channel."""
         rows = PostgresEndpoints(pool, keys, secrets.token_hex(16))
@@ -132,6 +148,8 @@ class Opened:
 
     async def close(self) -> None:
         """End the processes and close every connection."""
+        if self._verifier is not None:
+            await self._verifier.close()
         for pool in self._pools:
             await pool.close()
         for service in self._services.values():

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from visapi_common.contracts.account_kinds import Kind
+from visapi_common.contracts.formats import written_version
 
 AccountName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)]
 OVERLAP_MAX_S = 30 * 86_400
@@ -91,3 +92,49 @@ class AccountVersionPage(msgspec.Struct, frozen=True):
 
     items: list[AccountVersionView]
     next: str | None = None
+
+
+TryOutcome = Literal["accepted", "refused", "failed", "unopened"]
+"""`accepted`: the provider took the credentials. `refused`: the provider knows no such credentials. `failed`:
+the provider was not reached, or said nothing about the credentials. `unopened`: VisAPI cannot open the
+credentials; rotate them.
+"""
+
+
+class TriedVersion(msgspec.Struct, frozen=True):
+    """What became of the credentials of one version. `detail` has no credential."""
+
+    version: int
+    state: Literal["current", "overlapping"]
+    outcome: TryOutcome
+    detail: str
+    took_ms: int
+
+
+class AccountVerification(msgspec.Struct, frozen=True):
+    """The credentials that calls use, each tried once at the provider. `verified`: those of the current
+    version were accepted.
+    """
+
+    account: str
+    kind: str
+    verified: bool
+    versions: list[TriedVersion]
+
+
+class TryAccount(msgspec.Struct, frozen=True):
+    """Sent to `subjects.CONTROL_ACCOUNTS`: the gateway asks the notifier to try an account of a tenant."""
+
+    tenant: str
+    account: AccountName
+    v: int = msgspec.field(default_factory=written_version)
+
+
+class AccountTried(msgspec.Struct, frozen=True):
+    """The answer: the versions, the current one first; none where the account is gone. `retry_after_s` is
+    set, and nothing was tried, where the tenant has too many under way.
+    """
+
+    versions: list[TriedVersion]
+    retry_after_s: float | None = None
+    v: int = msgspec.field(default_factory=written_version)

@@ -38,6 +38,7 @@ class AuditAction(StrEnum):
     ACCOUNT_CONFIRM = "account.confirm"
     ACCOUNT_ROLL_BACK = "account.roll-back"
     ACCOUNT_REMOVE = "account.remove"
+    ACCOUNT_VERIFY = "account.verify"
     TEMPLATE_PUT = "template.put"
     TEMPLATE_REMOVE = "template.remove"
     ENDPOINT_CREATE = "endpoint.create"

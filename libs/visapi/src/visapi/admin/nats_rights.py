@@ -59,7 +59,7 @@ def rights_of(user: str) -> Rights:
         case "pdf-worker":
             return _builtin_worker(PDF_WORKER, PDF_FUNCTIONS)
         case "notifier":
-            return _builtin_worker(NOTIFIER, NOTIFIER_FUNCTIONS)
+            return _notifier()
         case "worker":
             return _own_workers()
         case _:
@@ -74,6 +74,7 @@ def _gateway() -> Rights:
             subjects.CONTROL_KEYS,
             subjects.CONTROL_EVENTS,
             subjects.CONTROL_REPLAYS,
+            subjects.CONTROL_ACCOUNTS,
         ),
         subscribe=(subjects.live_all(), subjects.CONTROL_KEYS, _inbox(GATEWAY)),
     )
@@ -114,6 +115,14 @@ def _orchestrator() -> Rights:
             _inbox(ORCHESTRATOR),
         ),
         responds=True,
+    )
+
+
+def _notifier() -> Rights:
+    """A built-in worker that also answers the gateway about accounts."""
+    worker = _builtin_worker(NOTIFIER, NOTIFIER_FUNCTIONS)
+    return msgspec.structs.replace(
+        worker, subscribe=(subjects.CONTROL_ACCOUNTS, *worker.subscribe), responds=True
     )
 
 

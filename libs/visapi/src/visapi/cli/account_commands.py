@@ -1,4 +1,4 @@
-"""`visapi account put|list|get|rotate|confirm|rollback|delete`.
+"""`visapi account put|list|get|verify|rotate|confirm|rollback|delete`.
 
 Credentials come from a file, from stdin or from a variable, never from the command line, which others on the
 machine can read.
@@ -86,6 +86,24 @@ def get(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> No
         account = client.send(operations.get_account(name))
         versions = client.send(operations.list_account_versions(name))
     as_json({**msgspec.to_builtins(account), "versions": msgspec.to_builtins(versions.items)})
+
+
+@accounts.command()
+def verify(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False) -> None:
+    """Try the credentials at the provider, without sending anything. The code is 1 where the provider does
+    not accept the current ones.
+    """
+    with connected(url, data_dir) as client:
+        verification = client.send(operations.verify_account(name))
+    if json:
+        as_json(verification)
+    else:
+        shown = Table("version", "state", "outcome", "took", "detail", elastic=("detail",))
+        for one in verification.versions:
+            shown.add_row(str(one.version), one.state, one.outcome, f"{one.took_ms} ms", one.detail)
+        shown.show()
+    if not verification.verified:
+        raise typer.Exit(1)
 
 
 @accounts.command()

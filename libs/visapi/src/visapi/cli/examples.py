@@ -63,6 +63,7 @@ visapi tenant erase acme --confirm acme --reason 'left us'
 visapi account put relay --kind smtp --credentials relay.json --set host=mail.example.com
 visapi account list
 visapi account get relay
+visapi account verify relay
 visapi account rotate relay --credentials relay.json --overlap 48
 visapi account confirm relay
 visapi account rollback relay --version 1

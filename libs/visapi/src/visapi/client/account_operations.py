@@ -8,6 +8,7 @@ from visapi.client.call import Call
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.accounts import (
     AccountPage,
+    AccountVerification,
     AccountVersionPage,
     AccountView,
     PutAccount,
@@ -39,6 +40,11 @@ def get_account(name: str) -> Call[AccountView]:
 def list_account_versions(name: str) -> Call[AccountVersionPage]:
     """The versions that are kept, the newest first."""
     return Call(method="GET", path=f"{_path(name)}/versions", answer=AccountVersionPage, repeatable=True)
+
+
+def verify_account(name: str) -> Call[AccountVerification]:
+    """Try the credentials at the provider; nothing is sent."""
+    return Call(method="POST", path=f"{_path(name)}/verify", answer=AccountVerification, repeatable=True)
 
 
 def rotate_account(

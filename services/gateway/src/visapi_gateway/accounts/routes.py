@@ -4,6 +4,7 @@ from typing import Any
 
 from visapi_common.contracts.accounts import (
     AccountPage,
+    AccountVerification,
     AccountVersionPage,
     AccountView,
     PutAccount,
@@ -11,6 +12,7 @@ from visapi_common.contracts.accounts import (
     RotateAccount,
 )
 from visapi_gateway.accounts.service import Accounts
+from visapi_gateway.accounts.verifying import Verifications
 from visapi_gateway.kernel.api.checks import read_json
 from visapi_gateway.kernel.api.lists import Cursors, Listing
 from visapi_gateway.kernel.api.operation import Call, Operation, ResponseSpec, Route
@@ -66,6 +68,21 @@ VERSIONS = Operation(
     problems=("account_not_found",),
     **_READ,
 )
+VERIFY = Operation(
+    "POST",
+    f"{_PATH}/verify",
+    "verifyAccount",
+    "Try the credentials of an account at its provider",
+    {200: ResponseSpec("What the provider said of each version that calls use.", AccountVerification)},
+    description=(
+        "Nothing is sent: VisAPI signs in at the mail relay and leaves, or asks Slack whose the token is"
+        " (`auth.test`). The answer comes within 15 seconds and is `200` whatever the provider said;"
+        " `verified` says whether it accepted the current credentials. A tenant may have two under way, and"
+        " begin 20 in a minute, at each notifier."
+    ),
+    problems=("account_not_found", "too_many_open"),
+    **_WRITE,
+)
 ROTATE = Operation(
     "POST",
     f"{_PATH}/rotate",
@@ -118,8 +135,9 @@ REMOVE = Operation(
 class AccountRoutes:
     """The handlers of the operations above."""
 
-    def __init__(self, accounts: Accounts, cursors: Cursors) -> None:
+    def __init__(self, accounts: Accounts, verifications: Verifications, cursors: Cursors) -> None:
         self._accounts = accounts
+        self._verifications = verifications
         self._cursors = cursors
 
     def routes(self) -> list[Route]:
@@ -128,6 +146,7 @@ class AccountRoutes:
             Route(LIST, self.list),
             Route(READ, self.read),
             Route(VERSIONS, self.versions),
+            Route(VERIFY, self.verify),
             Route(ROTATE, self.rotate, self.done_before),
             Route(CONFIRM, self.confirm, self.done_before),
             Route(ROLL_BACK, self.roll_back, self.done_before),
@@ -150,6 +169,9 @@ class AccountRoutes:
 
     async def versions(self, call: Call) -> AsgiResponse:
         return json_response(await self._accounts.versions(call.principal.tenant, call.path["account"]))
+
+    async def verify(self, call: Call) -> AsgiResponse:
+        return json_response(await self._verifications.verify(call.requester, call.path["account"]))
 
     async def rotate(self, call: Call) -> AsgiResponse:
         wanted: RotateAccount = await read_json(ROTATE, call)

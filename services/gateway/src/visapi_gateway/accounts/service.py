@@ -71,6 +71,9 @@ class AccountStore(Protocol):
     async def page(self, tenant: str, after: str | None, limit: int) -> Sequence[AccountView]: ...
     async def versions(self, tenant: str, name: str) -> Sequence[AccountVersionView]: ...
     async def remove(self, name: str, audit: AuditEntry) -> bool: ...
+    async def note(self, audit: AuditEntry) -> None:
+        """Commit an audit entry by itself."""
+        ...
 
 
 class Accounts:
@@ -104,7 +107,7 @@ class Accounts:
         """Raises `ProblemError` 404."""
         found = await self._store.one(tenant, name)
         if found is None:
-            raise _no_such_account(name)
+            raise no_such_account(name)
         return found
 
     async def page(self, tenant: str, after: str | None, limit: int) -> AccountPage:
@@ -116,7 +119,7 @@ class Accounts:
         """Raises `ProblemError` 404."""
         found = await self._store.versions(tenant, name)
         if not found:
-            raise _no_such_account(name)
+            raise no_such_account(name)
         return AccountVersionPage(list(found))
 
     async def rotate(
@@ -127,14 +130,14 @@ class Accounts:
         version = self._sealed(who, name, kind, wanted)
         audit = entry(who, AuditAction.ACCOUNT_ROTATE, f"account:{name}", overlap_s=wanted.overlap_s)
         if not await self._store.rotate(version, wanted.overlap_s, audit, claim):
-            raise _no_such_account(name)
+            raise no_such_account(name)
         return await self.one(who.tenant, name)
 
     async def confirm(self, who: Requester, name: str, claim: Claim | None) -> AccountView:
         """End the overlap. Raises `ProblemError` 404."""
         audit = entry(who, AuditAction.ACCOUNT_CONFIRM, f"account:{name}")
         if not await self._store.confirm(name, audit, claim):
-            raise _no_such_account(name)
+            raise no_such_account(name)
         return await self.one(who.tenant, name)
 
     async def roll_back(
@@ -153,7 +156,7 @@ class Accounts:
         """Raises `ProblemError` 404."""
         audit = entry(who, AuditAction.ACCOUNT_REMOVE, f"account:{name}")
         if not await self._store.remove(name, audit):
-            raise _no_such_account(name)
+            raise no_such_account(name)
 
     def _sealed(
         self, who: Requester, name: str, kind: Kind, wanted: PutAccount | RotateAccount
@@ -172,6 +175,6 @@ def _check_name(name: str) -> None:
         raise ProblemError("invalid_body", detail, status=400)
 
 
-def _no_such_account(name: str) -> ProblemError:
+def no_such_account(name: str) -> ProblemError:
     detail = f"there is no account {name!r}; list accounts with GET /v1/accounts"
     return ProblemError("account_not_found", detail, status=404)

@@ -24,7 +24,7 @@ from visapi_gateway.kernel.quotas import Quotas
 _SQL = load_queries("visapi_gateway.accounts", "queries.sql")
 _read_shown = msgspec.json.Decoder(list[CredentialView]).decode
 _read_settings = msgspec.json.Decoder(dict[str, Any]).decode
-_PARTS = ("versions", "rotate", "confirm", "rollback")
+_PARTS = ("versions", "verify", "rotate", "confirm", "rollback")
 
 
 class PgAccountStore:
@@ -103,6 +103,10 @@ class PgAccountStore:
             if gone is not None:
                 await record(connection, audit)
         return gone is not None
+
+    async def note(self, audit: AuditEntry) -> None:
+        async with tenant_transaction(self._pool, [audit.tenant]) as connection:
+            await record(connection, audit)
 
     async def _change(
         self, query: str, name: str, given: Sequence[Any], audit: AuditEntry, claim: Claim | None

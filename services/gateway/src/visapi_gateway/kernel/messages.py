@@ -58,6 +58,12 @@ class Messages:
         """Announce that dead letters wait to be replayed."""
         self.publish(subjects.CONTROL_REPLAYS, b"")
 
+    async def ask(self, subject: str, body: bytes, timeout_s: float) -> bytes:
+        """The answer of another service. Raises `TransientFault` where none listens, and `UnknownFault` where
+        none answers in time.
+        """
+        return (await self._bus.request(subject, body, timeout_s)).data
+
     def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Publish, best effort."""
         try:

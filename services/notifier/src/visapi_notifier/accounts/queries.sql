@@ -1,7 +1,7 @@
 -- The version that is used now is the first row; the other one overlaps it.
 
 -- name: named_account
-select a.name, a.kind, v.id, v.settings, v.sealed, v.sealed_with
+select a.name, a.kind, v.version, v.id, v.settings, v.sealed, v.sealed_with
 from accounts a
 join account_versions v on v.tenant = a.tenant and v.name = a.name
     and (v.version = a.version or (v.version = a.overlap_version and a.overlap_until > now()))
@@ -9,7 +9,7 @@ where a.tenant = $1 and a.name = $2
 order by v.version = a.version desc
 
 -- name: default_account
-select a.name, a.kind, v.id, v.settings, v.sealed, v.sealed_with
+select a.name, a.kind, v.version, v.id, v.settings, v.sealed, v.sealed_with
 from accounts a
 join account_versions v on v.tenant = a.tenant and v.name = a.name
     and (v.version = a.version or (v.version = a.overlap_version and a.overlap_until > now()))

@@ -1,5 +1,6 @@
 """An account as stored, and its settings and credentials as a channel reads them. Pure."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,8 @@ class SealedVersion:
     settings: bytes
     sealed: bytes
     sealed_with: str
+    number: int = 1
+    """The version as the tenant knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,16 @@ class Account:
 
     name: str
     versions: tuple[OpenedVersion, ...]
+
+
+class CredentialsRefused(PermanentFault):
+    """The provider knows no such credentials: nothing was sent."""
+
+
+Probe = Callable[[OpenedVersion, float], Awaitable[str]]
+"""Tries credentials at the provider within so many seconds, and sends nothing; what the provider said. Raises
+`CredentialsRefused`, and another `Fault` where the provider said nothing about them.
+"""
 
 
 def opened(kind: Kind, version: SealedVersion, credentials: bytes) -> OpenedVersion:

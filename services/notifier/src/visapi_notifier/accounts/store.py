@@ -23,6 +23,7 @@ class PostgresAccounts:
         if not rows:
             return None
         versions = (
-            SealedVersion(row["id"], row["settings"], row["sealed"], row["sealed_with"]) for row in rows
+            SealedVersion(row["id"], row["settings"], row["sealed"], row["sealed_with"], row["version"])
+            for row in rows
         )
         return SealedAccount(rows[0]["name"], rows[0]["kind"], tuple(versions))

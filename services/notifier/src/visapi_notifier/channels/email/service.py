@@ -10,12 +10,14 @@ from visapi_common.contracts.templates import UsedTemplate
 from visapi_common.core.errors import PermanentFault
 from visapi_common.templates.renderer import TEMPLATE, WARM_UP
 from visapi_common.worker.context import TaskContext
-from visapi_notifier.channel_service import Dependencies, Jobs, Service
+from visapi_notifier.accounts.rules import OpenedVersion, Probe
+from visapi_notifier.channel_service import Dependencies, Jobs, Outside, Service
 from visapi_notifier.channels.email import bounded
 from visapi_notifier.channels.email.bounded import BoundedMails
 from visapi_notifier.channels.email.jobs import MailRequest
 from visapi_notifier.channels.email.rendering import Rendering
 from visapi_notifier.channels.email.rules import message as rules
+from visapi_notifier.channels.email.rules.account import check_port, relay_of_account, sender_of_account
 from visapi_notifier.channels.email.rules.addresses import mailbox
 from visapi_notifier.channels.email.rules.message import EmailCall, EmailInput, File, Mail
 from visapi_notifier.channels.email.rules.relay import relay_of
@@ -67,6 +69,19 @@ class EmailService(Service):
             return await dependencies.deliverer.deliver(task.message, effect)
 
         return send
+
+    def probe(self, outside: Outside) -> Probe:
+        """See `Service.probe`: connect, encrypt, sign in, leave."""
+
+        async def tried(version: OpenedVersion, limit_s: float) -> str:
+            relay = relay_of_account(version.settings, version.credentials)
+            check_port(relay, outside.dialer.policy)
+            ident = sender_of_account(version.settings, None).domain
+            opened = SmtpRelay(relay, outside.dialer, ident=ident, timeout_s=limit_s, trusted=False)
+            await opened.sign_in(limit_s)
+            return "the mail relay accepted the password"
+
+        return tried
 
     def _open(self, dependencies: Dependencies) -> Senders:
         dialer, address, operator = dependencies.dialer, self._address, None

@@ -18,6 +18,7 @@ from visapi_common.adapters.on_behalf import TENANT
 from visapi_common.core.bounds import Busy
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
 from visapi_common.core.fair_job_queue import JobQueueLimits
+from visapi_notifier.accounts.rules import CredentialsRefused
 from visapi_notifier.channels.email.rules.message import Mail
 from visapi_notifier.channels.email.rules.relay import Relay
 
@@ -30,8 +31,8 @@ _PERMANENT = 500
 _ADDRESS = re.compile(r"[!-;=?-~]+@[A-Za-z0-9.-]+")
 
 
-class PasswordRefused(PermanentFault):
-    """The relay knows no such user and password: nothing was sent."""
+class PasswordRefused(CredentialsRefused):
+    """The relay knows no such user and password."""
 
 
 class SmtpRelay:
@@ -81,6 +82,15 @@ class SmtpRelay:
             return await self._send(mail, None, limits)
         finally:
             self._slots.release(tenant)
+
+    async def sign_in(self, limit_s: float) -> None:
+        """Connect, sign in and leave within `limit_s`, on a connection that no mail waits for. Raises
+        `PasswordRefused`, `TransientFault`, `PermanentFault` and `EgressRefused`; nothing is sent.
+        """
+        async with _definite():
+            async with asyncio.timeout(limit_s):
+                client = await self._connect()
+        await _quit(client)
 
     def drop(self) -> None:
         """Close every kept connection at once, and keep none from now on."""

@@ -9,8 +9,9 @@ from visapi_common.contracts.accounts import AccountName
 from visapi_common.contracts.foreign import VALUE_DEPTH_MAX, Reader, Unreadable
 from visapi_common.core.backoff import retry_after_s
 from visapi_common.core.egress_policy import parse_url
-from visapi_common.core.errors import ProblemError
+from visapi_common.core.errors import ProblemError, TransientFault
 from visapi_common.core.outbound import Inbound, Outbound
+from visapi_notifier.accounts.rules import CredentialsRefused
 from visapi_notifier.outbound.rules.masking import NOTHING, Mask
 from visapi_notifier.outbound.rules.reading import (
     Reading,
@@ -102,6 +103,27 @@ def read_response(wanted: SlackInput, inbound: Inbound, *, now: datetime, mask: 
     return _read_web_api(inbound, mask)
 
 
+def build_auth_test(base_url: str, token: str, timeout_s: float) -> Outbound:
+    """The request that asks Slack whose a token is; it changes nothing."""
+    url = base_url.rstrip("/") + "/auth.test"
+    headers = [("authorization", f"Bearer {token}")]
+    return Outbound("POST", url, headers, b"", timeout_s, body_max_bytes=WORD_MAX_BYTES, repeatable=True)
+
+
+def read_auth_test(inbound: Inbound) -> str:
+    """Whose the token is. Raises `CredentialsRefused` for a token that Slack does not take, and
+    `TransientFault` for an answer that says nothing about the token.
+    """
+    answer = _read(inbound.body)
+    if isinstance(answer, Unreadable):
+        raise TransientFault(f"Slack answered {inbound.status}, and nothing about the token")
+    if answer.ok:
+        return f"Slack accepted the token of {answer.user or 'a bot'} in {answer.team or 'a workspace'}"
+    if _STATUS_BY_ERROR.get(answer.error) == _STATUS_BY_ERROR["invalid_auth"]:
+        raise CredentialsRefused(f"Slack refused the token: {answer.error}")
+    raise TransientFault(f"Slack answered {answer.error}, and nothing about the token")
+
+
 def is_token_refused(reading: Reading) -> bool:
     """Whether Slack refused the token, so that nothing was posted."""
     return isinstance(reading, Refused) and reading.error.status == _STATUS_BY_ERROR["invalid_auth"]
@@ -127,6 +149,8 @@ class _Answer(msgspec.Struct):
     error: str = ""
     channel: str | None = None
     ts: str | None = None
+    user: str | None = None
+    team: str | None = None
 
 
 _read = Reader(_Answer, depth_max=VALUE_DEPTH_MAX, bytes_max=ANSWER_MAX_BYTES, nul=True)

@@ -8,12 +8,15 @@ from typing import Any
 import msgspec
 
 from visapi_common.worker.context import TaskContext
-from visapi_notifier.channel_service import Dependencies, Service
+from visapi_notifier.accounts.rules import OpenedVersion, Probe
+from visapi_notifier.channel_service import Dependencies, Outside, Service
 from visapi_notifier.channels.slack.rules import (
     TIMEOUT_S,
     SlackInput,
+    build_auth_test,
     build_request,
     is_token_refused,
+    read_auth_test,
     read_response,
 )
 from visapi_notifier.delivery.deliver import Effect, Time
@@ -35,6 +38,15 @@ class SlackService(Service):
     def handler(self, dependencies: Dependencies) -> Handler:
         """See `Service.handler`."""
         return partial(self._post, dependencies)
+
+    def probe(self, outside: Outside) -> Probe:
+        """See `Service.probe`: `auth.test`."""
+
+        async def tried(version: OpenedVersion, limit_s: float) -> str:
+            token, base_url = version.credentials.token, self._settings.slack_base_url
+            return read_auth_test(await outside.exchange(build_auth_test(base_url, token, limit_s)))
+
+        return tried
 
     async def _post(self, at: Dependencies, given: msgspec.Raw, task: TaskContext, mask: Mask) -> Any:
         settings = self._settings
