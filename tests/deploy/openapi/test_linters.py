@@ -48,13 +48,11 @@ def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
 
 
 def requests_alone(document: Any) -> Any:
-    """The description without the bodies and headers of responses, and without schemas that only responses use."""
+    """The description without responses, and without schemas that only responses use."""
     document = copy.deepcopy(document)
     for _, _, operation in operations(document):
-        for response in operation["responses"].values():
-            response.pop("content", None)
-            response.pop("headers", None)
-    document["components"]["headers"] = {}
+        operation["responses"] = {}
+    document["components"] |= {"headers": {}, "responses": {}}
     schemas = document["components"]["schemas"]
     used: set[str] = set()
     unseen = [document["paths"]]
@@ -71,10 +69,14 @@ def is_meant(document: Any, rule: str, place: list[str]) -> bool:
     match place:
         case ["paths", path, method, *_] if document["paths"][path][method].get("security") == []:
             return rule in OF_PUBLIC or (rule == IN_URLS and path in SIGNED_LINKS)
+        case [*_, "settings", "headers"] if "example" in place:
+            return rule == ORIGINS  # A field that is called `headers`.
         case ["paths", _, _, "responses", "401", *_]:
             return rule == RATES  # The key is not known.
+        case ["components", "responses", "Unauthorized", *_]:
+            return rule == RATES
         case ["components", "schemas", name, *_]:
-            # `HookSettings` has a field that is called `headers`.
+            # `HookSettings` has such a field, too.
             return rule == ORIGINS or (name in OUTPUTS and rule in SIZES)
         case ["components", "headers", *_] | ["components", "headers"]:
             return rule == ORIGINS

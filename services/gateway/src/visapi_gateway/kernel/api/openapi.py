@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from visapi_gateway.kernel.api.checks import QUERY_LIMIT
+from visapi_gateway.kernel.api.examples import request_example
 from visapi_gateway.kernel.api.operation import Operation, ResponseSpec
 from visapi_gateway.kernel.api.rate_headers import POLICY, STATE
 from visapi_gateway.kernel.api.schemas import Schemas, bounded
+from visapi_gateway.kernel.api.shared_responses import share
 from visapi_gateway.kernel.asgi.cors import CROSS_ORIGIN_PATHS
 from visapi_gateway.kernel.asgi.shell import HEADERS_LIMIT, PATH_LIMIT
 from visapi_gateway.kernel.problems import KINDS, type_of
@@ -89,6 +91,7 @@ def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, An
         path = _PARAMETER.sub(r"{\1}", operation.path)
         paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, schemas)
     tags = list(dict.fromkeys(operation.tag for operation in operations))
+    shared = share(paths)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -109,6 +112,7 @@ def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, An
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
             },
             "headers": _SHARED_HEADERS,
+            "responses": shared,
         },
     }
 
@@ -132,7 +136,13 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     elif operation.signed:
         document["security"] = [{"bearer": []}, {"key": []}, {}]
     if operation.body is not None:
-        content = {media_type: {"schema": schemas.of(operation.body)} for media_type in operation.body_types}
+        content = {
+            media_type: {
+                "schema": schemas.of(operation.body),
+                "example": request_example(operation.name, media_type),
+            }
+            for media_type in operation.body_types
+        }
         document["requestBody"] = {"required": operation.body_required, "content": content}
     return document
 
@@ -217,7 +227,8 @@ def _answer(answer: ResponseSpec, schemas: Schemas, shared: dict[str, Any]) -> d
     content: dict[str, Any] = {}
     for media_type in answer.media_types:
         if answer.body is not None and media_type == "application/json":
-            content[media_type] = {"schema": schemas.of(answer.body)}
+            schema = schemas.of(answer.body)
+            content[media_type] = {"schema": schema, "example": schemas.examples.of(schema)}
         elif answer.body is not None or media_type != "application/json":
             content[media_type] = {"schema": {"type": "string"}}
     if content:

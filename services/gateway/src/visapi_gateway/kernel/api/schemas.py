@@ -8,6 +8,7 @@ from msgspec import inspect
 
 from visapi_common.contracts.problems import Problem
 from visapi_gateway.kernel.api.operation import Operation
+from visapi_gateway.kernel.api.response_examples import ResponseExamples
 
 REF = "#/components/schemas/{name}"
 _LENGTHS = {"uuid": 36, "date": 10, "date-time": 64}
@@ -32,6 +33,7 @@ class Schemas:
             name: bounded(_with_times(schema, structs[name]) if name in structs else schema)
             for name, schema in components.items()
         }
+        self.examples = ResponseExamples(self._components)
 
     def of(self, kind: Any) -> dict[str, Any]:
         """The schema of a body."""
