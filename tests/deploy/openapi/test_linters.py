@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kit.deploy_tools import ROOT, TOOLS, run
 
 DESCRIPTION = ROOT / "tests/contract/openapi.json"
@@ -118,6 +120,7 @@ def redocly(document: Any, folder: Path) -> list[str]:
     return [f"{each['ruleId']}: {each['message']}" for each in found]
 
 
+@pytest.mark.timeout(300)
 def test_spectral_finds_nothing_in_the_description(tmp_path: Path) -> None:
     assert spectral(description(), tmp_path, sizes=False) == []
 

@@ -20,16 +20,15 @@ def share(paths: Mapping[str, Mapping[str, dict[str, Any]]]) -> dict[str, Any]:
     for status in sorted({status for operation in operations for status in operation["responses"]}):
         if status < "400":
             continue
-        having = [operation for operation in operations if status in operation["responses"]]
-        alike = Counter(_text(operation["responses"][status]) for operation in having)
-        text, count = alike.most_common(1)[0]
+        having = [operation["responses"] for operation in operations if status in operation["responses"]]
+        text, count = Counter(_text(responses[status]) for responses in having).most_common(1)[0]
         if count < SHARED_MIN:
             continue
         name = HTTPStatus(int(status)).phrase.title().replace(" ", "").replace("-", "")
-        shared[name] = json.loads(text)
-        for operation in having:
-            if _text(operation["responses"][status]) == text:
-                operation["responses"][status] = {"$ref": _REF.format(name=name)}
+        for responses in having:
+            if _text(responses[status]) == text:
+                shared[name] = responses[status]
+                responses[status] = {"$ref": _REF.format(name=name)}
     return shared
 
 
