@@ -38,7 +38,7 @@ MAKE = Operation(
     "makeKey",
     "Make an API key",
     {201: ResponseSpec("The key; it is shown only once.", MadeKey, headers=("Location", "ETag"))},
-    description=_SHOWN_ONCE,
+    description=f"A key that is made by one with an end ends with its maker, or earlier. {_SHOWN_ONCE}",
     once="makes one API key",
     body=NewKey,
     body_required=True,

@@ -39,9 +39,10 @@ def tag_of(key: KeyView) -> str:
     return etag_of(msgspec.json.encode(still))
 
 
-def wanted_key(who: Principal, wanted: NewKey, now: datetime) -> NewKey:
-    """The key to make, with its scopes and its addresses in one spelling. Raises `ProblemError` 400, and 403
-    for a key that may do more than the calling one.
+def wanted_key(who: Principal, wanted: NewKey, now: datetime, own_end: datetime | None) -> NewKey:
+    """The key to make, with its scopes and its addresses in one spelling. Without an end of its own the key
+    ends with the calling one, whose end is `own_end`. Raises `ProblemError` 400, and 403 for a key that may
+    do more than the calling one or ends later.
     """
     _check_name(wanted.name)
     if wanted.kind not in api_keys.KINDS:
@@ -56,6 +57,7 @@ def wanted_key(who: Principal, wanted: NewKey, now: datetime) -> NewKey:
         wanted,
         scopes=_scopes(who, wanted),
         role=None,
+        expires_at=wanted.expires_at or own_end,
         allowed_addresses=_addresses("/allowed_addresses", wanted.allowed_addresses, who.limits.allowed),
         denied_addresses=_addresses("/denied_addresses", wanted.denied_addresses, who.limits.denied),
     )
@@ -69,11 +71,14 @@ def wanted_key(who: Principal, wanted: NewKey, now: datetime) -> NewKey:
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise invalid_field("/expires_at", "is in the past; give a time to come, or leave it out")
     check_grant(who, made)
+    check_end(made.expires_at, own_end)
     return made
 
 
-def changed_key(who: Principal, key: KeyView, change: ChangeKey) -> KeyView:
-    """The key with its changes. Raises `ProblemError` 400, 403, and 409 for a key that has ended."""
+def changed_key(who: Principal, key: KeyView, change: ChangeKey, own_end: datetime | None) -> KeyView:
+    """The key with its changes. `own_end`: of the calling key. Raises `ProblemError` 400, 403, and 409 for a
+    key that has ended.
+    """
     if key.kind == "admin" and (change.scopes is not msgspec.UNSET or change.workflows is not msgspec.UNSET):
         raise invalid_field(
             "/scopes", "a key of kind admin may do everything; it takes no scopes or workflows"
@@ -93,6 +98,8 @@ def changed_key(who: Principal, key: KeyView, change: ChangeKey) -> KeyView:
     for each in (key, changed):
         check_grant(who, each)
     check_open(key)
+    if change.expires_at is not msgspec.UNSET:
+        check_end(changed.expires_at, own_end)
     return changed
 
 
@@ -106,6 +113,18 @@ def check_grant(who: Principal, key: KeyView | NewKey) -> None:
         detail = (
             "a key creates, changes, rotates and revokes only keys that may do no more than itself; "
             "use another key"
+        )
+        raise ProblemError("forbidden", detail, status=403)
+
+
+def check_end(end: datetime | None, own_end: datetime | None) -> None:
+    """Raises `ProblemError` 403 where a key that ends at `own_end` would give out one that ends later:
+    whoever holds a key for a time would hold one for ever.
+    """
+    if own_end is not None and (end is None or end > own_end):
+        detail = (
+            f"the calling key ends at {own_end:%Y-%m-%dT%H:%M:%SZ}, and gives out no key that ends later; "
+            "give an earlier expires_at, or use another key"
         )
         raise ProblemError("forbidden", detail, status=403)
 

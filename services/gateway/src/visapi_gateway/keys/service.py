@@ -20,6 +20,7 @@ from visapi_gateway.kernel.idempotency.rules import Claim
 from visapi_gateway.kernel.pages import one_page
 from visapi_gateway.keys.rules import (
     changed_key,
+    check_end,
     check_grant,
     check_open,
     check_overlap,
@@ -111,9 +112,9 @@ class Keys:
 
     async def make(self, who: Requester, wanted: NewKey, claim: Claim | None = None) -> MadeKey:
         """Raises `ProblemError` 400 for a wrong request, 403 for a key that may do more than the calling
-        one.
+        one, or ends later.
         """
-        made = wanted_key(who, wanted, self._clock.now())
+        made = wanted_key(who, wanted, self._clock.now(), await self._own_end(who))
         token, row = self._minted(who, made)
         audit = entry(
             who,
@@ -149,8 +150,9 @@ class Keys:
 
     async def change(self, who: Requester, key: str, change: ChangeKey, if_match: str) -> KeyView:
         """Change what a key may do. Raises `ProblemError` 400, 403, 404, 409 and 412."""
+        own_end = await self._own_end(who)
         async with self._locked(who, key, if_match) as locked:
-            await locked.change(changed_key(who, locked.view, change))
+            await locked.change(changed_key(who, locked.view, change, own_end))
             given = msgspec.to_builtins(change)
             await locked.record(entry(who, AuditAction.KEY_CHANGE, f"key:{key}", changes=given))
         return await self._announced(who.tenant, key)
@@ -194,10 +196,12 @@ class Keys:
         400, 403, 404, 409 and 412.
         """
         check_overlap(overlap_s)
+        own_end = await self._own_end(who)
         token = self._mint((await self.view(who.tenant, key)).kind)
         held = (claim, api_keys.parse(token).id)
         async with self._locked(who, key, if_match, held=held) as locked:
             check_open(locked.view)
+            check_end(locked.view.expires_at, own_end)
             row = self._row(who, token, locked.view)
             await locked.replace(row, overlap_s)
             audit = entry(who, AuditAction.KEY_ROTATE, f"key:{key}", successor=row.id, overlap_s=overlap_s)
@@ -223,6 +227,11 @@ class Keys:
             if not (itself and key == who.key):
                 check_grant(who, locked.view)
             yield locked
+
+    async def _own_end(self, who: Requester) -> datetime | None:
+        """When the calling key ends; None where it does not."""
+        own = await self._store.one(who.tenant, who.key)
+        return None if own is None else own.expires_at
 
     def _minted(self, who: Principal, wanted: NewKey) -> tuple[str, KeyRow]:
         token = self._mint(wanted.kind)
