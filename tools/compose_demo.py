@@ -1,6 +1,6 @@
 """Bring docker-compose.yml up, play the demo on it, kill each container under load, count, take it down.
 
-    python tools/compose_demo.py [--keep]
+    python tools/compose_demo.py [--keep] [--profile s3] [--profile observability]
 
 Uses `docker compose` or podman-compose, whichever is there, in a project of its own. Images of VisAPI have
 been built (`make images`); VISAPI_POSTGRES_IMAGE and VISAPI_NATS_IMAGE may name stand-ins.
@@ -17,10 +17,13 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from build_images import suit_old_machines
 from compose_engine import Compose, DemoError
 from compose_load import Load, LostError
+from compose_profiles import PROFILES, Profile, check_own_secrets, write_own_secrets
 from smoke import SmokeError, await_key
 
 PROJECT = "visapi-demo"
@@ -44,16 +47,21 @@ BETWEEN_S = 4.0
 def main() -> int:
     parser = argparse.ArgumentParser(description="Play the demo on docker-compose.yml.")
     parser.add_argument("--keep", action="store_true", help="leave it running")
+    parser.add_argument("--profile", action="append", choices=PROFILES, default=[], help="also this profile")
     asked = parser.parse_args()
+    profiles = [PROFILES[name] for name in asked.profile]
     suit_old_machines()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environ = {**os.environ, "VISAPI_PORT": str(port), **WORLD}
+    for profile in profiles:
+        environ |= profile.environ
     try:
-        compose = Compose(environ, PROJECT)
-        with taken_down(compose, keep=asked.keep):
-            play(compose, f"http://127.0.0.1:{port}")
+        with TemporaryDirectory(prefix="visapi-operator-") as folder:
+            compose = Compose(environ | write_own_secrets(Path(folder)), PROJECT)
+            with taken_down(compose, keep=asked.keep):
+                play(compose, f"http://127.0.0.1:{port}", profiles)
     except (DemoError, LostError) as error:
         sys.stderr.write(f"compose-demo: {error}\n")
         return 1
@@ -86,10 +94,11 @@ def take_down(compose: Compose) -> None:
     compose.say("taken down, with its volumes")
 
 
-def play(compose: Compose, url: str) -> None:
+def play(compose: Compose, url: str, profiles: list[Profile]) -> None:
     began = time.monotonic()
     for services in IN_ORDER:
-        bring_up(compose, services)
+        beside = [each for profile in profiles for each in profile.services] if "postgres" in services else []
+        bring_up(compose, (*services, *beside))
     compose.say(f"everything is healthy after {time.monotonic() - began:.0f} s")
     for service in SERVICES:
         compose.say(
@@ -99,8 +108,11 @@ def play(compose: Compose, url: str) -> None:
     demo = compose.do("run", "--rm", "-T", "-e", f"VISAPI_API_KEY={key}", "demo")
     print(demo.stdout, flush=True)
     compose.say("the demo ended well")
+    for check in (check_own_secrets, *(profile.check for profile in profiles)):
+        compose.say(check(compose))
     load = Load(url, key)
-    asyncio.run(load.run(lambda: kill_each(compose), compose.say))
+    killed = (*KILLED, *(each for profile in profiles for each in profile.killed))
+    asyncio.run(load.run(lambda: kill_each(compose, killed), compose.say))
     check_effects(compose, load.accepted)
 
 
@@ -167,9 +179,9 @@ def make_key(compose: Compose, url: str) -> str:
     return found.group()
 
 
-async def kill_each(compose: Compose) -> None:
+async def kill_each(compose: Compose, killed: tuple[str, ...]) -> None:
     """Kill one container after the other; each comes back before the next goes."""
-    for service in KILLED:
+    for service in killed:
         await asyncio.sleep(BETWEEN_S)
         await asyncio.to_thread(compose.on, service, "kill", "--signal", "KILL")
         await asyncio.sleep(DOWN_S)

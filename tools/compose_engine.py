@@ -14,6 +14,10 @@ LIMIT_S = 600
 """How long one command of compose or of the engine may take; on a busy machine they start slowly."""
 
 
+PROFILES = ("demo", "tools", "s3", "observability")
+"""Those of docker-compose.yml: what is not named is not started, and what was started is taken down."""
+WITHOUT_HEALTH = ("partner", "slack", "s3", "prometheus", "alertmanager")
+"""Containers whose health nothing asks for."""
 HINTS = {
     "netavark: No such file or directory": "podman's network calls a program that is missing; on Debian: "
     "apt-get install iptables",
@@ -38,8 +42,8 @@ class Compose:
         self, *arguments: str, check: bool = True, given: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """A command of compose; `given` is what its program reads."""
-        command = [*self._command, *self._files, "-p", self.project,
-                   "--profile", "demo", "--profile", "tools", *arguments]  # fmt: skip
+        profiles = [part for profile in PROFILES for part in ("--profile", profile)]
+        command = [*self._command, *self._files, "-p", self.project, *profiles, *arguments]
         done = _ran(command, cwd=ROOT, env=self._environ, input=given)
         if check and done.returncode != 0:
             hints = "\n".join(hint for sign, hint in HINTS.items() if sign in done.stderr)
@@ -77,7 +81,7 @@ class Compose:
         return state.stdout.strip() == "healthy"
 
     def has_health(self, service: str) -> bool:
-        return service not in ("partner", "slack")
+        return service not in WITHOUT_HEALTH
 
 
 def _ran(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
