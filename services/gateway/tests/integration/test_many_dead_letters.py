@@ -65,7 +65,7 @@ async def test_an_event_is_edited_until_its_replay_and_the_audit_has_both_hashes
     path = f"/v1/dead-letters/{letter}/edit"
     better = {**EVENT, "data": {"total": 6}, "visapihook": "forged"}
     for event, said in (
-        ({**EVENT, "id": "2"}, "its id must stay"),
+        ({**EVENT, "id": "2"}, "id must stay"),
         ({"id": "1"}, "is missing"),
         ({**EVENT, "source": "/hooks/x"}, "/hooks/"),
     ):
@@ -112,7 +112,7 @@ async def test_an_event_that_is_matched_and_published_apart_is_not_edited(gatewa
     for letter, ident, said in (
         (emit, "emitted", "kind 'emit'"),
         (emitted, "emitted", "also published"),
-        (swept, "swept", "too old to tell"),
+        (swept, "swept", "or may have been"),
     ):
         refused = await gateway.http.post(
             f"/v1/dead-letters/{letter}/edit", json={"event": {**EVENT, "id": ident}}

@@ -15,8 +15,8 @@ VERSIONS_MAX = 10
 
 
 class PutAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An account as it is from now on. The kind says which `settings` and `credentials` there are. `default`:
-    calls that name no account use this one of its kind.
+    """The new state of an account. Its kind determines the members of `settings` and `credentials`.
+    `default`: calls that name no account use this account of its kind.
     """
 
     kind: Kind
@@ -26,8 +26,8 @@ class PutAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RotateAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """New credentials; the settings stay. `overlap_s`: how many seconds those of before are tried where the
-    provider refuses the new ones: 0 to 30 days.
+    """New credentials; the settings stay. `overlap_s`: the seconds, 0 to 30 days, for which the earlier
+    credentials are tried where the provider refuses the new ones.
     """
 
     credentials: dict[str, Any]
@@ -41,7 +41,7 @@ class RollBackAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CredentialView(msgspec.Struct, frozen=True):
-    """A credential that is set. `ends_with`: its last four characters, of a long random one."""
+    """A credential that is set. `ends_with`: the last four characters of a long random credential."""
 
     name: str
     ends_with: str | None = None

@@ -36,8 +36,9 @@ REPLAYABLE = frozenset(
 SENT_AGAIN = "sent-again"
 """The resolution of a webhook that somebody sent again through its endpoint."""
 EDITABLE = frozenset({"message", "event"})
-"""Kinds whose event can be replaced before a replay, unless the event is published too. What a run emits is
-matched and published apart: an event that cannot be published (`emit`) may have started runs as it is.
+"""Kinds whose event can be replaced before a replay, unless the event is published too. An event that a run
+emits is matched and published separately: an event that cannot be published (`emit`) may have started runs
+already.
 """
 UNREADABLE = "unreadable"
 """The reason of an unreadable message between services, which cannot be replayed."""
@@ -50,8 +51,8 @@ class DeadLetterView(msgspec.Struct, frozen=True):
 
     `item` names the row within its tenant or run, the message's subject, or the endpoint and its webhook.
     `workflow` is `namespace/name`, where the item belongs to one. `size` counts the bytes that were set
-    aside; `text` shows the first 4,096 of them, with escapes for bytes that are no text. What is secret or
-    personal is masked in `text` and `detail`.
+    aside; `text` shows the first 4,096 of them, with escapes for bytes that are no text. Secrets and personal
+    data are masked in `text` and `detail`.
     """
 
     id: UUID
@@ -84,7 +85,7 @@ class DeadLetterPage(msgspec.Struct, frozen=True):
 
 
 class ResolveDeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What became of the effect. `output` is the task's output when the effect `happened`."""
+    """The outcome of the effect. `output` is the task's output when the effect `happened`."""
 
     decision: Decision
     reason: Reason | None = None

@@ -16,7 +16,7 @@ ASSETS_MAX = 50
 ASSET_BYTES_MAX = 1024 * 1024
 BASE64_MAX = (ASSET_BYTES_MAX + 2) // 3 * 4
 BUILTIN_TEMPLATES = ("visa-certificate",)
-"""Names that the PDF worker brings along; no tenant stores a template of such a name."""
+"""Names of templates that are built into the PDF worker; no tenant stores a template under one of them."""
 
 TemplateKind = Literal["pdf", "email"]
 TemplateName = Annotated[str, msgspec.Meta(pattern=f"^{NAME}$", max_length=100)]
@@ -119,7 +119,7 @@ class TemplatePage(msgspec.Struct, frozen=True):
 
 
 class PreviewTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to render; all of it may be left out."""
+    """The version, locale and data to render; each is optional."""
 
     version: VersionNumber | None = None
     locale: LocaleName | None = None

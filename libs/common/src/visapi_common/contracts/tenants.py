@@ -27,7 +27,7 @@ class SuspendTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResumeTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why the tenant is taken up again, for its audit."""
+    """The reason for the resumption, for the audit of the tenant."""
 
     reason: Reason | None = None
 
@@ -40,7 +40,9 @@ class EraseTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ErasureView(msgspec.Struct, frozen=True):
-    """How far a tenant is erased; when `erased_at` is set, this is all that is left of what it owned."""
+    """The progress of an erasure. Once `erased_at` is set, this record and the audit are all that is left of
+    the tenant.
+    """
 
     requested_at: datetime
     requested_by: str
@@ -50,20 +52,21 @@ class ErasureView(msgspec.Struct, frozen=True):
     gone: int
     """Rows and objects that are deleted."""
     failure: str | None
-    """Why the last piece failed; it is tried again."""
+    """Why the last piece failed; the piece is tried again."""
     erased_at: datetime | None
 
 
 class TenantView(msgspec.Struct, frozen=True):
     id: str
     status: TenantStatus
-    """`suspended`: its keys are refused, and nothing starts for it. Runs that are open go on."""
+    """`suspended`: the keys of the tenant are refused, and no run of the tenant starts. Open runs continue.
+    """
     created_at: datetime
     created_by: str | None
     """Null for a tenant that `visapi admin` made."""
     suspended_at: datetime | None
     reason: str | None
-    """Why it is suspended."""
+    """Why the tenant is suspended."""
     erasure: ErasureView | None
     keys: int
     """Keys that can be used, whether or not the tenant is suspended."""

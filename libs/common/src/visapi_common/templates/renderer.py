@@ -64,7 +64,9 @@ class TemplateRenderer:
 
 
 async def find_flaws(processes: Processes, tenant: str, sources: dict[str, str]) -> list[Flaw]:
-    """What keeps sources, by place, from being rendered. Raises `TransientFault` when too many wait."""
+    """The mistakes because of which sources cannot be rendered, by place. Raises `TransientFault` when too
+    many wait.
+    """
     try:
         return _read_flaws(await processes.run(tenant, CHECK_TEMPLATES, _encode(sources)))
     except BoundExceeded as over:

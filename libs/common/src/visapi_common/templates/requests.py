@@ -41,7 +41,7 @@ class Rendered(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Flaw(msgspec.Struct, frozen=True):
-    """A mistake in a source that was not rendered. `place` is whatever names the source."""
+    """A mistake in a source that was not rendered. `place` is the caller's name of the source."""
 
     place: str
     detail: str

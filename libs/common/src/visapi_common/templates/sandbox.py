@@ -24,7 +24,7 @@ _LATE_IMPORTS = (
     "{{ '<b>'|striptags }}{{ 'a'|wordwrap }}{{ [1]|pprint }}{{ 'a.com'|urlize }}{{ lipsum(n=1) }}"
     "{{ 1|filesizeformat }}{{ {'a': 1}|xmlattr }}{{ 'a'|urlencode }}{{ [1, 2]|random }}"
 )
-"""What Jinja2 and MarkupSafe import when it is first used."""
+"""The modules that Jinja2 and MarkupSafe import on first use."""
 _NO_ASSETS: dict[str, str] = {}
 _OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _read_request = msgspec.msgpack.Decoder(RenderRequest).decode
@@ -114,7 +114,7 @@ def warm_up() -> None:
 
 
 def _flaw(source: str) -> str | None:
-    """What keeps a source from being rendered, whatever its data are."""
+    """The mistake because of which a source cannot be rendered with any data; None without a mistake."""
     sandbox = environment(escaped=True, trim=False)
     try:
         parsed = sandbox.parse(source)

@@ -35,7 +35,7 @@ _NAMES_S = 5.0
 _NAMES_MAX = 4096
 _BYTES_MAX = 32 * 1024 * 1024
 _OBJECTS_BYTES = 1024
-"""At least what the objects around a template, a locale or an asset take."""
+"""Bytes of memory that the objects around a template, a locale or an asset take at least."""
 
 _read = Reader(ResolvedTemplate, newest=NEWEST.messages)
 _Name = tuple[str, str, int | None]
@@ -49,7 +49,7 @@ class Answer(Protocol):
 
 
 class Requests(Protocol):
-    """NATS, as far as it is needed here."""
+    """The requests to NATS that templates need."""
 
     async def request(self, subject: str, body: bytes, timeout_s: float) -> Answer: ...
 
@@ -100,8 +100,8 @@ class StoredTemplates:
     ) -> StoredTemplate:
         """The template that a task names as `welcome` or `welcome@3`.
 
-        Raises `ProblemError` 422 where the tenant has none, `TransientFault` while nobody answers or the
-        store fails, and `PermanentFault` where its contents are lost.
+        Raises `ProblemError` 422 where the tenant has none, `TransientFault` while no orchestrator answers or
+        the store fails, and `PermanentFault` where its contents are lost.
         """
         read = read_reference(reference)
         if read is None:
@@ -140,7 +140,7 @@ class StoredTemplates:
                 subjects.CONTROL_TEMPLATES, msgspec.json.encode(wanted), _TIMEOUT_S
             )
         except UnknownFault as silent:
-            raise TransientFault(f"nobody said which template {name!r} is: {silent}") from silent
+            raise TransientFault(f"no orchestrator resolved the template {name!r}: {silent}") from silent
         found = _read(answer.data)
         if isinstance(found, Unreadable):
             raise TransientFault(f"the answer about the template {name!r} cannot be read: {found.reason}")
@@ -171,7 +171,7 @@ class StoredTemplates:
         return loaded
 
     def _forget(self, key: _Key, done: asyncio.Task[_Loaded]) -> None:
-        """A failure is for those who waited; the next task reads again."""
+        """A failure concerns the tasks that waited; the next task reads again."""
         del self._loading[key]
         if not done.cancelled():
             done.exception()  # counts as retrieved, where nobody waits any more

@@ -49,7 +49,7 @@ def put(  # noqa: PLR0913 (each is an option of the command)
         typer.Option("--set", metavar="NAME=VALUE", help="A setting, such as host=mail.example.com."),
     ] = None,
     default: Annotated[
-        bool, typer.Option("--default", help="Calls that name no account use this one of its kind.")
+        bool, typer.Option("--default", help="Calls that name no account use this account of its kind.")
     ] = False,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -112,7 +112,10 @@ def rotate(
     name: Name,
     credentials: Credentials = None,
     overlap: Annotated[
-        float, typer.Option(min=0, max=720, metavar="HOURS", help="How long those of before are tried too.")
+        float,
+        typer.Option(
+            min=0, max=720, metavar="HOURS", help="How long the earlier credentials are tried as well."
+        ),
     ] = 24.0,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,

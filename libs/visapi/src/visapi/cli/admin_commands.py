@@ -26,11 +26,11 @@ admin = typer.Typer(
 
 @admin.command()
 def secrets(
-    folder: Annotated[Path, typer.Argument(help="Where the files go; made when it is not there.")],
+    folder: Annotated[Path, typer.Argument(help="The directory of the files; made where it does not exist.")],
     tenant: Tenants = None,
 ) -> None:
     """Make every secret of a cluster, a file each, and print the settings that name the files to `visapi
-    admin`: eval "$(visapi admin secrets DIRECTORY)". A file that is there stays as it is.
+    admin`: eval "$(visapi admin secrets DIRECTORY)". An existing file stays unchanged.
     """
     with usage_errors():
         wanted = [check_tenant(each) for each in tenant or []]

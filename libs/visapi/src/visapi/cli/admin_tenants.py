@@ -64,7 +64,7 @@ def disable(tenant: Tenant, reason: Reason = None) -> None:
 
 @tenants.command()
 def enable(tenant: Tenant, reason: Reason = None) -> None:
-    """Take a disabled tenant up again: its keys, its schedules, its events."""
+    """Enable a disabled tenant: its keys, its schedules and its events."""
     changed = _switch(admin.enable_tenant, tenant, reason)
     done(f"{tenant} is enabled" if changed else f"{tenant} was not disabled")
 

@@ -33,7 +33,7 @@ from visapi_common.core.errors import Fault
 
 backup = typer.Typer(no_args_is_help=True, help="Back up the embedded stack's database, and restore it.")
 
-Folder = Annotated[Path, typer.Argument(help="The folder of backups; made when it is not there.")]
+Folder = Annotated[Path, typer.Argument(help="The folder of backups; made where it does not exist.")]
 
 
 @backup.command()
@@ -53,8 +53,9 @@ def copy(
 def log(folder: Folder, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Receive the database's log as it is written, in the foreground. Ctrl-C ends it.
 
-    While this runs, a restore loses nothing that was accepted a second ago. While it does not, the database
-    keeps the log for it, and its disk fills: let something start it again.
+    While this command runs, a restore loses nothing that was accepted more than a second before. While the
+    command does not run, the database keeps its log, which fills the disk: let a supervisor restart the
+    command.
     """
     with _failures():
         source = _source(data_dir)

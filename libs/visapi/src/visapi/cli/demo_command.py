@@ -45,7 +45,7 @@ def demo(
     """
     for path in (definition, body):
         if not path.is_file():
-            fail(f"{path} is not there; run this in the checkout of VisAPI, or name it", code=USAGE)
+            fail(f"{path} does not exist; run this in the checkout of VisAPI, or name it", code=USAGE)
     sample = Sample(definition, body)
     if url is not None:
         at, folder = (url, _key(url)), _folder(world)

@@ -49,7 +49,8 @@ def create(  # noqa: PLR0913 (each is an option of the command)
     workflows: Workflows = None,
     sources: Sources = None,
     ordered: Annotated[
-        bool, typer.Option("--ordered", help="One webhook at a time; one that fails holds up the others.")
+        bool,
+        typer.Option("--ordered", help="One webhook at a time; a webhook that fails holds up the next ones."),
     ] = False,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -110,7 +111,7 @@ def change(  # noqa: PLR0913 (each is an option of the command)
 
 @endpoints.command()
 def enable(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Send again, what waits first."""
+    """Enable an endpoint; webhooks that wait are sent first."""
     _update(name, UpdateEndpoint(enabled=True), url, data_dir)
     done(f"{name} is sent webhooks")
 
@@ -153,7 +154,7 @@ def remove(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) ->
 
 @endpoints.command()
 def ping(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Send an endpoint a webhook that tells of nothing, and say what its receiver answers."""
+    """Send a test webhook to an endpoint, and print the answer of its receiver."""
     with connected(url, data_dir) as client:
         endpoint = _id(client, name)
         call = operations.ping_endpoint(endpoint, idempotency_key=secrets.token_hex(16))
@@ -170,7 +171,8 @@ def messages(
     *,
     name: Name,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only those: pending, delivered or failed.")
+        str | None,
+        typer.Option(metavar="STATE", help="Only webhooks of this state: pending, delivered or failed."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-L", min=1, max=200)] = 50,
     url: Url = None,
@@ -190,7 +192,7 @@ def messages(
 
 @endpoints.command()
 def message(name: Name, message: Message, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Print a webhook and its attempts; what is secret or personal is masked."""
+    """Print a webhook and its attempts; secrets and personal data are masked."""
     with connected(url, data_dir) as client:
         as_json(client.send(operations.get_message(_id(client, name), message)))
 
@@ -227,7 +229,7 @@ def _tried(client: Client, endpoint: str, message: MessageDetails) -> MessageDet
         time.sleep(0.1)
         message = client.send(operations.get_message(endpoint, str(message.id)))
     if not message.log:
-        say("nobody has sent it so far")
+        say("the webhook was not sent so far")
     return message
 
 

@@ -32,7 +32,10 @@ def send(  # noqa: PLR0913 (each is an option of the command)
     ] = None,
     source: Annotated[str, typer.Option(help="Its source.")] = "/visapi/cli",
     identity: Annotated[
-        str | None, typer.Option("--id", help="Its id: sent twice it counts once. The default is random.")
+        str | None,
+        typer.Option(
+            "--id", help="The id of the event; two events of one id count once. The default is random."
+        ),
     ] = None,
     subject: Annotated[str | None, typer.Option(help="Its subject.")] = None,
     body: Annotated[

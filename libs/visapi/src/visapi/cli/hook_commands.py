@@ -59,7 +59,7 @@ def create(  # noqa: PLR0913 (each is an option of the command)
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Json = False,
 ) -> None:
-    """Make a hook, and print where its provider has to send. A secret that is made here is printed once."""
+    """Make a hook, and print the URL for its provider. A generated secret is printed once."""
     given = {"name": name, "provider": provider, "secret": _secret(secret), "settings": _settings(settings)}
     wanted = _read(NewHook, {key: value for key, value in given.items() if value is not None})
     with connected(url, data_dir) as client:
@@ -151,7 +151,7 @@ def rotate(
 
 @hooks.command()
 def remove(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Remove a hook, its secrets and what it remembers."""
+    """Remove a hook, its secrets and its deliveries."""
     with connected(url, data_dir) as client:
         client.send(operations.remove_hook(_id(client, name)))
     done(f"removed {name}")
@@ -165,7 +165,7 @@ def deliveries(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Json = False,
 ) -> None:
-    """List what a hook accepted, newest first."""
+    """List the deliveries that a hook accepted, newest first."""
     with connected(url, data_dir) as client:
         page = client.send(operations.list_deliveries(_id(client, name), limit=limit))
     if json:
@@ -176,7 +176,7 @@ def deliveries(
 
 @hooks.command()
 def delivery(name: Name, delivery: Delivery, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Print a delivery and its event; what is secret or personal is masked."""
+    """Print a delivery and its event; secrets and personal data are masked."""
     with connected(url, data_dir) as client:
         hook, found = _delivered(client, name, delivery)
         as_json(client.send(operations.get_delivery(hook, found)))

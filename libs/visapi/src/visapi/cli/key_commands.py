@@ -118,7 +118,7 @@ def rotate(
 @keys.command()
 def disable(
     key: Id,
-    reason: Annotated[str, typer.Option(help="Why; whoever uses the key is told so.")],
+    reason: Annotated[str, typer.Option(help="The reason, shown to whoever uses the key.")],
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:

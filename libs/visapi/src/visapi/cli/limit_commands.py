@@ -12,7 +12,9 @@ from visapi.client import operations
 
 
 def limits(
-    workflow: Annotated[str | None, typer.Argument(help="`namespace/name`; all without it.")] = None,
+    workflow: Annotated[
+        str | None, typer.Argument(help="`namespace/name`; all workflows if left out.")
+    ] = None,
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

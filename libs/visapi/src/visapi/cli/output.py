@@ -20,12 +20,12 @@ NOT_FOUND = 5
 UNREACHABLE = 6
 TIMED_OUT = 8
 EXIT_CODES = {
-    0: "It is done. Of a run that was followed: the run completed.",
-    FAILURE: "It failed, or was refused. Of a run that was followed: the run did not complete.",
+    0: "The command succeeded. A run that was followed completed.",
+    FAILURE: "The command failed or was refused. A run that was followed did not complete.",
     USAGE: "The command line, a file or a setting is wrong; nothing was sent.",
     AUTHENTICATION: "There is no key, or the key may not do this.",
-    NOT_FOUND: "What the command names is not there, or no longer.",
-    UNREACHABLE: "Nobody answered. Whether the request had an effect is not known.",
+    NOT_FOUND: "The resource that the command names does not exist, or no longer exists.",
+    UNREACHABLE: "The gateway did not answer. Whether the request had an effect is not known.",
     TIMED_OUT: "The time that was given to wait has passed.",
     130: "Ctrl-C ended the command.",
 }

@@ -1,4 +1,4 @@
-"""`visapi run follow`: what happens to all runs, or to those of a workflow, as it happens."""
+"""`visapi run follow`: the changes of all runs, or of the runs of a workflow, as they happen."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`visapi run`: runs that are begun and looked at; what tells them to do something is in `run_control`."""
+"""`visapi run`: commands that start and show runs. Commands that change runs are in `run_control`."""
 
 from pathlib import Path
 from typing import Annotated

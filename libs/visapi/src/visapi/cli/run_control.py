@@ -1,4 +1,4 @@
-"""`visapi run cancel|suspend|resume|retry|rerun`: runs that are told what to do."""
+"""`visapi run cancel|suspend|resume|retry|rerun`: commands to runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow the run to it
 
 
 def cancel(run: Run, reason: Reason = None, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Ask a run to stop. What it already did stays done."""
+    """Ask a run to stop. Completed effects are not undone."""
     with connected(url, data_dir) as client:
         client.send(operations.cancel_run(run, reason))
     done(f"asked {run} to cancel")

@@ -103,7 +103,7 @@ def backfill(  # noqa: PLR0913 (each is an option of the command)
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json: Json = False,
 ) -> None:
-    """Run the times of a range that were never run, at most 1,000; again, it starts nothing twice."""
+    """Run the missed times of a range, at most 1,000. A repeated command starts no run twice."""
     wanted = Backfill(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC), dry_run)
     namespace, name = name_of(workflow)
     with connected(url, data_dir) as client:

@@ -111,7 +111,7 @@ def _show(done: Simulation) -> None:
         say(f"no answer for {missing.name}: {missing.function} {_json(missing.arguments)[:400]}")
         say(f"  {missing.give}")
     for pointer in done.unused:
-        say(f"nobody asked for {pointer}")
+        say(f"no task asked for {pointer}")
     console().print(Text.assemble("status ", status_text(done.status)))
     if done.stopped is not None:
         say(_WHY[done.stopped])

@@ -85,7 +85,7 @@ def preview(
 
 @templates.command()
 def delete(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Retire a template: its name is unknown; versions that definitions pin are still rendered."""
+    """Retire a template: tasks no longer find its name. Versions that definitions pin are still rendered."""
     with connected(url, data_dir) as client:
         client.send(operations.retire_template(name))
     done(f"{name} is retired")

@@ -74,7 +74,7 @@ def suspend(
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Refuse the keys of a tenant, and start nothing more for it. Its open runs go on."""
+    """Refuse the keys of a tenant, and start none of its runs. Open runs continue."""
     with connected(url, data_dir) as client:
         client.send(operations.suspend_tenant(tenant, reason))
     done(f"{tenant} is suspended")
@@ -112,7 +112,7 @@ def export(
                 file.write(line)
                 number, last = number + 1, line
     if not _is_end(last, digest.hexdigest()):
-        fail(f"the export is not whole; what came is in {part}")
+        fail(f"the export is incomplete; the received part is in {part}")
     part.replace(output)
     done(f"saved {output}: {number} lines")
 
@@ -136,7 +136,7 @@ def erase(
     tenant: Id,
     *,
     confirm: Annotated[str, typer.Option(help="The id of the tenant, once more.")],
-    reason: Annotated[str, typer.Option(help="Why, for its audit.")],
+    reason: Annotated[str, typer.Option(help="The reason, for the audit of the tenant.")],
     url: Url = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:

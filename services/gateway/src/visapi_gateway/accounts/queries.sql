@@ -1,7 +1,7 @@
 -- Accounts: written, shown without credentials, removed; the gateway has no right to read what is sealed.
 
 -- name: lock_accounts
--- Whoever changes accounts of a tenant does so alone: at most one of a kind is the default.
+-- Changes of a tenant's accounts wait for one another, so that at most one account of a kind is the default.
 select pg_advisory_xact_lock(hashtextextended('visapi.accounts/' || $1::text, 0))
 
 -- name: leave_default
@@ -21,7 +21,7 @@ insert into account_versions (tenant, name, version, id, settings, shown, sealed
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: forget_versions
--- All but the newest, the current one and the one that overlaps it.
+-- All but the newest versions, the current one and the version that overlaps the current one.
 delete from account_versions v using accounts a
 where v.tenant = $1 and v.name = $2 and a.tenant = $1 and a.name = $2
     and v.version <= a.latest - $3 and v.version <> a.version and v.version is distinct from a.overlap_version
@@ -58,7 +58,7 @@ where a.tenant = $1 and a.name = $2
 returning a.version
 
 -- name: list_accounts
--- $2: this one alone; $3: those after this name.
+-- $2: the account of this name alone; $3: the accounts after this name.
 select a.name, a.kind, a.is_default, a.version, a.overlap_version, a.overlap_until, a.created_at, a.created_by,
     a.updated_at, a.updated_by, v.settings, v.shown, a.overlap_until > now() as overlaps
 from accounts a
@@ -74,5 +74,5 @@ where v.tenant = $1 and v.name = $2
 order by v.version desc
 
 -- name: remove_account
--- Its versions go with it.
+-- The versions are deleted with their account.
 delete from accounts where tenant = $1 and name = $2 returning name

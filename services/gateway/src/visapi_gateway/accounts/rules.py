@@ -1,4 +1,4 @@
-"""What a key writes about an account: checked against the shape of its kind. Pure."""
+"""The checks of settings and credentials against the kind of their account. Pure."""
 
 import re
 from typing import Any
@@ -27,12 +27,12 @@ def checked_settings(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def checked_credentials(kind: Kind, given: dict[str, Any]) -> bytes:
-    """The credentials as they are sealed. Raises `ProblemError` 400, which shows no part of one."""
+    """The credentials as the JSON to seal. Raises `ProblemError` 400, which shows no part of a credential."""
     return _encode(_converted(given, KINDS[kind].credentials, "credentials"))
 
 
 def shown_credentials(kind: Kind, given: dict[str, Any]) -> list[CredentialView]:
-    """What answers may show of credentials that were checked."""
+    """The names of checked credentials, and the parts that answers may show."""
     ends = KINDS[kind].ends_shown
     return [CredentialView(name, given[name][-_ENDS:] if name in ends else None) for name in sorted(given)]
 

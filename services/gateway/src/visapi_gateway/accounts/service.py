@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class SealedVersion(msgspec.Struct, frozen=True):
-    """The credentials of a new version of an account, and what may be shown of them."""
+    """The sealed credentials of a new version of an account, and the parts that answers may show."""
 
     tenant: str
     name: str
@@ -51,8 +51,8 @@ class AccountStore(Protocol):
     async def put(
         self, version: SealedVersion, settings: bytes, audit: AuditEntry, *, default: bool
     ) -> bool | None:
-        """Store an account or its next version; returns whether the account is new, and None where it is of
-        another kind.
+        """Store an account or its next version. Returns whether the account is new; None where the account is
+        of another kind.
         """
         ...
 
@@ -64,7 +64,9 @@ class AccountStore(Protocol):
 
     async def confirm(self, name: str, audit: AuditEntry, claim: Claim | None) -> bool: ...
     async def roll_back(self, name: str, version: int | None, audit: AuditEntry, claim: Claim | None) -> bool:
-        """Use a kept version; without a number the one before. False where there is none."""
+        """Make a kept version current; without a number, the version before the current one. False where the
+        account has no such version.
+        """
         ...
 
     async def one(self, tenant: str, name: str) -> AccountView | None: ...

@@ -125,7 +125,7 @@ class _KindDiffers(Exception):
 
 
 async def _add(connection: Connection, version: SealedVersion, number: int, settings: bytes) -> None:
-    """Add a version, and forget those beyond the newest."""
+    """Add a version, and delete all but the newest versions."""
     place = (version.tenant, version.name)
     sealed = (version.shown, version.sealed, version.sealed_with, version.by)
     await connection.execute(_SQL["add_version"], *place, number, version.id, settings, *sealed)

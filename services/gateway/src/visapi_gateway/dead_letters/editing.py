@@ -1,4 +1,4 @@
-"""Replaces the event of a dead letter before its replay, where nothing of it has left or happened."""
+"""Replaces the event of a dead letter before its replay, where no receiver and no run has got the event."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -42,7 +42,7 @@ class EditStore(Protocol):
 
     async def edit(self, scope: LetterScope, edit: Edit, claim: Claim | None) -> bool:
         """Commit the body, the audit entry and the request's key. False where the letter is no longer open,
-        has another body by now, or is about an event that is also published.
+        has another body now, or is about an event that is also published.
         """
         ...
 
@@ -62,7 +62,9 @@ class Edits:
     async def edit(
         self, who: Requester, letter: UUID, wanted: EditDeadLetter, claim: Claim | None
     ) -> DeadLetterView:
-        """Raises `ProblemError` 404, 409 where the letter cannot be edited, and 400 for what is no event."""
+        """Raises `ProblemError` 404, 409 where the letter cannot be edited, and 400 for a body that is not a
+        valid event.
+        """
         found = await self._letters.one(who, letter)
         if "edit" not in found.links:
             raise _refusal(found)

@@ -1,4 +1,6 @@
-"""Check quarantined messages, and what replaces them, in bounded processes: anybody may have sent them."""
+"""Check quarantined messages and their replacements in bounded processes, because their senders are not
+trusted.
+"""
 
 from visapi_common.core.bounds import BoundExceeded
 from visapi_common.runtime.bounded_processes import Bounds, Job
@@ -27,14 +29,14 @@ class MessageJobs:
         self._bounded = bounded
 
     async def flaw_of_message(self, tenant: str, message: SetAsideMessage) -> str:
-        """Why a quarantined message is no valid event; empty when it is one."""
+        """Why a quarantined message is not a valid event; empty where the message is valid."""
         try:
             return (await self._bounded.run(tenant, MESSAGE, message.encoded())).decode()
         except BoundExceeded as over:
             return over.detail
 
     async def checked_edit(self, tenant: str, wanted: WantedEvent) -> CheckedEvent:
-        """The event that replaces what was set aside, or its flaw."""
+        """The replacement of an event that was set aside, or the flaw of the replacement."""
         try:
             return read_checked(await self._bounded.run(tenant, EDIT, wanted.encoded()))
         except BoundExceeded as over:

@@ -1,4 +1,4 @@
--- Dead letters: the gateway reads them and records who decided what.
+-- Dead letters: the gateway reads them, and records each decision with its actor.
 
 -- name: list_dead_letters
 -- The kind is compared as the index spells it: under a policy `coalesce` is no condition of an index.
@@ -86,8 +86,8 @@ where id = $1 and resolved_at is null
 returning id
 
 -- name: hashes
--- An event that cannot be matched is published nevertheless where its row says `publish`. The row goes before the
--- letter does; then nobody knows.
+-- An event that cannot be matched is published nevertheless where its row says `publish`. The row is deleted before
+-- the dead letter; without the row, whether the event was published is unknown.
 select encode(sha256(coalesce(l.body, '')), 'hex') as before, encode(sha256($2::bytea), 'hex') as after,
     l.kind = 'event' and not exists (
         select from events_in e where e.tenant = l.tenant and e.source = l.item[1] and e.id = l.item[2] and not e.publish
@@ -95,7 +95,7 @@ select encode(sha256(coalesce(l.body, '')), 'hex') as before, encode(sha256($2::
 from dead_letters l where l.id = $1
 
 -- name: edit
--- The event is structured from now on: headers of the message said how to read the bytes that were there.
+-- The new body is structured; the headers of the message described the earlier bytes.
 update dead_letters l set body = $2, headers = null, edited_at = now(), edited_by = $3
 where l.id = $1 and l.resolved_at is null and encode(sha256(coalesce(l.body, '')), 'hex') = $4
     and (l.kind is distinct from 'event' or exists (

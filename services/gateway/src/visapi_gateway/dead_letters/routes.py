@@ -121,9 +121,9 @@ EDIT = Operation(
     "Replace the event of a dead letter before its replay",
     {200: ResponseSpec("The event is replaced; the dead letter stays open.", DeadLetterView)},
     description=(
-        "For events that were not stored (`message`) or not matched (`event`): nothing of them has left or "
-        "happened. What a run emits is matched and published apart, so the event is not edited: a letter of "
-        "kind `emit`, or of kind `event` whose event is also published or was stored more than a week ago, "
+        "For events that were not stored (`message`) or not matched (`event`): no receiver and no run has "
+        "got them. What a run emits is matched and published separately, so it is not edited: a letter of "
+        "kind `emit`, or of kind `event` whose event is also published or is older than a week, "
         "is refused with `409`; so is one whose event came through a hook, which verified its sender. The "
         "dead letters that can be edited have the link `edit`. `event` is a CloudEvent in structured JSON; "
         "one that was stored keeps its source, id and type. The audit keeps the SHA-256 of the body before "

@@ -31,8 +31,8 @@ REPLAY = "replay"
 
 
 class LetterScope(msgspec.Struct, frozen=True):
-    """The dead letters that a key sees: its tenant's, and with `unknown_tenants` also those of tenants that
-    do not exist.
+    """The dead letters that a key may read: those of its tenant, and with `unknown_tenants` also those of
+    tenants that do not exist.
     """
 
     tenant: str
@@ -77,7 +77,7 @@ class DeadLetterStore(Protocol):
         ...
 
     async def note_read(self, audit: AuditEntry) -> None:
-        """Commit that somebody read what is not their tenant's."""
+        """Commit the audit entry of a key that read dead letters of other tenants."""
         ...
 
 
@@ -130,7 +130,7 @@ class DeadLetters:
         return DeadLetterPage(letters, more)
 
     async def _note_foreign(self, who: Requester, seen: Sequence[DeadLetterView]) -> None:
-        """Nothing that is not the caller's tenant's is shown before it is committed that it was read."""
+        """Commit the audit entry before dead letters of other tenants are shown."""
         foreign = [letter for letter in seen if letter.tenant != who.tenant]
         if foreign:
             target = f"dead-letter:{foreign[0].id}" if len(seen) == 1 else "dead-letters"

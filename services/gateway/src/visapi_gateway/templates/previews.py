@@ -1,7 +1,7 @@
 """Previews: a version rendered with test data, in bounded processes.
 
-Objects of JSON take many times its bytes, so data is held as JSON. While a preview waits for a turn, only its
-payload is held.
+Decoded JSON takes many times the memory of its bytes, so data is held as JSON. A preview that waits for a
+process holds only its payload.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""What a template may consist of, and how one version of it is named and shown."""
+"""The checks of a new version of a template, its manifest, and the view of a stored version."""
 
 from hashlib import sha256
 from typing import NamedTuple
@@ -31,20 +31,20 @@ MEDIA_TYPES = {
     "otf": "font/otf",
     "css": "text/css",
 }
-"""What assets may be, by the extension of their names."""
+"""The media types of assets, by the extensions of their names."""
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def with_encoded_data(wanted: NewTemplate) -> NewTemplate:
-    """The same, with test data as JSON: its objects take many times its bytes. It encodes up to a whole body,
-    so call it in a thread.
+    """The template with its test data as JSON, because decoded JSON takes many times the memory of its bytes.
+    Encodes up to a whole body, so call this in a thread.
     """
     return msgspec.structs.replace(wanted, test_data=msgspec.Raw(encode(wanted.test_data)))
 
 
 def flaws_of(wanted: NewTemplate) -> list[FieldError]:
-    """What the types cannot express."""
+    """The flaws that the types cannot express."""
     flaws: list[FieldError] = []
     if wanted.default_locale not in wanted.locales:
         flaws.append(FieldError("/default_locale", f"{wanted.default_locale!r} is not among the locales"))
@@ -101,7 +101,7 @@ class Manifested(NamedTuple):
 
 
 def manifest_of(wanted: NewTemplate, assets: dict[str, bytes]) -> Manifested:
-    """The same for the same contents. It hashes the assets, so call it in a thread."""
+    """Equal contents give equal bytes. Hashes the assets, so call this in a thread."""
     manifest = Manifest(
         kind=wanted.kind,
         default_locale=wanted.default_locale,

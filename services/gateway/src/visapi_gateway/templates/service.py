@@ -48,15 +48,15 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Check = Callable[[TemplateView | None], None]
-"""Refuses a change of a template; called in the transaction of the change, while nobody else changes it."""
+"""Refuses a change of a template. The store calls the check in the transaction of the change, which has
+locked the template.
+"""
 AuditOf = Callable[[TemplateView], AuditEntry]
 
 
 class TemplateRows(Protocol):
     async def refuse(self, new: NewVersion, check: Check) -> None:
-        """Raises the `ProblemError` 409 or 412 with which `put` would refuse the version by now; changes
-        nothing.
-        """
+        """Raise the `ProblemError` 409 or 412 with which `put` would refuse the version. Changes nothing."""
         ...
 
     async def put(self, new: NewVersion, check: Check, audit: AuditOf) -> tuple[TemplateView, bool]:
@@ -107,9 +107,9 @@ class Templates:
     async def put(
         self, who: Requester, name: str, wanted: NewTemplate, if_match: str | None
     ) -> tuple[TemplateView, bool]:
-        """The version with these contents, and whether it is new. Its contents are stored before its row is
-        committed, and after everything is checked that can refuse the version: nothing counts or removes
-        contents without a row. Raises `ProblemError` 400, 409, 412, 413 and 422.
+        """The version with these contents, and whether it is new. The contents are stored before the row is
+        committed and after every check that can refuse the version, because contents without a row are
+        neither counted nor deleted. Raises `ProblemError` 400, 409, 412, 413 and 422.
         """
         _check_name(name)
         wanted = await asyncio.to_thread(rules.with_encoded_data, wanted)
@@ -218,7 +218,7 @@ def _check_name(name: str) -> None:
         detail = f"{name[:NAME_MAX]!r} cannot name a template: at most {NAME_MAX} of a-z, 0-9 and inner -"
         raise ProblemError("invalid_body", detail, status=400)
     if name in BUILTIN_TEMPLATES:
-        detail = f"{name!r} is a template that VisAPI brings along; choose another name"
+        detail = f"{name!r} is a built-in template of VisAPI; choose another name"
         raise ProblemError("template_exists", detail, status=409)
 
 
@@ -227,7 +227,7 @@ def _check_of(name: str, if_match: str | None) -> Check:
         if newest is not None:
             check_match(if_match, rules.tag_of(newest), f"the template {name}")
         elif if_match is not None:
-            detail = f"there is no template {name!r}, so no ETag is its; leave out If-Match"
+            detail = f"there is no template {name!r}, so it has no ETag; leave out If-Match"
             raise ProblemError("precondition_failed", detail, status=412)
 
     return check

@@ -1,1 +1,1 @@
-"""Tenants: made, listed, suspended and resumed by whoever operates VisAPI."""
+"""Tenants: an operator of VisAPI makes, lists, suspends, resumes, exports and erases them."""

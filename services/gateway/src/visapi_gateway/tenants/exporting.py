@@ -25,7 +25,7 @@ from visapi_gateway.tenants.sections import (
 )
 
 PAGE = 50
-"""Rows of a page. The largest are those of runs, whose values have up to 64 KiB each."""
+"""Rows of a page. Rows of runs are the largest: each of their values has up to 64 KiB."""
 PIECE_BYTES = 192 * 1024
 
 Row = Mapping[str, Any]
@@ -59,7 +59,7 @@ class Exports:
         self._clock = clock
 
     async def lines(self, tenant: str, audit: AuditEntry) -> AsyncIterator[bytes]:
-        """The export; its first line is there when the audit has it."""
+        """The lines of the export. The audit entry is committed before the first line is sent."""
         await self._rows.record(audit)
         digest, counts = hashlib.sha256(), dict[str, int]()
         sections = [*SECTIONS, HISTORY, *OBJECTS]

@@ -64,8 +64,8 @@ SUSPEND = Operation(
     "Suspend a tenant",
     {200: ResponseSpec("The tenant as it is now.", TenantView)},
     description=(
-        "Its keys are refused with `403` (`tenant_disabled`), on all replicas within 10 seconds; streams of"
-        " them end. Its schedules wait, and its hooks and events start nothing. Runs that are open go on."
+        "The keys of the tenant are refused with `403` (`tenant_disabled`) on all replicas within 10 seconds,"
+        " and their streams end. Schedules wait; hooks and events start no runs. Open runs continue."
     ),
     body=SuspendTenant,
     body_required=True,
@@ -87,11 +87,11 @@ ERASE = Operation(
     f"{_PATH}/erase",
     "eraseTenant",
     "Erase a suspended tenant for good",
-    {202: ResponseSpec("The tenant; `erasure` says how far it is erased.", TenantView)},
+    {202: ResponseSpec("The tenant; `erasure` shows the progress.", TenantView)},
     description=(
-        "Its runs, open ones too, and all else that it owns are deleted in small pieces, with its artifacts."
-        " What stays: its id, which is never given again, this erasure, and its audit, for as long as audits"
-        " are kept. Nobody takes it back."
+        "The runs of the tenant, open ones too, its artifacts and everything else that it owns are deleted in"
+        " small pieces. Three things stay: the id, which is never given again, the record of the erasure, and"
+        " the audit, for as long as audits are kept. An erasure cannot be undone."
     ),
     body=EraseTenant,
     body_required=True,
@@ -105,11 +105,12 @@ EXPORT = Operation(
     "Export everything that a tenant owns",
     {200: ResponseSpec("Lines of JSON.", None, (NDJSON,))},
     description=(
-        "The first line is the manifest: the sections, and what is left out, such as the values of secrets."
+        "The first line is the manifest: the sections, and the data left out, such as the values of secrets."
         " Then each line is a row of a section, or a piece of an artifact or of a large value. The last line"
-        " counts the lines of each section and has the SHA-256 of all lines before it: without it the export"
-        " is not whole. Rows are read in pages, so what changes meanwhile may be in it or not; export a"
-        " suspended tenant for a picture that stands still. The audit of the tenant records each export."
+        " counts the lines of each section and has the SHA-256 of all lines before it: an export without its"
+        " last line is incomplete. Rows are read in pages, so the export may or may not have rows that change"
+        " meanwhile; suspend the tenant first to export one consistent state. The audit of the"
+        " tenant records each export."
     ),
     produces=(),
     problems=("tenant_not_found", "tenant_erased"),

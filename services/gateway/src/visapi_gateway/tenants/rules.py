@@ -1,4 +1,4 @@
-"""Who may do what to a tenant, and what its first key is. Pure."""
+"""The checks before a tenant changes, and the first key of a tenant. Pure."""
 
 import re
 from datetime import datetime
@@ -16,7 +16,7 @@ _ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def first_key(who: Requester, wanted: NewTenant, token: str, peppers: Keyring, now: datetime) -> KeyRow:
-    """The first key of a tenant: it may do everything of its own tenant, and nothing of others."""
+    """The first key of a tenant: the key has every scope, within its own tenant only."""
     pepper = peppers.at(now)
     return KeyRow(
         id=api_keys.parse(token).id,

@@ -54,7 +54,7 @@ def line(value: Mapping[str, Any]) -> bytes:
 
 
 def row_line(section: str, row: Mapping[str, Any]) -> bytes:
-    """A row as one line. Bytes that are JSON stand there as JSON, others in base64."""
+    """A row as one line. A column of bytes is written as JSON where the bytes are JSON, else in base64."""
     columns = {
         name: _value(value) if isinstance(value, bytes) else value
         for name, value in row.items()

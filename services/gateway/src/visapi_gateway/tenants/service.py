@@ -27,7 +27,7 @@ from visapi_gateway.tenants.rules import (
 
 
 class Switched(msgspec.Struct, frozen=True):
-    """What became of a switch: whether it changed anything, and the keys that it concerns."""
+    """The result of a suspension or resumption: whether the tenant changed, and the keys of the tenant."""
 
     changed: bool
     keys: Sequence[str] = ()
@@ -37,13 +37,13 @@ class TenantStore(Protocol):
     async def add(
         self, tenant: str, by: str, key: KeyRow, audit: Sequence[AuditEntry], claim: Claim | None
     ) -> bool:
-        """Store a tenant with its first key; False where there is one of the id."""
+        """Store a tenant with its first key; False where a tenant of the id exists."""
         ...
 
     async def one(self, tenant: str) -> TenantView | None: ...
     async def page(self, after: str | None, limit: int) -> Sequence[TenantView]: ...
     async def suspend(self, audit: AuditEntry) -> Switched | None:
-        """None where there is no such tenant. The audit is written when this changes anything."""
+        """None where the tenant does not exist. The audit entry is committed where the tenant changes."""
         ...
 
     async def resume(self, audit: AuditEntry) -> Switched | None:
@@ -51,8 +51,8 @@ class TenantStore(Protocol):
         ...
 
     async def erase(self, audit: AuditEntry) -> bool:
-        """Let the tenant be erased; False where there is none. Asked again, nothing changes. Raises
-        `ProblemError` 409 for one that is not suspended.
+        """Commit that the tenant is to be erased; False where the tenant does not exist. A second call
+        changes nothing. Raises `ProblemError` 409 for a tenant that is not suspended.
         """
         ...
 
@@ -116,8 +116,8 @@ class Tenants:
         return TenantPage(*one_page(rows, limit, lambda row: row.id))
 
     async def suspend(self, who: Requester, tenant: str, reason: str) -> TenantView:
-        """Refuse the keys of a tenant: on this replica at once, on others within a second; and start nothing
-        more for it. Raises `ProblemError` 404 and 409.
+        """Refuse the keys of a tenant, on this replica at once and on other replicas within a second, and
+        start no more runs of the tenant. Raises `ProblemError` 404 and 409.
         """
         check_id(tenant)
         check_other(who, tenant)
@@ -159,6 +159,6 @@ class Tenants:
 
 
 def _about(who: Requester, action: AuditAction, tenant: str, reason: str | None = None) -> AuditEntry:
-    """An entry of the audit of the tenant that an action is about; whoever acts belongs to another one."""
+    """An entry in the audit of the tenant that an action changes; the actor belongs to another tenant."""
     made = entry(who, action, f"tenant:{tenant}", reason=reason)
     return msgspec.structs.replace(made, tenant=tenant)

@@ -1,4 +1,4 @@
--- The version that is used now is the first row; the other one overlaps it.
+-- The first row is the current version; a second row is the version that overlaps the current one.
 
 -- name: named_account
 select a.name, a.kind, v.version, v.id, v.settings, v.sealed, v.sealed_with

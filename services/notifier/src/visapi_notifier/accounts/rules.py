@@ -45,8 +45,8 @@ class OpenedVersion:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account to use: the current version first. Credentials of the next one are tried where the provider
-    refuses those of the first.
+    """The versions of an account, the current one first. Where the provider refuses the credentials of a
+    version, those of the next version are tried.
     """
 
     name: str
@@ -64,19 +64,19 @@ Probe = Callable[[OpenedVersion, float], Awaitable[str]]
 
 
 def opened(kind: Kind, version: SealedVersion, credentials: bytes) -> OpenedVersion:
-    """Raises `PermanentFault` for what this release cannot read."""
+    """Raises `PermanentFault` for a version that this release cannot read."""
     shape = KINDS[kind]
     return OpenedVersion(_stored(version.settings, shape.settings), _stored(credentials, shape.credentials))
 
 
 def secrets_of(kind: Kind, version: OpenedVersion) -> list[str]:
-    """What nobody may see of a version."""
+    """The secrets of a version, which are masked everywhere."""
     credentials: dict[str, str] = msgspec.structs.asdict(version.credentials)
     return [value for name, value in credentials.items() if name not in KINDS[kind].plain]
 
 
 def _stored(stored: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
-    """Members that this release does not know are ignored: a later one may have written them."""
+    """Members that this release does not know are ignored, because a later release may have written them."""
     known = {field.encode_name for field in msgspec.structs.fields(shape)}
     try:
         return msgspec.convert({name: one for name, one in _read(stored).items() if name in known}, shape)

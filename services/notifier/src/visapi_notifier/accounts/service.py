@@ -1,4 +1,4 @@
-"""Finds the account that a call uses: the one that it names, else the tenant's default of the kind."""
+"""Finds the account of a call: the account that the call names, else the tenant's default of the kind."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ from visapi_notifier.accounts.rules import (
 from visapi_notifier.outbound.rules.masking import Mask
 
 KEPT_S = 5.0
-"""How long an account, or that there is none, is used without reading it again."""
+"""Seconds for which an account, or the absence of one, is used without another read."""
 KEPT_MAX = 2048
 KEY_RETRY_S = 5.0
 
@@ -36,8 +36,8 @@ _Place = tuple[str, str, str | None]
 
 
 class Accounts:
-    """Shared by all channels of the process. Rows are kept sealed and opened for each task, so an account
-    that cannot be opened fails its own tasks alone.
+    """Shared by all channels of the process. Rows are kept sealed and are opened for each task, so an account
+    that cannot be opened fails its own tasks only.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Accounts:
         begin_counting("accounts", [MissingKeyError.SORT], metrics)
 
     async def find(self, kind: Kind, name: str | None, message: TaskMessage, mask: Mask) -> Account | None:
-        """The account; None where the call names none and the tenant has no default. Its secrets are
-        added to `mask` first.
+        """The account; None where the call names none and the tenant has no default. Its secrets are added to
+        `mask` first.
 
         A version that cannot be opened is left out while the other one can. Raises `TaskFault` for an account
-        that is not there, `PermanentFault` for one of which no version can be opened, and `Postponed` where a
-        key of the operator's is missing for that. Nothing has happened yet.
+        that does not exist, `PermanentFault` for an account of which no version can be opened, and
+        `Postponed` where that needs a key that the operator has not set. No effect has begun.
         """
         account = await self._row(message.tenant, kind, name)
         if account is None:

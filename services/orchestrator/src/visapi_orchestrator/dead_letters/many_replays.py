@@ -1,8 +1,8 @@
 """Asks for the dead letters of replays of many, each at its rate, oldest first.
 
-A step asks for the letters of one second, and moves the replay on in the same transaction: a replay goes on
-where it was, whichever process is killed. `dead_letters.replays` puts the letters back, one that fails apart
-from the others.
+A step asks for the letters of one second, and moves the replay on in the same transaction: a replay continues
+after the kill of any process. `dead_letters.replays` puts the letters back; a letter that fails stops no
+other.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ class ManyReplayRows(Protocol):
         ...
 
     async def step(self, replay: UUID) -> int:
-        """Ask for the next letters of a replay, and return their number; 0 while another process does it, and
-        at the end, which is noted.
+        """Ask for the next letters of a replay, and return their number. 0 while another process asks, and at
+        the end of the replay, which is recorded.
         """
         ...
 

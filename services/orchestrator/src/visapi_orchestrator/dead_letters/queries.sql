@@ -55,7 +55,7 @@ where resolution = 'replay' and replayed_at is null and kind is not null
 order by resolved_at limit $1
 
 -- name: lock_replays
--- A second process waits here, and finds nothing to put back.
+-- A second process waits here, and then finds no dead letter to put back.
 select id from dead_letters
 where id = any($1::uuid[]) and resolution = 'replay' and replayed_at is null
 order by id for update
@@ -95,7 +95,7 @@ where l.id = $1 and l.resolution = 'replay' and l.replayed_at is null
 select id from dead_letter_replays where state = 'running' and next_at <= now() order by next_at limit $1
 
 -- name: hold_many
--- Nothing while another process takes the step.
+-- No row while another process takes the step.
 select id, tenant, kind, reason, function, workflow, created_after, created_before, rate_per_s, last, created_by
 from dead_letter_replays
 where id = $1 and state = 'running' and next_at <= now()

@@ -1,7 +1,7 @@
 -- Replays of many dead letters: counted, written down, read and aborted. The orchestrator carries them out.
 
 -- name: count_letters
--- Open ones that can be replayed, as the orchestrator asks for them.
+-- Open dead letters that can be replayed, by the same conditions as in the orchestrator.
 select count(*) from (
     select from dead_letters
     where tenant = $1 and resolved_at is null and id < $2 and kind = any($3::text[])
@@ -12,7 +12,7 @@ select count(*) from (
 ) as few
 
 -- name: lock_replays
--- Whoever starts a second one at the same moment counts the first.
+-- A replay that starts at the same moment waits here, and then counts this one.
 select pg_advisory_xact_lock(hashtextextended('visapi.replays/' || $1::text, 0))
 
 -- name: add_replay

@@ -64,7 +64,7 @@ READ = Operation(
     f"{_REPLAYS}/{{replay:uuid}}",
     "readReplay",
     "Follow a replay of many dead letters",
-    {200: ResponseSpec("The replay, and how far it came.", ReplayView)},
+    {200: ResponseSpec("The replay and its progress.", ReplayView)},
     problems=("replay_not_found",),
     **_READ,
 )
@@ -74,7 +74,7 @@ ABORT = Operation(
     "abortReplay",
     "Abort a replay of many dead letters",
     {200: ResponseSpec("No more dead letters are asked for.", ReplayView)},
-    description="Dead letters that were asked for before are put back all the same.",
+    description="Dead letters that were asked for before are still put back.",
     once="aborts once",
     body=ReplayDeadLetter,
     problems=("replay_not_found", "replay_ended"),

@@ -1,7 +1,7 @@
 """Replays of many dead letters: counted first, then carried out by the orchestrator at a rate.
 
 A replay is accepted when its row is committed. The orchestrator asks for its letters one after another and
-keeps its place in the row, so a replay goes on wherever a process was killed.
+keeps its place in the row, so a replay continues after the kill of any process.
 """
 
 from collections.abc import Callable, Sequence
@@ -105,7 +105,9 @@ class ManyReplays:
     async def abort(
         self, who: Requester, replay: UUID, reason: str | None, claim: Claim | None
     ) -> ReplayView:
-        """Ask for no more letters; those that were asked for are put back. Raises `ProblemError` 404, 409."""
+        """Ask for no more letters; letters that were asked for before are still put back. Raises
+        `ProblemError` 404, 409.
+        """
         found = await self.one(who.tenant, replay)
         target = f"dead-letter-replay:{replay}"
         audit = entry(who, AuditAction.DEAD_LETTER_ABORT, target, reason=reason, asked=found.asked)

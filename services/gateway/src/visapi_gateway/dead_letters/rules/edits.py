@@ -1,4 +1,4 @@
-"""Which dead letters are edited; the events that replace theirs are valid, and still the same event. Pure."""
+"""Which dead letters may be edited, and the checks of a replacement for their event. Pure."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,9 @@ from visapi_common.core.cloudevents import HOOK_SOURCES, TEST_IDS, read_event
 
 
 class WantedEvent(msgspec.Struct, frozen=True):
-    """An event as JSON. `names`: the source, id and type that it keeps; empty where it may have any."""
+    """A replacement as JSON. `names`: the source, id and type that the replacement must have; empty where any
+    are allowed.
+    """
 
     event: bytes
     names: list[str]
@@ -20,7 +22,7 @@ class WantedEvent(msgspec.Struct, frozen=True):
 
 
 class CheckedEvent(msgspec.Struct, frozen=True):
-    """The event as it is stored, or its `flaw`."""
+    """The replacement as the ledger stores it, or its `flaw`."""
 
     body: bytes
     flaw: str = ""
@@ -34,32 +36,32 @@ read_checked = msgspec.msgpack.Decoder(CheckedEvent).decode
 
 
 def why_not_edited(kind: str, reason: str, item: Sequence[str], *, published: bool) -> str | None:
-    """Why the event of an open dead letter is not replaced; None where it may be. `published`: the event is
-    published too, or nobody knows any more.
+    """Why the event of an open dead letter may not be replaced; None where it may. `published`: the event is
+    also published, or may have been.
     """
     if kind not in EDITABLE or reason == UNREADABLE:
         return (
             f"it is of kind {kind!r} and reason {reason!r}; only events that were not stored or not matched "
-            "are edited, because nothing of them has left or happened"
+            "are edited, because no receiver and no run has got them"
         )
     if kind == "message":
         return None
     if item[0].startswith(HOOK_SOURCES):
         return (
             "its event came through a hook, which verified the sender of every byte; replay the dead letter "
-            "as it is, or have the provider send another webhook"
+            "unchanged, or have the provider send another webhook"
         )
     if published:
         return (
-            "its event is also published, or too old to tell, so others may have received the event as it "
-            "was; replay the dead letter as it is, or have the sender send another event"
+            "its event is also published, or may have been, so receivers may have the original event; replay "
+            "the dead letter unchanged, or have the sender send another event"
         )
     return None
 
 
 def names_kept(kind: str, item: Sequence[str]) -> list[str]:
-    """The source, id and type that the event keeps: as its sender gave them, without what marks the rows of
-    tests. Empty where the event may have any.
+    """The source, id and type that a replacement must have: those that the sender gave, without the prefix of
+    rows of test keys. Empty where any are allowed.
     """
     if kind == "message":
         return []
@@ -75,5 +77,9 @@ def check_edit(payload: bytes) -> bytes:
         return _encode(CheckedEvent(b"", event.reason))
     for name, kept in zip(_NAMES, wanted.names, strict=False):
         if event[name] != kept:
-            return _encode(CheckedEvent(b"", f"its {name} must stay {kept!r}: it is the same event"))
+            return _encode(
+                CheckedEvent(
+                    b"", f"{name} must stay {kept!r}, because a replacement keeps the identity of its event"
+                )
+            )
     return _encode(CheckedEvent(_json(event)))

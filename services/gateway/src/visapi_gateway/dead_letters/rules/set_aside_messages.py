@@ -32,10 +32,10 @@ _read = msgspec.msgpack.Decoder(SetAsideMessage).decode
 
 
 def find_flaw(payload: bytes) -> bytes:
-    """A job: takes an encoded message and returns why it is no valid event, or an empty text."""
+    """A job: takes an encoded message and returns why the message is not a valid event, or an empty text."""
     message = _read(payload)
     headers = _headers(message.headers)
     if isinstance(headers, Unreadable):
-        return f"its headers cannot be read: {headers.reason}".encode()
+        return f"the headers of the message cannot be read: {headers.reason}".encode()
     event = read_event(headers, message.body)
     return event.reason.encode() if isinstance(event, Unreadable) else b""

@@ -1,1 +1,1 @@
-"""Following what happens to all runs of a tenant or of a workflow."""
+"""Following the changes of all runs of a tenant or of a workflow."""

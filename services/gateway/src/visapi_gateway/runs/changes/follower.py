@@ -1,4 +1,4 @@
-"""One follower of all runs: what its client is sent next."""
+"""One follower of all runs, and the next events for its client."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ PAGES_MAX = 5_000
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """What a client follows. `name` tells it from all other listings; only it opens the positions that `seal`
-    makes.
+    """A list that a client follows. `name` identifies the listing; a position that `seal` makes is valid for
+    this listing only.
     """
 
     name: str
@@ -130,7 +130,7 @@ class Follower:
 
 
 def is_gone(position: Position, newest: int, restored: float) -> bool:
-    """Whether the database was put back to a point before the position: it knows no transaction from `newest`
-    on, and was restored last at the Unix time `restored`.
+    """Whether the database was restored to a point before the position. The database has no transaction from
+    `newest` on; its last restore was at the Unix time `restored`.
     """
     return position.xid > newest or position.time < restored

@@ -2,9 +2,9 @@
 
 History is the truth; live messages only say when to read. The reader goes from a mark to the oldest
 transaction that is under way, in bounded pages, and keeps the latest changes of each followed tenant in a
-ring, from which followers take them. While nobody follows, nothing is read. A tenant whose first follower
-comes while a page is read is in the next page for the first time: its ring begins where that page begins, so
-nothing between them is lost.
+ring, from which followers take them. Without followers nothing is read. A tenant whose first follower arrives
+while a page is read is part of the next page: the ring begins where that page begins, so no change is lost
+between the two.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ transaction is under way.
 AWAY_S = 1.0
 """The time to the next look after a failed one."""
 CHANGES_MAX = 20_000
-"""In all rings together: less than 30 MB."""
+"""Changes in all rings together: less than 30 MB."""
 CHANGES_LEAST = 64
-"""In each ring, however many there are."""
+"""Changes in each ring, whatever the number of rings."""
 
 _log = get_logger("run-changes")
 
@@ -62,7 +62,7 @@ class Followed:
     def cover(
         self, since: Position, page: ChangePage, changes: Sequence[Change], end: Position, most: int
     ) -> bool:
-        """Take what a page has of this tenant. Whether its followers wait for that."""
+        """Take the changes of this tenant from a page. Returns whether followers wait for them."""
         is_new = self.ring is None
         ring = self.ring = self.ring or Ring(since)
         ring.advance(changes, end, most)
@@ -87,7 +87,7 @@ class ChangeReader:
         self._mark: Position | None = None
         self._restored = 0.0
         self._announced = 0
-        """What was announced was done by transactions below this one."""
+        """The announced changes were made by transactions below this one."""
         self._looks = 0
 
     @contextmanager

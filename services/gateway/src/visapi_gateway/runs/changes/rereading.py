@@ -19,8 +19,8 @@ _log = get_logger("run-changes")
 
 
 class Reread:
-    """Few pages are read at once, and tenants take turns. A page is read as the follower's key: of a key that
-    is limited to workflows, the ledger shows it their runs only.
+    """Few pages are read at once, and tenants take turns. A page is read with the rights of the follower's
+    key: for a key that is limited to workflows, the ledger returns runs of these workflows only.
     """
 
     def __init__(self, source: ChangeSource, clock: WallClock) -> None:

@@ -102,8 +102,9 @@ class ChangeRoutes:
         return EventStream(events, self._metrics.sse_followers, call.while_valid)
 
     def _resume(self, call: Call, header: str) -> tuple[Position | None, bool]:
-        """Where the client was, and whether that cannot be read. The header wins, because browsers send it by
-        themselves; a wrong one is no error, because they would never ask again.
+        """The position of the client, and whether the position cannot be read. The header takes precedence,
+        because browsers send it by themselves. A wrong header is no error, because a browser would not
+        connect again.
         """
         if not header:
             position = self._cursors.position(call)

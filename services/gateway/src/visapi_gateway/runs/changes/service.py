@@ -1,8 +1,8 @@
 """Follow the runs of a tenant: each change of a run's state, in the order of commits, from a position on.
 
-A follower takes the changes from the ring of its tenant (`reader.py`), as fast as its client reads. One that
-the ring has left behind, and one that comes back with a position before the ring, reads by itself until the
-ring holds what comes next (`rereading.py`), a bounded number of pages.
+A follower takes the changes from the ring of its tenant (`reader.py`), as fast as its client reads. A
+follower that is slower than the ring, or that returns with a position before the ring, reads the ledger by
+itself until the ring holds its next change (`rereading.py`), a bounded number of pages.
 """
 
 import random
@@ -22,7 +22,7 @@ from visapi_gateway.runs.reading.rules.event_stream import retry_after
 
 FOLLOWERS = 256
 FOLLOWERS_OF_TENANT = 32
-"""Each follower looks at each change of its tenant."""
+"""Every follower of a tenant examines every change of the tenant."""
 
 LOOKS = 20
 """Pages of history that one request reads."""
@@ -39,7 +39,7 @@ class FollowRuns:
         self._places = Share(FOLLOWERS, FOLLOWERS_OF_TENANT)
 
     def check_room(self, tenant: str) -> None:
-        """Raises `ProblemError` 429 when a tenant has as many followers as there may be."""
+        """Raises `ProblemError` 429 where the tenant has the largest number of followers already."""
         if not self._places.take(tenant):
             detail = (
                 "as many clients follow all runs as one gateway serves; end some, or send the request "
@@ -50,7 +50,7 @@ class FollowRuns:
 
     async def page(self, listing: Listing, after: Position | None) -> tuple[Sequence[Change], Position, bool]:
         """Some changes after a position, the next position, and whether changes were missed. Passes over
-        what others did until there is a change, `LOOKS` times at most. Raises `Fault`.
+        pages without a change of the listing, `LOOKS` times at most. Raises `Fault`.
         """
         tenant = listing.wanted.tenant
         if after is not None and after.is_kept(self._now()):

@@ -1,4 +1,4 @@
-"""What the readers of changes need of the ledger."""
+"""The protocol through which the readers of changes read the ledger."""
 
 from collections.abc import Collection, Sequence
 from typing import Protocol

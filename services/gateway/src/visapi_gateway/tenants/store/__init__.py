@@ -1,1 +1,1 @@
-"""Tenants in PostgreSQL, and what they own, in the artifact store too."""
+"""Tenants in PostgreSQL, and the rows and artifacts that an export of a tenant reads."""

@@ -1,4 +1,6 @@
-"""What a tenant owns, read from PostgreSQL and from the artifact store; see `tenants.exporting`."""
+"""The rows and artifacts of a tenant for an export, from PostgreSQL and the artifact store; see
+`tenants.exporting`.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 

@@ -1,4 +1,4 @@
--- What a tenant owns, in pages: each block begins after a position, `at`, a text for each column that it is ordered by.
+-- The rows of a tenant in pages. Each block begins after a position, `at`: a text for each column of its order.
 -- No value of a secret and no hash of a key is read.
 
 -- name: keys

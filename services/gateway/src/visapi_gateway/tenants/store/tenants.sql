@@ -1,4 +1,4 @@
--- Tenants, which have no row policies: those who ask for them may see all.
+-- Tenants have no row policies: only keys that may read all tenants run these statements.
 
 -- name: add_tenant
 insert into tenants (id, created_by) values ($1, $2) on conflict do nothing returning true
@@ -37,7 +37,7 @@ where $1::text is null or t.id > $1
 order by t.id limit $2
 
 -- name: lock_tenant
--- Nobody else suspends, resumes or erases the tenant until the transaction ends.
+-- No other transaction suspends, resumes or erases the tenant until this one ends.
 select disabled_at is not null as suspended from tenants where id = $1 for no key update
 
 -- name: is_erased

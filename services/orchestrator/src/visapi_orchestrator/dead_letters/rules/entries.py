@@ -56,4 +56,4 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     headers: bytes | None
     run: UUID | None
     edited: bool = False
-    """Somebody has replaced the event, which counts instead of its row."""
+    """The event was replaced; the replacement counts instead of the row."""

@@ -28,8 +28,8 @@ class ChangedRow(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct):
-    """One change of a run. All followers share it; with its row in memory it takes less than 1.5 KiB, because
-    every part of it is bounded.
+    """One change of a run. All followers share the change. With its row it takes less than 1.5 KiB of memory,
+    because every part is bounded.
     """
 
     position: Position
@@ -39,7 +39,7 @@ class Change(msgspec.Struct):
     data: bytes
     """A `RunChange` as JSON."""
     shown: tuple[str, bytes] = ("", b"")
-    """A listing, and the event that its followers are sent: those of one listing share it."""
+    """A listing, and the event that all followers of the listing are sent."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -76,8 +76,8 @@ _head = msgspec.json.Decoder(_Head).decode
 
 
 def changes_of(row: ChangedRow, now: int, after: Key | None = None) -> list[Change]:
-    """The changes in a row, oldest first: of its items those that concern the run as a whole, and that come
-    after a key. Raises `ValueError` for a row that cannot be read.
+    """The changes in a row of history, oldest first: the items that concern the run as a whole and come after
+    a key. Raises `ValueError` for a row that cannot be read.
     """
     try:
         items = [(item.seq, item.text) for item in numbered(row.first_seq, row.items)]

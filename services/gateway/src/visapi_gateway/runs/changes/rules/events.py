@@ -11,7 +11,7 @@ def begin_event(position: str) -> bytes:
 
 
 def reset_event(position: str) -> bytes:
-    """The client has missed changes: it lists the runs, and goes on from here."""
+    """The client has missed changes: the client lists the runs, and continues from this position."""
     return b"id: %b\nevent: reset\ndata: {}\n\n" % position.encode()
 
 

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 KEEP_S = 900
-"""The age up to which a follower goes on from a position. What it has missed is read past the rows of all
-tenants.
+"""The largest age of a position from which a follower continues, in seconds. Missed changes are searched
+among the rows of all tenants.
 """
 
 Key = tuple[int, str, int]
@@ -48,7 +48,7 @@ class Position(msgspec.Struct, frozen=True):
 
     @property
     def names_a_run(self) -> bool:
-        """Whether whoever opens the position could tell a run from it."""
+        """Whether the position contains the id of a run."""
         return self.run != NO_RUN
 
     def is_kept(self, now: int) -> bool:
